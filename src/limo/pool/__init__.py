@@ -1,0 +1,1 @@
+"""Room of the pool: ingest, dedup, decontaminate, benchmarks.  Import from the modules, not from here."""

@@ -1,0 +1,196 @@
+r"""Any mix of sources becomes one pool; every row is either in it or in `dropped` with its file, line and reason.
+
+`stream` yields rows one by one with bounded memory; `ingest` collects them.  Whether an answer can be checked by
+rule is asked of `verifiable`, because that knowledge lives in the verifier and not here.
+
+    from limo.verify.check import verifiable
+    done = ingest(["math.jsonl", "folder/"], verifiable=verifiable)
+    write_pool(done.problems, "pool.parquet")
+
+What it does not do: look for duplicates (`dedup`) or for benchmark problems (`decontaminate`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from limo.errors import InputError, StorageError
+from limo.pool.fields import FieldMap, shape
+from limo.pool.files import Row, rows, stem
+from limo.recipe import Settings
+from limo.records import Dropped, Problem
+from limo.text import shorten
+
+COLUMNS = ("id", "problem", "answer", "solution", "source", "topic", "language", "meta")
+
+
+class Source(Settings):
+    """One place problems come from."""
+
+    path: str = Field(description="file, folder, dataset saved to disk, or hub id")
+    name: str = Field("", description="name of the source; default: the row's own, else the file's")
+    fields: FieldMap = Field(FieldMap(), description="which column holds what; default: found by itself")
+
+
+class IngestSettings(Settings):
+    """What goes into the pool."""
+
+    sources: list[Source] = Field(default_factory=list, description="paths, or mappings with path, name, fields")
+    keep_unverifiable: bool = Field(False, description="keep problems whose answer no rule can check")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _paths_are_sources(cls, value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        return [{"path": item} if isinstance(item, str) else item for item in value]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The pool, and what did not get into it: `len(problems) + len(dropped)` is the number of rows read."""
+
+    problems: list[Problem]
+    dropped: list[Dropped]
+
+
+def ingest(
+    sources: Iterable[str | Path | Source],
+    verifiable: Callable[[str], str] | None = None,
+    settings: IngestSettings | None = None,
+) -> Ingested:
+    """Read all `sources` in order.  `verifiable(answer)` gives "" or the reason why no rule can check it."""
+    done = Ingested([], [])
+    for item in stream(sources, verifiable, settings):
+        if isinstance(item, Problem):
+            done.problems.append(item)
+        else:
+            done.dropped.append(item)
+    return done
+
+
+def stream(
+    sources: Iterable[str | Path | Source],
+    verifiable: Callable[[str], str] | None = None,
+    settings: IngestSettings | None = None,
+) -> Iterator[Problem | Dropped]:
+    """One item a row, in order, holding one row at a time.
+
+    Raises InputError where no row of a source gives a problem: then its columns were not understood.
+    """
+    keep = settings is not None and settings.keep_unverifiable
+    for given in sources:
+        source = given if isinstance(given, Source) else Source(path=os.fspath(given))
+        n_rows = n_blank = 0
+        last: dict[str, Any] = {}
+        for row in rows(source.path):
+            item = _item(row, source, None if keep else verifiable)
+            n_rows += 1
+            if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
+                n_blank += 1
+            last = row.value or last
+            yield item
+        _understood(source, n_rows, n_blank, last)
+
+
+def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
+    """The problems of one file or folder, in canonical or common shape, in order.
+
+    Strict, since a pool in use may lose nothing silently.  Raises InputError where a row is malformed, has no
+    statement, or (`require_answer`) no answer; `ingest` sets such rows aside instead.
+    """
+    problems: list[Problem] = []
+    faults: list[str] = []
+    for row in rows(path):
+        shaped = shape(row.value, stem(row.file)) if not row.error else None
+        problem = shaped.problem if shaped else None
+        reason = row.error or (shaped.reason if shaped else "")
+        if problem is None or reason == "broken characters" or (require_answer and not problem.answer):
+            faults.append(f"line {row.line} of {row.file}: {reason}")
+        else:
+            problems.append(problem)
+    if faults or not problems:
+        what = f"{len(faults)} rows of the pool cannot be used" if faults else "the pool has no rows"
+        shown = "; ".join(faults[:3]) or "nothing in it"
+        raise InputError(what, path, "a statement and an answer in each row", f"ingest sets them aside ({shown})")
+    return problems
+
+
+def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
+    """Write `.parquet`, `.jsonl` or `.jsonl.gz` in canonical columns, whole or not at all; the number of rows."""
+    path = Path(path)
+    table = [asdict(problem) for problem in problems]
+    name = path.name.lower()
+    if not name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
+        raise InputError("a pool cannot be written so", path, ".parquet, .jsonl or .jsonl.gz", "give it such a name")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (_write_parquet if name.endswith(".parquet") else _write_lines)(table, aside)
+        os.replace(aside, path)
+    except OSError as error:
+        why = shorten(str(error))
+        raise StorageError("the pool cannot be written", path, "a writable place with room", why) from None
+    finally:
+        aside.unlink(missing_ok=True)
+    return len(table)
+
+
+def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> Problem | Dropped:
+    where: dict[str, object] = {"source": source.path, "file": row.file, "line": row.line}
+    if row.error:
+        return Dropped("", "ingest", "malformed row", {**where, "error": row.error})
+    shaped = shape(row.value, source.name or stem(row.file), source.fields)
+    problem = shaped.problem
+    if problem is None:
+        return Dropped("", "ingest", shaped.reason, {**where, "columns": sorted(map(str, row.value))})
+    if source.name:
+        problem = Problem.make(**{**_made(problem), "source": source.name})
+    if shaped.reason:
+        return Dropped(problem.id, "ingest", shaped.reason, {**where, "answer": shorten(problem.answer)})
+    why = verifiable(problem.answer) if verifiable else ""
+    if why:
+        detail = {**where, "answer": shorten(problem.answer), "why": why}
+        return Dropped(problem.id, "ingest", "answer cannot be checked", detail)
+    return problem
+
+
+def _made(problem: Problem) -> dict[str, Any]:
+    return {key: value for key, value in asdict(problem).items() if key != "id"}
+
+
+def _understood(source: Source, n_rows: int, n_blank: int, last: dict[str, Any]) -> None:
+    if n_rows == 0:
+        raise InputError("the source has no rows", source.path, "at least one row", "check how it was written")
+    if n_rows == n_blank:
+        columns = ", ".join(sorted(map(str, last))) or "none could be read"
+        do = f"set `fields.problem` and `fields.answer` for this source; its columns: {shorten(columns, 200)}"
+        raise InputError("no row of the source gives a problem", source.path, "a column with the statement", do)
+
+
+def _write_parquet(table: list[dict[str, Any]], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: [_cell(row[name]) for row in table] for name in COLUMNS}
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=True)
+
+
+def _write_lines(table: list[dict[str, Any]], path: Path) -> None:
+    packed = ".gz." in path.name
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) if packed else raw as stream:
+        for row in table:
+            stream.write(json.dumps({name: row[name] for name in COLUMNS}, ensure_ascii=False).encode() + b"\n")

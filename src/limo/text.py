@@ -1,0 +1,47 @@
+"""Text in its plainest forms: hashes, the normal form that names a problem, hostile characters made visible.
+
+    >>> normalise_statement("Find  $x$\\n if\\u00a0x=-1.")
+    'Find $x$ if x=-1.'
+
+What it does not do: maths.  Signs, digits and punctuation all count, since a lost minus is another problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+_SPACE = re.compile(r"\s+")
+_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF])
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
+
+
+def content_hash(*parts: str) -> str:
+    """16 hex digits (64 bits of BLAKE2b) of the parts; their boundaries count."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def normalise_statement(text: str) -> str:
+    """NFKC, invisible characters dropped, white space folded to single spaces."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_INVISIBLE)).strip()
+
+
+def language_of(text: str) -> str:
+    """`zh` where Han characters carry the text, else `en` where Latin words do, else `und`."""
+    n_han, n_latin = len(_HAN.findall(text)), len(_LATIN.findall(text))
+    if n_han > n_latin:
+        return "zh"
+    return "en" if n_latin else "und"
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """One line of at most `width` characters, for messages."""
+    line = _SPACE.sub(" ", text).strip()
+    return line if len(line) <= width else line[: width - 1] + "…"
