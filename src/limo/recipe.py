@@ -1,0 +1,156 @@
+"""A recipe is a checked value: YAML to pydantic and back, with dotted overrides and a content hash.
+
+Each stage defines its own settings beside its code as a subclass of `Settings`; a command composes them.  All
+faults of a file are gathered and shown once, each with its line; an unknown key names the nearest known one.
+
+    class Band(Settings):
+        low: int = Field(1, ge=0, description="fewest correct rollouts to keep; paper: 1")
+    band = load(Band, "band.yaml", ["low=2"])
+
+What it does not do: know any stage, or read anything but the one file (no includes, no inheritance).
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from limo.errors import MissingFileError, RecipeError
+from limo.text import content_hash, shorten
+
+T = TypeVar("T", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of every part of a recipe: unknown keys are faults, values cannot be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @property
+    def hash(self) -> str:
+        """Names this recipe by its content, defaults included."""
+        return content_hash(self.model_dump_json())
+
+    def to_yaml(self) -> str:
+        """The whole recipe with every default written out, in field order."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[str, ...] = ()) -> T:
+    """Read `path` (or nothing), apply `section.key=value` overrides, and check the whole.
+
+    Raises MissingFileError, or RecipeError with every fault in it.
+    """
+    text = _read(path) if path is not None else ""
+    values, lines = _parse(text, str(path))
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(model, item, lines) for item in error.errors()]
+        where = str(path) if path is not None else "the settings"
+        raise RecipeError(f"{where} does not fit: " + "; ".join(faults)) from None
+
+
+def _read(path: str | Path) -> str:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError("there is no such recipe", path, "a YAML file", "see recipes/ for examples")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RecipeError("the recipe is not text", path, "UTF-8 YAML", "save it as UTF-8") from None
+
+
+def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """The values of a YAML text and the line (from 1) on which each key stands."""
+    try:
+        values = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError("the recipe is not YAML", name, "key: value lines", shorten(str(error), 160)) from None
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise RecipeError("the recipe is not a mapping", name, "key: value lines", "see recipes/ for examples")
+    lines: dict[tuple[str, ...], int] = {}
+    _lines(node, (), lines)
+    return values, lines
+
+
+def _lines(node: yaml.Node | None, above: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*above, str(key.value))
+            lines[here] = key.start_mark.line + 1
+            _lines(value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            here = (*above, str(number))
+            lines[here] = value.start_mark.line + 1
+            _lines(value, here, lines)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one `a.b.c=value` in place; the value is read as YAML."""
+    key, equals, raw = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
+    *path, last = key.strip().split(".")
+    place: Any = values
+    for name in path:
+        place = _child(place, name, override)
+    try:
+        value = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        value = raw
+    if isinstance(place, list):
+        place[_index(place, last, override)] = value
+    else:
+        place[last] = value
+
+
+def _child(place: Any, name: str, override: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, name, override)]
+    child = place.setdefault(name, {})
+    if not isinstance(child, dict | list):
+        raise RecipeError("an override goes into a plain value", override, "section.key=value", f"'{name}' has no keys")
+    return child
+
+
+def _index(place: list[Any], name: str, override: str) -> int:
+    if not name.isdigit() or int(name) >= len(place):
+        raise RecipeError("an override names no list entry", override, f"0..{len(place) - 1}", "count from 0")
+    return int(name)
+
+
+def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) -> str:
+    """One fault in one phrase: where, the value, what is allowed, the nearest known key."""
+    path = tuple(str(part) for part in item["loc"])
+    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+    where = ".".join(path) + (f" (line {line})" if line else "")
+    if item["type"] == "extra_forbidden":
+        known = _known(model, path[:-1])
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        advice = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(known)
+        return f"{where} is not a known key; {advice}"
+    if item["type"] == "missing":
+        return f"{where} is missing; give it a value"
+    return f"{where} is {shorten(repr(item['input']), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
+
+
+def _known(model: type[Settings], path: tuple[str, ...]) -> list[str]:
+    """The keys allowed at `path`, following nested settings, lists, mappings and optionals."""
+    here: Any = model
+    for name in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[name].annotation if name in here.model_fields else None
+        here = next((a for a in (here, *typing.get_args(here)) if isinstance(a, type) and issubclass(a, BaseModel)), here)
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
