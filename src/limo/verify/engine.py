@@ -1,0 +1,117 @@
+"""The process that may be killed: it answers questions about rows, and asks Math-Verify only when it must.
+
+Why a program of its own, started with `subprocess`: a pool from `multiprocessing` (pebble's too) cannot be started
+inside a daemon process and re-imports the caller's `__main__`; a plain child with one pipe has neither trouble, and
+works the same from threads, from asyncio and under every start method.  A kernel timer kills this process even
+while C code holds the interpreter, so that a child whose parent has died does not outlive its question.
+
+    serve(3, Limits(time_s=5.0))      # what the child runs; see `workers.Worker` for the parent's end
+
+What it does not do: retry, or decide what an unanswered question is worth (the parent does both).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+LOADING, READY, REPLY = b"L", b"R", b"V"
+GRACE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one verdict may cost: seconds, bytes of address space, depth of Python's stack."""
+
+    time_s: float = 5.0
+    memory_bytes: int = 2 << 30
+    recursion: int = 3000
+
+
+def serve(fd: int, limits: Limits) -> None:
+    """Answer questions read from the pipe `fd` until it closes."""
+    _confine(limits)
+    pipe = Connection(fd)
+    _mute()
+    pipe.send_bytes(READY)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if not pipe.poll(5.0):
+            continue
+        try:
+            _answer(pipe, limits)
+        except (EOFError, OSError):
+            return
+
+
+def _confine(limits: Limits) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    sys.setrecursionlimit(limits.recursion)
+    threading.stack_size(64 << 20)
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):  # macOS knows no address-space limit; the clock still holds
+        return
+
+
+def _mute() -> None:
+    """Libraries print; the pipe is the only way out."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+
+
+def _answer(pipe: Connection, limits: Limits) -> None:
+    """One message is a list of questions; each gets a message of its own, in order."""
+    import marshal
+
+    for question in marshal.loads(pipe.recv_bytes()):
+        _load(pipe, question)
+        signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
+        try:
+            reply = _reply(question)
+        except (RecursionError, MemoryError) as error:
+            reply = (None, type(error).__name__)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        pipe.send_bytes(REPLY + marshal.dumps(reply))
+
+
+def _load(pipe: Connection, question: tuple[str, ...]) -> None:
+    """Import Math-Verify outside the clock: the parent is told, and waits longer."""
+    if question[0] == "symbolic" and "math_verify" not in sys.modules:
+        pipe.send_bytes(LOADING)
+        import math_verify  # noqa: F401
+
+        pipe.send_bytes(READY)
+
+
+def _reply(question: tuple[str, ...]) -> tuple[Any, str]:
+    if question[0] == "symbolic":
+        return symbolic(question[1], question[2])
+    raise ValueError(question[0])
+
+
+def symbolic(gold: str, pred: str) -> tuple[bool | None, str]:
+    """Math-Verify's opinion on two LaTeX strings: equal or not, None where it can read neither.
+
+    Delimiters are supplied (without them it reads no LaTeX at all) and its own time-outs are off (they use signals).
+    """
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    config = [LatexExtractionConfig()]
+    sides = []
+    for text in (gold, pred):
+        found = parse(f"${text}$", config, fallback_mode="no_fallback", parsing_timeout=None)
+        sides.append(found)
+    if not sides[0] or not sides[1]:
+        return None, "Math-Verify cannot read the " + ("answer" if not sides[0] else "completion")
+    return bool(verify(sides[0], sides[1], timeout_seconds=None)), "Math-Verify"

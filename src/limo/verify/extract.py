@@ -1,0 +1,260 @@
+"""Where the answer stands in a completion: the box, the phrase, the last line; thoughts and cut texts told apart.
+
+    extract("so \\\\boxed{\\\\frac12}").text           # "\\\\frac12"
+    extract("The answer is (B).", letters=True).text  # "B"
+    extract("<think>let me see", "length").rule      # "" and .missing == "truncated"
+
+The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), then the
+last phrase that announces an answer ("the answer is", "答案是", "####"), then bold text, mathematics or a number in
+the last sentence.  A thought (`<think>`, `<|begin_of_thought|>`) is read only when nothing follows it, and then only
+for a box.  All searches are linear and look at the last few thousand characters, however long the text.
+
+What it does not do: judge the answer, or read it as mathematics (see `forms`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+MAX_BOX, TAIL, MAX_PLAIN = 4000, 6000, 400
+_STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>")
+_OPEN_THOUGHT = re.compile(r"<think>|<\|begin_of_thought\|>|<thinking>", re.I)
+_CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
+_WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
+_BOX = re.compile(r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{)|\\+fbox\s*(?=\{)|\\+boxed(?=\s*[\w\\-])")
+_PHRASE = re.compile(
+    r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|\bA(?=:\s))\b"
+    r"[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：=])\**\s*"
+    r"|\banswer\s*(?=\$|\\\[|\\\()"
+    r"|####\s*"
+    r"|(?:最终|正确|最后)?(?:答案|结果|选项)\s*(?:应该|应当|应)?(?:是|为|选|[:：])+\s*[:：]?\s*"
+    r"|(?:故|因此|所以|综上|应|则|本题)[^\n。，,]{0,12}?(?:选择?|答案[是为]?)\s*[:：]?\s*",
+    re.I,
+)
+_SENTENCE_END = re.compile(r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|[。！？]|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])")
+_MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
+_NUMBER = re.compile(
+    r"(?<![\w.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
+)
+_PROSE = re.compile(
+    r"\b(?:the|is|are|so|it'?s|therefore|thus|hence|we|my|this|that|because|which|first|then|find|has|have|get|compute|"
+    r"answer|value|number|solution|there|was|will|try|to|of|for)\b", re.I,
+)
+_LETTER = re.compile(r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])")
+_JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
+_REASON = re.compile(r"\s(?:because|since|which|where|so that|when|as)\b.*", re.S)
+_HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`text` is the answer as written, `rule` how it was found (empty: nothing found, `missing` says why).
+
+    `fallback` is a second reading of a text without marks, for when `text` is no mathematics at all.
+    """
+
+    text: str
+    rule: str
+    fallback: str = ""
+    missing: Literal["", "no_answer", "truncated"] = ""
+
+
+def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) -> Extraction:
+    """The answer in a completion.  `letters`: the problem is a multiple choice, so prefer a letter."""
+    said, thought, closed = split_thought(text)
+    cut = finish_reason == "length"
+    found = boxed(said, cut=cut)
+    if found:
+        return Extraction(found, "boxed")
+    if not said.strip() and thought and closed:
+        found = boxed(thought, cut=False)
+        return Extraction(found, "boxed in thought") if found else Extraction("", "", missing="no_answer")
+    if cut or not closed:
+        return Extraction("", "", missing="truncated")
+    tail = _HOPE.sub("", said[-TAIL:].strip())
+    return _phrase(tail, letters) or _plain(tail, letters) or Extraction("", "", missing="no_answer")
+
+
+def split_thought(text: str) -> tuple[str, str, bool]:
+    """What is said, what is thought, and whether the thought was closed (True where there is none)."""
+    close = None
+    for close in _CLOSE_THOUGHT.finditer(text):
+        pass
+    if close is not None:
+        return _trim(text[close.end():]), text[: close.start()], True
+    start = _OPEN_THOUGHT.search(text)
+    if start is None:
+        return _trim(text), "", True
+    before = text[: start.start()]
+    return (_trim(before), text[start.end():], False) if not before.strip() else (_trim(text), "", True)
+
+
+def _trim(text: str) -> str:
+    """Drop chat marks and whatever a model wrote after its turn ended."""
+    text = _WRAPPER.sub(" ", text.lstrip())
+    end = _STOP.search(text, 1)
+    return text[: end.start()] if end else text
+
+
+def boxed(text: str, *, cut: bool = False) -> str:
+    """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
+    starts = [match.end() for match in _BOX.finditer(text)][-24:]
+    boxes: list[tuple[int, int, str]] = []
+    for start in starts:
+        end = _closing(text, start)
+        if end is None:
+            continue
+        content = text[start + 1: end] if text[start] == "{" else text[start:end]
+        if content.strip():
+            boxes.append((start, end, content.strip()))
+    if not boxes:
+        return "" if cut or not starts else _unclosed(text, starts[-1])
+    group = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1: group[0][0]])
+        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap):
+            break
+        group.insert(0, box)
+    return _join(text, group)
+
+
+def _join(text: str, group: list[tuple[int, int, str]]) -> str:
+    contents = list(dict.fromkeys(content for _, _, content in group))
+    if len(contents) > 1:
+        return ", ".join(contents)
+    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1]: group[-1][1] + 16])
+    return contents[0] + (" " + unit.group(1) if unit else "")
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Index of the brace that closes the one at `start`; for an unbraced box, the end of its token."""
+    if start >= len(text):
+        return None
+    if text[start] != "{":
+        token = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)").match(text, start)
+        return token.end() if token else None
+    depth, end = 0, min(len(text), start + MAX_BOX)
+    for i in range(start, end):
+        char = text[i]
+        if char == "{" and text[i - 1] != "\\":
+            depth += 1
+        elif char == "}" and text[i - 1] != "\\":
+            depth -= 1
+            if depth == 0:
+                return i
+    return None
+
+
+def _unclosed(text: str, start: int) -> str:
+    """A box whose brace was forgotten: the rest of its line."""
+    rest = text[start + 1: start + 1 + MAX_PLAIN].split("\n", 1)[0]
+    return re.split(r"(?<!\\)\$|\\\]|\\\)", rest, maxsplit=1)[0].strip(" .") if len(rest) < MAX_PLAIN else ""
+
+
+def _phrase(tail: str, letters: bool) -> Extraction | None:
+    """What follows the last announcement of an answer."""
+    for match in reversed(list(_PHRASE.finditer(tail))):
+        rest = tail[match.end():].lstrip(" *:：\n")
+        sentence = first_sentence(rest)
+        text = _reduce(sentence, letters)
+        if text:
+            return Extraction(text, "phrase")
+    return None
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first stop that ends a sentence; stops inside mathematics do not count."""
+    masked = _MATH.sub(lambda m: "x" * len(m.group()), text[:2000])
+    end = _SENTENCE_END.search(masked)
+    return text[: end.start()] if end else text[:2000]
+
+
+def _plain(tail: str, letters: bool) -> Extraction | None:
+    """A text without announcement: itself when it is short and no prose, else its last sentence reduced."""
+    lines = [line.strip() for line in tail.split("\n") if line.strip()]
+    if not lines:
+        return None
+    short = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _is_prose(tail)
+    if short:
+        return Extraction(tail, "whole text", fallback=_reduce(tail, letters, last=True))
+    one = tail if _MATH.fullmatch(tail) else ""
+    for part in [one] if one else _last_parts(lines):
+        text = _reduce(part, letters, last=True)
+        if text:
+            whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
+            return Extraction(text, "last sentence", fallback=whole)
+    return None
+
+
+def _last_parts(lines: list[str]) -> list[str]:
+    """Sentences of the last lines, last first; display mathematics that spans lines stays whole."""
+    block = "\n".join(lines[-12:])
+    masked = _MATH.sub(lambda m: "x" * len(m.group()), block)
+    cuts = [0, *[m.end() for m in re.finditer(r"[.!?](?=\s)|[。！？]|\n", masked)], len(block)]
+    parts = [block[a:b].strip() for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [part for part in reversed(parts) if part][:6]
+
+
+def _is_prose(text: str) -> bool:
+    bare = _MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
+    bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
+    return len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
+
+
+def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
+    """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
+    sentence = sentence.strip().strip("*").strip()
+    if letters:
+        found = _LETTER.findall(sentence)
+        if found:
+            return found[-1] if last else found[0] if len(found) < 2 else ",".join(dict.fromkeys(found))
+    maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
+    if maths and not (len(maths) == 1 and _is_money(sentence)):
+        return _joined_maths(sentence, maths)
+    if last:
+        bold = _BOLD.findall(sentence)
+        if bold and re.search(r"\d|[A-Za-z]", bold[-1]):
+            return str(bold[-1]).strip(" .:")
+    bracket = _BRACKET.findall(sentence)
+    if bracket and _is_prose(sentence):
+        return str(bracket[-1])
+    if not _is_prose(sentence) and len(sentence) <= 200 and not last:
+        return _REASON.sub("", sentence).strip(" .*")
+    return _last_number(sentence, last)
+
+
+def _joined_maths(sentence: str, maths: list[str]) -> str:
+    """One formula, or the run of formulas at the end that "and", "or" and commas join."""
+    spans = list(_MATH.finditer(sentence))
+    first = len(spans) - 1
+    while first > 0:
+        gap = sentence[spans[first - 1].end(): spans[first].start()]
+        if not re.fullmatch(r"[\s,;]*(?:and|or|和|或)?[\s,;]*", gap):
+            break
+        first -= 1
+    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[spans[-1].end():])
+    text = ", ".join(part.strip() for part in maths[first:])
+    return text + (unit.group() if unit else "")
+
+
+def _is_money(sentence: str) -> bool:
+    """Two dollar signs that stand before amounts, not around mathematics."""
+    return len(re.findall(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))", sentence)) >= 2
+
+
+def _last_number(sentence: str, last: bool) -> str:
+    tail = re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1].strip(" .*:")
+    if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
+        return tail
+    chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
+    if chain and not _is_prose(chain.group(1)):
+        return chain.group(1).strip()
+    if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not re.search(r"[A-Za-z]{4,}", tail):
+        return tail
+    numbers = list(_NUMBER.finditer(sentence))
+    return numbers[-1].group().strip() if numbers else ""

@@ -1,0 +1,161 @@
+"""Killable children: one question at a time, a clock on each, and a death that costs one answer.
+
+    with Worker(Limits(time_s=2.0)) as worker:
+        worker.ask([("symbolic", "x+1", "1+x")])     # [(True, "Math-Verify")]
+
+A child is started at the first question, and again after each death.  The parent waits with a clock of its own and
+kills the child that overruns; the rest of the batch goes to a new child.  See `engine` for the child and for why
+this is not a pool from a library.  POSIX only (Linux, macOS).
+
+What it does not do: share work between children (see `check.Checker`), or run on Windows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import marshal
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from limo.verify.engine import LOADING, READY, Limits
+
+LOAD_S = 120.0  # the longest an import may take on a busy machine before the child counts as dead
+_CHILD = (
+    "import json, sys\n"
+    "sys.path[:] = json.loads(sys.argv[2])\n"
+    "from limo.verify.engine import Limits, serve\n"
+    "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])))\n"
+)
+Reply = tuple[Any, str]
+
+
+class Worker:
+    """One child process, started when first needed.  Safe to use from any thread; one batch at a time."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.n_started = 0
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, questions: Sequence[tuple[Any, ...]]) -> list[Reply]:
+        """One reply for each question, in order; `(None, why)` where the child died or overran."""
+        return list(self.stream(questions))
+
+    def stream(self, questions: Sequence[tuple[Any, ...]]) -> Iterator[Reply]:
+        """As `ask`, but each reply as it comes."""
+        with self._lock:
+            done = 0
+            while done < len(questions):
+                rest = questions[done:]
+                for reply in self._try(rest):
+                    done += 1
+                    yield reply
+
+    def close(self) -> None:
+        """Kill the child.  A batch under way in another thread ends with `(None, why)` replies."""
+        self._closed = True
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def _try(self, questions: Sequence[tuple[Any, ...]]) -> Iterator[Reply]:
+        """Replies from one child: all of them, or some and then the reason of its death."""
+        if self._closed:
+            yield from ((None, "the checker was closed") for _ in questions)
+            return
+        try:
+            child = self._alive()
+        except OSError as error:
+            yield from ((None, f"no checker could be started ({error})") for _ in questions)
+            return
+        try:
+            child.pipe.send_bytes(marshal.dumps(list(questions)))
+            for _ in questions:
+                yield child.receive(self.limits.time_s)
+        except (EOFError, OSError, TimeoutError) as error:
+            self._child = None
+            child.kill()
+            over = isinstance(error, TimeoutError)
+            yield None, f"over {self.limits.time_s:g} s" if over else f"checker died ({child.fate()})"
+        except BaseException:  # the caller went away in the middle: this child's pipe is out of step
+            self._child = None
+            child.kill()
+            raise
+
+    def _alive(self) -> _Child:
+        child = self._child
+        if child is None or child.owner != os.getpid():  # a forked copy must not speak on its parent's pipe
+            child = self._child = _Child(self.limits)
+            weakref.finalize(self, child.kill)
+            self.n_started += 1
+        return child
+
+
+class _Child:
+    """A started process and our end of its pipe."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.owner = os.getpid()
+        self.pipe, theirs = Pipe(duplex=True)
+        values = json.dumps([limits.time_s, limits.memory_bytes, limits.recursion])
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()], env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        finally:
+            theirs.close()
+        self.fresh = True
+
+    def receive(self, time_s: float) -> Reply:
+        """The next reply.  Starting and importing do not count against its clock."""
+        wait = LOAD_S if self.fresh else time_s
+        while True:
+            message = _receive(self.pipe, wait)
+            self.fresh = False
+            if message == LOADING:
+                wait = LOAD_S
+            elif message == READY:
+                wait = time_s
+            else:
+                reply: Reply = marshal.loads(message[1:])
+                return reply
+
+    def kill(self) -> None:
+        if self.owner != os.getpid():
+            return
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.process.wait(10)
+        with contextlib.suppress(OSError):
+            self.pipe.close()
+
+    def fate(self) -> str:
+        code = self.process.returncode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
+
+
+def _receive(pipe: Connection, wait_s: float) -> bytes:
+    deadline = time.monotonic() + wait_s
+    if not pipe.poll(max(0.0, deadline - time.monotonic())):
+        raise TimeoutError
+    return pipe.recv_bytes()
