@@ -1,0 +1,119 @@
+"""Chains: which rollouts may become training material, and why the others may not.
+
+A chain is correct, whole, does not loop, keeps to the language of its problem, ends in a boxed answer, and holds no
+token that belongs to a chat template or a tool.  Several chains of one problem stay as candidates; selection takes
+the best.  Thought markers (`<think>`, begin-of-thought) are taken out by default and the thought itself kept, because
+the paper's training text has none.
+
+    chains, dropped = accept(problem, rollouts)
+
+What it does not do: sample rollouts, check answers, or judge the reasoning (`grade` does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from limo.recipe import Settings
+from limo.records import Chain, Dropped, Problem, Rollout
+from limo.text import content_hash, language_of
+
+STAGE = "chains"
+_MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>")
+_LEFTOVER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?tool_(?:call|response)s?>")
+_PIECE = re.compile(r"\w+|[^\w\s]")
+_COMMAND = re.compile(r"\\(?:begin|end)\{[^{}]*\}|\\[A-Za-z]+")
+_RUN = 12  # pieces in a row; long enough that a formula written twice does not fill a text with them
+
+
+class ChainSettings(Settings):
+    """What a rollout must be to become a chain, besides correct and not truncated."""
+
+    form: Literal["plain", "keep"] = Field("plain", description="thought markers taken out (paper) or kept")
+    boxed: bool = Field(True, description="a chain must hold a boxed answer, as the prompt asks (paper)")
+    language: Literal["same", "any"] = Field("same", description="same language as the problem; not in the paper")
+    max_repetition: float = Field(
+        0.6, ge=0, le=1, description="largest share of 12-piece runs seen before in the text; not in the paper"
+    )
+
+
+def accept(
+    problem: Problem, rollouts: Sequence[Rollout], settings: ChainSettings | None = None
+) -> tuple[list[Chain], list[Dropped]]:
+    """The chains among one problem's rollouts, in their order, and a reason for each other rollout."""
+    settings = settings or ChainSettings()
+    chains: list[Chain] = []
+    dropped: list[Dropped] = []
+    seen: set[str] = set()
+    for rollout in rollouts:
+        text = tidy(rollout.completion.text) if settings.form == "plain" else rollout.completion.text.strip()
+        reason = _refusal(problem, rollout, text, settings)
+        if not reason and text in seen:
+            reason = "same text as another"
+        if reason or rollout.verdict is None:
+            dropped.append(_drop(rollout, reason))
+            continue
+        seen.add(text)
+        n_tokens = rollout.completion.n_completion_tokens
+        where = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
+        chains.append(Chain(problem.id, text, *where, n_tokens, rollout.verdict))
+    return chains, dropped
+
+
+def tidy(text: str) -> str:
+    """The text without thought markers, the thought and the solution a blank line apart."""
+    parts = (part.strip() for part in _MARKER.split(text))
+    return "\n\n".join(part for part in parts if part)
+
+
+def repetition(text: str) -> float:
+    """The share (0..1) of runs of 12 words or signs that occurred before in the text.
+
+    Measured on 562 correct recorded long chains: 95% lie below 0.27, the loops among them above 0.6; chains that were
+    cut at their token limit have a median of 0.79.
+    """
+    pieces = _PIECE.findall(text)
+    n_runs = len(pieces) - _RUN + 1
+    if n_runs < 1:
+        return 0.0
+    return 1 - len(set(zip(*(pieces[start:] for start in range(_RUN)), strict=False))) / n_runs
+
+
+def chain_hash(chain: Chain) -> str:
+    """Names a chain by its problem and its text."""
+    return content_hash(chain.problem_id, chain.text)
+
+
+def _refusal(problem: Problem, rollout: Rollout, text: str, settings: ChainSettings) -> str:
+    """Why a rollout is no chain, or nothing; cheap reasons first."""
+    outcome = rollout.verdict.outcome if rollout.verdict else "undecided"
+    if outcome == "truncated" or rollout.completion.finish_reason == "length":
+        return "truncated"
+    if outcome != "correct":
+        return {"wrong": "wrong answer", "no_answer": "no answer"}.get(outcome, "undecided")
+    if settings.boxed and "\\boxed" not in text:
+        return "no boxed answer"
+    if _LEFTOVER.search(text):
+        return "template or tool token inside"
+    if settings.language == "same" and _other_language(problem, text):
+        return "other language than the problem"
+    return "loops" if repetition(text) > settings.max_repetition else ""
+
+
+def _other_language(problem: Problem, text: str) -> bool:
+    """True where both languages are known and differ; LaTeX commands are no language."""
+    ours = language_of(_COMMAND.sub(" ", problem.problem))
+    theirs = language_of(_COMMAND.sub(" ", text))
+    return "und" not in (ours, theirs) and ours != theirs
+
+
+def _drop(rollout: Rollout, reason: str) -> Dropped:
+    detail: dict[str, object] = {"teacher": rollout.model, "index": rollout.index}
+    detail |= {"prompt_hash": rollout.prompt_hash, "sampling_hash": rollout.sampling_hash}
+    if rollout.verdict:
+        detail |= {"outcome": rollout.verdict.outcome, "extracted": rollout.verdict.extracted[:200]}
+    return Dropped(rollout.problem_id, STAGE, reason, detail)

@@ -1,0 +1,108 @@
+"""Difficulty from pass rates, and hard told apart from broken.
+
+A problem stays when the number of correct rollouts of one model lies in a band.  The paper (v2) uses two: 0 of 4 for
+a weak model, then 1 to 3 of 32 for a strong one.  Counts are kept, never a yes or no, because the band is noisy: a
+problem that a model solves 1% of the time lands in 1..3 of 32 by luck in 28 of 100 cases.
+
+A very low pass rate often means a wrong key.  Where rollouts of several models agree on one other answer the problem
+is `suspect`, with that answer as evidence, whatever its band.
+
+    kept, dropped = apply_band(problems, rates, 1, 3, "strong_filter")
+    evidence = suspects(problems, rollouts)
+
+What it does not do: ask a model (rollouts does), or decide when to stop asking (rollouts.stopping does).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from pydantic import Field
+
+from limo.recipe import Settings
+from limo.records import Dropped, PassRate, Problem, Rollout
+
+
+class SuspectSettings(Settings):
+    """When agreement on another answer makes a key suspect.
+
+    Our own choice.  On recorded rollouts of nine models over 540 problems a share of 0.6 catches 90% of planted wrong
+    keys and takes 1% of the good problems that at most two rollouts solve; 0.5 catches 95% and takes 3%.
+    """
+
+    share: float = Field(0.6, gt=0, le=1, description="least share of answered rollouts that agree; not in the paper")
+    n_models: int = Field(2, ge=1, description="fewest models among those that agree; not in the paper")
+    n_agreed: int = Field(3, ge=2, description="fewest rollouts that agree; not in the paper")
+
+
+def apply_band(
+    problems: Iterable[Problem], rates: Mapping[str, PassRate], low: int, high: int, stage: str
+) -> tuple[list[Problem], list[Dropped]]:
+    """Keep the problems with `low` to `high` correct rollouts of the rates' n.
+
+    Rollouts without a decision could be either: a problem whose place in the band hangs on them is dropped as
+    `undecided`.  Sampling that stopped early is fine: what was not asked could not have changed the outcome.
+    """
+    kept, dropped = [], []
+    for problem in problems:
+        rate = rates.get(problem.id)
+        reason = _outside(rate, low, high)
+        if reason:
+            detail: dict[str, object] = {"low": low, "high": high}
+            dropped.append(Dropped(problem.id, stage, reason, detail | (asdict(rate) if rate else {})))
+        else:
+            kept.append(problem)
+    return kept, dropped
+
+
+def _outside(rate: PassRate | None, low: int, high: int) -> str:
+    """Why a rate is not in the band, or nothing."""
+    if rate is None:
+        return "undecided"
+    most = rate.n_correct + rate.n - rate.n_decided  # were all that is open correct
+    if rate.n_correct > high:
+        return "solved too often"
+    if most < low:
+        return "solved too rarely"
+    return "undecided" if most > high or rate.n_correct < low else ""
+
+
+def suspects(
+    problems: Iterable[Problem],
+    rollouts: Mapping[str, Sequence[Rollout]],
+    settings: SuspectSettings | None = None,
+) -> dict[str, dict[str, object]]:
+    """The problems whose rollouts agree on another answer than the key, each with the evidence.
+
+    Truncated and undecided rollouts say nothing; the agreeing rollouts must also outnumber the correct ones.
+    """
+    settings = settings or SuspectSettings()
+    found = {}
+    for problem in problems:
+        evidence = _agreement(problem, rollouts.get(problem.id, ()), settings)
+        if evidence:
+            found[problem.id] = evidence
+    return found
+
+
+def _agreement(problem: Problem, rollouts: Sequence[Rollout], settings: SuspectSettings) -> dict[str, object]:
+    n_correct = sum(r.verdict is not None and r.verdict.outcome == "correct" for r in rollouts)
+    wrong = [r for r in rollouts if r.verdict is not None and r.verdict.outcome == "wrong" and r.verdict.extracted]
+    answers: Counter[str] = Counter()
+    models = defaultdict(set)
+    for rollout in wrong:
+        assert rollout.verdict is not None
+        answer = "".join(rollout.verdict.extracted.split())
+        answers[answer] += 1
+        models[answer].add(rollout.model)
+    if not answers:
+        return {}
+    answer, n_agreed = min(answers.items(), key=lambda item: (-item[1], item[0]))
+    n_answered = n_correct + len(wrong)
+    enough = n_agreed >= max(settings.n_agreed, settings.share * n_answered)
+    if not enough or n_agreed <= n_correct or len(models[answer]) < settings.n_models:
+        return {}
+    counts = {"n_agreed": n_agreed, "n_answered": n_answered, "n_correct": n_correct}
+    return {"key": problem.answer, "agreed": answer, "models": sorted(models[answer]), **counts}

@@ -1,0 +1,79 @@
+import pytest
+
+from limo.curate.difficulty import SuspectSettings, apply_band, suspects
+from limo.records import Completion, PassRate, Problem, Rollout, Verdict
+
+PROBLEM = Problem.make("What is 3 plus 4?", "7")
+
+
+def fate(n_correct: int, n_decided: int, n: int, low: int, high: int) -> str:
+    kept, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", n, n_decided, n_correct)}, low, high, "strong")
+    assert len(kept) + len(dropped) == 1
+    return dropped[0].reason if dropped else "kept"
+
+
+@pytest.mark.parametrize(
+    ("n_correct", "n_decided", "n", "low", "high", "expected"),
+    [
+        (0, 4, 4, 0, 0, "kept"),
+        (1, 4, 4, 0, 0, "solved too often"),
+        (1, 1, 4, 0, 0, "solved too often"),  # stopped at the first right one
+        (1, 32, 32, 1, 3, "kept"),
+        (3, 32, 32, 1, 3, "kept"),
+        (4, 10, 32, 1, 3, "solved too often"),
+        (0, 32, 32, 1, 3, "solved too rarely"),
+        (0, 31, 32, 1, 3, "undecided"),
+        (3, 31, 32, 1, 3, "undecided"),
+        (2, 31, 32, 1, 3, "kept"),
+        (0, 0, 4, 0, 0, "undecided"),
+    ],
+)
+def test_a_problem_stays_when_its_correct_rollouts_lie_in_the_band(n_correct, n_decided, n, low, high, expected):
+    assert fate(n_correct, n_decided, n, low, high) == expected
+
+
+def test_a_problem_without_a_rate_is_undecided_and_the_counts_are_evidence():
+    assert apply_band([PROBLEM], {}, 0, 0, "weak")[1][0].reason == "undecided"
+    _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, 0, 0, "weak")
+    assert dropped[0].stage == "weak"
+    assert dropped[0].detail == {"low": 0, "high": 0, "model": "m", "n": 4, "n_decided": 4, "n_correct": 2}
+
+
+def rollouts(*answers: tuple[str, str, str]) -> dict[str, list[Rollout]]:
+    made = [
+        Rollout(PROBLEM.id, model, "p", "s", i, Completion("x"), Verdict(outcome, extracted))
+        for i, (model, outcome, extracted) in enumerate(answers)
+    ]
+    return {PROBLEM.id: made}
+
+
+EIGHT = [("a", "wrong", "8"), ("b", "wrong", " 8"), ("c", "wrong", "8")]
+
+
+def test_models_that_agree_on_another_answer_make_the_key_suspect():
+    found = suspects([PROBLEM], rollouts(*EIGHT, ("d", "correct", "7")))
+    assert found[PROBLEM.id] == {
+        "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 3, "n_answered": 4, "n_correct": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        [("a", "wrong", "8"), ("b", "wrong", "8")],  # too few
+        [("a", "wrong", "8")] * 5,  # one model alone
+        [*EIGHT, ("d", "wrong", "9"), ("d", "wrong", "10"), ("d", "wrong", "11")],  # no agreement
+        [*EIGHT, ("d", "correct", "7"), ("e", "correct", "7"), ("f", "correct", "7")],  # the key has as many
+        [("a", "truncated", ""), ("b", "truncated", ""), ("c", "no_answer", "")],
+    ],
+)
+def test_without_such_agreement_a_hard_problem_stays_hard(answers):
+    assert suspects([PROBLEM], rollouts(*answers)) == {}
+
+
+def test_share_and_number_of_models_are_settings():
+    alone = rollouts(*[("a", "wrong", "8")] * 5)
+    assert suspects([PROBLEM], alone, SuspectSettings(n_models=1))
+    split = rollouts(*EIGHT, ("d", "wrong", "9"), ("d", "wrong", "10"), ("d", "wrong", "11"))
+    assert suspects([PROBLEM], split, SuspectSettings(share=0.5))

@@ -1,0 +1,72 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from limo.curate.export import Card, ExportSettings, export, render, row
+from limo.curate.select import Candidate
+from limo.errors import InputError, StorageError
+from limo.records import Chain, Grade, PassRate, Problem, Verdict
+
+FUNNEL = [{"stage": "weak", "unit": "problems", "n_in": 3, "n_kept": 1, "n_by_reason": {"solved | too <often>": 2}}]
+CARD = Card(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))
+TRAITS = {"elaboration": 1.0, "verification": 0.0, "exploration": 0.0, "granularity": 0.5}
+
+
+def example(name: str = "a", text: str = "so \\boxed{7}") -> dict:
+    problem = Problem(name, "What is 3+4?", "7", source="school", topic="sums", language="en")
+    chain = Chain(name, text, "teacher", "ph", "sh", 2, 9, Verdict("correct", "7", tier="text"))
+    prompt = [{"role": "system", "content": "be careful"}, {"role": "user", "content": problem.problem}]
+    return row(Candidate(problem, chain, Grade(TRAITS, 0.5, "L4"), (PassRate("m", 8, 8, 2),)), 1, prompt)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def test_what_is_exported_loads_with_its_messages_and_lineage(tmp_path):
+    from datasets import load_from_disk
+
+    export([example("a"), example("b", "b \\boxed{7}")], tmp_path / "selected", CARD)
+    back = load_from_disk(tmp_path / "selected")
+    assert [m["role"] for m in back[0]["messages"]] == ["system", "user", "assistant"]
+    assert back[0] == example("a")
+    assert back[1]["pass_rates"] == [{"model": "m", "n": 8, "n_decided": 8, "n_correct": 2}]
+
+
+def test_the_same_rows_give_the_same_bytes_and_replace_what_was_there(tmp_path):
+    export([example("z", "z \\boxed{7}")], tmp_path / "one", CARD)
+    before = hashes(tmp_path / "one")
+    export([example()], tmp_path / "one", CARD)
+    export([example()], tmp_path / "two", CARD)
+    assert hashes(tmp_path / "one") == hashes(tmp_path / "two") != before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_hostile_text_is_stored_and_cannot_break_the_card(tmp_path):
+    from datasets import load_from_disk
+
+    bad = example(text="lone \ud800 surrogate\x00 \\boxed{7}")
+    bad["teacher"] = "evil | model\n# heading"
+    export([bad], tmp_path / "selected", CARD)
+    assert "lone ? surrogate" in load_from_disk(tmp_path / "selected")[0]["messages"][2]["content"]
+    assert "| evil \\| model # heading | 1 |" in (tmp_path / "selected" / "README.md").read_text()
+
+
+def test_the_card_has_a_header_counts_reasons_hashes_and_the_recipe():
+    text = render([example()], CARD)
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert head["license"] == "mit" and head["language"] == ["en"] and head["size_categories"] == ["n<1K"]
+    assert "| weak | problems | 3 | 1 | solved \\| too &lt;often> 2 |" in text
+    assert "| teacher | 1 |" in text and "| L4 | 1 |" in text and "| recipe | `abc` |" in text
+    assert "```yaml\nselect:\n  k: 2\n```" in text
+    assert "license" not in yaml.safe_load(render([example()], Card([], "", "")).split("---\n")[1])
+
+
+def test_nothing_to_export_and_no_place_are_said_plainly(tmp_path):
+    with pytest.raises(InputError, match="no chain is left"):
+        export([], tmp_path / "selected", CARD)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        export([example()], tmp_path / "file" / "selected", CARD)

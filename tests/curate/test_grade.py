@@ -1,0 +1,123 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limo.curate.grade import COUNTED, TRAITS, GradeSettings, _lists, bands, grade, measure
+from limo.records import LEVELS, Chain, Verdict
+
+CAREFUL = (
+    "Perhaps we can add. 3+4=7. Let me check: 7-4=3, so it holds. Since 7 is odd, maybe double it. "
+    "Let me verify: 14/2=7. Therefore the answer is \\boxed{14}."
+)
+BARE = "3+4=7, 7*2=14, \\boxed{14}"
+
+
+def chain(text: str, name: str = "p") -> Chain:
+    return Chain(name, text, "teacher", "prompt", "sampling", 0, 10, Verdict("correct"))
+
+
+def test_the_words_that_the_paper_names_are_counted_for_their_trait():
+    by_word = {
+        "verification": ("check", "verify"),
+        "exploration": ("perhaps", "might"),
+        "granularity": ("therefore", "since"),
+    }
+    for trait, words in by_word.items():
+        for word in words:
+            assert getattr(measure(f"x {word} y"), trait) == pytest.approx(1000 / 3)
+            others = [other for other in COUNTED if other != trait]
+            assert all(getattr(measure(f"x {word} y"), other) == 0 for other in others)
+
+
+def test_a_word_inside_another_word_is_not_counted():
+    assert measure("the checkerboard sincerely mighty").verification == 0
+    assert measure("the checkerboard sincerely mighty").granularity == 0
+    assert measure("the checkerboard sincerely mighty").exploration == 0
+
+
+def test_entries_of_several_words_match_across_line_ends_and_only_in_sequence():
+    assert measure("make\nsure make sure").verification == pytest.approx(500)
+    assert measure("sure make").verification == 0
+
+
+def test_frequency_is_divided_by_length():
+    once, diluted = measure("check this"), measure("check this " + "and that " * 50)
+    assert once.verification > 10 * diluted.verification > 0
+
+
+def test_chinese_words_are_counted_and_two_han_characters_make_a_word():
+    raw = measure("因此答案也许是五，验证一下。")
+    assert raw.n_words == 6
+    assert raw.granularity == raw.exploration == raw.verification == pytest.approx(1000 / 6)
+    assert measure("答案是五").verification == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_word_lists_hold_the_three_traits_and_count_nothing_twice(language):
+    lists = _lists(language)
+    assert set(lists) == set(COUNTED)
+    every = [entry for entries in lists.values() for entry in entries]
+    assert len(set(every)) == len(every)
+    for entry in every:
+        assert entry == entry.strip().lower()
+        parts = entry.split() if language == "en" else ()
+        assert not (len(parts) > 1 and set(parts) & set(every)), "a phrase holds a listed word"
+        if language == "zh":
+            assert not [other for other in every if other != entry and other in entry]
+
+
+def test_careful_reasoning_scores_above_bare_steps_in_every_trait():
+    careful, bare = grade([chain(CAREFUL), chain(BARE)])
+    assert careful.score > bare.score
+    assert all(careful.traits[name] > bare.traits[name] for name in TRAITS)
+    assert (careful.level, bare.level) == ("L4", "L2")
+
+
+def test_the_score_is_the_weighted_sum_of_the_paper():
+    for one in grade([chain(CAREFUL), chain(BARE), chain("check check")]):
+        t = one.traits
+        expected = (
+            0.30 * t["elaboration"] + 0.20 * t["verification"] + 0.25 * t["exploration"] + 0.25 * t["granularity"]
+        )
+        assert one.score == pytest.approx(expected)
+
+
+def test_weights_are_settings_and_need_not_sum_to_one():
+    only_length = GradeSettings(elaboration=1, verification=0, exploration=0, granularity=0)
+    short, long = grade([chain("check check"), chain("no words of note here at all")], only_length)
+    assert (short.score, long.score) == (0, 1)
+
+
+def test_no_chain_and_one_chain_are_graded_without_fault():
+    assert grade([]) == []
+    assert grade([chain(CAREFUL)])[0].level == "L3"
+    assert grade([chain(""), chain("")])[0].score == 0
+
+
+def test_scale_max_divides_by_the_largest_value():
+    grades = grade([chain("check " * 2), chain("word " * 4)], GradeSettings(scale="max"))
+    assert [one.traits["elaboration"] for one in grades] == [0.5, 1.0]
+
+
+def test_levels_are_fifths_of_the_ranking():
+    assert [bands(range(10))[i] for i in range(10)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_equal_scores_share_a_level():
+    assert len(set(bands([1.0] * 7))) == 1
+    assert len(set(bands([0, 0, 0, 0, 0, 0, 0, 0, 1, 2])[:8])) == 1
+
+
+@given(
+    st.lists(st.text(alphabet="check perhaps so 验证因此 \n", max_size=60), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_grades_do_not_depend_on_the_order_of_the_chains(texts, rng: random.Random):
+    chains = [chain(text, str(i)) for i, text in enumerate(texts)]
+    shuffled = rng.sample(chains, len(chains))
+    before = dict(zip([c.problem_id for c in chains], grade(chains), strict=True))
+    after = dict(zip([c.problem_id for c in shuffled], grade(shuffled), strict=True))
+    assert before == after
+    assert all(0 <= one.score <= 1 and one.level in LEVELS for one in before.values())
