@@ -13,7 +13,9 @@ What it does not do: know any stage, or read anything but the one file (no inclu
 from __future__ import annotations
 
 import difflib
+import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,9 +150,31 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
 
 def _known(model: type[Settings], path: tuple[str, ...]) -> list[str]:
     """The keys allowed at `path`, following nested settings, lists, mappings and optionals."""
-    here: Any = model
+    here: list[Any] = [model]
     for name in path:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[name].annotation if name in here.model_fields else None
-        here = next((a for a in (here, *typing.get_args(here)) if isinstance(a, type) and issubclass(a, BaseModel)), here)
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+        here = [inner for outer in here for inner in _inside(outer, name)]
+    return list(dict.fromkeys(key for found in here if _is_model(found) for key in found.model_fields))
+
+
+def _inside(annotation: Any, name: str) -> list[Any]:
+    """What may stand under key or index `name` of a value so annotated, unions laid open."""
+    if _is_model(annotation):
+        field = annotation.model_fields.get(name)
+        return _laid_open(field.annotation) if field else []
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if not inner or not isinstance(origin, type):
+        return []
+    return _laid_open(inner[-1] if issubclass(origin, Mapping) else inner[0])
+
+
+def _laid_open(annotation: Any) -> list[Any]:
+    """`A | None` as `[A, None]`; anything else alone."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _laid_open(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [inner for part in typing.get_args(annotation) for inner in _laid_open(part)]
+    return [annotation]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
