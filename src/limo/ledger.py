@@ -1,0 +1,254 @@
+"""Every rollout that was ever paid for, with its verdict, in one SQLite file.
+
+Difficulty, chains and evaluation are three readings of this file, so a rollout is asked once, ever.  A row is named
+by its content (problem, model, prompt, sampling, index), never by when or where it ran; adding it again changes
+nothing, except that an answer takes the place of a failure.  What `add` returned from is on the disk (WAL, synced at
+each commit), so a process killed at any point loses at most the group it was working on.
+
+    with Ledger("runs/a/ledger.sqlite") as ledger:
+        ledger.add(rollouts)
+        right = [r for r in ledger.rollouts(model="weak") if r.verdict and r.verdict.outcome == "correct"]
+
+Readable with plain SQL; schema version 1 (`PRAGMA user_version`; `application_id` is 'LIMO'):
+
+- `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
+  n_completion_tokens, elapsed_s, error)`: `attempt` is the rollout's index, counted from 0; times in seconds.
+- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s)`: the latest verdict of a rollout, if it has one.
+- `meanings(hash, kind, content)`: what a prompt hash (the system text) or a sampling hash (JSON) stands for.
+- `memo(key, outcome, extracted, reason, tier, elapsed_s)`: verdicts by content of answer and completion, a cache.
+
+      SELECT problem_id, count(*) AS n, sum(outcome = 'correct') AS n_correct
+      FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = 'weak' GROUP BY problem_id;
+
+What it does not do: ask a model, check an answer, or decide anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from limo.errors import LimoError, MissingFileError, StorageError
+from limo.records import Completion, Rollout, Verdict
+
+APPLICATION_ID = int.from_bytes(b"LIMO", "big")
+_VERDICT_COLUMNS = "outcome TEXT NOT NULL, extracted TEXT NOT NULL, reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL"
+# One entry a version; a file at version k has had the first k applied.  Never edit one that was released: add another.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE rollouts(
+            id INTEGER PRIMARY KEY, problem_id TEXT NOT NULL, model TEXT NOT NULL, prompt_hash TEXT NOT NULL,
+            sampling_hash TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
+            n_prompt_tokens INTEGER NOT NULL, n_completion_tokens INTEGER NOT NULL, elapsed_s REAL NOT NULL,
+            error TEXT NOT NULL, UNIQUE(model, prompt_hash, sampling_hash, problem_id, attempt))""",
+        f"CREATE TABLE verdicts(rollout_id INTEGER PRIMARY KEY REFERENCES rollouts(id), {_VERDICT_COLUMNS})",
+        "CREATE TABLE meanings(hash TEXT PRIMARY KEY, kind TEXT NOT NULL, content TEXT NOT NULL)",
+        f"CREATE TABLE memo(key TEXT PRIMARY KEY, {_VERDICT_COLUMNS}) WITHOUT ROWID",
+    ),
+)
+# An answer takes the place of a failure, and nothing takes the place of an answer.
+_ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
+    n_prompt_tokens, n_completion_tokens, elapsed_s, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT(model, prompt_hash, sampling_hash, problem_id, attempt) DO UPDATE SET text = excluded.text,
+    finish_reason = excluded.finish_reason, n_prompt_tokens = excluded.n_prompt_tokens,
+    n_completion_tokens = excluded.n_completion_tokens, elapsed_s = excluded.elapsed_s, error = excluded.error
+    WHERE finish_reason = 'error' AND excluded.finish_reason != 'error'"""
+_SET_VERDICT = """INSERT OR REPLACE INTO verdicts SELECT id, ?, ?, ?, ?, ? FROM rollouts
+    WHERE problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?"""
+_DROP_VERDICT = """DELETE FROM verdicts WHERE rollout_id IN (SELECT id FROM rollouts WHERE problem_id = ?
+    AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?)"""
+_SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
+    n_completion_tokens, r.elapsed_s, error, outcome, extracted, reason, tier, v.elapsed_s
+    FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
+_CHUNK = 500  # below SQLite's bound on the number of parameters of one statement
+
+Key = tuple[str, str, str, str, int]
+
+
+class Ledger:
+    """The file at `path`, made when missing; a context manager.  `read_only` opens an existing one without writing.
+
+    Every method raises StorageError when the disk is full, read-only or the file is damaged; what was committed
+    before stays.
+    """
+
+    def __init__(self, path: str | Path, read_only: bool = False) -> None:
+        self.path = Path(path)
+        if read_only and not self.path.is_file():
+            raise MissingFileError("there is no ledger", self.path, "a ledger.sqlite of a run", "check the path")
+        with self._storage():
+            if not read_only:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            where = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            self._db = sqlite3.connect(where, uri=True, timeout=30, isolation_level=None)
+        try:
+            with self._storage():
+                self._open(read_only)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; committed rows are safe without it."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything written in the block is committed together at its end, or not at all; blocks may be nested."""
+        if self._db.in_transaction:
+            yield
+            return
+        with self._storage():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def add(self, rollouts: Iterable[Rollout]) -> int:
+        """Add rollouts, with their verdicts where they have one, in one transaction; the number of new answers.
+
+        A rollout that is there already stays as it is; one that failed (finish_reason `error`) gives way to an answer.
+        """
+        rows = list(rollouts)
+        with self.transaction():
+            n_new = 0
+            for r in rows:
+                c = r.completion
+                counts = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
+                values = (*r.key, c.text, c.finish_reason, *counts, c.error)
+                added = self._db.execute(_ADD, [_storable(value) for value in values]).rowcount > 0
+                n_new += added
+                if added and r.verdict is not None:
+                    self._db.execute(_SET_VERDICT, (*_verdict_row(r.verdict), *r.key))
+                elif added:  # the failure that gave way may have left a verdict
+                    self._db.execute(_DROP_VERDICT, r.key)
+        return n_new
+
+    def set_verdicts(self, verdicts: Iterable[tuple[Key, Verdict]]) -> None:
+        """Attach verdicts to rollouts by `Rollout.key`, in one transaction; an earlier verdict is replaced."""
+        rows = [(*_verdict_row(verdict), *key) for key, verdict in verdicts]
+        with self.transaction():
+            for row in rows:
+                if self._db.execute(_SET_VERDICT, row).rowcount == 0:
+                    raise KeyError(f"no such rollout: {row[5:]}")
+
+    def rollouts(
+        self, model: str | None = None, prompt_hash: str | None = None, sampling_hash: str | None = None
+    ) -> Iterator[Rollout]:
+        """The rollouts that fit, ordered by model, prompt, sampling, problem and index: never by arrival."""
+        wanted = {"model": model, "prompt_hash": prompt_hash, "sampling_hash": sampling_hash}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        where = " WHERE " + " AND ".join(f"{column} = ?" for column in given) if given else ""
+        order = " ORDER BY model, prompt_hash, sampling_hash, problem_id, attempt"
+        with self._storage():
+            for row in self._db.execute(_SELECT + where + order, list(given.values())):
+                verdict = Verdict(*row[11:]) if row[11] is not None else None
+                yield Rollout(*row[:5], Completion(*row[5:11]), verdict)
+
+    def __len__(self) -> int:
+        with self._storage():
+            return int(self._db.execute("SELECT count(*) FROM rollouts").fetchone()[0])
+
+    def explain(self, hash: str, kind: str, content: str) -> None:
+        """Write down what a hash in `rollouts` stands for: kind `prompt` or `sampling`, and its content."""
+        with self.transaction():
+            self._db.execute("INSERT OR IGNORE INTO meanings VALUES (?, ?, ?)", (hash, kind, _storable(content)))
+
+    def remember(self, verdicts: Iterable[tuple[str, Verdict]]) -> None:
+        """Keep verdicts by a key of the caller's making (a hash of answer, completion and checker)."""
+        rows = [(key, *_verdict_row(verdict)) for key, verdict in verdicts]
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def recall(self, keys: Sequence[str]) -> dict[str, Verdict]:
+        """The remembered verdicts of those keys that have one."""
+        found = {}
+        with self._storage():
+            for start in range(0, len(keys), _CHUNK):
+                some = keys[start : start + _CHUNK]
+                marks = ",".join("?" * len(some))
+                for key, *verdict in self._db.execute(f"SELECT * FROM memo WHERE key IN ({marks})", some):
+                    found[key] = Verdict(*verdict)
+        return found
+
+    def faults(self) -> list[str]:
+        """What SQLite's own integrity check and the links between the tables complain of; empty when sound."""
+        with self._storage():
+            found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            found += [f"a verdict without its rollout: {row[1]}" for row in self._db.execute("PRAGMA foreign_key_check")]
+        return found
+
+    def _open(self, read_only: bool) -> None:
+        """Check that the file is ours and of a version we know; bring an older one up to date."""
+        version = self._pragma("user_version")
+        n_tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if n_tables and self._pragma("application_id") != APPLICATION_ID:
+            raise StorageError("the file is a database of another program", self.path, "a ledger", "name another file")
+        if version > len(MIGRATIONS):
+            known = f"version {len(MIGRATIONS)} or older"
+            raise StorageError(f"the ledger has version {version}", self.path, known, "use the limo that made it, or newer")
+        if read_only:
+            if version < len(MIGRATIONS):
+                do = "open it once for writing"
+                raise StorageError(f"the ledger has version {version}", self.path, f"version {len(MIGRATIONS)}", do)
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
+        with self.transaction():
+            for statements in MIGRATIONS[self._pragma("user_version") :]:
+                for statement in statements:
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Turn what SQLite and the disk complain of into one StorageError."""
+        try:
+            yield
+        except LimoError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+                raise  # a mistake of ours, not of the disk
+            what, do = _complaint(str(error))
+            raise StorageError(f"{what} ({error})", self.path, "", do) from error
+
+
+def _complaint(text: str) -> tuple[str, str]:
+    """What to say and to advise for an error text of SQLite or the system."""
+    if "full" in text or "No space" in text or "disk I/O" in text:
+        return "the ledger's disk is full or failing", "free some space and start again: what was committed is safe"
+    if "readonly" in text or "read-only" in text.lower() or "unable to open" in text or "denied" in text:
+        return "the ledger cannot be written", "check the permissions or name another folder"
+    if "locked" in text:
+        return "the ledger is in use", "wait for the other process or name another folder"
+    return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"
+
+
+def _verdict_row(verdict: Verdict) -> tuple[Any, ...]:
+    texts = (verdict.outcome, verdict.extracted, verdict.reason, verdict.tier)
+    return (*(_storable(text) for text in texts), verdict.elapsed_s)
+
+
+def _storable(value: Any) -> Any:
+    """Text that SQLite can hold: half surrogates, which no UTF-8 has, become U+FFFD."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value

@@ -1,0 +1,1 @@
+"""Ask models many times, pay for each answer once, stop when the answer is known."""
