@@ -45,12 +45,12 @@ _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:\s*\\?%)?")
 class FieldMap(Settings):
     """Which column holds what; empty = found by itself.  Dots go into nested objects (`reward_model.ground_truth`)."""
 
-    problem: str = Field("", description="column of the statement")
-    answer: str = Field("", description="column of the answer")
-    solution: str = Field("", description="column of the worked solution")
-    source: str = Field("", description="column that names where the problem comes from")
-    topic: str = Field("", description="column of the topic")
-    options: str = Field("", description="column of a multiple choice problem's options")
+    problem: str = Field(default="", description="column of the statement")
+    answer: str = Field(default="", description="column of the answer")
+    solution: str = Field(default="", description="column of the worked solution")
+    source: str = Field(default="", description="column that names where the problem comes from")
+    topic: str = Field(default="", description="column of the topic")
+    options: str = Field(default="", description="column of a multiple choice problem's options")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from limo.errors import InputError, StorageError
+from limo.errors import InputError
+from limo.files import atomic
 from limo.pool.fields import FieldMap, shape
-from limo.pool.files import Row, rows, stem
+from limo.pool.rows import Row, rows, stem
 from limo.recipe import Settings
 from limo.records import Dropped, Problem
 from limo.text import shorten
@@ -36,15 +37,15 @@ class Source(Settings):
     """One place problems come from."""
 
     path: str = Field(description="file, folder, dataset saved to disk, or hub id")
-    name: str = Field("", description="name of the source; default: the row's own, else the file's")
-    fields: FieldMap = Field(FieldMap(), description="which column holds what; default: found by itself")
+    name: str = Field(default="", description="name of the source; default: the row's own, else the file's")
+    fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
 
 
 class IngestSettings(Settings):
     """What goes into the pool."""
 
     sources: list[Source] = Field(default_factory=list, description="paths, or mappings with path, name, fields")
-    keep_unverifiable: bool = Field(False, description="keep problems whose answer no rule can check")
+    keep_unverifiable: bool = Field(default=False, description="keep problems whose answer no rule can check")
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -131,16 +132,8 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     name = path.name.lower()
     if not name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
         raise InputError("a pool cannot be written so", path, ".parquet, .jsonl or .jsonl.gz", "give it such a name")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (_write_parquet if name.endswith(".parquet") else _write_lines)(table, aside)
-        os.replace(aside, path)
-    except OSError as error:
-        why = shorten(str(error))
-        raise StorageError("the pool cannot be written", path, "a writable place with room", why) from None
-    finally:
-        aside.unlink(missing_ok=True)
+    with atomic(path) as aside:
+        _write_parquet(table, aside) if name.endswith(".parquet") else _write_lines(table, aside, name.endswith(".gz"))
     return len(table)
 
 
@@ -189,8 +182,7 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=True)
 
 
-def _write_lines(table: list[dict[str, Any]], path: Path) -> None:
-    packed = ".gz." in path.name
+def _write_lines(table: list[dict[str, Any]], path: Path, packed: bool) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) if packed else raw as stream:
         for row in table:
             stream.write(json.dumps({name: row[name] for name in COLUMNS}, ensure_ascii=False).encode() + b"\n")

@@ -1,0 +1,127 @@
+"""Benchmark problems out of the pool, each with the evidence: what it matched, how, how much, which words.
+
+Each method of `limo.pool.contamination` has its own decision: `drop`, `report` (the row stays, the evidence goes into
+`meta["near_benchmark"]`) or `off`.
+
+    kept, dropped = decontaminate(problems, {"MATH500": load_benchmark("MATH500", "math500.jsonl")})
+    dropped[0].detail["hits"][0]["words"]
+
+About `renumbered`: a copy with other numbers teaches the same solution, so it is dropped by default.  In a pool made
+from templates (the pocket world) nearly every problem is a renumbered sibling of a benchmark problem by construction;
+there set `renumbered: report`, and the same text and same numbers rules still hold.
+
+What it does not do: find paraphrases or translations; those need a judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from limo.pool.contamination import METHODS, Hit, Index, Method, Thresholds
+from limo.recipe import Settings
+from limo.records import Dropped, Problem
+
+Decision = Literal["drop", "report", "off"]
+PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
+CONTAMINATED = "in a benchmark"
+MAX_HITS = 5
+
+
+class DecontaminateSettings(Settings):
+    """Against what, by which methods, with which consequence."""
+
+    benchmarks: list[str] = Field(default_factory=list, description="benchmark names; empty = all that are known")
+    path: str = Field(default="", description="folder with the benchmarks' files; empty = hub cache")
+    same_text: Decision = Field(default="drop", description="equal canonical text")
+    contained: Decision = Field(default="drop", description="one text inside the other, 20 words at least")
+    same_numbers: Decision = Field(default="drop", description="same numbers and coverage >= same_numbers_coverage")
+    renumbered: Decision = Field(
+        default="drop", description="other numbers, coverage >= renumbered_coverage; report in a pool of templates"
+    )
+    ngrams: Decision = Field(
+        default="report",
+        description="any shared run of `ngram` words; the paper's rule, its n unpublished; own choice: report only, "
+        "since it flags phrases that problems share honestly",
+    )
+    ngram: int = Field(default=13, ge=3, le=100, description="words in a run, or s1 (13), open-r1 (8), light-r1 (32)")
+    n: int = Field(default=5, ge=2, le=13, description="words in the n-grams of coverage; own choice, measured")
+    same_numbers_coverage: float = Field(default=0.6, ge=0, le=1, description="own choice, measured")
+    renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")
+    min_tokens: int = Field(default=20, ge=1, description="least words for `contained` and `renumbered`")
+
+    @field_validator("ngram", mode="before")
+    @classmethod
+    def _preset(cls, value: object) -> object:
+        return PRESETS.get(value, value) if isinstance(value, str) else value
+
+    def decision(self, method: Method) -> Decision:
+        """What follows from a hit by `method`."""
+        names: dict[Method, Decision] = {
+            "same text": self.same_text,
+            "contained": self.contained,
+            "same numbers": self.same_numbers,
+            "renumbered": self.renumbered,
+            "n-gram": self.ngrams,
+        }
+        return names[method]
+
+    def thresholds(self) -> Thresholds:
+        """The numbers of the methods."""
+        ngram = 0 if self.ngrams == "off" else self.ngram
+        return Thresholds(self.n, self.same_numbers_coverage, self.renumbered_coverage, self.min_tokens, ngram)
+
+
+def decontaminate(
+    problems: Iterable[Problem],
+    benchmarks: Mapping[str, Sequence[Problem]],
+    settings: DecontaminateSettings | None = None,
+) -> tuple[list[Problem], list[Dropped]]:
+    """The problems that no method drops, in order, and the others with their evidence in `detail["hits"]`."""
+    settings = settings or DecontaminateSettings()
+    index = Index(benchmarks, settings.thresholds())
+    kept: list[Problem] = []
+    dropped: list[Dropped] = []
+    for problem in problems:
+        hits = [hit for hit in index.hits(problem) if settings.decision(hit.method) != "off"]
+        guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
+        evidence = [_evidence(hit, settings) for hit in (guilty or hits)[:MAX_HITS]]
+        if guilty:
+            detail = {"source": problem.source, "method": guilty[0].method, "n_hits": len(hits), "hits": evidence}
+            dropped.append(Dropped(problem.id, "decontaminate", CONTAMINATED, detail))
+        else:
+            kept.append(replace(problem, meta={**problem.meta, "near_benchmark": evidence}) if hits else problem)
+    return kept, dropped
+
+
+def _evidence(hit: Hit, settings: DecontaminateSettings) -> dict[str, object]:
+    return {**asdict(hit), "decision": settings.decision(hit.method)}
+
+
+def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[dict[str, object]]:
+    """One row a hit, of dropped and of reported problems, as plain values: what goes into a Parquet or a report."""
+    table: list[dict[str, object]] = []
+    for one in dropped:
+        table += _rows(one.detail.get("hits"), one.detail.get("source"))
+    for problem in kept:
+        table += _rows(problem.meta.get("near_benchmark"), problem.source)
+    return table
+
+
+def _rows(hits: object, source: object) -> list[dict[str, object]]:
+    return [{"source": str(source or ""), **hit} for hit in hits] if isinstance(hits, list) else []
+
+
+def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Distinct pool rows by benchmark, source, method and decision, largest first."""
+    groups: dict[tuple[str, str, str, str], set[object]] = {}
+    for row in table:
+        key = (str(row["benchmark"]), str(row["source"]), str(row["method"]), str(row["decision"]))
+        groups.setdefault(key, set()).add(row["problem_id"])
+    order = {method: number for number, method in enumerate(METHODS)}
+    ranked = sorted(groups.items(), key=lambda one: (one[0][0], order.get(one[0][2], 9), -len(one[1]), one[0][1]))  # type: ignore[call-overload]
+    names = ("benchmark", "source", "method", "decision")
+    return [{**dict(zip(names, key, strict=True)), "n_problems": len(ids)} for key, ids in ranked]
