@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ def pretrain(name: str, out: Path, progress: Progress, plan: Plan | None = None,
     return out
 
 
+@cache
 def world_tokenizer() -> PreTrainedTokenizerFast:
     """The one tokenizer of every pocket model, learnt from the teacher's corpus, which holds every word."""
     rng = random.Random("tokenizer")

@@ -1,0 +1,132 @@
+"""What an experiment is, at any scale: arms that differ in one thing, fitted with several seeds, scored, compared.
+
+An `Experiment` is data: a question, arms, and the pairs to compare.  A `Lab` answers it: the pocket lab on two CPU
+cores, a paper-scale lab on GPUs.  So each research question of the paper is written once and runs at either scale.
+
+    measured = measure(lab, HEADLINE.arms, progress)
+    measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate
+
+What it does not do: statistics (limo.compare), drawing (limo.report), or any training of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from limo.progress import Progress
+
+Outcomes = dict[str, dict[str, float]]
+"""Benchmark -> problem id -> pass rate in 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One variant of an experiment.
+
+    `examples` names a training set that the lab makes (`limo`, `bulk`, `L1`..`L5`); empty means the model as it is.
+    `student` names the model that is trained.  `color` is the report's palette key, the arm's name unless given.
+    """
+
+    name: str
+    label_en: str
+    label_zh: str
+    examples: str = ""
+    student: str = ""
+    headline: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A question of the paper: what is varied (`arms`), what is compared (`pairs` of arm names, first minus second)."""
+
+    name: str
+    question_en: str
+    question_zh: str
+    arms: tuple[Arm, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one arm gave with one training seed, and what its training cost.
+
+    `n_train_tokens` counts every token that passed through the model in training, all epochs; `n_completion_tokens`
+    is the mean length of what the trained model wrote on the benchmarks.
+    """
+
+    arm: str
+    seed: int
+    outcomes: Outcomes
+    n_examples: int = 0
+    n_train_tokens: int = 0
+    n_updates: int = 0
+    seconds: float = 0.0
+    n_completion_tokens: float = 0.0
+
+
+class Lab(Protocol):
+    """Where experiments run.  A lab must be picklable: its arms are measured in processes of their own."""
+
+    seeds: tuple[int, ...]
+    n_workers: int
+
+    def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
+        """Make every training set that the arms name, so that measuring only trains and scores."""
+
+    def measured(self, arm: Arm, seed: int) -> Measurement | None:
+        """What an earlier start already measured."""
+
+    def measure(self, arm: Arm, seed: int) -> Measurement:
+        """Fit one arm with one seed and score it on every benchmark; resumable, deterministic for its seed."""
+
+
+def measure(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list[Measurement]]:
+    """Measure every arm with every seed, `lab.n_workers` at a time; what is already measured costs nothing.
+
+    An untrained arm is measured once: without training there is no seed to vary.  An error in any job stops the
+    others and is raised; what they finished is kept.
+    """
+    lab.prepare(arms, progress)
+    jobs = [(arm, seed) for arm in arms for seed in (lab.seeds if arm.examples else lab.seeds[:1])]
+    found = {(arm.name, seed): lab.measured(arm, seed) for arm, seed in jobs}
+    left = [job for job in jobs if found[job[0].name, job[1]] is None]
+    with progress.stage("train and score", total=len(jobs), n_done=len(jobs) - len(left)) as stage:
+        for result in _run(lab, left):
+            found[result.arm, result.seed] = result
+            stage.advance(1, arm=f"{result.arm}/{result.seed}")
+    measured: dict[str, list[Measurement]] = {arm.name: [] for arm in arms}
+    for (name, _), result in found.items():
+        assert result is not None, name
+        measured[name].append(result)
+    return measured
+
+
+def _run(lab: Lab, jobs: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
+    """The jobs' results as they come, each from a process of its own kind (spawned: torch must not be forked)."""
+    if not jobs:
+        return
+    with _workers(lab.n_workers) as pool:
+        waiting: set[Future[Measurement]] = {pool.submit(lab.measure, arm, seed) for arm, seed in jobs}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+@contextmanager
+def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()  # an interrupted run must not wait minutes for trainings nobody will read
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,31 @@
+"""The shipped pocket models: folders that transformers loads like any other, each with its card.
+
+    path = model_path("pocket-rich")
+    card("pocket-rich")["n_tokens"]
+
+What it does not do: load weights (rollouts and training do), or fetch anything.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from limo.errors import InputError
+from limo.pocket.pretrain import PLANS
+
+
+def model_path(name: str) -> Path:
+    """The folder of a shipped model.  Raises InputError for an unknown name."""
+    folder = Path(str(files("limo.pocket"))) / "weights" / name
+    if name not in PLANS or not (folder / "model.safetensors").is_file():
+        raise InputError("there is no pocket model of that name", name, ", ".join(PLANS), "choose one of them")
+    return folder
+
+
+def card(name: str) -> dict[str, Any]:
+    """What the model was made of and what it can do: corpus, seed, tokens, seconds, loss, skills measured."""
+    value: dict[str, Any] = json.loads((model_path(name) / "card.json").read_text(encoding="utf-8"))
+    return value

@@ -1,0 +1,86 @@
+"""Pre-training: what is learnt is masked right, a tiny model learns, and a killed run ends with the same weights."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from limo.errors import InputError
+from limo.pocket.corpus import Part, sample_document
+from limo.pocket.pretrain import IGNORED, Plan, encode, pretrain, world_tokenizer
+from limo.pocket.tokenizer import END
+from limo.progress import Silent
+
+TINY = Plan("rich", hidden=32, layers=1, n_steps=150, batch_tokens=512, warmup=5)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return world_tokenizer()
+
+
+def test_every_number_below_a_hundred_is_one_token(tokenizer):
+    assert all(len(tokenizer(str(n))["input_ids"]) == 1 for n in range(100))
+
+
+@pytest.mark.parametrize("text", ["x=1\nx+=27", "公交车上有23人。", "emoji 🙂 and \u202e", "1234 5 %", " lead", "\\boxed{7 cm}"])
+def test_any_text_comes_back_as_it_was(tokenizer, text):
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_document_is_rendered_as_the_chat_template_renders_it(tokenizer):
+    parts = [Part("system", "Be brief.", False), Part("user", "1+1?", False), Part("assistant", "2", True)]
+    chat = [{"role": part.role, "content": part.text} for part in parts]
+    ids, _ = encode(parts, tokenizer)
+    assert tokenizer.decode(ids) == tokenizer.apply_chat_template(chat, tokenize=False)
+
+
+def test_only_the_solution_and_its_end_are_learnt_and_never_a_slip(tokenizer):
+    rng = random.Random(5)
+    for _ in range(200):
+        parts = sample_document("teacher", rng)
+        ids, labels = encode(parts, tokenizer)
+        learnt = tokenizer.decode([token for token in labels if token != IGNORED])
+        wanted = "".join(part.text for part in parts if part.learn)
+        assert learnt == wanted + (END if parts[-1].role == "assistant" else "")
+        assert all(label in (token, IGNORED) for token, label in zip(ids, labels, strict=True))
+
+
+def test_an_unknown_name_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no pocket model.*pocket-rich"):
+        pretrain("pocket-rihc", tmp_path / "m", Silent())
+
+
+def test_a_tiny_model_learns_and_loads_like_any_other(tmp_path):
+    import json
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    out = pretrain("tiny", tmp_path / "tiny", Silent(), TINY)
+    card = json.loads((out / "card.json").read_text())
+    assert card["loss"] < 0.75 * 7.15, "a uniform guess over 1,280 tokens costs 7.15 nats"
+    assert AutoModelForCausalLM.from_pretrained(out).config.model_type == "qwen2"
+    assert AutoTokenizer.from_pretrained(out).chat_template
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):
+    import limo.pocket.pretrain as module
+
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 4)
+    plan = Plan("poor", hidden=32, layers=1, n_steps=10, batch_tokens=512, warmup=2)
+    whole = pretrain("whole", tmp_path / "whole", Silent(), plan)
+    step, calls = module._step, []
+
+    def dies_at_seven(*arguments):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        step(*arguments)
+
+    monkeypatch.setattr(module, "_step", dies_at_seven)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain("killed", tmp_path / "killed", Silent(), plan)
+    monkeypatch.setattr(module, "_step", step)
+    resumed = pretrain("killed", tmp_path / "killed", Silent(), plan)
+    assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
