@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from limo.records import Verdict
+from limo.verify.equal import Decision, equal
 from limo.verify.extract import extract
 from limo.verify.workers import Limits, Worker
 
@@ -56,12 +57,11 @@ class Checker:
             yield self.check(answer, completion, finish_reason)
 
     def _decide(self, answer: str, text: str) -> tuple[str, str, str]:
-        if answer.strip() == text.strip():
-            return "correct", "exact", "same string"
-        if answer.strip().isdigit() and text.strip().isdigit():
-            return ("correct" if int(answer) == int(text) else "wrong"), "number", "integers"
-        equal, reason = self._worker.ask([("symbolic", answer.strip("$"), text)])[0]
-        return ("undecided" if equal is None else "correct" if equal else "wrong"), "symbolic", reason
+        found = equal(answer, text)
+        if found.same is None and found.tier != "guard":
+            same, reason = self._worker.ask([("symbolic", answer, text)])[0]
+            found = Decision(same, "symbolic", reason)
+        return ("undecided" if found.same is None else "correct" if found.same else "wrong"), found.tier, found.reason
 
 
 _DEFAULT: list[Checker] = []

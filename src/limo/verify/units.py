@@ -1,0 +1,103 @@
+"""Units of measure: which words are units, what they measure, and how they convert.
+
+    split_unit("cm^2")            # Unit(("length", 2), Fraction(1, 10000))
+    compatible("m", "cm")         # the factor 100
+    compatible("kg", "m")         # None: they cannot mean the same
+
+A word that is no unit here ("apples", "units") measures nothing and is never held against an answer.
+
+What it does not do: dimensional algebra beyond a quotient ("km/h") and one power ("cm^2").
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """What is measured (a name and its power, joined for quotients) and the size in base units."""
+
+    measures: str
+    size: Fraction
+
+
+_TABLE = {
+    "length": "m meter meters metre metres 米=1;cm centimeter centimeters centimetre centimetres 厘米=1/100;"
+    "mm millimeter millimeters millimetre millimetres 毫米=1/1000;dm 分米=1/10;"
+    "km kilometer kilometers kilometre kilometres 千米 公里=1000;nm nanometer nanometers=1/1000000000;"
+    "in inch inches=254/10000;ft foot feet=3048/10000;yd yard yards=9144/10000;mi mile miles=1609344/1000",
+    "mass": "kg kilogram kilograms 千克 公斤=1000;g gram grams 克=1;mg milligram milligrams 毫克=1/1000;"
+    "t ton tons tonne tonnes 吨=1000000;lb lbs pound pounds=45359237/100000;oz ounce ounces=28349523125/1000000000",
+    "time": "s sec secs second seconds 秒=1;min mins minute minutes 分钟=60;h hr hrs hour hours 小时 时=3600;"
+    "day days 天 日=86400;week weeks 周 星期=604800;year years yr yrs 年=31536000;month months 月=2628000",
+    "volume": "l liter liters litre litres 升=1;ml milliliter milliliters 毫升=1/1000",
+    "angle": "rad radian radians 弧度=1",
+    "dollar": "dollar dollars usd bucks=1;cent cents=1/100",
+    "yuan": "yuan rmb 元=1;角=1/10;分=1/100",
+    "euro": "euro euros eur=1",
+    "power": "w watt watts 瓦=1;kw kilowatt kilowatts 千瓦=1000",
+    "energy": "j joule joules 焦耳 焦=1;kj=1000;ev=1602176634/10000000000000000000000000000",
+    "force": "n newton newtons 牛=1",
+    "current": "a amp amps ampere amperes 安=1",
+    "voltage": "v volt volts 伏=1",
+    "frequency": "hz hertz 赫兹=1;khz=1000;mhz=1000000",
+    "temperature": "k kelvin=1",
+    "pressure": "pa pascal pascals=1;kpa=1000;atm=101325",
+}
+_UNITS = {
+    word: Unit(measure, Fraction(size))
+    for measure, entries in _TABLE.items()
+    for entry in entries.split(";")
+    for names, size in [entry.split("=")]
+    for word in names.split()
+}
+_COUNTS = set("个人名位只支本张条件头棵块袋箱盒辆台套组种次页倍项岁粒颗根把")
+_SQUARE = re.compile(r"^(?:square|sq\.?|平方)\s*|^(?:cubic|cu\.?|立方)\s*")
+_POWER = re.compile(r"\^?\{?\s*(-?[123])\s*\}?$")
+LETTERS = frozenset(word for word in _UNITS if len(word) == 1 and word.isascii())
+
+
+def is_unit(word: str) -> bool:
+    """A word of two letters or more (or a Chinese measure) that names a unit or counts things."""
+    return (word.lower() in _UNITS and word.lower() not in LETTERS) or word in _COUNTS
+
+
+@lru_cache(maxsize=4096)
+def split_unit(text: str) -> Unit | None:
+    """The unit that a text after a number names; None where it names none we know."""
+    text = re.sub(r"\s+", " ", text.strip(" .,;:()").replace("per ", "/").replace("每", "/"))
+    over, slash, under = text.partition("/")
+    if slash:
+        top, bottom = split_unit(over), split_unit(under)
+        if top is None or bottom is None:
+            return None
+        return Unit(f"{top.measures}/{bottom.measures}", top.size / bottom.size)
+    power, square = 1, _SQUARE.match(text)
+    if square:
+        power = 3 if square.group().startswith(("cu", "立")) else 2
+        text = text[square.end():]
+    raised = _POWER.search(text)
+    if raised and len(text) > len(raised.group()):
+        power, text = int(raised.group(1)), text[: raised.start()]
+    word = text.strip()
+    unit = _UNITS.get(word) or _UNITS.get(word.lower())
+    if unit is None:
+        return None
+    if power == 1:
+        return unit
+    if unit.measures == "length" and power == 3:
+        return Unit("volume", unit.size**3 * 1000)
+    return Unit(f"{unit.measures}^{power}", unit.size**power)
+
+
+def compatible(gold: str, pred: str) -> Fraction | None:
+    """How many of `gold`'s unit make one of `pred`'s; 1 where either is no known unit, None where they clash."""
+    first, second = split_unit(gold), split_unit(pred)
+    if first is None or second is None:
+        return Fraction(1)
+    if first.measures != second.measures:
+        return None
+    return second.size / first.size
