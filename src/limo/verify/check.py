@@ -6,33 +6,54 @@
 
 Cheap certainties come first and in this process (same string, same number, same exact value); only what is left goes
 to a killable child where Math-Verify may think about it.  A child that dies or overruns gives `undecided`, which no
-pass rate counts.
+pass rate counts.  With several workers whole batches go to the children, so that reading is shared between cores too.
 
 What it does not do: ask a model (a judge is another thing), or look at the reasoning.
 """
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from queue import SimpleQueue
 
-from limo.records import Verdict
+from limo.errors import InputError
+from limo.records import Outcome, Problem, Verdict
+from limo.verify.answers import Answer, understand
+from limo.verify.answers import verifiable as verifiable
+from limo.verify.engine import Limits
 from limo.verify.equal import Decision, equal
-from limo.verify.extract import extract
-from limo.verify.workers import Limits, Worker
+from limo.verify.extract import Extraction, extract
+from limo.verify.workers import Reply, Worker
 
-
-def verifiable(answer: str) -> str:
-    """Why a rule cannot check against this answer; "" where it can."""
-    return "" if answer.strip() else "empty"
+CHUNK, MEMO_SIZE = 128, 50_000
+Row = tuple[str, str, str]
 
 
 class Checker:
-    """Checks completions; `n_workers` processes for `check_many`.  A context manager; safe in threads and asyncio."""
+    """Checks completions.  A context manager; safe in threads, under asyncio and in daemon processes.
 
-    def __init__(self, n_workers: int = 1, limits: Limits | None = None) -> None:
-        self._worker = Worker(limits)
-        self.n_workers = n_workers
+    `n_workers` processes serve `check_many`; `tolerance` is relative and applies to rounded decimal answers only;
+    `limits` are those of one symbolic question.  Nothing is started before it is needed.
+    """
+
+    def __init__(self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0) -> None:
+        if n_workers < 1 or not 0 <= tolerance < 0.1:
+            raise InputError("a checker cannot be made so", (n_workers, tolerance), "n_workers >= 1, 0 <= tolerance < 0.1",
+                             "one worker for each core is enough")
+        self.n_workers, self.tolerance, self.limits = n_workers, tolerance, limits or Limits()
+        self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self._lock = threading.Lock()
+        self._worker = Worker(self.limits)
+        self._pool: list[Worker] = []
 
     def __enter__(self) -> Checker:
         return self
@@ -41,34 +62,139 @@ class Checker:
         self.close()
 
     def close(self) -> None:
-        """End the child processes."""
-        self._worker.close()
+        """End the child processes; what is under way in other threads ends as undecided."""
+        for worker in [self._worker, *self._pool]:
+            worker.close()
 
-    def check(self, answer: str, completion: str, finish_reason: str = "stop") -> Verdict:
-        """The verdict on one completion."""
+    def check(self, answer: object, completion: str, finish_reason: str = "stop",
+              choices: Sequence[str] | dict[str, str] | None = None) -> Verdict:
+        """The verdict on one completion of a problem (or its answer).  `choices` are the texts of the options."""
         start = time.perf_counter()
-        found = extract(completion, finish_reason)
-        outcome, tier, reason = self._decide(answer, found.text) if found.text else (found.missing, "", found.missing)
-        return Verdict(outcome, found.text, reason, tier, time.perf_counter() - start)  # type: ignore[arg-type]
+        if isinstance(answer, Problem):
+            choices = choices or answer.meta.get("choices")  # type: ignore[assignment]
+            answer = answer.answer
+        wanted = understand(as_text(answer))
+        found = extract(completion, finish_reason, letters=bool(wanted.letters))
+        if not found.text:
+            outcome: Outcome = found.missing or "no_answer"
+            return Verdict(outcome, "", found.missing.replace("_", " "), "", time.perf_counter() - start)
+        decision = self._decide(wanted, found, choices)
+        outcome = "undecided" if decision.same is None else "correct" if decision.same else "wrong"
+        return Verdict(outcome, found.text, decision.reason, decision.tier, time.perf_counter() - start)
 
-    def check_many(self, rows: Iterable[tuple[str, str, str]]) -> Iterator[Verdict]:
-        """Verdicts in the order of the rows (answer, completion, finish_reason)."""
-        for answer, completion, finish_reason in rows:
-            yield self.check(answer, completion, finish_reason)
+    def check_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
+        """Verdicts in the order of the rows (answer, completion, finish_reason); memory does not grow with their number."""
+        if self.n_workers == 1:
+            for answer, completion, finish_reason in rows:
+                yield self.check(answer, completion, finish_reason)
+        else:
+            yield from self._spread(iter(rows))
 
-    def _decide(self, answer: str, text: str) -> tuple[str, str, str]:
-        found = equal(answer, text)
-        if found.same is None and found.tier != "guard":
-            same, reason = self._worker.ask([("symbolic", answer, text)])[0]
-            found = Decision(same, "symbolic", reason)
-        return ("undecided" if found.same is None else "correct" if found.same else "wrong"), found.tier, found.reason
+    def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
+        text = by_choices(wanted, found.text, choices) if choices else found.text
+        decision = self._equal(wanted, text)
+        if decision.same is not True and found.fallback:
+            other = self._equal(wanted, found.fallback) if decision.unread else equal(wanted.text, found.fallback, quick=True)
+            if other.same:
+                return other
+        return decision
+
+    def _equal(self, wanted: Answer, text: str) -> Decision:
+        key = (wanted.text, text)
+        with self._lock:
+            known = self.memo.get(key)
+            if known is not None:
+                self.memo.move_to_end(key)
+                return known
+        decision = equal(wanted.text, text, self.tolerance)
+        if decision.same is not True and wanted.unverifiable:
+            decision = Decision(None, "type", f"unverifiable: {wanted.unverifiable}")
+        elif decision.same is None and decision.tier != "guard":
+            decision = self._symbolic(wanted.text, text)
+        if decision.same is not None or decision.tier in ("guard", "type"):
+            with self._lock:
+                self.memo[key] = decision
+                while len(self.memo) > MEMO_SIZE:
+                    self.memo.popitem(last=False)
+        return decision
+
+    def _symbolic(self, answer: str, text: str) -> Decision:
+        (same, reason), = self._worker.ask([("symbolic", answer, text)])
+        return Decision(same, "symbolic", reason, unread=same is not True)
+
+    def _spread(self, rows: Iterator[Row]) -> Iterator[Verdict]:
+        """Chunks to the children, a bounded number under way, results in order."""
+        free: SimpleQueue[Worker] = SimpleQueue()
+        if not self._pool:
+            self._pool = [Worker(replace(self.limits, tolerance=self.tolerance)) for _ in range(self.n_workers)]
+        for worker in self._pool:
+            free.put(worker)
+        threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="limo-verify")
+        waiting: deque[Future[list[Verdict]]] = deque()
+        done = False
+        try:
+            while waiting or not done:
+                while not done and len(waiting) < 3 * self.n_workers:
+                    chunk = [(as_text(a), c, f) for a, c, f in islice(rows, CHUNK)]
+                    done = len(chunk) < CHUNK
+                    if chunk:
+                        waiting.append(threads.submit(_check_chunk, free, chunk))
+                if waiting:
+                    yield from waiting.popleft().result()
+            done = True
+        finally:
+            for future in waiting:
+                future.cancel()
+            if waiting or not done:  # left early: what is under way is not wanted
+                for worker in self._pool:
+                    worker.close()
+                self._pool = []
+            threads.shutdown(wait=True)
 
 
-_DEFAULT: list[Checker] = []
+def _check_chunk(free: SimpleQueue[Worker], chunk: list[Row]) -> list[Verdict]:
+    worker = free.get()
+    try:
+        return [_verdict(reply) for reply in worker.ask([("row", *row) for row in chunk])]
+    finally:
+        free.put(worker)
 
 
-def check(answer: str, completion: str, finish_reason: str = "stop") -> Verdict:
+def _verdict(reply: Reply) -> Verdict:
+    values, reason = reply
+    return Verdict("undecided", "", reason, "guard") if values is None else Verdict(*values)
+
+
+def by_choices(wanted: Answer, text: str, choices: Sequence[str] | dict[str, str]) -> str:
+    """The letter of the option whose text was given instead of its letter."""
+    from limo.verify.readings import choice_of
+
+    if not wanted.letters or choice_of(text, loose=True):
+        return text
+    named = choices if isinstance(choices, dict) else dict(zip("ABCDEFGHIJ", choices, strict=False))
+    met = [letter for letter, option in named.items() if equal(str(option), text).same]
+    return met[0] if len(met) == 1 else text
+
+
+def as_text(answer: object) -> str:
+    """An answer as its owner stored it (a number, a list, an object), as text."""
+    if isinstance(answer, str):
+        return answer
+    if answer is None:
+        return ""
+    if isinstance(answer, list | tuple):
+        return ", ".join(as_text(part) for part in answer)
+    return json.dumps(answer, ensure_ascii=False) if isinstance(answer, dict) else str(answer)
+
+
+_DEFAULT: dict[int, Checker] = {}
+
+
+def check(answer: object, completion: str, finish_reason: str = "stop",
+          choices: Sequence[str] | dict[str, str] | None = None) -> Verdict:
     """The verdict on one completion, by a checker that this process keeps."""
-    if not _DEFAULT:
-        _DEFAULT.append(Checker())
-    return _DEFAULT[0].check(answer, completion, finish_reason)
+    checker = _DEFAULT.get(os.getpid())
+    if checker is None:
+        checker = _DEFAULT[os.getpid()] = Checker()
+        atexit.register(checker.close)
+    return checker.check(answer, completion, finish_reason, choices)

@@ -258,6 +258,8 @@ class Comparer:
         if g_free and p_free:
             if not all(bare):
                 g_items, p_items = self.distinct(g_items), self.distinct(p_items)
+            if len(g_items) < len(p_items) and len(self.distinct(g_items)) == len(g_items):
+                p_items = self.distinct(p_items)
             named = _by_name(g_items, p_items)
             if named is not None:
                 return self.all(*named)
@@ -281,6 +283,8 @@ class Comparer:
             if other[0] == "seq" and other[1] == "" and is_setlike(side) and not is_setlike(other):
                 self.reason = "a set against a list"
                 return False
+        if gold[0] == pred[0] == "seq" and gold[1:3] == pred[1:3] and gold[1] in ("(", "[") and self.all(gold[3], pred[3]):
+            return True
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
             self.note("structural", "same set" if same_set(a, b) else "different sets")

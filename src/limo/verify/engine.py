@@ -31,6 +31,7 @@ class Limits:
     time_s: float = 5.0
     memory_bytes: int = 2 << 30
     recursion: int = 3000
+    tolerance: float = 0.0
 
 
 def serve(fd: int, limits: Limits) -> None:
@@ -75,29 +76,61 @@ def _answer(pipe: Connection, limits: Limits) -> None:
     import marshal
 
     for question in marshal.loads(pipe.recv_bytes()):
-        _load(pipe, question)
+        if question[0] == "symbolic":
+            _load(pipe)
         signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
         try:
-            reply = _reply(question)
+            reply = _reply(pipe, limits, question)
         except (RecursionError, MemoryError) as error:
             reply = (None, type(error).__name__)
         signal.setitimer(signal.ITIMER_REAL, 0)
         pipe.send_bytes(REPLY + marshal.dumps(reply))
 
 
-def _load(pipe: Connection, question: tuple[str, ...]) -> None:
+def _load(pipe: Connection) -> None:
     """Import Math-Verify outside the clock: the parent is told, and waits longer."""
-    if question[0] == "symbolic" and "math_verify" not in sys.modules:
+    if "math_verify" not in sys.modules:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         pipe.send_bytes(LOADING)
         import math_verify  # noqa: F401
 
         pipe.send_bytes(READY)
 
 
-def _reply(question: tuple[str, ...]) -> tuple[Any, str]:
+def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...]) -> tuple[Any, str]:
     if question[0] == "symbolic":
         return symbolic(question[1], question[2])
+    if question[0] == "row":
+        return _row(pipe, limits, question), ""
     raise ValueError(question[0])
+
+
+def _row(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A whole verdict, for batches; the symbolic question is answered here, in this same process."""
+    from dataclasses import astuple
+
+    checker = _CHECKERS.get(limits)
+    if checker is None:
+        checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
+    return astuple(checker.check(*question[1:]))
+
+
+_CHECKERS: dict[Limits, Any] = {}
+
+
+def _inner_checker(pipe: Connection, limits: Limits) -> Any:
+    from limo.verify.check import Checker, Decision
+
+    class Inner(Checker):
+        """The parent's clock watches this process, so nothing more needs to be started."""
+
+        def _symbolic(self, answer: str, text: str) -> Decision:
+            _load(pipe)
+            signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
+            same, reason = symbolic(answer, text)
+            return Decision(same, "symbolic", reason, unread=same is not True)
+
+    return Inner(limits=limits, tolerance=limits.tolerance)
 
 
 def symbolic(gold: str, pred: str) -> tuple[bool | None, str]:
@@ -110,7 +143,7 @@ def symbolic(gold: str, pred: str) -> tuple[bool | None, str]:
     config = [LatexExtractionConfig()]
     sides = []
     for text in (gold, pred):
-        found = parse(f"${text}$", config, fallback_mode="no_fallback", parsing_timeout=None)
+        found = parse(f"${text.strip().strip('$')}$", config, fallback_mode="no_fallback", parsing_timeout=None)
         sides.append(found)
     if not sides[0] or not sides[1]:
         return None, "Math-Verify cannot read the " + ("answer" if not sides[0] else "completion")

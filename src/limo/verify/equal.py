@@ -30,12 +30,13 @@ class Decision(NamedTuple):
     same: bool | None
     tier: str
     reason: str
+    unread: bool = False  # the completion's side was no mathematics that could be read
 
 
-def equal(gold: str, pred: str, tolerance: float = 0.0) -> Decision:
+def equal(gold: str, pred: str, tolerance: float = 0.0, *, quick: bool = False) -> Decision:
     """Compare an answer with what was extracted from a completion.
 
-    `tolerance` is relative and applies only where the answer is itself a rounded decimal.
+    Quick: as strings only.  `tolerance` is relative and applies only where the answer is itself a rounded decimal.
     """
     gold, pred = gold.strip(), pred.strip()
     if gold == pred:
@@ -46,6 +47,8 @@ def equal(gold: str, pred: str, tolerance: float = 0.0) -> Decision:
         return Decision(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
     if compact(gold) == compact(pred) and compact(gold):
         return Decision(True, "normalised", "same after cleaning")
+    if quick:
+        return Decision(False, "normalised", "different words")
     letters = choice_of(gold)
     if letters:
         return _choice(gold, letters, pred)
@@ -85,5 +88,5 @@ def _unread(golds: Readings, preds: Readings, best: str) -> Decision:
         return Decision(None, "guard", best)
     for side, other in ((golds, preds), (preds, golds)):
         if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):
-            return Decision(False, "normalised", "different words")
-    return Decision(None, "", best or golds.why or preds.why)
+            return Decision(False, "normalised", "different words", unread=not preds.trees)
+    return Decision(None, "", best or golds.why or preds.why, unread=not preds.trees)

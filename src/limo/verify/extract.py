@@ -47,7 +47,9 @@ _PROSE = re.compile(
 )
 _LETTER = re.compile(r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])")
 _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
-_REASON = re.compile(r"\s(?:because|since|which|where|so that|when|as)\b.*", re.S)
+_REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
+_STATED = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
+_FINAL = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
@@ -69,6 +71,9 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     said, thought, closed = split_thought(text)
     cut = finish_reason == "length"
     found = boxed(said, cut=cut)
+    later = _stated_later(said, letters) if found else ""
+    if later:
+        return Extraction(later, "phrase after the box")
     if found:
         return Extraction(found, "boxed")
     if not said.strip() and thought and closed:
@@ -78,6 +83,16 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
         return Extraction("", "", missing="truncated")
     tail = _HOPE.sub("", said[-TAIL:].strip())
     return _phrase(tail, letters) or _plain(tail, letters) or Extraction("", "", missing="no_answer")
+
+
+def _stated_later(text: str, letters: bool) -> str:
+    """What "the final answer is ..." says after the last box, if it says anything."""
+    end = max(text.rfind("boxed"), text.rfind("fbox"))
+    for match in reversed(list(_FINAL.finditer(text, max(end, len(text) - TAIL)))):
+        sentence = first_sentence(_HOPE.sub("", text[match.end():]))
+        if _MATH.match(sentence) or _NUMBER.match(sentence):
+            return _reduce(sentence, letters)
+    return ""
 
 
 def split_thought(text: str) -> tuple[str, str, bool]:
@@ -203,6 +218,8 @@ def _last_parts(lines: list[str]) -> list[str]:
 def _is_prose(text: str) -> bool:
     bare = _MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
     bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
+    if bare is not text and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
+        return True
     return len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
 
 
@@ -215,6 +232,9 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
             return found[-1] if last else found[0] if len(found) < 2 else ",".join(dict.fromkeys(found))
     maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
     if maths and not (len(maths) == 1 and _is_money(sentence)):
+        rest = sentence[list(_MATH.finditer(sentence))[-1].end():]
+        if _STATED.search(rest) and _NUMBER.search(rest):
+            return _last_number(rest, last)
         return _joined_maths(sentence, maths)
     if last:
         bold = _BOLD.findall(sentence)
@@ -249,6 +269,7 @@ def _is_money(sentence: str) -> bool:
 
 def _last_number(sentence: str, last: bool) -> str:
     tail = re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1].strip(" .*:")
+    tail = re.sub(r"^(?:approximately|about|not|therefore|thus)\b\s*", "", tail)
     if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
         return tail
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))

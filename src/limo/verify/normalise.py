@@ -65,6 +65,7 @@ _ALIASES = [(re.compile(pattern), to) for pattern, to in (
     (r"(?<![A-Za-z\\])(?:np|math|sp|sympy|numpy)\.(?=[a-z])", ""), (r"(?<![A-Za-z\\])frac(?=\s*\{)", r"\\frac"),
     (r"\\div(?![A-Za-z])", "/"), (r"\\(?:over)(?![A-Za-z])", "/"), (r"\\bigcup", r"\\cup"), (r"\\tag\s*\{[^{}]*\}", ""),
     (r"\\(?:percent)(?![A-Za-z])", "%"), (r"\\%", "%"), (r"\\mathbb\s*R\b", r"\\mathbb{R}"),
+    (r"(?<=[\d\s}])(?:percent(?:age)?|pct)\b", "%"), (r"(?<=[\d)\]}])\s*(or|and)(?=[A-Z(\d\\-])", r" \1 "),
 )]
 _GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\{,\}|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))")
 _UNIT_BRACE = re.compile(r"\\\s*(?=$)")
@@ -83,7 +84,8 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text.translate(_CHARS)).translate(_CHARS)
     if "\\begin" not in text and "\\\\" in text:
         text = re.sub(r"\\{2,}(?=[A-Za-z{}%!,;()\[\]])", r"\\", text)
-    return _latex(to_arabic(text)).strip(_EDGE)
+    text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
+    return text if re.match(r"\.\d", text) else text.lstrip(".")
 
 
 def _latex(text: str) -> str:
@@ -110,6 +112,8 @@ def _word(match: re.Match[str]) -> str:
     content = match.group(1).strip()
     if len(content) <= 1 or re.fullmatch(r"[\d\s.,+\-*/^_=()%\\]*", content) or "\\operatorname" in match.group():
         return " \\" + content + " " if "\\operatorname" in match.group() and content.isalpha() else content
+    if content.lower() in ("percent", "percentage", "pct"):
+        return "%"
     if re.search(r"[\\_^=+]", content) and not re.search(r"[A-Za-z]{3}", content):
         return content
     return f" {WORD_OPEN}{content}{WORD_CLOSE} "

@@ -27,7 +27,7 @@ _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
 _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
 _LETTERS = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[\)）\]]?\s*\}?\s*[.．。)）]?\s*\Z")
-_LED = re.compile(r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]}]+\s*[.．:：]?\s*|[.．、]\s*(?!\d)|[:：]\s+)\S")
+_LED = re.compile(r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、]\s*(?!\d)|[:：]\s+)\S")
 _SAID = re.compile(r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I)
 _MANY = re.compile(r"\s*[\(（]?([A-G](?:\s*(?:,|，|、|and|和|\s)?\s*[A-G]){1,6})[\)）]?\s*[.．。]?\s*\Z")
 

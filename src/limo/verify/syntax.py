@@ -490,7 +490,7 @@ class Parser:
         if inner[0] == "ratio" and closing == "\\}":
             return ("build", inner[1][0], inner[1][1])
         if inner[0] == "seq" and not inner[1]:
-            return ("seq", "{", "}", inner[3], ",")
+            return ("seq", "{" if closing == "\\}" else "", "}" if closing == "\\}" else "", inner[3], ",")
         return inner if closing == "}" else ("seq", "{", "}", (inner,), ",")
 
     def absolute(self, closing: str) -> Node:

@@ -114,7 +114,7 @@ class _Child:
     def __init__(self, limits: Limits) -> None:
         self.owner = os.getpid()
         self.pipe, theirs = Pipe(duplex=True)
-        values = json.dumps([limits.time_s, limits.memory_bytes, limits.recursion])
+        values = json.dumps([limits.time_s, limits.memory_bytes, limits.recursion, limits.tolerance])
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values],

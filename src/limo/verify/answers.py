@@ -1,0 +1,71 @@
+"""What kind of thing an answer is, before anything is compared with it.
+
+    verifiable("See solution.")       # "see solution"
+    verifiable("")                    # "empty"
+    understand("... so \\\\boxed{5}.").text   # "5": some pools store whole solutions as answers
+
+An answer no rule can check (a proof, a drawing, several parts, nothing at all) is found when a pool is read and counted
+there; a completion is never scored against it.
+
+What it does not do: check that an answer is right.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from limo.verify.extract import boxed, extract
+from limo.verify.normalise import MAX_ANSWER, clean
+from limo.verify.readings import choice_of, read
+
+_PROOF = re.compile(r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I)
+_SEE = re.compile(r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|unknown\b|todo|"
+                  r"answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|null|nan$)", re.I)
+_FIGURE = re.compile(r"\b(?:see|in) (?:the )?(?:figure|diagram|graph|picture)\b|!\[|<img|\.png|\.jpg|如图", re.I)
+_PARTS = re.compile(r"(?:^|[\s;；,，。.])(?:\(?(?:a|b|c|i|ii|iii|1|2|3)\)|（[1-3一二三]）|Part [A-C1-3][:.)]|[①②③]|第[一二三]问)\s*\S", re.I)
+_SHOW = re.compile(r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I)
+_GIVEN = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
+MAX_WORDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer ready to be compared: its text, its letters if it is a choice, why it cannot be checked if so."""
+
+    text: str
+    letters: str = ""
+    unverifiable: str = ""
+
+
+@lru_cache(maxsize=8192)
+def understand(answer: str) -> Answer:
+    """The answer inside what a pool stores as one."""
+    text = answer.strip()
+    if len(text) <= 20 * MAX_ANSWER and _GIVEN.search(text):
+        text = boxed(text) or extract(text[-MAX_ANSWER:]).text or text
+    return Answer(text, choice_of(text), verifiable(text))
+
+
+def verifiable(answer: str) -> str:
+    """Why a rule cannot check against this answer, in a word or two; "" where it can."""
+    text = answer.strip().strip("$").strip()
+    if not clean(text):
+        return "empty"
+    if len(text) > MAX_ANSWER:
+        return "too long"
+    if _GIVEN.search(text):
+        return ""
+    if _SEE.match(text):
+        return "see solution"
+    if _FIGURE.search(text):
+        return "figure"
+    words = len(re.findall(r"[A-Za-z]{2,}|[\u4e00-\u9fff]{2}", re.sub(r"\\[A-Za-z]+", " ", text)))
+    if words > 2 and (_PROOF.search(text) or _SHOW.match(text)) or (_PROOF.search(text) and words < 3 and "\\" not in text):
+        return "proof"
+    if words > MAX_WORDS:
+        return "prose"
+    if (len(_PARTS.findall(text)) >= 2 and not read(text).trees) or re.match(r'\s*\{\s*"', text):
+        return "several parts"
+    return ""
