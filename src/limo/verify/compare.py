@@ -22,6 +22,7 @@ from limo.verify.value import TooLarge, Undefined, Unknown, constant, kinds, rat
 from limo.verify.decimals import decimal_of, rounds_to
 
 MAX_ITEMS = 200
+_UNIT_LETTERS = frozenset("mgshLNJVWK")
 _ORDER = ("rational", "numeric", "symbolic", "structural")
 _OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -70,6 +71,9 @@ class Comparer:
             found = marked(gold, pred)
             if found != "":
                 return found  # type: ignore[return-value]
+        measured = _unit_letter(pred) if not symbols(gold) else None
+        if measured is not None:
+            return self.values(gold, measured)
         if gold[0] == "based" or pred[0] == "based":
             return self.based(gold, pred)
         return self.values(gold, pred)
@@ -178,7 +182,7 @@ class Comparer:
         if gold[0] == pred[0] == "based":
             if gold[2] == pred[2]:
                 return bool(gold[1].lstrip("0") == pred[1].lstrip("0"))
-            return self.values(gold, pred)
+            return self.values(gold, pred) or False
         numeral, other = (gold, pred) if gold[0] == "based" else (pred, gold)
         return self.values(("num", Fraction(int(numeral[1])), 0, 0), other)
 
@@ -296,6 +300,9 @@ class Comparer:
             return straight if straight or gold[0] == "minus" else self.all(gold[1:], (pred[2], pred[1]))
         if gold[0] == pred[0] == "build":
             return self.all(gold[1:], pred[1:])
+        if gold[0] == pred[0] == "seq" and all(side[1] in ("(", "[") and len(side[3]) == 2 for side in (gold, pred)):
+            self.reason = "different brackets"
+            return None if symbols(gold) or symbols(pred) else False
         interval = next((side for side in (gold, pred) if side[0] == "seq" and side[1] in ("(", "[")), None)
         if interval is not None and (a is None) != (b is None):
             other = pred if interval is gold else gold
@@ -444,6 +451,15 @@ def _unit_inside(node: Node, unit: str) -> Node:
     if node[0] == "rel" and node[2][-1] == "=":
         return ("rel", (*node[1][:-1], ("unit", node[1][-1], unit)), node[2])
     return node
+
+
+def _unit_letter(node: Node) -> Node | None:
+    """The number in `6 m` or `6 m^2`, for an answer that has no unknown in it."""
+    if node[0] == "mul" and len(node[1]) == 2 and node[1][0][0] in ("num", "/"):
+        unit = node[1][1][1] if node[1][1][0] == "pow" else node[1][1]
+        if unit[0] == "sym" and unit[1] in _UNIT_LETTERS and not symbols(node[1][0]):
+            return node[1][0]  # type: ignore[no-any-return]
+    return None
 
 
 def _items(node: Node) -> tuple[list[Node], bool]:

@@ -145,6 +145,8 @@ def symbolic(gold: str, pred: str) -> tuple[bool | None, str]:
     for text in (gold, pred):
         found = parse(f"${text.strip().strip('$')}$", config, fallback_mode="no_fallback", parsing_timeout=None)
         sides.append(found)
-    if not sides[0] or not sides[1]:
-        return None, "Math-Verify cannot read the " + ("answer" if not sides[0] else "completion")
+    if not sides[0]:
+        return None, "the answer cannot be read"
+    if not sides[1]:
+        return False, "the completion's answer cannot be read"
     return bool(verify(sides[0], sides[1], timeout_seconds=None)), "Math-Verify"

@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from limo.verify.normalise import MAX_ANSWER, clean, compact
-from limo.verify.readings import Readings, choice_of, read
 from limo.verify.compare import Comparer
+from limo.verify.normalise import MAX_ANSWER, clean, compact
+from limo.verify.phrases import has_words, same_phrase
+from limo.verify.readings import Readings, choice_of, read
 
 _INTEGER = re.compile(r"[-+]?\d{1,300}\Z")
 _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
@@ -59,15 +60,25 @@ def _choice(gold: str, letters: str, pred: str) -> Decision:
     """A multiple choice: letters against letters; a gold such as "C. 1-i" may also be met by its text."""
     said = choice_of(pred, loose=True)
     if said:
+        texts = _option_text(gold), _option_text(pred)
+        if set(said) == set(letters) and all(texts) and compact(texts[0]) != compact(texts[1]):
+            found = _read_and_compare(*texts, 0.0)
+            if found.same is False and found.tier in ("rational", "structural"):
+                return found
         return Decision(set(said) == set(letters), "normalised", "letters")
-    rest = re.sub(r"^[\s(（]*[A-Z][)）]?\s*[.．:：、)]?\s*", "", clean(gold))
+    rest = _option_text(gold)
     if len(rest) > 1:
         return _read_and_compare(rest, pred, 0.0)
     return Decision(False, "normalised", "not a letter")
 
 
+def _option_text(text: str) -> str:
+    """What stands after the letter of an option."""
+    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][)）]?\s*[.．:：、)]?\s*", "", clean(text))
+
+
 def _read_and_compare(gold: str, pred: str, tolerance: float) -> Decision:
-    golds, preds = read(gold), read(pred)
+    golds, preds = read(gold, ours=True), read(pred)
     unsure, best = False, ""
     for first in golds.trees:
         for second in preds.trees:
@@ -79,14 +90,24 @@ def _read_and_compare(gold: str, pred: str, tolerance: float) -> Decision:
             best = best or comparer.reason
     if golds.trees and preds.trees and not unsure:
         return Decision(False, "structural" if "seq" in (golds.trees[0][0], preds.trees[0][0]) else "rational", best)
-    return _unread(golds, preds, best)
+    return _unread(golds, preds, best, tolerance)
 
 
-def _unread(golds: Readings, preds: Readings, best: str) -> Decision:
+def _unread(golds: Readings, preds: Readings, best: str, tolerance: float) -> Decision:
     """One side is no mathematics that we read: words differ, anything else is for Math-Verify."""
     if best.startswith("too large"):
         return Decision(None, "guard", best)
+    unread = [side for side in (golds, preds) if not side.trees]
+    if has_words(golds.text) or has_words(preds.text):
+        same = same_phrase(golds.text, preds.text, tolerance)
+        if same is None and golds.trees:
+            return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
+        if same is not None or (_MATHS.search(golds.text) and unread):
+            return Decision(same, "structural", "words and formulas" if same is not None else "words: for a judge",
+                            unread=not preds.trees)
     for side, other in ((golds, preds), (preds, golds)):
         if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):
             return Decision(False, "normalised", "different words", unread=not preds.trees)
+    if unread and not any("\\" in side.text for side in unread):
+        return Decision(False if golds.trees else None, "structural", "not readable as mathematics", unread=not preds.trees)
     return Decision(None, "", best or golds.why or preds.why, unread=not preds.trees)

@@ -33,7 +33,7 @@ _PHRASE = re.compile(
     r"|(?:故|因此|所以|综上|应|则|本题)[^\n。，,]{0,12}?(?:选择?|答案[是为]?)\s*[:：]?\s*",
     re.I,
 )
-_SENTENCE_END = re.compile(r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|[。！？]|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])")
+_SENTENCE_END = re.compile(r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])")
 _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
@@ -217,10 +217,12 @@ def _last_parts(lines: list[str]) -> list[str]:
 
 def _is_prose(text: str) -> bool:
     bare = _MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
+    masked = bare != text
     bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
-    if bare is not text and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
+    if masked and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
         return True
-    return len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
+    n_words = len(re.findall(r"(?<![A-Za-z\\])[A-Za-z]{3,}", bare))
+    return n_words >= 4 or len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
 
 
 def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:

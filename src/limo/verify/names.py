@@ -12,10 +12,11 @@ What it does not do: solve for a name.
 from __future__ import annotations
 
 from limo.verify.syntax import Node
-from limo.verify.value import substituted, symbols
+from limo.verify.value import substituted, symbols, walk
 
 _SEGMENT = {"sym", "app"}
-_CONSTANTS = ("C", "c", "K", "k", "A", "B", "D")
+_WHOLE_NUMBERS = {"k", "n", "m", "l"}
+_CONSTANTS = ("C", "c", "K", "k")
 
 
 def is_name(node: Node) -> bool:
@@ -83,8 +84,14 @@ def renamed_constants(gold: Node, pred: Node) -> Node:
     extra = sorted(symbols(pred) - symbols(gold))
     if not missing or len(missing) != len(extra) or len(missing) > 4:
         return pred
+    if {*missing, *extra} <= _WHOLE_NUMBERS and len(missing) == 1 and _has_pi(gold) and _has_pi(pred):
+        return substituted(pred, extra[0], ("sym", missing[0]))
     if not all(name.split("_")[0] in _CONSTANTS for name in [*missing, *extra]) or len(symbols(gold)) == len(missing):
         return pred
     for new, old in zip(missing, extra, strict=True):
         pred = substituted(pred, old, ("sym", new))
     return pred
+
+
+def _has_pi(node: Node) -> bool:
+    return any(part == ("const", "pi") for part in walk(node))

@@ -67,7 +67,7 @@ _ALIASES = [(re.compile(pattern), to) for pattern, to in (
     (r"\\(?:percent)(?![A-Za-z])", "%"), (r"\\%", "%"), (r"\\mathbb\s*R\b", r"\\mathbb{R}"),
     (r"(?<=[\d\s}])(?:percent(?:age)?|pct)\b", "%"), (r"(?<=[\d)\]}])\s*(or|and)(?=[A-Z(\d\\-])", r" \1 "),
 )]
-_GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\{,\}|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))")
+_GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))")
 _UNIT_BRACE = re.compile(r"\\\s*(?=$)")
 _EDGE = ".,;:。 \t\n"
 

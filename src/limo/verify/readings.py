@@ -27,7 +27,7 @@ _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
 _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
 _LETTERS = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[\)）\]]?\s*\}?\s*[.．。)）]?\s*\Z")
-_LED = re.compile(r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、]\s*(?!\d)|[:：]\s+)\S")
+_LED = re.compile(r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S")
 _SAID = re.compile(r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I)
 _MANY = re.compile(r"\s*[\(（]?([A-G](?:\s*(?:,|，|、|and|和|\s)?\s*[A-G]){1,6})[\)）]?\s*[.．。]?\s*\Z")
 
@@ -42,11 +42,11 @@ class Readings:
 
 
 @lru_cache(maxsize=8192)
-def read(text: str) -> Readings:
-    """All readings of an answer."""
+def read(text: str, *, ours: bool = False) -> Readings:
+    """All readings of an answer; `ours`: it is the pool's, so `-3,0` is a list and no decimal."""
     cleaned = clean(text)
     result = Readings(cleaned)
-    for variant in _variants(cleaned):
+    for variant in _variants(cleaned, ours):
         try:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
@@ -63,7 +63,7 @@ def read(text: str) -> Readings:
     return result
 
 
-def _variants(text: str) -> list[str]:
+def _variants(text: str, ours: bool) -> list[str]:
     variants = []
     grouped = _outside_brackets(_GROUPED, _outside_brackets(_INDIAN, text))
     if grouped != text:
@@ -79,8 +79,8 @@ def _variants(text: str) -> list[str]:
         whole, part = decimal.groups()
         if len(part) > 1 or whole.strip("+-") == "0" or decimal.end() < len(text):
             variants.append(_DECIMAL.sub(r"\1.\2", text))
-        else:
-            return [text, _DECIMAL.sub(r"\1.\2", text)] if len(part) == 1 else [*variants, text]
+        elif not ours:
+            return [text, _DECIMAL.sub(r"\1.\2", text)]
     return [*variants, text]
 
 

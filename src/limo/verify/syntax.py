@@ -63,10 +63,10 @@ class Parser:
         rows: list[list[Node]] = [[]]
         joiner, semicolons = "", 0
         while True:
-            if self.peek().kind != "end" and self.peek().text not in closers:
+            if self.peek().kind != "end" and self.peek().text not in (closers or "\0") and not self.at_separator():
                 rows[-1].append(self.item())
             sign = self.peek().text
-            if self.peek().kind != "op" or sign not in (",", ";", "or", "and"):
+            if not self.at_separator():
                 break
             self.at += 1
             if sign == ";":
@@ -81,6 +81,9 @@ class Parser:
         if not items:
             raise Unparsed("nothing to read")
         return items[0] if len(items) == 1 else ("seq", "", "", items, joiner or ";")
+
+    def at_separator(self) -> bool:
+        return self.peek().kind == "op" and self.peek().text in (",", ";", "or", "and")
 
     def item(self) -> Node:
         """A relation or an expression, with the words (a unit) that follow it."""
@@ -128,6 +131,10 @@ class Parser:
                 sign += "="
             ops.append(sign)
             items.append(self.sets())
+        if ops and items[-1][0] == "mul" and items[-1][1][-1][0] == "rel":  # `y = x^2 (x > 0)`: a condition
+            *factors, condition = items[-1][1]
+            items[-1] = ("mul", tuple(factors)) if len(factors) > 1 else factors[0]
+            return ("seq", "", "", (("rel", tuple(items), tuple(ops)), condition), ",")
         return ("rel", tuple(items), tuple(ops)) if ops else items[0]
 
     def sets(self) -> Node:
@@ -396,7 +403,8 @@ class Parser:
             inner = self.primary()
             if inner[0] in ("num", "mul", "add", "/"):
                 raise Unparsed(f"{text} over an expression")
-            return _named(inner, text)
+            named = _named(inner, text)
+            return (named[0], named[1] + self.subscript(), *named[2:])
         if text in _SYMBOLS:
             return ("sym", text + self.subscript())
         raise Unparsed(f"no rule for {text}")

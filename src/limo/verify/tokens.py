@@ -106,8 +106,6 @@ def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
         return [Token("word", text, gap)]
     if len(text) == 1:
         return [Token("sym", text, gap)]
-    if text.isupper() and len(text) <= 4:
-        return [Token("sym", text, gap)]
     if _is_word(text, gap):
         return [Token("word", text, gap)]
     return [Token("sym", letter, gap and i == 0) for i, letter in enumerate(text)]
@@ -116,7 +114,7 @@ def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
 def _is_word(text: str, gap: bool) -> bool:
     if len(text) >= 4:
         return bool(_VOWEL.search(text)) and text[1:].islower()
-    return gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT
+    return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT
 
 
 _SHORT = frozenset("the are for odd yes not all any but pct day hrs mph per day one two six ten red cup men".split())

@@ -56,7 +56,7 @@ _UNITS = {
 }
 _COUNTS = set("个人名位只支本张条件头棵块袋箱盒辆台套组种次页倍项岁粒颗根把")
 _SQUARE = re.compile(r"^(?:square|sq\.?|平方)\s*|^(?:cubic|cu\.?|立方)\s*")
-_POWER = re.compile(r"\^?\{?\s*(-?[123])\s*\}?$")
+_POWER = re.compile(r"\^?\{?\s*(-?\d)\s*\}?$")
 LETTERS = frozenset(word for word in _UNITS if len(word) == 1 and word.isascii())
 
 

@@ -33,7 +33,7 @@ _WHOLE = frozenset(("fact", "floor", "ceil", "mod", "gcd", "lcm", "binom", "perm
 _POINTS = (("17/7", "23/11", "31/13", "37/17", "41/19", "43/23", "53/29", "59/31", "13/5"),
            ("3/7", "5/11", "4/13", "9/17", "8/19", "7/23", "11/29", "12/31", "2/5"),
            ("101/9", "67/10", "71/12", "83/14", "89/15", "97/16", "61/8", "79/18", "47/6"))
-_INTEGERS = ((11, 4, 7, 13, 5, 9, 17, 8, 6), (6, 3, 10, 5, 8, 2, 12, 7, 9), (19, 9, 14, 8, 23, 12, 5, 16, 10))
+_INTEGERS = tuple(tuple(1 + (step * 7 + slot * (3 + step % 5)) % (17 + slot) for slot in range(9)) for step in range(40))
 
 
 class Undefined(Exception):
@@ -67,7 +67,7 @@ def same_value(gold: Node, pred: Node) -> bool | None:
         if not agreed:
             return agreed
         n_agreed += 1
-    if n_agreed < 2:
+    if n_agreed < (6 if whole & _WHOLE else 2):
         return None
     return True if whole & _WHOLE else _agree_below_zero(gold, pred, names, digits)
 

@@ -1,0 +1,51 @@
+"""Answers that mix words and formulas: the same words in the same places, and the same mathematics between them.
+
+    same_phrase("40 份礼物, 8 个苹果", "40份礼物，8个苹果", tolerance=0)     # True
+    same_phrase("odd $n > 3$", "odd $n > 5$", tolerance=0)               # False
+    same_phrase("the ball is faster", "the cube is slower", 0)           # None: other words, for a judge
+
+Math-Verify is not asked about such answers: it reads one formula out of them and forgets the rest.
+
+What it does not do: know synonyms.
+"""
+
+from __future__ import annotations
+
+import re
+
+from limo.verify.compare import Comparer
+from limo.verify.normalise import WORD_CLOSE, WORD_OPEN, clean, compact
+from limo.verify.readings import read
+
+_WORDS = re.compile(rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}")
+_NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|pi|theta|alpha|beta|and|inf", re.I)
+_EDGES = " ,;:.，。；：、!?()\"'"
+
+
+def has_words(text: str) -> bool:
+    """Whether a cleaned text holds words that are no units, functions or names of Greek letters."""
+    return any(not _NAMES.match(m.group().strip(WORD_OPEN + WORD_CLOSE + " ")) for m in _WORDS.finditer(text))
+
+
+def same_phrase(gold: str, pred: str, tolerance: float) -> bool | None:
+    """Compare two texts with words in them; None where the words differ."""
+    first, second = _parts(clean(gold)), _parts(clean(pred))
+    if [compact(w) for w in first[0]] != [compact(w) for w in second[0]] or not first[0]:
+        return None
+    return all(_same_formula(a, b, tolerance) for a, b in zip(first[1], second[1], strict=True))
+
+
+def _parts(text: str) -> tuple[list[str], list[str]]:
+    """The words, and what stands before, between and after them."""
+    words, formulas, at = [], [], 0
+    for match in _WORDS.finditer(text):
+        words.append(match.group().strip(WORD_OPEN + WORD_CLOSE + " "))
+        formulas.append(text[at: match.start()].strip(_EDGES))
+        at = match.end()
+    return words, [*formulas, text[at:].strip(_EDGES)]
+
+
+def _same_formula(gold: str, pred: str, tolerance: float) -> bool:
+    if compact(gold) == compact(pred):
+        return True
+    return any(Comparer(tolerance).same(a, b) for a in read(gold).trees for b in read(pred).trees)
