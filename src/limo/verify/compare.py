@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from limo.verify.curves import same_curve
 from limo.verify.names import assignment, bound_form, is_name, renamed_constants, value_of
 from limo.verify.sets import INEQUALITIES, is_condition, is_setlike, same_set, solution_set
 from limo.verify.syntax import Node
@@ -57,6 +58,7 @@ class Comparer:
             return self.sets(gold, pred)
         if "mat" in (gold[0], pred[0]):
             return self.matrices(gold, pred)
+        gold, pred = _alone(gold), _alone(pred)
         if {"seq", "pm", "mp"} & {gold[0], pred[0]} or "pm" in kinds(gold) | kinds(pred):
             return self.sequences(gold, pred)
         if "ratio" in (gold[0], pred[0]):
@@ -73,7 +75,7 @@ class Comparer:
                 return found  # type: ignore[return-value]
         measured = _unit_letter(pred) if not symbols(gold) else None
         if measured is not None:
-            return self.values(gold, measured)
+            return self.values(gold, measured[0])
         if gold[0] == "based" or pred[0] == "based":
             return self.based(gold, pred)
         return self.values(gold, pred)
@@ -133,8 +135,7 @@ class Comparer:
     def units(self, gold: Node, pred: Node) -> bool | None | str:
         if gold[0] != "unit" and pred[0] != "unit":
             return ""
-        g, g_unit = (gold[1], gold[2]) if gold[0] == "unit" else (gold, "")
-        p, p_unit = (pred[1], pred[2]) if pred[0] == "unit" else (pred, "")
+        (g, g_unit), (p, p_unit) = _measured(gold), _measured(pred)
         for node, unit, other in ((g, g_unit, p), (p, p_unit, g)):
             if unit.startswith(("rad", "弧度")) and other[0] == "deg":
                 return self.values(node, other)
@@ -385,8 +386,12 @@ class Comparer:
             if factor is not None:
                 self.note("symbolic", "the same equation up to a factor")
                 return True
-            polynomial = not (kinds(g) | kinds(p)) & {"fn", "app"} and symbols(g) == symbols(p)
-            return False if symbols(g) != symbols(p) or polynomial and _linear(g) and _linear(p) else None
+            if symbols(g) != symbols(p):
+                return False
+            same = same_curve(g, p)
+            if same:
+                self.note("symbolic", "the same curve at every point tried")
+            return same
         except (Undefined, TooLarge, Unknown, TypeError):
             return None
 
@@ -453,21 +458,47 @@ def _unit_inside(node: Node, unit: str) -> Node:
     return node
 
 
-def _unit_letter(node: Node) -> Node | None:
-    """The number in `6 m` or `6 m^2`, for an answer that has no unknown in it."""
-    if node[0] == "mul" and len(node[1]) == 2 and node[1][0][0] in ("num", "/"):
-        unit = node[1][1][1] if node[1][1][0] == "pow" else node[1][1]
-        if unit[0] == "sym" and unit[1] in _UNIT_LETTERS and not symbols(node[1][0]):
-            return node[1][0]  # type: ignore[no-any-return]
-    return None
+def _unit_letter(node: Node) -> tuple[Node, str] | None:
+    """The number and the unit in `6 m`, `6 m^2` or `1.2 \\times 10^3 m`."""
+    if node[0] == "/" and (over := _unit_letter(node[1])) and (under := _unit_letter(("mul", (("num", 1, 0, 0), node[2])))):
+        return over[0], f"{over[1]}/{under[1]}"
+    if node[0] != "mul":
+        return None
+    *factors, last = node[1]
+    power = f"^{last[2][1]}" if last[0] == "pow" and last[2][0] == "num" else ""
+    unit = last[1] if last[0] == "pow" else last
+    if unit[0] != "sym" or unit[1] not in _UNIT_LETTERS or any(symbols(factor) for factor in factors):
+        return None
+    return (("mul", tuple(factors)) if len(factors) > 1 else factors[0]), unit[1] + power
+
+
+def _measured(node: Node) -> tuple[Node, str]:
+    """A tree and the unit it is given in, "" for none."""
+    return (node[1], node[2]) if node[0] == "unit" else _unit_letter(node) or (node, "")
 
 
 def _items(node: Node) -> tuple[list[Node], bool]:
     """The parts of a list, ± written out; and whether their order is free."""
     if node[0] != "seq":
         return _signs(node), True
-    items = [part for item in _assigned(node) for part in _signs(item)]
+    kept = [item for item in node[3] if not _is_domain(item)] if not node[1] else list(node[3])
+    items = [part for item in _assigned((*node[:3], tuple(kept), node[4])) for part in _signs(item)]
     return items, node[1] in ("", "{")
+
+
+def _alone(node: Node) -> Node:
+    """A list that holds one thing besides the range of its letters is that thing."""
+    if node[0] == "seq" and not node[1]:
+        kept = [item for item in node[3] if not _is_domain(item)]
+        if len(kept) == 1:
+            return kept[0]
+    return node
+
+
+def _is_domain(node: Node) -> bool:
+    """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
+    return node[0] == "rel" and node[2] == ("in",) and node[1][1] in (("sym", "\\mathbbZ"), ("sym", "Z"), ("sym", "\\mathbbN"),
+                                                                  ("sym", "R"), ("sym", "N"))
 
 
 def _assigned(node: Node) -> tuple[Node, ...]:
@@ -537,18 +568,6 @@ def _grows(node: Node) -> bool:
         return bool(node[1] >= 2)
     parts = node[1] if node[0] in ("add", "mul") else node[1:] if node[0] in ("pow", "fact") else ()
     return bool(parts) and all(_grows(part) for part in parts)
-
-
-def _linear(node: Node) -> bool:
-    return not kinds(node) & {"pow", "mul", "/", "abs"} or all(
-        part[0] != "pow" and not (part[0] == "mul" and sum(bool(symbols(f)) for f in part[1]) > 1)
-        and not (part[0] == "/" and symbols(part[2])) for part in _all_nodes(node))
-
-
-def _all_nodes(node: Node) -> list[Node]:
-    from limo.verify.value import walk
-
-    return list(walk(node))
 
 
 def _rising(node: Node) -> tuple[tuple[Node, ...], tuple[str, ...]]:

@@ -69,6 +69,13 @@ _ALIASES = [(re.compile(pattern), to) for pattern, to in (
 )]
 _GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))")
 _UNIT_BRACE = re.compile(r"\\\s*(?=$)")
+_SYNONYMS = {word: group for group, words in {
+    "\\emptyset": "nosolution nosolutions norealsolution norealsolutions nosolutionexists nosolutionsexist 无解 \\{\\} none",
+    "doesnotexist": "dne notexist notexists 不存在", "yes": "是", "no": "否", "true": "正确 对", "false": "错误 错",
+    "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
+    **{str(i): word for i, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())},
+}.items() for word in words.split()}
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -95,7 +102,7 @@ def _latex(text: str) -> str:
         text = _STYLE.sub(" ", text)
         text = _GROUPING.sub("", text).replace(r"\!", "").replace(r"\,", " ")
         text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", "").replace("$", " ")
-    text = _SPACES.sub(" ", text)
+    text = _REPEATING.sub(_repeating, _SPACES.sub(" ", text))
     for pattern, to in _ALIASES:
         text = pattern.sub(to, text)
     for _ in range(4):
@@ -117,6 +124,16 @@ def _word(match: re.Match[str]) -> str:
     if re.search(r"[\\_^=+]", content) and not re.search(r"[A-Za-z]{3}", content):
         return content
     return f" {WORD_OPEN}{content}{WORD_CLOSE} "
+
+
+def _repeating(match: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as the fraction it is."""
+    whole, start, period = match.groups()
+    if len(start) + len(period) > 60:
+        return match.group()
+    nines = 10 ** len(period) - 1
+    value = int((whole or "0") + start or "0") * nines + int(period)
+    return rf"\frac{{{value}}}{{{nines * 10 ** len(start)}}}"
 
 
 def unbox(text: str) -> str:
@@ -141,6 +158,7 @@ def compact(text: str) -> str:
     """
     text = clean(text).replace(WORD_OPEN, "").replace(WORD_CLOSE, "")
     text = re.sub(r"\s+", "", text)
+    text = _SYNONYMS.get(text.lower().rstrip(".。"), text)
     text = re.sub(r"([\^_])\{(\w)\}", r"\1\2", text)
     if re.fullmatch(r"[A-Za-z\u4e00-\u9fff'\-.,()\"]{2,}", text) and re.search(r"[A-Za-z]{2}", text):
         text = text.lower()

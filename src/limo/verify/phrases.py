@@ -19,12 +19,15 @@ from limo.verify.readings import read
 
 _WORDS = re.compile(rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}")
 _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|pi|theta|alpha|beta|and|inf", re.I)
-_EDGES = " ,;:.，。；：、!?()\"'"
+_EDGES = " ,;:.，。；：、!?\"'"
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
+_JOINS = frozenset(("或", "和", "与", "且", "及", "以及", "or", "and"))
 
 
 def has_words(text: str) -> bool:
     """Whether a cleaned text holds words that are no units, functions or names of Greek letters."""
-    return any(not _NAMES.match(m.group().strip(WORD_OPEN + WORD_CLOSE + " ")) for m in _WORDS.finditer(text))
+    words = (m.group().strip(WORD_OPEN + WORD_CLOSE + " ") for m in _WORDS.finditer(_ENVIRONMENT.sub(" ", text)))
+    return any(word not in _JOINS and not _NAMES.match(word) for word in words)
 
 
 def same_phrase(gold: str, pred: str, tolerance: float) -> bool | None:

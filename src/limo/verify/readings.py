@@ -96,7 +96,7 @@ def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
 
 def _after_last_equal(text: str) -> str | None:
     """The end of a chain of equations whose beginning cannot be read."""
-    if "," in text or ";" in text or "\\begin{cases" in text:
+    if "," in text or ";" in text or "\\begin{cases" in text or any(text.count(a) != text.count(b) for a, b in ("()", "{}")):
         return None
     parts = _LAST_EQUAL.split(text)
     return parts[-1] if len(parts) > 1 and parts[-1].strip() and "}" not in _unopened(parts[-1]) else None

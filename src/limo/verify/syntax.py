@@ -93,7 +93,10 @@ class Parser:
         words = []
         while self.peek().kind == "word" or (words and self.is_unit_power()):
             token = self.take()
-            words.append("^" + self.small_group() if token.text == "^" else "/" if token.text == "/" else token.text)
+            if token.text == "/":
+                words.append("/" + self.take().text)
+                continue
+            words.append("^" + self.small_group() if token.text == "^" else token.text)
         self.depth -= 1
         if words:
             node = ("unit", node, " ".join(words))
@@ -117,7 +120,7 @@ class Parser:
 
     def is_unit_power(self) -> bool:
         token, after = self.peek(), self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-        return token.text == "^" and after.kind in ("num", "op") or (token.text == "/" and after.kind == "word")
+        return token.text == "^" and after.kind in ("num", "op") or (token.text == "/" and after.kind in ("word", "sym"))
 
     def relation(self) -> Node:
         """Expressions with relation signs between them, kept as one chain."""

@@ -77,6 +77,17 @@ def constant(node: Node, digits: int = 60) -> Any:
     return _Evaluation({}, digits)(node)
 
 
+def evaluate(node: Node, point: Mapping[str, Any], digits: int) -> tuple[Any, Any]:
+    """The value at a point (a number for each symbol), and the size of the largest term that was added."""
+    evaluation = _Evaluation(point, digits)
+    return evaluation(node), evaluation.scale
+
+
+def context(digits: int) -> Any:
+    """mpmath's context of this thread, at a working precision."""
+    return _mp(digits)
+
+
 def number_of(value: Any, digits: int) -> Any:
     """A value as a real number that can be ordered; ±inf stay.  Raises Undefined where it is not real."""
     if isinstance(value, float):
