@@ -5,11 +5,12 @@ import pytest
 import yaml
 
 from limo.curate.export import Card, ExportSettings, export, render, row
+from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
 from limo.errors import InputError, StorageError
 from limo.records import Chain, Grade, PassRate, Problem, Verdict
 
-FUNNEL = [{"stage": "weak", "unit": "problems", "n_in": 3, "n_kept": 1, "n_by_reason": {"solved | too <often>": 2}}]
+FUNNEL = [FunnelRow("weak", "problems", 3, 1, 1, {"solved | too <often>": 2})]
 CARD = Card(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))
 TRAITS = {"elaboration": 1.0, "verification": 0.0, "exploration": 0.0, "granularity": 0.5}
 

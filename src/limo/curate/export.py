@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.curate.chains import chain_hash
+from limo.curate.funnel import FunnelRow
 from limo.curate.grade import TRAITS
 from limo.curate.select import Candidate
 from limo.errors import InputError, StorageError
@@ -42,12 +43,9 @@ class ExportSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What stands on the card beside what the rows say.
+    """What stands on the card beside what the rows say."""
 
-    `funnel` has one entry a stage: `stage`, `unit`, `n_in`, `n_kept`, `n_by_reason`.
-    """
-
-    funnel: Sequence[Mapping[str, Any]]
+    funnel: Sequence[FunnelRow]
     recipe: str
     recipe_hash: str
     settings: ExportSettings = field(default_factory=ExportSettings)
@@ -164,11 +162,11 @@ def _header(rows: Sequence[Row], settings: ExportSettings) -> str:
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def _funnel(funnel: Sequence[Mapping[str, Any]]) -> str:
+def _funnel(funnel: Sequence[FunnelRow]) -> str:
     lines = ["| stage | unit | in | kept | dropped, by reason |", "|---|---|--:|--:|---|"]
-    for entry in funnel:
-        why = "; ".join(f"{_cell(reason)} {n:,}" for reason, n in entry["n_by_reason"].items())
-        lines.append(f"| {entry['stage']} | {entry['unit']} | {entry['n_in']:,} | {entry['n_kept']:,} | {why} |")
+    for one in funnel:
+        why = "; ".join(f"{_cell(reason)} {n:,}" for reason, n in one.n_by_reason.items())
+        lines.append(f"| {one.stage} | {one.unit} | {one.n_in:,} | {one.n_kept:,} | {why} |")
     return "\n".join(lines)
 
 
