@@ -31,6 +31,7 @@ def test_a_correct_whole_rollout_becomes_a_chain_with_its_lineage():
         (rollout(outcome="wrong"), "wrong answer"),
         (rollout(outcome="no_answer"), "no answer"),
         (rollout(outcome="undecided"), "undecided"),
+        (rollout("", outcome="undecided", finish="error"), "no completion"),
         (rollout(outcome=""), "undecided"),
         (rollout(outcome="truncated", finish="length"), "truncated"),
         (rollout(finish="length"), "truncated"),

@@ -90,6 +90,8 @@ def chain_hash(chain: Chain) -> str:
 
 def _refusal(problem: Problem, rollout: Rollout, text: str, settings: ChainSettings) -> str:
     """Why a rollout is no chain, or nothing; cheap reasons first."""
+    if rollout.completion.finish_reason == "error":
+        return "no completion"
     outcome = rollout.verdict.outcome if rollout.verdict else "undecided"
     if outcome == "truncated" or rollout.completion.finish_reason == "length":
         return "truncated"
@@ -114,6 +116,8 @@ def _other_language(problem: Problem, text: str) -> bool:
 def _drop(rollout: Rollout, reason: str) -> Dropped:
     detail: dict[str, object] = {"teacher": rollout.model, "index": rollout.index}
     detail |= {"prompt_hash": rollout.prompt_hash, "sampling_hash": rollout.sampling_hash}
+    if rollout.completion.error:
+        detail |= {"error": rollout.completion.error[:200]}
     if rollout.verdict:
         detail |= {"outcome": rollout.verdict.outcome, "extracted": rollout.verdict.extracted[:200]}
     return Dropped(rollout.problem_id, STAGE, reason, detail)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def check(funnel: Sequence[FunnelRow]) -> None:
     for one in funnel:
         if one.n_in != one.n_kept + sum(one.n_by_reason.values()):
             raise AssertionError(f"{one.stage}: {one.n_in} came in, {one.n_kept} were kept, dropped {one.n_by_reason}")
-    for before, after in zip(funnel, funnel[1:], strict=False):
+    for before, after in pairwise(funnel):
         if after.unit != "rollouts" and before.n_kept != after.n_in:
             raise AssertionError(f"{before.stage} kept {before.n_kept}, but {after.n_in} came to {after.stage}")
 

@@ -10,7 +10,8 @@ Our choices, each a setting or a rule of this page:
   `max` divides by the largest value instead.
 - length is counted in words: runs of Latin letters or digits, two Han characters to a word; the same count divides
   the frequencies, so that English and Chinese chains can stand in one ranking.
-- a level is a fifth of the chains ranked by score; equal scores share a level.
+- a level is a fifth of the chains ranked by score: L5 beats at least 80% of them.  Equal scores share the lower
+  level, so that many equal bare answers are L1.
 
     grades = grade(chains)
     sorted(zip(grades, chains), key=lambda pair: -pair[0].score)
@@ -21,9 +22,8 @@ them; report its traits beside its correlation with length.
 
 from __future__ import annotations
 
-import math
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,10 +93,9 @@ def grade(chains: Sequence[Chain], settings: GradeSettings | None = None) -> lis
 
 
 def bands(scores: Sequence[float], n_bands: int = len(LEVELS)) -> list[int]:
-    """The quantile band 0..n_bands-1 of each score; equal scores share the band of their middle place."""
+    """The quantile band 0..n_bands-1 of each score: by the share of all scores that it beats, so ties share a band."""
     order = sorted(scores)
-    middle = [(bisect_left(order, score) + bisect_right(order, score)) / 2 for score in scores]
-    return [min(n_bands - 1, math.floor(n_bands * place / len(order))) for place in middle]
+    return [n_bands * bisect_left(order, score) // len(order) for score in scores]
 
 
 def _ranked(values: Sequence[float]) -> list[float]:
