@@ -24,6 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from queue import SimpleQueue
+from typing import Any
 
 from limo.errors import InputError
 from limo.records import Outcome, Problem, Verdict
@@ -36,6 +37,7 @@ from limo.verify.workers import Reply, Worker
 
 CHUNK, MEMO_SIZE = 128, 50_000
 Row = tuple[str, str, str]
+Question = tuple[Any, ...]
 
 
 class Checker:
@@ -88,7 +90,9 @@ class Checker:
             for answer, completion, finish_reason in rows:
                 yield self.check(answer, completion, finish_reason)
         else:
-            yield from self._spread(iter(rows))
+            questions = (("row", as_text(answer), completion, reason) for answer, completion, reason in rows)
+            for _, (values, why) in self._spread(questions):
+                yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
 
     def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
         text = by_choices(wanted, found.text, choices) if choices else found.text
@@ -122,7 +126,20 @@ class Checker:
         (same, reason), = self._worker.ask([("symbolic", answer, text)])
         return Decision(same, "symbolic", reason, unread=same is not True)
 
-    def _spread(self, rows: Iterator[Row]) -> Iterator[Verdict]:
+    def check_lines(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, str, str, str]]:
+        """Rows of a JSON-lines file (number, line), each with its verdict; see `files.verify_file`."""
+        from limo.verify.files import undecided_line, verify_line
+
+        if self.n_workers == 1:
+            for number, line in lines:
+                yield verify_line(self, number, line)
+            return
+        for question, (values, reason) in self._spread(("line", number, line) for number, line in lines):
+            if values is not None and len(values) == 1:
+                raise InputError(values[0])
+            yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)  # type: ignore[misc]
+
+    def _spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
         """Chunks to the children, a bounded number under way, results in order."""
         free: SimpleQueue[Worker] = SimpleQueue()
         if not self._pool:
@@ -130,39 +147,36 @@ class Checker:
         for worker in self._pool:
             free.put(worker)
         threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="limo-verify")
-        waiting: deque[Future[list[Verdict]]] = deque()
-        done = False
+        waiting: deque[tuple[list[Question], Future[list[Reply]]]] = deque()
+        more = finished = True
         try:
-            while waiting or not done:
-                while not done and len(waiting) < 3 * self.n_workers:
-                    chunk = [(as_text(a), c, f) for a, c, f in islice(rows, CHUNK)]
-                    done = len(chunk) < CHUNK
+            finished = False
+            while waiting or more:
+                while more and len(waiting) < 3 * self.n_workers:
+                    chunk = list(islice(questions, CHUNK))
+                    more = len(chunk) == CHUNK
                     if chunk:
-                        waiting.append(threads.submit(_check_chunk, free, chunk))
+                        waiting.append((chunk, threads.submit(_ask, free, chunk)))
                 if waiting:
-                    yield from waiting.popleft().result()
-            done = True
+                    chunk, future = waiting.popleft()
+                    yield from zip(chunk, future.result(), strict=True)
+            finished = True
         finally:
-            for future in waiting:
-                future.cancel()
-            if waiting or not done:  # left early: what is under way is not wanted
+            if not finished:  # left early: what is under way is not wanted
+                for _, future in waiting:
+                    future.cancel()
                 for worker in self._pool:
                     worker.close()
                 self._pool = []
             threads.shutdown(wait=True)
 
 
-def _check_chunk(free: SimpleQueue[Worker], chunk: list[Row]) -> list[Verdict]:
+def _ask(free: SimpleQueue[Worker], chunk: list[Question]) -> list[Reply]:
     worker = free.get()
     try:
-        return [_verdict(reply) for reply in worker.ask([("row", *row) for row in chunk])]
+        return worker.ask(chunk)
     finally:
         free.put(worker)
-
-
-def _verdict(reply: Reply) -> Verdict:
-    values, reason = reply
-    return Verdict("undecided", "", reason, "guard") if values is None else Verdict(*values)
 
 
 def by_choices(wanted: Answer, text: str, choices: Sequence[str] | dict[str, str]) -> str:

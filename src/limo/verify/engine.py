@@ -76,7 +76,7 @@ def _answer(pipe: Connection, limits: Limits) -> None:
     import marshal
 
     for question in marshal.loads(pipe.recv_bytes()):
-        if question[0] == "symbolic":
+        if question[0] in ("symbolic", "plain"):
             _load(pipe)
         signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
         try:
@@ -100,8 +100,12 @@ def _load(pipe: Connection) -> None:
 def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...]) -> tuple[Any, str]:
     if question[0] == "symbolic":
         return symbolic(question[1], question[2])
+    if question[0] == "plain":
+        return plain(question[1], question[2])
     if question[0] == "row":
         return _row(pipe, limits, question), ""
+    if question[0] == "line":
+        return _line(pipe, limits, question), ""
     raise ValueError(question[0])
 
 
@@ -109,10 +113,25 @@ def _row(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[A
     """A whole verdict, for batches; the symbolic question is answered here, in this same process."""
     from dataclasses import astuple
 
+    return astuple(_checker(pipe, limits).check(*question[1:]))
+
+
+def _line(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of a file, read and written here."""
+    from limo.errors import InputError
+    from limo.verify.files import verify_line
+
+    try:
+        return verify_line(_checker(pipe, limits), question[1], question[2])
+    except InputError as error:
+        return (str(error),)
+
+
+def _checker(pipe: Connection, limits: Limits) -> Any:
     checker = _CHECKERS.get(limits)
     if checker is None:
         checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
-    return astuple(checker.check(*question[1:]))
+    return checker
 
 
 _CHECKERS: dict[Limits, Any] = {}
@@ -150,3 +169,11 @@ def symbolic(gold: str, pred: str) -> tuple[bool | None, str]:
     if not sides[1]:
         return False, "the completion's answer cannot be read"
     return bool(verify(sides[0], sides[1], timeout_seconds=None)), "Math-Verify"
+
+
+def plain(gold: str, text: str) -> tuple[bool | None, str]:
+    """Math-Verify as its users call it, on a whole completion; only its clocks are off."""
+    from math_verify import parse, verify
+
+    shown = gold if "$" in gold or "\\boxed" in gold else f"${gold}$"
+    return bool(verify(parse(shown, parsing_timeout=None), parse(text, parsing_timeout=None), timeout_seconds=None)), "plain"

@@ -61,7 +61,7 @@ def _choice(gold: str, letters: str, pred: str) -> Decision:
     said = choice_of(pred, loose=True)
     if said:
         texts = _option_text(gold), _option_text(pred)
-        if set(said) == set(letters) and all(texts) and compact(texts[0]) != compact(texts[1]):
+        if said == letters and len(letters) == 1 and all(texts) and compact(texts[0]) != compact(texts[1]):
             found = _read_and_compare(*texts, 0.0)
             if found.same is False and found.tier in ("rational", "structural"):
                 return found

@@ -1,0 +1,166 @@
+"""`limo verify FILE.jsonl`: a verdict beside every row of a file, in order, over all cores, in flat memory.
+
+    summary = verify_file("rows.jsonl", "rows.verified.jsonl", n_workers=2)
+    summary.n_correct, summary.by_kind["all"]
+
+A row is {answer, completion} with optional kind, choices and finish_reason; what other tools call these (gold, pred,
+response) is understood.  Each row comes back with `outcome, extracted, reason, tier, elapsed_s`.  The children read
+and write the JSON too, so that the parent only moves lines.  Interrupted, the rows done so far are a valid file.
+
+What it does not do: resume (a verdict is cheaper than remembering it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from limo.errors import InputError, MissingFileError, PartialError
+from limo.files import storage
+from limo.progress import Progress, Silent
+from limo.records import Verdict
+from limo.verify.check import Checker
+from limo.verify.engine import Limits
+
+ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
+OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of a verified file: outcomes by kind ("all" first), and verdicts by tier."""
+
+    n_rows: int = 0
+    by_kind: dict[str, Counter[str]] = field(default_factory=lambda: {"all": Counter()})
+    by_tier: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def n_correct(self) -> int:
+        """Rows whose completion answers correctly."""
+        return self.by_kind["all"]["correct"]
+
+    def add(self, kind: str, outcome: str, tier: str) -> None:
+        """Count one verdict."""
+        self.n_rows += 1
+        self.by_kind["all"][outcome] += 1
+        if kind:
+            self.by_kind.setdefault(kind, Counter())[outcome] += 1
+        self.by_tier[tier or "none"] += 1
+
+    def table(self) -> list[list[str]]:
+        """Header and rows for printing: kind, each outcome, share correct of the decided."""
+        rows = [["kind", *OUTCOMES, "correct of decided"]]
+        for kind, counts in self.by_kind.items():
+            decided = sum(counts[o] for o in OUTCOMES if o != "undecided")
+            share = f"{counts['correct'] / decided:.1%}" if decided else "-"
+            rows.append([kind, *(str(counts[o]) for o in OUTCOMES), share])
+        return rows
+
+
+def verify_file(path: str | Path, out: str | Path | None = None, n_workers: int = 1, progress: Progress | None = None,
+                limits: Limits | None = None, tolerance: float = 0.0) -> Summary:
+    """Check every row of `path`; write the rows with their verdicts to `out` if given.
+
+    Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
+    interrupted: then `out` holds the rows done so far.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError("there is no such file", path, "JSON lines of {answer, completion}", "check the path")
+    target = Path(out) if out is not None else Path(os.devnull)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if out is not None else target
+    summary, progress = Summary(), progress or Silent()
+    with storage(target), Checker(n_workers, limits, tolerance) as checker:
+        try:
+            with open(path, "rb") as source, open(temporary, "wb") as sink, progress.stage("verify", _count(path)) as stage:
+                for line, kind, outcome, tier in checker.check_lines(_lines(source)):
+                    sink.write(line)
+                    summary.add(kind, outcome, tier)
+                    if summary.n_rows % 100 == 0:
+                        stage.advance(100, correct=summary.n_correct)
+                stage.advance(summary.n_rows % 100, correct=summary.n_correct)
+        except KeyboardInterrupt:
+            _finish(temporary, target, out)
+            raise PartialError("interrupted", f"{summary.n_rows} rows done", "", "what is done is in the output") from None
+        except BaseException:
+            if out is not None:
+                temporary.unlink(missing_ok=True)
+            raise
+        _finish(temporary, target, out)
+    return summary
+
+
+def _finish(temporary: Path, target: Path, out: object) -> None:
+    if out is not None:
+        os.replace(temporary, target)
+
+
+def _count(path: Path) -> int:
+    with open(path, "rb") as source:
+        return sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
+
+
+def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers from 1; empty lines are skipped.  Split at b"\\n" only (U+2028 occurs in real rows)."""
+    for number, line in enumerate(source, 1):
+        if line.strip():
+            yield number, line
+
+
+def verify_line(checker: Checker, number: int, line: bytes) -> tuple[bytes, str, str, str]:
+    """One row of a file: the line with its verdict, and its kind, outcome and tier for the summary."""
+    row = parse_row(number, line)
+    verdict = row_verdict(checker, row)
+    row |= {"outcome": verdict.outcome, "extracted": verdict.extracted, "reason": verdict.reason, "tier": verdict.tier,
+            "elapsed_s": round(verdict.elapsed_s, 6)}
+    return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier
+
+
+def undecided_line(number: int, line: bytes, reason: str) -> tuple[bytes, str, str, str]:
+    """A row whose checker died."""
+    row = parse_row(number, line)
+    row |= {"outcome": "undecided", "extracted": "", "reason": reason, "tier": "guard", "elapsed_s": 0.0}
+    return dumps(row), str(row.get("kind", "")), "undecided", "guard"
+
+
+def dumps(row: dict[str, Any]) -> bytes:
+    """One JSON line; lone surrogates, which models do write, are escaped."""
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(row).encode() + b"\n"
+
+
+def parse_row(number: int, line: bytes) -> dict[str, Any]:
+    """The object on a line.  Raises InputError with the line's number."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise InputError(f"line {number} is no JSON object", line[:60].decode("utf-8", "replace"), "{answer, completion}",
+                         "mend or drop the line")
+    return row
+
+
+def row_verdict(checker: Checker, row: dict[str, Any]) -> Verdict:
+    """The verdict on a row, by whichever names its fields have."""
+    answer = field_of(row, ANSWER)
+    completion = field_of(row, COMPLETION)
+    choices = row.get("choices")
+    return checker.check(answer, completion if isinstance(completion, str) else "" if completion is None else str(completion),
+                         str(row.get("finish_reason") or "stop"), choices if isinstance(choices, list | dict) else None)
+
+
+def field_of(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """The first of the fields that the row has.  Raises InputError where it has none."""
+    for name in names:
+        if name in row:
+            return row[name]
+    raise InputError(f"a row has no {names[0]}", ", ".join(row)[:80], " or ".join(names), "name the field so")
