@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from limo.errors import InputError, MissingFileError, StorageError
+from limo.errors import InputError, MissingFileError
+from limo.files import atomic
 from limo.records import LEVELS, Outcome
 from limo.text import shorten
 
@@ -303,7 +302,9 @@ def save(report: Report, path: str | Path) -> None:
     """Write the tree as JSON, atomically.  Raises InputError (content) or StorageError (disk)."""
     check(report)
     # ASCII escapes carry even a lone surrogate, which a model's broken bytes can leave in a completion.
-    write_atomic(Path(path), json.dumps(asdict(report), indent=1, allow_nan=False) + "\n")
+    text = json.dumps(asdict(report), indent=1, allow_nan=False)
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n", encoding="ascii")
 
 
 def load(path: str | Path) -> Report:
@@ -330,22 +331,3 @@ def _build(values: Any, name: str) -> Report:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:6]]
         raise InputError("the report does not fit", name, "what save() writes", "; ".join(faults)) from None
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Put `text` at `path` whole or not at all.  Raises StorageError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise StorageError("the report cannot be written", path, "a folder with room in it", str(error)) from None
