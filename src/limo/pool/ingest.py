@@ -132,8 +132,14 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     name = path.name.lower()
     if not name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
         raise InputError("a pool cannot be written so", path, ".parquet, .jsonl or .jsonl.gz", "give it such a name")
-    with atomic(path) as aside:
-        _write_parquet(table, aside) if name.endswith(".parquet") else _write_lines(table, aside, name.endswith(".gz"))
+    try:
+        with atomic(path) as aside:
+            if name.endswith(".parquet"):
+                _write_parquet(table, aside)
+            else:
+                _write_lines(table, aside, name.endswith(".gz"))
+    except UnicodeEncodeError as error:
+        raise InputError("a problem holds broken characters", ascii(error.object), "whole Unicode", "drop it") from None
     return len(table)
 
 

@@ -10,6 +10,8 @@ order, the names in order, and overlapping word n-grams with the numbers masked.
 What it does not do: algebra.  `x+1` and `1+x` are different texts.
 """
 
+# ruff: noqa: RUF001 - the look-alike characters are this module's subject
+
 from __future__ import annotations
 
 import re
@@ -35,10 +37,11 @@ _NUMBERING = re.compile(
     re.IGNORECASE,
 )
 _FONTS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|hbox|emph|operatorname)\s*\{([^{}]*)\}")
-_DROPPED = re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|quad|qquad|rm|bf)(?![A-Za-z])|\\\\|\\[()\[\],;:!> ]")
-_SYNONYMS = {"dfrac": "frac", "tfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne",
-             "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|", "to": "rightarrow", "degree": "circ",
-             "ldots": "dots", "cdots": "dots", "dotsc": "dots", "dotsb": "dots"}  # fmt: skip
+_DROPPED = re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|quad|qquad|rm|bf)(?![A-Za-z])"
+                      r"|\\\\|\\[()\[\],;:!> ]")  # fmt: skip
+_SYNONYMS = {"dfrac": "frac", "tfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
+             "neq": "ne", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|", "to": "rightarrow",
+             "degree": "circ", "ldots": "dots", "cdots": "dots", "dotsc": "dots", "dotsb": "dots"}  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SHORT_GROUP = re.compile(r"([\^_]|\\sqrt)\s*([A-Za-z0-9])(?![A-Za-z0-9]*\])")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
@@ -50,9 +53,9 @@ _SPACE_BUT_BETWEEN_DIGITS = re.compile(r"(?<!\d) | (?!\d)")
 _PERIOD = re.compile(r"[.?](?!\d)|[\"'`]|,(?= [a-z]{3})")  # sentence marks, and commas before words
 _WORD_CASE = re.compile(r"(?<![A-Za-z\\])(?:[A-Z][a-z]+|[A-Z]{4,})(?![A-Za-z])")
 
-_WORDS = ("two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-          "eighteen nineteen twenty").split()  # fmt: skip
-_TENS = "thirty forty fifty sixty seventy eighty ninety hundred".split()
+_WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]  # fmt: skip
+_TENS = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"]
 NUMBER_WORDS = {word: str(n) for n, word in enumerate(_WORDS, start=2)} | {
     word: str(10 * n) for n, word in enumerate(_TENS, start=3)
 }
@@ -144,14 +147,14 @@ def ngrams(words: Sequence[str], n: int) -> list[str]:
     return [" ".join(words[start : start + n]) for start in range(len(words) - n + 1)]
 
 
-def jaccard(left: frozenset[str] | set[str], right: frozenset[str] | set[str]) -> float:
+def jaccard(left: frozenset[int], right: frozenset[int]) -> float:
     """Shared over all; 0 where both are empty."""
     shared = len(left & right)
     return shared / (len(left) + len(right) - shared) if shared else 0.0
 
 
 def plain_answer(answer: str) -> str:
-    """An answer as a key: `$\\dfrac{1}{2}$` and `1/2` meet, `5.0` and `5`, `(A)` and `A`; no mathematics beyond that."""
+    r"""An answer as a key: `\dfrac{1}{2}` and `1/2` meet, `5.0` and `5`, `(A)` and `A`; no mathematics beyond that."""
     text = canonical(answer.replace("\\boxed", ""))
     text = _ASIDE.sub("", _WHOLE_FRACTION.sub(r"\1/\2", text)).strip("{}")
     option = re.fullmatch(r"\(?([A-Ja-j])\)?", text)

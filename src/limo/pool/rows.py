@@ -53,7 +53,7 @@ def rows(source: str | Path) -> Iterator[Row]:
     elif path.is_file():
         yield from _file(path, path.name)
     elif _is_hub_id(str(source)):
-        yield from _hub(str(source))
+        yield from table_of_hub(str(source))
     else:
         raise MissingFileError("there is no such pool", source, _ALLOWED, "check the path")
 
@@ -200,15 +200,19 @@ def _is_hub_id(source: str) -> bool:
     return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not _kind(Path(source))
 
 
-def _hub(source: str) -> Iterator[Row]:
+def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str = "") -> Iterator[Row]:
+    """The rows of a data set on the hub, or from its cache where the hub is out of reach.
+
+    Raises MissingFileError, with the client's reason, where neither has it.
+    """
     import datasets
 
     try:
-        loaded = datasets.load_dataset(source)
+        loaded = datasets.load_dataset(hub_id, config or None, split=split or None, revision=revision or None)
     except (OSError, ValueError, RuntimeError) as error:  # offline, gated, absent, several configurations
         why = shorten(f"{type(error).__name__}: {error}", 160)
-        raise MissingFileError("no such path, and the hub did not give it", source, _ALLOWED, why) from None
-    yield from _splits(loaded, source)
+        raise MissingFileError("no such path, and the hub did not give it", hub_id, _ALLOWED, why) from None
+    yield from _splits(loaded, hub_id)
 
 
 def _splits(loaded: Any, name: str) -> Iterator[Row]:

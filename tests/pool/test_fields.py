@@ -1,0 +1,124 @@
+"""The common shapes of a row are understood without a mapping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from limo.pool.fields import FieldMap, last_box, shape
+from limo.pool.options import as_letter, shuffled, with_options
+
+SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("plain", {"problem": "1+1?", "answer": "2"}, "1+1?", "2"),
+    ("GSM8K", {"question": "1+1?", "answer": "One and one <<1+1=2>>.\n#### 2"}, "1+1?", "2"),
+    ("GSM8K with a comma", {"question": "big?", "answer": "So\n#### 1,000"}, "big?", "1,000"),
+    ("MATH", {"problem": "1/2+1/2?", "solution": r"It is $\boxed{\frac{2}{2}}$."}, "1/2+1/2?", r"\frac{2}{2}"),
+    ("last box wins", {"problem": "p", "solution": r"\boxed{1} no, \boxed{2}"}, "p", "2"),
+    ("answer is the whole solution", {"problem": "p", "answer": r"Since x, \boxed{7}."}, "p", "7"),
+    ("floats of whole numbers", {"problem": "p", "answer": 27.0}, "p", "27"),
+    ("zero is an answer", {"problem": "p", "answer": 0}, "p", "0"),
+    ("OlympiadBench", {"question": "p", "final_answer": ["$74$"], "solution": ["s"]}, "p", "74"),
+    ("expected answer", {"problem": "p", "expected_answer": "3", "generated_solution": "s"}, "p", "3"),
+    ("Alpaca", {"instruction": "Solve.", "input": "1+1", "output": "2"}, "Solve.\n1+1", "2"),
+    ("Alpaca without input", {"instruction": "1+1?", "input": "", "output": r"\boxed{2}"}, "1+1?", "2"),
+    (
+        "messages",
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"},
+                      {"role": "assistant", "content": r"so \boxed{5}"}]},
+        "p",
+        "5",
+    ),
+    ("ShareGPT", {"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": "#### 5"}]}, "p", "5"),
+    ("verl", {"prompt": [{"role": "user", "content": "p"}], "reward_model": {"ground_truth": "9"}}, "p", "9"),
+    ("case of names", {"Question": "p", "Answer": "4"}, "p", "4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "row", "statement", "answer"), SHAPES, ids=[case[0] for case in SHAPES])
+def test_a_common_shape_is_understood(name: str, row: dict[str, Any], statement: str, answer: str) -> None:
+    shaped = shape(row, "here")
+    assert shaped.problem is not None
+    assert (shaped.problem.problem, shaped.problem.answer, shaped.reason) == (statement, answer, "")
+
+
+UNFIT: list[tuple[dict[str, Any], str]] = [
+    ({"text": "p"}, "no problem text"),
+    ({"problem": "   ", "answer": "2"}, "no problem text"),
+    ({"problem": "p"}, "no answer"),
+    ({"problem": "p", "answer": None, "solution": "no box here"}, "no answer"),
+    ({"problem": "p", "answer": float("nan")}, "no answer"),
+    ({"problem": "p", "answer": "x", "answer_type": "Need_human_evaluate"}, "needs a person to check"),
+    ({"problem": "p", "answer": "x", "question_type": "proof"}, "needs a person to check"),
+    ({"problem": "see ![](a.png)", "answer": "2"}, "image missing"),
+    ({"problem": "see <image_1>", "answer": "2"}, "image missing"),
+    ({"problem": "p", "answer": {"1": "a", "2": "b"}}, "several parts to answer"),
+    ({"problem": "p", "answer": "Z", "options": ["1", "2"]}, "answer is not among the options"),
+    ({"problem": "bad \ud800", "answer": "2"}, "broken characters"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), UNFIT, ids=[f"{case[1]} {n}" for n, case in enumerate(UNFIT)])
+def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], reason: str) -> None:
+    assert shape(row, "here").reason == reason
+
+
+def test_what_is_not_understood_is_kept_in_meta() -> None:
+    problem = shape({"problem": "p", "answer": "2", "year": 1999, "rate": float("inf"), "subject": "Algebra"}, "h").problem
+    assert problem is not None
+    assert problem.meta["year"] == 1999 and problem.meta["rate"] is None and problem.topic == "Algebra"
+
+
+def test_a_mapping_overrides_what_would_be_found() -> None:
+    row = {"problem": "wrong", "q": {"text": "right"}, "answer": "wrong", "key": "7"}
+    problem = shape(row, "here", FieldMap(problem="q.text", answer="key")).problem
+    assert problem is not None and (problem.problem, problem.answer) == ("right", "7")
+
+
+def test_a_canonical_row_comes_back_as_it_was_but_its_id_is_computed() -> None:
+    row = {"id": "forged", "problem": "p", "answer": "2", "solution": "s", "source": "x", "topic": "t",
+           "language": "en", "meta": '{"a": 1}'}  # fmt: skip
+    problem = shape(row, "here").problem
+    assert problem is not None and problem.meta == {"a": 1} and problem.source == "x" and problem.id != "forged"
+
+
+def test_boxes_are_balanced_and_an_open_one_is_none() -> None:
+    assert last_box(r"\boxed{\frac{1}{2}}") == r"\frac{1}{2}"
+    assert last_box(r"\boxed{\{1, 2\}}") == r"\{1, 2\}"
+    assert last_box(r"\boxed{3} and \boxed{\frac{1}{2}") == "3"
+    assert last_box("no box") == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [[{"aoVal": "A", "content": "2 "}], [{"aoVal": "B", "content": "3"}]],
+        ["2", "3"],
+        ["A. 2", "(B) 3"],
+        {"A": "2", "B": "3"},
+        {"label": ["A", "B"], "text": ["2", "3"]},
+    ],
+)
+def test_options_are_read_and_written_into_the_statement(options: object) -> None:
+    problem = shape({"problem": "How many?", "options": options, "answer": "B"}, "here").problem
+    assert problem is not None and problem.problem == "How many?\nA. 2\nB. 3" and problem.answer == "B"
+
+
+def test_options_that_stand_in_the_statement_are_not_written_twice() -> None:
+    statement = "How many? A. 2 B. 3"
+    assert with_options(statement, {"A": "2", "B": "3"}) == statement
+
+
+def test_an_answer_becomes_the_letter_that_it_means() -> None:
+    options = {"A": "2", "B": "7"}
+    assert [as_letter(answer, options) for answer in ("B", "(b)", "7", "1", "8")] == ["B", "(b)", "B", "B", "8"]
+
+
+def test_shuffled_options_move_the_key_along_and_depend_on_the_seed_only() -> None:
+    keys = set()
+    for seed in range(20):
+        options, letter = shuffled("p", "right", ["w1", "w2", "w3"], seed)
+        assert options[letter] == "right" and sorted(options.values()) == ["right", "w1", "w2", "w3"]
+        assert shuffled("p", "right", ["w1", "w2", "w3"], seed) == (options, letter)
+        keys.add(letter)
+    assert keys == set("ABCD")
