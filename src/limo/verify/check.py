@@ -110,7 +110,10 @@ class Checker:
             if known is not None:
                 self.memo.move_to_end(key)
                 return known
-        decision = equal(wanted.text, text, self.tolerance)
+        try:
+            decision = equal(wanted.text, text, self.tolerance)
+        except Exception as error:  # one verdict, never the batch
+            decision = Decision(None, "guard", f"checker failed ({type(error).__name__})")
         if decision.same is not True and wanted.unverifiable:
             decision = Decision(None, "type", f"unverifiable: {wanted.unverifiable}")
         elif decision.same is None and decision.tier != "guard":

@@ -36,7 +36,7 @@ def to_arabic(text: str) -> str:
 
 def numeral(text: str) -> int | None:
     """The value of a run of Chinese numerals; None where it is not one."""
-    if not text or any(c not in _DIGITS and c not in _SMALL and c not in _LARGE for c in text):
+    if not 0 < len(text) < 40 or any(c not in _DIGITS and c not in _SMALL and c not in _LARGE for c in text):
         return None
     if all(c in _DIGITS for c in text):
         return int("".join(str(_DIGITS[c]) for c in text))

@@ -344,7 +344,7 @@ class Comparer:
         names = assignment(gold), assignment(pred)
         if names[0] and names[1]:
             same = self.assignments(names[0], names[1])
-            if same or not (set(gold[2]) == set(pred[2]) == {"="}):
+            if same or names[0][0][0] == names[1][0][0] == "app" or names[0][0] == names[1][0]:
                 return same
         if is_condition(gold) and is_condition(pred):
             return self.conditions(gold, pred)

@@ -23,7 +23,7 @@ _STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_
 _OPEN_THOUGHT = re.compile(r"<think>|<\|begin_of_thought\|>|<thinking>", re.I)
 _CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
-_BOX = re.compile(r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{)|\\+fbox\s*(?=\{)|\\+boxed(?=\s*[\w\\-])")
+_BOX = re.compile(r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))")
 _PHRASE = re.compile(
     r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|\bA(?=:\s))\b"
     r"[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：=])\**\s*"
@@ -79,7 +79,7 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     if not said.strip() and thought and closed:
         found = boxed(thought, cut=False)
         return Extraction(found, "boxed in thought") if found else Extraction("", "", missing="no_answer")
-    if cut or not closed:
+    if cut or not closed or _cut_in_box(said) or _cut_in_formula(said):
         return Extraction("", "", missing="truncated")
     tail = _HOPE.sub("", said[-TAIL:].strip())
     return _phrase(tail, letters) or _plain(tail, letters) or Extraction("", "", missing="no_answer")
@@ -128,7 +128,7 @@ def boxed(text: str, *, cut: bool = False) -> str:
         if content.strip():
             boxes.append((start, end, content.strip()))
     if not boxes:
-        return "" if cut or not starts else _unclosed(text, starts[-1])
+        return "" if cut or not starts or _closing(text, starts[-1]) is not None else _unclosed(text, starts[-1])
     group = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1: group[0][0]])
@@ -136,6 +136,18 @@ def boxed(text: str, *, cut: bool = False) -> str:
             break
         group.insert(0, box)
     return _join(text, group)
+
+
+def _cut_in_box(text: str) -> bool:
+    """A long text whose last words are a box that was never closed."""
+    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
+    return start >= 0 and len(text) >= MAX_PLAIN and len(text) - start < MAX_PLAIN and _closing(text, text.find("{", start)) is None
+
+
+def _cut_in_formula(text: str) -> bool:
+    """A long text that ends inside `\\( ... ` or `\\[ ...`."""
+    end = text[-TAIL:]
+    return len(text) >= MAX_PLAIN and (end.rfind("\\(") > end.rfind("\\)") or end.rfind("\\[") > end.rfind("\\]"))
 
 
 def _join(text: str, group: list[tuple[int, int, str]]) -> str:
@@ -167,8 +179,10 @@ def _closing(text: str, start: int) -> int | None:
 
 def _unclosed(text: str, start: int) -> str:
     """A box whose brace was forgotten: the rest of its line."""
-    rest = text[start + 1: start + 1 + MAX_PLAIN].split("\n", 1)[0]
-    return re.split(r"(?<!\\)\$|\\\]|\\\)", rest, maxsplit=1)[0].strip(" .") if len(rest) < MAX_PLAIN else ""
+    rest = text[start + 1: start + 1 + MAX_PLAIN]
+    parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
+    ended = len(parts) > 1 or len(text) < MAX_PLAIN
+    return parts[0].strip(" .") if ended and len(rest) < MAX_PLAIN else ""
 
 
 def _phrase(tail: str, letters: bool) -> Extraction | None:
@@ -195,6 +209,8 @@ def _plain(tail: str, letters: bool) -> Extraction | None:
     if not lines:
         return None
     short = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _is_prose(tail)
+    if short and letters and (letter := _reduce(tail, True, last=True)):
+        return Extraction(letter, "whole text", fallback=tail)
     if short:
         return Extraction(tail, "whole text", fallback=_reduce(tail, letters, last=True))
     one = tail if _MATH.fullmatch(tail) else ""

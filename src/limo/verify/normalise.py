@@ -76,6 +76,9 @@ _SYNONYMS = {word: group for group, words in {
     **{str(i): word for i, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())},
 }.items() for word in words.split()}
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
+_ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{\s*\\(?:text|mathrm|textrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}"
+                      r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
+                      r"|(?<=\d)(?:st|nd|rd|th)\b")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -102,6 +105,7 @@ def _latex(text: str) -> str:
         text = _STYLE.sub(" ", text)
         text = _GROUPING.sub("", text).replace(r"\!", "").replace(r"\,", " ")
         text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", "").replace("$", " ")
+    text = _ORDINAL.sub("", text)
     text = _REPEATING.sub(_repeating, _SPACES.sub(" ", text))
     for pattern, to in _ALIASES:
         text = pattern.sub(to, text)

@@ -17,6 +17,7 @@ What it does not do: prove, solve, or integrate (Math-Verify does, in a child).
 from __future__ import annotations
 
 import math
+import random
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,9 @@ _WHOLE = frozenset(("fact", "floor", "ceil", "mod", "gcd", "lcm", "binom", "perm
 _POINTS = (("17/7", "23/11", "31/13", "37/17", "41/19", "43/23", "53/29", "59/31", "13/5"),
            ("3/7", "5/11", "4/13", "9/17", "8/19", "7/23", "11/29", "12/31", "2/5"),
            ("101/9", "67/10", "71/12", "83/14", "89/15", "97/16", "61/8", "79/18", "47/6"))
-_INTEGERS = tuple(tuple(1 + (step * 7 + slot * (3 + step % 5)) % (17 + slot) for slot in range(9)) for step in range(40))
+_DRAW = random.Random(20)
+_INTEGERS = (*(tuple(1 + (step + 5 * slot) % 30 for slot in range(9)) for step in range(30)),
+             *(tuple(_DRAW.randint(1, 14) for _ in range(9)) for _ in range(30)))
 
 
 class Undefined(Exception):

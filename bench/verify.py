@@ -1,0 +1,92 @@
+"""Verdicts per second on one core, ours beside plain Math-Verify in the same run, and every disagreement.
+
+    python bench/verify.py ../shared/data --plain 1500        # plain Math-Verify on 1,500 rows drawn with a fixed seed
+
+All rows: whole completions as they were recorded.  Distinct pairs: each (answer, extracted) once, with no memo.  Plain
+Math-Verify is called with its default settings and delimiters supplied, its clocks off (a killable child holds it).
+Ratios are what counts: both sides ran on the same machine at the same time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from limo.verify.check import Checker
+from limo.verify.engine import Limits
+from limo.verify.workers import Worker
+
+FILES = ("samples/qwen_math100_x8", "samples/gsm8k_gpt3_x4", "samples/sky_short_math500", "samples/sky_short_aime24",
+         "samples/sky_short_amc23", "chains/sky_long_amc23", "chains/sky_long_math500")
+
+
+def rows(folder: Path) -> Iterator[tuple[str, str]]:
+    """(answer, completion) of every recorded completion."""
+    for name in FILES:
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                row = json.loads(line)
+                yield str(row["gold"]), row["response"]
+
+
+def ours(pairs: list[tuple[str, str]], memo: bool) -> tuple[float, list]:
+    """Seconds and verdicts; without memo every pair is decided anew (the import of Math-Verify is not counted)."""
+    with Checker() as checker:
+        checker.check("\\int_0^1 x dx", "\\boxed{\\int_0^1 y dy}")
+        verdicts, start = [], time.perf_counter()
+        for answer, completion in pairs:
+            if not memo:
+                checker.memo.clear()
+            verdicts.append(checker.check(answer, completion))
+        return time.perf_counter() - start, verdicts
+
+
+def plain(pairs: list[tuple[str, str]]) -> tuple[float, list[bool | None]]:
+    """Seconds and opinions of Math-Verify."""
+    with Worker(Limits(time_s=10.0)) as worker:
+        worker.ask([("plain", "1", "$1$")])
+        start = time.perf_counter()
+        said = [reply for (reply, _) in worker.stream([("plain", a, c) for a, c in pairs])]
+        return time.perf_counter() - start, said
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--plain", type=int, default=1500, help="rows given to plain Math-Verify; 0 = all")
+    parser.add_argument("--out", type=Path, help="write every disagreement here as JSON lines")
+    arguments = parser.parse_args()
+    everything = list(rows(arguments.data))
+    drawn = random.Random(0).sample(everything, arguments.plain or len(everything))
+
+    all_s, verdicts = ours(everything, memo=True)
+    distinct = sorted({(a, v.extracted) for (a, _), v in zip(everything, verdicts, strict=True) if v.extracted})
+    boxed = [(a, f"\\boxed{{{x}}}") for a, x in distinct]
+    distinct_s, _ = ours(boxed, memo=False)
+    boxed_drawn = random.Random(0).sample(boxed, min(arguments.plain or len(boxed), len(boxed)))
+    plain_s, said = plain(drawn)
+    plain_distinct_s, _ = plain([(a, f"${x}$") for a, x in boxed_drawn])
+
+    def line(name: str, n: int, seconds: float, n_plain: int, plain_seconds: float) -> None:
+        rate, other = n / seconds, n_plain / plain_seconds
+        print(f"{name:15} ours {rate:9.0f}/s ({n} in {seconds:.1f} s)   Math-Verify {other:6.0f}/s ({n_plain})   ratio {rate / other:.1f}x")
+
+    line("all rows", len(everything), all_s, len(drawn), plain_s)
+    line("distinct pairs", len(distinct), distinct_s, len(boxed_drawn), plain_distinct_s)
+    known = {pair: verdict for pair, verdict in zip(everything, verdicts, strict=True)}
+    differ = [(a, known[a, c], c, s) for (a, c), s in zip(drawn, said, strict=True) if (known[a, c].outcome == "correct") != s]
+    print(f"disagreements: {len(differ)} of {len(drawn)} rows")
+    if arguments.out:
+        arguments.out.write_text("".join(json.dumps(
+            {"answer": a, "extracted": v.extracted, "ours": v.outcome, "tier": v.tier, "reason": v.reason, "plain": s,
+             "end": c[-300:]}, ensure_ascii=False) + "\n" for a, v, c, s in differ), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

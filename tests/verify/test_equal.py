@@ -1,0 +1,81 @@
+"""The tables of what is the same answer and what is not; as many wrong as right."""
+
+import pytest
+from limo.verify.equal import equal
+
+SAME = [
+    ("1/2", "0.5"), ("\\frac{1}{2}", "\\dfrac12"), ("197", "197."), ("1000", "1 000"), ("1000", "1\\,000"), ("12345", "12,345"),
+    ("1234.5", "1.234,5"), ("2\\frac12", "\\frac{5}{2}"), ("7 \\frac{3}{11}", "\\frac{80}{11}"), ("1.24e-8", "1.24 \\times 10^{-8}"),
+    ("1.24e-8", "1.24\\cdot10^{-8}\\text{ m}"), ("28\\%", "28"), ("28\\%", "0.28"), ("0.335", "33.5\\%"), ("90^\\circ", "90"),
+    ("90^\\circ", "\\frac{\\pi}{2}"), ("\\frac{\\pi}{4}", "45°"), ("\\$18.90", "18.9"), ("15\\mbox{ cm}^2", "15"), ("5 cm", "0.05 m"),
+    ("5 m/s", "18 km/h"), ("3元", "3"), ("三分之二", "\\frac23"), ("30000", "3万"), ("12", "十二"), ("50\\%", "百分之五十"),
+    ("(1,2)", "\\left(1,\\;2\\right)"), ("1,2,3", "3, 1 \\text{ and } 2"), ("\\{1,2\\}", "\\{2,1\\}"), ("1,2", "x=2 \\text{ or } x=1"),
+    ("1\\pm\\sqrt2", "1+\\sqrt2, 1-\\sqrt2"), ("(0,1)", "0<x<1"), ("x \\ge 5", "[5,\\infty)"), ("(-\\infty,0)\\cup(0,\\infty)", "x \\ne 0"),
+    ("{x \\mid-3<x<4}", "(-3,4)"), ("x<1", "-x>-1"), ("[0,+∞)", "[0, \\infty)"), ("x=5", "5"), ("5", "x=5"), ("f(x)=2x", "2x"),
+    ("f(z)=z", "f(x)=x"), ("|AB|=1", "1"), ("5x-7y+11z+4=0", "10x-14y+22z+8=0"), ("xy=1", "y=\\frac1x"),
+    ("x^2/4 + y^2/3 = 1", "3x^2+4y^2=12"), ("a>b>c", "c<b<a"), ("7:32", "14:64"), ("3:4", "\\frac34"), ("204_5", "204"),
+    ("n(n+1)/2", "\\binom{n+1}{2}"), ("\\tan^2 y+1", "\\sec^2 y"), ("e^{i\\pi}", "-1"), ("\\sqrt[3]{-8}", "-2"),
+    ("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{bmatrix}1&2\\\\3&4\\end{bmatrix}"), ("(1,2,3)", "\\begin{pmatrix}1\\\\2\\\\3\\end{pmatrix}"),
+    ("a=1, b=2", "(1,2)"), ("p=5,q=2;p=7,q=2", "(5,2),(7,2)"), ("B", "(b)"), ("（B）", "B"), ("C", "选项C"), ("ABD", "A, B, D"),
+    ("C. 1-\\mathrm{i}", "1-i"), ("\\text{Even}", "even"), ("必要不充分条件", "必要不充分条件。"), ("2/3", "0.6666667"),
+    ("\\sqrt2", "1.4142135623730951"), ("0.1\\overline{6}", "\\frac16"), ("k\\pi", "n\\pi, n\\in\\mathbb{Z}"), ("27.0", "27"),
+    ("1/2004!", "\\frac{1}{2004!}"), ("12", "12^{\\text{th}}\\text{ grade}"), ("\\frac{x^2}{2}+C", "C_1+\\frac12x^2"), ("np.arcsin(10/13)", "\\arcsin\\frac{10}{13}"),
+]
+DIFFERENT = [
+    ("1/2", "0.51"), ("204", "2.04"), ("2.04", "204"), ("50", "0.5"), ("0.00005", "0"), ("0", "0.00005"), ("1/2^{99}", "1/2^{98}"),
+    ("1e-7", "2e-7"), ("100000000000", "99999999999"), ("\\frac{12}{3}", "\\frac{1}{23}"), ("4\\sqrt{2}", "4"), ("4\\sqrt{2}", "4\\sqrt{3}"),
+    ("7^2\\cdot 11", "7^2\\cdot 12"), ("1,2,\\ldots,10", "1,2,\\ldots,11"), ("(0,1)", "(0,1]"), ("[0,1)", "(0,1]"), ("(1,3)", "(3,1)"),
+    ("(1,2,3)", "(1,3,2)"), ("[1,2]", "\\{1,2\\}"), ("1,2,3", "1,2"), ("1", "1,\\frac13,\\frac19"), ("-3,0", "-3"), ("3,5", "35"),
+    ("\\pm 3", "3"), ("1\\pm\\sqrt2", "1+\\sqrt2"), ("x>3", "x<3"), ("x\\ge3", "x>3"), ("(0,1)", "0\\le x<1"), ("x=5", "y=5"),
+    ("2x+z=1", "1"), ("a+3z=0", "0"), ("5x-7y=4", "5x+7y=4"), ("x^2+y^2=1", "x^2-y^2=1"), ("xy=1", "y=x"), ("f(x)=2x", "f(x)=2x+1"),
+    ("a>b>c", "a>c>b"), ("\\frac37>\\frac{8}{19}", "\\frac37<\\frac{8}{19}"), ("12:00", "1:00"), ("7:32", "32:7"), ("204_5", "204_6"),
+    ("40_9", "40_4"), ("n(n+1)/2", "n(n-1)/2"), ("\\lfloor\\sqrt{n-1}\\rfloor", "\\lfloor\\sqrt n\\rfloor"), ("\\sqrt{x^2}", "x"),
+    ("2^{2025}", "3^{2025}"), ("1/2004!", "1/2005!"), ("\\binom{2026}{1013}", "\\binom{2026}{1012}"), ("\\sqrt[3]{-8}", "2"),
+    ("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{pmatrix}1&2\\\\3&5\\end{pmatrix}"), ("(1,2,3)", "\\begin{pmatrix}1\\\\3\\\\2\\end{pmatrix}"),
+    ("a=1, b=2", "(2,1)"), ("p=5,q=2;p=7,q=2", "(5,2),(7,3)"), ("B", "C"), ("B", "A, B"), ("ABD", "ABC"), ("C. 1-\\mathrm{i}", "1+i"),
+    ("\\text{odd}", "even"), ("\\text{oddd}", "odd"), ("必要不充分条件", "充分不必要条件"), ("2/3", "0.67"), ("2.232", "2.23"), ("5.001", "5"),
+    ("\\sqrt2", "1.41431"), ("0.1\\overline{6}", "\\frac17"), ("15\\mbox{ cm}^2", "15\\mbox{ cm}^3"), ("5 cm", "5 m"), ("5\\text{ dollars}", "5\\text{ cents}"),
+    ("28\\%", "2800"), ("0.28", "28"), ("90^\\circ", "1.5"), ("90^\\circ", "\\frac{\\pi}{3}"), ("三分之二", "\\frac32"), ("30000", "3亿"),
+    ("2\\frac12", "1"), ("12", "(1,2)"), ("2\\pi", "\\pi"), ("6m", "6"), ("40 份礼物, 8 个苹果", "40 份礼物, 9 个苹果"),
+]
+
+
+@pytest.mark.parametrize(("gold", "pred"), SAME)
+def test_answers_written_differently_are_the_same(gold, pred):
+    assert equal(gold, pred).same is True
+
+
+@pytest.mark.parametrize(("gold", "pred"), DIFFERENT)
+def test_near_misses_are_different(gold, pred):
+    assert equal(gold, pred).same is False
+
+
+def test_there_are_as_many_wrong_answers_in_the_tables_as_right_ones():
+    assert len(DIFFERENT) >= len(SAME)
+
+
+@pytest.mark.parametrize(("gold", "pred", "tier"), [
+    ("x+1", "x+1", "exact"), ("x+1", "x + 1", "normalised"), ("\\frac12", "0.5", "rational"), ("2/3", "0.6666667", "numeric"),
+    ("(1,0.5)", "(1,\\frac12)", "structural"), ("2x+x", "3x", "symbolic"),
+])
+def test_every_verdict_names_its_tier(gold, pred, tier):
+    assert equal(gold, pred).tier == tier
+
+
+def test_a_tolerance_is_relative_and_never_touches_an_exact_answer():
+    assert equal("1.24e-8", "1.25e-8", tolerance=0.01).same
+    assert not equal("1.24e-8", "1.25e-8").same
+    assert not equal("1.24e-8", "1.35e-8", tolerance=0.01).same
+    assert not equal("124", "125", tolerance=0.01).same
+    assert not equal("\\frac{1}{3}", "0.334", tolerance=0.01).same
+
+
+def test_integrals_are_left_to_the_symbolic_engine():
+    assert equal("\\int_0^1 x dx", "\\frac12").same is None
+
+
+@pytest.mark.parametrize(("gold", "pred"), [("9^{9^{9}}", "9^{9^{8}}"), ("(10^{10})!", "(10^{10})!+1")])
+def test_what_is_too_large_to_write_down_is_not_guessed(gold, pred):
+    decision = equal(gold, pred)
+    assert decision.same is not True
+    assert decision.tier == "guard" or decision.same is False

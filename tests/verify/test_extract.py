@@ -1,0 +1,70 @@
+"""Where the answer is found, and what is said when there is none."""
+
+import time
+
+import pytest
+from limo.verify.extract import extract
+
+FOUND = [
+    ("so \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
+    ("first \\boxed{3}, no: \\boxed{4}. That \\boxed{5} is it", "5"),
+    ("\\boxed{1} and \\boxed{2}", "1, 2"),
+    ("\\boxed{k = 45} \\quad \\text{and} \\quad \\boxed{n = 2}", "k = 45, n = 2"),
+    ("\\boxed{\\{1, 2\\}}", "\\{1, 2\\}"),
+    ("\\boxed{20} percent", "20 percent"),
+    ("<think>\\boxed{1}</think>It is \\boxed{2}", "2"),
+    ("<|begin_of_thought|>\\boxed{7}<|end_of_thought|>", "7"),
+    ("The answer is 42.", "42"),
+    ("The final answer is $\\frac{3}{4}$. I hope it is correct.", "\\frac{3}{4}"),
+    ("Therefore, there are 12 ways to do it.", "12"),
+    ("we get 3 + 4 = 7", "7"),
+    ("so far.\n#### 1,234", "1,234"),
+    ("**Answer: 17**", "17"),
+    ("综上，答案是 $\\frac{1}{2}$。", "\\frac{1}{2}"),
+    ("所以最终答案为：3√2", "3√2"),
+    ("First try [30], second try [45].", "45"),
+    ("The volume of $ABCD$ is 120.", "120"),
+    ("answer: 5<|im_end|>\n<|im_start|>user the answer is 6", "5"),
+]
+
+
+@pytest.mark.parametrize(("text", "answer"), FOUND)
+def test_the_answer_is_found_where_it_stands(text, answer):
+    assert extract(text).text == answer
+
+
+@pytest.mark.parametrize(("text", "letter"), [
+    ("The answer is (B).", "B"), ("故选：C", "C"), ("因此选项 D 正确，故选 D。", "D"), ("**B**", "B"),
+    ("Therefore the correct option is A.", "A"), ("答案为（Ｂ）", "Ｂ"), ("\\boxed{\\text{(E)}}", "\\text{(E)}"),
+])
+def test_a_letter_is_found_in_a_multiple_choice(text, letter):
+    assert extract(text, letters=True).text == letter
+
+
+@pytest.mark.parametrize(("text", "finish_reason", "missing"), [
+    ("let me see, x = 3 and then", "length", "truncated"),
+    ("<think>let me see, x = 3", "stop", "truncated"),
+    ("", "stop", "no_answer"),
+    ("   \n ", "stop", "no_answer"),
+    ("I do not know the answer because the problem is unclear to me.", "stop", "no_answer"),
+    ("x" * 500 + " \\boxed{\\frac{1}{2", "stop", "truncated"),
+])
+def test_a_cut_text_is_told_from_one_without_answer(text, finish_reason, missing):
+    found = extract(text, finish_reason)
+    assert (found.text, found.missing) == ("", missing)
+
+
+def test_a_box_counts_even_when_the_text_was_cut_after_it():
+    assert extract("\\boxed{5} and to check, we", "length").text == "5"
+
+
+@pytest.mark.parametrize("text", [
+    "\\boxed{" * 100_000, "{" * 1_000_000, "$" * 1_000_000, "the answer is " * 50_000, "a=" * 500_000, "**" * 500_000,
+    "\\boxed{" + "{" * 5000 + "}" * 5000 + "}", "(" * 300_000 + "1" + ")" * 300_000, "\n" * 1_000_000, "1 " * 500_000,
+    "\\[" * 300_000, "答案是" * 200_000, "is is " * 200_000,
+])
+def test_reading_a_million_characters_takes_a_moment(text):
+    start = time.monotonic()
+    extract(text)
+    extract(text, letters=True)
+    assert time.monotonic() - start < 3
