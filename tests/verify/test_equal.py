@@ -1,6 +1,7 @@
 """The tables of what is the same answer and what is not; as many wrong as right."""
 
 import pytest
+
 from limo.verify.equal import equal
 
 SAME = [

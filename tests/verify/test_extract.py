@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from limo.verify.extract import extract
 
 FOUND = [

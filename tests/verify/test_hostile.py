@@ -12,6 +12,7 @@ import time
 
 import psutil
 import pytest
+
 from limo.verify.check import Checker
 from limo.verify.engine import Limits
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from limo.verify.equal import equal
 from limo.verify.extract import extract
 

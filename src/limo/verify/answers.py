@@ -62,7 +62,7 @@ def verifiable(answer: str) -> str:
     if _FIGURE.search(text):
         return "figure"
     words = len(re.findall(r"[A-Za-z]{2,}|[\u4e00-\u9fff]{2}", re.sub(r"\\[A-Za-z]+", " ", text)))
-    if words > 2 and (_PROOF.search(text) or _SHOW.match(text)) or (_PROOF.search(text) and words < 3 and "\\" not in text):
+    if (words > 2 and (_PROOF.search(text) or _SHOW.match(text))) or (_PROOF.search(text) and words < 3 and "\\" not in text):
         return "proof"
     if words > MAX_WORDS:
         return "prose"

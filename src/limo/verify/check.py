@@ -140,7 +140,7 @@ class Checker:
         for question, (values, reason) in self._spread(("line", number, line) for number, line in lines):
             if values is not None and len(values) == 1:
                 raise InputError(values[0])
-            yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)  # type: ignore[misc]
+            yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)
 
     def _spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
         """Chunks to the children, a bounded number under way, results in order."""

@@ -12,35 +12,25 @@ What it does not do: guess.  `same` is None where a value cannot be told.
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from limo.verify.curves import same_curve
+from limo.verify.evaluation import TooLarge, Undefined, Unknown
+from limo.verify.lists import alone, by_name, items_of
 from limo.verify.names import assignment, bound_form, is_name, renamed_constants, value_of
+from limo.verify.nodes import Node
+from limo.verify.scalars import Scalars
 from limo.verify.sets import INEQUALITIES, is_condition, is_setlike, same_set, solution_set
-from limo.verify.syntax import Node
-from limo.verify.units import compatible, split_unit
-from limo.verify.value import TooLarge, Undefined, Unknown, constant, kinds, ratio_at_points, same_value, symbols
-from limo.verify.decimals import decimal_of, rounds_to
+from limo.verify.value import kinds, ratio_at_points, same_value, symbols
 
 MAX_ITEMS = 200
-_UNIT_LETTERS = frozenset("mgshLNJVWK")
-_ORDER = ("rational", "numeric", "symbolic", "structural")
 _OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
-class Comparer:
+class Comparer(Scalars):
     """One comparison; `tolerance` is relative, for answers that are rounded decimals."""
 
     def __init__(self, tolerance: float = 0.0) -> None:
-        self.tolerance = tolerance
-        self.tier = "rational"
-        self.reason = ""
+        super().__init__(tolerance)
         self.budget = 4000
-
-    def note(self, tier: str, reason: str) -> None:
-        """Remember the dearest tier that was needed."""
-        if _ORDER.index(tier) >= _ORDER.index(self.tier):
-            self.tier, self.reason = tier, reason
 
     def same(self, gold: Node, pred: Node) -> bool | None:
         """Equal, different, or None."""
@@ -58,147 +48,12 @@ class Comparer:
             return self.sets(gold, pred)
         if "mat" in (gold[0], pred[0]):
             return self.matrices(gold, pred)
-        gold, pred = _alone(gold), _alone(pred)
+        gold, pred = alone(gold), alone(pred)
         if {"seq", "pm", "mp"} & {gold[0], pred[0]} or "pm" in kinds(gold) | kinds(pred):
             return self.sequences(gold, pred)
         if "ratio" in (gold[0], pred[0]):
             return self.ratios(gold, pred)
         return self.scalars(gold, pred)
-
-    # --- values --------------------------------------------------------------------------------------------------
-
-    def scalars(self, gold: Node, pred: Node) -> bool | None:
-        """Units, percent and degrees first, then the values."""
-        for marked in (self.units, self.percent, self.degrees):
-            found = marked(gold, pred)
-            if found != "":
-                return found  # type: ignore[return-value]
-        measured = _unit_letter(pred) if not symbols(gold) else None
-        if measured is not None:
-            return self.values(gold, measured[0])
-        if gold[0] == "based" or pred[0] == "based":
-            return self.based(gold, pred)
-        return self.values(gold, pred)
-
-    def values(self, gold: Node, pred: Node) -> bool | None:
-        """Exact or many-digit equality, else the rounding of decimals."""
-        pred = renamed_constants(gold, pred)
-        try:
-            same = same_value(gold, pred)
-        except Undefined:
-            same = None
-        except TooLarge:
-            return self.too_large(gold, pred)
-        except Unknown:
-            self.reason = "no value"
-            return None
-        if same:
-            formula = bool(symbols(gold))
-            self.note("symbolic" if formula else "rational", "equal at every point tried" if formula else "equal value")
-            return True
-        if self.rounded(gold, pred):
-            self.note("numeric", "equal when rounded")
-            return True
-        self.reason = self.reason or "different value"
-        return same
-
-    def too_large(self, gold: Node, pred: Node) -> bool | None:
-        """One side cannot be written down: different from any number that can, if it only grows."""
-        for huge, other in ((gold, pred), (pred, gold)):
-            try:
-                constant(other)
-            except (TooLarge, Undefined, Unknown, KeyError):
-                continue
-            if not symbols(other) and _grows(huge):
-                self.reason = "different size"
-                return False
-        self.reason = "too large to compare"
-        return None
-
-    def rounded(self, gold: Node, pred: Node) -> bool:
-        """A decimal of enough digits that is the other value rounded; or the stated tolerance."""
-        if symbols(gold) or symbols(pred):
-            return False
-        first, second = decimal_of(gold), decimal_of(pred)
-        if first is None and second is None:
-            return False
-        try:
-            a, b = constant(gold), constant(pred)
-        except (TooLarge, Undefined, Unknown):
-            return False
-        if (second and rounds_to(a, second, first is not None)) or (first and rounds_to(b, first, second is not None)):
-            return True
-        if not (self.tolerance and first) or isinstance(a, float) or isinstance(b, float):
-            return False
-        return bool(abs(complex(a) - complex(b)) <= self.tolerance * abs(complex(a)))
-
-    def units(self, gold: Node, pred: Node) -> bool | None | str:
-        if gold[0] != "unit" and pred[0] != "unit":
-            return ""
-        (g, g_unit), (p, p_unit) = _measured(gold), _measured(pred)
-        for node, unit, other in ((g, g_unit, p), (p, p_unit, g)):
-            if unit.startswith(("rad", "弧度")) and other[0] == "deg":
-                return self.values(node, other)
-        factor = compatible(g_unit, p_unit)
-        if factor is None:
-            self.reason = "different units"
-            return False
-        if factor != 1:
-            p = ("mul", (("num", factor, 0, 0), p))
-        elif split_unit(p_unit) is None and p_unit.startswith(("percent", "pct")):
-            p = ("pct", p)
-        return self.same(g, p)
-
-    def percent(self, gold: Node, pred: Node) -> bool | None | str:
-        """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n is at least 1."""
-        g, p = gold[0] == "pct", pred[0] == "pct"
-        if not g and not p:
-            return ""
-        if g and p:
-            return self.same(gold[1], pred[1])
-        if g:
-            return self.values(gold, pred) or self.values(gold[1], pred)
-        if self.values(gold, pred):
-            return True
-        try:
-            large = not symbols(gold) and abs(complex(constant(gold))) >= 1
-        except (TooLarge, Undefined, Unknown, OverflowError):
-            large = False
-        return self.values(gold, pred[1]) if large else False
-
-    def degrees(self, gold: Node, pred: Node) -> bool | None | str:
-        """90 degrees are met by 90, and by pi/2 where pi is written."""
-        g, p = gold[0] == "deg", pred[0] == "deg"
-        if not g and not p:
-            return ""
-        if g and p:
-            return self.same(gold[1], pred[1])
-        marked, plain = (gold, pred) if g else (pred, gold)
-        if ("const", "pi") in _leaves(plain):
-            return self.values(marked, plain)
-        return self.same(marked[1], plain) if g else self.same(plain, marked[1])
-
-    def based(self, gold: Node, pred: Node) -> bool | None:
-        """A numeral with its base: the same numeral, written with or without the base."""
-        if gold[0] == pred[0] == "based":
-            if gold[2] == pred[2]:
-                return bool(gold[1].lstrip("0") == pred[1].lstrip("0"))
-            return self.values(gold, pred) or False
-        numeral, other = (gold, pred) if gold[0] == "based" else (pred, gold)
-        return self.values(("num", Fraction(int(numeral[1])), 0, 0), other)
-
-    def ratios(self, gold: Node, pred: Node) -> bool | None:
-        """3:4 is 6:8 and 3/4; 12:00 is not 1:00."""
-        g = gold[1] if gold[0] == "ratio" else None
-        p = pred[1] if pred[0] == "ratio" else None
-        if g and p:
-            if len(g) != len(p):
-                return False
-            if any(("num", Fraction(0), 0, 0) in (a, b) for a, b in zip(g, p, strict=True)):
-                return self.all(g, p)
-            crossed = [(("mul", (a, p[0])), ("mul", (b, g[0]))) for a, b in zip(g[1:], p[1:], strict=True)]
-            return self.all(tuple(a for a, _ in crossed), tuple(b for _, b in crossed))
-        return self.values(gold, pred) if len(g or p or ()) == 2 else False
 
     # --- structures ----------------------------------------------------------------------------------------------
 
@@ -253,8 +108,8 @@ class Comparer:
 
     def sequences(self, gold: Node, pred: Node) -> bool | None:
         """Tuples keep their order, sets and bare lists do not."""
-        g_items, g_free = _items(gold)
-        p_items, p_free = _items(pred)
+        g_items, g_free = items_of(gold)
+        p_items, p_free = items_of(pred)
         bare = (gold[0] != "seq" or not gold[1], pred[0] != "seq" or not pred[1])
         if gold[0] == pred[0] == "seq" and all(not b for b in bare) and (gold[1], gold[2]) != (pred[1], pred[2]):
             if {gold[1], pred[1]} != {"(", "["} or len(g_items) < 3 or {gold[2], pred[2]} != {")", "]"}:
@@ -265,7 +120,7 @@ class Comparer:
                 g_items, p_items = self.distinct(g_items), self.distinct(p_items)
             if len(g_items) < len(p_items) and len(self.distinct(g_items)) == len(g_items):
                 p_items = self.distinct(p_items)
-            named = _by_name(g_items, p_items)
+            named = by_name(g_items, p_items)
             if named is not None:
                 return self.all(*named)
             return self.unordered(g_items, p_items)
@@ -439,7 +294,7 @@ def _plain(node: Node) -> Node:
         else:
             node = ("rel", node[1][:2], ("=",))
     if node[0] == "seq" and node[1] == "[" and len(node[3]) == 1:
-        return node[3][0]  # type: ignore[no-any-return]
+        return node[3][0]
     if node[0] == "neg" and node[1][0] == "num":
         return ("num", -node[1][1], *node[1][2:])
     if node[0] in ("neg", "unit") and node[1][0] in ("unit", "pct", "deg", "rel", "label", "seq"):
@@ -458,116 +313,11 @@ def _unit_inside(node: Node, unit: str) -> Node:
     return node
 
 
-def _unit_letter(node: Node) -> tuple[Node, str] | None:
-    """The number and the unit in `6 m`, `6 m^2` or `1.2 \\times 10^3 m`."""
-    if node[0] == "/" and (over := _unit_letter(node[1])) and (under := _unit_letter(("mul", (("num", 1, 0, 0), node[2])))):
-        return over[0], f"{over[1]}/{under[1]}"
-    if node[0] != "mul":
-        return None
-    *factors, last = node[1]
-    power = f"^{last[2][1]}" if last[0] == "pow" and last[2][0] == "num" else ""
-    unit = last[1] if last[0] == "pow" else last
-    if unit[0] != "sym" or unit[1] not in _UNIT_LETTERS or any(symbols(factor) for factor in factors):
-        return None
-    return (("mul", tuple(factors)) if len(factors) > 1 else factors[0]), unit[1] + power
-
-
-def _measured(node: Node) -> tuple[Node, str]:
-    """A tree and the unit it is given in, "" for none."""
-    return (node[1], node[2]) if node[0] == "unit" else _unit_letter(node) or (node, "")
-
-
-def _items(node: Node) -> tuple[list[Node], bool]:
-    """The parts of a list, ± written out; and whether their order is free."""
-    if node[0] != "seq":
-        return _signs(node), True
-    kept = [item for item in node[3] if not _is_domain(item)] if not node[1] else list(node[3])
-    items = [part for item in _assigned((*node[:3], tuple(kept), node[4])) for part in _signs(item)]
-    return items, node[1] in ("", "{")
-
-
-def _alone(node: Node) -> Node:
-    """A list that holds one thing besides the range of its letters is that thing."""
-    if node[0] == "seq" and not node[1]:
-        kept = [item for item in node[3] if not _is_domain(item)]
-        if len(kept) == 1:
-            return kept[0]
-    return node
-
-
-def _is_domain(node: Node) -> bool:
-    """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
-    return node[0] == "rel" and node[2] == ("in",) and node[1][1] in (("sym", "\\mathbbZ"), ("sym", "Z"), ("sym", "\\mathbbN"),
-                                                                  ("sym", "R"), ("sym", "N"))
-
-
-def _assigned(node: Node) -> tuple[Node, ...]:
-    """`n = 1, 2, 3` is the list of its values; so is `x = 1, x = 2`."""
-    items: tuple[Node, ...] = node[3]
-    names = [assignment(item) for item in items]
-    first = names[0] if names else None
-    if first and not any(names[1:]) and len(items) > 1:
-        if all(item[0] != "rel" for item in items[1:]):
-            return (first[1], *items[1:])
-    elif first and len(items) > 1 and all(n and n[0] == first[0] for n in names):
-        return tuple(n[1] for n in names if n)
-    return items
-
-
-def _by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
-    """Values aligned by distinct names, or by place where only one side names them."""
-    g, p = [assignment(x) for x in gold], [assignment(x) for x in pred]
-    if not gold or len(gold) != len(pred) or not (all(g) or all(p)):
-        return None
-    if all(g) and all(p):
-        return None
-    named = g if all(g) else p
-    if len({str(n[0]) for n in named if n}) < len(named) or any(g) and any(p):
-        return None
-    values = tuple(n[1] for n in named if n)
-    return (values, tuple(pred)) if all(g) else (tuple(gold), values)
-
-
-def _signs(node: Node) -> list[Node]:
-    """`a ± b` as its two values."""
-    if not kinds(node) & {"pm", "mp"} or node[0] in ("seq", "rel", "mat"):
-        if node[0] == "rel" and len(node[1]) == 2 and kinds(node[1][1]) & {"pm", "mp"} and node[1][1][0] != "seq":
-            return [("rel", (node[1][0], value), node[2]) for value in _signs(node[1][1])]
-        return [node]
-    return [_signed(node, 1), _signed(node, -1)]
-
-
-def _signed(node: Node, sign: int) -> Node:
-    if node[0] in ("pm", "mp"):
-        a, b = _signed(node[1], sign), _signed(node[2], sign)
-        return ("add", (a, b if (sign > 0) == (node[0] == "pm") else ("neg", b)))
-    return tuple(_signed(part, sign) if isinstance(part, tuple) else part for part in node)
-
-
 def _same_exactly(a: Node, b: Node) -> bool:
     try:
         return a == b or bool(same_value(a, b))
     except (Undefined, TooLarge, Unknown):
         return False
-
-
-def _leaves(node: Node) -> set[Node]:
-    found: set[Node] = set()
-    stack = [node]
-    while stack:
-        here = stack.pop()
-        if here and here[0] == "const":
-            found.add(here)
-        stack.extend(part for part in here if isinstance(part, tuple))
-    return found
-
-
-def _grows(node: Node) -> bool:
-    """Built from whole numbers of 2 and more by sums, products, powers and factorials only."""
-    if node[0] == "num":
-        return bool(node[1] >= 2)
-    parts = node[1] if node[0] in ("add", "mul") else node[1:] if node[0] in ("pow", "fact") else ()
-    return bool(parts) and all(_grows(part) for part in parts)
 
 
 def _rising(node: Node) -> tuple[tuple[Node, ...], tuple[str, ...]]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from limo.verify.syntax import Node
-from limo.verify.value import _POINTS, TooLarge, Undefined, Unknown, context, evaluate, symbols
+from limo.verify.evaluation import TooLarge, Undefined, Unknown, context
+from limo.verify.nodes import Node
+from limo.verify.value import POINTS, evaluate, symbols
 
 _DIGITS = 40
 _STARTS = ((Fraction(1, 2), Fraction(3, 4)), (Fraction(-3), Fraction(-2)), (Fraction(5), Fraction(11, 2)))
@@ -36,7 +37,7 @@ def _vanishes(on: Node, other: Node, names: list[str]) -> bool | None:
     """Whether `other` is zero at points where `on` is; None if none was found."""
     n_met = 0
     for solved in names[::-1]:
-        for table in _POINTS[:2]:
+        for table in POINTS[:2]:
             point: dict[str, Any] = {name: Fraction(value) for name, value in zip(names, table, strict=False)}
             for start in _STARTS:
                 root = _root(on, point, solved, start)
@@ -74,7 +75,7 @@ def _root(node: Node, point: dict[str, Any], name: str, start: tuple[Fraction, F
 
 def _real(node: Node, point: dict[str, Any]) -> Any:
     value, _ = evaluate(node, point, _DIGITS)
-    if isinstance(value, float) or getattr(value, "imag", 0):
+    if isinstance(value, float) or getattr(value, "imag", False):
         raise Undefined
     mp = context(_DIGITS)
     return mp.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else mp.mpf(value.real)

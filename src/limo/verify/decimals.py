@@ -15,7 +15,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from limo.verify.syntax import Node
+from limo.verify.nodes import Node
 
 MIN_DIGITS, MIN_DIGITS_BOTH, DOUBLE_DIGITS = 5, 6, 15
 
@@ -62,7 +62,7 @@ def _power_of_ten(node: Node) -> int | None:
 
 def rounds_to(value: Any, decimal: Decimal, both: bool) -> bool:
     """Whether a value, rounded to the decimal's last place, is the decimal."""
-    if isinstance(value, float) or getattr(value, "imag", 0):
+    if isinstance(value, float) or getattr(value, "imag", False):
         return False
     exact = value if isinstance(value, Fraction) else Fraction(*_ratio(value))
     if decimal.n_digits >= DOUBLE_DIGITS:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 MAX_BOX, TAIL, MAX_PLAIN = 4000, 6000, 400
@@ -97,9 +98,7 @@ def _stated_later(text: str, letters: bool) -> str:
 
 def split_thought(text: str) -> tuple[str, str, bool]:
     """What is said, what is thought, and whether the thought was closed (True where there is none)."""
-    close = None
-    for close in _CLOSE_THOUGHT.finditer(text):
-        pass
+    close = max(_CLOSE_THOUGHT.finditer(text), key=re.Match.start, default=None)
     if close is not None:
         return _trim(text[close.end():]), text[: close.start()], True
     start = _OPEN_THOUGHT.search(text)
@@ -227,7 +226,7 @@ def _last_parts(lines: list[str]) -> list[str]:
     block = "\n".join(lines[-12:])
     masked = _MATH.sub(lambda m: "x" * len(m.group()), block)
     cuts = [0, *[m.end() for m in re.finditer(r"[.!?](?=\s)|[。！？]|\n", masked)], len(block)]
-    parts = [block[a:b].strip() for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [block[a:b].strip() for a, b in pairwise(cuts)]
     return [part for part in reversed(parts) if part][:6]
 
 

@@ -11,7 +11,7 @@ What it does not do: solve for a name.
 
 from __future__ import annotations
 
-from limo.verify.syntax import Node
+from limo.verify.nodes import Node
 from limo.verify.value import substituted, symbols, walk
 
 _SEGMENT = {"sym", "app"}
@@ -62,7 +62,7 @@ def value_of(node: Node, *, strict: bool) -> Node | None:
     if strict or set(node[2]) - {"=", "~"}:
         return _total(node)
     last = node[1][-1]
-    return last if not symbols(last) and last != ("num", 0, 0, 0) or not symbols(node) else None
+    return last if (not symbols(last) and last != ("num", 0, 0, 0)) or not symbols(node) else None
 
 
 def _total(node: Node) -> Node | None:

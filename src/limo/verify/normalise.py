@@ -28,9 +28,7 @@ _SUPER_OF, _SUB_OF = dict(zip(_SUPERS, "0123456789+-()ni", strict=True)), dict(z
 _SUPER, _SUB = re.compile(f"[{_SUPERS}]+"), re.compile(f"[{_SUBS}]+")
 _VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
            "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8)}
-_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕ", (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-    "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi").split(), strict=True))
+_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕ", ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "phi"], strict=True))
 _SYMBOLS = {
     "×": r"\times ", "÷": "/", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "−": "-", "–": "-",
     "—": "-", "－": "-", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ",
@@ -73,7 +71,7 @@ _SYNONYMS = {word: group for group, words in {
     "\\emptyset": "nosolution nosolutions norealsolution norealsolutions nosolutionexists nosolutionsexist 无解 \\{\\} none",
     "doesnotexist": "dne notexist notexists 不存在", "yes": "是", "no": "否", "true": "正确 对", "false": "错误 错",
     "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
-    **{str(i): word for i, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())},
+    **{str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])},
 }.items() for word in words.split()}
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
 _ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{\s*\\(?:text|mathrm|textrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}"

@@ -16,8 +16,9 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from limo.verify.nodes import Node
 from limo.verify.normalise import clean
-from limo.verify.syntax import Node, parse
+from limo.verify.syntax import parse
 from limo.verify.tokens import Unparsed
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from limo.verify.syntax import Node
-from limo.verify.value import TooLarge, Undefined, Unknown, constant, number_of, substituted, symbols
+from limo.verify.evaluation import TooLarge, Undefined, Unknown
+from limo.verify.nodes import Node
+from limo.verify.value import constant, number_of, substituted, symbols
 
 Piece = tuple[Any, bool, Any, bool]
 Pieces = list[Piece]
