@@ -14,8 +14,8 @@ Readable with plain SQL; schema version 1 (`PRAGMA user_version`; `application_i
 - `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
   n_completion_tokens, elapsed_s, error)`: `attempt` is the rollout's index, counted from 0; times in seconds.
 - `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s)`: the latest verdict of a rollout, if it has one.
-- `meanings(hash, kind, content)`: what a prompt hash (the system text) or a sampling hash (JSON) stands for.
-- `memo(key, outcome, extracted, reason, tier, elapsed_s)`: verdicts by content of answer and completion, a cache.
+- `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
+  (a hash of its files) stands for.
 
       SELECT problem_id, count(*) AS n, sum(outcome = 'correct') AS n_correct
       FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = 'weak' GROUP BY problem_id;
@@ -26,7 +26,7 @@ What it does not do: ask a model, check an answer, or decide anything.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ from limo.errors import LimoError, MissingFileError, StorageError
 from limo.records import Completion, Rollout, Verdict
 
 APPLICATION_ID = int.from_bytes(b"LIMO", "big")
-_VERDICT_COLUMNS = "outcome TEXT NOT NULL, extracted TEXT NOT NULL, reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL"
 # One entry a version; a file at version k has had the first k applied.  Never edit one that was released: add another.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -44,9 +43,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             sampling_hash TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
             n_prompt_tokens INTEGER NOT NULL, n_completion_tokens INTEGER NOT NULL, elapsed_s REAL NOT NULL,
             error TEXT NOT NULL, UNIQUE(model, prompt_hash, sampling_hash, problem_id, attempt))""",
-        f"CREATE TABLE verdicts(rollout_id INTEGER PRIMARY KEY REFERENCES rollouts(id), {_VERDICT_COLUMNS})",
-        "CREATE TABLE meanings(hash TEXT PRIMARY KEY, kind TEXT NOT NULL, content TEXT NOT NULL)",
-        f"CREATE TABLE memo(key TEXT PRIMARY KEY, {_VERDICT_COLUMNS}) WITHOUT ROWID",
+        """CREATE TABLE verdicts(
+            rollout_id INTEGER PRIMARY KEY REFERENCES rollouts(id), outcome TEXT NOT NULL, extracted TEXT NOT NULL,
+            reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL)""",
+        "CREATE TABLE meanings(hash TEXT, kind TEXT, content TEXT NOT NULL, PRIMARY KEY (kind, hash))",
     ),
 )
 # An answer takes the place of a failure, and nothing takes the place of an answer.
@@ -63,7 +63,6 @@ _DROP_VERDICT = """DELETE FROM verdicts WHERE rollout_id IN (SELECT id FROM roll
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
     n_completion_tokens, r.elapsed_s, error, outcome, extracted, reason, tier, v.elapsed_s
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
-_CHUNK = 500  # below SQLite's bound on the number of parameters of one statement
 
 Key = tuple[str, str, str, str, int]
 
@@ -162,27 +161,15 @@ class Ledger:
         with self._storage():
             return int(self._db.execute("SELECT count(*) FROM rollouts").fetchone()[0])
 
-    def explain(self, hash: str, kind: str, content: str) -> None:
-        """Write down what a hash in `rollouts` stands for: kind `prompt` or `sampling`, and its content."""
+    def explain(self, hash: str, kind: str, content: str) -> str:
+        """Write down what a name in `rollouts` stands for, unless that is known; what is known of it.
+
+        `kind` is `prompt` (its system text), `sampling` (JSON) or `model` (a hash of its files).
+        """
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO meanings VALUES (?, ?, ?)", (hash, kind, _storable(content)))
-
-    def remember(self, verdicts: Iterable[tuple[str, Verdict]]) -> None:
-        """Keep verdicts by a key of the caller's making (a hash of answer, completion and checker)."""
-        rows = [(key, *_verdict_row(verdict)) for key, verdict in verdicts]
-        with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    def recall(self, keys: Sequence[str]) -> dict[str, Verdict]:
-        """The remembered verdicts of those keys that have one."""
-        found = {}
-        with self._storage():
-            for start in range(0, len(keys), _CHUNK):
-                some = keys[start : start + _CHUNK]
-                marks = ",".join("?" * len(some))
-                for key, *verdict in self._db.execute(f"SELECT * FROM memo WHERE key IN ({marks})", some):
-                    found[key] = Verdict(*verdict)
-        return found
+            found = self._db.execute("SELECT content FROM meanings WHERE hash = ? AND kind = ?", (hash, kind)).fetchone()
+        return str(found[0])
 
     def faults(self) -> list[str]:
         """What SQLite's own integrity check and the links between the tables complain of; empty when sound."""

@@ -1,0 +1,294 @@
+"""Tokens out of a model, many rows at once: the loop that makes small models fast on a CPU.
+
+A plain `generate` spends its time on what small models make dear: copying the whole key-value cache for every token
+(concatenation), computing rows that ended long ago, reading the same prompt again for each of its n rollouts, and
+bookkeeping.  Here the cache is laid out beforehand and grows in steps, rows that end leave the batch, the text that
+all prompts share is read once and so is each distinct prompt, only last positions go through the vocabulary, and on a
+CPU one-token attention is two batched products over the cache in place.
+
+    tokens = decode(model, [Ask([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
+
+A token is drawn by inverting the cumulative distribution at a uniform number that belongs to the row, so a row does
+not depend on its neighbours beyond the rounding of a matrix product.
+
+What it does not do: text, templates or seeds (local does); layers that are not plain attention.  Imports torch at
+once, so it is imported only where a model is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AttentionInterface
+from transformers.cache_utils import Cache, DynamicLayer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+# Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
+PREFILL_TOKENS = 2048  # prompt tokens in one forward: activations that stay in a core's cache
+GROW = 64  # positions that the cache grows by
+COMPACT = 0.125  # share of ended rows at which the rest is moved together
+NUCLEUS = 64  # tokens tried for top_p before the whole vocabulary is sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row: prompt tokens, one uniform number in [0, 1) for each new token at most, and how to draw."""
+
+    prompt: Sequence[int]
+    uniforms: np.ndarray
+    temperature: float
+    top_p: float
+
+
+def prepare(model: Any) -> None:
+    """Give a loaded model the attention that `decode` is fast with; once, after loading, on a CPU."""
+    AttentionInterface.register("limo_rows", _attend)
+    model.set_attn_implementation("limo_rows")
+
+
+@torch.inference_mode()
+def decode(model: Any, asks: Sequence[Ask], stop: Iterable[int]) -> list[list[int]]:
+    """The new tokens of each row, ending with a stop token or after `len(uniforms)` tokens."""
+    rows = _Rows(model, asks)
+    logits = rows.read_prompts()
+    stops = torch.tensor(sorted(stop), device=model.device)
+    longest = int(rows.limit.max())
+    out = torch.zeros(len(asks), longest, dtype=torch.long, device=model.device)
+    length = torch.zeros(len(asks), dtype=torch.long, device=model.device)
+    running = torch.ones(len(asks), dtype=torch.bool, device=model.device)
+    for step in range(longest):
+        tokens = pick(logits, rows.temperature, rows.top_p, rows.uniforms[:, step])
+        out[rows.origin, step] = tokens
+        length[rows.origin[running]] = step + 1
+        running &= ~torch.isin(tokens, stops) & (rows.limit > step + 1)
+        n_running = int(running.sum())
+        if n_running == 0:
+            break
+        if n_running <= (1 - COMPACT) * len(running):
+            kept = running.nonzero()[:, 0]
+            rows.keep(kept)
+            tokens, running = tokens[kept], running[kept]
+        logits = rows.forward(tokens)
+    return [row[:n] for row, n in zip(out.tolist(), length.tolist(), strict=True)]
+
+
+def pick(
+    logits: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor
+) -> torch.Tensor:
+    """Token ids [rows]: the likeliest where temperature is 0, else the draw at each row's uniform number.
+
+    logits [rows, vocabulary]; the others [rows].  Every row is drawn by its own settings alone.
+    """
+    greedy = temperature == 0
+    if bool(greedy.all()):
+        return logits.argmax(-1)
+    scaled = logits.float() / torch.where(greedy, 1.0, temperature)[:, None]
+    probabilities = scaled.softmax(-1)
+    drawn = _invert(probabilities, uniforms)
+    if bool((top_p < 1).any()):
+        drawn = torch.where(top_p < 1, _nucleus(probabilities, top_p, uniforms), drawn)
+    return torch.where(greedy, logits.argmax(-1), drawn) if bool(greedy.any()) else drawn
+
+
+def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The first column whose cumulative weight exceeds the uniform share of the row's total."""
+    cumulative = weights.cumsum(-1, dtype=torch.float64)
+    aim = uniforms[:, None] * cumulative[:, -1:]
+    column = torch.searchsorted(cumulative, aim, right=True)[:, 0]
+    last = (weights > 0).to(torch.uint8).flip(-1).argmax(-1)  # rounding may aim past the end
+    return torch.minimum(column, weights.shape[-1] - 1 - last)
+
+
+def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Draw from the fewest likeliest tokens whose probabilities reach `top_p`."""
+    n_vocabulary = probabilities.shape[-1]
+    weights, tokens = probabilities.topk(min(NUCLEUS, n_vocabulary), dim=-1)
+    before = weights.cumsum(-1) - weights
+    if bool((before[:, -1] < top_p).any()) and weights.shape[-1] < n_vocabulary:
+        weights, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+        before = weights.cumsum(-1) - weights
+    kept = torch.where(before < top_p[:, None], weights, 0.0)
+    return tokens.gather(-1, _invert(kept, uniforms)[:, None])[:, 0]
+
+
+class _Window:
+    """Which rows and from which position the next forward writes; shared by all layers of a cache."""
+
+    def __init__(self, n_rows: int, capacity: int) -> None:
+        self.rows, self.start, self.n_rows, self.capacity = slice(0, n_rows), 0, n_rows, capacity
+
+
+class _Layer(DynamicLayer):
+    """Keys and values [rows, heads, capacity, dim] written in place; what is read is a view."""
+
+    def __init__(self, window: _Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def update(self, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object) -> tuple[Any, Any]:
+        """Write the new positions of the window's rows; those rows up to here."""
+        at = self.window
+        end = at.start + key.shape[2]
+        if not self.is_initialized:
+            shape = (at.n_rows, key.shape[1], at.capacity, key.shape[3])
+            self.keys, self.values = key.new_empty(shape), value.new_empty((*shape[:3], value.shape[3]))
+            self.is_initialized = True
+        self.keys[at.rows, :, at.start : end] = key
+        self.values[at.rows, :, at.start : end] = value
+        return self.keys[at.rows, :, :end], self.values[at.rows, :, :end]
+
+    def get_seq_length(self) -> int:
+        """Positions written before the next forward."""
+        return self.window.start
+
+    def move(self, rows: torch.Tensor, capacity: int) -> None:
+        """Keep these rows, in this order (a row may come more than once), with room for `capacity` positions."""
+        n = self.window.start
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_empty((len(rows), old.shape[1], capacity, old.shape[3]))
+            new[:, :, :n] = old[:, :, :n].index_select(0, rows)
+            setattr(self, name, new)
+
+
+class _Rows:
+    """The rows still in the batch: their cache, mask, positions and settings, all moved together."""
+
+    def __init__(self, model: Any, asks: Sequence[Ask]) -> None:
+        device = model.device
+        self.model, self.asks = model, asks
+        self.origin = torch.arange(len(asks), device=device)
+        self.limit = torch.tensor([len(ask.uniforms) for ask in asks], device=device)
+        self.temperature = torch.tensor([ask.temperature for ask in asks], device=device)
+        self.top_p = torch.tensor([ask.top_p for ask in asks], device=device)
+        uniforms = np.zeros((len(asks), int(self.limit.max())))
+        for row, ask in enumerate(asks):
+            uniforms[row, : len(ask.uniforms)] = ask.uniforms
+        self.uniforms = torch.from_numpy(uniforms).to(device)
+
+    def read_prompts(self) -> torch.Tensor:
+        """Fill the cache; the logits [rows, vocabulary] after each prompt.
+
+        A row lies as: shared beginning, padding, its own rest; so every row ends in the same column.
+        """
+        prompts = [tuple(ask.prompt) for ask in self.asks]
+        distinct = sorted(set(prompts))
+        place = {prompt: row for row, prompt in enumerate(distinct)}
+        shared = _shared_length(distinct)
+        rests = [prompt[shared:] for prompt in distinct]
+        width = max(map(len, rests))
+        self.window = _Window(len(distinct), shared + width + GROW)
+        self.cache = Cache(layers=[_Layer(self.window) for _ in range(self.model.config.num_hidden_layers)])
+        if shared:
+            self._read_shared(distinct[0][:shared])
+        logits = self._read_rests(rests, width, shared)
+        self.window.start = shared + width
+        device = self.model.device
+        index = torch.tensor([place[prompt] for prompt in prompts], device=device)
+        self.position = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        padding = torch.tensor([width - len(prompt) + shared for prompt in prompts], device=device)
+        column = torch.arange(shared + width, device=device)
+        hidden = (column >= shared) & (column < shared + padding[:, None])
+        self.mask = _additive(hidden, self.model.dtype)[:, None, None, :]
+        self._move(index)
+        return logits[index]
+
+    def _read_shared(self, tokens: Sequence[int]) -> None:
+        """The beginning that all prompts share is computed in row 0 and copied to the others."""
+        self.window.rows = slice(0, 1)
+        n, device = len(tokens), self.model.device
+        hidden = torch.ones(n, n, dtype=torch.bool, device=device).triu(1)
+        self._call(torch.tensor([tokens], device=device), hidden[None], torch.arange(n, device=device)[None])
+        for layer in self.cache.layers:
+            layer.keys[1:, :, :n], layer.values[1:, :, :n] = layer.keys[:1, :, :n], layer.values[:1, :, :n]
+        self.window.start = n
+
+    def _read_rests(self, rests: list[tuple[int, ...]], width: int, shared: int) -> torch.Tensor:
+        device = self.model.device
+        tokens = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests], device=device)
+        padding = torch.tensor([width - len(rest) for rest in rests], device=device)
+        column = torch.arange(width, device=device)
+        future = column > column[:, None]
+        logits = []
+        for rows in _slices(len(rests), max(1, PREFILL_TOKENS // width)):
+            self.window.rows = rows
+            hidden = future | (column < padding[rows, None])[:, None, :]
+            hidden = torch.nn.functional.pad(hidden, (shared, 0))
+            position = (column - padding[rows, None]).clamp_min(0) + shared
+            logits.append(self._call(tokens[rows], hidden, position))
+        return torch.cat(logits)
+
+    def _call(self, tokens: torch.Tensor, hidden: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """One forward over [rows, n] tokens; hidden [rows, n, positions so far]; the last logits."""
+        mask = _additive(hidden, self.model.dtype)[:, None]
+        return self._forward(tokens, mask, position)
+
+    def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        return self.model(
+            input_ids=tokens, attention_mask=mask, position_ids=position, past_key_values=self.cache,
+            use_cache=True, logits_to_keep=1,
+        ).logits[:, -1]  # fmt: skip
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """One more token on every row; the logits after it."""
+        self.mask = torch.nn.functional.pad(self.mask, (0, 1))
+        if self.window.start == self.window.capacity:
+            self.window.capacity += GROW
+            self._move(torch.arange(len(tokens), device=tokens.device))
+        logits = self._forward(tokens[:, None], self.mask, self.position[:, None])
+        self.window.start += 1
+        self.position = self.position + 1
+        return logits
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Drop all rows but these."""
+        for name in ("origin", "limit", "temperature", "top_p", "uniforms", "mask", "position"):
+            setattr(self, name, getattr(self, name)[rows])
+        self._move(rows)
+
+    def _move(self, rows: torch.Tensor) -> None:
+        for layer in self.cache.layers:
+            layer.move(rows, self.window.capacity)
+        self.window.rows, self.window.n_rows = slice(0, len(rows)), len(rows)
+
+
+def _attend(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
+    scaling: float | None = None, dropout: float = 0.0, **kwargs: Any,
+) -> tuple[torch.Tensor, None]:  # fmt: skip
+    """Attention of one new token a row over the cache in place; longer queries go the usual way.
+
+    query [rows, heads, 1, dim], key and value [rows, kv heads, n, dim]; the result [rows, 1, heads, dim].
+    """
+    n_rows, n_heads, n_queries, dim = query.shape
+    if n_queries > 1 or attention_mask is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    n_groups = key.shape[1]
+    scale = dim**-0.5 if scaling is None else scaling
+    grouped = (query * scale).reshape(n_rows * n_groups, n_heads // n_groups, dim)
+    weights = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2)).view(n_rows, n_heads, -1)
+    weights = (weights + attention_mask[:, 0]).softmax(-1)
+    mixed = torch.bmm(weights.view(n_rows * n_groups, n_heads // n_groups, -1), value.flatten(0, 1))
+    return mixed.view(n_rows, 1, n_heads, value.shape[-1]), None
+
+
+def _additive(hidden: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 where seen, the lowest finite number where hidden (a row that sees nothing must not become NaN)."""
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, torch.finfo(dtype).min)
+
+
+def _shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all prompts begin with; each keeps at least one of its own."""
+    first, last = prompts[0], prompts[-1]  # sorted: what these two share, all share
+    most = min(map(len, prompts)) - 1
+    return next((n for n in range(most) if first[n] != last[n]), most)
+
+
+def _slices(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
