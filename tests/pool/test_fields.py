@@ -64,7 +64,9 @@ def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], reason: str) ->
 
 
 def test_what_is_not_understood_is_kept_in_meta() -> None:
-    problem = shape({"problem": "p", "answer": "2", "year": 1999, "rate": float("inf"), "subject": "Algebra"}, "h").problem
+    problem = shape(
+        {"problem": "p", "answer": "2", "year": 1999, "rate": float("inf"), "subject": "Algebra"}, "h"
+    ).problem
     assert problem is not None
     assert problem.meta["year"] == 1999 and problem.meta["rate"] is None and problem.topic == "Algebra"
 

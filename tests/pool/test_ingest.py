@@ -79,7 +79,9 @@ def test_unverifiable_answers_are_kept_when_asked(tmp_path: Path) -> None:
 
 
 def test_the_source_is_the_row_s_own_then_the_file_s_unless_named(tmp_path: Path) -> None:
-    path = _lines(tmp_path / "file.jsonl", '{"problem": "p", "answer": "1", "source": "own"}', '{"problem": "q", "answer": "1"}')
+    path = _lines(
+        tmp_path / "file.jsonl", '{"problem": "p", "answer": "1", "source": "own"}', '{"problem": "q", "answer": "1"}'
+    )
     assert [p.source for p in ingest([path]).problems] == ["own", "file"]
     assert {p.source for p in ingest([Source(path=str(path), name="mine")]).problems} == {"mine"}
 

@@ -74,8 +74,10 @@ def benchmark(name: str) -> Benchmark:
     for key, entry in known.items():
         if key.lower() == name.lower():
             return entry
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    raise InputError("no such benchmark", name, ", ".join(known), f"did you mean '{near[0]}'?" if near else "name one")
+    lower = {key.lower(): key for key in known}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.4)
+    advice = f"did you mean '{lower[near[0]]}'?" if near else "name one of them"
+    raise InputError("no such benchmark", name, ", ".join(known), advice)
 
 
 def decoding(name: str, version: Literal["v1", "v2"] = "v2", seed: int = 0) -> tuple[int, Sampling]:

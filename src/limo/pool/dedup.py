@@ -106,9 +106,7 @@ def _text_key(problem: Problem) -> str:
     return content_hash(canonical(problem.problem) or problem.problem)
 
 
-def _place(
-    problem: Problem, seen: _Seen, settings: DedupSettings, answer_key: Callable[[str], str]
-) -> Dropped | None:
+def _place(problem: Problem, seen: _Seen, settings: DedupSettings, answer_key: Callable[[str], str]) -> Dropped | None:
     """Why the problem goes, or None after taking it into `seen`."""
     answer, text_key = _answer_of(problem, answer_key), _text_key(problem)
     twin = seen.by_text.get(text_key)
@@ -145,9 +143,7 @@ def _join_family(entry: _Kept, minima: bytes, seen: _Seen, least: float) -> None
         seen.by_family.setdefault(key, []).append(entry)
 
 
-def _nearest(
-    grams: frozenset[int], buckets: Iterable[Iterable[_Kept]], least: float
-) -> tuple[_Kept | None, float]:
+def _nearest(grams: frozenset[int], buckets: Iterable[Iterable[_Kept]], least: float) -> tuple[_Kept | None, float]:
     """The most similar entry of at least `least`, the earliest kept among equals, with its similarity."""
     best, best_similarity = None, 0.0
     looked_at: set[int] = set()

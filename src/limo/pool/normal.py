@@ -10,8 +10,6 @@ order, the names in order, and overlapping word n-grams with the numbers masked.
 What it does not do: algebra.  `x+1` and `1+x` are different texts.
 """
 
-# ruff: noqa: RUF001 - the look-alike characters are this module's subject
-
 from __future__ import annotations
 
 import re
@@ -62,10 +60,22 @@ NUMBER_WORDS = {word: str(n) for n, word in enumerate(_WORDS, start=2)} | {
 _TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|\d+(?:\.\d+)?|\.\d+|[\u3400-\u9fff]|[-+*/=<>!|%^]")
 _OPERATORS = frozenset("+-*/=<>!%|") | {r"\times", r"\div", r"\le", r"\ge", r"\ne", r"\cdot", r"\pm", r"\mp"}
 _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
-_ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=[^=]+$)")  # per cent, degrees, `x=`
+_ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=(?:\\frac|\\sqrt|\\pi|[^=A-Za-z])+$)")
+# ^ per cent, degrees, and the `x=` of `x=4`; `y=2x` is an equation and stays
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _STARTS_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'(]*$")
+_OPENERS = frozenset([
+    "a", "after", "all", "also", "an", "and", "any", "are", "as", "assume", "assuming", "at", "before", "both",
+    "but", "by", "calculate", "can", "compute", "consider", "define", "denote", "describe", "determine", "did",
+    "do", "does", "during", "each", "either", "enter", "evaluate", "every", "expand", "express", "factor",
+    "finally", "find", "first", "five", "following", "for", "from", "give", "given", "he", "hence", "her", "here",
+    "his", "how", "however", "i", "if", "in", "initially", "is", "it", "its", "let", "many", "my", "next", "no",
+    "note", "now", "of", "on", "one", "out", "over", "please", "prove", "round", "she", "show", "simplify",
+    "since", "sketch", "so", "solve", "some", "suppose", "that", "the", "their", "then", "there", "therefore",
+    "these", "they", "this", "those", "through", "to", "today", "together", "under", "use", "using", "was", "we",
+    "were", "what", "when", "where", "which", "while", "who", "whose", "why", "with", "write", "you", "your",
+])  # fmt: skip
 _NAME = re.compile(r"(?<![A-Za-z\\])[A-Z][A-Za-z]*")
 
 
@@ -130,11 +140,12 @@ def operators(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Capitalised words in order, but those that only begin a sentence: people, points, sets."""
+    """Capitalised words in order, but the usual first words of a sentence: people, points, sets."""
     text = clean(text)
     found = []
     for match in _NAME.finditer(text):
-        if len(match[0]) > 1 and match[0][1:].islower() and _STARTS_SENTENCE.search(text, 0, match.start()):
+        word = match[0].lower()
+        if (word in _OPENERS or word in NUMBER_WORDS) and _STARTS_SENTENCE.search(text, 0, match.start()):
             continue
         found.append(match[0])
     return tuple(found)

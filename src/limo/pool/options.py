@@ -9,8 +9,6 @@ A model must see the options, so they belong to the statement; the answer is alw
 What it does not do: guess options out of running text.
 """
 
-# ruff: noqa: RUF001 - full-width brackets and stops are matched on purpose
-
 from __future__ import annotations
 
 import random

@@ -1,0 +1,123 @@
+"""Each way a benchmark problem gets into a pool is found, with evidence; what is merely similar is not dropped."""
+
+from __future__ import annotations
+
+import pytest
+
+from limo.errors import RecipeError
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate, evidence_table, totals
+from limo.recipe import load
+from limo.records import Problem
+
+TRAIN = (
+    "A train leaves the northern station at {a} kilometers per hour while a slower train leaves the southern station "
+    "{b} minutes later. After how many minutes will the two trains meet if the stations are {c} kilometers apart?"
+)
+ITEM = TRAIN.format(a=90, b=15, c=240)
+FILLER = [
+    "Compute the area of a triangle with base $4$ and height $9$.",
+    "How many primes are smaller than $50$?",
+    "Let $f(x)=x^2-3x$. Find the sum of all roots of $f(f(x))=0$.",
+    "求方程 $x^2-5x+6=0$ 的所有实数解之和。",
+]
+BENCHMARK = {"bench": [Problem.make(text, "1") for text in [*FILLER, ITEM]]}
+
+
+def _method(text: str, settings: DecontaminateSettings | None = None) -> str:
+    kept, dropped = decontaminate([Problem.make(text, "1")], BENCHMARK, settings)
+    assert len(kept) + len(dropped) == 1
+    return str(dropped[0].detail["method"]) if dropped else ""
+
+
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        (ITEM, "same text"),
+        (ITEM.replace(" ", "\n  "), "same text"),
+        ("求方程 $x^2 - 5x + 6 = 0$ 的所有实数解之和", "same text"),
+        ("Ｌｅｔ $f(x)=x^2-3x$. Find the sum of all roots of $f(f(x))=0$.", "same text"),
+        (f"Read carefully and think first. {ITEM} Write the number only, please.", "contained"),
+        (ITEM.replace("Given", "").replace("the two trains meet", "both of the trains meet"), "same numbers"),
+        (TRAIN.format(a=80, b=20, c=310), "renumbered"),
+    ],
+    ids=["exact", "re-wrapped", "chinese", "full width", "embedded", "reworded", "renumbered"],
+)
+def test_planted_contamination_is_found(text: str, method: str) -> None:
+    assert _method(text) == method
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Compute the area of a triangle with base $6$ and height $5$.",
+        "How many primes are smaller than $80$?",
+        "A train of 90 cars is pulled by 15 engines for 240 kilometers. How many cars does an engine pull?",
+        "求方程 $x^2-7x+12=0$ 的实数解之积。",
+        "",
+        "?",
+    ],
+    ids=["short sibling", "other short sibling", "same numbers, other words", "chinese", "empty", "no words"],
+)
+def test_what_is_no_copy_stays(text: str) -> None:
+    assert _method(text) == ""
+
+
+def test_a_hit_carries_its_evidence() -> None:
+    problem = Problem.make(ITEM, "1", source="web")
+    _, dropped = decontaminate([problem], BENCHMARK)
+    hit = dropped[0].detail["hits"][0]  # type: ignore[index]
+    assert hit["benchmark"] == "bench" and hit["benchmark_row"] == len(FILLER) and hit["score"] == 1.0
+    assert hit["benchmark_id"] == problem.id == hit["problem_id"] and hit["decision"] == "drop"
+    assert "leaves the northern station" in hit["words"]
+
+
+def test_renumbered_copies_can_be_reported_instead_and_stay_with_their_evidence() -> None:
+    sibling = Problem.make(TRAIN.format(a=80, b=20, c=310), "1", source="web")
+    kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="report"))
+    assert not dropped and kept[0].meta["near_benchmark"][0]["method"] == "renumbered"  # type: ignore[index]
+    kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="off", ngrams="off"))
+    assert kept == [sibling]
+
+
+def test_reporting_renumbered_copies_still_drops_the_same_problem() -> None:
+    assert _method(ITEM, DecontaminateSettings(renumbered="report")) == "same text"
+
+
+def test_the_paper_s_rule_drops_any_shared_run_of_n_words() -> None:
+    run = " ".join(ITEM.split()[:13])
+    text = f"{run} and nothing else of that problem is asked; name the colour of the engine you saw in 1999"
+    assert _method(text) == ""
+    assert _method(text, DecontaminateSettings(ngrams="drop")) == "n-gram"
+    assert _method(text, DecontaminateSettings(ngrams="drop", ngram="light-r1")) == ""  # type: ignore[arg-type]
+
+
+def test_presets_and_thresholds_are_settings(tmp_path: object) -> None:
+    assert load(DecontaminateSettings, None, ["ngram=open-r1"]).ngram == 8
+    with pytest.raises(RecipeError, match="ngram"):
+        load(DecontaminateSettings, None, ["ngram=s2"])
+    assert _method(TRAIN.format(a=80, b=20, c=310), DecontaminateSettings(min_tokens=90, ngrams="off")) == ""
+
+
+def test_a_template_world_is_not_boilerplate() -> None:
+    benchmark = {"pocket": [Problem.make(TRAIN.format(a=n, b=n + 1, c=n + 2), "1") for n in range(20, 60)]}
+    pool = [Problem.make(TRAIN.format(a=n, b=n + 1, c=n + 2), "1") for n in (20, 100)]
+    kept, dropped = decontaminate(pool, benchmark)
+    assert not kept and [d.detail["method"] for d in dropped] == ["same text", "renumbered"]
+
+
+def test_phrases_that_many_benchmark_problems_share_are_no_evidence() -> None:
+    tail = "can be written as m over n where m and n are relatively prime positive integers. Find the sum of m and n."
+    subjects = ["area of the lake", "chance of rain", "slope of a roof", "speed of an ant", "cost of a pen",
+                "age of Ann", "mass of a star", "height of a tree"]  # fmt: skip
+    benchmark = {"b": [Problem.make(f"The {subject} {tail}", "1") for subject in subjects]}
+    kept, dropped = decontaminate([Problem.make(f"The volume of our cellar {tail}", "1")], benchmark)
+    assert len(kept) == 1 and not dropped
+
+
+def test_totals_count_pool_rows_by_benchmark_source_method_and_decision() -> None:
+    pool = [Problem.make(ITEM, "1", source="a"), Problem.make(TRAIN.format(a=1, b=2, c=3), "1", source="b")]
+    table = evidence_table(*decontaminate(pool, BENCHMARK, DecontaminateSettings(renumbered="report")))
+    assert totals(table) == [
+        {"benchmark": "bench", "source": "a", "method": "same text", "decision": "drop", "n_problems": 1},
+        {"benchmark": "bench", "source": "b", "method": "renumbered", "decision": "report", "n_problems": 1},
+    ]

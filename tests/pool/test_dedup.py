@@ -1,0 +1,138 @@
+"""Copies go, siblings stay, wrong keys are named, and nothing depends on the order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from limo.pool.bands import bands, hashed, signature
+from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
+from limo.pool.normal import ngrams
+from limo.records import Problem
+
+LAMP = "Tom bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did he pay in all?"
+LAMP_REWORDED = "Tom bought {n} red lamps for {p} dollars each at the market and sold them all. How much did he pay?"
+
+
+def _make(text: str, answer: str, **rest: object) -> Problem:
+    return Problem.make(text, answer, **rest)
+
+
+def test_the_same_text_in_other_typography_is_one_problem() -> None:
+    kept, dropped = dedup([_make(r"Find $\dfrac12+x$.", "1"), _make(r"find \(\frac{1}{2} + x\)", "1")])
+    assert len(kept) == 1 and [d.reason for d in dropped] == [SAME_TEXT]
+
+
+def test_a_lost_sign_makes_another_problem() -> None:
+    kept, _ = dedup([_make("Roots of $z^4 - z^2 + 1 = 0$", "12"), _make("Roots of $z^4 + z^2 + 1 = 0$", "6")])
+    assert len(kept) == 2
+
+
+def test_a_changed_number_makes_a_sibling_of_the_same_family() -> None:
+    pool = [_make(LAMP.format(n=n, p=7), str(7 * n)) for n in (3, 4, 5)] + [_make("What is the sine of x?", "y")]
+    kept, dropped = dedup(pool)
+    assert not dropped and len({p.meta["family"] for p in kept[:3]}) == 1
+    assert "family" not in kept[3].meta
+
+
+def test_a_changed_number_word_with_the_same_answer_is_kept_too() -> None:
+    kept, dropped = dedup([_make(LAMP.format(n="three", p=8), "24"), _make(LAMP.format(n="four", p=8), "24")])
+    assert len(kept) == 2 and not dropped
+
+
+def test_a_rewording_with_the_same_numbers_and_answer_goes() -> None:
+    kept, dropped = dedup([_make(LAMP.format(n=3, p=7), "21"), _make(LAMP_REWORDED.format(n=3, p=7), "21")])
+    assert len(kept) == 1 and dropped[0].reason == REWORDED and float(str(dropped[0].detail["similarity"])) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (LAMP_REWORDED.format(n=3, p=7), "22"),
+        (LAMP_REWORDED.format(n=3, p=7), ""),
+        (LAMP_REWORDED.format(n=7, p=3), "21"),
+        (LAMP_REWORDED.format(n=3, p=7).replace("Tom", "Ann"), "21"),
+        ("Tom has 3 bags with 7 balls. How many balls?", "21"),
+    ],
+    ids=["other answer", "no answer", "other order of numbers", "other name", "other words"],
+)
+def test_what_only_resembles_a_rewording_is_kept(text: str, answer: str) -> None:
+    kept, _ = dedup([_make(LAMP.format(n=3, p=7), "21"), _make(text, answer)])
+    assert len(kept) == 2
+
+
+def test_a_swapped_operator_is_kept_even_with_the_same_answer() -> None:
+    kept, _ = dedup(
+        [
+            _make("Compute the value of $2 + 2$ for the pupils", "4"),
+            _make("Compute the value of $2 * 2$ for the pupils", "4"),
+        ]
+    )
+    assert len(kept) == 2
+
+
+def test_equal_texts_with_other_answers_are_suspected_wrong_keys() -> None:
+    pool = [_make("What is 2+2?", "4", solution="long"), _make("What is  2+2?", "5")]
+    kept, dropped = dedup(pool)
+    assert [p.answer for p in kept] == ["4"] and dropped[0].reason == ANOTHER_ANSWER
+    assert (dropped[0].detail["answer"], dropped[0].detail["kept_answer"]) == ("5", "4")
+    kept, dropped = dedup(pool, DedupSettings(conflicts="drop_all"))
+    assert not kept and len(dropped) == 2
+
+
+def test_one_answer_written_in_two_ways_is_no_conflict() -> None:
+    _, dropped = dedup([_make("What is 2+2?", "4"), _make("What is 2+2?", "$4.0$")])
+    assert dropped[0].reason == SAME_TEXT
+
+
+def test_options_letters_stand_for_their_text() -> None:
+    text = "Which of the numbers is prime, if only a single one of them is?"
+    one = _make(text, "A", meta={"options": {"A": "7", "B": "8"}})
+    other = _make(text, "B", meta={"options": {"A": "8", "B": "7"}})
+    assert dedup([one, other])[1][0].reason == SAME_TEXT
+
+
+def test_the_preferred_copy_stays() -> None:
+    plain, worked = _make("What is 2+2?", "4", source="a"), _make("What is 2+2?", "4", solution="...", source="b")
+    without = _make("What is 2+2?", "", solution="a very long solution", source="c")
+    assert dedup([plain, without, worked])[0] == [worked]
+    assert dedup([plain, without, worked], DedupSettings(prefer=["c", "a"]))[0] == [without]
+
+
+def test_the_order_given_changes_nothing_but_the_order() -> None:
+    pool = [_make(LAMP.format(n=n % 9, p=p), str(n % 9 * p), solution="s" * (n % 4)) for n in range(18) for p in (3, 5)]
+    pool += [_make(LAMP_REWORDED.format(n=n, p=3), str(3 * n)) for n in range(9)]
+    kept, dropped = dedup(pool)
+    shuffled = random.Random(1).sample(pool, len(pool))
+    kept_again, dropped_again = dedup(shuffled)
+    assert len(kept) + len(dropped) == len(pool)
+    families = {p.id: p.meta.get("family") for p in kept}
+    assert families == {p.id: p.meta.get("family") for p in kept_again}
+    assert sorted(d.problem_id for d in dropped) == sorted(d.problem_id for d in dropped_again)
+    place = {(problem.id, problem.solution): number for number, problem in reversed(list(enumerate(pool)))}
+    assert (places := [place[p.id, p.solution] for p in kept]) == sorted(places)
+
+
+def test_chinese_copies_and_siblings_are_told_apart() -> None:
+    text = "小明有{}个苹果，他把其中的{}个送给了小红，请问小明现在还剩下多少个苹果？"
+    pool = [
+        _make(text.format(9, 4), "5"),
+        _make(text.format(9, 4).replace("请问", ""), "5"),
+        _make(text.format(8, 3), "5"),
+    ]
+    kept, dropped = dedup(pool)
+    assert len(kept) == 2 and [d.reason for d in dropped] == [REWORDED]
+
+
+def test_texts_without_words_or_digits_are_not_all_one() -> None:
+    assert len(dedup([_make("?", "1"), _make("...", "2"), _make("", "3")])[0]) == 3
+
+
+def test_bands_find_what_is_alike_and_hardly_what_is_not() -> None:
+    words = [f"w{n}" for n in range(60)]
+    near = [*words[:50], *(f"v{n}" for n in range(10))]  # Jaccard of 3-grams .7
+    far = [f"u{n}" for n in range(60)]
+    keys = [set(bands(signature(hashed(ngrams(text, 3))), 20, 3)) for text in (words, near, far)]
+    assert keys[0] & keys[1] and not keys[0] & keys[2]
+    assert bands(signature(frozenset()), 20, 3) == []
