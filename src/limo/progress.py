@@ -104,7 +104,7 @@ class Progress:
         self._taken_s: dict[str, float] = {}
 
     def plan(self, expected_s: dict[str, float]) -> None:
-        """Tell the stages to come and the seconds each is expected to take, so that the whole run has an end in sight."""
+        """Name the stages to come and the seconds each is expected to take, so that the run has an end in sight."""
         self._expected_s = dict(expected_s)
 
     def stage(self, name: str, total: int | None = None, n_done: int = 0) -> Stage:

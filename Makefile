@@ -1,0 +1,42 @@
+# Everything a newcomer needs.  A bare machine with Python 3.11+, make and pip is enough; nothing is compiled.
+#   make lab     LIMO in miniature, from a pool to a report: runs/lab/report.html
+#   make test    the fast tests
+#   make check   what a change must pass: style, types, layers, the README's tree, tests
+#   make bench   measurements beside peers
+#   make docs    write anew what is generated from the code
+# An environment that has everything already can be used as it is: make test BIN=/its/bin
+PYTHON ?= python3
+VENV ?= .venv
+BIN ?= $(VENV)/bin
+READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
+
+.PHONY: lab test check bench docs clean
+
+lab: $(READY)
+	$(BIN)/limo lab --run runs/lab
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/build.py --check
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	set -e; for script in bench/*.py; do $(BIN)/python $$script; done
+
+docs: $(READY)
+	$(BIN)/python docs/build.py
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "limo needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
