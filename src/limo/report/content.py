@@ -157,7 +157,11 @@ class LevelScore:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of curation: what came in, what was kept, and every drop under its reason."""
+    """One step of curation: what came in, what was kept, and every drop under its reason; `unit` is what is counted.
+
+    A stage that counts other things than the one before it (problems, then their rollouts) breaks the chain; the
+    charts name the unit at each bar.
+    """
 
     __pydantic_config__ = _CLOSED
 
@@ -167,7 +171,7 @@ class Stage:
     n_in: int = 0
     n_kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    unit: Literal["problems", "chains"] = "problems"
+    unit: Literal["rows", "problems", "rollouts", "chains"] = "problems"
 
     @property
     def label(self) -> Said:
