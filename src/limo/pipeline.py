@@ -1,0 +1,357 @@
+"""The curation, from pool to dataset, as one function that goes on where it was stopped.
+
+ingest -> dedup -> decontaminate -> each filter -> chains -> grade -> select -> export.  Each stage writes what it
+kept and what it dropped (with the reason) into the run folder and is skipped when that is there, so the same command
+again does only what is missing, and nothing once all is done.  Rollouts are asked through the ledger, which pays for
+each once.
+
+    recipe = load(CurateRecipe, "recipes/replay.yaml", ["data=../shared/data"])
+    done = curate(recipe, "runs/replay")
+    print(render(done.funnel))
+
+What it does not do: train or evaluate; and it knows no model, only the settings by which rollouts opens one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from limo import prompts
+from limo.curate.chains import ChainSettings, accept, chain_hash
+from limo.curate.difficulty import SuspectSettings, apply_band, suspects
+from limo.curate.export import Card, ExportSettings, export, row, rows_hash
+from limo.curate.funnel import FunnelRow, check, reasons, render
+from limo.curate.grade import GradeSettings, grade, measure
+from limo.curate.select import Candidate, SelectSettings, select
+from limo.errors import InputError, MissingFileError
+from limo.ledger import Ledger
+from limo.pool.benchmarks import load_benchmark, load_benchmarks
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.dedup import DedupSettings, dedup
+from limo.pool.ingest import IngestSettings, ingest
+from limo.progress import Progress, Silent
+from limo.recipe import Settings
+from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
+from limo.rollouts.asking import Asking, Desk, Opener
+from limo.rollouts.models import open_model
+from limo.rollouts.stopping import Band
+from limo.runs import RunFolder
+from limo.verify.check import Checker, verifiable
+
+__all__ = ["CurateRecipe", "Curated", "Filter", "FunnelRow", "curate", "graded", "problems_after", "render"]
+
+SELECTED = "selected"
+SUSPECT = "suspect"
+
+
+class Filter(Asking):
+    """Keep a problem when `low` to `high` of all rollouts (`n` times the number of models) are correct."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the stage, for example weak_filter")
+    low: int = Field(0, ge=0, description="fewest correct rollouts")
+    high: int = Field(0, ge=0, description="most correct rollouts")
+    teacher: bool = Field(False, description="its rollouts may become chains too")
+
+    @property
+    def band(self) -> Band:
+        """The band over the rollouts of all its models."""
+        return Band(self.low, self.high, self.n_in_all)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Filter:
+        if not self.low <= self.high <= self.n_in_all:
+            raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
+        return self
+
+
+class CurateRecipe(Settings):
+    """Everything that a curation depends on."""
+
+    data: str = Field("", description="folder where the relative paths of sources, benchmarks and recordings start")
+    pool: IngestSettings = Field(description="where problems come from")
+    dedup: DedupSettings = Field(default_factory=DedupSettings)
+    benchmarks: dict[str, str] = Field(
+        default_factory=dict,
+        description="name: file of the benchmarks kept out of the pool; empty: those of `decontaminate.benchmarks`",
+    )
+    decontaminate: DecontaminateSettings = Field(default_factory=DecontaminateSettings)
+    filters: list[Filter] = Field(default_factory=list, description="in order; paper v2: 0 of 4, then 1..3 of 32")
+    suspect: SuspectSettings = Field(default_factory=SuspectSettings)
+    teachers: list[Asking] = Field(default_factory=list, description="asked for chains on what the filters kept")
+    chains: ChainSettings = Field(default_factory=ChainSettings)
+    grade: GradeSettings = Field(default_factory=GradeSettings)
+    select: SelectSettings = Field(default_factory=SelectSettings)
+    system: str = Field(prompts.SYSTEM, description="system text of every exported row, whatever the teacher was told")
+    export: ExportSettings = Field(default_factory=ExportSettings)
+
+    @model_validator(mode="after")
+    def _whole(self) -> CurateRecipe:
+        names = [one.name for one in self.filters]
+        if len(set(names)) < len(names) or set(names) & _RESERVED:
+            raise ValueError(f"the filters' names must differ from each other and from {', '.join(sorted(_RESERVED))}")
+        if not self.teachers and not any(one.teacher for one in self.filters):
+            raise ValueError("no model gives chains: add an entry to `teachers`, or set `teacher: true` on a filter")
+        return self
+
+
+_RESERVED = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """What a curation left: the dataset's folder, the funnel, and whether anything was done this time."""
+
+    folder: Path
+    funnel: list[FunnelRow]
+    n_selected: int
+    did_nothing: bool
+
+
+def curate(
+    recipe: CurateRecipe,
+    folder: str | Path,
+    progress: Progress | None = None,
+    n_workers: int = 1,
+    opener: Opener = open_model,
+) -> Curated:
+    """Do what is missing of the run in `folder`; `n_workers` processes check answers.
+
+    `opener` turns a model's settings (and the recipe's `data` folder) into a completer.  Raises LimoError: the input
+    cannot be used, or a stage leaves nothing (its table then says why).
+    """
+    with RunFolder(folder, recipe) as run:
+        return _Curation(recipe, run, progress or Silent(), n_workers, opener).run()
+
+
+def graded(run: RunFolder) -> tuple[list[Chain], list[Grade]]:
+    """Every graded chain of a run, not only the best of each problem; for `select.levels` and for audits."""
+    chains = [_chain(line) for line in run.read_stage("chains")]
+    grades = [Grade(line["traits"], line["score"], line["level"]) for line in run.read_stage("grade")]
+    return chains, grades
+
+
+def problems_after(run: RunFolder, stage: str) -> list[Problem]:
+    """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
+    return [Problem(**{name: line[name] for name in Problem.__dataclass_fields__}) for line in run.read_stage(stage)]
+
+
+class _Curation:
+    """One call of `curate`; `did` names the stages done in it."""
+
+    def __init__(
+        self, recipe: CurateRecipe, run: RunFolder, progress: Progress, n_workers: int, opener: Opener
+    ) -> None:
+        self.recipe, self.at, self.progress, self.n_workers = recipe, run, progress, n_workers
+        self.desk = Desk(opener, recipe.data, progress)
+        self.did: list[str] = []
+
+    def run(self) -> Curated:
+        """All stages in order."""
+        folder = self.at.path / SELECTED
+        if self.at.done("export") and folder.is_dir():
+            self.progress.say(f"nothing to do: {folder} is complete")
+            return self._result(folder)
+        problems = self._pool()
+        for one in self.recipe.filters:
+            problems = self._filter(one, problems)
+        chains, grades = self._grade(self._chains(problems))
+        selected = self._select(problems, chains, grades)
+        self._export(selected, folder)
+        return self._result(folder)
+
+    def _result(self, folder: Path) -> Curated:
+        funnel = self._funnel()
+        stored = [asdict(one) for one in funnel]
+        if self.did:
+            self.at.write_json("funnel.json", stored)
+        return Curated(folder, funnel, funnel[-1].n_kept, not self.did)
+
+    # Stages.  Each hands `_stage` the work to do if its tables are not there, and reads its tables back.
+
+    def _stage(
+        self, name: str, n_in: int | None, work: Callable[[], tuple[list[dict[str, Any]], list[Dropped]]]
+    ) -> None:
+        """Do the stage unless it is done; stop where it keeps nothing.  `n_in` None: what it kept and dropped."""
+        if not self.at.done(name):
+            kept, dropped = work()
+            if n_in is not None and n_in != len(kept) + len(dropped):
+                raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
+            self.at.write_stage(name, kept, dropped)
+            self.did.append(name)
+        counts = self.at.counts()[name]
+        self.progress.say(f"{name}: kept {counts.n_kept:,}, dropped {reasons(counts.n_by_reason)}")
+        if not counts.n_kept:
+            do = "loosen that stage, or bring more problems or rollouts, in a new --run"
+            raise InputError(f"nothing is left after {name}", reasons(counts.n_by_reason), "at least one kept", do)
+
+    def _pool(self) -> list[Problem]:
+        recipe = self.recipe
+
+        def read() -> tuple[list[dict[str, Any]], list[Dropped]]:
+            sources = [one.model_copy(update={"path": self._path(one.path)}) for one in recipe.pool.sources]
+            done = ingest(sources, verifiable, recipe.pool)
+            return _rows(done.problems), done.dropped
+
+        self._stage("ingest", None, read)
+        problems = problems_after(self.at, "ingest")
+        self._stage("dedup", len(problems), lambda: _as_rows(dedup(problems, recipe.dedup)))
+        unique = problems_after(self.at, "dedup")
+        settings = recipe.decontaminate
+        work = lambda: _as_rows(decontaminate(unique, self._benchmarks(), settings))  # noqa: E731
+        self._stage("decontaminate", len(unique), work)
+        return problems_after(self.at, "decontaminate")
+
+    def _filter(self, one: Filter, problems: list[Problem]) -> list[Problem]:
+        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+            with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
+                rates = self.desk.ask(one, problems, ledger, checker, one.name, one.band)
+                kept, dropped = apply_band(problems, rates, one.low, one.high, one.name)
+                asked = self.recipe.filters[: self.recipe.filters.index(one) + 1]
+                evidence = suspects(problems, self.desk.rollouts(asked, problems, ledger), self.recipe.suspect)
+            easy = {d.problem_id for d in dropped if d.reason == "solved too often"}
+            bad = evidence.keys() - easy  # a key that most rollouts reach is sound, whatever else they agree on
+            dropped = [d for d in dropped if d.problem_id not in bad]
+            dropped += [Dropped(p.id, one.name, SUSPECT, evidence[p.id]) for p in problems if p.id in bad]
+            rows = [asdict(p) | asdict(rates[p.id]) | {"rate": rates[p.id].rate} for p in kept if p.id not in bad]
+            return rows, dropped
+
+        self._stage(one.name, len(problems), work)
+        return problems_after(self.at, one.name)
+
+    def _chains(self, problems: list[Problem]) -> list[Chain]:
+        asked = [one for one in self.recipe.filters if one.teacher] + self.recipe.teachers
+
+        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+            with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
+                for number, teacher in enumerate(self.recipe.teachers, start=1):
+                    stage = f"teacher {number} of {len(self.recipe.teachers)}"
+                    self.desk.ask(teacher, problems, ledger, checker, stage)
+                rollouts = self.desk.rollouts(asked, problems, ledger)
+                everyone = self.desk.rollouts([*self.recipe.filters, *self.recipe.teachers], problems, ledger)
+            evidence = suspects(problems, everyone, self.recipe.suspect)
+            kept: list[dict[str, Any]] = []
+            dropped: list[Dropped] = []
+            for problem in problems:
+                if problem.id in evidence:
+                    dropped += [
+                        Dropped(problem.id, "chains", SUSPECT, evidence[problem.id]) for _ in rollouts[problem.id]
+                    ]
+                    continue
+                chains, others = accept(problem, rollouts[problem.id], self.recipe.chains)
+                kept += _rows(chains)
+                dropped += others
+            if len(kept) + len(dropped) != sum(map(len, rollouts.values())):
+                raise AssertionError("chains: a rollout was lost")
+            return kept, dropped
+
+        self._stage("chains", None, work)
+        return [_chain(line) for line in self.at.read_stage("chains")]
+
+    def _grade(self, chains: list[Chain]) -> tuple[list[Chain], list[Grade]]:
+        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+            grades = grade(chains, self.recipe.grade)
+            pairs = zip(chains, grades, strict=True)
+            names = [{"problem_id": c.problem_id, "chain_hash": chain_hash(c)} for c in chains]
+            return [
+                name | asdict(g) | {"counted": asdict(measure(c.text))}
+                for name, (c, g) in zip(names, pairs, strict=True)
+            ], []
+
+        self._stage("grade", len(chains), work)
+        return graded(self.at)
+
+    def _select(self, problems: list[Problem], chains: list[Chain], grades: list[Grade]) -> list[Candidate]:
+        by_id = {problem.id: problem for problem in problems}
+        rates = self._rates()
+        pairs = zip(chains, grades, strict=True)
+        candidates = [Candidate(by_id[c.problem_id], c, g, tuple(rates[c.problem_id])) for c, g in pairs]
+
+        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+            kept, dropped = select(candidates, self.recipe.select)
+            return [{"rank": n, "chain_hash": chain_hash(c.chain)} | _key(c) for n, c in enumerate(kept, 1)], dropped
+
+        self._stage("select", len(candidates), work)
+        by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
+        kept = [by_hash[line["chain_hash"]] for line in self.at.read_stage("select")]
+        if len(kept) < self.recipe.select.k:
+            asked = f"selected {len(kept):,} of the {self.recipe.select.k:,} asked for"
+            self.progress.say(f"{asked}: {len({c.problem_id for c in chains}):,} problems have a chain")
+        return kept
+
+    def _export(self, selected: list[Candidate], folder: Path) -> None:
+        prompt = [prompts.messages(one.problem.problem, self.recipe.system) for one in selected]
+        rows = [row(one, rank, messages) for rank, (one, messages) in enumerate(zip(selected, prompt, strict=True), 1)]
+        public = self.recipe.model_copy(update={"data": ""})  # where the data lies on this machine says nothing
+        funnel = [one for one in self._funnel() if one.stage != "export"]
+        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export)
+        export(rows, folder, card)
+        names = [
+            {"rank": one["rank"], "problem_id": one["problem_id"], "chain_hash": one["chain_hash"]} for one in rows
+        ]
+        self.at.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
+        self.did.append("export")
+        self.progress.say(f"export: {len(rows):,} rows in {folder}")
+
+    # What the stages share.
+
+    def _rates(self) -> dict[str, list[PassRate]]:
+        """By problem, the pass rates by which the filters kept it, in their order."""
+        rates: dict[str, list[PassRate]] = defaultdict(list)
+        for one in self.recipe.filters:
+            for line in self.at.read_stage(one.name):
+                rates[line["id"]].append(PassRate(line["model"], line["n"], line["n_decided"], line["n_correct"]))
+        return rates
+
+    def _path(self, path: str) -> str:
+        """`path` under the recipe's data folder where it exists there, else as it is (a hub id, an absolute path)."""
+        under = Path(self.recipe.data) / path
+        return str(under) if self.recipe.data and under.exists() else path
+
+    def _benchmarks(self) -> dict[str, list[Problem]]:
+        named, settings = self.recipe.benchmarks, self.recipe.decontaminate
+        files = {name: self._path(path) for name, path in named.items()}
+        for name, file in files.items():
+            if not Path(file).exists():
+                raise MissingFileError(f"the benchmark {name} is not there", file, "a file of problems", "check `data`")
+        own = {name: load_benchmark(name, file) for name, file in files.items()}
+        if own and not settings.benchmarks:
+            return own
+        return own | load_benchmarks(settings.benchmarks, self._path(settings.path) if settings.path else None)
+
+    def _funnel(self) -> list[FunnelRow]:
+        """The stages that are done, in order; what is counted turns from problems to rollouts to chains on the way."""
+        rows: list[FunnelRow] = []
+        for stage, counts in self.at.counts().items():
+            n_in = counts.n_kept + counts.n_dropped
+            unit = _UNITS.get(stage, "problems")
+            kept = self.at.read_stage(stage)
+            n_problems = len({line.get("problem_id") or line["id"] for line in kept})
+            rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
+        check(rows)
+        return rows
+
+
+_UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+
+
+def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
+    return [asdict(record) for record in records]
+
+
+def _as_rows(split: tuple[list[Problem], list[Dropped]]) -> tuple[list[dict[str, Any]], list[Dropped]]:
+    return _rows(split[0]), split[1]
+
+
+def _key(candidate: Candidate) -> dict[str, object]:
+    chain, g = candidate.chain, candidate.grade
+    return {"problem_id": chain.problem_id, "teacher": chain.teacher, "score": g.score, "level": g.level}
+
+
+def _chain(line: dict[str, Any]) -> Chain:
+    return Chain(**{**line, "verdict": Verdict(**line["verdict"])})

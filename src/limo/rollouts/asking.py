@@ -1,0 +1,102 @@
+"""Asking several models as one: their rollouts count together, and what is decided is not asked of the next.
+
+A filter is an asking with a band, a teacher one without.  Only one model is open at a time, and the last one stays
+open, since neighbouring stages often share it.
+
+    desk = Desk(open_model, data="", progress=progress)
+    rates = desk.ask(asking, problems, ledger, checker, "strong filter", Band(1, 3, 32))
+    by_problem = desk.rollouts([asking], problems, ledger)
+
+What it does not do: keep or drop problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pydantic import Field
+
+from limo import prompts
+from limo.ledger import Ledger
+from limo.progress import Progress
+from limo.recipe import Settings
+from limo.records import PassRate, Problem, Rollout
+from limo.rollouts.completer import Completer
+from limo.rollouts.models import ModelSettings, SamplingSettings
+from limo.rollouts.run import Checks, collect
+from limo.rollouts.stopping import Band, decide
+
+Opener = Callable[[ModelSettings, str], Completer]
+
+
+class Asking(Settings):
+    """Who is asked, how and how often."""
+
+    models: list[ModelSettings] = Field(min_length=1, description="the models; each is asked `n` times a problem")
+    system: str = Field(prompts.SYSTEM, description="system text; the default is the paper's")
+    sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="how completions are drawn")
+    n: int = Field(ge=1, description="rollouts of each model a problem")
+
+    @property
+    def n_in_all(self) -> int:
+        """Rollouts a problem, of all models together."""
+        return self.n * len(self.models)
+
+
+class Desk:
+    """Where models are opened and asked; `opener` makes a completer of a model's settings and the `data` folder."""
+
+    def __init__(self, opener: Opener, data: str, progress: Progress) -> None:
+        self.opener, self.data, self.progress = opener, data, progress
+        self._opened: tuple[ModelSettings, Completer] | None = None
+
+    def ask(
+        self,
+        asking: Asking,
+        problems: list[Problem],
+        ledger: Ledger,
+        checker: Checks,
+        stage: str,
+        band: Band | None = None,
+    ) -> dict[str, PassRate]:
+        """The pass rates over all models; `band` is over the rollouts of all, and ends asking where it is decided.
+
+        With several models each is asked all its `n` before the next one begins.
+        """
+        name = " + ".join(model.name for model in asking.models)
+        total = {problem.id: PassRate(name, asking.n_in_all, 0, 0) for problem in problems}
+        sampling = asking.sampling.sampling()
+        left = problems
+        for model in asking.models if problems else ():
+            completer = self._completer(model)
+            self.progress.say(f"{stage}: {completer.name}, {len(left):,} problems, up to {asking.n} rollouts each")
+            alone = band if len(asking.models) == 1 else None
+            rates = collect(ledger, completer, left, asking.system, sampling, asking.n, alone, checker, self.progress)
+            total |= {problem.id: _sum(total[problem.id], rates[problem.id]) for problem in left}
+            left = [problem for problem in left if band is None or not _decided(band, total[problem.id])]
+        return total
+
+    def rollouts(self, askings: Iterable[Asking], problems: list[Problem], ledger: Ledger) -> dict[str, list[Rollout]]:
+        """By problem, the rollouts of `askings` in their order, each once; what others left in the ledger stays out."""
+        found: dict[str, dict[object, Rollout]] = {problem.id: {} for problem in problems}
+        for asking in askings:
+            where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
+            for model in asking.models:
+                for rollout in ledger.rollouts(model.name, *where):
+                    if rollout.problem_id in found and rollout.index < asking.n:
+                        found[rollout.problem_id].setdefault(rollout.key, rollout)
+        return {name: list(rollouts.values()) for name, rollouts in found.items()}
+
+    def _completer(self, model: ModelSettings) -> Completer:
+        if self._opened is None or self._opened[0] != model:
+            self._opened = None  # let the former go before the next takes its memory
+            self._opened = (model, self.opener(model, self.data))
+        return self._opened[1]
+
+
+def _sum(before: PassRate, new: PassRate) -> PassRate:
+    return PassRate(before.model, before.n, before.n_decided + new.n_decided, before.n_correct + new.n_correct)
+
+
+def _decided(band: Band, rate: PassRate) -> bool:
+    return decide(band, rate.n_correct, rate.n_decided - rate.n_correct) is not None
