@@ -21,8 +21,15 @@ from limo.verify.check import Checker
 from limo.verify.engine import Limits
 from limo.verify.workers import Worker
 
-FILES = ("samples/qwen_math100_x8", "samples/gsm8k_gpt3_x4", "samples/sky_short_math500", "samples/sky_short_aime24",
-         "samples/sky_short_amc23", "chains/sky_long_amc23", "chains/sky_long_math500")
+FILES = (
+    "samples/qwen_math100_x8",
+    "samples/gsm8k_gpt3_x4",
+    "samples/sky_short_math500",
+    "samples/sky_short_aime24",
+    "samples/sky_short_amc23",
+    "chains/sky_long_amc23",
+    "chains/sky_long_math500",
+)
 
 
 def rows(folder: Path) -> Iterator[tuple[str, str]]:
@@ -58,10 +65,15 @@ def plain(pairs: list[tuple[str, str]]) -> tuple[float, list[bool | None]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument(
+        "data", type=Path, nargs="?", default=Path("../shared/data"), help="samples/ and chains/ lie here"
+    )
     parser.add_argument("--plain", type=int, default=1500, help="rows given to plain Math-Verify; 0 = all")
     parser.add_argument("--out", type=Path, help="write every disagreement here as JSON lines")
     arguments = parser.parse_args()
+    if not (arguments.data / "samples").is_dir():
+        print(f"nothing to measure: there is no {arguments.data}/samples")
+        return
     everything = list(rows(arguments.data))
     drawn = random.Random(0).sample(everything, arguments.plain or len(everything))
 
@@ -75,17 +87,38 @@ def main() -> None:
 
     def line(name: str, n: int, seconds: float, n_plain: int, plain_seconds: float) -> None:
         rate, other = n / seconds, n_plain / plain_seconds
-        print(f"{name:15} ours {rate:9.0f}/s ({n} in {seconds:.1f} s)   Math-Verify {other:6.0f}/s ({n_plain})   ratio {rate / other:.1f}x")
+        print(
+            f"{name:15} ours {rate:9.0f}/s ({n} in {seconds:.1f} s)   "
+            f"Math-Verify {other:6.0f}/s ({n_plain})   ratio {rate / other:.1f}x"
+        )
 
     line("all rows", len(everything), all_s, len(drawn), plain_s)
     line("distinct pairs", len(distinct), distinct_s, len(boxed_drawn), plain_distinct_s)
     known = {pair: verdict for pair, verdict in zip(everything, verdicts, strict=True)}
-    differ = [(a, known[a, c], c, s) for (a, c), s in zip(drawn, said, strict=True) if (known[a, c].outcome == "correct") != s]
+    differ = [
+        (a, known[a, c], c, s) for (a, c), s in zip(drawn, said, strict=True) if (known[a, c].outcome == "correct") != s
+    ]
     print(f"disagreements: {len(differ)} of {len(drawn)} rows")
     if arguments.out:
-        arguments.out.write_text("".join(json.dumps(
-            {"answer": a, "extracted": v.extracted, "ours": v.outcome, "tier": v.tier, "reason": v.reason, "plain": s,
-             "end": c[-300:]}, ensure_ascii=False) + "\n" for a, v, c, s in differ), encoding="utf-8")
+        arguments.out.write_text(
+            "".join(
+                json.dumps(
+                    {
+                        "answer": a,
+                        "extracted": v.extracted,
+                        "ours": v.outcome,
+                        "tier": v.tier,
+                        "reason": v.reason,
+                        "plain": s,
+                        "end": c[-300:],
+                    },
+                    ensure_ascii=False,
+                )
+                + "\n"
+                for a, v, c, s in differ
+            ),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

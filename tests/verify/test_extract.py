@@ -34,22 +34,33 @@ def test_the_answer_is_found_where_it_stands(text, answer):
     assert extract(text).text == answer
 
 
-@pytest.mark.parametrize(("text", "letter"), [
-    ("The answer is (B).", "B"), ("故选：C", "C"), ("因此选项 D 正确，故选 D。", "D"), ("**B**", "B"),
-    ("Therefore the correct option is A.", "A"), ("答案为（Ｂ）", "Ｂ"), ("\\boxed{\\text{(E)}}", "\\text{(E)}"),
-])
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (B).", "B"),
+        ("故选：C", "C"),
+        ("因此选项 D 正确，故选 D。", "D"),
+        ("**B**", "B"),
+        ("Therefore the correct option is A.", "A"),
+        ("答案为（Ｂ）", "Ｂ"),
+        ("\\boxed{\\text{(E)}}", "\\text{(E)}"),
+    ],
+)
 def test_a_letter_is_found_in_a_multiple_choice(text, letter):
     assert extract(text, letters=True).text == letter
 
 
-@pytest.mark.parametrize(("text", "finish_reason", "missing"), [
-    ("let me see, x = 3 and then", "length", "truncated"),
-    ("<think>let me see, x = 3", "stop", "truncated"),
-    ("", "stop", "no_answer"),
-    ("   \n ", "stop", "no_answer"),
-    ("I do not know the answer because the problem is unclear to me.", "stop", "no_answer"),
-    ("x" * 500 + " \\boxed{\\frac{1}{2", "stop", "truncated"),
-])
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "missing"),
+    [
+        ("let me see, x = 3 and then", "length", "truncated"),
+        ("<think>let me see, x = 3", "stop", "truncated"),
+        ("", "stop", "no_answer"),
+        ("   \n ", "stop", "no_answer"),
+        ("I do not know the answer because the problem is unclear to me.", "stop", "no_answer"),
+        ("x" * 500 + " \\boxed{\\frac{1}{2", "stop", "truncated"),
+    ],
+)
 def test_a_cut_text_is_told_from_one_without_answer(text, finish_reason, missing):
     found = extract(text, finish_reason)
     assert (found.text, found.missing) == ("", missing)
@@ -59,11 +70,24 @@ def test_a_box_counts_even_when_the_text_was_cut_after_it():
     assert extract("\\boxed{5} and to check, we", "length").text == "5"
 
 
-@pytest.mark.parametrize("text", [
-    "\\boxed{" * 100_000, "{" * 1_000_000, "$" * 1_000_000, "the answer is " * 50_000, "a=" * 500_000, "**" * 500_000,
-    "\\boxed{" + "{" * 5000 + "}" * 5000 + "}", "(" * 300_000 + "1" + ")" * 300_000, "\n" * 1_000_000, "1 " * 500_000,
-    "\\[" * 300_000, "答案是" * 200_000, "is is " * 200_000,
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\boxed{" * 100_000,
+        "{" * 1_000_000,
+        "$" * 1_000_000,
+        "the answer is " * 50_000,
+        "a=" * 500_000,
+        "**" * 500_000,
+        "\\boxed{" + "{" * 5000 + "}" * 5000 + "}",
+        "(" * 300_000 + "1" + ")" * 300_000,
+        "\n" * 1_000_000,
+        "1 " * 500_000,
+        "\\[" * 300_000,
+        "答案是" * 200_000,
+        "is is " * 200_000,
+    ],
+)
 def test_reading_a_million_characters_takes_a_moment(text):
     start = time.monotonic()
     extract(text)

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from limo.verify.equal import equal
 from limo.verify.extract import extract
 
-wholes = st.integers(-10**7, 10**7)
+wholes = st.integers(-(10**7), 10**7)
 fractions = st.builds(Fraction, st.integers(-999, 999), st.integers(1, 999))
-WRAPPERS = st.sampled_from(["{}", "${}$", "\\boxed{{{}}}", "\\left({}\\right)", "x = {}", "\\text{{}}{}", " {} .", "\\displaystyle {}"])
+WRAPPERS = st.sampled_from(
+    ["{}", "${}$", "\\boxed{{{}}}", "\\left({}\\right)", "x = {}", "\\text{{}}{}", " {} .", "\\displaystyle {}"]
+)
 quick = settings(max_examples=150, deadline=None)
 
 
@@ -28,12 +30,22 @@ def test_a_whole_number_equals_itself_however_wrapped(n, wrapper):
 @quick
 @given(wholes)
 def test_a_whole_number_equals_itself_grouped_and_as_a_decimal(n):
-    for text in (f"{n:,}", f"{n:,}".replace(",", "{,}"), f"{n}.0", f"{n}.", f"{n}\\text{{ cm}}", f"{n:,}".replace(",", "\\,")):
+    for text in (
+        f"{n:,}",
+        f"{n:,}".replace(",", "{,}"),
+        f"{n}.0",
+        f"{n}.",
+        f"{n}\\text{{ cm}}",
+        f"{n:,}".replace(",", "\\,"),
+    ):
         assert equal(str(n), text).same, text
 
 
 @quick
-@given(wholes, st.sampled_from([lambda n: n + 1, lambda n: -n, lambda n: n * 100, lambda n: n * 10, lambda n: Fraction(n, 100)]))
+@given(
+    wholes,
+    st.sampled_from([lambda n: n + 1, lambda n: -n, lambda n: n * 100, lambda n: n * 10, lambda n: Fraction(n, 100)]),
+)
 def test_a_whole_number_equals_no_neighbour(n, change):
     other = change(n)
     assume(other != n)

@@ -20,11 +20,19 @@ from limo.verify.extract import boxed, extract
 from limo.verify.normalise import MAX_ANSWER, clean
 from limo.verify.readings import choice_of, read
 
-_PROOF = re.compile(r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I)
-_SEE = re.compile(r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|unknown\b|todo|"
-                  r"answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|null|nan$)", re.I)
+_PROOF = re.compile(
+    r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I
+)
+_SEE = re.compile(
+    r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|unknown\b|todo|"
+    r"answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|null|nan$)",
+    re.I,
+)
 _FIGURE = re.compile(r"\b(?:see|in) (?:the )?(?:figure|diagram|graph|picture)\b|!\[|<img|\.png|\.jpg|如图", re.I)
-_PARTS = re.compile(r"(?:^|[\s;；,，。.])(?:\(?(?:a|b|c|i|ii|iii|1|2|3)\)|（[1-3一二三]）|Part [A-C1-3][:.)]|[①②③]|第[一二三]问)\s*\S", re.I)
+_PARTS = re.compile(
+    r"(?:^|[\s;；,，。.])(?:\(?(?:a|b|c|i|ii|iii|1|2|3)\)|（[1-3一二三]）|Part [A-C1-3][:.)]|[①②③]|第[一二三]问)\s*\S",
+    re.I,
+)
 _SHOW = re.compile(r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I)
 _GIVEN = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
 MAX_WORDS = 40
@@ -62,7 +70,9 @@ def verifiable(answer: str) -> str:
     if _FIGURE.search(text):
         return "figure"
     words = len(re.findall(r"[A-Za-z]{2,}|[\u4e00-\u9fff]{2}", re.sub(r"\\[A-Za-z]+", " ", text)))
-    if (words > 2 and (_PROOF.search(text) or _SHOW.match(text))) or (_PROOF.search(text) and words < 3 and "\\" not in text):
+    if (words > 2 and (_PROOF.search(text) or _SHOW.match(text))) or (
+        _PROOF.search(text) and words < 3 and "\\" not in text
+    ):
         return "proof"
     if words > MAX_WORDS:
         return "prose"

@@ -81,47 +81,82 @@ class Audit:
         """Header and rows for printing: checker and kind, rows, accuracy, false accepts, false rejects."""
         rows = [["checker", "kind", "rows", "right", "wrong accepted", "right rejected"]]
         for side in [s for s in (self.ours, self.plain) if s]:
-            rows.append([side.name, "all", str(side.n), f"{side.accuracy:.1%}", str(len(side.false_accepts)),
-                         str(len(side.false_rejects))])
+            rows.append(
+                [
+                    side.name,
+                    "all",
+                    str(side.n),
+                    f"{side.accuracy:.1%}",
+                    str(len(side.false_accepts)),
+                    str(len(side.false_rejects)),
+                ]
+            )
             for kind, counts in sorted(side.by_kind.items()):
                 accepts = sum(m.kind == kind for m in side.false_accepts)
                 rejects = sum(m.kind == kind for m in side.false_rejects)
-                rows.append([side.name, kind, str(counts["n"]), f"{counts['right'] / counts['n']:.1%}", str(accepts), str(rejects)])
+                rows.append(
+                    [
+                        side.name,
+                        kind,
+                        str(counts["n"]),
+                        f"{counts['right'] / counts['n']:.1%}",
+                        str(accepts),
+                        str(rejects),
+                    ]
+                )
         return rows
 
 
-def audit_file(path: str | Path, compare: bool = False, progress: Progress | None = None, limits: Limits | None = None) -> Audit:
+def audit_file(
+    path: str | Path, compare: bool = False, progress: Progress | None = None, limits: Limits | None = None
+) -> Audit:
     """Audit the rows of a JSON-lines file.  Raises MissingFileError, InputError."""
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError("there is no such file", path, "JSON lines of {answer, pred, expected}", "check the path")
+        raise MissingFileError(
+            "there is no such file", path, "JSON lines of {answer, pred, expected}", "check the path"
+        )
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits)
 
 
-def audit(rows: Iterable[dict[str, Any]], compare: bool = False, progress: Progress | None = None,
-          limits: Limits | None = None) -> Audit:
+def audit(
+    rows: Iterable[dict[str, Any]],
+    compare: bool = False,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+) -> Audit:
     """Audit labelled rows."""
     ours, plain, n_disputed = Side("limo"), Side("Math-Verify") if compare else None, 0
     rows = list(rows)
-    with Checker(limits=limits) as checker, Worker(limits) as worker, (progress or Silent()).stage("audit", len(rows)) as stage:
+    with (
+        Checker(limits=limits) as checker,
+        Worker(limits) as worker,
+        (progress or Silent()).stage("audit", len(rows)) as stage,
+    ):
         for number, row in enumerate(rows, 1):
             stage.advance()
             if row.get("disputed"):
                 n_disputed += 1
                 continue
             if not isinstance(row.get("expected"), bool):
-                raise InputError(f"row {number} has no label", row.get("expected"), "expected: true or false", "label the row")
+                raise InputError(
+                    f"row {number} has no label", row.get("expected"), "expected: true or false", "label the row"
+                )
             _ask_both(number, row, checker, worker, ours, plain)
     return Audit(ours, plain, n_disputed)
 
 
-def _ask_both(number: int, row: dict[str, Any], checker: Checker, worker: Worker, ours: Side, plain: Side | None) -> None:
+def _ask_both(
+    number: int, row: dict[str, Any], checker: Checker, worker: Worker, ours: Side, plain: Side | None
+) -> None:
     verdict = row_verdict(checker, row)
     answer, completion = as_text(field_of(row, ANSWER)), as_text(field_of(row, COMPLETION))
     about = (number, str(row.get("kind", "")), shorten(answer), shorten(completion[-400:]), bool(row["expected"]))
     ours.add(Miss(*about, verdict.outcome, verdict.extracted, verdict.tier, verdict.reason))
     if plain is not None:
         bare = row.get("kind") == "answer"
-        (same, reason), = worker.ask([("plain", answer, f"${completion.strip().strip('$')}$" if bare else completion)])
+        ((same, reason),) = worker.ask(
+            [("plain", answer, f"${completion.strip().strip('$')}$" if bare else completion)]
+        )
         plain.add(Miss(*about, "undecided" if same is None else "correct" if same else "wrong", reason=reason))

@@ -49,8 +49,12 @@ class Checker:
 
     def __init__(self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0) -> None:
         if n_workers < 1 or not 0 <= tolerance < 0.1:
-            raise InputError("a checker cannot be made so", (n_workers, tolerance), "n_workers >= 1, 0 <= tolerance < 0.1",
-                             "one worker for each core is enough")
+            raise InputError(
+                "a checker cannot be made so",
+                (n_workers, tolerance),
+                "n_workers >= 1, 0 <= tolerance < 0.1",
+                "one worker for each core is enough",
+            )
         self.n_workers, self.tolerance, self.limits = n_workers, tolerance, limits or Limits()
         self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
         self._lock = threading.Lock()
@@ -68,8 +72,13 @@ class Checker:
         for worker in [self._worker, *self._pool]:
             worker.close()
 
-    def check(self, answer: object, completion: str, finish_reason: str = "stop",
-              choices: Sequence[str] | dict[str, str] | None = None) -> Verdict:
+    def check(
+        self,
+        answer: object,
+        completion: str,
+        finish_reason: str = "stop",
+        choices: Sequence[str] | dict[str, str] | None = None,
+    ) -> Verdict:
         """The verdict on one completion of a problem (or its answer).  `choices` are the texts of the options."""
         start = time.perf_counter()
         if isinstance(answer, Problem):
@@ -85,7 +94,7 @@ class Checker:
         return Verdict(outcome, found.text, decision.reason, decision.tier, time.perf_counter() - start)
 
     def check_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
-        """Verdicts in the order of the rows (answer, completion, finish_reason); memory does not grow with their number."""
+        """Verdicts in the order of the rows (answer, completion, finish_reason), in flat memory."""
         if self.n_workers == 1:
             for answer, completion, finish_reason in rows:
                 yield self.check(answer, completion, finish_reason)
@@ -98,7 +107,11 @@ class Checker:
         text = by_choices(wanted, found.text, choices) if choices else found.text
         decision = self._equal(wanted, text)
         if decision.same is not True and found.fallback:
-            other = self._equal(wanted, found.fallback) if decision.unread else equal(wanted.text, found.fallback, quick=True)
+            other = (
+                self._equal(wanted, found.fallback)
+                if decision.unread
+                else equal(wanted.text, found.fallback, quick=True)
+            )
             if other.same:
                 return other
         return decision
@@ -126,7 +139,7 @@ class Checker:
         return decision
 
     def _symbolic(self, answer: str, text: str) -> Decision:
-        (same, reason), = self._worker.ask([("symbolic", answer, text)])
+        ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
         return Decision(same, "symbolic", reason, unread=same is not True)
 
     def check_lines(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, str, str, str]]:
@@ -207,8 +220,9 @@ def as_text(answer: object) -> str:
 _DEFAULT: dict[int, Checker] = {}
 
 
-def check(answer: object, completion: str, finish_reason: str = "stop",
-          choices: Sequence[str] | dict[str, str] | None = None) -> Verdict:
+def check(
+    answer: object, completion: str, finish_reason: str = "stop", choices: Sequence[str] | dict[str, str] | None = None
+) -> Verdict:
     """The verdict on one completion, by a checker that this process keeps."""
     checker = _DEFAULT.get(os.getpid())
     if checker is None:

@@ -111,10 +111,10 @@ class Comparer(Scalars):
         g_items, g_free = items_of(gold)
         p_items, p_free = items_of(pred)
         bare = (gold[0] != "seq" or not gold[1], pred[0] != "seq" or not pred[1])
-        if gold[0] == pred[0] == "seq" and all(not b for b in bare) and (gold[1], gold[2]) != (pred[1], pred[2]):
-            if {gold[1], pred[1]} != {"(", "["} or len(g_items) < 3 or {gold[2], pred[2]} != {")", "]"}:
-                self.reason = "different brackets"
-                return False
+        bracketed = gold[0] == pred[0] == "seq" and not any(bare)
+        if bracketed and gold[1:3] != pred[1:3] and not _both_tuples(gold, pred, len(g_items)):
+            self.reason = "different brackets"
+            return False
         if g_free and p_free:
             if not all(bare):
                 g_items, p_items = self.distinct(g_items), self.distinct(p_items)
@@ -143,7 +143,12 @@ class Comparer(Scalars):
             if other[0] == "seq" and other[1] == "" and is_setlike(side) and not is_setlike(other):
                 self.reason = "a set against a list"
                 return False
-        if gold[0] == pred[0] == "seq" and gold[1:3] == pred[1:3] and gold[1] in ("(", "[") and self.all(gold[3], pred[3]):
+        if (
+            gold[0] == pred[0] == "seq"
+            and gold[1:3] == pred[1:3]
+            and gold[1] in ("(", "[")
+            and self.all(gold[3], pred[3])
+        ):
             return True
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
@@ -229,8 +234,10 @@ class Comparer(Scalars):
         """One is a multiple of the other."""
         g = ("add", (gold[1][0], ("neg", gold[1][1])))
         p = ("add", (pred[1][0], ("neg", pred[1][1])))
-        for first, second in (((gold[1][0], gold[1][1]), (pred[1][0], pred[1][1])),
-                              ((gold[1][0], gold[1][1]), (pred[1][1], pred[1][0]))):
+        for first, second in (
+            ((gold[1][0], gold[1][1]), (pred[1][0], pred[1][1])),
+            ((gold[1][0], gold[1][1]), (pred[1][1], pred[1][0])),
+        ):
             if first == second:
                 return True
         try:
@@ -311,6 +318,11 @@ def _unit_inside(node: Node, unit: str) -> Node:
     if node[0] == "rel" and node[2][-1] == "=":
         return ("rel", (*node[1][:-1], ("unit", node[1][-1], unit)), node[2])
     return node
+
+
+def _both_tuples(gold: Node, pred: Node, n_items: int) -> bool:
+    """`(1, 2, 3)` and `[1, 2, 3]`: with three parts and more square brackets mean no interval."""
+    return n_items > 2 and {gold[1], pred[1]} == {"(", "["} and {gold[2], pred[2]} == {")", "]"}
 
 
 def _same_exactly(a: Node, b: Node) -> bool:

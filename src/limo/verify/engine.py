@@ -176,4 +176,6 @@ def plain(gold: str, text: str) -> tuple[bool | None, str]:
     from math_verify import parse, verify
 
     shown = gold if "$" in gold or "\\boxed" in gold else f"${gold}$"
-    return bool(verify(parse(shown, parsing_timeout=None), parse(text, parsing_timeout=None), timeout_seconds=None)), "plain"
+    return bool(
+        verify(parse(shown, parsing_timeout=None), parse(text, parsing_timeout=None), timeout_seconds=None)
+    ), "plain"

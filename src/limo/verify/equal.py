@@ -103,11 +103,17 @@ def _unread(golds: Readings, preds: Readings, best: str, tolerance: float) -> De
         if same is None and golds.trees:
             return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
         if same is not None or (_MATHS.search(golds.text) and unread):
-            return Decision(same, "structural", "words and formulas" if same is not None else "words: for a judge",
-                            unread=not preds.trees)
+            return Decision(
+                same,
+                "structural",
+                "words and formulas" if same is not None else "words: for a judge",
+                unread=not preds.trees,
+            )
     for side, other in ((golds, preds), (preds, golds)):
         if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):
             return Decision(False, "normalised", "different words", unread=not preds.trees)
     if unread and not any("\\" in side.text for side in unread):
-        return Decision(False if golds.trees else None, "structural", "not readable as mathematics", unread=not preds.trees)
+        return Decision(
+            False if golds.trees else None, "structural", "not readable as mathematics", unread=not preds.trees
+        )
     return Decision(None, "", best or golds.why or preds.why, unread=not preds.trees)

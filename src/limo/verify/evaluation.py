@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from limo.verify.nodes import Node
+from limo.verify.roots import exact_log, whole_root
 
 MAX_BITS = 200_000
 GUARD_DIGITS = 20
@@ -195,7 +196,7 @@ class Evaluation:
         negative = base < 0
         if negative and q % 2 == 0:
             return None
-        over, under = _root(abs(base.numerator), q), _root(base.denominator, q)
+        over, under = whole_root(abs(base.numerator), q), whole_root(base.denominator, q)
         if over is not None and under is not None:
             return self.whole_power(Fraction(-over if negative else over, under), exponent.numerator)
         if negative:
@@ -246,8 +247,11 @@ class Evaluation:
         value = self(node[1][0])
         for part in node[1][1:]:
             below = self(part)
-            value = value / below if isinstance(value, Fraction) and isinstance(below, Fraction) else (
-                self.real(value) / self.real(below))
+            value = (
+                value / below
+                if isinstance(value, Fraction) and isinstance(below, Fraction)
+                else (self.real(value) / self.real(below))
+            )
         return value
 
     def unit(self, node: Node) -> Any:
@@ -285,7 +289,7 @@ class Evaluation:
             raise Undefined
         if len(args) == 2 and args[1] in (0, 1):
             raise Undefined
-        exact = _exact_log(args)
+        exact = exact_log(args)
         if exact is not None:
             return exact
         value = self.mp.log(self.real(args[0]))
@@ -328,60 +332,62 @@ class Evaluation:
         return (max if largest else min)(args)
 
 
-def _root(value: int, q: int) -> int | None:
-    """The whole q-th root of a non-negative integer, None where it has none."""
-    if value < 2:
-        return value
-    if q == 2:
-        found = math.isqrt(value)
-        return found if found * found == value else None
-    low, high = 1, 1 << (value.bit_length() // q + 1)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if middle**q <= value:
-            low = middle
-        else:
-            high = middle - 1
-    return low if low**q == value else None
-
-
-def _exact_log(args: list[Any]) -> Fraction | None:
-    """log_b a where it is a whole number."""
-    if args[0] == 1:
-        return Fraction(0)
-    if len(args) != 2 or not all(isinstance(a, Fraction) and a > 0 for a in args):
-        return None
-    value, base = args
-    k = round(_log(value) / _log(base)) if base != 1 else 0
-    return Fraction(k) if abs(k) < 2000 and base**k == value else None
-
-
-def _log(value: Fraction) -> float:
-    return math.log(value.numerator) - math.log(value.denominator)
-
-
 _HANDLERS: dict[str, Callable[[Evaluation, Node], Any]] = {
-    "num": Evaluation.num, "sym": Evaluation.sym, "const": Evaluation.const, "add": Evaluation.add,
-    "neg": Evaluation.neg, "mul": Evaluation.mul, "/": Evaluation.quotient, "pow": Evaluation.pow,
-    "abs": Evaluation.absolute, "pct": Evaluation.percent, "deg": Evaluation.degrees, "based": Evaluation.based,
-    "fact": Evaluation.factorial, "app": Evaluation.app, "fn": Evaluation.function, "ratio": Evaluation.ratio,
+    "num": Evaluation.num,
+    "sym": Evaluation.sym,
+    "const": Evaluation.const,
+    "add": Evaluation.add,
+    "neg": Evaluation.neg,
+    "mul": Evaluation.mul,
+    "/": Evaluation.quotient,
+    "pow": Evaluation.pow,
+    "abs": Evaluation.absolute,
+    "pct": Evaluation.percent,
+    "deg": Evaluation.degrees,
+    "based": Evaluation.based,
+    "fact": Evaluation.factorial,
+    "app": Evaluation.app,
+    "fn": Evaluation.function,
+    "ratio": Evaluation.ratio,
     "unit": Evaluation.unit,
 }
 _HALF = Fraction(1, 2)
 _EXACT: dict[str, Callable[[Evaluation, list[Any]], Any]] = {
-    "sqrt": lambda e, a: e.power(a[0], _HALF), "cbrt": lambda e, a: e.power(a[0], Fraction(1, 3)),
-    "root": Evaluation.root, "ln": Evaluation.log, "log": Evaluation.log,
-    "lg": lambda e, a: e.log([a[0], Fraction(10)]), "exp": lambda e, a: e.exp(a[0]), "abs": lambda e, a: abs(a[0]),
-    "floor": lambda e, a: e.rounded(a, False), "ceil": lambda e, a: e.rounded(a, True), "binom": Evaluation.binomial,
-    "perm": lambda e, a: e.binomial(a, True), "gcd": lambda e, a: e.integers(a, math.gcd),
-    "lcm": lambda e, a: e.integers(a, math.lcm), "mod": lambda e, a: e.integers(a, lambda x, y: x % y),
-    "max": lambda e, a: e.extreme(a, True), "min": lambda e, a: e.extreme(a, False),
+    "sqrt": lambda e, a: e.power(a[0], _HALF),
+    "cbrt": lambda e, a: e.power(a[0], Fraction(1, 3)),
+    "root": Evaluation.root,
+    "ln": Evaluation.log,
+    "log": Evaluation.log,
+    "lg": lambda e, a: e.log([a[0], Fraction(10)]),
+    "exp": lambda e, a: e.exp(a[0]),
+    "abs": lambda e, a: abs(a[0]),
+    "floor": lambda e, a: e.rounded(a, False),
+    "ceil": lambda e, a: e.rounded(a, True),
+    "binom": Evaluation.binomial,
+    "perm": lambda e, a: e.binomial(a, True),
+    "gcd": lambda e, a: e.integers(a, math.gcd),
+    "lcm": lambda e, a: e.integers(a, math.lcm),
+    "mod": lambda e, a: e.integers(a, lambda x, y: x % y),
+    "max": lambda e, a: e.extreme(a, True),
+    "min": lambda e, a: e.extreme(a, False),
 }
 _REAL: dict[str, Callable[[Any, Any], Any]] = {
-    "sin": lambda m, x: m.sin(x), "cos": lambda m, x: m.cos(x), "tan": lambda m, x: m.tan(x),
-    "cot": lambda m, x: m.cot(x), "sec": lambda m, x: m.sec(x), "csc": lambda m, x: m.csc(x),
-    "arcsin": lambda m, x: m.asin(x), "arccos": lambda m, x: m.acos(x), "arctan": lambda m, x: m.atan(x),
-    "arccot": lambda m, x: m.acot(x), "asin": lambda m, x: m.asin(x), "acos": lambda m, x: m.acos(x),
-    "atan": lambda m, x: m.atan(x), "sinh": lambda m, x: m.sinh(x), "cosh": lambda m, x: m.cosh(x),
-    "tanh": lambda m, x: m.tanh(x), "arg": lambda m, x: m.arg(x), "sgn": lambda m, x: m.sign(x),
+    "sin": lambda m, x: m.sin(x),
+    "cos": lambda m, x: m.cos(x),
+    "tan": lambda m, x: m.tan(x),
+    "cot": lambda m, x: m.cot(x),
+    "sec": lambda m, x: m.sec(x),
+    "csc": lambda m, x: m.csc(x),
+    "arcsin": lambda m, x: m.asin(x),
+    "arccos": lambda m, x: m.acos(x),
+    "arctan": lambda m, x: m.atan(x),
+    "arccot": lambda m, x: m.acot(x),
+    "asin": lambda m, x: m.asin(x),
+    "acos": lambda m, x: m.acos(x),
+    "atan": lambda m, x: m.atan(x),
+    "sinh": lambda m, x: m.sinh(x),
+    "cosh": lambda m, x: m.cosh(x),
+    "tanh": lambda m, x: m.tanh(x),
+    "arg": lambda m, x: m.arg(x),
+    "sgn": lambda m, x: m.sign(x),
 }

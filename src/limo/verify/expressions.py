@@ -70,8 +70,14 @@ class Expressions(Things):
 
     def plain_mixed(self, whole: Node) -> Node:
         """`1 3/4`; any other two numbers side by side are no product."""
-        over, slash, under = self.tokens[self.at: self.at + 3] if self.at + 2 < len(self.tokens) else [self.peek()] * 3
-        if slash.text == "/" and under.kind == "num" and whole[0] == "num" and over.text.isdigit() and under.text.isdigit():
+        over, slash, under = self.tokens[self.at : self.at + 3] if self.at + 2 < len(self.tokens) else [self.peek()] * 3
+        if (
+            slash.text == "/"
+            and under.kind == "num"
+            and whole[0] == "num"
+            and over.text.isdigit()
+            and under.text.isdigit()
+        ):
             self.at += 3
             if 0 < int(over.text[:20]) < int(under.text[:20]):
                 return ("add", (whole, ("/", number(over.text), number(under.text))))
@@ -89,7 +95,9 @@ class Expressions(Things):
             return not (token.text == "U" and token.gap) and token.text != "mod"
         if token.kind == "cmd":
             return token.text in STARTERS
-        return token.text in ("(", "{") or (token.text == "[" and not self.bars) or (token.text == "|" and not self.bars)
+        return (
+            token.text in ("(", "{") or (token.text == "[" and not self.bars) or (token.text == "|" and not self.bars)
+        )
 
     def factor(self) -> Node:
         """A primary with what is written after it: powers, factorials, primes, percent, degrees."""

@@ -20,11 +20,15 @@ from itertools import pairwise
 from typing import Literal
 
 MAX_BOX, TAIL, MAX_PLAIN = 4000, 6000, 400
-_STOP = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>")
+_STOP = re.compile(
+    r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>"
+)
 _OPEN_THOUGHT = re.compile(r"<think>|<\|begin_of_thought\|>|<thinking>", re.I)
 _CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
-_BOX = re.compile(r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))")
+_BOX = re.compile(
+    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
+)
 _PHRASE = re.compile(
     r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|\bA(?=:\s))\b"
     r"[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：=])\**\s*"
@@ -34,7 +38,9 @@ _PHRASE = re.compile(
     r"|(?:故|因此|所以|综上|应|则|本题)[^\n。，,]{0,12}?(?:选择?|答案[是为]?)\s*[:：]?\s*",
     re.I,
 )
-_SENTENCE_END = re.compile(r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])")
+_SENTENCE_END = re.compile(
+    r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
+)
 _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
@@ -44,7 +50,8 @@ _NUMBER = re.compile(
 )
 _PROSE = re.compile(
     r"\b(?:the|is|are|so|it'?s|therefore|thus|hence|we|my|this|that|because|which|first|then|find|has|have|get|compute|"
-    r"answer|value|number|solution|there|was|will|try|to|of|for)\b", re.I,
+    r"answer|value|number|solution|there|was|will|try|to|of|for)\b",
+    re.I,
 )
 _LETTER = re.compile(r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])")
 _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
@@ -90,7 +97,7 @@ def _stated_later(text: str, letters: bool) -> str:
     """What "the final answer is ..." says after the last box, if it says anything."""
     end = max(text.rfind("boxed"), text.rfind("fbox"))
     for match in reversed(list(_FINAL.finditer(text, max(end, len(text) - TAIL)))):
-        sentence = first_sentence(_HOPE.sub("", text[match.end():]))
+        sentence = first_sentence(_HOPE.sub("", text[match.end() :]))
         if _MATH.match(sentence) or _NUMBER.match(sentence):
             return _reduce(sentence, letters)
     return ""
@@ -100,12 +107,12 @@ def split_thought(text: str) -> tuple[str, str, bool]:
     """What is said, what is thought, and whether the thought was closed (True where there is none)."""
     close = max(_CLOSE_THOUGHT.finditer(text), key=re.Match.start, default=None)
     if close is not None:
-        return _trim(text[close.end():]), text[: close.start()], True
+        return _trim(text[close.end() :]), text[: close.start()], True
     start = _OPEN_THOUGHT.search(text)
     if start is None:
         return _trim(text), "", True
     before = text[: start.start()]
-    return (_trim(before), text[start.end():], False) if not before.strip() else (_trim(text), "", True)
+    return (_trim(before), text[start.end() :], False) if not before.strip() else (_trim(text), "", True)
 
 
 def _trim(text: str) -> str:
@@ -123,14 +130,14 @@ def boxed(text: str, *, cut: bool = False) -> str:
         end = _closing(text, start)
         if end is None:
             continue
-        content = text[start + 1: end] if text[start] == "{" else text[start:end]
+        content = text[start + 1 : end] if text[start] == "{" else text[start:end]
         if content.strip():
             boxes.append((start, end, content.strip()))
     if not boxes:
         return "" if cut or not starts or _closing(text, starts[-1]) is not None else _unclosed(text, starts[-1])
     group = [boxes[-1]]
     for box in reversed(boxes[:-1]):
-        gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1: group[0][0]])
+        gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
         if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap):
             break
         group.insert(0, box)
@@ -140,7 +147,12 @@ def boxed(text: str, *, cut: bool = False) -> str:
 def _cut_in_box(text: str) -> bool:
     """A long text whose last words are a box that was never closed."""
     start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    return start >= 0 and len(text) >= MAX_PLAIN and len(text) - start < MAX_PLAIN and _closing(text, text.find("{", start)) is None
+    return (
+        start >= 0
+        and len(text) >= MAX_PLAIN
+        and len(text) - start < MAX_PLAIN
+        and _closing(text, text.find("{", start)) is None
+    )
 
 
 def _cut_in_formula(text: str) -> bool:
@@ -153,7 +165,7 @@ def _join(text: str, group: list[tuple[int, int, str]]) -> str:
     contents = list(dict.fromkeys(content for _, _, content in group))
     if len(contents) > 1:
         return ", ".join(contents)
-    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1]: group[-1][1] + 16])
+    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1] : group[-1][1] + 16])
     return contents[0] + (" " + unit.group(1) if unit else "")
 
 
@@ -178,7 +190,7 @@ def _closing(text: str, start: int) -> int | None:
 
 def _unclosed(text: str, start: int) -> str:
     """A box whose brace was forgotten: the rest of its line."""
-    rest = text[start + 1: start + 1 + MAX_PLAIN]
+    rest = text[start + 1 : start + 1 + MAX_PLAIN]
     parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
     ended = len(parts) > 1 or len(text) < MAX_PLAIN
     return parts[0].strip(" .") if ended and len(rest) < MAX_PLAIN else ""
@@ -187,7 +199,7 @@ def _unclosed(text: str, start: int) -> str:
 def _phrase(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer."""
     for match in reversed(list(_PHRASE.finditer(tail))):
-        rest = tail[match.end():].lstrip(" *:：\n")
+        rest = tail[match.end() :].lstrip(" *:：\n")
         sentence = first_sentence(rest)
         text = _reduce(sentence, letters)
         if text:
@@ -249,7 +261,7 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
             return found[-1] if last else found[0] if len(found) < 2 else ",".join(dict.fromkeys(found))
     maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
     if maths and not (len(maths) == 1 and _is_money(sentence)):
-        rest = sentence[list(_MATH.finditer(sentence))[-1].end():]
+        rest = sentence[list(_MATH.finditer(sentence))[-1].end() :]
         if _STATED.search(rest) and _NUMBER.search(rest):
             return _last_number(rest, last)
         return _joined_maths(sentence, maths)
@@ -270,11 +282,11 @@ def _joined_maths(sentence: str, maths: list[str]) -> str:
     spans = list(_MATH.finditer(sentence))
     first = len(spans) - 1
     while first > 0:
-        gap = sentence[spans[first - 1].end(): spans[first].start()]
+        gap = sentence[spans[first - 1].end() : spans[first].start()]
         if not re.fullmatch(r"[\s,;]*(?:and|or|和|或)?[\s,;]*", gap):
             break
         first -= 1
-    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[spans[-1].end():])
+    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[spans[-1].end() :])
     text = ", ".join(part.strip() for part in maths[first:])
     return text + (unit.group() if unit else "")
 

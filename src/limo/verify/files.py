@@ -62,8 +62,14 @@ class Summary:
         return rows
 
 
-def verify_file(path: str | Path, out: str | Path | None = None, n_workers: int = 1, progress: Progress | None = None,
-                limits: Limits | None = None, tolerance: float = 0.0) -> Summary:
+def verify_file(
+    path: str | Path,
+    out: str | Path | None = None,
+    n_workers: int = 1,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+    tolerance: float = 0.0,
+) -> Summary:
     """Check every row of `path`; write the rows with their verdicts to `out` if given.
 
     Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
@@ -77,7 +83,11 @@ def verify_file(path: str | Path, out: str | Path | None = None, n_workers: int 
     summary, progress = Summary(), progress or Silent()
     with storage(target), Checker(n_workers, limits, tolerance) as checker:
         try:
-            with open(path, "rb") as source, open(temporary, "wb") as sink, progress.stage("verify", _count(path)) as stage:
+            with (
+                open(path, "rb") as source,
+                open(temporary, "wb") as sink,
+                progress.stage("verify", _count(path)) as stage,
+            ):
                 for line, kind, outcome, tier in checker.check_lines(_lines(source)):
                     sink.write(line)
                     summary.add(kind, outcome, tier)
@@ -86,7 +96,9 @@ def verify_file(path: str | Path, out: str | Path | None = None, n_workers: int 
                 stage.advance(summary.n_rows % 100, correct=summary.n_correct)
         except KeyboardInterrupt:
             _finish(temporary, target, out)
-            raise PartialError("interrupted", f"{summary.n_rows} rows done", "", "what is done is in the output") from None
+            raise PartialError(
+                "interrupted", f"{summary.n_rows} rows done", "", "what is done is in the output"
+            ) from None
         except BaseException:
             if out is not None:
                 temporary.unlink(missing_ok=True)
@@ -116,8 +128,13 @@ def verify_line(checker: Checker, number: int, line: bytes) -> tuple[bytes, str,
     """One row of a file: the line with its verdict, and its kind, outcome and tier for the summary."""
     row = parse_row(number, line)
     verdict = row_verdict(checker, row)
-    row |= {"outcome": verdict.outcome, "extracted": verdict.extracted, "reason": verdict.reason, "tier": verdict.tier,
-            "elapsed_s": round(verdict.elapsed_s, 6)}
+    row |= {
+        "outcome": verdict.outcome,
+        "extracted": verdict.extracted,
+        "reason": verdict.reason,
+        "tier": verdict.tier,
+        "elapsed_s": round(verdict.elapsed_s, 6),
+    }
     return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier
 
 
@@ -144,8 +161,12 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        raise InputError(f"line {number} is no JSON object", line[:60].decode("utf-8", "replace"), "{answer, completion}",
-                         "mend or drop the line")
+        raise InputError(
+            f"line {number} is no JSON object",
+            line[:60].decode("utf-8", "replace"),
+            "{answer, completion}",
+            "mend or drop the line",
+        )
     return row
 
 
@@ -154,8 +175,12 @@ def row_verdict(checker: Checker, row: dict[str, Any]) -> Verdict:
     answer = field_of(row, ANSWER)
     completion = field_of(row, COMPLETION)
     choices = row.get("choices")
-    return checker.check(answer, completion if isinstance(completion, str) else "" if completion is None else str(completion),
-                         str(row.get("finish_reason") or "stop"), choices if isinstance(choices, list | dict) else None)
+    return checker.check(
+        answer,
+        completion if isinstance(completion, str) else "" if completion is None else str(completion),
+        str(row.get("finish_reason") or "stop"),
+        choices if isinstance(choices, list | dict) else None,
+    )
 
 
 def field_of(row: dict[str, Any], names: tuple[str, ...]) -> Any:

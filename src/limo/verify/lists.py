@@ -24,8 +24,11 @@ def items_of(node: Node) -> tuple[list[Node], bool]:
 
 def _is_domain(node: Node) -> bool:
     """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
-    return node[0] == "rel" and node[2] == ("in",) and node[1][1] in (("sym", "\\mathbbZ"), ("sym", "Z"), ("sym", "\\mathbbN"),
-                                                                  ("sym", "R"), ("sym", "N"))
+    return (
+        node[0] == "rel"
+        and node[2] == ("in",)
+        and node[1][1] in (("sym", "\\mathbbZ"), ("sym", "Z"), ("sym", "\\mathbbN"), ("sym", "R"), ("sym", "N"))
+    )
 
 
 def alone(node: Node) -> Node:

@@ -20,63 +20,255 @@ from limo.verify.chinese import to_arabic
 WORD_OPEN, WORD_CLOSE = "\ue001", "\ue002"
 MAX_ANSWER = 6000
 _INVISIBLE = dict.fromkeys(
-    [*range(0x00, 0x09), 0x0B, *range(0x0E, 0x20), 0x7F, 0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
-     *range(0x2060, 0x206A), 0xFE0F, 0xFEFF, 0xE001, 0xE002]
+    [
+        *range(0x00, 0x09),
+        0x0B,
+        *range(0x0E, 0x20),
+        0x7F,
+        0xAD,
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x206A),
+        0xFE0F,
+        0xFEFF,
+        0xE001,
+        0xE002,
+    ]
 )
 _SUPERS, _SUBS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋"
 _SUPER_OF, _SUB_OF = dict(zip(_SUPERS, "0123456789+-()ni", strict=True)), dict(zip(_SUBS, "0123456789+-", strict=True))
 _SUPER, _SUB = re.compile(f"[{_SUPERS}]+"), re.compile(f"[{_SUBS}]+")
-_VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
-           "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8)}
-_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕ", ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "phi"], strict=True))
-_SYMBOLS = {
-    "×": r"\times ", "÷": "/", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "−": "-", "–": "-",
-    "—": "-", "－": "-", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ",
-    "∈": r"\in ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-    "≡": r"\equiv ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "º": r"^\circ ", "∠": r"\angle ",
-    "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
-    "ℂ": r"\mathbb{C}", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "′": "'", "’": "'",
-    "″": "''", "⟨": r"\langle ", "⟩": r"\rangle ", "→": r"\to ", "∣": "|", "…": r"\ldots ", "△": r"\triangle ",
-    "∨": r"\lor ", "∧": r"\land ", "¬": r"\neg ", "∖": r"\setminus ", "⊥": r"\perp ", "“": '"', "”": '"',
-    "，": ",", "、": ",", "；": ";", "：": ":", "．": ".", "％": "%", "€": "$", "£": "$", "¥": "$", "￥": "$",
+_VULGAR = {
+    "½": (1, 2),
+    "⅓": (1, 3),
+    "⅔": (2, 3),
+    "¼": (1, 4),
+    "¾": (3, 4),
+    "⅕": (1, 5),
+    "⅖": (2, 5),
+    "⅗": (3, 5),
+    "⅘": (4, 5),
+    "⅙": (1, 6),
+    "⅚": (5, 6),
+    "⅛": (1, 8),
+    "⅜": (3, 8),
+    "⅝": (5, 8),
+    "⅞": (7, 8),
 }
-_CHARS = str.maketrans({**_SYMBOLS, **{k: f"\\{v} " for k, v in _GREEK.items()},
-                        **{k: rf"\frac{{{a}}}{{{b}}}" for k, (a, b) in _VULGAR.items()}})
-_WRAP = r"text|mbox|textbf|textit|textrm|textsf|textnormal|texttt|mathrm|mathbf|mathit|mathsf|mathtt|rm|bf|operatorname\*?"
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕ",
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
+            "Gamma",
+            "Delta",
+            "Theta",
+            "Lambda",
+            "Xi",
+            "Pi",
+            "Sigma",
+            "Phi",
+            "Psi",
+            "Omega",
+            "phi",
+        ],
+        strict=True,
+    )
+)
+_SYMBOLS = {
+    "×": r"\times ",
+    "÷": "/",
+    "·": r"\cdot ",
+    "⋅": r"\cdot ",
+    "∙": r"\cdot ",
+    "•": r"\cdot ",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "－": "-",
+    "√": r"\sqrt ",
+    "∛": r"\sqrt[3] ",
+    "∞": r"\infty ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "⩽": r"\le ",
+    "⩾": r"\ge ",
+    "≠": r"\ne ",
+    "≈": r"\approx ",
+    "≡": r"\equiv ",
+    "±": r"\pm ",
+    "∓": r"\mp ",
+    "°": r"^\circ ",
+    "º": r"^\circ ",
+    "∠": r"\angle ",
+    "∅": r"\emptyset ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℕ": r"\mathbb{N}",
+    "ℚ": r"\mathbb{Q}",
+    "ℂ": r"\mathbb{C}",
+    "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ",
+    "⌈": r"\lceil ",
+    "⌉": r"\rceil ",
+    "′": "'",
+    "’": "'",
+    "″": "''",
+    "⟨": r"\langle ",
+    "⟩": r"\rangle ",
+    "→": r"\to ",
+    "∣": "|",
+    "…": r"\ldots ",
+    "△": r"\triangle ",
+    "∨": r"\lor ",
+    "∧": r"\land ",
+    "¬": r"\neg ",
+    "∖": r"\setminus ",
+    "⊥": r"\perp ",
+    "“": '"',
+    "”": '"',
+    "，": ",",
+    "、": ",",
+    "；": ";",
+    "：": ":",
+    "．": ".",
+    "％": "%",
+    "€": "$",
+    "£": "$",
+    "¥": "$",
+    "￥": "$",
+}
+_CHARS = str.maketrans(
+    {
+        **_SYMBOLS,
+        **{k: f"\\{v} " for k, v in _GREEK.items()},
+        **{k: rf"\frac{{{a}}}{{{b}}}" for k, (a, b) in _VULGAR.items()},
+    }
+)
+_WRAP = (
+    r"text|mbox|textbf|textit|textrm|textsf|textnormal|texttt|mathrm|mathbf|mathit|mathsf|mathtt|rm|bf|operatorname\*?"
+)
 _WORDS = re.compile(rf"\\(?:{_WRAP})\s*\{{([^{{}}]*)\}}")
-_STYLE = re.compile(r"\\(?:boldsymbol|bm|pmb|mathcal|mathscr|mathfrak|vec|overrightarrow|displaystyle|textstyle|scriptstyle"
-                    r"|limits|nolimits|left|right|mathstrut|rm|bf|it|large|Large|mathopen|mathclose|mathord|mathrel"
-                    r"|[bB]igg?[lrm]?)(?![A-Za-z])")
-_SPACES = re.compile(r"\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|hfill|par|newline|noindent)(?![A-Za-z])"
-                     r"|\\[hvm]space\*?\{[^{}]*\}|(?<!\\)\\[;: >]|~|\\h?phantom\{[^{}]*\}")
-_ALIASES = [(re.compile(pattern), to) for pattern, to in (
-    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"), (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-    (r"\\(?:leqslant|leqq|leq)(?![A-Za-z])", r"\\le"), (r"\\(?:geqslant|geqq|geq)(?![A-Za-z])", r"\\ge"),
-    (r"\\lt(?![A-Za-z])", "<"), (r"\\gt(?![A-Za-z])", ">"),
-    (r"\\neq(?![A-Za-z])|\\not\s*=|!=", r"\\ne "), (r"<=", r"\\le "), (r">=|=>(?=\s*-?\d)", r"\\ge "),
-    (r"\\varnothing(?![A-Za-z])|\\empty(?![A-Za-z])", r"\\emptyset"), (r"\\(?:degree|deg)(?![A-Za-z])", r"^\\circ "),
-    (r"\^\s*\{\s*\\circ\s*\}", r"^\\circ "), (r"\\lvert|\\rvert|\\vert|\\mvert", "|"), (r"\\lVert|\\rVert|\\Vert|\\\|", "‖"),
-    (r"\\colon(?![A-Za-z])", ":"), (r"\\(?:dots[cbmio]?|cdots|hdots|ldots)(?![A-Za-z])", r"\\ldots "),
-    (r"\\(?:lbrace|\{)", r"\\{"), (r"\\(?:rbrace|\})", r"\\}"), (r"\\lbrack", "["), (r"\\rbrack", "]"),
-    (r"\\(?:varphi)(?![A-Za-z])", r"\\phi"), (r"\\varepsilon(?![A-Za-z])", r"\\epsilon"), (r"\\infin(?![A-Za-z])", r"\\infty"),
-    (r"\\(?:R|reals)(?![A-Za-z])", r"\\mathbb{R}"), (r"\*\*", "^"), (r"\\(?:ast|star)(?![A-Za-z])", "*"),
-    (r"(?<![A-Za-z\\])(?:np|math|sp|sympy|numpy)\.(?=[a-z])", ""), (r"(?<![A-Za-z\\])frac(?=\s*\{)", r"\\frac"),
-    (r"\\div(?![A-Za-z])", "/"), (r"\\(?:over)(?![A-Za-z])", "/"), (r"\\bigcup", r"\\cup"), (r"\\tag\s*\{[^{}]*\}", ""),
-    (r"\\(?:percent)(?![A-Za-z])", "%"), (r"\\%", "%"), (r"\\mathbb\s*R\b", r"\\mathbb{R}"),
-    (r"(?<=[\d\s}])(?:percent(?:age)?|pct)\b", "%"), (r"(?<=[\d)\]}])\s*(or|and)(?=[A-Z(\d\\-])", r" \1 "),
-)]
-_GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))")
+_STYLE = re.compile(
+    r"\\(?:boldsymbol|bm|pmb|mathcal|mathscr|mathfrak|vec|overrightarrow|displaystyle|textstyle|scriptstyle"
+    r"|limits|nolimits|left|right|mathstrut|rm|bf|it|large|Large|mathopen|mathclose|mathord|mathrel"
+    r"|[bB]igg?[lrm]?)(?![A-Za-z])"
+)
+_SPACES = re.compile(
+    r"\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|hfill|par|newline|noindent)(?![A-Za-z])"
+    r"|\\[hvm]space\*?\{[^{}]*\}|(?<!\\)\\[;: >]|~|\\h?phantom\{[^{}]*\}"
+)
+_ALIASES = [
+    (re.compile(pattern), to)
+    for pattern, to in (
+        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
+        (r"\\(?:leqslant|leqq|leq)(?![A-Za-z])", r"\\le"),
+        (r"\\(?:geqslant|geqq|geq)(?![A-Za-z])", r"\\ge"),
+        (r"\\lt(?![A-Za-z])", "<"),
+        (r"\\gt(?![A-Za-z])", ">"),
+        (r"\\neq(?![A-Za-z])|\\not\s*=|!=", r"\\ne "),
+        (r"<=", r"\\le "),
+        (r">=|=>(?=\s*-?\d)", r"\\ge "),
+        (r"\\varnothing(?![A-Za-z])|\\empty(?![A-Za-z])", r"\\emptyset"),
+        (r"\\(?:degree|deg)(?![A-Za-z])", r"^\\circ "),
+        (r"\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
+        (r"\\lvert|\\rvert|\\vert|\\mvert", "|"),
+        (r"\\lVert|\\rVert|\\Vert|\\\|", "‖"),
+        (r"\\colon(?![A-Za-z])", ":"),
+        (r"\\(?:dots[cbmio]?|cdots|hdots|ldots)(?![A-Za-z])", r"\\ldots "),
+        (r"\\(?:lbrace|\{)", r"\\{"),
+        (r"\\(?:rbrace|\})", r"\\}"),
+        (r"\\lbrack", "["),
+        (r"\\rbrack", "]"),
+        (r"\\(?:varphi)(?![A-Za-z])", r"\\phi"),
+        (r"\\varepsilon(?![A-Za-z])", r"\\epsilon"),
+        (r"\\infin(?![A-Za-z])", r"\\infty"),
+        (r"\\(?:R|reals)(?![A-Za-z])", r"\\mathbb{R}"),
+        (r"\*\*", "^"),
+        (r"\\(?:ast|star)(?![A-Za-z])", "*"),
+        (r"(?<![A-Za-z\\])(?:np|math|sp|sympy|numpy)\.(?=[a-z])", ""),
+        (r"(?<![A-Za-z\\])frac(?=\s*\{)", r"\\frac"),
+        (r"\\div(?![A-Za-z])", "/"),
+        (r"\\(?:over)(?![A-Za-z])", "/"),
+        (r"\\bigcup", r"\\cup"),
+        (r"\\tag\s*\{[^{}]*\}", ""),
+        (r"\\(?:percent)(?![A-Za-z])", "%"),
+        (r"\\%", "%"),
+        (r"\\mathbb\s*R\b", r"\\mathbb{R}"),
+        (r"(?<=[\d\s}])(?:percent(?:age)?|pct)\b", "%"),
+        (r"(?<=[\d)\]}])\s*(or|and)(?=[A-Z(\d\\-])", r" \1 "),
+    )
+]
+_GROUPING = re.compile(
+    r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))"
+)
 _UNIT_BRACE = re.compile(r"\\\s*(?=$)")
-_SYNONYMS = {word: group for group, words in {
-    "\\emptyset": "nosolution nosolutions norealsolution norealsolutions nosolutionexists nosolutionsexist 无解 \\{\\} none",
-    "doesnotexist": "dne notexist notexists 不存在", "yes": "是", "no": "否", "true": "正确 对", "false": "错误 错",
-    "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
-    **{str(i): word for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])},
-}.items() for word in words.split()}
+_SYNONYMS = {
+    word: group
+    for group, words in {
+        "\\emptyset": "nosolution nosolutions norealsolution norealsolutions nosolutionexists "
+        "nosolutionsexist 无解 \\{\\} none",
+        "doesnotexist": "dne notexist notexists 不存在",
+        "yes": "是",
+        "no": "否",
+        "true": "正确 对",
+        "false": "错误 错",
+        "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
+        **{
+            str(i): word
+            for i, word in enumerate(
+                [
+                    "zero",
+                    "one",
+                    "two",
+                    "three",
+                    "four",
+                    "five",
+                    "six",
+                    "seven",
+                    "eight",
+                    "nine",
+                    "ten",
+                    "eleven",
+                    "twelve",
+                ]
+            )
+        },
+    }.items()
+    for word in words.split()
+}
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
-_ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{\s*\\(?:text|mathrm|textrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}"
-                      r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
-                      r"|(?<=\d)(?:st|nd|rd|th)\b")
+_ORDINAL = re.compile(
+    r"(?<=\d)\s*\^\s*\{\s*\\(?:text|mathrm|textrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}"
+    r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
+    r"|(?<=\d)(?:st|nd|rd|th)\b"
+)
 _EDGE = ".,;:。 \t\n"
 
 
@@ -148,7 +340,7 @@ def unbox(text: str) -> str:
         while end < len(text) and depth:
             depth += {"{": 1, "}": -1}.get(text[end], 0) if text[end - 1] != "\\" else 0
             end += 1
-        text = text[: start.start()] + text[start.end(): end - (0 if depth else 1)] + text[end:]
+        text = text[: start.start()] + text[start.end() : end - (0 if depth else 1)] + text[end:]
     return text
 
 

@@ -17,7 +17,9 @@ from limo.verify.compare import Comparer
 from limo.verify.normalise import WORD_CLOSE, WORD_OPEN, clean, compact
 from limo.verify.readings import read
 
-_WORDS = re.compile(rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}")
+_WORDS = re.compile(
+    rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}"
+)
 _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|pi|theta|alpha|beta|and|inf", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
@@ -43,7 +45,7 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
     words, formulas, at = [], [], 0
     for match in _WORDS.finditer(text):
         words.append(match.group().strip(WORD_OPEN + WORD_CLOSE + " "))
-        formulas.append(text[at: match.start()].strip(_EDGES))
+        formulas.append(text[at : match.start()].strip(_EDGES))
         at = match.end()
     return words, [*formulas, text[at:].strip(_EDGES)]
 

@@ -22,14 +22,20 @@ from limo.verify.syntax import parse
 from limo.verify.tokens import Unparsed
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
-_EUROPEAN = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?(?![\d.])|(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)")
+_EUROPEAN = re.compile(
+    r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?(?![\d.])|(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)"
+)
 _SPACED = re.compile(r"(?<![\d.,\w}^_])\d{1,3}(?: \d{3})+(?!\d)(?=\s*(?:$|[.][\d]|[^\d\s,]))")
 _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
 _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
 _LETTERS = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[\)）\]]?\s*\}?\s*[.．。)）]?\s*\Z")
-_LED = re.compile(r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S")
-_SAID = re.compile(r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I)
+_LED = re.compile(
+    r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S"
+)
+_SAID = re.compile(
+    r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I
+)
 _MANY = re.compile(r"\s*[\(（]?([A-G](?:\s*(?:,|，|、|and|和|\s)?\s*[A-G]){1,6})[\)）]?\s*[.．。]?\s*\Z")
 
 
@@ -87,6 +93,7 @@ def _variants(text: str, ours: bool) -> list[str]:
 
 def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
     """Drop the commas of a pattern where no bracket is open."""
+
     def joined(match: re.Match[str]) -> str:
         before = text[: match.start()]
         opened = sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
@@ -97,7 +104,12 @@ def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
 
 def _after_last_equal(text: str) -> str | None:
     """The end of a chain of equations whose beginning cannot be read."""
-    if "," in text or ";" in text or "\\begin{cases" in text or any(text.count(a) != text.count(b) for a, b in ("()", "{}")):
+    if (
+        "," in text
+        or ";" in text
+        or "\\begin{cases" in text
+        or any(text.count(a) != text.count(b) for a, b in ("()", "{}"))
+    ):
         return None
     parts = _LAST_EQUAL.split(text)
     return parts[-1] if len(parts) > 1 and parts[-1].strip() and "}" not in _unopened(parts[-1]) else None
@@ -129,7 +141,9 @@ def choice_of(text: str, *, loose: bool = False) -> str:
             letter = chr(ord(found.group(1)) - 0xFEE0) if found.group(1) > "Z" else found.group(1)
             return letter if letter in "ABCDEFG" or (loose and pattern is _LETTERS) else ""
     many = _MANY.match(text)
-    if many and (loose or re.search(r"[,，、\s]|and|和", many.group(1)) or many.group(1) in ("ABC", "ABD", "ACD", "BCD", "ABCD")):
+    if many and (
+        loose or re.search(r"[,，、\s]|and|和", many.group(1)) or many.group(1) in ("ABC", "ABD", "ACD", "BCD", "ABCD")
+    ):
         letters = re.findall(r"[A-G](?![a-z])", many.group(1))
         return "".join(sorted(set(letters))) if len(set(letters)) == len(letters) else ""
     if loose:

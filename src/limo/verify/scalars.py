@@ -124,7 +124,7 @@ class Scalars:
         return self.same(g, p)
 
     def percent(self, gold: Node, pred: Node) -> bool | str | None:
-        """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n is at least 1."""
+        """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n >= 1."""
         g, p = gold[0] == "pct", pred[0] == "pct"
         if not g and not p:
             return ""
@@ -189,7 +189,11 @@ def _grows(node: Node) -> bool:
 
 def _unit_letter(node: Node) -> tuple[Node, str] | None:
     """The number and the unit in `6 m`, `6 m^2` or `1.2 \\times 10^3 m`."""
-    if node[0] == "/" and (over := _unit_letter(node[1])) and (under := _unit_letter(("mul", (("num", 1, 0, 0), node[2])))):
+    if (
+        node[0] == "/"
+        and (over := _unit_letter(node[1]))
+        and (under := _unit_letter(("mul", (("num", 1, 0, 0), node[2]))))
+    ):
         return over[0], f"{over[1]}/{under[1]}"
     if node[0] != "mul":
         return None

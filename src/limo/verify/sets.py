@@ -3,8 +3,9 @@
     solution_set(parse("-2 < x \\\\le 7")) == solution_set(parse("(-2, 7]"))      # by `same_set`
     solution_set(parse("x + y < 1"))                                          # None: two unknowns
 
-A set is a list of pieces (low, low closed, high, high closed) in order, with ends as numbers of 80 digits.  Inequalities
-are solved when both sides are linear in one symbol, or the absolute value of such a side stands against a number.
+A set is a list of pieces (low, low closed, high, high closed) in order, with ends as numbers of 80 digits.
+Inequalities are solved when both sides are linear in one symbol, or the absolute value of such a side stands
+against a number.
 
 What it does not do: polynomial inequalities, or sets of points in the plane.
 """
@@ -132,7 +133,9 @@ def _linear(left: Node, right: Node, op: str) -> Pieces | None:
     if len(names) != 1:
         return None
     name = next(iter(names))
-    at = [constant(substituted(("add", (left, ("neg", right))), name, ("num", Fraction(n), 0, 0)), 80) for n in (0, 1, 2)]
+    at = [
+        constant(substituted(("add", (left, ("neg", right))), name, ("num", Fraction(n), 0, 0)), 80) for n in (0, 1, 2)
+    ]
     values = [number_of(value, 80) for value in at]
     slope = values[1] - values[0]
     if slope == 0 or not _near(values[2] - values[1], slope):

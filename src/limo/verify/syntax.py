@@ -14,9 +14,26 @@ from limo.verify.expressions import Expressions
 from limo.verify.nodes import Node
 from limo.verify.tokens import Unparsed, tokenise
 
-RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in", "\\approx": "~",
-             "\\equiv": "==", "\\iff": "<=>", "\\Leftrightarrow": "<=>", "\\sim": "sim", "\\parallel": "par",
-             "\\perp": "perp", "\\subset": "sub", "\\subseteq": "sub", "\\propto": "prop", "≈": "~"}
+RELATIONS = {
+    "=": "=",
+    "<": "<",
+    ">": ">",
+    "\\le": "<=",
+    "\\ge": ">=",
+    "\\ne": "!=",
+    "\\in": "in",
+    "\\approx": "~",
+    "\\equiv": "==",
+    "\\iff": "<=>",
+    "\\Leftrightarrow": "<=>",
+    "\\sim": "sim",
+    "\\parallel": "par",
+    "\\perp": "perp",
+    "\\subset": "sub",
+    "\\subseteq": "sub",
+    "\\propto": "prop",
+    "≈": "~",
+}
 
 
 def parse(text: str) -> Node:
@@ -96,7 +113,9 @@ class Parser(Expressions):
 
     def is_unit_power(self) -> bool:
         token, after = self.peek(), self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-        return (token.text == "^" and after.kind in ("num", "op")) or (token.text == "/" and after.kind in ("word", "sym"))
+        return (token.text == "^" and after.kind in ("num", "op")) or (
+            token.text == "/" and after.kind in ("word", "sym")
+        )
 
     def relation(self) -> Node:
         """Expressions with relation signs between them, kept as one chain."""

@@ -15,8 +15,46 @@ from limo.verify.tokens import FUNCTIONS, Token, Unparsed
 
 _CLOSERS = {"(": ")]", "[": "])", "]": "[]"}
 _CONSTS = {"\\pi": "pi", "\\infty": "oo", "e": "e", "i": "i", "\\imath": "i"}
-_ACCENTS = frozenset(["\\hat", "\\bar", "\\tilde", "\\dot", "\\ddot", "\\overline", "\\underline", "\\widehat", "\\widetilde", "\\overarc", "\\angle", "\\triangle", "\\Delta", "\\partial", "\\nabla"])
-_SYMBOLS = frozenset(["\\ldots", "\\hbar", "\\ell", "\\Re", "\\Im", "\\prime", "\\partial", "\\nabla", "\\aleph", "\\mho", "\\odot", "\\oplus", "\\circ", "\\dagger", "\\square", "\\top", "\\bot"])
+_ACCENTS = frozenset(
+    [
+        "\\hat",
+        "\\bar",
+        "\\tilde",
+        "\\dot",
+        "\\ddot",
+        "\\overline",
+        "\\underline",
+        "\\widehat",
+        "\\widetilde",
+        "\\overarc",
+        "\\angle",
+        "\\triangle",
+        "\\Delta",
+        "\\partial",
+        "\\nabla",
+    ]
+)
+_SYMBOLS = frozenset(
+    [
+        "\\ldots",
+        "\\hbar",
+        "\\ell",
+        "\\Re",
+        "\\Im",
+        "\\prime",
+        "\\partial",
+        "\\nabla",
+        "\\aleph",
+        "\\mho",
+        "\\odot",
+        "\\oplus",
+        "\\circ",
+        "\\dagger",
+        "\\square",
+        "\\top",
+        "\\bot",
+    ]
+)
 _APPLIED = frozenset("fghFGHPQRWuvNTU") | {"\\phi", "\\psi", "\\Phi", "\\delta", "\\mho", "\\Gamma"}
 _ENVIRONMENTS = frozenset(["pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"])
 
@@ -57,11 +95,11 @@ class Things(Stream):
         return node
 
     def mixed(self, whole: Node) -> Node:
-        """`1\\frac{3}{4}` is a sum when the fraction is proper and plain, else a product."""
+        """`1\\frac{3}{4}` is a sum when the fraction is plain, else a product."""
         start = self.at
         self.at += 1
         over, under = self.argument(), self.argument()
-        if over[0] == under[0] == "num" and 0 < over[1] < under[1] and over[1].denominator == under[1].denominator == 1:
+        if over[0] == under[0] == "num" and over[1] > 0 < under[1] and over[1].denominator == under[1].denominator == 1:
             return ("add", (whole, ("/", over, under)))
         self.at = start
         return whole
@@ -171,7 +209,10 @@ class Things(Stream):
         if token.text == "{":
             return self.group()
         if token.kind == "num" and len(token.text) > 1 and token.text.isdigit():
-            self.tokens[self.at: self.at + 1] = [Token("num", token.text[0], False), Token("num", token.text[1:], False)]
+            self.tokens[self.at : self.at + 1] = [
+                Token("num", token.text[0], False),
+                Token("num", token.text[1:], False),
+            ]
         if token.text == "-":
             raise Unparsed("a sign where a group should be")
         self.enter()
@@ -295,8 +336,16 @@ class Things(Stream):
 
 
 _COMMANDS: dict[str, Callable[[Things], Node]] = {
-    "\\frac": Things.frac, "\\sqrt": Things.root, "\\binom": Things.binom, "\\lfloor": Things.floor,
-    "\\lceil": Things.ceiling, "\\langle": Things.angled, "\\mathbb": Things.blackboard, "\\emptyset": Things.empty,
-    "\\begin": Things.environment, "\\{": lambda p: p.braces("\\}"), "\\circ": Things.degrees,
+    "\\frac": Things.frac,
+    "\\sqrt": Things.root,
+    "\\binom": Things.binom,
+    "\\lfloor": Things.floor,
+    "\\lceil": Things.ceiling,
+    "\\langle": Things.angled,
+    "\\mathbb": Things.blackboard,
+    "\\emptyset": Things.empty,
+    "\\begin": Things.environment,
+    "\\{": lambda p: p.braces("\\}"),
+    "\\circ": Things.degrees,
 }
 STARTERS = (frozenset(_COMMANDS) | _ACCENTS | _SYMBOLS | frozenset(_CONSTS)) - {"\\circ"}

@@ -32,15 +32,86 @@ class Token(NamedTuple):
 
 
 FUNCTIONS = frozenset(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "sinh", "cosh", "tanh", "ln", "log", "lg", "exp", "abs", "sqrt", "cbrt", "floor", "ceil", "max", "min", "gcd", "lcm", "asin", "acos", "atan", "arg", "sgn", "mod", "binom", "sup", "inf"]
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arccot",
+        "sinh",
+        "cosh",
+        "tanh",
+        "ln",
+        "log",
+        "lg",
+        "exp",
+        "abs",
+        "sqrt",
+        "cbrt",
+        "floor",
+        "ceil",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+        "asin",
+        "acos",
+        "atan",
+        "arg",
+        "sgn",
+        "mod",
+        "binom",
+        "sup",
+        "inf",
+    ]
 )
 GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "pi", "Pi"]
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Phi",
+        "Psi",
+        "Omega",
+        "pi",
+        "Pi",
+    ]
 )
 _JOINS = {"and": ",", "or": "or", "或": "or", "和": ",", "与": ",", "及": ",", "且": "and", "and/or": "or", "以及": ","}
 _TOKEN = re.compile(
     rf"(?P<gap>\s*)(?:(?P<num>(?:\d+(?:\.\d+|\.(?![\d.]))?|\.\d+)(?:[eE][-+]?\d+(?![\dA-Za-z]))?)|(?P<cmd>\\[A-Za-z]+|\\\\|\\.)"
-    rf"|{WORD_OPEN}(?P<text>[^{WORD_CLOSE}]*){WORD_CLOSE}|(?P<han>[\u3400-\u9fff]+)|(?P<sym>[A-Za-z]+)|(?P<op>.))", re.S,
+    rf"|{WORD_OPEN}(?P<text>[^{WORD_CLOSE}]*){WORD_CLOSE}|(?P<han>[\u3400-\u9fff]+)|(?P<sym>[A-Za-z]+)|(?P<op>.))",
+    re.S,
 )
 _VOWEL = re.compile(r"[aeiou]", re.I)
 
@@ -115,4 +186,29 @@ def _is_word(text: str, gap: bool) -> bool:
     return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT
 
 
-_SHORT = frozenset(["the", "are", "for", "odd", "yes", "not", "all", "any", "but", "pct", "day", "hrs", "mph", "per", "day", "one", "two", "six", "ten", "red", "cup", "men"])
+_SHORT = frozenset(
+    [
+        "the",
+        "are",
+        "for",
+        "odd",
+        "yes",
+        "not",
+        "all",
+        "any",
+        "but",
+        "pct",
+        "day",
+        "hrs",
+        "mph",
+        "per",
+        "day",
+        "one",
+        "two",
+        "six",
+        "ten",
+        "red",
+        "cup",
+        "men",
+    ]
+)

@@ -78,7 +78,7 @@ def split_unit(text: str) -> Unit | None:
     power, square = 1, _SQUARE.match(text)
     if square:
         power = 3 if square.group().startswith(("cu", "立")) else 2
-        text = text[square.end():]
+        text = text[square.end() :]
     raised = _POWER.search(text)
     if raised and len(text) > len(raised.group()):
         power, text = int(raised.group(1)), text[: raised.start()]

@@ -35,12 +35,16 @@ from limo.verify.evaluation import (
 from limo.verify.nodes import Node
 
 _WHOLE = frozenset(("fact", "floor", "ceil", "mod", "gcd", "lcm", "binom", "perm"))
-POINTS = (("17/7", "23/11", "31/13", "37/17", "41/19", "43/23", "53/29", "59/31", "13/5"),
-           ("3/7", "5/11", "4/13", "9/17", "8/19", "7/23", "11/29", "12/31", "2/5"),
-           ("101/9", "67/10", "71/12", "83/14", "89/15", "97/16", "61/8", "79/18", "47/6"))
+POINTS = (
+    ("17/7", "23/11", "31/13", "37/17", "41/19", "43/23", "53/29", "59/31", "13/5"),
+    ("3/7", "5/11", "4/13", "9/17", "8/19", "7/23", "11/29", "12/31", "2/5"),
+    ("101/9", "67/10", "71/12", "83/14", "89/15", "97/16", "61/8", "79/18", "47/6"),
+)
 _DRAW = random.Random(20)
-_INTEGERS = (*(tuple(1 + (step + 5 * slot) % 30 for slot in range(9)) for step in range(30)),
-             *(tuple(_DRAW.randint(1, 14) for _ in range(9)) for _ in range(30)))
+_INTEGERS = (
+    *(tuple(1 + (step + 5 * slot) % 30 for slot in range(9)) for step in range(30)),
+    *(tuple(_DRAW.randint(1, 14) for _ in range(9)) for _ in range(30)),
+)
 
 
 def same_value(gold: Node, pred: Node) -> bool | None:
@@ -106,8 +110,11 @@ def ratio_at_points(gold: Node, pred: Node) -> Fraction | Any | None:
             continue
         if under == 0 or over == 0:
             return None
-        ratios.append(over / under if isinstance(over, Fraction) and isinstance(under, Fraction)
-                      else context(80).mpmathify(mpf(over, 80)) / mpf(under, 80))
+        ratios.append(
+            over / under
+            if isinstance(over, Fraction) and isinstance(under, Fraction)
+            else context(80).mpmathify(mpf(over, 80)) / mpf(under, 80)
+        )
     if len(ratios) < 2:
         return None
     first = ratios[0]
@@ -117,8 +124,10 @@ def ratio_at_points(gold: Node, pred: Node) -> Fraction | Any | None:
 def _agree_below_zero(gold: Node, pred: Node, names: frozenset[str], digits: int) -> bool:
     """sqrt(x^2) is x only for positive x; a side that is not real there says nothing."""
     for table, step in ((POINTS[0], 1), (POINTS[1], 2)):
-        point = {name: -value if i % step == 0 else value
-                 for i, (name, value) in enumerate(sorted(_point(names, table).items()))}
+        point = {
+            name: -value if i % step == 0 else value
+            for i, (name, value) in enumerate(sorted(_point(names, table).items()))
+        }
         try:
             a, b = Evaluation(point, digits)(gold), Evaluation(point, digits)(pred)
         except (Undefined, TooLarge):
@@ -162,8 +171,11 @@ def kinds(node: Node) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def n_digits(node: Node) -> int:
     """Digits of all numbers written in a tree."""
-    return sum(len(str(part[1].numerator)) + len(str(part[1].denominator)) for part in walk(node)
-               if part[0] == "num" and part[1].numerator.bit_length() + part[1].denominator.bit_length() < 12000)
+    return sum(
+        len(str(part[1].numerator)) + len(str(part[1].denominator))
+        for part in walk(node)
+        if part[0] == "num" and part[1].numerator.bit_length() + part[1].denominator.bit_length() < 12000
+    )
 
 
 def walk(node: Node) -> Iterator[Node]:

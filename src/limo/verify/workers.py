@@ -118,8 +118,11 @@ class _Child:
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()], env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         finally:
             theirs.close()

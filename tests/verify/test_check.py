@@ -1,0 +1,148 @@
+"""Verdicts: outcomes, types, choices, the memo, and batches in order."""
+
+import pytest
+
+from limo.errors import InputError
+from limo.records import Problem
+from limo.verify import check as module
+from limo.verify.answers import understand, verifiable
+from limo.verify.check import Checker, as_text, check
+from limo.verify.engine import Limits
+
+
+@pytest.fixture(scope="module")
+def checker():
+    with Checker(limits=Limits(time_s=10.0)) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("answer", "completion", "finish_reason", "outcome"),
+    [
+        ("4", "\\boxed{4}", "stop", "correct"),
+        ("4", "\\boxed{5}", "stop", "wrong"),
+        ("4", "so x = 4 and", "length", "truncated"),
+        ("4", "\\boxed{4} and then", "length", "correct"),
+        ("4", "", "stop", "no_answer"),
+        ("4", "<think>hm, 4", "stop", "truncated"),
+        ("See solution.", "\\boxed{4}", "stop", "undecided"),
+        ("9^{9^{9}}", "\\boxed{8^{9^{9}}+1}", "stop", "undecided"),
+    ],
+)
+def test_each_outcome_has_its_case(checker, answer, completion, finish_reason, outcome):
+    assert checker.check(answer, completion, finish_reason).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "empty"),
+        ("  $ $ ", "empty"),
+        ("See solution.", "see solution"),
+        ("Answers may vary", "see solution"),
+        ("证明见解析", "proof"),
+        ("We show that the sum is even by induction on n.", "proof"),
+        ("(1) increasing; (2) the tangent is steep", "several parts"),
+        ('{"1": "\\\\frac14", "2": "\\\\frac13"}', "several parts"),
+        ("see the figure", "see solution"),
+        ("As n grows the " + "value of the sum tends to the limit of it " * 8, "prose"),
+    ],
+)
+def test_answers_no_rule_can_check_are_told_by_type(answer, reason):
+    assert verifiable(answer) == reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "4",
+        "B",
+        "\\frac12",
+        "(1,2)",
+        "必要不充分条件",
+        "\\text{Evelyn}",
+        "1,2 \\text{ and } 3",
+        "f(x)=2x",
+        "so \\boxed{5}.",
+    ],
+)
+def test_answers_a_rule_can_check_are_let_through(answer):
+    assert verifiable(answer) == ""
+
+
+def test_a_whole_solution_stored_as_the_answer_is_understood():
+    assert understand("Adding up, $x = 2+3$, so the answer is $\\boxed{5}$.").text == "5"
+
+
+def test_a_wrong_completion_is_never_held_against_an_unverifiable_answer(checker):
+    verdict = checker.check("See solution.", "\\boxed{4}")
+    assert (verdict.outcome, verdict.tier) == ("undecided", "type")
+
+
+def test_the_text_of_an_option_stands_for_its_letter(checker):
+    options = ["12", "15", "18", "21"]
+    assert checker.check("C", "The result is \\boxed{18}", choices=options).outcome == "correct"
+    assert checker.check("C", "The result is \\boxed{21}", choices=options).outcome == "wrong"
+    assert checker.check("C", "The result is \\boxed{18}").outcome == "wrong"
+
+
+def test_a_problem_may_be_given_instead_of_its_answer(checker):
+    problem = Problem.make("How much is 9 + 9?", "C", meta={"choices": {"B": "15", "C": "18"}})
+    assert checker.check(problem, "It is \\boxed{18}.").outcome == "correct"
+
+
+def test_an_answer_need_not_be_stored_as_text():
+    assert as_text(27.0) == "27.0"
+    assert as_text([1, 2]) == "1, 2"
+    assert check(27, "\\boxed{27}").outcome == "correct"
+    assert check([3, 5], "\\boxed{5, 3}").outcome == "correct"
+
+
+def test_the_same_pair_is_decided_once(monkeypatch):
+    asked = []
+    real = module.equal
+    monkeypatch.setattr(module, "equal", lambda *a, **k: asked.append(a) or real(*a, **k))
+    with Checker() as made:
+        for words in ("so", "thus", "hence"):
+            assert made.check("\\frac12", f"{words} \\boxed{{0.5}}").outcome == "correct"
+    assert len(asked) == 1
+
+
+def test_an_overrun_is_undecided_and_is_not_remembered():
+    with Checker(limits=Limits(time_s=0.01)) as made:
+        verdict = made.check("\\int_0^1 e^{\\sin x} dx", "\\boxed{\\int_0^1 e^{\\sin y}+0 dy}")
+        assert verdict.outcome in ("undecided", "correct")
+        assert verdict.outcome == "correct" or not made.memo
+
+
+def test_a_failing_rule_costs_one_verdict_and_not_the_batch(monkeypatch):
+    def fail(gold, pred, tolerance=0.0, *, quick=False):
+        raise ZeroDivisionError
+
+    with Checker() as made:
+        monkeypatch.setattr(module, "equal", fail)
+        assert made.check("1", "\\boxed{1}").outcome == "undecided"
+        monkeypatch.undo()
+        assert made.check("2", "\\boxed{2}").outcome == "correct"
+
+
+def test_batches_over_two_processes_keep_the_order_and_agree_with_one():
+    rows = [(str(i % 7), f"\\boxed{{{i % 5}}}", "stop") for i in range(700)]
+    with Checker(2) as two, Checker(1) as one:
+        both = [v.outcome for v in two.check_many(rows)]
+        assert both == [v.outcome for v in one.check_many(rows)]
+        assert both.count("correct") > 0 < both.count("wrong")
+
+
+def test_leaving_a_batch_early_ends_its_processes():
+    with Checker(2) as made:
+        verdicts = made.check_many((str(i), "\\boxed{1}", "stop") for i in range(100_000))
+        next(verdicts)
+        verdicts.close()
+        assert made._pool == []
+        assert next(made.check_many([("1", "\\boxed{1}", "stop")] * 200)).outcome == "correct"
+
+
+def test_a_checker_of_no_workers_is_refused():
+    with pytest.raises(InputError, match="n_workers"):
+        Checker(0)
