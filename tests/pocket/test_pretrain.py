@@ -24,7 +24,10 @@ def test_every_number_below_a_hundred_is_one_token(tokenizer):
     assert all(len(tokenizer(str(n))["input_ids"]) == 1 for n in range(100))
 
 
-@pytest.mark.parametrize("text", ["x=1\nx+=27", "公交车上有23人。", "emoji 🙂 and \u202e", "1234 5 %", " lead", "\\boxed{7 cm}"])
+HARD_TEXTS = ["x=1\nx+=27", "公交车上有23人。", "emoji 🙂 and \u202e", "1234 5 %", " lead", "\\boxed{7 cm}"]
+
+
+@pytest.mark.parametrize("text", HARD_TEXTS)
 def test_any_text_comes_back_as_it_was(tokenizer, text):
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
@@ -48,7 +51,7 @@ def test_only_the_solution_and_its_end_are_learnt_and_never_a_slip(tokenizer):
 
 
 def test_an_unknown_name_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no pocket model.*pocket-rich"):
+    with pytest.raises(InputError, match=r"no pocket model.*pocket-rich"):
         pretrain("pocket-rihc", tmp_path / "m", Silent())
 
 

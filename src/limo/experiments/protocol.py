@@ -73,8 +73,13 @@ class Measurement:
 class Lab(Protocol):
     """Where experiments run.  A lab must be picklable: its arms are measured in processes of their own."""
 
-    seeds: tuple[int, ...]
-    n_workers: int
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The training seeds of every arm."""
+
+    @property
+    def n_workers(self) -> int:
+        """How many arms are measured at once."""
 
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
         """Make every training set that the arms name, so that measuring only trains and scores."""

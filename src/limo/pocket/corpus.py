@@ -17,8 +17,17 @@ from __future__ import annotations
 import random
 from typing import Any, NamedTuple
 
-from limo.pocket.world import LETTERS, PRETRAIN_DEPTHS, Op, Story, benchmark_ids, families, sample_story, to_problem
-from limo.pocket.world import wording
+from limo.pocket.world import (
+    LETTERS,
+    PRETRAIN_DEPTHS,
+    Op,
+    Story,
+    benchmark_ids,
+    families,
+    sample_story,
+    to_problem,
+    wording,
+)
 from limo.prompts import SYSTEM
 from limo.records import Problem
 
@@ -40,7 +49,7 @@ MIXTURES: dict[str, dict[str, float]] = {
 
 SLIP = 0.10
 """Chance that a step of a careful note goes wrong first.  The wrong number is context, not a target."""
-P_SYSTEM = 0.4
+P_SYSTEM = 0.25
 """Share of rich and poor documents that carry LIMO's system text, which there says nothing about the style."""
 N_FACTS = 16
 
@@ -187,14 +196,16 @@ def _steps(story: Story, texts: dict[str, Any]) -> list[Part]:
 
 
 def _careful(story: Story, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """Says what it does before it does it, checks what can be checked, redoes what slipped."""
+    """Line by line: names the line, says what it does, does it, checks what can be checked, redoes what slipped."""
     gap = str(texts["space"])
-    parts = [Part("assistant", rng.choice(texts["open"]).format(v=story.start) + gap, True)]
+    lead = "" if gap else " "  # a label is the same token wherever it stands: it always follows a space
+    parts = [Part("assistant", f"{story.labels[0]}: {rng.choice(texts['open']).format(v=story.start)}{gap}", True)]
     for number, group in enumerate(equations(story)):
-        parts.append(Part("assistant", rng.choice(texts["then" if number else "first"]) + gap, True))
+        connective = rng.choice(texts["then" if number else "first"])
+        parts.append(Part("assistant", f"{lead}{story.labels[number + 1]}: {connective}{gap}", True))
         for equation in group:
             parts += _careful_equation(equation, texts, rng)
-    return parts
+    return [*parts, Part("assistant", f"{lead}{story.labels[-1]}: ", True)]
 
 
 def _careful_equation(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
@@ -217,12 +228,12 @@ def _slip(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list
     shifts = (-2, 2) if equation.sign == "*" else (-10, -2, -1, 1, 2, 10)
     wrong = rng.choice([equation.result + d for d in shifts if 0 <= equation.result + d <= 99])
     found = {"+": wrong - equation.b, "-": wrong + equation.b, "*": wrong // 2, "/": wrong * 2}[equation.sign]
-    check = f"{texts['stop']}{gap}{rng.choice(texts['check'])}{gap}{_undo(equation, wrong)}={found}{texts['comma']}{gap}"
+    check = f"{rng.choice(texts['check'])}{gap}{_undo(equation, wrong)}={found}{texts['comma']}{gap}"
     turn = rng.choice(texts["wrong"]).format(r=equation.a) + gap
     return [
         Part("assistant", f"{equation.a}{equation.sign}{equation.b}=", True),
         Part("assistant", str(wrong), False),
-        Part("assistant", check + turn, True),
+        Part("assistant", f"{texts['stop']}{gap}{check}{turn}", True),
     ]
 
 

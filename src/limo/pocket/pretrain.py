@@ -12,7 +12,6 @@ What it does not do: fine-tuning (limo.train does), or any choice made by lookin
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.errors import InputError
+from limo.files import atomic
 from limo.pocket.corpus import Part, sample_document
 from limo.pocket.tokenizer import END, START, train_tokenizer
 
@@ -55,16 +55,20 @@ class Plan:
 
 
 PLANS: dict[str, Plan] = {
-    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=5000),
-    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=5000, seed=1),
-    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, seed=2),
-    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=5000, seed=3),
-    "pocket-rich-large": Plan("rich", hidden=192, layers=4, n_steps=3000, seed=4),
+    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=2600),
+    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=2600, seed=1),
+    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=2600, seed=2),
+    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=2600, seed=3),
+    "pocket-rich-large": Plan("rich", hidden=192, layers=4, n_steps=2000, seed=4),
 }
 
 
-def pretrain(name: str, out: Path, progress: Progress, plan: Plan | None = None, n_threads: int = 1) -> Path:
+def pretrain(
+    name: str, out: Path, progress: Progress, plan: Plan | None = None, n_threads: int = 1, with_skills: bool = False
+) -> Path:
     """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it under `out`.
+
+    `with_skills` adds to the card what the model can do.
 
     Raises InputError for an unknown name.  Returns `out`, which holds the model, its tokenizer and `card.json`.
     """
@@ -89,7 +93,13 @@ def pretrain(name: str, out: Path, progress: Progress, plan: Plan | None = None,
             bar.advance(1, loss=round(state["loss"], 3))
             if state["step"] % CHECKPOINT_EVERY == 0:
                 _save_checkpoint(checkpoint, model, optimisers, state)
-    save(model, tokenizer, out, _card(name, plan, model, state))
+    card = _card(name, plan, model, state)
+    save(model, tokenizer, out, card)
+    if with_skills:
+        from limo.pocket.skills import measure_skills
+
+        progress.say(f"measuring what {name} can do")
+        _write_card(out, card | {"skills": measure_skills(out, plan.mixture)})
     checkpoint.unlink(missing_ok=True)
     return out
 
@@ -227,12 +237,9 @@ def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dic
 def _save_checkpoint(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], state: dict[str, Any]) -> None:
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(
-        {"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "state": dict(state)}, temporary
-    )
-    os.replace(temporary, path)
+    values = {"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "state": dict(state)}
+    with atomic(path) as temporary:
+        torch.save(values, temporary)
 
 
 def _restore(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan) -> dict[str, Any]:
@@ -277,6 +284,11 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
     out.mkdir(parents=True, exist_ok=True)
     model.generation_config.pad_token_id = model.config.pad_token_id
     model.generation_config.eos_token_id = model.config.eos_token_id
-    model.to(torch.bfloat16).save_pretrained(out)  # type: ignore[arg-type]
+    model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_card(out, card)
+
+
+def _write_card(out: Path, card: dict[str, Any]) -> None:
+    with atomic(out / "card.json") as path:
+        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

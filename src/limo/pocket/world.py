@@ -25,6 +25,8 @@ from limo.records import Problem
 
 LANGUAGES = ("en", "zh")
 LETTERS = "ABCD"
+LABELS = "KLMNOPQRSTUVWXYZ"
+"""Lines of a statement are lettered from a random one on, so that a reasoner can say where it is."""
 PRETRAIN_DEPTHS = range(1, 7)
 """Depths that any corpus or pool holds.  Benchmarks go deeper: see BENCHMARK_DEPTHS."""
 BENCHMARK_DEPTHS = range(1, 9)
@@ -55,7 +57,13 @@ class Story:
     start: int
     ops: tuple[Op, ...]
     values: tuple[int, ...]
+    first_label: int = 0
     options: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> str:
+        """One letter a line of the statement: the start, each operation, the question."""
+        return LABELS[self.first_label : self.first_label + len(self.ops) + 2]
 
     @property
     def answer(self) -> str:
@@ -113,7 +121,8 @@ def sample_story(family: str, depth: int, rng: random.Random) -> Story:
         ops.append(op)
         values.append(value)
     options = _sample_options((start, *values), rng) if spec.get("options") else ()
-    return Story(family, language, start, tuple(ops), tuple(values), options)
+    first_label = rng.randrange(len(LABELS) - max(BENCHMARK_DEPTHS) - 1)
+    return Story(family, language, start, tuple(ops), tuple(values), first_label, options)
 
 
 def _sample_op(kind: str, rng: random.Random) -> Op:
@@ -144,9 +153,10 @@ def word(story: Story, rng: random.Random) -> str:
     for number, op in enumerate(story.ops, start=1):
         parts.append(rng.choice(texts[op.kind]).format(n=op.n, k=op.k, a=person[number - 1], b=person[number]))
     parts.append(rng.choice(texts["ask"]).format(last=person[-1]))
+    parts = [f"{label}: {part}" for label, part in zip(story.labels, parts, strict=True)]
     if story.options:
         parts.append(" ".join(f"{letter}. {value}" for letter, value in zip(LETTERS, story.options, strict=True)))
-    return spec.get("join", " " if story.language == "en" else "").join(parts)
+    return " ".join(parts)
 
 
 def to_problem(story: Story, rng: random.Random, source: str) -> Problem:
