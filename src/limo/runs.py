@@ -19,6 +19,7 @@ import json
 import os
 import platform
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -239,7 +240,7 @@ def _differing(old: object, new: object, above: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def _whole(file: Path) -> Any:
+def _whole(file: Path) -> Iterator[None]:
     """Turn what a damaged file raises into one StorageError."""
     import pyarrow
 
