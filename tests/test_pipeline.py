@@ -1,13 +1,14 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from limo.curate.select import levels
 from limo.errors import InputError, LimoError, RecipeError
-from limo.pipeline import CurateRecipe, Curated, curate, graded, problems_after, render
+from limo.pipeline import Curated, CurateRecipe, curate, graded, problems_after, render
 from limo.progress import Silent
 from limo.recipe import load
 from limo.records import Completion
@@ -37,11 +38,11 @@ class Fake:
         self.name, self.log, self.die_after = name, log, die_after
 
     def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
-        for request in requests:
+        while batch := list(islice(requests, 8)):
             if self.die_after is not None and len(self.log) >= self.die_after:
                 raise KeyboardInterrupt
-            self.log.append((self.name, request.problem.id, request.index))
-            yield [(request, Completion(self.say(request), "stop", 9, 30))]
+            self.log += [(self.name, request.problem.id, request.index) for request in batch]
+            yield [(request, Completion(self.say(request), "stop", 9, 30)) for request in batch]
 
     def say(self, request: Request) -> str:
         i = next(i for i in range(N) if request.problem.problem == statement(i))

@@ -14,7 +14,7 @@ What it does not do: train or evaluate; and it knows no model, only the settings
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,13 +132,15 @@ def curate(
 def graded(run: RunFolder) -> tuple[list[Chain], list[Grade]]:
     """Every graded chain of a run, not only the best of each problem; for `select.levels` and for audits."""
     chains = [_chain(line) for line in run.read_stage("chains")]
-    grades = [Grade(line["traits"], line["score"], line["level"]) for line in run.read_stage("grade")]
-    return chains, grades
+    return chains, [_grade(line) for line in run.read_stage("grade")]
 
 
 def problems_after(run: RunFolder, stage: str) -> list[Problem]:
     """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
-    return [Problem(**{name: line[name] for name in Problem.__dataclass_fields__}) for line in run.read_stage(stage)]
+    return _problems(run.read_stage(stage))
+
+
+Split = tuple[list[dict[str, Any]], list[Dropped]]
 
 
 class _Curation:
@@ -150,6 +152,7 @@ class _Curation:
         self.recipe, self.at, self.progress, self.n_workers = recipe, run, progress, n_workers
         self.desk = Desk(opener, recipe.data, progress)
         self.did: list[str] = []
+        self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
     def run(self) -> Curated:
         """All stages in order."""
@@ -160,9 +163,8 @@ class _Curation:
         problems = self._pool()
         for one in self.recipe.filters:
             problems = self._filter(one, problems)
-        chains, grades = self._grade(self._chains(problems))
-        selected = self._select(problems, chains, grades)
-        self._export(selected, folder)
+        chains = self._chains(problems)
+        self._export(self._select(problems, chains, self._grade(chains)), folder)
         return self._result(folder)
 
     def _result(self, folder: Path) -> Curated:
@@ -174,41 +176,37 @@ class _Curation:
 
     # Stages.  Each hands `_stage` the work to do if its tables are not there, and reads its tables back.
 
-    def _stage(
-        self, name: str, n_in: int | None, work: Callable[[], tuple[list[dict[str, Any]], list[Dropped]]]
-    ) -> None:
-        """Do the stage unless it is done; stop where it keeps nothing.  `n_in` None: what it kept and dropped."""
+    def _stage(self, name: str, n_in: int | None, work: Callable[[], Split]) -> list[dict[str, Any]]:
+        """Do the stage unless it is done; what it kept.  `n_in` None: as many as it kept and dropped."""
         if not self.at.done(name):
             kept, dropped = work()
             if n_in is not None and n_in != len(kept) + len(dropped):
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
             self.at.write_stage(name, kept, dropped)
             self.did.append(name)
-        counts = self.at.counts()[name]
-        self.progress.say(f"{name}: kept {counts.n_kept:,}, dropped {reasons(counts.n_by_reason)}")
-        if not counts.n_kept:
+            self.progress.say(f"{name}: kept {len(kept):,}, dropped {_why(dropped)}")
+        rows = self.at.read_stage(name)
+        if not rows:
             do = "loosen that stage, or bring more problems or rollouts, in a new --run"
-            raise InputError(f"nothing is left after {name}", reasons(counts.n_by_reason), "at least one kept", do)
+            raise InputError(f"nothing is left after {name}", _why(self.at.read_dropped(name)), "at least one kept", do)
+        return rows
 
     def _pool(self) -> list[Problem]:
         recipe = self.recipe
 
-        def read() -> tuple[list[dict[str, Any]], list[Dropped]]:
+        def read() -> Split:
             sources = [one.model_copy(update={"path": self._path(one.path)}) for one in recipe.pool.sources]
             done = ingest(sources, verifiable, recipe.pool)
             return _rows(done.problems), done.dropped
 
-        self._stage("ingest", None, read)
-        problems = problems_after(self.at, "ingest")
-        self._stage("dedup", len(problems), lambda: _as_rows(dedup(problems, recipe.dedup)))
-        unique = problems_after(self.at, "dedup")
+        problems = _problems(self._stage("ingest", None, read))
+        unique = _problems(self._stage("dedup", len(problems), lambda: _as_rows(dedup(problems, recipe.dedup))))
         settings = recipe.decontaminate
         work = lambda: _as_rows(decontaminate(unique, self._benchmarks(), settings))  # noqa: E731
-        self._stage("decontaminate", len(unique), work)
-        return problems_after(self.at, "decontaminate")
+        return _problems(self._stage("decontaminate", len(unique), work))
 
     def _filter(self, one: Filter, problems: list[Problem]) -> list[Problem]:
-        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+        def work() -> Split:
             with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
                 rates = self.desk.ask(one, problems, ledger, checker, one.name, one.band)
                 kept, dropped = apply_band(problems, rates, one.low, one.high, one.name)
@@ -221,13 +219,15 @@ class _Curation:
             rows = [asdict(p) | asdict(rates[p.id]) | {"rate": rates[p.id].rate} for p in kept if p.id not in bad]
             return rows, dropped
 
-        self._stage(one.name, len(problems), work)
-        return problems_after(self.at, one.name)
+        rows = self._stage(one.name, len(problems), work)
+        for line in rows:
+            self.rates[line["id"]].append(PassRate(line["model"], line["n"], line["n_decided"], line["n_correct"]))
+        return _problems(rows)
 
     def _chains(self, problems: list[Problem]) -> list[Chain]:
         asked = [one for one in self.recipe.filters if one.teacher] + self.recipe.teachers
 
-        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+        def work() -> Split:
             with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
                 for number, teacher in enumerate(self.recipe.teachers, start=1):
                     stage = f"teacher {number} of {len(self.recipe.teachers)}"
@@ -250,11 +250,10 @@ class _Curation:
                 raise AssertionError("chains: a rollout was lost")
             return kept, dropped
 
-        self._stage("chains", None, work)
-        return [_chain(line) for line in self.at.read_stage("chains")]
+        return [_chain(line) for line in self._stage("chains", None, work)]
 
-    def _grade(self, chains: list[Chain]) -> tuple[list[Chain], list[Grade]]:
-        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+    def _grade(self, chains: list[Chain]) -> list[Grade]:
+        def work() -> Split:
             grades = grade(chains, self.recipe.grade)
             pairs = zip(chains, grades, strict=True)
             names = [{"problem_id": c.problem_id, "chain_hash": chain_hash(c)} for c in chains]
@@ -263,22 +262,20 @@ class _Curation:
                 for name, (c, g) in zip(names, pairs, strict=True)
             ], []
 
-        self._stage("grade", len(chains), work)
-        return graded(self.at)
+        return [_grade(line) for line in self._stage("grade", len(chains), work)]
 
     def _select(self, problems: list[Problem], chains: list[Chain], grades: list[Grade]) -> list[Candidate]:
         by_id = {problem.id: problem for problem in problems}
-        rates = self._rates()
         pairs = zip(chains, grades, strict=True)
-        candidates = [Candidate(by_id[c.problem_id], c, g, tuple(rates[c.problem_id])) for c, g in pairs]
+        candidates = [Candidate(by_id[c.problem_id], c, g, tuple(self.rates[c.problem_id])) for c, g in pairs]
 
-        def work() -> tuple[list[dict[str, Any]], list[Dropped]]:
+        def work() -> Split:
             kept, dropped = select(candidates, self.recipe.select)
             return [{"rank": n, "chain_hash": chain_hash(c.chain)} | _key(c) for n, c in enumerate(kept, 1)], dropped
 
-        self._stage("select", len(candidates), work)
+        rows = self._stage("select", len(candidates), work)
         by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
-        kept = [by_hash[line["chain_hash"]] for line in self.at.read_stage("select")]
+        kept = [by_hash[line["chain_hash"]] for line in rows]
         if len(kept) < self.recipe.select.k:
             asked = f"selected {len(kept):,} of the {self.recipe.select.k:,} asked for"
             self.progress.say(f"{asked}: {len({c.problem_id for c in chains}):,} problems have a chain")
@@ -299,14 +296,6 @@ class _Curation:
         self.progress.say(f"export: {len(rows):,} rows in {folder}")
 
     # What the stages share.
-
-    def _rates(self) -> dict[str, list[PassRate]]:
-        """By problem, the pass rates by which the filters kept it, in their order."""
-        rates: dict[str, list[PassRate]] = defaultdict(list)
-        for one in self.recipe.filters:
-            for line in self.at.read_stage(one.name):
-                rates[line["id"]].append(PassRate(line["model"], line["n"], line["n_decided"], line["n_correct"]))
-        return rates
 
     def _path(self, path: str) -> str:
         """`path` under the recipe's data folder where it exists there, else as it is (a hub id, an absolute path)."""
@@ -344,13 +333,25 @@ def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
     return [asdict(record) for record in records]
 
 
-def _as_rows(split: tuple[list[Problem], list[Dropped]]) -> tuple[list[dict[str, Any]], list[Dropped]]:
+def _as_rows(split: tuple[list[Problem], list[Dropped]]) -> Split:
     return _rows(split[0]), split[1]
 
 
 def _key(candidate: Candidate) -> dict[str, object]:
     chain, g = candidate.chain, candidate.grade
     return {"problem_id": chain.problem_id, "teacher": chain.teacher, "score": g.score, "level": g.level}
+
+
+def _why(dropped: list[Dropped]) -> str:
+    return reasons(dict(Counter(one.reason for one in dropped).most_common()))
+
+
+def _problems(rows: list[dict[str, Any]]) -> list[Problem]:
+    return [Problem(**{name: line[name] for name in Problem.__dataclass_fields__}) for line in rows]
+
+
+def _grade(line: dict[str, Any]) -> Grade:
+    return Grade(line["traits"], line["score"], line["level"])
 
 
 def _chain(line: dict[str, Any]) -> Chain:
