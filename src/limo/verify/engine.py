@@ -21,12 +21,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 LOADING, READY, REPLY = b"L", b"R", b"V"
-GRACE_S = 3.0
+WALL = 6.0  # seconds on the wall for one of work: a busy machine must not turn right answers into undecided ones
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one verdict may cost: seconds, bytes of address space, depth of Python's stack."""
+    """What one verdict may cost: seconds of work, bytes of address space, depth of Python's stack."""
 
     time_s: float = 5.0
     memory_bytes: int = 2 << 30
@@ -53,6 +53,7 @@ def serve(fd: int, limits: Limits) -> None:
 def _confine(limits: Limits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     sys.setrecursionlimit(limits.recursion)
     threading.stack_size(64 << 20)
     try:
@@ -62,6 +63,12 @@ def _confine(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):  # macOS knows no address-space limit; the clock still holds
         return
+
+
+def _clock(time_s: float) -> None:
+    """Let the kernel end this process after so many seconds of work, or many more on the wall; 0 stops both clocks."""
+    signal.setitimer(signal.ITIMER_PROF, time_s)
+    signal.setitimer(signal.ITIMER_REAL, WALL * time_s + (3.0 if time_s else 0.0))
 
 
 def _mute() -> None:
@@ -78,19 +85,19 @@ def _answer(pipe: Connection, limits: Limits) -> None:
     for question in marshal.loads(pipe.recv_bytes()):
         if question[0] in ("symbolic", "plain"):
             _load(pipe)
-        signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
+        _clock(limits.time_s)
         try:
             reply = _reply(pipe, limits, question)
         except (RecursionError, MemoryError) as error:
             reply = (None, type(error).__name__)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _clock(0)
         pipe.send_bytes(REPLY + marshal.dumps(reply))
 
 
 def _load(pipe: Connection) -> None:
     """Import Math-Verify outside the clock: the parent is told, and waits longer."""
     if "math_verify" not in sys.modules:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _clock(0)
         pipe.send_bytes(LOADING)
         import math_verify  # noqa: F401
 
@@ -145,7 +152,7 @@ def _inner_checker(pipe: Connection, limits: Limits) -> Any:
 
         def _symbolic(self, answer: str, text: str) -> Decision:
             _load(pipe)
-            signal.setitimer(signal.ITIMER_REAL, limits.time_s + GRACE_S)
+            _clock(limits.time_s)
             same, reason = symbolic(answer, text)
             return Decision(same, "symbolic", reason, unread=same is not True)
 

@@ -99,7 +99,11 @@ class Things(Stream):
         start = self.at
         self.at += 1
         over, under = self.argument(), self.argument()
-        if over[0] == under[0] == "num" and over[1] > 0 < under[1] and over[1].denominator == under[1].denominator == 1:
+        if (
+            over[0] == under[0] == "num"
+            and min(over[1], under[1]) > 0
+            and over[1].denominator == under[1].denominator == 1
+        ):
             return ("add", (whole, ("/", over, under)))
         self.at = start
         return whole

@@ -16,6 +16,7 @@ import contextlib
 import json
 import marshal
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.engine import LOADING, READY, Limits
+from limo.verify.engine import LOADING, READY, WALL, Limits
 
 LOAD_S = 120.0  # the longest an import may take on a busy machine before the child counts as dead
 _CHILD = (
@@ -88,11 +89,11 @@ class Worker:
         try:
             child.pipe.send_bytes(marshal.dumps(list(questions)))
             for _ in questions:
-                yield child.receive(self.limits.time_s)
+                yield child.receive(WALL * self.limits.time_s)
         except (EOFError, OSError, TimeoutError) as error:
             self._child = None
             child.kill()
-            over = isinstance(error, TimeoutError)
+            over = isinstance(error, TimeoutError) or child.process.returncode == -signal.SIGPROF
             yield None, f"over {self.limits.time_s:g} s" if over else f"checker died ({child.fate()})"
         except BaseException:  # the caller went away in the middle: this child's pipe is out of step
             self._child = None
