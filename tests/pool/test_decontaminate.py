@@ -91,6 +91,13 @@ def test_the_paper_s_rule_drops_any_shared_run_of_n_words() -> None:
     assert _method(text, DecontaminateSettings(ngrams="drop", ngram="light-r1")) == ""  # type: ignore[arg-type]
 
 
+def test_a_surer_method_that_is_off_or_only_reports_hides_no_weaker_one() -> None:
+    sibling = TRAIN.format(a=80, b=15, c=240)  # renumbered, and shares a run of 13 words
+    assert _method(sibling, DecontaminateSettings(renumbered="report", ngrams="drop")) == "n-gram"
+    off = DecontaminateSettings(same_text="off", contained="off", same_numbers="off", renumbered="off", ngrams="drop")
+    assert _method(ITEM, off) == "n-gram"
+
+
 def test_presets_and_thresholds_are_settings(tmp_path: object) -> None:
     assert load(DecontaminateSettings, None, ["ngram=open-r1"]).ngram == 8
     with pytest.raises(RecipeError, match="ngram"):

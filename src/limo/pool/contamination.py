@@ -112,38 +112,39 @@ class Index:
                 self._by_run.setdefault(run, []).append(place)
 
     def hits(self, problem: Problem) -> list[Hit]:
-        """Everything found about `problem`, one hit a benchmark problem (by its surest method), surest first."""
+        """Everything found about `problem`, one hit for each benchmark problem and method that holds, surest first.
+
+        A surer method does not hide a weaker one, because the weaker may be the one that is to be obeyed.
+        """
         text = _Text.of(problem, self.thresholds.n)
-        found: dict[int, tuple[Method, float]] = {}
+        found: list[tuple[int, Method, float]] = []
         if text.text:
-            for place in self._by_text.get(content_hash(text.text), ()):
-                found[place] = ("same text", 1.0)
+            found += [(place, "same text", 1.0) for place in self._by_text.get(content_hash(text.text), ())]
         shared = Counter(place for gram in text.grams for place in self._by_gram.get(gram, ()))
         for place, n_shared in shared.items():
-            if place not in found and n_shared >= 2:
-                judged = self._judge(text, self._items[place], n_shared)
-                if judged:
-                    found[place] = judged
-        for place, score in self._shared_runs(problem).items():
-            found.setdefault(place, ("n-gram", score))
-        hits = [self._hit(problem, text, place, *judged) for place, judged in found.items()]
+            if n_shared >= 2:
+                found += [(place, *judged) for judged in self._judge(text, self._items[place], n_shared)]
+        found += [(place, "n-gram", score) for place, score in self._shared_runs(problem).items()]
+        hits = [self._hit(problem, text, *one) for one in found]
         return sorted(hits, key=lambda hit: (METHODS.index(hit.method), -hit.score, hit.benchmark, hit.benchmark_row))
 
-    def _judge(self, text: _Text, item: _Item, n_shared: int) -> tuple[Method, float] | None:
-        """The surest of the three middle methods that holds between a row and one benchmark problem."""
+    def _judge(self, text: _Text, item: _Item, n_shared: int) -> list[tuple[Method, float]]:
+        """Which of the three middle methods hold between a row and one benchmark problem."""
         limits = self.thresholds
-        coverage = n_shared / len(item.grams)
+        coverage = round(n_shared / len(item.grams), 3)
+        holds: list[tuple[Method, float]] = []
         shorter, longer = sorted((text, item.text), key=lambda one: len(one.text))
         if len(shorter.words) >= limits.min_tokens and shorter.text in longer.text:
-            return "contained", round(len(shorter.text) / len(longer.text), 3)
+            holds.append(("contained", round(len(shorter.text) / len(longer.text), 3)))
         if len(item.grams) < MIN_GRAMS:
-            return None
+            return holds
         # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
-        if _same_numbers(item.text.numbers, text.numbers) or _same_numbers(item.text.digits, text.digits):
-            return ("same numbers", round(coverage, 3)) if coverage >= limits.same_numbers else None
-        if coverage >= limits.renumbered and len(item.text.words) >= limits.min_tokens:
-            return "renumbered", round(coverage, 3)
-        return None
+        same = _same_numbers(item.text.numbers, text.numbers) or _same_numbers(item.text.digits, text.digits)
+        if same and coverage >= limits.same_numbers:
+            holds.append(("same numbers", coverage))
+        if not same and coverage >= limits.renumbered and len(item.text.words) >= limits.min_tokens:
+            holds.append(("renumbered", coverage))
+        return holds
 
     def _shared_runs(self, problem: Problem) -> dict[int, float]:
         """Benchmark problems with a common run of `ngram` words, and the share of the row's runs that is common."""

@@ -28,7 +28,7 @@ from limo.records import Dropped, Problem
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 CONTAMINATED = "in a benchmark"
-MAX_HITS = 5
+MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
 
 class DecontaminateSettings(Settings):
@@ -88,13 +88,22 @@ def decontaminate(
     for problem in problems:
         hits = [hit for hit in index.hits(problem) if settings.decision(hit.method) != "off"]
         guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
-        evidence = [_evidence(hit, settings) for hit in (guilty or hits)[:MAX_HITS]]
+        surest = _surest(guilty or hits)
+        evidence = [_evidence(hit, settings) for hit in surest[:MAX_HITS]]
         if guilty:
-            detail = {"source": problem.source, "method": guilty[0].method, "n_hits": len(hits), "hits": evidence}
+            detail = {"source": problem.source, "method": guilty[0].method, "n_hits": len(surest), "hits": evidence}
             dropped.append(Dropped(problem.id, "decontaminate", CONTAMINATED, detail))
         else:
             kept.append(replace(problem, meta={**problem.meta, "near_benchmark": evidence}) if hits else problem)
     return kept, dropped
+
+
+def _surest(hits: Iterable[Hit]) -> list[Hit]:
+    """One hit a benchmark problem: its first, since `Index.hits` puts the surest method first."""
+    first: dict[tuple[str, int], Hit] = {}
+    for hit in hits:
+        first.setdefault((hit.benchmark, hit.benchmark_row), hit)
+    return list(first.values())
 
 
 def _evidence(hit: Hit, settings: DecontaminateSettings) -> dict[str, object]:
