@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from limo.report.content import (
     Arm,
     ArmScore,
@@ -20,7 +21,8 @@ from limo.report.content import (
 _BENCHMARKS = [("ledger", "Ledger sums", "账目求和", 0), ("steps", "Step chains", "逐步运算", 0),
                ("baskets", "Baskets", "果篮", 0), ("clock", "Clock times", "钟点", 1), ("coins", "Coins", "硬币", 1),
                ("ages", "Ages", "年龄", 1), ("choices", "Multiple choice", "选择题", 1),
-               ("units", "Units", "单位换算", 1), ("long", "Long roads", "长路程", 1), ("zh", "In Chinese", "中文题", 1)]
+               ("units", "Units", "单位换算", 1), ("long", "Long roads", "长路程", 1),
+               ("zh", "In Chinese", "中文题", 1)]
 _LEVEL = {"base": (0.31, 0.27), "bulk": (0.36, 0.29), "limo": (0.74, 0.55)}
 
 
@@ -56,8 +58,9 @@ def _comparisons() -> list[Comparison]:
             Comparison("limo", "bulk", "out-of-domain", 0.26, 0.195, 0.325, True)]
 
 
-LONG = "\n".join(f"Step {n}: 17 + {n} = {17 + n}. Let me check: {17 + n} - {n} = 17, so it holds." for n in range(1, 60))
-HOSTILE = "<script>alert('pwned')</script><img src=x onerror=alert(1)>\x00 \u202egnp.exe\u200b\ud800 {{ 7*7 }} </details>"
+LONG = "\n".join(f"Step {n}: 17 + {n} = {17 + n}. Let me check: {17 + n} - {n} = 17, it holds." for n in range(60))
+HOSTILE = ("<script>alert('pwned')</script><img src=x onerror=alert(1)>\x00 \u202egnp.exe\u200b\ud800 {{ 7*7 }} "
+           "</pre></details>")
 
 
 def _cases() -> list[Case]:
@@ -81,12 +84,13 @@ def _cases() -> list[Case]:
 def _funnel() -> list[Stage]:
     return [
         Stage("pool", "Read", "读入", 24000, 23640, {"malformed row": 12, "answer cannot be checked": 348}),
-        Stage("dedup", "Distinct", "去重", 23640, 22105, {"same statement": 1211, "duplicate with another answer": 324}),
-        Stage("decontaminate", "Clean of benchmarks", "去污染", 22105, 21874, {"contaminated": 231}),
-        Stage("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"already solved": 16553}),
+        Stage("dedup", "Distinct", "去重", 23640, 22105,
+              {"duplicate": 1211, "duplicate with another answer": 324}),
+        Stage("decontaminate", "Clean of benchmarks", "去污染", 22105, 21874, {"in a benchmark": 231}),
+        Stage("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"solved too often": 16553}),
         Stage("strong", "1–3 of 32 by the strong model", "强模型 32 次中对 1–3 次", 5321, 640,
-              {"too easy": 4102, "never solved": 579}),
-        Stage("select", "Selected", "选出", 640, 128, {"ranked below": 512}),
+              {"solved too often": 4102, "solved too rarely": 579}),
+        Stage("select", "Selected", "选出", 640, 128, {"below the top k": 512}),
     ]
 
 

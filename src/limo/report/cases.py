@@ -24,8 +24,8 @@ from limo.records import Outcome
 from limo.report.content import Attempt, Case, Language, Report
 from limo.report.words import hidden, plain, spelled
 
-FOLD = 900  # characters of a completion that stand open; the rest folds (our choice: about a screen beside another)
-FOLD_LINES = 18
+FOLD = 700  # characters of a completion that stand open; the rest folds (our choice: about a screen beside another)
+FOLD_LINES = 14
 HOLD = 40_000  # characters of one completion on the page; a page of megabytes opens on no phone
 _PILE = 4  # combining marks in a row that some script may need; more climb over the lines above
 _SIGNS: dict[Outcome, str] = {"correct": "✓", "wrong": "✗", "no_answer": "∅", "truncated": "…", "undecided": "?"}
@@ -86,16 +86,11 @@ def _attempt(report: Report, attempt: Attempt, language: Language) -> ShownAttem
 
 
 def fold_at(text: str) -> int:
-    """Where a text folds: at a line's end near `FOLD` characters or `FOLD_LINES` lines; its length if it is short."""
-    place = -1
-    for _ in range(FOLD_LINES):
-        place = text.find("\n", place + 1)
-        if place < 0:
-            place = len(text)
-            break
-    place = min(place, FOLD)
-    if len(text) - place < FOLD // 4:  # a fold that hides two lines costs more than it saves
-        return len(text) if text.count("\n", place) <= 4 else place
+    """Where a text folds: after a line near `FOLD` characters or `FOLD_LINES` lines; its length if it is short."""
+    lines = text.split("\n", FOLD_LINES)
+    place = min(len(text) - len(lines[FOLD_LINES]) if len(lines) > FOLD_LINES else len(text), FOLD)
+    if len(text) - place < FOLD // 4 and text.count("\n", place) <= 4:
+        return len(text)  # a fold that hides a few short lines costs more than it saves
     return text.rfind("\n", place // 2, place) + 1 or place
 
 

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 
 from limo.report.content import GROUPS, Arm, Group, Language, Report
 from limo.report.look import arm_colours, canvas, colour, inline, line, marker, panel, whisker, write
-from limo.report.words import count, data, plain, points, say, short_count
+from limo.report.words import count, data, points, say, short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Chart = Callable[[Report, Language, float], str]
 NARROW = 520
-_ROW = 44
+_SHOWN: tuple[Group, ...] = ("all", "in-domain", "out-of-domain")  # the claim first, then its two halves
+_LEFT = 160  # pixels for names left of a wide chart; they start where the page's text starts
 
 
-def _alt(key: str, language: Language, **values: object) -> str:
-    return say(f"alt_{key}", language, **values) + " " + say("alt_after", language)
+def alt(key: str, language: Language, **values: object) -> str:
+    """What a chart shows, for those who do not see it, and where its numbers stand."""
+    return say(f"alt_{key}", language, **values) + ("" if language == "zh" else " ") + say("alt_after", language)
 
 
 def _scale(axes: Axes, n_rows: float, ends: tuple[float, float] = (0, 1), ticks: tuple[float, ...] = (0, 0.5, 1),
@@ -56,10 +58,10 @@ def _bar(axes: Axes, row: float, value: float, ink: str, ends: tuple[float, floa
 def averages(report: Report, language: Language, width: float) -> str:
     """Arms down the side, one panel for each group: bars with intervals, a reference line at the first arm."""
     arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.averages)]
-    groups = [g for g in reversed(GROUPS) if any(report.average(arm.name, g) for arm in arms)]
+    groups = [g for g in _SHOWN if any(report.average(arm.name, g) for arm in arms)]
     narrow = width < NARROW
-    row = 54 if narrow else _ROW + 6
-    left, gap, head = (0, 0, 30) if narrow else (168, 26, 34)
+    row = 54 if narrow else 50
+    left, gap, head = (0, 0, 30) if narrow else (_LEFT, 26, 34)
     high = len(arms) * row
     figure = canvas(width, (high + head + 22) * (len(groups) if narrow else 1) + 8)
     each = width - 34 if narrow else (width - left - gap * (len(groups) - 1) - 8) / len(groups)
@@ -70,7 +72,7 @@ def averages(report: Report, language: Language, width: float) -> str:
         write(axes, 0, 0, _group(report, group, language), "ink", 13, xycoords="axes fraction", dy=high + 16,
               weight="bold")
         _average_rows(axes, report, arms, group, (language, narrow, index))
-    return inline(figure, f"averages-{language}-{width:.0f}", _alt("headline", language))
+    return inline(figure, f"averages-{language}-{width:.0f}", alt("headline", language))
 
 
 def _group(report: Report, group: Group, language: Language) -> str:
@@ -94,8 +96,8 @@ def _average_rows(axes: Axes, report: Report, arms: list[Arm], group: Group, how
         if narrow:
             write(axes, 0, row - 0.26, arm.label.text(language), "ink", 12)
         elif index == 0:
-            write(axes, 0, row - 0.13, arm.label.text(language), "ink", 13.5, ha="right", dx=-14, weight="bold")
-            write(axes, 0, row + 0.22, _examples(arm, language), "muted", 11.5, ha="right", dx=-14)
+            write(axes, 0, row - 0.13, arm.label.text(language), "ink", 13.5, dx=-_LEFT, weight="bold")
+            write(axes, 0, row + 0.22, _examples(arm, language), "muted", 11.5, dx=-_LEFT)
 
 
 def _examples(arm: Arm, language: Language) -> str:
@@ -112,7 +114,7 @@ def dots(report: Report, language: Language, width: float) -> str:
     for group in GROUPS[:2]:
         members = [b for b in report.benchmarks if b.group == group]
         rows += [("", say(group, language)), *((b.name, b.label.text(language)) for b in members)] if members else []
-    left, height = (6, 46) if narrow else (176, 22 + 7 * max(2, len(arms)))
+    left, height = (6, 50) if narrow else (_LEFT, 22 + 7 * max(2, len(arms)))
     figure = canvas(width, len(rows) * height + 52)
     axes = panel(figure, left, 30, width - left - 16, len(rows) * height)
     _scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
@@ -128,19 +130,19 @@ def dots(report: Report, language: Language, width: float) -> str:
                 whisker(axes, (score.low, score.high), at, inks[arm.name], 2, alpha=0.55)
                 _mark(axes, score.value, at, inks[arm.name])
     _legend(axes, arms, inks, language, len(rows) * height)
-    return inline(figure, f"dots-{language}-{width:.0f}", _alt("dots", language))
+    return inline(figure, f"dots-{language}-{width:.0f}", alt("dots", language))
 
 
 def _dot_label(axes: Axes, row: int, name: str, label: str, narrow: bool) -> None:
     """A benchmark's name beside (or above) its row; a group's name as a heading over a rule."""
     if not name:
-        write(axes, 0, row + 0.22, label, "muted", 11.5, weight="bold", dx=0 if narrow else -160)
+        write(axes, 0, row + 0.22, label, "muted", 11.5, weight="bold", dx=0 if narrow else -_LEFT)
         return
     if narrow:
-        write(axes, 0, row - 0.3, label, "ink", 12)
+        write(axes, 0, row - 0.33, label, "ink", 12)
     else:
         line(axes, [0, 1], [row + 0.5] * 2, "line", 0.7, zorder=0)
-        write(axes, 0, row, label, "ink", 13, ha="right", dx=-14)
+        write(axes, 0, row, label, "ink", 13, dx=-_LEFT)
 
 
 def _mark(axes: Axes, x: float, y: float, ink: str, size: float = 7) -> None:
@@ -160,11 +162,11 @@ def _legend(axes: Axes, arms: list[Arm], inks: dict[str, str], language: Languag
 def forest(report: Report, language: Language, width: float) -> str:
     """Paired differences under their groups, an interval each, around the line of no difference."""
     rows: list[tuple[str, int]] = []
-    for group in reversed(GROUPS):
+    for group in _SHOWN:
         of_group = [i for i, pair in enumerate(report.comparisons) if pair.group == group]
         rows += [(_group(report, group, language), -1), *(("", i) for i in of_group)] if of_group else []
     narrow = width < NARROW
-    left, right, height = (8, 8, 52) if narrow else (226, 152, 34)
+    left, right, height = (8, 8, 52) if narrow else (_LEFT + 56, 152, 34)
     figure = canvas(width, len(rows) * height + 56)
     axes = panel(figure, left, 6, width - left - right, len(rows) * height)
     low = min(0.0, *(pair.low for pair in report.comparisons))
@@ -179,10 +181,10 @@ def forest(report: Report, language: Language, width: float) -> str:
     for row, (heading, index) in enumerate(rows):
         if index < 0:
             write(axes, 0, row + 0.15, heading, "muted", 11.5, xycoords=("axes fraction", "data"), weight="bold",
-                  dx=0 if narrow else 8 - left)
+                  dx=0 if narrow else -left)
         else:
             _pair(axes, row, report, index, (language, narrow))
-    return inline(figure, f"forest-{language}-{width:.0f}", _alt("forest", language))
+    return inline(figure, f"forest-{language}-{width:.0f}", alt("forest", language))
 
 
 def _pair(axes: Axes, row: int, report: Report, index: int, how: tuple[Language, bool]) -> None:
@@ -204,14 +206,14 @@ def _pair(axes: Axes, row: int, report: Report, index: int, how: tuple[Language,
         write(axes, 0, row - 0.18, name, "ink", 12, xycoords=edge)
         write(axes, 1, row - 0.18, f"{figure}  {verdict}", ink, 11.5, xycoords=edge, ha="right")
     else:
-        write(axes, 0, row, name, "ink", 13, xycoords=edge, ha="right", dx=-16)
+        write(axes, 0, row, name, "ink", 13, xycoords=edge, dx=-_LEFT - 56)
         write(axes, 1, row, figure, ink, 13, xycoords=edge, dx=50, ha="right", weight="bold")
         write(axes, 1, row, verdict, "muted", 12, xycoords=edge, dx=58)
 
 
 def levels(report: Report, language: Language, width: float) -> str:
     """L1..L5: score bars upwards with intervals, below them the tokens written on the same columns."""
-    figure = canvas(width, 372)
+    figure = canvas(width, 384)
     top, low = panel(figure, 34, 26, width - 44, 224), panel(figure, 34, 282, width - 44, 66)
     n = len(report.levels)
     for axes, high in ((top, 1.0), (low, max([row.n_tokens_mean for row in report.levels] + [1]))):
@@ -221,7 +223,7 @@ def levels(report: Report, language: Language, width: float) -> str:
         line(top, [-0.5, n - 0.5], [tick, tick], "line", zorder=0)
         write(top, -0.5, tick, f"{tick * 100:.0f}", "muted", 11, ha="right", dx=-8)
     write(top, 0, 1, say("score_axis", language), "muted", 11.5, xycoords="axes fraction", dx=-34, dy=16)
-    write(low, 0, 0, say("tokens_axis", language), "muted", 11.5, xycoords="axes fraction", dx=-34, dy=-12)
+    write(low, 0, 0, say("tokens_axis", language), "muted", 11.5, xycoords="axes fraction", dx=-34, dy=-26)
     for column, row in enumerate(report.levels):
         top.bar([column], [row.value], width=0.62, color=colour(row.level), zorder=2)
         line(top, [column, column], [row.low, row.high], "ink", 1.3, zorder=3)
@@ -230,37 +232,50 @@ def levels(report: Report, language: Language, width: float) -> str:
         write(top, column, row.high, points(row.value), "ink", 14, ha="center", dy=11, weight="bold")
         write(top, column, 0, row.level, "ink", 13, ha="center", dy=-16, weight="bold")
         low.bar([column], [row.n_tokens_mean], width=0.62, color=colour("line"), zorder=2)
-        write(low, column, 0, short_count(row.n_tokens_mean), "ink", 12, ha="center", dy=-10, zorder=3)
-    return inline(figure, f"levels-{language}-{width:.0f}", _alt("levels", language))
+        write(low, column, row.n_tokens_mean, short_count(row.n_tokens_mean), "ink", 12, ha="center", dy=-10)
+    return inline(figure, f"levels-{language}-{width:.0f}", alt("levels", language))
+
+
+Row = tuple[str, str, float, tuple[float, float] | None]  # label, palette name, value, interval
 
 
 def paper(report: Report, language: Language, width: float) -> str:
     """Our averages in one panel, the published ones in another, on one scale; theirs hatched, without intervals."""
-    book = data("paper.yaml")
-    inks = arm_colours(report)
-    ours = [(arm.label.text(language), inks[arm.name], row.value, (row.low, row.high))
-            for arm in report.headline_arms() if (row := report.average(arm.name, "all"))]
-    means = dict(zip((arm["name"] for arm in book["arms"]), book["average"], strict=True))
-    theirs = [(arm[language], arm["color"], means[arm["name"]] / 100, None)
-              for arm in book["arms"] if arm["name"] in book["drawn"]]
+    panels = ((say("ours", language), "ink", _ours(report, language)),
+              (say("theirs", language), "muted", _theirs(language)))
     narrow = width < NARROW
-    n = max(len(ours), len(theirs))
+    n = max(len(rows) for _, _, rows in panels)
     high, half = n * 52, (width if narrow else (width - 40) / 2)
     figure = canvas(width, (high + 56) * (2 if narrow else 1))
-    for index, (rows, title) in enumerate(((ours, say("ours", language)), (theirs, say("theirs", language)))):
-        left, top = (0, index * (high + 56)) if narrow else (index * (half + 40), 0)
+    for index, (title, ink, rows) in enumerate(panels):
+        left, top = (0.0, index * (high + 56)) if narrow else (index * (half + 40), 0)
         axes = panel(figure, left, top + 30, half - 34, high)
         _scale(axes, n)
-        write(axes, 0, 1, title, "ink" if index == 0 else "muted", 13, xycoords="axes fraction", dy=16, weight="bold")
-        for row, (label, ink, value, ends) in enumerate(rows):
-            write(axes, 0, row - 0.26, plain(label), "ink", 12)
-            _paper_bar(axes, row + 0.14, value, ink, ends)
-    return inline(figure, f"paper-{language}-{width:.0f}", _alt("paper", language))
+        write(axes, 0, 1, title, ink, 13, xycoords="axes fraction", dy=16, weight="bold")
+        for row, (label, own, value, ends) in enumerate(rows):
+            write(axes, 0, row - 0.26, label, "ink", 12)
+            _paper_bar(axes, row + 0.14, value, own, ends)
+    return inline(figure, f"paper-{language}-{width:.0f}", alt("paper", language))
+
+
+def _ours(report: Report, language: Language) -> list[Row]:
+    inks = arm_colours(report)
+    found = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
+    return [(arm.label.text(language), inks[arm.name], row.value, (row.low, row.high)) for arm, row in found if row]
+
+
+def _theirs(language: Language) -> list[Row]:
+    book = data("paper.yaml")
+    means = dict(zip((arm["name"] for arm in book["arms"]), book["average"], strict=True))
+    drawn = [arm for arm in book["arms"] if arm["name"] in book["drawn"]]
+    return [(arm[language], arm["color"], means[arm["name"]] / 100, None) for arm in drawn]
 
 
 def _paper_bar(axes: Axes, row: float, value: float, ink: str, ends: tuple[float, float] | None) -> None:
+    """A full bar where there is an interval (ours), a hatched outline where there is none (theirs)."""
     if ends:
-        return _bar(axes, row, value, ink, ends, 0.4)
-    axes.barh([row], [value], height=0.4, facecolor="none", edgecolor=colour(ink), hatch="////", linewidth=1.2, zorder=2)
+        _bar(axes, row, value, ink, ends, 0.4)
+        return
+    axes.barh([row], [value], height=0.4, facecolor="none", edgecolor=colour(ink), hatch="////", linewidth=1.2,
+              zorder=2)
     write(axes, value, row, points(value), "muted", 14, dx=7, weight="bold")
-    return None

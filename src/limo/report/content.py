@@ -280,8 +280,9 @@ def _name_faults(report: Report) -> Iterator[str]:
     arms, benchmarks = [arm.name for arm in report.arms], [row.name for row in report.benchmarks]
     for names, what in ((arms, "arm"), (benchmarks, "benchmark")):
         yield from (f"{what} {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1}))
-    used = [row.arm for row in (*report.scores, *report.averages)] + [n for c in report.comparisons for n in (c.a, c.b)]
-    yield from (f"no arm {name!r}" for name in sorted(set(used) - set(arms)))
+    used = {row.arm for row in report.scores} | {row.arm for row in report.averages}
+    used |= {name for pair in report.comparisons for name in (pair.a, pair.b)}
+    yield from (f"no arm {name!r}" for name in sorted(used - set(arms)))
     yield from (f"no benchmark {name!r}" for name in sorted({row.benchmark for row in report.scores} - set(benchmarks)))
     yield from (f"no level {row.level!r}" for row in report.levels if row.level not in LEVELS)
 

@@ -52,11 +52,12 @@ def colour(name: str) -> str:
 def arm_colours(report: Report) -> dict[str, str]:
     """A palette name for each arm: its own where it names one, else the next free one, in the report's order."""
     taken = {arm.color for arm in report.arms}
+    offered = COLOURS.keys() - {"paper", "card", "ink", "muted", "line", "rule"}  # those are the page's own
     free = [name for name in _FREE if name not in taken] or list(_FREE)
     named: dict[str, str] = {}
     for arm in report.arms:
         n_free = sum(1 for name in named.values() if name in free)
-        named[arm.name] = arm.color if arm.color in COLOURS else free[n_free % len(free)]
+        named[arm.name] = arm.color if arm.color in offered else free[n_free % len(free)]
     return named
 
 

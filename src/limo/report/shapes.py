@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from limo.report.charts import NARROW, alt
 from limo.report.content import GROUPS, Arm, Benchmark, Language, Report, Stage
 from limo.report.look import arm_colours, canvas, colour, inline, line, marker, panel, write
 from limo.report.words import count, plain, reason, say, short_count
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MIN_SPOKES = 3  # fewer directions than three enclose nothing
-_NARROW = 520
+_LEFT = 208  # pixels for the stages' names on a wide chart
 _SPAN = 30.0  # beyond this factor the last stages of a linear funnel are slivers (our choice)
 
 
@@ -40,7 +41,7 @@ def radar(report: Report, language: Language, width: float) -> str:
     angles = [math.pi / 2 - 2 * math.pi * k / n for k in range(n)]
     figure = canvas(width, width * 0.92 + 24)
     axes = panel(figure, 0, 0, width, width * 0.92)
-    half = 1.62 if width >= 420 else 1.75
+    half = 1.42 if width >= 420 else 1.72
     axes.set_xlim(-half, half)
     axes.set_ylim(-half * 0.92, half * 0.92)
     _web(axes, angles)
@@ -50,8 +51,7 @@ def radar(report: Report, language: Language, width: float) -> str:
     for arm in arms:
         _outline(axes, report, arm, axis, angles, inks[arm.name])
     _names(axes, arms, inks, language, half)
-    alt = say("alt_radar", language, n=n) + " " + say("alt_after", language)
-    return inline(figure, f"radar-{language}-{width:.0f}", alt)
+    return inline(figure, f"radar-{language}-{width:.0f}", alt("radar", language, n=n))
 
 
 def _web(axes: Axes, angles: list[float]) -> None:
@@ -70,7 +70,7 @@ def _around(axes: Axes, axis: list[Benchmark], angles: list[float], language: La
     for benchmark, angle in zip(axis, angles, strict=True):
         x, y = math.cos(angle), math.sin(angle)
         side = "center" if abs(x) < 0.25 else "left" if x > 0 else "right"
-        write(axes, 1.13 * x, 1.13 * y, plain(benchmark.label.text(language), 16), "ink", 12, ha=side)
+        write(axes, 1.11 * x, 1.11 * y, plain(benchmark.label.text(language), 16), "ink", 12, ha=side)
     half = math.pi / len(angles) * 0.86
     for group, ink in (("in-domain", "ink"), ("out-of-domain", "rule")):
         own = [angle for b, angle in zip(axis, angles, strict=True) if b.group == group]
@@ -104,7 +104,7 @@ def _names(axes: Axes, arms: list[Arm], inks: dict[str, str], language: Language
                   transform=axes.transAxes, clip_on=False)
         write(axes, x, 0.005, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9)
     for corner, side, group, ink in ((1, "right", "in-domain", "ink"), (0, "left", "out-of-domain", "rule")):
-        inward = -26 if corner else 26
+        inward = -36 if corner else 36
         write(axes, corner, 0.985, say(group, language), "muted", 11.5, xycoords="axes fraction", ha=side, dx=inward)
         edge = half if corner else -half
         short = 0.16 * half / 1.62
@@ -113,14 +113,14 @@ def _names(axes: Axes, arms: list[Arm], inks: dict[str, str], language: Language
 
 def funnel(report: Report, language: Language, width: float) -> str:
     """Stages downwards: the solid bar is what was kept, the pale one what came in, the reasons beside it."""
-    stages, narrow = report.funnel, width < _NARROW
+    stages, narrow = report.funnel, width < NARROW
     counts = [n for stage in stages for n in (stage.n_in, stage.n_kept)]
     top, least = max([1, *counts]), max(1, min([n for n in counts if n] or [1]))
     logarithmic = top / least > _SPAN
     height = 78 if narrow else 66
-    left = 0 if narrow else 208
+    left = 0 if narrow else _LEFT
     figure = canvas(width, len(stages) * height + 40)
-    axes = panel(figure, left, 0, width - left - (70 if narrow else 84), len(stages) * height)
+    axes = panel(figure, left, 0, width - left - (104 if narrow else 118), len(stages) * height)
     start = 10 ** math.floor(math.log10(least)) if logarithmic else 0
     axes.set_xlim(0, 1)
     axes.set_ylim(len(stages) - 0.5, -0.5)
@@ -133,8 +133,7 @@ def funnel(report: Report, language: Language, width: float) -> str:
     _funnel_axis(axes, len(stages), (start, top, logarithmic), place, language)
     for row, stage in enumerate(stages):
         _stage(axes, row, stage, (place(stage.n_in), place(stage.n_kept)), (language, narrow))
-    return inline(figure, f"funnel-{language}-{width:.0f}", say("alt_funnel", language) + " "
-                  + say("alt_after", language))
+    return inline(figure, f"funnel-{language}-{width:.0f}", alt("funnel", language))
 
 
 def _funnel_axis(axes: Axes, n_rows: int, ends: tuple[float, float, bool], place: object, language: Language) -> None:
@@ -156,12 +155,13 @@ def _stage(axes: Axes, row: int, stage: Stage, ends: tuple[float, float], how: t
     axes.barh([bar], [came], height=0.36, color=colour("line"), zorder=1)
     axes.barh([bar], [stayed], height=0.36, color=colour("limo"), zorder=2)
     write(axes, came, bar, count(stage.n_kept), "ink", 14, dx=9, dy=7, weight="bold", zorder=3)
-    write(axes, came, bar, say(f"unit_{stage.unit}", language), "muted", 11, dx=9, dy=-8, zorder=3)
+    write(axes, came, bar, say("of_n", language, n=count(stage.n_in), unit=say(f"unit_{stage.unit}", language)),
+          "muted", 11, dx=9, dy=-8, zorder=3)
     label = stage.label.text(language)
     if narrow:
         write(axes, 0, row - 0.28, plain(label, 44), "ink", 12.5, weight="bold")
     else:
-        write(axes, 0, bar, plain(label, 30), "ink", 13, ha="right", dx=-14, weight="bold")
+        write(axes, 0, bar, plain(label, 30), "ink", 13, dx=-_LEFT, weight="bold")
     write(axes, 0, row + (0.37 if narrow else 0.26), plain(why(stage, language), 54 if narrow else 84),
           "brick" if stage.n_unexplained else "muted", 11.5, zorder=3)
 

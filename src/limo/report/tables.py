@@ -23,6 +23,11 @@ from limo.report.words import count, points, say, seconds
 
 if TYPE_CHECKING:
     from rich.console import Group as Renderable
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+
+_SIZES = ("n_problems", "n_rollouts", "n_seeds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,12 @@ def _row(report: Report, found: list[ArmScore | None] | list[Average | None], ar
 
 
 def scores(report: Report, language: Language) -> Table:
-    """Benchmarks downwards in their groups, arms across, sizes at the end."""
+    """Benchmarks downwards in their groups, arms across; sizes in columns, or in the note where all are alike."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.scores)]
+    alike = len({tuple(getattr(row, name) for name in _SIZES) for row in report.scores}) == 1
     heads = [say("benchmark", language), *(arm.label.text(language) for arm in arms),
-             *(say(name, language) for name in ("n_problems", "n_rollouts", "n_seeds"))]
-    table = Table(say("chapter_benchmarks", language), heads, note=say("best_note", language))
+             *(say(name, language) for name in _SIZES if not alike)]
+    table = Table(say("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
     for group in GROUPS[:2]:
         members = [b for b in report.benchmarks if b.group == group]
         if members:
@@ -94,9 +100,17 @@ def scores(report: Report, language: Language) -> Table:
         for benchmark in members:
             found = [report.score(arm.name, benchmark.name) for arm in arms]
             known = [row for row in found if row is not None]
-            sizes = [_range([getattr(row, name) for row in known]) for name in ("n_problems", "n_rollouts", "n_seeds")]
+            sizes = [_range([getattr(row, name) for row in known]) for name in _SIZES if not alike]
             table.rows.append([Cell(benchmark.label.text(language)), *_row(report, found, arms, _best(found)), *sizes])
     return table
+
+
+def _score_note(report: Report, language: Language, alike: bool) -> str:
+    note = say("best_note", language)
+    if not alike:
+        return note
+    sizes = {name: count(getattr(report.scores[0], name)) for name in _SIZES}
+    return say("each_size", language, **sizes) + ("" if language == "zh" else " ") + note
 
 
 def _range(numbers: list[int]) -> Cell:
@@ -198,13 +212,13 @@ def terminal(report: Report, language: Language = "en") -> Renderable:
     return Renderable(*parts)  # type: ignore[arg-type]
 
 
-def _rich(table: Table) -> object:
+def _rich(table: Table) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(title=table.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                      pad_edge=False, caption_justify="left")
+                      pad_edge=False, caption=table.note or None, caption_justify="left", caption_style="dim")
     for index, head in enumerate(table.heads):
         shown.add_column(Text(words.plain(head)), justify="left" if index == 0 else "right")
     for row in table.rows:
@@ -212,7 +226,7 @@ def _rich(table: Table) -> object:
     return shown
 
 
-def _styled(cell: Cell) -> object:
+def _styled(cell: Cell) -> Text:
     from rich.text import Text
 
     text = Text(words.plain(cell.text), style="bold" if cell.strong else "")

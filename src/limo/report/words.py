@@ -11,6 +11,7 @@ What it does not do: sentences about results (`sentences`), and words that a mod
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ import yaml
 from limo.report.content import Language, Said
 
 _HERE = Path(__file__).parent
+_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")  # a space stands between scripts, not inside one
 
 
 @cache
@@ -33,7 +35,8 @@ def data(name: str) -> dict[str, Any]:
 def say(key: str, language: Language, **values: object) -> str:
     """The word for `key`; `{name}` in it is filled from `values`.  An unknown key is a bug: KeyError."""
     text: str = data("words.yaml")[key][language]
-    return text.format(**values) if values else text
+    filled = text.format(**values) if values else text
+    return _BETWEEN_HAN.sub("", filled) if language == "zh" else filled
 
 
 def both(key: str, **values: Said | str | int) -> Said:

@@ -1,0 +1,73 @@
+"""The report's tree: what goes in comes out, and what cannot be is refused with every fault named."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from limo.errors import InputError, MissingFileError
+from limo.report.content import Average, Comparison, Report, Said, check, load, save
+
+
+def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_path):
+    save(full, tmp_path / "report.json")
+    assert load(tmp_path / "report.json") == full
+
+
+def test_missing_chinese_falls_back_to_english():
+    assert Said("only").text("zh") == "only"
+    assert Said("a", "甲").text("zh") == "甲"
+
+
+@pytest.mark.parametrize("low, value, high", [(0.5, 0.4, 0.6), (0.1, 0.2, 0.15), (-0.1, 0.2, 0.3), (0.9, 1.0, 1.1),
+                                              (float("nan"), 0.5, 0.6), (0.4, float("nan"), 0.6), (20, 30, 40)])
+def test_a_share_outside_its_interval_or_outside_0_to_1_is_refused(full, low, value, high):
+    with pytest.raises(InputError, match="does not hold together"):
+        check(replace(full, averages=[Average("limo", "all", value, low, high)]))
+
+
+def test_a_difference_outside_its_interval_is_refused(full):
+    with pytest.raises(InputError):
+        check(replace(full, comparisons=[Comparison("limo", "base", "all", 0.5, 0.1, 0.4, True)]))
+
+
+def test_names_that_stand_for_nothing_are_all_named(full):
+    broken = replace(full, averages=[Average("ghost", "all", 0.5, 0.4, 0.6)], arms=[*full.arms, full.arms[0]])
+    with pytest.raises(InputError) as fault:
+        check(broken)
+    assert "'ghost'" in str(fault.value) and "'base' stands twice" in str(fault.value)
+
+
+def test_an_unknown_key_a_later_format_and_broken_json_are_refused(full, tmp_path):
+    path = tmp_path / "report.json"
+    save(full, path)
+    values = json.loads(path.read_text())
+    for broken, words in ((values | {"colour": 1}, "colour"), (values | {"format": 99}, "later format"),
+                          (values | {"arms": 3}, "arms"), ([], "does not fit")):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(InputError, match=words):
+            load(path)
+    path.write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        load(path)
+    with pytest.raises(MissingFileError):
+        load(tmp_path / "nowhere.json")
+
+
+def test_a_report_that_does_not_hold_together_leaves_the_old_file(full, tmp_path):
+    path = tmp_path / "report.json"
+    save(full, path)
+    before = path.read_bytes()
+    with pytest.raises(InputError):
+        save(replace(full, averages=[Average("limo", "all", 2, 2, 2)]), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_stage_knows_what_it_cannot_account_for(full):
+    assert [stage.n_unexplained for stage in full.funnel] == [0] * len(full.funnel)
+    assert replace(full.funnel[0], n_kept=20_000).n_unexplained == 3640
+
+
+def test_an_empty_report_is_a_report(bare, tmp_path):
+    save(bare, tmp_path / "r.json")
+    assert load(tmp_path / "r.json") == Report(Said("Bare", "空"))

@@ -1,0 +1,224 @@
+"""The page: self-contained, in two languages, complete, and unmoved by anything a model writes."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from limo.errors import InputError
+from limo.report import cases, page, tables
+from limo.report.content import Attempt, Average, Case, Said
+
+VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Tags, ids, attributes and text of a page; `open` holds what was not closed."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.ids, self.attributes, self.open, self.crossed = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID and self.open.pop() != tag:
+            self.crossed.append(tag)
+
+
+@pytest.fixture(scope="module")
+def html(full):
+    return page.render(full)
+
+
+@pytest.fixture
+def plain(full):
+    """The example without anything to draw: most of a page's time goes into its charts."""
+    return replace(full, averages=[], scores=[], comparisons=[], levels=[], funnel=[])
+
+
+def test_the_page_is_well_formed_and_its_ids_are_unique(html):
+    reader = Reader(html)
+    assert not reader.open and not reader.crossed
+    assert len(reader.ids) > 50 and len(reader.ids) == len(set(reader.ids))
+
+
+def test_the_page_fetches_nothing(html):
+    reader = Reader(html)
+    assert not {"link", "img", "iframe", "object", "base", "form"} & set(reader.tags)
+    addresses = [value for name, value in reader.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert addresses and all(value.startswith("#") for value in addresses)
+    assert "@import" not in html and not re.search(r"url\((?!#)", html)
+
+
+def test_every_link_inside_the_page_leads_somewhere(html):
+    reader = Reader(html)
+    links = [value[1:] for name, value in reader.attributes if name == "href"]
+    assert len(links) == 18 and set(links) <= set(reader.ids)
+
+
+def test_only_the_page_s_own_script_may_run(html):
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html and "default-src 'none'" in html
+    assert not [name for name, _ in Reader(html).attributes if name.startswith("on")]
+
+
+def test_a_completion_is_text_and_what_would_not_show_is_spelled_out(html):
+    assert "&lt;script&gt;alert(&#39;pwned&#39;)&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in html
+    for spelled in ("⟨U+0000⟩", "⟨U+202E⟩", "⟨U+200B⟩", "⟨U+D800⟩"):
+        assert spelled in html
+    assert not {"\x00", "\u202e", "\u200b"} & set(html)
+    assert "{{ 7*7 }}" in html, "a template in a completion is not run"
+
+
+@pytest.mark.parametrize("field", ["title", "subtitle", "notes", "headline"])
+def test_labels_are_as_harmless_as_completions(plain, field):
+    bad = Said("<script>alert(2)</script>\ud800", "\"'><script>alert(2)</script>")
+    hostile = replace(plain, **{field: [bad] if field in ("notes", "headline") else bad},
+                      environment={"<b>": "</dd><script>"}, recipe="</pre><script>", rebuild="</pre><script>")
+    text = page.render(hostile)
+    text.encode("utf-8")
+    assert Reader(text).tags.count("script") == 1 and not Reader(text).crossed
+
+
+def test_both_languages_stand_in_the_page_and_the_parameter_picks_the_first_shown(plain, html):
+    chinese = page.render(plain, "zh")
+    assert '<html lang="en">' in html and '<html lang="zh">' in chinese
+    for text in (html, chinese):
+        assert "Case studies" in text and "案例对照" in text
+    assert "<title>报告示例</title>" in chinese
+    with pytest.raises(InputError, match="language"):
+        page.render(plain, "fr")
+
+
+def test_the_same_report_gives_the_same_bytes(full):
+    small = replace(full, scores=[], comparisons=[], funnel=[], paper=False)
+    assert page.render(small) == page.render(small)
+
+
+def test_every_chart_has_its_table(html):
+    reader = Reader(html)
+    assert reader.tags.count("table") == 2 * 7, "averages, scores, comparisons, levels, budget, funnel, paper"
+    assert reader.tags.count("figure") == 2 * 7, "averages, radar, dots, forest, levels, funnel, paper"
+
+
+def test_what_is_missing_leaves_its_section_out_and_is_said(bare, html):
+    text = page.render(bare)
+    for name in ("levels", "cases", "funnel", "comparisons", "scores", "averages"):
+        assert page.words.say(f"missing_{name}", "en") in text and page.words.say(f"missing_{name}", "zh") in text
+        assert page.words.say(f"missing_{name}", "en") not in html
+    assert Reader(text).tags.count("figure") == 0 and 'id="en-levels"' not in text and 'id="en-levels"' in html
+
+
+def test_one_missing_part_takes_only_itself_away(full):
+    text = page.render(replace(full, levels=[], averages=[], comparisons=[], benchmarks=full.benchmarks[:2],
+                               scores=[row for row in full.scores if row.benchmark in ("ledger", "steps")]))
+    assert page.words.say("missing_levels", "en") in text and page.words.say("missing_radar", "en") in text
+    assert 'id="en-benchmarks"' in text and 'id="en-funnel"' in text
+
+
+def test_the_paper_s_numbers_are_marked_as_the_paper_s_and_can_be_left_out(full, html):
+    section = html[html.index('id="en-paper"'):html.index('id="en-appendix"')]
+    assert "The paper&#39;s numbers, not ours" in section and "78.1" in section
+    assert "not measured here" in section
+    few = replace(full, scores=[], comparisons=[], levels=[], funnel=[], paper=False)
+    assert 'id="en-paper"' not in page.render(few)
+
+
+def test_a_page_that_cannot_be_made_leaves_the_old_one(plain, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    with pytest.raises(InputError):
+        page.write(replace(plain, averages=[Average("limo", "all", 3, 3, 3)]), path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    page.write(plain, path, "zh")
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>\n<html lang=\"zh\">")
+
+
+def _shown(completion, full, check_words=()):
+    case = Case("p", "1", [Attempt("limo", completion, "wrong")])
+    return cases.cases(replace(full, cases=[case], check_words=list(check_words)), "en")[0].attempts[0]
+
+
+@pytest.mark.parametrize("n_lines", [1, 10, 14, 15, 19, 40, 400])
+def test_folding_loses_no_character(full, n_lines):
+    text = "\n".join(f"line {n} <b> & so on" for n in range(n_lines))
+    shown = _shown(text, full)
+    assert (shown.head + shown.rest).unescape() == text and shown.n_rest == len(shown.rest.unescape())
+    assert bool(shown.rest) == (n_lines > 19) and shown.n_left_out == 0
+
+
+def test_one_endless_line_folds_too(full):
+    shown = _shown("x" * 5000, full)
+    assert len(shown.head) == cases.FOLD and shown.head + shown.rest == "x" * 5000
+
+
+def test_what_a_megabyte_leaves_out_is_counted_and_its_end_is_kept(full, plain):
+    text = "a" * 1_000_000 + "\\boxed{7}"
+    shown = _shown(text, full)
+    assert len(shown.head) + len(shown.rest) + shown.n_left_out + len(shown.tail.striptags()) == len(text)
+    assert shown.tail.endswith("<mark>\\boxed{7}</mark>")
+    report = replace(plain, cases=[Case("p", "1", [Attempt("limo", text, "wrong")])])
+    assert "960,009 characters in the middle are not on this page" in page.render(report)
+
+
+def test_answers_are_marked_and_checking_words_underlined_only_where_whole(full):
+    shown = _shown("Check this <checkers> 检查一下 \\boxed{\\frac{1}{2}}", full, ["check", "检查"]).head
+    assert shown.count("<u>") == 2 and "<u>Check</u>" in shown and "&lt;checkers&gt;" in shown
+    assert "<mark>\\boxed{\\frac{1}{2}}</mark>" in shown
+
+
+def test_nothing_written_is_said_and_piles_of_accents_do_not_climb(plain):
+    assert "(the model wrote nothing)" in page.render(
+        replace(plain, cases=[Case("p", "1", [Attempt("limo", "", "no_answer")])]))
+    piled = cases.visible("e" + "\u0301" * 50)
+    assert piled.count("⟨U+0301⟩") == 46 and "⟨" not in cases.visible("tiếng Việt é ก็")
+
+
+def test_the_terminal_shows_every_score_with_its_interval_in_both_languages(full):
+    for language, word in (("en", "not separable"), ("zh", "无法区分")):
+        text = tables.plain(full, language, 140)
+        assert "60.7 [56.8, 64.6]" in text and word in text and "\x1b" not in text
+    assert "Bare" in tables.plain(replace(full, title=Said("Bare")), "en")
+
+
+def test_the_terminal_shows_hostile_labels_as_text(full):
+    text = tables.plain(replace(full, title=Said("[bold]\x1b[31mred")), "en")
+    assert "[bold]⟨U+001B⟩[31mred" in text
+
+
+def test_bold_is_only_for_an_interval_above_all_others(full):
+    rows = {row[0].text: row for row in tables.averages(full, "en").rows}
+    assert [cell.strong for cell in rows["All"][1:]] == [False, False, True]
+    near = replace(full, averages=[Average("base", "all", 0.5, 0.4, 0.6), Average("limo", "all", 0.7, 0.59, 0.8)])
+    assert not any(cell.strong for row in tables.averages(near, "en").rows for cell in row)
+
+
+def test_sizes_stand_in_columns_unless_all_are_alike(full):
+    assert "Problems" not in tables.scores(full, "en").heads and "60 problems" in tables.scores(full, "en").note
+    mixed = replace(full, scores=[replace(full.scores[0], n_problems=30), *full.scores[1:]])
+    table = tables.scores(mixed, "en")
+    assert "Problems" in table.heads and table.rows[1][-3].text == "30–60"
+
+
+def test_markdown_escapes_pipes_and_keeps_intervals(full):
+    table = tables.averages(replace(full, arms=[replace(full.arms[0], label_en="a|b"), *full.arms[1:]]), "en")
+    text = tables.markdown(table)
+    assert "a\\|b" in text and "**60.7** [56.8, 64.6]" in text
+    assert {line.replace("\\|", "").count("|") for line in text.splitlines()} == {5}
