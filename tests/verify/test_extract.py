@@ -89,7 +89,7 @@ def test_a_box_counts_even_when_the_text_was_cut_after_it():
     ],
 )
 def test_reading_a_million_characters_takes_a_moment(text):
-    start = time.monotonic()
+    start = time.process_time()
     extract(text)
     extract(text, letters=True)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
