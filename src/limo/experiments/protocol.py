@@ -106,9 +106,9 @@ def measure(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list
             found[result.arm, result.seed] = result
             stage.advance(1, arm=f"{result.arm}/{result.seed}")
     measured: dict[str, list[Measurement]] = {arm.name: [] for arm in arms}
-    for (name, _), result in found.items():
-        assert result is not None, name
-        measured[name].append(result)
+    for (name, _), one in found.items():
+        assert one is not None, name
+        measured[name].append(one)
     return measured
 
 

@@ -1,9 +1,10 @@
 """The pocket lab: the whole method in minutes on two CPU cores, offline, with real sampling and real training.
 
 world -> pool -> curation (the product's own pipeline) -> training sets -> every arm fitted with several seeds and
-scored on ten benchmarks -> report.  A run is a folder; killed and started again it goes on where it was.
+scored on ten benchmarks.  A run is a folder; killed and started again it goes on where it was.
 
-    report = run(load(LabRecipe, "recipes/pocket.yaml"), "runs/lab", progress)
+    lab = PocketLab(load(LabRecipe, "recipes/pocket.yaml"), Path("runs/lab"))
+    measured = measure(lab, HEADLINE.arms, progress)
 
 What it does not do: choose anything by a benchmark.  The recipe is fixed before the first score is seen.
 """
@@ -35,8 +36,6 @@ from limo.pool.ingest import read_pool, write_pool
 from limo.progress import Progress, Silent
 from limo.recipe import Settings
 from limo.records import LEVELS, Problem
-from limo.report import content, page
-from limo.report.content import Report
 from limo.rollouts.asking import Asking, Desk
 from limo.rollouts.completer import Completer
 from limo.rollouts.local import LocalCompleter
@@ -163,7 +162,7 @@ class PocketLab:
                 outcomes[name] = found.rate_by_problem
                 lengths.append(found.n_tokens_mean)
         result = Measurement(arm.name, seed, outcomes, n_completion_tokens=sum(lengths) / len(lengths), **budget)
-        _write_json(folder / "measurement.json", asdict(result))
+        write_json(folder / "measurement.json", asdict(result))
         return result
 
     def _make_set(self, name: str, progress: Progress) -> None:
@@ -176,7 +175,7 @@ class PocketLab:
             rows = self._level(name)
         else:
             raise InputError("the pocket lab has no such training set", name, "limo, bulk, L1..L5", "rename the arm")
-        _write_json(self._set(name), [{"messages": row["messages"]} for row in rows])
+        write_json(self._set(name), [{"messages": row["messages"]} for row in rows])
 
     def _bulk(self, progress: Progress) -> list[Row]:
         """Ordinary chains of every family: deduplicated, decontaminated, verified, and otherwise as they come."""
@@ -231,29 +230,7 @@ def _read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Put a value at `path`, whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def run(recipe: LabRecipe, folder: str | Path, progress: Progress | None = None) -> Report:
-    """The lab from nothing, or from where it was stopped, to `report.html`, `report.json` and `scores.json`.
-
-    Raises LimoError: the folder belongs to another recipe, the disk refuses, or a stage leaves nothing.
-    """
-    from limo.experiments.protocol import measure
-    from limo.pocket.report import EXPERIMENTS, build
-
-    progress = progress or Silent()
-    with RunFolder(folder, recipe):
-        lab = PocketLab(recipe, Path(folder))
-        arms = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
-        measured = measure(lab, arms, progress)
-        curated = lab.curate(Silent())
-        report = build(lab, measured, curated)
-        scores = {name: [asdict(one) for one in rows] for name, rows in measured.items()}
-        _write_json(lab.folder / "scores.json", scores)
-        content.save(report, lab.folder / "report.json")
-        page.write(report, lab.folder / "report.html")
-    progress.say(f"report: {lab.folder / 'report.html'}")
-    return report

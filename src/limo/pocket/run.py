@@ -1,0 +1,37 @@
+"""One lab run: every experiment of the pocket lab, from nothing or from where it was stopped, to its report.
+
+    report = run(load(LabRecipe, "recipes/pocket.yaml"), "runs/lab", progress)
+
+What it does not do: decide what is measured (the recipe and limo.experiments do).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from limo.experiments.protocol import measure
+from limo.pocket.lab import LabRecipe, PocketLab, write_json
+from limo.pocket.report import EXPERIMENTS, build
+from limo.progress import Progress, Silent
+from limo.report import content, page
+from limo.report.content import Report
+from limo.runs import RunFolder
+
+
+def run(recipe: LabRecipe, folder: str | Path, progress: Progress | None = None) -> Report:
+    """Leaves `report.html`, `report.json` and `scores.json` in the run folder, and the report as a value.
+
+    Raises LimoError: the folder belongs to another recipe, the disk refuses, or a stage leaves nothing.
+    """
+    progress = progress or Silent()
+    with RunFolder(folder, recipe):
+        lab = PocketLab(recipe, Path(folder))
+        measured = measure(lab, [arm for experiment in EXPERIMENTS for arm in experiment.arms], progress)
+        report = build(lab, measured, lab.curate(Silent()))
+        scores = {name: [asdict(one) for one in rows] for name, rows in measured.items()}
+        write_json(lab.folder / "scores.json", scores)
+        content.save(report, lab.folder / "report.json")
+        page.write(report, lab.folder / "report.html")
+    progress.say(f"report: {lab.folder / 'report.html'}")
+    return report

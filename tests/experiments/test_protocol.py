@@ -1,0 +1,87 @@
+"""Experiments: every arm with every seed, nothing measured twice, numbers that follow from the outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from limo.experiments import results
+from limo.experiments.headline import HEADLINE
+from limo.experiments.protocol import Arm, Measurement, measure
+from limo.experiments.rq1_chain_quality import RQ1
+from limo.progress import Silent
+
+ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", examples="good"))
+
+
+def _outcomes(rate: float) -> dict[str, dict[str, float]]:
+    return {"b1": {f"p{n}": rate for n in range(20)}, "b2": {f"q{n}": float(n % 2) for n in range(20)}}
+
+
+@dataclass
+class FakeLab:
+    """Answers at once; what it is asked to measure leaves a file, as it works in other processes."""
+
+    folder: Path
+    seeds: tuple[int, ...] = (0, 1)
+    n_workers: int = 2
+    prepared: list[str] = field(default_factory=list)
+    known: dict[tuple[str, int], Measurement] = field(default_factory=dict)
+
+    def prepare(self, arms, progress):
+        self.prepared = [arm.name for arm in arms]
+
+    def measured(self, arm, seed):
+        return self.known.get((arm.name, seed))
+
+    def measure(self, arm, seed):
+        if arm.name == "broken":
+            raise ValueError("this arm cannot be fitted")
+        (self.folder / f"{arm.name}-{seed}").touch(exist_ok=False)
+        return Measurement(arm.name, seed, _outcomes(1.0 if arm.examples else 0.0), n_completion_tokens=9.0)
+
+
+def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(tmp_path):
+    lab = FakeLab(tmp_path)
+    measured = measure(lab, ARMS, Silent())
+    assert lab.prepared == ["base", "good"]
+    assert [one.seed for one in measured["base"]] == [0]
+    assert [one.seed for one in measured["good"]] == [0, 1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["base-0", "good-0", "good-1"]
+
+
+def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
+    lab = FakeLab(tmp_path, known={("good", 1): Measurement("good", 1, _outcomes(0.5))})
+    measured = measure(lab, ARMS, Silent())
+    assert not (tmp_path / "good-1").exists()
+    assert measured["good"][1].outcomes == _outcomes(0.5)
+
+
+def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        measure(FakeLab(tmp_path), (Arm("broken", "B", "坏", examples="x"),), Silent())
+
+
+def test_scores_averages_and_comparisons_follow_from_the_outcomes(tmp_path):
+    measured = measure(FakeLab(tmp_path), ARMS, Silent())
+    found = results.outcomes(measured)
+    rows = {(row.arm, row.benchmark): row for row in results.scores(found, ["b1", "b2"])}
+    assert rows["good", "b1"].value == 1.0
+    assert rows["base", "b1"].value == 0.0
+    assert rows["base", "b2"].value == 0.5
+    assert rows["good", "b1"].n_seeds == 2
+    assert rows["good", "b1"].n_rollouts == 40
+    (mean,) = [row for row in results.averages(found, {"all": ["b1", "b2"]}) if row.arm == "good"]
+    assert mean.value == pytest.approx(0.75)
+    same, apart = results.comparisons(found, [("good", "base")], {"in-domain": ["b2"], "out-of-domain": ["b1"]})
+    assert (same.difference, same.separable) == (0.0, False)
+    assert (apart.difference, apart.separable) == (1.0, True)
+
+
+def test_the_experiments_compare_only_arms_that_they_have():
+    for experiment in (HEADLINE, RQ1):
+        names = {arm.name for arm in experiment.arms}
+        assert len(names) == len(experiment.arms)
+        assert all({a, b} <= names for a, b in experiment.pairs)
