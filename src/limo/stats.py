@@ -171,11 +171,14 @@ def _seed_deviations(arms: list[list[Any]], rng: np.random.Generator, n_resample
 
     by_seed = [np.mean([rows.mean(axis=1) for rows in arm], axis=0) for arm in arms]
     parts = [(float(m.var(ddof=1)) / m.size, m.size - 1) for m in by_seed if m.size > 1]
-    variance = sum(part for part, _ in parts)
-    if variance <= 0:
+    seen = sum(part for part, _ in parts)
+    # three seeds may agree by luck; the noise of single problems says how far apart they should at least be
+    least = sum(_interaction(rows) / rows.shape[1] for arm in arms for rows in arm) / len(arms[0]) ** 2
+    if max(seen, least) <= 0:
         return np.zeros(n_resamples)
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    return math.sqrt(variance) * rng.standard_t(freedom, n_resamples)
+    weight = sum(part**2 / degrees for part, degrees in parts)
+    freedom = seen**2 / weight if weight > 0 else sum(degrees for _, degrees in parts)
+    return math.sqrt(max(seen, least)) * rng.standard_t(freedom, n_resamples)
 
 
 def _problem_deviations(rows: tuple[Any, ...], rng: np.random.Generator, n_resamples: int) -> Any:
@@ -207,7 +210,7 @@ def _interaction(rows: Any) -> float:
 
 def mcnemar(n_only_a: int, n_only_b: int) -> float:
     """Exact two-sided McNemar p value: how often a fair coin splits the discordant problems at least this unevenly."""
-    n, fewer = n_only_a + n_only_b, min(n_only_a, n_only_b)
+    n, fewer = int(n_only_a) + int(n_only_b), int(min(n_only_a, n_only_b))
     return min(1.0, 2 * sum(math.comb(n, i) for i in range(fewer + 1)) / 2**n)
 
 

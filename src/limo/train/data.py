@@ -1,0 +1,253 @@
+"""Rows of chat messages become tokens, and labels that say which of them are learnt.
+
+The text is what the model's own chat template renders, and it is taken apart again to be sure of three things that
+trainers get wrong in silence: the template added no words of its own (Qwen's inserts another system text when a row
+carries none), only assistant turns are learnt, and the end token is learnt with them, else the model never stops.
+Prompt and answer are turned into tokens apart, as they are when the model is asked.  Nothing is ever cut: a row
+longer than `max_length` is an error, or dropped with its reason when the recipe says so.
+
+    encoded = encode(rows, tokenizer, max_length=16384)
+    encoded.examples[0].labels      # -100 on the prompt, the tokens themselves on the answer and its end token
+
+What it does not do: pack, pad or shuffle (TRL does), or read any column but `messages` and `problem_id`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from limo.errors import InputError, MissingFileError, ModelError
+from limo.records import Dropped
+from limo.text import shorten
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+Row = Mapping[str, Any]
+_ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row as a model learns from it; both lists have the same length, `labels` holds -100 where nothing is learnt."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """All rows as tokens.  `n_tokens` is one pass over them, `n_loss_tokens` those of it that are learnt."""
+
+    examples: list[Example]
+    dropped: list[Dropped]
+    end_token_id: int
+    n_tokens: int = field(init=False)
+    n_loss_tokens: int = field(init=False)
+    longest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        lengths = [len(example.input_ids) for example in self.examples]
+        object.__setattr__(self, "n_tokens", sum(lengths))
+        object.__setattr__(self, "longest", max(lengths))
+        learnt = sum(label != IGNORED for example in self.examples for label in example.labels)
+        object.__setattr__(self, "n_loss_tokens", learnt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of rendered text, and whether it is learnt."""
+
+    text: str
+    learnt: bool
+
+
+def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
+    """Rows of `messages` from a dataset folder (`datasets.save_to_disk`), a .jsonl or .parquet file, or as they are.
+
+    Raises MissingFileError or InputError.
+    """
+    if not isinstance(source, str | Path):
+        return list(source)
+    path = Path(source)
+    if not path.exists():
+        raise MissingFileError("there is no such dataset", path, "a dataset folder, .jsonl or .parquet", "check the path")
+    try:
+        return list(_read(path))
+    except (OSError, ValueError) as error:  # pyarrow's and datasets' own errors are children of these
+        reason = shorten(str(error), 120)
+        raise InputError("this is no dataset of rows", path, "a dataset folder, .jsonl or .parquet", reason) from None
+
+
+def _read(path: Path) -> Iterable[Row]:
+    if path.is_dir():
+        from datasets import load_from_disk
+
+        return load_from_disk(str(path))
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pylist()
+    with open(path, encoding="utf-8", newline="\n") as lines:  # a text may hold other line ends than the file
+        rows = [json.loads(line) for line in lines if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is no JSON object")
+    return rows
+
+
+def encode(
+    rows: Iterable[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    on_too_long: Literal["error", "drop"] = "error",
+) -> Encoded:
+    """Every row as tokens and labels, in order.
+
+    Raises InputError for a row that cannot be learnt from (the message says which), ModelError for a chat template
+    that cannot be trusted.
+    """
+    template = _Template(tokenizer)
+    kept = list(rows)
+    pieces = [template.pieces(number, row) for number, row in enumerate(kept)]
+    if not pieces:
+        raise InputError("there is nothing to train on", "0 rows", "at least one row of messages", "check the dataset")
+    flat = [piece.text for row_pieces in pieces for piece in row_pieces]
+    ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+    examples, dropped = [], []
+    for number, row_pieces in enumerate(pieces):
+        example = _join(row_pieces, ids)
+        if len(example.input_ids) <= max_length:
+            examples.append(example)
+        else:
+            dropped.append(_too_long(number, kept[number], len(example.input_ids), max_length, on_too_long))
+    if not examples:
+        raise InputError("every row is too long", f"{len(dropped)} rows", f"{max_length} tokens", "raise max_length")
+    return Encoded(examples, dropped, template.end_token_id)
+
+
+def _join(pieces: list[_Piece], ids: Iterator[list[int]]) -> Example:
+    input_ids: list[int] = []
+    labels: list[int] = []
+    for piece in pieces:
+        tokens = next(ids)
+        input_ids += tokens
+        labels += tokens if piece.learnt else [IGNORED] * len(tokens)
+    return Example(input_ids, labels)
+
+
+def _too_long(number: int, row: Row, n_tokens: int, max_length: int, on_too_long: str) -> Dropped:
+    if on_too_long == "error":
+        raise InputError(
+            f"row {number} is longer than max_length", f"{n_tokens} tokens", f"up to {max_length}",
+            "raise max_length, or set on_too_long=drop to leave such rows out and on record",
+        )  # fmt: skip
+    detail: dict[str, object] = {"row": number, "n_tokens": n_tokens, "max_length": max_length}
+    return Dropped(str(row.get("problem_id", "")), "train", "too_long", detail)
+
+
+class _Template:
+    """A tokenizer's chat template, taken at its word only after its rendering has been checked."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if not tokenizer.chat_template:
+            raise ModelError("the tokenizer has no chat template", tokenizer.name_or_path, "", "use a chat model's")
+        self._tokenizer = tokenizer
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+        self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
+        self._gaps_by_roles: dict[tuple[str, ...], list[str]] = {}
+        self._end = ""
+
+    @property
+    def end_token_id(self) -> int:
+        """The token that ends an assistant turn, as rendered."""
+        return int(self._tokenizer.convert_tokens_to_ids(self._end))
+
+    def pieces(self, number: int, row: Row) -> list[_Piece]:
+        """The rendered row, cut where learning begins and ends; what follows the last end token is left out."""
+        chat = self._chat(number, row)
+        gaps = self._gaps(tuple(message["role"] for message in chat))
+        text = "".join(gap + message["content"] for gap, message in zip(gaps, chat, strict=False)) + gaps[-1]
+        if self._render(chat) != text:
+            allowed = "a template that renders texts as they are"
+            raise ModelError(f"the chat template changes the texts of row {number}", "", allowed, "give it another")
+        pieces: list[_Piece] = []
+        prompt = ""
+        for gap, message in zip(gaps, chat, strict=False):
+            prompt += gap.removeprefix(self._end) if pieces and not prompt else gap  # the end token was learnt already
+            if message["role"] == "assistant":
+                pieces += [_Piece(prompt, False), _Piece(message["content"] + self._end, True)]
+                prompt = ""
+            else:
+                prompt += message["content"]
+        return pieces
+
+    def _chat(self, number: int, row: Row) -> list[dict[str, str]]:
+        """The row's messages if they are a system text followed by turns of user and assistant."""
+        chat = row.get("messages")
+        fits = isinstance(chat, list) and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) for m in chat)
+        roles = [m.get("role") for m in chat] if fits and chat else []
+        n_turns = (len(roles) - 1) // 2
+        if n_turns < 1 or roles != ["system", *["user", "assistant"] * n_turns]:
+            seen = ", ".join(map(str, roles)) or shorten(repr(chat), 60)
+            allowed = "one system message, then user and assistant in turn, each with its text"
+            raise InputError(f"row {number} is no chat to learn from", seen, allowed, "mend the dataset")
+        assert isinstance(chat, list)
+        for message in chat:
+            found = self._special.search(message["content"])
+            if found or not message["content"].strip():
+                what = f"holds the special token {found.group()}" if found else "is empty"
+                raise InputError(
+                    f"row {number}: the {message['role']} text {what}", shorten(message["content"], 60),
+                    "plain text", "leave this row out: it would break the chat apart",
+                )  # fmt: skip
+        return [{"role": m["role"], "content": m["content"]} for m in chat]
+
+    def _render(self, chat: list[dict[str, str]], prompt: bool = False) -> str:
+        return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=prompt))
+
+    def _gaps(self, roles: tuple[str, ...]) -> list[str]:
+        """What the template puts before each text and after the last; checked, and once for chats of the same shape."""
+        if roles not in self._gaps_by_roles:
+            chat = [{"role": role, "content": f"limo text {i} omil"} for i, role in enumerate(roles)]
+            gaps, rest = [], self._render(chat)
+            for message in chat:
+                gap, found, rest = rest.partition(message["content"])
+                if not found:
+                    allowed = "a template that renders texts as they are"
+                    raise ModelError("the chat template changes texts", shorten(gap, 60), allowed, "give it another")
+                gaps.append(gap)
+            self._gaps_by_roles[roles] = [*gaps, rest]
+            self._trust(chat, self._gaps_by_roles[roles])
+        return self._gaps_by_roles[roles]
+
+    def _trust(self, chat: list[dict[str, str]], gaps: list[str]) -> None:
+        """Check the template's own words: none but roles, and each answer between its prompt and an end token."""
+        for gap, role in zip(gaps, [*(message["role"] for message in chat), ""], strict=True):
+            words = self._special.sub(" ", gap).split()
+            if words not in ([], [role]):
+                allowed = "special tokens and the role's name: the row's own system message and no other"
+                raise ModelError("the chat template adds words of its own", shorten(gap), allowed, "give it another")
+        for i, message in enumerate(chat):
+            if message["role"] == "assistant":
+                self._trust_turn(chat[:i], gaps[: i + 1], gaps[i + 1])
+
+    def _trust_turn(self, before: list[dict[str, str]], gaps: list[str], after: str) -> None:
+        """Check that an answer begins where the prompt ends when the model is asked, and ends in an end token."""
+        wanted = "".join(gap + message["content"] for gap, message in zip(gaps, before, strict=False)) + gaps[-1]
+        asked = self._render(before, prompt=True)
+        if asked != wanted:
+            raise ModelError(
+                "the chat template asks otherwise than it answers", shorten(asked[-60:]),
+                f"a prompt that ends in {gaps[-1]!r}", "give it a template that renders both alike",
+            )  # fmt: skip
+        end = self._special.match(after)
+        if end is None or self._end not in ("", end.group()):
+            raise ModelError("the chat template puts no end token behind an answer", after, "one special token", "mend it")
+        self._end = end.group()

@@ -1,0 +1,100 @@
+"""The model that a training starts from: loaded with one clear line when it cannot be, and named by its content.
+
+    tokenizer = load_tokenizer("Qwen/Qwen2.5-32B-Instruct")
+    fingerprint("models/base")      # changes when the weights do
+
+What it does not do: run code that comes with a model, or quantise.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limo.errors import InputError, ModelError
+from limo.text import content_hash, shorten
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from limo.train.data import Encoded
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SAMPLE = 1 << 20  # bytes read at the start, middle and end of each weight file
+
+
+def check_model(model_dir: str | Path) -> None:
+    """Raise ModelError unless this is a model folder, or could be a name on the hub."""
+    path = Path(model_dir)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError("this folder holds no model", path, "a folder with config.json and weights", "check the path")
+    elif path.exists() or not _HUB_NAME.fullmatch(str(model_dir)) or str(model_dir).startswith("."):
+        raise ModelError("there is no such model", path, "a model folder or a hub name owner/name", "check the path")
+
+
+def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
+    """The model's tokenizer.  Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    check_model(model_dir)
+    try:
+        return AutoTokenizer.from_pretrained(str(model_dir))
+    except Exception as error:  # whatever a strange folder makes transformers raise
+        raise ModelError("no tokenizer can be loaded", model_dir, "", shorten(str(error), 160)) from error
+
+
+def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, encoded: Encoded) -> PreTrainedModel:
+    """The model, fit for the rows: long enough, and stopping at their end token when it is used later.
+
+    Raises ModelError, or InputError where a row is longer than the model's positions.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    check_model(model_dir)
+    logging.disable_progress_bar()  # bars of loading and saving would tear our own display
+    extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(str(model_dir), dtype=dtype, **extra)
+    except Exception as error:  # whatever a strange folder makes transformers raise
+        raise ModelError("no model can be loaded", model_dir, "", shorten(str(error), 160)) from error
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if positions and encoded.longest > positions:
+        raise InputError(
+            "a row is longer than the model's positions", f"{encoded.longest} tokens", f"up to {positions}",
+            "lower max_length with on_too_long=drop, or extend the model's positions",
+        )  # fmt: skip
+    _stop_at(model.generation_config, encoded.end_token_id)
+    model.config.use_cache = True
+    return model
+
+
+def _stop_at(generation: Any, end_token_id: int) -> None:
+    """Base models stop at another token than the chat's end token; the trained one must stop where it learnt to."""
+    known = generation.eos_token_id
+    known = [] if known is None else [known] if isinstance(known, int) else list(known)
+    if end_token_id not in known:
+        generation.eos_token_id = [end_token_id, *known]
+
+
+def fingerprint(model_dir: str | Path) -> str:
+    """A hash of a model folder's configuration and of samples of its weights; a hub name stands for itself."""
+    check_model(model_dir)
+    path = Path(model_dir)
+    if not path.is_dir():
+        return str(model_dir)
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+    texts = [(path / name).read_text("utf-8", "replace") for name in names if (path / name).is_file()]
+    weights = sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
+    return content_hash(*texts, *(_sampled(file) for file in weights))
+
+
+def _sampled(file: Path) -> str:
+    size, parts = file.stat().st_size, []
+    with open(file, "rb") as stream:
+        for start in sorted({0, max(0, size // 2 - _SAMPLE // 2), max(0, size - _SAMPLE)}):
+            stream.seek(start)
+            parts.append(stream.read(_SAMPLE).hex())
+    return content_hash(str(size), *parts)

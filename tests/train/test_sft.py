@@ -1,0 +1,213 @@
+"""Training: same seed same weights, resumable, whole or not at all, quiet towards the outside."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from train_rows import chat
+
+import limo.errors
+from limo.errors import InputError, ModelError
+from limo.progress import Silent
+from limo.train.sft import RECORD, SftSettings, finished, train
+
+SMALL = {
+    "bf16": False, "use_cpu": True, "gradient_checkpointing": False, "save_strategy": "no", "max_length": 256,
+    "learning_rate": 1e-2, "num_train_epochs": 2, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1,
+}  # fmt: skip
+
+
+def small(**changes):
+    return SftSettings(**{**SMALL, **changes})
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def beside(folder):
+    return sorted(path.name for path in folder.parent.iterdir() if path != folder)
+
+
+@pytest.fixture(scope="module")
+def trained(model_dir, rows, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model"
+    return out, train(model_dir, rows, out, small(num_train_epochs=4))
+
+
+def test_a_training_learns_and_tells_what_it_did(trained, rows):
+    _, result = trained
+    assert result.losses[-1] < result.losses[0] - 1
+    assert (result.n_examples, result.n_updates, result.n_epochs) == (24, 12, 4)
+    assert result.n_tokens_seen == 4 * result.n_tokens
+    assert 0 < result.n_loss_tokens < result.n_tokens
+    assert result.checkpoint == "last" and result.dropped == []
+    assert len(result.losses) == 12 and result.seconds > 0
+
+
+def test_the_model_loads_anywhere_and_stops_where_it_learnt_to(trained, tokenizer):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    out, _ = trained
+    model, loaded = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
+    assert loaded.chat_template == tokenizer.chat_template
+    assert loaded.convert_tokens_to_ids("<|im_end|>") in model.generation_config.eos_token_id
+    assert not (out / "training_args.bin").exists()  # a pickle that tells where it was made
+    assert beside(out) == []
+
+
+def test_the_same_call_again_does_nothing_and_says_so(trained, model_dir, rows):
+    out, result = trained
+    before, progress = (out / "model.safetensors").stat().st_mtime_ns, Silent()
+    again = train(model_dir, rows, out, small(num_train_epochs=4), progress)
+    assert again == result
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+    assert "trained already" in progress.said[0]
+
+
+@pytest.mark.parametrize("change", ["rows", "settings"])
+def test_a_folder_with_another_training_is_never_overwritten(trained, model_dir, rows, change):
+    out, _ = trained
+    other = (rows[:-1], small(num_train_epochs=4)) if change == "rows" else (rows, small(num_train_epochs=4, seed=1))
+    with pytest.raises(InputError, match="another training"):
+        train(model_dir, other[0], out, other[1])
+
+
+def test_a_folder_with_something_else_is_never_overwritten(model_dir, rows, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not one of ours"):
+        train(model_dir, rows, tmp_path, small())
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(model_dir, rows, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train(model_dir, rows, tmp_path / name, small(seed=seed, num_train_epochs=1))
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+KILLED = """
+import sys, os, signal
+from limo.progress import Silent
+from limo.train.sft import SftSettings, train
+import torch, json
+torch.set_num_threads(1)
+class Killer(Silent):
+    def show(self, event):
+        if event.kind == "advance" and event.n_done == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+train(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], SftSettings(**json.loads(sys.argv[4])), Killer())
+"""
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_weights(model_dir, rows, tmp_path):
+    settings = {**SMALL, "save_strategy": "epoch", "num_train_epochs": 3}
+    call = [sys.executable, "-c", KILLED, str(model_dir), json.dumps(rows), str(tmp_path / "cut"), json.dumps(settings)]
+    path = os.pathsep.join([str(Path(limo.errors.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    assert subprocess.run(call, capture_output=True, env={**os.environ, "PYTHONPATH": path}).returncode == -9
+    assert not (tmp_path / "cut").exists()
+    work = next(tmp_path.glob(".cut.training-*"))
+    assert (work / "checkpoint-3" / "trainer_state.json").is_file()
+    (work / "checkpoint-5").mkdir()  # as a kill in the middle of writing one leaves it
+    (work / "checkpoint-5" / "trainer_state.json").write_text('{"epo')
+    progress = Silent()
+    resumed = train(model_dir, rows, tmp_path / "cut", SftSettings(**settings), progress)
+    begun = next(event for event in progress.events if event.kind == "start")
+    assert (begun.n_done, begun.total) == (3, 9)
+    straight = train(model_dir, rows, tmp_path / "straight", SftSettings(**settings))
+    assert weights(tmp_path / "cut") == weights(tmp_path / "straight")
+    assert resumed.losses == straight.losses
+    assert beside(tmp_path / "cut") == ["straight"]
+
+
+def test_a_training_of_other_settings_begun_and_left_is_swept_away(model_dir, rows, tmp_path):
+    left = tmp_path / ".model.training-0123456789abcdef"
+    (left / "checkpoint-1").mkdir(parents=True)
+    train(model_dir, rows, tmp_path / "model", small(num_train_epochs=1))
+    assert beside(tmp_path / "model") == []
+
+
+def test_stopping_after_an_epoch_keeps_the_schedule_of_the_whole(model_dir, rows, tmp_path):
+    settings = small(num_train_epochs=3, stop_after_epoch=2)
+    result = train(model_dir, rows, tmp_path / "model", settings)
+    assert (result.n_updates, result.n_epochs, result.checkpoint) == (6, 2, "epoch 2")
+    whole = train(model_dir, rows, tmp_path / "whole", small(num_train_epochs=3))
+    assert result.losses == whole.losses[:6]
+
+
+def test_max_steps_gives_matched_updates(model_dir, rows, tmp_path):
+    assert train(model_dir, rows, tmp_path / "model", small(max_steps=5)).n_updates == 5
+
+
+def test_accumulated_small_batches_are_the_large_batch(model_dir, rows, tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
+    train(model_dir, rows, tmp_path / "one", small(max_steps=2, optim="sgd"))
+    split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    train(model_dir, rows, tmp_path / "four", small(max_steps=2, optim="sgd", **split))
+    one, four = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "four"))
+    assert all(torch.allclose(one[name], four[name], atol=1e-5) for name in one)
+
+
+def test_packed_rows_do_not_see_each_other(model_dir, rows, tmp_path):
+    # one update over all 24 rows: packed or padded, the loss per learnt token must be the same
+    padded = train(model_dir, rows, tmp_path / "padded", small(max_steps=1, per_device_train_batch_size=24))
+    settings = small(max_steps=1, packing=True, gradient_accumulation_steps=24)
+    packed = train(model_dir, rows, tmp_path / "packed", settings)
+    assert packed.losses[0] == pytest.approx(padded.losses[0], abs=1e-3)
+
+
+def test_nothing_is_told_to_the_makers_of_the_trainer(model_dir, rows, tmp_path, monkeypatch):
+    import trl.trainer.base_trainer as base
+
+    def tell(*args, **kwargs):
+        raise AssertionError("telemetry")
+
+    monkeypatch.setattr(base, "send_telemetry", tell)
+    monkeypatch.delenv("CI", raising=False)
+    train(model_dir, rows, tmp_path / "model", small(max_steps=1))
+
+
+def test_a_long_row_dropped_by_choice_is_in_the_record(model_dir, rows, tmp_path):
+    long = {**chat("q", "so " * 120), "problem_id": "p9"}
+    progress = Silent()
+    result = train(model_dir, [*rows, long], tmp_path / "model", small(max_steps=1, on_too_long="drop"), progress)
+    assert [d.problem_id for d in result.dropped] == ["p9"] and result.n_examples == 24
+    assert "1 of 25 rows" in progress.said[0]
+    assert finished(tmp_path / "model") == result
+
+
+def test_a_model_that_is_none_is_one_clear_line(rows, tmp_path, model_dir):
+    empty, broken = tmp_path / "empty", tmp_path / "broken"
+    empty.mkdir()
+    shutil.copytree(model_dir, broken)
+    (broken / "model.safetensors").write_bytes(b"nonsense")
+    for path, complaint in [(empty, "holds no model"), (tmp_path / "gone", "no such model"), (broken, "no model can")]:
+        with pytest.raises(ModelError, match=complaint) as caught:
+            train(path, rows, tmp_path / "out", small())
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_beyond_the_models_positions_is_refused(model_dir, tmp_path):
+    with pytest.raises(InputError, match="longer than the model's positions"):
+        train(model_dir, [chat("q", "so " * 120)], tmp_path / "out", small(max_length=4096))
+
+
+@pytest.mark.parametrize("change", [{"optim": "adamm"}, {"lr_scheduler_type": "sinus"}])
+def test_a_setting_that_trl_refuses_is_your_input(model_dir, rows, tmp_path, change):
+    with pytest.raises(InputError, match="settings"):
+        train(model_dir, rows, tmp_path / "out", small(**change))
+
+
+def test_a_record_that_is_damaged_is_not_taken_for_a_model(trained, tmp_path):
+    out, _ = trained
+    shutil.copytree(out, tmp_path / "copy")
+    (tmp_path / "copy" / RECORD).write_text("{")
+    with pytest.raises(InputError, match="not one of ours"):
+        finished(tmp_path / "copy")
