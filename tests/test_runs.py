@@ -138,7 +138,11 @@ def test_the_same_recipe_opens_the_folder_again(tmp_path):
 
 @pytest.mark.parametrize(
     ("other", "keys"),
-    [(Recipe(seed=1), "seed"), (Recipe(band=Inner(low=2), names=["x"]), "band.low, names"), (Other(), "model, seed, band")],
+    [
+        (Recipe(seed=1), "seed"),
+        (Recipe(band=Inner(low=2), names=["x"]), "band.low, names"),
+        (Other(), "model, seed, band"),
+    ],
 )
 def test_another_recipe_is_refused_with_the_keys_that_differ(tmp_path, other, keys):
     with RunFolder(tmp_path, Recipe()) as run:

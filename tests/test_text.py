@@ -30,7 +30,13 @@ def test_signs_digits_marks_and_case_do_change_it(other):
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("Find the sum of $a$", "en"), ("求 $x$ 的值", "zh"), ("已知 sin x = 1，求 x 的值", "zh"), ("1+1", "und"), ("", "und")],
+    [
+        ("Find the sum of $a$", "en"),
+        ("求 $x$ 的值", "zh"),
+        ("已知 sin x = 1，求 x 的值", "zh"),
+        ("1+1", "und"),
+        ("", "und"),
+    ],
 )
 def test_the_language_is_that_of_the_words(text, language):
     assert language_of(text) == language

@@ -99,6 +99,7 @@ class Progress:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self.lock = clock, threading.RLock()
+        self.stopped: list[str] = []  # what stages that were stopped had done, for whoever tells it
         self._open: list[Stage] = []
         self._expected_s: dict[str, float] = {}
         self._taken_s: dict[str, float] = {}
@@ -143,7 +144,10 @@ class Progress:
                 self._open.remove(stage)
             if stage.name in self._expected_s:
                 self._taken_s[stage.name] = stage.elapsed_s
-            self.show(stage.event(kind))
+            event = stage.event(kind)
+            if kind == "stop":
+                self.stopped.append(f"{stage.name} {describe(event)}")
+            self.show(event)
 
     def show(self, event: Event) -> None:
         """Bring an event before the reader."""

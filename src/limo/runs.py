@@ -117,7 +117,7 @@ class RunFolder:
     def _note_environment(self) -> None:
         """The environment of the first start; another one met later is added, never overwritten."""
         now, file = environment(), self.path / "environment.json"
-        noted = self.read_json(file.name) if file.exists() else dict(now)
+        noted: Row = self.read_json(file.name) if file.exists() else dict(now)
         later = noted.get("later", [])
         if now not in ({key: value for key, value in noted.items() if key != "later"}, *later):
             noted["later"] = [*later, now]

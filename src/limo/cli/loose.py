@@ -1,0 +1,198 @@
+"""The commands on loose files: each takes files and `-o`, and needs no recipe.
+
+    limo pool ingest math.jsonl folder/ -o pool.parquet
+    limo verify rows.jsonl -o verified.jsonl
+    limo grade chains.jsonl -o graded.jsonl
+    limo select graded.jsonl k=800 -o selected.jsonl
+
+What it does not do: remember what it did; commands with a run folder resume (`road`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
+from limo.errors import InputError
+
+if TYPE_CHECKING:
+    from limo.records import Dropped
+
+DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
+
+
+@click.group("pool")
+def pool() -> None:
+    """Sets of problems: read any shape, drop duplicates, keep benchmarks out."""
+
+
+@command(
+    "ingest",
+    click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
+    output("The pool: .parquet, .jsonl or .jsonl.gz."),
+    DROPPED,
+    click.option("--keep-unverifiable", is_flag=True, help="Keep problems whose answer no rule can check."),
+    group=pool,
+)
+def pool_ingest(
+    call: Call, sources: tuple[str, ...], output: str, dropped: str | None, keep_unverifiable: bool
+) -> None:
+    """Read files, folders, saved datasets or hub ids into one pool."""
+    from limo.pool import ingest as room
+    from limo.verify.check import verifiable
+
+    done = room.ingest(sources, verifiable, room.IngestSettings(keep_unverifiable=keep_unverifiable))
+    _pooled(call, done.problems, done.dropped, output, dropped)
+
+
+@command(
+    "dedup", click.argument("file"), OVERRIDES, output("The pool: .parquet, .jsonl or .jsonl.gz."), DROPPED, group=pool
+)
+def pool_dedup(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
+    """Drop repeated problems, telling rewordings from problems with other numbers."""
+    from limo.pool.dedup import DedupSettings, dedup
+    from limo.pool.ingest import read_pool
+    from limo.recipe import load
+
+    kept, gone = dedup(read_pool(file), load(DedupSettings, None, overrides))
+    _pooled(call, kept, gone, output, dropped)
+
+
+@command(
+    "decontaminate",
+    click.argument("file"),
+    OVERRIDES,
+    click.option("--benchmark", multiple=True, metavar="NAME", help="A benchmark; may be repeated.  [default: all]"),
+    click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]"),
+    output("The pool: .parquet, .jsonl or .jsonl.gz."),
+    DROPPED,
+    group=pool,
+)
+def pool_decontaminate(
+    call: Call,
+    file: str,
+    overrides: tuple[str, ...],
+    benchmark: tuple[str, ...],
+    benchmarks: str | None,
+    output: str,
+    dropped: str | None,
+) -> None:
+    """Drop problems that stand in a benchmark, each with its evidence."""
+    from limo.pool.benchmarks import load_benchmarks
+    from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+    from limo.pool.ingest import read_pool
+    from limo.recipe import load
+
+    settings = load(DecontaminateSettings, None, overrides)
+    known = load_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path or None)
+    kept, gone = decontaminate(read_pool(file), known, settings)
+    _pooled(call, kept, gone, output, dropped)
+
+
+def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, dropped: str | None) -> None:
+    from limo.cli.rows import write_rows
+    from limo.pool.ingest import write_pool
+
+    if not kept:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in Counter(one.reason for one in gone).most_common())
+        raise InputError("no problem is left", reasons or "none came in", "one or more", "see --dropped FILE")
+    if dropped:
+        write_rows([asdict(one) for one in gone], dropped)
+    n_kept, reasons_of = write_pool(kept, output), Counter(one.reason for one in gone)
+    rows = [["kept", n_kept], *([reason, n] for reason, n in reasons_of.most_common())]
+    value = {"n_kept": n_kept, "n_dropped": len(gone), "n_by_reason": dict(reasons_of), "output": output}
+    call.result(value, table([["what", "problems"], *rows]))
+
+
+@command(
+    "verify",
+    click.argument("file"),
+    output("The rows with their verdicts.", required=False),
+    workers(),
+    click.option("--tolerance", type=float, default=0.0, help="Relative, for rounded decimal answers only."),
+    click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
+    click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
+)
+def verify(
+    call: Call, file: str, output: str | None, workers: int, tolerance: float, audit: bool, plain: bool
+) -> None:
+    """Check every row {answer, completion} of a JSON-lines file: correct, wrong, no_answer, truncated or undecided."""
+    if audit:
+        from limo.verify.audit import audit_file
+
+        report = audit_file(file, plain, call.progress)
+        call.result(asdict(report), table(report.table()))
+        return
+    from limo.verify.files import verify_file
+
+    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance)
+    call.result(asdict(summary), table(summary.table()))
+
+
+@command("grade", click.argument("file"), OVERRIDES, output("The rows with traits, score and level."))
+def grade(call: Call, file: str, overrides: tuple[str, ...], output: str) -> None:
+    """Grade the reasoning of the chains in a file, relative to each other: traits, score, L1 to L5."""
+    from limo.cli.rows import chains_of, read_rows, write_rows
+    from limo.curate import grade as room
+    from limo.recipe import load
+
+    rows = read_rows(file)
+    grades = room.grade(chains_of(rows), load(room.GradeSettings, None, overrides))
+    write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
+    levels = Counter(one.level for one in grades)
+    heads = ["level", "chains", "score", *room.TRAITS]
+    call.result({"n_by_level": levels, "output": output}, table([heads, *_by_level(grades, room.TRAITS)]))
+
+
+def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]]:
+    from limo.records import LEVELS
+
+    rows: list[list[object]] = []
+    for level in LEVELS:
+        of = [one for one in grades if one.level == level]
+        if of:
+            means = [sum(one.traits[name] for one in of) / len(of) for name in traits]
+            score = sum(one.score for one in of) / len(of)
+            rows.append([level, len(of), f"{score:.2f}", *(f"{mean:.2f}" for mean in means)])
+    return rows
+
+
+@command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
+def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
+    """Select from graded rows: the best chain of each problem, the best k of all, or a control (by=random ...)."""
+    from limo.cli.rows import candidates_of, read_rows, write_rows
+    from limo.curate import select as room
+    from limo.recipe import load
+
+    rows = read_rows(file)
+    candidates = candidates_of(rows)
+    row_of = {id(candidate): row for candidate, row in zip(candidates, rows, strict=True)}
+    kept, gone = room.select(candidates, load(room.SelectSettings, None, overrides))
+    write_rows([row_of[id(one)] | {"rank": rank} for rank, one in enumerate(kept, 1)], output)
+    if dropped:
+        write_rows([asdict(one) for one in gone], dropped)
+    reasons = Counter(one.reason for one in gone)
+    value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output}
+    call.result(value, table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())]))
+
+
+@command("export", click.argument("run"), output("The dataset: .jsonl or .parquet."))
+def export(call: Call, run: str, output: str) -> None:
+    """The dataset that a run selected, as one file that any trainer reads (`messages` and lineage)."""
+    from limo.cli.rows import read_rows, write_rows
+    from limo.pipeline import SELECTED
+    from limo.runs import RunFolder
+
+    folder = RunFolder(run).path / SELECTED
+    rows = read_rows(str(folder))
+    write_rows(rows, output)
+    call.result({"n_rows": len(rows), "output": output}, f"{len(rows):,} rows of {Path(folder)} in {output}")
+
+
+COMMANDS = (pool, verify, grade, select, export)

@@ -1,0 +1,77 @@
+"""What this machine has, and what that is enough for.
+
+    for one in machine():
+        print(one.what, one.here, one.advice)
+
+What it does not do: install, change or measure anything, or open a connection.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+
+from limo.cli.shape import n_cores
+from limo.runs import environment
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: what is here, and what it means (empty where all is well)."""
+
+    what: str
+    here: str
+    advice: str = ""
+
+
+def machine() -> list[Finding]:
+    """Everything that results, speed or a run's end may depend on."""
+    return [*_computer(), *_gpus(), *_packages(), *_hub()]
+
+
+def _computer() -> list[Finding]:
+    import psutil
+
+    cores, memory, disk = n_cores(), psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
+    return [
+        Finding("system", platform.platform()),
+        Finding("cores", str(cores), "" if cores > 1 else "one core: the lab takes twice as long"),
+        Finding("memory", f"{_gb(memory.available)} of {_gb(memory.total)} free", _least(memory.available, 4)),
+        Finding("disk", f"{_gb(disk.free)} free here", _least(disk.free, 5)),
+    ]
+
+
+def _gpus() -> list[Finding]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return [Finding("GPU", "none", "pocket lab and curation need none; paper scale does")]
+    found = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    return [Finding(f"GPU {n}", f"{one.name}, {_gb(one.total_memory)}") for n, one in enumerate(found)]
+
+
+def _packages() -> list[Finding]:
+    versions = environment()["versions"]
+    assert isinstance(versions, dict)
+    return [Finding("python", platform.python_version()), *(Finding(name, text) for name, text in versions.items())]
+
+
+def _hub() -> list[Finding]:
+    from huggingface_hub import constants
+
+    offline = constants.HF_HUB_OFFLINE
+    advice = "benchmarks and models must be files or in the cache" if offline else ""
+    return [
+        Finding("hub", "offline (HF_HUB_OFFLINE)" if offline else "asked when needed", advice),
+        Finding("hub cache", constants.HF_HUB_CACHE),
+    ]
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GB"
+
+
+def _least(n_bytes: int, gigabytes: int) -> str:
+    return "" if n_bytes >= gigabytes * 2**30 else f"the lab wants {gigabytes} GB"

@@ -1,0 +1,113 @@
+"""Rows of loose files and the records that rooms want, one into the other.
+
+A row is what `limo curate` exports or what people have: `messages` (the chain is the last assistant turn) or a text
+under one of a few names, and, for selecting, the problem and the columns that `limo grade` wrote.
+
+    chains = chains_of(read_rows("chains.jsonl"))
+    write_rows(rows, "graded.parquet")
+
+What it does not do: guess; a row that lacks what is needed is named by its number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from limo.curate.select import Candidate
+from limo.errors import InputError
+from limo.files import atomic
+from limo.pool.rows import rows as rows_of
+from limo.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict, problem_id
+
+Row = dict[str, Any]
+_TEXT = ("completion", "response", "text", "solution")
+_STATEMENT = ("problem", "question", "prompt")
+
+
+def read_rows(path: str) -> list[Row]:
+    """Every row of a file, folder or saved dataset.  Raises InputError for a malformed row, or when there is none."""
+    found = []
+    for row in rows_of(path):
+        if row.error:
+            raise InputError(f"line {row.line} of {row.file} is no row", row.error, "a JSON object", "mend or drop it")
+        found.append(row.value)
+    if not found:
+        raise InputError("the file has no rows", path, "one or more", "check the path")
+    return found
+
+
+def write_rows(rows: Sequence[Row], path: str) -> None:
+    """`.jsonl` or `.parquet`, whole or not at all."""
+    if not path.endswith((".jsonl", ".parquet")):
+        raise InputError("rows cannot be written so", path, ".jsonl or .parquet", "give it such a name")
+    with atomic(path) as aside:
+        if path.endswith(".jsonl"):
+            with open(aside, "w", encoding="ascii") as sink:  # escapes carry whatever a model wrote
+                sink.writelines(json.dumps(row, default=str) + "\n" for row in rows)
+        else:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist(list(rows)), aside)
+
+
+def chains_of(rows: Sequence[Row]) -> list[Chain]:
+    """The chain of each row, in order; lineage that a row lacks stays empty."""
+    return [_chain(row, number) for number, row in enumerate(rows, 1)]
+
+
+def candidates_of(rows: Sequence[Row]) -> list[Candidate]:
+    """Graded rows as what selecting takes.  Raises InputError where a row was not graded or names no problem."""
+    chains = chains_of(rows)
+    return [_candidate(row, chain, number) for number, (row, chain) in enumerate(zip(rows, chains, strict=True), 1)]
+
+
+def _chain(row: Row, number: int) -> Chain:
+    text = _turn(row, "assistant") or next((row[name] for name in _TEXT if isinstance(row.get(name), str)), None)
+    if not isinstance(text, str):
+        allowed = "`messages` with an assistant turn, or one of " + ", ".join(_TEXT)
+        raise InputError(f"row {number} has no chain", ", ".join(row), allowed, "name the column so")
+    verdict = row.get("verdict")
+    return Chain(
+        _problem_id(row),
+        text,
+        str(row.get("teacher", "")),
+        str(row.get("prompt_hash", "")),
+        str(row.get("sampling_hash", "")),
+        int(row.get("index") or 0),
+        int(row.get("n_tokens") or 0),
+        Verdict(**verdict) if isinstance(verdict, dict) else Verdict("undecided", reason="not verified"),
+    )
+
+
+def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
+    if not chain.problem_id:
+        allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
+        raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "name the column so")
+    if not isinstance(row.get("score"), int | float) or row.get("level") not in LEVELS:
+        raise InputError(f"row {number} has no grade", ", ".join(row), "`score` and `level`", "run `limo grade` first")
+    traits = row.get("traits")
+    grade = Grade(traits if isinstance(traits, dict) else {}, float(row["score"]), row["level"])
+    answer, source, topic = (str(row.get(name) or "") for name in ("answer", "source", "topic"))
+    problem = Problem(chain.problem_id, _statement(row), answer, source=source, topic=topic)
+    return Candidate(problem, chain, grade, tuple(PassRate(**rate) for rate in row.get("pass_rates") or []))
+
+
+def _problem_id(row: Row) -> str:
+    statement = _statement(row)
+    return str(row.get("problem_id") or (problem_id(statement) if statement else ""))
+
+
+def _statement(row: Row) -> str:
+    named = next((row[name] for name in _STATEMENT if isinstance(row.get(name), str)), "")
+    return named or _turn(row, "user") or ""
+
+
+def _turn(row: Row, role: str) -> str | None:
+    """The last turn of that role in `messages`, if there is one."""
+    messages = row.get("messages")
+    turns = messages if isinstance(messages, list) else []
+    found = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == role]
+    return found[-1] if found and isinstance(found[-1], str) else None
