@@ -54,6 +54,11 @@ def test_each_rule_can_be_set_otherwise():
     )
 
 
+def test_a_chain_longer_than_training_takes_is_dropped_not_cut():
+    assert refusal(rollout(), max_tokens=11) == "too long"
+    assert refusal(rollout(), max_tokens=12) == ""
+
+
 def test_formulas_are_of_no_language():
     latex = r"\begin{aligned} 3+4 &= 7 \\ \therefore \text{} \end{aligned} \frac{7}{1} \boxed{7}"
     chinese = Problem.make("求 $3+4$ 的值。", "7")
@@ -75,6 +80,8 @@ def test_the_same_text_twice_is_one_chain():
         ("<|begin_of_thought|>\n\nhm<|end_of_thought|>\n\n<|begin_of_solution|>so 7<|end_of_solution|>", "hm\n\nso 7"),
         ("hm</think>so 7", "hm\n\nso 7"),
         ("so 7", "so 7"),
+        ("so 7<|end_of_", "so 7"),
+        ("so |a|<|b", "so |a|<|b"),
         ("a < b and think > c", "a < b and think > c"),
     ],
 )

@@ -24,6 +24,7 @@ from limo.text import content_hash, language_of
 
 STAGE = "chains"
 _MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>")
+_CUT_MARKER = re.compile(r"<\|(?:begin|end)_[a-z_]*\Z")  # the token limit may fall inside the last marker
 _LEFTOVER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?tool_(?:call|response)s?>")
 _PIECE = re.compile(r"\w+|[^\w\s]")
 _COMMAND = re.compile(r"\\(?:begin|end)\{[^{}]*\}|\\[A-Za-z]+")
@@ -39,6 +40,7 @@ class ChainSettings(Settings):
     max_repetition: float = Field(
         0.6, ge=0, le=1, description="largest share of 12-piece runs seen before in the text; not in the paper"
     )
+    max_tokens: int | None = Field(None, ge=1, description="longest chain in its teacher's tokens; paper: under 16,384")
 
 
 def accept(
@@ -66,7 +68,7 @@ def accept(
 
 def tidy(text: str) -> str:
     """The text without thought markers, the thought and the solution a blank line apart."""
-    parts = (part.strip() for part in _MARKER.split(text))
+    parts = (part.strip() for part in _MARKER.split(_CUT_MARKER.sub("", text)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -97,6 +99,8 @@ def _refusal(problem: Problem, rollout: Rollout, text: str, settings: ChainSetti
         return "truncated"
     if outcome != "correct":
         return {"wrong": "wrong answer", "no_answer": "no answer"}.get(outcome, "undecided")
+    if settings.max_tokens is not None and rollout.completion.n_completion_tokens > settings.max_tokens:
+        return "too long"
     if settings.boxed and "\\boxed" not in text:
         return "no boxed answer"
     if _LEFTOVER.search(text):
