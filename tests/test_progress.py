@@ -147,7 +147,7 @@ def test_the_display_fits_who_looks_at_it(monkeypatch):
 
 
 def test_rich_is_imported_on_a_terminal_only():
-    code = "import io, sys; from limo.progress import choose; choose(stderr=io.StringIO()); print('rich' in sys.modules)"
+    code = "import io, sys; from limo.progress import *; choose(stderr=io.StringIO()); print('rich' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "False"

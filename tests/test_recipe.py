@@ -55,8 +55,9 @@ def test_an_override_reaches_into_sections_lists_and_mappings(loaded):
 
 def test_all_faults_are_told_at_once_each_with_its_line(loaded):
     text = fault(loaded, "bnad: {low: 1}\nband:\n  low: -4\n  high: much\n")
-    for part in ("bnad (line 1)", "did you mean 'band'?", "band.low (line 3) is -4", "band.high (line 4)", "name is missing"):
+    for part in ("bnad (line 1)", "did you mean 'band'?", "band.low (line 3) is -4", "band.high (line 4)"):
         assert part in text
+    assert "name is missing" in text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shlex
 import signal
 import sys
@@ -37,9 +36,6 @@ def guarded(command: click.Command, arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(INPUT)
-    except BrokenPipeError:  # whoever read the output has gone, for example `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(PARTIAL)
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise

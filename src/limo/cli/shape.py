@@ -57,6 +57,9 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
                     body(Call(progress, as_json), **values)
                 except KeyboardInterrupt:
                     raise PartialError(_left(progress)) from None
+                except BrokenPipeError:  # whoever read the output has gone, for example `head`; click would exit 1
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                    sys.exit(PartialError.exit_code)
 
         shaped: Callable[..., None] = run
         json_help = "One JSON event a line on stdout, the result last."

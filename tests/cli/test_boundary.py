@@ -1,0 +1,146 @@
+import errno
+import json
+import os
+import signal
+
+import click
+import pytest
+
+from limo.cli.boundary import guarded, told
+from limo.cli.shape import Call, command, table
+from limo.errors import InputError, PartialError, StorageError
+
+
+def raising(error):
+    @command("do")
+    def do(call: Call) -> None:
+        """Raise the error in the middle of a stage."""
+        with call.progress.stage("asking", total=8) as stage:
+            stage.advance(3)
+            raise error
+
+    return do
+
+
+@pytest.fixture
+def end(limo, capsys):
+    """Runs a command that raises; `limo` is asked for only because it puts signals and logging back."""
+
+    def call(error, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            guarded(raising(error), list(arguments))
+        out, err = capsys.readouterr()
+        return ended.value.code, out, [line for line in err.splitlines() if not line.startswith("asking")]
+
+    return call
+
+
+def test_what_the_user_gave_exits_with_two_and_one_line(end):
+    code, _, err = end(InputError("the pool is empty", "a.jsonl", "one problem", "check\nthe path"))
+    assert (code, err) == (2, ["limo: the pool is empty: 'a.jsonl' (allowed: one problem); check the path"])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
+def test_a_disk_that_refuses_is_the_users_business_too(end, number):
+    code, _, err = end(OSError(number, os.strerror(number), "runs/a"))
+    assert (code, err) == (2, [f"limo: the disk refuses ({os.strerror(number)}): 'runs/a'"])
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("division"), OSError(errno.EPIPE + 900, "odd"), AssertionError()])
+def test_everything_else_is_a_bug_and_says_so(end, error):
+    code, _, err = end(error)
+    assert code == 1
+    assert err[0].startswith("limo: bug: ") and "please report" in err[0] and len(err) == 1
+
+
+def test_debug_shows_where_it_happened(end):
+    code, _, err = end(ZeroDivisionError("division"), "--debug")
+    assert code == 1
+    assert any("raise error" in line for line in err)
+
+
+def test_an_interrupted_command_says_how_far_it_was_and_how_to_go_on(end):
+    code, _, err = end(KeyboardInterrupt(), "--debug")
+    assert code == 3
+    assert err[-1].startswith("limo: interrupted (asking stopped after ")
+    assert err[-1].endswith("3 of 8); go on with: limo --debug")
+
+
+def test_a_stop_that_a_room_made_goes_on_with_the_same_command():
+    code, text = told(PartialError("the budget is spent", "10 USD"), ["curate", "a recipe.yaml"])
+    assert (code, text) == (3, "the budget is spent: '10 USD'; go on with: limo curate 'a recipe.yaml'")
+
+
+def test_with_json_the_error_is_an_event_too(end):
+    code, out, err = end(StorageError("cannot write"), "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events] == ["start", "stop", "error"]
+    assert (code, events[-1]) == (2, {"event": "error", "exit_code": 2, "text": "cannot write"})
+    assert err == ["limo: cannot write"]
+
+
+def test_a_wrong_option_is_the_users_and_names_the_nearest(limo):
+    code, _, err = limo("curate", "r.yaml", "--rnu", "x")
+    assert code == 2
+    assert "--run" in err and "Traceback" not in err
+
+
+def test_a_reader_that_went_away_is_no_error_of_ours(end):
+    kept = os.dup(1)
+    try:
+        code, _, err = end(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert (code, err) == (3, [])
+
+
+def test_a_polite_kill_ends_as_ctrl_c_does(limo, capsys):
+    @command("do")
+    def do(call: Call) -> None:
+        """Be killed."""
+        with call.progress.stage("asking"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        guarded(do, [])
+    assert ended.value.code == 3
+    assert "go on with" in capsys.readouterr().err
+
+
+def test_results_are_the_only_thing_on_stdout(limo, capsys):
+    @command("do")
+    def do(call: Call) -> None:
+        """Say, and give a result."""
+        call.progress.say("working")
+        call.result({"n": 2}, "two")
+
+    for arguments, wanted in (([], "two\n"), (["--json"], None)):
+        with pytest.raises(SystemExit) as ended:
+            guarded(do, arguments)
+        out, err = capsys.readouterr()
+        assert ended.value.code == 0
+        if wanted:
+            assert (out, err) == (wanted, "working\n")
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"event": "say", "text": "working"},
+        {"event": "result", "n": 2},
+    ]
+
+
+def test_columns_of_numbers_stand_to_the_right():
+    assert table([["what", "n", "note"], ["a", 5, "x 1"], ["bb", 1200, "7"]]) == (
+        "what     n  note\na        5  x 1\nbb    1200  7"
+    )
+
+
+def test_every_command_has_the_common_shape():
+    from limo.cli import root
+
+    def commands(group):
+        for one in group.commands.values():
+            yield from commands(one) if isinstance(one, click.Group) else [one]
+
+    for one in commands(root):
+        assert {"as_json", "debug"} <= {parameter.name for parameter in one.params}, one.name
+        assert one.help, one.name

@@ -1,0 +1,168 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from limo.curate.grade import TRAITS
+from limo.records import LEVELS
+
+
+def events(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_help_answers_without_loading_what_commands_need(tmp_path):
+    code = (
+        "import sys\nfrom limo.cli import root\n"
+        "root.main(['--help'], standalone_mode=False)\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'pyarrow', 'pydantic', 'rich', 'yaml', 'sympy', 'sqlite3'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=None, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "curate" in done.stdout
+
+
+def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(limo, world):
+    run = world / "run"
+    code, out, err = limo("curate", world / "recipe.yaml", "--run", run, "--workers", 1)
+    assert code == 0, err
+    assert "strong_filter" in out and f"in {run / 'selected'}" in out
+    code, out, _ = limo("curate", world / "recipe.yaml", "--run", run, "--workers", 1, "--json")
+    result = events(out)[-1]
+    assert (code, result["event"], result["did_nothing"], result["n_selected"]) == (0, "result", True, 5)
+    assert [row["stage"] for row in result["funnel"]][0] == "ingest"
+    for row in result["funnel"]:
+        assert row["n_in"] == row["n_kept"] + sum(row["n_by_reason"].values())
+    code, out, err = limo("export", run, "-o", world / "set.jsonl")
+    assert code == 0, err
+    assert [message["role"] for message in rows(world / "set.jsonl")[0]["messages"]] == ["system", "user", "assistant"]
+
+
+def test_an_override_changes_the_recipe_and_so_needs_a_run_of_its_own(limo, fault, world):
+    recipe, run = world / "recipe.yaml", world / "run"
+    assert limo("curate", recipe, "--run", run, "--workers", 1)[0] == 0
+    told = fault("curate", recipe, "select.k=2", "--run", run)
+    assert "differs in select.k" in told and "name another --run" in told
+    code, out, _ = limo("curate", recipe, "select.k=2", "--run", world / "other", "--workers", 1)
+    assert code == 0
+    assert "2 in " in out
+
+
+def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):
+    problems = rows(world / "pool.jsonl")
+    with open(world / "pool.jsonl", "a") as file:
+        file.write(json.dumps(problems[0]) + "\n" + json.dumps({"problem": "No answer?", "answer": ""}) + "\n")
+    (world / "own.jsonl").write_text(json.dumps(problems[1]) + "\n")
+    options = ("--dropped", world / "dropped.jsonl", "--json")
+    code, out, err = limo("pool", "ingest", world / "pool.jsonl", "-o", world / "a.parquet", *options)
+    assert code == 0, err
+    assert (events(out)[-1]["n_kept"], events(out)[-1]["n_dropped"]) == (11, 1)
+    assert len(rows(world / "dropped.jsonl")) == 1
+    code, out, _ = limo("pool", "dedup", world / "a.parquet", "reworded=1", "-o", world / "b.parquet", *options)
+    assert (code, events(out)[-1]["n_kept"]) == (0, 10)
+    where = ("--benchmark", "own", "--benchmarks", world / "own.jsonl")
+    code, out, err = limo(
+        "pool", "decontaminate", world / "b.parquet", "renumbered=report", "same_numbers=report", *where, "-o",
+        world / "c.parquet", *options,
+    )  # fmt: skip
+    assert code == 0, err
+    assert events(out)[-1]["n_by_reason"] == {"in a benchmark": 1}
+
+
+def test_rows_are_verified_graded_and_selected_by_files(limo, world):
+    given = [
+        {"problem": f"p{i % 3}", "answer": "4", "text": f"Check. Perhaps {'so ' * i}\\boxed{{{4 if i else 5}}}"}
+        for i in range(6)
+    ]
+    (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given))
+    code, out, err = limo("verify", world / "rows.jsonl", "-o", world / "verified.jsonl", "--workers", 1)
+    assert code == 0, err
+    assert [row["outcome"] for row in rows(world / "verified.jsonl")] == ["wrong"] + ["correct"] * 5
+    code, out, err = limo("grade", world / "verified.jsonl", "-o", world / "graded.jsonl")
+    assert code == 0, err
+    graded = rows(world / "graded.jsonl")
+    assert set(graded[0]["traits"]) == set(TRAITS)
+    assert {row["level"] for row in graded} <= set(LEVELS)
+    code, out, err = limo("select", world / "graded.jsonl", "k=2", "-o", world / "best.jsonl", "--json")
+    assert code == 0, err
+    assert events(out)[-1]["n_by_reason"] == {"another chain of its problem is better": 3, "below the top k": 1}
+    best = rows(world / "best.jsonl")
+    assert [row["rank"] for row in best] == [1, 2]
+    assert best[0]["score"] >= best[1]["score"]
+
+
+def test_the_checker_is_audited_against_labels(limo, world):
+    labelled = [{"answer": "4", "pred": "\\boxed{4}", "expected": True}, {"answer": "4", "pred": "5", "expected": False}]
+    (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labelled))
+    code, out, err = limo("verify", world / "rows.jsonl", "--audit")
+    assert code == 0, err
+    assert "100.0%" in out
+
+
+@pytest.fixture
+def evaluated(limo, world):
+    """Runs of `limo evaluate` for the weak and the strong model."""
+    recipe = world / "evaluate.yaml"
+    recipe.write_text(
+        f"data: {world}\nmodel: {{kind: replay, name: weak, files: [said.jsonl]}}\nbenchmarks: {{ships: pool.jsonl}}\n"
+        "decoding: {n: 1}\n"
+    )
+    for name in ("weak", "strong"):
+        code, out, err = limo("evaluate", recipe, f"model.name={name}", "--run", world / name, "--workers", 1)
+        assert code == 0, err
+        assert "ships" in out and "mean, all" in out
+    return world / "weak", world / "strong"
+
+
+def test_two_evaluated_models_are_compared_problem_by_problem(limo, evaluated):
+    code, out, err = limo("compare", *evaluated, "--json")
+    assert code == 0, err
+    found = events(out)[-1]
+    assert (found["arm"], found["against"], found["n_problems"]) == ("strong", "weak", 10)
+    assert found["difference"] == pytest.approx(0.8)  # strong's first attempts are all right, weak's first two
+    assert "strong is 80.0 points above weak" in limo("compare", *evaluated)[1]
+    back = events(limo("compare", *evaluated, "--arm", "weak", "--against", "strong", "--json")[1])[-1]
+    assert back["difference"] == pytest.approx(-0.8)
+
+
+def test_an_evaluation_again_asks_nothing_and_scores_the_same(limo, world, evaluated, monkeypatch):
+    before = (world / "weak" / "scores.json").read_text()
+    from limo.rollouts.replay import ReplayCompleter
+
+    monkeypatch.setattr(ReplayCompleter, "complete", lambda *_: pytest.fail("asked again"))
+    recipe = world / "evaluate.yaml"
+    assert limo("evaluate", recipe, "model.name=weak", "--run", world / "weak", "--workers", 1)[0] in (0, 3)
+    assert (world / "weak" / "scores.json").read_text() == before
+
+
+def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
+    from limo.report.content import Report, Said, save
+
+    save(Report(Said("Ships", "船")), world / "report.json")
+    code, out, err = limo("report", world, "--language", "zh")
+    assert code == 0, err
+    assert "船" in out
+    assert "Ships" in (world / "report.html").read_text()
+
+
+def test_the_benchmarks_are_listed_and_looked_for(limo, tmp_path):
+    code, out, _ = limo("benchmarks")
+    assert code == 0
+    assert "MATH500" in out and "AIME24" in out
+    code, out, _ = limo("benchmarks", "--path", tmp_path)
+    assert code == 0
+    assert "MATH500 is not in the folder" in out
+
+
+def test_the_doctor_says_what_is_here(limo):
+    code, out, err = limo("doctor", "--json")
+    assert code == 0, err
+    found = {one["what"]: one["here"] for one in events(out)[-1]["machine"]}
+    assert {"cores", "memory", "disk", "python", "torch", "hub"} <= found.keys()
+    assert any(name.startswith("GPU") for name in found)
