@@ -248,7 +248,7 @@ def test_a_recipe_that_cannot_work_is_refused_at_once(pool, tmp_path, changes, w
 
 
 def test_a_missing_pool_and_a_missing_benchmark_are_said_plainly(pool, bench, tmp_path):
-    with pytest.raises(LimoError, match=r"nowhere\.jsonl"):
-        bench(recipe(pool, pool={"sources": ["nowhere.jsonl"]}))
+    with pytest.raises(LimoError, match=rf"{tmp_path}/nowhere\.jsonl\.gz"):
+        bench(recipe(pool, pool={"sources": ["nowhere.jsonl.gz"]}))
     with pytest.raises(LimoError, match=r"gone\.jsonl"):
         Bench(tmp_path / "other")(recipe(pool, benchmarks={"held-out": "gone.jsonl"}))

@@ -35,6 +35,7 @@ from limo.pool.benchmarks import load_benchmark, load_benchmarks
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
+from limo.pool.rows import SUFFIXES
 from limo.progress import Progress, Silent
 from limo.recipe import Settings
 from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
@@ -298,9 +299,11 @@ class _Curation:
     # What the stages share.
 
     def _path(self, path: str) -> str:
-        """`path` under the recipe's data folder where it exists there, else as it is (a hub id, an absolute path)."""
+        """`path` under the recipe's data folder, unless it only exists as it is or can be a name on the hub."""
         under = Path(self.recipe.data) / path
-        return str(under) if self.recipe.data and under.exists() else path
+        is_file = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(SUFFIXES)
+        elsewhere = Path(path).exists() or not is_file
+        return path if elsewhere and not under.exists() else str(under)
 
     def _benchmarks(self) -> dict[str, list[Problem]]:
         named, settings = self.recipe.benchmarks, self.recipe.decontaminate
