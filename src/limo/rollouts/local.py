@@ -26,6 +26,7 @@ from limo.prompts import Message
 from limo.records import Completion
 from limo.rollouts.completer import Group, Request
 from limo.text import content_hash, shorten
+from limo.tokenizer import load_tokenizer
 
 
 class LocalCompleter:
@@ -130,11 +131,11 @@ def _load(where: str, device: str) -> tuple[Any, Any]:
     if looks_local and not (path / "config.json").is_file():
         raise ModelError("the folder is no model", where, allowed, "check the path")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     dtype = torch.float32 if device == "cpu" else "auto"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        tokenizer = load_tokenizer(where)
         model = AutoModelForCausalLM.from_pretrained(where, trust_remote_code=False, dtype=dtype)
         model = model.to(device).eval()  # type: ignore[arg-type]
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from limo.errors import InputError, ModelError
 from limo.text import content_hash, shorten
+from limo.tokenizer import load_tokenizer as read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,18 +30,17 @@ def check_model(model_dir: str | Path) -> None:
     path = Path(model_dir)
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ModelError("this folder holds no model", path, "a folder with config.json and weights", "check the path")
+            allowed = "a folder with config.json and weights"
+            raise ModelError("this folder holds no model", path, allowed, "check the path")
     elif path.exists() or not _HUB_NAME.fullmatch(str(model_dir)) or str(model_dir).startswith("."):
         raise ModelError("there is no such model", path, "a model folder or a hub name owner/name", "check the path")
 
 
 def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer.  Raises ModelError."""
-    from transformers import AutoTokenizer
-
     check_model(model_dir)
     try:
-        return AutoTokenizer.from_pretrained(str(model_dir))
+        return read_tokenizer(model_dir)
     except Exception as error:  # whatever a strange folder makes transformers raise
         raise ModelError("no tokenizer can be loaded", model_dir, "", shorten(str(error), 160)) from error
 
