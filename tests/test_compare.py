@@ -19,7 +19,8 @@ def coin(share, n, seed):
 
 
 def arm(share, n_seeds, n=60, base=0):
-    return {s: table({"sums": coin(share, n, base + s), "trips": coin(share, n, base + 50 + s)}) for s in range(n_seeds)}
+    seeds = range(base, base + n_seeds)
+    return {s - base: table({"sums": coin(share, n, s), "trips": coin(share, n, s + 50)}) for s in seeds}
 
 
 @pytest.fixture

@@ -32,9 +32,12 @@ class Exact:
 
     def check_many(self, rows):
         for answer, text, reason in rows:
-            outcome = "truncated" if reason == "length" else "undecided" if text == "?" else "no_answer" if not text else (
-                "correct" if text == answer else "wrong"
-            )  # fmt: skip
+            if reason == "length":
+                outcome = "truncated"
+            elif text == "?":
+                outcome = "undecided"
+            else:
+                outcome = "correct" if text == answer else "wrong" if text else "no_answer"
             yield Verdict(outcome)
 
 

@@ -110,8 +110,9 @@ def _single(tables: list[Any]) -> bool:
 
 
 def _sentence(
-    arm: str, against: str, found: Interval, separable: bool, n_problems: int, n_benchmarks: int, n_seeds: tuple[int, int]
-) -> str:
+    arm: str, against: str, found: Interval, separable: bool, n_problems: int, n_benchmarks: int,
+    n_seeds: tuple[int, int],
+) -> str:  # fmt: skip
     points = [100 * share for share in found]
     interval = f"95% interval {points[1]:+.1f} to {points[2]:+.1f}"
     if separable:

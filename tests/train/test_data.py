@@ -66,7 +66,9 @@ def test_a_row_without_a_system_text_is_refused_since_templates_insert_another(t
         (None, "no chat template"),
         ("{{ 'Today is Monday. ' }}{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>{% endfor %}",
          r"words of its own.*Monday"),
-        ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content | upper}}<|im_end|>{% endfor %}", "changes the"),
+        ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content | upper}}<|im_end|>{% endfor %}", "changes texts"),
+        ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content | replace('some', 'no')}}<|im_end|>{% endfor %}"
+         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "changes the texts of row 0"),
         ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}\n{% endfor %}"
          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "no end token"),
         ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>\n{% endfor %}"

@@ -35,7 +35,7 @@ _ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row as a model learns from it; both lists have the same length, `labels` holds -100 where nothing is learnt."""
+    """One row as a model learns from it; the lists are equally long, `labels` is -100 where nothing is learnt."""
 
     input_ids: list[int]
     labels: list[int]
@@ -77,7 +77,8 @@ def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
         return list(source)
     path = Path(source)
     if not path.exists():
-        raise MissingFileError("there is no such dataset", path, "a dataset folder, .jsonl or .parquet", "check the path")
+        allowed = "a dataset folder, .jsonl or .parquet"
+        raise MissingFileError("there is no such dataset", path, allowed, "check the path")
     try:
         return list(_read(path))
     except (OSError, ValueError) as error:  # pyarrow's and datasets' own errors are children of these
@@ -191,8 +192,9 @@ class _Template:
     def _chat(self, number: int, row: Row) -> list[dict[str, str]]:
         """The row's messages if they are a system text followed by turns of user and assistant."""
         chat = row.get("messages")
-        fits = isinstance(chat, list) and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) for m in chat)
-        roles = [m.get("role") for m in chat] if fits and chat else []
+        fits = isinstance(chat, list) and all(isinstance(m, Mapping) for m in chat)
+        fits = fits and all(isinstance(m.get("content"), str) for m in chat)
+        roles = [m.get("role") for m in chat] if fits else []
         n_turns = (len(roles) - 1) // 2
         if n_turns < 1 or roles != ["system", *["user", "assistant"] * n_turns]:
             seen = ", ".join(map(str, roles)) or shorten(repr(chat), 60)
@@ -249,5 +251,6 @@ class _Template:
             )  # fmt: skip
         end = self._special.match(after)
         if end is None or self._end not in ("", end.group()):
-            raise ModelError("the chat template puts no end token behind an answer", after, "one special token", "mend it")
+            what = "the chat template puts no end token behind an answer"
+            raise ModelError(what, after, "one special token, always the same", "give it another")
         self._end = end.group()

@@ -53,11 +53,11 @@ def sft_config(fields: dict[str, Any], work: Path) -> SFTConfig:
             return SFTConfig(**{**fields, **fixed})
     except (ValueError, KeyError, ImportError) as error:
         reason = shorten(str(error), 160)
-        raise InputError("the training settings do not fit", reason, "", "for a CPU: bf16=false use_cpu=true") from error
+        raise InputError("the training settings do not fit", reason, "", "on a CPU: bf16=false use_cpu=true") from error
 
 
 def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, config: SFTConfig) -> SFTTrainer:
-    """A trainer over the encoded rows; their labels are used as they are.  Raises InputError with TRL's own reason."""
+    """A trainer over the rows, their labels as they are.  Raises InputError with TRL's own reason."""
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTTrainer
