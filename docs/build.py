@@ -1,0 +1,131 @@
+"""Writes what the documentation takes from the code: the command pages and the README's file tree.
+
+    python docs/build.py            # write
+    python docs/build.py --check    # exit 1 and name what is stale
+
+A file's line in the tree is the first line of its docstring (or of its head comment), so that it is said once.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from limo.cli import root
+
+ROOT = Path(__file__).resolve().parents[1]
+READMES = ("README.md", "README.zh-CN.md")
+COMMANDS = "docs/commands.md"
+BEGIN, END = "<!-- tree: written by `make docs` -->", "<!-- end of tree -->"
+# Folders of data stand in one line, and so do files that cannot hold a comment.
+DATA = {
+    "src/limo/curate/words/": "the word lists of the three counted traits, English and Chinese",
+    "src/limo/pocket/weights/": "the shipped pocket models, a folder each, with their cards",
+    "src/limo/report/templates/": "the page: its frame, parts, style and script",
+    "src/limo/py.typed": "tells type checkers that the package brings its types",
+}
+
+
+def tracked(under: str) -> list[str]:
+    """Files under a folder that git tracks; all of them where there is no git."""
+    command = ["git", "ls-files", "--cached", under]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        names = done.stdout.splitlines()
+    else:
+        names = [str(path.relative_to(ROOT)) for path in (ROOT / under).rglob("*") if "__pycache__" not in path.parts]
+    return sorted(name for name in names if (ROOT / name).is_file())
+
+
+def tree() -> str:
+    """Every file of the package with what it is for, one a line."""
+    lines: dict[str, str] = {}
+    for name in tracked("src/limo"):
+        data = next((folder for folder in DATA if name.startswith(folder)), None)
+        place = data or (name.removesuffix("__init__.py") if name.endswith("__init__.py") else name)
+        lines[place] = DATA[data] if data else described(ROOT / name)
+    shown = [(_indented(place), what) for place, what in sorted(lines.items(), key=lambda line: _order(line[0]))]
+    width = max(len(place) for place, _ in shown)
+    return "\n".join(["```", *(f"{place.ljust(width)}  {what}" for place, what in shown), "```"])
+
+
+def described(path: Path) -> str:
+    """The first line of a module's docstring, or the first sentence of a data file's head comment."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        head = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].partition(".  ")[0]
+    else:
+        comment = " ".join(re.sub(r"^# ?", "", line) for line in text.splitlines()[:3] if line.startswith("#"))
+        head = comment.partition(". ")[0]
+    if not head.strip():
+        raise SystemExit(f"{path.relative_to(ROOT)} does not say what it is for: give it a docstring or a head comment")
+    return head.strip().rstrip(".:")
+
+
+def _order(place: str) -> list[tuple[int, str]]:
+    """Folders before files, each folder right before what is in it."""
+    parts = place.removesuffix("/").split("/")
+    last = len(parts) - 1
+    return [(0 if n < last or place.endswith("/") else 1, part) for n, part in enumerate(parts)]
+
+
+def _indented(place: str) -> str:
+    parts = place.removeprefix("src/").removesuffix("/").split("/")
+    return "  " * (len(parts) - 1) + parts[-1] + ("/" if place.endswith("/") else "")
+
+
+def commands() -> str:
+    """`--help` of every command, as it is printed."""
+    pages = [f"# Commands\n\nWritten by `make docs` from `limo COMMAND --help`.\n\n{_page(root, 'limo')}"]
+    pages += [f"## {name}\n\n{_page(command, name)}" for name, command in _walk(root, "limo")]
+    return "\n\n".join(pages) + "\n"
+
+
+def _walk(group: click.Group, above: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        yield f"{above} {name}", command
+        if isinstance(command, click.Group):
+            yield from _walk(command, f"{above} {name}")
+
+
+def _page(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    return f"```\n{command.get_help(context).rstrip()}\n```"
+
+
+def written() -> dict[str, str]:
+    """File -> what should stand in it."""
+    pages = {COMMANDS: commands()}
+    for name in READMES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if BEGIN in text:
+            before, after = text.split(BEGIN)[0], text.split(END)[1]
+            pages[name] = f"{before}{BEGIN}\n{tree()}\n{END}{after}"
+    return pages
+
+
+def stale() -> list[str]:
+    """Files that differ from what the code says."""
+    pages = written()
+    return [name for name, text in pages.items() if not (ROOT / name).exists() or _read(name) != text]
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    names = stale()
+    if "--check" in sys.argv:
+        sys.exit(f"stale, run `make docs`: {', '.join(names)}" if names else 0)
+    for page in names:
+        (ROOT / page).write_text(written()[page], encoding="utf-8")
+        print(f"wrote {page}")

@@ -1,0 +1,93 @@
+"""Writes what the README says was measured, from data: `results/pocket.json`.
+
+    python docs/results.py runs/lab     # take the figures of a lab run, then write the tables
+    python docs/results.py              # write the tables from the stored figures
+    python docs/results.py --check      # exit 1 where a README says something else
+
+No figure in a README is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "results" / "pocket.json"
+READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
+BEGIN, END = "<!-- results: written by `make docs` -->", "<!-- end of results -->"
+KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment")
+GROUPS = ("in-domain", "out-of-domain", "all")
+SAID = {
+    "en": {
+        "arm": "arm", "examples": "examples", "updates": "updates", "tokens": "tokens trained on",
+        "in-domain": "in-domain (3)", "out-of-domain": "out-of-domain (7)", "all": "all ten",
+        "difference": "difference, paired", "yes": "separable", "no": "not separable",
+    },
+    "zh": {
+        "arm": "组", "examples": "样例", "updates": "更新次数", "tokens": "训练词元",
+        "in-domain": "训练领域（3）", "out-of-domain": "领域外（7）", "all": "全部十个",
+        "difference": "配对差值", "yes": "可区分", "no": "不可区分",
+    },
+}  # fmt: skip
+
+
+def take(run: Path) -> None:
+    """Store the figures of a finished lab run."""
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    STORED.parent.mkdir(exist_ok=True)
+    value = {name: report[name] for name in KEPT}
+    STORED.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def tables(stored: dict[str, Any], language: str) -> str:
+    """Averages of every arm and the paired comparisons, in points of pass@1 with 95% intervals."""
+    said = SAID[language]
+    averages = {(row["arm"], row["group"]): row for row in stored["averages"]}
+    heads = [said["arm"], said["examples"], said["updates"], said["tokens"], *(said[group] for group in GROUPS)]
+    lines = [_line(heads), _line(["---", *["--:"] * (len(heads) - 1)])]
+    labels = {}
+    for arm in stored["arms"]:
+        labels[arm["name"]] = arm["label_zh"] if language == "zh" else arm["label_en"]
+        budget = [f"{arm[name]:,}" for name in ("n_examples", "n_updates", "n_tokens")]
+        lines.append(_line([labels[arm["name"]], *budget, *(_points(averages[arm["name"], group]) for group in GROUPS)]))
+    lines += ["", _line([said["difference"], *(said[group] for group in GROUPS)]), _line(["---", *["--:"] * 3])]
+    found = {(row["a"], row["b"], row["group"]): row for row in stored["comparisons"]}
+    for a, b in dict.fromkeys((row["a"], row["b"]) for row in stored["comparisons"]):
+        cells = []
+        for group in GROUPS:
+            row = found[a, b, group]
+            cells.append(f"{_points(row, '+', 'difference')} {said['yes' if row['separable'] else 'no']}")
+        lines.append(_line([f"{labels[a]} − {labels[b]}", *cells]))
+    return "\n".join(lines)
+
+
+def _points(row: dict[str, Any], sign: str = "", name: str = "value") -> str:
+    return f"{100 * row[name]:{sign}.1f} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def written() -> dict[Path, str]:
+    """README -> what should stand in it."""
+    stored = json.loads(STORED.read_text(encoding="utf-8"))
+    pages = {}
+    for name, language in READMES.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        before, after = text.split(BEGIN)[0], text.split(END)[1]
+        pages[ROOT / name] = f"{before}{BEGIN}\n{tables(stored, language)}\n{END}{after}"
+    return pages
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1] != "--check":
+        take(Path(sys.argv[1]))
+    differing = {path: text for path, text in written().items() if path.read_text(encoding="utf-8") != text}
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(f"stale: {', '.join(path.name for path in differing)}" if differing else 0)
+    for path, text in differing.items():
+        path.write_text(text, encoding="utf-8")
