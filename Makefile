@@ -2,11 +2,12 @@
 #   make lab     LIMO in miniature, from a pool to a report: runs/lab/report.html
 #   make test    the fast tests
 #   make check   what a change must pass: style, types, layers, the README's tree, tests
-#   make bench   measurements beside peers
+#   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
 #   make docs    write anew what is generated from the code
 # An environment that has everything already can be used as it is: make test BIN=/its/bin
 PYTHON ?= python3
 VENV ?= .venv
+DATA ?= ../shared/data
 BIN ?= $(VENV)/bin
 READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
 
@@ -26,7 +27,7 @@ check: $(READY)
 	$(BIN)/python -m pytest
 
 bench: $(READY)
-	set -e; for script in bench/*.py; do $(BIN)/python $$script; done
+	set -e; for script in bench/*.py; do $(BIN)/python $$script $(DATA); done
 
 docs: $(READY)
 	$(BIN)/python docs/build.py

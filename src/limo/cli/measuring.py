@@ -3,7 +3,7 @@
 Both speak one file, `scores.json`: arm name -> its measurements, one for each training seed, with a pass rate for
 each problem.  The lab writes the same, so `compare` reads any run.
 
-    limo evaluate recipes/evaluate.yaml model.path=runs/v2/model --run runs/v2-scores
+    limo evaluate recipes/evaluate.yaml model.path=runs/train-v2/model --run runs/v2-scores
     limo compare runs/base-scores runs/v2-scores
 
 What it does not do: statistics (`limo.evaluate`, `limo.compare` do).
@@ -70,8 +70,7 @@ def _evaluate(
 def _problems(name: str, path: str, data: str) -> list[Problem]:
     from limo.pool.benchmarks import load_benchmark
 
-    under = Path(data) / path
-    return load_benchmark(name, (under if under.exists() else path) if path else None)
+    return load_benchmark(name, Path(data) / path if path else None)
 
 
 def _groups(names: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The recipes of `limo train` and `limo evaluate`: which model, which rows, and the settings of the room that works.
 
-    recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/v2/model"])
+    recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/train-v2/model"])
 
 What it does not do: define a setting of a stage; those stand beside the stage's code.
 """

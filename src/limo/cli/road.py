@@ -2,7 +2,7 @@
 
     limo lab --run runs/lab
     limo curate recipes/replay.yaml data=../shared/data --run runs/replay
-    limo train recipes/limo-v2.yaml dataset=runs/replay/selected --run runs/v2
+    limo train recipes/train-v2.yaml dataset=runs/limo-v2/selected --run runs/train-v2
 
 What it does not do: evaluate and compare (`measuring`), or touch loose files (`loose`).
 """

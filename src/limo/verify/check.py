@@ -100,7 +100,7 @@ class Checker:
                 yield self.check(answer, completion, finish_reason)
         else:
             questions = (("row", as_text(answer), completion, reason) for answer, completion, reason in rows)
-            for _, (values, why) in self._spread(questions):
+            for _, (values, why) in self.spread(questions):
                 yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
 
     def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
@@ -142,20 +142,7 @@ class Checker:
         ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
         return Decision(same, "symbolic", reason, unread=same is not True)
 
-    def check_lines(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, str, str, str]]:
-        """Rows of a JSON-lines file (number, line), each with its verdict; see `files.verify_file`."""
-        from limo.verify.files import undecided_line, verify_line
-
-        if self.n_workers == 1:
-            for number, line in lines:
-                yield verify_line(self, number, line)
-            return
-        for question, (values, reason) in self._spread(("line", number, line) for number, line in lines):
-            if values is not None and len(values) == 1:
-                raise InputError(values[0])
-            yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)
-
-    def _spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
+    def spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
         """Chunks to the children, a bounded number under way, results in order."""
         free: SimpleQueue[Worker] = SimpleQueue()
         if not self._pool:

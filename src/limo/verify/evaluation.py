@@ -38,6 +38,7 @@ class Unknown(Exception):
 
 
 def is_real(value: Any) -> bool:
+    """Whether a value is a real number; a float, which is not exact, is none here."""
     return not isinstance(value, float) and (isinstance(value, Fraction) or not getattr(value, "imag", 0))
 
 
@@ -53,6 +54,7 @@ def context(digits: int) -> Any:
 
 
 def mpf(value: Any, digits: int) -> Any:
+    """A value as mpmath's number of that many digits."""
     if isinstance(value, Fraction):
         mp = context(digits)
         return mp.mpf(value.numerator) / value.denominator

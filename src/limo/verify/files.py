@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -88,7 +88,7 @@ def verify_file(
                 open(temporary, "wb") as sink,
                 progress.stage("verify", _count(path)) as stage,
             ):
-                for line, kind, outcome, tier in checker.check_lines(_lines(source)):
+                for line, kind, outcome, tier in check_lines(checker, _lines(source)):
                     sink.write(line)
                     summary.add(kind, outcome, tier)
                     if summary.n_rows % 100 == 0:
@@ -122,6 +122,18 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(source, 1):
         if line.strip():
             yield number, line
+
+
+def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, str, str, str]]:
+    """Rows of a JSON-lines file (number, line), each with its verdict, over all of the checker's processes."""
+    if checker.n_workers == 1:
+        for number, line in lines:
+            yield verify_line(checker, number, line)
+        return
+    for question, (values, reason) in checker.spread(("line", number, line) for number, line in lines):
+        if values is not None and len(values) == 1:
+            raise InputError(values[0])
+        yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)
 
 
 def verify_line(checker: Checker, number: int, line: bytes) -> tuple[bytes, str, str, str]:

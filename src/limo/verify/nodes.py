@@ -41,10 +41,12 @@ def number(text: str) -> Node:
 
 
 def add(terms: list[Node]) -> Node:
+    """The sum of terms; a single term stays itself."""
     return terms[0] if len(terms) == 1 else ("add", tuple(terms))
 
 
 def mul(a: Node, b: Node) -> Node:
+    """The product of two.  Raises Unparsed where one is a list."""
     for side in (a, b):
         if side[0] == "seq" and side[1] in ("", "{"):
             raise Unparsed("a product with a list")

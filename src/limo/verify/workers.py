@@ -33,7 +33,7 @@ LOAD_S = 120.0  # the longest an import may take on a busy machine before the ch
 _CHILD = (
     "import json, sys\n"
     "sys.path[:] = json.loads(sys.argv[2])\n"
-    "from limo.verify.engine import Limits, serve\n"
+    "from limo.verify.child import Limits, serve\n"
     "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])))\n"
 )
 Reply = tuple[Any, str]

@@ -1,0 +1,1 @@
+"""Room of the verdict: extract, understand, compare, and Math-Verify in a child that may be killed."""

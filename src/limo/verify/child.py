@@ -1,0 +1,112 @@
+"""The process that may be killed: it answers questions about rows, and asks Math-Verify only when it must.
+
+Why a program of its own, started with `subprocess`: a pool from `multiprocessing` (pebble's too) cannot be started
+inside a daemon process and re-imports the caller's `__main__`; a plain child with one pipe has neither trouble, and
+works the same from threads, from asyncio and under every start method.
+
+    serve(3, Limits(time_s=5.0))      # what the child runs; see `workers.Worker` for the parent's end
+
+What it does not do: retry, or decide what an unanswered question is worth (the parent does both).
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.connection import Connection
+from typing import Any
+
+from limo.verify.engine import READY, REPLY, Limits, clock, confine, load, plain, symbolic
+
+
+def serve(fd: int, limits: Limits) -> None:
+    """Answer questions read from the pipe `fd` until it closes."""
+    confine(limits)
+    pipe = Connection(fd)
+    _mute()
+    pipe.send_bytes(READY)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if not pipe.poll(5.0):
+            continue
+        try:
+            _answer(pipe, limits)
+        except (EOFError, OSError):
+            return
+
+
+def _mute() -> None:
+    """Libraries print; the pipe is the only way out."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+
+
+def _answer(pipe: Connection, limits: Limits) -> None:
+    """One message is a list of questions; each gets a message of its own, in order."""
+    import marshal
+
+    for question in marshal.loads(pipe.recv_bytes()):
+        if question[0] in ("symbolic", "plain"):
+            load(pipe)
+        clock(limits.time_s)
+        try:
+            reply = _reply(pipe, limits, question)
+        except (RecursionError, MemoryError) as error:
+            reply = (None, type(error).__name__)
+        clock(0)
+        pipe.send_bytes(REPLY + marshal.dumps(reply))
+
+
+def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...]) -> tuple[Any, str]:
+    if question[0] == "symbolic":
+        return symbolic(question[1], question[2])
+    if question[0] == "plain":
+        return plain(question[1], question[2])
+    if question[0] == "row":
+        return _row(pipe, limits, question), ""
+    if question[0] == "line":
+        return _line(pipe, limits, question), ""
+    raise ValueError(question[0])
+
+
+def _row(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A whole verdict, for batches; the symbolic question is answered here, in this same process."""
+    from dataclasses import astuple
+
+    return astuple(_checker(pipe, limits).check(*question[1:]))
+
+
+def _line(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of a file, read and written here."""
+    from limo.errors import InputError
+    from limo.verify.files import verify_line
+
+    try:
+        return verify_line(_checker(pipe, limits), question[1], question[2])
+    except InputError as error:
+        return (str(error),)
+
+
+def _checker(pipe: Connection, limits: Limits) -> Any:
+    checker = _CHECKERS.get(limits)
+    if checker is None:
+        checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
+    return checker
+
+
+_CHECKERS: dict[Limits, Any] = {}
+
+
+def _inner_checker(pipe: Connection, limits: Limits) -> Any:
+    from limo.verify.check import Checker, Decision
+
+    class Inner(Checker):
+        """The parent's clock watches this process, so nothing more needs to be started."""
+
+        def _symbolic(self, answer: str, text: str) -> Decision:
+            load(pipe)
+            clock(limits.time_s)
+            same, reason = symbolic(answer, text)
+            return Decision(same, "symbolic", reason, unread=same is not True)
+
+    return Inner(limits=limits, tolerance=limits.tolerance)

@@ -1,0 +1,190 @@
+"""The rules of the house that no tool of others holds: sizes, words, light imports, and a README tree that is true."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "src" / "limo").rglob("*.py"))
+HEAVY = {"torch", "transformers", "trl", "datasets", "matplotlib", "accelerate", "scipy", "pandas", "sklearn"}
+NOT_OUR_WORDS = {"utils", "common", "helpers", "manager", "misc"}
+# The decoding loop is torch from end to end; nothing imports it but functions (checked below).
+TORCH_ITSELF = "src/limo/rollouts/decode.py"
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def long_functions(tree: ast.AST, most: int = MOST_LINES_OF_A_FUNCTION) -> list[str]:
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [f"{one.name}: {n}" for one in functions if (n := (one.end_lineno or 0) - one.lineno + 1) > most]
+
+
+def imports(nodes: list[ast.AST]) -> set[str]:
+    """Modules that these statements import."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if is_room(node) else {node.module or "."}
+    return found
+
+
+def is_room(node: ast.ImportFrom) -> bool:
+    """Whether `from limo import x` names modules, not names that the package offers to the outside."""
+    package = ROOT / "src" / "limo"
+    return node.module == "limo" and all(
+        (package / f"{alias.name}.py").exists() or (package / alias.name).is_dir() for alias in node.names
+    )
+
+
+def at_import(node: ast.AST) -> list[ast.AST]:
+    """Statements that run when the module is imported, `if TYPE_CHECKING` left out."""
+    inner: list[ast.AST] = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        inner += [child, *at_import(child)]
+    return inner
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Public functions and classes of a module without a docstring."""
+    public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return [node.name for node in public if not node.name.startswith("_") and not ast.get_docstring(node)]
+
+
+@pytest.fixture(scope="module", params=MODULES, ids=name)
+def module(request) -> tuple[Path, ast.Module]:
+    return request.param, ast.parse(request.param.read_text(encoding="utf-8"))
+
+
+def test_there_is_a_house():
+    assert len(MODULES) > 50
+
+
+def test_no_file_and_no_function_is_too_long(module):
+    path, tree = module
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert long_functions(tree) == []
+
+
+def test_what_is_heavy_is_imported_where_it_is_used(module):
+    found = imports(at_import(module[1]))
+    assert "limo.rollouts.decode" not in found
+    heavy = {one.split(".")[0] for one in found} & HEAVY
+    assert heavy == set() or name(module[0]) == TORCH_ITSELF
+
+
+def test_nothing_inside_imports_the_package_itself(module):
+    assert "limo" not in imports(list(ast.walk(module[1])))
+
+
+def test_every_module_and_every_public_name_says_what_it_is(module):
+    path, tree = module
+    assert ast.get_docstring(tree), "no docstring"
+    assert undocumented(tree) == []
+
+
+def test_files_bear_the_words_of_the_project(module):
+    assert module[0].stem not in NOT_OUR_WORDS
+
+
+def test_nothing_is_left_to_do(module):
+    assert not re.search(r"\b(TODO|FIXME|XXX|NotImplemented\b(?!Error))", module[0].read_text(encoding="utf-8"))
+
+
+def test_every_folder_of_modules_is_a_package():
+    assert [name(path.parent) for path in MODULES if not (path.parent / "__init__.py").exists()] == []
+
+
+def test_these_checks_can_fail():
+    code = "import torch\nfrom limo import x\ndef f():\n" + "    pass\n" * 70
+    tree = ast.parse(code)
+    assert long_functions(tree) == ["f: 71"]
+    assert imports(at_import(tree)) == {"torch", "limo"}
+    assert undocumented(tree) == ["f"]
+    assert imports(at_import(ast.parse("if TYPE_CHECKING:\n    import torch\ndef f():\n    import trl"))) == set()
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by bare name, so two of one name would hide each other."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
+def build():
+    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+    assert spec and spec.loader
+    room = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(room)
+    return room
+
+
+def test_the_tree_of_the_readme_and_the_command_pages_are_what_the_code_says():
+    assert build().stale() == [], "run `make docs`"
+
+
+def test_the_tree_has_one_line_for_each_file_and_none_without():
+    room = build()
+    lines = room.tree().splitlines()[1:-1]
+    files = [file for file in room.tracked("src/limo") if not file.startswith(tuple(room.DATA))]
+    data = {folder for folder in room.DATA for file in room.tracked("src/limo") if file.startswith(folder)}
+    assert len(lines) == len(files) + len(data)
+    for file in files:
+        last = Path(file).parent.name + "/" if file.endswith("__init__.py") else Path(file).name
+        assert any(line.split()[0] == last for line in lines), file
+
+
+def test_a_file_that_says_nothing_of_itself_is_refused(tmp_path, monkeypatch):
+    room = build()
+    monkeypatch.setattr(room, "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text("x = 1\n")
+    with pytest.raises(SystemExit, match=r"a\.py does not say"):
+        room.described(tmp_path / "a.py")
+    (tmp_path / "b.yaml").write_text("# Data of b: all\n# of it.  And more.\nx: 1\n")
+    assert room.described(tmp_path / "b.yaml") == "Data of b: all of it"
+
+
+def test_every_dependency_is_pinned_once_and_without_a_local_label():
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    names = [re.split("[=<>]", pin)[0].lower().replace("_", "-") for pin in pins]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", pin) for pin in pins)
+    assert len(names) == len(set(names))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {re.split(r"[\[>=<]", one)[0] for one in wanted} <= set(names)
+
+
+def test_the_version_is_said_once_and_the_same():
+    import limo
+
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == limo.__version__
+
+
+def test_the_readmes_commands_are_commands_that_there_are():
+    from limo.cli import root
+
+    files = [*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "recipes").rglob("*.yaml")]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    said = {word for text in texts for word in re.findall(r"(?m)(?:`|^#?\s*)limo ([a-z]+)[` \n]", text)}
+    assert "curate" in said
+    assert said - set(root.commands) == set()
+
+
+def test_every_recipe_that_a_text_names_is_there():
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "recipes").rglob("*.yaml"), *MODULES]
+    named = {one for path in texts for one in re.findall(r"recipes/[\w/.-]+\.yaml", path.read_text(encoding="utf-8"))}
+    assert {"recipes/pocket.yaml", "recipes/replay.yaml"} <= named
+    assert [one for one in named if not (ROOT / one).is_file()] == []
