@@ -191,16 +191,15 @@ class _Template:
 
     def _chat(self, number: int, row: Row) -> list[dict[str, str]]:
         """The row's messages if they are a system text followed by turns of user and assistant."""
-        chat = row.get("messages")
-        fits = isinstance(chat, list) and all(isinstance(m, Mapping) for m in chat)
-        fits = fits and all(isinstance(m.get("content"), str) for m in chat)
+        given: Any = row.get("messages")
+        chat: list[Any] = given if isinstance(given, list) else []
+        fits = all(isinstance(m, Mapping) and isinstance(m.get("content"), str) for m in chat)
         roles = [m.get("role") for m in chat] if fits else []
         n_turns = (len(roles) - 1) // 2
         if n_turns < 1 or roles != ["system", *["user", "assistant"] * n_turns]:
-            seen = ", ".join(map(str, roles)) or shorten(repr(chat), 60)
+            seen = ", ".join(map(str, roles)) or shorten(repr(given), 60)
             allowed = "one system message, then user and assistant in turn, each with its text"
             raise InputError(f"row {number} is no chat to learn from", seen, allowed, "mend the dataset")
-        assert isinstance(chat, list)
         for message in chat:
             found = self._special.search(message["content"])
             if found or not message["content"].strip():
