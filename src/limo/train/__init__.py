@@ -1,1 +1,1 @@
-"""Room of the training: rows to tokens and labels, and TRL to train on them.  Import from the modules, not from here."""
+"""Room of training: rows to tokens and labels, and TRL to train on them.  Import from the modules, not from here."""
