@@ -52,7 +52,9 @@ def tables(stored: dict[str, Any], language: str) -> str:
     for arm in stored["arms"]:
         labels[arm["name"]] = arm["label_zh"] if language == "zh" else arm["label_en"]
         budget = [f"{arm[name]:,}" for name in ("n_examples", "n_updates", "n_tokens")]
-        lines.append(_line([labels[arm["name"]], *budget, *(_points(averages[arm["name"], group]) for group in GROUPS)]))
+        lines.append(
+            _line([labels[arm["name"]], *budget, *(_points(averages[arm["name"], group]) for group in GROUPS)])
+        )
     lines += ["", _line([said["difference"], *(said[group] for group in GROUPS)]), _line(["---", *["--:"] * 3])]
     found = {(row["a"], row["b"], row["group"]): row for row in stored["comparisons"]}
     for a, b in dict.fromkeys((row["a"], row["b"]) for row in stored["comparisons"]):

@@ -155,7 +155,8 @@ class Ledger:
         with self._storage():
             for row in self._db.execute(_SELECT + where + order, list(given.values())):
                 verdict = Verdict(*row[11:]) if row[11] is not None else None
-                yield Rollout(*row[:5], Completion(*row[5:11]), verdict)
+                problem_id, name, prompt, sampling, index = row[:5]
+                yield Rollout(problem_id, name, prompt, sampling, index, Completion(*row[5:11]), verdict)
 
     def __len__(self) -> int:
         with self._storage():
@@ -168,14 +169,18 @@ class Ledger:
         """
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO meanings VALUES (?, ?, ?)", (hash, kind, _storable(content)))
-            found = self._db.execute("SELECT content FROM meanings WHERE hash = ? AND kind = ?", (hash, kind)).fetchone()
+            found = self._db.execute(
+                "SELECT content FROM meanings WHERE hash = ? AND kind = ?", (hash, kind)
+            ).fetchone()
         return str(found[0])
 
     def faults(self) -> list[str]:
         """What SQLite's own integrity check and the links between the tables complain of; empty when sound."""
         with self._storage():
             found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            found += [f"a verdict without its rollout: {row[1]}" for row in self._db.execute("PRAGMA foreign_key_check")]
+            found += [
+                f"a verdict without its rollout: {row[1]}" for row in self._db.execute("PRAGMA foreign_key_check")
+            ]
         return found
 
     def _open(self, read_only: bool) -> None:
@@ -186,14 +191,18 @@ class Ledger:
             raise StorageError("the file is a database of another program", self.path, "a ledger", "name another file")
         if version > len(MIGRATIONS):
             known = f"version {len(MIGRATIONS)} or older"
-            raise StorageError(f"the ledger has version {version}", self.path, known, "use the limo that made it, or newer")
+            raise StorageError(
+                f"the ledger has version {version}", self.path, known, "use the limo that made it, or newer"
+            )
         if read_only:
             if version < len(MIGRATIONS):
                 do = "open it once for writing"
                 raise StorageError(f"the ledger has version {version}", self.path, f"version {len(MIGRATIONS)}", do)
             return
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
+        self._db.execute(
+            "PRAGMA synchronous = FULL"
+        )  # a commit is a group of rollouts: the sync costs nothing beside it
         with self.transaction():
             for statements in MIGRATIONS[self._pragma("user_version") :]:
                 for statement in statements:

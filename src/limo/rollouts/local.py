@@ -137,7 +137,7 @@ def _load(where: str, device: str) -> tuple[Any, Any]:
     try:
         tokenizer = load_tokenizer(where)
         model = AutoModelForCausalLM.from_pretrained(where, trust_remote_code=False, dtype=dtype)
-        model = model.to(device).eval()  # type: ignore[arg-type]
+        model = model.to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise ModelError(f"the model cannot be loaded ({shorten(str(error), 160)})", where, allowed, "") from error
     if not getattr(tokenizer, "chat_template", None):
@@ -145,7 +145,9 @@ def _load(where: str, device: str) -> tuple[Any, Any]:
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         others = ", ".join(sorted(kinds - {"full_attention"}))
-        raise ModelError("the model has layers that run only on a server", others, "full attention", "serve it over HTTP")
+        raise ModelError(
+            "the model has layers that run only on a server", others, "full attention", "serve it over HTTP"
+        )
     if device == "cpu":
         from limo.rollouts.decode import prepare
 
@@ -159,5 +161,7 @@ def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     found = set(ends if isinstance(ends, list | tuple) else [ends]) | {tokenizer.eos_token_id}
     found.discard(None)
     if not found:
-        raise ModelError("the model has no end token", model.config.name_or_path, "eos_token_id", "set it in the tokenizer")
+        raise ModelError(
+            "the model has no end token", model.config.name_or_path, "eos_token_id", "set it in the tokenizer"
+        )
     return frozenset(int(token) for token in found)

@@ -57,8 +57,12 @@ def open_model(settings: ModelSettings, data: str = "") -> Completer:
     if settings.kind == "replay":
         from limo.rollouts.replay import ReplayCompleter
 
-        return ReplayCompleter([Path(data) / file for file in settings.files], settings.model or settings.name, settings.name)
+        return ReplayCompleter(
+            [Path(data) / file for file in settings.files], settings.model or settings.name, settings.name
+        )
     from limo.rollouts.local import LocalCompleter
 
     beside = Path(data) / settings.path
-    return LocalCompleter(beside if beside.exists() else settings.path, settings.name, settings.batch_size, settings.device)
+    return LocalCompleter(
+        beside if beside.exists() else settings.path, settings.name, settings.batch_size, settings.device
+    )

@@ -58,7 +58,9 @@ class ReplayCompleter:
         if not self.recorded:
             where = ", ".join(str(path) for path in paths) or "no file"
             known = shorten(", ".join(sorted(seen)), 300) or "recordings of it"
-            raise InputError(f"nothing is recorded of the model in {where}", model, known, "check the name and the files")
+            raise InputError(
+                f"nothing is recorded of the model in {where}", model, known, "check the name and the files"
+            )
 
     def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
         """Look each request up; groups of up to 256."""
@@ -74,9 +76,14 @@ class ReplayCompleter:
         return Completion("", "error", error=what)
 
     def _keep(self, row: dict[str, Any], where: str) -> None:
-        statement, text = row.get("problem"), next((row[k] for k in ("text", "completion", "response") if k in row), None)
+        statement, text = (
+            row.get("problem"),
+            next((row[k] for k in ("text", "completion", "response") if k in row), None),
+        )
         if not isinstance(statement, str) or not isinstance(text, str):
-            raise InputError("a recorded line lacks its problem or text", where, "problem, model, index, text", "mend it")
+            raise InputError(
+                "a recorded line lacks its problem or text", where, "problem, model, index, text", "mend it"
+            )
         reason = row.get("finish_reason") or "stop"
         if reason not in FINISH_REASONS:
             raise InputError(f"{where} has an unknown finish_reason", reason, "stop or length", "mend or leave it out")
@@ -84,8 +91,10 @@ class ReplayCompleter:
         index = row.get("index", row.get("sample", self._n[name]))
         counts = [row.get(key) or 0 for key in ("n_prompt_tokens", "n_completion_tokens")]
         if not all(isinstance(number, int) and number >= 0 for number in (index, *counts)):
-            raise InputError(f"{where} has a bad index or token count", [index, *counts], "whole numbers from 0", "mend it")
-        completion = Completion(text, reason, *counts)
+            raise InputError(
+                f"{where} has a bad index or token count", [index, *counts], "whole numbers from 0", "mend it"
+            )
+        completion = Completion(text, reason, n_prompt_tokens=counts[0], n_completion_tokens=counts[1])
         before = self.recorded.setdefault((name, index), completion)
         if before != completion:
             raise InputError("an attempt is recorded twice with different text", where, "one line an attempt",
@@ -111,4 +120,6 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if isinstance(error, InputError | MissingFileError):
             raise
         where = f"{path}:{line}"
-        raise InputError(f"the recording cannot be read ({shorten(str(error), 100)})", where, "JSON Lines", "mend it") from error
+        raise InputError(
+            f"the recording cannot be read ({shorten(str(error), 100)})", where, "JSON Lines", "mend it"
+        ) from error

@@ -87,7 +87,9 @@ class _Collection:
             identity = getattr(self.completer, "identity", "")
             if identity and self.ledger.explain(name, "model", identity) != identity:
                 do = "name this one otherwise, or use another run folder"
-                raise InputError("the ledger holds rollouts of another model with this name", name, "one model a name", do)
+                raise InputError(
+                    "the ledger holds rollouts of another model with this name", name, "one model a name", do
+                )
             self.ledger.explain(prompt, "prompt", self.system)
             self.ledger.explain(sampled, "sampling", dumps(asdict(self.sampling), sort_keys=True))
         unverified = []

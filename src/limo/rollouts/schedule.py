@@ -90,7 +90,9 @@ class Schedule:
         n_answered = len(state.outcomes)
         if self.band is None:
             return self.n - n_answered
-        return fewest_more(self.band, state.n_correct, n_answered - state.n_correct - state.n_undecided, state.n_undecided)
+        return fewest_more(
+            self.band, state.n_correct, n_answered - state.n_correct - state.n_undecided, state.n_undecided
+        )
 
     def counts(self, problem_id: str) -> tuple[int, int]:
         """Decided and correct attempts so far."""
