@@ -83,21 +83,24 @@ def _indented(place: str) -> str:
 
 def commands() -> str:
     """`--help` of every command, as it is printed."""
-    pages = [f"# Commands\n\nWritten by `make docs` from `limo COMMAND --help`.\n\n{_page(root, 'limo')}"]
-    pages += [f"## {name}\n\n{_page(command, name)}" for name, command in _walk(root, "limo")]
-    return "\n\n".join(pages) + "\n"
+    pages = [f"## {page.command_path}\n\n{_help(page)}" for page in _walk(_page(root, "limo"))]
+    return "\n\n".join(["# Commands\n\nWritten by `make docs` from `limo COMMAND --help`.", *pages]) + "\n"
 
 
-def _walk(group: click.Group, above: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in sorted(group.commands.items()):
-        yield f"{above} {name}", command
-        if isinstance(command, click.Group):
-            yield from _walk(command, f"{above} {name}")
+def _walk(page: click.Context) -> Iterator[click.Context]:
+    yield page
+    if isinstance(page.command, click.Group):
+        for name, command in sorted(page.command.commands.items()):
+            yield from _walk(_page(command, name, page))
 
 
-def _page(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
-    return f"```\n{command.get_help(context).rstrip()}\n```"
+def _page(command: click.Command, name: str, above: click.Context | None = None) -> click.Context:
+    settings = command.context_settings if above is None else {}
+    return click.Context(command, above, name, **{**settings, "terminal_width": 100, "max_content_width": 100})
+
+
+def _help(page: click.Context) -> str:
+    return f"```\n{page.get_help().rstrip()}\n```"
 
 
 def written() -> dict[str, str]:

@@ -40,7 +40,10 @@ def report(call: Call, run: str, output: str | None, language: str) -> None:
     click.option("--path", metavar="PATH", help="Look which of them are in this folder, and whether they are whole."),
 )
 def benchmarks(call: Call, path: str | None) -> None:
-    """The benchmarks that are known: the paper's group, rows, decoding, where they are published."""
+    """The benchmarks that are known.
+
+    The paper's group, rows, decoding, and where they are published or whether they are here.
+    """
     from limo.pool.benchmarks import benchmarks as known
     from limo.pool.benchmarks import decoding
 
@@ -66,7 +69,10 @@ def _found(name: str, path: str) -> str:
 
 @command("doctor")
 def doctor(call: Call) -> None:
-    """What this machine has, as far as limo cares: cores, memory, disk, packages, GPU, hub."""
+    """What this machine has, as far as limo cares.
+
+    Cores, memory, disk, packages, GPU, hub.
+    """
     from limo.cli.machine import machine
 
     found = machine()

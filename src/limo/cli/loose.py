@@ -29,7 +29,10 @@ DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped
 
 @click.group("pool")
 def pool() -> None:
-    """Sets of problems: read any shape, drop duplicates, keep benchmarks out."""
+    """Sets of problems.
+
+    Read any shape, drop duplicates, keep benchmarks out.
+    """
 
 
 @command(
@@ -122,7 +125,10 @@ def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, d
 def verify(
     call: Call, file: str, output: str | None, workers: int, tolerance: float, audit: bool, plain: bool
 ) -> None:
-    """Check every row {answer, completion} of a JSON-lines file: correct, wrong, no_answer, truncated or undecided."""
+    """Check completions against answers.
+
+    Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.
+    """
     if audit:
         from limo.verify.audit import audit_file
 
@@ -137,7 +143,10 @@ def verify(
 
 @command("grade", click.argument("file"), OVERRIDES, output("The rows with traits, score and level."))
 def grade(call: Call, file: str, overrides: tuple[str, ...], output: str) -> None:
-    """Grade the reasoning of the chains in a file, relative to each other: traits, score, L1 to L5."""
+    """Grade the reasoning of chains.
+
+    Traits, score and level (L1 to L5), relative to the chains of the file.
+    """
     from limo.cli.rows import chains_of, read_rows, write_rows
     from limo.curate import grade as room
     from limo.recipe import load
@@ -165,7 +174,10 @@ def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]
 
 @command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
 def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
-    """Select from graded rows: the best chain of each problem, the best k of all, or a control (by=random ...)."""
+    """Select from graded rows.
+
+    The best chain of each problem, then the best k of all; or a control: by=random, longest or hardest.
+    """
     from limo.cli.rows import candidates_of, read_rows, write_rows
     from limo.curate import select as room
     from limo.recipe import load
@@ -184,7 +196,10 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
 
 @command("export", click.argument("run"), output("The dataset: .jsonl or .parquet."))
 def export(call: Call, run: str, output: str) -> None:
-    """The dataset that a run selected, as one file that any trainer reads (`messages` and lineage)."""
+    """Write a run's selected dataset as one file.
+
+    Rows of `messages`, which any trainer reads, with their lineage.
+    """
     from limo.cli.rows import read_rows, write_rows
     from limo.pipeline import SELECTED
     from limo.runs import RunFolder

@@ -32,7 +32,10 @@ SCORES = "scores.json"
 
 @command("evaluate", RECIPE, OVERRIDES, run_folder(), workers())
 def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
-    """Ask a model the benchmarks and score it: pass@1 with 95% intervals, and what was cut or undecided."""
+    """Score a model on benchmarks.
+
+    pass@1 with 95% intervals, and how many completions were cut at the limit or could not be decided.
+    """
     from limo.cli.recipes import EvaluateRecipe
     from limo.evaluate import averages
     from limo.recipe import load
@@ -105,7 +108,9 @@ def _rows(found: Sequence[Evaluation], means: Sequence[Average]) -> list[list[ob
     click.option("--against", metavar="NAME", help="What it is compared with.  [default: the first of two]"),
 )
 def compare(call: Call, runs: tuple[str, ...], arm: str | None, against: str | None) -> None:
-    """Is one arm better than another?  Paired over problems and training seeds, with a 95% interval.
+    """Say whether one arm is better than another.
+
+    Paired over problems and training seeds, with a 95% interval.
 
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """

@@ -23,7 +23,9 @@ _LAB_RECIPE = "recipes/pocket.yaml"
 
 @command("lab", click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."), run_folder("runs/lab"))
 def lab(call: Call, words: tuple[str, ...], run: str) -> None:
-    """The whole method in miniature, for real: pool, rollouts, chains, training, evaluation, report.
+    """The whole method in miniature, for real.
+
+    Pool, rollouts, chains, training, evaluation, report.
 
     RECIPE is recipes/pocket.yaml unless named.  Stopped and started again it goes on where it was.
     """
@@ -41,7 +43,9 @@ def lab(call: Call, words: tuple[str, ...], run: str) -> None:
 
 @command("curate", RECIPE, OVERRIDES, run_folder(), workers())
 def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
-    """From a pool to a dataset: deduplicate, decontaminate, filter by difficulty, collect, verify, grade, select.
+    """From a pool to a dataset.
+
+    Deduplicate, decontaminate, filter by difficulty, collect chains, verify, grade, select, export.
 
     The run folder keeps what each stage kept and dropped, and why; the same command again goes on where it stopped.
     """
@@ -56,7 +60,9 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
 
 @command("train", RECIPE, OVERRIDES, run_folder())
 def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) -> None:
-    """Fine-tune a model on a dataset; the run folder gets `model/`.
+    """Fine-tune a model on a dataset.
+
+    The run folder gets `model/`.
 
     On several GPUs: accelerate launch --config_file recipes/accelerate/fsdp2.yaml -m limo.cli train RECIPE --run DIR
     """
