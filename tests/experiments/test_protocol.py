@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from limo.experiments import results
@@ -85,3 +91,34 @@ def test_the_experiments_compare_only_arms_that_they_have():
         names = {arm.name for arm in experiment.arms}
         assert len(names) == len(experiment.arms)
         assert all({a, b} <= names for a, b in experiment.pairs)
+
+
+class EndlessLab(FakeLab):
+    """Never done: each measurement says who does it and then waits for ever."""
+
+    def measure(self, arm, seed):
+        (self.folder / "pid.tmp").write_text(str(os.getpid()))
+        os.replace(self.folder / "pid.tmp", self.folder / "pid")
+        threading.Event().wait()
+
+
+def test_no_worker_outlives_a_killed_run(tmp_path):
+    body = "t.measure(t.EndlessLab(pathlib.Path(sys.argv[1])), t.ARMS, t.Silent())"
+    script = f"import sys, pathlib, test_protocol as t\nif __name__ == '__main__':\n    {body}\n"
+    (tmp_path / "run.py").write_text(script)
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path)]
+    run = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() and run.poll() is None and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+        worker = psutil.Process(int((tmp_path / "pid").read_text()))
+    finally:
+        run.kill()
+        run.wait()
+    try:
+        worker.wait(timeout=30)
+    except psutil.TimeoutExpired:
+        worker.kill()
+        pytest.fail("the worker works on")

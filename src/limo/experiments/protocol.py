@@ -12,6 +12,9 @@ What it does not do: statistics (limo.compare), drawing (limo.report), or any tr
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from limo.progress import Progress
 
+FOLLOW_S = 0.5  # seconds between a worker's looks for its parent
 Outcomes = dict[str, dict[str, float]]
 """Benchmark -> problem id -> pass rate in 0..1."""
 
@@ -126,7 +130,7 @@ def _run(lab: Lab, jobs: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
 
 @contextmanager
 def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(n, multiprocessing.get_context("spawn"), initializer=_follow, initargs=(os.getpid(),))
     try:
         yield pool
     except BaseException:
@@ -135,3 +139,15 @@ def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _follow(parent: int) -> None:
+    """End this worker when its parent is gone: killed with -9 it could not say so, and an orphan that trains on would
+    write into the folders of the run's next start."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(FOLLOW_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
