@@ -1,8 +1,9 @@
 """A model's tokenizer, exactly as its `tokenizer.json` says.
 
-transformers' AutoTokenizer rebuilds a Qwen2 tokenizer from its vocabulary with Qwen's own way of splitting text, and so
-silently changes one that splits otherwise (the pocket models keep two digits together).  Where a folder holds a
-`tokenizer.json`, that file is what the model was trained with, and it is loaded as it is; a hub name goes the usual way.
+transformers' AutoTokenizer rebuilds a Qwen2 tokenizer from its vocabulary with Qwen's own way of splitting text, and
+so silently changes one that splits otherwise (the pocket models keep two digits together).  Where a folder holds a
+`tokenizer.json`, that file is what the model was trained with, and it is loaded as it is; a hub name goes the usual
+way.
 
     tokenizer = load_tokenizer("models/pocket-rich")
 
