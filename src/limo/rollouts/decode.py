@@ -2,9 +2,9 @@
 
 A plain `generate` spends its time on what small models make dear: copying the whole key-value cache for every token
 (concatenation), computing rows that ended long ago, reading the same prompt again for each of its n rollouts, and
-bookkeeping.  Here the cache is laid out beforehand and grows in steps, rows that end leave the batch, the text that
-all prompts share is read once and so is each distinct prompt, only last positions go through the vocabulary, and on a
-CPU one-token attention is two batched products over the cache in place.
+bookkeeping.  Here the cache is laid out beforehand, a row that ends gives its place to the last one, the text that all
+prompts share is read once and so is each distinct prompt, only last positions go through the vocabulary, and on a CPU
+one-token attention is two batched products over the cache in place, at the speed of its memory.
 
     tokens = decode(model, [Ask([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
 
@@ -29,8 +29,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 # Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
 PREFILL_TOKENS = 2048  # prompt tokens in one forward: activations that stay in a core's cache
-GROW = 64  # positions that the cache grows by
-COMPACT = 0.125  # share of ended rows at which the rest is moved together
+ROOM = 256  # new tokens that the cache has room for at first; it grows by half
 NUCLEUS = 64  # tokens tried for top_p before the whole vocabulary is sorted
 
 
@@ -59,19 +58,15 @@ def decode(model: Any, asks: Sequence[Ask], stop: Iterable[int]) -> list[list[in
     longest = int(rows.limit.max())
     out = torch.zeros(len(asks), longest, dtype=torch.long, device=model.device)
     length = torch.zeros(len(asks), dtype=torch.long, device=model.device)
-    running = torch.ones(len(asks), dtype=torch.bool, device=model.device)
     for step in range(longest):
         tokens = pick(logits, rows.temperature, rows.top_p, rows.uniforms[:, step])
         out[rows.origin, step] = tokens
-        length[rows.origin[running]] = step + 1
-        running &= ~torch.isin(tokens, stops) & (rows.limit > step + 1)
-        n_running = int(running.sum())
-        if n_running == 0:
+        length[rows.origin] = step + 1
+        running = ~torch.isin(tokens, stops) & (rows.limit > step + 1)
+        if not bool(running.all()):
+            tokens = tokens[rows.keep(running)]
+        if not len(tokens):
             break
-        if n_running <= (1 - COMPACT) * len(running):
-            kept = running.nonzero()[:, 0]
-            rows.keep(kept)
-            tokens, running = tokens[kept], running[kept]
         logits = rows.forward(tokens)
     return [row[:n] for row, n in zip(out.tolist(), length.tolist(), strict=True)]
 
@@ -123,36 +118,46 @@ class _Window:
 
 
 class _Layer(DynamicLayer):
-    """Keys and values [rows, heads, capacity, dim] written in place; what is read is a view."""
+    """Keys [rows, heads, dim, capacity] and values [rows, heads, capacity, dim], written in place, read as views.
+
+    Keys lie with their positions last because the product with one query reads them faster so.
+    """
+
+    is_initialized: bool
 
     def __init__(self, window: _Window) -> None:
         super().__init__()
         self.window = window
 
     def update(self, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object) -> tuple[Any, Any]:
-        """Write the new positions of the window's rows; those rows up to here."""
+        """Write the new positions of the window's rows; those rows up to here, each [rows, heads, positions, dim]."""
         at = self.window
         end = at.start + key.shape[2]
         if not self.is_initialized:
-            shape = (at.n_rows, key.shape[1], at.capacity, key.shape[3])
-            self.keys, self.values = key.new_empty(shape), value.new_empty((*shape[:3], value.shape[3]))
+            self.keys = key.new_empty((at.n_rows, key.shape[1], key.shape[3], at.capacity))
+            self.values = value.new_empty((at.n_rows, value.shape[1], at.capacity, value.shape[3]))
             self.is_initialized = True
-        self.keys[at.rows, :, at.start : end] = key
+        self.keys[at.rows, :, :, at.start : end] = key.transpose(2, 3)
         self.values[at.rows, :, at.start : end] = value
-        return self.keys[at.rows, :, :end], self.values[at.rows, :, :end]
+        return self.keys[at.rows, :, :, :end].transpose(2, 3), self.values[at.rows, :, :end]
 
     def get_seq_length(self) -> int:
         """Positions written before the next forward."""
         return self.window.start
 
-    def move(self, rows: torch.Tensor, capacity: int) -> None:
-        """Keep these rows, in this order (a row may come more than once), with room for `capacity` positions."""
+    def copy_rows(self, source: torch.Tensor, target: torch.Tensor) -> None:
+        """Write some rows over others, so far as they are filled."""
         n = self.window.start
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = old.new_empty((len(rows), old.shape[1], capacity, old.shape[3]))
-            new[:, :, :n] = old[:, :, :n].index_select(0, rows)
-            setattr(self, name, new)
+        self.keys[target, :, :, :n] = self.keys[source, :, :, :n]
+        self.values[target, :, :n] = self.values[source, :, :n]
+
+    def lay_out(self, rows: torch.Tensor, capacity: int) -> None:
+        """Make these rows, in this order (one may come more than once), with room for `capacity` positions."""
+        n, keys, values = self.window.start, self.keys, self.values
+        self.keys = keys.new_empty((len(rows), *keys.shape[1:3], capacity))
+        self.values = values.new_empty((len(rows), values.shape[1], capacity, values.shape[3]))
+        self.keys[:, :, :, :n] = keys[:, :, :, :n].index_select(0, rows)
+        self.values[:, :, :n] = values[:, :, :n].index_select(0, rows)
 
 
 class _Rows:
@@ -181,7 +186,7 @@ class _Rows:
         shared = _shared_length(distinct)
         rests = [prompt[shared:] for prompt in distinct]
         width = max(map(len, rests))
-        self.window = _Window(len(distinct), shared + width + GROW)
+        self.window = _Window(len(distinct), shared + width + min(int(self.limit.max()), ROOM))
         self.cache = Cache(layers=[_Layer(self.window) for _ in range(self.model.config.num_hidden_layers)])
         if shared:
             self._read_shared(distinct[0][:shared])
@@ -194,7 +199,8 @@ class _Rows:
         column = torch.arange(shared + width, device=device)
         hidden = (column >= shared) & (column < shared + padding[:, None])
         self.mask = _additive(hidden, self.model.dtype)[:, None, None, :]
-        self._move(index)
+        if len(distinct) < len(prompts) or prompts != distinct:
+            self._lay_out(index)
         return logits[index]
 
     def _read_shared(self, tokens: Sequence[int]) -> None:
@@ -204,7 +210,7 @@ class _Rows:
         hidden = torch.ones(n, n, dtype=torch.bool, device=device).triu(1)
         self._call(torch.tensor([tokens], device=device), hidden[None], torch.arange(n, device=device)[None])
         for layer in self.cache.layers:
-            layer.keys[1:, :, :n], layer.values[1:, :, :n] = layer.keys[:1, :, :n], layer.values[:1, :, :n]
+            layer.keys[1:, :, :, :n], layer.values[1:, :, :n] = layer.keys[:1, :, :, :n], layer.values[:1, :, :n]
         self.window.start = n
 
     def _read_rests(self, rests: list[tuple[int, ...]], width: int, shared: int) -> torch.Tensor:
@@ -237,23 +243,33 @@ class _Rows:
         """One more token on every row; the logits after it."""
         self.mask = torch.nn.functional.pad(self.mask, (0, 1))
         if self.window.start == self.window.capacity:
-            self.window.capacity += GROW
-            self._move(torch.arange(len(tokens), device=tokens.device))
+            self.window.capacity += self.window.capacity // 2
+            self._lay_out(torch.arange(len(tokens), device=tokens.device))
         logits = self._forward(tokens[:, None], self.mask, self.position[:, None])
         self.window.start += 1
         self.position = self.position + 1
         return logits
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drop all rows but these."""
-        for name in ("origin", "limit", "temperature", "top_p", "uniforms", "mask", "position"):
-            setattr(self, name, getattr(self, name)[rows])
-        self._move(rows)
+    def keep(self, running: torch.Tensor) -> torch.Tensor:
+        """Drop the rows that ended; the rows that are left, as they now lie.
 
-    def _move(self, rows: torch.Tensor) -> None:
+        The last rows move into the gaps, so that no more is copied than what ended.
+        """
+        n = int(running.sum())
+        gaps, movers = (~running[:n]).nonzero()[:, 0], running[n:].nonzero()[:, 0] + n
+        order = torch.arange(n, device=running.device)
+        order[gaps] = movers
+        for name in ("origin", "limit", "temperature", "top_p", "uniforms", "mask", "position"):
+            setattr(self, name, getattr(self, name)[order])
+        for layer in self.cache.layers if len(gaps) else ():
+            layer.copy_rows(movers, gaps)
+        self.window.rows = slice(0, n)
+        return order
+
+    def _lay_out(self, rows: torch.Tensor) -> None:
         for layer in self.cache.layers:
-            layer.move(rows, self.window.capacity)
-        self.window.rows, self.window.n_rows = slice(0, len(rows)), len(rows)
+            layer.lay_out(rows, self.window.capacity)
+        self.window.rows = slice(0, len(rows))
 
 
 def _attend(
@@ -272,7 +288,7 @@ def _attend(
     n_groups = key.shape[1]
     scale = dim**-0.5 if scaling is None else scaling
     grouped = (query * scale).reshape(n_rows * n_groups, n_heads // n_groups, dim)
-    weights = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2)).view(n_rows, n_heads, -1)
+    weights = torch.bmm(grouped, key.transpose(2, 3).flatten(0, 1)).view(n_rows, n_heads, -1)
     weights = (weights + attention_mask[:, 0]).softmax(-1)
     mixed = torch.bmm(weights.view(n_rows * n_groups, n_heads // n_groups, -1), value.flatten(0, 1))
     return mixed.view(n_rows, 1, n_heads, value.shape[-1]), None

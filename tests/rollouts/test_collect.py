@@ -1,0 +1,146 @@
+"""Collecting: nothing asked twice, nothing asked that is decided, and the same whatever stopped it on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import islice
+
+import pytest
+
+from limo.errors import InputError
+from limo.ledger import Ledger
+from limo.progress import Silent
+from limo.records import Completion, Problem, Sampling, Verdict
+from limo.rollouts.run import collect
+from limo.rollouts.stopping import Band, decide
+
+PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in range(12)]
+NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
+
+
+class Model:
+    """Right on attempt `index` of problem i where (index + i) % 3 == 0; problem 5 always fails."""
+
+    name = "model"
+
+    def __init__(self, group=4, die_after=None, identity=""):
+        self.group, self.die_after, self.identity = group, die_after, identity
+        self.asked = []
+
+    def complete(self, requests):
+        while batch := list(islice(requests, self.group)):
+            if self.die_after is not None and len(self.asked) >= self.die_after:
+                raise KeyboardInterrupt
+            self.asked += [(NUMBER[request.problem.id], request.index) for request in batch]
+            yield [(request, self.answer(NUMBER[request.problem.id], request.index)) for request in batch]
+
+    def answer(self, i, index):
+        if i == 5:
+            return Completion("", "error", error="the server is away")
+        return Completion(str(i) if (index + i) % 3 == 0 else "?", n_completion_tokens=2)
+
+
+class Exact:
+    """Right when the text is the answer."""
+
+    def check_many(self, rows):
+        for answer, text, _ in rows:
+            yield Verdict("correct" if text == answer else "wrong")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+def run(path, model, n=6, band=None, **more):
+    with Ledger(path) as ledger:
+        return collect(ledger, model, PROBLEMS, n=n, band=band, checker=Exact(), **more)
+
+
+def test_without_a_band_every_attempt_is_asked_once(path):
+    model = Model()
+    rates = run(path, model)
+    assert sorted(model.asked) == [(i, index) for i in range(12) for index in range(6)]
+    assert {rate.n_decided for rate in rates.values()} == {6, 0}
+    assert rates[PROBLEMS[0].id].rate == pytest.approx(1 / 3)
+
+
+def test_a_second_call_asks_nothing_and_says_the_same(path):
+    first, again = Model(), Model()
+    assert run(path, first) == run(path, again)
+    assert again.asked == []
+
+
+def test_more_attempts_ask_only_the_new_ones(path):
+    run(path, Model(), n=2)
+    more = Model()
+    run(path, more, n=3)
+    assert {index for _, index in more.asked} == {2}
+
+
+@pytest.mark.parametrize("band", [Band(0, 0, 6), Band(1, 2, 6), Band(0, 3, 6)], ids=str)
+def test_with_a_band_a_decided_problem_is_asked_no_more_and_decided_as_all_attempts_would(path, tmp_path, band):
+    whole = run(tmp_path / "whole.sqlite", Model())
+    model = Model(group=1)
+    rates = run(path, model, band=band)
+    assert len(model.asked) < 6 * 12
+    for problem in PROBLEMS:
+        rate, all_of_it = rates[problem.id], whole[problem.id]
+        if NUMBER[problem.id] == 5:
+            continue
+        wanted = decide(band, all_of_it.n_correct, all_of_it.n_decided - all_of_it.n_correct)
+        assert decide(band, rate.n_correct, rate.n_decided - rate.n_correct) == wanted
+    with Ledger(path) as ledger:  # nothing asked after it was decided
+        for problem in PROBLEMS:
+            outcomes = [r.verdict.outcome for r in ledger.rollouts() if r.problem_id == problem.id][:-1]
+            assert decide(band, outcomes.count("correct"), outcomes.count("wrong")) is None
+
+
+@pytest.mark.parametrize("band", [None, Band(1, 2, 6)], ids=str)
+@pytest.mark.parametrize("die_after", [1, 9, 30])
+def test_stopped_and_started_again_it_asks_the_same_in_all_and_nothing_twice(path, tmp_path, band, die_after):
+    straight, first, second = Model(), Model(die_after=die_after), Model()
+    wanted = run(tmp_path / "straight.sqlite", straight, band=band)
+    with contextlib.suppress(KeyboardInterrupt):
+        run(path, first, band=band)
+    assert run(path, second, band=band) == wanted
+    assert not set(first.asked) & set(second.asked)
+    assert sorted(first.asked + second.asked) == sorted(straight.asked)
+
+
+def test_a_failure_counts_neither_way_and_is_asked_again_only_when_wanted(path):
+    model, patient = Model(), Model()
+    rates = run(path, model)
+    failed = rates[PROBLEMS[5].id]
+    assert (failed.n, failed.n_decided, failed.n_correct) == (6, 0, 0)
+    run(path, patient)
+    assert patient.asked == []
+    run(path, patient, retry_errors=True)
+    assert {i for i, _ in patient.asked} == {5}
+
+
+def test_another_prompt_or_sampling_is_another_rollout(path):
+    run(path, Model(), n=1)
+    for more in ({"system": "Be brief."}, {"sampling": Sampling(temperature=0.5)}):
+        model = Model()
+        run(path, model, n=1, **more)
+        assert len(model.asked) == 12
+
+
+def test_another_model_under_the_same_name_is_refused(path):
+    run(path, Model(identity="these weights"))
+    with pytest.raises(InputError, match="another model with this name"):
+        run(path, Model(identity="other weights"))
+
+
+def test_a_band_over_another_number_is_refused(path):
+    with pytest.raises(InputError, match="band"):
+        run(path, Model(), n=4, band=Band(0, 0, 6))
+
+
+def test_progress_counts_problems_and_begins_where_the_ledger_is(path):
+    run(path, Model(), n=2)
+    progress = Silent()
+    run(path, Model(), n=2, progress=progress)
+    assert (progress.events[0].n_done, progress.events[0].total) == (12, 12)

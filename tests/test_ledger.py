@@ -1,0 +1,165 @@
+"""The ledger: what was paid for is there once, whole, and survives whatever ends the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+
+from limo.errors import MissingFileError, StorageError
+from limo.ledger import MIGRATIONS, Ledger
+from limo.records import Completion, Rollout, Verdict
+
+
+def rollout(problem="p1", index=0, text="so \\boxed{4}", model="m", verdict=None, **completion):
+    return Rollout(problem, model, "prompt", "sampling", index, Completion(text, **completion), verdict)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with Ledger(path) as opened:
+        yield opened
+
+
+RIGHT = Verdict("correct", "4", "same string", "string", 0.25)
+
+
+def test_a_rollout_comes_back_as_it_was(ledger, path):
+    one = rollout(
+        verdict=RIGHT, finish_reason="length", n_prompt_tokens=3, n_completion_tokens=9, elapsed_s=0.5, error="why"
+    )
+    assert ledger.add([one]) == 1
+    assert list(ledger.rollouts()) == [one]
+    with Ledger(path, read_only=True) as again:
+        assert list(again.rollouts()) == [one]
+
+
+@pytest.mark.parametrize("text", ["", "\x00 null", "\u2028", "🙂", "x" * 200_000], ids=len)
+def test_any_text_of_a_model_comes_back(ledger, text):
+    ledger.add([rollout(text=text)])
+    assert next(ledger.rollouts()).completion.text == text
+
+
+def test_even_broken_characters_can_be_stored(ledger):
+    ledger.add([rollout(text="a\ud800b")])
+    stored = next(ledger.rollouts()).completion.text
+    assert stored[0] == "a" and stored[-1] == "b"
+
+
+def test_the_same_rollout_is_kept_once_and_the_first_stays(ledger):
+    assert ledger.add([rollout(text="first")]) == 1
+    assert ledger.add([rollout(text="second"), rollout(index=1)]) == 1
+    assert [one.completion.text for one in ledger.rollouts()] == ["first", "so \\boxed{4}"]
+    assert len(ledger) == 2
+
+
+def test_a_failure_gives_way_to_an_answer_and_never_the_other_way(ledger):
+    failed = rollout(text="", finish_reason="error", error="timeout", verdict=Verdict("undecided"))
+    ledger.add([failed])
+    assert ledger.add([rollout()]) == 1
+    assert ledger.add([failed]) == 0
+    (kept,) = ledger.rollouts()
+    assert (kept.completion.finish_reason, kept.verdict) == ("stop", None)
+
+
+def test_rollouts_are_found_by_whom_and_how_in_an_order_that_is_not_of_arrival(ledger):
+    ledger.add([rollout("p2", 1), rollout("p2", 0), rollout("p1", 0), rollout("p1", 0, model="other")])
+    assert [(one.problem_id, one.index) for one in ledger.rollouts("m")] == [("p1", 0), ("p2", 0), ("p2", 1)]
+    assert list(ledger.rollouts("m", "another prompt")) == []
+    assert list(ledger.rollouts("m", "prompt", "another sampling")) == []
+
+
+def test_a_verdict_is_attached_and_replaced_and_never_without_its_rollout(ledger):
+    ledger.add([rollout()])
+    key = rollout().key
+    for verdict in (RIGHT, replace(RIGHT, outcome="wrong")):
+        ledger.set_verdicts([(key, verdict)])
+        assert next(ledger.rollouts()).verdict == verdict
+    with pytest.raises(KeyError):
+        ledger.set_verdicts([(key, RIGHT), (("p9", *key[1:]), RIGHT)])
+    assert next(ledger.rollouts()).verdict.outcome == "wrong"  # nothing of the batch was written
+    assert ledger.faults() == []
+
+
+def test_a_block_is_written_whole_or_not_at_all(ledger):
+    with pytest.raises(ZeroDivisionError), ledger.transaction():
+        ledger.add([rollout()])
+        _ = 1 / 0
+    assert len(ledger) == 0
+
+
+def test_the_first_meaning_of_a_name_stays(ledger):
+    assert ledger.explain("h", "model", "these files") == "these files"
+    assert ledger.explain("h", "model", "other files") == "these files"
+
+
+def test_what_is_no_ledger_is_told_in_one_line(tmp_path):
+    with pytest.raises(MissingFileError, match="no ledger"):
+        Ledger(tmp_path / "none.sqlite", read_only=True)
+    (tmp_path / "text.sqlite").write_text("not a database, though long enough to look like one" * 20)
+    with pytest.raises(StorageError, match="damaged"):
+        Ledger(tmp_path / "text.sqlite")
+    with sqlite3.connect(tmp_path / "other.sqlite") as other:
+        other.execute("CREATE TABLE mine (x)")
+    with pytest.raises(StorageError, match="another program"):
+        Ledger(tmp_path / "other.sqlite")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        Ledger(tmp_path / "file" / "ledger.sqlite")
+
+
+def test_a_ledger_of_the_future_is_refused_and_left_alone(path):
+    with Ledger(path) as ledger:
+        ledger.add([rollout()])
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StorageError, match="version"):
+        Ledger(path)
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):
+    ledger.add([rollout()])
+    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(StorageError, match="disk is full"):
+        ledger.add([rollout(index=n, text="x" * 5000) for n in range(1, 50)])
+    assert len(ledger) == 1
+    assert ledger.faults() == []
+
+
+def test_killed_in_the_middle_of_a_group_it_holds_whole_groups_only(path):
+    code = """
+        import os, signal, sys
+        sys.path.insert(0, sys.argv[2])
+        from test_ledger import rollout
+        from limo.ledger import Ledger
+
+        def group(ledger):
+            yield rollout(index=1)
+            yield rollout(index=2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        ledger = Ledger(sys.argv[1])
+        ledger.add([rollout(index=0)])
+        with ledger.transaction():
+            for one in group(ledger):
+                ledger.add([one])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path), os.path.dirname(__file__)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    with Ledger(path) as ledger:
+        assert [one.index for one in ledger.rollouts()] == [0]
+        assert ledger.faults() == []
+        assert ledger.add([rollout(index=1)]) == 1
