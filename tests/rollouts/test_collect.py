@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from itertools import islice
+import os
+import signal
+from itertools import count, islice
 
 import pytest
 
@@ -107,6 +109,51 @@ def test_stopped_and_started_again_it_asks_the_same_in_all_and_nothing_twice(pat
     assert run(path, second, band=band) == wanted
     assert not set(first.asked) & set(second.asked)
     assert sorted(first.asked + second.asked) == sorted(straight.asked)
+
+
+def killed(path, band, n_statements):
+    """Collect in a child that kills itself at the n-th statement sent to the ledger; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        with Ledger(path) as ledger:
+            sent = count(1)
+            ledger._db.set_trace_callback(
+                lambda _: os.kill(os.getpid(), signal.SIGKILL) if next(sent) == n_statements else None
+            )
+            collect(ledger, Model(), PROBLEMS, n=6, band=band, checker=Exact())
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("band", [None, Band(1, 2, 6)], ids=str)
+def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_committed_one_again(path, tmp_path, band):
+    run(tmp_path / "straight.sqlite", Model(), band=band)
+    with Ledger(tmp_path / "straight.sqlite") as ledger:
+        wanted = list(ledger.rollouts())
+    for n_statements in (2, 9, 12, 40):
+        path.unlink(missing_ok=True)
+        n_kills = 0
+        while killed(path, band, n_statements + 3 * n_kills):  # a later point each time, or it would never end
+            n_kills += 1
+            with Ledger(path) as ledger:
+                committed = {(NUMBER[r.problem_id], r.index) for r in ledger.rollouts()}
+                assert ledger.faults() == []
+            assert len(committed) % Model().group == 0  # whole groups only
+        assert n_kills > 0
+        with Ledger(path) as ledger:
+            assert list(ledger.rollouts()) == wanted
+
+
+def test_after_a_kill_only_what_was_not_committed_is_asked(path):
+    straight, rest = Model(), Model()
+    assert killed(path, None, 40)
+    with Ledger(path) as ledger:
+        committed = {(NUMBER[r.problem_id], r.index) for r in ledger.rollouts()}
+    run(path, rest)
+    run(path.with_name("straight.sqlite"), straight)
+    assert 0 < len(committed) < len(straight.asked)
+    assert straight.asked == straight.asked[: len(committed)] + rest.asked
+    assert set(straight.asked[: len(committed)]) == committed
 
 
 def test_a_failure_counts_neither_way_and_is_asked_again_only_when_wanted(path):
