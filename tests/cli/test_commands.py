@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,8 @@ def test_help_answers_without_loading_what_commands_need(tmp_path):
         "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'pyarrow', 'pydantic', 'rich', 'yaml', 'sympy'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=None, check=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "curate" in done.stdout
 
