@@ -55,7 +55,7 @@ _VULGAR = {
     "⅝": (5, 8),
     "⅞": (7, 8),
 }
-_GREEK = dict(
+_GREEK_NAMES = dict(
     zip(
         "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩϕ",
         [
@@ -97,6 +97,7 @@ _GREEK = dict(
         strict=True,
     )
 )
+GREEK = frozenset(_GREEK_NAMES.values())
 _SYMBOLS = {
     "×": r"\times ",
     "÷": "/",
@@ -166,7 +167,7 @@ _SYMBOLS = {
 _CHARS = str.maketrans(
     {
         **_SYMBOLS,
-        **{k: f"\\{v} " for k, v in _GREEK.items()},
+        **{k: f"\\{v} " for k, v in _GREEK_NAMES.items()},
         **{k: rf"\frac{{{a}}}{{{b}}}" for k, (a, b) in _VULGAR.items()},
     }
 )

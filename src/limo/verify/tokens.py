@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from limo.verify.normalise import WORD_CLOSE, WORD_OPEN
+from limo.verify.normalise import GREEK, WORD_CLOSE, WORD_OPEN
 from limo.verify.units import is_unit
 
 MAX_TOKENS = 1500
@@ -68,43 +68,6 @@ FUNCTIONS = frozenset(
         "binom",
         "sup",
         "inf",
-    ]
-)
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-        "pi",
-        "Pi",
     ]
 )
 _JOINS = {"and": ",", "or": "or", "或": "or", "和": ",", "与": ",", "及": ",", "且": "and", "and/or": "or", "以及": ","}
