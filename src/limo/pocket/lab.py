@@ -138,7 +138,7 @@ class PocketLab:
         """Train (unless the arm is the model as it is), answer the benchmarks, keep both."""
         import torch
 
-        torch.set_num_threads(max(1, 2 // self.n_workers))
+        torch.set_num_threads(1)  # an arm has one core, so that what it gives does not hang on how many run at once
         folder = self._arm(arm.name, seed)
         folder.mkdir(parents=True, exist_ok=True)
         student = model_path(arm.student or self.recipe.student)
