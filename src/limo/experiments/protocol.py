@@ -34,7 +34,7 @@ class Arm:
     """One variant of an experiment.
 
     `examples` names a training set that the lab makes (`limo`, `bulk`, `L1`..`L5`); empty means the model as it is.
-    `student` names the model that is trained.  `color` is the report's palette key, the arm's name unless given.
+    `student` names the model that is trained.
     """
 
     name: str

@@ -1,7 +1,10 @@
-"""The shipped pocket models: folders that transformers loads like any other, each with its card.
+"""The shipped pocket models: folders of weights, tokenizer and card.
 
     path = model_path("pocket-rich")
     card("pocket-rich")["n_tokens"]
+
+AutoModelForCausalLM loads the weights; the tokenizer must come from limo.tokenizer, since AutoTokenizer would split our
+two-digit numbers.
 
 What it does not do: load weights (rollouts and training do), or fetch anything.
 """

@@ -278,7 +278,7 @@ def _card(name: str, plan: Plan, model: Qwen2ForCausalLM, state: dict[str, Any])
 
 
 def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
-    """Weights in bfloat16 (safetensors), tokenizer and card, as `AutoModelForCausalLM.from_pretrained` reads them."""
+    """Weights in bfloat16 (safetensors), tokenizer and card; `AutoModelForCausalLM` and limo.tokenizer read them."""
     import torch
 
     out.mkdir(parents=True, exist_ok=True)
