@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python docs/results.py --check
 	$(BIN)/python -m pytest
 
 bench: $(READY)
@@ -31,6 +32,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/build.py
+	$(BIN)/python docs/results.py
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

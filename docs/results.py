@@ -85,11 +85,15 @@ def written() -> dict[Path, str]:
     return pages
 
 
+def stale() -> list[str]:
+    """READMEs whose tables are not those of the stored figures."""
+    return [path.name for path, text in written().items() if path.read_text(encoding="utf-8") != text]
+
+
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] != "--check":
         take(Path(sys.argv[1]))
-    differing = {path: text for path, text in written().items() if path.read_text(encoding="utf-8") != text}
     if sys.argv[1:] == ["--check"]:
-        sys.exit(f"stale: {', '.join(path.name for path in differing)}" if differing else 0)
-    for path, text in differing.items():
-        path.write_text(text, encoding="utf-8")
+        sys.exit(f"stale, run `make docs`: {', '.join(stale())}" if stale() else 0)
+    for page, table in written().items():
+        page.write_text(table, encoding="utf-8")

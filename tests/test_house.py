@@ -123,8 +123,8 @@ def test_test_files_have_names_of_their_own():
     assert sorted(names) == sorted(set(names))
 
 
-def build():
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+def build(name="build"):
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec and spec.loader
     room = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(room)
@@ -133,6 +133,15 @@ def build():
 
 def test_the_tree_of_the_readme_and_the_command_pages_are_what_the_code_says():
     assert build().stale() == [], "run `make docs`"
+
+
+def test_the_figures_of_the_readmes_are_those_that_were_stored(tmp_path):
+    room = build("results")
+    assert room.stale() == [], "run `make docs`"
+    other = room.STORED.read_text(encoding="utf-8").replace('"n_updates": 120', '"n_updates": 121')
+    room.STORED = tmp_path / "pocket.json"
+    room.STORED.write_text(other, encoding="utf-8")
+    assert room.stale() == ["README.md", "README.zh-CN.md"]
 
 
 def test_the_tree_has_one_line_for_each_file_and_none_without():
