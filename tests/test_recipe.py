@@ -2,12 +2,13 @@ import pytest
 from pydantic import Field
 
 from limo.errors import MissingFileError, RecipeError
-from limo.recipe import Settings, load
+from limo.recipe import PACE, Settings, load
 
 
 class Band(Settings):
     low: int = Field(1, ge=0)
     high: int = 3
+    n_workers: int = Field(1, json_schema_extra=PACE)
 
 
 class Recipe(Settings):
@@ -44,6 +45,13 @@ def test_a_recipe_goes_to_yaml_and_back(loaded):
 def test_the_hash_follows_the_content_and_not_the_layout(loaded):
     assert loaded("name: a\nband: {low: 1}").hash == loaded("# told\nband:\n  low: 1\nname: a\n").hash
     assert loaded("name: a\nband: {low: 2}").hash != loaded("name: a").hash
+
+
+@pytest.mark.parametrize("where", ["band: {%s}", "filters: [{%s}]", "by_model: {a: {%s}}", "lists: {a: [{%s}]}"])
+def test_how_fast_the_work_goes_is_no_part_of_what_a_recipe_is(loaded, where):
+    plain, faster, other = (loaded("name: a\n" + where % w) for w in ("high: 3", "n_workers: 8", "high: 4"))
+    assert plain.hash == faster.hash != other.hash
+    assert "n_workers: 8" in faster.to_yaml()
 
 
 def test_an_override_reaches_into_sections_lists_and_mappings(loaded):

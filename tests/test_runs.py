@@ -8,10 +8,11 @@ import sys
 import textwrap
 
 import pytest
+from pydantic import Field
 
 from limo import files
 from limo.errors import InputError, MissingFileError, StorageError
-from limo.recipe import Settings
+from limo.recipe import PACE, Settings
 from limo.records import Dropped
 from limo.runs import RunFolder, StageCounts, environment
 
@@ -24,6 +25,7 @@ class Recipe(Settings):
     seed: int = 0
     band: Inner = Inner()
     names: list[str] = []
+    n_workers: int = Field(1, json_schema_extra=PACE)
 
 
 class Other(Settings):
@@ -134,6 +136,8 @@ def test_the_same_recipe_opens_the_folder_again(tmp_path):
     for _ in range(2):
         with RunFolder(tmp_path, Recipe(names=["名"])) as run:
             assert run.path == tmp_path
+    with RunFolder(tmp_path, Recipe(names=["名"], n_workers=4)):
+        pass  # how many work at it is no part of what a run is
 
 
 @pytest.mark.parametrize(

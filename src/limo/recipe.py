@@ -13,6 +13,7 @@ What it does not do: know any stage, or read anything but the one file (no inclu
 from __future__ import annotations
 
 import difflib
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -21,11 +22,16 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from limo.errors import MissingFileError, RecipeError
 from limo.text import content_hash, shorten
 
 T = TypeVar("T", bound="Settings")
+
+
+PACE = {"pace": True}
+"""`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
 
 
 class Settings(BaseModel):
@@ -35,12 +41,30 @@ class Settings(BaseModel):
 
     @property
     def hash(self) -> str:
-        """Names this recipe by its content, defaults included."""
-        return content_hash(self.model_dump_json())
+        """Names this recipe by its identity."""
+        return content_hash(json.dumps(self.identity(), ensure_ascii=False))
+
+    def identity(self) -> dict[str, Any]:
+        """What the recipe asks for, defaults included, as JSON values; fields of PACE are left out at any depth."""
+        return {
+            name: _identity(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+            if field.json_schema_extra != PACE
+        }
 
     def to_yaml(self) -> str:
         """The whole recipe with every default written out, in field order."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.identity()
+    if isinstance(value, Mapping):
+        return {str(key): _identity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return to_jsonable_python(value)
 
 
 def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[str, ...] = ()) -> T:

@@ -104,7 +104,7 @@ class RunFolder:
             with atomic(file) as path:
                 path.write_text(recipe.to_yaml(), encoding="utf-8")
             return
-        keys = _differing(_stored(file, type(recipe)), recipe.model_dump(mode="json"))
+        keys = _differing(_stored(file, type(recipe)), recipe.identity())
         if keys:
             shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
             raise InputError(
@@ -221,7 +221,7 @@ def _stored(file: Path, model: type[Settings]) -> Row:
     if not isinstance(values, dict):
         raise StorageError("the run's recipe is damaged", file, "", "name another --run")
     try:
-        return model.model_validate(values).model_dump(mode="json")
+        return model.model_validate(values).identity()
     except pydantic.ValidationError:
         return values  # of another kind of recipe; the comparison will name the keys
 

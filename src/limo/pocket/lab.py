@@ -34,7 +34,7 @@ from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool, write_pool
 from limo.progress import Progress, Silent
-from limo.recipe import Settings
+from limo.recipe import PACE, Settings
 from limo.records import LEVELS, Problem
 from limo.rollouts.asking import Asking, Desk
 from limo.rollouts.completer import Completer
@@ -76,7 +76,9 @@ class LabRecipe(Settings):
     sft_bulk: SftSettings = Field(description="training of the bulk arm; as many updates as `sft`")
     decoding: Decoding = Field(default_factory=lambda: Decoding(max_tokens=320))
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
-    n_workers: int = Field(2, ge=1, description="arms measured at once, a process and a core each")
+    n_workers: int = Field(
+        2, ge=1, description="arms measured at once, a process and a core each", json_schema_extra=PACE
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from limo.recipe import Settings
+from limo.recipe import PACE, Settings
 from limo.records import Sampling
 from limo.rollouts.completer import Completer
 
@@ -40,7 +40,7 @@ class ModelSettings(Settings):
     path: str = Field("", description="local: its folder (relative to `data` where it is there) or name on the hub")
     files: list[str] = Field(default_factory=list, description="replay: the recordings, relative to `data`")
     model: str = Field("", description="replay: its name in the recordings, where that is another")
-    batch_size: int = Field(128, ge=1, le=4096, description="local: rows decoded at once")
+    batch_size: int = Field(128, ge=1, le=4096, description="local: rows decoded at once", json_schema_extra=PACE)
     device: str = Field("cpu", description="local: cpu, cuda or cuda:N")
 
     @model_validator(mode="after")
