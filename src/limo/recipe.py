@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from limo.errors import MissingFileError, RecipeError
@@ -30,7 +31,7 @@ from limo.text import content_hash, shorten
 T = TypeVar("T", bound="Settings")
 
 
-PACE = {"pace": True}
+PACE: JsonDict = {"pace": True}
 """`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
 
 
