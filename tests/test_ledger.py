@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from limo.errors import MissingFileError, StorageError
-from limo.ledger import MIGRATIONS, Ledger
+from limo.ledger import APPLICATION_ID, MIGRATIONS, Ledger
 from limo.records import Completion, Rollout, Verdict
 
 
@@ -32,7 +32,7 @@ def ledger(path):
         yield opened
 
 
-RIGHT = Verdict("correct", "4", "same string", "string", 0.25)
+RIGHT = Verdict("correct", "4", "same string", "string", 0.25, "4.0")
 
 
 def test_a_rollout_comes_back_as_it_was(ledger, path):
@@ -126,6 +126,24 @@ def test_a_ledger_of_the_future_is_refused_and_left_alone(path):
         raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(StorageError, match="version"):
         Ledger(path)
+
+
+def test_a_ledger_of_version_1_keeps_its_verdicts_and_says_that_their_answers_are_unknown(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path) as raw:
+        for statement in MIGRATIONS[0]:
+            raw.execute(statement)
+        raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        raw.execute("PRAGMA user_version = 1")
+        raw.execute("INSERT INTO rollouts VALUES (7, 'p1', 'm', 'prompt', 'sampling', 0, 'text', 'stop', 0, 0, 0, '')")
+        raw.execute("INSERT INTO verdicts VALUES (7, 'correct', '4', 'same string', 'string', 0.25)")
+    raw.close()
+    with pytest.raises(StorageError, match="version 1"):
+        Ledger(path, read_only=True)
+    for _ in range(2):  # brought up to date once
+        with Ledger(path) as ledger:
+            assert [r.verdict for r in ledger.rollouts()] == [replace(RIGHT, answer="")]
+            assert ledger.faults() == []
 
 
 def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):

@@ -9,11 +9,12 @@ each commit), so a process killed at any point loses at most the group it was wo
         ledger.add(rollouts)
         right = [r for r in ledger.rollouts(model="weak") if r.verdict and r.verdict.outcome == "correct"]
 
-Readable with plain SQL; schema version 1 (`PRAGMA user_version`; `application_id` is 'LIMO'):
+Readable with plain SQL; schema version 2 (`PRAGMA user_version`; `application_id` is 'LIMO'):
 
 - `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
   n_completion_tokens, elapsed_s, error)`: `attempt` is the rollout's index, counted from 0; times in seconds.
-- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s)`: the latest verdict of a rollout, if it has one.
+- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)`: the latest verdict of a rollout, if it
+  has one; `answer` is the problem's answer as it was then, '' where a ledger of version 1 did not say.
 - `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
   (a hash of its files) stands for.
 
@@ -48,6 +49,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL)""",
         "CREATE TABLE meanings(hash TEXT, kind TEXT, content TEXT NOT NULL, PRIMARY KEY (kind, hash))",
     ),
+    ("ALTER TABLE verdicts ADD COLUMN answer TEXT NOT NULL DEFAULT ''",),
 )
 # An answer takes the place of a failure, and nothing takes the place of an answer.
 _ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
@@ -56,12 +58,13 @@ _ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, at
     finish_reason = excluded.finish_reason, n_prompt_tokens = excluded.n_prompt_tokens,
     n_completion_tokens = excluded.n_completion_tokens, elapsed_s = excluded.elapsed_s, error = excluded.error
     WHERE finish_reason = 'error' AND excluded.finish_reason != 'error'"""
-_SET_VERDICT = """INSERT OR REPLACE INTO verdicts SELECT id, ?, ?, ?, ?, ? FROM rollouts
+_SET_VERDICT = """INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
+    SELECT id, ?, ?, ?, ?, ?, ? FROM rollouts
     WHERE problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?"""
 _DROP_VERDICT = """DELETE FROM verdicts WHERE rollout_id IN (SELECT id FROM rollouts WHERE problem_id = ?
     AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?)"""
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
-    n_completion_tokens, r.elapsed_s, error, outcome, extracted, reason, tier, v.elapsed_s
+    n_completion_tokens, r.elapsed_s, error, outcome, extracted, reason, tier, v.elapsed_s, answer
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
 
 Key = tuple[str, str, str, str, int]
@@ -142,7 +145,7 @@ class Ledger:
         with self.transaction():
             for row in rows:
                 if self._db.execute(_SET_VERDICT, row).rowcount == 0:
-                    raise KeyError(f"no such rollout: {row[5:]}")
+                    raise KeyError(f"no such rollout: {row[6:]}")
 
     def rollouts(
         self, model: str | None = None, prompt_hash: str | None = None, sampling_hash: str | None = None
@@ -240,7 +243,7 @@ def _complaint(text: str) -> tuple[str, str]:
 
 def _verdict_row(verdict: Verdict) -> tuple[Any, ...]:
     texts = (verdict.outcome, verdict.extracted, verdict.reason, verdict.tier)
-    return (*(_storable(text) for text in texts), verdict.elapsed_s)
+    return (*(_storable(text) for text in texts), verdict.elapsed_s, _storable(verdict.answer))
 
 
 def _storable(value: Any) -> Any:

@@ -82,7 +82,8 @@ class Completion:
 class Verdict:
     """Whether a completion answers its problem, and on what evidence.
 
-    `extracted` is the answer found in the text, `tier` the rule that decided, `reason` one short phrase.
+    `extracted` is the answer found in the text, `tier` the rule that decided, `reason` one short phrase.  `answer` is
+    the problem's answer it was held against; '' where nobody wrote it down.  A verdict on another answer is void.
     """
 
     outcome: Outcome
@@ -90,6 +91,7 @@ class Verdict:
     reason: str = ""
     tier: str = ""
     elapsed_s: float = 0.0
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class PassRate:
-    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned.
-
-    """
+    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned."""
 
     model: str
     n: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from dataclasses import replace
 from itertools import count, islice
 
 import pytest
@@ -109,6 +110,36 @@ def test_stopped_and_started_again_it_asks_the_same_in_all_and_nothing_twice(pat
     assert run(path, second, band=band) == wanted
     assert not set(first.asked) & set(second.asked)
     assert sorted(first.asked + second.asked) == sorted(straight.asked)
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["corrected", "verdicts of a version 1 ledger"])
+def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forget):
+    before = run(path, Model())
+    assert before[PROBLEMS[3].id].n_correct == 2
+    if forget:
+        with Ledger(path) as ledger:
+            ledger._db.execute("UPDATE verdicts SET answer = ''")
+    corrected = [replace(one, answer="?") if NUMBER[one.id] == 3 else one for one in PROBLEMS]
+    model, seen = Model(), []
+
+    class Watched(Exact):
+        def check_many(self, rows):
+            rows = list(rows)
+            seen.extend(rows)
+            yield from super().check_many(rows)
+
+    with Ledger(path) as ledger:
+        after = collect(ledger, model, corrected, n=6, checker=Watched())
+        stored = {
+            (r.index, r.verdict.outcome, r.verdict.answer) for r in ledger.rollouts() if r.problem_id == PROBLEMS[3].id
+        }
+    assert model.asked == []
+    assert len(seen) == (66 if forget else 6)  # only what must be taken anew
+    assert after[PROBLEMS[3].id].n_correct == 4
+    assert stored == {(i, "correct" if i % 3 else "wrong", "?") for i in range(6)}
+    assert {k: v for k, v in after.items() if k != PROBLEMS[3].id} == {
+        k: v for k, v in before.items() if k != PROBLEMS[3].id
+    }
 
 
 def killed(path, band, n_statements):

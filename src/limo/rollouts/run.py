@@ -1,8 +1,9 @@
 """Ask a model about problems until each is decided, every answer written down before the next is asked for.
 
-What the ledger has is never asked again.  Each group that a completer hands back is verified and committed in one
-transaction, and what to ask next follows from the ledger alone (see `schedule`), so a run killed at any point and
-started again asks the same requests in the same groups and ends with the same rollouts.
+What the ledger has is never asked again; a verdict on an answer that was corrected since is taken anew.  Each group
+that a completer hands back is verified and committed in one transaction, and what to ask next follows from the ledger
+alone (see `schedule`), so a run killed at any point and started again asks the same requests in the same groups and
+ends with the same rollouts.
 
     with Ledger("ledger.sqlite") as ledger, Checker() as checker:
         rates = collect(ledger, completer, problems, SYSTEM, Sampling(0.7), n=32, band=Band(1, 3, 32), checker=checker)
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from json import dumps
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class _Collection:
         self.n_left = 0
 
     def recall(self, retry_errors: bool) -> None:
-        """Tell the schedule what the ledger knows; verify what was stored without a verdict."""
+        """Tell the schedule what the ledger knows; verify what has no verdict on the answer as it is now."""
         with self.ledger.transaction():
             name, prompt, sampled = self.where
             identity = getattr(self.completer, "identity", "")
@@ -97,7 +98,7 @@ class _Collection:
             failed = rollout.completion.finish_reason == "error"
             if rollout.problem_id not in self.problems or (failed and retry_errors):
                 continue
-            if rollout.verdict is None:
+            if rollout.verdict is None or rollout.verdict.answer != self.problems[rollout.problem_id].answer:
                 unverified.append(rollout)
             else:
                 self.schedule.answered(rollout.problem_id, rollout.index, rollout.verdict.outcome)
@@ -148,4 +149,4 @@ class _Collection:
             Verdict("undecided", reason=c.error or "failed") if c.finish_reason == "error" else next(found)
             for _, c in pairs
         ]
-        return verdicts
+        return [replace(verdict, answer=p.answer) for verdict, (p, _) in zip(verdicts, pairs, strict=True)]
