@@ -1,10 +1,14 @@
 import random
+from collections import defaultdict
+from statistics import mean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limo.curate.grade import COUNTED, TRAITS, GradeSettings, _lists, bands, grade, measure
+from limo.curate.grade import COUNTED, TRAITS, GradeSettings, bands, grade, measure, traits_of
+from limo.curate.keywords import word_lists
+from limo.errors import InputError
 from limo.records import LEVELS, Chain, Verdict
 
 CAREFUL = (
@@ -56,7 +60,7 @@ def test_chinese_words_are_counted_and_two_han_characters_make_a_word():
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_word_lists_hold_the_three_traits_and_count_nothing_twice(language):
-    lists = _lists(language)
+    lists = word_lists(language)
     assert set(lists) == set(COUNTED)
     every = [entry for entries in lists.values() for entry in entries]
     assert len(set(every)) == len(every)
@@ -121,3 +125,64 @@ def test_grades_do_not_depend_on_the_order_of_the_chains(texts, rng: random.Rand
     after = dict(zip([c.problem_id for c in shuffled], grade(shuffled), strict=True))
     assert before == after
     assert all(0 <= one.score <= 1 and one.level in LEVELS for one in before.values())
+
+
+STRUCTURED = GradeSettings(scorer="structure")
+
+
+def test_the_structural_scorer_gives_the_same_score_whatever_stands_beside_it():
+    texts = [CAREFUL, BARE, CAREFUL * 3]
+    together = grade([chain(text) for text in texts], STRUCTURED)
+    assert [one.score for one in together] == [grade([chain(text)], STRUCTURED)[0].score for text in texts]
+    assert set(together[0].traits) == set(traits_of(STRUCTURED))
+
+
+def test_fixed_levels_do_not_depend_on_the_other_chains():
+    fixed = GradeSettings(scorer="structure", levels="fixed", cuts=[0.1, 0.2, 0.3, 0.9])
+    alone = grade([chain(CAREFUL)], fixed)[0]
+    assert alone.level == LEVELS[sum(cut <= alone.score for cut in fixed.cuts)]
+    assert grade([chain(CAREFUL), *[chain(BARE)] * 9], fixed)[0] == alone
+    half = GradeSettings(scale="half", levels="fixed")
+    assert grade([chain(CAREFUL)], half)[0] == grade([chain(CAREFUL), chain(BARE)], half)[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"levels": "fixed"}, "scale: half"),
+        ({"levels": "fixed", "scorer": "structure", "cuts": [0.1, 0.2]}, "four scores"),
+        ({"cuts": [0.4, 0.3, 0.5, 0.6]}, "larger than the one before"),
+        ({"levels": "fixed", "scorer": "structure", "length_bins": 4}, "exclude"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        GradeSettings(**settings)
+
+
+def test_within_bins_of_length_no_level_is_merely_longer():
+    rng = random.Random(0)
+    chains = [
+        chain(" ".join(rng.choices(["sum", "area", "check", "perhaps", "since"], weights=[9, 9, 1, 1, 1], k=n)))
+        for n in range(20, 420, 2)
+    ]
+
+    def longer(settings: GradeSettings) -> float:
+        of = defaultdict(list)
+        for one, g in zip(chains, grade(chains, settings), strict=True):
+            of[g.level].append(len(one.text))
+        return mean(of["L5"]) / mean(of["L1"])
+
+    assert longer(GradeSettings()) > 1.5
+    assert 0.85 < longer(GradeSettings(length_bins=20)) < 1.15
+
+
+def test_a_judge_that_was_not_asked_is_a_clear_error():
+    with pytest.raises(InputError, match="nobody has judged"):
+        grade([chain(CAREFUL)], GradeSettings(scorer="judge"))
+    judged = {name: [0.25, 1.0] for name in traits_of(GradeSettings(scorer="judge"))} | {
+        "score": [0.25, 1],
+        "length": [1, 1],
+    }
+    grades = grade([chain(BARE), chain(CAREFUL)], GradeSettings(scorer="judge", levels="fixed"), judged)
+    assert [one.level for one in grades] == ["L2", "L5"]

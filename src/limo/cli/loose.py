@@ -122,9 +122,7 @@ def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, d
     click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
     click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
 )
-def verify(
-    call: Call, file: str, output: str | None, workers: int, tolerance: float, audit: bool, plain: bool
-) -> None:
+def verify(call: Call, file: str, output: str | None, workers: int, tolerance: float, audit: bool, plain: bool) -> None:
     """Check completions against answers.
 
     Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.
@@ -141,22 +139,45 @@ def verify(
     call.result(asdict(summary), table(summary.table()))
 
 
-@command("grade", click.argument("file"), OVERRIDES, output("The rows with traits, score and level."))
-def grade(call: Call, file: str, overrides: tuple[str, ...], output: str) -> None:
+@command(
+    "grade",
+    click.argument("file"),
+    OVERRIDES,
+    output("The rows with traits, score and level.", required=False),
+    click.option(
+        "--audit", is_flag=True, help="What scores go with and what fools them; each scorer beside the other."
+    ),
+    click.option("--against", metavar="FILE", help="With --audit: chains that should score lower."),
+)
+def grade(
+    call: Call, file: str, overrides: tuple[str, ...], output: str | None, audit: bool, against: str | None
+) -> None:
     """Grade the reasoning of chains.
 
-    Traits, score and level (L1 to L5), relative to the chains of the file.
+    Traits, score and level (L1 to L5), relative to the chains of the file; scorer=structure looks at what a chain
+    does instead of its words.
     """
     from limo.cli.rows import chains_of, read_rows, write_rows
     from limo.curate import grade as room
     from limo.recipe import load
 
+    settings = load(room.GradeSettings, None, overrides)
     rows = read_rows(file)
-    grades = room.grade(chains_of(rows), load(room.GradeSettings, None, overrides))
-    write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
-    levels = Counter(one.level for one in grades)
-    heads = ["level", "chains", "score", *room.TRAITS]
-    call.result({"n_by_level": levels, "output": output}, table([heads, *_by_level(grades, room.TRAITS)]))
+    chains = chains_of(rows)
+    if audit:
+        from limo.cli import audits
+
+        value, text = audits.audited(chains, rows, chains_of(read_rows(against)) if against else [], settings)
+        call.result(value, text)
+    if output:
+        grades = room.grade(chains, settings)
+        write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
+        traits = room.traits_of(settings)
+        levels = Counter(one.level for one in grades)
+        heads = ["level", "chains", "score", *traits]
+        call.result({"n_by_level": levels, "output": output}, table([heads, *_by_level(grades, traits)]))
+    if not audit and not output:
+        raise InputError("there is nothing to do", file, "-o FILE, --audit or both", "say where the grades should go")
 
 
 def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]]:

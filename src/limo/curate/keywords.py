@@ -1,0 +1,66 @@
+"""The keyword traits of the paper: how long a chain is, and how often words of three lists stand in it.
+
+The paper prints two words of each list; the full ones, English and Chinese, are `words/en.yaml` and `words/zh.yaml`.
+Length is counted in words: runs of Latin letters or digits, two Han characters to a word; the same count divides the
+frequencies, so that English and Chinese chains can stand in one ranking.
+
+    measure("Let me check: 7-4=3, so it holds.").verification
+
+What it does not do: bring traits to one scale or weigh them (`grade` does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import yaml
+
+TRAITS = ("elaboration", "verification", "exploration", "granularity")
+COUNTED = TRAITS[1:]
+_WORD = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[0-9]+")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN_PER_WORD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is counted in one text: its words, and how often each trait's words stand in 1,000 of them."""
+
+    n_words: float
+    verification: float
+    exploration: float
+    granularity: float
+
+
+def measure(text: str) -> Traits:
+    """The raw traits of one text; an empty text has none of any."""
+    text = text.lower().replace("\u2019", "'")
+    words = _WORD.findall(text)
+    n_han = 0 if text.isascii() else len(_HAN.findall(text))
+    n_words = len(words) + n_han / _HAN_PER_WORD
+    counts = _count(words)
+    if n_han:
+        counts.update({trait: sum(map(text.count, entries)) for trait, entries in word_lists("zh").items()})
+    return Traits(n_words, *(1000 * counts[trait] / n_words if n_words else 0.0 for trait in COUNTED))
+
+
+def _count(words: list[str]) -> Counter[str]:
+    """How often each trait's English entries stand among `words`."""
+    seen = Counter(words)
+    line = f" {'  '.join(words)} "  # two spaces between, so that neighbours do not share one
+    return Counter({trait: sum(_occurs(entry, seen, line) for entry in word_lists("en")[trait]) for trait in COUNTED})
+
+
+def _occurs(entry: str, seen: Counter[str], line: str) -> int:
+    return line.count(f" {entry.replace(' ', '  ')} ") if " " in entry else seen[entry]
+
+
+@cache
+def word_lists(language: str) -> dict[str, tuple[str, ...]]:
+    """The word lists of a language, by trait."""
+    text = (resources.files("limo.curate") / "words" / f"{language}.yaml").read_text(encoding="utf-8")
+    return {trait: tuple(entries) for trait, entries in yaml.safe_load(text).items()}

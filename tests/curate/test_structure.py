@@ -1,0 +1,200 @@
+import gzip
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import limo.curate.steps as steps_module
+from limo.curate.audit import shuffle, stuff
+from limo.curate.steps import cues, cut, ignored
+from limo.curate.structure import ORDER, TRAITS, WEIGHTS, measure, order
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+REASONED = """Okay, so I need to find the number of tiles in a rectangle of 12 by 17. Let me think about what is asked.
+
+The area of the rectangle is 12 * 17 = 204 square units. Each tile covers 4 units, so the count is 204 / 4 = 51.
+
+But the tiles cover squares of side 2, and 17 is odd, so a row of the rectangle is not covered by whole tiles. How many
+tiles fit in a row? Along the side of 17 there fit 8 tiles, and along the side of 12 there fit 6 tiles.
+
+Counting tiles by rows gives 6 * 8 = 48. Checking by columns, the tiles are 8 * 6 = 48 again, which leaves a strip.
+
+The strip of the rectangle has 12 * 1 = 12 square units, and 204 - 12 = 192 square units hold 192 / 4 = 48 tiles.
+
+The final answer is \\boxed{48} tiles."""
+PLAIN = """## Solution
+
+1. **Area**: 12 * 17 = 204
+2. **Tile**: 4
+3. **Count**: 204 / 4 = 51
+
+The answer is \\boxed{51}"""
+CHINESE = """题目要求出长方形中瓷砖的个数，我们需要分析长方形的面积。长方形的面积是12乘17等于204。
+
+每块瓷砖的面积是4，所以瓷砖的个数是204除以4等于51。但是17是奇数，长方形的一行不能被整块瓷砖铺满。
+
+一行能放几块瓷砖？长边放8块瓷砖，短边放6块瓷砖，所以瓷砖有48块。
+
+验证一下：剩下的一条面积是12，长方形的面积减去12等于192，192除以4等于48。
+
+最终答案是48块瓷砖。"""
+
+
+def rows(name: str) -> list[str]:
+    with gzip.open(DATA / "chains" / name, "rt", encoding="utf-8", newline="\n") as file:
+        return [json.loads(line)["response"] for line in file]
+
+
+def test_a_step_is_a_sentence_or_a_line_that_carries_matter():
+    steps = cut("First, the area is 204. Hmm, wait. Let me check this.\nIs the rectangle odd? It has 17 rows.")
+    assert [line for line in steps.lines] == ["First, the area is 204", "Is the rectangle odd?", "It has 17 rows"]
+    assert steps.terms == [{b"area", b"204"}, {b"rectangle", b"odd"}, {b"rows"}] or steps.terms[2] == {b"17", b"rows"}
+
+
+def test_the_number_of_a_list_item_stays_with_its_item():
+    assert cut("1. Multiply the sides.\n2. Divide the area.").lines == ["1. Multiply the sides", "2. Divide the area"]
+
+
+def test_decimals_are_one_term_and_thousands_have_no_comma():
+    (terms,) = cut("the total 1,317,888 against 3.25 shares").terms
+    assert {b"1317888", b"3.25"} <= terms
+
+
+def test_thought_markers_are_no_matter():
+    assert (
+        cut("<think>The area is 204.</think>\nThe count is 51.").terms
+        == cut("The area is 204.\nThe count is 51.").terms
+    )
+
+
+def test_every_entry_of_the_word_file_is_text_and_chinese_cues_are_pairs():
+    path = Path(steps_module.__file__).parent / "words" / "structure.yaml"
+    lists = yaml.safe_load(path.read_text(encoding="utf-8"))
+    entries = [entry for language in lists.values() for some in language.values() for entry in some]
+    assert all(isinstance(entry, str) for entry in entries)  # YAML takes a bare `no` for false
+    assert all(len(entry) == 2 for some in lists["zh"].values() for entry in some)
+    assert not cues("task") & cues("answer")
+
+
+def test_what_the_keyword_scorer_counts_is_no_term():
+    assert {b"check", b"perhaps", b"therefore", b"wait", b"hand", b"double"} <= ignored()
+
+
+def test_traits_and_weights_are_whole_and_lie_between_nought_and_one():
+    assert set(WEIGHTS) == set(TRAITS)
+    assert sum(WEIGHTS.values()) == pytest.approx(1) == sum(ORDER.values())
+    for text in (REASONED, PLAIN, CHINESE):
+        found = measure(text)
+        assert all(0 <= value <= 1 for value in found.traits.values()) and 0 <= found.score <= 1
+
+
+def test_a_chain_that_reasons_is_above_one_that_lists():
+    reasoned, plain = measure(REASONED), measure(PLAIN)
+    assert reasoned.score > plain.score + 0.1
+    for trait in ("steps", "restated", "questions", "checks", "detours"):
+        assert reasoned.traits[trait] > plain.traits[trait], trait
+
+
+def test_chinese_is_read_by_the_same_rules():
+    found = measure(CHINESE)
+    assert found.traits["questions"] > 0 and found.traits["detours"] > 0
+    assert found.traits["answer"] == 1
+    backwards = "\n\n".join(reversed(CHINESE.split("\n\n")))
+    assert measure(backwards).score < found.score
+
+
+def test_a_result_counts_as_checked_only_when_another_way_leads_to_it():
+    said = "The count is 6 * 8 = 48. Let me check this. It is verified. Checking confirms the claim indeed."
+    again = "The count is 6 * 8 = 48. The strip leaves 192 / 4 = 48."
+    same = "The count is 6 * 8 = 48. The count is 6 * 8 = 48."
+    assert measure(again).traits["checks"] > 0 == measure(said).traits["checks"] == measure(same).traits["checks"]
+
+
+def test_empty_talk_of_checking_counts_against_the_checks():
+    again = "The count is 6 * 8 = 48.\nThe strip leaves 192 / 4 = 48.\nThe argument holds for tiles"
+    talk = again + "\nI verify the argument carefully.\nI verify the tiles carefully."
+    assert measure(talk).traits["checks"] < measure(again).traits["checks"]
+
+
+def test_a_turn_without_a_reason_is_no_detour():
+    start = "The area of the rectangle covers whole tiles in every row.\n"
+    assert measure(start + "But the tiles in a row leave a strip uncovered.").traits["detours"] > 0
+    assert measure(start + "But the rectangle covers tiles.").traits["detours"] == 0  # nothing new
+    assert measure(start + "But bananas grow yellow in summer.").traits["detours"] == 0  # nothing taken up
+
+
+def test_the_answer_is_to_stand_at_the_end_and_once():
+    before, answer = "The area is large.\nThe tiles are small.\nThe rows are even.\n", "The answer is \\boxed{48}.\n"
+    end, front = before + answer, answer + before
+    twice = end + "\nThe answer is \\boxed{51}."
+    assert measure(end).traits["answer"] == 1
+    assert measure(front).traits["answer"] == 0
+    assert measure(twice).traits["answer"] == 0.5
+
+
+def test_a_text_that_loops_is_marked_down():
+    looped = REASONED + "\n\n" + "\n".join(["The strip of tiles covers the rectangle in rows."] * 60)
+    assert measure(looped).novelty < 0.5
+    assert measure(looped).score < measure(REASONED).score
+
+
+def test_numbered_steps_are_to_count_up():
+    def numbered(text: str) -> float:
+        steps = cut(text)
+        return order(steps, Counter(word for terms in steps.terms for word in terms))["numbered"]
+
+    assert numbered("Step 1: the area\nStep 2: the tiles\nStep 3: the rows") == 1
+    assert numbered("Step 3: the area\nStep 1: the tiles\nStep 2: the rows") < 1
+    assert numbered("5 apples and rows of 3 pears") == 1  # no numbered steps at all
+
+
+@pytest.mark.parametrize("text", [REASONED, PLAIN])
+def test_words_strewn_over_a_chain_change_next_to_nothing_and_shuffling_its_steps_lowers_it(text):
+    rng, score = random.Random(1), measure(text).score
+    for _ in range(20):
+        assert measure(stuff(text, rng)).score < score + 0.03  # a bullet may be hidden from a text of five lines
+    fallen = [measure(shuffle(text, unit, rng)).score < score for unit in ("steps", "paragraphs") for _ in range(20)]
+    assert sum(fallen) >= 36
+
+
+def test_hollow_sentences_of_checking_raise_nothing():
+    rng, score = random.Random(2), measure(REASONED).score
+    lines = REASONED.split("\n")
+    for _ in range(20):
+        stuffed = lines[:]
+        for _ in range(25):
+            stuffed.insert(rng.randrange(len(stuffed)), rng.choice(["Let me verify this.", "Wait, maybe.", "Hmm."]))
+        assert measure("\n".join(stuffed)).score <= score + 1e-9
+
+
+@pytest.mark.parametrize("text", ["", "   \n\n", "ok", "\ud800 \x00 lone", "=" * 500, "?" * 500, "1. " * 300])
+def test_odd_texts_are_measured_too(text):
+    assert 0 <= measure(text).score <= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=400))
+def test_any_text_has_a_score(text):
+    assert 0 <= measure(text).score <= 1
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded chains are not here (../shared/data)")
+def test_on_real_chains_the_promises_hold():
+    """Every fifth of the annotated chains: told apart, not fooled by words, hurt by shuffling."""
+    from limo.curate.audit import audit
+    from limo.curate.grade import GradeSettings
+
+    reasoned = rows("r1distill_annotated_500.jsonl.gz")[::5]
+    plain = rows("instruct_annotated_500.jsonl.gz")[::5]
+    report = audit(reasoned, GradeSettings(scorer="structure"), against=plain)
+    assert report.told_apart["score"] >= 0.95
+    assert report.stuffed.climbs <= 0.02
+    assert min(one.falls for one in report.shuffled.values()) >= 0.9
+    keywords = audit(reasoned, GradeSettings(), against=plain)
+    assert keywords.stuffed.climbs > 0.5  # the same test shows that it can fail
+    assert max(one.falls for one in keywords.shuffled.values()) < 0.1
