@@ -86,6 +86,22 @@ def test_the_text_of_an_option_stands_for_its_letter(checker):
     assert checker.check("C", "The result is \\boxed{18}").outcome == "wrong"
 
 
+@pytest.mark.parametrize(
+    "completion", ["\\boxed{B. 15}", "\\boxed{\\text{(B) } 15}", "The answer is (B) 15.", "故选 B. 15"]
+)
+def test_a_letter_beside_the_text_of_another_option_is_no_right_answer(checker, completion):
+    assert checker.check("B", completion, choices=["12", "15", "18"]).outcome == "correct"
+    assert checker.check("B", completion, choices=["15", "12", "18"]).reason == "the letter B with the text of A"
+    assert checker.check("B", completion, choices=["14", "12", "18"]).outcome == "correct"  # a text of no option
+    assert checker.check("B", completion).outcome == "correct"  # nobody said what the options are
+
+
+def test_a_letter_stands_for_the_text_that_is_the_answer(checker):
+    assert checker.check("18", "The answer is (C).", choices=["12", "15", "18"]).outcome == "correct"
+    assert checker.check("18", "The answer is (B).", choices=["12", "15", "18"]).outcome == "wrong"
+    assert checker.check("18", "The answer is (C).").outcome == "wrong"
+
+
 def test_a_problem_may_be_given_instead_of_its_answer(checker):
     problem = Problem.make("How much is 9 + 9?", "C", meta={"choices": {"B": "15", "C": "18"}})
     assert checker.check(problem, "It is \\boxed{18}.").outcome == "correct"
@@ -115,13 +131,16 @@ def test_an_overrun_is_undecided_and_is_not_remembered():
         assert verdict.outcome == "correct" or not made.memo
 
 
-def test_a_failing_rule_costs_one_verdict_and_not_the_batch(monkeypatch):
-    def fail(gold, pred, tolerance=0.0, *, quick=False):
+@pytest.mark.parametrize("rule", ["equal", "extract", "understand"])
+def test_a_failing_rule_costs_one_verdict_and_says_where_it_failed(monkeypatch, rule):
+    def fail(*_, **__):
         raise ZeroDivisionError
 
     with Checker() as made:
-        monkeypatch.setattr(module, "equal", fail)
-        assert made.check("1", "\\boxed{1}").outcome == "undecided"
+        monkeypatch.setattr(module, rule, fail)
+        verdict = made.check("1", "\\boxed{1}")
+        assert (verdict.outcome, verdict.tier) == ("undecided", "failed")
+        assert "ZeroDivisionError in test_check.py:" in verdict.reason
         monkeypatch.undo()
         assert made.check("2", "\\boxed{2}").outcome == "correct"
 

@@ -69,7 +69,7 @@ SAME = [
     ("C. 1-\\mathrm{i}", "1-i"),
     ("\\text{Even}", "even"),
     ("必要不充分条件", "必要不充分条件。"),
-    ("2/3", "0.6666667"),
+    ("0.6666667", "2/3"),
     ("\\sqrt2", "1.4142135623730951"),
     ("0.1\\overline{6}", "\\frac16"),
     ("k\\pi", "n\\pi, n\\in\\mathbb{Z}"),
@@ -140,6 +140,8 @@ DIFFERENT = [
     ("\\text{oddd}", "odd"),
     ("必要不充分条件", "充分不必要条件"),
     ("2/3", "0.67"),
+    ("2/3", "0.6666667"),
+    ("\\sqrt2", "1.41421"),
     ("2.232", "2.23"),
     ("5.001", "5"),
     ("\\sqrt2", "1.41431"),
@@ -181,7 +183,7 @@ def test_there_are_as_many_wrong_answers_in_the_tables_as_right_ones():
         ("x+1", "x+1", "exact"),
         ("x+1", "x + 1", "normalised"),
         ("\\frac12", "0.5", "rational"),
-        ("2/3", "0.6666667", "numeric"),
+        ("0.6666667", "2/3", "numeric"),
         ("(1,0.5)", "(1,\\frac12)", "structural"),
         ("2x+x", "3x", "symbolic"),
     ],
@@ -196,6 +198,15 @@ def test_a_tolerance_is_relative_and_never_touches_an_exact_answer():
     assert not equal("1.24e-8", "1.35e-8", tolerance=0.01).same
     assert not equal("124", "125", tolerance=0.01).same
     assert not equal("\\frac{1}{3}", "0.334", tolerance=0.01).same
+
+
+@pytest.mark.parametrize("decimal", ["0.66667", "0.6666667", "0.66666666667"])
+def test_a_rounded_decimal_is_an_exact_answer_only_where_that_is_asked_for(decimal):
+    assert equal("\\frac{2}{3}", decimal).same is False
+    assert equal("\\frac{2}{3}", decimal, digits=5).same is True
+    assert equal("\\frac{2}{3}", decimal, digits=12).same is False
+    assert equal("\\frac{2}{3}", decimal[:-1] + "4", digits=5).same is False
+    assert equal("\\frac{2}{3}", "0.6666666666666666").same is True  # what a machine prints
 
 
 def test_integrals_are_left_to_the_symbolic_engine():

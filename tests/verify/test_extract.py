@@ -26,7 +26,35 @@ FOUND = [
     ("First try [30], second try [45].", "45"),
     ("The volume of $ABCD$ is 120.", "120"),
     ("answer: 5<|im_end|>\n<|im_start|>user the answer is 6", "5"),
+    ("Profit: $93 - $15 = $78.\n\nI think that's the right answer.", "\\$78"),
+    ("I am sure the answer is correct. The greater integer is indeed 18.", "18"),
+    ("The answer is an integer n below 9.\n\nIt leaves 3.\n\nTherefore, the value of n is 3.", "3"),
+    ("**4. Find m + n:**\n\nm + n = 25 + 169 = **194**", "194"),
+    ("the answer in another way: the sum \\(a + b = 11 + 9 = 20\\).", "a + b = 11 + 9 = 20"),
+    ("I am confident that the answer is three boxes that hold no pens.", "three"),
+    ("Solve for a:\n\n3 = 3a - 12\n\nTherefore a = 5.", "5"),
+    ("x" * 5000 + "$$" + "y" * 995 + "$$ We have confirmed that: $$\\tan A = 2$$", "\\tan A = 2"),
+    ("所以共有5种不同的方法。", "所以共有5种不同的方法。"),
 ]
+
+
+CUT = [  # what stands in them was no answer yet
+    "Let us count. If one vertex is fixed, the other three",
+    "So, three common digits.\n\nWait, perhaps the example differs, since 413 is",
+    "m + n = 12.\n\nTotal: 5 + 3 + 5 = 13.\n\nWait, now it'",
+    "We know that the answer is x + y = 17.\n\nI already did that and got x = 6.\n\nAlternatively",
+    "We compute step by step.\nStep 1: let n be 5 and consider",
+    "To find the area we take the base 10 and the height h, so",
+    "The sum is $1 + 2 = 3$, which means that the next",
+    "<think>It is 64.</think>Let \\( a, b, c, d",
+    "Adding the equations we get 3x = 12 +",
+]
+
+
+@pytest.mark.parametrize("text", CUT)
+def test_a_text_that_breaks_off_has_said_nothing(text):
+    found = extract(text)
+    assert (found.text, found.missing) == ("", "truncated")
 
 
 @pytest.mark.parametrize(("text", "answer"), FOUND)
@@ -44,6 +72,8 @@ def test_the_answer_is_found_where_it_stands(text, answer):
         ("Therefore the correct option is A.", "A"),
         ("答案为（Ｂ）", "Ｂ"),
         ("\\boxed{\\text{(E)}}", "\\text{(E)}"),
+        ("A is a tempting choice, but the answer is D.", "D"),
+        ("A, C", "A,C"),
     ],
 )
 def test_a_letter_is_found_in_a_multiple_choice(text, letter):
@@ -64,6 +94,10 @@ def test_a_letter_is_found_in_a_multiple_choice(text, letter):
 def test_a_cut_text_is_told_from_one_without_answer(text, finish_reason, missing):
     found = extract(text, finish_reason)
     assert (found.text, found.missing) == ("", missing)
+
+
+def test_an_article_is_no_letter():
+    assert extract("A rough estimate gives nothing.", letters=True).text == ""
 
 
 def test_a_box_counts_even_when_the_text_was_cut_after_it():

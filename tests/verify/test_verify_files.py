@@ -1,10 +1,13 @@
 """Files of rows: the columns that come back, the summary, the audit, and what is said of a bad line."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from limo.errors import InputError, MissingFileError
+from limo.progress import Silent
+from limo.verify import check as module
 from limo.verify.audit import audit, audit_file
 from limo.verify.files import verify_file
 
@@ -82,6 +85,26 @@ def test_an_audit_counts_both_kinds_of_mistake_beside_plain_math_verify(tmp_path
     assert found.plain is not None
     assert found.plain.n_right < found.ours.n_right
     assert found.table()[1][:3] == ["limo", "all", "5"]
+
+
+def test_a_rule_that_failed_is_counted_and_said_with_its_row(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise IndexError
+
+    said = []
+    monkeypatch.setattr(module, "equal", fail)
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    summary = verify_file(write(tmp_path / "rows.jsonl", ROWS))
+    assert summary.n_failed == summary.by_kind["all"]["undecided"] == 6
+    assert summary.first_failure.startswith("row 1: a rule failed: IndexError in test_verify_files.py")
+    assert len(said) == 1
+    assert summary.first_failure in said[0]
+
+
+def test_what_verify_and_audit_return_can_be_written_as_json(tmp_path):
+    path = write(tmp_path / "rows.jsonl", [row | {"expected": True} for row in ROWS])
+    for found in (verify_file(path), audit_file(path)):
+        assert json.loads(json.dumps(asdict(found)))
 
 
 def test_an_unlabelled_row_is_refused():

@@ -119,10 +119,19 @@ def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, d
     output("The rows with their verdicts.", required=False),
     workers(),
     click.option("--tolerance", type=float, default=0.0, help="Relative, for rounded decimal answers only."),
+    click.option(
+        "--digits",
+        type=int,
+        default=15,
+        help="A decimal of so many digits may round an exact answer.",
+        show_default=True,
+    ),
     click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
     click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
 )
-def verify(call: Call, file: str, output: str | None, workers: int, tolerance: float, audit: bool, plain: bool) -> None:
+def verify(
+    call: Call, file: str, output: str | None, workers: int, tolerance: float, digits: int, audit: bool, plain: bool
+) -> None:
     """Check completions against answers.
 
     Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.
@@ -130,12 +139,12 @@ def verify(call: Call, file: str, output: str | None, workers: int, tolerance: f
     if audit:
         from limo.verify.audit import audit_file
 
-        report = audit_file(file, plain, call.progress)
+        report = audit_file(file, plain, call.progress, tolerance=tolerance, digits=digits)
         call.result(asdict(report), table(report.table()))
         return
     from limo.verify.files import verify_file
 
-    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance)
+    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance, digits=digits)
     call.result(asdict(summary), table(summary.table()))
 
 

@@ -11,7 +11,6 @@ What it does not do: settle who is right, the label or the checker; it shows the
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from limo.errors import InputError, MissingFileError
 from limo.progress import Progress, Silent
 from limo.text import shorten
 from limo.verify.check import Checker, as_text
+from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.engine import Limits
 from limo.verify.files import ANSWER, COMPLETION, field_of, parse_row, row_verdict
 from limo.verify.workers import Worker
@@ -50,7 +50,7 @@ class Side:
     n_right: int = 0
     false_accepts: list[Miss] = field(default_factory=list)
     false_rejects: list[Miss] = field(default_factory=list)
-    by_kind: dict[str, Counter[str]] = field(default_factory=dict)
+    by_kind: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -62,7 +62,7 @@ class Side:
         right = (miss.outcome == "correct") == miss.expected
         self.n += 1
         self.n_right += right
-        counts = self.by_kind.setdefault(miss.kind or "all", Counter())
+        counts = self.by_kind.setdefault(miss.kind or "all", {"n": 0, "right": 0})
         counts["n"] += 1
         counts["right"] += right
         if not right:
@@ -108,16 +108,21 @@ class Audit:
 
 
 def audit_file(
-    path: str | Path, compare: bool = False, progress: Progress | None = None, limits: Limits | None = None
+    path: str | Path,
+    compare: bool = False,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+    tolerance: float = 0.0,
+    digits: int = DOUBLE_DIGITS,
 ) -> Audit:
-    """Audit the rows of a JSON-lines file.  Raises MissingFileError, InputError."""
+    """Audit the rows of a JSON-lines file.  Settings as for `Checker`.  Raises MissingFileError, InputError."""
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(
             "there is no such file", path, "JSON lines of {answer, pred, expected}", "check the path"
         )
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits)
+    return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits, tolerance, digits)
 
 
 def audit(
@@ -125,12 +130,14 @@ def audit(
     compare: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
+    tolerance: float = 0.0,
+    digits: int = DOUBLE_DIGITS,
 ) -> Audit:
-    """Audit labelled rows."""
+    """Audit labelled rows.  Settings as for `Checker`."""
     ours, plain, n_disputed = Side("limo"), Side("Math-Verify") if compare else None, 0
     rows = list(rows)
     with (
-        Checker(limits=limits) as checker,
+        Checker(1, limits, tolerance, digits) as checker,
         Worker(limits) as worker,
         (progress or Silent()).stage("audit", len(rows)) as stage,
     ):

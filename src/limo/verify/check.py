@@ -18,11 +18,13 @@ import json
 import os
 import threading
 import time
+import traceback
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -30,12 +32,15 @@ from limo.errors import InputError
 from limo.records import Outcome, Problem, Verdict
 from limo.verify.answers import Answer, understand
 from limo.verify.answers import verifiable as verifiable
+from limo.verify.choices import by_choices, contradiction
+from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.engine import Limits
 from limo.verify.equal import Decision, equal
 from limo.verify.extract import Extraction, extract
 from limo.verify.workers import Reply, Worker
 
 CHUNK, MEMO_SIZE = 128, 50_000
+FAILED = "failed"  # the tier of a verdict that a mistake in our own rules left open
 Row = tuple[str, str, str]
 Question = tuple[Any, ...]
 
@@ -43,19 +48,23 @@ Question = tuple[Any, ...]
 class Checker:
     """Checks completions.  A context manager; safe in threads, under asyncio and in daemon processes.
 
-    `n_workers` processes serve `check_many`; `tolerance` is relative and applies to rounded decimal answers only;
-    `limits` are those of one symbolic question.  Nothing is started before it is needed.
+    `n_workers` processes serve `check_many`; `limits` are those of one symbolic question.  Both kinds of leniency are
+    off: `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from
+    which a rightly rounded decimal stands for an exact answer (15: a double).  Nothing starts before it is needed.
     """
 
-    def __init__(self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0) -> None:
-        if n_workers < 1 or not 0 <= tolerance < 0.1:
+    def __init__(
+        self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS
+    ) -> None:
+        if n_workers < 1 or not 0 <= tolerance < 0.1 or digits < 2:
             raise InputError(
                 "a checker cannot be made so",
-                (n_workers, tolerance),
-                "n_workers >= 1, 0 <= tolerance < 0.1",
+                (n_workers, tolerance, digits),
+                "n_workers >= 1, 0 <= tolerance < 0.1, digits >= 2",
                 "one worker for each core is enough",
             )
-        self.n_workers, self.tolerance, self.limits = n_workers, tolerance, limits or Limits()
+        self.n_workers = n_workers
+        self.limits = replace(limits or Limits(), tolerance=tolerance, digits=digits)
         self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
         self._lock = threading.Lock()
         self._worker = Worker(self.limits)
@@ -79,19 +88,29 @@ class Checker:
         finish_reason: str = "stop",
         choices: Sequence[str] | dict[str, str] | None = None,
     ) -> Verdict:
-        """The verdict on one completion of a problem (or its answer).  `choices` are the texts of the options."""
+        """The verdict on one completion of a problem (or its answer).  `choices` are the texts of the options.
+
+        A rule that fails (a mistake of ours) costs this one verdict: undecided, tier `failed`, its place the reason.
+        """
         start = time.perf_counter()
         if isinstance(answer, Problem):
             choices = choices or answer.meta.get("choices")  # type: ignore[assignment]
             answer = answer.answer
-        wanted = understand(as_text(answer))
-        found = extract(completion, finish_reason, letters=bool(wanted.letters))
-        if not found.text:
-            outcome: Outcome = found.missing or "no_answer"
-            return Verdict(outcome, "", found.missing.replace("_", " "), "", time.perf_counter() - start)
-        decision = self._decide(wanted, found, choices)
+        extracted = ""
+        try:
+            wanted = understand(as_text(answer))
+            found = extract(completion, finish_reason, letters=bool(wanted.letters))
+            if not found.text:
+                outcome: Outcome = found.missing or "no_answer"
+                return Verdict(outcome, "", found.missing.replace("_", " "), "", time.perf_counter() - start)
+            extracted = found.text
+            decision = self._decide(wanted, found, choices)
+        except (RecursionError, MemoryError) as error:
+            decision = Decision(None, "guard", f"over the limits ({type(error).__name__})")
+        except Exception as error:  # one verdict, never the batch
+            decision = Decision(None, FAILED, _place(error))
         outcome = "undecided" if decision.same is None else "correct" if decision.same else "wrong"
-        return Verdict(outcome, found.text, decision.reason, decision.tier, time.perf_counter() - start)
+        return Verdict(outcome, extracted, decision.reason, decision.tier, time.perf_counter() - start)
 
     def check_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
         """Verdicts in the order of the rows (answer, completion, finish_reason), in flat memory."""
@@ -104,14 +123,15 @@ class Checker:
                 yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
 
     def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
-        text = by_choices(wanted, found.text, choices) if choices else found.text
+        text = found.text
+        if choices:
+            options = choices if isinstance(choices, dict) else dict(zip("ABCDEFGHIJ", choices, strict=False))
+            if why := contradiction(found.fallback or text, options):
+                return Decision(False, "normalised", why)
+            text = by_choices(wanted, text, options)
         decision = self._equal(wanted, text)
-        if decision.same is not True and found.fallback:
-            other = (
-                self._equal(wanted, found.fallback)
-                if decision.unread
-                else equal(wanted.text, found.fallback, quick=True)
-            )
+        if decision.same is not True and found.fallback and decision.unread:
+            other = self._equal(wanted, found.fallback)
             if other.same:
                 return other
         return decision
@@ -123,10 +143,7 @@ class Checker:
             if known is not None:
                 self.memo.move_to_end(key)
                 return known
-        try:
-            decision = equal(wanted.text, text, self.tolerance)
-        except Exception as error:  # one verdict, never the batch
-            decision = Decision(None, "guard", f"checker failed ({type(error).__name__})")
+        decision = equal(wanted.text, text, self.limits.tolerance, self.limits.digits)
         if decision.same is not True and wanted.unverifiable:
             decision = Decision(None, "type", f"unverifiable: {wanted.unverifiable}")
         elif decision.same is None and decision.tier != "guard":
@@ -146,7 +163,7 @@ class Checker:
         """Chunks to the children, a bounded number under way, results in order."""
         free: SimpleQueue[Worker] = SimpleQueue()
         if not self._pool:
-            self._pool = [Worker(replace(self.limits, tolerance=self.tolerance)) for _ in range(self.n_workers)]
+            self._pool = [Worker(self.limits) for _ in range(self.n_workers)]
         for worker in self._pool:
             free.put(worker)
         threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="limo-verify")
@@ -182,15 +199,10 @@ def _ask(free: SimpleQueue[Worker], chunk: list[Question]) -> list[Reply]:
         free.put(worker)
 
 
-def by_choices(wanted: Answer, text: str, choices: Sequence[str] | dict[str, str]) -> str:
-    """The letter of the option whose text was given instead of its letter."""
-    from limo.verify.readings import choice_of
-
-    if not wanted.letters or choice_of(text, loose=True):
-        return text
-    named = choices if isinstance(choices, dict) else dict(zip("ABCDEFGHIJ", choices, strict=False))
-    met = [letter for letter, option in named.items() if equal(str(option), text).same]
-    return met[0] if len(met) == 1 else text
+def _place(error: Exception) -> str:
+    """What failed and where, for whoever mends it."""
+    here = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a rule failed: {type(error).__name__} in {Path(here.filename).name}:{here.lineno}"
 
 
 def as_text(answer: object) -> str:

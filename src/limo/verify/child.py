@@ -109,4 +109,4 @@ def _inner_checker(pipe: Connection, limits: Limits) -> Any:
             same, reason = symbolic(answer, text)
             return Decision(same, "symbolic", reason, unread=same is not True)
 
-    return Inner(limits=limits, tolerance=limits.tolerance)
+    return Inner(1, limits, limits.tolerance, limits.digits)

@@ -12,7 +12,10 @@ What it does not do: guess.  `same` is None where a value cannot be told.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from limo.verify.curves import same_curve
+from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.evaluation import TooLarge, Undefined, Unknown
 from limo.verify.lists import alone, by_name, items_of
 from limo.verify.names import assignment, bound_form, is_name, renamed_constants, value_of
@@ -26,10 +29,10 @@ _OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 class Comparer(Scalars):
-    """One comparison; `tolerance` is relative, for answers that are rounded decimals."""
+    """One comparison; `tolerance` is relative, for answers that are rounded decimals; `digits` see `decimals`."""
 
-    def __init__(self, tolerance: float = 0.0) -> None:
-        super().__init__(tolerance)
+    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> None:
+        super().__init__(tolerance, digits)
         self.budget = 4000
 
     def same(self, gold: Node, pred: Node) -> bool | None:
@@ -42,6 +45,8 @@ class Comparer(Scalars):
         if gold == pred:
             self.note("structural" if gold[0] in ("seq", "rel", "mat") else "rational", "same form")
             return True
+        if "cong" in (gold[0], pred[0]):
+            return self.congruences(gold, pred)
         if "rel" in (gold[0], pred[0]):
             return self.relations(gold, pred)
         if is_setlike(gold) or is_setlike(pred):
@@ -91,6 +96,7 @@ class Comparer(Scalars):
 
     def matrices(self, gold: Node, pred: Node) -> bool | None:
         """Shape and entries; a column or row is also met by the tuple of its entries."""
+        gold, pred = _as_matrix(gold), _as_matrix(pred)
         if gold[0] == pred[0] == "mat":
             if [len(row) for row in gold[1]] != [len(row) for row in pred[1]]:
                 return False
@@ -98,8 +104,6 @@ class Comparer(Scalars):
         matrix, other = (gold, pred) if gold[0] == "mat" else (pred, gold)
         flat = tuple(x for row in matrix[1] for x in row)
         if other[0] == "seq" and (len(matrix[1]) == 1 or all(len(row) == 1 for row in matrix[1])):
-            if other[1] == "[" and all(part[0] == "seq" for part in other[3]):
-                return False
             return self.all(flat, other[3]) if gold[0] == "mat" else self.all(other[3], flat)
         if len(flat) == 1:
             return self.same(flat[0], other) if gold[0] == "mat" else self.same(other, flat[0])
@@ -171,6 +175,22 @@ class Comparer(Scalars):
         self.reason = "sets that cannot be solved"
         return None
 
+    def congruences(self, gold: Node, pred: Node) -> bool | None:
+        """3 mod 7 is 10 mod 7 and not 3 mod 8; the modulus may be left away, as a unit may."""
+        if gold[0] == "rel" or pred[0] == "rel":
+            bare, other = (gold, pred) if gold[0] == "cong" else (pred, gold)
+            value = value_of(other, strict=True) if other[2] == ("==",) else None
+            if value is None:
+                return False
+            return self.same(bare, value) if bare is gold else self.same(value, bare)
+        if gold[0] != pred[0]:
+            return self.same(gold[1], pred) if gold[0] == "cong" else self.same(gold, pred[1])
+        if not self.same(gold[2], pred[2]):
+            self.reason = "different moduli"
+            return False
+        difference = ("fn", "mod", (("add", (gold[1], ("neg", pred[1]))), gold[2]))
+        return True if self.same(gold[1], pred[1]) else self.values(("num", Fraction(0), 0, 0), difference)
+
     # --- relations -----------------------------------------------------------------------------------------------
 
     def relations(self, gold: Node, pred: Node) -> bool | None:
@@ -221,6 +241,8 @@ class Comparer(Scalars):
 
     def assignments(self, gold: tuple[Node, Node], pred: tuple[Node, Node]) -> bool | None:
         """`f(z) = z` is `f(x) = x`; `x = 5` is not `y = 5`."""
+        if {gold[0][0], pred[0][0]} == {"sym", "app"} and gold[0][1] == pred[0][1]:  # y = ... and y(x) = ...
+            return self.same(gold[1], pred[1])
         (g_name, g_value), (p_name, p_value) = bound_form(*gold), bound_form(*pred)
         if g_name == p_name or self.values_quietly(g_name, p_name):
             return self.same(g_value, p_value)
@@ -318,6 +340,13 @@ def _unit_inside(node: Node, unit: str) -> Node:
     if node[0] == "rel" and node[2][-1] == "=":
         return ("rel", (*node[1][:-1], ("unit", node[1][-1], unit)), node[2])
     return node
+
+
+def _as_matrix(node: Node) -> Node:
+    """`[[1, 2], [3, 4]]` as the matrix it is."""
+    if node[0] != "seq" or node[1] != "[" or not all(row[0] == "seq" and row[1] == "[" for row in node[3]):
+        return node
+    return ("mat", tuple(row[3] for row in node[3])) if node[3] else node
 
 
 def _both_tuples(gold: Node, pred: Node, n_items: int) -> bool:

@@ -1,11 +1,12 @@
 """When is a decimal "the same" as a value it cannot equal?  When it is that value, rounded, to enough digits.
 
-    rounds_to(constant(parse("2/3")), decimal_of(parse("0.6666667")), False)      # True
-    rounds_to(constant(parse("2/3")), decimal_of(parse("0.67")), False)           # False: two digits say too little
+    rounds_to(constant(parse("2/3")), decimal_of(parse("0.6666667")), MIN_DIGITS)     # True
+    rounds_to(constant(parse("2/3")), decimal_of(parse("0.67")), MIN_DIGITS)          # False: two digits say too little
 
-At least five significant digits, and the last one rightly rounded (our own choice; fewer would let neighbours in, more
-would refuse what people write).  Against another decimal, six.  A literal of 15 digits and more is a machine's
-double: equal to within a part in 10^13.  A decimal that is a whole number (204.00) is exact.
+An answer that is itself a rounded decimal is met by the value it rounds when it has five significant digits or more,
+the last one rightly rounded (our own choice; fewer would let neighbours in), and by another decimal from six.  An
+exact answer is met by a decimal of 15 digits and more only, which is a machine's double (equal to within a part in
+10^13); whoever wants fewer says so (`digits`).  A decimal that is a whole number (204.00) is exact.
 
 What it does not do: accept an absolute difference.
 """
@@ -60,8 +61,8 @@ def _power_of_ten(node: Node) -> int | None:
     return sign * int(exponent[1])
 
 
-def rounds_to(value: Any, decimal: Decimal, both: bool) -> bool:
-    """Whether a value, rounded to the decimal's last place, is the decimal."""
+def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
+    """Whether a value, rounded to the last place of a decimal of enough digits, is the decimal."""
     if isinstance(value, float) or getattr(value, "imag", False):
         return False
     exact = value if isinstance(value, Fraction) else Fraction(*_ratio(value))
@@ -69,7 +70,7 @@ def rounds_to(value: Any, decimal: Decimal, both: bool) -> bool:
         return abs(exact - decimal.value) <= abs(exact) / 10**13
     if decimal.value.denominator == 1 and decimal.place < 0:
         return False
-    if decimal.n_digits < (MIN_DIGITS_BOTH if both else MIN_DIGITS) or exact.denominator == 1:
+    if decimal.n_digits < min_digits or exact.denominator == 1:
         return False
     quantum = Fraction(10**decimal.place) if decimal.place >= 0 else Fraction(1, 10**-decimal.place)
     return abs(exact - decimal.value) <= quantum / 2

@@ -19,18 +19,24 @@ import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from limo.verify.decimals import DOUBLE_DIGITS
+
 LOADING, READY, REPLY = b"L", b"R", b"V"
 WALL = 6.0  # seconds on the wall for one of work: a busy machine must not turn right answers into undecided ones
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one verdict may cost: seconds of work, bytes of address space, depth of Python's stack."""
+    """What one verdict may cost: seconds of work, bytes of address space, depth of Python's stack.
+
+    `tolerance` and `digits` travel along to the child (see `check.Checker`).
+    """
 
     time_s: float = 5.0
     memory_bytes: int = 2 << 30
     recursion: int = 3000
     tolerance: float = 0.0
+    digits: int = DOUBLE_DIGITS
 
 
 def confine(limits: Limits) -> None:

@@ -8,18 +8,21 @@
 text may have several readings (see `readings`): the answers are the same when one pair of readings is.
 
 What it does not do: start a process, or accept "about the same": a tolerance is relative, off by default, and never
-applied to an exact answer.
+applied to an exact answer; a rounded decimal meets an exact answer from `digits` significant digits on (15: a double).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from limo.verify.compare import Comparer
-from limo.verify.normalise import MAX_ANSWER, clean, compact
+from limo.verify.decimals import DOUBLE_DIGITS
+from limo.verify.normalise import MAX_ANSWER, compact
 from limo.verify.phrases import has_words, same_phrase
-from limo.verify.readings import Readings, choice_of, read
+from limo.verify.readings import Readings, choice_of, option_text, read
 
 _INTEGER = re.compile(r"[-+]?\d{1,300}\Z")
 _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
@@ -34,10 +37,11 @@ class Decision(NamedTuple):
     unread: bool = False  # the completion's side was no mathematics that could be read
 
 
-def equal(gold: str, pred: str, tolerance: float = 0.0, *, quick: bool = False) -> Decision:
+def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> Decision:
     """Compare an answer with what was extracted from a completion.
 
-    Quick: as strings only.  `tolerance` is relative and applies only where the answer is itself a rounded decimal.
+    `tolerance` is relative and applies only where the answer is itself a rounded decimal;
+    an exact answer is met by a decimal that rounds it rightly to `digits` significant digits or more.
     """
     gold, pred = gold.strip(), pred.strip()
     if gold == pred:
@@ -48,41 +52,34 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, *, quick: bool = False) 
         return Decision(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
     if compact(gold) == compact(pred) and compact(gold):
         return Decision(True, "normalised", "same after cleaning")
-    if quick:
-        return Decision(False, "normalised", "different words")
     letters = choice_of(gold)
     if letters:
         return _choice(gold, letters, pred)
-    return _read_and_compare(gold, pred, tolerance)
+    return _read_and_compare(gold, pred, partial(Comparer, tolerance, digits))
 
 
 def _choice(gold: str, letters: str, pred: str) -> Decision:
     """A multiple choice: letters against letters; a gold such as "C. 1-i" may also be met by its text."""
     said = choice_of(pred, loose=True)
     if said:
-        texts = _option_text(gold), _option_text(pred)
+        texts = option_text(gold), option_text(pred)
         if said == letters and len(letters) == 1 and all(texts) and compact(texts[0]) != compact(texts[1]):
-            found = _read_and_compare(*texts, 0.0)
+            found = _read_and_compare(*texts)
             if found.same is False and found.tier in ("rational", "structural"):
                 return found
         return Decision(set(said) == set(letters), "normalised", "letters")
-    rest = _option_text(gold)
+    rest = option_text(gold)
     if len(rest) > 1:
-        return _read_and_compare(rest, pred, 0.0)
+        return _read_and_compare(rest, pred)
     return Decision(False, "normalised", "not a letter")
 
 
-def _option_text(text: str) -> str:
-    """What stands after the letter of an option."""
-    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][)）]?\s*[.．:：、)]?\s*", "", clean(text))
-
-
-def _read_and_compare(gold: str, pred: str, tolerance: float) -> Decision:
+def _read_and_compare(gold: str, pred: str, compare: Callable[[], Comparer] = Comparer) -> Decision:
     golds, preds = read(gold, ours=True), read(pred)
     unsure, best = False, ""
     for first in golds.trees:
         for second in preds.trees:
-            comparer = Comparer(tolerance)
+            comparer = compare()
             same = comparer.same(first, second)
             if same:
                 return Decision(True, comparer.tier, comparer.reason)
@@ -90,16 +87,16 @@ def _read_and_compare(gold: str, pred: str, tolerance: float) -> Decision:
             best = best or comparer.reason
     if golds.trees and preds.trees and not unsure:
         return Decision(False, "structural" if "seq" in (golds.trees[0][0], preds.trees[0][0]) else "rational", best)
-    return _unread(golds, preds, best, tolerance)
+    return _unread(golds, preds, best, compare)
 
 
-def _unread(golds: Readings, preds: Readings, best: str, tolerance: float) -> Decision:
+def _unread(golds: Readings, preds: Readings, best: str, compare: Callable[[], Comparer]) -> Decision:
     """One side is no mathematics that we read: words differ, anything else is for Math-Verify."""
     if best.startswith("too large"):
         return Decision(None, "guard", best)
     unread = [side for side in (golds, preds) if not side.trees]
     if has_words(golds.text) or has_words(preds.text):
-        same = same_phrase(golds.text, preds.text, tolerance)
+        same = same_phrase(golds.text, preds.text, compare)
         if same is None and golds.trees:
             return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
         if same is not None or (_MATHS.search(golds.text) and unread):

@@ -5,9 +5,11 @@
     extract("<think>let me see", "length").rule      # "" and .missing == "truncated"
 
 The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), then the
-last phrase that announces an answer ("the answer is", "答案是", "####"), then bold text, mathematics or a number in
-the last sentence.  A thought (`<think>`, `<|begin_of_thought|>`) is read only when nothing follows it, and then only
-for a box.  All searches are linear and look at the last few thousand characters, however long the text.
+last phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then
+bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has said no answer,
+whatever numbers stand in what was to be its last sentence.  A thought (`<think>`, `<|begin_of_thought|>`) is read only
+when nothing follows it, and then only for a box.  All searches are linear and look at the last few thousand
+characters, however long the text.
 
 What it does not do: judge the answer, or read it as mathematics (see `forms`).
 """
@@ -30,8 +32,9 @@ _BOX = re.compile(
     r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
 )
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|\bA(?=:\s))\b"
-    r"[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：=])\**\s*"
+    r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|(?<![^\n])(?-i:A)(?=:\s))\b"
+    r"(?:[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：])"
+    r"|[^\n.:=,]{0,12}=)\**\s*"
     r"|\banswer\s*(?=\$|\\\[|\\\()"
     r"|####\s*"
     r"|(?:最终|正确|最后)?(?:答案|结果|选项)\s*(?:应该|应当|应)?(?:是|为|选|[:：])+\s*[:：]?\s*"
@@ -45,7 +48,7 @@ _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
 _NUMBER = re.compile(
-    r"(?<![\w.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?<![A-Za-z0-9_.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
 )
 _PROSE = re.compile(
@@ -53,11 +56,31 @@ _PROSE = re.compile(
     r"answer|value|number|solution|there|was|will|try|to|of|for)\b",
     re.I,
 )
-_LETTER = re.compile(r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])")
+# An "A" before a small word is an article, unless that word is what options do.
+_LETTER = re.compile(
+    r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])"
+    r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
+)
+_ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
 _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 _REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
 _STATED = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
 _FINAL = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
+_HOLLOW = re.compile(
+    r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
+)
+_CONCLUDES = re.compile(
+    r"\W*(?:therefore|thus|hence|so|consequently|in conclusion|因此|所以|综上)\b|.{0,60}\bindeed\b", re.I
+)
+_ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
+_DANGLING = re.compile(
+    r"(?:[,，、:：(\[{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:and|or|nor|so|the|a|an|of|to|in|with|into|than|then|that|which|who|is|are|was|were|"
+    r"be|we|if|for|by|from|at|on|but|because|since|where|when|while|let|other|next|each|these|those|this|its|their|"
+    r"our|it'|has|have|not|only|also|can|will|would|could|consider|means|case|now|wait|alternatively|however|similarly|"
+    r"(?:the|other|of|these|those|all|next|first|last)\s+(?:one|two|three|four|five|six)))\s*\Z",
+    re.I,
+)
+_COUNT_WORD = re.compile(r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.I)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
@@ -65,7 +88,8 @@ _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 class Extraction:
     """`text` is the answer as written, `rule` how it was found (empty: nothing found, `missing` says why).
 
-    `fallback` is a second reading of a text without marks, for when `text` is no mathematics at all.
+    `fallback` is a second reading of a text without marks, for when `text` is no mathematics at all; where `text` is a
+    letter that a phrase announced, it is the phrase's whole sentence.
     """
 
     text: str
@@ -87,10 +111,13 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     if not said.strip() and thought and closed:
         found = boxed(thought, cut=False)
         return Extraction(found, "boxed in thought") if found else Extraction("", "", missing="no_answer")
-    if cut or not closed or _cut_in_box(said) or _cut_in_formula(said):
+    if cut or not closed or _cut_in_box(said) or _cut_in_formula(said, bool(thought)):
         return Extraction("", "", missing="truncated")
-    tail = _HOPE.sub("", said[-TAIL:].strip())
-    return _phrase(tail, letters) or _plain(tail, letters) or Extraction("", "", missing="no_answer")
+    tail = _HOPE.sub(".", _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL))
+    found_in_words = _phrase(tail, letters) or _plain(tail, letters)
+    if found_in_words is not None:
+        return found_in_words
+    return Extraction("", "", missing="truncated" if _breaks_off(tail) else "no_answer")
 
 
 def _stated_later(text: str, letters: bool) -> str:
@@ -155,10 +182,38 @@ def _cut_in_box(text: str) -> bool:
     )
 
 
-def _cut_in_formula(text: str) -> bool:
-    """A long text that ends inside `\\( ... ` or `\\[ ...`."""
+def _cut_in_formula(text: str, thought: bool) -> bool:
+    """A text, long or after a thought, that ends inside `\\( ... ` or `\\[ ...`."""
     end = text[-TAIL:]
-    return len(text) >= MAX_PLAIN and (end.rfind("\\(") > end.rfind("\\)") or end.rfind("\\[") > end.rfind("\\]"))
+    return (thought or len(text) >= MAX_PLAIN) and (
+        end.rfind("\\(") > end.rfind("\\)") or end.rfind("\\[") > end.rfind("\\]")
+    )
+
+
+def _whole_formulas(tail: str, sliced: bool) -> str:
+    """The end of a text without a formula whose beginning was sliced off, and with the dollars of amounts marked."""
+    if sliced:
+        openings = [at for at in (tail.find("\\["), tail.find("\\(")) if at >= 0]
+        closings = [at for at in (tail.find("\\]"), tail.find("\\)")) if at >= 0]
+        if closings and min(closings) < min(openings, default=TAIL):
+            tail = tail[min(closings) + 2 :]
+        if tail.count("$$") % 2:
+            tail = tail[tail.find("$$") + 2 :]
+    return "\n".join(_amounts(line) if "$" in line else line for line in tail.split("\n"))
+
+
+def _amounts(line: str) -> str:
+    """A line whose dollar signs all stand before digits speaks of money: no formula begins there."""
+    signs = re.findall(r"(?<!\\)\$(.?)", line)
+    return re.sub(r"(?<!\\)\$", r"\\$", line) if signs and all(after.isdigit() for after in signs) else line
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a text ends in the middle of a sentence: on a word that needs another, or long prose without a stop."""
+    last = text.rstrip().rpartition("\n")[2]
+    if _DANGLING.search(last):
+        return True
+    return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
 
 
 def _join(text: str, group: list[tuple[int, int, str]]) -> str:
@@ -197,14 +252,31 @@ def _unclosed(text: str, start: int) -> str:
 
 
 def _phrase(tail: str, letters: bool) -> Extraction | None:
-    """What follows the last announcement of an answer."""
+    """What follows the last announcement of an answer, unless a conclusion follows it."""
     for match in reversed(list(_PHRASE.finditer(tail))):
         rest = tail[match.end() :].lstrip(" *:：\n")
         sentence = first_sentence(rest)
         text = _reduce(sentence, letters)
-        if text:
-            return Extraction(text, "phrase")
+        if not text or _HOLLOW.fullmatch(text):
+            continue
+        after = rest[len(sentence) :].strip()
+        if after and not re.search(r"final|#|答案|[:：]", match.group(), re.I):
+            if not letters and (later := _concluded(after)):
+                return later
+            if "\n" in after and _breaks_off(tail):
+                return None
+        return Extraction(text, "phrase", fallback=sentence if letters else "")
     return None
+
+
+def _concluded(text: str) -> Extraction | None:
+    """What the last sentence concludes: `Therefore, n is 3.`"""
+    last = next(iter(_last_parts(text.split("\n"))), "")
+    stated = _MATH.search(last) or _STATED.search(last)
+    if not stated or not _CONCLUDES.match(last) or _breaks_off(last):
+        return None
+    found = _reduce(last, False, last=True)
+    return Extraction(found, "conclusion") if found else None
 
 
 def first_sentence(text: str) -> str:
@@ -225,8 +297,9 @@ def _plain(tail: str, letters: bool) -> Extraction | None:
     if short:
         return Extraction(tail, "whole text", fallback=_reduce(tail, letters, last=True))
     one = tail if _MATH.fullmatch(tail) else ""
+    broken = not one and _breaks_off(tail)
     for part in [one] if one else _last_parts(lines):
-        text = _reduce(part, letters, last=True)
+        text = "" if broken else _reduce(part, letters, last=True)
         if text:
             whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
             return Extraction(text, "last sentence", fallback=whole)
@@ -257,6 +330,8 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
     sentence = sentence.strip().strip("*").strip()
     if letters:
         found = _LETTER.findall(sentence)
+        if found and _ONLY_LETTERS.fullmatch(sentence):
+            return ",".join(dict.fromkeys(found))
         if found:
             return found[-1] if last else found[0] if len(found) < 2 else ",".join(dict.fromkeys(found))
     maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
@@ -266,7 +341,7 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
             return _last_number(rest, last)
         return _joined_maths(sentence, maths)
     if last:
-        bold = _BOLD.findall(sentence)
+        bold = _BOLD.findall(sentence + "**" * (sentence.count("**") % 2))
         if bold and re.search(r"\d|[A-Za-z]", bold[-1]):
             return str(bold[-1]).strip(" .:")
     bracket = _BRACKET.findall(sentence)
@@ -304,7 +379,10 @@ def _last_number(sentence: str, last: bool) -> str:
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
     if chain and not _is_prose(chain.group(1)):
         return chain.group(1).strip()
-    if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not re.search(r"[A-Za-z]{4,}", tail):
+    wordy = re.search(r"[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
+    if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not wordy:
         return tail
     numbers = list(_NUMBER.finditer(sentence))
+    if not numbers and not last and (word := _COUNT_WORD.match(sentence)):
+        return word.group()
     return numbers[-1].group().strip() if numbers else ""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,33 +23,42 @@ from limo.errors import InputError, MissingFileError, PartialError
 from limo.files import storage
 from limo.progress import Progress, Silent
 from limo.records import Verdict
-from limo.verify.check import Checker
+from limo.verify.check import FAILED, Checker
+from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.engine import Limits
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
+Line = tuple[bytes, str, str, str, str]
 OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
 
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of a verified file: outcomes by kind ("all" first), and verdicts by tier."""
+    """Counts of a verified file: outcomes by kind ("all" first), verdicts by tier, the first rule that failed."""
 
     n_rows: int = 0
-    by_kind: dict[str, Counter[str]] = field(default_factory=lambda: {"all": Counter()})
-    by_tier: Counter[str] = field(default_factory=Counter)
+    by_kind: dict[str, dict[str, int]] = field(default_factory=lambda: {"all": dict.fromkeys(OUTCOMES, 0)})
+    by_tier: dict[str, int] = field(default_factory=dict)
+    first_failure: str = ""
 
     @property
     def n_correct(self) -> int:
         """Rows whose completion answers correctly."""
         return self.by_kind["all"]["correct"]
 
-    def add(self, kind: str, outcome: str, tier: str) -> None:
+    @property
+    def n_failed(self) -> int:
+        """Rows left undecided by a mistake in our own rules."""
+        return self.by_tier.get(FAILED, 0)
+
+    def add(self, kind: str, outcome: str, tier: str, reason: str = "") -> None:
         """Count one verdict."""
         self.n_rows += 1
-        self.by_kind["all"][outcome] += 1
-        if kind:
-            self.by_kind.setdefault(kind, Counter())[outcome] += 1
-        self.by_tier[tier or "none"] += 1
+        for name in {"all", kind or "all"}:
+            self.by_kind.setdefault(name, dict.fromkeys(OUTCOMES, 0))[outcome] += 1
+        self.by_tier[tier or "none"] = self.by_tier.get(tier or "none", 0) + 1
+        if tier == FAILED and not self.first_failure:
+            self.first_failure = f"row {self.n_rows}: {reason}"
 
     def table(self) -> list[list[str]]:
         """Header and rows for printing: kind, each outcome, share correct of the decided."""
@@ -69,8 +77,9 @@ def verify_file(
     progress: Progress | None = None,
     limits: Limits | None = None,
     tolerance: float = 0.0,
+    digits: int = DOUBLE_DIGITS,
 ) -> Summary:
-    """Check every row of `path`; write the rows with their verdicts to `out` if given.
+    """Check every row of `path`; write the rows with their verdicts to `out` if given.  Settings as for `Checker`.
 
     Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
     interrupted: then `out` holds the rows done so far.
@@ -81,16 +90,16 @@ def verify_file(
     target = Path(out) if out is not None else Path(os.devnull)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if out is not None else target
     summary, progress = Summary(), progress or Silent()
-    with storage(target), Checker(n_workers, limits, tolerance) as checker:
+    with storage(target), Checker(n_workers, limits, tolerance, digits) as checker:
         try:
             with (
                 open(path, "rb") as source,
                 open(temporary, "wb") as sink,
                 progress.stage("verify", _count(path)) as stage,
             ):
-                for line, kind, outcome, tier in check_lines(checker, _lines(source)):
+                for line, *verdict in check_lines(checker, _lines(source)):
                     sink.write(line)
-                    summary.add(kind, outcome, tier)
+                    summary.add(*verdict)
                     if summary.n_rows % 100 == 0:
                         stage.advance(100, correct=summary.n_correct)
                 stage.advance(summary.n_rows % 100, correct=summary.n_correct)
@@ -104,6 +113,11 @@ def verify_file(
                 temporary.unlink(missing_ok=True)
             raise
         _finish(temporary, target, out)
+    if summary.n_failed:
+        progress.say(
+            f"verify: {summary.n_failed} verdicts are undecided because a rule failed, which is a mistake of limo; "
+            f"please report it ({summary.first_failure})"
+        )
     return summary
 
 
@@ -124,7 +138,7 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, str, str, str]]:
+def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterator[Line]:
     """Rows of a JSON-lines file (number, line), each with its verdict, over all of the checker's processes."""
     if checker.n_workers == 1:
         for number, line in lines:
@@ -136,8 +150,8 @@ def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterato
         yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)
 
 
-def verify_line(checker: Checker, number: int, line: bytes) -> tuple[bytes, str, str, str]:
-    """One row of a file: the line with its verdict, and its kind, outcome and tier for the summary."""
+def verify_line(checker: Checker, number: int, line: bytes) -> Line:
+    """One row of a file: the line with its verdict, and its kind, outcome, tier and reason for the summary."""
     row = parse_row(number, line)
     verdict = row_verdict(checker, row)
     row |= {
@@ -147,14 +161,14 @@ def verify_line(checker: Checker, number: int, line: bytes) -> tuple[bytes, str,
         "tier": verdict.tier,
         "elapsed_s": round(verdict.elapsed_s, 6),
     }
-    return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier
+    return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
 
 
-def undecided_line(number: int, line: bytes, reason: str) -> tuple[bytes, str, str, str]:
+def undecided_line(number: int, line: bytes, reason: str) -> Line:
     """A row whose checker died."""
     row = parse_row(number, line)
     row |= {"outcome": "undecided", "extracted": "", "reason": reason, "tier": "guard", "elapsed_s": 0.0}
-    return dumps(row), str(row.get("kind", "")), "undecided", "guard"
+    return dumps(row), str(row.get("kind", "")), "undecided", "guard", reason
 
 
 def dumps(row: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ A tree is nested tuples whose first entry names the node:
     num value n_digits place | sym name | const pi/e/i/oo | add terms | mul factors | neg a | / a b | pow a b
     fn name args | app name args | pm a b (a ± b) | mp a b | pct a | deg a | abs a | based digits base | fact a
     ratio parts | seq open close items joiner | rel items ops | cup/cap/minus a b | build variable condition
-    mat rows | unit a words | label words a
+    mat rows | unit a words | label words a | cong residue modulus
 
 What it does not do: check that a tree makes sense.
 """

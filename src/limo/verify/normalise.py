@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from limo.verify.chinese import to_arabic
 
-WORD_OPEN, WORD_CLOSE = "\ue001", "\ue002"
+WORD_OPEN, WORD_CLOSE, DOLLAR = "\ue001", "\ue002", "\ue003"
 MAX_ANSWER = 6000
 _INVISIBLE = dict.fromkeys(
     [
@@ -33,6 +33,7 @@ _INVISIBLE = dict.fromkeys(
         0xFEFF,
         0xE001,
         0xE002,
+        0xE003,
     ]
 )
 _SUPERS, _SUBS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋"
@@ -270,6 +271,7 @@ _ORDINAL = re.compile(
     r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
     r"|(?<=\d)(?:st|nd|rd|th)\b"
 )
+_AMOUNT = re.compile(rf"{DOLLAR}\s*(\d[\d,]*(?:\.\d+)?)(?=[\s}})\].]*\Z)")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -295,7 +297,10 @@ def _latex(text: str) -> str:
         text = re.sub(r"\\left\s*\.|\\right\s*\.", "", text)
         text = _STYLE.sub(" ", text)
         text = _GROUPING.sub("", text).replace(r"\!", "").replace(r"\,", " ")
-        text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", "").replace("$", " ")
+        text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", DOLLAR).replace("$", " ")
+        text = _AMOUNT.sub(rf"\1 {WORD_OPEN}dollars{WORD_CLOSE} ", text).replace(DOLLAR, "")
+    if "mod" in text:
+        text = _congruence(text)
     text = _ORDINAL.sub("", text)
     text = _REPEATING.sub(_repeating, _SPACES.sub(" ", text))
     for pattern, to in _ALIASES:
@@ -307,6 +312,13 @@ def _latex(text: str) -> str:
     text = text.replace(r"\'", "'").replace(r"\_", "_").replace(r"\&", "&").replace(r"\#", "#")
     text = text.strip().strip("*`").strip()
     return re.sub(r"\s+", " ", _UNIT_BRACE.sub("", text))
+
+
+def _congruence(text: str) -> str:
+    """The many ways of writing a modulus, as `\\pmod`; "mod" between numbers stays an operation."""
+    text = re.sub(r"\\(?:text|mathrm|operatorname)\s*\{\s*mod\s*\}", "mod", text)
+    text = re.sub(r"\(\s*(?:\\?[bp]?mod|\\!)(?![A-Za-z])\s*([^()]{1,40})\)", r"\\pmod{\1}", text)
+    return re.sub(r"\\?[bp]?mod(?![A-Za-z])", r"\\pmod", text) if "\\equiv" in text else text
 
 
 def _word(match: re.Match[str]) -> str:

@@ -1,8 +1,8 @@
 """Answers that mix words and formulas: the same words in the same places, and the same mathematics between them.
 
-    same_phrase("40 份礼物, 8 个苹果", "40份礼物，8个苹果", tolerance=0)     # True
-    same_phrase("odd $n > 3$", "odd $n > 5$", tolerance=0)               # False
-    same_phrase("the ball is faster", "the cube is slower", 0)           # None: other words, for a judge
+    same_phrase("40 份礼物, 8 个苹果", "40份礼物，8个苹果", Comparer)      # True
+    same_phrase("odd $n > 3$", "odd $n > 5$", Comparer)                # False
+    same_phrase("the ball is faster", "the cube is slower", Comparer)  # None: other words, for a judge
 
 Math-Verify is not asked about such answers: it reads one formula out of them and forgets the rest.
 
@@ -12,6 +12,7 @@ What it does not do: know synonyms.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from limo.verify.compare import Comparer
 from limo.verify.normalise import WORD_CLOSE, WORD_OPEN, clean, compact
@@ -21,6 +22,7 @@ _WORDS = re.compile(
     rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}"
 )
 _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|pi|theta|alpha|beta|and|inf", re.I)
+_ARTICLE = re.compile(r"(?<![\w\\])(?:an?|the)\s+(?=[A-Za-z]{3})", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
 _JOINS = frozenset(("或", "和", "与", "且", "及", "以及", "or", "and"))
@@ -32,12 +34,12 @@ def has_words(text: str) -> bool:
     return any(word not in _JOINS and not _NAMES.match(word) for word in words)
 
 
-def same_phrase(gold: str, pred: str, tolerance: float) -> bool | None:
+def same_phrase(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool | None:
     """Compare two texts with words in them; None where the words differ."""
-    first, second = _parts(clean(gold)), _parts(clean(pred))
+    first, second = (_parts(_ARTICLE.sub("", clean(text))) for text in (gold, pred))
     if [compact(w) for w in first[0]] != [compact(w) for w in second[0]] or not first[0]:
         return None
-    return all(_same_formula(a, b, tolerance) for a, b in zip(first[1], second[1], strict=True))
+    return all(_same_formula(a, b, comparer) for a, b in zip(first[1], second[1], strict=True))
 
 
 def _parts(text: str) -> tuple[list[str], list[str]]:
@@ -50,7 +52,7 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
     return words, [*formulas, text[at:].strip(_EDGES)]
 
 
-def _same_formula(gold: str, pred: str, tolerance: float) -> bool:
+def _same_formula(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool:
     if compact(gold) == compact(pred):
         return True
-    return any(Comparer(tolerance).same(a, b) for a in read(gold).trees for b in read(pred).trees)
+    return any(comparer().same(a, b) for a in read(gold).trees for b in read(pred).trees)

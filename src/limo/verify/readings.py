@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from limo.verify.nodes import Node
-from limo.verify.normalise import clean
+from limo.verify.normalise import WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.syntax import parse
 from limo.verify.tokens import Unparsed
 
@@ -88,6 +88,8 @@ def _variants(text: str, ours: bool) -> list[str]:
             variants.append(_DECIMAL.sub(r"\1.\2", text))
         elif not ours:
             return [text, _DECIMAL.sub(r"\1.\2", text)]
+    if variants and re.search(r"\d,0\d", text):  # no list is written 10,000
+        return variants
     return [*variants, text]
 
 
@@ -141,12 +143,16 @@ def choice_of(text: str, *, loose: bool = False) -> str:
             letter = chr(ord(found.group(1)) - 0xFEE0) if found.group(1) > "Z" else found.group(1)
             return letter if letter in "ABCDEFG" or (loose and pattern is _LETTERS) else ""
     many = _MANY.match(text)
-    if many and (
-        loose or re.search(r"[,，、\s]|and|和", many.group(1)) or many.group(1) in ("ABC", "ABD", "ACD", "BCD", "ABCD")
-    ):
+    if many and (loose or re.search(r"[,，、\s]|and|和", many.group(1)) or re.fullmatch("A?B?C?D?", many.group(1))):
         letters = re.findall(r"[A-G](?![a-z])", many.group(1))
         return "".join(sorted(set(letters))) if len(set(letters)) == len(letters) else ""
     if loose:
         said = _SAID.match(text) or re.fullmatch(r"\s*[\(]?([a-g])[\)]?[.]?\s*", text)
         return said.group(1).upper() if said and said.group(1) < "z" else ""
     return ""
+
+
+def option_text(text: str) -> str:
+    """What stands after the letter of an option."""
+    plain = clean(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
+    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][\s)）]*[.．:：、]?\s*", "", plain).strip()

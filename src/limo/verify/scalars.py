@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from limo.verify.decimals import decimal_of, rounds_to
+from limo.verify.decimals import DOUBLE_DIGITS, MIN_DIGITS, MIN_DIGITS_BOTH, decimal_of, rounds_to
 from limo.verify.evaluation import TooLarge, Undefined, Unknown
 from limo.verify.names import renamed_constants
 from limo.verify.nodes import Node
@@ -17,14 +17,14 @@ from limo.verify.units import compatible, split_unit
 from limo.verify.value import constant, same_value, symbols, walk
 
 _ORDER = ("rational", "numeric", "symbolic", "structural")
-_UNIT_LETTERS = frozenset("mgshLNJVWK")
+_UNIT_LETTERS = frozenset("mgshLNJVWKCTAFH")
 
 
 class Scalars:
     """The part of a comparison that looks at values; remembers the dearest tier that was needed."""
 
-    def __init__(self, tolerance: float = 0.0) -> None:
-        self.tolerance = tolerance
+    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> None:
+        self.tolerance, self.digits = tolerance, digits
         self.tier = "rational"
         self.reason = ""
 
@@ -90,7 +90,7 @@ class Scalars:
         return None
 
     def rounded(self, gold: Node, pred: Node) -> bool:
-        """A decimal of enough digits that is the other value rounded; or the stated tolerance."""
+        """A rounded answer that the other value rounds to, an exact one given to enough digits, a stated tolerance."""
         if symbols(gold) or symbols(pred):
             return False
         first, second = decimal_of(gold), decimal_of(pred)
@@ -100,7 +100,9 @@ class Scalars:
             a, b = constant(gold), constant(pred)
         except (TooLarge, Undefined, Unknown):
             return False
-        if (second and rounds_to(a, second, first is not None)) or (first and rounds_to(b, first, second is not None)):
+        if second and rounds_to(a, second, MIN_DIGITS_BOTH if first else self.digits):
+            return True
+        if first and rounds_to(b, first, MIN_DIGITS_BOTH if second else MIN_DIGITS):
             return True
         if not (self.tolerance and first) or isinstance(a, float) or isinstance(b, float):
             return False

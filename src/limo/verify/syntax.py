@@ -129,6 +129,9 @@ class Parser(Expressions):
                 sign += "="
             ops.append(sign)
             items.append(self.sets())
+        if self.peek().text == "\\pmod":
+            self.at += 1
+            items[-1] = ("cong", items[-1], self.argument())
         if ops and items[-1][0] == "mul" and items[-1][1][-1][0] == "rel":  # `y = x^2 (x > 0)`: a condition
             *factors, condition = items[-1][1]
             items[-1] = ("mul", tuple(factors)) if len(factors) > 1 else factors[0]

@@ -45,6 +45,10 @@ _TABLE = {
     "voltage": "v volt volts 伏=1",
     "frequency": "hz hertz 赫兹=1;khz=1000;mhz=1000000",
     "temperature": "k kelvin=1",
+    "charge": "C coulomb coulombs=1",
+    "field": "T tesla teslas=1",
+    "before noon": "am a.m=1",
+    "after noon": "pm p.m=1",
     "pressure": "pa pascal pascals=1;kpa=1000;atm=101325",
 }
 _UNITS = {

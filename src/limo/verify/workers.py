@@ -23,6 +23,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -115,7 +116,7 @@ class _Child:
     def __init__(self, limits: Limits) -> None:
         self.owner = os.getpid()
         self.pipe, theirs = Pipe(duplex=True)
-        values = json.dumps([limits.time_s, limits.memory_bytes, limits.recursion, limits.tolerance])
+        values = json.dumps(astuple(limits))
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values],
