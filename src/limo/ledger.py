@@ -9,14 +9,18 @@ each commit), so a process killed at any point loses at most the group it was wo
         ledger.add(rollouts)
         right = [r for r in ledger.rollouts(model="weak") if r.verdict and r.verdict.outcome == "correct"]
 
-Readable with plain SQL; schema version 2 (`PRAGMA user_version`; `application_id` is 'LIMO'):
+Readable with plain SQL; schema version 3 (`PRAGMA user_version`; `application_id` is 'LIMO'):
 
 - `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
-  n_completion_tokens, elapsed_s, error)`: `attempt` is the rollout's index, counted from 0; times in seconds.
+  n_completion_tokens, elapsed_s, error, reasoning)`: `attempt` is the rollout's index, counted from 0; times in
+  seconds; `reasoning` is the thought where a server keeps it apart from the text.
 - `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)`: the latest verdict of a rollout, if it
   has one; `answer` is the problem's answer as it was then, '' where a ledger of version 1 did not say.
 - `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
   (a hash of its files) stands for.
+- `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
+  start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
+- `starts(start, seconds)`: how long each start has spent asking.
 
       SELECT problem_id, count(*) AS n, sum(outcome = 'correct') AS n_correct
       FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = 'weak' GROUP BY problem_id;
@@ -29,10 +33,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from limo.errors import LimoError, MissingFileError, StorageError
+from limo.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.records import Completion, Rollout, Verdict
 
 APPLICATION_ID = int.from_bytes(b"LIMO", "big")
@@ -50,13 +56,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE meanings(hash TEXT, kind TEXT, content TEXT NOT NULL, PRIMARY KEY (kind, hash))",
     ),
     ("ALTER TABLE verdicts ADD COLUMN answer TEXT NOT NULL DEFAULT ''",),
+    (
+        "ALTER TABLE rollouts ADD COLUMN reasoning TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE lost(start TEXT, model TEXT, reason TEXT, n INTEGER NOT NULL,
+            n_completion_tokens INTEGER NOT NULL, PRIMARY KEY (start, model, reason))""",
+        "CREATE TABLE starts(start TEXT PRIMARY KEY, seconds REAL NOT NULL)",
+        # what resuming and budgets read, without walking through the texts
+        """CREATE INDEX facts ON rollouts(model, prompt_hash, sampling_hash, problem_id, attempt, finish_reason,
+            n_prompt_tokens, n_completion_tokens)""",
+    ),
 )
 # An answer takes the place of a failure, and nothing takes the place of an answer.
 _ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
-    n_prompt_tokens, n_completion_tokens, elapsed_s, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT(model, prompt_hash, sampling_hash, problem_id, attempt) DO UPDATE SET text = excluded.text,
     finish_reason = excluded.finish_reason, n_prompt_tokens = excluded.n_prompt_tokens,
-    n_completion_tokens = excluded.n_completion_tokens, elapsed_s = excluded.elapsed_s, error = excluded.error
+    n_completion_tokens = excluded.n_completion_tokens, elapsed_s = excluded.elapsed_s, error = excluded.error,
+    reasoning = excluded.reasoning
     WHERE finish_reason = 'error' AND excluded.finish_reason != 'error'"""
 _SET_VERDICT = """INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
     SELECT id, ?, ?, ?, ?, ?, ? FROM rollouts
@@ -64,8 +80,21 @@ _SET_VERDICT = """INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted
 _DROP_VERDICT = """DELETE FROM verdicts WHERE rollout_id IN (SELECT id FROM rollouts WHERE problem_id = ?
     AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?)"""
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
-    n_completion_tokens, r.elapsed_s, error, outcome, extracted, reason, tier, v.elapsed_s, answer
+    n_completion_tokens, r.elapsed_s, error, reasoning, outcome, extracted, reason, tier, v.elapsed_s, answer
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
+_OUTCOMES = """SELECT problem_id, attempt, finish_reason = 'error', outcome, answer
+    FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = ? AND prompt_hash = ? AND sampling_hash = ?
+    ORDER BY problem_id, attempt"""
+_SPENT = """SELECT model, sum(n), sum(n_in), sum(n_out) FROM (
+    SELECT model, count(*) AS n, sum(n_prompt_tokens) AS n_in, sum(n_completion_tokens) AS n_out FROM rollouts
+    GROUP BY model UNION ALL SELECT model, 0, 0, sum(n_completion_tokens) FROM lost GROUP BY model) GROUP BY model"""
+_LOSE = """INSERT INTO lost VALUES (?, ?, ?, ?, ?) ON CONFLICT(start, model, reason)
+    DO UPDATE SET n = n + excluded.n, n_completion_tokens = n_completion_tokens + excluded.n_completion_tokens"""
+_BY_OUTCOME = """SELECT iif(finish_reason = 'error', 'error', coalesce(outcome, '')) AS name, count(*)
+    FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = ? GROUP BY name"""
+_WORKED = """INSERT INTO starts VALUES (?, ?) ON CONFLICT(start) DO UPDATE SET seconds = seconds + excluded.seconds"""
+_HAS_VERDICT = """SELECT 1 FROM rollouts JOIN verdicts ON rollout_id = id
+    WHERE problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?"""
 
 Key = tuple[str, str, str, str, int]
 
@@ -79,6 +108,7 @@ class Ledger:
 
     def __init__(self, path: str | Path, read_only: bool = False) -> None:
         self.path = Path(path)
+        self._start = uuid4().hex
         if read_only and not self.path.is_file():
             raise MissingFileError("there is no ledger", self.path, "a ledger.sqlite of a run", "check the path")
         with self._storage():
@@ -130,7 +160,7 @@ class Ledger:
             for r in rows:
                 c = r.completion
                 counts = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
-                values = (*r.key, c.text, c.finish_reason, *counts, c.error)
+                values = (*r.key, c.text, c.finish_reason, *counts, c.error, c.reasoning)
                 added = self._db.execute(_ADD, [_storable(value) for value in values]).rowcount > 0
                 n_new += added
                 if added and r.verdict is not None:
@@ -157,9 +187,73 @@ class Ledger:
         order = " ORDER BY model, prompt_hash, sampling_hash, problem_id, attempt"
         with self._storage():
             for row in self._db.execute(_SELECT + where + order, list(given.values())):
-                verdict = Verdict(*row[11:]) if row[11] is not None else None
+                verdict = Verdict(*row[12:]) if row[12] is not None else None
                 problem_id, name, prompt, sampling, index = row[:5]
-                yield Rollout(problem_id, name, prompt, sampling, index, Completion(*row[5:11]), verdict)
+                yield Rollout(problem_id, name, prompt, sampling, index, Completion(*row[5:12]), verdict)
+
+    def outcomes(self, model: str, prompt_hash: str, sampling_hash: str) -> Iterator[tuple[str, int, bool, str, str]]:
+        """As `rollouts`, without their texts: problem id, index, whether it failed, outcome and answer of the verdict.
+
+        Outcome and answer are '' where there is no verdict.
+        """
+        with self._storage():
+            for row in self._db.execute(_OUTCOMES, (model, prompt_hash, sampling_hash)):
+                yield row[0], row[1], bool(row[2]), row[3] or "", row[4] or ""
+
+    def spent(self) -> dict[str, tuple[int, int, int]]:
+        """By model: rollouts, tokens read and tokens written, with what is known of lost requests."""
+        with self._storage():
+            rows = self._db.execute(_SPENT).fetchall()
+        return {name: (int(n), int(n_in or 0), int(n_out or 0)) for name, n, n_in, n_out in rows}
+
+    def lose(self, model: str, reason: str, n: int, n_completion_tokens: int) -> None:
+        """Count requests of this start that were sent and will never be rollouts."""
+        with self.transaction():
+            self._db.execute(_LOSE, (self._start, model, reason, n, n_completion_tokens))
+
+    def worked(self, seconds: float) -> None:
+        """Add to the time that this start has spent asking."""
+        with self.transaction():
+            self._db.execute(_WORKED, (self._start, seconds))
+
+    def seconds(self) -> float:
+        """Time spent asking, over all starts."""
+        with self._storage():
+            return float(self._db.execute("SELECT coalesce(sum(seconds), 0) FROM starts").fetchone()[0])
+
+    def n_lost(self, model: str | None = None) -> int:
+        """How many requests were lost, of all models or one, in all starts."""
+        where, values = (" WHERE model = ?", [model]) if model is not None else ("", [])
+        with self._storage():
+            return int(self._db.execute("SELECT coalesce(sum(n), 0) FROM lost" + where, values).fetchone()[0])
+
+    def merge(self, path: str | Path) -> int:
+        """Take in another ledger's rollouts, verdicts and meanings; the number of new answers.  Again: no change.
+
+        An answer that is here stays as it is; a failure gives way.  Raises InputError when one name stands for two
+        models, MissingFileError, StorageError.
+        """
+        n_new = 0
+        with Ledger(path, read_only=True) as other, self.transaction():
+            for hash, kind, content in other._db.execute("SELECT hash, kind, content FROM meanings"):
+                if self.explain(hash, kind, content) != content and kind == "model":
+                    do = "give each model its name, and merge ledgers that agree on them"
+                    raise InputError("the ledgers know two models by one name", hash, "one model a name", do)
+            self._db.executemany(
+                "INSERT OR IGNORE INTO lost VALUES (?, ?, ?, ?, ?)", other._db.execute("SELECT * FROM lost")
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO starts VALUES (?, ?)", other._db.execute("SELECT * FROM starts")
+            )
+            rollouts = other.rollouts()
+            while batch := list(islice(rollouts, 1000)):
+                n_new += self.add(batch)
+                judged = [(r.key, r.verdict) for r in batch if r.verdict is not None]
+                self.set_verdicts((key, verdict) for key, verdict in judged if not self._has_verdict(key))
+        return n_new
+
+    def _has_verdict(self, key: Key) -> bool:
+        return self._db.execute(_HAS_VERDICT, key).fetchone() is not None
 
     def __len__(self) -> int:
         with self._storage():
@@ -176,6 +270,16 @@ class Ledger:
                 "SELECT content FROM meanings WHERE hash = ? AND kind = ?", (hash, kind)
             ).fetchone()
         return str(found[0])
+
+    def meanings(self) -> dict[tuple[str, str], str]:
+        """What names stand for, by (kind, name); see `explain`."""
+        with self._storage():
+            return {(kind, name): text for name, kind, text in self._db.execute("SELECT * FROM meanings")}
+
+    def n_by_outcome(self, model: str) -> dict[str, int]:
+        """Rollouts of a model by the outcome of their verdict, and those that failed as `error`; '' has no verdict."""
+        with self._storage():
+            return {name: n for name, n in self._db.execute(_BY_OUTCOME, (model,))}
 
     def faults(self) -> list[str]:
         """What SQLite's own integrity check and the links between the tables complain of; empty when sound."""

@@ -53,6 +53,11 @@ def rubric(problem: str, chain: str) -> str:
     return _RUBRIC.format(**dict(zip(("problem", "chain"), plain, strict=True)))
 
 
+def plain_text(chat: list[Message]) -> str:
+    """The chat as one text, for models that continue text and know no turns."""
+    return "".join(f"{message['content']}\n\n" for message in chat)
+
+
 def prompt_hash(system: str = SYSTEM) -> str:
     """Names everything about a prompt except the problem itself."""
     return content_hash(json.dumps(messages("{problem}", system), sort_keys=True))

@@ -49,17 +49,25 @@ def problem_id(statement: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a completion is drawn.  `temperature` 0 is greedy; `max_tokens` bounds new tokens; `seed` is the run's."""
+    """How a completion is drawn.
+
+    `temperature` 0 is greedy; `max_tokens` bounds new tokens; `seed` is the run's; a text of `stop` ends a completion
+    and is not part of it.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
-        """Names these settings in the ledger."""
-        return content_hash(json.dumps(asdict(self), sort_keys=True))
+        """Names these settings in the ledger; those without `stop` keep the names they had before there was one."""
+        values = asdict(self)
+        if not self.stop:
+            del values["stop"]
+        return content_hash(json.dumps(values, sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,8 @@ class Completion:
     """What a model gave back for one attempt.
 
     `finish_reason` is `stop`, `length` (cut at `max_tokens`) or `error` (then `error` says why and `text` is what
-    had come).  `elapsed_s` is seconds spent on this attempt, a batch's time shared evenly.
+    had come).  `elapsed_s` is seconds spent on this attempt, a batch's time shared evenly.  `reasoning` is the thought
+    of a server that keeps it apart from the text; the answer is looked for in the text alone.
     """
 
     text: str
@@ -76,6 +85,12 @@ class Completion:
     n_completion_tokens: int = 0
     elapsed_s: float = 0.0
     error: str = ""
+    reasoning: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Thought and text together, as the model wrote them."""
+        return f"<think>\n{self.reasoning}\n</think>\n\n{self.text}" if self.reasoning else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +129,18 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class PassRate:
-    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned."""
+    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned.
+
+    `decision` is what a band over all n makes of it (`keep`, `drop`, '' where it is open or there is no band), and
+    `risk` the chance that all n would have decided otherwise: 0 unless sampling was stopped by `max_error`.
+    """
 
     model: str
     n: int
     n_decided: int
     n_correct: int
+    decision: str = ""
+    risk: float = 0.0
 
     @property
     def rate(self) -> float:

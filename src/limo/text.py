@@ -15,6 +15,13 @@ import unicodedata
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF])
 _HAN = re.compile(r"[\u3400-\u9fff]")
+# Shapes of keys: OpenAI and its kin, Hugging Face, GitHub, AWS, Google, Slack, bearer tokens, user:password in a URL.
+_KEY = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|nvapi)-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}"
+    r"|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{12,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+HIDDEN = "[hidden]"
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
 
 
@@ -39,6 +46,11 @@ def language_of(text: str) -> str:
     if n_han > n_latin:
         return "zh"
     return "en" if n_latin else "und"
+
+
+def hide_keys(text: str) -> str:
+    """`text` with everything that is shaped like a key or a password in an address replaced by `[hidden]`."""
+    return _KEY.sub(HIDDEN, text)
 
 
 def shorten(text: str, width: int = 80) -> str:

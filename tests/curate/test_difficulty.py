@@ -36,7 +36,8 @@ def test_a_problem_without_a_rate_is_undecided_and_the_counts_are_evidence():
     assert apply_band([PROBLEM], {}, 0, 0, "weak")[1][0].reason == "undecided"
     _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, 0, 0, "weak")
     assert dropped[0].stage == "weak"
-    assert dropped[0].detail == {"low": 0, "high": 0, "model": "m", "n": 4, "n_decided": 4, "n_correct": 2}
+    counts = {"model": "m", "n": 4, "n_decided": 4, "n_correct": 2, "decision": "", "risk": 0.0}
+    assert dropped[0].detail == {"low": 0, "high": 0, **counts}
 
 
 def rollouts(*answers: tuple[str, str, str]) -> dict[str, list[Rollout]]:

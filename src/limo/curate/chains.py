@@ -52,7 +52,7 @@ def accept(
     dropped: list[Dropped] = []
     seen: set[str] = set()
     for rollout in rollouts:
-        text = tidy(rollout.completion.text) if settings.form == "plain" else rollout.completion.text.strip()
+        text = tidy(rollout.completion.whole) if settings.form == "plain" else rollout.completion.whole.strip()
         reason = _refusal(problem, rollout, text, settings)
         if not reason and text in seen:
             reason = "same text as another"
