@@ -26,6 +26,7 @@ from limo.progress import Progress
 from limo.prompts import SYSTEM, prompt_hash
 from limo.recipe import Settings
 from limo.records import Problem, Rollout, Sampling, Score
+from limo.rollouts.budget import Meter
 from limo.rollouts.completer import Completer
 from limo.rollouts.run import Checks, collect
 from limo.stats import macro_interval, mean_interval, pass_at_k
@@ -102,15 +103,18 @@ def evaluate(
     checker: Checks | None = None,
     progress: Progress | None = None,
     system: str = SYSTEM,
+    meter: Meter | None = None,
 ) -> Evaluation:
     """Ask the model what the ledger does not know yet, and score what the ledger then holds.
 
-    Raises InputError for an empty benchmark or one of which nothing could be decided; StorageError.
+    Raises InputError for an empty benchmark or one of which nothing could be decided; Stopped when the budget of
+    `meter` is reached; StorageError.
     """
     unique = {problem.id: problem for problem in problems}
     if not unique:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
-    collect(ledger, completer, unique.values(), system, decoding.sampling, decoding.n, None, checker, progress)
+    how = (system, decoding.sampling, decoding.n, None, checker, progress)
+    collect(ledger, completer, unique.values(), *how, meter=meter)
     found = ledger.rollouts(completer.name, prompt_hash(system), decoding.sampling.hash)
     rollouts = [r for r in found if r.problem_id in unique and r.index < decoding.n]
     return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding)

@@ -37,18 +37,22 @@ from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
 from limo.pool.rows import SUFFIXES
 from limo.progress import Progress, Silent
-from limo.recipe import Settings
+from limo.recipe import PACE, Settings
 from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
 from limo.rollouts.asking import Asking, Desk, Opener
-from limo.rollouts.models import open_model
+from limo.rollouts.budget import Budget
+from limo.rollouts.models import ModelSettings, open_model
+from limo.rollouts.run import Stopped
 from limo.rollouts.stopping import Band
 from limo.runs import RunFolder
+from limo.stats import wilson
 from limo.verify.check import Checker, verifiable
 
 __all__ = ["CurateRecipe", "Curated", "Filter", "FunnelRow", "curate", "graded", "problems_after", "render"]
 
 SELECTED = "selected"
 SUSPECT = "suspect"
+UNDECIDED = "undecided.json"  # the ids that a run left open when it was stopped by its budget or by Ctrl-C
 
 
 class Filter(Asking):
@@ -57,6 +61,9 @@ class Filter(Asking):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the stage, for example weak_filter")
     low: int = Field(0, ge=0, description="fewest correct rollouts")
     high: int = Field(0, ge=0, description="most correct rollouts")
+    max_error: float = Field(
+        0.0, ge=0, lt=0.5, description="0: ask until it is certain; 0.01: until one in a hundred may be judged wrongly"
+    )
     teacher: bool = Field(False, description="its rollouts may become chains too")
 
     @property
@@ -68,6 +75,8 @@ class Filter(Asking):
     def _fits(self) -> Filter:
         if not self.low <= self.high <= self.n_in_all:
             raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
+        if self.max_error and len(self.models) > 1:
+            raise ValueError("`max_error` learns the pass rates of one model; give this filter one, or 0")
         return self
 
 
@@ -90,6 +99,14 @@ class CurateRecipe(Settings):
     select: SelectSettings = Field(default_factory=SelectSettings)
     system: str = Field(prompts.SYSTEM, description="system text of every exported row, whatever the teacher was told")
     export: ExportSettings = Field(default_factory=ExportSettings)
+    budget: Budget = Field(
+        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3", json_schema_extra=PACE
+    )
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """Every model that is asked, filters first."""
+        return [model for one in [*self.filters, *self.teachers] for model in one.models]
 
     @model_validator(mode="after")
     def _whole(self) -> CurateRecipe:
@@ -127,7 +144,11 @@ def curate(
     cannot be used, or a stage leaves nothing (its table then says why).
     """
     with RunFolder(folder, recipe) as run:
-        return _Curation(recipe, run, progress or Silent(), n_workers, opener).run()
+        try:
+            return _Curation(recipe, run, progress or Silent(), n_workers, opener).run()
+        except Stopped as stopped:
+            run.write_json(UNDECIDED, stopped.undecided)
+            raise
 
 
 def graded(run: RunFolder) -> tuple[list[Chain], list[Grade]]:
@@ -151,7 +172,8 @@ class _Curation:
         self, recipe: CurateRecipe, run: RunFolder, progress: Progress, n_workers: int, opener: Opener
     ) -> None:
         self.recipe, self.at, self.progress, self.n_workers = recipe, run, progress, n_workers
-        self.desk = Desk(opener, recipe.data, progress)
+        prices = {model.name: model.price for model in recipe.models}
+        self.desk = Desk(opener, recipe.data, progress, recipe.budget, prices)
         self.did: list[str] = []
         self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
@@ -209,7 +231,7 @@ class _Curation:
     def _filter(self, one: Filter, problems: list[Problem]) -> list[Problem]:
         def work() -> Split:
             with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
-                rates = self.desk.ask(one, problems, ledger, checker, one.name, one.band)
+                rates = self.desk.ask(one, problems, ledger, checker, one.name, one.band, one.max_error)
                 kept, dropped = apply_band(problems, rates, one.low, one.high, one.name)
                 asked = self.recipe.filters[: self.recipe.filters.index(one) + 1]
                 evidence = suspects(problems, self.desk.rollouts(asked, problems, ledger), self.recipe.suspect)
@@ -217,7 +239,7 @@ class _Curation:
             bad = evidence.keys() - easy  # a key that most rollouts reach is sound, whatever else they agree on
             dropped = [d for d in dropped if d.problem_id not in bad]
             dropped += [Dropped(p.id, one.name, SUSPECT, evidence[p.id]) for p in problems if p.id in bad]
-            rows = [asdict(p) | asdict(rates[p.id]) | {"rate": rates[p.id].rate} for p in kept if p.id not in bad]
+            rows = [asdict(p) | _rated(rates[p.id]) for p in kept if p.id not in bad]
             return rows, dropped
 
         rows = self._stage(one.name, len(problems), work)
@@ -330,6 +352,12 @@ class _Curation:
 
 
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+
+
+def _rated(rate: PassRate) -> dict[str, Any]:
+    """A pass rate with its 95% interval."""
+    low, high = wilson(rate.n_correct, rate.n_decided)
+    return asdict(rate) | {"rate": rate.rate, "rate_low": low, "rate_high": high}
 
 
 def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:

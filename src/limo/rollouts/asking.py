@@ -14,17 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from limo import prompts
 from limo.ledger import Ledger
 from limo.progress import Progress
 from limo.recipe import Settings
 from limo.records import PassRate, Problem, Rollout
+from limo.rollouts.budget import Budget, Meter, Price
 from limo.rollouts.completer import Completer
 from limo.rollouts.models import ModelSettings, SamplingSettings
 from limo.rollouts.run import Checks, collect
 from limo.rollouts.stopping import Band, decide
+from limo.text import hide_keys
 
 Opener = Callable[[ModelSettings, str], Completer]
 
@@ -37,6 +39,13 @@ class Asking(Settings):
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="how completions are drawn")
     n: int = Field(ge=1, description="rollouts of each model a problem")
 
+    @field_validator("system")
+    @classmethod
+    def _holds_no_key(cls, value: str) -> str:
+        if hide_keys(value) != value:
+            raise ValueError("this holds what looks like a key, and it would be stored and sent: take it out")
+        return value
+
     @property
     def n_in_all(self) -> int:
         """Rollouts a problem, of all models together."""
@@ -44,10 +53,21 @@ class Asking(Settings):
 
 
 class Desk:
-    """Where models are opened and asked; `opener` makes a completer of a model's settings and the `data` folder."""
+    """Where models are opened and asked; `opener` makes a completer of a model's settings and the `data` folder.
 
-    def __init__(self, opener: Opener, data: str, progress: Progress) -> None:
+    `budget` is over all that a ledger holds, `prices` are by the models' names.
+    """
+
+    def __init__(
+        self,
+        opener: Opener,
+        data: str,
+        progress: Progress,
+        budget: Budget | None = None,
+        prices: dict[str, Price] | None = None,
+    ) -> None:
         self.opener, self.data, self.progress = opener, data, progress
+        self.budget, self.prices = budget or Budget(), prices or {}
         self._opened: tuple[ModelSettings, Completer] | None = None
 
     def ask(
@@ -58,23 +78,38 @@ class Desk:
         checker: Checks,
         stage: str,
         band: Band | None = None,
+        max_error: float = 0.0,
     ) -> dict[str, PassRate]:
         """The pass rates over all models; `band` is over the rollouts of all, and ends asking where it is decided.
 
-        With several models each is asked all its `n` before the next one begins.
+        With several models each is asked all its `n` before the next one begins.  `max_error` is for one model alone.
         """
         name = " + ".join(model.name for model in asking.models)
         total = {problem.id: PassRate(name, asking.n_in_all, 0, 0) for problem in problems}
         sampling = asking.sampling.sampling()
+        meter = Meter(self.budget, self.prices, ledger)
         left = problems
         for model in asking.models if problems else ():
             completer = self._completer(model)
             self.progress.say(f"{stage}: {completer.name}, {len(left):,} problems, up to {asking.n} rollouts each")
             alone = band if len(asking.models) == 1 else None
-            rates = collect(ledger, completer, left, asking.system, sampling, asking.n, alone, checker, self.progress)
+            rates = collect(
+                ledger, completer, left, asking.system, sampling, asking.n, alone, checker, self.progress,
+                max_error=max_error if alone else 0.0, meter=meter,
+            )  # fmt: skip
             total |= {problem.id: _sum(total[problem.id], rates[problem.id]) for problem in left}
             left = [problem for problem in left if band is None or not _decided(band, total[problem.id])]
+        if band is not None and problems:
+            self._say_saving(asking, problems, ledger, stage)
         return total
+
+    def _say_saving(self, asking: Asking, problems: list[Problem], ledger: Ledger, stage: str) -> None:
+        """What stopping early has saved: rollouts asked for against the whole plan."""
+        ids, planned = {problem.id for problem in problems}, len(problems) * asking.n_in_all
+        where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
+        facts = [fact for model in asking.models for fact in ledger.outcomes(model.name, *where)]
+        n_asked = sum(problem_id in ids and index < asking.n for problem_id, index, *_ in facts)
+        self.progress.say(f"{stage}: {n_asked:,} rollouts instead of {planned:,}, {1 - n_asked / planned:.1%} saved")
 
     def rollouts(self, askings: Iterable[Asking], problems: list[Problem], ledger: Ledger) -> dict[str, list[Rollout]]:
         """By problem, the rollouts of `askings` in their order, each once; what others left in the ledger stays out."""
@@ -95,7 +130,8 @@ class Desk:
 
 
 def _sum(before: PassRate, new: PassRate) -> PassRate:
-    return PassRate(before.model, before.n, before.n_decided + new.n_decided, before.n_correct + new.n_correct)
+    counts = (before.n_decided + new.n_decided, before.n_correct + new.n_correct)
+    return PassRate(before.model, before.n, *counts, new.decision, new.risk)
 
 
 def _decided(band: Band, rate: PassRate) -> bool:

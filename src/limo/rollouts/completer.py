@@ -11,6 +11,14 @@ written down together.  `http`, `local` and `replay` all fit: a server with thou
 A request that fails comes back as a completion with finish_reason `error` and the reason in `error`; only what would
 fail for every request (no such model, no disk) is an exception.
 
+A completer that works on many requests at once may also have:
+
+- `waits = True`: its iterator of requests may yield None, which means nothing now, ask again after the next group;
+- `eager`: it would rather ask ahead of what is surely needed than leave a slot empty;
+- `cancel(problem_ids)`: gives up open requests, which then come back with the finish reason `cancelled`;
+- `forgives = True`: what failed is asked again at the next start;
+- `identity`: a hash of what it draws from, so that a ledger notices another model under the same name.
+
 What it does not do: choose what to ask (run does), or store anything (the ledger does).
 """
 
@@ -34,6 +42,7 @@ class Request:
     index: int
 
 
+CANCELLED = "cancelled"  # finish reason of a request that was given up: no rollout, only counted
 Group = list[tuple[Request, Completion]]
 
 

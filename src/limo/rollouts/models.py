@@ -3,6 +3,7 @@
     models:
       - {kind: local, name: pocket-rich, path: models/pocket-rich, batch_size: 256}
       - {kind: replay, name: qwen, files: [samples/math.jsonl.gz], model: "qwen2.5-math"}
+      - {kind: http, name: QwQ-32B, model: Qwen/QwQ-32B, base_urls: [http://gpu1:8000/v1, http://gpu2:8000/v1]}
 
 What it does not do: know a stage (a filter or an evaluation composes these settings).
 """
@@ -12,11 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from limo.recipe import PACE, Settings
 from limo.records import Sampling
+from limo.rollouts.budget import Price
 from limo.rollouts.completer import Completer
+from limo.rollouts.http import HttpSettings
+from limo.text import hide_keys
 
 
 class SamplingSettings(Settings):
@@ -26,22 +30,37 @@ class SamplingSettings(Settings):
     top_p: float = Field(1.0, gt=0, le=1, description="share of probability drawn from; 1 draws from all")
     max_tokens: int = Field(512, ge=1, description="most new tokens; the paper evaluates at 32,768")
     seed: int = Field(0, ge=0, description="another seed is another draw")
+    stop: list[str] = Field(default_factory=list, max_length=16, description="texts that end a completion")
 
     def sampling(self) -> Sampling:
         """The same as the record that travels with requests."""
-        return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+        return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed, tuple(self.stop))
 
 
 class ModelSettings(Settings):
     """One model: where it is, and what the ledger and the dataset call it."""
 
-    kind: Literal["local", "replay"] = Field("local", description="local: a model folder; replay: recorded completions")
+    kind: Literal["local", "replay", "http"] = Field(
+        "local", description="local: a model folder; replay: recorded completions; http: an OpenAI-compatible server"
+    )
     name: str = Field(min_length=1, description="what the ledger and the dataset call it")
     path: str = Field("", description="local: its folder (relative to `data` where it is there) or name on the hub")
     files: list[str] = Field(default_factory=list, description="replay: the recordings, relative to `data`")
-    model: str = Field("", description="replay: its name in the recordings, where that is another")
+    model: str = Field("", description="replay, http: its name in the recordings or at the server, where another")
+    base_urls: list[str] = Field(
+        default_factory=list, description="http: the servers, as http://host:8000/v1", json_schema_extra=PACE
+    )
+    http: HttpSettings = Field(default_factory=HttpSettings, description="http: how servers are asked")
+    price: Price = Field(default_factory=Price, description="what it costs, for budgets", json_schema_extra=PACE)
     batch_size: int = Field(128, ge=1, le=4096, description="local: rows decoded at once", json_schema_extra=PACE)
     device: str = Field("cpu", description="local: cpu, cuda or cuda:N")
+
+    @field_validator("base_urls")
+    @classmethod
+    def _hold_no_key(cls, value: list[str]) -> list[str]:
+        if any(hide_keys(url) != url for url in value):
+            raise ValueError("an address may hold no key; put it into a variable and name that in http.api_key_env")
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> ModelSettings:
@@ -49,6 +68,8 @@ class ModelSettings(Settings):
             raise ValueError("a local model needs `path`")
         if self.kind == "replay" and not self.files:
             raise ValueError("a replayed model needs `files`")
+        if self.kind == "http" and not self.base_urls:
+            raise ValueError("a served model needs `base_urls`")
         return self
 
 
@@ -60,9 +81,16 @@ def open_model(settings: ModelSettings, data: str = "") -> Completer:
         return ReplayCompleter(
             [Path(data) / file for file in settings.files], settings.model or settings.name, settings.name
         )
+    if settings.kind == "http":
+        from limo.rollouts.http import HttpCompleter
+
+        return HttpCompleter(settings.base_urls, settings.model or settings.name, settings.name, settings.http)
     from limo.rollouts.local import LocalCompleter
 
     beside = Path(data) / settings.path
     return LocalCompleter(
-        beside if beside.exists() else settings.path, settings.name, settings.batch_size, settings.device
+        beside if beside.exists() else settings.path,
+        settings.name,
+        settings.batch_size,
+        settings.device,
     )

@@ -8,6 +8,7 @@ A recording is JSON Lines (gzipped if it ends in .gz), one completion a line, in
 - `model`: who wrote it; `index`: which attempt, counted from 0 (`sample` is read too; without either: in file order);
 - `text`: the completion (`completion` and `response` are read too);
 - `finish_reason`: `stop` or `length`; a line that does not say counts as `stop`, since nothing shows that it was cut;
+- `reasoning`: the thought, where it stood apart from the text;
 - `n_prompt_tokens`, `n_completion_tokens`: counts, 0 where not known.  Other fields are left alone.
 
     completer = ReplayCompleter(["math.jsonl.gz"], "some-7b")
@@ -46,21 +47,15 @@ class ReplayCompleter:
 
     def __init__(self, files: Iterable[str | Path], model: str, name: str | None = None) -> None:
         self.name = name or model
-        self.recorded: dict[tuple[str, int], Completion] = {}
-        self._n: Counter[str] = Counter()
-        seen: set[str] = set()
         paths = [Path(file) for file in files]
-        for path in paths:
-            for line, row in _rows(path):
-                seen.add(str(row.get("model", "")))
-                if row.get("model") == model:
-                    self._keep(row, f"{path}:{line}")
-        if not self.recorded:
+        by_model, seen = read_recordings(paths, model)
+        if model not in by_model:
             where = ", ".join(str(path) for path in paths) or "no file"
             known = shorten(", ".join(sorted(seen)), 300) or "recordings of it"
             raise InputError(
                 f"nothing is recorded of the model in {where}", model, known, "check the name and the files"
             )
+        self.recording = by_model[model]
 
     def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
         """Look each request up; groups of up to 256."""
@@ -68,14 +63,30 @@ class ReplayCompleter:
             yield [(request, self._find(request)) for request in batch]
 
     def _find(self, request: Request) -> Completion:
-        found = self.recorded.get((request.problem.id, request.index))
+        found = self.recording.find(request.problem.id, request.index)
+        return found if isinstance(found, Completion) else Completion("", "error", error=found)
+
+
+class Recording:
+    """The completions of one model, by problem id and index."""
+
+    def __init__(self) -> None:
+        self.completions: dict[tuple[str, int], Completion] = {}
+        self._n: Counter[str] = Counter()
+
+    def find(self, problem: str, index: int) -> Completion | str:
+        """The completion, or what to say where there is none."""
+        found = self.completions.get((problem, index))
         if found is not None:
             return found
-        n = self._n[request.problem.id]
-        what = f"attempt {request.index} was not recorded ({n} were)" if n else "the problem was not recorded"
-        return Completion("", "error", error=what)
+        n = self._n[problem]
+        return f"attempt {index} was not recorded ({n} were)" if n else "the problem was not recorded"
 
-    def _keep(self, row: dict[str, Any], where: str) -> None:
+    def n_of(self, problem: str) -> int:
+        """How many attempts at a problem are recorded."""
+        return self._n[problem]
+
+    def keep(self, row: dict[str, Any], where: str) -> None:
         statement, text = (
             row.get("problem"),
             next((row[k] for k in ("text", "completion", "response") if k in row), None),
@@ -94,12 +105,28 @@ class ReplayCompleter:
             raise InputError(
                 f"{where} has a bad index or token count", [index, *counts], "whole numbers from 0", "mend it"
             )
-        completion = Completion(text, reason, n_prompt_tokens=counts[0], n_completion_tokens=counts[1])
-        before = self.recorded.setdefault((name, index), completion)
+        thought = row.get("reasoning") or ""
+        if not isinstance(thought, str):
+            raise InputError(f"{where} has a thought that is no text", thought, "text", "mend or leave it out")
+        completion = Completion(text, reason, counts[0], counts[1], reasoning=thought)
+        before = self.completions.setdefault((name, index), completion)
         if before != completion:
             raise InputError("an attempt is recorded twice with different text", where, "one line an attempt",
                              f"number the attempts of one model apart (this is index {index})")  # fmt: skip
         self._n[name] += before is completion
+
+
+def read_recordings(files: Iterable[Path], model: str | None = None) -> tuple[dict[str, Recording], set[str]]:
+    """The recordings of every model, or of one, and the names of all models in the files.  Raises as its users do."""
+    by_model: dict[str, Recording] = {}
+    seen: set[str] = set()
+    for path in files:
+        for line, row in _rows(path):
+            name = str(row.get("model", ""))
+            seen.add(name)
+            if model is None or row.get("model") == model:
+                by_model.setdefault(name, Recording()).keep(row, f"{path}:{line}")
+    return by_model, seen
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -2,31 +2,41 @@
 
 What the ledger has is never asked again; a verdict on an answer that was corrected since is taken anew.  Each group
 that a completer hands back is verified and committed in one transaction, and what to ask next follows from the ledger
-alone (see `schedule`), so a run killed at any point and started again asks the same requests in the same groups and
-ends with the same rollouts.
+alone (see `schedule`), so a run killed at any point and started again ends with the same decisions, and with a
+completer that answers group by group asks the same requests in the same groups.
 
     with Ledger("ledger.sqlite") as ledger, Checker() as checker:
         rates = collect(ledger, completer, problems, SYSTEM, Sampling(0.7), n=32, band=Band(1, 3, 32), checker=checker)
+
+The first Ctrl-C and a budget that is reached both stop the asking, wait for what is under way, and raise `Stopped`.
 
 What it does not do: keep or drop problems (curate does, from the pass rates).
 """
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from json import dumps
+from types import FrameType
 from typing import Protocol
 
-from limo.errors import InputError
+from limo.errors import InputError, PartialError
 from limo.ledger import Ledger
-from limo.progress import Progress, Silent, Stage
+from limo.progress import Progress, Silent
 from limo.prompts import SYSTEM, messages, prompt_hash
 from limo.records import Completion, PassRate, Problem, Rollout, Sampling, Verdict
-from limo.rollouts.completer import Completer, Group, Request
-from limo.rollouts.schedule import Schedule
+from limo.rollouts.budget import Budget, Meter
+from limo.rollouts.completer import CANCELLED, Completer, Group, Request
+from limo.rollouts.schedule import LATER, Schedule
 from limo.rollouts.stopping import Band
+
+BUDGET = "the budget is spent"
+SHOWN = 8  # undecided problems named in the message; all are in `Stopped.undecided`
 
 
 class Checks(Protocol):
@@ -35,6 +45,15 @@ class Checks(Protocol):
     def check_many(self, rows: Iterable[tuple[str, str, str]]) -> Iterator[Verdict]:
         """Verdicts in the order of the rows (answer, completion, finish_reason)."""
         ...
+
+
+class Stopped(PartialError):
+    """Asking ended before every problem was decided; `undecided` are the ids of those that were not."""
+
+    def __init__(self, why: str, undecided: list[str], n_problems: int, do: str) -> None:
+        named = ", ".join(undecided[:SHOWN]) + (", ..." if len(undecided) > SHOWN else "")
+        super().__init__(f"{why}; undecided are {len(undecided):,} of {n_problems:,} problems", named, "", do)
+        self.undecided = undecided
 
 
 def collect(
@@ -48,11 +67,15 @@ def collect(
     checker: Checks | None = None,
     progress: Progress | None = None,
     retry_errors: bool = False,
+    max_error: float = 0.0,
+    meter: Meter | None = None,
 ) -> dict[str, PassRate]:
     """The pass rate of each problem by id: `n` rollouts each, or as many as decide `band`.
 
-    A rollout that failed (finish_reason `error`) stays undecided and is asked again only with `retry_errors`.  Raises
-    InputError for a band of another n, or when the ledger knows another model by this name; StorageError.
+    With `max_error` a band is decided when that is likely enough, otherwise when it is certain.  A rollout that failed
+    (finish_reason `error`) stays undecided and is asked again with `retry_errors`, or when the completer `forgives`.
+    Raises InputError for a band of another n, or when the ledger knows another model by this name; Stopped when the
+    budget of `meter` is reached or at Ctrl-C; StorageError.
     """
     if n < 1 or (band is not None and band.n != n):
         raise InputError("the band is not over the rollouts asked for", band, f"n = {n}, 1 or more", "make them equal")
@@ -60,12 +83,16 @@ def collect(
         from limo.verify.check import Checker
 
         with Checker() as own:
-            return collect(ledger, completer, problems, system, sampling, n, band, own, progress, retry_errors)
+            return collect(
+                ledger, completer, problems, system, sampling, n, band, own, progress, retry_errors, max_error, meter
+            )
     unique = {problem.id: problem for problem in problems}
-    collection = _Collection(ledger, completer, unique, system, sampling or Sampling(), n, band, checker)
-    collection.recall(retry_errors)
+    schedule = Schedule(unique.values(), n, band, max_error, depth=getattr(completer, "waits", False))
+    meter = meter or Meter(Budget(), {}, ledger)
+    collection = _Collection(ledger, completer, unique, system, sampling or Sampling(), schedule, checker, meter)
+    collection.recall(retry_errors or getattr(completer, "forgives", False))
     collection.ask(progress or Silent())
-    return {name: PassRate(completer.name, n, *collection.schedule.counts(name)) for name in unique}
+    return {name: collection.rate(name) for name in unique}
 
 
 class _Collection:
@@ -73,13 +100,18 @@ class _Collection:
 
     def __init__(
         self, ledger: Ledger, completer: Completer, problems: dict[str, Problem], system: str, sampling: Sampling,
-        n: int, band: Band | None, checker: Checks,
+        schedule: Schedule, checker: Checks, meter: Meter,
     ) -> None:  # fmt: skip
         self.ledger, self.completer, self.problems, self.checker = ledger, completer, problems, checker
-        self.system, self.sampling = system, sampling
+        self.system, self.sampling, self.schedule, self.meter = system, sampling, schedule, meter
         self.where = (completer.name, prompt_hash(system), sampling.hash)
-        self.schedule = Schedule(problems.values(), n, band)
-        self.n_left = 0
+        self.stop, self.last = "", time.perf_counter()
+        self.n_asked = self.n_cancelled = self.n_kept = self.n_tokens = 0
+
+    def rate(self, name: str) -> PassRate:
+        """What is known of a problem."""
+        decision, risk = self.schedule.decision(name)
+        return PassRate(self.where[0], self.schedule.n, *self.schedule.counts(name), decision or "", risk)
 
     def recall(self, retry_errors: bool) -> None:
         """Tell the schedule what the ledger knows; verify what has no verdict on the answer as it is now."""
@@ -93,53 +125,106 @@ class _Collection:
                 )
             self.ledger.explain(prompt, "prompt", self.system)
             self.ledger.explain(sampled, "sampling", dumps(asdict(self.sampling), sort_keys=True))
-        unverified = []
-        for rollout in self.ledger.rollouts(*self.where):
-            failed = rollout.completion.finish_reason == "error"
-            if rollout.problem_id not in self.problems or (failed and retry_errors):
+        is_stale = False
+        for problem_id, index, failed, outcome, answer in self.ledger.outcomes(*self.where):
+            if problem_id not in self.problems or (failed and retry_errors):
                 continue
-            if rollout.verdict is None or rollout.verdict.answer != self.problems[rollout.problem_id].answer:
-                unverified.append(rollout)
+            if not outcome or answer != self.problems[problem_id].answer:
+                is_stale = True
             else:
-                self.schedule.answered(rollout.problem_id, rollout.index, rollout.verdict.outcome)
-        verdicts = self.verify([(self.problems[r.problem_id], r.completion) for r in unverified])
-        self.ledger.set_verdicts(zip((r.key for r in unverified), verdicts, strict=True))
-        for rollout, verdict in zip(unverified, verdicts, strict=True):
-            self.schedule.answered(rollout.problem_id, rollout.index, verdict.outcome)
+                self.told(problem_id, index, outcome)
+        if is_stale:
+            self.renew(retry_errors)
+
+    def renew(self, retry_errors: bool) -> None:
+        """Verify what was stored without a verdict on the answer as it is now."""
+        batch: list[Rollout] = []
+        for rollout in self.ledger.rollouts(*self.where):
+            problem = self.problems.get(rollout.problem_id)
+            failed = rollout.completion.finish_reason == "error"
+            is_new = rollout.verdict is not None and problem is not None and rollout.verdict.answer == problem.answer
+            if problem is not None and not is_new and not (failed and retry_errors):
+                batch.append(rollout)
+        for start in range(0, len(batch), 1000):
+            part = batch[start : start + 1000]
+            verdicts = self.verify([(self.problems[r.problem_id], r.completion) for r in part])
+            self.ledger.set_verdicts(zip((r.key for r in part), verdicts, strict=True))
+            for rollout, verdict in zip(part, verdicts, strict=True):
+                self.told(rollout.problem_id, rollout.index, verdict.outcome)
+
+    def told(self, problem_id: str, index: int, outcome: str) -> list[str]:
+        """Count an outcome; the problems that it settled."""
+        settled = self.schedule.answered(problem_id, index, outcome)  # type: ignore[arg-type]
+        self.n_kept += sum(self.schedule.decision(name)[0] == "keep" for name in settled)
+        return settled
 
     def ask(self, progress: Progress) -> None:
         """Ask until nothing is left to ask."""
-        self.n_left = sum(self.schedule.n_more(name) > 0 for name in self.problems)
-        n_done = len(self.problems) - self.n_left
+        n_done = self.schedule.n_settled
         with progress.stage(f"rollouts of {self.completer.name}", len(self.problems), n_done) as stage:
-            if not self.n_left:
+            if n_done == len(self.problems):
                 return
-            began, n_rollouts, n_tokens = time.perf_counter(), 0, 0
-            for group in self.completer.complete(self.requests()):
-                self.take(group, stage)
-                n_rollouts += len(group)
-                n_tokens += sum(completion.n_completion_tokens for _, completion in group)
-                speed = round(n_tokens / (time.perf_counter() - began))
-                stage.advance(0, rollouts=n_rollouts, **({"tokens_per_s": speed} if speed else {}))
+            began = self.last = time.perf_counter()
+            with self._patiently(progress):
+                for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
+                    n_settled = self.take(group)
+                    stage.advance(n_settled, **self.fields(time.perf_counter() - began))
+            left = self.schedule.unsettled() if self.stop else []
+            if left:
+                is_budget = self.stop == BUDGET
+                why = f"{BUDGET} ({self.meter.reached()})" if is_budget else self.stop
+                raise Stopped(why, left, len(self.problems), "raise `budget`" if is_budget else "")
 
-    def requests(self) -> Iterator[Request]:
-        """What the schedule wants, made as it is pulled."""
-        while (wanted := self.schedule.next()) is not None:
-            problem, index = wanted
-            yield Request(problem, messages(problem.problem, self.system), self.sampling, index)
+    def requests(self) -> Iterator[Request | None]:
+        """What the schedule wants, made as it is pulled; None for now nothing."""
+        waits, eager = getattr(self.completer, "waits", False), getattr(self.completer, "eager", True)
+        while not self.stop:
+            n_open = self.schedule.n_outstanding if waits else 0  # what a batch leaves open is asked for as a whole
+            if n_open and self.meter.reached(n_open):
+                yield None  # what is under way may be all that there is room for
+                continue
+            if self.meter.reached():
+                self.stop = BUDGET
+                return
+            wanted = self.schedule.next(eager or not waits)
+            if wanted is None:
+                return
+            if wanted == LATER:
+                yield None
+            else:
+                problem, index = wanted
+                yield Request(problem, messages(problem.problem, self.system), self.sampling, index)
 
-    def take(self, group: Group, stage: Stage) -> None:
-        """Verify a group, write it down whole, and only then let it count."""
-        verdicts = self.verify([(request.problem, completion) for request, completion in group])
+    def take(self, group: Group) -> int:
+        """Verify a group, write it down whole, and only then let it count; how many problems it settled."""
+        came = [(request, completion) for request, completion in group if completion.finish_reason != CANCELLED]
+        given_up = [request for request, completion in group if completion.finish_reason == CANCELLED]
+        verdicts = self.verify([(request.problem, completion) for request, completion in came])
         rollouts = [
             Rollout(request.problem.id, *self.where, request.index, completion, verdict)
-            for (request, completion), verdict in zip(group, verdicts, strict=True)
+            for (request, completion), verdict in zip(came, verdicts, strict=True)
         ]
-        self.ledger.add(rollouts)
-        for rollout, verdict in zip(rollouts, verdicts, strict=True):
-            before = self.schedule.n_more(rollout.problem_id)
-            self.schedule.answered(rollout.problem_id, rollout.index, verdict.outcome)
-            stage.advance(int(before > 0 and self.schedule.n_more(rollout.problem_id) == 0))
+        now = time.perf_counter()
+        with self.ledger.transaction():
+            self.ledger.add(rollouts)
+            self.ledger.worked(now - self.last)
+            if given_up:
+                self.ledger.lose(self.where[0], CANCELLED, len(given_up), 0)
+        self.last = now
+        for request in given_up:
+            self.schedule.given_up(request.problem.id)
+        settled: list[str] = []
+        for rollout in rollouts:
+            c = rollout.completion
+            self.meter.add(self.where[0], c.n_prompt_tokens, c.n_completion_tokens)
+            self.n_tokens += c.n_completion_tokens
+            assert rollout.verdict is not None
+            settled += self.told(rollout.problem_id, rollout.index, rollout.verdict.outcome)
+        self.n_asked += len(rollouts)
+        self.n_cancelled += len(given_up)
+        if settled and hasattr(self.completer, "cancel"):
+            self.completer.cancel(settled)
+        return len(settled)
 
     def verify(self, pairs: list[tuple[Problem, Completion]]) -> list[Verdict]:
         """A verdict for each; a completion that never came is undecided, with its error as the reason."""
@@ -150,3 +235,38 @@ class _Collection:
             for _, c in pairs
         ]
         return [replace(verdict, answer=p.answer) for verdict, (p, _) in zip(verdicts, pairs, strict=True)]
+
+    def fields(self, seconds: float) -> dict[str, object]:
+        """What is shown beside the bar."""
+        speed = round(self.n_tokens / seconds) if seconds > 0 else 0
+        shown: dict[str, object] = {"rollouts": self.n_asked}
+        if self.schedule.band:
+            shown["kept"] = self.n_kept
+        if speed:
+            shown["tokens_per_s"] = speed
+        if self.n_cancelled:
+            shown["cancelled"] = self.n_cancelled
+        if self.meter.usd:
+            shown["usd"] = round(self.meter.usd, 4)
+        return shown
+
+    @contextmanager
+    def _patiently(self, progress: Progress) -> Iterator[None]:
+        """The first Ctrl-C ends the asking and waits for what is under way; the second ends the waiting."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def interrupted(number: int, frame: FrameType | None) -> None:
+            if self.stop or not callable(before):
+                raise KeyboardInterrupt
+            self.stop = "interrupted"
+            n = self.schedule.n_outstanding
+            progress.say(f"waiting for {n:,} answers under way; Ctrl-C again leaves them")
+
+        signal.signal(signal.SIGINT, interrupted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -10,13 +10,15 @@ its request failed) counts as open for ever: it might have been either, so it ne
     >>> fewest_more(Band(1, 3, 32), n_correct=0, n_wrong=0, n_undecided=0)
     4
 
+A `Rule` is what a schedule asks: `Exact` is the one of this file, `limo.rollouts.likely` has one that may err.
+
 What it does not do: estimate.  Nothing here is right only with some probability.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from limo.errors import InputError
 
@@ -65,3 +67,37 @@ def fewest_more(band: Band, n_correct: int, n_wrong: int, n_undecided: int = 0) 
         max(band.low - n_correct, 0) + max(most - band.high, 0),  # correct up to low, and the rest wrong
     )
     return min((n for n in ways if n <= n_open), default=0)
+
+
+class Rule(Protocol):
+    """When to stop asking about a problem.  `ordered` rules look at attempts in the order of their numbers only."""
+
+    ordered: bool
+
+    def decide(self, n_correct: int, n_wrong: int, n_undecided: int) -> Decision | None:
+        """The decision, or None while it is open."""
+        ...
+
+    def n_more(self, n_correct: int, n_wrong: int, n_undecided: int) -> int:
+        """The fewest further draws that could bring a decision; 0 when it is decided or never will be."""
+        ...
+
+
+class Exact:
+    """Stop when no draw can change the decision.  The order of the answers does not matter to it."""
+
+    def __init__(self, band: Band, ordered: bool = False) -> None:
+        self.band, self.ordered = band, ordered
+        self._known: dict[tuple[int, int, int], int] = {}
+
+    def decide(self, n_correct: int, n_wrong: int, n_undecided: int) -> Decision | None:
+        """As the function `decide`."""
+        return decide(self.band, n_correct, n_wrong, n_undecided)
+
+    def n_more(self, n_correct: int, n_wrong: int, n_undecided: int) -> int:
+        """As the function `fewest_more`, remembered."""
+        counts = (n_correct, n_wrong, n_undecided)
+        found = self._known.get(counts)
+        if found is None:
+            found = self._known[counts] = fewest_more(self.band, *counts)
+        return found

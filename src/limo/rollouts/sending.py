@@ -1,0 +1,248 @@
+"""One request to a fleet of servers until it is answered, refused, or has failed too often.
+
+Who failed decides what follows.  A server that cannot be reached costs the request nothing: it goes elsewhere, and
+only when no server has worked for `patience_s` the run stops.  A busy one (429, 503 with Retry-After) is left for as
+long as it asks.  A reply that breaks off or makes no sense costs one of `attempts`.  A refusal (400, 422) is the
+request's own and final, unless the first ones are all refused, or the key or the model is (401, 403, 404): then no
+request can work and the run stops at once.
+
+    async with Sender(fleet, "Qwen/QwQ-32B", HttpSettings(), Secrets()) as sender:
+        completions = await sender.ask([request])
+
+What it does not do: choose what to ask (run does), or keep requests apart by problem (http does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Self
+
+from limo.errors import ModelError, PartialError
+from limo.records import Completion
+from limo.rollouts.completer import Request
+from limo.rollouts.fleet import Fleet, Server, backoff_s
+from limo.rollouts.secrets import Secrets
+from limo.rollouts.served import HttpSettings
+from limo.rollouts.wire import BadReply, StreamReader, error_of, read_reply, request_body
+from limo.text import shorten
+
+if TYPE_CHECKING:
+    import aiohttp
+
+LOG = logging.getLogger(__name__)
+ATTEMPT = "X-Limo-Attempt"  # which attempts are asked for: the replay server answers by it, others pass over it
+MOST_BYTES = 1 << 27  # a reply larger than this is no completion
+ALL_REFUSED = 32  # refusals without a single answer after which the settings are to blame
+NOT_RECORDED = 422  # the replay server's refusal of what it does not have: says nothing of the settings
+_AGAIN = {408, 409, 425, 500, 502, 504, 520, 522, 524}
+_BUSY = {429, 503, 529}
+
+
+class _Busy(Exception):
+    """The server has too much to do; `wait_s` is what it asked for, if it did."""
+
+    def __init__(self, said: str, wait_s: float | None) -> None:
+        super().__init__(said)
+        self.wait_s = wait_s
+
+
+class _Away(Exception):
+    """The server cannot be reached."""
+
+
+class _Refused(Exception):
+    """The server will not answer this request, ever."""
+
+    def __init__(self, said: str, status: int) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+class Sender:
+    """Sends requests; an async context manager for use inside one event loop."""
+
+    def __init__(
+        self, fleet: Fleet, model: str, settings: HttpSettings, secrets: Secrets, trust_env: bool = False
+    ) -> None:
+        self.fleet, self.model, self.settings, self.secrets = fleet, model, settings, secrets
+        self._trust_env = trust_env
+        self._path = "/chat/completions" if settings.endpoint == "chat" else "/completions"
+        self._rng = random.Random()
+        self._n_refused = self._n_answered = 0
+        self._gives_n = True
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=self.settings.timeout_s)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=limits,
+            headers={"Content-Type": "application/json", **self.secrets.headers()},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=self._trust_env,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, asks: Sequence[Request]) -> list[Completion]:
+        """One completion for each rollout.  Raises ModelError and PartialError, as the module says."""
+        done: list[Completion] = []
+        while len(done) < len(asks):  # a server that gives fewer than `n` is asked for the rest
+            left = asks[len(done) :] if self._gives_n else asks[len(done) : len(done) + 1]
+            found = await self._persist(left)
+            if len(found) < len(left) and self._gives_n:
+                self._gives_n = False
+                LOG.warning("the server gives one completion where n = %d were asked for; asking one by one", len(left))
+            done += found
+        return done
+
+    async def _persist(self, asks: Sequence[Request]) -> list[Completion]:
+        body = request_body(self.settings, self.model, asks)
+        payload, number = json.dumps(body).encode(), ",".join(str(ask.index) for ask in asks)
+        began, attempt, partial = time.monotonic(), 0, StreamReader(1)
+        while True:
+            server = await self._server(began)
+            stream = StreamReader(len(asks))
+            server.n_open += 1
+            try:
+                found = await self._once(server, payload, number, len(asks), stream)
+            except _Refused as refusal:
+                self.fleet.worked(server, time.monotonic())
+                said = self._clean(str(refusal), asks)
+                self._count_refusal(refusal.status, said)
+                return [Completion("", "error", error=said) for _ in asks]
+            except _Busy as busy:
+                said = self._clean(str(busy), asks)
+                wait_s = (
+                    backoff_s(attempt + 1, self.settings.backoff_s, self._rng) if busy.wait_s is None else busy.wait_s
+                )
+                self.fleet.busy(server, time.monotonic(), wait_s, said)
+            except (_Away, BadReply) as fault:
+                said = self._clean(str(fault), asks)
+                self.fleet.failed(server, time.monotonic(), said)
+                attempt += isinstance(fault, BadReply)
+                wait_s = backoff_s(attempt, self.settings.backoff_s, self._rng)
+                partial = max(partial, stream, key=lambda one: len(one.partial()[0]) + len(one.partial()[1]))
+                if attempt >= self.settings.attempts:
+                    text, thought = partial.partial()
+                    failed = Completion(text, "error", 0, partial.n_chunks, 0.0, said, thought)
+                    return [failed, *(replace(failed, text="", reasoning="", n_completion_tokens=0) for _ in asks[1:])]
+            else:
+                self.fleet.worked(server, time.monotonic())
+                self._n_answered += 1
+                return found
+            finally:
+                server.n_open -= 1
+            self._stop_if_silent(began)
+            await asyncio.sleep(wait_s)
+
+    async def _server(self, began: float) -> Server:
+        while True:
+            server, wait_s = self.fleet.choose(time.monotonic())
+            if server is not None:
+                return server
+            self._stop_if_silent(began)
+            await asyncio.sleep(wait_s)
+
+    def _stop_if_silent(self, began: float) -> None:
+        silent_s = self.fleet.silent_s(began, time.monotonic())
+        if silent_s > self.settings.patience_s:
+            said = "; ".join(f"{one.url}: {shorten(one.said, 120)}" for one in self.fleet.servers)
+            raise PartialError(f"no server has answered for {silent_s:.0f} s", said, "", "see to the servers")
+
+    async def _once(
+        self, server: Server, payload: bytes, number: str, n: int, stream: StreamReader
+    ) -> list[Completion]:
+        """One try.  Everything that can go wrong with it comes out as one of four exceptions."""
+        import aiohttp
+
+        try:
+            async with self._session.post(
+                server.url + self._path, data=payload, headers={ATTEMPT: number}, allow_redirects=False
+            ) as reply:
+                if reply.status != 200:
+                    raise _fault(reply.status, await _read(reply, 1 << 16), reply.headers.get("Retry-After"))
+                if reply.content_type != "text/event-stream":
+                    return read_reply(await _read(reply, MOST_BYTES), n)
+                return await _follow(reply, stream)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
+            raise _Away(f"cannot be reached ({error.strerror or error})") from None
+        except TimeoutError:
+            raise BadReply(f"silent for {self.settings.timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise BadReply(f"the connection broke ({type(error).__name__})") from None
+
+    def _count_refusal(self, status: int, said: str) -> None:
+        do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
+        if status in (401, 403):
+            raise ModelError(f"the server refuses the key (status {status})", said, "", do)
+        if status in (404, 405) or 300 <= status < 400:
+            raise ModelError(f"the server knows no such model or address (status {status})", said, "", do)
+        self._n_refused += status != NOT_RECORDED
+        if self._n_refused >= ALL_REFUSED and not self._n_answered:
+            raise ModelError(
+                f"the server refuses every request (status {status})", said, "", "check `sampling` and `extra`"
+            )
+
+    def _clean(self, said: str, asks: Sequence[Request]) -> str:
+        """What a server said, without key and prompt: some repeat the request."""
+        return shorten(self.secrets.clean(said, (message["content"] for message in asks[0].messages)), 300)
+
+
+async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, so far as it is not larger than anything sensible."""
+    parts, size = [], 0
+    async for part in reply.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise BadReply(f"the reply is larger than {most:,} bytes")
+    return b"".join(parts)
+
+
+async def _follow(reply: aiohttp.ClientResponse, stream: StreamReader) -> list[Completion]:
+    size = 0
+    async for part in reply.content.iter_any():
+        size += len(part)
+        if size > 8 * MOST_BYTES:
+            raise BadReply("the stream does not end")
+        stream.feed(part)
+        if stream.done:
+            break
+    return stream.completions()
+
+
+def _fault(status: int, data: bytes, retry_after: str | None) -> Exception:
+    said = f"status {status}: {error_of(data)}"
+    if status in _BUSY and (status != 503 or retry_after):
+        return _Busy(said, _seconds(retry_after))
+    if status in _AGAIN or status >= 500:
+        return BadReply(said)
+    return _Refused(said, status)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """What Retry-After asks for, in seconds, at most an hour; None where it asks for nothing that can be read."""
+    if not retry_after:
+        return None
+    try:
+        wait_s = float(retry_after)
+    except ValueError:
+        try:
+            wait_s = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait_s, 0.0), 3600.0) if wait_s == wait_s else None
+
+
+__all__ = ["ATTEMPT", "NOT_RECORDED", "Sender"]

@@ -1,0 +1,60 @@
+"""A budget stops the run before it is passed, and the same run with a larger one goes on."""
+
+from __future__ import annotations
+
+import pytest
+from rollout_cases import PROBLEMS, Exact, N
+
+from limo.ledger import Ledger
+from limo.rollouts.budget import Budget, Meter, Price
+from limo.rollouts.http import HttpCompleter
+from limo.rollouts.replay import ReplayCompleter
+from limo.rollouts.run import Stopped, collect
+from limo.rollouts.serve import ReplayServer
+from limo.rollouts.served import HttpSettings
+
+
+def run(ledger, completer, prices=None, **budget):
+    meter = Meter(Budget(**budget), prices or {}, ledger)
+    return collect(ledger, completer, PROBLEMS, n=N, checker=Exact(), meter=meter)
+
+
+def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording, tmp_path):
+    with ReplayServer([recording]).running() as url, Ledger(tmp_path / "l.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=16))
+        with pytest.raises(Stopped, match=r"the budget is spent \(2,0.. of 2,040 tokens\)") as stopped:
+            run(ledger, completer, tokens=2040)  # 50 tokens each
+        assert 30 <= len(ledger) <= 40
+        assert set(stopped.value.undecided) <= {problem.id for problem in PROBLEMS}
+        assert len(stopped.value.undecided) >= len(PROBLEMS) - 40 // N
+        first = list(ledger.rollouts())
+        run(ledger, completer, tokens=10**6)
+        assert len(ledger) == N * len(PROBLEMS)
+        assert [r for r in ledger.rollouts() if r in first] == first
+
+
+def test_dollars_are_counted_by_the_price_of_each_model(recording, tmp_path, monkeypatch):
+    monkeypatch.setattr("limo.rollouts.replay.GROUP", 2)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        price = Price(input=1000, output=10_000)  # 0.02 + 0.30 a rollout
+        completer = ReplayCompleter([recording], "m")
+        with pytest.raises(Stopped, match=r"of 1\.00 US dollars"):
+            run(ledger, completer, {"m": price}, usd=1.0)
+        assert Meter(Budget(), {"m": price}, ledger).usd == pytest.approx(0.32 * len(ledger))
+        assert len(ledger) == 4  # groups of two: a fifth would pass the budget only with the next group
+
+
+def test_hours_count_over_all_starts(recording, tmp_path):
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.worked(3600)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        with pytest.raises(Stopped, match="hours"):
+            run(ledger, ReplayCompleter([recording], "m"), hours=1)
+        assert len(ledger) == 0
+        run(ledger, ReplayCompleter([recording], "m"), hours=2)
+
+
+def test_what_is_done_before_the_budget_ends_is_no_stop(recording, tmp_path):
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        run(ledger, ReplayCompleter([recording], "m"))
+        run(ledger, ReplayCompleter([recording], "m"), tokens=1)
