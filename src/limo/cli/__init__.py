@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from limo.cli import look, loose, measuring, road
+from limo.cli import asking, look, loose, measuring, road
 from limo.cli.boundary import guarded
 
 
@@ -32,7 +32,7 @@ def root() -> None:
     """
 
 
-for _room in (road, measuring, loose, look):
+for _room in (road, asking, measuring, loose, look):
     for _command in _room.COMMANDS:
         root.add_command(_command)
 

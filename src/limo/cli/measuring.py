@@ -57,16 +57,21 @@ def _evaluate(
 ) -> list[Evaluation]:
     from limo.evaluate import evaluate, protocol
     from limo.ledger import Ledger
+    from limo.rollouts.budget import Meter
     from limo.rollouts.models import open_model
     from limo.verify.check import Checker
 
     completer = open_model(settings.model, settings.data)
+    prices = {settings.model.name: settings.model.price}
     found = []
     with Ledger(ledger_path) as ledger, Checker(n_workers) as checker:
+        meter = Meter(settings.budget, prices, ledger)
         for name, asked in problems.items():
             decoding = settings.decoding or protocol(len(asked), settings.version, settings.max_tokens)
             call.progress.say(f"{name}: {len(asked):,} problems, {decoding.n} completions each")
-            found.append(evaluate(ledger, completer, name, asked, decoding, checker, call.progress, settings.system))
+            found.append(
+                evaluate(ledger, completer, name, asked, decoding, checker, call.progress, settings.system, meter)
+            )
     return found
 
 

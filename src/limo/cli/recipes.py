@@ -1,4 +1,4 @@
-"""The recipes of `limo train` and `limo evaluate`: which model, which rows, and the settings of the room that works.
+"""The recipes of `limo rollouts`, `train` and `evaluate`: which model, which rows, the settings of the room that works.
 
     recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/train-v2/model"])
 
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from limo import prompts
 from limo.evaluate import Decoding
-from limo.recipe import Settings
+from limo.pool.ingest import IngestSettings
+from limo.recipe import PACE, Settings
+from limo.rollouts.asking import Asking
+from limo.rollouts.budget import Budget
 from limo.rollouts.models import ModelSettings
+from limo.rollouts.stopping import Band
 from limo.train.sft import SftSettings
 
 
@@ -37,5 +41,47 @@ class EvaluateRecipe(Settings):
     )
     version: Literal["v1", "v2"] = Field("v2", description="the paper's decoding, where `decoding` is not set")
     max_tokens: int = Field(32768, ge=1, description="tokens of a completion, likewise; paper: 32,768")
+    budget: Budget = Field(
+        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3", json_schema_extra=PACE
+    )
     decoding: Decoding | None = Field(None, description="how every benchmark is answered; default: as in the paper")
     system: str = Field(prompts.SYSTEM, description="system text of every question")
+
+
+class Question(Asking):
+    """An asking, and perhaps what it is to decide."""
+
+    low: int | None = Field(None, ge=0, description="fewest correct rollouts of a band; without one all are asked")
+    high: int | None = Field(None, ge=0, description="most correct rollouts of a band")
+    max_error: float = Field(0.0, ge=0, lt=0.5, description="0: stop when the band is certain; else when likely enough")
+
+    @property
+    def band(self) -> Band | None:
+        """The band over the rollouts of all its models, if there is one."""
+        return None if self.low is None or self.high is None else Band(self.low, self.high, self.n_in_all)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Question:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("a band has two ends; give `low` and `high`, or neither")
+        if self.low is not None and self.high is not None and not self.low <= self.high <= self.n_in_all:
+            raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
+        if self.max_error and (self.low is None or len(self.models) > 1):
+            raise ValueError("`max_error` is for a band and one model")
+        return self
+
+
+class RolloutsRecipe(Settings):
+    """Models asked about a pool, and nothing else done."""
+
+    data: str = Field("", description="folder where the relative paths of sources and recordings start")
+    pool: IngestSettings = Field(description="where problems come from")
+    ask: list[Question] = Field(min_length=1, description="who is asked, one after another")
+    budget: Budget = Field(
+        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3", json_schema_extra=PACE
+    )
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """Every model that is asked."""
+        return [model for one in self.ask for model in one.models]

@@ -1,0 +1,211 @@
+"""The commands around asking models: rollouts, plan, a server of recordings, and what ledgers hold.
+
+    limo rollouts recipes/rollouts.yaml data=DIR --run runs/asked
+    limo plan recipes/limo-v2.yaml
+    limo serve-replay samples/*.jsonl.gz --port 8900
+    limo ledger merge a.sqlite b.sqlite -o all.sqlite
+
+What it does not do: keep or drop problems (`limo curate` does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from limo.cli.shape import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
+from limo.errors import InputError
+
+if TYPE_CHECKING:
+    from limo.cli.recipes import RolloutsRecipe
+    from limo.records import PassRate, Problem
+    from limo.runs import RunFolder
+
+
+@command("rollouts", RECIPE, OVERRIDES, run_folder(), workers())
+def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
+    """Ask models about a pool.
+
+    Every answer is verified and kept in the run's ledger; the same command again asks only what is missing.
+    """
+    from limo.cli.recipes import RolloutsRecipe
+    from limo.recipe import load
+    from limo.rollouts.run import Stopped
+    from limo.runs import RunFolder
+
+    settings, folder = load(RolloutsRecipe, recipe, overrides), run_of(run, recipe)
+    with RunFolder(folder, settings) as room:
+        problems = _pool(settings)
+        try:
+            asked = _asked(call, settings, problems, room, workers)
+        except Stopped as stopped:
+            room.write_json("undecided.json", stopped.undecided)
+            raise
+        rows = [row for number, rates in enumerate(asked, 1) for row in _rates(number, problems, rates)]
+        room.write_stage("rollouts", rows, [])
+    shown: list[list[object]] = [["asked", "problems", "rollouts", "correct", "kept"]]
+    shown += [_summary(rates) for rates in asked]
+    call.result({"rates": rows, "run": folder}, f"{table(shown)}\n\n{room.ledger_path}")
+
+
+def _pool(settings: RolloutsRecipe) -> list[Problem]:
+    from limo.pool.ingest import ingest
+    from limo.verify.check import verifiable
+
+    data = Path(settings.data)
+    sources = [
+        one.model_copy(update={"path": str(data / one.path) if (data / one.path).exists() else one.path})
+        for one in settings.pool.sources
+    ]
+    unique = {problem.id: problem for problem in ingest(sources, verifiable, settings.pool).problems}
+    if not unique:
+        raise InputError("the pool is empty", ", ".join(one.path for one in sources), "one problem or more", "")
+    return list(unique.values())
+
+
+def _asked(
+    call: Call, settings: RolloutsRecipe, problems: list[Problem], room: RunFolder, n_workers: int
+) -> list[dict[str, PassRate]]:
+    from limo.ledger import Ledger
+    from limo.rollouts.asking import Desk
+    from limo.rollouts.models import open_model
+    from limo.verify.check import Checker
+
+    prices = {model.name: model.price for model in settings.models}
+    desk = Desk(open_model, settings.data, call.progress, settings.budget, prices)
+    with Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
+        return [
+            desk.ask(one, problems, ledger, checker, f"asking {number} of {len(settings.ask)}", one.band, one.max_error)
+            for number, one in enumerate(settings.ask, 1)
+        ]
+
+
+def _rates(number: int, problems: Sequence[Problem], rates: dict[str, PassRate]) -> list[dict[str, object]]:
+    from dataclasses import asdict
+
+    from limo.stats import wilson
+
+    rows = []
+    for problem in problems:
+        rate = rates[problem.id]
+        low, high = wilson(rate.n_correct, rate.n_decided)
+        interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
+        rows.append({"asking": number, "problem_id": problem.id, **asdict(rate), **interval})
+    return rows
+
+
+def _summary(rates: dict[str, PassRate]) -> list[object]:
+    n_decided = sum(rate.n_decided for rate in rates.values())
+    n_correct = sum(rate.n_correct for rate in rates.values())
+    name = next((rate.model for rate in rates.values()), "")
+    n_kept = sum(rate.decision == "keep" for rate in rates.values())
+    banded = any(rate.decision for rate in rates.values())
+    share = f"{n_correct / n_decided:.1%}" if n_decided else "-"
+    return [name, len(rates), n_decided, share, n_kept if banded else "-"]
+
+
+@command(
+    "serve-replay",
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0: one that is free."),
+    click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Before a reply begins."),
+    click.option("--tokens-per-s", type=click.FloatRange(0), default=0.0, help="Of one request.  [default: at once]"),
+    click.option(
+        "--fault", multiple=True, metavar="NAME=SHARE", help="429, 500, reset, half, drip or type; repeat it."
+    ),
+    click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="What a 429 asks for."),
+    click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
+    click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
+)
+def serve_replay(
+    call: Call,
+    files: tuple[str, ...],
+    port: int,
+    latency_ms: float,
+    tokens_per_s: float,
+    fault: tuple[str, ...],
+    retry_after_s: float,
+    drip_s: float,
+    seed: int,
+) -> None:
+    """Answer with recorded completions over HTTP.
+
+    An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
+    """
+    from limo.recipe import load
+    from limo.rollouts.serve import HOST, ReplayServer, ServeSettings
+
+    faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
+    values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
+    values |= {"drip_s": drip_s, "seed": seed}
+    words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
+    server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
+
+    async def serve() -> None:
+        url = f"http://{HOST}:{await server.start(port)}/v1"
+        call.result({"url": url, "models": list(server.recordings)}, f"{url}: {', '.join(server.recordings)}")
+        await asyncio.Event().wait()
+
+    import uvloop
+
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+@click.group("ledger")
+def ledger() -> None:
+    """What was asked and what came.
+
+    Look into ledgers, merge them, hand them on as tables.
+    """
+
+
+@command("show", click.argument("file"), group=ledger)
+def ledger_show(call: Call, file: str) -> None:
+    """Count a ledger's rollouts by model, and check that it is sound."""
+    from limo.ledger import Ledger
+    from limo.rollouts.export import lines
+
+    rows = list(lines(ledger_of(file)))
+    with Ledger(ledger_of(file), read_only=True) as opened:
+        faults = opened.faults()
+    if faults:
+        raise InputError("the ledger is damaged", faults[0], "", "save what is left with: sqlite3 FILE .recover")
+    head = [str(name) for name in rows[0]]
+    call.result({"models": [dict(zip(head, row, strict=True)) for row in rows[1:]]}, table(rows))
+
+
+@command(
+    "merge", click.argument("files", nargs=-1, required=True, metavar="FILE..."), output("The ledger."), group=ledger
+)
+def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
+    """Take the rollouts of several ledgers into one, each once; one that is there is added to."""
+    from limo.ledger import Ledger
+
+    with Ledger(output) as target:
+        added = {file: target.merge(ledger_of(file)) for file in files}
+        n = len(target)
+    rows: list[list[object]] = [["ledger", "new rollouts"], *([file, new] for file, new in added.items())]
+    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{table(rows)}\n\n{n:,} in {output}")
+
+
+@command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)
+def ledger_export(call: Call, file: str, output: str) -> None:
+    """Write every rollout with its verdict as a table, failures included."""
+    from limo.rollouts.export import export
+
+    n = export(ledger_of(file), output)
+    call.result({"n_rollouts": n, "output": output}, f"{n:,} rollouts in {output}")
+
+
+def ledger_of(path: str) -> Path:
+    """A ledger's file, also where its run folder is named."""
+    return Path(path) / "ledger.sqlite" if Path(path).is_dir() else Path(path)
+
+
+COMMANDS = (rollouts, serve_replay, ledger)
