@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from limo.pool.bands import bands, hashed, signature
 from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
-from limo.pool.normal import ngrams
+from limo.pool.likeness import band_keys, grams, jaccard, minima, permutations
+from limo.pool.normal import read
 from limo.records import Problem
 
 LAMP = "Tom bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did he pay in all?"
@@ -130,9 +130,19 @@ def test_texts_without_words_or_digits_are_not_all_one() -> None:
 
 
 def test_bands_find_what_is_alike_and_hardly_what_is_not() -> None:
-    words = [f"w{n}" for n in range(60)]
-    near = [*words[:50], *(f"v{n}" for n in range(10))]  # Jaccard of 3-grams .7
-    far = [f"u{n}" for n in range(60)]
-    keys = [set(bands(signature(hashed(ngrams(text, 3))), 20, 3)) for text in (words, near, far)]
+    words = ["ab" + "xyz"[n % 3] * (n // 3) for n in range(60)]
+    near = [*words[:50], *("b" * n for n in range(1, 11))]  # Jaccard of 3-grams .7
+    far = ["c" * n for n in range(1, 61)]
+    found = read([" ".join(one) for one in (words, near, far)])
+    values, ends = grams(found.tokens, found.token_ends, 3, True)
+    keys = [set(row) for row in band_keys(minima(values, ends, permutations(80)), 20, 3).tolist()]
     assert keys[0] & keys[1] and not keys[0] & keys[2]
-    assert bands(signature(frozenset()), 20, 3) == []
+    assert jaccard(values, ends, 0, 1, 0.0) == pytest.approx(48 / 68) and jaccard(values, ends, 0, 2, 0.0) == 0
+    assert jaccard(values, ends, 0, 1, 0.9) == pytest.approx(48 / 68)  # only sizes are asked about `least`
+
+
+def test_an_ngram_of_a_short_text_is_the_text_itself_and_numbers_are_all_one() -> None:
+    found = read(["a b", "", "x 12 y z", "x 7 y z"])
+    values, ends = grams(found.tokens, found.token_ends, 3, True)
+    assert ends.tolist() == [1, 1, 3, 5] and values[1:3].tolist() == values[3:].tolist()
+    assert grams(found.tokens, found.token_ends, 3, False)[1].tolist() == [0, 0, 2, 4]

@@ -6,18 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool.normal import (
-    canonical,
-    digits,
-    masked,
-    names,
-    ngrams,
-    numbers,
-    operators,
-    plain_answer,
-    plain_words,
-    tokens,
-)
+from limo.pool import sink
+from limo.pool.normal import canonical, canonicals, plain_answer, plain_words, read
 
 SAME = [
     (r"Find $\dfrac12 + x$.", r"find \(\frac{1}{2}+x\)"),
@@ -66,29 +56,54 @@ def test_signs_digits_and_structure_are_a_difference(left: str, right: str) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_the_forms_of_any_text_exist_and_the_canonical_one_ignores_white_space(text: str) -> None:
-    assert isinstance(canonical(text), str) and isinstance(tokens(text), list)
+    assert len(read([text]).spelled(0)) <= 3 * len(text) + 3
     assert canonical(f"  {text}\n") == canonical(text)
 
 
+LATEX = st.lists(
+    st.sampled_from([*"ab1209.,;'{}[]()^_$ /\\+-=<|%求", r"\frac", r"\bar", r"\text", r"\le", "1/2", "\n"])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LATEX, LATEX)
+def test_a_text_is_read_alike_alone_and_in_a_batch(one: list[str], other: list[str]) -> None:
+    texts = ["".join(one), "".join(other), "", "".join(one)]
+    assert canonicals(texts) == tuple(map(canonical, texts))
+    found = read(texts)
+    assert (found.keys[0] == found.keys[3]).all() and (found.keys[1] == read(texts[1:2]).keys[0]).all()
+    assert found.of(0)[:, : sink.KIND + 1].tolist() == found.of(3)[:, : sink.KIND + 1].tolist()
+
+
+def same(left: str, right: str, *columns: int) -> bool:
+    keys = read([left, right]).keys
+    return all(keys[0, column] == keys[1, column] for column in columns)
+
+
 def test_numbers_are_read_in_words_too_but_one_is_a_pronoun() -> None:
-    words = tokens("One has two apples, 3.50 dollars and 1,000 pens")
-    assert numbers(words) == ("2", "3.5", "1000")
-    assert digits("two apples and 3.50") == ("3.5",)
-    assert masked(["2", "x", "10"]) == ["0", "x", "0"]
+    text = "One has two apples, 3.50 dollars and 1,000 pens"
+    assert same(text, "2 and 3.5 and 1000", sink.NUMBERS) and not same(text, "1, 2, 3.5, 1000", sink.NUMBERS)
+    assert same("two apples and 3.50", "3.5", sink.DIGITS) and not same("two apples and 3.50", "2 3.5", sink.DIGITS)
+    assert not same("2 and 3", "3 and 2", sink.NUMBERS) and not same("23", "2 3", sink.NUMBERS)
 
 
 def test_hyphens_are_no_minus_signs() -> None:
-    assert operators(tokens("a two-digit number on the x-axis, 9-kilometer")) == ()
-    assert operators(tokens("x-1 and ab - cd")) == ("-", "-")
+    assert same("a two-digit number on the x-axis, 9-kilometer", "", sink.OPERATORS)
+    assert same("x-1 and ab - cd", "- -", sink.OPERATORS) and not same("x-1", "", sink.OPERATORS)
+    assert same(r"a \times b", "a × b", sink.OPERATORS) and not same("a * b", "a + b", sink.OPERATORS)
 
 
 def test_names_leave_out_words_that_only_begin_a_sentence() -> None:
-    assert names("If Tom met Ann. They saw $ABC$") == ("Tom", "Ann", "ABC")
+    assert same("If Tom met Ann. They saw $ABC$", "Tom Ann ABC", sink.NAMES)
+    assert not same("If Tom met Ann", "If Ann met Tom", sink.NAMES) and not same("we met Tom", "we met tom", sink.NAMES)
 
 
-def test_ngrams_of_a_short_text_are_the_text_itself() -> None:
-    assert ngrams(["a", "b"], 3) == ["a b"] and ngrams([], 3) == []
-    assert ngrams(["a", "b", "c"], 2) == ["a b", "b c"]
+def test_a_derivative_is_not_its_function_but_quotation_marks_are_typography() -> None:
+    assert canonical("f'(x) = 2") != canonical("f(x) = 2") and canonical("Tom's 'pen'") == canonical("Toms pen")
+
+
+def test_tokens_are_spelled_as_the_text_has_them() -> None:
+    assert read([r"Find \dfrac{1}{2}, twice!"]).spelled(0) == ["find", r"\dfrac", "1", "2", "twice", "!"]
 
 
 def test_han_characters_are_words_of_their_own() -> None:

@@ -12,7 +12,7 @@ Coverage is the share of the benchmark problem's word n-grams, numbers masked, t
 many benchmark problems share ("where m and n are relatively prime positive integers") are boilerplate and ignored.
 
     index = Index({"MATH500": benchmark_problems})
-    for hit in index.hits(problem): print(hit.method, hit.benchmark_id, hit.score, hit.words)
+    for row, hit in index.search(ids, texts): print(row, hit.method, hit.benchmark_id, hit.score, hit.words)
 
 What it does not do: decide (see `decontaminate`), or see paraphrases and translations, which share few words.
 """
@@ -22,16 +22,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from limo.pool.bands import hashed
-from limo.pool.normal import canonical, digits, masked, ngrams, numbers, plain_words, tokens
+import numpy as np
+
+from limo.pool import sink
+from limo.pool.likeness import grams
+from limo.pool.normal import Read, canonical, code_points, read
+from limo.pool.postings import Postings, longest_run, runs
 from limo.records import Problem
-from limo.text import content_hash, shorten
+from limo.text import normalise_statement, shorten
 
+Array = Any  # of NumPy
 Method = Literal["same text", "contained", "same numbers", "renumbered", "n-gram"]
 METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "n-gram")
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
+_OF_ROW = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,136 +64,126 @@ class Hit:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A statement in the forms that the methods compare."""
-
-    text: str
-    words: list[str]
-    numbers: tuple[str, ...]
-    digits: tuple[str, ...]
-    grams: frozenset[int]
-
-    @classmethod
-    def of(cls, problem: Problem, n: int) -> _Text:
-        words = tokens(problem.problem)
-        grams = hashed(ngrams(masked(words), n)) if len(words) >= n else frozenset()
-        return cls(canonical(problem.problem), words, numbers(words), digits(problem.problem), grams)
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A benchmark problem in the index; `grams` without boilerplate."""
-
-    benchmark: str
-    row: int
-    problem: Problem
-    text: _Text
-    grams: frozenset[int]
-
-
 @dataclass(slots=True)
 class Index:
-    """All benchmark problems, findable by text, by n-gram and by run of words."""
+    """All benchmark problems, findable by text, by n-gram and by run of words.  Safe to use from several threads."""
 
     benchmarks: Mapping[str, Sequence[Problem]]
     thresholds: Thresholds = field(default_factory=Thresholds)
-    _items: list[_Item] = field(default_factory=list, init=False)
-    _by_text: dict[str, list[int]] = field(default_factory=dict, init=False)
-    _by_gram: dict[int, list[int]] = field(default_factory=dict, init=False)
-    _by_run: dict[int, list[int]] = field(default_factory=dict, init=False)
+    _items: list[tuple[str, int, Problem]] = field(init=False)
+    _read: Read = field(init=False)
+    _forms: tuple[str, ...] = field(init=False)
+    _by_text: dict[tuple[int, int], list[int]] = field(default_factory=dict, init=False)
+    _by_gram: Postings = field(init=False)
+    _by_run: Postings = field(init=False)
 
     def __post_init__(self) -> None:
-        named = [(name, row, p) for name, problems in self.benchmarks.items() for row, p in enumerate(problems)]
-        texts = [_Text.of(problem, self.thresholds.n) for _, _, problem in named]
-        boilerplate = _boilerplate(texts)
-        for place, ((name, row, problem), text) in enumerate(zip(named, texts, strict=True)):
-            telling = text.grams - boilerplate
-            grams = telling if len(telling) >= MIN_GRAMS else text.grams
-            self._items.append(_Item(name, row, problem, text, grams))
-            self._by_text.setdefault(content_hash(text.text), []).append(place)
-            for gram in grams:
-                self._by_gram.setdefault(gram, []).append(place)
-            for run in _runs(plain_words(problem.problem), self.thresholds.ngram):
-                self._by_run.setdefault(run, []).append(place)
+        self._items = [(name, row, one) for name, rows in self.benchmarks.items() for row, one in enumerate(rows)]
+        texts = [one.problem for _, _, one in self._items]
+        self._read = read(texts, keep=True)
+        self._forms = self._read.canonical
+        sets = _split(*grams(self._read.tokens, self._read.token_ends, self.thresholds.n, False))
+        boilerplate = _boilerplate(sets)
+        telling = [np.setdiff1d(one, boilerplate, assume_unique=True) for one in sets]
+        self._by_gram = Postings.of([a if len(a) >= MIN_GRAMS else b for a, b in zip(telling, sets, strict=True)])
+        self._by_run = Postings.of(_split(*_runs(texts, self.thresholds.ngram)))
+        for place, form in enumerate(self._forms):
+            if form:
+                self._by_text.setdefault(_text_key(self._read, place), []).append(place)
 
-    def hits(self, problem: Problem) -> list[Hit]:
-        """Everything found about `problem`, one hit for each benchmark problem and method that holds, surest first.
+    def search(self, ids: Sequence[str], texts: Sequence[str]) -> list[tuple[int, Hit]]:
+        """Everything found about a batch: its row and a hit for each benchmark problem and method that holds.
 
-        A surer method does not hide a weaker one, because the weaker may be the one that is to be obeyed.
+        Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
+        the weaker may be the one that is to be obeyed.
         """
-        text = _Text.of(problem, self.thresholds.n)
-        found: list[tuple[int, Method, float]] = []
-        if text.text:
-            found += [(place, "same text", 1.0) for place in self._by_text.get(content_hash(text.text), ())]
-        shared = Counter(place for gram in text.grams for place in self._by_gram.get(gram, ()))
-        for place, n_shared in shared.items():
-            if n_shared >= 2:
-                found += [(place, *judged) for judged in self._judge(text, self._items[place], n_shared)]
-        found += [(place, "n-gram", score) for place, score in self._shared_runs(problem).items()]
-        hits = [self._hit(problem, text, *one) for one in found]
-        return sorted(hits, key=lambda hit: (METHODS.index(hit.method), -hit.score, hit.benchmark, hit.benchmark_row))
-
-    def _judge(self, text: _Text, item: _Item, n_shared: int) -> list[tuple[Method, float]]:
-        """Which of the three middle methods hold between a row and one benchmark problem."""
         limits = self.thresholds
-        coverage = round(n_shared / len(item.grams), 3)
-        holds: list[tuple[Method, float]] = []
-        shorter, longer = sorted((text, item.text), key=lambda one: len(one.text))
-        if len(shorter.words) >= limits.min_tokens and shorter.text in longer.text:
-            holds.append(("contained", round(len(shorter.text) / len(longer.text), 3)))
-        if len(item.grams) < MIN_GRAMS:
+        rows = read(texts)
+        values, ends = grams(rows.tokens, rows.token_ends, limits.n, False)
+        found: list[tuple[int, int, Method, float]] = []
+        for row, key in enumerate(zip(*rows.keys[:, : sink.TEXT_2 + 1].T.tolist(), strict=True)):
+            found += [(row, place, "same text", 1.0) for place in self._by_text.get(key, ())]
+        of_item = min(limits.same_numbers, limits.renumbered)
+        for row, place, n_shared in _triples(self._by_gram.search(values, ends, 2, of_item, _OF_ROW)):
+            found += [(row, place, *one) for one in self._judge(texts[row], rows, row, place, n_shared)]
+        run_values, run_ends = _runs(texts, limits.ngram)
+        n_runs = np.diff(run_ends, prepend=0)
+        for row, place, n_shared in _triples(self._by_run.search(run_values, run_ends, 1, 0.0, 0.0)):
+            found.append((row, place, "n-gram", round(n_shared / int(n_runs[row]), 3)))
+        found.sort(key=lambda one: (one[0], METHODS.index(one[2]), -one[3], one[1]))
+        sets = {row: values[ends[row - 1] if row else 0 : ends[row]] for row, *_ in found}
+        return [(row, self._hit(ids[row], sets[row], place, method, score)) for row, place, method, score in found]
+
+    def _judge(self, text: str, rows: Read, row: int, place: int, n_shared: int) -> list[tuple[Method, float]]:
+        """Which of the three middle methods hold between a row and one benchmark problem."""
+        limits, holds = self.thresholds, list[tuple[Method, float]]()
+        of_row, of_item = rows.of(row), self._read.of(place)
+        coverage = round(n_shared / int(self._by_gram.sizes[place]), 3)
+        shorter, longer = sorted(((canonical(text), len(of_row)), (self._forms[place], len(of_item))), key=_length)
+        if shorter[1] >= limits.min_tokens and shorter[0] in longer[0]:
+            holds.append(("contained", round(len(shorter[0]) / len(longer[0]), 3)))
+        if self._by_gram.sizes[place] < MIN_GRAMS:
             return holds
         # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
-        same = _same_numbers(item.text.numbers, text.numbers) or _same_numbers(item.text.digits, text.digits)
+        both, digits = (sink.NUMBER, sink.NUMBER_WORD), (sink.NUMBER,)
+        same = any(_same_numbers(_numbers(of_item, kinds), _numbers(of_row, kinds)) for kinds in (both, digits))
         if same and coverage >= limits.same_numbers:
             holds.append(("same numbers", coverage))
-        if not same and coverage >= limits.renumbered and len(item.text.words) >= limits.min_tokens:
+        if not same and coverage >= limits.renumbered and len(of_item) >= limits.min_tokens:
             holds.append(("renumbered", coverage))
         return holds
 
-    def _shared_runs(self, problem: Problem) -> dict[int, float]:
-        """Benchmark problems with a common run of `ngram` words, and the share of the row's runs that is common."""
-        runs = _runs(plain_words(problem.problem), self.thresholds.ngram)
-        counts = Counter(place for run in runs for place in self._by_run.get(run, ()))
-        return {place: round(count / len(runs), 3) for place, count in counts.items()}
-
-    def _hit(self, problem: Problem, text: _Text, place: int, method: Method, score: float) -> Hit:
-        item = self._items[place]
-        words = _longest_run(item.text.words, text, self.thresholds.n)
-        return Hit(problem.id, item.benchmark, item.problem.id, item.row, method, score, shorten(words, 300))
+    def _hit(self, problem_id: str, values: Array, place: int, method: Method, score: float) -> Hit:
+        name, row, problem = self._items[place]
+        tokens = self._read.of(place)
+        start, end = longest_run(tokens, self.thresholds.n, values)
+        words = self._read.plain[int(tokens[start, sink.START]) : int(tokens[end - 1, sink.END])] if end else ""
+        return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300))
 
 
-def _boilerplate(texts: Sequence[_Text]) -> frozenset[int]:
+def _length(one: tuple[str, int]) -> int:
+    return len(one[0])
+
+
+def _text_key(found: Read, row: int) -> tuple[int, int]:
+    return int(found.keys[row, sink.TEXT]), int(found.keys[row, sink.TEXT_2])
+
+
+def _triples(found: tuple[Array, ...]) -> list[tuple[int, int, int]]:
+    return list(zip(*(column.tolist() for column in found), strict=True))
+
+
+def _split(values: Array, ends: Array) -> list[Array]:
+    return np.split(values, ends[:-1]) if len(ends) else []
+
+
+def _boilerplate(sets: Sequence[Array]) -> Array:
     """N-grams of many benchmark problems.  Equal sets count once: one template's many problems are no boilerplate."""
-    distinct = {text.grams for text in texts}
+    distinct = {one.tobytes(): one for one in sets}.values()
     limit = max(5, len(distinct) // 200)  # own choice: 0.5% of the problems; a lower limit loses short items
-    counts = Counter(gram for grams in distinct for gram in grams)
-    return frozenset(gram for gram, count in counts.items() if count > limit)
+    counts = Counter(gram for one in distinct for gram in one.tolist())
+    return np.array([gram for gram, count in counts.items() if count > limit], dtype=np.uint32)
 
 
-def _runs(words: Sequence[str], n: int) -> frozenset[int]:
-    return hashed(ngrams(words, n)) if 0 < n <= len(words) else frozenset()
+def _runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
+    """The runs of `n` words of each text; none where `n` is 0."""
+    if n == 0:
+        return np.empty(0, np.uint32), np.zeros(len(texts), np.int64)
+    plain = [text if text.isascii() else normalise_statement(text).lower() for text in texts]
+    found: tuple[Array, Array] = runs(*code_points(plain), n)
+    return found
 
 
-def _same_numbers(item: tuple[str, ...], row: tuple[str, ...]) -> bool:
+def _numbers(tokens: Array, kinds: tuple[int, ...]) -> list[int]:
+    """The hashes of the numbers among the tokens, in order."""
+    numbers: list[int] = tokens[np.isin(tokens[:, sink.KIND], kinds), sink.HASH].tolist()
+    return numbers
+
+
+def _same_numbers(item: list[int], row: list[int]) -> bool:
     """Equal, or (two numbers at least) a run of the row's: a problem embedded in a longer text keeps its numbers."""
     if item == row:
         return True
     if len(item) < 2 or len(item) > len(row):
         return False
     return any(row[start : start + len(item)] == item for start in range(len(row) - len(item) + 1))
-
-
-def _longest_run(item_words: list[str], text: _Text, n: int) -> str:
-    """The longest stretch of the benchmark problem whose n-grams all occur in the row."""
-    if len(item_words) < n:
-        return " ".join(item_words)
-    best = (0, 0)
-    start = 0
-    for place, gram in enumerate(ngrams(masked(item_words), n)):
-        if not hashed([gram]) <= text.grams:
-            start = place + 1
-        elif place + n - start > best[1] - best[0]:
-            best = (start, place + n)
-    return " ".join(item_words[best[0] : best[1]])

@@ -15,8 +15,9 @@ What it does not do: find paraphrases or translations; those need a judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -28,6 +29,7 @@ from limo.records import Dropped, Problem
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 CONTAMINATED = "in a benchmark"
+BATCH = 512  # problems that are searched together: what is read of them stays in the processor's cache
 MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
 
@@ -85,8 +87,8 @@ def decontaminate(
     index = Index(benchmarks, settings.thresholds())
     kept: list[Problem] = []
     dropped: list[Dropped] = []
-    for problem in problems:
-        hits = [hit for hit in index.hits(problem) if settings.decision(hit.method) != "off"]
+    for problem, found in _with_hits(problems, index):
+        hits = [hit for hit in found if settings.decision(hit.method) != "off"]
         guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
         surest = _surest(guilty or hits)
         evidence = [_evidence(hit, settings) for hit in surest[:MAX_HITS]]
@@ -96,6 +98,16 @@ def decontaminate(
         else:
             kept.append(replace(problem, meta={**problem.meta, "near_benchmark": evidence}) if hits else problem)
     return kept, dropped
+
+
+def _with_hits(problems: Iterable[Problem], index: Index) -> Iterator[tuple[Problem, list[Hit]]]:
+    """Each problem with its hits, searched in batches."""
+    left = iter(problems)
+    while batch := list(islice(left, BATCH)):
+        by_row: dict[int, list[Hit]] = {}
+        for row, hit in index.search([one.id for one in batch], [one.problem for one in batch]):
+            by_row.setdefault(row, []).append(hit)
+        yield from ((problem, by_row.get(row, [])) for row, problem in enumerate(batch))
 
 
 def _surest(hits: Iterable[Hit]) -> list[Hit]:
