@@ -15,6 +15,7 @@ FOUND = [
     ("\\boxed{20} percent", "20 percent"),
     ("<think>\\boxed{1}</think>It is \\boxed{2}", "2"),
     ("<|begin_of_thought|>\\boxed{7}<|end_of_thought|>", "7"),
+    ("<|begin_of_thought|>so it is 7.\n\\[ \\boxed{7} \\]\n<", "7"),
     ("The answer is 42.", "42"),
     ("The final answer is $\\frac{3}{4}$. I hope it is correct.", "\\frac{3}{4}"),
     ("Therefore, there are 12 ways to do it.", "12"),
@@ -85,6 +86,7 @@ def test_a_letter_is_found_in_a_multiple_choice(text, letter):
     [
         ("let me see, x = 3 and then", "length", "truncated"),
         ("<think>let me see, x = 3", "stop", "truncated"),
+        ("<think>perhaps \\boxed{3}, but then", "stop", "truncated"),
         ("", "stop", "no_answer"),
         ("   \n ", "stop", "no_answer"),
         ("I do not know the answer because the problem is unclear to me.", "stop", "no_answer"),

@@ -16,7 +16,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from limo.verify.extract import boxed, extract
+from limo.verify.boxes import boxed
+from limo.verify.extract import extract
 from limo.verify.normalise import MAX_ANSWER, clean
 from limo.verify.readings import choice_of, read
 

@@ -15,7 +15,7 @@ import os
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.engine import READY, REPLY, Limits, clock, confine, load, plain, symbolic
+from limo.verify.engine import LOADING, READY, REPLY, Limits, clock, confine, load, plain, symbolic
 
 
 def serve(fd: int, limits: Limits) -> None:
@@ -48,6 +48,8 @@ def _answer(pipe: Connection, limits: Limits) -> None:
     for question in marshal.loads(pipe.recv_bytes()):
         if question[0] in ("symbolic", "plain"):
             load(pipe)
+        else:
+            _checker(pipe, limits)
         clock(limits.time_s)
         try:
             reply = _reply(pipe, limits, question)
@@ -88,9 +90,12 @@ def _line(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[
 
 
 def _checker(pipe: Connection, limits: Limits) -> Any:
+    """This process's checker, made outside the clock: what it imports must not count against the first row."""
     checker = _CHECKERS.get(limits)
     if checker is None:
+        pipe.send_bytes(LOADING)
         checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
+        pipe.send_bytes(READY)
     return checker
 
 
@@ -98,6 +103,8 @@ _CHECKERS: dict[Limits, Any] = {}
 
 
 def _inner_checker(pipe: Connection, limits: Limits) -> Any:
+    import mpmath  # type: ignore[import-untyped]  # noqa: F401
+
     from limo.verify.check import Checker, Decision
 
     class Inner(Checker):

@@ -8,10 +8,10 @@ The order of trust: the last balanced box (with its neighbours when they are joi
 last phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then
 bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has said no answer,
 whatever numbers stand in what was to be its last sentence.  A thought (`<think>`, `<|begin_of_thought|>`) is read only
-when nothing follows it, and then only for a box.  All searches are linear and look at the last few thousand
-characters, however long the text.
+when nothing follows it, and then only for a box (its last words, where it was cut).
+All searches are linear and look at the last few thousand characters, however long the text.
 
-What it does not do: judge the answer, or read it as mathematics (see `forms`).
+What it does not do: judge the answer, or read it as mathematics (see `readings`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-MAX_BOX, TAIL, MAX_PLAIN = 4000, 6000, 400
+from limo.verify.boxes import MAX_PLAIN, boxed, cut_in_box, ends_in_box
+
+TAIL = 6000
 _STOP = re.compile(
     r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>"
 )
 _OPEN_THOUGHT = re.compile(r"<think>|<\|begin_of_thought\|>|<thinking>", re.I)
 _CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
-_BOX = re.compile(
-    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
-)
 _PHRASE = re.compile(
     r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|(?<![^\n])(?-i:A)(?=:\s))\b"
     r"(?:[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：])"
@@ -62,7 +61,6 @@ _LETTER = re.compile(
     r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
 )
 _ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
-_JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 _REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
 _STATED = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
 _FINAL = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
@@ -111,7 +109,9 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     if not said.strip() and thought and closed:
         found = boxed(thought, cut=False)
         return Extraction(found, "boxed in thought") if found else Extraction("", "", missing="no_answer")
-    if cut or not closed or _cut_in_box(said) or _cut_in_formula(said, bool(thought)):
+    if not closed and (found := ends_in_box(thought)):
+        return Extraction(found, "boxed in thought")
+    if cut or not closed or cut_in_box(said) or _cut_in_formula(said, bool(thought)):
         return Extraction("", "", missing="truncated")
     tail = _HOPE.sub(".", _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL))
     found_in_words = _phrase(tail, letters) or _plain(tail, letters)
@@ -149,39 +149,6 @@ def _trim(text: str) -> str:
     return text[: end.start()] if end else text
 
 
-def boxed(text: str, *, cut: bool = False) -> str:
-    """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
-    starts = [match.end() for match in _BOX.finditer(text)][-24:]
-    boxes: list[tuple[int, int, str]] = []
-    for start in starts:
-        end = _closing(text, start)
-        if end is None:
-            continue
-        content = text[start + 1 : end] if text[start] == "{" else text[start:end]
-        if content.strip():
-            boxes.append((start, end, content.strip()))
-    if not boxes:
-        return "" if cut or not starts or _closing(text, starts[-1]) is not None else _unclosed(text, starts[-1])
-    group = [boxes[-1]]
-    for box in reversed(boxes[:-1]):
-        gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
-        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap):
-            break
-        group.insert(0, box)
-    return _join(text, group)
-
-
-def _cut_in_box(text: str) -> bool:
-    """A long text whose last words are a box that was never closed."""
-    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    return (
-        start >= 0
-        and len(text) >= MAX_PLAIN
-        and len(text) - start < MAX_PLAIN
-        and _closing(text, text.find("{", start)) is None
-    )
-
-
 def _cut_in_formula(text: str, thought: bool) -> bool:
     """A text, long or after a thought, that ends inside `\\( ... ` or `\\[ ...`."""
     end = text[-TAIL:]
@@ -214,41 +181,6 @@ def _breaks_off(text: str) -> bool:
     if _DANGLING.search(last):
         return True
     return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
-
-
-def _join(text: str, group: list[tuple[int, int, str]]) -> str:
-    contents = list(dict.fromkeys(content for _, _, content in group))
-    if len(contents) > 1:
-        return ", ".join(contents)
-    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1] : group[-1][1] + 16])
-    return contents[0] + (" " + unit.group(1) if unit else "")
-
-
-def _closing(text: str, start: int) -> int | None:
-    """Index of the brace that closes the one at `start`; for an unbraced box, the end of its token."""
-    if start >= len(text):
-        return None
-    if text[start] != "{":
-        token = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)").match(text, start)
-        return token.end() if token else None
-    depth, end = 0, min(len(text), start + MAX_BOX)
-    for i in range(start, end):
-        char = text[i]
-        if char == "{" and text[i - 1] != "\\":
-            depth += 1
-        elif char == "}" and text[i - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return i
-    return None
-
-
-def _unclosed(text: str, start: int) -> str:
-    """A box whose brace was forgotten: the rest of its line."""
-    rest = text[start + 1 : start + 1 + MAX_PLAIN]
-    parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
-    ended = len(parts) > 1 or len(text) < MAX_PLAIN
-    return parts[0].strip(" .") if ended and len(rest) < MAX_PLAIN else ""
 
 
 def _phrase(tail: str, letters: bool) -> Extraction | None:

@@ -1,0 +1,94 @@
+"""The boxes of a completion: `\\\\boxed{}` in its spellings, balanced, joined, left open.
+
+    boxed("so \\\\boxed{1} and \\\\boxed{2}")        # "1, 2"
+    ends_in_box("... = 5. \\\\boxed{5} \\\\]")          # "5"
+
+Only the last boxes are looked at and each for a bounded length, so that a text of nothing but boxes costs no more.
+
+What it does not do: look for an answer outside of boxes (see `extract`).
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_BOX, MAX_PLAIN = 4000, 400
+_BOX = re.compile(
+    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
+)
+_JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
+
+
+def boxed(text: str, *, cut: bool = False) -> str:
+    """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
+    starts = [match.end() for match in _BOX.finditer(text)][-24:]
+    boxes: list[tuple[int, int, str]] = []
+    for start in starts:
+        end = _closing(text, start)
+        if end is None:
+            continue
+        content = text[start + 1 : end] if text[start] == "{" else text[start:end]
+        if content.strip():
+            boxes.append((start, end, content.strip()))
+    if not boxes:
+        return "" if cut or not starts or _closing(text, starts[-1]) is not None else _unclosed(text, starts[-1])
+    group = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
+        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap):
+            break
+        group.insert(0, box)
+    return _join(text, group)
+
+
+def ends_in_box(thought: str) -> str:
+    """The box that is the last thing in a thought that was cut before its closing mark."""
+    start = thought.find("{", max(thought.rfind("\\boxed"), 0))
+    end = _closing(thought, start) if start >= 0 else None
+    return boxed(thought, cut=True) if end and re.fullmatch(r"[\s$*.\\\])<|/]{0,20}", thought[end + 1 :]) else ""
+
+
+def cut_in_box(text: str) -> bool:
+    """A long text whose last words are a box that was never closed."""
+    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
+    return (
+        start >= 0
+        and len(text) >= MAX_PLAIN
+        and len(text) - start < MAX_PLAIN
+        and _closing(text, text.find("{", start)) is None
+    )
+
+
+def _join(text: str, group: list[tuple[int, int, str]]) -> str:
+    contents = list(dict.fromkeys(content for _, _, content in group))
+    if len(contents) > 1:
+        return ", ".join(contents)
+    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1] : group[-1][1] + 16])
+    return contents[0] + (" " + unit.group(1) if unit else "")
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Index of the brace that closes the one at `start`; for an unbraced box, the end of its token."""
+    if start >= len(text):
+        return None
+    if text[start] != "{":
+        token = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)").match(text, start)
+        return token.end() if token else None
+    depth, end = 0, min(len(text), start + MAX_BOX)
+    for i in range(start, end):
+        char = text[i]
+        if char == "{" and text[i - 1] != "\\":
+            depth += 1
+        elif char == "}" and text[i - 1] != "\\":
+            depth -= 1
+            if depth == 0:
+                return i
+    return None
+
+
+def _unclosed(text: str, start: int) -> str:
+    """A box whose brace was forgotten: the rest of its line."""
+    rest = text[start + 1 : start + 1 + MAX_PLAIN]
+    parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
+    ended = len(parts) > 1 or len(text) < MAX_PLAIN
+    return parts[0].strip(" .") if ended and len(rest) < MAX_PLAIN else ""
