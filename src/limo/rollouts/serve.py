@@ -51,6 +51,7 @@ class ServeSettings(Settings):
     faults: dict[Fault, float] = Field(default_factory=dict, description="share of requests that each fault befalls")
     retry_after_s: float = Field(0.05, ge=0, description="what a 429 asks for")
     drip_s: float = Field(30.0, ge=0, description="seconds between the bytes of a slow drip")
+    repeat: bool = Field(False, description="answer attempts beyond the recorded ones from the first again")
     seed: int = Field(0, ge=0, description="of the faults")
 
 
@@ -139,7 +140,8 @@ class ReplayServer:
             return _json(_error(f"the request cannot be read: {type(error).__name__}"), 400)
         for index in indexes:
             self.n_asked[name, problem, index] += 1
-        found = [recording.find(problem, index) for index in indexes]
+        n_known = recording.n_of(problem) if self.settings.repeat else 0
+        found = [recording.find(problem, index % n_known if n_known else index) for index in indexes]
         missing = [one for one in found if isinstance(one, str)]
         if missing:
             return _json(_error(missing[0]), NOT_RECORDED)
