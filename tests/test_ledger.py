@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from limo.errors import MissingFileError, StorageError
+from limo.errors import InputError, MissingFileError, StorageError
 from limo.ledger import APPLICATION_ID, MIGRATIONS, Ledger
 from limo.records import Completion, Rollout, Verdict
 
@@ -181,3 +181,66 @@ def test_killed_in_the_middle_of_a_group_it_holds_whole_groups_only(path):
         assert [one.index for one in ledger.rollouts()] == [0]
         assert ledger.faults() == []
         assert ledger.add([rollout(index=1)]) == 1
+
+
+def test_merging_takes_what_is_new_once_and_answers_before_failures(tmp_path):
+    failed = rollout(index=1, text="", finish_reason="error", error="away", verdict=Verdict("undecided"))
+    with Ledger(tmp_path / "a.sqlite") as a:
+        a.add([rollout(text="ours"), failed])
+        a.explain("m", "model", "these files")
+    with Ledger(tmp_path / "b.sqlite") as b:
+        b.add([rollout(text="theirs", verdict=RIGHT), rollout(index=1, reasoning="hm")])
+        b.add([rollout(index=2, verdict=RIGHT)])
+        b.explain("m", "model", "these files")
+        b.lose("m", "cancelled", 3, 40)
+        b.worked(2.5)
+    with Ledger(tmp_path / "a.sqlite") as a:
+        assert a.merge(tmp_path / "b.sqlite") == 2
+        assert [r.completion.text for r in a.rollouts()] == ["ours", "so \\boxed{4}", "so \\boxed{4}"]
+        assert [r.completion.reasoning for r in a.rollouts()] == ["", "hm", ""]
+        assert (a.n_lost(), a.seconds()) == (3, 2.5)
+        assert a.merge(tmp_path / "b.sqlite") == 0
+        assert (len(a), a.n_lost(), a.seconds()) == (3, 3, 2.5)
+        assert a.faults() == []
+
+
+def test_ledgers_that_know_two_models_by_one_name_are_not_merged(tmp_path):
+    for name in ("a", "b"):
+        with Ledger(tmp_path / f"{name}.sqlite") as ledger:
+            ledger.add([rollout(text=name, problem=name)])
+            ledger.explain("m", "model", f"files of {name}")
+    with Ledger(tmp_path / "a.sqlite") as a:
+        with pytest.raises(InputError, match="two models by one name"):
+            a.merge(tmp_path / "b.sqlite")
+        assert [r.problem_id for r in a.rollouts()] == ["a"]
+
+
+def test_an_older_ledger_is_brought_up_to_date_with_all_that_was_in_it(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path, isolation_level=None) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO rollouts VALUES (1, 'p1', 'm', 'prompt', 'sampling', 0, 't', 'stop', 1, 2, 0.5, '')")
+        old.execute("INSERT INTO verdicts VALUES (1, 'correct', '4', 'same', 'string', 0.1)")
+        old.execute("PRAGMA user_version = 1")
+        old.execute(f"PRAGMA application_id = {int.from_bytes(b'LIMO', 'big')}")
+    with Ledger(path) as ledger:
+        (one,) = ledger.rollouts()
+        assert (one.completion.text, one.completion.reasoning, one.verdict.outcome) == ("t", "", "correct")
+        assert ledger.spent() == {"m": (1, 1, 2)}
+
+
+def test_what_is_spent_counts_lost_requests_and_every_model(ledger):
+    ledger.add([rollout(n_prompt_tokens=3, n_completion_tokens=9), rollout(index=1, n_completion_tokens=1)])
+    ledger.add([rollout(model="other", n_prompt_tokens=5)])
+    ledger.lose("m", "cancelled", 2, 100)
+    assert ledger.spent() == {"m": (2, 3, 110), "other": (1, 5, 0)}
+    assert (ledger.n_lost(), ledger.n_lost("other")) == (2, 0)
+
+
+def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
+    ledger.add([rollout(verdict=replace(RIGHT, answer="4")), rollout(index=1), rollout(index=2, finish_reason="error")])
+    found = list(ledger.outcomes("m", "prompt", "sampling"))
+    assert found == [("p1", 0, False, "correct", "4"), ("p1", 1, False, "", ""), ("p1", 2, True, "", "")]
+    plan = ledger._db.execute("EXPLAIN QUERY PLAN SELECT finish_reason FROM rollouts WHERE model = 'm'").fetchall()
+    assert "COVERING INDEX facts" in plan[0][3]

@@ -38,3 +38,44 @@ def recording(tmp_path_factory):
                     row["reasoning"] = f"Ship {i}, thought {index}."
                 file.write(json.dumps(row) + "\n")
     return path
+
+
+BAND = (2, 5, N)
+
+
+def ask_in_child(path, url, moment, said, limit=None):
+    """What a process of its own does: asks through HTTP, and is killed at a moment: a time, or a statement's number.
+
+    `limit` is the largest file it may write, in bytes; 0 makes it a nobody who may write nothing.
+    """
+    import os
+    import resource
+    import signal
+    import threading
+    from itertools import count
+
+    from limo.errors import LimoError
+    from limo.ledger import Ledger
+    from limo.rollouts.http import HttpCompleter
+    from limo.rollouts.run import collect
+    from limo.rollouts.served import HttpSettings
+    from limo.rollouts.stopping import Band
+
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    if limit == 0 and os.geteuid() == 0:
+        os.setuid(65534)
+    die = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+    try:
+        with Ledger(path) as ledger:
+            if isinstance(moment, float):
+                threading.Timer(moment, die).start()
+            elif moment is not None:
+                sent = count(1)
+                ledger._db.set_trace_callback(lambda _: die() if next(sent) == moment else None)
+            completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
+            collect(ledger, completer, PROBLEMS, n=N, band=Band(*BAND), checker=Exact())
+        said.send("done")
+    except LimoError as error:
+        said.send(str(error))
+    os._exit(0)

@@ -1,0 +1,66 @@
+"""A ledger handed on as a table, and its verdicts taken anew without asking."""
+
+from __future__ import annotations
+
+import pytest
+
+from limo.errors import InputError
+from limo.ledger import Ledger
+from limo.records import Completion, Rollout, Verdict
+from limo.rollouts.export import export, lines
+from limo.rollouts.renew import renew
+from limo.verify.check import Checker
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    said = ["\\boxed{4}", "\\boxed{5}", ""]
+    with Ledger(path) as opened:
+        opened.explain("prompt", "prompt", "Be brief.")
+        opened.add(
+            Rollout("p", "m", "prompt", "s", k, Completion(text, reasoning="hm"), Verdict("wrong", answer="4"))
+            for k, text in enumerate(said)
+        )
+        away = Completion("", "error", error="away")
+        opened.add([Rollout("p", "m", "prompt", "s", 3, away, Verdict("undecided", answer="4"))])
+    return path
+
+
+def test_every_rollout_is_a_row_failures_too(ledger, tmp_path):
+    import pyarrow.parquet as pq
+
+    assert export(ledger, tmp_path / "out.parquet") == 4
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["text"] for row in rows] == ["\\boxed{4}", "\\boxed{5}", "", ""]
+    assert (rows[3]["finish_reason"], rows[3]["error"], rows[3]["outcome"]) == ("error", "away", "undecided")
+    assert {row["system"] for row in rows} == {"Be brief."} and rows[0]["reasoning"] == "hm"
+
+
+def test_a_folder_is_a_dataset_that_loads(ledger, tmp_path):
+    from datasets import load_from_disk
+
+    assert export(ledger, tmp_path / "out") == 4
+    assert load_from_disk(str(tmp_path / "out"))["index"][:] == [0, 1, 2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == []
+    with pytest.raises(InputError, match="not there"):
+        export(ledger, tmp_path / "out")
+
+
+def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledger):
+    with Checker() as checker:
+        done = renew(ledger, checker)
+        assert done.n_by_outcome == {"correct": 1, "wrong": 1, "no_answer": 1, "undecided": 1}
+        assert done.n_changed == {"wrong -> correct": 1, "wrong -> no_answer": 1}
+        done = renew(ledger, checker, {"p": "5"})
+        assert done.n_changed == {"correct -> wrong": 1, "wrong -> correct": 1}
+    with Ledger(ledger) as opened:
+        found = [(r.completion.text, r.verdict.outcome, r.verdict.answer) for r in opened.rollouts()]
+    assert found[:2] == [("\\boxed{4}", "wrong", "5"), ("\\boxed{5}", "correct", "5")]
+    assert found[3] == ("", "undecided", "4")
+
+
+def test_the_counts_of_a_ledger_are_by_model(ledger):
+    head, row = lines(ledger)
+    counts = dict(zip(head, row, strict=True))
+    assert (counts["model"], counts["rollouts"], counts["failed"], counts["wrong"]) == ("m", 4, 1, 3)
