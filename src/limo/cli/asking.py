@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ from limo.errors import InputError
 
 if TYPE_CHECKING:
     from limo.cli.recipes import RolloutsRecipe
+    from limo.pipeline import CurateRecipe
+    from limo.plan import Step
     from limo.records import PassRate, Problem
     from limo.runs import RunFolder
 
@@ -53,7 +55,7 @@ def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     call.result({"rates": rows, "run": folder}, f"{table(shown)}\n\n{room.ledger_path}")
 
 
-def _pool(settings: RolloutsRecipe) -> list[Problem]:
+def _pool(settings: CurateRecipe | RolloutsRecipe) -> list[Problem]:
     from limo.pool.ingest import ingest
     from limo.verify.check import verifiable
 
@@ -110,6 +112,101 @@ def _summary(rates: dict[str, PassRate]) -> list[object]:
 
 
 @command(
+    "plan",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    click.option("--gpu", default="H100", show_default=True, help="A100, H100, H200, B200, L40S, RTX4090 or MI300X."),
+    click.option(
+        "--usd-per-gpu-hour", type=click.FloatRange(0), default=0.0, help="[default: only the models' `price`]"
+    ),
+    click.option(
+        "--tokens-per-s", type=click.FloatRange(0, min_open=True), default=30.0, help="That one request gets."
+    ),
+    click.option("--pilot", type=click.IntRange(0), default=0, help="First really ask about so many problems."),
+    workers(),
+)
+def plan(
+    call: Call,
+    recipe: str,
+    overrides: tuple[str, ...],
+    run: str | None,
+    gpu: str,
+    usd_per_gpu_hour: float,
+    tokens_per_s: float,
+    pilot: int,
+    workers: int,
+) -> None:
+    """Reckon what rollouts will cost, before any is asked.
+
+    RECIPE is one of `limo curate` or `limo rollouts`. What the run's ledger knows already is used; `--pilot` fills it,
+    and the run pays for that no second time.
+    """
+    from dataclasses import asdict
+
+    from limo import plan as room
+    from limo.ledger import Ledger
+
+    settings = _recipe(recipe, overrides)
+    terms = room.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
+    problems, ledger_path = _pool(settings), run_of(run, recipe) / "ledger.sqlite"
+    steps = _steps(settings)
+    if pilot:
+        _pilot(call, settings, steps, sorted(problems, key=lambda p: p.id)[:pilot], run_of(run, recipe), workers)
+    with Ledger(ledger_path, read_only=True) if ledger_path.is_file() else nullcontext() as ledger:
+        rows = room.plan(steps, problems, terms, ledger)
+    note = f"GPU-hours on {gpu}; hours at {tokens_per_s:g} tokens/s a request; before duplicates and benchmarks are out"
+    call.result({"steps": [asdict(row) for row in rows]}, f"{table(room.table(rows))}\n\n{note}")
+
+
+def _recipe(path: str, overrides: tuple[str, ...]) -> CurateRecipe | RolloutsRecipe:
+    """Of whichever kind the file is."""
+    import yaml
+
+    from limo.cli.recipes import RolloutsRecipe
+    from limo.pipeline import CurateRecipe
+    from limo.recipe import load
+
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        if isinstance(values, dict) and "ask" in values:
+            return load(RolloutsRecipe, path, overrides)
+    return load(CurateRecipe, path, overrides)
+
+
+def _steps(settings: CurateRecipe | RolloutsRecipe) -> list[Step]:
+    from limo.cli.recipes import RolloutsRecipe
+    from limo.plan import Step
+
+    if isinstance(settings, RolloutsRecipe):
+        return [Step(f"asking {k}", one, one.band, one.max_error) for k, one in enumerate(settings.ask, 1)]
+    filters = [Step(one.name, one, one.band, one.max_error) for one in settings.filters]
+    return filters + [Step(f"teacher {k}", one) for k, one in enumerate(settings.teachers, 1)]
+
+
+def _pilot(
+    call: Call,
+    settings: CurateRecipe | RolloutsRecipe,
+    steps: Sequence[Step],
+    problems: list[Problem],
+    run: Path,
+    n_workers: int,
+) -> None:
+    """Ask about some problems as the run will, into its ledger; each step about what the one before keeps."""
+    from limo.ledger import Ledger
+    from limo.rollouts.asking import Desk
+    from limo.rollouts.models import open_model
+    from limo.runs import RunFolder
+    from limo.verify.check import Checker
+
+    desk = Desk(open_model, settings.data, call.progress, settings.budget, {m.name: m.price for m in settings.models})
+    with RunFolder(run, settings) as room, Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
+        for step in steps:
+            rates = desk.ask(step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band, step.max_error)
+            problems = [p for p in problems if step.band is None or rates[p.id].decision == "keep"]
+
+
+@command(
     "serve-replay",
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
     click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0: one that is free."),
@@ -120,6 +217,7 @@ def _summary(rates: dict[str, PassRate]) -> list[object]:
     ),
     click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="What a 429 asks for."),
     click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
+    click.option("--repeat", is_flag=True, help="Answer attempts beyond the recorded ones from the first again."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
 )
 def serve_replay(
@@ -131,6 +229,7 @@ def serve_replay(
     fault: tuple[str, ...],
     retry_after_s: float,
     drip_s: float,
+    repeat: bool,
     seed: int,
 ) -> None:
     """Answer with recorded completions over HTTP.
@@ -142,7 +241,7 @@ def serve_replay(
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
     values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
-    values |= {"drip_s": drip_s, "seed": seed}
+    values |= {"drip_s": drip_s, "repeat": repeat, "seed": seed}
     words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
     server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
 
@@ -208,4 +307,4 @@ def ledger_of(path: str) -> Path:
     return Path(path) / "ledger.sqlite" if Path(path).is_dir() else Path(path)
 
 
-COMMANDS = (rollouts, serve_replay, ledger)
+COMMANDS = (rollouts, plan, serve_replay, ledger)

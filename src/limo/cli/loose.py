@@ -23,6 +23,7 @@ from limo.errors import InputError
 
 if TYPE_CHECKING:
     from limo.records import Dropped
+    from limo.verify.check import Checker
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 
@@ -128,14 +129,30 @@ def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, d
     ),
     click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
     click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
+    click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: take its verdicts anew, ask nobody."),
+    click.option("--pool", metavar="FILE", help="With --ledger: a pool with answers.  [default: the verdicts' own]"),
 )
 def verify(
-    call: Call, file: str, output: str | None, workers: int, tolerance: float, digits: int, audit: bool, plain: bool
+    call: Call,
+    file: str,
+    output: str | None,
+    workers: int,
+    tolerance: float,
+    digits: int,
+    audit: bool,
+    plain: bool,
+    ledger: bool,
+    pool: str | None,
 ) -> None:
     """Check completions against answers.
 
     Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.
     """
+    if ledger:
+        from limo.verify.check import Checker
+
+        _renew(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
+        return
     if audit:
         from limo.verify.audit import audit_file
 
@@ -146,6 +163,17 @@ def verify(
 
     summary = verify_file(file, output, workers, call.progress, tolerance=tolerance, digits=digits)
     call.result(asdict(summary), table(summary.table()))
+
+
+def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
+    from limo.cli.asking import ledger_of
+    from limo.pool.ingest import read_pool
+    from limo.rollouts.renew import renew
+
+    answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
+    with checker:
+        done = renew(ledger_of(file), checker, answers, call.progress)
+    call.result(asdict(done), table(done.table()))
 
 
 @command(

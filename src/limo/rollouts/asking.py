@@ -13,6 +13,7 @@ What it does not do: keep or drop problems.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from pydantic import Field, field_validator
 
@@ -25,7 +26,7 @@ from limo.rollouts.budget import Budget, Meter, Price
 from limo.rollouts.completer import Completer
 from limo.rollouts.models import ModelSettings, SamplingSettings
 from limo.rollouts.run import Checks, collect
-from limo.rollouts.stopping import Band, decide
+from limo.rollouts.stopping import Band, Decision, decide
 from limo.text import hide_keys
 
 Opener = Callable[[ModelSettings, str], Completer]
@@ -98,9 +99,11 @@ class Desk:
                 max_error=max_error if alone else 0.0, meter=meter,
             )  # fmt: skip
             total |= {problem.id: _sum(total[problem.id], rates[problem.id]) for problem in left}
-            left = [problem for problem in left if band is None or not _decided(band, total[problem.id])]
+            left = [problem for problem in left if band is None or _decision(band, total[problem.id]) is None]
         if band is not None and problems:
             self._say_saving(asking, problems, ledger, stage)
+            if len(asking.models) > 1:
+                total = {name: replace(rate, decision=_decision(band, rate) or "") for name, rate in total.items()}
         return total
 
     def _say_saving(self, asking: Asking, problems: list[Problem], ledger: Ledger, stage: str) -> None:
@@ -134,5 +137,5 @@ def _sum(before: PassRate, new: PassRate) -> PassRate:
     return PassRate(before.model, before.n, *counts, new.decision, new.risk)
 
 
-def _decided(band: Band, rate: PassRate) -> bool:
-    return decide(band, rate.n_correct, rate.n_decided - rate.n_correct) is not None
+def _decision(band: Band, rate: PassRate) -> Decision | None:
+    return decide(band, rate.n_correct, rate.n_decided - rate.n_correct)
