@@ -237,6 +237,8 @@ class _Curation:
                 evidence = suspects(problems, self.desk.rollouts(asked, problems, ledger), self.recipe.suspect)
             easy = {d.problem_id for d in dropped if d.reason == "solved too often"}
             bad = evidence.keys() - easy  # a key that most rollouts reach is sound, whatever else they agree on
+            if one is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones have not been asked
+                bad -= {problem.id for problem in kept}
             dropped = [d for d in dropped if d.problem_id not in bad]
             dropped += [Dropped(p.id, one.name, SUSPECT, evidence[p.id]) for p in problems if p.id in bad]
             rows = [asdict(p) | _rated(rates[p.id]) for p in kept if p.id not in bad]

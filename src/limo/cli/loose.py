@@ -234,7 +234,7 @@ def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]
 def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
     """Select from graded rows.
 
-    The best chain of each problem, then the best k of all; or a control: by=random, longest or hardest.
+    The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
     """
     from limo.cli.rows import candidates_of, read_rows, write_rows
     from limo.curate import select as room
@@ -243,13 +243,16 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     rows = read_rows(file)
     candidates = candidates_of(rows)
     row_of = {id(candidate): row for candidate, row in zip(candidates, rows, strict=True)}
-    kept, gone = room.select(candidates, load(room.SelectSettings, None, overrides))
+    settings = load(room.SelectSettings, None, overrides)
+    kept, gone = room.select(candidates, settings)
     write_rows([row_of[id(one)] | {"rank": rank} for rank, one in enumerate(kept, 1)], output)
     if dropped:
         write_rows([asdict(one) for one in gone], dropped)
     reasons = Counter(one.reason for one in gone)
     value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output}
-    call.result(value, table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())]))
+    short = room.shortfall(kept, gone, settings)
+    text = table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
+    call.result(value | {"shortfall": short}, f"{text}\n{short}".strip())
 
 
 @command("export", click.argument("run"), output("The dataset: .jsonl or .parquet."))
