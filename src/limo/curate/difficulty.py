@@ -23,6 +23,7 @@ from pydantic import Field
 
 from limo.recipe import Settings
 from limo.records import Dropped, PassRate, Problem, Rollout
+from limo.stats import beta_between
 
 
 class SuspectSettings(Settings):
@@ -72,6 +73,17 @@ def _outside(rate: PassRate | None, low: int, high: int) -> str:
     if most < low:
         return "solved too rarely"
     return "undecided" if most > high or rate.n_correct < low else ""
+
+
+def belongs(rate: PassRate, low: int, high: int) -> float:
+    """The probability that a problem's true pass rate belongs to the band of `low` to `high` of the rate's n.
+
+    The band of true rates reaches half a rollout beyond its ends, and the rate is given Jeffreys' prior, a Beta of one
+    half and one half.  Sampling that stopped early changes nothing, since only what was decided counts.
+    """
+    below = 0.0 if low == 0 else (low - 0.5) / rate.n
+    above = 1.0 if high >= rate.n else (high + 0.5) / rate.n
+    return beta_between(rate.n_correct + 0.5, rate.n_decided - rate.n_correct + 0.5, below, above)
 
 
 def suspects(
