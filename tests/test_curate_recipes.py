@@ -67,5 +67,6 @@ def test_through_a_server_the_same_chains_are_selected_and_a_second_run_asks_not
         again = curate(recipe, tmp_path / "run", Silent())
         assert again.did_nothing and server.n_asked.total() == n_asked > 0
     assert {path.name: path.read_bytes() for path in done.folder.iterdir()} == before
-    straight = curate(load(CurateRecipe, ROOT / "recipes" / "replay.yaml", [f"data={DATA}"]), tmp_path / "straight", Silent())
+    recorded = load(CurateRecipe, ROOT / "recipes" / "replay.yaml", [f"data={DATA}"])
+    straight = curate(recorded, tmp_path / "straight", Silent())
     assert [one.n_kept for one in done.funnel] == [one.n_kept for one in straight.funnel]

@@ -1,5 +1,5 @@
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ def test_what_is_exported_loads_with_its_messages_and_lineage(tmp_path):
     back = load_from_disk(tmp_path / "selected")
     assert [m["role"] for m in back[0]["messages"]] == ["system", "user", "assistant"]
     assert back[0] == example("a")
-    assert back[1]["pass_rates"] == [{"model": "m", "n": 8, "n_decided": 8, "n_correct": 2}]
+    assert back[1]["pass_rates"] == [asdict(PassRate("m", 8, 8, 2))]
 
 
 def test_the_same_rows_give_the_same_bytes_and_replace_what_was_there(tmp_path):
