@@ -62,12 +62,23 @@ def deduplicated(world: Sequence[Made], kept: Sequence[int]) -> dict[str, float]
     }
 
 
-def by_kind(world: Sequence[Made], kept: set[int]) -> dict[str, float]:
-    """Of each kind of row the share that was dropped: right for copies (not all of them must go), wrong for variants."""
+def by_kind(world: Sequence[Made], kept: Sequence[int]) -> dict[str, float]:
+    """Of the copies of each kind the share whose problem stands in the result once, and not several times."""
+    survivors = Counter(world[row].truth for row in kept)
     groups: dict[str, list[bool]] = defaultdict(list)
-    for row, one in enumerate(world):
-        groups[one.kind].append(row not in kept)
-    return {kind: sum(groups[kind]) / len(groups[kind]) for kind in (*COPIES, *VARIANTS) if groups[kind]}
+    for one in world:
+        groups[one.kind].append(survivors[one.truth] <= 1)
+    return {kind: sum(groups[kind]) / len(groups[kind]) for kind in COPIES if groups[kind]}
+
+
+def lost_by_kind(world: Sequence[Made], kept: Sequence[int]) -> dict[str, float]:
+    """Of the distinct problems of each kind the share that is nowhere in the result."""
+    survivors = {world[row].truth for row in kept}
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for one in world:
+        if one.kind not in COPIES:
+            groups[one.kind].append(one.truth not in survivors)
+    return {kind: sum(groups[kind]) / len(groups[kind]) for kind in ("original", *VARIANTS) if groups[kind]}
 
 
 def show(name: str, n_rows: int, seconds: float, shares: dict[str, float]) -> None:
@@ -97,7 +108,8 @@ def ours(world: list[Made]) -> None:
         known = {(one.problem.id, one.problem.problem, one.problem.answer): row for row, one in enumerate(world)}
         rows = {known[one.id, one.problem, one.answer] for one in kept}
     show("limo", len(world), seconds, deduplicated(world, sorted(rows)))
-    print("  dropped by kind:", {kind: f"{share:.2%}" for kind, share in by_kind(world, rows).items()})
+    print("  copies gone, by kind:", {kind: f"{share:.2%}" for kind, share in by_kind(world, sorted(rows)).items()})
+    print("  lost, by kind:", {kind: f"{share:.2%}" for kind, share in lost_by_kind(world, sorted(rows)).items()})
     print("  answers in conflict, listed:", sum(one.reason == ANOTHER_ANSWER for one in dropped))
 
 

@@ -86,7 +86,7 @@ def text_dedup(texts: Sequence[str]) -> list[int]:
 
 
 def datatrove(texts: Sequence[str]) -> list[int]:
-    """datatrove's MinhashDedupSignature with its defaults: 14 buckets of 8, word 5-grams, digits masked; hashed by sha1."""
+    """datatrove's MinhashDedupSignature with its defaults: 14 buckets of 8, word 5-grams, digits masked; sha1."""
     from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
     from datatrove.utils.hashing import HashConfig
 

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 from limo.curate.grade import TRAITS
@@ -44,12 +45,6 @@ def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(
     code, out, err = limo("export", run, "-o", world / "set.jsonl")
     assert code == 0, err
     assert [message["role"] for message in rows(world / "set.jsonl")[0]["messages"]] == ["system", "user", "assistant"]
-    code, out, err = limo("export", run, "--to", "hf", "--evidence", "-o", world / "hub")
-    assert code == 0, err
-    names = {str(path.relative_to(world / "hub")) for path in (world / "hub").rglob("*.*")}
-    assert names == {f"{name}/train.parquet" for name in ("data", "pass_rates", "dropped")} | {"README.md"}
-    code, _, err = limo("export", run, "--to", "openai", "--evidence", "-o", world / "no.jsonl")
-    assert code == 2 and "--to hf" in err and not (world / "no.jsonl").exists()
 
 
 def test_an_override_changes_the_recipe_and_so_needs_a_run_of_its_own(limo, fault, world):
@@ -81,6 +76,52 @@ def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):
     )  # fmt: skip
     assert code == 0, err
     assert events(out)[-1]["n_by_reason"] == {"in a benchmark": 1}
+
+
+def test_a_pool_goes_the_same_road_in_parts(limo, world):
+    problems = rows(world / "pool.jsonl")
+    with open(world / "pool.jsonl", "a") as file:
+        file.write(json.dumps(problems[0]) + "\n{broken\n")
+    (world / "own.jsonl").write_text(json.dumps(problems[1]) + "\n")
+    options = ("--dropped", world / "dropped.jsonl", "--json")
+    code, out, err = limo("pool", "ingest", world / "pool.jsonl", "-o", world / "a", *options)
+    assert (code, events(out)[-1]["n_by_reason"]) == (0, {"malformed row": 1}), err
+    assert rows(world / "dropped.jsonl")[0]["detail"]["line"] == len(problems) + 2
+    code, out, err = limo("pool", "dedup", world / "a", "reworded=1", "-o", world / "b", *options)
+    assert (code, events(out)[-1]["n_kept"]) == (0, len(problems)), err
+    where = ("--benchmark", "own", "--benchmarks", world / "own.jsonl", "--evidence", world / "evidence.parquet")
+    report = ("renumbered=report", "same_numbers=report")
+    code, out, err = limo("pool", "decontaminate", world / "b", *report, *where, "-o", world / "c", *options)
+    assert (code, events(out)[-1]["n_by_reason"]) == (0, {"in a benchmark": 1}), err
+    table = pq.read_table(world / "evidence.parquet").to_pylist()
+    hits = {row["problem"] for row in table if row["decision"] == "drop"}
+    assert hits == {problems[1]["problem"]}
+
+
+def test_somebody_else_s_training_set_is_checked_by_one_command(limo, world):
+    problem = rows(world / "pool.jsonl")[0]["problem"]
+    chat = [{"role": "user", "content": problem}, {"role": "assistant", "content": "It is 4."}]
+    (world / "train.jsonl").write_text(json.dumps({"messages": chat}) + "\n" + json.dumps({"question": "Why?"}) + "\n")
+    (world / "own.jsonl").write_text(json.dumps({"problem": problem, "answer": "4"}) + "\n")
+    where = ("--benchmark", "own", "--benchmarks", world / "own.jsonl")
+    code, out, err = limo("pool", "decontaminate", world / "train.jsonl", "--check", *where)
+    assert code == 0, err
+    assert "1 of 2 problems stand in a benchmark" in out and "drop: same text 1.0 with own row 0" in out
+    code, _, err = limo("pool", "decontaminate", world / "train.jsonl", *where)
+    assert code == 2 and "--check" in err
+
+
+def test_a_benchmark_is_shown_and_fetched_from_a_file(limo, tmp_path):
+    file = tmp_path / "aime24.jsonl"
+    lines = [json.dumps({"problem": f"What is {max(n, 1)}+1?", "answer": str(max(n, 1) + 1)}) for n in range(30)]
+    file.write_text("\n".join(lines))
+    code, out, err = limo("benchmarks", "show", "aime24", "--path", tmp_path)
+    assert code == 0 and "1=0" in out and "HuggingFaceH4/aime_2024" in out, err
+    code, out, err = limo("benchmarks", "fetch", "AIME24", "--path", file, "-o", tmp_path / "pool.parquet", "--json")
+    assert (code, events(out)[-1]["n"], events(out)[-1]["n_repeats"]) == (0, 30, 1), err
+    assert pq.read_table(tmp_path / "pool.parquet").num_rows == 30
+    code, _, err = limo("benchmarks", "show", "AIME42")
+    assert code == 2 and "AIME24" in err
 
 
 def test_rows_are_verified_graded_and_selected_by_files(limo, world):
@@ -164,10 +205,10 @@ def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
 
 
 def test_the_benchmarks_are_listed_and_looked_for(limo, tmp_path):
-    code, out, _ = limo("benchmarks")
+    code, out, _ = limo("benchmarks", "list")
     assert code == 0
     assert "MATH500" in out and "AIME24" in out
-    code, out, _ = limo("benchmarks", "--path", tmp_path)
+    code, out, _ = limo("benchmarks", "list", "--path", tmp_path)
     assert code == 0
     assert "MATH500 is not in the folder" in out
 

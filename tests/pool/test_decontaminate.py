@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from limo.errors import RecipeError
-from limo.pool.decontaminate import DecontaminateSettings, decontaminate, evidence_table, totals
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.evidence import evidence_table, render, totals, write_evidence
 from limo.recipe import load
 from limo.records import Problem
 
@@ -128,3 +129,15 @@ def test_totals_count_pool_rows_by_benchmark_source_method_and_decision() -> Non
         {"benchmark": "bench", "source": "a", "method": "same text", "decision": "drop", "n_problems": 1},
         {"benchmark": "bench", "source": "b", "method": "renumbered", "decision": "report", "n_problems": 1},
     ]
+
+
+def test_the_evidence_is_readable_and_survives_as_parquet(tmp_path) -> None:
+    import pyarrow.parquet as pq
+
+    table = evidence_table(*decontaminate([Problem.make(ITEM, "1", source="web")], BENCHMARK))
+    text = render(table)
+    assert "drop: same text 1.0 with bench row 4 (web)" in text and text.count("A train leaves the northern") == 3
+    write_evidence(table, tmp_path / "evidence.parquet")
+    assert pq.read_table(tmp_path / "evidence.parquet").to_pylist()[0]["benchmark_problem"].startswith("A train")
+    write_evidence([], tmp_path / "none.parquet")
+    assert pq.read_table(tmp_path / "none.parquet").num_rows == 0

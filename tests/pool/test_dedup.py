@@ -93,6 +93,15 @@ def test_options_letters_stand_for_their_text() -> None:
     assert dedup([one, other])[1][0].reason == SAME_TEXT
 
 
+@pytest.mark.parametrize(("answer", "n_kept"), [(r"\text{(C)}", 2), ("C", 2), ("c = 4", 1)])
+def test_a_bare_letter_of_unknown_options_is_no_evidence_that_a_text_is_a_rewording(answer: str, n_kept: int) -> None:
+    text = (
+        "For a constant c, in {} coordinates, find the shape described by the equation below, among line, cone, plane"
+    )
+    pool = [_make(text.format("cylindrical"), answer), _make(text.format("spherical"), answer)]
+    assert len(dedup(pool)[0]) == n_kept
+
+
 def test_the_preferred_copy_stays() -> None:
     plain, worked = _make("What is 2+2?", "4", source="a"), _make("What is 2+2?", "4", solution="...", source="b")
     without = _make("What is 2+2?", "", solution="a very long solution", source="c")

@@ -1,6 +1,5 @@
 """The commands on loose files: each takes files and `-o`, and needs no recipe.
 
-    limo pool ingest math.jsonl folder/ -o pool.parquet
     limo verify rows.jsonl -o verified.jsonl
     limo grade chains.jsonl -o graded.jsonl
     limo select graded.jsonl k=800 -o selected.jsonl
@@ -22,96 +21,9 @@ from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
 from limo.errors import InputError
 
 if TYPE_CHECKING:
-    from limo.records import Dropped
     from limo.verify.check import Checker
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
-
-
-@click.group("pool")
-def pool() -> None:
-    """Sets of problems.
-
-    Read any shape, drop duplicates, keep benchmarks out.
-    """
-
-
-@command(
-    "ingest",
-    click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
-    output("The pool: .parquet, .jsonl or .jsonl.gz."),
-    DROPPED,
-    click.option("--keep-unverifiable", is_flag=True, help="Keep problems whose answer no rule can check."),
-    group=pool,
-)
-def pool_ingest(
-    call: Call, sources: tuple[str, ...], output: str, dropped: str | None, keep_unverifiable: bool
-) -> None:
-    """Read files, folders, saved datasets or hub ids into one pool."""
-    from limo.pool import ingest as room
-    from limo.verify.check import verifiable
-
-    done = room.ingest(sources, verifiable, room.IngestSettings(keep_unverifiable=keep_unverifiable))
-    _pooled(call, done.problems, done.dropped, output, dropped)
-
-
-@command(
-    "dedup", click.argument("file"), OVERRIDES, output("The pool: .parquet, .jsonl or .jsonl.gz."), DROPPED, group=pool
-)
-def pool_dedup(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
-    """Drop repeated problems, telling rewordings from problems with other numbers."""
-    from limo.pool.dedup import DedupSettings, dedup
-    from limo.pool.ingest import read_pool
-    from limo.recipe import load
-
-    kept, gone = dedup(read_pool(file), load(DedupSettings, None, overrides))
-    _pooled(call, kept, gone, output, dropped)
-
-
-@command(
-    "decontaminate",
-    click.argument("file"),
-    OVERRIDES,
-    click.option("--benchmark", multiple=True, metavar="NAME", help="A benchmark; may be repeated.  [default: all]"),
-    click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]"),
-    output("The pool: .parquet, .jsonl or .jsonl.gz."),
-    DROPPED,
-    group=pool,
-)
-def pool_decontaminate(
-    call: Call,
-    file: str,
-    overrides: tuple[str, ...],
-    benchmark: tuple[str, ...],
-    benchmarks: str | None,
-    output: str,
-    dropped: str | None,
-) -> None:
-    """Drop problems that stand in a benchmark, each with its evidence."""
-    from limo.pool.benchmarks import load_benchmarks
-    from limo.pool.decontaminate import DecontaminateSettings, decontaminate
-    from limo.pool.ingest import read_pool
-    from limo.recipe import load
-
-    settings = load(DecontaminateSettings, None, overrides)
-    known = load_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path or None)
-    kept, gone = decontaminate(read_pool(file), known, settings)
-    _pooled(call, kept, gone, output, dropped)
-
-
-def _pooled(call: Call, kept: list[Any], gone: Sequence[Dropped], output: str, dropped: str | None) -> None:
-    from limo.cli.rows import write_rows
-    from limo.pool.ingest import write_pool
-
-    if not kept:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in Counter(one.reason for one in gone).most_common())
-        raise InputError("no problem is left", reasons or "none came in", "one or more", "see --dropped FILE")
-    if dropped:
-        write_rows([asdict(one) for one in gone], dropped)
-    n_kept, reasons_of = write_pool(kept, output), Counter(one.reason for one in gone)
-    rows = [["kept", n_kept], *([reason, n] for reason, n in reasons_of.most_common())]
-    value = {"n_kept": n_kept, "n_dropped": len(gone), "n_by_reason": dict(reasons_of), "output": output}
-    call.result(value, table([["what", "problems"], *rows]))
 
 
 @command(
@@ -234,7 +146,7 @@ def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]
 def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
     """Select from graded rows.
 
-    The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
+    The best chain of each problem, then the best k of all; or a control: by=random, longest or hardest.
     """
     from limo.cli.rows import candidates_of, read_rows, write_rows
     from limo.curate import select as room
@@ -243,47 +155,29 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     rows = read_rows(file)
     candidates = candidates_of(rows)
     row_of = {id(candidate): row for candidate, row in zip(candidates, rows, strict=True)}
-    settings = load(room.SelectSettings, None, overrides)
-    kept, gone = room.select(candidates, settings)
+    kept, gone = room.select(candidates, load(room.SelectSettings, None, overrides))
     write_rows([row_of[id(one)] | {"rank": rank} for rank, one in enumerate(kept, 1)], output)
     if dropped:
         write_rows([asdict(one) for one in gone], dropped)
     reasons = Counter(one.reason for one in gone)
     value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output}
-    short = room.shortfall(kept, gone, settings)
-    text = table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
-    call.result(value | {"shortfall": short}, f"{text}\n{short}".strip())
+    call.result(value, table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())]))
 
 
-@command(
-    "export",
-    click.argument("run"),
-    click.option("--to", metavar="FORMAT", help="hf, openai, sharegpt, llamafactory or axolotl.  [default: rows]"),
-    output("The dataset: a folder for hf, llamafactory and axolotl, else .jsonl (or .parquet for rows)."),
-    click.option("--evidence", is_flag=True, help="With hf: pass rates, and what was dropped and why, beside it."),
-    click.option("--push", metavar="REPO", help="With hf: upload the folder to this dataset on the hub, private."),
-)
-def export(call: Call, run: str, to: str | None, output: str, evidence: bool, push: str | None) -> None:
-    """Write a run's selected dataset for a trainer or the hub.
+@command("export", click.argument("run"), output("The dataset: .jsonl or .parquet."))
+def export(call: Call, run: str, output: str) -> None:
+    """Write a run's selected dataset as one file.
 
-    Rows of `messages` with their lineage, or one of the formats; every row carries the system text.
+    Rows of `messages`, which any trainer reads, with their lineage.
     """
-    from limo.cli import publishing
     from limo.cli.rows import read_rows, write_rows
     from limo.pipeline import SELECTED
     from limo.runs import RunFolder
 
     folder = RunFolder(run).path / SELECTED
-    if (evidence or push) and to != "hf":
-        raise InputError("--evidence and --push belong to one format", f"--to {to or 'rows'}", "--to hf", "add it")
     rows = read_rows(str(folder))
-    if to is None:
-        write_rows(rows, output)
-    else:
-        publishing.written(run, rows, to, output, evidence)
-    where = publishing.pushed(output, push) if push else ""
-    told = f"{len(rows):,} rows of {Path(folder)} in {output}" + (f"\n{where}" if where else "")
-    call.result({"n_rows": len(rows), "output": output, "pushed": where}, told)
+    write_rows(rows, output)
+    call.result({"n_rows": len(rows), "output": output}, f"{len(rows):,} rows of {Path(folder)} in {output}")
 
 
-COMMANDS = (pool, verify, grade, select, export)
+COMMANDS = (verify, grade, select, export)

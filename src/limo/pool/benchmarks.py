@@ -55,6 +55,7 @@ class Benchmark(Settings):
     files: list[str | list[str]] = Field(description="file names without suffix; a list = parts in order")
     hub: Hub | None = Field(default=None, description="data set on the hub")
     home: str = Field(description="where its owner publishes it")
+    licence: str = Field(default="none stated", description="of the rows, as their owner states it")
     decoding: Literal["greedy", "sampled"] = Field(description="greedy once, or several samples")
     judge: bool = Field(default=False, description="the paper judges it by a model")
     fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")

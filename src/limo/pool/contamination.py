@@ -62,6 +62,7 @@ class Hit:
     method: Method
     score: float
     words: str
+    benchmark_problem: str
 
 
 @dataclass(slots=True)
@@ -138,7 +139,8 @@ class Index:
         tokens = self._read.of(place)
         start, end = longest_run(tokens, self.thresholds.n, values)
         words = self._read.plain[int(tokens[start, sink.START]) : int(tokens[end - 1, sink.END])] if end else ""
-        return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300))
+        short = shorten(problem.problem, 300)
+        return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300), short)
 
 
 def _length(one: tuple[str, int]) -> int:

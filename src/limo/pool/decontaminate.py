@@ -22,9 +22,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from limo.pool.contamination import METHODS, Hit, Index, Method, Thresholds
+from limo.pool.contamination import Hit, Index, Method, Thresholds
 from limo.recipe import Settings
 from limo.records import Dropped, Problem
+from limo.text import shorten
 
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
@@ -91,7 +92,7 @@ def decontaminate(
         hits = [hit for hit in found if settings.decision(hit.method) != "off"]
         guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
         surest = _surest(guilty or hits)
-        evidence = [_evidence(hit, settings) for hit in surest[:MAX_HITS]]
+        evidence = [_evidence(problem, hit, settings) for hit in surest[:MAX_HITS]]
         if guilty:
             detail = {"source": problem.source, "method": guilty[0].method, "n_hits": len(surest), "hits": evidence}
             dropped.append(Dropped(problem.id, "decontaminate", CONTAMINATED, detail))
@@ -118,31 +119,5 @@ def _surest(hits: Iterable[Hit]) -> list[Hit]:
     return list(first.values())
 
 
-def _evidence(hit: Hit, settings: DecontaminateSettings) -> dict[str, object]:
-    return {**asdict(hit), "decision": settings.decision(hit.method)}
-
-
-def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[dict[str, object]]:
-    """One row a hit, of dropped and of reported problems, as plain values: what goes into a Parquet or a report."""
-    table: list[dict[str, object]] = []
-    for one in dropped:
-        table += _rows(one.detail.get("hits"), one.detail.get("source"))
-    for problem in kept:
-        table += _rows(problem.meta.get("near_benchmark"), problem.source)
-    return table
-
-
-def _rows(hits: object, source: object) -> list[dict[str, object]]:
-    return [{"source": str(source or ""), **hit} for hit in hits] if isinstance(hits, list) else []
-
-
-def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Distinct pool rows by benchmark, source, method and decision, largest first."""
-    groups: dict[tuple[str, str, str, str], set[object]] = {}
-    for row in table:
-        key = (str(row["benchmark"]), str(row["source"]), str(row["method"]), str(row["decision"]))
-        groups.setdefault(key, set()).add(row["problem_id"])
-    order = {method: number for number, method in enumerate(METHODS)}
-    ranked = sorted(groups.items(), key=lambda one: (one[0][0], order.get(one[0][2], 9), -len(one[1]), one[0][1]))  # type: ignore[call-overload]
-    names = ("benchmark", "source", "method", "decision")
-    return [{**dict(zip(names, key, strict=True)), "n_problems": len(ids)} for key, ids in ranked]
+def _evidence(problem: Problem, hit: Hit, settings: DecontaminateSettings) -> dict[str, object]:
+    return {**asdict(hit), "problem": shorten(problem.problem, 300), "decision": settings.decision(hit.method)}

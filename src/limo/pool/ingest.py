@@ -82,8 +82,9 @@ def stream(
     sources: Iterable[str | Path | Source],
     verifiable: Callable[[str], str] | None = None,
     settings: IngestSettings | None = None,
+    skip: int = 0,
 ) -> Iterator[Problem | Dropped]:
-    """One item a row, in order, holding one row at a time.
+    """One item a row, in order, holding one row at a time; the first `skip` rows are read, but not looked at.
 
     Raises InputError where no row of a source gives a problem: then its columns were not understood.
     """
@@ -93,6 +94,9 @@ def stream(
         n_rows = n_blank = 0
         last: dict[str, Any] = {}
         for row in rows(source.path):
+            if skip > 0:
+                skip, n_rows = skip - 1, n_rows + 1
+                continue
             item = _item(row, source, None if keep else verifiable)
             n_rows += 1
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
@@ -123,6 +127,23 @@ def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
         shown = "; ".join(faults[:3]) or "nothing in it"
         raise InputError(what, path, "a statement and an answer in each row", f"ingest sets them aside ({shown})")
     return problems
+
+
+def statements(path: str | Path) -> tuple[list[Problem], list[Dropped]]:
+    """Every statement of a file or folder, answered or not, and the rows without one: for looking, not for use."""
+    found: list[Problem] = []
+    gone: list[Dropped] = []
+    for row in rows(path):
+        shaped = shape(row.value, stem(row.file)) if not row.error else None
+        if shaped and shaped.problem and shaped.reason != "broken characters":
+            found.append(shaped.problem)
+        else:
+            why = row.error or (shaped.reason if shaped else "")
+            gone.append(Dropped("", "ingest", "no statement", {"file": row.file, "line": row.line, "error": why}))
+    if not found:
+        do = "name its columns as one of: problem, question, prompt, messages"
+        raise InputError("no row of the file gives a problem", path, "a column with the statement", do)
+    return found, gone
 
 
 def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
@@ -176,12 +197,17 @@ def _understood(source: Source, n_rows: int, n_blank: int, last: dict[str, Any])
 
 
 def _write_parquet(table: list[dict[str, Any]], path: Path) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {name: [_cell(row[name]) for row in table] for name in COLUMNS}
-    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
-    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
+    pq.write_table(table_of(table), path, compression="zstd")
+
+
+def table_of(rows: list[dict[str, Any]]) -> Any:
+    """Problems, as dictionaries, as an Arrow table of the canonical columns, all of them text."""
+    import pyarrow as pa
+
+    columns = {name: [_cell(row[name]) for row in rows] for name in COLUMNS}
+    return pa.table(columns, schema=pa.schema([(name, pa.string()) for name in COLUMNS]))
 
 
 def _cell(value: object) -> str:

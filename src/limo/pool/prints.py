@@ -12,6 +12,7 @@ What it does not do: decide; `dedup` has the rules.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from limo.text import content_hash
 Array = Any  # of NumPy
 BATCH = 512  # problems that are read together: few enough for what is read to stay in the processor's cache
 _MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_LETTER = re.compile(r"\s*(?:\\(?:text|textbf|mathrm)\s*\{)?\s*\(?([A-J])\)?\s*\}?\s*")
 _LONGEST = (1 << 40) - 1
 
 
@@ -56,7 +58,7 @@ class Prints:
     """The prints of n problems.
 
     `rank` [n, 3] sorts the better copy first; `text` [n, 2] hashes the canonical text; `group` [n] hashes numbers,
-    operators, names and answer, 0 without an answer; `answer` [n] hashes the answer, 0 without one; `grams` and
+    operators, names and answer, 0 without a telling answer; `answer` [n] hashes the answer, 0 without one; `grams` and
     `gram_ends` are the n-gram sets; `bands` [n, 16] and `sketches` [n, 80] (one byte a minimum) are for siblings.
     """
 
@@ -85,7 +87,8 @@ class Prints:
 def prints(columns: Columns, n: int, prefer: Sequence[str]) -> Prints:
     """The prints of a batch, with n-grams of `n` words; copies of `prefer`red sources rank first, best source first."""
     found = read(columns.problems)
-    answer = _answers(columns)
+    meant = _meant(columns)
+    answer = _answers(meant)
     group = found.keys[:, sink.NUMBERS]
     for column in (found.keys[:, sink.OPERATORS], found.keys[:, sink.NAMES], answer):
         group = (group ^ column) * _MIX
@@ -96,7 +99,9 @@ def prints(columns: Columns, n: int, prefer: Sequence[str]) -> Prints:
     bands = likeness.band_keys(least, likeness.N_BANDS, likeness.N_ROWS)
     empty = np.diff(ends, prepend=0) == 0
     bands[empty] = text[empty, :1]  # no words: alike to nothing but itself
-    group = np.where(answer == 0, np.uint64(0), group)
+    # The bare letter of an option that nobody spells out is no evidence that two answers are the same.
+    telling = (answer != 0) & np.array([not _LETTER.fullmatch(text) for text in meant], bool)
+    group = np.where(telling, group, np.uint64(0))
     return Prints(_ranks(columns, prefer), text, group, answer, grams, ends, bands, (least & 255).astype(np.uint8))
 
 
@@ -125,12 +130,16 @@ def _ranks(columns: Columns, prefer: Sequence[str]) -> Array:
     return rank
 
 
-def _answers(columns: Columns) -> Array:
-    """The hash of each answer's key; an option's letter becomes the option's text, since copies shuffle options."""
-    meant = [
+def _meant(columns: Columns) -> list[str]:
+    """The answers; an option's letter becomes the option's text where that is known, since copies shuffle options."""
+    return [
         _option(answer, meta) if len(answer) == 1 and "options" in meta else answer
         for answer, meta in zip(columns.answers, columns.metas, strict=True)
     ]
+
+
+def _answers(meant: Sequence[str]) -> Array:
+    """The hash of each answer's key, 0 for none."""
     distinct = list(dict.fromkeys(meant))
     keys = {
         answer: int(content_hash(key or answer), 16) if answer else 0

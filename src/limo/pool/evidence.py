@@ -1,0 +1,84 @@
+"""The contamination report: every hit with both texts, as a table, as Parquet and as plain text to read.
+
+    table = evidence_table(kept, dropped)            # of `limo.pool.decontaminate.decontaminate`
+    write_evidence(table, "evidence.parquet")
+    print(render(table))
+
+What it does not do: find or decide anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from limo.files import atomic
+from limo.pool.contamination import METHODS
+from limo.records import Dropped, Problem
+from limo.text import shorten
+
+_TEXTS = (
+    "source", "problem_id", "problem", "benchmark", "benchmark_id", "benchmark_problem", "method", "words", "decision",
+)  # fmt: skip
+_MOST_SHOWN = 20  # hits that are spelled out; the table holds all
+
+
+def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[dict[str, object]]:
+    """One row a hit, of dropped and of reported problems, as plain values."""
+    table: list[dict[str, object]] = []
+    for one in dropped:
+        table += _rows(one.detail.get("hits"), one.detail.get("source"))
+    for problem in kept:
+        table += _rows(problem.meta.get("near_benchmark"), problem.source)
+    return table
+
+
+def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Distinct pool rows by benchmark, source, method and decision, largest first."""
+    groups: dict[tuple[str, str, str, str], set[object]] = {}
+    for row in table:
+        key = (str(row["benchmark"]), str(row["source"]), str(row["method"]), str(row["decision"]))
+        groups.setdefault(key, set()).add(row["problem_id"])
+    order = {str(method): number for number, method in enumerate(METHODS)}
+    ranked = sorted(groups.items(), key=lambda one: (one[0][0], order.get(one[0][2], 9), -len(one[1]), one[0][1]))
+    names = ("benchmark", "source", "method", "decision")
+    return [{**dict(zip(names, key, strict=True)), "n_problems": len(ids)} for key, ids in ranked]
+
+
+def arrow(table: Sequence[Mapping[str, object]]) -> Any:
+    """The table as Arrow, with its columns even where it has no row."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [*((name, pa.string()) for name in _TEXTS), ("benchmark_row", pa.int64()), ("score", pa.float64())]
+    )
+    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in table], schema=schema)
+
+
+def write_evidence(table: Sequence[Mapping[str, object]], path: str | Path) -> None:
+    """The table as Parquet, whole or not at all."""
+    import pyarrow.parquet as pq
+
+    with atomic(path) as aside:
+        pq.write_table(arrow(table), aside, compression="zstd")
+
+
+def render(table: Sequence[Mapping[str, object]], most: int = _MOST_SHOWN) -> str:
+    """The surest hits spelled out, each with both texts and the words that they share."""
+    order = {str(method): number for number, method in enumerate(METHODS)}
+    ranked = sorted(table, key=lambda row: (order.get(str(row["method"]), 9), -float(str(row["score"]))))
+    lines = [line for row in ranked[:most] for line in _spelled(row)]
+    left = len(ranked) - most
+    return "\n".join(lines + ([f"and {left:,} more"] if left > 0 else []))
+
+
+def _spelled(row: Mapping[str, object]) -> list[str]:
+    where = f"{row['benchmark']} row {row['benchmark_row']}"
+    head = f"{row['decision']}: {row['method']} {row['score']} with {where} ({row['source'] or 'no source'})"
+    texts = [("pool", row.get("problem")), ("benchmark", row.get("benchmark_problem")), ("shared", row.get("words"))]
+    return [head, *(f"  {name:10}{shorten(str(text or ''), 160)}" for name, text in texts)]
+
+
+def _rows(hits: object, source: object) -> list[dict[str, object]]:
+    return [{"source": str(source or ""), **hit} for hit in hits] if isinstance(hits, list) else []

@@ -1,0 +1,204 @@
+"""Pools in parts: the rows of the in-memory rules, whatever the passes, the engine, or the moment of a kill."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from limo.errors import InputError, LimoError, StorageError
+from limo.pool import big, parts
+from limo.pool.big import decontaminate_parts, dedup_parts, evidence_of
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.dedup import DedupSettings, dedup
+from limo.pool.engine import Engine
+from limo.pool.evidence import evidence_table
+from limo.pool.parts import dropped_of, ingest_parts, parts_of, problems_of
+from limo.records import Problem
+
+LAMP = "{who} bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did {who} pay?"
+TYPED = [
+    lambda text: text,
+    lambda text: f"  {text.replace(' ', chr(10), 2)}",
+    lambda text: text.replace("bought", "buys"),
+]
+LOCAL, SETTINGS = Engine(), DedupSettings()
+
+
+def _row(number: int) -> dict[str, object]:
+    n, who = number % 17 + 2, ("Tom", "Ann")[number % 2]
+    text = TYPED[number % 3](LAMP.format(who=who, n=n, p=number % 5 + 3))
+    answer = str(n * (number % 5 + 3) + (number % 29 == 0))
+    return {"problem": text, "answer": answer, "solution": "s" * (number % 7), "source": "abc"[number % 3]}
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four parts made of rows that repeat, reword and contradict each other, one line of them broken."""
+    monkeypatch.setattr(parts, "PART_ROWS", 60)
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(_row(number)) + "\n" for number in range(210)) + "{broken\n")
+    assert ingest_parts([file], tmp_path / "pool") == {"kept": 210, "malformed row": 1}
+    return tmp_path / "pool"
+
+
+@pytest.fixture
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks one after the other, where the engine is not what is tested."""
+    monkeypatch.setattr(big, "run_each", lambda work, tasks, *_, **__: [work(task) for task in tasks])
+
+
+def _problems(folder: Path) -> list[Problem]:
+    return [problem for part in parts_of(folder) for problem in problems_of(part)]
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, DedupSettings(conflicts="drop_all", prefer=["c"]), DedupSettings(reworded=1)]
+)
+@pytest.mark.parametrize("n_passes", [1, 4])
+@pytest.mark.usefixtures("in_turn")
+def test_parts_give_the_rows_of_memory_whatever_the_passes(pool: Path, settings: DedupSettings, n_passes: int) -> None:
+    counts = dedup_parts(pool, pool.parent / "out", settings, LOCAL, n_passes=n_passes)
+    kept, dropped = dedup(_problems(pool), settings)
+    assert _problems(pool.parent / "out") == kept and dropped_of(pool.parent / "out") == dropped
+    assert counts["kept"] == len(kept) and counts.total() == 210
+    assert len({one.reason for one in dropped}) >= 2 and not (pool.parent / "out" / "work").exists()
+
+
+def test_the_embedded_engine_gives_the_same_bytes(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dedup_parts(pool, pool.parent / "placed", SETTINGS, LOCAL, n_passes=2)
+    monkeypatch.setattr(big, "run_each", lambda work, tasks, *_, **__: [work(task) for task in tasks])
+    dedup_parts(pool, pool.parent / "in_turn", SETTINGS, LOCAL, n_passes=2)
+    assert _bytes(pool.parent / "placed") == _bytes(pool.parent / "in_turn") != {}
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_decontamination_of_parts_is_that_of_memory(pool: Path) -> None:
+    known = {"bench": [Problem.make(LAMP.format(who="Tom", n=4, p=5), "20")]}
+    settings, out = DecontaminateSettings(renumbered="report"), pool.parent / "out"
+    counts = decontaminate_parts(pool, out, known, settings, LOCAL)
+    kept, dropped = decontaminate(_problems(pool), known, settings)
+    assert _problems(out) == kept and dropped_of(out) == dropped and counts["kept"] == len(kept)
+    assert sorted(map(str, evidence_of(out))) != [] and len(evidence_of(out)) == len(evidence_table(kept, dropped))
+
+
+class Killed(BaseException):
+    """What no handler may catch."""
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_stopped_before_any_file_and_started_again_it_ends_the_same(
+    pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dedup_parts(pool, pool.parent / "whole", SETTINGS, LOCAL, n_passes=2)
+    replaces, left = os.replace, 0
+
+    def replace(one: object, other: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        replaces(one, other)  # type: ignore[arg-type]
+
+    n_kills = 0
+    for allowed in range(0, 60, 7):
+        out = pool.parent / f"out{allowed}"
+        left = allowed
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+        except Killed:
+            n_kills += 1
+        monkeypatch.setattr(os, "replace", replaces)
+        dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+        assert _bytes(out) == _bytes(pool.parent / "whole")
+    assert n_kills > 5
+
+
+def test_an_ingest_that_was_stopped_goes_on_after_its_last_whole_part(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "PART_ROWS", 20)
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(_row(number)) + "\n" for number in range(70)))
+    whole = ingest_parts([file], tmp_path / "whole")
+    write, calls = parts.write_part, []
+
+    def third_fails(*given: object) -> None:
+        calls.append(given)
+        if len(calls) == 3:
+            raise Killed
+        write(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parts, "write_part", third_fails)
+    with pytest.raises(Killed):
+        ingest_parts([file], tmp_path / "pool")
+    assert ingest_parts([file], tmp_path / "pool") == whole and len(calls) == 5
+    assert _bytes(tmp_path / "pool") == _bytes(tmp_path / "whole")
+    assert ingest_parts([file], tmp_path / "pool") == whole and len(calls) == 5  # whole already
+    with pytest.raises(InputError, match="other sources"):
+        ingest_parts([tmp_path / "other.jsonl"], tmp_path / "pool")
+
+
+def test_what_is_no_pool_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(LimoError, match="no such pool"):
+        parts_of(tmp_path / "none")
+    with pytest.raises(InputError, match="no part of a pool"):
+        parts_of(tmp_path)
+    pq.write_table(pa.table({"question": ["1+1?"]}), tmp_path / "part-00000.parquet")
+    with pytest.raises(InputError, match="columns are missing: id, problem"):
+        parts_of(tmp_path)
+    (tmp_path / "part-00000.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(StorageError, match="cannot be read"):
+        parts_of(tmp_path)
+
+
+def test_a_fault_of_a_task_comes_back_as_it_was_told(pool: Path) -> None:
+    part = parts_of(pool)[1]
+    part.write_bytes(part.read_bytes()[:-300] + part.read_bytes()[-200:])
+    with pytest.raises(LimoError) as told:
+        dedup_parts(pool, pool.parent / "out", SETTINGS, LOCAL)
+    assert part.name in str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.slow
+def test_killed_by_the_system_at_many_moments_it_ends_the_same(pool: Path) -> None:
+    code = (
+        "import sys; from limo.pool.big import dedup_parts; from limo.pool.dedup import DedupSettings\n"
+        "from limo.pool.engine import Engine; print('on', flush=True)\n"
+        "dedup_parts(sys.argv[1], sys.argv[2], DedupSettings(), Engine(), n_passes=2)"
+    )
+    dedup_parts(pool, pool.parent / "whole", SETTINGS, LOCAL, n_passes=2)
+    for moment in (0.0, 0.4, 0.8, 1.6, 3.0):
+        out = pool.parent / f"out{moment}"
+        command = [sys.executable, "-c", code, str(pool), str(out)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline()
+            time.sleep(moment)
+            process.send_signal(signal.SIGKILL)
+        subprocess.run(command, check=True, capture_output=True)
+        assert _bytes(out) == _bytes(pool.parent / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
+def test_a_ray_cluster_gives_the_same_bytes(pool: Path) -> None:
+    dedup_parts(pool, pool.parent / "local", SETTINGS, LOCAL, n_passes=2)
+    code = (
+        "import sys; from limo.pool.big import dedup_parts; from limo.pool.dedup import DedupSettings\n"
+        "from limo.pool.engine import Engine\n"
+        "dedup_parts(sys.argv[1], sys.argv[2], DedupSettings(), Engine(kind='ray'), n_passes=2)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(pool), str(pool.parent / "ray")], check=True)
+    assert _bytes(pool.parent / "ray") == _bytes(pool.parent / "local")
