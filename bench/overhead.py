@@ -6,7 +6,8 @@
 Both ask the same `limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the
 verdict and the commit to the ledger, synced to the disk, of every rollout.  The peer's runner is given its best case:
 no verdicts, and once with and once without the request cache that lets it resume.  Ratios are what counts: all ran on
-the same machine in the same minutes.
+the same machine in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too,
+since they hardly depend on what else the machine is doing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -52,9 +54,10 @@ config = InferenceConfig("endpoint", model, endpoint_url=url.removesuffix("/v1")
 out = JsonlWriter(folder + "/out", output_filename="${rank}_chunk_${chunk_index}.jsonl", compression=None)
 runner = InferenceRunner(rollout, config, out, checkpoints_local_dir=folder + "/cache" if cache == "1" else None)
 documents = [Document(text=text, id=str(k)) for k, text in enumerate(texts)]
-began = time.perf_counter()
+began, cpu = time.perf_counter(), time.process_time()
 runner.run(documents)
-print(json.dumps(len(texts) * int(n) / (time.perf_counter() - began)))
+n_all = len(texts) * int(n)
+print(json.dumps([n_all / (time.perf_counter() - began), 1e3 * (time.process_time() - cpu) / n_all]))
 """
 
 
@@ -100,8 +103,19 @@ class Watched(Silent):
             self.memory.append((n, psutil.Process().memory_info().rss / 2**20))
 
 
-def ours(url: str, pool: list[Problem], n: int, in_flight: int, n_per_request: int = 1) -> tuple[float, Watched]:
-    """Rollouts a second, request to commit, and the memory on the way; the checker has met every answer before."""
+@dataclass(frozen=True)
+class Speed:
+    """Rollouts a second, and milliseconds of processor time for one."""
+
+    rate: float
+    cpu_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} rollouts/s, {self.cpu_ms:.2f} ms of processor time each"
+
+
+def ours(url: str, pool: list[Problem], n: int, in_flight: int, n_per_request: int = 1) -> tuple[Speed, Watched]:
+    """The speed from request to commit, and the memory on the way; the checker has met every answer before."""
     settings = HttpSettings(in_flight=in_flight, n_per_request=n_per_request)
     watched = Watched()
     with tempfile.TemporaryDirectory() as folder, Checker() as checker:
@@ -109,23 +123,28 @@ def ours(url: str, pool: list[Problem], n: int, in_flight: int, n_per_request: i
             collect(ledger, HttpCompleter([url], MODEL, settings=settings), pool, n=8, checker=checker)
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:
             completer = HttpCompleter([url], MODEL, settings=settings)
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             collect(ledger, completer, pool, n=n, checker=checker, progress=watched)
-            taken = time.perf_counter() - began
+            taken, cpu = time.perf_counter() - began, time.process_time() - cpu
             assert len(ledger) == n * len(pool)
             failed = sum(failed for _, _, failed, _, _ in ledger.outcomes(*next(ledger.rollouts()).key[1:4]))
             assert not failed, f"{failed} rollouts failed"
-    return n * len(pool) / taken, watched
+    return Speed(n * len(pool) / taken, 1e3 * cpu / n / len(pool)), watched
 
 
-def peer(python: str, url: str, pool: list[Problem], n: int, in_flight: int, cache: bool) -> float:
+def peer(python: str, url: str, pool: list[Problem], n: int, in_flight: int, cache: bool) -> Speed:
+    """The same of datatrove's runner, its start and imports left out."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "texts.json").write_text(json.dumps([p.problem for p in pool]))
         arguments = [url, MODEL, str(n), str(in_flight), folder, str(int(cache))]
-        done = subprocess.run([python, "-c", PEER, *arguments], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([python, "-c", PEER, *arguments], capture_output=True, text=True, timeout=3000)
     if done.returncode:
         raise SystemExit(f"the peer failed: {done.stderr[-800:]}")
-    return float(done.stdout.splitlines()[-1])
+    return Speed(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def times(mine: Speed, theirs: Speed) -> str:
+    return f"{mine.rate / theirs.rate:.1f} times the rate, {mine.cpu_ms / theirs.cpu_ms:.2f} times the processor time"
 
 
 def main() -> None:
@@ -140,29 +159,25 @@ def main() -> None:
     print(f"load before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
     with serving(file) as url:
         speed, _ = ours(url, pool, given.n, 256)
-        print(f"ours, no latency, 256 under way: {speed:,.0f} rollouts/s")
+        print(f"ours, no latency, 256 under way: {speed}")
         several, _ = ours(url, pool, given.n, 256, 4)
-        print(f"ours, four rollouts a request: {several:,.0f} rollouts/s")
+        print(f"ours, four rollouts a request: {several}")
         if given.peer:
             for cache in (False, True):
                 theirs = peer(given.peer, url, pool, max(given.n // 3, 1), 256, cache)
-                print(
-                    f"datatrove, request cache {cache}: {theirs:,.0f} rollouts/s; ours {speed / theirs:.1f} times"
-                )
+                print(f"datatrove, request cache {cache}: {theirs}; ours {times(speed, theirs)}")
         again, _ = ours(url, pool, given.n, 256)
-        print(f"ours once more: {again:,.0f} rollouts/s")
+        print(f"ours once more: {again}")
         if given.memory:
             speed_long, watched = ours(url, pool, given.memory // len(pool), 256)
             text = ", ".join(f"{n:,}: {mb:.0f}" for n, mb in watched.memory[:: max(1, len(watched.memory) // 8)])
-            print(f"{given.memory:,} rollouts at {speed_long:,.0f}/s; MB of memory after {text}")
+            print(f"{given.memory:,} rollouts at {speed_long}; MB of memory after {text}")
     with serving(file, "--latency-ms", "50") as url:
         slow, _ = ours(url, pool, given.n, 2000)
-        ideal = min(2000 / 0.05, max(speed, again))
-        print(
-            f"ours, 50 ms latency, 2,000 under way: {slow:,.0f} rollouts/s, {slow / ideal:.0%} of ideal {ideal:,.0f}"
-        )
+        ideal = min(2000 / 0.05, max(speed.rate, again.rate))
+        print(f"ours, 50 ms latency, 2,000 under way: {slow}, {slow.rate / ideal:.0%} of ideal {ideal:,.0f}")
         few, _ = ours(url, pool, max(given.n // 4, 1), 40)
-        print(f"ours, 50 ms latency, 40 under way: {few:,.0f} rollouts/s, {few / 800:.0%} of the ideal 800")
+        print(f"ours, 50 ms latency, 40 under way: {few}, {few.rate / 800:.0%} of the ideal 800")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from limo.errors import MissingFileError, RecipeError
-from limo.text import content_hash, shorten
+from limo.text import content_hash, hide_keys, shorten
 
 T = TypeVar("T", bound="Settings")
 
@@ -170,7 +170,7 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
         return f"{where} is not a known key; {advice}"
     if item["type"] == "missing":
         return f"{where} is missing; give it a value"
-    return f"{where} is {shorten(repr(item['input']), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
+    return f"{where} is {shorten(hide_keys(repr(item['input'])), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
 
 
 def _known(model: type[Settings], path: tuple[str, ...]) -> list[str]:

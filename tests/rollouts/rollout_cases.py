@@ -46,7 +46,8 @@ BAND = (2, 5, N)
 def ask_in_child(path, url, moment, said, limit=None):
     """What a process of its own does: asks through HTTP, and is killed at a moment: a time, or a statement's number.
 
-    `limit` is the largest file it may write, in bytes; 0 makes it a nobody who may write nothing.
+    A negative number is a statement at which Ctrl-C comes instead.  `limit` is the largest file it may write, in
+    bytes; 0 makes it a nobody who may write nothing.
     """
     import os
     import resource
@@ -71,8 +72,10 @@ def ask_in_child(path, url, moment, said, limit=None):
             if isinstance(moment, float):
                 threading.Timer(moment, die).start()
             elif moment is not None:
-                sent = count(1)
-                ledger._db.set_trace_callback(lambda _: die() if next(sent) == moment else None)
+                sent, what = count(1), signal.SIGKILL if moment > 0 else signal.SIGINT
+                ledger._db.set_trace_callback(
+                    lambda _: os.kill(os.getpid(), what) if next(sent) == abs(moment) else None
+                )
             completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
             collect(ledger, completer, PROBLEMS, n=N, band=Band(*BAND), checker=Exact())
         said.send("done")

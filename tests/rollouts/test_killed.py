@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -86,6 +87,20 @@ def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recordi
     with Ledger(path) as ledger:
         kept = {rollout.key: rollout for rollout in ledger.rollouts()}
     assert answered.items() <= kept.items()
+
+
+def test_ctrl_c_waits_for_what_is_under_way_says_what_is_left_and_goes_on(processes, recording, wanted, tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    server = ReplayServer([recording], ServeSettings(latency_s=0.01))
+    with server.running() as url:
+        code, said = child(processes, path, url, -60)
+        assert code == 0 and re.fullmatch(r"interrupted; undecided are \d+ of 24 problems: '.*'", said)
+        with Ledger(path) as ledger:
+            answered = {("m", r.problem_id, r.index) for r in ledger.rollouts()}
+        assert answered == set(server.n_asked)  # what was asked was waited for
+        assert child(processes, path, url) == (0, "done")
+    assert max(server.n_asked.values()) == 1
+    assert decisions(path) == wanted
 
 
 def test_a_full_disk_is_one_clear_line_and_what_was_written_goes_on(processes, recording, wanted, tmp_path):

@@ -85,7 +85,8 @@ def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
     answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
     with checker:
         done = renew(ledger_of(file), checker, answers, call.progress)
-    call.result(asdict(done), table(done.table()))
+    counts = {"n_by_outcome": dict(done.n_by_outcome), "n_changed": dict(done.n_changed), "n_unknown": done.n_unknown}
+    call.result(counts, table(done.table()))
 
 
 @command(

@@ -253,13 +253,13 @@ class _Collection:
     @contextmanager
     def _patiently(self, progress: Progress) -> Iterator[None]:
         """The first Ctrl-C ends the asking and waits for what is under way; the second ends the waiting."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(before):
+            yield  # someone else hears of Ctrl-C, or nobody is to
+            return
 
         def interrupted(number: int, frame: FrameType | None) -> None:
-            if self.stop or not callable(before):
+            if self.stop:
                 raise KeyboardInterrupt
             self.stop = "interrupted"
             n = self.schedule.n_outstanding
