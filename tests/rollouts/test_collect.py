@@ -222,3 +222,8 @@ def test_progress_counts_problems_and_begins_where_the_ledger_is(path):
     progress = Silent()
     run(path, Model(), n=2, progress=progress)
     assert (progress.events[0].n_done, progress.events[0].total) == (12, 12)
+
+
+def test_stop_texts_are_not_silently_passed_over(path):
+    with pytest.raises(InputError, match="stop texts"):
+        run(path, Model(), n=1, sampling=Sampling(stop=("\n\n",)))

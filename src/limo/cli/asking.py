@@ -237,6 +237,7 @@ def serve_replay(
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
     from limo.recipe import load
+    from limo.rollouts.http import fast_loop
     from limo.rollouts.serve import HOST, ReplayServer, ServeSettings
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
@@ -250,9 +251,7 @@ def serve_replay(
         call.result({"url": url, "models": list(server.recordings)}, f"{url}: {', '.join(server.recordings)}")
         await asyncio.Event().wait()
 
-    import uvloop
-
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(serve())
 
 

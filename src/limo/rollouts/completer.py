@@ -16,6 +16,7 @@ A completer that works on many requests at once may also have:
 - `waits = True`: its iterator of requests may yield None, which means nothing now, ask again after the next group;
 - `eager`: it would rather ask ahead of what is surely needed than leave a slot empty;
 - `cancel(problem_ids)`: gives up open requests, which then come back with the finish reason `cancelled`;
+- `stops = True`: ends a completion at the `stop` texts of its sampling; others are not asked with any;
 - `forgives = True`: what failed is asked again at the next start;
 - `identity`: a hash of what it draws from, so that a ledger notices another model under the same name.
 

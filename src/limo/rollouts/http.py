@@ -21,8 +21,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from itertools import groupby
 from queue import SimpleQueue
 from urllib.parse import urlsplit
@@ -48,12 +49,15 @@ class HttpCompleter:
     servers stay away.
     """
 
+    stops = True
     waits = True  # takes None from its requests as: nothing now
     forgives = True  # what failed at a server says nothing of the model: the next start asks again
 
     def __init__(
         self, base_urls: Iterable[str], model: str, name: str | None = None, settings: HttpSettings | None = None
     ) -> None:
+        if find_spec("aiohttp") is None:
+            raise InputError("a package is missing", "aiohttp", "", "pip install aiohttp uvloop")
         self.settings = settings or HttpSettings()
         self.name, self.model = name or model, model
         self.urls = [checked_url(url) for url in base_urls]
@@ -143,10 +147,8 @@ class _Line:
     # In the thread.
 
     def _run(self) -> None:
-        import uvloop
-
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 runner.run(self._serve())
         except BaseException as error:  # the boundary of the thread: whoever waits must hear of it
             self._back.put(error)
@@ -224,6 +226,15 @@ def checked_url(url: str) -> str:
     if parts.username or parts.password or parts.query or shown != url:
         raise InputError("an address may hold no key", shown, "http://host:port/v1", "name its variable in api_key_env")
     return url.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/completions")
+
+
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop, which takes half the time a request; asyncio's own where it is not installed."""
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 def _all_loopback(urls: list[str]) -> bool:

@@ -45,6 +45,8 @@ class ReplayCompleter:
     cannot be read, an attempt is recorded twice with different text, or nothing is recorded of the model.
     """
 
+    stops = True  # what was recorded has ended where it did
+
     def __init__(self, files: Iterable[str | Path], model: str, name: str | None = None) -> None:
         self.name = name or model
         paths = [Path(file) for file in files]

@@ -74,11 +74,14 @@ def collect(
 
     With `max_error` a band is decided when that is likely enough, otherwise when it is certain.  A rollout that failed
     (finish_reason `error`) stays undecided and is asked again with `retry_errors`, or when the completer `forgives`.
-    Raises InputError for a band of another n, or when the ledger knows another model by this name; Stopped when the
-    budget of `meter` is reached or at Ctrl-C; StorageError.
+    Raises InputError for a band of another n, for stop texts that the completer does not know, or when the ledger knows
+    another model by this name; Stopped when the budget of `meter` is reached or at Ctrl-C; StorageError.
     """
     if n < 1 or (band is not None and band.n != n):
         raise InputError("the band is not over the rollouts asked for", band, f"n = {n}, 1 or more", "make them equal")
+    if sampling is not None and sampling.stop and not getattr(completer, "stops", False):
+        do = "take `stop` away, or ask a server"
+        raise InputError("this model cannot end at stop texts", ", ".join(sampling.stop), "none", do)
     if checker is None:
         from limo.verify.check import Checker
 
