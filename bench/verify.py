@@ -69,19 +69,20 @@ def main() -> None:
         "data", type=Path, nargs="?", default=Path("../shared/data"), help="samples/ and chains/ lie here"
     )
     parser.add_argument("--plain", type=int, default=1500, help="rows given to plain Math-Verify; 0 = all")
+    parser.add_argument("--seed", type=int, default=0, help="which rows are drawn for plain Math-Verify")
     parser.add_argument("--out", type=Path, help="write every disagreement here as JSON lines")
     arguments = parser.parse_args()
     if not (arguments.data / "samples").is_dir():
         print(f"nothing to measure: there is no {arguments.data}/samples")
         return
     everything = list(rows(arguments.data))
-    drawn = random.Random(0).sample(everything, arguments.plain or len(everything))
+    drawn = random.Random(arguments.seed).sample(everything, arguments.plain or len(everything))
 
     all_s, verdicts = ours(everything, memo=True)
     distinct = sorted({(a, v.extracted) for (a, _), v in zip(everything, verdicts, strict=True) if v.extracted})
     boxed = [(a, f"\\boxed{{{x}}}") for a, x in distinct]
     distinct_s, _ = ours(boxed, memo=False)
-    boxed_drawn = random.Random(0).sample(boxed, min(arguments.plain or len(boxed), len(boxed)))
+    boxed_drawn = random.Random(arguments.seed).sample(boxed, min(arguments.plain or len(boxed), len(boxed)))
     plain_s, said = plain(drawn)
     plain_distinct_s, _ = plain([(a, f"${x}$") for a, x in boxed_drawn])
 

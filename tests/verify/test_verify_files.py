@@ -85,6 +85,11 @@ def test_an_audit_counts_both_kinds_of_mistake_beside_plain_math_verify(tmp_path
     assert found.plain is not None
     assert found.plain.n_right < found.ours.n_right
     assert found.table()[1][:3] == ["limo", "all", "5"]
+    assert [line[:5] for line in found.examples()[1:3]] == [
+        ["limo", "wrong accepted", "5", "3", "3"],
+        ["limo", "right rejected", "4", "3", "4"],
+    ]
+    assert len(found.examples(0)) == 0
 
 
 def test_a_rule_that_failed_is_counted_and_said_with_its_row(tmp_path, monkeypatch):

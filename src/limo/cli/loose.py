@@ -69,7 +69,8 @@ def verify(
         from limo.verify.audit import audit_file
 
         report = audit_file(file, plain, call.progress, tolerance=tolerance, digits=digits)
-        call.result(asdict(report), table(report.table()))
+        examples = report.examples()
+        call.result(asdict(report), table(report.table()) + (f"\n\n{table(examples)}" if examples else ""))
         return
     from limo.verify.files import verify_file
 

@@ -106,6 +106,16 @@ class Audit:
                 )
         return rows
 
+    def examples(self, most: int = 10) -> list[list[str]]:
+        """Header and rows for printing: of each kind of mistake the first `most`; empty where there is none."""
+        rows = []
+        for side in [s for s in (self.ours, self.plain) if s]:
+            for what, misses in (("wrong accepted", side.false_accepts), ("right rejected", side.false_rejects)):
+                for m in misses[:most]:
+                    why = ", ".join(filter(None, (m.outcome, m.tier, m.reason)))
+                    rows.append([side.name, what, str(m.row), shorten(m.answer, 36), shorten(m.completion, 48), why])
+        return [["checker", "mistake", "row", "answer", "completion", "why"], *rows] if rows else []
+
 
 def audit_file(
     path: str | Path,
