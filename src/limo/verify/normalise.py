@@ -221,6 +221,7 @@ _ALIASES = [
         (r"\\bigcup", r"\\cup"),
         (r"\\tag\s*\{[^{}]*\}", ""),
         (r"\\(?:percent)(?![A-Za-z])", "%"),
+        (r"(?<=\d)\s*([ap])\.\s?m\.?(?![A-Za-z])", r" \1m"),
         (r"\\%", "%"),
         (r"\\mathbb\s*R\b", r"\\mathbb{R}"),
         (r"(?<=[\d\s}])(?:percent(?:age)?|pct)\b", "%"),

@@ -120,6 +120,9 @@ class Things(Stream):
         if self.peek().text == "^" and self.tokens[self.at + 1].text in ("\\prime", "'"):
             self.at += 2
             name += "'"
+        if name in _APPLIED and [t.text for t in self.tokens[self.at : self.at + 6]] == ["^", "{", "-", "1", "}", "("]:
+            self.at += 5  # the inverse of a function, not one over it
+            name += "^{-1}"
         if self.peek().text == "(" and (applied := self.application(name)):
             return applied
         return ("sym", name)
@@ -136,7 +139,9 @@ class Things(Stream):
             self.at = start
             return None
         single = inner[0] in ("num", "sym", "seq") or (inner[0] in ("neg", "deg") and inner[1][0] == "num")
-        if name.rstrip("'").split("_")[0] in _APPLIED or (single and not (inner[0] == "num" and name[-1].isdigit())):
+        if name.rstrip("'").removesuffix("^{-1}").split("_")[0] in _APPLIED or (
+            single and not (inner[0] == "num" and name[-1].isdigit())
+        ):
             return ("app", name, inner[3] if inner[0] == "seq" and not inner[1] else (inner,))
         self.at = start
         return None
@@ -318,8 +323,10 @@ class Things(Stream):
         raise Unparsed("a degree sign without a number")
 
     def environment(self) -> Node:
-        """Matrices; every other environment is for Math-Verify."""
+        """Matrices and systems; every other environment is for Math-Verify."""
         name = self.small_group()
+        if name == "cases":
+            return self.system()
         if name not in _ENVIRONMENTS:
             raise Unparsed(f"environment {name}")
         if name == "array" and self.peek().text == "{":
@@ -337,6 +344,19 @@ class Things(Stream):
         if self.small_group() != name:
             raise Unparsed("environments that do not match")
         return ("mat", (*rows, tuple(row)) if row else tuple(rows))
+
+    def system(self) -> Node:
+        """`\\begin{cases} x = 1 \\\\ y = 2 \\end{cases}`: what holds together; a definition by cases is not read."""
+        items: list[Node] = []
+        while self.peek().text != "\\end":
+            if self.peek().text in ("\\\\", ",", ";"):
+                self.at += 1
+                continue
+            items.append(self.relation())
+        self.at += 1
+        if self.small_group() != "cases" or not all(item[0] == "rel" for item in items) or not items:
+            raise Unparsed("cases that are no system")
+        return ("seq", "", "", tuple(items), "and")
 
 
 _COMMANDS: dict[str, Callable[[Things], Node]] = {
