@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 
 
-@pytest.mark.parametrize("name", ["limo-v1", "limo-v2", "replay"])
+@pytest.mark.parametrize("name", ["limo-v1", "limo-v2", "replay", "replay-served"])
 def test_each_recipe_is_whole_and_survives_being_written_out(name, tmp_path):
     recipe = load(CurateRecipe, ROOT / "recipes" / f"{name}.yaml", ["data=elsewhere"])
     (tmp_path / "again.yaml").write_text(recipe.to_yaml())
@@ -48,3 +48,25 @@ def test_real_recordings_give_a_dataset_and_the_second_run_does_nothing(tmp_path
     before = (done.folder / "README.md").read_bytes()
     again = curate(recipe, tmp_path / "run", Silent())
     assert again.did_nothing and (done.folder / "README.md").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded completions are not here (../shared/data)")
+def test_through_a_server_the_same_chains_are_selected_and_a_second_run_asks_nothing(tmp_path):
+    from limo.rollouts.serve import ReplayServer, ServeSettings
+
+    files = sorted([*DATA.glob("samples/sky_short_*.jsonl.gz"), *DATA.glob("chains/sky_long_*.jsonl.gz")])
+    text = (ROOT / "recipes" / "replay-served.yaml").read_text()
+    server = ReplayServer(files, ServeSettings())
+    with server.running() as url:
+        (tmp_path / "recipe.yaml").write_text(text.replace("http://127.0.0.1:8900/v1", url))
+        recipe = load(CurateRecipe, tmp_path / "recipe.yaml", [f"data={DATA}"])
+        done = curate(recipe, tmp_path / "run", Silent())
+        n_asked = server.n_asked.total()
+        before = {path.name: path.read_bytes() for path in done.folder.iterdir()}
+        again = curate(recipe, tmp_path / "run", Silent())
+        assert again.did_nothing and server.n_asked.total() == n_asked > 0
+    assert {path.name: path.read_bytes() for path in done.folder.iterdir()} == before
+    recorded = load(CurateRecipe, ROOT / "recipes" / "replay.yaml", [f"data={DATA}"])
+    straight = curate(recorded, tmp_path / "straight", Silent())
+    assert [one.n_kept for one in done.funnel] == [one.n_kept for one in straight.funnel]

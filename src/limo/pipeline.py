@@ -24,11 +24,11 @@ from pydantic import Field, model_validator
 
 from limo import prompts
 from limo.curate.chains import ChainSettings, accept, chain_hash
-from limo.curate.difficulty import SuspectSettings, apply_band, suspects
-from limo.curate.export import Card, ExportSettings, export, row, rows_hash
+from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
+from limo.curate.export import Card, ExportSettings, contamination, export, row, rows_hash
 from limo.curate.funnel import FunnelRow, check, reasons, render
 from limo.curate.grade import GradeSettings, grade, measure
-from limo.curate.select import Candidate, SelectSettings, select
+from limo.curate.select import Candidate, SelectSettings, select, shortfall
 from limo.errors import InputError, MissingFileError
 from limo.ledger import Ledger
 from limo.pool.benchmarks import load_benchmark, load_benchmarks
@@ -237,9 +237,11 @@ class _Curation:
                 evidence = suspects(problems, self.desk.rollouts(asked, problems, ledger), self.recipe.suspect)
             easy = {d.problem_id for d in dropped if d.reason == "solved too often"}
             bad = evidence.keys() - easy  # a key that most rollouts reach is sound, whatever else they agree on
+            if one is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones have not been asked
+                bad -= {problem.id for problem in kept}
             dropped = [d for d in dropped if d.problem_id not in bad]
             dropped += [Dropped(p.id, one.name, SUSPECT, evidence[p.id]) for p in problems if p.id in bad]
-            rows = [asdict(p) | _rated(rates[p.id]) for p in kept if p.id not in bad]
+            rows = [asdict(p) | _rated(rates[p.id], one) for p in kept if p.id not in bad]
             return rows, dropped
 
         rows = self._stage(one.name, len(problems), work)
@@ -299,9 +301,8 @@ class _Curation:
         rows = self._stage("select", len(candidates), work)
         by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
         kept = [by_hash[line["chain_hash"]] for line in rows]
-        if len(kept) < self.recipe.select.k:
-            asked = f"selected {len(kept):,} of the {self.recipe.select.k:,} asked for"
-            self.progress.say(f"{asked}: {len({c.problem_id for c in chains}):,} problems have a chain")
+        if short := shortfall(kept, self.at.read_dropped("select"), self.recipe.select):
+            self.progress.say(short)
         return kept
 
     def _export(self, selected: list[Candidate], folder: Path) -> None:
@@ -309,7 +310,8 @@ class _Curation:
         rows = [row(one, rank, messages) for rank, (one, messages) in enumerate(zip(selected, prompt, strict=True), 1)]
         public = self.recipe.model_copy(update={"data": ""})  # where the data lies on this machine says nothing
         funnel = [one for one in self._funnel() if one.stage != "export"]
-        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export)
+        found = contamination(self.at.read_dropped("decontaminate"))
+        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export, found)
         export(rows, folder, card)
         names = [
             {"rank": one["rank"], "problem_id": one["problem_id"], "chain_hash": one["chain_hash"]} for one in rows
@@ -354,10 +356,11 @@ class _Curation:
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
-def _rated(rate: PassRate) -> dict[str, Any]:
-    """A pass rate with its 95% interval."""
+def _rated(rate: PassRate, one: Filter) -> dict[str, Any]:
+    """A pass rate with its 95% interval, and the probability that the true rate belongs to the filter's band."""
     low, high = wilson(rate.n_correct, rate.n_decided)
-    return asdict(rate) | {"rate": rate.rate, "rate_low": low, "rate_high": high}
+    ends = {"rate": rate.rate, "rate_low": low, "rate_high": high}
+    return asdict(rate) | ends | {"belongs": belongs(rate, one.low, one.high)}
 
 
 def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ from limo.text import content_hash, normalise_statement
 Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")
+UNVERIFIED = "not verified"
+"""Reason of the verdict of a chain whose row says nothing of one."""
 
 
 @dataclass(frozen=True, slots=True)

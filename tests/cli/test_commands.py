@@ -45,6 +45,12 @@ def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(
     code, out, err = limo("export", run, "-o", world / "set.jsonl")
     assert code == 0, err
     assert [message["role"] for message in rows(world / "set.jsonl")[0]["messages"]] == ["system", "user", "assistant"]
+    code, out, err = limo("export", run, "--to", "hf", "--evidence", "-o", world / "hub")
+    assert code == 0, err
+    names = {str(path.relative_to(world / "hub")) for path in (world / "hub").rglob("*.*")}
+    assert names == {f"{name}/train.parquet" for name in ("data", "pass_rates", "dropped")} | {"README.md"}
+    code, _, err = limo("export", run, "--to", "openai", "--evidence", "-o", world / "no.jsonl")
+    assert code == 2 and "--to hf" in err and not (world / "no.jsonl").exists()
 
 
 def test_an_override_changes_the_recipe_and_so_needs_a_run_of_its_own(limo, fault, world):

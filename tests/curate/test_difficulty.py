@@ -1,6 +1,8 @@
+import random
+
 import pytest
 
-from limo.curate.difficulty import SuspectSettings, apply_band, suspects
+from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
 from limo.records import Completion, PassRate, Problem, Rollout, Verdict
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
@@ -52,10 +54,17 @@ EIGHT = [("a", "wrong", "8"), ("b", "wrong", " 8"), ("c", "wrong", "8")]
 
 
 def test_models_that_agree_on_another_answer_make_the_key_suspect():
-    found = suspects([PROBLEM], rollouts(*EIGHT, ("d", "correct", "7")))
+    found = suspects([PROBLEM], rollouts(*EIGHT, ("d", "wrong", "9")))
     assert found[PROBLEM.id] == {
-        "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 3, "n_answered": 4, "n_correct": 1,
+        "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 3, "n_answered": 4, "n_correct": 0,
     }  # fmt: skip
+
+
+def test_each_rollout_that_reached_the_key_speaks_for_it_against_several():
+    agreed = [("a", "wrong", "8"), ("b", "wrong", "8")] * 2
+    assert suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7"))) == {}
+    assert suspects([PROBLEM], rollouts(*agreed, ("c", "wrong", "8"), ("d", "correct", "7")))
+    assert suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7")), SuspectSettings(over_correct=4))
 
 
 @pytest.mark.parametrize(
@@ -78,3 +87,22 @@ def test_share_and_number_of_models_are_settings():
     assert suspects([PROBLEM], alone, SuspectSettings(n_models=1))
     split = rollouts(*EIGHT, ("d", "wrong", "9"), ("d", "wrong", "10"), ("d", "wrong", "11"))
     assert suspects([PROBLEM], split, SuspectSettings(share=0.5))
+
+
+@pytest.mark.parametrize(
+    ("n_correct", "n_decided", "least", "most"),
+    [(2, 32, 0.7, 0.8), (1, 32, 0.7, 0.8), (3, 32, 0.5, 0.65), (4, 10, 0.0, 0.02), (0, 32, 0.2, 0.4), (0, 0, 0.1, 0.2)],
+)
+def test_the_chance_to_belong_to_the_band_follows_from_the_counts(n_correct, n_decided, least, most):
+    assert least < belongs(PassRate("m", 32, n_decided, n_correct), 1, 3) < most
+
+
+def test_the_chance_to_belong_agrees_with_drawing_from_the_posterior():
+    rng = random.Random(0)
+    draws = [rng.betavariate(2.5, 30.5) for _ in range(20_000)]
+    share = sum(0.5 / 32 <= rate <= 3.5 / 32 for rate in draws) / len(draws)
+    assert belongs(PassRate("m", 32, 32, 2), 1, 3) == pytest.approx(share, abs=0.01)
+
+
+def test_a_band_over_everything_holds_every_problem_surely():
+    assert belongs(PassRate("m", 4, 4, 2), 0, 4) == pytest.approx(1)

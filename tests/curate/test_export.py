@@ -1,14 +1,15 @@
 import hashlib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from limo.curate.export import Card, ExportSettings, export, render, row
+from limo.curate.export import Card, ExportSettings, contamination, export, render, row
 from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
 from limo.errors import InputError, StorageError
-from limo.records import Chain, Grade, PassRate, Problem, Verdict
+from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
 
 FUNNEL = [FunnelRow("weak", "problems", 3, 1, 1, {"solved | too <often>": 2})]
 CARD = Card(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))
@@ -33,7 +34,7 @@ def test_what_is_exported_loads_with_its_messages_and_lineage(tmp_path):
     back = load_from_disk(tmp_path / "selected")
     assert [m["role"] for m in back[0]["messages"]] == ["system", "user", "assistant"]
     assert back[0] == example("a")
-    assert back[1]["pass_rates"] == [{"model": "m", "n": 8, "n_decided": 8, "n_correct": 2}]
+    assert back[1]["pass_rates"] == [asdict(PassRate("m", 8, 8, 2))]
 
 
 def test_the_same_rows_give_the_same_bytes_and_replace_what_was_there(tmp_path):
@@ -63,6 +64,19 @@ def test_the_card_has_a_header_counts_reasons_hashes_and_the_recipe():
     assert "| teacher | 1 |" in text and "| L4 | 1 |" in text and "| recipe | `abc` |" in text
     assert "```yaml\nselect:\n  k: 2\n```" in text
     assert "license" not in yaml.safe_load(render([example()], Card([], "", "")).split("---\n")[1])
+
+
+def test_the_card_names_the_licence_of_each_source_and_what_contamination_was_kept_out():
+    told = render([example()], replace(CARD, settings=ExportSettings(licenses={"school": "CC-BY-4.0"})))
+    assert "| school | 1 | CC-BY-4.0 |" in told and "No problem of the pool was found in a benchmark" in told
+    assert "| school | 1 | not stated |" in render([example()], CARD)
+    hits = [Dropped(n, "decontaminate", "in a benchmark", {"method": "same text", "hits": [{"benchmark": "AIME24"}]})
+            for n in "ab"]  # fmt: skip
+    found = contamination(hits)
+    assert found == {"AIME24: same text": 2}
+    told = render([example()], replace(CARD, contamination=found))
+    assert "2 problems of the pool stand in a benchmark" in told and "| AIME24: same text | 2 |" in told
+    assert "limo curate recipe.yaml data=FOLDER" in told
 
 
 def test_nothing_to_export_and_no_place_are_said_plainly(tmp_path):

@@ -1,8 +1,15 @@
+import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limo.curate.select import Candidate, SelectSettings, levels, select
+from limo.curate.diverse import Spread, terms
+from limo.curate.select import Candidate, SelectSettings, levels, select, shortfall
 from limo.errors import InputError
 from limo.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict
 
@@ -92,3 +99,151 @@ def test_a_level_that_does_not_exist_is_an_error():
     with pytest.raises(InputError, match="L6"):
         levels([], [], 3, ("L6",))
     assert levels([], [], 3, LEVELS) == {level: [] for level in LEVELS}
+
+
+def stated(name: str, score: float, statement: str, **rest) -> Candidate:
+    one = candidate(name, score, **rest)
+    return replace(one, problem=replace(one.problem, problem=statement))
+
+
+ALIKE = [
+    stated("a", 0.9, "How many tiles cover the rectangle of side 12?"),
+    stated("b", 0.8, "How many tiles cover the rectangle of side 15?"),
+    stated("c", 0.7, "Find the probability that two dice show a prime sum"),
+    stated("d", 0.6, "Evaluate the integral of the cosine"),
+]
+
+
+def test_diversity_passes_over_what_is_like_a_pick_and_none_is_pure_rank():
+    assert [c.problem.id for c in select(ALIKE, SelectSettings(k=3))[0]] == ["a", "b", "c"]
+    kept, dropped = select(ALIKE, SelectSettings(k=3, diversity=0.7))
+    assert [c.problem.id for c in kept] == ["a", "c", "d"]
+    assert [(d.problem_id, d.reason, d.detail["rank"]) for d in dropped] == [("b", "below the top k", 2)]
+
+
+def test_near_repetitions_stay_out_and_say_so():
+    kept, dropped = select(ALIKE, SelectSettings(k=4, max_likeness=0.8))
+    assert [c.problem.id for c in kept] == ["a", "c", "d"]
+    assert [d.reason for d in dropped] == ["too like one that was taken"]
+    assert "too like one that was taken 1" in shortfall(kept, dropped, SelectSettings(k=4))
+
+
+def test_balanced_lets_the_topics_take_turns():
+    pool = [candidate(f"a{i}", 0.9 - i / 100, topic="algebra") for i in range(4)]
+    pool += [candidate("g", 0.3, topic="geometry"), candidate("n", 0.1, topic="number")]
+    assert [c.problem.id for c in select(pool, SelectSettings(k=4, by="balanced"))[0]] == ["a0", "g", "n", "a1"]
+    assert [c.problem.id for c in select(pool, SelectSettings(k=4))[0]] == ["a0", "a1", "a2", "a3"]
+
+
+def test_easiest_is_the_other_end_and_full_takes_every_problem():
+    pool = [candidate("a", 0.9, n_correct=3), candidate("b", 0.5, n_correct=8), candidate("b", 0.1, n_correct=8)]
+    assert [c.problem.id for c in select(pool, SelectSettings(k=1, by="easiest"))[0]] == ["b"]
+    kept, dropped = select(pool, SelectSettings(k=1, tokens=1, by="full"))
+    assert len(kept) == 2 and [d.reason for d in dropped] == ["another chain of its problem is better"]
+    assert shortfall(kept, dropped, SelectSettings(k=9, by="full")) == ""
+
+
+def test_a_budget_of_tokens_is_kept_and_what_is_too_long_makes_room_for_shorter_ones():
+    sizes = {"a": 60, "b": 60, "c": 30, "d": 20}
+    pool = [candidate(name, 1 - i / 10) for i, name in enumerate(sizes)]
+    pool = [replace(c, chain=replace(c.chain, n_tokens=sizes[c.problem.id])) for c in pool]
+    kept, dropped = select(pool, SelectSettings(tokens=100))
+    assert [c.problem.id for c in kept] == ["a", "c"]
+    assert {d.reason for d in dropped} == {"over the budget of tokens"}
+    bare = [replace(c, chain=replace(c.chain, n_tokens=0)) for c in pool]
+    with pytest.raises(InputError, match="n_tokens"):
+        select(bare, SelectSettings(tokens=100))
+
+
+def test_languages_have_a_quota_too():
+    pool = [candidate("a", 0.9), candidate("b", 0.8)]
+    pool = [replace(c, problem=replace(c.problem, language="zh")) for c in pool]
+    kept, dropped = select(pool, SelectSettings(k=2, per_language=1))
+    assert [c.problem.id for c in kept] == ["a"] and dropped[0].reason == "language is full"
+
+
+@pytest.mark.parametrize("outcome", ["wrong", "no_answer", "truncated", "undecided"])
+def test_a_chain_known_not_to_be_correct_is_never_selected(outcome):
+    one = candidate("a", 0.9)
+    bad = replace(one, chain=replace(one.chain, verdict=Verdict(outcome)))
+    kept, dropped = select([bad, candidate("b", 0.1)], SelectSettings(by="full"))
+    assert [c.problem.id for c in kept] == ["b"]
+    assert [(d.problem_id, d.reason) for d in dropped] == [("a", "not correct")]
+
+
+def test_without_scikit_learn_diversity_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
+    with pytest.raises(InputError, match=r"limo\[diverse\]"):
+        select(ALIKE, SelectSettings(diversity=0.5))
+    assert len(select(ALIKE, SelectSettings())[0]) == 4
+
+
+def test_terms_are_words_commands_and_pairs_of_han_and_no_numbers():
+    assert terms("Find $\\frac{12}{x}$ 求长方形") == ["find", "\\frac", "求长", "长方", "方形"]
+
+
+def test_statements_without_a_term_are_all_equally_unlike():
+    spread = Spread(["1+1", "2+2"], 1.0)
+    spread.take(0)
+    assert spread.next(np.array([False, True])) == 1 and spread.nearest.tolist() == [0, 0]
+
+
+def test_full_diversity_is_the_greedy_k_centre_within_twice_the_best_radius():
+    rng = np.random.default_rng(0)
+    words = ["tiles", "dice", "integral", "prime", "circle", "vector", "matrix", "train", "coin", "angle"]
+    statements = [" ".join(rng.choice(words, 3)) for _ in range(12)]
+    spread = Spread(statements, 1.0)
+    is_open, picks = np.ones(12, dtype=bool), []
+    for _ in range(3):
+        picks.append(spread.next(is_open))
+        is_open[picks[-1]] = False
+        spread.take(picks[-1])
+    vectors = spread._vectors.toarray()
+    distance = np.sqrt(np.maximum(0, 2 - 2 * vectors @ vectors.T))
+    radius = min(distance[:, list(some)].min(1).max() for some in combinations(range(12), 3))
+    assert distance[:, picks].min(1).max() <= 2 * radius + 1e-6
+
+
+kinds = st.fixed_dictionaries(
+    {
+        "k": st.integers(1, 12),
+        "by": st.sampled_from(["score", "balanced", "random", "longest", "hardest", "easiest"]),
+        "diversity": st.sampled_from([0.0, 0.3, 1.0]),
+        "max_likeness": st.sampled_from([0.5, 1.0]),
+        "per_topic": st.none() | st.integers(1, 4),
+        "tokens": st.none() | st.integers(1, 60),
+        "seed": st.integers(0, 3),
+    }
+)
+
+
+def drawn(name: str, score: int, size: int, outcome: str) -> Candidate:
+    """One problem has one topic, and one text one length, as in life."""
+    topic = "algebra" if name < "e" else "dice"
+    one = stated(name, score / 9, f"about {topic} and {name}", topic=topic, text=f"{name} {score} {size}")
+    return replace(one, chain=replace(one.chain, n_tokens=size, verdict=Verdict(outcome)))
+
+
+outcomes = st.sampled_from(["correct", "correct", "wrong", "truncated"])
+pools = st.lists(
+    st.builds(drawn, st.sampled_from("abcdefgh"), st.integers(0, 9), st.integers(1, 20), outcomes), max_size=20
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(pools, kinds)
+def test_whatever_is_asked_the_invariants_of_a_selection_hold(pool, wanted):
+    asked = SelectSettings(**wanted)
+    kept, dropped = select(pool, asked)
+    assert len(kept) + len(dropped) == len(pool)  # nothing lost, nothing invented
+    assert all(d.reason and d.stage == "select" for d in dropped)
+    ids = [c.problem.id for c in kept]
+    assert len(ids) == len(set(ids)) <= asked.k
+    assert all(c.chain.verdict.outcome == "correct" for c in kept)
+    assert max(Counter(c.problem.topic for c in kept).values(), default=0) <= (asked.per_topic or len(pool))
+    assert asked.tokens is None or sum(c.chain.n_tokens for c in kept) <= asked.tokens
+    assert bool(shortfall(kept, dropped, asked)) == (len(kept) < asked.k)
+    assert select(pool, asked) == (kept, dropped)
+    if asked.by != "random":
+        again = select(list(reversed(pool)), asked)[0]
+        assert [(c.problem.id, c.grade.score) for c in again] == [(c.problem.id, c.grade.score) for c in kept]

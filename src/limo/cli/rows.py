@@ -19,7 +19,7 @@ from limo.curate.select import Candidate
 from limo.errors import InputError
 from limo.files import atomic
 from limo.pool.rows import rows as rows_of
-from limo.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict, problem_id
+from limo.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Verdict, problem_id
 
 Row = dict[str, Any]
 _TEXT = ("completion", "response", "text", "solution")
@@ -78,7 +78,7 @@ def _chain(row: Row, number: int) -> Chain:
         str(row.get("sampling_hash", "")),
         int(row.get("index") or 0),
         int(row.get("n_tokens") or 0),
-        Verdict(**verdict) if isinstance(verdict, dict) else Verdict("undecided", reason="not verified"),
+        Verdict(**verdict) if isinstance(verdict, dict) else Verdict("undecided", reason=UNVERIFIED),
     )
 
 
@@ -90,8 +90,8 @@ def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
         raise InputError(f"row {number} has no grade", ", ".join(row), "`score` and `level`", "run `limo grade` first")
     traits = row.get("traits")
     grade = Grade(traits if isinstance(traits, dict) else {}, float(row["score"]), row["level"])
-    answer, source, topic = (str(row.get(name) or "") for name in ("answer", "source", "topic"))
-    problem = Problem(chain.problem_id, _statement(row), answer, source=source, topic=topic)
+    known = {name: str(row.get(name) or "") for name in ("source", "topic", "language")}
+    problem = Problem(chain.problem_id, _statement(row), str(row.get("answer") or ""), **known)  # type: ignore[arg-type]
     return Candidate(problem, chain, grade, tuple(PassRate(**rate) for rate in row.get("pass_rates") or []))
 
 

@@ -23,18 +23,21 @@ from pydantic import Field
 
 from limo.recipe import Settings
 from limo.records import Dropped, PassRate, Problem, Rollout
+from limo.stats import beta_between
 
 
 class SuspectSettings(Settings):
     """When agreement on another answer makes a key suspect.
 
-    Our own choice.  On recorded rollouts of nine models over 540 problems a share of 0.6 catches 90% of planted wrong
-    keys and takes 1% of the good problems that at most two rollouts solve; 0.5 catches 95% and takes 3%.
+    Our own choice throughout; `bench/suspects.py` shows what each costs on recorded rollouts with planted wrong keys.
     """
 
     share: float = Field(0.6, gt=0, le=1, description="least share of answered rollouts that agree; not in the paper")
     n_models: int = Field(2, ge=1, description="fewest models among those that agree; not in the paper")
     n_agreed: int = Field(3, ge=2, description="fewest rollouts that agree; not in the paper")
+    over_correct: float = Field(
+        5.0, ge=1, description="fewest agreeing rollouts for each that reached the key, which speaks for it"
+    )
 
 
 def apply_band(
@@ -72,6 +75,17 @@ def _outside(rate: PassRate | None, low: int, high: int) -> str:
     return "undecided" if most > high or rate.n_correct < low else ""
 
 
+def belongs(rate: PassRate, low: int, high: int) -> float:
+    """The probability that a problem's true pass rate belongs to the band of `low` to `high` of the rate's n.
+
+    The band of true rates reaches half a rollout beyond its ends, and the rate is given Jeffreys' prior, a Beta of one
+    half and one half.  Sampling that stopped early changes nothing, since only what was decided counts.
+    """
+    below = 0.0 if low == 0 else (low - 0.5) / rate.n
+    above = 1.0 if high >= rate.n else (high + 0.5) / rate.n
+    return beta_between(rate.n_correct + 0.5, rate.n_decided - rate.n_correct + 0.5, below, above)
+
+
 def suspects(
     problems: Iterable[Problem],
     rollouts: Mapping[str, Sequence[Rollout]],
@@ -79,7 +93,8 @@ def suspects(
 ) -> dict[str, dict[str, object]]:
     """The problems whose rollouts agree on another answer than the key, each with the evidence.
 
-    Truncated and undecided rollouts say nothing; the agreeing rollouts must also outnumber the correct ones.
+    Truncated and undecided rollouts say nothing.  A rollout that reached the key speaks for it: hardly any reaches a
+    wrong key by chance, so the agreeing ones must outnumber such rollouts many times.
     """
     settings = settings or SuspectSettings()
     found = {}
@@ -105,7 +120,7 @@ def _agreement(problem: Problem, rollouts: Sequence[Rollout], settings: SuspectS
     answer, n_agreed = min(answers.items(), key=lambda item: (-item[1], item[0]))
     n_answered = n_correct + len(wrong)
     enough = n_agreed >= max(settings.n_agreed, settings.share * n_answered)
-    if not enough or n_agreed <= n_correct or len(models[answer]) < settings.n_models:
+    if not enough or n_agreed < settings.over_correct * n_correct or len(models[answer]) < settings.n_models:
         return {}
     counts = {"n_agreed": n_agreed, "n_answered": n_answered, "n_correct": n_correct}
     return {"key": problem.answer, "agreed": answer, "models": sorted(models[answer]), **counts}

@@ -7,7 +7,7 @@ the same run gives the same bytes.
     export([row(candidate, rank, prompt) for rank, candidate in ranked], "runs/a/selected", card)
     datasets.load_from_disk("runs/a/selected")
 
-What it does not do: push anywhere, or convert to the formats of particular trainers.
+What it does not do: push anywhere, or convert to the formats of particular trainers (`formats` does).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,10 @@ from pydantic import Field
 
 from limo.curate.chains import chain_hash
 from limo.curate.funnel import FunnelRow
-from limo.curate.grade import TRAITS
 from limo.curate.select import Candidate
 from limo.errors import InputError, StorageError
 from limo.recipe import Settings
-from limo.records import LEVELS
+from limo.records import LEVELS, Dropped
 from limo.text import content_hash
 
 Row = dict[str, Any]
@@ -39,6 +38,7 @@ class ExportSettings(Settings):
 
     name: str = Field("limo-selection", min_length=1, description="name of the dataset on its card")
     license: str = Field("", description="licence of the dataset, as the hub names it; empty: not stated")
+    licenses: dict[str, str] = Field(default_factory=dict, description="source: its licence, as its owners state it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Card:
     recipe: str
     recipe_hash: str
     settings: ExportSettings = field(default_factory=ExportSettings)
+    contamination: dict[str, int] = field(default_factory=dict)
 
 
 def row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -> Row:
@@ -69,7 +70,7 @@ def row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -> Row:
         "n_tokens": chain.n_tokens,
         "pass_rates": [asdict(rate) for rate in candidate.rates],
         "verdict": {"outcome": chain.verdict.outcome, "extracted": chain.verdict.extracted, "tier": chain.verdict.tier},
-        "traits": {name: float(grade.traits[name]) for name in TRAITS},
+        "traits": {name: float(value) for name, value in grade.traits.items()},
         "score": float(grade.score),
         "level": grade.level,
         "chain_hash": chain_hash(chain),
@@ -102,6 +103,16 @@ def export(rows: Sequence[Row], folder: str | Path, card: Card) -> Path:
     return folder
 
 
+def contamination(dropped: Iterable[Dropped]) -> dict[str, int]:
+    """How many problems were kept out for each benchmark that they stand in and each way of finding it."""
+    found: Counter[str] = Counter()
+    for one in dropped:
+        hits = one.detail.get("hits")
+        first = hits[0] if isinstance(hits, list) and hits and isinstance(hits[0], dict) else {}
+        found[f"{first.get('benchmark', 'not said')}: {one.detail.get('method', 'not said')}"] += 1
+    return dict(sorted(found.items()))
+
+
 def rows_hash(rows: Sequence[Row]) -> str:
     """Names the exported rows by their messages, in order."""
     return content_hash(*(part for one in rows for m in one["messages"] for part in (m["role"], m["content"])))
@@ -115,13 +126,17 @@ def render(rows: Sequence[Row], card: Card) -> str:
         " teacher model whose final answer was checked against the key, and the grade by which it was taken.",
         "## From pool to selection\n\n" + _funnel(card.funnel),
         "## Teachers\n\n" + _counted("teacher", Counter(one["teacher"] for one in rows)),
-        "## Sources\n\n" + _counted("source", Counter(one["source"] or "not stated" for one in rows)),
+        "## Sources and their licences\n\n" + _sources(rows, card.settings),
+        "## Contamination\n\n" + _contamination(card),
         "## Levels\n\n" + _counted("level", Counter(one["level"] for one in rows), LEVELS),
         "## Columns\n\n`messages` is what a trainer reads.  The rest is lineage: `problem_id`, `answer`, `source`,"
         " `teacher`, how it was sampled (`prompt_hash`, `sampling_hash`, `index`), `pass_rates` (correct of decided"
         " of n, by model), `verdict`, `traits`, `score`, `level`, `rank`.",
         f"## Hashes\n\n| what | hash |\n|---|---|\n| rows | `{rows_hash(rows)}` |\n| recipe | `{card.recipe_hash}` |",
-        f"## Recipe\n\n`limo curate` with this recipe makes it again:\n\n```yaml\n{card.recipe.strip()}\n```",
+        "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder, and:"
+        "\n\n```\nlimo curate recipe.yaml data=FOLDER --run runs/again\n```\n\nThe same rollouts give the same bytes;"
+        " compare the hash of the rows.  Rollouts asked anew are other draws.",
+        f"## Recipe\n\n```yaml\n{card.recipe.strip()}\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -174,6 +189,26 @@ def _counted(title: str, counts: Counter[str], order: Sequence[str] = ()) -> str
     names = order or sorted(counts, key=lambda name: (-counts[name], name))
     lines = [f"| {title} | examples |", "|---|--:|", *(f"| {_cell(name)} | {counts[name]:,} |" for name in names)]
     return "\n".join(lines)
+
+
+def _sources(rows: Sequence[Row], settings: ExportSettings) -> str:
+    counts = Counter(one["source"] or "not stated" for one in rows)
+    lines = ["| source | examples | licence |", "|---|--:|---|"]
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        lines.append(f"| {_cell(name)} | {counts[name]:,} | {_cell(settings.licenses.get(name, 'not stated'))} |")
+    return "\n".join(lines)
+
+
+def _contamination(card: Card) -> str:
+    if not card.contamination:
+        return "No problem of the pool was found in a benchmark; the recipe says which were looked at and how."
+    total = sum(card.contamination.values())
+    lines = [
+        f"{total:,} problems of the pool stand in a benchmark and were kept out.",
+        "",
+        "| benchmark, by | problems |",
+    ]
+    return "\n".join([*lines, "|---|--:|", *(f"| {_cell(name)} | {n:,} |" for name, n in card.contamination.items())])
 
 
 def _cell(text: str) -> str:

@@ -1,0 +1,91 @@
+"""Simple, Complex, Advanced: problems in three strata of difficulty, for asking what difficulty does (RQ2).
+
+The paper takes them by source (MATH, olympiads, past AIME), 500 each.  A pool may instead state a difficulty with each
+problem, or have been measured by pass rates.
+
+    strata = stratify(problems, StrataSettings(by="source", simple=["MATH"], complex=["Olympiad"], advanced=["AIME"]))
+    strata["Advanced"]
+
+What it does not do: filter; a problem of which it is not known what the strata go by is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from limo.recipe import Settings
+from limo.records import PassRate, Problem
+from limo.text import content_hash
+
+Stratum = Literal["Simple", "Complex", "Advanced"]
+STRATA: tuple[Stratum, ...] = ("Simple", "Complex", "Advanced")
+_STATED = ("difficulty", "level")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+class StrataSettings(Settings):
+    """What the strata go by.  The paper names sources; the cuts of the other two ways are our own choice."""
+
+    by: Literal["source", "stated", "pass_rate"] = Field("source", description="paper: source")
+    simple: list[str] = Field(default_factory=list, description="source: names in Simple; paper: MATH, levels 1 to 3")
+    complex: list[str] = Field(default_factory=list, description="source: names in Complex; paper: olympiads")
+    advanced: list[str] = Field(default_factory=list, description="source: names in Advanced; paper: past AIME")
+    cuts: tuple[float, float] = Field(
+        (3.0, 5.0), description="stated: Simple to the first, Complex below the second; pass_rate: Simple from the "
+        "first, Complex from the second, for example 0.7 and 0.3"
+    )  # fmt: skip
+    n: int | None = Field(500, ge=1, description="problems of each stratum, drawn by hash; paper: 500")
+    seed: int = Field(0, ge=0, description="of the draw")
+
+    @model_validator(mode="after")
+    def _fits(self) -> StrataSettings:
+        names = [*self.simple, *self.complex, *self.advanced]
+        if self.by == "source" and (not names or len(set(names)) < len(names)):
+            raise ValueError("name the sources of the strata, each once, in `simple`, `complex` and `advanced`")
+        if self.by == "pass_rate" and not 1 >= self.cuts[0] > self.cuts[1] >= 0:
+            raise ValueError("by pass rate `cuts` fall within 0..1, for example [0.7, 0.3]")
+        if self.by == "stated" and not self.cuts[0] < self.cuts[1]:
+            raise ValueError("by stated difficulty `cuts` rise, for example [3, 5]")
+        return self
+
+
+def stratify(
+    problems: Iterable[Problem], settings: StrataSettings, rates: Mapping[str, PassRate] | None = None
+) -> dict[Stratum, list[Problem]]:
+    """The problems of each stratum in the order of their draw, at most `n` each; all three keys are there."""
+    found: dict[Stratum, list[Problem]] = {name: [] for name in STRATA}
+    for problem in problems:
+        name = stratum(problem, settings, (rates or {}).get(problem.id))
+        if name:
+            found[name].append(problem)
+    seed = str(settings.seed)
+    drawn = {name: sorted(some, key=lambda one: content_hash(seed, one.id)) for name, some in found.items()}
+    return {name: some[: settings.n] for name, some in drawn.items()}
+
+
+def stratum(problem: Problem, settings: StrataSettings, rate: PassRate | None = None) -> Stratum | None:
+    """Where one problem belongs; None where what the strata go by is not known of it."""
+    if settings.by == "source":
+        named = {"Simple": settings.simple, "Complex": settings.complex, "Advanced": settings.advanced}
+        return next((name for name in STRATA if problem.source in named[name]), None)
+    if settings.by == "pass_rate":
+        if rate is None or not rate.n_decided:
+            return None
+        return STRATA[sum(rate.rate < cut for cut in settings.cuts)]
+    value = stated(problem)
+    if value is None:
+        return None
+    return STRATA[(value > settings.cuts[0]) + (value >= settings.cuts[1])]
+
+
+def stated(problem: Problem) -> float | None:
+    """The difficulty that a problem's source states (`difficulty` or `level`, also as "Level 5")."""
+    for name in _STATED:
+        number = _NUMBER.search(str(problem.meta.get(name, "")))
+        if number:
+            return float(number.group())
+    return None
