@@ -86,7 +86,7 @@ def grade(chains: Sequence[Chain], settings: GradeSettings | None = None, judged
     settings = settings or GradeSettings()
     columns = judged if settings.scorer == "judge" else columns_of([chain.text for chain in chains], settings)
     if columns is None:
-        do = "give it with `judge.models`, or choose another scorer"
+        do = "ask a model with prompts.rubric and hand its marks in from Python, or choose another scorer"
         raise InputError("nobody has judged these chains", "scorer: judge", "a model that judges", do)
     return Ruler(columns, settings).grades(columns)
 

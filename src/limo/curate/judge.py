@@ -2,7 +2,7 @@
 
 Five questions, each answered 1 to 5 in a line of its own, after the model has reasoned as it likes.  A reply counts
 when all five are there; the last answer to each counts, so that a rubric repeated in the reasoning does no harm.  The
-question itself is `prompts.rubric`, and `judging` asks it.
+question itself is `prompts.rubric`.
 
     traits = read("structure: 4\\ngranularity: 3\\n...")  # {"structure": 0.75, ...} or None
     grades = grade(chains, GradeSettings(scorer="judge"), columns([[traits]], [chain.text]))
