@@ -7,8 +7,7 @@ question itself is `prompts.rubric`.
     traits = read("structure: 4\\ngranularity: 3\\n...")  # {"structure": 0.75, ...} or None
     grades = grade(chains, GradeSettings(scorer="judge"), columns([[traits]], [chain.text]))
 
-What it does not do: reach a model, or grade.  It is a model's opinion, so its agreement with the
-other two scorers is part of every audit.
+What it does not do: reach a model, or grade.  It is a model's opinion: set it beside the other two scorers first.
 """
 
 from __future__ import annotations
