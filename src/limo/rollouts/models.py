@@ -52,6 +52,9 @@ class ModelSettings(Settings):
     )
     http: HttpSettings = Field(default_factory=HttpSettings, description="http: how servers are asked")
     price: Price = Field(default_factory=Price, description="what it costs, for budgets", json_schema_extra=PACE)
+    trust_remote_code: str = Field(
+        "", description="local: `path` written again, to run the code that comes with that model; '' runs none"
+    )
     batch_size: int = Field(128, ge=1, le=4096, description="local: rows decoded at once", json_schema_extra=PACE)
     device: str = Field("cpu", description="local: cpu, cuda or cuda:N")
 
@@ -70,6 +73,8 @@ class ModelSettings(Settings):
             raise ValueError("a replayed model needs `files`")
         if self.kind == "http" and not self.base_urls:
             raise ValueError("a served model needs `base_urls`")
+        if self.trust_remote_code not in ("", self.path):
+            raise ValueError("`trust_remote_code` names another model than `path`; write the same or leave it out")
         return self
 
 
@@ -93,4 +98,5 @@ def open_model(settings: ModelSettings, data: str = "") -> Completer:
         settings.name,
         settings.batch_size,
         settings.device,
+        trust_remote_code=bool(settings.trust_remote_code),
     )
