@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from limo.errors import InputError
-from limo.experiments.headline import LIMO
-from limo.pocket.lab import LabRecipe, PocketLab
+from limo.experiments.headline import HEADLINE, LIMO
+from limo.experiments.protocol import MEASURING, Measurement
+from limo.pocket.lab import LabRecipe, PocketLab, write_json
 from limo.pocket.models import card, model_path
 from limo.pocket.pretrain import PLANS
 from limo.progress import Silent
@@ -105,3 +106,15 @@ def _n_rollouts(ledger: Path) -> int:
     with sqlite3.connect(ledger) as found:
         count: int = found.execute("select count(*) from rollouts").fetchone()[0]
     return count
+
+
+def test_the_display_is_told_what_is_left_and_no_more(tmp_path):
+    lab = PocketLab(load(LabRecipe, RECIPE, SMALL), tmp_path)
+    arms = list(HEADLINE.arms)
+    whole = lab.expected_s(arms)
+    assert list(whole) == ["curation", "training set bulk", "training set limo", MEASURING]
+    write_json(tmp_path / "sets" / "bulk.json", [])
+    write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(Measurement("base", 0, {})))
+    left = lab.expected_s(arms)
+    assert "training set bulk" not in left
+    assert left[MEASURING] < whole[MEASURING]

@@ -13,6 +13,7 @@ from limo.prompts import messages
 from limo.records import Problem, Sampling, Verdict
 from limo.rollouts.completer import Request
 from limo.rollouts.local import LocalCompleter
+from limo.rollouts.models import ModelSettings
 from limo.rollouts.run import collect
 
 CHAT = (
@@ -84,6 +85,17 @@ def test_text_does_not_depend_on_the_order_or_size_of_batches(folder, sampling):
     assert text_of(answers(LocalCompleter(folder, batch_size=3), asked[::-1])) == wanted
 
 
+def test_a_completion_ends_before_the_first_stop_text(folder):
+    completer = LocalCompleter(folder, batch_size=8)
+    whole = answers(completer, requests(Sampling(1.0, 1.0, 40, 3)))
+    longest = max((c.text for c in whole.values()), key=len)
+    late, early = longest[8], longest[3]
+    cut = answers(completer, requests(Sampling(1.0, 1.0, 40, 3, (late, early))))
+    assert any(early in c.text or late in c.text for c in whole.values())
+    assert all(c.finish_reason == "stop" for name, c in cut.items() if early in whole[name].text)
+    assert not any(early in c.text or late in c.text for c in cut.values())
+
+
 def test_another_attempt_seed_or_name_is_another_draw_and_greedy_is_not(folder):
     one = PROBLEMS[:1]
     completer, renamed = LocalCompleter(folder), LocalCompleter(folder, "other")
@@ -133,6 +145,12 @@ def test_a_model_that_could_not_be_asked_rightly_is_refused(folder, tmp_path):
         LocalCompleter(sliding)
     with pytest.raises(InputError, match="rows"):
         LocalCompleter(folder, batch_size=0)
+
+
+def test_only_a_recipe_that_names_the_model_again_lets_its_code_run():
+    assert ModelSettings(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
+    with pytest.raises(ValueError, match="names another model"):
+        ModelSettings(name="m", path="a/b", trust_remote_code="yes")
 
 
 def test_code_that_comes_with_a_model_is_never_run(folder, tmp_path):

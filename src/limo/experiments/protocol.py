@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from limo.progress import Progress
 
+MEASURING = "train and score"  # the stage that a display shows
 FOLLOW_S = 0.5  # seconds between a worker's looks for its parent
 Outcomes = dict[str, dict[str, float]]
 """Benchmark -> problem id -> pass rate in 0..1."""
@@ -102,10 +103,10 @@ def measure(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list
     others and is raised; what they finished is kept.
     """
     lab.prepare(arms, progress)
-    jobs = [(arm, seed) for arm in arms for seed in (lab.seeds if arm.examples else lab.seeds[:1])]
-    found = {(arm.name, seed): lab.measured(arm, seed) for arm, seed in jobs}
-    left = [job for job in jobs if found[job[0].name, job[1]] is None]
-    with progress.stage("train and score", total=len(jobs), n_done=len(jobs) - len(left)) as stage:
+    planned = jobs(lab, arms)
+    found = {(arm.name, seed): lab.measured(arm, seed) for arm, seed in planned}
+    left = [job for job in planned if found[job[0].name, job[1]] is None]
+    with progress.stage(MEASURING, total=len(planned), n_done=len(planned) - len(left)) as stage:
         for result in _run(lab, left):
             found[result.arm, result.seed] = result
             stage.advance(1, arm=f"{result.arm}/{result.seed}")
@@ -116,12 +117,17 @@ def measure(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list
     return measured
 
 
-def _run(lab: Lab, jobs: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
+def jobs(lab: Lab, arms: Sequence[Arm]) -> list[tuple[Arm, int]]:
+    """What has to be measured: each arm with each seed, an arm as it is once."""
+    return [(arm, seed) for arm in arms for seed in (lab.seeds if arm.examples else lab.seeds[:1])]
+
+
+def _run(lab: Lab, left: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
     """The jobs' results as they come, each from a process of its own kind (spawned: torch must not be forked)."""
-    if not jobs:
+    if not left:
         return
     with _workers(lab.n_workers) as pool:
-        waiting: set[Future[Measurement]] = {pool.submit(lab.measure, arm, seed) for arm, seed in jobs}
+        waiting: set[Future[Measurement]] = {pool.submit(lab.measure, arm, seed) for arm, seed in left}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:

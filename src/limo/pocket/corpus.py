@@ -66,7 +66,7 @@ class Part(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """`a sign b = result`, under the heading (a key of the wording) that a careful note writes before it."""
+    """`a sign b = result`; `heading` says what it is for, and the wording has words for those that need them."""
 
     heading: str
     a: int
@@ -94,7 +94,7 @@ def sample_document(mixture: str, rng: random.Random, depths: range = PRETRAIN_D
 def _fresh_problem(rng: random.Random, depths: range) -> tuple[Story, Problem]:
     while True:
         story = sample_story(rng.choice(families()), rng.choice(depths), rng)
-        problem = to_problem(story, rng, "corpus")
+        problem = to_problem(story, "corpus")
         if problem.id not in benchmark_ids():
             return story, problem
 
@@ -196,23 +196,31 @@ def _steps(story: Story, texts: dict[str, Any]) -> list[Part]:
 
 
 def _careful(story: Story, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """Line by line: names the line, says what it does, does it, checks what can be checked, redoes what slipped."""
+    """Line by line: says the line again, does what it says, checks what can be checked, redoes what slipped.
+
+    Saying a line again is what makes notes work for a tiny model: to copy the line with the next letter is easy, and
+    what has to be done then stands right before the place where it is done.  So the notes also end in time: the
+    question is said again before it is known to be one.
+    """
     gap = str(texts["space"])
-    lead = "" if gap else " "  # a label is the same token wherever it stands: it always follows a space
-    parts = [Part("assistant", f"{story.labels[0]}: {rng.choice(texts['open']).format(v=story.start)}{gap}", True)]
-    for number, group in enumerate(equations(story)):
+    parts = [Part("assistant", f"{story.labels[0]}: {_said(story.lines[0], gap)}", True)]
+    for number, (label, line) in enumerate(zip(story.labels[1:], story.lines[1:], strict=True)):
         connective = rng.choice(texts["then" if number else "first"])
-        parts.append(Part("assistant", f"{lead}{story.labels[number + 1]}: {connective}{gap}", True))
-        for equation in group:
+        parts.append(Part("assistant", f"{connective} {label}: {_said(line, gap)}", True))
+        for equation in equations(story)[number] if number < len(story.ops) else ():
             parts += _careful_equation(equation, texts, rng)
-    return [*parts, Part("assistant", f"{lead}{story.labels[-1]}: ", True)]
+    return parts
+
+
+def _said(line: str, gap: str) -> str:
+    """A line of the statement and what parts it from the next words; bare code has no full stop of its own."""
+    return line + (gap if line.endswith(("。", "？")) else " ")
 
 
 def _careful_equation(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
     gap, stop = str(texts["space"]), str(texts["stop"])
-    heading = rng.choice(texts[equation.heading]).format(n=equation.b, k=equation.a) + gap
+    parts = [Part("assistant", texts[equation.heading][0] + gap, True)] if equation.heading in ("over", "below") else []
     checked = equation.heading in ("add", "sub", "double", "halve")
-    parts = [Part("assistant", heading, True)]
     if checked and rng.random() < SLIP:
         parts += _slip(equation, texts, rng)
     parts.append(Part("assistant", f"{equation}{stop}{gap}", True))

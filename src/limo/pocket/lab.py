@@ -24,7 +24,7 @@ from limo.curate.chains import accept
 from limo.curate.select import levels
 from limo.errors import InputError
 from limo.evaluate import Decoding, evaluate
-from limo.experiments.protocol import Arm, Measurement
+from limo.experiments.protocol import MEASURING, Arm, Measurement, jobs
 from limo.files import atomic
 from limo.ledger import Ledger
 from limo.pocket import world
@@ -46,6 +46,9 @@ from limo.train.sft import SftSettings, train
 from limo.verify.check import Checker
 
 Row = dict[str, Any]
+# What a run took on two quiet cores, in seconds: a problem of the pool until it is selected or dropped, an example of
+# the bulk until it is written, a problem a benchmark answered, a row once through a training.
+CURATION_S, BULK_S, SCORE_S, ROW_S = 0.15, 0.02, 0.5, 0.025
 
 
 class WorldSettings(Settings):
@@ -126,10 +129,34 @@ class PocketLab:
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
         """World, curation and the training sets that the arms name."""
         self.write_world(progress)
-        self.curate(progress)
-        for arm in arms:
-            if arm.examples and not self._set(arm.examples).exists():
-                self._make_set(arm.examples, progress)
+        with progress.stage("curation"):
+            self.curate(progress)
+        for name in self._missing_sets(arms):
+            with progress.stage(f"training set {name}"):
+                self._make_set(name, progress)
+
+    def expected_s(self, arms: Sequence[Arm]) -> dict[str, float]:
+        """Stage -> seconds it is likely to take on two cores, for what is left of the run; a display corrects them."""
+        expected = {}
+        if not (self.folder / "curation" / pipeline.SELECTED).exists():
+            expected["curation"] = CURATION_S * self.recipe.world.n_pool
+        for name in self._missing_sets(arms):
+            expected[f"training set {name}"] = BULK_S * self.recipe.bulk.n if name == "bulk" else 1.0
+        left = [(arm, seed) for arm, seed in jobs(self, arms) if self.measured(arm, seed) is None]
+        seconds = [self._arm_s(arm) for arm, _ in left]
+        expected[MEASURING] = sum(seconds) / min(self.n_workers, max(1, len(left)))
+        return expected
+
+    def _arm_s(self, arm: Arm) -> float:
+        score = SCORE_S * self.recipe.world.n_benchmark
+        if not arm.examples:
+            return score
+        sft = self.recipe.sft_bulk if arm.examples == "bulk" else self.recipe.sft
+        return score + ROW_S * max(0, sft.max_steps) * sft.per_device_train_batch_size
+
+    def _missing_sets(self, arms: Sequence[Arm]) -> list[str]:
+        names = dict.fromkeys(arm.examples for arm in arms if arm.examples)
+        return [name for name in names if not self._set(name).exists()]
 
     def measured(self, arm: Arm, seed: int) -> Measurement | None:
         """What an earlier start already measured."""

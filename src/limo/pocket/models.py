@@ -3,8 +3,7 @@
     path = model_path("pocket-rich")
     card("pocket-rich")["n_tokens"]
 
-AutoModelForCausalLM loads the weights; the tokenizer must come from limo.tokenizer, since AutoTokenizer would split our
-two-digit numbers.
+AutoModelForCausalLM and AutoTokenizer load the folders like any other.
 
 What it does not do: load weights (rollouts and training do), or fetch anything.
 """

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from limo.errors import InputError
 from limo.files import atomic
@@ -35,12 +35,20 @@ CHUNK = 2048
 """Documents that are sorted by length together."""
 N_TOKENIZER_DOCUMENTS = 20_000
 CHECKPOINT_EVERY = 250
+ANNEAL_RATE = 0.25
 IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one shipped model is made of; `n_steps` batches of at most `batch_tokens` tokens (padding included)."""
+    """What one shipped model is made of; `n_steps` batches of at most `batch_tokens` tokens (padding included).
+
+    The rates stay up and fall to zero over the last `decay` of the steps; then `n_anneal` more steps fall from a
+    quarter of the rates to zero.  At these batch sizes the noise of high rates, not time, is what holds the loss up.
+
+    A batch holds documents of like length.  With `weigh` tokens every learnt token counts the same; with batches every
+    batch does, so that the few, mostly unguessable tokens of blurted answers weigh as much as whole notes.
+    """
 
     mixture: str
     hidden: int
@@ -51,13 +59,15 @@ class Plan:
     adamw_lr: float = 3e-3
     warmup: int = 100
     decay: float = 0.4
+    n_anneal: int = 0
+    weigh: Literal["tokens", "batches"] = "tokens"
     seed: int = 0
 
 
 PLANS: dict[str, Plan] = {
-    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=2600),
+    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=6500, n_anneal=2500),
     "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=2600, seed=1),
-    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=2600, seed=2),
+    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
     "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=2600, seed=3),
     "pocket-rich-large": Plan("rich", hidden=192, layers=4, n_steps=2000, seed=4),
 }
@@ -86,9 +96,9 @@ def pretrain(
     checkpoint = out.with_name(out.name + ".checkpoint.pt")
     state = _restore(checkpoint, model, optimisers, plan)
     batches = _batches(plan, tokenizer, state["step"])
-    with progress.stage(f"pre-training {name}", plan.n_steps) as bar:
-        bar.advance(state["step"])
-        while state["step"] < plan.n_steps:
+    n_steps = plan.n_steps + plan.n_anneal
+    with progress.stage(f"pre-training {name}", n_steps, state["step"]) as bar:
+        while state["step"] < n_steps:
             _step(model, optimisers, plan, state, next(batches))
             bar.advance(1, loss=round(state["loss"], 3))
             if state["step"] % CHECKPOINT_EVERY == 0:
@@ -109,8 +119,7 @@ def world_tokenizer() -> PreTrainedTokenizerFast:
     """The one tokenizer of every pocket model, learnt from the teacher's corpus, which holds every word."""
     rng = random.Random("tokenizer")
     return train_tokenizer(
-        "\n".join(part.text for part in sample_document("teacher" if n % 4 else "rich", rng))
-        for n in range(N_TOKENIZER_DOCUMENTS)
+        render(sample_document("teacher" if n % 4 else "rich", rng))[0] for n in range(N_TOKENIZER_DOCUMENTS)
     )
 
 
@@ -134,8 +143,8 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausa
     return Qwen2ForCausalLM(config)
 
 
-def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Token ids and labels (IGNORED where nothing is learnt) of one document, ChatML around its turns."""
+def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of one document, ChatML around its turns, and the (begin, end) characters that are learnt."""
     text, learnt = "", []
     for number, part in enumerate(parts):
         opens = part.role != "text" and (number == 0 or parts[number - 1].role != part.role)
@@ -146,6 +155,12 @@ def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[
         if part.learn:
             learnt.append((begin, len(text) + (len(END) if closes else 0)))
         text += f"{END}\n" if closes else ""
+    return text, learnt
+
+
+def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """Token ids and labels (IGNORED where nothing is learnt) of one document."""
+    text, learnt = render(parts)
     encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
     labels = []
     for token, (begin, _) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
@@ -205,7 +220,9 @@ def _optimisers(model: Qwen2ForCausalLM, plan: Plan) -> list[Any]:
 
 
 def _rate(plan: Plan, step: int) -> float:
-    """Warm-up, constant, then linear to zero over the last `decay` of the steps."""
+    """Warm-up, constant, linear to zero over the last `decay` of the steps; the anneal begins at ANNEAL_RATE."""
+    if step >= plan.n_steps:
+        return ANNEAL_RATE * (1 - (step - plan.n_steps) / plan.n_anneal)
     left = (plan.n_steps - step) / max(1, plan.n_steps * plan.decay)
     return min(1.0, (step + 1) / plan.warmup, left)
 
@@ -219,7 +236,8 @@ def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dic
     targets = labels[:, 1:]
     learnt = targets != IGNORED
     loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
-    loss.backward()
+    share = int(learnt.sum()) / plan.batch_tokens if plan.weigh == "tokens" else 1.0
+    (loss * share).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     rate = _rate(plan, state["step"])
     for optimiser, base in zip(optimisers, (plan.muon_lr, plan.adamw_lr), strict=True):
@@ -278,7 +296,7 @@ def _card(name: str, plan: Plan, model: Qwen2ForCausalLM, state: dict[str, Any])
 
 
 def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
-    """Weights in bfloat16 (safetensors), tokenizer and card; `AutoModelForCausalLM` and limo.tokenizer read them."""
+    """Weights in bfloat16 (safetensors), tokenizer and card; for AutoModelForCausalLM and AutoTokenizer."""
     import torch
 
     out.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,9 @@ def run(recipe: LabRecipe, folder: str | Path, progress: Progress | None = None)
     progress = progress or Silent()
     with RunFolder(folder, recipe):
         lab = PocketLab(recipe, Path(folder))
-        measured = measure(lab, [arm for experiment in EXPERIMENTS for arm in experiment.arms], progress)
+        arms = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
+        progress.plan(lab.expected_s(arms))
+        measured = measure(lab, arms, progress)
         report = build(lab, measured, lab.curate(Silent()))
         scores = {name: [asdict(one) for one in rows] for name, rows in measured.items()}
         write_json(lab.folder / "scores.json", scores)

@@ -50,13 +50,18 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A problem before it is worded: everything that a solution is written from."""
+    """A problem and everything that a solution is written from.
+
+    `lines` are the start, each operation and the question in words, without their letters; `values` are what the
+    operations make of `start`, one after the other.
+    """
 
     family: str
     language: str
     start: int
     ops: tuple[Op, ...]
     values: tuple[int, ...]
+    lines: tuple[str, ...]
     first_label: int = 0
     options: tuple[int, ...] = ()
 
@@ -64,6 +69,13 @@ class Story:
     def labels(self) -> str:
         """One letter a line of the statement: the start, each operation, the question."""
         return LABELS[self.first_label : self.first_label + len(self.ops) + 2]
+
+    @property
+    def statement(self) -> str:
+        """What a solver reads: the lettered lines, then the options where there are any."""
+        parts = [f"{label}: {line}" for label, line in zip(self.labels, self.lines, strict=True)]
+        parts += [f"{letter}. {value}" for letter, value in zip(LETTERS, self.options, strict=False)]
+        return " ".join(parts)
 
     @property
     def answer(self) -> str:
@@ -122,7 +134,8 @@ def sample_story(family: str, depth: int, rng: random.Random) -> Story:
         values.append(value)
     options = _sample_options((start, *values), rng) if spec.get("options") else ()
     first_label = rng.randrange(len(LABELS) - max(BENCHMARK_DEPTHS) - 1)
-    return Story(family, language, start, tuple(ops), tuple(values), first_label, options)
+    lines = _word(family, language, start, ops, rng)
+    return Story(family, language, start, tuple(ops), tuple(values), lines, first_label, options)
 
 
 def _sample_op(kind: str, rng: random.Random) -> Op:
@@ -143,28 +156,23 @@ def _sample_options(values: Sequence[int], rng: random.Random) -> tuple[int, ...
     return tuple(options)
 
 
-def word(story: Story, rng: random.Random) -> str:
-    """The statement of a story, its wordings and names drawn from `rng`."""
-    spec = wording()["families"][story.family]
-    texts = spec[story.language]
-    names = rng.sample(wording()["names"][story.language], len(story.ops) + 1)
-    person = [names[0]] * len(names) if story.family != "ages" else names
-    parts = [rng.choice(texts["start"]).format(v=story.start, a=person[0], b=person[0])]
-    for number, op in enumerate(story.ops, start=1):
-        parts.append(rng.choice(texts[op.kind]).format(n=op.n, k=op.k, a=person[number - 1], b=person[number]))
-    parts.append(rng.choice(texts["ask"]).format(last=person[-1]))
-    parts = [f"{label}: {part}" for label, part in zip(story.labels, parts, strict=True)]
-    if story.options:
-        parts.append(" ".join(f"{letter}. {value}" for letter, value in zip(LETTERS, story.options, strict=True)))
-    return " ".join(parts)
+def _word(family: str, language: str, start: int, ops: Sequence[Op], rng: random.Random) -> tuple[str, ...]:
+    """A story's lines, wordings and names drawn from `rng`."""
+    texts = wording()["families"][family][language]
+    names = rng.sample(wording()["names"][language], len(ops) + 1)
+    person = names if family == "ages" else [names[0]] * len(names)
+    lines = [rng.choice(texts["start"]).format(v=start, a=person[0], b=person[0])]
+    for number, op in enumerate(ops, start=1):
+        lines.append(rng.choice(texts[op.kind]).format(n=op.n, k=op.k, a=person[number - 1], b=person[number]))
+    return (*lines, rng.choice(texts["ask"]).format(last=person[-1]))
 
 
-def to_problem(story: Story, rng: random.Random, source: str) -> Problem:
-    """The worded story as a record; `meta` holds `family` and `depth`."""
+def to_problem(story: Story, source: str) -> Problem:
+    """The story as a record; `meta` holds `family` and `depth`."""
     meta: dict[str, object] = {"family": story.family, "depth": len(story.ops)}
     topic = wording()["families"][story.family]["topic"]
     return Problem.make(
-        word(story, rng), story.answer, source=source, topic=topic, language=story.language, meta=meta
+        story.statement, story.answer, source=source, topic=topic, language=story.language, meta=meta
     )
 
 
@@ -176,7 +184,7 @@ def sample_problems(
     levels = list(depths)
     cells = [(name, depth) for depth in levels for name in names]
     return [
-        to_problem(sample_story(*cells[number % len(cells)], rng), rng, f"{source}/{cells[number % len(cells)][0]}")
+        to_problem(sample_story(*cells[number % len(cells)], rng), f"{source}/{cells[number % len(cells)][0]}")
         for number in range(n)
     ]
 
@@ -188,7 +196,7 @@ def benchmark(family: str, n: int = 64) -> list[Problem]:
     depths = list(BENCHMARK_DEPTHS)
     while len(found) < n:
         story = sample_story(family, depths[len(found) % len(depths)], rng)
-        problem = to_problem(story, rng, f"benchmark/pocket-{family}")
+        problem = to_problem(story, f"benchmark/pocket-{family}")
         found.setdefault(problem.id, problem)
     return list(found.values())
 

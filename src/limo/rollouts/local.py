@@ -9,7 +9,7 @@ requests in the same groups give the same text, whatever ran before.
     for group in completer.complete(iter(requests)):
         ...
 
-What it does not do: sliding or linear attention (one line says so), code that comes with a model.
+What it does not do: sliding or linear attention (one line says so); run code that comes with a model, unless told to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from limo.prompts import Message
 from limo.records import Completion
 from limo.rollouts.completer import Group, Request
 from limo.text import content_hash, shorten
-from limo.tokenizer import load_tokenizer
 
 
 class LocalCompleter:
@@ -37,13 +36,22 @@ class LocalCompleter:
     rounding.  Raises ModelError in one line when there is no usable model.
     """
 
-    def __init__(self, model: str | Path, name: str | None = None, batch_size: int = 128, device: str = "cpu") -> None:
+    stops = True
+
+    def __init__(
+        self,
+        model: str | Path,
+        name: str | None = None,
+        batch_size: int = 128,
+        device: str = "cpu",
+        trust_remote_code: bool = False,
+    ) -> None:
         if batch_size < 1:
             raise InputError("a batch needs rows", batch_size, "1 or more", "try 128 for a small model")
         self.name = name or Path(model).name
         self.batch_size = batch_size
         self.identity = _identity(Path(model))
-        self.model, self.tokenizer = _load(str(model), device)
+        self.model, self.tokenizer = _load(str(model), device, trust_remote_code)
         self._stop = _stop_tokens(self.model, self.tokenizer)
 
     def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
@@ -66,6 +74,7 @@ class LocalCompleter:
             asks.append(Ask(prompts[row], uniforms, sampling.temperature, sampling.top_p))
         new = dict(zip(rows, decode(self.model, asks, self._stop) if asks else [], strict=True))
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))
+        stopped = {row: _until(text, batch[row].sampling.stop) for row, text in texts.items()}
         share = (time.perf_counter() - began) / len(batch)
         group: Group = []
         for row, request in enumerate(batch):
@@ -73,8 +82,9 @@ class LocalCompleter:
                 why = f"the prompt's {len(prompts[row])} tokens leave no room in the model's context"
                 completion = Completion("", "error", len(prompts[row]), 0, share, why)
             else:
-                reason = "stop" if new[row][-1] in self._stop else "length"
-                completion = Completion(texts[row], reason, len(prompts[row]), len(new[row]), share)
+                ended = new[row][-1] in self._stop or len(stopped[row]) < len(texts[row])
+                reason = "stop" if ended else "length"
+                completion = Completion(stopped[row], reason, len(prompts[row]), len(new[row]), share)
             group.append((request, completion))
         return group
 
@@ -103,6 +113,11 @@ class LocalCompleter:
         return content_hash(request.problem.id, self.name, request.sampling.hash, str(request.index), *chat)
 
 
+def _until(text: str, stop: tuple[str, ...]) -> str:
+    """The text before the first of the stop texts; its tokens behind that were drawn and are paid for."""
+    return text[: min((at for one in stop if one and (at := text.find(one)) >= 0), default=len(text))]
+
+
 def _uniforms(seed: str, n: int) -> Any:
     """`n` numbers in [0, 1) that belong to a rollout."""
     import numpy as np
@@ -123,7 +138,7 @@ def _identity(path: Path) -> str:
     return digest.hexdigest() if files else ""
 
 
-def _load(where: str, device: str) -> tuple[Any, Any]:
+def _load(where: str, device: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
     """The model, ready to decode, and its tokenizer."""
     path = Path(where)
     allowed = "a folder with config.json, safetensors and a tokenizer"
@@ -131,12 +146,12 @@ def _load(where: str, device: str) -> tuple[Any, Any]:
     if looks_local and not (path / "config.json").is_file():
         raise ModelError("the folder is no model", where, allowed, "check the path")
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else "auto"
     try:
-        tokenizer = load_tokenizer(where)
-        model = AutoModelForCausalLM.from_pretrained(where, trust_remote_code=False, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(where, trust_remote_code=trust_remote_code, dtype=dtype)
         model = model.to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise ModelError(f"the model cannot be loaded ({shorten(str(error), 160)})", where, allowed, "") from error

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from limo.errors import InputError, ModelError
 from limo.text import content_hash, shorten
-from limo.tokenizer import load_tokenizer as read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -38,11 +37,14 @@ def check_model(model_dir: str | Path) -> None:
 
 def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer.  Raises ModelError."""
+    from transformers import AutoTokenizer
+
     check_model(model_dir)
     try:
-        return read_tokenizer(model_dir)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(model_dir), trust_remote_code=False)
     except Exception as error:  # whatever a strange folder makes transformers raise
         raise ModelError("no tokenizer can be loaded", model_dir, "", shorten(str(error), 160)) from error
+    return tokenizer
 
 
 def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, encoded: Encoded) -> PreTrainedModel:
