@@ -8,7 +8,7 @@ import pytest
 
 from limo.errors import InputError
 from limo.pocket.corpus import Part, sample_document
-from limo.pocket.pretrain import IGNORED, Plan, encode, pretrain, world_tokenizer
+from limo.pocket.pretrain import IGNORED, Plan, _rate, _step, build_model, encode, pretrain, world_tokenizer
 from limo.pocket.tokenizer import END
 from limo.progress import Silent
 
@@ -67,6 +67,39 @@ def test_a_tiny_model_learns_and_loads_like_any_other(tmp_path):
     loaded = AutoTokenizer.from_pretrained(out)
     assert loaded.chat_template
     assert loaded.tokenize("27+5") == ["27", "+", "5"], "Qwen2's own pre-tokenizer alone would split the digits"
+
+
+def test_the_rates_fall_to_zero_and_then_once_more_from_a_quarter():
+    plan = Plan("rich", hidden=32, layers=1, n_steps=100, warmup=10, decay=0.4, n_anneal=40)
+    rates = [_rate(plan, step) for step in range(140)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10:61] == [1.0] * 51
+    assert rates[80] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(1 / 40)
+    assert rates[100] == pytest.approx(0.25)
+    assert rates[120] == pytest.approx(0.125)
+    assert 0 < rates[139] < 0.01
+
+
+def test_a_learnt_token_weighs_the_same_in_a_short_batch_and_in_a_long_one(tokenizer):
+    import torch
+
+    plan = Plan("rich", hidden=32, layers=1, n_steps=10, batch_tokens=256)
+    torch.manual_seed(0)
+    model = build_model(plan, tokenizer)
+    ids, labels = torch.full((4, 8), 300), torch.full((4, 8), IGNORED)
+    labels[:, 4:] = 301
+
+    class Looks(torch.optim.SGD):
+        def step(self):
+            seen.append(model.lm_head.weight.grad.clone())
+
+    seen = []
+    looks = [Looks(model.parameters()), torch.optim.SGD([torch.zeros(1)])]
+    for rows in ((ids, labels), (ids[:1], labels[:1])):
+        _step(model, looks, plan, {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0}, rows)
+    assert 0 < seen[0].norm() < 1, "not clipped"
+    assert torch.allclose(seen[0], 4 * seen[1], rtol=1e-3, atol=1e-7)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):

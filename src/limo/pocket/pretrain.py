@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from limo.errors import InputError
 from limo.files import atomic
@@ -46,8 +46,6 @@ class Plan:
     The rates stay up and fall to zero over the last `decay` of the steps; then `n_anneal` more steps fall from a
     quarter of the rates to zero.  At these batch sizes the noise of high rates, not time, is what holds the loss up.
 
-    A batch holds documents of like length.  With `weigh` tokens every learnt token counts the same; with batches every
-    batch does, so that the few, mostly unguessable tokens of blurted answers weigh as much as whole notes.
     """
 
     mixture: str
@@ -60,7 +58,6 @@ class Plan:
     warmup: int = 100
     decay: float = 0.4
     n_anneal: int = 0
-    weigh: Literal["tokens", "batches"] = "tokens"
     seed: int = 0
 
 
@@ -236,8 +233,9 @@ def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dic
     targets = labels[:, 1:]
     learnt = targets != IGNORED
     loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
-    share = int(learnt.sum()) / plan.batch_tokens if plan.weigh == "tokens" else 1.0
-    (loss * share).backward()
+    # Batches hold documents of like length.  Were they to weigh the same, the few, mostly unguessable tokens of a batch
+    # of blurted answers would weigh as much as whole notes; so every learnt token does.
+    (loss * (int(learnt.sum()) / plan.batch_tokens)).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     rate = _rate(plan, state["step"])
     for optimiser, base in zip(optimisers, (plan.muon_lr, plan.adamw_lr), strict=True):
