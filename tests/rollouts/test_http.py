@@ -95,7 +95,7 @@ def test_what_was_recorded_comes_back_by_problem_and_attempt(recording, recorded
         )
     assert content(found) == recorded
     fewest = len(PROBLEMS) * -(-N // n_per_request)
-    # Attempts share a request when there is room for them at the same moment; answers that stream in free it one by one.
+    # Attempts share a request when there is room for them at the same moment; streamed answers free it one by one.
     most = len(PROBLEMS) * N if stream else fewest
     assert fewest <= server.n_requests <= most
     assert sum(c.n_completion_tokens for c in found.values()) == 30 * len(found)
