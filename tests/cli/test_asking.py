@@ -72,7 +72,7 @@ def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):
     ],
 )
 def test_an_asking_that_cannot_work_is_told_in_one_line(fault, recipe, words, part):
-    told = fault("rollouts", recipe, *words)
+    told = fault("rollouts", recipe, *words, "--run", recipe.parent / "run")
     assert part in told and "secret" not in told
 
 
