@@ -6,10 +6,10 @@ fewer than three letters, and none of the words that the keyword scorer counts. 
 sentences can change what is measured.
 
     steps = cut("Let x be 12. Then 2x = 24.\\nSo the answer is 24.")
-    steps.lines, steps.terms
+    steps.line(1), steps.places(scan.RESULT), steps.n_terms()
 
-What it does not do: parse mathematics.  It is made for speed: every loop over characters or words runs inside Python's
-own string and set operations, and Chinese is turned into ASCII words first so that there is one way through.
+What it does not do: parse mathematics.  The reading itself is `scan`, one compiled pass; Chinese is turned into ASCII
+words first so that there is one way through.
 """
 
 from __future__ import annotations
@@ -18,32 +18,47 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import product
-from string import ascii_lowercase as letters
+from typing import Any
 
+import numpy as np
 import yaml
+
+from limo.curate import scan
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>")
-_KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789'.\n")
-_PLAIN = bytes(code if code in _KEPT else 32 for code in bytes(range(256)).lower())  # all else is a space
 _CHINESE_SIGNS = (("。", "\n"), ("！", "\n"), ("；", "\n"), ("？", "?\n"), ("：", ":"), ("、", ") "), ("步骤", "step "))
-MARKS = ("task", "answer", "check")
-Words = frozenset[bytes]
+_OUTLINE = re.compile(r"(?:[a-z][a-z-]* +)*(?:[-*#•+|]|\d+[.)]\s|\\[\[\]]|\$\$)")  # words put before it do not hide it
+_ITEM_WORDS = ("step", "case")
+_KINDS = {"task": scan.IS_TASK, "answer": scan.IS_ANSWER, "check": scan.IS_CHECK, "turn": scan.IS_TURN}
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one text, in order, as columns.
+    """The steps of one text, in order: a row of numbers each, and counts over all (their columns: see `scan`)."""
 
-    `lines` as written, `first` word of each (lower case), `terms` of each, and `marks`: the words of each that show
-    where a task, an answer or a check is spoken of.
-    """
+    data: bytes
+    rows: Any
+    found: Any
 
-    lines: list[str]
-    first: list[bytes]
-    terms: list[Words]
-    marks: list[Words]
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def line(self, at: int) -> str:
+        """A step as written, after the number of its list item."""
+        start, end, number, number_end = self.rows[at, : scan.NUMBER_END + 1].tolist()
+        line = self.data[start:end].decode("utf-8", "surrogatepass")
+        if not number_end:
+            return line
+        return f"{self.data[number:number_end].replace(b',', b'').decode()}. {line}"
+
+    def places(self, flag: int) -> list[int]:
+        """The steps that have a flag."""
+        return np.flatnonzero(self.rows[:, scan.FLAGS] & flag).tolist()
+
+    def n_terms(self) -> list[int]:
+        """How many terms each step has."""
+        return (self.rows[:, scan.TERMS_END] - self.rows[:, scan.TERMS]).tolist()
 
 
 def cut(text: str) -> Steps:
@@ -54,42 +69,43 @@ def cut(text: str) -> Steps:
         text = text.replace("\u2019", "'")
         if _is_chinese(text):
             text = _spaced(text)
-    text = f"{text}\n".replace(". ", "\n").replace("? ", "?\n").replace("! ", "\n").replace(".\n", "\n")
-    plain = text.encode("utf-8", "replace").translate(_PLAIN, b",").split(b"\n")
-    lines, first, terms, marks = [], [], [], []
-    without, of_marks, number = ignored(), all_marks(), ""
-    for line, low in zip(text.split("\n"), plain, strict=True):
-        words = low.split()
-        said = frozenset(words)
-        matter = said - without
-        if not matter and "=" not in line:
-            continue
-        if len(matter) == 1 and (found := _list_number(words)):  # "3. Next" was cut after its number
-            number = found
-            continue
-        lines.append(number + line.strip())
-        first.append(words[0] if words else b"")
-        terms.append(matter)
-        marks.append(said & of_marks)
-        number = ""
-    return Steps(lines, first, terms, marks)
+    data = f"{text}\n".encode("utf-8", "surrogatepass")
+    rows, found = scan.scan(np.frombuffer(data, np.uint8), *lexicon())
+    steps = Steps(data, rows, found)
+    for at in steps.places(scan.UNSURE):
+        rows[at, scan.FLAGS] |= _looks(steps.line(at), int(rows[at, scan.TERMS_END] - rows[at, scan.TERMS]))
+    return steps
 
 
-def _list_number(words: list[bytes]) -> str:
-    """`3. ` for a line that is only the number of a list item or a step, counted words aside."""
-    said = [word for word in words if word not in counted() and word != b"step"]
-    return f"{said[0].decode()}. " if len(said) == 1 and len(said[0]) < 3 and said[0].isdigit() else ""
+def _looks(line: str, n_terms: int) -> int:
+    """The flags that hang on what characters beyond ASCII are."""
+    reasoned = n_terms > 1 and not line.endswith((":", ":**", ":*")) and (line[0].isupper() or not _OUTLINE.match(line))
+    return (scan.REASONED if reasoned else 0) | (scan.NUMBERED if line[0].isdigit() else 0)
 
 
 @cache
-def ignored() -> Words:
-    """Words that are no terms: short ones, function words, and whatever the keyword scorer counts."""
-    short = {a.encode() for a in letters} | {(a + b).encode() for a, b in product(letters, repeat=2)}
-    return frozenset(short | counted() | _cues("en", "empty"))
+def lexicon() -> tuple[Any, Any]:
+    """Every word that means something to `scan`, as a table of hashes and one of what the words are."""
+    kinds = dict.fromkeys((word.encode() for word in _yaml("structure")["en"]["empty"]), scan.IGNORED)
+    for word in counted():
+        kinds[word] = kinds.get(word, 0) | scan.IGNORED | scan.COUNTED
+    for name, flag in _KINDS.items():
+        for word in cues(name):
+            kinds[word] = kinds.get(word, 0) | flag
+    for name in _ITEM_WORDS:
+        kinds[name.encode()] = kinds.get(name.encode(), 0) | scan.IS_ITEM | (scan.IS_STEP if name == "step" else 0)
+    marks = scan.IS_TASK | scan.IS_ANSWER | scan.IS_CHECK
+    keys, values = np.zeros(1 << 12, np.uint64), np.zeros(1 << 12, np.int32)
+    for number, (word, kind) in enumerate(sorted(kinds.items()), 1):
+        data = np.frombuffer(word, np.uint8)
+        key = np.uint64(scan.hash_of(data, 0, len(data)))
+        place = scan.place_of(keys, key)
+        keys[place], values[place] = key, kind | (number << scan.CUE if kind & marks else 0)
+    return keys, values
 
 
 @cache
-def counted() -> Words:
+def counted() -> frozenset[bytes]:
     """What the keyword scorer counts in English, word by word."""
     return frozenset(
         word.encode() for some in _yaml("en").values() for entry in some for word in re.split("[ -]", entry)
@@ -97,20 +113,12 @@ def counted() -> Words:
 
 
 @cache
-def cues(kind: str) -> Words:
-    """Words of both languages that show a `task`, an `answer`, a `check` or a `turn`, as they stand in `Steps`."""
-    return _cues("en", kind) | _cues("zh", kind)
-
-
-@cache
-def all_marks() -> Words:
-    """What `Steps.marks` may hold."""
-    return frozenset().union(*map(cues, MARKS))
-
-
-def _cues(language: str, kind: str) -> Words:
-    entries = _yaml("structure")[language][kind]
-    return frozenset((_token(entry) if language == "zh" else entry).encode() for entry in entries)
+def cues(kind: str) -> frozenset[bytes]:
+    """Words of both languages that show a `task`, an `answer`, a `check` or a `turn`, as `scan` meets them."""
+    lists = _yaml("structure")
+    return frozenset(
+        [*(word.encode() for word in lists["en"][kind]), *(_token(two).encode() for two in lists["zh"][kind])]
+    )
 
 
 @cache
