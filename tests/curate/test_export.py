@@ -79,6 +79,22 @@ def test_the_card_names_the_licence_of_each_source_and_what_contamination_was_ke
     assert "limo curate recipe.yaml data=FOLDER" in told
 
 
+def test_the_card_is_what_the_hub_takes_for_one_and_its_markdown_is_tables_and_code(tmp_path):
+    from huggingface_hub import DatasetCard
+    from markdown_it import MarkdownIt
+
+    export([example()], tmp_path / "selected", replace(CARD, recipe="a: |\n  ```\n  # no heading\n  ```\n"))
+    card = DatasetCard.load(tmp_path / "selected" / "README.md")
+    assert card.data.license == "mit" and card.data.language == ["en"] and card.data.pretty_name == "tiny"
+    page = MarkdownIt("commonmark").enable("table").parse(card.text)
+    heads = [page[at + 1].content for at, token in enumerate(page) if token.type == "heading_open"]
+    assert heads[0] == "tiny" and heads[1:] == sorted(set(heads[1:]), key=heads[1:].index)
+    assert {"From pool to selection", "Teachers", "Levels", "Hashes", "How to rebuild", "Recipe"} <= set(heads)
+    assert "no heading" not in heads  # the recipe cannot end its block
+    assert sum(token.type == "table_open" for token in page) == 5
+    assert len([token for token in page if token.type == "tr_open"]) == 5 + 1 + 1 + 1 + 5 + 2
+
+
 def test_nothing_to_export_and_no_place_are_said_plainly(tmp_path):
     with pytest.raises(InputError, match="no chain is left"):
         export([], tmp_path / "selected", CARD)

@@ -55,7 +55,9 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     done = pipeline.curate(load(pipeline.CurateRecipe, recipe, overrides), run_of(run, recipe), call.progress, workers)
     value = {"folder": done.folder, "n_selected": done.n_selected, "did_nothing": done.did_nothing}
     funnel = [asdict(row) for row in done.funnel]
-    call.result({**value, "funnel": funnel}, f"{pipeline.render(done.funnel)}\n\n{done.n_selected:,} in {done.folder}")
+    told = f"{pipeline.render(done.funnel)}\n\n{done.n_selected:,} in {done.folder}"
+    told += "; nothing was left to do, and no model was asked" if done.did_nothing else ""
+    call.result({**value, "funnel": funnel}, told)
 
 
 @command("train", RECIPE, OVERRIDES, run_folder())

@@ -13,6 +13,7 @@ What it does not do: push anywhere, or convert to the formats of particular trai
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -136,9 +137,15 @@ def render(rows: Sequence[Row], card: Card) -> str:
         "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder, and:"
         "\n\n```\nlimo curate recipe.yaml data=FOLDER --run runs/again\n```\n\nThe same rollouts give the same bytes;"
         " compare the hash of the rows.  Rollouts asked anew are other draws.",
-        f"## Recipe\n\n```yaml\n{card.recipe.strip()}\n```",
+        f"## Recipe\n\n{_code(card.recipe.strip())}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _code(text: str) -> str:
+    """Text as a block of YAML that no run of backticks in it can end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}yaml\n{text}\n{fence}"
 
 
 def _save(rows: Sequence[Row], folder: Path) -> None:
