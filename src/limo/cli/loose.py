@@ -1,19 +1,17 @@
 """The commands on loose files: each takes files and `-o`, and needs no recipe.
 
     limo verify rows.jsonl -o verified.jsonl
-    limo grade chains.jsonl -o graded.jsonl
     limo select graded.jsonl k=800 -o selected.jsonl
 
-What it does not do: remember what it did; commands with a run folder resume (`road`).
+What it does not do: grade (`grading`), or remember what it did; commands with a run folder resume (`road`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -90,60 +88,6 @@ def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
     call.result(counts, table(done.table()))
 
 
-@command(
-    "grade",
-    click.argument("file"),
-    OVERRIDES,
-    output("The rows with traits, score and level.", required=False),
-    click.option(
-        "--audit", is_flag=True, help="What scores go with and what fools them; each scorer beside the other."
-    ),
-    click.option("--against", metavar="FILE", help="With --audit: chains that should score lower."),
-)
-def grade(
-    call: Call, file: str, overrides: tuple[str, ...], output: str | None, audit: bool, against: str | None
-) -> None:
-    """Grade the reasoning of chains.
-
-    Traits, score and level (L1 to L5), relative to the chains of the file; scorer=structure looks at what a chain
-    does instead of its words.
-    """
-    from limo.cli.rows import chains_of, read_rows, write_rows
-    from limo.curate import grade as room
-    from limo.recipe import load
-
-    settings = load(room.GradeSettings, None, overrides)
-    rows = read_rows(file)
-    chains = chains_of(rows)
-    if audit:
-        from limo.cli import audits
-
-        value, text = audits.audited(chains, rows, chains_of(read_rows(against)) if against else [], settings)
-        call.result(value, text)
-    if output:
-        grades = room.grade(chains, settings)
-        write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
-        traits = room.traits_of(settings)
-        levels = Counter(one.level for one in grades)
-        heads = ["level", "chains", "score", *traits]
-        call.result({"n_by_level": levels, "output": output}, table([heads, *_by_level(grades, traits)]))
-    if not audit and not output:
-        raise InputError("there is nothing to do", file, "-o FILE, --audit or both", "say where the grades should go")
-
-
-def _by_level(grades: Sequence[Any], traits: Sequence[str]) -> list[list[object]]:
-    from limo.records import LEVELS
-
-    rows: list[list[object]] = []
-    for level in LEVELS:
-        of = [one for one in grades if one.level == level]
-        if of:
-            means = [sum(one.traits[name] for one in of) / len(of) for name in traits]
-            score = sum(one.score for one in of) / len(of)
-            rows.append([level, len(of), f"{score:.2f}", *(f"{mean:.2f}" for mean in means)])
-    return rows
-
-
 @command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
 def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
     """Select from graded rows.
@@ -200,4 +144,4 @@ def export(call: Call, run: str, to: str | None, output: str, evidence: bool, pu
     call.result({"n_rows": len(rows), "output": output, "pushed": where}, told)
 
 
-COMMANDS = (verify, grade, select, export)
+COMMANDS = (verify, select, export)

@@ -1,4 +1,4 @@
-"""The recipes of `limo rollouts`, `train` and `evaluate`: which model, which rows, the settings of the room that works.
+"""The recipes of `limo rollouts`, `grade`, `train` and `evaluate`: which model, which rows, which settings.
 
     recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/train-v2/model"])
 
@@ -12,7 +12,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from limo import prompts
+from limo.curate.grade import GradeSettings
 from limo.evaluate import Decoding
+from limo.judging import Judging
 from limo.pool.ingest import IngestSettings
 from limo.recipe import PACE, Settings
 from limo.rollouts.asking import Asking
@@ -85,3 +87,13 @@ class RolloutsRecipe(Settings):
     def models(self) -> list[ModelSettings]:
         """Every model that is asked."""
         return [model for one in self.ask for model in one.models]
+
+
+class GradeRecipe(GradeSettings):
+    """How chains of a file are graded, and by whom, where a model judges."""
+
+    data: str = Field("", description="folder where the relative paths of models and recordings start")
+    judge: Judging | None = Field(None, description="scorer judge: who is asked for marks")
+    budget: Budget = Field(
+        default_factory=Budget, description="the most that judgements may cost; reached: exit 3", json_schema_extra=PACE
+    )

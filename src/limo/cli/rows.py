@@ -100,6 +100,15 @@ def _problem_id(row: Row) -> str:
     return str(row.get("problem_id") or (problem_id(statement) if statement else ""))
 
 
+def statement_of(row: Row, number: int) -> str:
+    """The problem's statement.  Raises InputError for a row without one."""
+    found = _statement(row)
+    if not found:
+        allowed = "a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
+        raise InputError(f"row {number} has no problem", ", ".join(row), allowed, "name the column so")
+    return found
+
+
 def _statement(row: Row) -> str:
     named = next((row[name] for name in _STATEMENT if isinstance(row.get(name), str)), "")
     return named or _turn(row, "user") or ""

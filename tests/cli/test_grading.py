@@ -1,0 +1,86 @@
+"""`limo grade` with a judge, on a server that answers with recorded marks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from limo import prompts
+from limo.curate.judge import TRAITS
+from limo.rollouts.serve import ReplayServer, ServeSettings
+
+N = 12
+
+
+def chain(i):
+    steps = " ".join(f"Then the rest of the area {k} is {k * 3}, so {k * 3} + 1 = {k * 3 + 1}." for k in range(i + 1))
+    return f"{steps} Perhaps that is all. Let me check it. The answer is \\boxed{{{i}}}"
+
+
+def reply(mark):
+    return "The steps follow.\n" + "\n".join(f"{name}: {mark}" for name in TRAITS)
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Twelve chains, a server whose judge gives longer ones better marks, and the recipe that asks it."""
+    rows = [{"problem": f"What is the area number {i}?", "completion": chain(i)} for i in range(N)]
+    said = [
+        {"problem": prompts.rubric(row["problem"], row["completion"]), "model": "judge", "text": reply(1 + 5 * i // N)}
+        for i, row in enumerate(rows)
+    ]
+    server = ReplayServer([lines(tmp_path / "said.jsonl", said)], ServeSettings())
+    with server.running() as url:
+        asked = {"models": [{"kind": "http", "name": "judge", "base_urls": [url]}]}
+        (tmp_path / "judge.yaml").write_text(yaml.safe_dump({"scorer": "judge", "judge": asked}))
+        yield lines(tmp_path / "chains.jsonl", rows), tmp_path / "judge.yaml", server
+
+
+def test_a_judge_grades_agreement_with_the_others_is_printed_and_nothing_is_paid_for_twice(limo, judge, tmp_path):
+    file, recipe, server = judge
+    code, out, _ = limo("grade", file, "--recipe", recipe, "-o", tmp_path / "graded.jsonl")
+    assert code == 0 and server.n_asked.total() == N
+    assert "12 judgements were asked for" in out
+    for pair in ("judge and limo-v2", "judge and structure", "limo-v2 and structure"):
+        assert pair in out
+    graded = [json.loads(line) for line in (tmp_path / "graded.jsonl").read_text().splitlines()]
+    assert [row["score"] for row in graded] == [(5 * i // N) / 4 for i in range(N)]
+    assert set(graded[0]["traits"]) == set(TRAITS) and graded[-1]["level"] == "L5"
+    code, out, _ = limo("grade", file, "--recipe", recipe, "--json")
+    told = json.loads(out.splitlines()[-1])
+    assert (code, told["n_asked"], server.n_asked.total()) == (0, 0, N)
+    assert told["agreement"]["judge and structure"]["correlation"] > 0.9  # both go with the number of steps here
+    assert limo("select", tmp_path / "graded.jsonl", "k=2", "-o", tmp_path / "two.jsonl")[0] == 0
+
+
+def test_chains_that_got_no_marks_are_named_and_left_out_and_the_exit_says_so(limo, judge, tmp_path):
+    file, recipe, _ = judge
+    with file.open("a") as more:
+        more.write(json.dumps({"problem": "Never recorded?", "completion": "No marks."}) + "\n")
+    code, _, err = limo("grade", file, "--recipe", recipe, "-o", tmp_path / "graded.jsonl")
+    assert code == 3 and "1 of 13 chains have no marks" in err and "row 13" in err
+    assert len((tmp_path / "graded.jsonl").read_text().splitlines()) == N
+
+
+def test_a_judge_that_is_not_named_and_a_row_without_its_problem_are_told_in_one_line(fault, judge, tmp_path):
+    file, recipe, _ = judge
+    assert "nobody is there to judge" in fault("grade", file, "scorer=judge")
+    rows = lines(tmp_path / "bare.jsonl", [{"completion": "x"}])
+    assert "row 1 has no problem" in fault("grade", rows, "--recipe", recipe)
+
+
+def test_the_shipped_recipe_of_a_judge_loads():
+    from pathlib import Path
+
+    from limo.cli.recipes import GradeRecipe
+    from limo.recipe import load
+
+    recipe = load(GradeRecipe, Path(__file__).parents[2] / "recipes" / "judge.yaml", ["judge.n=2"])
+    assert recipe.scorer == "judge" and recipe.judge is not None and recipe.judge.n == 2
