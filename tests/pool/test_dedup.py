@@ -7,7 +7,7 @@ import random
 import pytest
 
 from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
-from limo.pool.likeness import band_keys, grams, jaccard, minima, permutations
+from limo.pool.likeness import band_keys, distinct, grams, jaccard, minima, permutations
 from limo.pool.normal import read
 from limo.records import Problem
 
@@ -146,8 +146,10 @@ def test_bands_find_what_is_alike_and_hardly_what_is_not() -> None:
     values, ends = grams(found.tokens, found.token_ends, 3, True)
     keys = [set(row) for row in band_keys(minima(values, ends, permutations(80)), 20, 3).tolist()]
     assert keys[0] & keys[1] and not keys[0] & keys[2]
-    assert jaccard(values, ends, 0, 1, 0.0) == pytest.approx(48 / 68) and jaccard(values, ends, 0, 2, 0.0) == 0
-    assert jaccard(values, ends, 0, 1, 0.9) == pytest.approx(48 / 68)  # only sizes are asked about `least`
+    places = [(start, distinct(values, start, end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    assert jaccard(values, *places[0], *places[1], 0.0) == pytest.approx(48 / 68)
+    assert jaccard(values, *places[0], *places[1], 0.9) == pytest.approx(48 / 68)  # only sizes are asked about `least`
+    assert jaccard(values, *places[0], *places[2], 0.0) == 0
 
 
 def test_an_ngram_of_a_short_text_is_the_text_itself_and_numbers_are_all_one() -> None:

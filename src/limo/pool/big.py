@@ -26,12 +26,12 @@ import numpy as np
 
 from limo.files import atomic
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
-from limo.pool.dedup import REWORDED, DedupSettings, reworded, same_text
+from limo.pool.dedup import REASONS, REWORDED, STAYS, DedupSettings, reworded, same_text
 from limo.pool.engine import Engine, run_each
 from limo.pool.evidence import evidence_table, write_evidence
 from limo.pool.likeness import N_BANDS, stars
 from limo.pool.parts import parts_of, problems_of, read_part, write_part
-from limo.pool.prints import BATCH, Array, Columns, Prints, prints
+from limo.pool.prints import BATCH, Array, Columns, Prints, meant, prints
 from limo.progress import Progress
 from limo.records import Dropped, Problem
 
@@ -165,8 +165,7 @@ def _print(at: _Places, settings: DedupSettings, task: str) -> None:
     taken = Prints.joined([
         prints(
             Columns(
-                columns["id"][b], columns["problem"][b], columns["answer"][b], lengths[b], columns["source"][b],
-                columns["meta"][b],
+                columns["id"][b], columns["problem"][b], columns["answer"][b], lengths[b], columns["source"][b]
             ),
             settings.n,
             settings.prefer,
@@ -178,7 +177,7 @@ def _print(at: _Places, settings: DedupSettings, task: str) -> None:
         "row": (int(task) << _ROW_BITS) + np.arange(n),
         **{f"rank{place}": taken.rank[:, place] for place in range(3)},
         **{f"text{place}": taken.text[:, place] for place in range(2)},
-        "group": taken.group, "answer": taken.answer,
+        "group": taken.group, "meant": meant(columns["answer"], columns["meta"]),
         "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(taken.grams)),
         "sketch": pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(taken.sketches.shape[1]), n, [None, pa.py_buffer(np.ascontiguousarray(taken.sketches))]
@@ -207,22 +206,24 @@ def _falling(at: _Places, key: str, task: int, n_passes: int, columns: Sequence[
 
 def _texts(at: _Places, settings: DedupSettings, n_passes: int, task: str) -> None:
     """Rule A on the texts that fall to this pass."""
-    columns = ("text1", "answer", "source", "given")
+    columns = ("text1", "meant", "source", "given")
     table = _falling(at, "text0", int(task), n_passes, columns, np.empty(0, np.int64))
     text = np.stack([_numbers(table, "text0"), _numbers(table, "text1")], axis=1)
     drop_all = settings.conflicts == "drop_all"
-    leader, gone = same_text(text, _numbers(table, "answer"), np.arange(len(text)), drop_all)
-    places = np.array(sorted(gone), np.int64)
-    _verdicts(at.file("texts", task), table, places, leader[places], [gone[place] for place in places.tolist()], None)
+    leader, gone = same_text(text, table.column("meant").to_pylist(), np.arange(len(text)), drop_all)
+    places = np.flatnonzero(gone != STAYS)
+    reasons = [REASONS[code] for code in gone[places].tolist()]
+    _verdicts(at.file("texts", task), table, places, leader[places], reasons, None)
 
 
 def _wordings(at: _Places, settings: DedupSettings, n_passes: int, task: str) -> None:
     """Rule B on the groups that fall to this pass."""
-    table = _falling(at, "group", int(task), n_passes, ("grams", "source", "given"), at.rows("texts"))
+    table = _falling(at, "group", int(task), n_passes, ("grams", "meant", "source", "given"), at.rows("texts"))
     grams = table.column("grams").combine_chunks()
     ends = grams.offsets.to_numpy()[1:].astype(np.int64)
-    values = grams.values.to_numpy()
-    twin, similarity = reworded(_numbers(table, "group"), values, ends, np.arange(table.num_rows), settings.reworded)
+    values = grams.values.to_numpy().copy()  # sorted in place where it matters
+    answers, order = table.column("meant").to_pylist(), np.arange(table.num_rows)
+    twin, similarity = reworded(_numbers(table, "group"), answers, values, ends, order, settings.reworded)
     places = np.flatnonzero(twin >= 0)
     reasons = [REWORDED] * len(places)
     _verdicts(at.file("wordings", task), table, places, twin[places], reasons, similarity[places])
@@ -249,7 +250,7 @@ def _bands(at: _Places, settings: DedupSettings, n_passes: int, task: str) -> No
     raw = table.column("sketch").combine_chunks().buffers()[1]
     sketches = np.frombuffer(raw, np.uint8).reshape(-1, 80)[:n] if n else np.empty((0, 80), np.uint8)
     best, rows = np.arange(n), np.arange(n)
-    stars(np.argsort(key, kind="stable"), key, sketches, rows, settings.family, best)
+    stars(np.argsort(key), key, sketches, rows, settings.family, best)
     names = ("row", "rank0", "rank1", "rank2")
     alike = np.flatnonzero(best != rows)
     columns = {name: _numbers(table, name) for name in names}

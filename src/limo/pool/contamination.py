@@ -22,13 +22,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
 from limo.pool import sink
+from limo.pool.folding import Folding
 from limo.pool.likeness import grams
-from limo.pool.normal import Read, canonical, code_points, read
+from limo.pool.normal import Read, canonicals, read
 from limo.pool.postings import Postings, longest_run, runs
 from limo.records import Problem
 from limo.text import normalise_statement, shorten
@@ -75,6 +77,7 @@ class Index:
     _read: Read = field(init=False)
     _forms: tuple[str, ...] = field(init=False)
     _by_text: dict[tuple[int, int], list[int]] = field(default_factory=dict, init=False)
+    _text_keys: Array = field(init=False)
     _by_gram: Postings = field(init=False)
     _by_run: Postings = field(init=False)
 
@@ -91,6 +94,7 @@ class Index:
         for place, form in enumerate(self._forms):
             if form:
                 self._by_text.setdefault(_text_key(self._read, place), []).append(place)
+        self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
 
     def search(self, ids: Sequence[str], texts: Sequence[str]) -> list[tuple[int, Hit]]:
         """Everything found about a batch: its row and a hit for each benchmark problem and method that holds.
@@ -102,25 +106,29 @@ class Index:
         rows = read(texts)
         values, ends = grams(rows.tokens, rows.token_ends, limits.n, False)
         found: list[tuple[int, int, Method, float]] = []
-        for row, key in enumerate(zip(*rows.keys[:, : sink.TEXT_2 + 1].T.tolist(), strict=True)):
-            found += [(row, place, "same text", 1.0) for place in self._by_text.get(key, ())]
+        for row in np.flatnonzero(np.isin(rows.keys[:, sink.TEXT], self._text_keys)).tolist():
+            found += [(row, place, "same text", 1.0) for place in self._by_text.get(_text_key(rows, row), ())]
         of_item = min(limits.same_numbers, limits.renumbered)
-        for row, place, n_shared in _triples(self._by_gram.search(values, ends, 2, of_item, _OF_ROW)):
-            found += [(row, place, *one) for one in self._judge(texts[row], rows, row, place, n_shared)]
+        *shared, _ = self._by_gram.search(values, ends, 2, of_item, _OF_ROW)
+        suspects = np.unique(shared[0]).tolist()
+        forms = dict(zip(suspects, canonicals([texts[row] for row in suspects]), strict=True))
+        for row, place, n_shared in _triples(shared):
+            found += [(row, place, *one) for one in self._judge(forms[row], rows, row, place, n_shared)]
         run_values, run_ends = _runs(texts, limits.ngram)
-        n_runs = np.diff(run_ends, prepend=0)
-        for row, place, n_shared in _triples(self._by_run.search(run_values, run_ends, 1, 0.0, 0.0)):
-            found.append((row, place, "n-gram", round(n_shared / int(n_runs[row]), 3)))
+        *shared, run_last = self._by_run.search(run_values, run_ends, 1, 0.0, 0.0)
+        for row, place, n_shared in _triples(shared):
+            n_runs = int(run_last[row] - (run_ends[row - 1] if row else 0))
+            found.append((row, place, "n-gram", round(n_shared / n_runs, 3)))
         found.sort(key=lambda one: (one[0], METHODS.index(one[2]), -one[3], one[1]))
-        sets = {row: values[ends[row - 1] if row else 0 : ends[row]] for row, *_ in found}
+        sets = {row: np.unique(values[ends[row - 1] if row else 0 : ends[row]]) for row in {one[0] for one in found}}
         return [(row, self._hit(ids[row], sets[row], place, method, score)) for row, place, method, score in found]
 
-    def _judge(self, text: str, rows: Read, row: int, place: int, n_shared: int) -> list[tuple[Method, float]]:
+    def _judge(self, form: str, rows: Read, row: int, place: int, n_shared: int) -> list[tuple[Method, float]]:
         """Which of the three middle methods hold between a row and one benchmark problem."""
         limits, holds = self.thresholds, list[tuple[Method, float]]()
         of_row, of_item = rows.of(row), self._read.of(place)
         coverage = round(n_shared / int(self._by_gram.sizes[place]), 3)
-        shorter, longer = sorted(((canonical(text), len(of_row)), (self._forms[place], len(of_item))), key=_length)
+        shorter, longer = sorted(((form, len(of_row)), (self._forms[place], len(of_item))), key=_length)
         if shorter[1] >= limits.min_tokens and shorter[0] in longer[0]:
             holds.append(("contained", round(len(shorter[0]) / len(longer[0]), 3)))
         if self._by_gram.sizes[place] < MIN_GRAMS:
@@ -138,7 +146,7 @@ class Index:
         name, row, problem = self._items[place]
         tokens = self._read.of(place)
         start, end = longest_run(tokens, self.thresholds.n, values)
-        words = self._read.plain[int(tokens[start, sink.START]) : int(tokens[end - 1, sink.END])] if end else ""
+        words = self._read.written(int(tokens[start, sink.START]), int(tokens[end - 1, sink.END])) if end else ""
         short = shorten(problem.problem, 300)
         return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300), short)
 
@@ -151,12 +159,12 @@ def _text_key(found: Read, row: int) -> tuple[int, int]:
     return int(found.keys[row, sink.TEXT]), int(found.keys[row, sink.TEXT_2])
 
 
-def _triples(found: tuple[Array, ...]) -> list[tuple[int, int, int]]:
+def _triples(found: Sequence[Array]) -> list[tuple[int, int, int]]:
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
 def _split(values: Array, ends: Array) -> list[Array]:
-    return np.split(values, ends[:-1]) if len(ends) else []
+    return [np.unique(one) for one in np.split(values, ends[:-1])] if len(ends) else []
 
 
 def _boilerplate(sets: Sequence[Array]) -> Array:
@@ -171,9 +179,13 @@ def _runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
     """The runs of `n` words of each text; none where `n` is 0."""
     if n == 0:
         return np.empty(0, np.uint32), np.zeros(len(texts), np.int64)
-    plain = [text if text.isascii() else normalise_statement(text).lower() for text in texts]
-    found: tuple[Array, Array] = runs(*code_points(plain), n)
+    found: tuple[Array, Array] = runs(*_folding().batch(texts), n)
     return found
+
+
+@lru_cache(maxsize=1)
+def _folding() -> Folding:
+    return Folding(lambda text: normalise_statement(text).lower())
 
 
 def _numbers(tokens: Array, kinds: tuple[int, ...]) -> list[int]:

@@ -18,20 +18,23 @@ pools larger than the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from pydantic import Field
 
 from limo.pool.likeness import N_BANDS, rewordings, stars
-from limo.pool.prints import BATCH, Array, Columns, Prints, prints
+from limo.pool.prints import BATCH, Array, Columns, Prints, answer_keys, meant, mixed, prints, telling
 from limo.recipe import Settings
 from limo.records import Dropped, Problem
 
 SAME_TEXT = "duplicate"
 ANOTHER_ANSWER = "duplicate with another answer"
 REWORDED = "reworded duplicate"
+REASONS = ("", SAME_TEXT, ANOTHER_ANSWER, REWORDED)
+STAYS = 0  # in REASONS
 
 
 class DedupSettings(Settings):
@@ -60,45 +63,81 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
         return [], []
     batches = [Columns.of(pool[start : start + BATCH]) for start in range(0, len(pool), BATCH)]
     taken = Prints.joined([prints(batch, settings.n, settings.prefer) for batch in batches])
-    order = taken.order()
-    twin, gone = same_text(taken.text, taken.answer, order, settings.conflicts == "drop_all")
-    why = {row: (int(twin[row]), reason, 1.0) for row, reason in gone.items()}
-    stays = np.ones(len(pool), bool)
-    stays[list(gone)] = False
-    twin, similarity = reworded(taken.group, taken.grams, taken.gram_ends, order[stays[order]], settings.reworded)
-    for row in np.flatnonzero(twin >= 0).tolist():
-        why[row] = int(twin[row]), REWORDED, float(similarity[row])
-    stays[twin >= 0] = False
-    left = order[stays[order]]
-    family = families(taken.bands[left], taken.sketches[left], settings.family)
-    labels = zip(left.tolist(), family.tolist(), strict=True)
-    family_of = {row: pool[left[best]].id for row, best in labels if best >= 0}
-    kept = [_with_family(pool[row], family_of.get(row)) for row in sorted(left.tolist())]
-    gone_rows = [(pool[row], pool[why[row][0]], *why[row][1:]) for row in sorted(why)]
-    return kept, [_dropped(problem, other, reason, alike) for problem, other, reason, alike in gone_rows]
+    found = decide(taken, meant([one.answer for one in pool], [one.meta for one in pool]), settings)
+    family = [pool[best].id if best >= 0 else "" for best in found.family.tolist()]
+    stays = (found.reason == STAYS).tolist()
+    kept = [_with_family(*one) if one[1] else one[0] for one in compress(zip(pool, family, strict=True), stays)]
+    gone = np.flatnonzero(found.reason != STAYS)
+    columns = [column[gone].tolist() for column in (found.twin, found.reason, found.similarity)]
+    why = zip(gone.tolist(), *columns, strict=True)
+    return kept, [_dropped(pool[row], pool[twin], REASONS[code], alike) for row, twin, code, alike in why]
 
 
-def same_text(text: Array, answer: Array, order: Array, drop_all: bool) -> tuple[Array, dict[int, str]]:
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What becomes of n problems.
+
+    `reason` [n] is a place in REASONS, `twin` [n] who stays instead (itself if it stays), `similarity` [n] is to the twin,
+    `family` [n] is the best problem of those that stay and are alike, or -1.
+    """
+
+    reason: Array
+    twin: Array
+    similarity: Array
+    family: Array
+
+
+def decide(taken: Prints, answers: Sequence[str], settings: DedupSettings) -> Decisions:
+    """The three rules on prints and what the answers mean (`prints.meant`)."""
+    n, order = len(taken.text), taken.order()
+    twin, reason, similarity = np.arange(n), np.zeros(n, np.uint8), np.ones(n)
+    leader, gone = same_text(taken.text, answers, order, settings.conflicts == "drop_all")
+    twin[gone > 0], reason[gone > 0] = leader[gone > 0], gone[gone > 0]
+    left = order[reason[order] == STAYS]
+    other, alike = reworded(taken.group, answers, taken.grams, taken.gram_ends, left, settings.reworded)
+    twin[other >= 0], reason[other >= 0], similarity[other >= 0] = other[other >= 0], 3, alike[other >= 0]
+    left = left[reason[left] == STAYS]
+    best, family = families(taken.bands[left], taken.sketches[left], settings.family), np.full(n, -1)
+    family[left] = np.where(best >= 0, left[best], -1)
+    return Decisions(reason, twin, similarity, family)
+
+
+def same_text(text: Array, answers: Sequence[str], order: Array, drop_all: bool) -> tuple[Array, Array]:
     """Rule A: the best problem with each one's text, and why those go that go.  `order` lists all, the best first."""
     by_text = order[np.lexsort((text[order, 1], text[order, 0]))]  # stable: the best stays first among equals
     ordered = text[by_text]
     starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
+    lengths = np.diff(np.r_[starts, len(by_text)])
     leader = np.empty(len(text), np.int64)
-    leader[by_text] = np.repeat(by_text[starts], np.diff(np.r_[starts, len(by_text)]))
+    leader[by_text] = np.repeat(by_text[starts], lengths)
+    answer = _keys_of(answers, by_text[np.repeat(lengths > 1, lengths)])
     conflict = (answer != 0) & (answer[leader] != 0) & (answer != answer[leader])
-    gone = {
-        row: ANOTHER_ANSWER if conflict[row] else SAME_TEXT
-        for row in np.flatnonzero(leader != np.arange(len(text))).tolist()
-    }
+    gone = np.where(leader == np.arange(len(text)), STAYS, np.where(conflict, 2, 1)).astype(np.uint8)
     if drop_all:
-        gone |= dict.fromkeys(np.unique(leader[conflict]).tolist(), ANOTHER_ANSWER)
+        gone[leader[conflict]] = 2
     return leader, gone
 
 
-def reworded(group: Array, grams: Array, gram_ends: Array, order: Array, least: float) -> tuple[Array, Array]:
+def _keys_of(answers: Sequence[str], rows: Array) -> Array:
+    """The keys of these rows' answers, 0 elsewhere."""
+    keys = np.zeros(len(answers), np.uint64)
+    keys[rows] = answer_keys([answers[row] for row in rows.tolist()])
+    return keys
+
+
+def reworded(
+    group: Array, answers: Sequence[str], grams: Array, gram_ends: Array, order: Array, least: float
+) -> tuple[Array, Array]:
     """Rule B: which better problem of `order` each one rewords, or -1, and how alike they are."""
-    order = order[group[order] != 0] if least < 1 else order[:0]
-    return rewordings(order[np.argsort(group[order], kind="stable")], group, grams, gram_ends, least)
+    by_group = order[np.argsort(group[order], kind="stable")] if least < 1 else order[:0]
+    ordered = group[by_group]
+    same = ordered[1:] == ordered[:-1]
+    by_group = by_group[np.r_[same, False] | np.r_[False, same]] if len(by_group) else by_group
+    held = [answers[row] for row in by_group.tolist()]
+    with_answer = np.zeros(len(group), np.uint64)
+    with_answer[by_group] = mixed(group[by_group], answer_keys(held))
+    by_group = by_group[telling(held)]
+    return rewordings(by_group[np.argsort(with_answer[by_group], kind="stable")], with_answer, grams, gram_ends, least)
 
 
 def families(bands: Array, sketches: Array, least: float) -> Array:
@@ -106,7 +145,7 @@ def families(bands: Array, sketches: Array, least: float) -> Array:
     rows, best = np.arange(len(bands)), np.arange(len(bands))
     for band in range(N_BANDS):
         key = np.ascontiguousarray(bands[:, band])
-        stars(np.argsort(key, kind="stable"), key, sketches, rows, least, best)
+        stars(np.argsort(key), key, sketches, rows, least, best)
     alone = best == rows
     alone[best[best != rows]] = False
     return np.where(alone, -1, best)
@@ -124,5 +163,8 @@ def _dropped(problem: Problem, twin: Problem, reason: str, similarity: float) ->
     return Dropped(problem.id, "dedup", reason, detail)
 
 
-def _with_family(problem: Problem, family: str | None) -> Problem:
-    return replace(problem, meta={**problem.meta, "family": family}) if family else problem
+def _with_family(problem: Problem, family: str) -> Problem:
+    return Problem(
+        problem.id, problem.problem, problem.answer, problem.solution, problem.source, problem.topic, problem.language,
+        {**problem.meta, "family": family},
+    )  # fmt: skip

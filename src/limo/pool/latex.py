@@ -35,6 +35,7 @@ from limo.pool.sink import (
     WORD,
     boxed,
     emit,
+    emit_word,
     find,
     fold,
     hash_of,
@@ -73,11 +74,11 @@ def command(chars: Any, place: int, end: int, lexicon: Any, work: Any, tokens: A
 def _named(chars: Any, place: int, stop: int, entry: int, lexicon: Any, work: Any, tokens: Any) -> int:
     """Write a command under its one name; what that name means."""
     if meaning(lexicon, entry) & IS_SYNONYM == 0:
-        for letter in range(place, stop):
-            emit(work, chars[letter])
+        emit(work, chars[place])
+        emit_word(work, chars, place + 1, stop, False)
         flags, hashed = meaning(lexicon, entry), hash_of(chars, place + 1, stop, COMMAND, False)
     else:
-        spelled, last = lexicon[entry, L_SPELLED:], 0
+        spelled, last = lexicon[L_SPELLED:, entry], 0
         while spelled[last] != 0:
             emit(work, spelled[last])
             last += 1

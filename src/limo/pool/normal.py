@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from limo.pool import sink
+from limo.pool.folding import Folding
 from limo.pool.scan import scan
 from limo.text import normalise_statement
 
@@ -81,11 +82,12 @@ Array = Any  # of NumPy
 class Read:
     """A batch of texts as the scanner sees them.
 
-    `keys` [n texts, 6] holds each text's hashes (columns `sink.TEXT` ... `sink.NAMES`).  `tokens` [n, 5] holds those of
-    all texts, one after the other (columns `sink.HASH` ...); those of text i end at `token_ends[i]`.
+    `chars` are the code points of all texts, folded.  `keys` [n texts, 6] holds each text's hashes (columns `sink.TEXT`
+    ... `sink.NAMES`).  `tokens` [n, 5] holds those of all texts, one after the other (columns `sink.HASH` ...); those
+    of text i end at `token_ends[i]`.
     """
 
-    plain: str
+    chars: Array
     keys: Array
     tokens: Array
     token_ends: Array
@@ -97,27 +99,30 @@ class Read:
 
     def spelled(self, row: int) -> list[str]:
         """The tokens of one text as it writes them, in lower case."""
-        return [self.plain[start:end].lower() for start, end in self.of(row)[:, sink.START : sink.END + 1].tolist()]
+        return [self.written(*ends).lower() for ends in self.of(row)[:, sink.START : sink.END + 1].tolist()]
+
+    def written(self, start: int, end: int) -> str:
+        """What stands between two places of the folded texts."""
+        return str(self.chars[start:end].tobytes(), "utf-32-le", "surrogatepass")
 
 
 def read(texts: Sequence[str], keep: bool = False) -> Read:
     """Scan a batch of texts; `keep` spells their canonical forms out."""
-    parts = [text if text.isascii() else plain(text) for text in texts]
-    chars, ends = code_points(parts)
-    longest = chars.size if keep else max(map(len, parts), default=0)
+    chars, ends = _folding().batch(texts)
+    longest = chars.size if keep else int(np.diff(ends, prepend=0).max(initial=0))
     # Nothing grows more than `1/2`, whose three characters become twelve, and it has no more tokens than characters.
     work = np.zeros(sink.OUT + 4 * longest + 16, np.int64)
     tokens = np.empty((chars.size + 8, sink.N_COLUMNS), np.uint64)
-    keys, ended = np.empty((len(parts), sink.N_KEYS), np.uint64), np.empty((len(parts), 2), np.int64)
+    keys, ended = np.empty((len(texts), sink.N_KEYS), np.uint64), np.empty((len(texts), 2), np.int64)
     scan(chars, ends, _lexicon(), work, tokens, keys, ended, keep)
     n = int(work[sink.N_TOKENS])
-    return Read("".join(parts), keys, tokens[:n], ended[:, 0], _spelled(work, ended[:, 1]) if keep else ())
+    return Read(chars, keys, tokens[:n], ended[:, 0], _spelled(work, ended[:, 1]) if keep else ())
 
 
-def code_points(texts: Sequence[str]) -> tuple[Array, Array]:
-    """All characters of the texts as numbers, one text after the other, and where each ends."""
-    chars = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return chars, np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+@lru_cache(maxsize=1)
+def _folding() -> Folding:
+    raised, lowered = ({chr(one): chr(other) for one, other in each.items()} for each in (_RAISED, _LOWERED))
+    return Folding(plain, raised, lowered)
 
 
 def plain(text: str) -> str:
@@ -175,7 +180,7 @@ def _spelled(work: Array, ends: Array) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _lexicon() -> Array:
-    """The word lists as the scanner wants them: rows sorted by hash, and what a word is as flags."""
+    """The word lists as the scanner wants them: a table by hash, and what a word is as flags."""
     commands = [
         (_FONTS, sink.IS_FONT), (_DROPPED, sink.IS_DROPPED), (_ACCENTS, sink.IS_ACCENT), (_ALONE, sink.IS_ALONE),
         (" ".join(_SYNONYMS), sink.IS_SYNONYM), (_OPERATORS, sink.IS_OPERATOR), ("frac", sink.IS_FRACTION),
@@ -195,8 +200,14 @@ def _lexicon() -> Array:
                     row[1] = _hash(NUMBER_WORDS[word], sink.NUMBER)
                 if flag == sink.IS_SYNONYM:
                     row[2 : 2 + len(_SYNONYMS[word])] = map(ord, _SYNONYMS[word])
-    nobody = [0, 0, _hash("frac", sink.COMMAND), _hash("dots", sink.COMMAND)] + [0] * (sink.N_SPELLED - 1)
-    return np.array([nobody, *([key, *rows[key]] for key in sorted(rows))], dtype=np.uint64)
+    table = np.zeros((4 + sink.N_SPELLED, sink.N_SLOTS + len(rows)), np.uint64)
+    table[sink.L_VALUE, 0], table[sink.L_SPELLED, 0] = _hash("frac", sink.COMMAND), _hash("dots", sink.COMMAND)
+    for hashed, row in rows.items():
+        slot = 1 + hashed % sink.N_SLOTS
+        while table[sink.L_HASH, slot]:
+            slot += 1
+        table[:, slot] = [hashed, *row, 0]
+    return table
 
 
 def _hash(word: str, kind: int) -> int:

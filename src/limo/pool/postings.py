@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.compiled import compiled
-from limo.pool.likeness import distinct
-from limo.pool.sink import HASH, KIND, NUMBER, NUMBER_WORD, SEED, fold
+from limo.pool.compiled import allocating, compiled
+from limo.pool.likeness import distinct, gram
+from limo.pool.sink import SEED, fold
 
 Array = Any  # of NumPy
 _BITS = np.uint32(24)  # of the bitmap: 2 MiB, so that 10^5 n-grams fill less than a hundredth
 _HALF = np.uint64(32)
-_MASKED = np.uint64(0xD1B54A32D192ED03)
 _TIMES = np.uint64(0x2545F4914F6CDD1D)
 
 
@@ -54,29 +53,25 @@ class Postings:
     def search(self, values: Array, ends: Array, least: int, of_item: float, of_row: float) -> tuple[Array, ...]:
         """Pairs of rows and items with at least `least` hashes in common that make up a share of either.
 
-        Rows of `values` end at `ends`, their hashes distinct.  Returns rows, items and the number of shared hashes.
+        Rows of `values` end at `ends`; a hash counts once.  Those of rows that share any are sorted in place.  Returns
+        rows, items and the number of shared hashes, and where the distinct hashes of each row end.
         """
-        scratch = np.zeros(len(self.sizes), np.int64)
+        scratch, last = np.zeros(len(self.sizes), np.int64), ends.copy()
         shared: tuple[Array, ...] = _search(
-            values, ends, self.bitmap, self.keys, self.ends, self.items, self.sizes, scratch, least, of_item, of_row
-        )
-        return shared
+            values, ends, last, self.bitmap, self.keys, self.ends, self.items, self.sizes, scratch, least, of_item,
+            of_row,
+        )  # fmt: skip
+        return (*shared, last)
 
 
 @compiled
-def _search(
-    values: Any, ends: Any, bitmap: Any, keys: Any, key_ends: Any, items: Any, sizes: Any, counts: Any, least: int,
-    of_item: float, of_row: float,
-) -> Any:  # fmt: skip
-    """See `Postings.search`; `counts` is all zero before and after."""
-    rows, found, shared, n = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), 0
-    touched, start = np.empty(len(sizes), np.int64), 0
-    for row in range(len(ends)):
-        n_touched = 0
-        for place in range(start, ends[row]):
-            bit = values[place] >> np.uint32(8)
-            if bitmap[bit >> np.uint32(3)] & (np.uint8(1) << np.uint8(bit & np.uint32(7))) == 0:
-                continue
+def _count(
+    values: Any, start: int, end: int, bitmap: Any, keys: Any, key_ends: Any, items: Any, counts: Any, touched: Any
+) -> int:
+    """How many items share hashes with the sorted ones of a row: into `touched` which, into `counts` how many."""
+    n_touched = 0
+    for place in range(start, end):
+        if _may_hold(bitmap, values[place]):
             key = np.searchsorted(keys, values[place])
             if key < len(keys) and keys[key] == values[place]:
                 for posting in range(key_ends[key - 1] if key > 0 else 0, key_ends[key]):
@@ -85,30 +80,55 @@ def _search(
                         touched[n_touched] = item
                         n_touched += 1
                     counts[item] += 1
-        size = ends[row] - start
-        for place in range(n_touched):
-            item = touched[place]
-            count = counts[item]
-            counts[item] = 0
-            if count >= least and (count >= of_item * sizes[item] or count >= of_row * size):
-                if n == len(rows):
-                    rows, found, shared = _doubled(rows), _doubled(found), _doubled(shared)
-                rows[n], found[n], shared[n] = row, item, count
-                n += 1
+    return n_touched
+
+
+@compiled
+def _may_hold(bitmap: Any, value: Any) -> bool:
+    """False where no item has that hash."""
+    bit = value >> np.uint32(8)
+    return bitmap[bit >> np.uint32(3)] & (np.uint8(1) << np.uint8(bit & np.uint32(7))) != 0
+
+
+@allocating
+def _search(
+    values: Any, ends: Any, last: Any, bitmap: Any, keys: Any, key_ends: Any, items: Any, sizes: Any, counts: Any,
+    least: int, of_item: float, of_row: float,
+) -> Any:  # fmt: skip
+    """See `Postings.search`; `counts` is all zero before and after."""
+    rows, found, shared, n = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), 0
+    touched, start = np.empty(len(sizes), np.int64), 0
+    for row in range(len(ends)):
+        n_possible = 0
+        for place in range(start, ends[row]):
+            n_possible += _may_hold(bitmap, values[place])
+        if n_possible >= least:
+            last[row] = distinct(values, start, ends[row])
+            size = last[row] - start
+            n_touched = _count(values, start, last[row], bitmap, keys, key_ends, items, counts, touched)
+            for place in range(n_touched):
+                item = touched[place]
+                count = counts[item]
+                counts[item] = 0
+                if count >= least and (count >= of_item * sizes[item] or count >= of_row * size):
+                    if n == len(rows):
+                        rows, found, shared = _doubled(rows), _doubled(found), _doubled(shared)
+                    rows[n], found[n], shared[n] = row, item, count
+                    n += 1
         start = ends[row]
     return rows[:n].copy(), found[:n].copy(), shared[:n].copy()
 
 
-@compiled
+@allocating
 def _doubled(values: Any) -> Any:
     wider = np.empty(2 * len(values), np.int64)
     wider[: len(values)] = values
     return wider
 
 
-@compiled
+@allocating
 def runs(chars: Any, ends: Any, n: int) -> Any:
-    """The runs of `n` words between white space, Han characters one by one, as distinct 32-bit hashes, and their ends.
+    """The runs of `n` words between white space, Han characters one by one, as 32-bit hashes, and each text's end.
 
     These are the n-grams of kindred projects: words as written but for case, numbers and punctuation included.
     """
@@ -118,7 +138,7 @@ def runs(chars: Any, ends: Any, n: int) -> Any:
         power *= _TIMES
     start, n_found = 0, 0
     for row in range(len(ends)):
-        first, place, n_words, rolling = n_found, start, 0, np.uint64(0)
+        place, n_words, rolling = start, 0, np.uint64(0)
         while place < ends[row]:
             if chars[place] <= 32:
                 place += 1
@@ -139,7 +159,6 @@ def runs(chars: Any, ends: Any, n: int) -> Any:
             if n_words >= n:
                 values[n_found] = np.uint32(fold(SEED, rolling) >> _HALF)
                 n_found += 1
-        n_found = distinct(values, first, n_found)
         found_ends[row] = n_found
         start = ends[row]
     return values[:n_found].copy(), found_ends
@@ -150,13 +169,9 @@ def longest_run(tokens: Any, n: int, values: Any) -> Any:
     """The longest stretch of tokens whose n-grams, numbers masked, are all among the sorted `values`: start and end."""
     best_start, best_end, start = 0, min(n, tokens.shape[0]), 0
     for place in range(tokens.shape[0] - n + 1):
-        hashed = SEED
-        for at in range(place, place + n):
-            kind = tokens[at, KIND]
-            hashed = fold(hashed, _MASKED if kind in (NUMBER, NUMBER_WORD) else tokens[at, HASH])
-        gram = np.uint32(hashed >> _HALF)
-        key = np.searchsorted(values, gram)
-        if key == len(values) or values[key] != gram:
+        wanted = gram(tokens, place, n)
+        key = np.searchsorted(values, wanted)
+        if key == len(values) or values[key] != wanted:
             start = place + 1
         elif place + n - start > best_end - best_start:
             best_start, best_end = start, place + n

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from limo.errors import InputError
 from limo.pool import likeness, sink
 from limo.pool.normal import plain_answers, read
 from limo.records import Problem
@@ -30,18 +31,20 @@ BATCH = 512  # problems that are read together: few enough for what is read to s
 _MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _LETTER = re.compile(r"\s*(?:\\(?:text|textbf|mathrm)\s*\{)?\s*\(?([A-J])\)?\s*\}?\s*")
 _LONGEST = (1 << 40) - 1
+_ID = re.compile("[0-9a-f]{16}")
+_KEYS: dict[str, int] = {}  # of answers seen lately: a pool's answers are mostly small numbers, again and again
+_MOST_KEYS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a batch of problems; `meta` as JSON text or as it is."""
+    """The columns of a batch of problems."""
 
     ids: Sequence[str]
     problems: Sequence[str]
     answers: Sequence[str]
     solution_lengths: Sequence[int]
     sources: Sequence[str]
-    metas: Sequence[Any]
 
     @classmethod
     def of(cls, pool: Sequence[Problem]) -> Columns:
@@ -49,7 +52,7 @@ class Columns:
         lengths = [len(one.solution) for one in pool]
         return cls(
             [one.id for one in pool], [one.problem for one in pool], [one.answer for one in pool], lengths,
-            [one.source for one in pool], [one.meta for one in pool],
+            [one.source for one in pool],
         )  # fmt: skip
 
 
@@ -58,14 +61,13 @@ class Prints:
     """The prints of n problems.
 
     `rank` [n, 3] sorts the better copy first; `text` [n, 2] hashes the canonical text; `group` [n] hashes numbers,
-    operators, names and answer, 0 without a telling answer; `answer` [n] hashes the answer, 0 without one; `grams` and
-    `gram_ends` are the n-gram sets; `bands` [n, 16] and `sketches` [n, 80] (one byte a minimum) are for siblings.
+    operators and names; `grams` and `gram_ends` are the n-grams; `bands` [n, 16] and `sketches` [n, 80] (one byte a
+    minimum) are for siblings.  Answers are not here: they are read only of problems that share `text` or `group`.
     """
 
     rank: Array
     text: Array
     group: Array
-    answer: Array
     grams: Array
     gram_ends: Array
     bands: Array
@@ -87,22 +89,22 @@ class Prints:
 def prints(columns: Columns, n: int, prefer: Sequence[str]) -> Prints:
     """The prints of a batch, with n-grams of `n` words; copies of `prefer`red sources rank first, best source first."""
     found = read(columns.problems)
-    meant = _meant(columns)
-    answer = _answers(meant)
     group = found.keys[:, sink.NUMBERS]
-    for column in (found.keys[:, sink.OPERATORS], found.keys[:, sink.NAMES], answer):
-        group = (group ^ column) * _MIX
-        group = group ^ (group >> _HALF)
+    for column in (found.keys[:, sink.OPERATORS], found.keys[:, sink.NAMES]):
+        group = mixed(group, column)
     grams, ends = likeness.grams(found.tokens, found.token_ends, n, True)
     least = likeness.minima(grams, ends, likeness.permutations(likeness.N_MINIMA))
     text = _texts(columns.problems, found.keys[:, sink.TEXT : sink.TEXT_2 + 1])
     bands = likeness.band_keys(least, likeness.N_BANDS, likeness.N_ROWS)
     empty = np.diff(ends, prepend=0) == 0
     bands[empty] = text[empty, :1]  # no words: alike to nothing but itself
-    # The bare letter of an option that nobody spells out is no evidence that two answers are the same.
-    telling = (answer != 0) & np.array([not _LETTER.fullmatch(text) for text in meant], bool)
-    group = np.where(telling, group, np.uint64(0))
-    return Prints(_ranks(columns, prefer), text, group, answer, grams, ends, bands, (least & 255).astype(np.uint8))
+    return Prints(_ranks(columns, prefer), text, group, grams, ends, bands, (least & 255).astype(np.uint8))
+
+
+def mixed(hashed: Array, more: Array) -> Array:
+    """One more column into a column of hashes."""
+    both = (hashed ^ more) * _MIX
+    return both ^ (both >> _HALF)
 
 
 def _texts(problems: Sequence[str], keys: Array) -> Array:
@@ -117,35 +119,56 @@ def _ranks(columns: Columns, prefer: Sequence[str]) -> Array:
     """The preferred source, then one with an answer, then the longest solution, then the smaller id, source, text."""
     liked = {source: place for place, source in enumerate(prefer)}
     last = len(prefer)
+    source = np.array([liked.get(one, last) for one in columns.sources] if prefer else last, np.uint64)
+    unanswered = np.array([not one for one in columns.answers], np.uint64)
     rank = np.empty((len(columns.ids), 3), np.uint64)
-    rank[:, 0] = [
-        liked.get(source, last) << 48 | (not answer) << 41 | _LONGEST - min(length, _LONGEST)
-        for source, answer, length in zip(columns.sources, columns.answers, columns.solution_lengths, strict=True)
-    ]
-    rank[:, 1] = [int(one, 16) for one in columns.ids]
+    rank[:, 0] = source << np.uint64(48) | unanswered << np.uint64(41)
+    rank[:, 0] |= np.uint64(_LONGEST) - np.minimum(np.array(columns.solution_lengths, np.uint64), np.uint64(_LONGEST))
+    rank[:, 1] = _numbers(columns.ids)
+    by_source = {one: zlib.crc32(one.encode("utf-8", "surrogatepass")) << 32 for one in set(columns.sources)}
     rank[:, 2] = [
-        zlib.crc32(source.encode("utf-8", "surrogatepass")) << 32 | zlib.crc32(text.encode("utf-8", "surrogatepass"))
+        by_source[source] | zlib.crc32(text.encode("utf-8", "surrogatepass"))
         for source, text in zip(columns.sources, columns.problems, strict=True)
     ]
     return rank
 
 
-def _meant(columns: Columns) -> list[str]:
+def _numbers(ids: Sequence[str]) -> Array:
+    """The numbers that ids of 16 hex digits stand for.  Raises InputError for another id."""
+    try:
+        found = np.frombuffer(bytes.fromhex("".join(ids)), ">u8")
+    except ValueError:
+        found = np.empty(0, ">u8")
+    if len(found) != len(ids) or any(len(one) != 16 for one in ids):
+        odd = next((one for one in ids if not _ID.fullmatch(one)), "")
+        raise InputError("an id is none of ours", odd, "16 hex digits", "make the pool with `limo pool ingest`")
+    return found
+
+
+def meant(answers: Sequence[str], metas: Sequence[Any]) -> list[str]:
     """The answers; an option's letter becomes the option's text where that is known, since copies shuffle options."""
     return [
         _option(answer, meta) if len(answer) == 1 and "options" in meta else answer
-        for answer, meta in zip(columns.answers, columns.metas, strict=True)
+        for answer, meta in zip(answers, metas, strict=True)
     ]
 
 
-def _answers(meant: Sequence[str]) -> Array:
+def answer_keys(answers: Sequence[str]) -> Array:
     """The hash of each answer's key, 0 for none."""
-    distinct = list(dict.fromkeys(meant))
-    keys = {
+    if len(_KEYS) > _MOST_KEYS:
+        _KEYS.clear()
+    new = [answer for answer in dict.fromkeys(answers) if answer not in _KEYS]
+    found = {
         answer: int(content_hash(key or answer), 16) if answer else 0
-        for answer, key in zip(distinct, plain_answers(distinct), strict=True)
+        for answer, key in zip(new, plain_answers(new), strict=True)
     }
-    return np.array([keys[answer] for answer in meant], dtype=np.uint64)
+    _KEYS.update(found)
+    return np.array([found[one] if one in found else _KEYS[one] for one in answers], dtype=np.uint64)
+
+
+def telling(answers: Sequence[str]) -> Array:
+    """Which answers are evidence of sameness: none is not, nor the bare letter of an option that nobody spells out."""
+    return np.array([bool(one) and not _LETTER.fullmatch(one) for one in answers], bool)
 
 
 def _option(answer: str, meta: Any) -> str:

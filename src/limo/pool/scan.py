@@ -64,6 +64,7 @@ from limo.pool.sink import (
     WORD,
     boxed,
     emit,
+    emit_word,
     find,
     fold,
     hash_of,
@@ -72,7 +73,7 @@ from limo.pool.sink import (
 )  # fmt: skip
 
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
-_HALF = np.uint64(32)
+_HALF, _21, _42 = np.uint64(32), np.uint64(21), np.uint64(42)
 
 
 @compiled
@@ -105,11 +106,11 @@ def scan(chars: Any, ends: Any, lexicon: Any, work: Any, tokens: Any, keys: Any,
 def _step(chars: Any, place: int, start: int, end: int, lexicon: Any, work: Any, tokens: Any) -> int:
     """Read one thing at `place`; where the next one starts."""
     char = chars[place]
+    if is_letter(char):
+        return _word(chars, place, end, lexicon, work, tokens)
     if is_space(char):
         work[GAP] = 1
         return place + 1
-    if is_letter(char):
-        return _word(chars, place, end, lexicon, work, tokens)
     if is_digit(char) or (char == 46 and is_digit(at(chars, place + 1, end))):
         return _number(chars, place, start, end, lexicon, work, tokens)
     if char == 92:
@@ -128,10 +129,14 @@ def _step(chars: Any, place: int, start: int, end: int, lexicon: Any, work: Any,
 @compiled
 def _hash(work: Any, tokens: Any, keys: Any, first_out: int, first_token: int) -> None:
     """The keys of the text that was read last."""
-    one, two = SEED, _SECOND
-    for place in range(first_out, work[N_OUT]):
-        char = np.uint64(work[place])
-        one, two = fold(one, char), (two ^ char) * _SECOND
+    one, two, last = SEED, _SECOND, work[N_OUT]
+    for place in range(first_out, last, 3):  # a code point has 21 bits, so three are folded at once
+        three = np.uint64(work[place])
+        if place + 1 < last:
+            three |= np.uint64(work[place + 1]) << _21
+        if place + 2 < last:
+            three |= np.uint64(work[place + 2]) << _42
+        one, two = fold(one, three), (two ^ three) * _SECOND
         two ^= two >> _HALF
     numbers, digits, operators, names = SEED, SEED, SEED, SEED
     for place in range(first_token, work[N_TOKENS]):
@@ -157,18 +162,17 @@ def _ends(char: int) -> bool:
 @compiled
 def _word(chars: Any, place: int, end: int, lexicon: Any, work: Any, tokens: Any) -> int:
     """A run of letters: lower case where its case is only typography, a name where it is not."""
-    stop = after_letters(chars, place, end)
-    n_capitals = 0
-    for letter in range(place, stop):
-        n_capitals += chars[letter] <= 90
+    stop, n_capitals = place, 0
+    while stop < end and is_letter(chars[stop]):
+        n_capitals += chars[stop] <= 90
+        stop += 1
     capital = chars[place] <= 90
     lower = capital and ((n_capitals == 1 and stop - place > 1) or (n_capitals == stop - place and n_capitals > 3))
-    for letter in range(place, stop):
-        emit(work, chars[letter] + 32 if lower and chars[letter] <= 90 else chars[letter])
+    emit_word(work, chars, place, stop, lower)
     hashed, first = hash_of(chars, place, stop, WORD, True), work[OPENS] == 1
     entry = find(lexicon, hashed)
     number = meaning(lexicon, entry) & IS_NUMBER
-    token(work, tokens, lexicon[entry, L_VALUE] if number else hashed, NUMBER_WORD if number else WORD, place, stop)
+    token(work, tokens, lexicon[L_VALUE, entry] if number else hashed, NUMBER_WORD if number else WORD, place, stop)
     if capital and not (first and meaning(lexicon, entry) & (IS_NUMBER | IS_OPENER)):
         tokens[work[N_TOKENS] - 1, NAME] = hash_of(chars, place, stop, WORD, False)
     return stop
@@ -181,13 +185,13 @@ def _number(chars: Any, place: int, start: int, end: int, lexicon: Any, work: An
     below = denominator(chars, place, stop, start, end)
     if below > 0:
         return _fraction(chars, place, stop, below, end, lexicon, work, tokens)
-    hashed = fold(SEED, np.uint64(NUMBER))
+    length = 0
     if place == stop:  # `.5`
         emit(work, 48)
-        hashed = fold(hashed, np.uint64(48))
+        length = 1
     while place < stop:
         emit(work, chars[place])
-        hashed = fold(hashed, np.uint64(chars[place]))
+        length += 1
         place += 1
         following = thousands(chars, place, end) if place == stop else 0
         if following > 0:
@@ -199,9 +203,9 @@ def _number(chars: Any, place: int, start: int, end: int, lexicon: Any, work: An
             telling -= 1
         while (place < telling and telling - place > 1) or (place < telling and chars[place] != 46):
             emit(work, chars[place])
-            hashed = fold(hashed, np.uint64(chars[place]))
+            length += 1
             place += 1
-    token(work, tokens, hashed, NUMBER, first, stop)
+    token(work, tokens, hash_of(work, work[N_OUT] - length, work[N_OUT], NUMBER, False), NUMBER, first, stop)
     return stop
 
 
@@ -211,7 +215,7 @@ def _fraction(chars: Any, place: int, stop: int, below: int, end: int, lexicon: 
     last = after_digits(chars, below, end)
     for char in (92, 102, 114, 97, 99):
         emit(work, char)
-    token(work, tokens, lexicon[0, L_VALUE], COMMAND, place, last)
+    token(work, tokens, lexicon[L_VALUE, 0], COMMAND, place, last)
     boxed(work, tokens, chars, place, stop, NUMBER)
     boxed(work, tokens, chars, below, last, NUMBER)
     return last
@@ -241,7 +245,7 @@ def _mark(chars: Any, place: int, start: int, end: int, lexicon: Any, work: Any,
     if char == 46 and following == 46 and at(chars, place + 2, end) == 46:
         for letter in (92, 100, 111, 116, 115):
             emit(work, letter)
-        token(work, tokens, lexicon[0, L_SPELLED], COMMAND, place, place + 3)
+        token(work, tokens, lexicon[L_SPELLED, 0], COMMAND, place, place + 3)
         return place + 3
     if char == 46 or char == 63:  # `.` and `?` are marks of a sentence but between digits
         if is_digit(following):

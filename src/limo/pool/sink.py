@@ -30,9 +30,10 @@ BRACES, MAX_DEPTH = 8, 248
 OUT = BRACES + MAX_DEPTH  # the canonical characters start here
 PLAIN, DROPPED, TWICE = range(3)  # a closing brace stands, goes with its font, or closes its accent as well
 
-# The lexicon: one row a word, sorted by hash; what it is (flags), the value of a number word, a synonym's spelling.
+# The lexicon: one column a word, at its hash or in the next free slot, since most words are not in it and one look has
+# to say so; rows hold its hash, what it is (flags), the value of a number word, a synonym's spelling.
 L_HASH, L_FLAGS, L_VALUE, L_SPELLED = range(4)
-N_SPELLED = 12
+N_SPELLED, N_SLOTS = 12, 2048
 IS_DROPPED, IS_FONT, IS_ACCENT, IS_ALONE, IS_SYNONYM, IS_NUMBER, IS_OPENER, IS_OPERATOR, IS_HEADING, IS_POINTS = (
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512,
 )  # fmt: skip
@@ -41,6 +42,9 @@ IS_FRACTION, IS_ROOT = 1024, 2048
 SEED = np.uint64(0x517CC1B727220A95)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
+_SLOT = np.uint64(N_SLOTS - 1)
+_BYTE, _TOP = np.uint64(8), np.uint64(56)
+_FIRST_CAPITAL, _N_LETTERS, _LOWER = np.uint64(65), np.uint64(26), np.uint64(32)
 
 
 @compiled
@@ -52,31 +56,31 @@ def fold(hashed: Any, value: Any) -> Any:
 
 @compiled
 def hash_of(chars: Any, start: int, end: int, kind: int, lower: bool) -> Any:
-    """The hash of one spelled token; the same letters as another kind of token hash otherwise."""
-    hashed = fold(SEED, np.uint64(kind))
+    """The hash of one token spelled in ASCII; the same letters as another kind of token hash otherwise."""
+    hashed, packed = fold(SEED, np.uint64(kind)), np.uint64(0)
     for place in range(start, end):
-        char = np.int64(chars[place])
-        hashed = fold(hashed, np.uint64(char + 32 if lower and 65 <= char <= 90 else char))
-    return hashed
+        char = np.uint64(chars[place])
+        packed = packed << _BYTE | (char | _LOWER if lower and char - _FIRST_CAPITAL < _N_LETTERS else char)
+        if (place - start) & 7 == 7:  # eight letters are folded at once
+            hashed, packed = fold(hashed, packed), np.uint64(0)
+    return fold(hashed, packed ^ np.uint64(end - start) << _TOP)
 
 
 @compiled
-def find(lexicon: Any, hashed: Any) -> int:
-    """The row of a word in the lexicon; row 0 is nobody's, and means nothing."""
-    low, high = 1, lexicon.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if lexicon[middle, L_HASH] < hashed:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < lexicon.shape[0] and lexicon[low, L_HASH] == hashed else 0
+def find(lexicon: Any, hashed: Any) -> Any:
+    """The entry of a word in the lexicon; entry 0 is nobody's, and means nothing."""
+    slot = 1 + np.int64(hashed & _SLOT)
+    while lexicon[L_HASH, slot] != hashed:
+        if lexicon[L_HASH, slot] == 0:
+            return 0
+        slot += 1
+    return slot
 
 
 @compiled
 def meaning(lexicon: Any, entry: int) -> Any:
-    """The flags of a row of the lexicon."""
-    return np.int64(lexicon[entry, L_FLAGS])
+    """The flags of an entry of the lexicon."""
+    return np.int64(lexicon[L_FLAGS, entry])
 
 
 @compiled
@@ -90,6 +94,16 @@ def emit(work: Any, char: int) -> None:
             n += 1
     work[n] = char
     work[N_OUT] = n + 1
+
+
+@compiled
+def emit_word(work: Any, chars: Any, start: int, end: int, lower: bool) -> None:
+    """These letters; no space before them matters."""
+    n = work[N_OUT] - start
+    for place in range(start, end):
+        char = np.int64(chars[place])
+        work[n + place] = char + 32 if lower and char <= 90 else char
+    work[GAP], work[N_OUT] = 0, n + end
 
 
 @compiled
