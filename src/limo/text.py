@@ -39,15 +39,14 @@ def normalise_statement(text: str) -> str:
     """NFKC, invisible characters dropped, white space folded to single spaces."""
     if not text.isascii():
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def language_of(text: str) -> str:
     """`zh` where Han characters carry the text, else `en` where Latin words do, else `und`."""
-    n_han, n_latin = len(_HAN.findall(text)), len(_LATIN.findall(text))
-    if n_han > n_latin:
+    if not text.isascii() and len(_HAN.findall(text)) > len(_LATIN.findall(text)):
         return "zh"
-    return "en" if n_latin else "und"
+    return "en" if _LATIN.search(text) else "und"
 
 
 def hide_keys(text: str) -> str:

@@ -17,20 +17,22 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from limo.files import atomic
-from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.contamination import Index
+from limo.pool.decontaminate import BATCH as SEARCHED
+from limo.pool.decontaminate import REPORTED, DecontaminateSettings, Finding, findings
 from limo.pool.dedup import REASONS, REWORDED, STAYS, DedupSettings, reworded, same_text
 from limo.pool.engine import Engine, run_each
 from limo.pool.evidence import evidence_table, write_evidence
 from limo.pool.likeness import N_BANDS, stars
-from limo.pool.parts import parts_of, problems_of, read_part, write_part
+from limo.pool.parts import parts_of, read_table, with_meta, write_table
 from limo.pool.prints import BATCH, Array, Columns, Prints, meant, prints
 from limo.progress import Progress
 from limo.records import Dropped, Problem
@@ -143,8 +145,8 @@ def _write(file: Path, columns: Mapping[str, Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with atomic(file) as aside:
-        pq.write_table(pa.table(dict(columns)), aside, compression="zstd")
+    with atomic(file) as aside:  # hashes do not compress, and hardly one comes twice
+        pq.write_table(pa.table(dict(columns)), aside, compression="none", use_dictionary=False, row_group_size=65_536)
 
 
 def _numbers(table: Any, name: str) -> Array:
@@ -157,10 +159,12 @@ def _numbers(table: Any, name: str) -> Array:
 def _print(at: _Places, settings: DedupSettings, task: str) -> None:
     """The prints of one part."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    columns = read_part(Path(at.parts[int(task)]), ("id", "problem", "answer", "solution", "source", "meta"))
-    n = len(columns["id"])
-    lengths = [len(text) for text in columns["solution"]]
+    table = read_table(Path(at.parts[int(task)]), ("id", "problem", "answer", "solution", "source", "meta"))
+    lengths = pc.utf8_length(table.column("solution")).to_pylist()
+    columns = table.drop_columns(["solution"]).to_pydict()
+    n = table.num_rows
     batches = [slice(start, start + BATCH) for start in range(0, n, BATCH)] or [slice(0, 0)]
     taken = Prints.joined([
         prints(
@@ -234,11 +238,13 @@ def _verdicts(file: Path, table: Any, places: Array, twins: Array, reasons: list
     import pyarrow as pa
 
     gone, kept = table.take(pa.array(places)), table.take(pa.array(twins))
-    _write(file, {
+    found = pa.table({
         "row": gone.column("row"), "reason": pa.array(reasons, pa.string()), "twin": kept.column("rank1"),
         "similarity": np.ones(len(places)) if similarity is None else similarity,
         "kept_source": kept.column("source"), "kept_answer": kept.column("given"),
     })  # fmt: skip
+    found = found.sort_by("row")  # so that a part reads its own rows and no others
+    _write(file, {name: found.column(name) for name in found.column_names})
 
 
 def _bands(at: _Places, settings: DedupSettings, n_passes: int, task: str) -> None:
@@ -251,65 +257,65 @@ def _bands(at: _Places, settings: DedupSettings, n_passes: int, task: str) -> No
     sketches = np.frombuffer(raw, np.uint8).reshape(-1, 80)[:n] if n else np.empty((0, 80), np.uint8)
     best, rows = np.arange(n), np.arange(n)
     stars(np.argsort(key), key, sketches, rows, settings.family, best)
-    names = ("row", "rank0", "rank1", "rank2")
     alike = np.flatnonzero(best != rows)
-    columns = {name: _numbers(table, name) for name in names}
-    _write(at.file("bands", task), {
-        "row": columns["row"][alike], **{f"best_{name}": columns[name][best[alike]] for name in names}
-    })  # fmt: skip
+    # The best one of a family names it, for itself too.
+    member, leader = np.r_[alike, np.unique(best[alike])], np.r_[best[alike], np.unique(best[alike])]
+    row = _numbers(table, "row")[member]
+    by_row = np.argsort(row, kind="stable")
+    columns = {name: _numbers(table, name)[leader][by_row] for name in ("rank0", "rank1", "rank2")}
+    _write(at.file("bands", task), {"row": row[by_row], **columns})
 
 
 def _without(at: _Places, out: Path, task: str) -> None:
     """One part of the pool without what was dropped, the others with the name of their family."""
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
     number = int(task)
-    first = number << _ROW_BITS
-    inside = [("row", ">=", first), ("row", "<", first + (1 << _ROW_BITS))]
-    why = {}
+    part = Path(at.parts[number])
+    table = read_table(part)
+    why: dict[int, dict[str, Any]] = {}
     for step in ("texts", "wordings"):
-        for file in sorted((at.work / step).glob("*.parquet")):
-            for row in pq.read_table(file, filters=inside).to_pylist():
-                why[row["row"] - first] = row
-    family = _families(at, first)
-    kept, gone = [], []
-    for place, problem in enumerate(problems_of(Path(at.parts[number]))):
-        if place in why:
-            gone.append(_gone(problem, why[place]))
-        else:
-            named = family.get(place)
-            kept.append(replace(problem, meta={**problem.meta, "family": f"{named:016x}"}) if named else problem)
-    write_part(out / Path(at.parts[number]).name, kept, gone)
+        for found in _mine(at, step, number):
+            why |= {row["row"] - (number << _ROW_BITS): row for row in found.to_pylist()}
+    rows = np.array(sorted(why), np.int64)
+    told = table.select(["id", "source", "answer"]).take(pa.array(rows)).to_pylist()
+    gone = [_gone(one, why[row]) for row, one in zip(rows.tolist(), told, strict=True)]
+    stays = np.ones(table.num_rows, bool)
+    stays[rows] = False
+    named = {row: ("family", f"{leader:016x}") for row, leader in _families(at, number, table.num_rows)}
+    kept = with_meta(table, named, part).filter(pa.array(stays))
+    write_table(out / part.name, kept, gone)
 
 
-def _families(at: _Places, first: int) -> dict[int, int]:
-    """The family of each row of a part that has one: the id of the best row that any band found it alike to."""
+def _mine(at: _Places, step: str, part: int) -> Any:
+    """What the tasks of a step found about the rows of one part, a table a task."""
     import pyarrow.parquet as pq
 
-    best: dict[int, tuple[int, ...]] = {}
-    leaders: dict[int, int] = {}
-    last = first + (1 << _ROW_BITS)
-    for file in sorted((at.work / "bands").glob("*.parquet")):
-        table = pq.read_table(file)
-        columns = [_numbers(table, name) for name in ("row", "best_rank0", "best_rank1", "best_rank2", "best_row")]
-        mine = (columns[0] >= first) & (columns[0] < last)
-        for row, *rank in zip(*(column[mine].tolist() for column in columns), strict=True):
-            best[row - first] = min(best.get(row - first, tuple(rank)), tuple(rank))
-        led = (columns[4] >= first) & (columns[4] < last)
-        leaders |= dict(zip((columns[4][led] - first).tolist(), columns[2][led].tolist(), strict=True))
-    return leaders | {place: rank[1] for place, rank in best.items()}
+    inside = [("row", ">=", part << _ROW_BITS), ("row", "<", (part + 1) << _ROW_BITS)]
+    for file in sorted((at.work / step).glob("*.parquet")):
+        yield pq.read_table(file, filters=inside)
 
 
-def _gone(problem: Problem, row: Mapping[str, Any]) -> Dropped:
+def _families(at: _Places, part: int, n_rows: int) -> list[tuple[int, int]]:
+    """The rows of a part that have a family, and its name: the id of the best row that any band found it alike to."""
+    found = list(_mine(at, "bands", part))
+    row, *rank = (np.concatenate([_numbers(one, name) for one in found]) for name in ("row", "rank0", "rank1", "rank2"))
+    order = np.lexsort((rank[2], rank[1], rank[0], row))
+    row, leader = row[order] - (part << _ROW_BITS), rank[1][order]
+    first = np.flatnonzero(np.r_[True, row[1:] != row[:-1]]) if len(row) else np.empty(0, np.int64)
+    return list(zip(row[first].tolist(), leader[first].tolist(), strict=True))
+
+
+def _gone(problem: Mapping[str, str], row: Mapping[str, Any]) -> Dropped:
     detail: dict[str, object] = {
         "duplicate_of": f"{row['twin']:016x}",
         "similarity": round(row["similarity"], 3),
-        "source": problem.source,
+        "source": problem["source"],
         "kept_source": row["kept_source"],
-        "answer": problem.answer,
+        "answer": problem["answer"],
         "kept_answer": row["kept_answer"],
     }
-    return Dropped(problem.id, "dedup", row["reason"], detail)
+    return Dropped(problem["id"], "dedup", row["reason"], detail)
 
 
 # The step of decontamination.
@@ -317,11 +323,29 @@ def _gone(problem: Problem, row: Mapping[str, Any]) -> Dropped:
 
 def _clean(known: Path, out: Path, settings: DecontaminateSettings, task: str) -> None:
     """One part without benchmark problems, and the evidence, which is written first."""
-    rows = json.loads(known.read_text(encoding="ascii"))
-    benchmarks = {name: [Problem(**one) for one in problems] for name, problems in rows.items()}
-    kept, gone = decontaminate(problems_of(Path(task)), benchmarks, settings)
-    write_evidence(evidence_table(kept, gone), out / EVIDENCE / Path(task).name)
-    write_part(out / Path(task).name, kept, gone)
+    import pyarrow as pa
+
+    part, index = Path(task), _index(known.read_text(encoding="ascii"), settings.model_dump_json())
+    table = read_table(part)
+    ids, texts, sources = (table.column(name).to_pylist() for name in ("id", "problem", "source"))
+    found: dict[int, Finding] = {}
+    for start in range(0, len(ids), SEARCHED):
+        batch = slice(start, start + SEARCHED)
+        found |= {start + row: one for row, one in findings(ids[batch], texts[batch], index, settings).items()}
+    gone = [(row, one.as_dropped(sources[row])) for row, one in found.items() if one.dropped]
+    near = {row: (REPORTED, one.hits) for row, one in found.items() if not one.dropped}
+    reported = [Problem(ids[row], texts[row], "", source=sources[row], meta=dict([key])) for row, key in near.items()]
+    write_evidence(evidence_table(reported, [one for _, one in gone]), out / EVIDENCE / part.name)
+    stays = np.ones(len(ids), bool)
+    stays[[row for row, _ in gone]] = False
+    write_table(out / part.name, with_meta(table, near, part).filter(pa.array(stays)), [one for _, one in gone])
+
+
+@lru_cache(maxsize=1)
+def _index(known: str, settings: str) -> Index:
+    """The benchmarks' index, made once a process and not once a part."""
+    benchmarks = {name: [Problem(**one) for one in problems] for name, problems in json.loads(known).items()}
+    return Index(benchmarks, DecontaminateSettings.model_validate_json(settings).thresholds())
 
 
 def _counts(out: Path, names: Sequence[str]) -> Counter[str]:

@@ -15,8 +15,8 @@ What it does not do: find paraphrases or translations; those need a judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -30,6 +30,7 @@ from limo.text import shorten
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 CONTAMINATED = "in a benchmark"
+REPORTED = "near_benchmark"  # in the meta of a problem that stays
 BATCH = 512  # problems that are searched together: what is read of them stays in the processor's cache
 MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
@@ -88,27 +89,54 @@ def decontaminate(
     index = Index(benchmarks, settings.thresholds())
     kept: list[Problem] = []
     dropped: list[Dropped] = []
-    for problem, found in _with_hits(problems, index):
-        hits = [hit for hit in found if settings.decision(hit.method) != "off"]
-        guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
-        surest = _surest(guilty or hits)
-        evidence = [_evidence(problem, hit, settings) for hit in surest[:MAX_HITS]]
-        if guilty:
-            detail = {"source": problem.source, "method": guilty[0].method, "n_hits": len(surest), "hits": evidence}
-            dropped.append(Dropped(problem.id, "decontaminate", CONTAMINATED, detail))
-        else:
-            kept.append(replace(problem, meta={**problem.meta, "near_benchmark": evidence}) if hits else problem)
+    left = iter(problems)
+    while batch := list(islice(left, BATCH)):
+        found = findings([one.id for one in batch], [one.problem for one in batch], index, settings)
+        for row, problem in enumerate(batch):
+            if row not in found:
+                kept.append(problem)
+            elif found[row].dropped:
+                dropped.append(found[row].as_dropped(problem.source))
+            else:
+                kept.append(replace(problem, meta={**problem.meta, REPORTED: found[row].hits}))
     return kept, dropped
 
 
-def _with_hits(problems: Iterable[Problem], index: Index) -> Iterator[tuple[Problem, list[Hit]]]:
-    """Each problem with its hits, searched in batches."""
-    left = iter(problems)
-    while batch := list(islice(left, BATCH)):
-        by_row: dict[int, list[Hit]] = {}
-        for row, hit in index.search([one.id for one in batch], [one.problem for one in batch]):
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found about one problem: whether it goes, by its surest method, and the evidence."""
+
+    problem_id: str
+    dropped: bool
+    method: Method
+    n_hits: int
+    hits: list[dict[str, object]]
+
+    def as_dropped(self, source: str) -> Dropped:
+        """The record of a problem that goes."""
+        detail = {"source": source, "method": self.method, "n_hits": self.n_hits, "hits": self.hits}
+        return Dropped(self.problem_id, "decontaminate", CONTAMINATED, detail)
+
+
+def findings(
+    ids: Sequence[str], texts: Sequence[str], index: Index, settings: DecontaminateSettings
+) -> dict[int, Finding]:
+    """Of a batch of problems those with hits, by their row."""
+    by_row: dict[int, list[Hit]] = {}
+    for row, hit in index.search(ids, texts):
+        if settings.decision(hit.method) != "off":
             by_row.setdefault(row, []).append(hit)
-        yield from ((problem, by_row.get(row, [])) for row, problem in enumerate(batch))
+    return {row: _finding(ids[row], texts[row], hits, settings) for row, hits in by_row.items()}
+
+
+def _finding(problem_id: str, text: str, hits: list[Hit], settings: DecontaminateSettings) -> Finding:
+    guilty = [hit for hit in hits if settings.decision(hit.method) == "drop"]
+    surest = _surest(guilty or hits)
+    evidence = [
+        {**asdict(hit), "problem": shorten(text, 300), "decision": settings.decision(hit.method)}
+        for hit in surest[:MAX_HITS]
+    ]
+    return Finding(problem_id, bool(guilty), surest[0].method, len(surest), evidence)
 
 
 def _surest(hits: Iterable[Hit]) -> list[Hit]:
@@ -117,7 +145,3 @@ def _surest(hits: Iterable[Hit]) -> list[Hit]:
     for hit in hits:
         first.setdefault((hit.benchmark, hit.benchmark_row), hit)
     return list(first.values())
-
-
-def _evidence(problem: Problem, hit: Hit, settings: DecontaminateSettings) -> dict[str, object]:
-    return {**asdict(hit), "problem": shorten(problem.problem, 300), "decision": settings.decision(hit.method)}

@@ -77,8 +77,8 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
 class Decisions:
     """What becomes of n problems.
 
-    `reason` [n] is a place in REASONS, `twin` [n] who stays instead (itself if it stays), `similarity` [n] is to the twin,
-    `family` [n] is the best problem of those that stay and are alike, or -1.
+    `reason` [n] is a place in REASONS, `twin` [n] who stays instead (itself if it stays), `similarity` [n] is to the
+    twin, `family` [n] is the best problem of those that stay and are alike, or -1.
     """
 
     reason: Array

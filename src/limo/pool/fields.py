@@ -16,6 +16,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import Field
@@ -66,7 +67,7 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> S
     fields = fields or FieldMap()
     if row.keys() >= CANONICAL and isinstance(row["meta"], str | dict | None) and fields == FieldMap():
         return _canonical(row)
-    names = {str(key).lower(): str(key) for key in row}
+    names = _names(tuple(row))
     used: set[str] = set()
     statement, reply = _statement(row, names, fields, used)
     if not statement.strip():
@@ -87,6 +88,24 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> S
         language=language_of(statement), meta=meta,
     )  # fmt: skip
     return Shaped(problem, _reason(problem, row, parts))
+
+
+class _Names(dict[str, str]):
+    """A row's columns by their name in lower case; made once for all rows with the same ones."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__((str(column).lower(), str(column)) for column in columns)
+        self._among: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def among(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the wanted columns, in their order, that such a row can have, inside other columns too."""
+        if wanted not in self._among:
+            heads = [(path, path.lower(), path.lower().partition(".")[0]) for path in wanted]
+            self._among[wanted] = tuple(path for path, whole, head in heads if whole in self or head in self)
+        return self._among[wanted]
+
+
+_names = lru_cache(maxsize=1024)(_Names)
 
 
 def last_box(text: str) -> str:
@@ -146,7 +165,7 @@ def _reason(problem: Problem, row: dict[str, Any], parts: list[str]) -> str:
     return ""
 
 
-def _statement(row: dict[str, Any], names: dict[str, str], fields: FieldMap, used: set[str]) -> tuple[str, str]:
+def _statement(row: dict[str, Any], names: _Names, fields: FieldMap, used: set[str]) -> tuple[str, str]:
     """The statement, and the reply where the row is a chat."""
     if fields.problem:
         return _text(_at(row, names, fields.problem, used)), ""
@@ -170,7 +189,7 @@ def _turn(turns: Any, roles: tuple[str, ...]) -> str:
 
 
 def _answer(
-    row: dict[str, Any], names: dict[str, str], fields: FieldMap, used: set[str], reply: str
+    row: dict[str, Any], names: _Names, fields: FieldMap, used: set[str], reply: str
 ) -> tuple[str, str, list[str]]:
     """Answer, solution and the answer's parts, wherever the row keeps them."""
     value = _at(row, names, fields.answer, used) if fields.answer else _first(row, names, ANSWERS, used)
@@ -216,16 +235,16 @@ def _answer_kind(answer: str, options: dict[str, str], parts: list[str]) -> str:
     return "number" if _NUMBER.fullmatch(answer) else "expression"
 
 
-def _first(row: dict[str, Any], names: dict[str, str], wanted: tuple[str, ...], used: set[str]) -> Any:
+def _first(row: dict[str, Any], names: _Names, wanted: tuple[str, ...], used: set[str]) -> Any:
     """The first of the `wanted` columns that holds something."""
-    for name in wanted:
+    for name in names.among(wanted):
         value = _at(row, names, name, used)
         if value is not None and value != "" and value != []:
             return value
     return None
 
 
-def _at(row: dict[str, Any], names: dict[str, str], path: str, used: set[str]) -> Any:
+def _at(row: dict[str, Any], names: _Names, path: str, used: set[str]) -> Any:
     """The value at a dotted path, names compared without case; what is found counts as used."""
     if path.lower() in names:
         key = names[path.lower()]
@@ -237,7 +256,7 @@ def _at(row: dict[str, Any], names: dict[str, str], path: str, used: set[str]) -
     return inner.get(rest) if rest and isinstance(inner, dict) else None
 
 
-def _named(row: dict[str, Any], names: dict[str, str], path: str, wanted: tuple[str, ...], used: set[str]) -> str:
+def _named(row: dict[str, Any], names: _Names, path: str, wanted: tuple[str, ...], used: set[str]) -> str:
     """A short name from a cell; a list gives its first entry and stays whole in `meta`."""
     seen: set[str] = set()
     value = _at(row, names, path, seen) if path else _first(row, names, wanted, seen)

@@ -15,8 +15,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def stream(
     Raises InputError where no row of a source gives a problem: then its columns were not understood.
     """
     keep = settings is not None and settings.keep_unverifiable
+    checked = lru_cache(maxsize=100_000)(verifiable) if verifiable and not keep else None  # most answers come again
     for given in sources:
         source = given if isinstance(given, Source) else Source(path=os.fspath(given))
         n_rows = n_blank = 0
@@ -97,7 +99,7 @@ def stream(
             if skip > 0:
                 skip, n_rows = skip - 1, n_rows + 1
                 continue
-            item = _item(row, source, None if keep else verifiable)
+            item = _item(row, source, checked)
             n_rows += 1
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
                 n_blank += 1
@@ -148,20 +150,19 @@ def statements(path: str | Path) -> tuple[list[Problem], list[Dropped]]:
 
 def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     """Write `.parquet`, `.jsonl` or `.jsonl.gz` in canonical columns, whole or not at all; the number of rows."""
-    path = Path(path)
-    table = [asdict(problem) for problem in problems]
+    path, problems = Path(path), list(problems)
     name = path.name.lower()
     if not name.endswith((".parquet", ".jsonl", ".jsonl.gz")):
         raise InputError("a pool cannot be written so", path, ".parquet, .jsonl or .jsonl.gz", "give it such a name")
     try:
         with atomic(path) as aside:
             if name.endswith(".parquet"):
-                _write_parquet(table, aside)
+                _write_parquet(problems, aside)
             else:
-                _write_lines(table, aside, name.endswith(".gz"))
+                _write_lines(problems, aside, name.endswith(".gz"))
     except UnicodeEncodeError as error:
         raise InputError("a problem holds broken characters", ascii(error.object), "whole Unicode", "drop it") from None
-    return len(table)
+    return len(problems)
 
 
 def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> Problem | Dropped:
@@ -173,7 +174,7 @@ def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> 
     if problem is None:
         return Dropped("", "ingest", shaped.reason, {**where, "columns": sorted(map(str, row.value))})
     if source.name:
-        problem = Problem.make(**{**_made(problem), "source": source.name})
+        problem = replace(problem, source=source.name)
     if shaped.reason:
         return Dropped(problem.id, "ingest", shaped.reason, {**where, "answer": shorten(problem.answer)})
     why = verifiable(problem.answer) if verifiable else ""
@@ -181,10 +182,6 @@ def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> 
         detail = {**where, "answer": shorten(problem.answer), "why": why}
         return Dropped(problem.id, "ingest", "answer cannot be checked", detail)
     return problem
-
-
-def _made(problem: Problem) -> dict[str, Any]:
-    return {key: value for key, value in asdict(problem).items() if key != "id"}
 
 
 def _understood(source: Source, n_rows: int, n_blank: int, last: dict[str, Any]) -> None:
@@ -196,25 +193,27 @@ def _understood(source: Source, n_rows: int, n_blank: int, last: dict[str, Any])
         raise InputError("no row of the source gives a problem", source.path, "a column with the statement", do)
 
 
-def _write_parquet(table: list[dict[str, Any]], path: Path) -> None:
+def _write_parquet(problems: Sequence[Problem], path: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table_of(table), path, compression="zstd")
+    pq.write_table(table_of(problems), path, compression="zstd")
 
 
-def table_of(rows: list[dict[str, Any]]) -> Any:
-    """Problems, as dictionaries, as an Arrow table of the canonical columns, all of them text."""
+def table_of(problems: Sequence[Problem]) -> Any:
+    """Problems as an Arrow table of the canonical columns, all of them text."""
     import pyarrow as pa
 
-    columns = {name: [_cell(row[name]) for row in rows] for name in COLUMNS}
+    columns: dict[str, list[str]] = {name: [getattr(one, name) for one in problems] for name in COLUMNS[:-1]}
+    columns["meta"] = [encode_meta(one.meta) for one in problems]
     return pa.table(columns, schema=pa.schema([(name, pa.string()) for name in COLUMNS]))
 
 
-def _cell(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=True)
+encode_meta = json.JSONEncoder(ensure_ascii=True, sort_keys=True).encode
+"""`meta` as text; one encoder for all, since making one a row costs as much as its work."""
 
 
-def _write_lines(table: list[dict[str, Any]], path: Path, packed: bool) -> None:
+def _write_lines(problems: Iterable[Problem], path: Path, packed: bool) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) if packed else raw as stream:
-        for row in table:
-            stream.write(json.dumps({name: row[name] for name in COLUMNS}, ensure_ascii=False).encode() + b"\n")
+        for one in problems:
+            row = {name: getattr(one, name) for name in COLUMNS}
+            stream.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")

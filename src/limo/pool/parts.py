@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from limo.errors import InputError, MissingFileError, StorageError
 from limo.files import atomic
-from limo.pool.ingest import COLUMNS, IngestSettings, Source, stream, table_of
+from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of
 from limo.progress import Progress, Silent
 from limo.records import Dropped, Problem
 from limo.text import shorten
@@ -87,37 +86,71 @@ def parts_of(pool: str | Path) -> list[Path]:
     return found
 
 
-def read_part(part: Path, columns: Sequence[str] = COLUMNS) -> dict[str, list[str]]:
-    """The columns of a part as text.  Raises StorageError where it is damaged."""
+def read_table(part: Path, columns: Sequence[str] = COLUMNS) -> Any:
+    """The columns of a part as an Arrow table of text without nulls.  Raises StorageError where it is damaged."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(part, columns=list(columns))
-        return {name: [value or "" for value in table.column(name).to_pylist()] for name in columns}
     except (pa.ArrowInvalid, OSError) as error:
         raise StorageError("this part cannot be read", part, "whole Parquet", shorten(str(error))) from None
+    texts = [pc.fill_null(table.column(name).cast(pa.string()), "") for name in columns]
+    return pa.table(dict(zip(columns, texts, strict=True)))
+
+
+def read_part(part: Path, columns: Sequence[str] = COLUMNS) -> dict[str, list[str]]:
+    """The columns of a part as lists of text."""
+    found: dict[str, list[str]] = read_table(part, columns).to_pydict()
+    return found
+
+
+def decode_meta(text: str, where: object) -> dict[str, Any]:
+    """The object that a cell of `meta` holds; {} for an empty one."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError("the meta of a problem is no JSON object", shorten(text), "{...}", f"mend it in {where}")
+    return value
 
 
 def problems_of(part: Path) -> list[Problem]:
     """The problems of a part, in order."""
     columns = read_part(part)
-    metas = [json.loads(meta or "{}") for meta in columns.pop("meta")]
+    metas = [decode_meta(meta, part) for meta in columns.pop("meta")]
     rows = zip(*(columns[name] for name in COLUMNS if name != "meta"), metas, strict=True)
     return [Problem(*row) for row in rows]
 
 
 def write_part(path: Path, kept: Sequence[Problem], gone: Sequence[Dropped]) -> None:
     """A part and, before it, what was dropped of it: a part that is there has its reasons there too."""
-    import pyarrow.parquet as pq
-
-    with atomic(path.parent / DROPPED / path.name) as aside:
-        pq.write_table(_reasons(gone), aside, compression="zstd")
     try:
-        with atomic(path) as aside:
-            pq.write_table(table_of([asdict(problem) for problem in kept]), aside, compression="zstd")
+        table = table_of(kept)
     except UnicodeEncodeError as error:
         raise InputError("a problem holds broken characters", ascii(error.object), "whole Unicode", "drop it") from None
+    write_table(path, table, gone)
+
+
+def write_table(path: Path, table: Any, gone: Sequence[Dropped]) -> None:
+    """The same for problems that are a table already."""
+    import pyarrow.parquet as pq
+
+    for target, content in ((path.parent / DROPPED / path.name, _reasons(gone)), (path, table)):
+        with atomic(target) as aside:
+            pq.write_table(content, aside, compression="zstd")
+
+
+def with_meta(table: Any, keys: Mapping[int, tuple[str, Any]], where: object) -> Any:
+    """The table with one more key in the `meta` of some rows."""
+    import pyarrow as pa
+
+    metas = table.column("meta").to_pylist()
+    for row, (name, value) in keys.items():
+        metas[row] = encode_meta({**decode_meta(metas[row], where), name: value})
+    return table.set_column(table.column_names.index("meta"), "meta", pa.array(metas, pa.string()))
 
 
 def dropped_of(pool: str | Path) -> list[Dropped]:

@@ -21,6 +21,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -58,6 +59,7 @@ def rows(source: str | Path) -> Iterator[Row]:
         raise MissingFileError("there is no such pool", source, _ALLOWED, "check the path")
 
 
+@lru_cache(maxsize=256)
 def stem(name: str) -> str:
     """The name of a pool file without its suffixes: `pools/a.b.jsonl.gz` -> `a.b`."""
     base = Path(name).name
