@@ -1,11 +1,13 @@
 import hashlib
 import json
+import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from limo.curate import judge
 from limo.curate.select import levels
 from limo.errors import InputError, LimoError, RecipeError
 from limo.pipeline import Curated, CurateRecipe, curate, graded, problems_after, render
@@ -45,7 +47,10 @@ class Fake:
             yield [(request, Completion(self.say(request), "stop", 9, 30)) for request in batch]
 
     def say(self, request: Request) -> str:
-        i = next(i for i in range(N) if request.problem.problem == statement(i))
+        if self.name == "judge":
+            marks = "\n".join(f"{name}: {1 + len(request.problem.problem) % 5}" for name in judge.TRAITS)
+            return "I cannot say." if "on try 3" in request.problem.problem else f"Step by step.\n{marks}"
+        i = next(i for i in range(N) if " ".join(request.problem.problem.split()) == statement(i))
         right = i % 3 == 0 if self.name == "weak" else (request.index + i) % 4 == 0
         if i == 5:
             return "It is \\boxed{1}."
@@ -226,9 +231,63 @@ def test_a_stage_that_keeps_nothing_stops_with_its_reasons_and_leaves_its_table(
     assert RunFolder(bench.folder).counts()["impossible"].n_kept == 0
 
 
+def test_official_solutions_compete_once_they_are_checked_like_any_chain(pool, bench):
+    rows = [json.loads(line) for line in pool.read_text().splitlines()]
+    endings = {1: "So it is \\boxed{%d}.", 2: "So it is %d.", 4: "So it is \\boxed{1}."}
+    for i, ending in endings.items():
+        rows[i]["solution"] = "Add them. " + (ending % answer(i) if "%" in ending else ending)
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench(recipe(pool, chains={"official": True}))
+    run = RunFolder(bench.folder)
+    own = [row for row in run.read_stage("chains") if row["teacher"] == "official solution"]
+    assert [row["text"] for row in own] == [rows[1]["solution"]]
+    gone = [one for one in run.read_dropped("chains") if one.detail["teacher"] == "official solution"]
+    assert sorted(one.reason for one in gone) == ["no boxed answer", "wrong answer"]
+
+
+def test_a_judge_grades_within_a_curation_and_a_chain_without_marks_is_dropped_with_that_reason(pool, bench):
+    judged = {"grade": {"scorer": "judge"}, "judge": {"models": [model("judge")]}}
+    done = bench(recipe(pool, **judged))
+    row = next(one for one in done.funnel if one.stage == "grade")
+    assert 0 < row.n_by_reason["no marks"] < row.n_in
+    chains, grades = graded(RunFolder(bench.folder))
+    assert len(chains) == len(grades) == row.n_kept and not any("on try 3" in one.text for one in chains)
+    assert all(set(one.traits) == set(judge.TRAITS) for one in grades)
+    asked = [name for name, *_ in bench.asked if name == "judge"]
+    assert len(asked) == row.n_in and "judge" in bench.opened
+    assert bench(recipe(pool, **judged)).did_nothing and bench.opened.count("judge") == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_pool_no_problem_is_twice_selected_or_contaminated_or_wrongly_answered(pool, bench, seed):
+    rng = random.Random(seed)
+    rows = [json.loads(line) for line in pool.read_text().splitlines()]
+    rows += [
+        row | {"problem": row["problem"].replace(" ", "  ") + "\n"} for row in rng.sample(rows[:N], 4)
+    ] + rng.choices(rows, k=6)
+    rng.shuffle(rows)
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    held = {statement(i): answer(i) for i in rng.sample(range(N), 6)}
+    lines = [json.dumps({"problem": f"  {text} ", "answer": str(key)}) for text, key in held.items()]
+    (pool.parent / "held_out.jsonl").write_text("\n".join(lines) + "\n")
+    orders = ["score", "random", "longest", "balanced"]
+    settings = recipe(pool, select={"k": rng.randint(1, 40), "by": rng.choice(orders)})
+    said: list[str] = []
+    bench.progress.say = said.append  # type: ignore[method-assign]
+    done = bench(settings)
+    taken = RunFolder(bench.folder).read_stage("select")
+    problems = {one.id: one for one in problems_after(RunFolder(bench.folder), "strong_filter")}
+    texts = [" ".join(problems[row["problem_id"]].problem.split()) for row in taken]
+    assert len(set(texts)) == len(texts) == done.n_selected and not set(texts) & held.keys()
+    chains = {(one.problem_id, one.text): one for one in graded(RunFolder(bench.folder))[0]}
+    assert all(one.verdict.outcome == "correct" and one.verdict.answer for one in chains.values())
+    assert done.n_selected == settings.select.k or any("of the" in line and "asked for" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"grade": {"scorer": "judge"}}, "needs `judge`"),
         ({"teachers": []}, "no model gives chains"),
         ({"filters": [{"name": "chains", "models": [model("weak")], "n": 1}]}, "must differ"),
         ({"filters": [{"name": "a", "models": [model("weak")], "n": 1, "high": 2}]}, "empty band"),

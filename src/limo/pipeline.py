@@ -14,8 +14,8 @@ What it does not do: train or evaluate; and it knows no model, only the settings
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from limo import prompts
-from limo.curate.chains import ChainSettings, accept, chain_hash
-from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
+from limo.curate.chains import ChainSettings, accept, chain_hash, official
+from limo.curate.difficulty import SuspectSettings, apply_band, suspects
 from limo.curate.export import Card, ExportSettings, contamination, export, row, rows_hash
-from limo.curate.funnel import FunnelRow, check, reasons, render
-from limo.curate.grade import GradeSettings, grade, measure
+from limo.curate.funnel import FunnelRow, check, render
+from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, select, shortfall
+from limo.curate.tables import chains_of, graded_of, graded_rows, problems_of, rated, rows_of, selected_rows, why
 from limo.errors import InputError, MissingFileError
+from limo.judging import Judging, judged
 from limo.ledger import Ledger
 from limo.pool.benchmarks import load_benchmark, load_benchmarks
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
@@ -45,7 +47,6 @@ from limo.rollouts.models import ModelSettings, open_model
 from limo.rollouts.run import Stopped
 from limo.rollouts.stopping import Band
 from limo.runs import RunFolder
-from limo.stats import wilson
 from limo.verify.check import Checker, verifiable
 
 __all__ = ["CurateRecipe", "Curated", "Filter", "FunnelRow", "curate", "graded", "problems_after", "render"]
@@ -96,6 +97,7 @@ class CurateRecipe(Settings):
     teachers: list[Asking] = Field(default_factory=list, description="asked for chains on what the filters kept")
     chains: ChainSettings = Field(default_factory=ChainSettings)
     grade: GradeSettings = Field(default_factory=GradeSettings)
+    judge: Judging | None = Field(None, description="who is asked for marks, where `grade.scorer` is judge")
     select: SelectSettings = Field(default_factory=SelectSettings)
     system: str = Field(prompts.SYSTEM, description="system text of every exported row, whatever the teacher was told")
     export: ExportSettings = Field(default_factory=ExportSettings)
@@ -106,7 +108,8 @@ class CurateRecipe(Settings):
     @property
     def models(self) -> list[ModelSettings]:
         """Every model that is asked, filters first."""
-        return [model for one in [*self.filters, *self.teachers] for model in one.models]
+        judges = [self.judge] if self.judge else []
+        return [model for one in [*self.filters, *self.teachers, *judges] for model in one.models]
 
     @model_validator(mode="after")
     def _whole(self) -> CurateRecipe:
@@ -115,6 +118,8 @@ class CurateRecipe(Settings):
             raise ValueError(f"the filters' names must differ from each other and from {', '.join(sorted(_RESERVED))}")
         if not self.teachers and not any(one.teacher for one in self.filters):
             raise ValueError("no model gives chains: add an entry to `teachers`, or set `teacher: true` on a filter")
+        if self.grade.scorer == "judge" and self.judge is None:
+            raise ValueError("the scorer `judge` needs `judge`: the models that are asked for marks")
         return self
 
 
@@ -153,13 +158,12 @@ def curate(
 
 def graded(run: RunFolder) -> tuple[list[Chain], list[Grade]]:
     """Every graded chain of a run, not only the best of each problem; for `select.levels` and for audits."""
-    chains = [_chain(line) for line in run.read_stage("chains")]
-    return chains, [_grade(line) for line in run.read_stage("grade")]
+    return graded_of(chains_of(run.read_stage("chains")), run.read_stage("grade"))
 
 
 def problems_after(run: RunFolder, stage: str) -> list[Problem]:
     """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
-    return _problems(run.read_stage(stage))
+    return problems_of(run.read_stage(stage))
 
 
 Split = tuple[list[dict[str, Any]], list[Dropped]]
@@ -187,7 +191,7 @@ class _Curation:
         for one in self.recipe.filters:
             problems = self._filter(one, problems)
         chains = self._chains(problems)
-        self._export(self._select(problems, chains, self._grade(chains)), folder)
+        self._export(self._select(problems, *self._grade(problems, chains)), folder)
         return self._result(folder)
 
     def _result(self, folder: Path) -> Curated:
@@ -207,11 +211,11 @@ class _Curation:
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
             self.at.write_stage(name, kept, dropped)
             self.did.append(name)
-            self.progress.say(f"{name}: kept {len(kept):,}, dropped {_why(dropped)}")
+            self.progress.say(f"{name}: kept {len(kept):,}, dropped {why(dropped)}")
         rows = self.at.read_stage(name)
         if not rows:
             do = "loosen that stage, or bring more problems or rollouts, in a new --run"
-            raise InputError(f"nothing is left after {name}", _why(self.at.read_dropped(name)), "at least one kept", do)
+            raise InputError(f"nothing is left after {name}", why(self.at.read_dropped(name)), "at least one kept", do)
         return rows
 
     def _pool(self) -> list[Problem]:
@@ -220,13 +224,13 @@ class _Curation:
         def read() -> Split:
             sources = [one.model_copy(update={"path": self._path(one.path)}) for one in recipe.pool.sources]
             done = ingest(sources, verifiable, recipe.pool)
-            return _rows(done.problems), done.dropped
+            return rows_of(done.problems), done.dropped
 
-        problems = _problems(self._stage("ingest", None, read))
-        unique = _problems(self._stage("dedup", len(problems), lambda: _as_rows(dedup(problems, recipe.dedup))))
+        problems = problems_of(self._stage("ingest", None, read))
+        unique = problems_of(self._stage("dedup", len(problems), lambda: _as_rows(dedup(problems, recipe.dedup))))
         settings = recipe.decontaminate
         work = lambda: _as_rows(decontaminate(unique, self._benchmarks(), settings))  # noqa: E731
-        return _problems(self._stage("decontaminate", len(unique), work))
+        return problems_of(self._stage("decontaminate", len(unique), work))
 
     def _filter(self, one: Filter, problems: list[Problem]) -> list[Problem]:
         def work() -> Split:
@@ -241,13 +245,13 @@ class _Curation:
                 bad -= {problem.id for problem in kept}
             dropped = [d for d in dropped if d.problem_id not in bad]
             dropped += [Dropped(p.id, one.name, SUSPECT, evidence[p.id]) for p in problems if p.id in bad]
-            rows = [asdict(p) | _rated(rates[p.id], one) for p in kept if p.id not in bad]
+            rows = [asdict(p) | rated(rates[p.id], one.low, one.high) for p in kept if p.id not in bad]
             return rows, dropped
 
         rows = self._stage(one.name, len(problems), work)
         for line in rows:
             self.rates[line["id"]].append(PassRate(line["model"], line["n"], line["n_decided"], line["n_correct"]))
-        return _problems(rows)
+        return problems_of(rows)
 
     def _chains(self, problems: list[Problem]) -> list[Chain]:
         asked = [one for one in self.recipe.filters if one.teacher] + self.recipe.teachers
@@ -259,6 +263,8 @@ class _Curation:
                     self.desk.ask(teacher, problems, ledger, checker, stage)
                 rollouts = self.desk.rollouts(asked, problems, ledger)
                 everyone = self.desk.rollouts([*self.recipe.filters, *self.recipe.teachers], problems, ledger)
+                for problem, verdict in self._official(problems, checker):
+                    rollouts[problem.id].append(official(problem, verdict))
             evidence = suspects(problems, everyone, self.recipe.suspect)
             kept: list[dict[str, Any]] = []
             dropped: list[Dropped] = []
@@ -269,25 +275,36 @@ class _Curation:
                     ]
                     continue
                 chains, others = accept(problem, rollouts[problem.id], self.recipe.chains)
-                kept += _rows(chains)
+                kept += rows_of(chains)
                 dropped += others
             if len(kept) + len(dropped) != sum(map(len, rollouts.values())):
                 raise AssertionError("chains: a rollout was lost")
             return kept, dropped
 
-        return [_chain(line) for line in self._stage("chains", None, work)]
+        return chains_of(self._stage("chains", None, work))
 
-    def _grade(self, chains: list[Chain]) -> list[Grade]:
+    def _official(self, problems: list[Problem], checker: Checker) -> Iterator[tuple[Problem, Verdict]]:
+        """The problems whose official solution competes, checked like any chain."""
+        solved = [one for one in problems if one.solution.strip()] if self.recipe.chains.official else []
+        return zip(solved, checker.check_many((one.answer, one.solution, "stop") for one in solved), strict=True)
+
+    def _grade(self, problems: list[Problem], chains: list[Chain]) -> tuple[list[Chain], list[Grade]]:
         def work() -> Split:
-            grades = grade(chains, self.recipe.grade)
-            pairs = zip(chains, grades, strict=True)
-            names = [{"problem_id": c.problem_id, "chain_hash": chain_hash(c)} for c in chains]
-            return [
-                name | asdict(g) | {"counted": asdict(measure(c.text))}
-                for name, (c, g) in zip(names, pairs, strict=True)
-            ], []
+            columns: dict[str, list[float]] | None = None
+            missing: dict[int, str] = {}
+            if self.recipe.grade.scorer == "judge" and self.recipe.judge is not None:
+                statements = {problem.id: problem.problem for problem in problems}
+                asked = [statements[chain.problem_id] for chain in chains]
+                with Ledger(self.at.ledger_path) as ledger:
+                    columns, missing = judged(chains, asked, self.recipe.judge, self.desk, ledger)
+            some = [chain for place, chain in enumerate(chains) if place not in missing]
+            dropped = [
+                Dropped(chains[at].problem_id, "grade", "no marks", {"chain": chain_hash(chains[at]), "why": reason})
+                for at, reason in missing.items()
+            ]
+            return graded_rows(some, grade(some, self.recipe.grade, columns)), dropped
 
-        return [_grade(line) for line in self._stage("grade", len(chains), work)]
+        return graded_of(chains, self._stage("grade", len(chains), work))
 
     def _select(self, problems: list[Problem], chains: list[Chain], grades: list[Grade]) -> list[Candidate]:
         by_id = {problem.id: problem for problem in problems}
@@ -296,7 +313,7 @@ class _Curation:
 
         def work() -> Split:
             kept, dropped = select(candidates, self.recipe.select)
-            return [{"rank": n, "chain_hash": chain_hash(c.chain)} | _key(c) for n, c in enumerate(kept, 1)], dropped
+            return selected_rows(kept), dropped
 
         rows = self._stage("select", len(candidates), work)
         by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
@@ -356,37 +373,5 @@ class _Curation:
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
-def _rated(rate: PassRate, one: Filter) -> dict[str, Any]:
-    """A pass rate with its 95% interval, and the probability that the true rate belongs to the filter's band."""
-    low, high = wilson(rate.n_correct, rate.n_decided)
-    ends = {"rate": rate.rate, "rate_low": low, "rate_high": high}
-    return asdict(rate) | ends | {"belongs": belongs(rate, one.low, one.high)}
-
-
-def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
-
-
 def _as_rows(split: tuple[list[Problem], list[Dropped]]) -> Split:
-    return _rows(split[0]), split[1]
-
-
-def _key(candidate: Candidate) -> dict[str, object]:
-    chain, g = candidate.chain, candidate.grade
-    return {"problem_id": chain.problem_id, "teacher": chain.teacher, "score": g.score, "level": g.level}
-
-
-def _why(dropped: list[Dropped]) -> str:
-    return reasons(dict(Counter(one.reason for one in dropped).most_common()))
-
-
-def _problems(rows: list[dict[str, Any]]) -> list[Problem]:
-    return [Problem(**{name: line[name] for name in Problem.__dataclass_fields__}) for line in rows]
-
-
-def _grade(line: dict[str, Any]) -> Grade:
-    return Grade(line["traits"], line["score"], line["level"])
-
-
-def _chain(line: dict[str, Any]) -> Chain:
-    return Chain(**{**line, "verdict": Verdict(**line["verdict"])})
+    return rows_of(split[0]), split[1]

@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
 from limo.recipe import Settings
-from limo.records import Chain, Dropped, Problem, Rollout
+from limo.records import Chain, Completion, Dropped, Problem, Rollout, Verdict
 from limo.text import content_hash, language_of
 
 STAGE = "chains"
+OFFICIAL = "official solution"  # the teacher of such chains
 _MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>")
 _CUT_MARKER = re.compile(r"<\|(?:begin|end)_[a-z_]*\Z")  # the token limit may fall inside the last marker
 _LEFTOVER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?tool_(?:call|response)s?>")
@@ -40,6 +42,7 @@ class ChainSettings(Settings):
     max_repetition: float = Field(
         0.6, ge=0, le=1, description="largest share of 12-piece runs seen before in the text; not in the paper"
     )
+    official: bool = Field(False, description="a problem's own solution competes too, checked like any chain")
     max_tokens: int | None = Field(None, ge=1, description="longest chain in its teacher's tokens; paper: under 16,384")
 
 
@@ -64,6 +67,13 @@ def accept(
         where = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
         chains.append(Chain(problem.id, text, *where, n_tokens, rollout.verdict))
     return chains, dropped
+
+
+def official(problem: Problem, verdict: Verdict) -> Rollout:
+    """A problem's own solution as one more attempt at it; nobody knows its length in a model's tokens."""
+    return Rollout(
+        problem.id, OFFICIAL, "", "", 0, Completion(problem.solution), replace(verdict, answer=problem.answer)
+    )
 
 
 def tidy(text: str) -> str:
