@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from limo.pipeline import CurateRecipe, curate, render
 from limo.progress import Silent
 from limo.recipe import load
+from limo.runs import RunFolder
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -27,6 +30,81 @@ def test_the_recipe_of_v2_has_the_papers_numbers():
     assert (grade.elaboration, grade.verification, grade.exploration, grade.granularity) == (0.30, 0.20, 0.25, 0.25)
     assert recipe.select.k == 800
     assert load(CurateRecipe, ROOT / "recipes" / "limo-v1.yaml").select.k == 817
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A folder with what limo-v1 and limo-v2 read, in their smallest real form, and a server for all their models."""
+    from limo.rollouts.serve import ReplayServer, ServeSettings
+
+    def lines(name, rows):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    things = ["apples", "boats", "cats", "doors", "eggs", "forks", "gates", "hats", "inks", "jars", "kites", "lamps"]
+    pool = [
+        {
+            "problem": f"In town {i} there are {i + 3} {thing} and {i * i + 5} more come: how many {thing} is that?",
+            "answer": str(i * i + i + 8),
+            "solution": f"Count the {thing}. So it is \\boxed{{{i * i + i + 8}}}.",
+        }
+        for i, thing in enumerate(things)
+    ]
+    lines("pool.jsonl", pool)
+    held = [{"problem": pool[11]["problem"], "answer": pool[11]["answer"]}]
+    held += [{"problem": f"Find the prime that stands at place {i} in its row.", "answer": str(i)} for i in range(29)]
+    lines("LIMO/eval/data/aime/test.jsonl", [row | {"id": i} for i, row in enumerate(held)])
+    n_right = {
+        "Qwen/Qwen2.5-Math-7B-Instruct": lambda i: i == 0,
+        "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": lambda i: i % 5,
+    }
+    n_right |= {"Qwen/QwQ-32B": lambda i: 2, "deepseek-ai/DeepSeek-R1": lambda i: 3}
+    said = []
+    for model, right in n_right.items():
+        for i, row in enumerate(pool):
+            for index in range(4 if "Distill" not in model else 32):
+                answer = int(row["answer"]) + (0 if index < right(i) else 1 + index)
+                text = (
+                    f"<think>Perhaps add {i + 3} and {i * i + 5}. Let me check: "
+                    + f"attempt {index} by {model[-4:]}. " * i
+                )
+                said.append(
+                    {"problem": row["problem"], "model": model, "index": index}
+                    | {"text": f"{text}Therefore it is so.</think> The answer is \\boxed{{{answer}}}."}
+                )
+    server = ReplayServer([lines("said.jsonl", said)], ServeSettings())
+    with server.running() as url:
+        yield tmp_path, url, server
+
+
+@pytest.mark.parametrize(("name", "n_kept"), [("limo-v2", 6), ("limo-v1", 8)])
+def test_the_papers_recipes_reach_served_models_and_run_from_pool_to_dataset(name, n_kept, tiny, monkeypatch):
+    from datasets import load_from_disk
+
+    folder, url, server = tiny
+    text = re.sub(r"http://127\.0\.0\.1:\d+/v1", url, (ROOT / "recipes" / f"{name}.yaml").read_text())
+    (folder / "recipe.yaml").write_text(text)
+    changed = ["pool.sources=[pool.jsonl]", "decontaminate.benchmarks=[AIME24]", "dedup.reworded=1"]
+    changed += [
+        "decontaminate.same_numbers='off'",
+        "decontaminate.renumbered=report",
+    ]  # the pool is made of one template
+    recipe = load(CurateRecipe, folder / "recipe.yaml", [f"data={folder}", *changed])
+    done = curate(recipe, folder / "run", Silent())
+    rows = {one.stage: one for one in done.funnel}
+    assert rows["decontaminate"].n_by_reason == {"in a benchmark": 1}
+    assert rows["weak_filter"].n_by_reason == {"solved too often": 1}
+    assert rows["strong_filter"].n_kept == done.n_selected == n_kept, render(done.funnel)
+    data = load_from_disk(done.folder)
+    assert all("<think>" not in row["messages"][-1]["content"] for row in data)
+    assert all(row["messages"][0]["content"] == recipe.system for row in data)
+    teachers = {row["teacher"] for row in RunFolder(folder / "run").read_stage("chains")}
+    assert {"DeepSeek-R1", "DeepSeek-R1-Distill-Qwen-32B"} <= teachers
+    assert ("official solution" in teachers) == (name == "limo-v1")
+    n_asked = server.n_asked.total()
+    assert curate(recipe, folder / "run", Silent()).did_nothing and server.n_asked.total() == n_asked
 
 
 @pytest.mark.slow

@@ -53,6 +53,17 @@ def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(
     assert code == 2 and "--to hf" in err and not (world / "no.jsonl").exists()
 
 
+def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing_behind(limo, world):
+    run = world / "run"
+    code, out, err = limo("curate", world / "recipe.yaml", "--run", run, "--dry-run")
+    assert code == 0 and not run.exists()
+    assert "10 problems; ingest -> dedup -> decontaminate -> weak_filter -> strong_filter -> chains" in err
+    assert "weak_filter" in out and "strong_filter" in out and "GPU-hours" in out
+    steps = json.loads(limo("curate", world / "recipe.yaml", "--run", run, "--dry-run", "--json")[1].splitlines()[-1])
+    assert [one["step"] for one in steps["steps"]][:2] == ["weak_filter", "strong_filter"]
+    assert steps["steps"][0]["n_fixed"] == 10
+
+
 def test_an_override_changes_the_recipe_and_so_needs_a_run_of_its_own(limo, fault, world):
     recipe, run = world / "recipe.yaml", world / "run"
     assert limo("curate", recipe, "--run", run, "--workers", 1)[0] == 0

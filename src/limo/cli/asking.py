@@ -24,7 +24,7 @@ from limo.errors import InputError
 if TYPE_CHECKING:
     from limo.cli.recipes import RolloutsRecipe
     from limo.pipeline import CurateRecipe
-    from limo.plan import Step
+    from limo.plan import Step, Terms
     from limo.records import PassRate, Problem
     from limo.runs import RunFolder
 
@@ -142,21 +142,40 @@ def plan(
     RECIPE is one of `limo curate` or `limo rollouts`. What the run's ledger knows already is used; `--pilot` fills it,
     and the run pays for that no second time.
     """
+    from limo import plan as room
+
+    settings = _recipe(recipe, overrides)
+    terms = room.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
+    problems = _pool(settings)
+    steps = _steps(settings)
+    if pilot:
+        _pilot(call, settings, steps, sorted(problems, key=lambda p: p.id)[:pilot], run_of(run, recipe), workers)
+    planned(call, steps, problems, run_of(run, recipe), terms)
+
+
+def planned(call: Call, steps: list[Step], problems: list[Problem], run: Path, terms: Terms) -> None:
+    """Print what the steps will cost, with what the run's ledger knows already."""
     from dataclasses import asdict
 
     from limo import plan as room
     from limo.ledger import Ledger
 
-    settings = _recipe(recipe, overrides)
-    terms = room.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
-    problems, ledger_path = _pool(settings), run_of(run, recipe) / "ledger.sqlite"
-    steps = _steps(settings)
-    if pilot:
-        _pilot(call, settings, steps, sorted(problems, key=lambda p: p.id)[:pilot], run_of(run, recipe), workers)
-    with Ledger(ledger_path, read_only=True) if ledger_path.is_file() else nullcontext() as ledger:
+    file = run / "ledger.sqlite"
+    with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
         rows = room.plan(steps, problems, terms, ledger)
-    note = f"GPU-hours on {gpu}; hours at {tokens_per_s:g} tokens/s a request; before duplicates and benchmarks are out"
+    note = f"GPU-hours on {terms.gpu}; hours at {terms.tokens_per_s:g} tokens/s a request; "
+    note += "before duplicates and benchmarks are out"
     call.result({"steps": [asdict(row) for row in rows]}, f"{table(room.table(rows))}\n\n{note}")
+
+
+def tried(call: Call, settings: CurateRecipe, run: Path) -> None:
+    """What `limo curate --dry-run` prints: the pool as it is read, the stages, and what their rollouts will cost."""
+    from limo import plan as room
+
+    problems = _pool(settings)
+    stages = ["ingest", "dedup", "decontaminate", *(one.name for one in settings.filters)]
+    call.progress.say(f"{len(problems):,} problems; {' -> '.join([*stages, 'chains', 'grade', 'select', 'export'])}")
+    planned(call, _steps(settings), problems, run, room.Terms())
 
 
 def _recipe(path: str, overrides: tuple[str, ...]) -> CurateRecipe | RolloutsRecipe:

@@ -41,8 +41,15 @@ def lab(call: Call, words: tuple[str, ...], run: str) -> None:
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.plain(report)}\n{page}")
 
 
-@command("curate", RECIPE, OVERRIDES, run_folder(), workers())
-def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
+@command(
+    "curate",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    workers(),
+    click.option("--dry-run", is_flag=True, help="Read the pool, say what the run will do and cost, ask nobody."),
+)
+def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool) -> None:
     """From a pool to a dataset.
 
     Deduplicate, decontaminate, filter by difficulty, collect chains, verify, grade, select, export.
@@ -52,7 +59,13 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     from limo import pipeline
     from limo.recipe import load
 
-    done = pipeline.curate(load(pipeline.CurateRecipe, recipe, overrides), run_of(run, recipe), call.progress, workers)
+    settings = load(pipeline.CurateRecipe, recipe, overrides)
+    if dry_run:
+        from limo.cli import asking
+
+        asking.tried(call, settings, run_of(run, recipe))
+        return
+    done = pipeline.curate(settings, run_of(run, recipe), call.progress, workers)
     value = {"folder": done.folder, "n_selected": done.n_selected, "did_nothing": done.did_nothing}
     funnel = [asdict(row) for row in done.funnel]
     told = f"{pipeline.render(done.funnel)}\n\n{done.n_selected:,} in {done.folder}"
