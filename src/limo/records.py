@@ -13,7 +13,8 @@ What it does not do: no reading or writing of files, no checking of answers.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from limo.text import content_hash, normalise_statement
@@ -66,10 +67,13 @@ class Sampling:
     @property
     def hash(self) -> str:
         """Names these settings in the ledger; those without `stop` keep the names they had before there was one."""
-        values = asdict(self)
-        if not self.stop:
-            del values["stop"]
-        return content_hash(json.dumps(values, sort_keys=True))
+        return _sampling_hash(self.temperature, self.top_p, self.max_tokens, self.seed, tuple(self.stop))
+
+
+@lru_cache(maxsize=256, typed=True)  # asked for once a rollout, of a handful of settings; typed: 1 is written unlike 1.0
+def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int, stop: tuple[str, ...]) -> str:
+    values = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+    return content_hash(json.dumps(values | ({"stop": stop} if stop else {}), sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,11 @@ class Meter:
 
     def add(self, model: str, n_in: int, n_out: int, n: int = 1) -> None:
         """Count `n` rollouts with all their tokens."""
-        price = self.prices.get(model, Price())
         self.n_rollouts += n
         self.n_tokens += n_in + n_out
-        self.usd += (n_in * price.input + n_out * price.output) / 1e6
+        price = self.prices.get(model)
+        if price is not None:
+            self.usd += (n_in * price.input + n_out * price.output) / 1e6
 
     @property
     def hours(self) -> float:
