@@ -1,13 +1,17 @@
-"""What the asking itself costs: rollouts a second against a server that answers at once, beside datatrove's runner.
+"""What the asking itself costs: rollouts a second against a server that answers at once, beside two others.
 
     python bench/overhead.py ../shared/data                                   # ours alone
-    python bench/overhead.py ../shared/data --peer /path/to/venv/bin/python   # an environment with datatrove, aiosqlite
+    python bench/overhead.py ../shared/data --datatrove PYTHON --curator PYTHON --memory 200000
 
-Both ask the same `limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the
-verdict and the commit to the ledger, synced to the disk, of every rollout.  The peer's runner is given its best case:
-no verdicts, and once with and once without the request cache that lets it resume.  Ratios are what counts: all ran on
-the same machine in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too,
-since they hardly depend on what else the machine is doing.
+The pythons are of environments with datatrove and aiosqlite, or with bespokelabs-curator.  All ask the same
+`limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the verdict and the commit
+to the ledger, synced to the disk, of every rollout; the others take no verdicts (see overhead_peers).  Ours runs before
+and after each of them, and the slower of the two is what is compared.  Ratios are what counts: all ran on the same
+machine in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, since they
+hardly depend on what else the machine is doing, and the server's, since it needs a core as well.
+
+With latency the ideal rate is the smaller of what the open requests allow (so many every 50 ms) and what the same
+machine reached without latency: a client that wastes nothing by waiting is as fast as that.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from overhead_peers import CURATOR, DATATROVE
 
 from limo.ledger import Ledger
 from limo.progress import Silent
@@ -35,51 +40,27 @@ from limo.rollouts.served import HttpSettings
 from limo.verify.check import Checker
 
 FILE, MODEL = "samples/qwen_math100_x8.jsonl.gz", "qwen2.5-math (repo example)"
-PEER = """
-import asyncio, json, sys, time
-from loguru import logger
-logger.remove()
-from datatrove.data import Document
-from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
-from datatrove.pipeline.writers import JsonlWriter
-url, model, n, in_flight, folder, cache = sys.argv[1:7]
-texts = json.load(open(folder + "/texts.json"))
 
-async def rollout(document, generate):
-    found = await generate({"messages": [{"role": "user", "content": document.text}], "max_tokens": 512})
-    return {"text": found.text, "finish_reason": found.finish_reason}
 
-config = InferenceConfig("endpoint", model, endpoint_url=url.removesuffix("/v1"), rollouts_per_document=int(n),
-    max_concurrent_generations=int(in_flight), metric_interval=10**6)
-out = JsonlWriter(folder + "/out", output_filename="${rank}_chunk_${chunk_index}.jsonl", compression=None)
-runner = InferenceRunner(rollout, config, out, checkpoints_local_dir=folder + "/cache" if cache == "1" else None)
-documents = [Document(text=text, id=str(k)) for k, text in enumerate(texts)]
-began, cpu = time.perf_counter(), time.process_time()
-runner.run(documents)
-n_all = len(texts) * int(n)
-print(json.dumps([n_all / (time.perf_counter() - began), 1e3 * (time.process_time() - cpu) / n_all]))
-"""
+@dataclass(frozen=True)
+class Served:
+    """A replay server in a process of its own."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        times = self.process.cpu_times()
+        return times.user + times.system
 
 
 @contextmanager
-def serving(file: Path, *options: str) -> Iterator[str]:
-    """The base URL of a replay server in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "limo.cli",
-        "serve-replay",
-        str(file),
-        "--port",
-        "0",
-        "--repeat",
-        "--json",
-        *options,
-    ]
+def serving(file: Path, *options: str) -> Iterator[Served]:
+    command = [sys.executable, "-m", "limo.cli", "serve-replay", str(file), "--port", "0", "--repeat", "--json"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield json.loads(server.stdout.readline())["url"]
+            yield Served(json.loads(server.stdout.readline())["url"], psutil.Process(server.pid))
         finally:
             server.terminate()
 
@@ -105,79 +86,107 @@ class Watched(Silent):
 
 @dataclass(frozen=True)
 class Speed:
-    """Rollouts a second, and milliseconds of processor time for one."""
+    """Rollouts a second, and milliseconds of processor time for one: the asking process's, the server's."""
 
     rate: float
     cpu_ms: float
+    server_ms: float
 
     def __str__(self) -> str:
-        return f"{self.rate:,.0f} rollouts/s, {self.cpu_ms:.2f} ms of processor time each"
+        mine, its = f"{self.cpu_ms:.3f} ms of processor time each", f"and {self.server_ms:.3f} of the server's"
+        return f"{self.rate:,.0f} rollouts/s, {mine}, {its}"
 
 
-def ours(url: str, pool: list[Problem], n: int, in_flight: int, n_per_request: int = 1) -> tuple[Speed, Watched]:
+def ours(
+    server: Served, pool: list[Problem], n: int, in_flight: int, n_per_request: int = 1, stream: bool = False
+) -> tuple[Speed, Watched]:
     """The speed from request to commit, and the memory on the way; the checker has met every answer before."""
-    settings = HttpSettings(in_flight=in_flight, n_per_request=n_per_request)
+    settings = HttpSettings(in_flight=in_flight, n_per_request=n_per_request, stream=stream)
     watched = Watched()
     with tempfile.TemporaryDirectory() as folder, Checker() as checker:
         with Ledger(Path(folder) / "warm.sqlite") as ledger:
-            collect(ledger, HttpCompleter([url], MODEL, settings=settings), pool, n=8, checker=checker)
+            collect(ledger, HttpCompleter([server.url], MODEL, settings=settings), pool, n=8, checker=checker)
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:
-            completer = HttpCompleter([url], MODEL, settings=settings)
-            began, cpu = time.perf_counter(), time.process_time()
+            completer = HttpCompleter([server.url], MODEL, settings=settings)
+            began, cpu, its = time.perf_counter(), time.process_time(), server.cpu_s()
             collect(ledger, completer, pool, n=n, checker=checker, progress=watched)
-            taken, cpu = time.perf_counter() - began, time.process_time() - cpu
-            assert len(ledger) == n * len(pool)
+            taken, cpu, its = time.perf_counter() - began, time.process_time() - cpu, server.cpu_s() - its
+            n_all = n * len(pool)
+            assert len(ledger) == n_all
             failed = sum(failed for _, _, failed, _, _ in ledger.outcomes(*next(ledger.rollouts()).key[1:4]))
             assert not failed, f"{failed} rollouts failed"
-    return Speed(n * len(pool) / taken, 1e3 * cpu / n / len(pool)), watched
+    return Speed(n_all / taken, 1e3 * cpu / n_all, 1e3 * its / n_all), watched
 
 
-def peer(python: str, url: str, pool: list[Problem], n: int, in_flight: int, cache: bool) -> Speed:
-    """The same of datatrove's runner, its start and imports left out."""
+def peer(python: str, program: str, server: Served, pool: list[Problem], n: int, *more: str) -> Speed:
+    """The same of another client, its start and imports left out."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "texts.json").write_text(json.dumps([p.problem for p in pool]))
-        arguments = [url, MODEL, str(n), str(in_flight), folder, str(int(cache))]
-        done = subprocess.run([python, "-c", PEER, *arguments], capture_output=True, text=True, timeout=3000)
+        arguments, its = [server.url, MODEL, str(n), "256", folder, *more], server.cpu_s()
+        done = subprocess.run([python, "-c", program, *arguments], capture_output=True, text=True, timeout=3000)
     if done.returncode:
         raise SystemExit(f"the peer failed: {done.stderr[-800:]}")
-    return Speed(*json.loads(done.stdout.splitlines()[-1]))
+    its = server.cpu_s() - its
+    return Speed(*json.loads(done.stdout.splitlines()[-1]), 1e3 * its / n / len(pool))
 
 
-def times(mine: Speed, theirs: Speed) -> str:
-    return f"{mine.rate / theirs.rate:.1f} times the rate, {mine.cpu_ms / theirs.cpu_ms:.2f} times the processor time"
+def compared(name: str, server: Served, pool: list[Problem], n: int, theirs: Speed, before: Speed) -> Speed:
+    """Print one comparison; ours once more, for the next."""
+    after, _ = ours(server, pool, n, 256)
+    slower = min(before, after, key=lambda one: one.rate)
+    ratio = (
+        f"{slower.rate / theirs.rate:.1f} times the rate, {theirs.cpu_ms / slower.cpu_ms:.1f} times less of a processor"
+    )
+    print(f"{name}: {theirs}\n    ours {ratio}; ours after it: {after}", flush=True)
+    return after
+
+
+def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> float:
+    """Everything against a server that answers at once; the best rate with one answer a request."""
+    with serving(file) as server:
+        speed, _ = ours(server, pool, given.n, 256)
+        print(f"ours, no latency, 256 under way: {speed}", flush=True)
+        best, fewer = speed.rate, max(given.n // 3, 1)
+        for cache in "01" if given.datatrove else "":
+            theirs = peer(given.datatrove, DATATROVE, server, pool, fewer, cache)
+            speed = compared(f"datatrove, request cache {cache}", server, pool, given.n, theirs, speed)
+            best = max(best, speed.rate)
+        if given.curator:
+            theirs = peer(given.curator, CURATOR, server, pool, fewer)
+            speed = compared("curator", server, pool, given.n, theirs, speed)
+            best = max(best, speed.rate)
+        print(f"ours, streamed: {ours(server, pool, fewer, 256, stream=True)[0]}")
+        print(f"ours, four rollouts a request: {ours(server, pool, given.n, 256, 4)[0]}", flush=True)
+        if given.memory:
+            speed, watched = ours(server, pool, given.memory // len(pool), 256)
+            text = ", ".join(f"{n:,}: {mb:.0f}" for n, mb in watched.memory[:: max(1, len(watched.memory) // 10)])
+            print(f"{given.memory:,} rollouts: {speed}; MB of memory after {text}", flush=True)
+    return max(best, speed.rate)
+
+
+def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem], best: float) -> None:
+    """50 ms before each reply."""
+    with serving(file, "--latency-ms", "50") as server:
+        for under_way, n, n_per_request in ((2000, given.n, 1), (2000, given.n, 4), (40, max(given.n // 4, 1), 1)):
+            speed, _ = ours(server, pool, n, under_way, n_per_request)
+            allowed = under_way / 0.05
+            ideal = f"{speed.rate / min(allowed, best):.0%} of the ideal {min(allowed, best):,.0f}"
+            each = f", {n_per_request} a request" if n_per_request > 1 else ""
+            print(f"ours, 50 ms latency, {under_way:,} under way{each}: {speed}; {ideal}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--peer", help="a python that has datatrove")
-    parser.add_argument("--n", type=int, default=60, help="rollouts of each of 100 problems")
+    parser.add_argument("--datatrove", help="a python that has datatrove and aiosqlite")
+    parser.add_argument("--curator", help="a python that has bespokelabs-curator")
+    parser.add_argument("--n", type=int, default=100, help="rollouts of each of 100 problems")
     parser.add_argument("--memory", type=int, default=0, help="also this many rollouts, watching memory")
     given = parser.parse_args()
     file = given.data / FILE
     pool = problems(file)
-    print(f"load before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
-    with serving(file) as url:
-        speed, _ = ours(url, pool, given.n, 256)
-        print(f"ours, no latency, 256 under way: {speed}")
-        several, _ = ours(url, pool, given.n, 256, 4)
-        print(f"ours, four rollouts a request: {several}")
-        if given.peer:
-            for cache in (False, True):
-                theirs = peer(given.peer, url, pool, max(given.n // 3, 1), 256, cache)
-                print(f"datatrove, request cache {cache}: {theirs}; ours {times(speed, theirs)}")
-        again, _ = ours(url, pool, given.n, 256)
-        print(f"ours once more: {again}")
-        if given.memory:
-            speed_long, watched = ours(url, pool, given.memory // len(pool), 256)
-            text = ", ".join(f"{n:,}: {mb:.0f}" for n, mb in watched.memory[:: max(1, len(watched.memory) // 8)])
-            print(f"{given.memory:,} rollouts at {speed_long}; MB of memory after {text}")
-    with serving(file, "--latency-ms", "50") as url:
-        slow, _ = ours(url, pool, given.n, 2000)
-        ideal = min(2000 / 0.05, max(speed.rate, again.rate))
-        print(f"ours, 50 ms latency, 2,000 under way: {slow}, {slow.rate / ideal:.0%} of ideal {ideal:,.0f}")
-        few, _ = ours(url, pool, max(given.n // 4, 1), 40)
-        print(f"ours, 50 ms latency, 40 under way: {few}, {few.rate / 800:.0%} of the ideal 800")
+    print(f"load before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores", flush=True)
+    with_latency(given, file, pool, without_latency(given, file, pool))
 
 
 if __name__ == "__main__":

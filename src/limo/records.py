@@ -70,7 +70,7 @@ class Sampling:
         return _sampling_hash(self.temperature, self.top_p, self.max_tokens, self.seed, tuple(self.stop))
 
 
-@lru_cache(maxsize=256, typed=True)  # asked for once a rollout, of a handful of settings; typed: 1 is written unlike 1.0
+@lru_cache(maxsize=256, typed=True)  # asked for once a rollout; typed, since 1 is written unlike 1.0
 def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int, stop: tuple[str, ...]) -> str:
     values = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
     return content_hash(json.dumps(values | ({"stop": stop} if stop else {}), sort_keys=True))
