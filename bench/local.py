@@ -3,7 +3,7 @@
     python bench/local.py                             # the shipped pocket models, one core
     python bench/local.py pocket-teacher --rows 512
 
-The work is that of the pocket lab: so many attempts at each of fresh problems, by the teacher's careful prompt.  Rivals:
+The work is that of the pocket lab: so many attempts at each of fresh problems, by the careful prompt.  Rivals:
 
 - one problem at a time: `generate(num_return_sequences=n)` in a loop, the plain way;
 - batches: the same rows a batch as ours, padded on the left, `num_return_sequences=n`.

@@ -95,6 +95,9 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_told():
     )
     (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
     assert row.gpu_hours is None and table([row])[1][7] == "?"
+    told = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
+    (known,) = plan([Step("teacher", told)], PROBLEMS, Terms())
+    assert known.gpu_hours and told.hash == nameless.hash  # a size changes no draw: the run stays the same run
     with pytest.raises(InputError, match="H100"):
         Terms("abacus")
     with pytest.raises(InputError, match="nothing to plan"):

@@ -65,7 +65,7 @@ class Step:
 class Planned:
     """One step.  Rollouts for the fixed plan and expected with stopping; tokens, hours, dollars, bytes are expected.
 
-    `known` says how much is from rollouts and not assumed; `gpu_hours` is None where no model's size is in its name.
+    `known` says how much is from rollouts and not assumed; `gpu_hours` is None where a model's size is not known.
     """
 
     step: str
@@ -166,7 +166,9 @@ def _seen(asking: Asking, ledger: Ledger | None) -> tuple[list[tuple[int, int]],
 
 
 def _size(model: ModelSettings) -> float | None:
-    """Billions of parameters, as names say them: Qwen2.5-32B-Instruct."""
+    """Billions of parameters, as the recipe says or names say them: Qwen2.5-32B-Instruct."""
+    if model.size_b is not None:
+        return model.size_b
     found = [_SIZE.search(text) for text in (model.name, model.model, model.path)]
     return next((float(one[1] or one[2]) for one in found if one), None)
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
+from subprocess import PIPE
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -80,3 +85,20 @@ def test_a_fault_that_is_none_a_gpu_and_a_ledger_that_are_not_there(fault, world
     assert "faults" in fault("serve-replay", world / "said.jsonl", "--fault", "tired=0.1")
     assert "H100" in fault("plan", recipe, "--gpu", "abacus")
     assert "no ledger" in fault("ledger", "show", world / "none.sqlite")
+
+
+def test_a_served_recording_ends_quietly_with_a_request_under_way(world):
+    program = [sys.executable, "-m", "limo.cli", "serve-replay", str(world / "said.jsonl"), "--port", "0", "--json"]
+    with subprocess.Popen([*program, "--latency-ms", "60000"], stdout=PIPE, stderr=PIPE, text=True) as server:
+        port = urlsplit(json.loads(server.stdout.readline())["url"]).port
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as open_:
+            open_.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            assert open_.recv(20).startswith(b"HTTP/1.1 400")
+            row = json.loads((world / "said.jsonl").read_text().splitlines()[0])
+            chat = {"model": row["model"], "messages": [{"role": "user", "content": row["problem"]}]}
+            body = json.dumps(chat).encode()
+            open_.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+            server.terminate()
+            assert server.wait(20) == 0 and server.stderr.read() == ""

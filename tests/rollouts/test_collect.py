@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from itertools import count, islice
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from limo.errors import InputError
 from limo.ledger import Ledger
 from limo.progress import Silent
 from limo.records import Completion, Problem, Sampling, Verdict
+from limo.rollouts.budget import Budget, Meter, Price
 from limo.rollouts.run import collect
 from limo.rollouts.stopping import Band, decide
 
@@ -222,6 +224,27 @@ def test_progress_counts_problems_and_begins_where_the_ledger_is(path):
     progress = Silent()
     run(path, Model(), n=2, progress=progress)
     assert (progress.events[0].n_done, progress.events[0].total) == (12, 12)
+
+
+def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(path):
+    class Shown(Silent):
+        last: ClassVar[dict] = {}
+
+        def show(self, event):
+            self.last.update(event.fields)
+
+    progress, n = Shown(), 6
+    with Ledger(path) as ledger:
+        meter = Meter(Budget(), {Model.name: Price(output=1e6)}, ledger)
+        rates = collect(
+            ledger, Model(), PROBLEMS, n=n, band=Band(1, 3, n), checker=Exact(), progress=progress, meter=meter
+        )
+        n_asked, n_tokens = len(ledger), ledger.spent()[Model.name][2]
+    decisions = [rate.decision for rate in rates.values()]
+    assert (progress.last["kept"], progress.last["dropped"]) == (decisions.count("keep"), decisions.count("drop"))
+    assert progress.last["rollouts"] == n_asked < progress.last["planned"] == n * len(PROBLEMS)
+    assert progress.last["usd"] == n_tokens
+    assert progress.last["usd_planned"] == pytest.approx(n_tokens / n_asked * n * len(PROBLEMS), rel=1e-3)
 
 
 def test_stop_texts_are_not_silently_passed_over(path):

@@ -11,6 +11,7 @@ What it does not do: keep or drop problems (`limo curate` does).
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -268,9 +269,13 @@ def serve_replay(
     async def serve() -> None:
         url = f"http://{HOST}:{await server.start(port)}/v1"
         call.result({"url": url, "models": list(server.recordings)}, f"{url}: {', '.join(server.recordings)}")
-        await asyncio.Event().wait()
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # told to the loop, so that no request is torn in its middle
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await ended.wait()
+        await server.stop()
 
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(serve())
 
 

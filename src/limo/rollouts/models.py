@@ -52,6 +52,12 @@ class ModelSettings(Settings):
     )
     http: HttpSettings = Field(default_factory=HttpSettings, description="http: how servers are asked")
     price: Price = Field(default_factory=Price, description="what it costs, for budgets", json_schema_extra=PACE)
+    size_b: float | None = Field(
+        None,
+        gt=0,
+        description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)",
+        json_schema_extra=PACE,
+    )
     trust_remote_code: str = Field(
         "", description="local: `path` written again, to run the code that comes with that model; '' runs none"
     )

@@ -109,7 +109,8 @@ class _Collection:
         self.system, self.sampling, self.schedule, self.meter = system, sampling, schedule, meter
         self.where = (completer.name, prompt_hash(system), sampling.hash)
         self.stop, self.last = "", time.perf_counter()
-        self.n_asked = self.n_cancelled = self.n_kept = self.n_tokens = 0
+        self.n_asked = self.n_cancelled = self.n_kept = self.n_dropped = self.n_tokens = 0
+        self.n_planned, self.usd_before = 0, meter.usd
 
     def rate(self, name: str) -> PassRate:
         """What is known of a problem."""
@@ -158,12 +159,15 @@ class _Collection:
     def told(self, problem_id: str, index: int, outcome: str) -> list[str]:
         """Count an outcome; the problems that it settled."""
         settled = self.schedule.answered(problem_id, index, outcome)  # type: ignore[arg-type]
-        self.n_kept += sum(self.schedule.decision(name)[0] == "keep" for name in settled)
+        for name in settled:
+            decision = self.schedule.decision(name)[0]
+            self.n_kept += decision == "keep"
+            self.n_dropped += decision == "drop"
         return settled
 
     def ask(self, progress: Progress) -> None:
         """Ask until nothing is left to ask."""
-        n_done = self.schedule.n_settled
+        n_done, self.n_planned = self.schedule.n_settled, self.schedule.n_open
         with progress.stage(f"rollouts of {self.completer.name}", len(self.problems), n_done) as stage:
             if n_done == len(self.problems):
                 return
@@ -240,17 +244,18 @@ class _Collection:
         return [replace(verdict, answer=p.answer) for verdict, (p, _) in zip(verdicts, pairs, strict=True)]
 
     def fields(self, seconds: float) -> dict[str, object]:
-        """What is shown beside the bar."""
+        """What is shown beside the bar; `planned` is what would be asked, and cost, without stopping early."""
         speed = round(self.n_tokens / seconds) if seconds > 0 else 0
-        shown: dict[str, object] = {"rollouts": self.n_asked}
+        shown: dict[str, object] = {"rollouts": self.n_asked, "planned": self.n_planned}
         if self.schedule.band:
-            shown["kept"] = self.n_kept
+            shown |= {"kept": self.n_kept, "dropped": self.n_dropped}
+        if self.meter.usd:
+            each = (self.meter.usd - self.usd_before) / max(self.n_asked, 1)
+            shown |= {"usd": round(self.meter.usd, 4), "usd_planned": round(self.usd_before + each * self.n_planned, 4)}
         if speed:
             shown["tokens_per_s"] = speed
         if self.n_cancelled:
             shown["cancelled"] = self.n_cancelled
-        if self.meter.usd:
-            shown["usd"] = round(self.meter.usd, 4)
         return shown
 
     @contextmanager

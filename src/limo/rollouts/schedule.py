@@ -109,6 +109,11 @@ class Schedule:
         """Problems of which nothing more will be asked."""
         return sum(state.settled for state in self._states.values())
 
+    @property
+    def n_open(self) -> int:
+        """Attempts that are not answered, of problems that are not settled: the most that may still be asked."""
+        return sum(self.n - s.answered.bit_count() for s in self._states.values() if not s.settled)
+
     def unsettled(self) -> list[str]:
         """The ids of the problems that still have something to ask."""
         return [name for name, state in self._states.items() if not state.settled]
