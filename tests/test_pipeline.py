@@ -134,6 +134,8 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     assert rows["select"].n_kept == rows["export"].n_kept == done.n_selected == 6
     assert json.loads((bench.folder / "funnel.json").read_text())[3]["n_in"] == rows["decontaminate"].n_kept
     assert render(done.funnel).count("\n") == len(rows)
+    card = (done.folder / "README.md").read_text()
+    assert "| weak_filter | weak | 2 | temperature 1" in card and card.count("| teacher | strong | 4 |") == 2
 
 
 def test_agreement_on_another_answer_is_kept_as_evidence(pool, bench):

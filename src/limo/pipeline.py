@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from limo import prompts
 from limo.curate.chains import ChainSettings, accept, chain_hash, official
 from limo.curate.difficulty import SuspectSettings, apply_band, suspects
-from limo.curate.export import Card, ExportSettings, contamination, export, row, rows_hash
+from limo.curate.export import Asked, Card, ExportSettings, contamination, export, row, rows_hash
 from limo.curate.funnel import FunnelRow, check, render
 from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, select, shortfall
@@ -328,7 +328,8 @@ class _Curation:
         public = self.recipe.model_copy(update={"data": ""})  # where the data lies on this machine says nothing
         funnel = [one for one in self._funnel() if one.stage != "export"]
         found = contamination(self.at.read_dropped("decontaminate"))
-        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export, found)
+        asked, scorer = asked_of(self.recipe), self.recipe.grade.scorer
+        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export, found, asked, scorer)
         export(rows, folder, card)
         names = [
             {"rank": one["rank"], "problem_id": one["problem_id"], "chain_hash": one["chain_hash"]} for one in rows
@@ -371,6 +372,18 @@ class _Curation:
 
 
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+
+
+def asked_of(recipe: CurateRecipe) -> list[Asked]:
+    """Every model of a recipe with its stage, for the card."""
+    askings = [(one.name, one) for one in recipe.filters] + [("teacher", one) for one in recipe.teachers]
+    askings += [("judge", recipe.judge)] if recipe.judge else []
+    told = "temperature {temperature:g}, top_p {top_p:g}, at most {max_tokens:,} tokens, seed {seed}"
+    return [
+        Asked(stage, model.name, one.n, told.format(**one.sampling.model_dump()))
+        for stage, one in askings
+        for model in one.models
+    ]
 
 
 def _as_rows(split: tuple[list[Problem], list[Dropped]]) -> Split:

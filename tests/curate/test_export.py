@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from limo.curate.export import Card, ExportSettings, contamination, export, render, row
+from limo.curate.export import Asked, Card, ExportSettings, contamination, export, render, row
 from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
 from limo.errors import InputError, StorageError
@@ -64,6 +64,16 @@ def test_the_card_has_a_header_counts_reasons_hashes_and_the_recipe():
     assert "| teacher | 1 |" in text and "| L4 | 1 |" in text and "| recipe | `abc` |" in text
     assert "```yaml\nselect:\n  k: 2\n```" in text
     assert "license" not in yaml.safe_load(render([example()], Card([], "", "")).split("---\n")[1])
+
+
+def test_the_card_names_every_model_that_was_asked_and_the_scorer():
+    asked = [Asked("weak_filter", "small | model", 4, "temperature 1, seed 0"), Asked("teacher", "large", 32, "greedy")]
+    told = render([example()], replace(CARD, asked=asked, scorer="structure"))
+    assert (
+        "| weak_filter | small \\| model | 4 | temperature 1, seed 0 |" in told and "| teacher | large | 32 |" in told
+    )
+    assert "those of the scorer `structure`" in told
+    assert "did not say which models" in render([example()], CARD)
 
 
 def test_the_card_names_the_licence_of_each_source_and_what_contamination_was_kept_out():

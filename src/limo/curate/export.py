@@ -43,6 +43,16 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A model that the run asked: in which stage, how often a problem, and how its completions were drawn."""
+
+    stage: str
+    model: str
+    n: int
+    sampling: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What stands on the card beside what the rows say."""
 
@@ -51,6 +61,8 @@ class Card:
     recipe_hash: str
     settings: ExportSettings = field(default_factory=ExportSettings)
     contamination: dict[str, int] = field(default_factory=dict)
+    asked: Sequence[Asked] = ()
+    scorer: str = ""
 
 
 def row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -> Row:
@@ -126,10 +138,11 @@ def render(rows: Sequence[Row], card: Card) -> str:
         f"# {card.settings.name}\n\n{len(rows)} worked examples, chosen by limo: each is a problem, a chain of a"
         " teacher model whose final answer was checked against the key, and the grade by which it was taken.",
         "## From pool to selection\n\n" + _funnel(card.funnel),
+        "## Models\n\n" + _models(card.asked),
         "## Teachers\n\n" + _counted("teacher", Counter(one["teacher"] for one in rows)),
         "## Sources and their licences\n\n" + _sources(rows, card.settings),
         "## Contamination\n\n" + _contamination(card),
-        "## Levels\n\n" + _counted("level", Counter(one["level"] for one in rows), LEVELS),
+        "## Levels\n\n" + _scorer(card.scorer) + _counted("level", Counter(one["level"] for one in rows), LEVELS),
         "## Columns\n\n`messages` is what a trainer reads.  The rest is lineage: `problem_id`, `answer`, `source`,"
         " `teacher`, how it was sampled (`prompt_hash`, `sampling_hash`, `index`), `pass_rates` (correct of decided"
         " of n, by model), `verdict`, `traits`, `score`, `level`, `rank`.",
@@ -196,6 +209,18 @@ def _counted(title: str, counts: Counter[str], order: Sequence[str] = ()) -> str
     names = order or sorted(counts, key=lambda name: (-counts[name], name))
     lines = [f"| {title} | examples |", "|---|--:|", *(f"| {_cell(name)} | {counts[name]:,} |" for name in names)]
     return "\n".join(lines)
+
+
+def _models(asked: Sequence[Asked]) -> str:
+    if not asked:
+        return "The run did not say which models were asked."
+    lines = ["| stage | model | rollouts a problem, at most | drawn by |", "|---|---|--:|---|"]
+    cells = [[_cell(one.stage), _cell(one.model), f"{one.n:,}", _cell(one.sampling)] for one in asked]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells)])
+
+
+def _scorer(name: str) -> str:
+    return f"Levels and scores are those of the scorer `{_cell(name)}`.\n\n" if name else ""
 
 
 def _sources(rows: Sequence[Row], settings: ExportSettings) -> str:
