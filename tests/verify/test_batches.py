@@ -10,9 +10,11 @@ import time
 import psutil
 import pytest
 
-from limo.verify.check import CHUNK, Checker
+from limo.verify.check import AHEAD, CHUNK, Checker
 from limo.verify.engine import Limits
+from limo.verify.workers import Shared, Worker
 
+N_ROWS_AHEAD = 3 * AHEAD * CHUNK // 2
 N_ROWS = 400_000  # far more than are checked before the interruption
 
 
@@ -22,7 +24,7 @@ def test_rows_are_read_only_as_they_are_needed(n_workers):
 
     def rows():
         nonlocal n_read
-        for n in range(6000):
+        for n in range(N_ROWS_AHEAD):
             n_read += 1
             yield str(n), f"\\boxed{{{n}}}", "stop"
 
@@ -30,8 +32,24 @@ def test_rows_are_read_only_as_they_are_needed(n_workers):
         for _ in checker.check_many(rows()):
             n_done += 1
             ahead.append(n_read - n_done)
-    assert n_done == 6000
-    assert max(ahead) <= (0 if n_workers == 1 else 4 * n_workers * CHUNK)
+    assert n_done == N_ROWS_AHEAD
+    assert max(ahead) <= (0 if n_workers == 1 else (AHEAD + 1) * CHUNK)
+
+
+def test_long_rows_are_read_ahead_by_bytes_and_not_by_number():
+    n_read, ahead = 0, 0
+
+    def rows():
+        nonlocal n_read
+        for n in range(1500):
+            n_read += 1
+            yield str(n), f"{'so ' * 40_000}\\boxed{{{n}}}", "stop"
+
+    with Checker(2) as checker:
+        for n_done, verdict in enumerate(checker.check_many(rows()), 1):
+            assert verdict.outcome == "correct"
+            ahead = max(ahead, n_read - n_done)
+    assert ahead <= 5 * CHUNK
 
 
 def test_a_row_that_kills_its_child_costs_one_verdict_and_the_order_stays():
@@ -42,6 +60,33 @@ def test_a_row_that_kills_its_child_costs_one_verdict_and_the_order_stays():
     wanted = ["undecided" if n % 400 == 7 else "correct" if n < 90 else "wrong" for n in range(2000)]
     assert [verdict.outcome for verdict in verdicts] == wanted
     assert [v.extracted for v in verdicts if v.outcome != "undecided"] == [str(n) for n in range(2000) if n % 400 != 7]
+
+
+def test_a_child_that_dies_with_answers_unsent_loses_none_of_them():
+    asked = [("row", str(n), f"\\boxed{{{n}}}", "stop") for n in range(60)]
+    asked[40] = ("nobody knows what this asks", "", "", "")  # the child ends
+    with Worker() as worker:
+        replies = worker.ask(asked)
+        assert worker.n_started == 3  # the first, the careful one that found the culprit, one for the rest
+    assert [n for n, (values, _) in enumerate(replies) if values is None] == [40]
+    assert replies[40][1].startswith("checker died")
+    assert [values[:2] for values, _ in replies if values] == [("correct", str(n)) for n in range(60) if n != 40]
+
+
+def test_what_one_child_decided_the_others_are_told():
+    shared = Shared()
+    first, second = Worker(shared=shared), Worker(shared=shared)
+    with first, second:
+        first.ask([("row", "7", "\\boxed{7}", "stop"), ("row", "\\frac12", "\\boxed{0.5}", "stop")])
+        assert [(answer, text) for _, (answer, text, *_) in shared._found] == [
+            ("7", "7"),
+            ("\\frac12", "0.5"),
+        ]
+        assert second.ask([("row", "7", "\\boxed{7}", "stop")])[0][0][0] == "correct"
+        assert shared.told == {id(first): 0, id(second): 2}
+        first.ask([("row", "8", "\\boxed{8}", "stop")])
+        second.ask([("row", "9", "\\boxed{9}", "stop")])
+        assert len(shared._found) <= 3  # what all know is let go
 
 
 @pytest.mark.slow

@@ -11,8 +11,10 @@ What it does not do: look for an answer outside of boxes (see `extract`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 MAX_BOX, MAX_PLAIN = 4000, 400
+MAX_BOXES, MAX_TRIED = 24, 64  # the last ones that are looked at, and how often the words are looked for
 _BOX = re.compile(
     r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
 )
@@ -21,7 +23,7 @@ _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 
 def boxed(text: str, *, cut: bool = False) -> str:
     """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
-    starts = [match.end() for match in _BOX.finditer(text)][-24:]
+    starts = _starts(text)
     boxes: list[tuple[int, int, str]] = []
     for start in starts:
         end = _closing(text, start)
@@ -39,6 +41,30 @@ def boxed(text: str, *, cut: bool = False) -> str:
             break
         group.insert(0, box)
     return _join(text, group)
+
+
+def _starts(text: str) -> list[int]:
+    """Where the contents of the last boxes begin, found from the end by plain search: no completion is too long."""
+    tried = {at for word in ("boxed", "fbox") for at in _last(text, word)}
+    matches = [match for at in sorted(tried)[-MAX_TRIED:] if (match := _BOX.match(text, _head(text, at)))]
+    return sorted({match.end() for match in matches})[-MAX_BOXES:]
+
+
+def _last(text: str, word: str) -> Iterator[int]:
+    at = len(text)
+    for _ in range(MAX_TRIED):
+        at = text.rfind(word, 0, at)
+        if at < 0:
+            return
+        yield at
+
+
+def _head(text: str, at: int) -> int:
+    """Where a command begins whose name goes on at `at`: before its f, `\\begin` and backslashes."""
+    at -= text[at - 1 : at] == "f"
+    at -= 6 if text.endswith("\\begin", 0, at) else 0
+    first = max(0, at - 8)
+    return first + len(text[first:at].rstrip("\\"))
 
 
 def ends_in_box(thought: str) -> str:

@@ -37,9 +37,10 @@ from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.engine import Limits
 from limo.verify.equal import Decision, equal
 from limo.verify.extract import Extraction, extract
-from limo.verify.workers import Reply, Worker
+from limo.verify.workers import Reply, Shared, Worker
 
 CHUNK, MEMO_SIZE = 128, 50_000
+AHEAD, AHEAD_BYTES = 64, 16 << 20  # chunks and bytes read ahead, so that one slow question stops no other worker
 FAILED = "failed"  # the tier of a verdict that a mistake in our own rules left open
 Row = tuple[str, str, str]
 Question = tuple[Any, ...]
@@ -149,41 +150,47 @@ class Checker:
         elif decision.same is None and decision.tier != "guard":
             decision = self._symbolic(wanted.text, text)
         if decision.same is not None or decision.tier in ("guard", "type"):
-            with self._lock:
-                self.memo[key] = decision
-                while len(self.memo) > MEMO_SIZE:
-                    self.memo.popitem(last=False)
+            self._remember(key, decision)
         return decision
+
+    def _remember(self, key: tuple[str, str], decision: Decision) -> None:
+        with self._lock:
+            self.memo[key] = decision
+            while len(self.memo) > MEMO_SIZE:
+                self.memo.popitem(last=False)
 
     def _symbolic(self, answer: str, text: str) -> Decision:
         ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
         return Decision(same, "symbolic", reason, unread=same is not True)
 
     def spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
-        """Chunks to the children, a bounded number under way, results in order."""
+        """Chunks to the children, a bounded number under way, results in order.  The third part of each is its text."""
         free: SimpleQueue[Worker] = SimpleQueue()
         if not self._pool:
-            self._pool = [Worker(self.limits) for _ in range(self.n_workers)]
+            shared = Shared()
+            self._pool = [Worker(self.limits, shared) for _ in range(self.n_workers)]
         for worker in self._pool:
             free.put(worker)
         threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="limo-verify")
-        waiting: deque[tuple[list[Question], Future[list[Reply]]]] = deque()
-        more = finished = True
+        waiting: deque[tuple[list[Question], int, Future[list[Reply]]]] = deque()
+        n_bytes, more, finished = 0, True, False
         try:
-            finished = False
             while waiting or more:
-                while more and len(waiting) < 3 * self.n_workers:
+                while more and len(waiting) < AHEAD and (n_bytes < AHEAD_BYTES or len(waiting) < 2 * self.n_workers):
                     chunk = list(islice(questions, CHUNK))
                     more = len(chunk) == CHUNK
                     if chunk:
-                        waiting.append((chunk, threads.submit(_ask, free, chunk)))
+                        size = sum(len(question[2]) for question in chunk)
+                        waiting.append((chunk, size, threads.submit(_ask, free, chunk)))
+                        n_bytes += size
                 if waiting:
-                    chunk, future = waiting.popleft()
+                    chunk, size, future = waiting.popleft()
                     yield from zip(chunk, future.result(), strict=True)
+                    n_bytes -= size
             finished = True
         finally:
             if not finished:  # left early: what is under way is not wanted
-                for _, future in waiting:
+                for *_, future in waiting:
                     future.cancel()
                 for worker in self._pool:
                     worker.close()

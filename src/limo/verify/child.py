@@ -12,10 +12,13 @@ What it does not do: retry, or decide what an unanswered question is worth (the 
 from __future__ import annotations
 
 import os
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.engine import LOADING, READY, REPLY, Limits, clock, confine, load, plain, symbolic
+from limo.verify.engine import ALONE, LOADING, READY, REPLY, Limits, clock, confine, load, plain, symbolic
+
+PAUSE_S = 0.03  # the longest that an answer waits for others to travel with
 
 
 def serve(fd: int, limits: Limits) -> None:
@@ -42,49 +45,82 @@ def _mute() -> None:
 
 
 def _answer(pipe: Connection, limits: Limits) -> None:
-    """One message is a list of questions; each gets a message of its own, in order."""
+    """One message is a list of questions; the answers come in order, some to a message."""
     import marshal
 
-    for question in marshal.loads(pipe.recv_bytes()):
+    careful, questions, news = marshal.loads(pipe.recv_bytes())
+    replies = Replies(pipe, 0.0 if careful else PAUSE_S)
+    if news:
+        _checker(pipe, limits).learn(news)
+    for question in questions:
         if question[0] in ("symbolic", "plain"):
+            replies.send(ALONE)
             load(pipe)
         else:
             _checker(pipe, limits)
         clock(limits.time_s)
         try:
-            reply = _reply(pipe, limits, question)
+            reply = _reply(pipe, limits, question, replies)
         except (RecursionError, MemoryError) as error:
             reply = (None, type(error).__name__)
+        replies.add(reply)
+    replies.send(REPLY)
+
+
+class Replies:
+    """Answers on their way: together in one message every so often."""
+
+    def __init__(self, pipe: Connection, pause_s: float) -> None:
+        self.pipe, self.pause_s = pipe, pause_s
+        self.waiting: list[tuple[Any, str]] = []
+        self.found: list[tuple[Any, ...]] = []  # decisions, for the other children
+        self.alone = False
+        self.sent = time.monotonic()
+
+    def add(self, reply: tuple[Any, str]) -> None:
+        self.waiting.append(reply)
+        if self.alone or time.monotonic() - self.sent >= self.pause_s:
+            self.send(REPLY)
+
+    def send(self, kind: bytes) -> None:
+        """Send what is waiting; ALONE goes out even where nothing is.  A slow parent must not run down our clock."""
+        import marshal
+
         clock(0)
-        pipe.send_bytes(REPLY + marshal.dumps(reply))
+        if self.waiting or kind == ALONE:
+            self.pipe.send_bytes(kind + marshal.dumps((self.waiting, self.found)))
+            self.waiting, self.found = [], []
+        self.alone = kind == ALONE
+        self.sent = time.monotonic()
 
 
-def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...]) -> tuple[Any, str]:
+def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...], replies: Replies) -> tuple[Any, str]:
     if question[0] == "symbolic":
         return symbolic(question[1], question[2])
     if question[0] == "plain":
         return plain(question[1], question[2])
+    checker = _checker(pipe, limits)
+    checker.replies = replies
     if question[0] == "row":
-        return _row(pipe, limits, question), ""
+        return _row(checker, question), ""
     if question[0] == "line":
-        return _line(pipe, limits, question), ""
+        return _line(checker, question), ""
     raise ValueError(question[0])
 
 
-def _row(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+def _row(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
     """A whole verdict, for batches; the symbolic question is answered here, in this same process."""
-    from dataclasses import astuple
+    v = checker.check(*question[1:])
+    return v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, v.answer
 
-    return astuple(_checker(pipe, limits).check(*question[1:]))
 
-
-def _line(pipe: Connection, limits: Limits, question: tuple[Any, ...]) -> tuple[Any, ...]:
+def _line(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row of a file, read and written here."""
     from limo.errors import InputError
     from limo.verify.files import verify_line
 
     try:
-        return verify_line(_checker(pipe, limits), question[1], question[2])
+        return verify_line(checker, question[1], question[2])
     except InputError as error:
         return (str(error),)
 
@@ -110,7 +146,18 @@ def _inner_checker(pipe: Connection, limits: Limits) -> Any:
     class Inner(Checker):
         """The parent's clock watches this process, so nothing more needs to be started."""
 
+        replies: Replies
+
+        def _remember(self, key: tuple[str, str], decision: Decision) -> None:
+            super()._remember(key, decision)
+            self.replies.found.append((*key, *decision))
+
+        def learn(self, news: list[Any]) -> None:
+            for answer, text, *decision in news:
+                super()._remember((answer, text), Decision(*decision))
+
         def _symbolic(self, answer: str, text: str) -> Decision:
+            self.replies.send(ALONE)
             load(pipe)
             clock(limits.time_s)
             same, reason = symbolic(answer, text)

@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 
 from limo.verify.decimals import DOUBLE_DIGITS
 
-LOADING, READY, REPLY = b"L", b"R", b"V"
+LOADING, READY = b"L", b"R"
+REPLY, ALONE = b"V", b"A"  # replies; and replies after which one question is worked on alone
 WALL = 6.0  # seconds on the wall for one of work: a busy machine must not turn right answers into undecided ones
 
 

@@ -5,7 +5,8 @@
 
 A row is {answer, completion} with optional kind, choices and finish_reason; what other tools call these (gold, pred,
 response) is understood.  Each row comes back with `outcome, extracted, reason, tier, elapsed_s`.  The children read
-and write the JSON too, so that the parent only moves lines.  Interrupted, the rows done so far are a valid file.
+the JSON and write what is to be added to it, so that the parent only moves bytes.  Interrupted, the rows done so far
+are a valid file.
 
 What it does not do: resume (a verdict is cheaper than remembering it).
 """
@@ -29,6 +30,7 @@ from limo.verify.engine import Limits
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
 Line = tuple[bytes, str, str, str, str]
+BUFFER = 1 << 18
 OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
 
 
@@ -54,8 +56,11 @@ class Summary:
     def add(self, kind: str, outcome: str, tier: str, reason: str = "") -> None:
         """Count one verdict."""
         self.n_rows += 1
-        for name in {"all", kind or "all"}:
-            self.by_kind.setdefault(name, dict.fromkeys(OUTCOMES, 0))[outcome] += 1
+        self.by_kind["all"][outcome] += 1
+        if kind and kind != "all":
+            if kind not in self.by_kind:
+                self.by_kind[kind] = dict.fromkeys(OUTCOMES, 0)
+            self.by_kind[kind][outcome] += 1
         self.by_tier[tier or "none"] = self.by_tier.get(tier or "none", 0) + 1
         if tier == FAILED and not self.first_failure:
             self.first_failure = f"row {self.n_rows}: {reason}"
@@ -93,8 +98,8 @@ def verify_file(
     with storage(target), Checker(n_workers, limits, tolerance, digits) as checker:
         try:
             with (
-                open(path, "rb") as source,
-                open(temporary, "wb") as sink,
+                open(path, "rb", BUFFER) as source,
+                open(temporary, "wb", BUFFER) as sink,
                 progress.stage("verify", _count(path)) as stage,
             ):
                 for line, *verdict in check_lines(checker, _lines(source)):
@@ -134,7 +139,7 @@ def _count(path: Path) -> int:
 def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers from 1; empty lines are skipped.  Split at b"\\n" only (U+2028 occurs in real rows)."""
     for number, line in enumerate(source, 1):
-        if line.strip():
+        if not line.isspace():
             yield number, line
 
 
@@ -142,33 +147,44 @@ def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterato
     """Rows of a JSON-lines file (number, line), each with its verdict, over all of the checker's processes."""
     if checker.n_workers == 1:
         for number, line in lines:
-            yield verify_line(checker, number, line)
+            yield with_verdict(line, *verify_line(checker, number, line))
         return
     for question, (values, reason) in checker.spread(("line", number, line) for number, line in lines):
         if values is not None and len(values) == 1:
             raise InputError(values[0])
-        yield tuple(values) if values is not None else undecided_line(question[1], question[2], reason)
+        found = undecided_line(question[1], question[2], reason) if values is None else values
+        yield with_verdict(question[2], *found)
+
+
+def with_verdict(line: bytes, added: bytes, *rest: str) -> Line:
+    """The line with what `verify_line` gave for it."""
+    return line[: line.rindex(b"}")] + added if added[:1] == b"," else added, *rest  # type: ignore[return-value]
 
 
 def verify_line(checker: Checker, number: int, line: bytes) -> Line:
-    """One row of a file: the line with its verdict, and its kind, outcome, tier and reason for the summary."""
+    """What a row's verdict adds to its line (for `with_verdict`); kind, outcome, tier and reason for the summary."""
     row = parse_row(number, line)
     verdict = row_verdict(checker, row)
-    row |= {
+    return _added(row, verdict), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
+
+
+def undecided_line(number: int, line: bytes, reason: str) -> Line:
+    """A row whose checker died."""
+    row = parse_row(number, line)
+    added = _added(row, Verdict("undecided", "", reason, "guard"))
+    return added, str(row.get("kind", "")), "undecided", "guard", reason
+
+
+def _added(row: dict[str, Any], verdict: Verdict) -> bytes:
+    """The end of the line from the verdict on; the whole line where it has a verdict already, or no other field."""
+    fields = {
         "outcome": verdict.outcome,
         "extracted": verdict.extracted,
         "reason": verdict.reason,
         "tier": verdict.tier,
         "elapsed_s": round(verdict.elapsed_s, 6),
     }
-    return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
-
-
-def undecided_line(number: int, line: bytes, reason: str) -> Line:
-    """A row whose checker died."""
-    row = parse_row(number, line)
-    row |= {"outcome": "undecided", "extracted": "", "reason": reason, "tier": "guard", "elapsed_s": 0.0}
-    return dumps(row), str(row.get("kind", "")), "undecided", "guard", reason
+    return dumps(row | fields) if not row or row.keys() & fields.keys() else b", " + dumps(fields)[1:]
 
 
 def dumps(row: dict[str, Any]) -> bytes:

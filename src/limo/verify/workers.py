@@ -4,8 +4,11 @@
         worker.ask([("symbolic", "x+1", "1+x")])     # [(True, "Math-Verify")]
 
 A child is started at the first question, and again after each death.  The parent waits with a clock of its own and
-kills the child that overruns; the rest of the batch goes to a new child.  See `engine` for the child and for why
-this is not a pool from a library.  POSIX only (Linux, macOS).
+kills the child that overruns; the rest of the batch goes to a new child.  Replies come many in one message, since a
+message for each costs the parent more than the answer costs the child; before it asks Math-Verify a child sends what
+it has, so that a death there is known to be that question's.  Where a child died with answers unsent, the rest is
+asked again with a message for each, and then the question that kills is known too.  See `child` for the other end and
+for why this is not a pool from a library.  POSIX only (Linux, macOS).
 
 What it does not do: share work between children (see `check.Checker`), or run on Windows.
 """
@@ -28,7 +31,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.engine import LOADING, READY, WALL, Limits
+from limo.verify.engine import ALONE, LOADING, READY, WALL, Limits
 
 LOAD_S = 120.0  # the longest an import may take on a busy machine before the child counts as dead
 _CHILD = (
@@ -40,12 +43,40 @@ _CHILD = (
 Reply = tuple[Any, str]
 
 
+class Shared:
+    """What each child has decided, for the others: a pair that all of them meet is decided once."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, int] = {}  # by worker: how much of all that was found it knows
+        self._found: list[tuple[int, Any]] = []
+        self._n_gone = 0
+        self._lock = threading.Lock()
+
+    def tell(self, worker: int, found: list[Any]) -> None:
+        if found and len(self.told) > 1:
+            with self._lock:
+                self._found += [(worker, one) for one in found]
+
+    def news(self, worker: int) -> list[Any]:
+        """What the others have found since this worker last asked."""
+        with self._lock:
+            new = [one for finder, one in self._found[self.told[worker] - self._n_gone :] if finder != worker]
+            self.told[worker] = self._n_gone + len(self._found)
+            known = min(self.told.values()) - self._n_gone
+            if known:  # by all
+                del self._found[:known]
+                self._n_gone += known
+            return new
+
+
 class Worker:
     """One child process, started when first needed.  Safe to use from any thread; one batch at a time."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, shared: Shared | None = None) -> None:
         self.limits = limits or Limits()
         self.n_started = 0
+        self._shared = shared or Shared()
+        self._shared.told[id(self)] = 0
         self._child: _Child | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -63,12 +94,13 @@ class Worker:
     def stream(self, questions: Sequence[tuple[Any, ...]]) -> Iterator[Reply]:
         """As `ask`, but each reply as it comes."""
         with self._lock:
-            done = 0
+            done, careful = 0, False
             while done < len(questions):
                 rest = questions[done:]
-                for reply in self._try(rest):
+                for reply in self._try(rest, careful or len(rest) == 1):
                     done += 1
                     yield reply
+                careful = True  # a child died with answers unsent
 
     def close(self) -> None:
         """Kill the child.  A batch under way in another thread ends with `(None, why)` replies."""
@@ -77,8 +109,8 @@ class Worker:
         if child is not None:
             child.kill()
 
-    def _try(self, questions: Sequence[tuple[Any, ...]]) -> Iterator[Reply]:
-        """Replies from one child: all of them, or some and then the reason of its death."""
+    def _try(self, questions: Sequence[tuple[Any, ...]], careful: bool) -> Iterator[Reply]:
+        """Replies from one child: all of them, or some and then, where that is known, the reason of its death."""
         if self._closed:
             yield from ((None, "the checker was closed") for _ in questions)
             return
@@ -88,14 +120,19 @@ class Worker:
             yield from ((None, f"no checker could be started ({error})") for _ in questions)
             return
         try:
-            child.pipe.send_bytes(marshal.dumps(list(questions)))
-            for _ in questions:
-                yield child.receive(WALL * self.limits.time_s)
+            child.pipe.send_bytes(marshal.dumps((careful, list(questions), self._shared.news(id(self)))))
+            n_left = len(questions)
+            while n_left:
+                replies, found = child.receive(WALL * self.limits.time_s)
+                n_left -= len(replies)
+                self._shared.tell(id(self), found)
+                yield from replies
         except (EOFError, OSError, TimeoutError) as error:
             self._child = None
             child.kill()
             over = isinstance(error, TimeoutError) or child.process.returncode == -signal.SIGPROF
-            yield None, f"over {self.limits.time_s:g} s" if over else f"checker died ({child.fate()})"
+            if careful or child.alone or self._closed:
+                yield None, f"over {self.limits.time_s:g} s" if over else f"checker died ({child.fate()})"
         except BaseException:  # the caller went away in the middle: this child's pipe is out of step
             self._child = None
             child.kill()
@@ -129,9 +166,10 @@ class _Child:
         finally:
             theirs.close()
         self.fresh = True
+        self.alone = False  # whether everything before the question that it is at has been answered
 
-    def receive(self, time_s: float) -> Reply:
-        """The next reply.  Starting and importing do not count against its clock."""
+    def receive(self, time_s: float) -> tuple[list[Reply], list[Any]]:
+        """The next replies, in order, and what was decided for them.  Starting and importing are not on their clock."""
         wait = LOAD_S if self.fresh else time_s
         while True:
             message = _receive(self.pipe, wait)
@@ -141,8 +179,9 @@ class _Child:
             elif message == READY:
                 wait = time_s
             else:
-                reply: Reply = marshal.loads(message[1:])
-                return reply
+                self.alone = message[:1] == ALONE
+                replies, found = marshal.loads(message[1:])
+                return replies, found
 
     def kill(self) -> None:
         if self.owner != os.getpid():
