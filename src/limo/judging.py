@@ -1,14 +1,17 @@
-"""A model judges the reasoning of chains: asked through any completer, each judgement paid for once.
+"""A model judges the reasoning of chains, or whether an answer is the known one: each judgement is paid for once.
 
-What a judge is asked is the rubric over one problem and one chain, so a judgement is a rollout of that text, and the
-ledger, budgets, served models, recordings and resuming are those of all rollouts.  Its verdict says whether the marks
-could be read; it is never `correct`, because nothing was checked.
+What a judge is asked is one text (the rubric over a problem and a chain; the known answer beside the candidate's), so
+a judgement is a rollout of that text, asked through any completer, and the ledger, budgets, served models, recordings
+and resuming are those of all rollouts.  Its verdict says whether the reply could be read; it is never `correct`,
+because nothing was checked.  The two kinds of judgement never meet: their texts and system texts differ.
 
     desk = Desk(open_model, data="", progress=progress)
     columns, missing = judged(chains, statements, asking, desk, ledger)
     grades = grade(some, GradeSettings(scorer="judge"), columns)
+    said = opinions(questions, answers_asking, desk, ledger)      # for `verify.judge.merged`
 
-What it does not do: say what reasoning is good (`prompts.rubric` does), or how marks become levels (`grade` does).
+What it does not do: say what a judge is asked (`prompts` does), how marks become levels (`grade`) or opinions
+verdicts (`verify.judge`).
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from limo.curate import judge
 from limo.ledger import Ledger
 from limo.records import Chain, Problem, Verdict
 from limo.rollouts.asking import Asking, Desk
+from limo.rollouts.models import SamplingSettings
+from limo.verify.judge import Opinion, Question, together
+from limo.verify.judge import read as read_opinion
 
-READ = "marks read"
+READ, READ_VERDICT = "marks read", "verdict read"
 
 
 class Judging(Asking):
@@ -72,3 +78,45 @@ def judged(
         else:
             missing[place] = next((one.verdict.reason for one in of if one.verdict), "nobody replied")
     return judge.columns(marks, kept), missing
+
+
+class AnswerJudging(Asking):
+    """Who says whether an answer is the known one: several replies must say the same."""
+
+    system: str = Field(prompts.ANSWER_JUDGE_SYSTEM, description="system text; the question is prompts.same_answer")
+    sampling: SamplingSettings = Field(
+        default_factory=lambda: SamplingSettings(temperature=0.0, max_tokens=2048), description="greedy by default"
+    )
+    n: int = Field(1, ge=1, description="replies of each model to each question; they decide only where all agree")
+
+
+class Opinions:
+    """Reads replies where `collect` wants a checker: a reply states one verdict, or it has no opinion."""
+
+    def check_many(self, rows: Iterable[tuple[str, str, str]]) -> Iterator[Verdict]:
+        """A verdict for each reply, which is the judge's word under `extracted`; never `correct` or `wrong`."""
+        for _, reply, finish_reason in rows:
+            said, why = read_opinion(reply, finish_reason)
+            if said:
+                yield Verdict("undecided", said, READ_VERDICT, "judge")
+            else:
+                yield Verdict("truncated" if finish_reason == "length" else "no_answer", reason=why, tier="judge")
+
+
+def opinions(questions: Sequence[Question], asking: AnswerJudging, desk: Desk, ledger: Ledger) -> list[Opinion]:
+    """An opinion on each question, in order; questions that read alike share one.  Raises what asking raises."""
+    problems = [Problem.make(prompts.same_answer(*question), "") for question in questions]
+    unique = list({problem.id: problem for problem in problems}.values())
+    desk.ask(asking, unique, ledger, Opinions(), "judge")
+    replies = desk.rollouts([asking], unique, ledger)
+    name = " + ".join(model.name for model in asking.models)
+    found = []
+    for problem in problems:
+        read = [
+            Opinion(one.model, *read_opinion(one.completion.text, one.completion.finish_reason))
+            if one.completion.finish_reason != "error"
+            else Opinion(one.model, "", one.completion.error or "the judge failed")
+            for one in replies[problem.id]
+        ]
+        found.append(together(read) if read else Opinion(name, "", "nobody replied"))
+    return found

@@ -165,3 +165,14 @@ def test_leaving_a_batch_early_ends_its_processes():
 def test_a_checker_of_no_workers_is_refused():
     with pytest.raises(InputError, match="n_workers"):
         Checker(0)
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [("all odd $n > 3$", "every odd number above 3"), ("the function is even and $f(0)=1$", "f is even and f(0) is one")],
+)
+def test_an_answer_in_words_said_in_other_words_is_a_judges_question(answer, said):
+    verdict = check(answer, f"\\boxed{{\\text{{{said}}}}}")
+    assert (verdict.outcome, verdict.tier) == ("undecided", "words")
+    assert check(answer, f"\\boxed{{{answer}}}").outcome == "correct"
+    assert check(answer, "\\boxed{7}").outcome == "wrong"

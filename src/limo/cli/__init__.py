@@ -5,8 +5,8 @@
     limo verify rows.jsonl -o verified.jsonl
 
 Every command has one shape (`shape`), every error one way out (`boundary`).  The bodies stand with their neighbours
-on the road (`road`), for pools (`pool`), for loose files (`loose`, `grading`) and for looking at what is there
-(`look`); each imports what is heavy inside itself, so that `limo --help` answers at once.
+on the road (`road`), for pools (`pool`), for loose files (`verifying`, `loose`, `grading`) and for looking at what is
+there (`look`); each imports what is heavy inside itself, so that `limo --help` answers at once.
 
 What it does not do: any work of its own.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from limo.cli import asking, grading, look, loose, measuring, pool, road
+from limo.cli import asking, grading, look, loose, measuring, pool, road, verifying
 from limo.cli.boundary import guarded
 
 
@@ -32,7 +32,7 @@ def root() -> None:
     """
 
 
-for _room in (road, asking, measuring, pool, loose, grading, look):
+for _room in (road, asking, measuring, pool, verifying, loose, grading, look):
     for _command in _room.COMMANDS:
         root.add_command(_command)
 

@@ -1,9 +1,9 @@
 """The commands on loose files: each takes files and `-o`, and needs no recipe.
 
-    limo verify rows.jsonl -o verified.jsonl
     limo select graded.jsonl k=800 -o selected.jsonl
 
-What it does not do: grade (`grading`), or remember what it did; commands with a run folder resume (`road`).
+What it does not do: verify (`verifying`), grade (`grading`), or remember what it did; commands with a run folder
+resume (`road`).
 """
 
 from __future__ import annotations
@@ -11,81 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
+from limo.cli.shape import OVERRIDES, Call, command, output, table
 from limo.errors import InputError
 
-if TYPE_CHECKING:
-    from limo.verify.check import Checker
-
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
-
-
-@command(
-    "verify",
-    click.argument("file"),
-    output("The rows with their verdicts.", required=False),
-    workers(),
-    click.option("--tolerance", type=float, default=0.0, help="Relative, for rounded decimal answers only."),
-    click.option(
-        "--digits",
-        type=int,
-        default=15,
-        help="A decimal of so many digits may round an exact answer.",
-        show_default=True,
-    ),
-    click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
-    click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
-    click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: take its verdicts anew, ask nobody."),
-    click.option("--pool", metavar="FILE", help="With --ledger: a pool with answers.  [default: the verdicts' own]"),
-)
-def verify(
-    call: Call,
-    file: str,
-    output: str | None,
-    workers: int,
-    tolerance: float,
-    digits: int,
-    audit: bool,
-    plain: bool,
-    ledger: bool,
-    pool: str | None,
-) -> None:
-    """Check completions against answers.
-
-    Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.
-    """
-    if ledger:
-        from limo.verify.check import Checker
-
-        _renew(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
-        return
-    if audit:
-        from limo.verify.audit import audit_file
-
-        report = audit_file(file, plain, call.progress, tolerance=tolerance, digits=digits)
-        examples = report.examples()
-        call.result(asdict(report), table(report.table()) + (f"\n\n{table(examples)}" if examples else ""))
-        return
-    from limo.verify.files import verify_file
-
-    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance, digits=digits)
-    call.result(asdict(summary), table(summary.table()))
-
-
-def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
-    from limo.cli.asking import ledger_of
-    from limo.pool.ingest import read_pool
-    from limo.rollouts.renew import renew
-
-    answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
-    with checker:
-        done = renew(ledger_of(file), checker, answers, call.progress)
-    counts = {"n_by_outcome": dict(done.n_by_outcome), "n_changed": dict(done.n_changed), "n_unknown": done.n_unknown}
-    call.result(counts, table(done.table()))
 
 
 @command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
@@ -144,4 +76,4 @@ def export(call: Call, run: str, to: str | None, output: str, evidence: bool, pu
     call.result({"n_rows": len(rows), "output": output, "pushed": where}, told)
 
 
-COMMANDS = (verify, select, export)
+COMMANDS = (select, export)

@@ -1,4 +1,4 @@
-"""The recipes of `limo rollouts`, `grade`, `train` and `evaluate`: which model, which rows, which settings.
+"""The recipes of `limo rollouts`, `verify`, `grade`, `train` and `evaluate`: which model, which rows, which settings.
 
     recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/train-v2/model"])
 
@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from limo import prompts
 from limo.curate.grade import GradeSettings
 from limo.evaluate import Decoding
-from limo.judging import Judging
+from limo.judging import AnswerJudging, Judging
 from limo.pool.ingest import IngestSettings
 from limo.recipe import PACE, Settings
 from limo.rollouts.asking import Asking
@@ -94,6 +94,19 @@ class GradeRecipe(GradeSettings):
 
     data: str = Field("", description="folder where the relative paths of models and recordings start")
     judge: Judging | None = Field(None, description="scorer judge: who is asked for marks")
+    budget: Budget = Field(
+        default_factory=Budget, description="the most that judgements may cost; reached: exit 3", json_schema_extra=PACE
+    )
+
+
+class VerifyRecipe(Settings):
+    """Who says whether answers are the known ones, where the rules cannot or beside them."""
+
+    data: str = Field("", description="folder where the relative paths of models and recordings start")
+    judge: AnswerJudging = Field(description="who is asked")
+    rows: Literal["undecided", "all"] = Field(
+        "undecided", description="undecided: what the rules left open; all: every row, to see how far the two agree"
+    )
     budget: Budget = Field(
         default_factory=Budget, description="the most that judgements may cost; reached: exit 3", json_schema_extra=PACE
     )

@@ -35,7 +35,7 @@ from limo.verify.answers import verifiable as verifiable
 from limo.verify.choices import by_choices, contradiction
 from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.engine import Limits
-from limo.verify.equal import Decision, equal
+from limo.verify.equal import WORDS, Decision, equal
 from limo.verify.extract import Extraction, extract
 from limo.verify.workers import Reply, Shared, Worker
 
@@ -131,7 +131,7 @@ class Checker:
                 return Decision(False, "normalised", why)
             text = by_choices(wanted, text, options)
         decision = self._equal(wanted, text)
-        if decision.same is not True and found.fallback and decision.unread:
+        if decision.same is not True and found.fallback and (decision.unread or decision.tier == WORDS):
             other = self._equal(wanted, found.fallback)
             if other.same:
                 return other
@@ -147,9 +147,9 @@ class Checker:
         decision = equal(wanted.text, text, self.limits.tolerance, self.limits.digits)
         if decision.same is not True and wanted.unverifiable:
             decision = Decision(None, "type", f"unverifiable: {wanted.unverifiable}")
-        elif decision.same is None and decision.tier != "guard":
+        elif decision.same is None and decision.tier not in ("guard", WORDS):
             decision = self._symbolic(wanted.text, text)
-        if decision.same is not None or decision.tier in ("guard", "type"):
+        if decision.same is not None or decision.tier in ("guard", "type", WORDS):
             self._remember(key, decision)
         return decision
 

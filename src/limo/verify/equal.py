@@ -21,9 +21,11 @@ from typing import NamedTuple
 from limo.verify.compare import Comparer
 from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.normalise import MAX_ANSWER, compact
-from limo.verify.phrases import has_words, same_phrase
+from limo.verify.phrases import has_words, n_words, same_phrase
 from limo.verify.readings import Readings, choice_of, option_text, read
 
+PROSE = 2  # from so many words on an answer may be said in other words
+WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
 _INTEGER = re.compile(r"[-+]?\d{1,300}\Z")
 _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
 
@@ -97,15 +99,13 @@ def _unread(golds: Readings, preds: Readings, best: str, compare: Callable[[], C
     unread = [side for side in (golds, preds) if not side.trees]
     if has_words(golds.text) or has_words(preds.text):
         same = same_phrase(golds.text, preds.text, compare)
-        if same is None and golds.trees:
+        prose = n_words(golds.text) >= PROSE and has_words(preds.text) and not any(t[0] == "unit" for t in golds.trees)
+        if same is None and golds.trees and not prose:
             return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
-        if same is not None or (_MATHS.search(golds.text) and unread):
-            return Decision(
-                same,
-                "structural",
-                "words and formulas" if same is not None else "words: for a judge",
-                unread=not preds.trees,
-            )
+        if same is not None:
+            return Decision(same, "structural", "words and formulas", unread=not preds.trees)
+        if _MATHS.search(golds.text) and unread and has_words(preds.text):
+            return Decision(None, WORDS, "other words: for a judge", unread=not preds.trees)
     for side, other in ((golds, preds), (preds, golds)):
         if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):
             return Decision(False, "normalised", "different words", unread=not preds.trees)

@@ -30,8 +30,13 @@ _JOINS = frozenset(("或", "和", "与", "且", "及", "以及", "or", "and"))
 
 def has_words(text: str) -> bool:
     """Whether a cleaned text holds words that are no units, functions or names of Greek letters."""
+    return n_words(text) > 0
+
+
+def n_words(text: str) -> int:
+    """How many such words a cleaned text holds."""
     words = (m.group().strip(WORD_OPEN + WORD_CLOSE + " ") for m in _WORDS.finditer(_ENVIRONMENT.sub(" ", text)))
-    return any(word not in _JOINS and not _NAMES.match(word) for word in words)
+    return sum(len(word.split()) for word in words if word not in _JOINS and not _NAMES.match(word))
 
 
 def same_phrase(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool | None:

@@ -1,0 +1,128 @@
+"""The command that verifies: by rules, by rules and a judge, or a ledger's rollouts anew.
+
+    limo verify rows.jsonl -o verified.jsonl
+    limo verify rows.jsonl -o verified.jsonl --judge recipes/verify-judge.yaml
+    limo verify labelled.jsonl --audit
+
+A judge's replies are kept in a ledger beside the output, so that the same command again asks nothing.
+
+What it does not do: check answers (`limo.verify`), or ask models (`limo.judging`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
+from limo.errors import InputError
+
+if TYPE_CHECKING:
+    from limo.verify.check import Checker
+    from limo.verify.files import Summary
+
+
+@command(
+    "verify",
+    click.argument("file"),
+    OVERRIDES,
+    output("The rows with their verdicts.", required=False),
+    workers(),
+    click.option("--tolerance", type=float, default=0.0, help="Relative, for rounded decimal answers only."),
+    click.option(
+        "--digits",
+        type=int,
+        default=15,
+        help="A decimal of so many digits may round an exact answer.",
+        show_default=True,
+    ),
+    click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
+    click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
+    click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: take its verdicts anew, ask nobody."),
+    click.option("--pool", metavar="FILE", help="With --ledger: a pool with answers.  [default: the verdicts' own]"),
+    click.option("--judge", metavar="RECIPE", help="A model decides what the rules leave open; overrides are for it."),
+    click.option("--judgements", metavar="FILE", help="With --judge: their ledger.  [default: beside the output]"),
+)
+def verify(
+    call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, tolerance: float, digits: int,
+    audit: bool, plain: bool, ledger: bool, pool: str | None, judge: str | None, judgements: str | None,
+) -> None:  # fmt: skip
+    """Check completions against answers.
+
+    Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.  With
+    --judge (recipes/verify-judge.yaml) a model is asked about the undecided ones, each once, ever.
+    """
+    if overrides and not judge:
+        raise InputError("overrides are for a judge's recipe", " ".join(overrides), "--judge RECIPE", "add it")
+    if judge and (ledger or audit or not output):
+        raise InputError("a judge needs rows to write its verdicts to", file, "-o FILE, no --ledger, no --audit", "")
+    if ledger:
+        from limo.verify.check import Checker
+
+        _renew(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
+        return
+    if audit:
+        from limo.verify.audit import audit_file
+
+        report = audit_file(file, plain, call.progress, tolerance=tolerance, digits=digits)
+        examples = report.examples()
+        call.result(asdict(report), table(report.table()) + (f"\n\n{table(examples)}" if examples else ""))
+        return
+    from limo.verify.files import verify_file
+
+    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance, digits=digits)
+    if judge and output:
+        _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
+    else:
+        call.result(asdict(summary), table(summary.table()))
+
+
+def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, summary: Summary) -> None:
+    """Ask about what is open and put the opinions into the rows, which are whole before and after."""
+    from limo import judging
+    from limo.cli.recipes import VerifyRecipe
+    from limo.ledger import Ledger
+    from limo.recipe import load
+    from limo.rollouts.asking import Desk
+    from limo.rollouts.models import open_model
+    from limo.verify import opinions
+
+    settings = load(VerifyRecipe, recipe, overrides)
+    asked = opinions.questions(rows, settings.rows == "all")
+    prices = {model.name: model.price for model in settings.judge.models}
+    desk = Desk(open_model, settings.data, call.progress, settings.budget, prices)
+    with Ledger(ledger) as book:
+        n_before = len(book)
+        said = judging.opinions(list(asked.values()), settings.judge, desk, book)
+        n_asked = len(book) - n_before
+    found, agreement = opinions.put(rows, dict(zip(asked, said, strict=True)))
+    decided = sum(one.said in ("correct", "incorrect") for one in said)
+    told = f"{len(said):,} rows went to the judge, {decided:,} came back decided; {n_asked:,} replies new in {ledger}"
+    value = {
+        **asdict(found), "rules": asdict(summary), "n_judged": len(said), "n_decided": decided, "n_asked": n_asked,
+        "n_both": agreement.n_both, "agreement": agreement.rate if agreement.n_both else None,
+    }  # fmt: skip
+    parts = [table(found.table())]
+    if said:
+        parts.append(table(agreement.table()))
+    if agreement.n_both:
+        share = f"{agreement.rate:.1%} of the {agreement.n_both:,} rows that both decided"
+        parts.append(f"rules and judge agree on {share}")
+    call.result(value, "\n\n".join([*parts, told]))
+
+
+def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
+    from limo.cli.asking import ledger_of
+    from limo.pool.ingest import read_pool
+    from limo.rollouts.renew import renew
+
+    answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
+    with checker:
+        done = renew(ledger_of(file), checker, answers, call.progress)
+    counts = {"n_by_outcome": dict(done.n_by_outcome), "n_changed": dict(done.n_changed), "n_unknown": done.n_unknown}
+    call.result(counts, table(done.table()))
+
+
+COMMANDS = (verify,)

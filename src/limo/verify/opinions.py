@@ -1,0 +1,66 @@
+"""A verified file and a judge: which of its rows are asked about, and the opinions put into them.
+
+    asked = questions("verified.jsonl", all_rows=False)              # {row number: Question}
+    summary, agreement = put("verified.jsonl", {7: Opinion("a model", "correct")})
+
+A row that a judge was asked about gets `judged` ({by, said, why}); where the rules were undecided and the judge was
+not, its outcome is the judge's and its tier names the judge.  The file is replaced whole or not at all.
+
+What it does not do: ask (`judging`), or overrule a rule (`judge.merged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limo.files import atomic
+from limo.records import Verdict
+from limo.verify.check import as_text
+from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, dumps, field_of, parse_row
+from limo.verify.judge import Agreement, Opinion, Question, merged, open_to_judge
+
+_STATEMENT = ("problem", "question", "prompt")
+
+
+def questions(path: str | Path, all_rows: bool = False) -> dict[int, Question]:
+    """By row number, what a judge may be asked: the undecided rows, or all that have an answer and a completion."""
+    found = {}
+    with open(path, "rb", BUFFER) as source:
+        for number, line in enumerate(source, 1):
+            row = parse_row(number, line)
+            question = _question(row)
+            whole = bool(question.answer.strip() and question.completion.strip())
+            if open_to_judge(_verdict(row), question) or (all_rows and whole):
+                found[number] = question
+    return found
+
+
+def put(path: str | Path, opinions: Mapping[int, Opinion]) -> tuple[Summary, Agreement]:
+    """Write the opinions into the rows; the summary of the verdicts that now count, and how rules and judge agree."""
+    summary, agreement = Summary(), Agreement()
+    with atomic(path) as aside, open(path, "rb", BUFFER) as source, open(aside, "wb", BUFFER) as sink:
+        for number, line in enumerate(source, 1):
+            row = parse_row(number, line)
+            verdict = _verdict(row)
+            if (opinion := opinions.get(number)) is not None:
+                agreement.add(verdict, opinion)
+                verdict = merged(verdict, opinion)
+                judged = {"by": opinion.judge, "said": opinion.said, "why": opinion.why}
+                row |= {"outcome": verdict.outcome, "reason": verdict.reason, "tier": verdict.tier, "judged": judged}
+                line = dumps(row)
+            sink.write(line)
+            summary.add(str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason)
+    return summary, agreement
+
+
+def _question(row: dict[str, Any]) -> Question:
+    statement = next((row[name] for name in _STATEMENT if isinstance(row.get(name), str)), "")
+    return Question(
+        statement, as_text(field_of(row, ANSWER)), str(row["extracted"]), as_text(field_of(row, COMPLETION))
+    )
+
+
+def _verdict(row: dict[str, Any]) -> Verdict:
+    return Verdict(row["outcome"], row["extracted"], row["reason"], row["tier"], row["elapsed_s"])
