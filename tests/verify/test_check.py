@@ -169,7 +169,7 @@ def test_a_checker_of_no_workers_is_refused():
 
 @pytest.mark.parametrize(
     "answer, said",
-    [("all odd $n > 3$", "every odd number above 3"), ("the function is even and $f(0)=1$", "f is even and f(0) is one")],
+    [("all odd $n > 3$", "every odd number above 3"), ("f is even and $f(0)=1$ there", "it is even and f(0) is one")],
 )
 def test_an_answer_in_words_said_in_other_words_is_a_judges_question(answer, said):
     verdict = check(answer, f"\\boxed{{\\text{{{said}}}}}")
