@@ -1,9 +1,10 @@
 """Dedup and decontamination on a labelled pool: what each rule removes, loses and costs, ours beside its peers.
 
     python bench/pool.py ../shared/data --rows 100000
-    python bench/pool.py ../shared/data --rows 1000000 --peers rensa daft
+    python bench/pool.py ../shared/data --rows 1000000 --s1 s1/data/decontaminate_util.py \\
+        --open-r1 open-r1/scripts/decontaminate.py
 
-The pool is made from the real pools by `pool_world` (labelled, seeded); contamination is planted from the nine
+The pool is made from the real pools by `pool_world` (labelled, seeded); contamination is planted from the
 benchmarks that are there.  CPU seconds are of this process, all threads; every contender reads the same texts in the
 same run, a slow one fewer of them (then `rows` says how many).  Needs the extra `bench`.
 """
@@ -19,27 +20,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pool_peers import PEERS, any_ngram
-from pool_world import COPIES, DISGUISES, VARIANTS, Made, key, make, plant
+from pool_scripts import open_r1, s1
+from pool_world import COPIES, DISGUISES, VARIANTS, Made, plant, world
 
-from limo.pool.benchmarks import benchmarks, load_benchmarks
+from limo.pool.benchmarks import load_present
 from limo.pool.decontaminate import decontaminate
-from limo.pool.dedup import ANOTHER_ANSWER, dedup
-from limo.pool.ingest import stream
+from limo.pool.dedup import ANOTHER_ANSWER, STAYS, Decisions, DedupSettings, decide, dedup
+from limo.pool.prints import BATCH, Columns, Prints, forget_answers, meant, prints
 from limo.records import Problem
-
-
-def bases(folder: Path) -> list[Problem]:
-    """Real problems, distinct by letters, digits and signs, without those that are known to match a benchmark row."""
-    with gzip.open(folder / "pairs" / "benchmark_vs_pool.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        known = {(pair["pool"], pair["pool_row"]) for pair in map(json.loads, lines)}
-    found: dict[str, Problem] = {}
-    for path in sorted((folder / "pools").iterdir()):
-        name = path.name.removesuffix(".jsonl.gz")
-        for row, item in enumerate(stream([path])):
-            if isinstance(item, Problem) and (name, row) not in known:
-                found.setdefault(key(item.problem), item)
-    return list(found.values())
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -88,9 +78,10 @@ def show(name: str, n_rows: int, seconds: float, shares: dict[str, float]) -> No
 
 
 def bench_dedup(world: list[Made], peers: Sequence[str]) -> None:
-    """Ours on all rows; each peer on as many as it can finish, and ours on the same slice beside a slice."""
+    """Ours on all rows; each peer on as many as it can finish."""
     print("\nDedup")
-    ours(world)
+    problems = [one.problem for one in world]
+    ours(world, problems)
     for name in peers:
         peer, most = PEERS[name]
         part = world[:most]
@@ -99,35 +90,93 @@ def bench_dedup(world: list[Made], peers: Sequence[str]) -> None:
         show(name, len(part), seconds, deduplicated(part, kept))
 
 
-def ours(world: list[Made]) -> None:
-    """Our rule, with its share by kind and the conflicts that it lists."""
-    place = {id(one.problem): row for row, one in enumerate(world)}
-    (kept, dropped), seconds = timed(lambda: dedup([one.problem for one in world]))
-    rows = {place.get(id(one)) for one in kept}
-    if None in rows:  # a problem with a family is a new record: find it by what it was made of
-        known = {(one.problem.id, one.problem.problem, one.problem.answer): row for row, one in enumerate(world)}
-        rows = {known[one.id, one.problem, one.answer] for one in kept}
-    show("limo", len(world), seconds, deduplicated(world, sorted(rows)))
-    print("  copies gone, by kind:", {kind: f"{share:.2%}" for kind, share in by_kind(world, sorted(rows)).items()})
-    print("  lost, by kind:", {kind: f"{share:.2%}" for kind, share in lost_by_kind(world, sorted(rows)).items()})
+def ours(world: list[Made], problems: list[Problem]) -> None:
+    """Our rules twice: as places, which is what peers give, and as records with families and reasons."""
+    found, seconds = timed(lambda: decided(problems))
+    rows = np.flatnonzero(found.reason == STAYS).tolist()
+    show("limo", len(world), seconds, deduplicated(world, rows))
+    print("  copies gone, by kind:", {kind: f"{share:.2%}" for kind, share in by_kind(world, rows).items()})
+    print("  lost, by kind:", {kind: f"{share:.2%}" for kind, share in lost_by_kind(world, rows).items()})
+    forget_answers()
+    (kept, dropped), seconds = timed(lambda: dedup(problems))
+    assert len(kept) == len(rows), "both ways give the same rows"
+    show("  as records", len(world), seconds, {})
     print("  answers in conflict, listed:", sum(one.reason == ANOTHER_ANSWER for one in dropped))
 
 
-def bench_contamination(folder: Path, world: list[Made], n_slow: int) -> None:
-    """Planted rows found, clean rows flagged, by any word n-gram and by ours."""
-    known = load_benchmarks([name for name in benchmarks() if name != "GPQA"], folder / "benchmarks")
+def decided(problems: Sequence[Problem]) -> Decisions:
+    """Problems in; which stay, whom the others repeat, and families out, as arrays."""
+    settings = DedupSettings()
+    batches = (Columns.of(problems[start : start + BATCH]) for start in range(0, len(problems), BATCH))
+    taken = Prints.joined([prints(batch, settings.n, settings.prefer) for batch in batches])
+    return decide(taken, meant([one.answer for one in problems], [one.meta for one in problems]), settings)
+
+
+def bench_pairs(folder: Path) -> None:
+    """Real pairs: the same template with another number, and paraphrases by a model."""
+    print("\nReal pairs")
+    pairs = lines(folder / "pairs" / "gsm_hard_number_swaps.jsonl.gz")
+    pairs = [one for one in pairs if one["original"]]
+    merged = conflicts = 0
+    for one in pairs:
+        pair = [
+            Problem.make(one["original"], _answer(one["original_answer"])),
+            Problem.make(one["problem"], _answer(one["answer"])),
+        ]
+        gone = dedup(pair)[1]
+        if not one["same_answer"] and gone:
+            merged += gone[0].reason != ANOTHER_ANSWER
+            conflicts += gone[0].reason == ANOTHER_ANSWER
+    n_other = sum(not one["same_answer"] for one in pairs)
+    print(f"  gsm-hard: {n_other:,} pairs with other answers: {merged} merged, {conflicts} of equal text, told")
+    for name in ("gsm8k_train", "math_seen"):
+        rows = lines(folder / "pairs" / f"benbench_{name}_rewrites.jsonl.gz")
+        pool = [Problem.make(one["original"], _answer(one["answer"])) for one in rows]
+        pool += [Problem.make(text, _answer(one["answer"])) for one in rows for text in one["rewrites"]]
+        known = {"originals": pool[: len(rows)]}
+        gone, hit = dedup(pool)[1], decontaminate(pool[len(rows) :], known)[1]
+        n = len(pool) - len(rows)
+        shares = f"merged {len(gone) / n:.1%}, found as contamination {len(hit) / n:.1%}"
+        print(f"  {name}: {n:,} paraphrases by a model, {shares}")
+
+
+def _answer(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a gzipped JSON Lines file."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
+        return [json.loads(line) for line in stream]
+
+
+def bench_contamination(folder: Path, world: list[Made], n_slow: int, scripts: dict[str, Path | None]) -> None:
+    """Planted rows found, clean rows flagged, by any word n-gram, by the scripts that use them, and by ours."""
+    known, _ = load_present(folder / "benchmarks")
     planted, items = plant(known, seed=2), [one.problem for rows in known.values() for one in rows]
-    clean = [one.problem for one in world]
+    hidden, clean = [problem for _, problem in planted], [one.problem for one in world]
     print(f"\nContamination: {len(planted):,} planted rows, {len(clean):,} others")
-    (kept, _), seconds = timed(lambda: decontaminate(clean, known))
-    left = {one.problem for one in decontaminate([problem for _, problem in planted], known)[0]}
-    caught = [problem.problem not in left for _, problem in planted]
-    contaminated("limo", planted, caught, 1 - len(kept) / len(clean), len(clean), seconds)
+    left = {one.problem for one in decontaminate(hidden, known)[0]}
+    caught = [problem.problem not in left for problem in hidden]
+    for part in (clean[:n_slow], clean):
+        (kept, _), seconds = timed(lambda part=part: decontaminate(part, known))
+        contaminated("limo", planted, caught, 1 - len(kept) / len(part), len(part), seconds)
+    texts, n_hidden = [one.problem for one in (*hidden, *clean[:n_slow])], len(hidden)
     for n in (8, 13):
-        part = [one.problem for one in clean[:n_slow]]
-        flags, seconds = timed(lambda n=n, part=part: any_ngram(part, items, n))
-        caught = any_ngram([problem.problem for _, problem in planted], items, n)
-        contaminated(f"any {n}-gram", planted, caught, sum(flags) / len(flags), len(part), seconds)
+        flags, seconds = timed(lambda n=n: any_ngram(texts, items, n))
+        contaminated(f"any {n}-gram", planted, flags[:n_hidden], _share(flags[n_hidden:]), len(texts), seconds)
+    by_name = {name: [one.problem for one in rows] for name, rows in known.items()}
+    if script := scripts["s1"]:
+        for n in (8, 13):
+            flags, seconds = s1(script, texts, items, n)
+            contaminated(f"s1, {n}", planted, flags[:n_hidden], _share(flags[n_hidden:]), len(texts), seconds)
+    if script := scripts["open-r1"]:
+        flags, seconds = open_r1(script, texts, by_name, 8)
+        contaminated("open-r1, 8", planted, flags[:n_hidden], _share(flags[n_hidden:]), len(texts), seconds)
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags)
 
 
 def contaminated(
@@ -146,15 +195,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--world", type=Path, help="keep the labelled pool here, and read it from here the next time")
+    parser.add_argument("--s1", type=Path, help="s1's data/decontaminate_util.py, of a clone of yours")
+    parser.add_argument("--open-r1", type=Path, help="open-r1's scripts/decontaminate.py, of a clone of yours")
     given = parser.parse_args()
-    real = bases(given.data)
-    world = make(real, given.rows, given.seed)
-    n_distinct = len({one.truth for one in world})
-    print(f"{len(world):,} rows from {len(real):,} real problems; {n_distinct:,} distinct; seed {given.seed}")
-    print({kind: n for kind, n in Counter(one.kind for one in world).most_common()})
-    dedup([one.problem for one in world[:1000]])  # compiled code is loaded, and no contender pays for that
-    bench_contamination(given.data, world, 100_000)
-    bench_dedup(world, given.peers)
+    made = world(given.data, given.rows, given.seed, given.world)
+    n_bases, n_distinct = len({one.base for one in made}), len({one.truth for one in made})
+    print(f"{len(made):,} rows from {n_bases:,} real problems; {n_distinct:,} distinct; seed {given.seed}")
+    print({kind: n for kind, n in Counter(one.kind for one in made).most_common()})
+    bench_pairs(given.data)  # by which compiled code is loaded too, and no contender pays for that
+    forget_answers()
+    bench_contamination(given.data, made, 100_000, {"s1": given.s1, "open-r1": given.open_r1})
+    bench_dedup(made, given.peers)
 
 
 if __name__ == "__main__":

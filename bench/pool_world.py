@@ -4,7 +4,7 @@ Every row says which distinct problem it is (`truth`) and how it was made (`kind
 the typography or the wording; variants change the mathematics (other numbers, a swapped operator, a lost sign) and so
 are other problems.  Benchmark problems are planted in six disguises.  Everything is drawn from one seed.
 
-    world = make(bases, n_rows=100_000, seed=1)
+    made = world(Path("../shared/data"), n_rows=100_000, seed=1)
     planted = plant({"MATH500": problems}, seed=1)
 
 What it does not do: paraphrase as a language model would; real paraphrases are in `pairs/benbench_*`.
@@ -12,11 +12,15 @@ What it does not do: paraphrase as a language model would; real paraphrases are 
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from limo.pool.ingest import stream
 from limo.records import Problem
 
 COPIES = ("white space", "latex", "unicode", "re-wrapped", "reworded")
@@ -56,6 +60,9 @@ _FILLER = (
 _TAIL = (" Give the final result only.", " Explain your reasoning in full sentences.", " 请写出完整过程。")
 
 
+_STORED = ("problem", "answer", "solution", "source", "topic")
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """One row of the world: the problem, which distinct problem it is, how it was made, and from which base row."""
@@ -64,6 +71,45 @@ class Made:
     truth: int
     kind: str
     base: int
+
+
+def world(folder: Path, n_rows: int, seed: int, file: Path | None = None) -> list[Made]:
+    """A labelled pool from the real pools of a folder; kept in `file`, a Parquet file, and read from it if it is there.
+
+    Raises ValueError where the file holds another pool.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file is not None and file.exists():
+        table = pq.read_table(file)
+        if table.num_rows != n_rows or table.schema.metadata[b"seed"] != str(seed).encode():
+            raise ValueError(f"{file} holds another pool: remove it, or ask for the same rows and seed")
+        columns = [table.column(name).to_pylist() for name in (*_STORED, "truth", "kind", "base")]
+        return [Made(_problem(*row[:5]), *row[5:]) for row in zip(*columns, strict=True)]
+    made = make(bases(folder), n_rows, seed)
+    if file is not None:
+        stored = {name: [getattr(one.problem, name) for one in made] for name in _STORED}
+        labels = {name: [getattr(one, name) for one in made] for name in ("truth", "kind", "base")}
+        pq.write_table(pa.table(stored | labels).replace_schema_metadata({"seed": str(seed)}), file, compression="zstd")
+    return made
+
+
+def _problem(problem: str, answer: str, solution: str, source: str, topic: str) -> Problem:
+    return Problem.make(problem, answer, solution=solution, source=source, topic=topic)
+
+
+def bases(folder: Path) -> list[Problem]:
+    """Real problems, distinct by letters, digits and signs, without those that are known to match a benchmark row."""
+    with gzip.open(folder / "pairs" / "benchmark_vs_pool.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
+        known = {(pair["pool"], pair["pool_row"]) for pair in map(json.loads, lines)}
+    found: dict[str, Problem] = {}
+    for path in sorted((folder / "pools").iterdir()):
+        name = path.name.removesuffix(".jsonl.gz")
+        for row, item in enumerate(stream([path])):
+            if isinstance(item, Problem) and (name, row) not in known:
+                found.setdefault(key(item.problem), item)
+    return list(found.values())
 
 
 def make(bases: Sequence[Problem], n_rows: int, seed: int, share: float = 0.253) -> list[Made]:

@@ -126,6 +126,22 @@ def test_somebody_else_s_training_set_is_checked_by_one_command(limo, world):
     assert "1 of 2 problems stand in a benchmark" in out and "drop: same text 1.0 with own row 0" in out
     code, _, err = limo("pool", "decontaminate", world / "train.jsonl", *where)
     assert code == 2 and "--check" in err
+    page = world / "contamination.html"
+    code, _, err = limo("pool", "decontaminate", world / "train.jsonl", "--check", *where, "--report", page)
+    assert code == 0 and "own" in page.read_text() and problem[:20] in page.read_text(), err
+
+
+def test_a_folder_of_benchmarks_is_taken_as_it_is_and_what_it_lacks_is_said(limo, world):
+    problem = rows(world / "pool.jsonl")[0]["problem"]
+    (world / "benchmarks").mkdir()
+    (world / "benchmarks" / "postcutoff.jsonl").write_text(json.dumps({"problem": problem, "answer": "4"}) + "\n")
+    where = ("--benchmarks", world / "benchmarks", "--json")
+    code, out, err = limo("pool", "decontaminate", world / "pool.jsonl", "--check", *where)
+    said = events(out)[-1]
+    assert (code, said["benchmarks"], len(said["missing_benchmarks"])) == (0, ["PostCutoff"], 11), err
+    assert said["n_contaminated"] >= 1
+    code, _, err = limo("pool", "decontaminate", world / "pool.jsonl", "--check", "--benchmarks", world)
+    assert code == 2 and "no benchmark is in the folder" in err
 
 
 def test_a_benchmark_is_shown_and_fetched_from_a_file(limo, tmp_path):

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from limo.errors import InputError, MissingFileError
-from limo.pool.benchmarks import benchmark, benchmarks, decoding, duplicates, load_benchmark
+from limo.pool.benchmarks import (
+    benchmark,
+    benchmarks,
+    decoding,
+    duplicates,
+    load_benchmark,
+    load_benchmarks,
+    load_present,
+)
 
 
 def _write(path: Path, table: list[dict[str, object]]) -> Path:
@@ -22,7 +30,7 @@ AIME = [{"problem": f"Problem with {n} marbles", "answer": str(n)} for n in rang
 
 def test_the_paper_s_ten_are_known_with_their_groups() -> None:
     groups = [entry.group for entry in benchmarks().values()]
-    assert (groups.count("in-domain"), groups.count("out-of-domain"), groups.count("extra")) == (3, 7, 1)
+    assert (groups.count("in-domain"), groups.count("out-of-domain"), groups.count("extra")) == (3, 7, 2)
 
 
 def test_small_benchmarks_are_sampled_and_large_ones_greedy() -> None:
@@ -97,3 +105,23 @@ def test_gpqa_s_options_are_shuffled_and_its_key_moves_along(tmp_path: Path) -> 
     assert {p.answer for p in problems} == set("ABCD") and problems[0].solution == "because"
     assert load_benchmark("GPQA", path) == problems
     assert [p.answer for p in load_benchmark("GPQA", path, seed=1)] != [p.answer for p in problems]
+
+
+def test_a_slot_takes_any_number_of_rows_and_is_nobody_s_default(tmp_path: Path) -> None:
+    _write(tmp_path / "post_cutoff.jsonl", AIME[:3])
+    assert len(load_benchmark("PostCutoff", tmp_path)) == 3
+    with pytest.raises(MissingFileError, match="AIME24"):  # asked for all, it is AIME24 that is missed first
+        load_benchmarks((), tmp_path)
+
+
+def test_a_folder_says_what_it_holds_and_what_it_does_not(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no benchmark is in the folder"):
+        load_present(tmp_path)
+    _write(tmp_path / "aime.jsonl", AIME)
+    _write(tmp_path / "postcutoff.jsonl", AIME[:2])
+    found, missing = load_present(tmp_path)
+    assert {name: len(rows) for name, rows in found.items()} == {"AIME24": 30, "PostCutoff": 2}
+    assert "MATH500" in missing and "PostCutoff" not in missing and len(missing) == 10
+    _write(tmp_path / "amc.jsonl", AIME)
+    with pytest.raises(InputError, match="AMC23 has the wrong number of rows"):
+        load_present(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,11 +101,23 @@ class Killed(BaseException):
     """What no handler may catch."""
 
 
+KNOWN = {"bench": [Problem.make(LAMP.format(who="Tom", n=4, p=5), "20")]}
+
+
+def _deduplicated(pool: Path, out: Path) -> None:
+    dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+
+
+def _decontaminated(pool: Path, out: Path) -> None:
+    decontaminate_parts(pool, out, KNOWN, DecontaminateSettings(renumbered="report"), LOCAL)
+
+
+@pytest.mark.parametrize(("work", "least"), [(_deduplicated, 6), (_decontaminated, 2)])
 @pytest.mark.usefixtures("in_turn")
 def test_stopped_before_any_file_and_started_again_it_ends_the_same(
-    pool: Path, monkeypatch: pytest.MonkeyPatch
+    pool: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Path, Path], None], least: int
 ) -> None:
-    dedup_parts(pool, pool.parent / "whole", SETTINGS, LOCAL, n_passes=2)
+    work(pool, pool.parent / "whole")
     replaces, left = os.replace, 0
 
     def replace(one: object, other: object) -> None:
@@ -119,13 +133,55 @@ def test_stopped_before_any_file_and_started_again_it_ends_the_same(
         left = allowed
         monkeypatch.setattr(os, "replace", replace)
         try:
-            dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+            work(pool, out)
         except Killed:
             n_kills += 1
         monkeypatch.setattr(os, "replace", replaces)
-        dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+        work(pool, out)
         assert _bytes(out) == _bytes(pool.parent / "whole")
-    assert n_kills > 5
+    assert n_kills >= least
+
+
+@pytest.mark.parametrize("work", [_deduplicated, _decontaminated])
+@pytest.mark.parametrize("n_written", [0, 2, 5])
+@pytest.mark.usefixtures("in_turn")
+def test_a_full_disk_is_told_in_one_line_and_the_next_start_goes_on(
+    pool: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Path, Path], None], n_written: int
+) -> None:
+    work(pool, pool.parent / "whole")
+    write, left = pq.write_table, n_written
+
+    def full(*given: object, **named: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(*given, **named)
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(StorageError) as told:
+        work(pool, pool.parent / "out")
+    assert "No space left" in str(told.value) and "\n" not in str(told.value)
+    monkeypatch.setattr(pq, "write_table", write)
+    work(pool, pool.parent / "out")
+    assert _bytes(pool.parent / "out") == _bytes(pool.parent / "whole")
+
+
+@pytest.mark.parametrize("work", [_deduplicated, _decontaminated])
+@pytest.mark.usefixtures("in_turn")
+def test_a_meta_that_is_no_object_and_an_id_that_is_none_are_told_in_one_line(
+    pool: Path, work: Callable[[Path, Path], None]
+) -> None:
+    part = parts_of(pool)[0]
+    table = pq.read_table(part)
+    place = table.column_names.index("meta")
+    pq.write_table(table.set_column(place, "meta", pa.array(["[1]"] * table.num_rows)), part)
+    with pytest.raises(InputError, match="no JSON object"):
+        work(pool, pool.parent / "out")
+    pq.write_table(table.set_column(table.column_names.index("id"), "id", pa.array(["me"] * table.num_rows)), part)
+    if work is _deduplicated:
+        with pytest.raises(InputError, match="an id is none of ours"):
+            work(pool, pool.parent / "other")
 
 
 def test_an_ingest_that_was_stopped_goes_on_after_its_last_whole_part(tmp_path: Path, monkeypatch) -> None:
@@ -172,33 +228,46 @@ def test_a_fault_of_a_task_comes_back_as_it_was_told(pool: Path) -> None:
     assert part.name in str(told.value) and "\n" not in str(told.value)
 
 
+CODE = """
+import sys
+from limo.pool.big import decontaminate_parts, dedup_parts
+from limo.pool.decontaminate import DecontaminateSettings
+from limo.pool.dedup import DedupSettings
+from limo.pool.engine import Engine
+from limo.records import Problem
+pool, out, kind = sys.argv[1:]
+known = {"bench": [Problem.make(TEXT, "20")]}
+print("on", flush=True)
+dedup_parts(pool, out + "/distinct", DedupSettings(), Engine(kind=kind), n_passes=2)
+settings = DecontaminateSettings(renumbered="report")
+decontaminate_parts(out + "/distinct", out + "/clean", known, settings, Engine(kind=kind))
+""".replace("TEXT", repr(LAMP.format(who="Tom", n=4, p=5)))
+
+
+def _both(pool: Path, out: Path) -> dict[str, bytes]:
+    _deduplicated(pool, out / "distinct")
+    _decontaminated(out / "distinct", out / "clean")
+    return _bytes(out)
+
+
 @pytest.mark.slow
 def test_killed_by_the_system_at_many_moments_it_ends_the_same(pool: Path) -> None:
-    code = (
-        "import sys; from limo.pool.big import dedup_parts; from limo.pool.dedup import DedupSettings\n"
-        "from limo.pool.engine import Engine; print('on', flush=True)\n"
-        "dedup_parts(sys.argv[1], sys.argv[2], DedupSettings(), Engine(), n_passes=2)"
-    )
-    dedup_parts(pool, pool.parent / "whole", SETTINGS, LOCAL, n_passes=2)
+    whole = _both(pool, pool.parent / "whole")
     for moment in (0.0, 0.4, 0.8, 1.6, 3.0):
         out = pool.parent / f"out{moment}"
-        command = [sys.executable, "-c", code, str(pool), str(out)]
+        command = [sys.executable, "-c", CODE, str(pool), str(out), "local"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline()
             time.sleep(moment)
             process.send_signal(signal.SIGKILL)
         subprocess.run(command, check=True, capture_output=True)
-        assert _bytes(out) == _bytes(pool.parent / "whole")
+        assert _bytes(out) == whole
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
 def test_a_ray_cluster_gives_the_same_bytes(pool: Path) -> None:
-    dedup_parts(pool, pool.parent / "local", SETTINGS, LOCAL, n_passes=2)
-    code = (
-        "import sys; from limo.pool.big import dedup_parts; from limo.pool.dedup import DedupSettings\n"
-        "from limo.pool.engine import Engine\n"
-        "dedup_parts(sys.argv[1], sys.argv[2], DedupSettings(), Engine(kind='ray'), n_passes=2)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(pool), str(pool.parent / "ray")], check=True)
-    assert _bytes(pool.parent / "ray") == _bytes(pool.parent / "local")
+    local = _both(pool, pool.parent / "local")
+    command = [sys.executable, "-c", CODE, str(pool), str(pool.parent / "ray"), "ray"]
+    subprocess.run(command, check=True)
+    assert _bytes(pool.parent / "ray") == local != {}

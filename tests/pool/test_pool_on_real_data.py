@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from limo.pool.benchmarks import load_benchmark
-from limo.pool.decontaminate import decontaminate
+from limo.pool.benchmarks import benchmarks, load_benchmark, load_present
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, dedup
-from limo.pool.ingest import ingest
+from limo.pool.ingest import ingest, stream
 from limo.pool.rows import rows
 from limo.records import Problem
 
@@ -39,6 +39,26 @@ def test_the_math500_problems_inside_past_aime_are_found() -> None:
     assert exact | near <= set(found)
     assert {found[row] for row in exact} == {"same text"}
     assert len(dropped) <= 12  # and hardly anything else in 975 problems
+
+
+@pytest.mark.slow
+def test_every_pair_known_to_be_exact_is_among_the_hits() -> None:
+    known, _ = load_present(DATA / "benchmarks")
+    named = {file: name for name, entry in benchmarks().items() for file in entry.files if isinstance(file, str)}
+    pairs = [row.value for row in rows(DATA / "pairs" / "benchmark_vs_pool.jsonl.gz")]
+    there = {path.name.removesuffix(".jsonl.gz"): path for path in _pools()}
+    wanted = {(p["pool"], p["pool_row"], named[p["benchmark"]], p["bench_row"]) for p in pairs if p["kind"] == "exact"}
+    wanted = {one for one in wanted if one[0] in there}
+    found = set()
+    for pool in {one[0] for one in wanted}:
+        items = list(stream([there[pool]]))
+        problems = [one for one in items if isinstance(one, Problem)]
+        place = {(one.id, one.problem): row for row, one in enumerate(items) if isinstance(one, Problem)}
+        index = DecontaminateSettings(ngrams="off").index(known)
+        hits = index.search([one.id for one in problems], [one.problem for one in problems])
+        for row, hit in hits:
+            found.add((pool, place[problems[row].id, problems[row].problem], hit.benchmark, hit.benchmark_row))
+    assert len(wanted) == 13 and wanted <= found
 
 
 def test_no_problem_with_a_changed_number_and_another_answer_is_merged() -> None:

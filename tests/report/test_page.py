@@ -10,7 +10,7 @@ import pytest
 
 from limo.errors import InputError
 from limo.report import cases, page, tables
-from limo.report.content import Attempt, Average, Case, Said
+from limo.report.content import Attempt, Average, Case, Hit, Overlap, Report, Said
 
 VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
 
@@ -222,3 +222,17 @@ def test_markdown_escapes_pipes_and_keeps_intervals(full):
     text = tables.markdown(table)
     assert "a\\|b" in text and "**60.7** [56.8, 64.6]" in text
     assert {line.replace("\\|", "").count("|") for line in text.splitlines()} == {5}
+
+
+def test_a_page_of_contamination_alone_shows_totals_and_both_texts_and_misses_nothing():
+    hits = [Hit("MATH500", "web", "same text", "drop", 1.0, "let us", "<b>let us</b> go\u202e", "Let us go")]
+    report = Report(Said("Contamination", "数据污染"), paper=False, hits=hits,
+                    overlaps=[Overlap("MATH500", "web", "same text", "drop", 7)])
+    text = page.render(report, "zh")
+    reader = Reader(text)
+    assert not reader.open and not reader.crossed and reader.tags.count("article") == 2
+    assert "&lt;b&gt;let us&lt;/b&gt; go" in text and "⟨U+202E⟩" in text and "文本相同" in text
+    assert 'class="missing"' not in text and "MATH500 · web" in text
+    assert "MATH500" in tables.plain(report)
+    with pytest.raises(InputError, match="below 0"):
+        page.render(replace(report, overlaps=[Overlap("MATH500", "web", "same text", "drop", -1)]))

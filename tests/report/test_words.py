@@ -22,7 +22,8 @@ def test_every_word_stands_in_both_languages_with_the_same_blanks():
 def test_every_word_is_used_and_every_used_word_is_there():
     """Keys are looked for in quotes; those made of a prefix and a name are known by their prefix."""
     source = "".join(path.read_text() for path in [*ROOM.glob("*.py"), *(ROOM / "templates").iterdir()])
-    prefixes = ("chapter_", "lead_", "nav_", "missing_", "where_", "unit_", "ratio_", "share_", "budget_same_", "alt_")
+    prefixes = ("chapter_", "lead_", "nav_", "missing_", "where_", "unit_", "ratio_", "share_", "budget_same_", "alt_",
+                "decision_")
     known = words.data("words.yaml")
     unused = [key for key in known if not key.startswith(prefixes) and not re.search(f"[\"']{key}[\"']", source)]
     assert set(unused) <= {"correct", "wrong", "no_answer", "truncated", "undecided"}

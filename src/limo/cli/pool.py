@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.evidence import Look
 from limo.cli.shape import OVERRIDES, Call, command, output, table
 from limo.errors import InputError, LimoError
 
@@ -95,6 +96,7 @@ def pool_dedup(
     output(POOL, required=False),
     DROPPED,
     click.option("--evidence", metavar="FILE", help="Write every hit, with both texts, as Parquet."),
+    click.option("--report", metavar="FILE", help="Write the evidence as one page to read (.html)."),
     click.option("--check", is_flag=True, help="Only look: any training set, answered or not; no pool is written."),
     ENGINE,
     group=pool,
@@ -108,11 +110,11 @@ def pool_decontaminate(
     output: str | None,
     dropped: str | None,
     evidence: str | None,
+    report: str | None,
     check: bool,
     engine: str,
 ) -> None:
     """Drop problems that stand in a benchmark, each with its evidence."""
-    from limo.pool.benchmarks import load_benchmarks
     from limo.pool.decontaminate import DecontaminateSettings, decontaminate
     from limo.pool.ingest import read_pool, statements
     from limo.recipe import load
@@ -120,56 +122,37 @@ def pool_decontaminate(
     if check == bool(output):
         raise InputError("what is to be done?", file, "-o POOL, or --check", "give one of the two")
     settings = load(DecontaminateSettings, None, overrides)
-    known = load_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path or None)
+    known, missing = _known(benchmark or settings.benchmarks, benchmarks or settings.path)
+    call.progress.say(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     if output and _is_folder(output):
         from limo.pool.big import decontaminate_parts, evidence_of
         from limo.pool.engine import Engine
 
         placed = Engine.model_validate({"kind": engine})
         counts = decontaminate_parts(file, output, known, settings, placed, call.progress)
-        found = evidence_of(output)
-        _evidence(found, evidence)
-        _told(call, counts, output, dropped, found)
+        look = Look(evidence_of(output), list(known), missing)
+        look.write(evidence, report)
+        _told(call, counts, output, dropped, look)
         return
     pooled, unread = statements(file) if check else (read_pool(file), [])
     kept, gone = decontaminate(pooled, known, settings)
-    found = _evidence_table(kept, gone)
-    _evidence(found, evidence)
+    look = Look.of(kept, gone, known, missing)
+    look.write(evidence, report)
     if check:
-        _checked(call, len(pooled), unread, found)
+        call.result(*look.checked(len(pooled), len(unread)))
     else:
-        _pooled(call, kept, gone, str(output), dropped, found)
+        _pooled(call, kept, gone, str(output), dropped, look)
 
 
-def _checked(call: Call, n_problems: int, unread: Sequence[Dropped], found: list[dict[str, Any]]) -> None:
-    from limo.pool.evidence import render, totals
+def _known(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Problem]], list[str]]:
+    """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
+    from pathlib import Path
 
-    n_hit = len({row["problem_id"] for row in found if row["decision"] == "drop"})
-    value = {"n_problems": n_problems, "n_without_statement": len(unread), "n_contaminated": n_hit}
-    head = f"{n_hit:,} of {n_problems:,} problems stand in a benchmark"
-    head += f"; {len(unread):,} rows have no statement" if unread else ""
-    body = f"\n\n{_totals(found)}\n\n{render(found)}" if found else ""
-    call.result({**value, "totals": totals(found), "hits": found}, head + body)
+    from limo.pool.benchmarks import load_benchmarks, load_present
 
-
-def _evidence_table(kept: Sequence[Problem], gone: Sequence[Dropped]) -> list[dict[str, Any]]:
-    from limo.pool.evidence import evidence_table
-
-    return evidence_table(kept, gone)
-
-
-def _evidence(found: Sequence[Mapping[str, Any]], path: str | None) -> None:
-    if path:
-        from limo.pool.evidence import write_evidence
-
-        write_evidence(found, path)
-
-
-def _totals(found: Sequence[Mapping[str, Any]]) -> str:
-    from limo.pool.evidence import totals
-
-    rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
-    return table(rows + [list(row.values()) for row in totals(found)])
+    if path and not names and Path(path).is_dir():
+        return load_present(path)
+    return load_benchmarks(names, path or None), []
 
 
 def _is_folder(output: str) -> bool:
@@ -178,7 +161,7 @@ def _is_folder(output: str) -> bool:
 
 
 def _told(
-    call: Call, counts: Counter[str], output: str, dropped: str | None, found: Sequence[Mapping[str, Any]] = ()
+    call: Call, counts: Counter[str], output: str, dropped: str | None, look: Look | None = None
 ) -> None:
     """What became of a pool in parts."""
     if dropped:
@@ -187,7 +170,7 @@ def _told(
 
         write_rows([asdict(one) for one in dropped_of(output)], dropped)
     by_reason = Counter({reason: n for reason, n in counts.items() if reason != "kept"})
-    _shown(call, counts["kept"], by_reason, output, found)
+    _shown(call, counts["kept"], by_reason, output, look)
 
 
 def _pooled(
@@ -196,7 +179,7 @@ def _pooled(
     gone: Sequence[Dropped],
     output: str,
     dropped: str | None,
-    found: Sequence[Mapping[str, Any]] = (),
+    look: Look | None = None,
 ) -> None:
     from limo.cli.rows import write_rows
     from limo.pool.ingest import write_pool
@@ -206,14 +189,17 @@ def _pooled(
         raise InputError("no problem is left", reasons or "none came in", "one or more", "see --dropped FILE")
     if dropped:
         write_rows([asdict(one) for one in gone], dropped)
-    _shown(call, write_pool(kept, output), Counter(one.reason for one in gone), output, found)
+    _shown(call, write_pool(kept, output), Counter(one.reason for one in gone), output, look)
 
 
-def _shown(call: Call, n_kept: int, by_reason: Counter[str], output: str, found: Sequence[Mapping[str, Any]]) -> None:
+def _shown(call: Call, n_kept: int, by_reason: Counter[str], output: str, look: Look | None) -> None:
     rows = [["kept", n_kept], *([reason, n] for reason, n in by_reason.most_common())]
     value = {"n_kept": n_kept, "n_dropped": sum(by_reason.values()), "n_by_reason": dict(by_reason), "output": output}
     text = table([["what", "problems"], *rows])
-    call.result(value, f"{text}\n\n{_totals(found)}" if found else text)
+    if look:
+        value |= look.named()
+        text += f"\n\n{look.totals()}" if look.hits else ""
+    call.result(value, text)
 
 
 @click.group("benchmarks")

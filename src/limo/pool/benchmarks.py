@@ -50,7 +50,7 @@ class Benchmark(Settings):
     """One entry: where the rows are, how they are read and how the paper decodes them."""
 
     group: Literal["in-domain", "out-of-domain", "extra"] = Field(description="the paper's grouping")
-    n: int = Field(ge=1, description="rows")
+    n: int = Field(ge=0, description="rows; 0 = any number: a slot for a file of yours")
     n_unique: int = Field(default=0, ge=0, description="distinct statements; 0 = all")
     files: list[str | list[str]] = Field(description="file names without suffix; a list = parts in order")
     hub: Hub | None = Field(default=None, description="data set on the hub")
@@ -100,7 +100,7 @@ def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> 
     found = _local(name, entry, Path(path)) if path is not None else _from_hub(name, entry)
     problems = _problems(name, found, entry.fields, entry.wrong_answers, seed)
     allowed = {entry.n} | ({entry.hub.n} - {0} if entry.hub else set())
-    if len(problems) not in allowed:
+    if entry.n and len(problems) not in allowed:
         want = " or ".join(f"{n} rows" for n in sorted(allowed))
         do = "give the benchmark's own file, or use another name for a part of it"
         raise InputError(f"{name} has the wrong number of rows", len(problems), want, do)
@@ -110,8 +110,27 @@ def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> 
 def load_benchmarks(
     names: Iterable[str] = (), path: str | Path | None = None, seed: int = 0
 ) -> dict[str, list[Problem]]:
-    """Several benchmarks by name; no names = all entries."""
-    return {name: load_benchmark(name, path, seed) for name in (list(names) or list(benchmarks()))}
+    """Several benchmarks by name; no names = all entries but slots."""
+    known = [name for name, entry in benchmarks().items() if entry.n]
+    return {name: load_benchmark(name, path, seed) for name in (list(names) or known)}
+
+
+def load_present(folder: str | Path, seed: int = 0) -> tuple[dict[str, list[Problem]], list[str]]:
+    """The benchmarks that a folder holds, slots too, and the names of those that it does not hold.
+
+    Raises MissingFileError where it holds none, and InputError where a file is not what it should be.
+    """
+    found: dict[str, list[Problem]] = {}
+    missing = []
+    for name, entry in benchmarks().items():
+        try:
+            found[name] = load_benchmark(name, folder, seed)
+        except MissingFileError:
+            missing += [name] if entry.n else []
+    if not found:
+        allowed, do = "files as `limo benchmarks show` names them", "name another folder, or none for the hub's cache"
+        raise MissingFileError("no benchmark is in the folder", folder, allowed, do)
+    return found, missing
 
 
 def duplicates(problems: Sequence[Problem]) -> list[Dropped]:

@@ -345,7 +345,7 @@ def _clean(known: Path, out: Path, settings: DecontaminateSettings, task: str) -
 def _index(known: str, settings: str) -> Index:
     """The benchmarks' index, made once a process and not once a part."""
     benchmarks = {name: [Problem(**one) for one in problems] for name, problems in json.loads(known).items()}
-    return Index(benchmarks, DecontaminateSettings.model_validate_json(settings).thresholds())
+    return DecontaminateSettings.model_validate_json(settings).index(benchmarks)
 
 
 def _counts(out: Path, names: Sequence[str]) -> Counter[str]:

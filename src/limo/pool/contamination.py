@@ -1,11 +1,12 @@
 """Benchmarks as an index: everything a pool row shares with a benchmark problem, each finding with its evidence.
 
-Five methods, from the surest to the weakest:
+Six methods, from the surest to the weakest:
 
 - `same text`: equal canonical text;
 - `contained`: one canonical text stands inside the other (a problem embedded in a longer one, or a part of one);
 - `same numbers`: the same numbers in order, and enough of the benchmark problem's n-grams (its coverage);
 - `renumbered`: other numbers, high coverage, and long enough for that to mean something;
+- `meaning`: near in the space of an embedding model, where one is given (see `meaning`);
 - `n-gram`: any shared run of n words (the rule of the paper and its kin; numbers count).
 
 Coverage is the share of the benchmark problem's word n-grams, numbers masked, that occur in the row; n-grams that
@@ -14,7 +15,8 @@ many benchmark problems share ("where m and n are relatively prime positive inte
     index = Index({"MATH500": benchmark_problems})
     for row, hit in index.search(ids, texts): print(row, hit.method, hit.benchmark_id, hit.score, hit.words)
 
-What it does not do: decide (see `decontaminate`), or see paraphrases and translations, which share few words.
+What it does not do: decide (see `decontaminate`), or see paraphrases and translations, which share few words, without
+an embedding model.
 """
 
 from __future__ import annotations
@@ -30,14 +32,15 @@ import numpy as np
 from limo.pool import sink
 from limo.pool.folding import Folding
 from limo.pool.likeness import grams
+from limo.pool.meaning import Encoder, Meaning
 from limo.pool.normal import Read, canonicals, read
 from limo.pool.postings import Postings, longest_run, runs
 from limo.records import Problem
 from limo.text import normalise_statement, shorten
 
 Array = Any  # of NumPy
-Method = Literal["same text", "contained", "same numbers", "renumbered", "n-gram"]
-METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "n-gram")
+Method = Literal["same text", "contained", "same numbers", "renumbered", "meaning", "n-gram"]
+METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "meaning", "n-gram")
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _OF_ROW = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
 
@@ -51,6 +54,7 @@ class Thresholds:
     renumbered: float = 0.8
     min_tokens: int = 20
     ngram: int = 13
+    meaning: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Index:
 
     benchmarks: Mapping[str, Sequence[Problem]]
     thresholds: Thresholds = field(default_factory=Thresholds)
+    encode: Encoder | None = None
     _items: list[tuple[str, int, Problem]] = field(init=False)
     _read: Read = field(init=False)
     _forms: tuple[str, ...] = field(init=False)
@@ -80,6 +85,7 @@ class Index:
     _text_keys: Array = field(init=False)
     _by_gram: Postings = field(init=False)
     _by_run: Postings = field(init=False)
+    _by_meaning: Meaning | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._items = [(name, row, one) for name, rows in self.benchmarks.items() for row, one in enumerate(rows)]
@@ -90,6 +96,7 @@ class Index:
         boilerplate = _boilerplate(sets)
         telling = [np.setdiff1d(one, boilerplate, assume_unique=True) for one in sets]
         self._by_gram = Postings.of([a if len(a) >= MIN_GRAMS else b for a, b in zip(telling, sets, strict=True)])
+        self._by_meaning = Meaning(self.encode, texts, self.thresholds.meaning) if self.encode else None
         self._by_run = Postings.of(_split(*_runs(texts, self.thresholds.ngram)))
         for place, form in enumerate(self._forms):
             if form:
@@ -119,6 +126,8 @@ class Index:
         for row, place, n_shared in _triples(shared):
             n_runs = int(run_last[row] - (run_ends[row - 1] if row else 0))
             found.append((row, place, "n-gram", round(n_shared / n_runs, 3)))
+        near = self._by_meaning.search(texts) if self._by_meaning and texts else []
+        found += [(row, place, "meaning", cosine) for row, place, cosine in near]
         found.sort(key=lambda one: (one[0], METHODS.index(one[2]), -one[3], one[1]))
         sets = {row: np.unique(values[ends[row - 1] if row else 0 : ends[row]]) for row in {one[0] for one in found}}
         return [(row, self._hit(ids[row], sets[row], place, method, score)) for row, place, method, score in found]

@@ -10,7 +10,7 @@ About `renumbered`: a copy with other numbers teaches the same solution, so it i
 from templates (the pocket world) nearly every problem is a renumbered sibling of a benchmark problem by construction;
 there set `renumbered: report`, and the same text and same numbers rules still hold.
 
-What it does not do: find paraphrases or translations; those need a judge.
+What it does not do: find paraphrases or translations by itself; `meaning_model` names candidates, a judge decides.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from limo.pool.contamination import Hit, Index, Method, Thresholds
+from limo.pool.meaning import encoder
 from limo.recipe import Settings
 from limo.records import Dropped, Problem
 from limo.text import shorten
@@ -52,6 +53,11 @@ class DecontaminateSettings(Settings):
         "since it flags phrases that problems share honestly",
     )
     ngram: int = Field(default=13, ge=3, le=100, description="words in a run, or s1 (13), open-r1 (8), light-r1 (32)")
+    meaning: Decision = Field(default="report", description="near by an embedding model, if `meaning_model` names one")
+    meaning_model: str = Field(
+        default="", description="sentence-transformers model, folder or hub id (extra `meaning`); empty = none"
+    )
+    meaning_least: float = Field(default=0.9, ge=0, le=1, description="least cosine of `meaning`; own choice")
     n: int = Field(default=5, ge=2, le=13, description="words in the n-grams of coverage; own choice, measured")
     same_numbers_coverage: float = Field(default=0.6, ge=0, le=1, description="own choice, measured")
     renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")
@@ -69,6 +75,7 @@ class DecontaminateSettings(Settings):
             "contained": self.contained,
             "same numbers": self.same_numbers,
             "renumbered": self.renumbered,
+            "meaning": self.meaning,
             "n-gram": self.ngrams,
         }
         return names[method]
@@ -76,7 +83,14 @@ class DecontaminateSettings(Settings):
     def thresholds(self) -> Thresholds:
         """The numbers of the methods."""
         ngram = 0 if self.ngrams == "off" else self.ngram
-        return Thresholds(self.n, self.same_numbers_coverage, self.renumbered_coverage, self.min_tokens, ngram)
+        return Thresholds(
+            self.n, self.same_numbers_coverage, self.renumbered_coverage, self.min_tokens, ngram, self.meaning_least
+        )
+
+    def index(self, benchmarks: Mapping[str, Sequence[Problem]]) -> Index:
+        """The benchmarks, findable by every method that is on.  Raises InputError where the model cannot be loaded."""
+        encode = encoder(self.meaning_model) if self.meaning_model and self.meaning != "off" else None
+        return Index(benchmarks, self.thresholds(), encode)
 
 
 def decontaminate(
@@ -86,7 +100,7 @@ def decontaminate(
 ) -> tuple[list[Problem], list[Dropped]]:
     """The problems that no method drops, in order, and the others with their evidence in `detail["hits"]`."""
     settings = settings or DecontaminateSettings()
-    index = Index(benchmarks, settings.thresholds())
+    index = settings.index(benchmarks)
     kept: list[Problem] = []
     dropped: list[Dropped] = []
     left = iter(problems)

@@ -34,7 +34,7 @@ def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[
     return table
 
 
-def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
     """Distinct pool rows by benchmark, source, method and decision, largest first."""
     groups: dict[tuple[str, str, str, str], set[object]] = {}
     for row in table:
@@ -64,12 +64,16 @@ def write_evidence(table: Sequence[Mapping[str, object]], path: str | Path) -> N
         pq.write_table(arrow(table), aside, compression="zstd")
 
 
-def render(table: Sequence[Mapping[str, object]], most: int = _MOST_SHOWN) -> str:
-    """The surest hits spelled out, each with both texts and the words that they share."""
+def surest(table: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    """At most so many rows, by method and score."""
     order = {str(method): number for number, method in enumerate(METHODS)}
-    ranked = sorted(table, key=lambda row: (order.get(str(row["method"]), 9), -float(str(row["score"]))))
-    lines = [line for row in ranked[:most] for line in _spelled(row)]
-    left = len(ranked) - most
+    return sorted(table, key=lambda row: (order.get(str(row["method"]), 9), -float(str(row["score"]))))[:most]
+
+
+def render(table: Sequence[Mapping[str, Any]], most: int = _MOST_SHOWN) -> str:
+    """The surest hits spelled out, each with both texts and the words that they share."""
+    lines = [line for row in surest(table, most) for line in _spelled(row)]
+    left = len(table) - most
     return "\n".join(lines + ([f"and {left:,} more"] if left > 0 else []))
 
 

@@ -156,7 +156,7 @@ def meant(answers: Sequence[str], metas: Sequence[Any]) -> list[str]:
 def answer_keys(answers: Sequence[str]) -> Array:
     """The hash of each answer's key, 0 for none."""
     if len(_KEYS) > _MOST_KEYS:
-        _KEYS.clear()
+        forget_answers()
     new = [answer for answer in dict.fromkeys(answers) if answer not in _KEYS]
     found = {
         answer: int(content_hash(key or answer), 16) if answer else 0
@@ -164,6 +164,11 @@ def answer_keys(answers: Sequence[str]) -> Array:
     }
     _KEYS.update(found)
     return np.array([found[one] if one in found else _KEYS[one] for one in answers], dtype=np.uint64)
+
+
+def forget_answers() -> None:
+    """Forget the keys of answers seen before: for measurements, since they are remembered from call to call."""
+    _KEYS.clear()
 
 
 def telling(answers: Sequence[str]) -> Array:

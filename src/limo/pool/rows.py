@@ -30,6 +30,7 @@ from limo.text import shorten
 
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 _PACKED = (".gz", ".zst")
+GENERATED = "reasoning-gym:"
 _ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
 
 
@@ -44,12 +45,16 @@ class Row:
 
 
 def rows(source: str | Path) -> Iterator[Row]:
-    """All rows of a file, of a folder of files (sorted by path), or of a dataset saved to disk or on the hub.
+    """All rows of a file, a folder of files (sorted by path), a dataset saved to disk or on the hub, or made anew.
+
+    What is made anew is named `reasoning-gym:TASK?size=500&seed=0`, with any setting of the task (see `generators`).
 
     Raises MissingFileError, InputError (nothing readable there, or empty) and StorageError (damaged file).
     """
     path = Path(source)
-    if path.is_dir():
+    if str(source).startswith(GENERATED):
+        yield from _generated(str(source))
+    elif path.is_dir():
         yield from _folder(path)
     elif path.is_file():
         yield from _file(path, path.name)
@@ -195,6 +200,13 @@ def _saved(path: Path) -> Iterator[Row]:
 
     loaded = datasets.load_from_disk(os.fspath(path))
     yield from _splits(loaded, path.name)
+
+
+def _generated(source: str) -> Iterator[Row]:
+    from limo.pool.generators import generated
+
+    for number, value in enumerate(generated(source.removeprefix(GENERATED)), start=1):
+        yield Row(source.partition("?")[0], number, value)
 
 
 def _is_hub_id(source: str) -> bool:

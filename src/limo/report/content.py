@@ -219,12 +219,42 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """What problems of a pool share with a benchmark: how many by one method from one source, and what followed."""
+
+    __pydantic_config__ = _CLOSED
+
+    benchmark: str
+    source: str
+    method: str
+    decision: Literal["drop", "report"]
+    n_problems: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One problem of the pool beside the benchmark problem that it shares `words` with; `score` in 0..1."""
+
+    __pydantic_config__ = _CLOSED
+
+    benchmark: str
+    source: str
+    method: str
+    decision: Literal["drop", "report"]
+    score: float
+    words: str
+    problem: str
+    benchmark_problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a report shows.  An empty part leaves its section out, and the page says so.
 
     `headline`: the claims, first one largest; left empty they are computed from `comparisons`.
     `environment`: what a rerun would want to know (versions, processor, commit), in the order to show.
     `recipe`: the resolved recipe as YAML.  `rebuild`: the command that makes this report again.
+    `overlaps`: contamination by benchmark, source and method, `hits` the surest of it with both texts.
     `check_words`: words to underline in completions (those that the grade counted as checking).
     `paper`: whether to show the published results, marked as such, beside these.
     """
@@ -242,6 +272,8 @@ class Report:
     levels: list[LevelScore] = field(default_factory=list)
     funnel: list[Stage] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
     notes: list[Said] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     recipe: str = ""
@@ -296,6 +328,7 @@ def _number_faults(report: Report) -> Iterator[str]:
         if not -1 <= pair.low <= pair.difference <= pair.high <= 1:
             yield f"{pair.difference} [{pair.low}, {pair.high}] of {pair.a!r} - {pair.b!r}"
     counts = [n for s in report.funnel for n in (s.n_in, s.n_kept, *s.dropped.values())]
+    counts += [row.n_problems for row in report.overlaps]
     counts += [n for arm in report.arms for n in (arm.n_examples, arm.n_tokens, arm.n_updates)]
     if any(n < 0 for n in counts):
         yield f"a count below 0 ({min(counts)})"

@@ -26,6 +26,7 @@ from limo.files import atomic
 from limo.report import cases, charts, sentences, shapes, tables, words
 from limo.report.content import LANGUAGES, Language, Report, check
 from limo.report.look import COLOURS, arm_colours
+from limo.report.words import points
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
@@ -74,6 +75,7 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
         "ink": lambda arm: f"var(--{inks.get(arm, 'muted')})", "count": words.count,
         "chapters": chapters, "order": _order(report, chapters), "missing": _missing(report),
         "tiles": _tiles(report, language), "cases": cases.cases(report, language), "budgets": sentences.budgets(report),
+        "hits": _hits(report, language),
     }
 
 
@@ -108,6 +110,7 @@ def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
     add("levels", bool(report.levels), lambda: tables.levels(report, language), (charts.levels, 560, phone))
     add("budget", bool(report.arms), lambda: tables.budget(report, language))
     add("funnel", bool(report.funnel), lambda: tables.funnel(report, language), (shapes.funnel, wide, phone))
+    add("contamination", bool(report.overlaps), lambda: tables.contamination(report, language))
     add("paper", report.paper and bool(report.averages), lambda: tables.paper(language), (charts.paper, wide, phone))
     return chapters
 
@@ -119,13 +122,23 @@ def has_radar(report: Report) -> bool:
     return len(axis) >= shapes.MIN_SPOKES and bool(whole)
 
 
+def _hits(report: Report, language: Language) -> list[dict[str, Any]]:
+    """The hits that are spelled out, their texts made harmless."""
+    return [{"where": words.plain(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
+             "how": f"{words.reason(hit.method).text(language)}, {points(hit.score)}%",
+             "decision": hit.decision, "problem": cases.visible(hit.problem), "words": cases.visible(hit.words),
+             "benchmark_problem": cases.visible(hit.benchmark_problem)} for hit in report.hits]
+
+
 def _figure(report: Report, language: Language, chart: charts.Chart, widths: list[int]) -> list[Markup]:
     """One chart at its widths, widest first.  The text inside was escaped when it was drawn."""
     return [Markup(chart(report, language, width)) for width in widths]
 
 
 def _missing(report: Report) -> list[str]:
-    """Word keys for what this report does not hold."""
+    """Word keys for what this report of a run does not hold; one of contamination alone lacks nothing."""
+    if report.overlaps and not (report.arms or report.funnel):
+        return []
     held = {"averages": report.averages, "scores": report.scores, "radar": has_radar(report) or not report.scores,
             "comparisons": report.comparisons, "levels": report.levels, "budget": report.arms,
             "funnel": report.funnel, "cases": report.cases}

@@ -172,6 +172,14 @@ def funnel(report: Report, language: Language) -> Table:
     return table
 
 
+def contamination(report: Report, language: Language) -> Table:
+    """Benchmarks and sources downwards, with the method and what followed."""
+    heads = [say(key, language) for key in ("benchmark", "source", "method", "decision", "unit_problems")]
+    rows = [[Cell(row.benchmark), Cell(row.source or "—"), Cell(words.reason(row.method).text(language)),
+             Cell(say(f"decision_{row.decision}", language)), Cell(count(row.n_problems))] for row in report.overlaps]
+    return Table(say("chapter_contamination", language), heads, rows)
+
+
 def paper(language: Language) -> Table:
     """The published results, in percent, as the paper gives them."""
     book = words.data("paper.yaml")
@@ -205,7 +213,7 @@ def terminal(report: Report, language: Language = "en") -> Renderable:
     parts: list[object] = [Text(words.plain(report.title.text(language)), style="bold")]
     parts += [Text("• " + words.plain(said.text(language))) for said in headline(report)]
     shown = ((averages, report.averages), (scores, report.scores), (comparisons, report.comparisons),
-             (levels, report.levels), (budget, report.arms), (funnel, report.funnel))
+             (levels, report.levels), (budget, report.arms), (funnel, report.funnel), (contamination, report.overlaps))
     for make, rows in shown:
         if rows:
             parts += [Text(""), _rich(make(report, language))]
