@@ -5,7 +5,8 @@
 
 The work is that of the pocket lab: so many attempts at each of fresh problems, by the careful prompt.  Rivals:
 
-- one problem at a time: `generate(num_return_sequences=n)` in a loop, the plain way;
+- one attempt at a time: `generate` in a loop, the plain way;
+- one problem at a time: the same with `num_return_sequences=n`;
 - batches: the same rows a batch as ours, padded on the left, `num_return_sequences=n`.
 
 All run on one thread in this process, in turns, twice, and are counted by processor time, which hardly depends on what
@@ -52,16 +53,17 @@ class Rival:
 
     @torch.inference_mode()
     def draw(self, problems: list[Problem], rows: int) -> int:
-        """New tokens of `n` attempts each, `rows` at once."""
+        """New tokens of `n` attempts each, `rows` at once (1: one attempt each)."""
+        n = min(self.n, rows)
         chats = [messages(problem.problem, SYSTEM) for problem in problems]
         texts = [self.tokenizer.apply_chat_template(c, tokenize=False, add_generation_prompt=True) for c in chats]
-        size, total = max(1, rows // self.n), 0
+        size, total = rows // n, 0
         for start in range(0, len(texts), size):
             inputs = self.tokenizer(
                 texts[start : start + size], return_tensors="pt", padding=True, add_special_tokens=False
             )
             out = self.model.generate(
-                **inputs, do_sample=True, temperature=1.0, top_p=1.0, top_k=0, num_return_sequences=self.n,
+                **inputs, do_sample=True, temperature=1.0, top_p=1.0, top_k=0, num_return_sequences=n,
                 max_new_tokens=self.max_tokens,
             )  # fmt: skip
             new = out[:, inputs["input_ids"].shape[1] :]
@@ -79,7 +81,7 @@ def speed(work: Callable[[], int]) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["pocket-teacher", "pocket-rich"])
-    parser.add_argument("--problems", type=int, default=96)
+    parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--n", type=int, default=8, help="attempts at each")
     parser.add_argument("--rows", type=int, default=256, help="in one batch")
     parser.add_argument("--max-tokens", type=int, default=320)
@@ -100,6 +102,7 @@ def main() -> None:
             "ours": lambda completer=completer: sum(n for _, n in ours(completer, asked).values()),
             f"generate, {given.rows} rows a batch": lambda rival=rival: rival.draw(problems, given.rows),
             "generate, a problem at a time": lambda rival=rival: rival.draw(few, given.n),
+            "generate, an attempt at a time": lambda rival=rival: rival.draw(few, 1),
         }
         best: dict[str, float] = {}
         for _ in range(given.rounds):

@@ -167,7 +167,7 @@ def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) 
 def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem], best: float) -> None:
     """50 ms before each reply."""
     with serving(file, "--latency-ms", "50") as server:
-        for under_way, n, n_per_request in ((2000, given.n, 1), (2000, given.n, 4), (40, max(given.n // 4, 1), 1)):
+        for under_way, n, n_per_request in ((2000, 2 * given.n, 1), (2000, given.n, 4), (40, max(given.n // 4, 1), 1)):
             speed, _ = ours(server, pool, n, under_way, n_per_request)
             allowed = under_way / 0.05
             ideal = f"{speed.rate / min(allowed, best):.0%} of the ideal {min(allowed, best):,.0f}"

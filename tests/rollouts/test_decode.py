@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,32 @@ def test_a_row_is_the_same_alone_and_in_any_company(model):
     assert [decode(model, [row], STOPS)[0] for row in rows] == together
     assert decode(model, rows[::-1], STOPS)[::-1] == together
     assert len({tuple(row) for row in together}) > 9  # equal prompts with other numbers draw other texts
+
+
+@pytest.mark.parametrize("n_new", [60, 280], ids=["short", "longer than the first room"])
+def test_attempts_that_share_one_copy_of_their_prompt_draw_as_if_each_had_its_own(model, n_new, monkeypatch):
+    from limo.rollouts import attention, decode
+
+    rows = asks(random.Random(3).sample(prompts(8) * 3, 36), n_new, temperature=1.0, top_p=0.9)
+    distinct = sorted({tuple(row.prompt) for row in rows})
+    ends = {prompt: n_new * (1 + number % 4) // 4 for number, prompt in enumerate(distinct)}
+    rows = [replace(row, uniforms=row.uniforms[: ends[tuple(row.prompt)]]) for row in rows]
+    seen, with_prompts = [], attention._with_prompts
+    monkeypatch.setattr(attention, "_with_prompts", lambda *a: seen.append(len(a[3].groups.mask)) or with_prompts(*a))
+    together = decode.decode(model, rows, STOPS[:2])
+    assert max(seen) == 8 and min(seen) <= 4  # rows, and with them whole prompts, left the batch on the way
+    monkeypatch.setattr(decode, "SHARED", len(rows))
+    seen.clear()
+    assert decode.decode(model, rows, STOPS[:2]) == together and not seen
+
+
+def test_a_model_whose_layers_pass_the_prompts_by_is_told(model, monkeypatch):
+    from limo.errors import ModelError
+    from limo.rollouts import attention, decode
+
+    monkeypatch.setattr(attention.Groups, "count", lambda self: None)
+    with pytest.raises(ModelError, match="cache"):
+        decode.decode(model, asks(prompts(2) * 3, 5), STOPS)
 
 
 def test_rows_longer_than_the_first_room_are_whole(model):

@@ -4,7 +4,8 @@ A plain `generate` spends its time on what small models make dear: copying the w
 (concatenation), computing rows that ended long ago, reading the same prompt again for each of its n rollouts, and
 bookkeeping.  Here the cache is laid out beforehand, a row that ends gives its place to the last one, the text that all
 prompts share is read once and so is each distinct prompt, only last positions go through the vocabulary, and on a CPU
-one-token attention is two batched products over the cache in place, at the speed of its memory.
+one-token attention is a few batched products over the cache in place, at the speed of its memory; the attempts at one
+problem look at one copy of its prompt (see `attention`).
 
     tokens = decode(model, [Ask([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
 
@@ -24,12 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import AttentionInterface
-from transformers.cache_utils import Cache, DynamicLayer
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.cache_utils import Cache
+
+from limo.errors import ModelError
+from limo.rollouts.attention import NAME, Groups, Layer, Window, attend
 
 # Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
 PREFILL_TOKENS = 2048  # prompt tokens in one forward: activations that stay in a core's cache
 ROOM = 256  # new tokens that the cache has room for at first; it grows by half
+SHARED = 2  # rows a prompt from which its one copy is cheaper than one a row
 NUCLEUS = 64  # tokens tried for top_p before the whole vocabulary is sorted
 
 
@@ -45,8 +49,8 @@ class Ask:
 
 def prepare(model: Any) -> None:
     """Give a loaded model the attention that `decode` is fast with; once, after loading, on a CPU."""
-    AttentionInterface.register("limo_rows", _attend)
-    model.set_attn_implementation("limo_rows")
+    AttentionInterface.register(NAME, attend)
+    model.set_attn_implementation(NAME)
 
 
 @torch.inference_mode()
@@ -110,62 +114,13 @@ def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: torch.T
     return tokens.gather(-1, _invert(kept, uniforms)[:, None])[:, 0]
 
 
-class _Window:
-    """Which rows and from which position the next forward writes; shared by all layers of a cache."""
-
-    def __init__(self, n_rows: int, capacity: int) -> None:
-        self.rows, self.start, self.n_rows, self.capacity = slice(0, n_rows), 0, n_rows, capacity
-
-
-class _Layer(DynamicLayer):
-    """Keys [rows, heads, dim, capacity] and values [rows, heads, capacity, dim], written in place, read as views.
-
-    Keys lie with their positions last because the product with one query reads them faster so.
-    """
-
-    is_initialized: bool
-
-    def __init__(self, window: _Window) -> None:
-        super().__init__()
-        self.window = window
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object) -> tuple[Any, Any]:
-        """Write the new positions of the window's rows; those rows up to here, each [rows, heads, positions, dim]."""
-        at = self.window
-        end = at.start + key.shape[2]
-        if not self.is_initialized:
-            self.keys = key.new_empty((at.n_rows, key.shape[1], key.shape[3], at.capacity))
-            self.values = value.new_empty((at.n_rows, value.shape[1], at.capacity, value.shape[3]))
-            self.is_initialized = True
-        self.keys[at.rows, :, :, at.start : end] = key.transpose(2, 3)
-        self.values[at.rows, :, at.start : end] = value
-        return self.keys[at.rows, :, :, :end].transpose(2, 3), self.values[at.rows, :, :end]
-
-    def get_seq_length(self) -> int:
-        """Positions written before the next forward."""
-        return self.window.start
-
-    def copy_rows(self, source: torch.Tensor, target: torch.Tensor) -> None:
-        """Write some rows over others, so far as they are filled."""
-        n = self.window.start
-        self.keys[target, :, :, :n] = self.keys[source, :, :, :n]
-        self.values[target, :, :n] = self.values[source, :, :n]
-
-    def lay_out(self, rows: torch.Tensor, capacity: int) -> None:
-        """Make these rows, in this order (one may come more than once), with room for `capacity` positions."""
-        n, keys, values = self.window.start, self.keys, self.values
-        self.keys = keys.new_empty((len(rows), *keys.shape[1:3], capacity))
-        self.values = values.new_empty((len(rows), values.shape[1], capacity, values.shape[3]))
-        self.keys[:, :, :, :n] = keys[:, :, :, :n].index_select(0, rows)
-        self.values[:, :, :n] = values[:, :, :n].index_select(0, rows)
-
-
 class _Rows:
     """The rows still in the batch: their cache, mask, positions and settings, all moved together."""
 
     def __init__(self, model: Any, asks: Sequence[Ask]) -> None:
         device = model.device
         self.model, self.asks = model, asks
+        self.groups: Groups | None = None
         self.origin = torch.arange(len(asks), device=device)
         self.limit = torch.tensor([len(ask.uniforms) for ask in asks], device=device)
         self.temperature = torch.tensor([ask.temperature for ask in asks], device=device)
@@ -186,8 +141,8 @@ class _Rows:
         shared = _shared_length(distinct)
         rests = [prompt[shared:] for prompt in distinct]
         width = max(map(len, rests))
-        self.window = _Window(len(distinct), shared + width + min(int(self.limit.max()), ROOM))
-        self.cache = Cache(layers=[_Layer(self.window) for _ in range(self.model.config.num_hidden_layers)])
+        self.window = Window(len(distinct), shared + width + min(int(self.limit.max()), ROOM))
+        self.cache = Cache(layers=[Layer(self.window) for _ in range(self.model.config.num_hidden_layers)])
         if shared:
             self._read_shared(distinct[0][:shared])
         logits = self._read_rests(rests, width, shared)
@@ -195,13 +150,27 @@ class _Rows:
         device = self.model.device
         index = torch.tensor([place[prompt] for prompt in prompts], device=device)
         self.position = torch.tensor([len(prompt) for prompt in prompts], device=device)
-        padding = torch.tensor([width - len(prompt) + shared for prompt in prompts], device=device)
+        padding = torch.tensor([width - len(rest) for rest in rests], device=device)
         column = torch.arange(shared + width, device=device)
         hidden = (column >= shared) & (column < shared + padding[:, None])
-        self.mask = _additive(hidden, self.model.dtype)[:, None, None, :]
+        mask = _additive(hidden, self.model.dtype)[:, None, None, :]
+        if len(prompts) >= SHARED * len(distinct) and self.model.config._attn_implementation == NAME:
+            self._share(mask, index)
+            return logits[index]
+        self.mask = mask[index]
         if len(distinct) < len(prompts) or prompts != distinct:
             self._lay_out(index)
         return logits[index]
+
+    def _share(self, mask: torch.Tensor, index: torch.Tensor) -> None:
+        """Leave the prompts where they are, once each, and begin an empty cache for what the rows will write."""
+        self.groups = Groups(mask, index)
+        for layer in self.cache.layers:
+            layer.share(self.groups, self.window.start)
+        self.window = Window(len(index), min(int(self.limit.max()), ROOM))
+        for layer in self.cache.layers:
+            layer.window = self.window
+        self.mask = mask.new_zeros(1, 1, 1, 1)  # new positions are seen by all; those of the prompts have their own
 
     def _read_shared(self, tokens: Sequence[int]) -> None:
         """The beginning that all prompts share is computed in row 0 and copied to the others."""
@@ -241,11 +210,15 @@ class _Rows:
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """One more token on every row; the logits after it."""
-        self.mask = torch.nn.functional.pad(self.mask, (0, 1))
+        if self.groups is None:
+            self.mask = torch.nn.functional.pad(self.mask, (0, 1))
         if self.window.start == self.window.capacity:
             self.window.capacity += self.window.capacity // 2
             self._lay_out(torch.arange(len(tokens), device=tokens.device))
         logits = self._forward(tokens[:, None], self.mask, self.position[:, None])
+        if self.groups is not None and self.groups.take_count() != len(self.cache.layers):
+            name = type(self.model).__name__
+            raise ModelError("the model's layers do not read their cache as others do", name, "", "serve it over HTTP")
         self.window.start += 1
         self.position = self.position + 1
         return logits
@@ -259,39 +232,22 @@ class _Rows:
         gaps, movers = (~running[:n]).nonzero()[:, 0], running[n:].nonzero()[:, 0] + n
         order = torch.arange(n, device=running.device)
         order[gaps] = movers
-        for name in ("origin", "limit", "temperature", "top_p", "uniforms", "mask", "position"):
+        for name in ("origin", "limit", "temperature", "top_p", "uniforms", "position"):
             setattr(self, name, getattr(self, name)[order])
         for layer in self.cache.layers if len(gaps) else ():
             layer.copy_rows(movers, gaps)
         self.window.rows = slice(0, n)
+        if self.groups is None:
+            self.mask = self.mask[order]
+        elif n and self.groups.keep(order):
+            for layer in self.cache.layers:
+                layer.keep_prompts(self.groups.kept)
         return order
 
     def _lay_out(self, rows: torch.Tensor) -> None:
         for layer in self.cache.layers:
             layer.lay_out(rows, self.window.capacity)
         self.window.rows = slice(0, len(rows))
-
-
-def _attend(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
-    scaling: float | None = None, dropout: float = 0.0, **kwargs: Any,
-) -> tuple[torch.Tensor, None]:  # fmt: skip
-    """Attention of one new token a row over the cache in place; longer queries go the usual way.
-
-    query [rows, heads, 1, dim], key and value [rows, kv heads, n, dim]; the result [rows, 1, heads, dim].
-    """
-    n_rows, n_heads, n_queries, dim = query.shape
-    if n_queries > 1 or attention_mask is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-    n_groups = key.shape[1]
-    scale = dim**-0.5 if scaling is None else scaling
-    grouped = (query * scale).reshape(n_rows * n_groups, n_heads // n_groups, dim)
-    weights = torch.bmm(grouped, key.transpose(2, 3).flatten(0, 1)).view(n_rows, n_heads, -1)
-    weights = (weights + attention_mask[:, 0]).softmax(-1)
-    mixed = torch.bmm(weights.view(n_rows * n_groups, n_heads // n_groups, -1), value.flatten(0, 1))
-    return mixed.view(n_rows, 1, n_heads, value.shape[-1]), None
 
 
 def _additive(hidden: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
