@@ -20,6 +20,8 @@ _BOX = re.compile(
 )
 _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 
+_APART = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
+
 
 def boxed(text: str, *, cut: bool = False) -> str:
     """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
@@ -37,7 +39,7 @@ def boxed(text: str, *, cut: bool = False) -> str:
     group = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
-        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap):
+        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap) or _APART.search(gap):
             break
         group.insert(0, box)
     return _join(text, group)

@@ -18,7 +18,7 @@ from limo.verify.curves import same_curve
 from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.evaluation import TooLarge, Undefined, Unknown
 from limo.verify.lists import alone, by_name, items_of
-from limo.verify.names import assignment, bound_form, is_name, renamed_constants, value_of
+from limo.verify.names import assignment, bound_form, is_graph, is_name, renamed_constants, value_of
 from limo.verify.nodes import Node
 from limo.verify.scalars import Scalars
 from limo.verify.sets import INEQUALITIES, is_condition, is_setlike, same_set, solution_set
@@ -242,6 +242,8 @@ class Comparer(Scalars):
     def assignments(self, gold: tuple[Node, Node], pred: tuple[Node, Node]) -> bool | None:
         """`f(z) = z` is `f(x) = x`; `x = 5` is not `y = 5`."""
         if {gold[0][0], pred[0][0]} == {"sym", "app"} and gold[0][1] == pred[0][1]:  # y = ... and y(x) = ...
+            return self.same(gold[1], pred[1])
+        if is_graph(gold[0], pred[0]) or is_graph(pred[0], gold[0]):
             return self.same(gold[1], pred[1])
         (g_name, g_value), (p_name, p_value) = bound_form(*gold), bound_form(*pred)
         if g_name == p_name or self.values_quietly(g_name, p_name):

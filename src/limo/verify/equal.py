@@ -23,9 +23,13 @@ from limo.verify.decimals import DOUBLE_DIGITS
 from limo.verify.normalise import MAX_ANSWER, compact
 from limo.verify.phrases import has_words, n_words, same_phrase
 from limo.verify.readings import Readings, choice_of, option_text, read
+from limo.verify.units import clock_times
 
 PROSE = 2  # from so many words on an answer may be said in other words
 WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
+_YES_OR_NO = re.compile(
+    r"\W*(?:\\text\s*\{)?\s*(yes|no|true|false|是|否|正确|错误)(?:[\s}]*\Z|\s*[,.;:，。；：—])", re.I
+)
 _INTEGER = re.compile(r"[-+]?\d{1,300}\Z")
 _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
 
@@ -54,6 +58,10 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
         return Decision(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
     if compact(gold) == compact(pred) and compact(gold):
         return Decision(True, "normalised", "same after cleaning")
+    if compact(gold) in ("yes", "no") and (word := _YES_OR_NO.match(pred)):
+        return Decision(compact(word.group(1)) == compact(gold), "normalised", "first word")
+    if (times := clock_times(gold, pred)) is not None:
+        return Decision(times, "normalised", "times of day")
     letters = choice_of(gold)
     if letters:
         return _choice(gold, letters, pred)

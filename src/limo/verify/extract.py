@@ -32,7 +32,8 @@ _CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
 _PHRASE = re.compile(
     r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|(?<![^\n])(?-i:A)(?=:\s))\b"
-    r"(?:[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then))?\s*[:：]?|\s*[:：])"
+    r"(?:[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then|indeed|simply|just|exactly|actually|clearly|now)\b)?\s*[:：]?"
+    r"|\s*[:：])"
     r"|[^\n.:=,]{0,12}=)\**\s*"
     r"|\banswer\s*(?=\$|\\\[|\\\()"
     r"|####\s*"
@@ -62,6 +63,12 @@ _LETTER = re.compile(
 )
 _ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
 _REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
+# "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
+_SUBJECT = re.compile(
+    r"\W*(?:so|thus|hence|therefore)?,?\s*((?:\\?\$)?-?\d[\d,.]*\d|-?\d)\s+(?:is|was)\s+(?:indeed\s+)?(?:the|our|my)\b",
+    re.I,
+)
+_OPTIONS = re.compile(r"(?:\A|[;,\n])\s*[(（]?([A-G])[.):：]\s*(?=[a-z\d$\\(])")
 _STATED = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
 _FINAL = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
 _HOLLOW = re.compile(
@@ -177,7 +184,7 @@ def _amounts(line: str) -> str:
 
 def _breaks_off(text: str) -> bool:
     """Whether a text ends in the middle of a sentence: on a word that needs another, or long prose without a stop."""
-    last = text.rstrip().rpartition("\n")[2]
+    last = re.sub(r"[*_]{2}\Z", "", text.rstrip().rpartition("\n")[2])
     if _DANGLING.search(last):
         return True
     return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
@@ -223,6 +230,8 @@ def _plain(tail: str, letters: bool) -> Extraction | None:
     lines = [line.strip() for line in tail.split("\n") if line.strip()]
     if not lines:
         return None
+    if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options told once more, and none of them chosen
+        return None
     short = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _is_prose(tail)
     if short and letters and (letter := _reduce(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
@@ -261,7 +270,7 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
     """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
     sentence = sentence.strip().strip("*").strip()
     if letters:
-        found = _LETTER.findall(sentence)
+        found = _LETTER.findall(_REASON.sub("", sentence)) or _LETTER.findall(sentence)
         if found and _ONLY_LETTERS.fullmatch(sentence):
             return ",".join(dict.fromkeys(found))
         if found:
@@ -280,7 +289,7 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
     if bracket and _is_prose(sentence):
         return str(bracket[-1])
     if not _is_prose(sentence) and len(sentence) <= 200 and not last:
-        return _REASON.sub("", sentence).strip(" .*")
+        return _bare(_REASON.sub("", sentence))
     return _last_number(sentence, last)
 
 
@@ -303,15 +312,23 @@ def _is_money(sentence: str) -> bool:
     return len(re.findall(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))", sentence)) >= 2
 
 
+def _bare(text: str) -> str:
+    """Without the marks and stops around it; the point of `.5` is none."""
+    text = text.strip(" *:").rstrip(" .*:")
+    return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
+
+
 def _last_number(sentence: str, last: bool) -> str:
-    tail = re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1].strip(" .*:")
+    if last and (subject := _SUBJECT.match(sentence)):
+        return subject.group(1)
+    tail = _bare(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
     tail = re.sub(r"^(?:approximately|about|not|therefore|thus)\b\s*", "", tail)
     if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
         return tail
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
     if chain and not _is_prose(chain.group(1)):
         return chain.group(1).strip()
-    wordy = re.search(r"[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
+    wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
     if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not wordy:
         return tail
     numbers = list(_NUMBER.finditer(sentence))

@@ -70,6 +70,11 @@ def _total(node: Node) -> Node | None:
     return node[1][-1] if set(node[2]) <= {"=", "~"} and not symbols(node) else None
 
 
+def is_graph(name: Node, other: Node) -> bool:
+    """`f(x)` and `y`: a function's value, and what it is called where its graph is drawn."""
+    return name[0] == "app" and name[2] == (("sym", "x"),) and other == ("sym", "y")
+
+
 def bound_form(name: Node, value: Node) -> tuple[Node, Node]:
     """`f(z) = z^2` with its bound letter replaced by a fixed one."""
     if name[0] == "app" and len(name[2]) == 1 and name[2][0][0] == "sym":

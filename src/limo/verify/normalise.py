@@ -238,10 +238,8 @@ _SYNONYMS = {
         "\\emptyset": "nosolution nosolutions norealsolution norealsolutions nosolutionexists "
         "nosolutionsexist 无解 \\{\\} none",
         "doesnotexist": "dne notexist notexists 不存在",
-        "yes": "是",
-        "no": "否",
-        "true": "正确 对",
-        "false": "错误 错",
+        "yes": "是 true 正确 对",
+        "no": "否 false 错误 错",
         "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
         **{
             str(i): word
@@ -288,6 +286,8 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text.translate(_CHARS)).translate(_CHARS)
     if "\\begin" not in text and "\\\\" in text:
         text = re.sub(r"\\{2,}(?=[A-Za-z{}%!,;()\[\]])", r"\\", text)
+    elif "\\\\begin" in text and not re.search(r"(?<!\\)\\[A-Za-z]", text):  # escaped twice, line ends too
+        text = text.replace("\\\\", "\\")
     text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
 

@@ -105,3 +105,27 @@ def compatible(gold: str, pred: str) -> Fraction | None:
     if first.measures != second.measures:
         return None
     return second.size / first.size
+
+
+_CLOCK = re.compile(
+    r"\s*\$?\s*(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*(?:\\(?:text|mathrm)\s*\{)?[\s~\\,]*(?:([ap])\.?\s?m\.?)?"
+    r"[\s}$]*\Z",
+    re.I,
+)
+
+
+def clock_times(gold: str, pred: str) -> bool | None:
+    """Whether two times of day are the same; None where they are none, or may as well be ratios."""
+    times = [_CLOCK.match(text[:60]) for text in (gold, pred)]
+    if not all(times) or not any(time and (time.group(3) or time.group(4)) for time in times):
+        return None
+    (h, m, s, half), (h2, m2, s2, half2) = (time.groups("") for time in times if time)
+    if (m, s or "00") != (m2, s2 or "00"):
+        return False
+    hours, hours2 = _hour(int(h), half), _hour(int(h2), half2)
+    both = bool(half) == bool(half2) or max(int(h), int(h2)) > 12  # else one of them does not say which half of the day
+    return hours == hours2 if both else hours % 12 == hours2 % 12
+
+
+def _hour(hour: int, half: str) -> int:
+    return hour if not half else hour % 12 + 12 * (half.lower() == "p")
