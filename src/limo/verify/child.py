@@ -16,6 +16,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from limo.errors import InputError
 from limo.verify.engine import ALONE, LOADING, READY, REPLY, Limits, clock, confine, load, plain, symbolic
 
 PAUSE_S = 0.03  # the longest that an answer waits for others to travel with
@@ -50,17 +51,17 @@ def _answer(pipe: Connection, limits: Limits) -> None:
 
     careful, questions, news = marshal.loads(pipe.recv_bytes())
     replies = Replies(pipe, 0.0 if careful else PAUSE_S)
+    rules = any(question[0] in ("row", "line") for question in questions)
+    checker: Any = _checker(pipe, limits, replies) if rules or news else None
     if news:
-        _checker(pipe, limits).learn(news)
+        checker.learn(news)
     for question in questions:
         if question[0] in ("symbolic", "plain"):
             replies.send(ALONE)
             load(pipe)
-        else:
-            _checker(pipe, limits)
         clock(limits.time_s)
         try:
-            reply = _reply(pipe, limits, question, replies)
+            reply = _reply(checker, question)
         except (RecursionError, MemoryError) as error:
             reply = (None, type(error).__name__)
         replies.add(reply)
@@ -94,17 +95,15 @@ class Replies:
         self.sent = time.monotonic()
 
 
-def _reply(pipe: Connection, limits: Limits, question: tuple[str, ...], replies: Replies) -> tuple[Any, str]:
+def _reply(checker: Any, question: tuple[str, ...]) -> tuple[Any, str]:
+    if question[0] == "line":
+        return _line(checker, question), ""
+    if question[0] == "row":
+        return _row(checker, question), ""
     if question[0] == "symbolic":
         return symbolic(question[1], question[2])
     if question[0] == "plain":
         return plain(question[1], question[2])
-    checker = _checker(pipe, limits)
-    checker.replies = replies
-    if question[0] == "row":
-        return _row(checker, question), ""
-    if question[0] == "line":
-        return _line(checker, question), ""
     raise ValueError(question[0])
 
 
@@ -116,22 +115,21 @@ def _row(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _line(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row of a file, read and written here."""
-    from limo.errors import InputError
-    from limo.verify.files import verify_line
-
     try:
-        return verify_line(checker, question[1], question[2])
+        line: tuple[Any, ...] = checker.verify_line(checker, question[1], question[2])
+        return line
     except InputError as error:
         return (str(error),)
 
 
-def _checker(pipe: Connection, limits: Limits) -> Any:
+def _checker(pipe: Connection, limits: Limits, replies: Replies) -> Any:
     """This process's checker, made outside the clock: what it imports must not count against the first row."""
     checker = _CHECKERS.get(limits)
     if checker is None:
         pipe.send_bytes(LOADING)
         checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
         pipe.send_bytes(READY)
+    checker.replies = replies
     return checker
 
 
@@ -141,12 +139,14 @@ _CHECKERS: dict[Limits, Any] = {}
 def _inner_checker(pipe: Connection, limits: Limits) -> Any:
     import mpmath  # type: ignore[import-untyped]  # noqa: F401
 
+    from limo.verify import files
     from limo.verify.check import Checker, Decision
 
     class Inner(Checker):
         """The parent's clock watches this process, so nothing more needs to be started."""
 
         replies: Replies
+        verify_line = staticmethod(files.verify_line)
 
         def _remember(self, key: tuple[str, str], decision: Decision) -> None:
             super()._remember(key, decision)

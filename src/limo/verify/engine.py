@@ -13,6 +13,7 @@ What it does not do: talk to the parent (`child` does), or run in the parent.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -69,6 +70,7 @@ def load(pipe: Connection) -> None:
         pipe.send_bytes(LOADING)
         import math_verify  # noqa: F401
 
+        gc.freeze()  # sympy's objects stay; looking through them again and again would cost more than the answers
         pipe.send_bytes(READY)
 
 
