@@ -68,6 +68,13 @@ def test_all_faults_are_told_at_once_each_with_its_line(loaded):
     assert "name is missing" in text
 
 
+def test_a_fault_of_an_override_is_not_laid_to_a_line_of_the_file(loaded):
+    text = "name: a\nband:\n  low: 1\n  high: 2\n"
+    assert "band.low (override) is -4" in fault(loaded, text, ["band.low=-4"])
+    assert "band.lwo (override) is not a known key" in fault(loaded, text, ["band={lwo: 1}"])
+    assert "band.high (line 4)" in fault(loaded, text.replace("high: 2", "high: much"), ["band.low=1"])
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -35,6 +35,10 @@ PACE: JsonDict = {"pace": True}
 """`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
 
 
+OVERRIDE = 0
+"""Where a value stands that no line of the file holds: the command line gave it."""
+
+
 class Settings(BaseModel):
     """Base of every part of a recipe: unknown keys are faults, values cannot be changed after loading."""
 
@@ -76,7 +80,8 @@ def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[s
     text = _read(path) if path is not None else ""
     values, lines = _parse(text, str(path))
     for override in overrides:
-        _apply(values, override)
+        given = _apply(values, override)
+        lines = {path: line for path, line in lines.items() if path[: len(given)] != given} | {given: OVERRIDE}
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -124,8 +129,8 @@ def _lines(node: yaml.Node | None, above: tuple[str, ...], lines: dict[tuple[str
             _lines(value, here, lines)
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Set one `a.b.c=value` in place; the value is read as YAML."""
+def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Set one `a.b.c=value` in place and return its path; the value is read as YAML."""
     key, equals, raw = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
@@ -141,6 +146,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         place[_index(place, last, override)] = value
     else:
         place[last] = value
+    return (*path, last)
 
 
 def _child(place: Any, name: str, override: str) -> Any:
@@ -162,7 +168,7 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
     """One fault in one phrase: where, the value, what is allowed, the nearest known key."""
     path = tuple(str(part) for part in item["loc"])
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-    where = ".".join(path) + (f" (line {line})" if line else "")
+    where = ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
     if item["type"] == "extra_forbidden":
         known = _known(model, path[:-1])
         near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
