@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: the command pages and the README's file tree.
+"""Writes what the documentation takes from the code: the command pages, the README's file tree, the pocket models.
 
     python docs/build.py            # write
     python docs/build.py --check    # exit 1 and name what is stale
@@ -9,6 +9,7 @@ A file's line in the tree is the first line of its docstring (or of its head com
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 COMMANDS = "docs/commands.md"
 BEGIN, END = "<!-- tree: written by `make docs` -->", "<!-- end of tree -->"
+MODELS = "docs/pocket.md"
+MODELS_BEGIN, MODELS_END = "<!-- models: written by `make docs` -->", "<!-- end of models -->"
 # Folders of data stand in one line, and so do files that cannot hold a comment.
 DATA = {
     "src/limo/curate/words/": "the word lists of the three counted traits, English and Chinese",
@@ -103,6 +106,25 @@ def _help(page: click.Context) -> str:
     return f"```\n{page.get_help().rstrip()}\n```"
 
 
+def models() -> str:
+    """What each shipped pocket model was made of and what it can do, from its card."""
+    rows = ["| model | parameters | layers x width | tokens | prompt | depth 1 | 2 | 3 | 4 | 5 | 6 |"]
+    rows.append("|---|--:|---|--:|---" + "|--:" * 6 + "|")
+    for file in sorted((ROOT / "src/limo/pocket/weights").glob("*/card.json")):
+        card = json.loads(file.read_text(encoding="utf-8"))
+        plan, head = card["plan"], card["name"]
+        size = f"{card['n_parameters']:,} | {plan['layers']} x {plan['hidden']} | {card['n_tokens']:,}"
+        for prompt, rates in card["skills"].items():
+            cells = " | ".join(f"{100 * rate:.0f}" for rate in rates.values())
+            rows.append(f"| {head} | {size} | {prompt} | {cells} |")
+            head, size = "", " | | "
+    return "\n".join(rows)
+
+
+def _filled(text: str, begin: str, end: str, inner: str) -> str:
+    return f"{text.split(begin)[0]}{begin}\n{inner}\n{end}{text.split(end)[1]}"
+
+
 def written() -> dict[str, str]:
     """File -> what should stand in it."""
     pages = {COMMANDS: commands()}
@@ -110,8 +132,8 @@ def written() -> dict[str, str]:
         path = ROOT / name
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if BEGIN in text:
-            before, after = text.split(BEGIN)[0], text.split(END)[1]
-            pages[name] = f"{before}{BEGIN}\n{tree()}\n{END}{after}"
+            pages[name] = _filled(text, BEGIN, END, tree())
+    pages[MODELS] = _filled(_read(MODELS), MODELS_BEGIN, MODELS_END, models())
     return pages
 
 

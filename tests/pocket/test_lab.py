@@ -54,7 +54,7 @@ def test_an_arm_without_a_training_set_is_refused(tmp_path):
         lab._make_set(replace(LIMO, examples="best").examples, Silent())
 
 
-@pytest.mark.parametrize("name", ["pocket-rich", "pocket-teacher"])
+@pytest.mark.parametrize("name", PLANS)
 def test_a_shipped_model_has_a_card_that_says_what_it_was_made_of(name):
     shown = card(name)
     assert shown["n_tokens"] > shown["n_tokens_learnt"] > 0

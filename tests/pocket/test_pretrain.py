@@ -8,7 +8,17 @@ import pytest
 
 from limo.errors import InputError
 from limo.pocket.corpus import Part, sample_document
-from limo.pocket.pretrain import IGNORED, Plan, _rate, _step, build_model, encode, pretrain, world_tokenizer
+from limo.pocket.pretrain import (
+    IGNORED,
+    Plan,
+    _optimisers,
+    _rate,
+    _step,
+    build_model,
+    encode,
+    pretrain,
+    world_tokenizer,
+)
 from limo.pocket.tokenizer import END
 from limo.progress import Silent
 
@@ -100,6 +110,30 @@ def test_a_learnt_token_weighs_the_same_in_a_short_batch_and_in_a_long_one(token
         _step(model, looks, plan, {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0}, rows)
     assert 0 < seen[0].norm() < 1, "not clipped"
     assert torch.allclose(seen[0], 4 * seen[1], rtol=1e-3, atol=1e-7)
+
+
+def test_a_grown_model_answers_as_the_one_it_grew_from_until_it_learns(tokenizer):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from limo.pocket.models import model_path
+
+    plan = Plan("rich", hidden=128, layers=8, n_steps=10, batch_tokens=512, warmup=1, grown_from="pocket-rich")
+    torch.manual_seed(0)
+    grown = build_model(plan, tokenizer)
+    smaller = AutoModelForCausalLM.from_pretrained(model_path("pocket-rich"), dtype=torch.float32)
+    ids = torch.tensor([tokenizer("A bus carries 23 people. 23+4=")["input_ids"]])
+    with torch.no_grad():
+        assert torch.allclose(grown(ids).logits, smaller(ids).logits, atol=1e-4)
+    fresh = grown.model.layers[1].self_attn.o_proj.weight
+    state = {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0}
+    _step(grown, _optimisers(grown, plan), plan, state, (ids, ids))
+    assert fresh.abs().max() > 0, "what was added learns"
+
+
+def test_a_model_grows_by_whole_multiples_only(tokenizer):
+    with pytest.raises(InputError, match=r"cannot grow.*4 to 6 layers"):
+        build_model(Plan("rich", hidden=128, layers=6, n_steps=1, grown_from="pocket-rich"), tokenizer)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):

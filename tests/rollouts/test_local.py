@@ -67,6 +67,13 @@ def text_of(completions):
     return {name: (c.text, c.finish_reason, c.n_completion_tokens) for name, c in completions.items()}
 
 
+def test_an_answer_that_is_begun_is_gone_on_from(folder):
+    completer = LocalCompleter(folder, batch_size=8)
+    chat = messages("What is 1+1?")
+    open_, begun = completer._tokens([chat, [*chat, {"role": "assistant", "content": "It is"}]])
+    assert begun == open_ + completer.tokenizer("It is")["input_ids"]
+
+
 def test_a_completion_carries_its_text_its_end_and_its_counts(folder):
     completer = LocalCompleter(folder, batch_size=8)
     found = list(answers(completer, requests(Sampling(max_tokens=30))).values())

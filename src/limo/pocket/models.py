@@ -11,17 +11,16 @@ What it does not do: load weights (rollouts and training do), or fetch anything.
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from limo.errors import InputError
-from limo.pocket.pretrain import PLANS
+from limo.pocket.pretrain import PLANS, WEIGHTS
 
 
 def model_path(name: str) -> Path:
     """The folder of a shipped model.  Raises InputError for an unknown name."""
-    folder = Path(str(files("limo.pocket"))) / "weights" / name
+    folder = WEIGHTS / name
     if name not in PLANS or not (folder / "model.safetensors").is_file():
         raise InputError("there is no pocket model of that name", name, ", ".join(PLANS), "choose one of them")
     return folder

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ N_TOKENIZER_DOCUMENTS = 20_000
 CHECKPOINT_EVERY = 250
 ANNEAL_RATE = 0.25
 IGNORED = -100
+WEIGHTS = Path(str(files("limo.pocket"))) / "weights"
+"""The shipped models, a folder each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Plan:
 
     The rates stay up and fall to zero over the last `decay` of the steps; then `n_anneal` more steps fall from a
     quarter of the rates to zero.  At these batch sizes the noise of high rates, not time, is what holds the loss up.
-
+    A model that is `grown_from` a shipped one of the same width begins as that model, with further layers in between
+    that at first do nothing.
     """
 
     mixture: str
@@ -59,14 +63,20 @@ class Plan:
     decay: float = 0.4
     n_anneal: int = 0
     seed: int = 0
+    grown_from: str = ""
 
+
+FALLING: dict[str, Any] = {"muon_lr": 0.01, "adamw_lr": 1.5e-3, "decay": 1.0}
+"""Half the rates, falling from the start: the later plans, after the first two had shown where their time was lost."""
+GROWN: dict[str, Any] = {"muon_lr": 0.005, "adamw_lr": 7.5e-4, "decay": 1.0}
+"""A quarter of the rates: what a model already knows must survive its growth."""
 
 PLANS: dict[str, Plan] = {
     "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=6500, n_anneal=2500),
-    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=2600, seed=1),
+    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **FALLING),
     "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
-    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=2600, seed=3),
-    "pocket-rich-large": Plan("rich", hidden=192, layers=4, n_steps=2000, seed=4),
+    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **FALLING),
+    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=2200, seed=4, grown_from="pocket-rich", **GROWN),
 }
 
 
@@ -121,7 +131,7 @@ def world_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A randomly initialised Qwen2 of the plan's size, float32."""
+    """A Qwen2 of the plan's size, float32: randomly initialised, or grown from a smaller one."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
@@ -137,7 +147,33 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausa
         eos_token_id=tokenizer.convert_tokens_to_ids(END),
         pad_token_id=tokenizer.pad_token_id,
     )
-    return Qwen2ForCausalLM(config)
+    model = Qwen2ForCausalLM(config)
+    return _grow(model, WEIGHTS / plan.grown_from) if plan.grown_from else model
+
+
+def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
+    """Give the model what a smaller one of its width knows: it computes the same until the new layers have learnt.
+
+    Every layer of the smaller is followed by fresh ones that add nothing yet to the stream they read.
+    Source: depth up-scaling with zeroed outputs, as in LLaMA Pro (arXiv 2401.02415, section 3).
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    source = AutoModelForCausalLM.from_pretrained(smaller, dtype=torch.float32)
+    each, rest = divmod(model.config.num_hidden_layers, source.config.num_hidden_layers)
+    if rest or not each:
+        depths = f"{source.config.num_hidden_layers} to {model.config.num_hidden_layers} layers"
+        raise InputError("a model cannot grow like this", depths, "a multiple of the smaller's", "change the plan")
+    model.model.embed_tokens.load_state_dict(source.model.embed_tokens.state_dict())
+    model.model.norm.load_state_dict(source.model.norm.state_dict())
+    for place, layer in enumerate(model.model.layers):
+        if place % each == 0:
+            layer.load_state_dict(source.model.layers[place // each].state_dict())
+        else:
+            torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+            torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return model
 
 
 def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:

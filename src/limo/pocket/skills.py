@@ -2,48 +2,67 @@
 
     measure_skills(Path("models/pocket-teacher"), "teacher")["careful"]["depth 3"]
 
+A student is asked twice: as it is (`default`), and with its answer begun by the first letter of the statement
+(`begun`), which is how a careful note begins.  The difference is what it knows and does not show by itself.
+
 What it does not do: serve any choice inside an experiment.
 """
 
 from __future__ import annotations
 
-import tempfile
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
-from limo.ledger import Ledger
 from limo.pocket.corpus import TEACHER_SYSTEM
 from limo.pocket.world import PRETRAIN_DEPTHS, benchmark_ids, families, sample_problems
-from limo.prompts import SYSTEM
-from limo.records import Sampling
+from limo.prompts import Message, messages
+from limo.records import Problem, Sampling
+from limo.rollouts.completer import Request
 from limo.rollouts.local import LocalCompleter
-from limo.rollouts.run import collect
 from limo.verify.check import Checker
 
 SEED = 77
 N_BY_DEPTH = 40
+GREEDY = Sampling(temperature=0.0, max_tokens=320)
+
+Prompt = Callable[[Problem], list[Message]]
 
 
 def measure_skills(path: Path, mixture: str, n_by_depth: int = N_BY_DEPTH) -> dict[str, dict[str, float]]:
     """Prompt -> depth -> share of greedy answers that are right, `n_by_depth` problems over all families.
 
-    The teacher is asked by each of its styles, any other model by LIMO's system text, under `default`.
+    The teacher is asked by each of its styles, any other model by LIMO's system text (`default`, `begun`).
     """
-    prompts = TEACHER_SYSTEM if mixture == "teacher" else {"default": SYSTEM}
     n = n_by_depth * len(PRETRAIN_DEPTHS)
     drawn = sample_problems(families(), n, PRETRAIN_DEPTHS, SEED, "skills")
-    problems = {problem.id: problem for problem in drawn if problem.id not in benchmark_ids()}
+    problems = [problem for problem in drawn if problem.id not in benchmark_ids()]
     completer = LocalCompleter(path, "model", 256)
-    skills = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Ledger(Path(folder) / "ledger.sqlite") as ledger,
-        Checker() as checker,
-    ):
-        for style, system in prompts.items():
-            sampling = Sampling(temperature=0.0, max_tokens=320)
-            rates = collect(ledger, completer, problems.values(), system, sampling, checker=checker)
-            by_depth: dict[str, list[float]] = {}
-            for name, problem in problems.items():
-                by_depth.setdefault(f"depth {problem.meta['depth']}", []).append(rates[name].rate)
-            skills[style] = {depth: round(sum(found) / len(found), 3) for depth, found in by_depth.items()}
-    return skills
+    with Checker() as checker:
+        return {name: _rates(completer, checker, problems, prompt) for name, prompt in prompts(mixture).items()}
+
+
+def prompts(mixture: str) -> dict[str, Prompt]:
+    """Name -> how a model of that mixture is asked about a problem."""
+    if mixture == "teacher":
+        return {style: _styled(system) for style, system in TEACHER_SYSTEM.items()}
+    return {"default": lambda problem: messages(problem.problem), "begun": _begun}
+
+
+def _styled(system: str) -> Prompt:
+    return lambda problem: messages(problem.problem, system)
+
+
+def _begun(problem: Problem) -> list[Message]:
+    """The chat with the first letter of a careful note already written: the letter of the statement's first line."""
+    return [*messages(problem.problem), {"role": "assistant", "content": problem.problem.partition(":")[0] + ":"}]
+
+
+def _rates(completer: LocalCompleter, checker: Checker, problems: list[Problem], prompt: Prompt) -> dict[str, float]:
+    requests = (Request(problem, prompt(problem), GREEDY, 0) for problem in problems)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for group in completer.complete(requests):
+        for request, completion in group:
+            verdict = checker.check(request.problem, completion.text, completion.finish_reason)
+            right[f"depth {request.problem.meta['depth']}"].append(verdict.outcome == "correct")
+    return {depth: round(sum(found) / len(found), 3) for depth, found in sorted(right.items())}

@@ -89,12 +89,16 @@ class LocalCompleter:
         return group
 
     def _tokens(self, chats: list[list[Message]]) -> list[list[int]]:
-        """Each chat by the model's own template, ready for the assistant's turn; equal chats are read once."""
+        """Each chat by the model's own template, equal ones once: ready for the assistant's turn, or inside it where
+        the chat ends with an assistant's words, which are then gone on from."""
         texts = {}
         for chat in chats:
             key = tuple((message["role"], message["content"]) for message in chat)
             if key not in texts:
-                texts[key] = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+                begun = chat[-1]["role"] == "assistant"
+                texts[key] = self.tokenizer.apply_chat_template(
+                    chat, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
+                )
         ids = self.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]
         tokens = dict(zip(texts, ids, strict=True))
         return [tokens[tuple((message["role"], message["content"]) for message in chat)] for chat in chats]
