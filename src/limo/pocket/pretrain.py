@@ -72,11 +72,11 @@ GROWN: dict[str, Any] = {"muon_lr": 0.005, "adamw_lr": 7.5e-4, "decay": 1.0}
 """A quarter of the rates: what a model already knows must survive its growth."""
 
 PLANS: dict[str, Plan] = {
-    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=6500, n_anneal=2500),
+    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=5500, **FALLING),
     "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **FALLING),
     "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
     "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **FALLING),
-    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=2200, seed=4, grown_from="pocket-rich", **GROWN),
+    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=900, seed=4, grown_from="pocket-rich", **GROWN),
 }
 
 
