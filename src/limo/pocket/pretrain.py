@@ -76,7 +76,7 @@ PLANS: dict[str, Plan] = {
     "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **FALLING),
     "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
     "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **FALLING),
-    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=900, seed=4, grown_from="pocket-rich", **GROWN),
+    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=700, seed=4, grown_from="pocket-rich", **GROWN),
 }
 
 
