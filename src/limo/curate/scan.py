@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.compiled import compiled
+from limo.compiled import allocating, compiled
 
 # Columns of `rows`: where the step stands in the text, where its list number does, where its terms do.
 START, END, NUMBER, NUMBER_END, TERMS, TERMS_END, FLAGS, N_COLUMNS = range(8)
@@ -108,7 +108,7 @@ def stripped(data: Any, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-@compiled
+@allocating
 def scan(data: Any, keys: Any, values: Any) -> Any:
     """Steps, their terms and the counts over all of a text that ends with a line end."""
     n = len(data)
@@ -319,7 +319,7 @@ def _most(found: Any, row: int, work: Any) -> None:
         found[N_END], found[AT_END] = work[ENDS], row
 
 
-@compiled
+@allocating
 def _count(rows: Any, n: int, terms: Any, hashes: Any, n_known: int, found: Any) -> None:
     """The counts over all steps, and which turns take up something and bring something."""
     counts, last, stamp = np.zeros(n_known, np.int32), np.full(n_known, -9, np.int32), np.zeros(n_known, np.int32)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.compiled import compiled
+from limo.compiled import compiled
 
 
 @compiled

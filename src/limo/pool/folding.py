@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.compiled import allocating, compiled
+from limo.compiled import allocating, compiled
 
 Array = Any  # of NumPy
 N_CODES = 0x110000

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from limo.compiled import compiled
 from limo.pool.characters import after_letters, after_spaces, at, is_digit, is_letter
-from limo.pool.compiled import compiled
 from limo.pool.sink import (
     COMMAND,
     DROPPED,

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.compiled import allocating, compiled
+from limo.compiled import allocating, compiled
 from limo.pool.sink import HASH, KIND, NUMBER, NUMBER_WORD, SEED, fold
 
 N_MINIMA, N_BANDS, N_ROWS = 80, 16, 5  # of families: half of the pairs at similarity .56 share a band, 99% at .76

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.compiled import allocating, compiled
+from limo.compiled import allocating, compiled
 from limo.pool.likeness import distinct, gram
 from limo.pool.sink import SEED, fold
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from limo.compiled import compiled
 from limo.pool.characters import (
     after_digits,
     after_letters,
@@ -29,7 +30,6 @@ from limo.pool.characters import (
     is_space,
     thousands,
 )  # fmt: skip
-from limo.pool.compiled import compiled
 from limo.pool.latex import brace, command, short_group
 from limo.pool.sink import (
     COMMAND,

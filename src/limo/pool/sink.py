@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from limo.compiled import compiled
 from limo.pool.characters import is_digit
-from limo.pool.compiled import compiled
 
 WORD, COMMAND, NUMBER, NUMBER_WORD, HAN, OPERATOR, SIGN = range(7)  # kinds of token; a SIGN (^) computes nothing
 TEXT, TEXT_2, NUMBERS, DIGITS, OPERATORS, NAMES = range(6)  # columns of a text's keys
