@@ -17,7 +17,7 @@ lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -25,7 +25,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python docs/results.py --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 bench: $(READY)
 	set -e; for script in bench/*.py; do $(BIN)/python $$script $(DATA); done

@@ -78,10 +78,12 @@ class ReplayServer:
     @contextmanager
     def running(self, port: int = 0) -> Iterator[str]:
         """Serve from a thread while the block runs; the base URL."""
-        loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+        ready, stop = threading.Event(), asyncio.Event()
         found: list[Any] = []
+        loops: list[asyncio.AbstractEventLoop] = []
 
         async def serve() -> None:
+            loops.append(asyncio.get_running_loop())
             try:
                 found.append(await self.start(port))
             except BaseException as error:  # told in the thread that waits
@@ -91,7 +93,7 @@ class ReplayServer:
             if not isinstance(found[0], BaseException):
                 await self.stop()
 
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="limo-replay", daemon=True)
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="limo-replay", daemon=True)
         thread.start()
         ready.wait()
         try:
@@ -99,9 +101,8 @@ class ReplayServer:
                 raise found[0]
             yield f"http://{HOST}:{found[0]}/v1"
         finally:
-            loop.call_soon_threadsafe(stop.set)
+            loops[0].call_soon_threadsafe(stop.set)
             thread.join()
-            loop.close()
 
     async def start(self, port: int = 0) -> int:
         """Listen on this machine; the port (0: one that is free).  Raises InputError when it is taken."""
