@@ -95,8 +95,9 @@ def test_what_was_recorded_comes_back_by_problem_and_attempt(recording, recorded
         )
     assert content(found) == recorded
     fewest = len(PROBLEMS) * -(-N // n_per_request)
-    # Attempts share a request when there is room for them at the same moment; streamed answers free it one by one.
-    most = len(PROBLEMS) * N if stream else fewest
+    # Attempts share a request when there is room for them at the same moment; streamed answers free it one by one, and
+    # on a busy machine whole ones may too.  Most still share.
+    most = len(PROBLEMS) * N if stream or n_per_request == 1 else 1.5 * fewest
     assert fewest <= server.n_requests <= most
     assert sum(c.n_completion_tokens for c in found.values()) == 30 * len(found)
 
