@@ -141,3 +141,12 @@ def test_the_evidence_is_readable_and_survives_as_parquet(tmp_path) -> None:
     assert pq.read_table(tmp_path / "evidence.parquet").to_pylist()[0]["benchmark_problem"].startswith("A train")
     write_evidence([], tmp_path / "none.parquet")
     assert pq.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+def test_a_bare_off_of_yaml_is_the_word_and_a_bare_on_is_refused(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("renumbered: off\n", encoding="utf-8")
+    loaded = load(DecontaminateSettings, recipe, ["ngrams=off"])
+    assert (loaded.renumbered, loaded.ngrams) == ("off", "off")
+    with pytest.raises(RecipeError, match=r"'drop', 'report' or 'off'"):
+        load(DecontaminateSettings, recipe, ["ngrams=on"])
