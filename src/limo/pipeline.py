@@ -238,7 +238,8 @@ class _Curation:
                 rates = self.desk.ask(one, problems, ledger, checker, one.name, one.band, one.max_error)
                 kept, dropped = apply_band(problems, rates, one.low, one.high, one.name)
                 asked = self.recipe.filters[: self.recipe.filters.index(one) + 1]
-                evidence = suspects(problems, self.desk.rollouts(asked, problems, ledger), self.recipe.suspect)
+                answers = self.desk.rollouts(asked, problems, ledger)
+                evidence = suspects(problems, answers, self.recipe.suspect, checker.same)
             easy = {d.problem_id for d in dropped if d.reason == "solved too often"}
             bad = evidence.keys() - easy  # a key that most rollouts reach is sound, whatever else they agree on
             if one is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones have not been asked
@@ -265,7 +266,7 @@ class _Curation:
                 everyone = self.desk.rollouts([*self.recipe.filters, *self.recipe.teachers], problems, ledger)
                 for problem, verdict in self._official(problems, checker):
                     rollouts[problem.id].append(official(problem, verdict))
-            evidence = suspects(problems, everyone, self.recipe.suspect)
+                evidence = suspects(problems, everyone, self.recipe.suspect, checker.same)
             kept: list[dict[str, Any]] = []
             dropped: list[Dropped] = []
             for problem in problems:

@@ -4,6 +4,7 @@ import pytest
 
 from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
 from limo.records import Completion, PassRate, Problem, Rollout, Verdict
+from limo.verify.check import Checker
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
 
@@ -54,10 +55,35 @@ EIGHT = [("a", "wrong", "8"), ("b", "wrong", " 8"), ("c", "wrong", "8")]
 
 
 def test_models_that_agree_on_another_answer_make_the_key_suspect():
-    found = suspects([PROBLEM], rollouts(*EIGHT, ("d", "wrong", "9")))
+    found = suspects([PROBLEM], rollouts(*EIGHT, ("a", "wrong", "8"), ("d", "wrong", "9")))
     assert found[PROBLEM.id] == {
-        "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 3, "n_answered": 4, "n_correct": 0,
+        "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 4, "n_answered": 5, "n_correct": 0,
     }  # fmt: skip
+
+
+def test_equal_answers_agree_however_they_are_spelt():
+    spelt = rollouts(*[("a", "wrong", "0.5"), ("b", "wrong", "\\frac12"), ("c", "wrong", "1/2")], ("d", "wrong", "0.5"))
+    assert suspects([PROBLEM], spelt) == {}
+    with Checker() as checker:
+        found = suspects([PROBLEM], spelt, same=checker.same)[PROBLEM.id]
+    assert (found["agreed"], found["n_agreed"], found["models"]) == ("0.5", 4, ["a", "b", "c", "d"])
+
+
+def test_answers_that_cannot_be_read_agree_with_nothing_else():
+    odd = ["}{", "\\boxed{", "9^{9^{9^9}}", "east", "\x00", "8"]
+    made = rollouts(*[(model, "wrong", answer) for model, answer in zip("abcdef", odd, strict=True)])
+    with Checker() as checker:
+        assert suspects([PROBLEM], made, same=checker.same) == {}
+
+
+def test_no_comparison_is_made_that_cannot_change_the_outcome():
+    asked: list[tuple[str, str]] = []
+    same = lambda one, other: bool(asked.append((one, other)))  # noqa: E731
+    assert suspects([PROBLEM], rollouts(*[("a", "wrong", str(n)) for n in range(100)]), same=same) == {}
+    assert len(asked) <= 21 * 99  # a fifth of a hundred may be left out before four fifths cannot be found any more
+    asked.clear()
+    assert suspects([PROBLEM], rollouts(*EIGHT, ("a", "correct", "7")), same=same) == {}
+    assert asked == []
 
 
 def test_each_rollout_that_reached_the_key_speaks_for_it_against_several():

@@ -8,15 +8,16 @@ A very low pass rate often means a wrong key.  Where rollouts of several models 
 is `suspect`, with that answer as evidence, whatever its band.
 
     kept, dropped = apply_band(problems, rates, 1, 3, "strong_filter")
-    evidence = suspects(problems, rollouts)
+    evidence = suspects(problems, rollouts, same=checker.same)
 
-What it does not do: ask a model (rollouts does), or decide when to stop asking (rollouts.stopping does).
+What it does not do: ask a model (rollouts does), decide when to stop asking (rollouts.stopping does), or know when two
+answers are equal (verify does, and is handed in).
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from pydantic import Field
@@ -32,7 +33,7 @@ class SuspectSettings(Settings):
     Our own choice throughout; `bench/suspects.py` shows what each costs on recorded rollouts with planted wrong keys.
     """
 
-    share: float = Field(0.6, gt=0, le=1, description="least share of answered rollouts that agree; not in the paper")
+    share: float = Field(0.8, gt=0, le=1, description="least share of answered rollouts that agree; not in the paper")
     n_models: int = Field(2, ge=1, description="fewest models among those that agree; not in the paper")
     n_agreed: int = Field(3, ge=2, description="fewest rollouts that agree; not in the paper")
     over_correct: float = Field(
@@ -90,37 +91,49 @@ def suspects(
     problems: Iterable[Problem],
     rollouts: Mapping[str, Sequence[Rollout]],
     settings: SuspectSettings | None = None,
+    same: Callable[[str, str], bool] | None = None,
 ) -> dict[str, dict[str, object]]:
     """The problems whose rollouts agree on another answer than the key, each with the evidence.
 
+    `same` tells whether two answers are equal, so that 1/2 agrees with 0.5; without it they must be spelt alike.
     Truncated and undecided rollouts say nothing.  A rollout that reached the key speaks for it: hardly any reaches a
     wrong key by chance, so the agreeing ones must outnumber such rollouts many times.
     """
-    settings = settings or SuspectSettings()
+    settings, same = settings or SuspectSettings(), same or (lambda one, other: False)
     found = {}
     for problem in problems:
-        evidence = _agreement(problem, rollouts.get(problem.id, ()), settings)
+        evidence = _agreement(problem, rollouts.get(problem.id, ()), settings, same)
         if evidence:
             found[problem.id] = evidence
     return found
 
 
-def _agreement(problem: Problem, rollouts: Sequence[Rollout], settings: SuspectSettings) -> dict[str, object]:
+def _agreement(
+    problem: Problem, rollouts: Sequence[Rollout], settings: SuspectSettings, same: Callable[[str, str], bool]
+) -> dict[str, object]:
     n_correct = sum(r.verdict is not None and r.verdict.outcome == "correct" for r in rollouts)
-    wrong = [r for r in rollouts if r.verdict is not None and r.verdict.outcome == "wrong" and r.verdict.extracted]
-    answers: Counter[str] = Counter()
-    models = defaultdict(set)
-    for rollout in wrong:
-        assert rollout.verdict is not None
-        answer = "".join(rollout.verdict.extracted.split())
-        answers[answer] += 1
-        models[answer].add(rollout.model)
-    if not answers:
+    models: dict[str, list[str]] = defaultdict(list)  # by answer, a name for each rollout
+    for rollout in rollouts:
+        if rollout.verdict is not None and rollout.verdict.outcome == "wrong" and rollout.verdict.extracted:
+            models["".join(rollout.verdict.extracted.split())].append(rollout.model)
+    n_answered = n_correct + sum(map(len, models.values()))
+    least = max(settings.n_agreed, settings.share * n_answered, settings.over_correct * n_correct)
+    agreed = _largest({answer: len(names) for answer, names in models.items()}, least, same)
+    names = sorted({name for answer in agreed for name in models[answer]})
+    if len(names) < settings.n_models or not agreed:
         return {}
-    answer, n_agreed = min(answers.items(), key=lambda item: (-item[1], item[0]))
-    n_answered = n_correct + len(wrong)
-    enough = n_agreed >= max(settings.n_agreed, settings.share * n_answered)
-    if not enough or n_agreed < settings.over_correct * n_correct or len(models[answer]) < settings.n_models:
-        return {}
-    counts = {"n_agreed": n_agreed, "n_answered": n_answered, "n_correct": n_correct}
-    return {"key": problem.answer, "agreed": answer, "models": sorted(models[answer]), **counts}
+    counts = {"n_agreed": sum(len(models[answer]) for answer in agreed), "n_answered": n_answered}
+    return {"key": problem.answer, "agreed": agreed[0], "models": names, **counts, "n_correct": n_correct}
+
+
+def _largest(counts: Mapping[str, int], least: float, same: Callable[[str, str], bool]) -> list[str]:
+    """The answers, most frequent first, of the largest group of equal ones that `least` rollouts or more gave."""
+    left = sorted(counts, key=lambda answer: (-counts[answer], answer))
+    best: list[str] = []
+    while left and sum(counts[answer] for answer in left) >= least:  # else no comparison can still find enough
+        group = [answer for answer in left if answer == left[0] or same(left[0], answer)]
+        left = [answer for answer in left if answer not in group]
+        n = sum(counts[answer] for answer in group)
+        if n >= least and n > sum(counts[answer] for answer in best):
+            best = group
+    return best

@@ -113,6 +113,10 @@ class Checker:
         outcome = "undecided" if decision.same is None else "correct" if decision.same else "wrong"
         return Verdict(outcome, extracted, decision.reason, decision.tier, time.perf_counter() - start)
 
+    def same(self, one: str, other: str) -> bool:
+        """Whether two answers are surely equal; False where nobody can tell."""
+        return self.check(one, f"\\boxed{{{other}}}").outcome == "correct"
+
     def check_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
         """Verdicts in the order of the rows (answer, completion, finish_reason), in flat memory."""
         if self.n_workers == 1:
