@@ -48,6 +48,7 @@ def write(path: Path, folder: Path, n_rows: int) -> None:
 
 def measured(source: Path, out: Path, n_workers: int) -> tuple[float, float, float, list[int]]:
     """Seconds of one run, of its work, of others' work meanwhile; its memory in bytes, every quarter of a second."""
+    out.unlink(missing_ok=True)  # to take an old file away costs time
     busy, ours = _busy(), _children()
     command = [sys.executable, "-m", "limo.cli", "verify", str(source), "-o", str(out), "--workers", str(n_workers)]
     start, used = time.perf_counter(), []

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import psutil
 import pytest
 
-from limo.verify.check import AHEAD, CHUNK, Checker
+from limo.verify.check import Checker
 from limo.verify.engine import Limits
+from limo.verify.spread import AHEAD, CHUNK, CHUNK_S, FEW, Crew
 from limo.verify.workers import Shared, Worker
 
 N_ROWS_AHEAD = 3 * AHEAD * CHUNK // 2
@@ -87,6 +89,31 @@ def test_what_one_child_decided_the_others_are_told():
         first.ask([("row", "8", "\\boxed{8}", "stop")])
         second.ask([("row", "9", "\\boxed{9}", "stop")])
         assert len(shared._found) <= 3  # what all know is let go
+
+
+def test_few_questions_for_math_verify_go_to_one_child_and_many_to_all():
+    sums = [(f"\\sum_{{k=1}}^{{{n}}} k", f"\\boxed{{\\sum_{{j=1}}^{{{n}}} j}}", "stop") for n in range(2, 8)]
+    rows = [(str(n), f"\\boxed{{{n}}}", "stop") for n in range(200)]
+    with Checker(2) as checker:
+        verdicts = list(checker.check_many([*rows[:90], *sums, *rows[90:]]))
+        assert [v.outcome for v in verdicts] == ["correct"] * 206
+        assert [v.tier for v in verdicts[90:96]] == ["symbolic"] * 6
+        crew = checker.crew()
+        assert (crew.n_put_off, crew.heavy.n_started) == (6, 1)
+        crew.n_put_off = FEW
+        more = [(f"{a}+1", text, reason) for a, text, reason in sums]
+        assert {v.tier for v in checker.check_many(more)} == {"symbolic"}
+        assert (crew.n_put_off, crew.heavy.n_started) == (FEW, 1)
+
+
+def test_chunks_are_small_where_rows_are_slow_and_large_where_they_are_fast():
+    def size(row_s):
+        crew = Crew(2, Limits())
+        crew.row_s = row_s
+        with closing(crew.chunks((("row", "1", "\\boxed{1}", "stop"), "") for _ in range(700))) as chunks:
+            return len(next(chunks)[0])
+
+    assert [size(row_s) for row_s in (1.0, CHUNK_S / 50.5, 1e-9)] == [1, 50, CHUNK]
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def test_leaving_a_batch_early_ends_its_processes():
         verdicts = made.check_many((str(i), "\\boxed{1}", "stop") for i in range(100_000))
         next(verdicts)
         verdicts.close()
-        assert made._pool == []
+        assert made._crew.closed
         assert next(made.check_many([("1", "\\boxed{1}", "stop")] * 200)).outcome == "correct"
 
 

@@ -10,7 +10,6 @@ What it does not do: keep or drop problems (`limo curate` does).
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -264,6 +263,8 @@ def serve_replay(
     values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
     values |= {"drip_s": drip_s, "repeat": repeat, "seed": seed}
     words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
+    import asyncio
+
     server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
 
     async def serve() -> None:

@@ -20,8 +20,7 @@ from limo.errors import InputError, MissingFileError
 from limo.progress import Progress, Silent
 from limo.text import shorten
 from limo.verify.check import Checker, as_text
-from limo.verify.decimals import DOUBLE_DIGITS
-from limo.verify.engine import Limits
+from limo.verify.engine import DOUBLE_DIGITS, Limits
 from limo.verify.files import ANSWER, COMPLETION, field_of, parse_row, row_verdict
 from limo.verify.workers import Worker
 

@@ -19,31 +19,23 @@ import os
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
-from limo.errors import InputError
 from limo.records import Outcome, Problem, Verdict
 from limo.verify.answers import Answer, understand
 from limo.verify.answers import verifiable as verifiable
 from limo.verify.choices import by_choices, contradiction
-from limo.verify.decimals import DOUBLE_DIGITS
-from limo.verify.engine import Limits
+from limo.verify.engine import DOUBLE_DIGITS, FAILED, Limits, limited
 from limo.verify.equal import WORDS, Decision, equal
 from limo.verify.extract import Extraction, extract
-from limo.verify.workers import Reply, Shared, Worker
+from limo.verify.spread import Crew
+from limo.verify.workers import Worker
 
-CHUNK, MEMO_SIZE = 128, 50_000
-AHEAD, AHEAD_BYTES = 64, 16 << 20  # chunks and bytes read ahead, so that one slow question stops no other worker
-FAILED = "failed"  # the tier of a verdict that a mistake in our own rules left open
+MEMO_SIZE = 50_000
 Row = tuple[str, str, str]
-Question = tuple[Any, ...]
 
 
 class Checker:
@@ -57,19 +49,12 @@ class Checker:
     def __init__(
         self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS
     ) -> None:
-        if n_workers < 1 or not 0 <= tolerance < 0.1 or digits < 2:
-            raise InputError(
-                "a checker cannot be made so",
-                (n_workers, tolerance, digits),
-                "n_workers >= 1, 0 <= tolerance < 0.1, digits >= 2",
-                "one worker for each core is enough",
-            )
         self.n_workers = n_workers
-        self.limits = replace(limits or Limits(), tolerance=tolerance, digits=digits)
+        self.limits = limited(n_workers, limits, tolerance, digits)
         self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
         self._lock = threading.Lock()
         self._worker = Worker(self.limits)
-        self._pool: list[Worker] = []
+        self._crew: Crew | None = None
 
     def __enter__(self) -> Checker:
         return self
@@ -79,8 +64,9 @@ class Checker:
 
     def close(self) -> None:
         """End the child processes; what is under way in other threads ends as undecided."""
-        for worker in [self._worker, *self._pool]:
-            worker.close()
+        self._worker.close()
+        if self._crew is not None:
+            self._crew.close()
 
     def check(
         self,
@@ -123,9 +109,11 @@ class Checker:
             for answer, completion, finish_reason in rows:
                 yield self.check(answer, completion, finish_reason)
         else:
-            questions = (("row", as_text(answer), completion, reason) for answer, completion, reason in rows)
-            for _, (values, why) in self.spread(questions):
-                yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
+            items = ((("row", as_text(answer), text, reason), text) for answer, text, reason in rows)
+            with closing(self.crew().chunks(items)) as chunks:
+                for _, replies in chunks:
+                    for values, why in replies:
+                        yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
 
     def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
         text = found.text
@@ -167,47 +155,11 @@ class Checker:
         ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
         return Decision(same, "symbolic", reason, unread=same is not True)
 
-    def spread(self, questions: Iterator[Question]) -> Iterator[tuple[Question, Reply]]:
-        """Chunks to the children, a bounded number under way, results in order.  The third part of each is its text."""
-        free: SimpleQueue[Worker] = SimpleQueue()
-        if not self._pool:
-            shared = Shared()
-            self._pool = [Worker(self.limits, shared) for _ in range(self.n_workers)]
-        for worker in self._pool:
-            free.put(worker)
-        threads = ThreadPoolExecutor(self.n_workers, thread_name_prefix="limo-verify")
-        waiting: deque[tuple[list[Question], int, Future[list[Reply]]]] = deque()
-        n_bytes, more, finished = 0, True, False
-        try:
-            while waiting or more:
-                while more and len(waiting) < AHEAD and (n_bytes < AHEAD_BYTES or len(waiting) < 2 * self.n_workers):
-                    chunk = list(islice(questions, CHUNK))
-                    more = len(chunk) == CHUNK
-                    if chunk:
-                        size = sum(len(question[2]) for question in chunk)
-                        waiting.append((chunk, size, threads.submit(_ask, free, chunk)))
-                        n_bytes += size
-                if waiting:
-                    chunk, size, future = waiting.popleft()
-                    yield from zip(chunk, future.result(), strict=True)
-                    n_bytes -= size
-            finished = True
-        finally:
-            if not finished:  # left early: what is under way is not wanted
-                for *_, future in waiting:
-                    future.cancel()
-                for worker in self._pool:
-                    worker.close()
-                self._pool = []
-            threads.shutdown(wait=True)
-
-
-def _ask(free: SimpleQueue[Worker], chunk: list[Question]) -> list[Reply]:
-    worker = free.get()
-    try:
-        return worker.ask(chunk)
-    finally:
-        free.put(worker)
+    def crew(self) -> Crew:
+        """The processes that serve batches; after a batch that was left early, new ones."""
+        if self._crew is None or self._crew.closed:
+            self._crew = Crew(self.n_workers, self.limits)
+        return self._crew
 
 
 def _place(error: Exception) -> str:

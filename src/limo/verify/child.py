@@ -13,20 +13,38 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
 
 from limo.errors import InputError
-from limo.verify.engine import ALONE, LOADING, READY, REPLY, Limits, clock, confine, load, plain, symbolic
+from limo.verify.engine import (
+    ALONE,
+    LOADING,
+    PUT_OFF,
+    READY,
+    REPLY,
+    Limits,
+    PutOff,
+    clock,
+    confine,
+    load,
+    loaded,
+    plain,
+    symbolic,
+)  # fmt: skip
 
-PAUSE_S = 0.03  # the longest that an answer waits for others to travel with
+BLOCK = 1 << 18
+PAUSE_S = 0.1  # the longest that an answer waits for others to travel with
 
 
-def serve(fd: int, limits: Limits) -> None:
-    """Answer questions read from the pipe `fd` until it closes."""
+def serve(fd: int, limits: Limits, rows: bool = False) -> None:
+    """Answer questions read from the pipe `fd` until it closes; `rows`: import the rules before the first of them."""
     confine(limits)
     pipe = Connection(fd)
     _mute()
+    if rows:
+        _CHECKERS[limits] = _inner_checker(pipe, limits)
     pipe.send_bytes(READY)
     parent = os.getppid()
     while os.getppid() == parent:
@@ -49,19 +67,23 @@ def _answer(pipe: Connection, limits: Limits) -> None:
     """One message is a list of questions; the answers come in order, some to a message."""
     import marshal
 
-    careful, questions, news = marshal.loads(pipe.recv_bytes())
+    careful, heavy, questions, news = marshal.loads(pipe.recv_bytes())
     replies = Replies(pipe, 0.0 if careful else PAUSE_S)
     rules = any(question[0] in ("row", "line") for question in questions)
     checker: Any = _checker(pipe, limits, replies) if rules or news else None
+    if checker is not None:
+        checker.heavy = heavy
     if news:
         checker.learn(news)
     for question in questions:
         if question[0] in ("symbolic", "plain"):
             replies.send(ALONE)
             load(pipe)
-        clock(limits.time_s)
+        replies.wind(limits.time_s)
         try:
             reply = _reply(checker, question)
+        except PutOff:
+            reply = PUT_OFF
         except (RecursionError, MemoryError) as error:
             reply = (None, type(error).__name__)
         replies.add(reply)
@@ -77,6 +99,14 @@ class Replies:
         self.found: list[tuple[Any, ...]] = []  # decisions, for the other children
         self.alone = False
         self.sent = time.monotonic()
+        self.wound = 0.0  # when the clock was last started; 0 where it stands
+
+    def wind(self, time_s: float) -> None:
+        """Start the clock for a question.  A tenth of its time may be gone: two system calls a row would cost more."""
+        now = time.monotonic()
+        if now - self.wound > min(PAUSE_S, time_s / 10):
+            clock(time_s)
+            self.wound = now
 
     def add(self, reply: tuple[Any, str]) -> None:
         self.waiting.append(reply)
@@ -88,6 +118,7 @@ class Replies:
         import marshal
 
         clock(0)
+        self.wound = 0.0
         if self.waiting or kind == ALONE:
             self.pipe.send_bytes(kind + marshal.dumps((self.waiting, self.found)))
             self.waiting, self.found = [], []
@@ -114,12 +145,32 @@ def _row(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _line(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of a file, read and written here."""
+    """A row of a file, read and written here: (number of the line, where it begins, its length, the file)."""
+    _, number, start, length, path = question
     try:
-        line: tuple[Any, ...] = checker.verify_line(checker, question[1], question[2])
+        line: tuple[Any, ...] = checker.verify_line(checker, number, _source(path).read(start, length))
         return line
     except InputError as error:
         return (str(error),)
+
+
+class _Source:
+    """The file whose rows are asked about, read in blocks: a row costs a slice."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._start, self._block = 0, b""
+
+    def read(self, start: int, length: int) -> bytes:
+        first = start - self._start
+        if first < 0 or first + length > len(self._block):
+            self._start, self._block, first = start, os.pread(self._file.fileno(), max(length, BLOCK), start), 0
+        return self._block[first : first + length]
+
+
+@lru_cache(maxsize=1)
+def _source(path: str) -> _Source:
+    return _Source(path)
 
 
 def _checker(pipe: Connection, limits: Limits, replies: Replies) -> Any:
@@ -146,6 +197,7 @@ def _inner_checker(pipe: Connection, limits: Limits) -> Any:
         """The parent's clock watches this process, so nothing more needs to be started."""
 
         replies: Replies
+        heavy = True
         verify_line = staticmethod(files.verify_line)
 
         def _remember(self, key: tuple[str, str], decision: Decision) -> None:
@@ -157,6 +209,8 @@ def _inner_checker(pipe: Connection, limits: Limits) -> Any:
                 super()._remember((answer, text), Decision(*decision))
 
         def _symbolic(self, answer: str, text: str) -> Decision:
+            if not (self.heavy or loaded()):
+                raise PutOff
             self.replies.send(ALONE)
             load(pipe)
             clock(limits.time_s)

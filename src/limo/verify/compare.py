@@ -15,7 +15,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from limo.verify.curves import same_curve
-from limo.verify.decimals import DOUBLE_DIGITS
+from limo.verify.engine import DOUBLE_DIGITS
 from limo.verify.evaluation import TooLarge, Undefined, Unknown
 from limo.verify.lists import alone, by_name, items_of
 from limo.verify.names import assignment, bound_form, is_graph, is_name, renamed_constants, value_of

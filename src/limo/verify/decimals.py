@@ -16,9 +16,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from limo.verify.engine import DOUBLE_DIGITS
 from limo.verify.nodes import Node
 
-MIN_DIGITS, MIN_DIGITS_BOTH, DOUBLE_DIGITS = 5, 6, 15
+MIN_DIGITS, MIN_DIGITS_BOTH = 5, 6
 
 
 class Decimal(NamedTuple):

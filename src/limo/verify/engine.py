@@ -17,13 +17,16 @@ import gc
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
-from limo.verify.decimals import DOUBLE_DIGITS
+from limo.errors import InputError
 
+DOUBLE_DIGITS = 15  # significant digits that a machine's number keeps
+FAILED = "failed"  # the tier of a verdict that a mistake in our own rules left open
 LOADING, READY = b"L", b"R"
 REPLY, ALONE = b"V", b"A"  # replies; and replies after which one question is worked on alone
+PUT_OFF = (None, "put off")  # the reply of a child that may not import Math-Verify to a question that needs it
 WALL = 6.0  # seconds on the wall for one of work: a busy machine must not turn right answers into undecided ones
 
 
@@ -39,6 +42,18 @@ class Limits:
     recursion: int = 3000
     tolerance: float = 0.0
     digits: int = DOUBLE_DIGITS
+
+
+def limited(n_workers: int, limits: Limits | None, tolerance: float, digits: int) -> Limits:
+    """The limits with both kinds of leniency (see `check.Checker`).  Raises InputError for settings out of range."""
+    if n_workers < 1 or not 0 <= tolerance < 0.1 or digits < 2:
+        raise InputError(
+            "a checker cannot be made so",
+            (n_workers, tolerance, digits),
+            "n_workers >= 1, 0 <= tolerance < 0.1, digits >= 2",
+            "one worker for each core is enough",
+        )
+    return replace(limits or Limits(), tolerance=tolerance, digits=digits)
 
 
 def confine(limits: Limits) -> None:
@@ -63,13 +78,24 @@ def clock(time_s: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, WALL * time_s + (3.0 if time_s else 0.0))
 
 
+class PutOff(BaseException):
+    """This question is for a child that has Math-Verify.  No error, and nothing on its way may catch it as one."""
+
+
+def loaded() -> bool:
+    """Whether this process has imported Math-Verify."""
+    return "math_verify" in sys.modules
+
+
 def load(pipe: Connection) -> None:
     """Import Math-Verify outside the clock: the parent is told, and waits longer."""
-    if "math_verify" not in sys.modules:
+    if not loaded():
         clock(0)
         pipe.send_bytes(LOADING)
+        gc.disable()  # nothing of an import is garbage
         import math_verify  # noqa: F401
 
+        gc.enable()
         gc.freeze()  # sympy's objects stay; looking through them again and again would cost more than the answers
         pipe.send_bytes(READY)
 

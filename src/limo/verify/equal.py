@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 from limo.verify.compare import Comparer
-from limo.verify.decimals import DOUBLE_DIGITS
+from limo.verify.engine import DOUBLE_DIGITS
 from limo.verify.normalise import MAX_ANSWER, compact
 from limo.verify.phrases import has_words, n_words, same_phrase
 from limo.verify.readings import Readings, choice_of, option_text, read

@@ -15,21 +15,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from limo.errors import InputError, MissingFileError, PartialError
 from limo.files import storage
 from limo.progress import Progress, Silent
 from limo.records import Verdict
-from limo.verify.check import FAILED, Checker
-from limo.verify.decimals import DOUBLE_DIGITS
-from limo.verify.engine import Limits
+from limo.verify.engine import DOUBLE_DIGITS, FAILED, Limits, limited
+from limo.verify.spread import Crew
+
+if TYPE_CHECKING:
+    from limo.verify.check import Checker
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
 Line = tuple[bytes, str, str, str, str]
+Counted = Sequence[str]  # kind, outcome, tier, reason
+Checked = tuple[bytes, list[Counted]]  # lines with their verdicts, and what is to be counted of them
 BUFFER = 1 << 18
 OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
 
@@ -95,19 +101,22 @@ def verify_file(
     target = Path(out) if out is not None else Path(os.devnull)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if out is not None else target
     summary, progress = Summary(), progress or Silent()
-    with storage(target), Checker(n_workers, limits, tolerance, digits) as checker:
+    with storage(target), _checking(n_workers, limited(n_workers, limits, tolerance, digits)) as checked:
         try:
             with (
                 open(path, "rb", BUFFER) as source,
                 open(temporary, "wb", BUFFER) as sink,
                 progress.stage("verify", _count(path)) as stage,
             ):
-                for line, *verdict in check_lines(checker, _lines(source)):
-                    sink.write(line)
-                    summary.add(*verdict)
-                    if summary.n_rows % 100 == 0:
-                        stage.advance(100, correct=summary.n_correct)
-                stage.advance(summary.n_rows % 100, correct=summary.n_correct)
+                told = 0
+                for lines, verdicts in checked(path, source):
+                    sink.write(lines)
+                    for verdict in verdicts:
+                        summary.add(*verdict)
+                    if summary.n_rows - told >= 100:
+                        stage.advance(summary.n_rows - told, correct=summary.n_correct)
+                        told = summary.n_rows
+                stage.advance(summary.n_rows - told, correct=summary.n_correct)
         except KeyboardInterrupt:
             _finish(temporary, target, out)
             raise PartialError(
@@ -136,33 +145,66 @@ def _count(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
 
 
-def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers from 1; empty lines are skipped.  Split at b"\\n" only (U+2028 occurs in real rows)."""
+def _lines(source: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Lines with their numbers from 1 and where they begin; empty ones are left out.  Split at b"\\n" only (U+2028
+    occurs in real rows)."""
+    start = 0
     for number, line in enumerate(source, 1):
         if not line.isspace():
-            yield number, line
+            yield number, start, line
+        start += len(line)
 
 
-def check_lines(checker: Checker, lines: Iterable[tuple[int, bytes]]) -> Iterator[Line]:
-    """Rows of a JSON-lines file (number, line), each with its verdict, over all of the checker's processes."""
-    if checker.n_workers == 1:
-        for number, line in lines:
-            yield with_verdict(line, *verify_line(checker, number, line))
-        return
-    for question, (values, reason) in checker.spread(("line", number, line) for number, line in lines):
-        if values is not None and len(values) == 1:
-            raise InputError(values[0])
-        found = undecided_line(question[1], question[2], reason) if values is None else values
-        yield with_verdict(question[2], *found)
+@contextmanager
+def _checking(n_workers: int, limits: Limits) -> Iterator[Callable[[Path, BinaryIO], Iterator[Checked]]]:
+    """What verifies a file's rows, some at a time: this process, or several children and this one only moves bytes."""
+    if n_workers == 1:
+        from limo.verify.check import Checker
+
+        with Checker(1, limits, limits.tolerance, limits.digits) as checker:
+            yield partial(_here, checker)
+    else:
+        with closing(Crew(n_workers, limits)) as crew:
+            crew.start()
+            yield partial(_spread, crew)
 
 
-def with_verdict(line: bytes, added: bytes, *rest: str) -> Line:
-    """The line with what `verify_line` gave for it."""
-    return line[: line.rindex(b"}")] + added if added[:1] == b"," else added, *rest  # type: ignore[return-value]
+def _here(checker: Checker, path: Path, source: BinaryIO) -> Iterator[Checked]:
+    for number, _, line in _lines(source):
+        added, *counted = verify_line(checker, number, line)
+        yield _joined([line], [added]), [counted]
+
+
+def _spread(crew: Crew, path: Path, source: BinaryIO) -> Iterator[Checked]:
+    """The children read their rows from the file themselves; what travels is where a row stands and what it gets."""
+    name = str(path.absolute())
+    items = ((("line", number, start, len(line), name), line) for number, start, line in _lines(source))
+    with closing(crew.chunks(items)) as chunks:
+        for chunk, replies in chunks:
+            lines, added, counted = [], [], []
+            for (question, line), (values, reason) in zip(chunk, replies, strict=True):
+                if values is None:
+                    values = undecided_line(question[1], line, reason)
+                elif len(values) == 1:
+                    raise InputError(values[0])
+                lines.append(line)
+                added.append(values[0])
+                counted.append(values[1:])
+            yield _joined(lines, added), counted
+
+
+def _joined(lines: list[bytes], added: list[bytes]) -> bytes:
+    """The lines with what `verify_line` gave for them."""
+    parts: list[bytes | memoryview] = []
+    for line, more in zip(lines, added, strict=True):
+        if more[:1] == b",":
+            parts.append(memoryview(line)[: line.rindex(b"}")])
+        parts.append(more)
+    return b"".join(parts)
 
 
 def verify_line(checker: Checker, number: int, line: bytes) -> Line:
-    """What a row's verdict adds to its line (for `with_verdict`); kind, outcome, tier and reason for the summary."""
+    """What a row's verdict adds to its line (see `_added`); kind, outcome, tier and reason for the summary."""
     row = parse_row(number, line)
     verdict = row_verdict(checker, row)
     return _added(row, verdict), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from limo.verify.decimals import DOUBLE_DIGITS, MIN_DIGITS, MIN_DIGITS_BOTH, decimal_of, rounds_to
+from limo.verify.decimals import MIN_DIGITS, MIN_DIGITS_BOTH, decimal_of, rounds_to
+from limo.verify.engine import DOUBLE_DIGITS
 from limo.verify.evaluation import TooLarge, Undefined, Unknown
 from limo.verify.names import renamed_constants
 from limo.verify.nodes import Node

@@ -10,7 +10,7 @@ it has, so that a death there is known to be that question's.  Where a child die
 asked again with a message for each, and then the question that kills is known too.  See `child` for the other end and
 for why this is not a pool from a library.  POSIX only (Linux, macOS).
 
-What it does not do: share work between children (see `check.Checker`), or run on Windows.
+What it does not do: share work between children (see `spread`), or run on Windows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CHILD = (
     "import json, sys\n"
     "sys.path[:] = json.loads(sys.argv[2])\n"
     "from limo.verify.child import Limits, serve\n"
-    "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])))\n"
+    "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])), sys.argv[4] == 'rows')\n"
 )
 Reply = tuple[Any, str]
 
@@ -53,12 +53,14 @@ class Shared:
         self._lock = threading.Lock()
 
     def tell(self, worker: int, found: list[Any]) -> None:
-        if found and len(self.told) > 1:
+        if found and self.told.keys() - {worker}:
             with self._lock:
                 self._found += [(worker, one) for one in found]
 
     def news(self, worker: int) -> list[Any]:
-        """What the others have found since this worker last asked."""
+        """What the others have found since this worker last asked; nothing for one that does not listen."""
+        if worker not in self.told:
+            return []
         with self._lock:
             new = [one for finder, one in self._found[self.told[worker] - self._n_gone :] if finder != worker]
             self.told[worker] = self._n_gone + len(self._found)
@@ -72,11 +74,15 @@ class Shared:
 class Worker:
     """One child process, started when first needed.  Safe to use from any thread; one batch at a time."""
 
-    def __init__(self, limits: Limits | None = None, shared: Shared | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, shared: Shared | None = None, *, rows: bool = False, listens: bool = True
+    ) -> None:
+        self.rows = rows  # whether it will be asked about rows: then it imports the rules as it starts
         self.limits = limits or Limits()
         self.n_started = 0
         self._shared = shared or Shared()
-        self._shared.told[id(self)] = 0
+        if listens:
+            self._shared.told[id(self)] = 0
         self._child: _Child | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -91,16 +97,22 @@ class Worker:
         """One reply for each question, in order; `(None, why)` where the child died or overran."""
         return list(self.stream(questions))
 
-    def stream(self, questions: Sequence[tuple[Any, ...]]) -> Iterator[Reply]:
-        """As `ask`, but each reply as it comes."""
+    def stream(self, questions: Sequence[tuple[Any, ...]], *, heavy: bool = True) -> Iterator[Reply]:
+        """As `ask`, but each reply as it comes.  Without `heavy` a child does not import Math-Verify: it puts off."""
         with self._lock:
             done, careful = 0, False
             while done < len(questions):
                 rest = questions[done:]
-                for reply in self._try(rest, careful or len(rest) == 1):
+                for reply in self._try(rest, careful or len(rest) == 1, heavy):
                     done += 1
                     yield reply
                 careful = True  # a child died with answers unsent
+
+    def start(self) -> None:
+        """Start the child now, so that it imports while the parent reads.  A failure is told at the first question."""
+        with self._lock, contextlib.suppress(OSError):
+            if not self._closed:
+                self._alive()
 
     def close(self) -> None:
         """Kill the child.  A batch under way in another thread ends with `(None, why)` replies."""
@@ -109,7 +121,7 @@ class Worker:
         if child is not None:
             child.kill()
 
-    def _try(self, questions: Sequence[tuple[Any, ...]], careful: bool) -> Iterator[Reply]:
+    def _try(self, questions: Sequence[tuple[Any, ...]], careful: bool, heavy: bool) -> Iterator[Reply]:
         """Replies from one child: all of them, or some and then, where that is known, the reason of its death."""
         if self._closed:
             yield from ((None, "the checker was closed") for _ in questions)
@@ -120,7 +132,7 @@ class Worker:
             yield from ((None, f"no checker could be started ({error})") for _ in questions)
             return
         try:
-            child.pipe.send_bytes(marshal.dumps((careful, list(questions), self._shared.news(id(self)))))
+            child.pipe.send_bytes(marshal.dumps((careful, heavy, list(questions), self._shared.news(id(self)))))
             n_left = len(questions)
             while n_left:
                 replies, found = child.receive(WALL * self.limits.time_s)
@@ -141,7 +153,7 @@ class Worker:
     def _alive(self) -> _Child:
         child = self._child
         if child is None or child.owner != os.getpid():  # a forked copy must not speak on its parent's pipe
-            child = self._child = _Child(self.limits)
+            child = self._child = _Child(self.limits, self.rows)
             weakref.finalize(self, child.kill)
             self.n_started += 1
         return child
@@ -150,13 +162,13 @@ class Worker:
 class _Child:
     """A started process and our end of its pipe."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, rows: bool) -> None:
         self.owner = os.getpid()
         self.pipe, theirs = Pipe(duplex=True)
         values = json.dumps(astuple(limits))
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values],
+                [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values, "rows" * rows],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
