@@ -148,6 +148,15 @@ def test_a_server_that_is_away_costs_nothing_while_another_works(recording, reco
     assert content(found) == recorded
 
 
+def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr("limo.rollouts.sending.TELL_S", 0.01)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
+        away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
+        collect(ledger, away, PROBLEMS, n=2, checker=Exact())
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.rollouts.sending"]
+    assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
+
+
 def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with pytest.raises(PartialError, match=r"no server has answered.*127\.0\.0\.1:9"):

@@ -2,11 +2,13 @@
 
 A request goes to the server with the fewest open ones, so a faster server gets more.  A server that fails several
 times in a row is left alone for a time that doubles while it keeps failing, and is then tried with one request (a
-circuit breaker).  A server that says it is busy is asked last until the time that it named is over.
+circuit breaker).  A server that says it is busy is asked last until the time that it named is over.  The fleet is
+silent when every server is in trouble and none holds a request that it may still be thinking about: a long thought is
+no silence, however many other requests fail meanwhile.
 
     fleet = Fleet(["http://a:8000/v1", "http://b:8000/v1"], cool_s=1.0)
     server, wait_s = fleet.choose(now)
-    server.took();  fleet.worked(server, now)      # or fleet.failed(server, now)
+    ticket = server.begin(now);  fleet.worked(server);  server.end(ticket)      # or fleet.failed(server, now, "reset")
 
 What it does not do: open a connection, or sleep; `now` is seconds on any clock that only goes forward.
 """
@@ -15,10 +17,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 IN_A_ROW = 5  # failures that open the circuit: with one request in ten failing by chance, 1 in 100,000
 LONGEST_S = 60.0  # the longest that a server is left alone between two tries
+CONNECT_S = 30.0  # the longest that connecting may take: a request that is open for longer is being worked on
 
 
 @dataclass(slots=True)
@@ -26,12 +30,29 @@ class Server:
     """One address and what is known of it."""
 
     url: str
-    n_open: int = 0
+    opened: dict[int, float] = field(default_factory=dict)  # the open requests and when they began, oldest first
+    n_begun: int = 0
     n_failed: int = 0  # in a row
     n_trips: int = 0
     closed_until_s: float = 0.0
     busy_until_s: float = 0.0
+    trouble_s: float | None = None  # since when it has done nothing but fail, or say that it is busy
     said: str = ""  # its last failure
+
+    @property
+    def n_open(self) -> int:
+        """Requests that it holds."""
+        return len(self.opened)
+
+    def begin(self, now: float) -> int:
+        """A request goes to this server; the ticket with which it ends."""
+        self.n_begun += 1
+        self.opened[self.n_begun] = now
+        return self.n_begun
+
+    def end(self, ticket: int) -> None:
+        """The request is over, however it ended."""
+        del self.opened[ticket]
 
     @property
     def broken(self) -> bool:
@@ -45,7 +66,6 @@ class Fleet:
     def __init__(self, urls: Iterable[str], cool_s: float, rng: random.Random | None = None) -> None:
         self.servers = [Server(url) for url in urls]
         self.cool_s = cool_s
-        self.heard_s: float | None = None  # when a server last did what it should
         self._rng = rng or random.Random()
 
     def choose(self, now: float) -> tuple[Server | None, float]:
@@ -56,26 +76,38 @@ class Fleet:
             return None, max(soonest, self.cool_s / 10)
         return min(ready, key=lambda one: (one.busy_until_s > now, one.n_open, self._rng.random())), 0.0
 
-    def worked(self, server: Server, now: float) -> None:
+    def worked(self, server: Server) -> None:
         """The server answered as it should, be it with a refusal."""
         server.n_failed = server.n_trips = 0
-        self.heard_s = now
+        server.trouble_s = None
 
     def failed(self, server: Server, now: float, said: str) -> None:
         """The server could not be reached, broke off or answered nonsense."""
         server.n_failed, server.said = server.n_failed + 1, said
-        if server.broken and now >= server.closed_until_s:
+        if not server.broken:
+            return
+        server.trouble_s = now if server.trouble_s is None else server.trouble_s
+        if now >= server.closed_until_s:
             wait_s = min(self.cool_s * 2**server.n_trips, LONGEST_S)
             server.closed_until_s = now + wait_s * self._rng.uniform(0.75, 1.25)
             server.n_trips = min(server.n_trips + 1, 16)
 
-    def busy(self, server: Server, now: float, wait_s: float, said: str) -> None:
-        """The server said that it has too much to do."""
+    def busy(self, server: Server, now: float, wait_s: float, said: str, asked: bool = False) -> None:
+        """The server said that it has too much to do; `asked`: and when to come back."""
         server.busy_until_s, server.said = max(server.busy_until_s, now + wait_s), said
+        if asked:
+            server.trouble_s = server.busy_until_s  # until then nobody expects anything of it
+        elif server.trouble_s is None:
+            server.trouble_s = now
 
     def silent_s(self, since_s: float, now: float) -> float:
-        """Seconds since any server did what it should, counted from `since_s` at the earliest."""
-        return now - max(since_s, self.heard_s if self.heard_s is not None else since_s)
+        """For how many seconds no server has worked, counted from `since_s` at the earliest; 0 while one may yet."""
+        since = since_s
+        for server in self.servers:
+            if server.trouble_s is None or any(now - began > CONNECT_S for began in islice(server.opened.values(), 1)):
+                return 0.0
+            since = max(since, server.trouble_s)
+        return max(now - since, 0.0)
 
 
 def backoff_s(attempt: int, base_s: float, rng: random.Random) -> float:

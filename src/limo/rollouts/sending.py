@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Self
 from limo.errors import ModelError, PartialError
 from limo.records import Completion
 from limo.rollouts.completer import Request
-from limo.rollouts.fleet import Fleet, Server, backoff_s
+from limo.rollouts.fleet import CONNECT_S, Fleet, Server, backoff_s
 from limo.rollouts.secrets import Secrets
 from limo.rollouts.served import HttpSettings
 from limo.rollouts.wire import BadReply, StreamReader, error_of, read_reply, request_body
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 ATTEMPT = "X-Limo-Attempt"  # which attempts are asked for: the replay server answers by it, others pass over it
 MOST_BYTES = 1 << 27  # a reply larger than this is no completion
+TELL_S = 5.0  # of silence after which the user hears of it
 ALL_REFUSED = 32  # refusals without a single answer after which the settings are to blame
 NOT_RECORDED = 422  # the replay server's refusal of what it does not have: says nothing of the settings
 _AGAIN = {408, 409, 425, 500, 502, 504, 520, 522, 524}
@@ -77,11 +78,12 @@ class Sender:
         self._rng = random.Random()
         self._n_refused = self._n_answered = 0
         self._gives_n = True
+        self._told = False  # that no server answers; once in a silence
 
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=self.settings.timeout_s)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self.settings.timeout_s)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=limits,
@@ -113,11 +115,11 @@ class Sender:
         while True:
             server = await self._server(began)
             stream = StreamReader(len(asks))
-            server.n_open += 1
+            ticket = server.begin(time.monotonic())
             try:
                 found = await self._once(server, payload, number, len(asks), stream)
             except _Refused as refusal:
-                self.fleet.worked(server, time.monotonic())
+                self.fleet.worked(server)
                 said = self._clean(str(refusal), asks)
                 self._count_refusal(refusal.status, said)
                 return [Completion("", "error", error=said) for _ in asks]
@@ -126,7 +128,7 @@ class Sender:
                 wait_s = (
                     backoff_s(attempt + 1, self.settings.backoff_s, self._rng) if busy.wait_s is None else busy.wait_s
                 )
-                self.fleet.busy(server, time.monotonic(), wait_s, said)
+                self.fleet.busy(server, time.monotonic(), wait_s, said, asked=busy.wait_s is not None)
             except (_Away, BadReply) as fault:
                 said = self._clean(str(fault), asks)
                 self.fleet.failed(server, time.monotonic(), said)
@@ -138,11 +140,12 @@ class Sender:
                     failed = Completion(text, "error", 0, partial.n_chunks, 0.0, said, thought)
                     return [failed, *(replace(failed, text="", reasoning="", n_completion_tokens=0) for _ in asks[1:])]
             else:
-                self.fleet.worked(server, time.monotonic())
+                self.fleet.worked(server)
                 self._n_answered += 1
+                self._told = False
                 return found
             finally:
-                server.n_open -= 1
+                server.end(ticket)
             self._stop_if_silent(began)
             await asyncio.sleep(wait_s)
 
@@ -155,10 +158,15 @@ class Sender:
             await asyncio.sleep(wait_s)
 
     def _stop_if_silent(self, began: float) -> None:
-        silent_s = self.fleet.silent_s(began, time.monotonic())
-        if silent_s > self.settings.patience_s:
-            said = "; ".join(f"{one.url}: {shorten(one.said, 120)}" for one in self.fleet.servers)
+        silent_s, patience_s = self.fleet.silent_s(began, time.monotonic()), self.settings.patience_s
+        if silent_s < min(TELL_S, patience_s):
+            return
+        said = "; ".join(f"{one.url}: {shorten(one.said, 120)}" for one in self.fleet.servers)
+        if silent_s > patience_s:
             raise PartialError(f"no server has answered for {silent_s:.0f} s", said, "", "see to the servers")
+        if not self._told:
+            self._told = True
+            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", said, patience_s)
 
     async def _once(
         self, server: Server, payload: bytes, number: str, n: int, stream: StreamReader
