@@ -63,6 +63,17 @@ def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
     assert table([first, second])[-1][2] == f"{first.n_fixed + second.n_fixed:,}"
 
 
+def test_a_judge_is_asked_about_the_chains_that_teachers_will_give_and_reads_them_whole():
+    strong, other = Step("strong", asking(6), Band(1, 3, 6), teaches=True), Step("teacher", asking(2), teaches=True)
+    judge = Step("judge", asking(3), judges=True)
+    first, second, last = plan([strong, other, judge], PROBLEMS, Terms())
+    chains = 2 * first.n_kept + 0.5 * second.n_expected  # the middle of the band; a flat prior says one in two
+    assert last.n_problems == pytest.approx(chains) and last.n_expected == pytest.approx(3 * chains)
+    assert last.n_fixed == round(3 * (3 * 40 + 2 * first.n_kept)) > last.n_expected
+    assert last.n_in > last.n_expected * 500  # tokens of each chain alone
+    assert [row.n_problems for row in plan([strong, judge, other], PROBLEMS, Terms())][2] == first.n_kept
+
+
 def test_money_and_hours_follow_from_prices_and_speed():
     dear = asking(4, price={"input": 1.0, "output": 10.0})
     (row,) = plan([Step("teacher", dear)], PROBLEMS, Terms("H100", 2.0, 50.0))

@@ -7,6 +7,7 @@
 How many rollouts stopping early will leave follows from how common which pass rates are: those that the ledger shows
 for the same model, prompt and sampling (from a pilot, or an earlier part of the run), otherwise a flat prior over
 log-odds.  Lengths likewise: the ledger's mean, otherwise half of `max_tokens`.  Every figure says which (`known`).
+A judge is asked about the chains that the steps before are expected to give, and reads each of them whole.
 
 What it does not do: know the queues and discounts of a provider, or that problems which pass one filter are harder for
 the next than the pool is, before a pilot has shown it.
@@ -53,18 +54,24 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An asking of the recipe, and its band where it is a filter."""
+    """An asking of the recipe, and its band where it is a filter.
+
+    `teaches`: its correct rollouts are chains.  `judges`: it is asked about chains, not problems.
+    """
 
     name: str
     asking: Asking
     band: Band | None = None
     max_error: float = 0.0
+    teaches: bool = False
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One step.  Rollouts for the fixed plan and expected with stopping; tokens, hours, dollars, bytes are expected.
 
+    A judge's `n_problems` and `n_kept` are chains, and its `n_fixed` holds if every rollout of a teacher is correct.
     `known` says how much is from rollouts and not assumed; `gpu_hours` is None where a model's size is not known.
     """
 
@@ -88,42 +95,72 @@ def plan(
     """The steps in order, each on what the one before is expected to keep.  Raises InputError for an empty pool."""
     if not problems:
         raise InputError("there is nothing to plan for", "0 problems", "one or more", "check the pool")
-    n_left, rows = float(len(problems)), []
+    n_left, rows, chains = float(len(problems)), [], _Chains()
+    sample = problems[:1000]
+    letters = sum(len(p.problem) for p in sample) / len(sample)
     for step in steps:
-        rows.append(_planned(step, n_left, problems, terms, ledger))
-        n_left = rows[-1].n_kept
+        counts, lengths = _seen(step.asking, ledger)
+        weights = fit(counts)
+        length = sum(lengths) / len(lengths) if lengths else step.asking.sampling.max_tokens / 2
+        share, n_mean = expected(step, weights)
+        known = f"{len(counts):,} problems" if counts else "assumed"
+        if step.judges:
+            n = step.asking.n_in_all
+            asked, n_fixed = chains.n_expected, round(n * chains.n_most)
+            read = letters + CHARACTERS * chains.length + len(prompts.rubric("", ""))
+            rows.append(_planned(step, asked, (n_fixed, n * asked, asked), (read, length), terms, chains.known))
+            continue
+        n_fixed = round(n_left * step.asking.n_in_all)
+        row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, known)
+        rows.append(row)
+        if step.teaches:
+            chains.add(step, n_left, row.n_kept, float(weights @ RATES), length, known)
+        n_left = row.n_kept
     return rows
 
 
+@dataclass(slots=True)
+class _Chains:
+    """The chains that a judge will see: expected, at most, and their mean length in tokens."""
+
+    n_expected: float = 0.0
+    n_most: float = 0.0
+    n_tokens: float = 0.0
+    known: str = "assumed"
+
+    @property
+    def length(self) -> float:
+        return self.n_tokens / self.n_expected if self.n_expected else 0.0
+
+    def add(self, step: Step, n_asked: float, n_kept: float, rate: float, length: float, known: str) -> None:
+        """The correct rollouts of a step: of a filter those of what it keeps, in the middle of its band."""
+        each = (step.band.low + step.band.high) / 2 if step.band else rate * step.asking.n_in_all
+        n = n_kept * each
+        self.n_expected += n
+        self.n_tokens += n * length
+        self.n_most += n_asked * (step.band.high if step.band else step.asking.n_in_all)
+        self.known = known
+
+
 def _planned(
-    step: Step, n_problems: float, problems: Sequence[Problem], terms: Terms, ledger: Ledger | None
+    step: Step,
+    n_problems: float,
+    rollouts: tuple[int, float, float],
+    lengths: tuple[float, float],
+    terms: Terms,
+    known: str,
 ) -> Planned:
-    asking = step.asking
-    counts, lengths = _seen(asking, ledger)
-    share, n_mean = expected(step, fit(counts))
-    n_expected = n_problems * n_mean
-    length = sum(lengths) / len(lengths) if lengths else asking.sampling.max_tokens / 2
-    prompt = sum(len(p.problem) for p in problems[:1000]) / min(len(problems), 1000) + len(asking.system)
-    n_in, n_out = n_expected * prompt / CHARACTERS, n_expected * length
+    """One row.  `rollouts`: of the fixed plan, expected, and what is kept; `lengths`: characters in, tokens out."""
+    asking, (n_fixed, n_expected, n_kept), (letters, length) = step.asking, rollouts, lengths
+    n_in, n_out = n_expected * (letters + len(asking.system)) / CHARACTERS, n_expected * length
     each = 1 / len(asking.models)
     sizes = [_size(model) for model in asking.models]
     gpu = None if None in sizes else sum(_gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in asking.models)
     hours = sum(each * n_out / (terms.tokens_per_s * m.http.in_flight) for m in asking.models) / 3600
-    return Planned(
-        step.name,
-        n_problems,
-        round(n_problems * asking.n_in_all),
-        n_expected,
-        n_problems * share,
-        n_in,
-        n_out,
-        gpu,
-        price + (gpu or 0.0) * terms.usd_per_gpu_hour,
-        hours,
-        n_expected * (length * CHARACTERS + ROW_BYTES),
-        f"{len(counts):,} problems" if counts else "assumed",
-    )
+    usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
+    disk = n_expected * (length * CHARACTERS + ROW_BYTES)
+    return Planned(step.name, n_problems, n_fixed, n_expected, n_kept, n_in, n_out, gpu, usd, hours, disk, known)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:

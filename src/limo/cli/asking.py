@@ -199,8 +199,11 @@ def _steps(settings: CurateRecipe | RolloutsRecipe) -> list[Step]:
 
     if isinstance(settings, RolloutsRecipe):
         return [Step(f"asking {k}", one, one.band, one.max_error) for k, one in enumerate(settings.ask, 1)]
-    filters = [Step(one.name, one, one.band, one.max_error) for one in settings.filters]
-    return filters + [Step(f"teacher {k}", one) for k, one in enumerate(settings.teachers, 1)]
+    steps = [Step(one.name, one, one.band, one.max_error, teaches=one.teacher) for one in settings.filters]
+    steps += [Step(f"teacher {k}", one, teaches=True) for k, one in enumerate(settings.teachers, 1)]
+    if settings.judge and settings.grade.scorer == "judge":
+        steps.append(Step("judge (chains)", settings.judge, judges=True))
+    return steps
 
 
 def _pilot(
@@ -211,7 +214,10 @@ def _pilot(
     run: Path,
     n_workers: int,
 ) -> None:
-    """Ask about some problems as the run will, into its ledger; each step about what the one before keeps."""
+    """Ask about some problems as the run will, into its ledger; each step about what the one before keeps.
+
+    A judge is not asked: which chains it will see, only the whole run knows.
+    """
     from limo.ledger import Ledger
     from limo.rollouts.asking import Desk
     from limo.rollouts.models import open_model
@@ -220,7 +226,7 @@ def _pilot(
 
     desk = Desk(open_model, settings.data, call.progress, settings.budget, {m.name: m.price for m in settings.models})
     with RunFolder(run, settings) as room, Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
-        for step in steps:
+        for step in (one for one in steps if not one.judges):
             rates = desk.ask(step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band, step.max_error)
             problems = [p for p in problems if step.band is None or rates[p.id].decision == "keep"]
 
