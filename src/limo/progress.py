@@ -239,10 +239,14 @@ class Terminal(Progress):
         from rich.console import Console
         from rich.progress import BarColumn, SpinnerColumn, TextColumn
         from rich.progress import Progress as Bars
+        from rich.table import Column
 
-        text = TextColumn("{task.description}", markup=False)
-        state = TextColumn("{task.fields[state]}", markup=False)
-        self._bars = Bars(SpinnerColumn(), text, BarColumn(24), state, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        folds = lambda: Column(no_wrap=False, overflow="fold")  # noqa: E731  a narrow terminal gets more lines, not less text
+        text = TextColumn("{task.description}", markup=False, table_column=folds())
+        state = TextColumn("{task.fields[state]}", markup=False, table_column=folds())
+        bar = BarColumn(24 if console.width >= 120 else 10)
+        self._bars = Bars(SpinnerColumn(), text, bar, state, console=console, transient=True)
         self._tasks: dict[int, Any] = {}
 
     def show(self, event: Event) -> None:
@@ -296,7 +300,13 @@ def describe(event: Event) -> str:
         parts.append(f"{duration(event.remaining_s)} left")
     if event.run_remaining_s is not None:
         parts.append(f"{duration(event.run_remaining_s)} in all")
-    return ", ".join([*parts, *(f"{key} {_rounded(value)}" for key, value in event.fields.items())])
+    return ", ".join([*parts, *(_told(key, value) for key, value in event.fields.items())])
+
+
+def _told(key: str, value: object) -> str:
+    """A field for a person: `tokens/s 1,200` and not `tokens_per_s 1200`."""
+    name = key.replace("_per_s", "/s").replace("_", " ")
+    return f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}"
 
 
 def duration(seconds: float) -> str:
