@@ -102,6 +102,36 @@ def test_an_article_is_no_letter():
     assert extract("A rough estimate gives nothing.", letters=True).text == ""
 
 
+OFFERS = [
+    "Let me know if you'd like help with step 6.",
+    "Would you like me to work out the 2 other cases?",
+    "Feel free to ask about any of the 3 steps!",
+    "If you have any questions about equation 5, ask.",
+    "I hope this helps! Do you want to see all 12 of them?",
+    "如果你需要第3步的细节，请告诉我。",
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offer_at_the_end_is_no_answer_and_hides_none(offer):
+    assert extract(f"1. Find f(6).\n\nAdding it gives what is asked for.\n\n{offer}").missing == "no_answer"
+    assert extract(f"1. Find f(6).\n\nSo the sum is 41.\n\n{offer}").text == "41"
+    assert extract(f"The answer is 41.\n\n1. Check f(6).\n\n{offer}").text == "41"
+    assert extract(f"It is \\boxed{{41}}. {offer}").text == "41"
+
+
+def test_a_condition_is_no_offer():
+    assert extract("Say what you know.\nIf you have 3 apples you need 4 more.").text == "4"
+
+
+@pytest.mark.parametrize("piece", ["\\boxed{}. ", "so we try again. ", "\n- and then\n"])
+def test_a_text_that_goes_round_in_a_circle_was_cut(piece):
+    text = "How many are there? " + piece * 200
+    assert {extract(text[: len(text) - n]).missing for n in range(len(piece))} == {"truncated"}
+    assert extract("How many are there? " + "\\boxed{}. " * 3).missing == "no_answer"
+    assert extract("").missing == "no_answer"
+
+
 def test_a_box_counts_even_when_the_text_was_cut_after_it():
     assert extract("\\boxed{5} and to check, we", "length").text == "5"
 

@@ -7,7 +7,8 @@
 The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), then the
 last phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then
 bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has said no answer,
-whatever numbers stand in what was to be its last sentence.  A thought (`<think>`, `<|begin_of_thought|>`) is read only
+whatever numbers stand in what was to be its last sentence; an offer of more help ("let me know if ...") is no part of
+it, and only the sentence before such an offer is looked at.  A thought (`<think>`, `<|begin_of_thought|>`) is read only
 when nothing follows it, and then only for a box (its last words, where it was cut).
 All searches are linear and look at the last few thousand characters, however long the text.
 
@@ -86,6 +87,16 @@ _DANGLING = re.compile(
     re.I,
 )
 _COUNT_WORD = re.compile(r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.I)
+# What is said to the reader when all is said; a number in it ("... with step 6?") answers nothing.
+_OFFER = re.compile(
+    r"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:(?:just\s+)?let me know\b|feel free to\b|would you like\b"
+    r"|do you (?:want|need|have)\b|(?:is|was) there anything\b|i hope (?:this|that) (?:helps|clarifies)\b"
+    r"|(?:i(?:'m| am|'d be| would be) )?happy to (?:help|elaborate|explain)\b"
+    r"|if you(?:'d| would)? (?:have (?:any|more|further|other|additional)|need (?:any|more|further)|want me"
+    r"|like (?:me|to see|more|further|a|another))\b|如果(?:你|您)?(?:还)?(?:有|需要)|需要我)[^\n]*\Z",
+    re.I,
+)
+LOOP, LOOPS = range(4, 65), 20  # lengths of a piece of text, and how often in a row, that show a model in a loop
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
@@ -121,10 +132,12 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     if cut or not closed or cut_in_box(said) or _cut_in_formula(said, bool(thought)):
         return Extraction("", "", missing="truncated")
     tail = _HOPE.sub(".", _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL))
-    found_in_words = _phrase(tail, letters) or _plain(tail, letters)
+    offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN))
+    tail = tail[: offer.start()].rstrip() if offer else tail
+    found_in_words = _phrase(tail, letters) or _plain(tail, letters, 1 if offer else 6)
     if found_in_words is not None:
         return found_in_words
-    return Extraction("", "", missing="truncated" if _breaks_off(tail) else "no_answer")
+    return Extraction("", "", missing="truncated" if _breaks_off(tail) or _loops(tail) else "no_answer")
 
 
 def _stated_later(text: str, letters: bool) -> str:
@@ -190,6 +203,11 @@ def _breaks_off(text: str) -> bool:
     return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
 
 
+def _loops(text: str) -> bool:
+    """Whether a text ends in one piece over and over: only a limit ends such a text."""
+    return any(len(text) >= LOOPS * length and text.endswith(text[-length:] * LOOPS) for length in LOOP)
+
+
 def _phrase(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
     for match in reversed(list(_PHRASE.finditer(tail))):
@@ -225,8 +243,8 @@ def first_sentence(text: str) -> str:
     return text[: end.start()] if end else text[:2000]
 
 
-def _plain(tail: str, letters: bool) -> Extraction | None:
-    """A text without announcement: itself when it is short and no prose, else its last sentence reduced."""
+def _plain(tail: str, letters: bool, n_sentences: int) -> Extraction | None:
+    """A text without announcement: itself when it is short and no prose, else one of its last sentences reduced."""
     lines = [line.strip() for line in tail.split("\n") if line.strip()]
     if not lines:
         return None
@@ -239,7 +257,7 @@ def _plain(tail: str, letters: bool) -> Extraction | None:
         return Extraction(tail, "whole text", fallback=_reduce(tail, letters, last=True))
     one = tail if _MATH.fullmatch(tail) else ""
     broken = not one and _breaks_off(tail)
-    for part in [one] if one else _last_parts(lines):
+    for part in [one] if one else _last_parts(lines)[:n_sentences]:
         text = "" if broken else _reduce(part, letters, last=True)
         if text:
             whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
