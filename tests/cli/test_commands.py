@@ -53,6 +53,28 @@ def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(
     assert code == 2 and "--to hf" in err and not (world / "no.jsonl").exists()
 
 
+def test_strata_are_drawn_by_what_is_stated_or_by_the_pass_rates_of_a_run(limo, fault, world):
+    pool, run = world / "stated.jsonl", world / "run"
+    stated = [row | {"level": 1 + place % 5} for place, row in enumerate(rows(world / "pool.jsonl"))]
+    pool.write_text("".join(json.dumps(row) + "\n" for row in [*stated, {"problem": "What is 1+1?", "answer": "2"}]))
+    code, out, err = limo("strata", pool, "by=stated", "n=2", "-o", world / "strata")
+    assert code == 0, err
+    names = ("simple", "complex", "advanced")
+    drawn = {name: pq.read_table(world / f"strata/{name}.parquet").num_rows for name in names}
+    assert drawn == {"simple": 2, "complex": 2, "advanced": 2} and "1 of 11 problems belong to none" in out
+    assert limo("curate", world / "recipe.yaml", "--run", run, "--workers", 1)[0] == 0
+    by = ("strata", pool, "by=pass_rate", "cuts=[0.7, 0.3]", "-o", world / "strata")
+    told = fault(*by, "--run", run, "--model", "nobody")
+    model = told.split("allowed: ")[1].split(",")[0].split(")")[0]
+    code, out, err = limo(*by, "--run", run, "--model", model, "--json")
+    assert code == 0, err
+    found = events(out)[-1]
+    assert sum(found["n_by_stratum"].values()) + found["n_unknown"] == 11
+    for name, n in found["n_by_stratum"].items():
+        assert (world / f"strata/{name.lower()}.parquet").is_file() == (n > 0)
+    assert "give both" in fault(*by, "--run", run)
+
+
 def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing_behind(limo, world):
     run = world / "run"
     code, out, err = limo("curate", world / "recipe.yaml", "--run", run, "--dry-run")
