@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -71,6 +72,26 @@ def test_a_failure_gives_way_to_an_answer_and_never_the_other_way(ledger):
     assert ledger.add([failed]) == 0
     (kept,) = ledger.rollouts()
     assert (kept.completion.finish_reason, kept.verdict) == ("stop", None)
+
+
+def test_large_groups_are_added_as_one_after_another_would_be(ledger):
+    draw, kept = random.Random(7), {}
+    for _ in range(4):
+        group = [
+            rollout(f"p{draw.randrange(30)}", draw.randrange(30), text=str(draw.random()),
+                    finish_reason=draw.choice(["stop", "error"]), verdict=draw.choice([None, RIGHT]))
+            for _ in range(700)
+        ]  # fmt: skip
+        wanted = 0
+        for one in group:
+            before = kept.get(one.key)
+            is_answer = one.completion.finish_reason != "error"
+            if before is None or (is_answer and before.completion.finish_reason == "error"):
+                kept[one.key] = one
+                wanted += 1
+        assert ledger.add(group) == wanted
+    assert {one.key: one for one in ledger.rollouts()} == kept
+    assert ledger.faults() == []
 
 
 def test_rollouts_are_found_by_whom_and_how_in_an_order_that_is_not_of_arrival(ledger):

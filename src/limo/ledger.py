@@ -33,7 +33,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -66,19 +66,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             n_prompt_tokens, n_completion_tokens)""",
     ),
 )
-# An answer takes the place of a failure, and nothing takes the place of an answer.
-_ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
-    n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT(model, prompt_hash, sampling_hash, problem_id, attempt) DO UPDATE SET text = excluded.text,
-    finish_reason = excluded.finish_reason, n_prompt_tokens = excluded.n_prompt_tokens,
-    n_completion_tokens = excluded.n_completion_tokens, elapsed_s = excluded.elapsed_s, error = excluded.error,
-    reasoning = excluded.reasoning
-    WHERE finish_reason = 'error' AND excluded.finish_reason != 'error'"""
+TOGETHER = 256  # rollouts in one statement: 13 values each, and SQLite takes 32,766
+_ADD = """INSERT INTO rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
+    n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning) VALUES """
+_ADD_VERDICTS = "INSERT INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer) VALUES "
+_KNOWN = """WITH given(problem_id, model, prompt_hash, sampling_hash, attempt) AS (VALUES {})
+    SELECT id, finish_reason != 'error', problem_id, model, prompt_hash, sampling_hash, attempt
+    FROM given CROSS JOIN rollouts USING (problem_id, model, prompt_hash, sampling_hash, attempt)"""
 _SET_VERDICT = """INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
     SELECT id, ?, ?, ?, ?, ?, ? FROM rollouts
     WHERE problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?"""
-_DROP_VERDICT = """DELETE FROM verdicts WHERE rollout_id IN (SELECT id FROM rollouts WHERE problem_id = ?
-    AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND attempt = ?)"""
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
     n_completion_tokens, r.elapsed_s, error, reasoning, outcome, extracted, reason, tier, v.elapsed_s, answer
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
@@ -156,17 +153,39 @@ class Ledger:
         """
         rows = list(rollouts)
         with self.transaction():
-            n_new = 0
-            for r in rows:
-                c = r.completion
-                counts = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
-                values = (*r.key, c.text, c.finish_reason, *counts, c.error, c.reasoning)
-                added = self._db.execute(_ADD, [_storable(value) for value in values]).rowcount > 0
-                n_new += added
-                if added and r.verdict is not None:
-                    self._db.execute(_SET_VERDICT, (*_verdict_row(r.verdict), *r.key))
-                elif added:  # the failure that gave way may have left a verdict
-                    self._db.execute(_DROP_VERDICT, r.key)
+            return sum(self._add(rows[start : start + TOGETHER]) for start in range(0, len(rows), TOGETHER))
+
+    def _add(self, rows: list[Rollout]) -> int:
+        """Add a few with one statement for each table: threads that ask meanwhile are kept waiting once, not for each.
+
+        Ids are given here, as SQLite would give them, so that verdicts need not look for their rollouts.
+        """
+        keys = [_storable_key(r.key) for r in rows]
+        found = self._db.execute(_KNOWN.format(_marks(5, len(rows))), [*chain.from_iterable(keys)])
+        known = {tuple(row[2:]): (row[0], row[1]) for row in found}
+        last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM rollouts").fetchone()[0])
+        new: dict[tuple[Any, ...], tuple[int, Rollout]] = {}
+        n_new, failed = 0, []
+        for key, r in zip(keys, rows, strict=True):
+            is_answer = r.completion.finish_reason != "error"
+            here = new.get(key)
+            id, was_answer = (here[0], here[1].completion.finish_reason != "error") if here else known.get(key, (0, 0))
+            if id and (was_answer or not is_answer):
+                continue
+            if not id:
+                id = last = last + 1
+            elif not here:
+                failed.append((id,))  # it gives way, and so does a verdict that it may have
+            new[key] = id, r
+            n_new += 1
+        if failed:
+            self._db.executemany("DELETE FROM verdicts WHERE rollout_id = ?", failed)
+            self._db.executemany("DELETE FROM rollouts WHERE id = ?", failed)
+        answers = [(id, *key, *_completion_row(r.completion)) for key, (id, r) in new.items()]
+        verdicts = [(id, *_verdict_row(r.verdict)) for id, r in new.values() if r.verdict is not None]
+        for insert, values in ((_ADD, answers), (_ADD_VERDICTS, verdicts)):
+            if values:
+                self._db.execute(insert + _marks(len(values[0]), len(values)), [*chain.from_iterable(values)])
         return n_new
 
     def set_verdicts(self, verdicts: Iterable[tuple[Key, Verdict]]) -> None:
@@ -343,6 +362,19 @@ def _complaint(text: str) -> tuple[str, str]:
     if "locked" in text:
         return "the ledger is in use", "wait for the other process or name another folder"
     return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"
+
+
+def _marks(n_values: int, n_rows: int) -> str:
+    return ", ".join([f"({', '.join('?' * n_values)})"] * n_rows)
+
+
+def _completion_row(c: Completion) -> tuple[Any, ...]:
+    counts = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
+    return (_storable(c.text), c.finish_reason, *counts, _storable(c.error), _storable(c.reasoning))
+
+
+def _storable_key(key: Key) -> tuple[Any, ...]:
+    return tuple(_storable(part) for part in key)
 
 
 def _verdict_row(verdict: Verdict) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ FAST = 6  # of them in the fast tier; all run with -m slow
 def processes():
     """Children of a server process that has no threads and limo loaded already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rollout_cases", "limo.rollouts.http", "limo.rollouts.run", "aiohttp", "uvloop"])
+    context.set_forkserver_preload(["rollout_cases", "limo.rollouts.http", "limo.rollouts.run", "httptools", "uvloop"])
     return context
 
 

@@ -3,7 +3,7 @@
 An event loop in a thread of its own keeps up to `in_flight` requests open over all servers, while the caller verifies
 and stores what came.  A request that fails is tried again elsewhere or later (see `fleet`); one that no try brings
 home comes back as an `error` completion with the reason; servers that all stay silent stop the run, which the same
-command continues.  aiohttp is the client because it costs a tenth of httpx's time a request at hundreds in flight.
+command continues.
 
     completer = HttpCompleter(["http://localhost:8000/v1"], "Qwen/QwQ-32B", settings=HttpSettings(in_flight=512))
     for group in completer.complete(iter(requests)):
@@ -38,7 +38,6 @@ from limo.rollouts.served import HttpSettings
 from limo.text import hide_keys
 
 GROUP = 1024  # completions handed back, and so committed, together at most
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class HttpCompleter:
@@ -56,8 +55,6 @@ class HttpCompleter:
     def __init__(
         self, base_urls: Iterable[str], model: str, name: str | None = None, settings: HttpSettings | None = None
     ) -> None:
-        if find_spec("aiohttp") is None:
-            raise InputError("a package is missing", "aiohttp", "", "pip install aiohttp uvloop")
         self.settings = settings or HttpSettings()
         self.name, self.model = name or model, model
         self.urls = [checked_url(url) for url in base_urls]
@@ -102,6 +99,7 @@ class _Line:
         self.n_open = 0
         self._fault: BaseException | None = None
         self._back: SimpleQueue[Group | BaseException] = SimpleQueue()
+        self._finished: Group = []  # in the thread, until it has looked at everything that came
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="limo-http", daemon=True)
@@ -158,7 +156,7 @@ class _Line:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         c = self.completer
         fleet = Fleet(c.urls, 2 * c.settings.backoff_s)
-        async with Sender(fleet, c.model, c.settings, c.secrets, trust_env=not _all_loopback(c.urls)) as self._sender:
+        async with Sender(fleet, c.model, c.settings, c.secrets) as self._sender:
             self._ready.set()
             await self._end.wait()
             tasks = [task for of_problem in self._tasks.values() for task in of_problem]
@@ -189,12 +187,19 @@ class _Line:
         try:
             completions = await self._sender.ask(asks)
         except asyncio.CancelledError:
-            completions = [Completion("", CANCELLED) for _ in asks]
+            completions = [Completion("", CANCELLED)] * len(asks)
         except BaseException as error:  # the boundary of a task: whoever waits must hear of it
+            self._hand_over()  # what is finished comes before what went wrong
             self._back.put(error)
             return
         share = (time.perf_counter() - began) / len(asks)
-        self._back.put([(r, _timed(c, share)) for r, c in zip(asks, completions, strict=True)])
+        if not self._finished:  # handed over together: each time the caller wakes costs more than a completion
+            self._loop.call_soon(self._hand_over)
+        self._finished += [(r, _timed(c, share)) for r, c in zip(asks, completions, strict=True)]
+
+    def _hand_over(self) -> None:
+        self._back.put(self._finished)
+        self._finished = []
 
 
 def _timed(c: Completion, elapsed_s: float) -> Completion:
@@ -235,10 +240,6 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.new_event_loop
-
-
-def _all_loopback(urls: list[str]) -> bool:
-    return all(urlsplit(url).hostname in _LOOPBACK for url in urls)
 
 
 def _allowed(in_flight: int) -> int:

@@ -15,26 +15,24 @@ What it does not do: choose what to ask (run does), or keep requests apart by pr
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from limo.errors import ModelError, PartialError
 from limo.records import Completion
 from limo.rollouts.completer import Request
-from limo.rollouts.fleet import CONNECT_S, Fleet, Server, backoff_s
+from limo.rollouts.connections import Broken, Connections, Posts, Unreachable
+from limo.rollouts.fleet import Fleet, Server, backoff_s
+from limo.rollouts.proxied import Proxied, behind_proxy
 from limo.rollouts.secrets import Secrets
 from limo.rollouts.served import HttpSettings
-from limo.rollouts.wire import BadReply, StreamReader, error_of, read_reply, request_body
+from limo.rollouts.wire import BadReply, Bodies, StreamReader, error_of, read_reply
 from limo.text import shorten
-
-if TYPE_CHECKING:
-    import aiohttp
 
 LOG = logging.getLogger(__name__)
 ATTEMPT = "X-Limo-Attempt"  # which attempts are asked for: the replay server answers by it, others pass over it
@@ -69,32 +67,24 @@ class _Refused(Exception):
 class Sender:
     """Sends requests; an async context manager for use inside one event loop."""
 
-    def __init__(
-        self, fleet: Fleet, model: str, settings: HttpSettings, secrets: Secrets, trust_env: bool = False
-    ) -> None:
+    def __init__(self, fleet: Fleet, model: str, settings: HttpSettings, secrets: Secrets) -> None:
         self.fleet, self.model, self.settings, self.secrets = fleet, model, settings, secrets
-        self._trust_env = trust_env
         self._path = "/chat/completions" if settings.endpoint == "chat" else "/completions"
+        self._bodies = Bodies(settings, model)
         self._rng = random.Random()
         self._n_refused = self._n_answered = 0
         self._gives_n = True
         self._told = False  # that no server answers; once in a silence
 
     async def __aenter__(self) -> Self:
-        import aiohttp
-
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self.settings.timeout_s)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=limits,
-            headers={"Content-Type": "application/json", **self.secrets.headers()},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=self._trust_env,
-        )
+        kind = Proxied if any(behind_proxy(one.url) for one in self.fleet.servers) else Connections
+        headers = {"Content-Type": "application/json", **self.secrets.headers()}
+        self._posts: Posts = kind(self.settings.timeout_s, headers)
+        await self._posts.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+    async def __aexit__(self, *error: object) -> None:
+        await self._posts.__aexit__(*error)
 
     async def ask(self, asks: Sequence[Request]) -> list[Completion]:
         """One completion for each rollout.  Raises ModelError and PartialError, as the module says."""
@@ -109,8 +99,7 @@ class Sender:
         return done
 
     async def _persist(self, asks: Sequence[Request]) -> list[Completion]:
-        body = request_body(self.settings, self.model, asks)
-        payload, number = json.dumps(body).encode(), ",".join(str(ask.index) for ask in asks)
+        payload, number = self._bodies.of(asks), ",".join([str(ask.index) for ask in asks])
         began, attempt, partial = time.monotonic(), 0, StreamReader(1)
         while True:
             server = await self._server(began)
@@ -172,23 +161,18 @@ class Sender:
         self, server: Server, payload: bytes, number: str, n: int, stream: StreamReader
     ) -> list[Completion]:
         """One try.  Everything that can go wrong with it comes out as one of four exceptions."""
-        import aiohttp
-
         try:
-            async with self._session.post(
-                server.url + self._path, data=payload, headers={ATTEMPT: number}, allow_redirects=False
-            ) as reply:
-                if reply.status != 200:
-                    raise _fault(reply.status, await _read(reply, 1 << 16), reply.headers.get("Retry-After"))
-                if reply.content_type != "text/event-stream":
-                    return read_reply(await _read(reply, MOST_BYTES), n)
-                return await _follow(reply, stream)
-        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
-            raise _Away(f"cannot be reached ({error.strerror or error})") from None
+            url = server.url + self._path
+            reply = await self._posts.post(url, payload, {ATTEMPT: number}, MOST_BYTES, stream.fed)
+        except Unreachable as error:
+            raise _Away(f"cannot be reached ({error})") from None
         except TimeoutError:
             raise BadReply(f"silent for {self.settings.timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise BadReply(f"the connection broke ({type(error).__name__})") from None
+        except Broken as error:
+            raise BadReply(f"the connection broke ({error})") from None
+        if reply.status != 200:
+            raise _fault(reply.status, reply.body, reply.headers.get("retry-after"))
+        return stream.completions() if reply.is_stream else read_reply(reply.body, n)
 
     def _count_refusal(self, status: int, said: str) -> None:
         do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
@@ -205,29 +189,6 @@ class Sender:
     def _clean(self, said: str, asks: Sequence[Request]) -> str:
         """What a server said, without key and prompt: some repeat the request."""
         return shorten(self.secrets.clean(said, (message["content"] for message in asks[0].messages)), 300)
-
-
-async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, so far as it is not larger than anything sensible."""
-    parts, size = [], 0
-    async for part in reply.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            raise BadReply(f"the reply is larger than {most:,} bytes")
-    return b"".join(parts)
-
-
-async def _follow(reply: aiohttp.ClientResponse, stream: StreamReader) -> list[Completion]:
-    size = 0
-    async for part in reply.content.iter_any():
-        size += len(part)
-        if size > 8 * MOST_BYTES:
-            raise BadReply("the stream does not end")
-        stream.feed(part)
-        if stream.done:
-            break
-    return stream.completions()
 
 
 def _fault(status: int, data: bytes, retry_after: str | None) -> Exception:

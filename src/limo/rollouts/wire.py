@@ -26,6 +26,7 @@ from limo.text import content_hash, shorten
 STOPPED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token"}
 CUT = {"length", "max_tokens", "model_length", "max_output_tokens"}
 _THOUGHTS = ("reasoning_content", "reasoning")
+KEPT = 1024  # problems whose bodies are kept
 _MOST = 2**53  # no count is larger; what is, is nonsense
 
 
@@ -53,6 +54,30 @@ def request_body(wishes: HttpSettings, model: str, asks: Sequence[Request]) -> d
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     body |= wishes.extra
     return {key: value for key, value in body.items() if value is not None}
+
+
+class Bodies:
+    """Bodies as bytes; what the attempts at a problem have in common is written once."""
+
+    def __init__(self, wishes: HttpSettings, model: str) -> None:
+        self._wishes, self._model = wishes, model
+        self._own_seed = wishes.seed and "seed" not in wishes.extra
+        self._known: dict[tuple[object, ...], bytes] = {}
+
+    def of(self, asks: Sequence[Request]) -> bytes:
+        """As `request_body`, in JSON."""
+        first = asks[0]
+        said = [text for message in first.messages for field in message.items() for text in field]
+        key = (first.sampling, len(asks), *said)
+        common = self._known.get(key)
+        if common is None:
+            body = request_body(self._wishes, self._model, asks)
+            if self._own_seed:
+                del body["seed"]
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            common = self._known[key] = json.dumps(body).encode()
+        return b'%s, "seed": %d}' % (common[:-1], seed_of(first)) if self._own_seed else common
 
 
 def seed_of(request: Request) -> int:
@@ -103,6 +128,11 @@ class StreamReader:
             line = line.strip()
             if line.startswith(b"data:"):
                 self._event(line[5:].strip())
+
+    def fed(self, data: bytes) -> bool:
+        """`feed`; whether the stream has said that it is done."""
+        self.feed(data)
+        return self.done
 
     def _event(self, data: bytes) -> None:
         if data == b"[DONE]":
