@@ -5,8 +5,8 @@
 
 Every item is a question for a child and what the caller keeps of it meanwhile; the size of what is kept bounds how far
 is read ahead.  Math-Verify costs more to import than thousands of verdicts, and most batches need it for a few pairs:
-the first such questions are put off by the children that meet them and go to one child that is kept for them, while
-the others go on.  A batch that has many gets it in every child.
+the first such questions are put off by the children that meet them and go to one of them, which imports it while the
+others go on.  A batch that has many gets it in every child.
 
 What it does not do: know what the questions are about.
 """
@@ -33,12 +33,12 @@ Item = tuple[Question, Any]  # with something that has a length
 
 
 class Crew:
-    """`n_workers` children and one more for what the others put off.  Nothing starts before it is needed."""
+    """`n_workers` children, the first of them for what the others put off.  Nothing starts before it is needed."""
 
     def __init__(self, n_workers: int, limits: Limits) -> None:
         shared = Shared()
         self.workers = [Worker(limits, shared, rows=True) for _ in range(n_workers)]
-        self.heavy = Worker(limits, shared, rows=True, listens=False)
+        self.heavy = self.workers[0]
         self.n_put_off, self.closed = 0, False
         self.row_s = CHUNK_S / FIRST  # seconds that a row takes, as lately seen
 
@@ -50,7 +50,7 @@ class Crew:
     def close(self) -> None:
         """End the children; what is under way in other threads ends as undecided."""
         self.closed = True
-        for worker in [*self.workers, self.heavy]:
+        for worker in self.workers:
             worker.close()
 
     def chunks(self, items: Iterable[Item]) -> Generator[tuple[list[Item], list[Reply]]]:

@@ -53,14 +53,12 @@ class Shared:
         self._lock = threading.Lock()
 
     def tell(self, worker: int, found: list[Any]) -> None:
-        if found and self.told.keys() - {worker}:
+        if found and len(self.told) > 1:
             with self._lock:
                 self._found += [(worker, one) for one in found]
 
     def news(self, worker: int) -> list[Any]:
-        """What the others have found since this worker last asked; nothing for one that does not listen."""
-        if worker not in self.told:
-            return []
+        """What the others have found since this worker last asked."""
         with self._lock:
             new = [one for finder, one in self._found[self.told[worker] - self._n_gone :] if finder != worker]
             self.told[worker] = self._n_gone + len(self._found)
@@ -74,15 +72,12 @@ class Shared:
 class Worker:
     """One child process, started when first needed.  Safe to use from any thread; one batch at a time."""
 
-    def __init__(
-        self, limits: Limits | None = None, shared: Shared | None = None, *, rows: bool = False, listens: bool = True
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, shared: Shared | None = None, *, rows: bool = False) -> None:
         self.rows = rows  # whether it will be asked about rows: then it imports the rules as it starts
         self.limits = limits or Limits()
         self.n_started = 0
         self._shared = shared or Shared()
-        if listens:
-            self._shared.told[id(self)] = 0
+        self._shared.told[id(self)] = 0
         self._child: _Child | None = None
         self._lock = threading.Lock()
         self._closed = False
