@@ -131,8 +131,9 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
         return Extraction(found, "boxed in thought")
     if cut or not closed or cut_in_box(said) or _cut_in_formula(said, bool(thought)):
         return Extraction("", "", missing="truncated")
-    tail = _HOPE.sub(".", _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL))
-    offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN))
+    tail = _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL)
+    tail = _HOPE.sub(".", tail) if " hope " in tail else tail
+    offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN, tail.rfind("\n")))
     tail = tail[: offer.start()].rstrip() if offer else tail
     found_in_words = _phrase(tail, letters) or _plain(tail, letters, 1 if offer else 6)
     if found_in_words is not None:
