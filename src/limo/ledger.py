@@ -33,6 +33,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 TOGETHER = 256  # rollouts in one statement: 13 values each, and SQLite takes 32,766
+STEP = 32  # a statement is filled up to a multiple of this with empty rows: few statements, which stay compiled
 _ADD = """INSERT INTO rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
-    n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning) VALUES """
-_ADD_VERDICTS = "INSERT INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer) VALUES "
+    n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning)
+    SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL"""
+_ADD_VERDICTS = """INSERT INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
+    SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL"""
 _KNOWN = """WITH given(problem_id, model, prompt_hash, sampling_hash, attempt) AS (VALUES {})
     SELECT id, finish_reason != 'error', problem_id, model, prompt_hash, sampling_hash, attempt
     FROM given CROSS JOIN rollouts USING (problem_id, model, prompt_hash, sampling_hash, attempt)"""
@@ -161,7 +165,7 @@ class Ledger:
         Ids are given here, as SQLite would give them, so that verdicts need not look for their rollouts.
         """
         keys = [_storable_key(r.key) for r in rows]
-        found = self._db.execute(_KNOWN.format(_marks(5, len(rows))), [*chain.from_iterable(keys)])
+        found = self._together(_KNOWN, keys)
         known = {tuple(row[2:]): (row[0], row[1]) for row in found}
         last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM rollouts").fetchone()[0])
         new: dict[tuple[Any, ...], tuple[int, Rollout]] = {}
@@ -185,8 +189,14 @@ class Ledger:
         verdicts = [(id, *_verdict_row(r.verdict)) for id, r in new.values() if r.verdict is not None]
         for insert, values in ((_ADD, answers), (_ADD_VERDICTS, verdicts)):
             if values:
-                self._db.execute(insert + _marks(len(values[0]), len(values)), [*chain.from_iterable(values)])
+                self._together(insert, values)
         return n_new
+
+    def _together(self, statement: str, rows: list[tuple[Any, ...]]) -> sqlite3.Cursor:
+        """Run a statement over rows; `{}` in it stands for them."""
+        n_values, n_empty = len(rows[0]), -len(rows) % STEP
+        values = [*chain.from_iterable(rows), *[None] * (n_values * n_empty)]
+        return self._db.execute(statement.format(_marks(n_values, len(rows) + n_empty)), values)
 
     def set_verdicts(self, verdicts: Iterable[tuple[Key, Verdict]]) -> None:
         """Attach verdicts to rollouts by `Rollout.key`, in one transaction; an earlier verdict is replaced."""
@@ -364,6 +374,7 @@ def _complaint(text: str) -> tuple[str, str]:
     return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"
 
 
+@cache
 def _marks(n_values: int, n_rows: int) -> str:
     return ", ".join([f"({', '.join('?' * n_values)})"] * n_rows)
 
@@ -374,12 +385,12 @@ def _completion_row(c: Completion) -> tuple[Any, ...]:
 
 
 def _storable_key(key: Key) -> tuple[Any, ...]:
-    return tuple(_storable(part) for part in key)
+    return tuple([_storable(part) for part in key])
 
 
 def _verdict_row(verdict: Verdict) -> tuple[Any, ...]:
     texts = (verdict.outcome, verdict.extracted, verdict.reason, verdict.tier)
-    return (*(_storable(text) for text in texts), verdict.elapsed_s, _storable(verdict.answer))
+    return (*[_storable(text) for text in texts], verdict.elapsed_s, _storable(verdict.answer))
 
 
 def _storable(value: Any) -> Any:

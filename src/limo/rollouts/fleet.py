@@ -74,6 +74,8 @@ class Fleet:
         if not ready:
             soonest = min(max(one.closed_until_s - now, 0.0) for one in self.servers)
             return None, max(soonest, self.cool_s / 10)
+        if len(ready) == 1:
+            return ready[0], 0.0
         return min(ready, key=lambda one: (one.busy_until_s > now, one.n_open, self._rng.random())), 0.0
 
     def worked(self, server: Server) -> None:

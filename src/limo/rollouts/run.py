@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from json import dumps
 from types import FrameType
 from typing import Protocol
@@ -241,7 +241,10 @@ class _Collection:
             Verdict("undecided", reason=c.error or "failed") if c.finish_reason == "error" else next(found)
             for _, c in pairs
         ]
-        return [replace(verdict, answer=p.answer) for verdict, (p, _) in zip(verdicts, pairs, strict=True)]
+        return [
+            Verdict(v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, p.answer)
+            for v, (p, _) in zip(verdicts, pairs, strict=True)
+        ]
 
     def fields(self, seconds: float) -> dict[str, object]:
         """What is shown beside the bar; `planned` is what would be asked, and cost, without stopping early."""

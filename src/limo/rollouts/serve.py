@@ -21,8 +21,9 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -181,7 +182,7 @@ class ReplayServer:
         n_tokens = max(_n_tokens(one) for one in found)
         if self.settings.tokens_per_s:
             await asyncio.sleep(n_tokens / self.settings.tokens_per_s)
-        data = json.dumps(_whole(found, body["model"], chat)).encode()
+        data = _whole(tuple(found), body["model"], chat)
         if fault is None:
             return _reply(data, "application/json")
         if fault == "half":
@@ -243,7 +244,8 @@ def _statements(body: dict[str, Any]) -> list[str]:
     return ["\n\n".join(parts[k:]) for k in range(len(parts)) if parts[k].strip()]
 
 
-def _whole(found: list[Completion], model: str, chat: bool) -> dict[str, Any]:
+@lru_cache(maxsize=4096)  # a pool that is tried again and again is written once
+def _whole(found: tuple[Completion, ...], model: str, chat: bool) -> bytes:
     choices: list[dict[str, Any]] = []
     for number, one in enumerate(found):
         message = {"role": "assistant", "content": one.text} | (
@@ -251,8 +253,9 @@ def _whole(found: list[Completion], model: str, chat: bool) -> dict[str, Any]:
         )
         said: dict[str, Any] = {"message": message} if chat else {"text": one.text}
         choices.append({"index": number, **said, "finish_reason": one.finish_reason})
-    return {"id": "replay", "object": "chat.completion" if chat else "text_completion", "created": 0, "model": model,
-            "choices": choices, "usage": _usage(found)}  # fmt: skip
+    kind = "chat.completion" if chat else "text_completion"
+    reply = {"id": "replay", "object": kind, "created": 0, "model": model, "choices": choices, "usage": _usage(found)}
+    return json.dumps(reply).encode()
 
 
 def _events(found: list[Completion], chat: bool) -> Iterator[bytes]:
@@ -272,7 +275,7 @@ def _event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-def _usage(found: list[Completion]) -> dict[str, int]:
+def _usage(found: Sequence[Completion]) -> dict[str, int]:
     n_prompt, n_new = found[0].n_prompt_tokens, sum(_n_tokens(one) for one in found)
     return {"prompt_tokens": n_prompt, "completion_tokens": n_new, "total_tokens": n_prompt + n_new}
 
@@ -293,4 +296,4 @@ def _json(value: dict[str, Any], status: int = 200, headers: dict[str, str] | No
 def _reply(data: bytes, kind: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     from aiohttp import web
 
-    return web.Response(body=data, status=status, headers=headers, content_type=kind)
+    return web.Response(body=data, status=status, headers={"Content-Type": kind, **(headers or {})})

@@ -221,7 +221,8 @@ def _counted(found: list[Completion], usage: Any) -> list[Completion]:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = (_count(usage, key) for key in ("prompt_tokens", "completion_tokens"))
     lengths = [len(one.text) + len(one.reasoning) + 1 for one in found]
-    shares = [n_new * length // sum(lengths) for length in lengths]
+    n_in_all = sum(lengths)
+    shares = [n_new * length // n_in_all for length in lengths]
     shares[0] += n_new - sum(shares)
     return [
         Completion(c.text, c.finish_reason, n_prompt if k == 0 else 0, shares[k], 0.0, c.error, c.reasoning)
