@@ -5,8 +5,8 @@
 
 The pythons are of environments with datatrove and aiosqlite, or with bespokelabs-curator.  All ask the same
 `limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the verdict and the commit
-to the ledger, synced to the disk, of every rollout; the others take no verdicts (see overhead_peers).  Ours runs before
-and after each of them, and the slower of the two is what is compared.  Ratios are what counts: all ran on the same
+to the ledger, synced to the disk, of every rollout; the others take no verdicts (see overhead_peers).  Ours and another
+run in turn, ours first and last, and medians are compared.  Ratios are what counts: all ran on the same
 machine in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, since they
 hardly depend on what else the machine is doing, and the server's, since it needs a core as well.
 
@@ -19,13 +19,15 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -130,38 +132,49 @@ def peer(python: str, program: str, server: Served, pool: list[Problem], n: int,
     return Speed(*json.loads(done.stdout.splitlines()[-1]), 1e3 * its / n / len(pool))
 
 
-def compared(name: str, server: Served, pool: list[Problem], n: int, theirs: Speed, before: Speed) -> Speed:
-    """Print one comparison; ours once more, for the next."""
-    after, _ = ours(server, pool, n, 256)
-    slower = min(before, after, key=lambda one: one.rate)
-    ratio = (
-        f"{slower.rate / theirs.rate:.1f} times the rate, {theirs.cpu_ms / slower.cpu_ms:.1f} times less of a processor"
-    )
-    print(f"{name}: {theirs}\n    ours {ratio}; ours after it: {after}", flush=True)
-    return after
+def middle(speeds: list[Speed]) -> Speed:
+    """The medians, each of its own."""
+    return Speed(*(statistics.median(getattr(one, name) for one in speeds) for name in ("rate", "cpu_ms", "server_ms")))
+
+
+def compared(
+    name: str, server: Served, pool: list[Problem], given: argparse.Namespace, ask: Callable[[], Speed]
+) -> float:
+    """A peer and ours in turn, ours first and last; all rates, and the medians held against each other."""
+    mine, theirs = [ours(server, pool, given.n, 256)[0]], []
+    for _ in range(given.rounds):
+        theirs.append(ask())
+        mine.append(ours(server, pool, given.n, 256)[0])
+    for who, speeds in (("ours", mine), (name, theirs)):
+        rates = ", ".join(f"{one.rate:,.0f}" for one in speeds)
+        print(f"{who}: {middle(speeds)} (medians; rates {rates})")
+    ratio, less = middle(mine).rate / middle(theirs).rate, middle(theirs).cpu_ms / middle(mine).cpu_ms
+    print(f"    ours {ratio:.1f} times the rate, {less:.1f} times less of a processor", flush=True)
+    return max(one.rate for one in mine)
 
 
 def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> float:
     """Everything against a server that answers at once; the best rate with one answer a request."""
+    fewer = max(given.n // 3, 1)
+    peers: list[tuple[str, Callable[[Served], Speed]]] = []
+    if given.datatrove:
+        peers = [
+            ("datatrove without cache", lambda s: peer(given.datatrove, DATATROVE, s, pool, given.n, "0")),
+            ("datatrove with its request cache", lambda s: peer(given.datatrove, DATATROVE, s, pool, fewer, "1")),
+        ]
+    if given.curator:
+        peers.append(("curator", lambda s: peer(given.curator, CURATOR, s, pool, fewer)))
     with serving(file) as server:
         speed, _ = ours(server, pool, given.n, 256)
         print(f"ours, no latency, 256 under way: {speed}", flush=True)
-        best, fewer = speed.rate, max(given.n // 3, 1)
-        for cache in "01" if given.datatrove else "":
-            theirs = peer(given.datatrove, DATATROVE, server, pool, fewer, cache)
-            speed = compared(f"datatrove, request cache {cache}", server, pool, given.n, theirs, speed)
-            best = max(best, speed.rate)
-        if given.curator:
-            theirs = peer(given.curator, CURATOR, server, pool, fewer)
-            speed = compared("curator", server, pool, given.n, theirs, speed)
-            best = max(best, speed.rate)
+        best = [speed.rate, *(compared(name, server, pool, given, partial(ask, server)) for name, ask in peers)]
         print(f"ours, streamed: {ours(server, pool, fewer, 256, stream=True)[0]}")
         print(f"ours, four rollouts a request: {ours(server, pool, given.n, 256, 4)[0]}", flush=True)
         if given.memory:
             speed, watched = ours(server, pool, given.memory // len(pool), 256)
             text = ", ".join(f"{n:,}: {mb:.0f}" for n, mb in watched.memory[:: max(1, len(watched.memory) // 10)])
             print(f"{given.memory:,} rollouts: {speed}; MB of memory after {text}", flush=True)
-    return max(best, speed.rate)
+    return max(best)
 
 
 def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem], best: float) -> None:
@@ -181,6 +194,7 @@ def main() -> None:
     parser.add_argument("--datatrove", help="a python that has datatrove and aiosqlite")
     parser.add_argument("--curator", help="a python that has bespokelabs-curator")
     parser.add_argument("--n", type=int, default=100, help="rollouts of each of 100 problems")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each other client is measured")
     parser.add_argument("--memory", type=int, default=0, help="also this many rollouts, watching memory")
     given = parser.parse_args()
     file = given.data / FILE
