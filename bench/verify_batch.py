@@ -4,8 +4,8 @@
 
 The rows are recorded completions, repeated with a number of their own until there are enough; without that folder,
 made ones.  Each run is the command `limo verify FILE -o OUT --workers N`, as a user starts it; runs of one core and of
-two take turns, and the ratio is that of the best run of each: other work on the machine only ever slows a run, and how
-much of it there was is printed.  Memory is that of the command and its children together.
+two take turns, the ratio of each such pair is printed and so is their median, and how much other work there was on the
+machine.  Memory is that of the command and its children together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -116,7 +117,8 @@ def main() -> None:
                     f"other processes {others:.1f} s); most memory "
                     f"{early} MiB in the first half, {late} MiB in the second; order kept: {in_order(out)}"
                 )
-    print(f"two cores over one: {min(seconds[1]) / min(seconds[2]):.2f}x")
+    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
+    print(f"two cores over one: {median(ratios):.2f}x, the median of {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
 if __name__ == "__main__":

@@ -176,3 +176,24 @@ def test_an_answer_in_words_said_in_other_words_is_a_judges_question(answer, sai
     assert (verdict.outcome, verdict.tier) == ("undecided", "words")
     assert check(answer, f"\\boxed{{{answer}}}").outcome == "correct"
     assert check(answer, "\\boxed{7}").outcome == "wrong"
+
+
+@pytest.mark.parametrize(
+    "answer, same, other, name",
+    [
+        (
+            "the ball reaches the ground before the cube",
+            "The ball reaches the ground before the cube.",
+            "the cube comes down later than the ball does",
+            "the cube comes later",
+        ),
+        ("小明比小红先到达学校门口", "小明比小红先到达学校门口。", "先到达学校门口的是小明同学", "小红先到达"),
+    ],
+)
+def test_a_sentence_without_a_formula_said_in_other_words_is_a_judges_question_too(answer, same, other, name):
+    assert check(answer, f"\\boxed{{\\text{{{same}}}}}").outcome == "correct"
+    verdict = check(answer, f"\\boxed{{\\text{{{other}}}}}")
+    assert (verdict.outcome, verdict.tier) == ("undecided", "words")
+    assert check(answer, f"\\boxed{{\\text{{{name}}}}}").outcome == "wrong"
+    assert check("isosceles triangle", f"\\boxed{{\\text{{{other}}}}}").outcome == "wrong"
+    assert check(answer, "\\boxed{7}").outcome == "wrong"

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from limo.verify.compare import Comparer
 from limo.verify.engine import DOUBLE_DIGITS
 from limo.verify.normalise import MAX_ANSWER, compact
-from limo.verify.phrases import has_words, n_words, same_phrase
+from limo.verify.phrases import has_words, is_sentence, n_words, same_phrase
 from limo.verify.readings import Readings, choice_of, option_text, read
 from limo.verify.units import clock_times
 
@@ -112,7 +112,8 @@ def _unread(golds: Readings, preds: Readings, best: str, compare: Callable[[], C
             return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
         if same is not None:
             return Decision(same, "structural", "words and formulas", unread=not preds.trees)
-        if _MATHS.search(golds.text) and unread and has_words(preds.text):
+        told = is_sentence(golds.text) and is_sentence(preds.text)
+        if unread and (told or (_MATHS.search(golds.text) and has_words(preds.text))):
             return Decision(None, WORDS, "other words: for a judge", unread=not preds.trees)
     for side, other in ((golds, preds), (preds, golds)):
         if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):

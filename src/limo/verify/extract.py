@@ -97,6 +97,9 @@ _OFFER = re.compile(
     re.I,
 )
 LOOP, LOOPS = range(4, 65), 20  # lengths of a piece of text, and how often in a row, that show a model in a loop
+_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
+_VALUE = re.compile(r'"((?:[^"\\\n]|\\.)*)"|(\[[^\[\]\n]*\]|[^\s",{}\[\]][^",{}\[\]\n]*)')
+_SUMS = re.compile(r"<<[^<>\n]{1,80}>>")  # a calculator's notes: 24+48 = <<24+48=72>>72
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
@@ -133,6 +136,7 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
         return Extraction("", "", missing="truncated")
     tail = _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL)
     tail = _HOPE.sub(".", tail) if " hope " in tail else tail
+    tail = _SUMS.sub("", tail) if "<<" in tail else tail
     offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN, tail.rfind("\n")))
     tail = tail[: offer.start()].rstrip() if offer else tail
     found_in_words = _phrase(tail, letters) or _plain(tail, letters, 1 if offer else 6)
@@ -213,7 +217,10 @@ def _phrase(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
     for match in reversed(list(_PHRASE.finditer(tail))):
         rest = tail[match.end() :].lstrip(" *:：\n")
-        sentence = first_sentence(rest)
+        if _FIELD.fullmatch(match.group()) and tail[: match.start()].endswith('"') and (value := _VALUE.match(rest)):
+            return Extraction(next(group for group in value.groups() if group is not None).strip(), "field")
+        line = rest.partition("\n")[0]
+        sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
         text = _reduce(sentence, letters)
         if not text or _HOLLOW.fullmatch(text):
             continue

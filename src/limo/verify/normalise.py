@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from fractions import Fraction
 from functools import lru_cache
 
 from limo.verify.chinese import to_arabic
@@ -232,6 +233,15 @@ _GROUPING = re.compile(
     r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))"
 )
 _UNIT_BRACE = re.compile(r"\\\s*(?=$)")
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALED = re.compile(
+    rf"(?<![\d.,])(\d[\d,]{{0,40}}(?:\.\d{{1,30}})?)(\s*(?:\\text\s*\{{\s*)?)({'|'.join(_SCALES)})\b", re.I
+)
 _SYNONYMS = {
     word: group
     for group, words in {
@@ -241,25 +251,11 @@ _SYNONYMS = {
         "yes": "是 true 正确 对",
         "no": "否 false 错误 错",
         "allrealnumbers": "\\mathbb{r} (-\\infty,\\infty) (-\\infty,+\\infty) 全体实数",
+        **{str(i): word for i, word in enumerate(_ONES)},
         **{
-            str(i): word
-            for i, word in enumerate(
-                [
-                    "zero",
-                    "one",
-                    "two",
-                    "three",
-                    "four",
-                    "five",
-                    "six",
-                    "seven",
-                    "eight",
-                    "nine",
-                    "ten",
-                    "eleven",
-                    "twelve",
-                ]
-            )
+            str(10 * i + j): f"{ten}{_ONES[j]} {ten}-{_ONES[j]}" if j else ten
+            for i, ten in enumerate(_TENS, 2)
+            for j in range(10)
         },
     }.items()
     for word in words.split()
@@ -288,8 +284,15 @@ def clean(text: str) -> str:
         text = re.sub(r"\\{2,}(?=[A-Za-z{}%!,;()\[\]])", r"\\", text)
     elif "\\\\begin" in text and not re.search(r"(?<!\\)\\[A-Za-z]", text):  # escaped twice, line ends too
         text = text.replace("\\\\", "\\")
+    text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
     text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
+
+
+def _scaled(match: re.Match[str]) -> str:
+    """`2.5 million` as 2500000; what `\\text{` opened stays open."""
+    value = Fraction(match.group(1).replace(",", "")) * _SCALES[match.group(3).lower()]
+    return match.group() if value.denominator > 1 else str(value.numerator) + match.group(2)
 
 
 def _latex(text: str) -> str:

@@ -21,6 +21,8 @@ from limo.verify.readings import read
 _WORDS = re.compile(
     rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}"
 )
+_CHINESE = re.compile(r"[\u3400-\u9fff]+")
+SENTENCE = 6  # words, or twice as many signs; what is shorter ("a necessary but not sufficient condition") is a name
 _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|pi|theta|alpha|beta|and|inf", re.I)
 _ARTICLE = re.compile(r"(?<![\w\\])(?:an?|the)\s+(?=[A-Za-z]{3})", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
@@ -37,6 +39,11 @@ def n_words(text: str) -> int:
     """How many such words a cleaned text holds."""
     words = (m.group().strip(WORD_OPEN + WORD_CLOSE + " ") for m in _WORDS.finditer(_ENVIRONMENT.sub(" ", text)))
     return sum(len(word.split()) for word in words if word not in _JOINS and not _NAMES.match(word))
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a cleaned text says something in so many words that other words may mean the same."""
+    return n_words(text) >= SENTENCE or sum(map(len, _CHINESE.findall(text))) >= 2 * SENTENCE
 
 
 def same_phrase(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool | None:
