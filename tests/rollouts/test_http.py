@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import threading
@@ -16,7 +17,7 @@ from limo.ledger import Ledger
 from limo.prompts import messages
 from limo.records import Sampling
 from limo.rollouts.completer import CANCELLED, Request
-from limo.rollouts.http import HttpCompleter
+from limo.rollouts.http import SELDOM, HttpCompleter, seldom_collected
 from limo.rollouts.replay import ReplayCompleter
 from limo.rollouts.run import collect
 from limo.rollouts.serve import ReplayServer, ServeSettings
@@ -374,3 +375,22 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(url):
     with pytest.raises(InputError) as caught:
         HttpCompleter([url], "m")
     assert "secret" not in str(caught.value)
+
+
+def test_garbage_is_looked_for_seldom_while_asking_and_as_before_afterwards(recording):
+    before, seen = gc.get_threshold(), []
+    with ReplayServer([recording]).running() as url:
+        for _ in HttpCompleter([url], "m", settings=quick()).complete(iter(requests())):
+            seen.append(gc.get_threshold())
+    assert {one[0] for one in seen} == {SELDOM} and gc.get_threshold() == before
+    with seldom_collected():
+        with seldom_collected():
+            pass
+        assert gc.get_threshold()[0] == SELDOM
+    gc.disable()
+    try:
+        with seldom_collected():
+            assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert gc.get_threshold() == before

@@ -262,7 +262,7 @@ def serve_replay(
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
     from limo.recipe import load
-    from limo.rollouts.http import fast_loop
+    from limo.rollouts.http import fast_loop, seldom_collected
     from limo.rollouts.serve import HOST, ReplayServer, ServeSettings
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
@@ -282,7 +282,7 @@ def serve_replay(
         await ended.wait()
         await server.stop()
 
-    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+    with seldom_collected(), asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(serve())
 
 
