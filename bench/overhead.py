@@ -3,12 +3,12 @@
     python bench/overhead.py ../shared/data                                   # ours alone
     python bench/overhead.py ../shared/data --datatrove PYTHON --curator PYTHON --memory 200000
 
-The pythons are of environments with datatrove and aiosqlite, or with bespokelabs-curator.  All ask the same
-`limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the verdict and the commit
-to the ledger, synced to the disk, of every rollout; the others take no verdicts (see overhead_peers).  Ours and another
-run in turn, ours first and last, and medians are compared.  Ratios are what counts: all ran on the same
-machine in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, since they
-hardly depend on what else the machine is doing, and the server's, since it needs a core as well.
+The pythons are of environments with datatrove, aiosqlite and math-verify, or with bespokelabs-curator.  All ask the
+same `limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the verdict and the
+commit to the ledger, synced to the disk, of every rollout; what the others do is told in overhead_peers.  Ours and
+another run in turn, ours first and last, and medians are compared.  Ratios are what counts: all ran on the same machine
+in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, since they hardly
+depend on what else the machine is doing, and the server's, since it needs a core as well.
 
 With latency the ideal rate is the smaller of what the open requests allow (so many every 50 ms) and what the same
 machine reached without latency, be it in the median of all runs with 256 under way or with as many as are under way
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ from pathlib import Path
 import psutil
 from overhead_peers import CURATOR, DATATROVE
 
+import limo
 from limo.ledger import Ledger
 from limo.progress import Silent
 from limo.records import Problem
@@ -127,7 +129,9 @@ def peer(python: str, program: str, server: Served, pool: list[Problem], n: int,
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "texts.json").write_text(json.dumps([p.problem for p in pool]))
         arguments, its = [server.url, MODEL, str(n), "256", folder, *more], server.cpu_s()
-        done = subprocess.run([python, "-c", program, *arguments], capture_output=True, text=True, timeout=3000)
+        command = [python, "-c", program, *arguments]
+        own = os.environ | {"PYTHONPATH": str(Path(limo.__file__).parents[1])}  # for the one that takes our verdicts
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3000, env=own)
     if done.returncode:
         raise SystemExit(f"the peer failed: {done.stderr[-800:]}")
     its = server.cpu_s() - its
@@ -162,6 +166,10 @@ def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) 
     if given.datatrove:
         peers = [
             ("datatrove without cache", lambda s: peer(given.datatrove, DATATROVE, s, pool, given.n, "0")),
+            (
+                "datatrove without cache, with our verdict and our ledger",
+                lambda s: peer(given.datatrove, DATATROVE, s, pool, given.n, "2", str(file.resolve())),
+            ),
             ("datatrove with its request cache", lambda s: peer(given.datatrove, DATATROVE, s, pool, fewer, "1")),
         ]
     if given.curator:
@@ -198,7 +206,7 @@ def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem], bes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--datatrove", help="a python that has datatrove and aiosqlite")
+    parser.add_argument("--datatrove", help="a python that has datatrove, aiosqlite and math-verify")
     parser.add_argument("--curator", help="a python that has bespokelabs-curator")
     parser.add_argument("--n", type=int, default=100, help="rollouts of each of 100 problems")
     parser.add_argument("--rounds", type=int, default=3, help="times that each other client is measured")

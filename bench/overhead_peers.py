@@ -2,7 +2,9 @@
 
 Each takes the server's URL, the model, rollouts a problem, requests under way and a folder with texts.json, and prints
 rollouts a second and milliseconds of its processor time for one.  Both are given their best case: no verdicts, and no
-time for their start; datatrove's runner with (1) and without (0) the request cache that lets it resume.  Curator's
+time for their start; datatrove's runner with (1) and without (0) the request cache that lets it resume, and once (2)
+without that cache, but doing all that ours does: each rollout gets our verdict (every answer met before) and is
+committed to our ledger before it counts, in groups of whatever has come by then.  Curator's
 table of tokens, fetched from the net and needed only to reckon how long a prompt is, is replaced by an estimate that
 costs it less.
 """
@@ -19,7 +21,37 @@ texts = json.load(open(folder + "/texts.json"))
 
 async def rollout(document, generate):
     found = await generate({"messages": [{"role": "user", "content": document.text}], "max_tokens": 512})
+    if cache == "2":
+        await kept(document, found)
     return {"text": found.text, "finish_reason": found.finish_reason}
+
+if cache == "2":
+    import gzip
+    from collections import Counter
+    from limo.ledger import Ledger
+    from limo.records import Completion, Rollout
+    from limo.verify.check import Checker
+    recorded = [json.loads(line) for line in gzip.open(sys.argv[7], "rt", encoding="utf-8")]
+    answers = {row["problem"]: row["gold"] for row in recorded}
+    checker, ledger, attempts, waiting = Checker(), Ledger(folder + "/ledger.sqlite"), Counter(), []
+    for row in recorded:
+        checker.check(row["gold"], row["response"])
+
+    async def kept(document, found):
+        here = asyncio.get_running_loop().create_future()
+        attempts[document.id] += 1
+        completion = Completion(found.text, "stop")
+        verdict = checker.check(answers[document.text], found.text)
+        waiting.append((Rollout(document.id, model, "p", "s", attempts[document.id], completion, verdict), here))
+        if len(waiting) == 1:
+            asyncio.get_running_loop().call_soon(commit)
+        await here
+
+    def commit():
+        ledger.add([one for one, _ in waiting])
+        for _, here in waiting:
+            here.set_result(None)
+        waiting.clear()
 
 config = InferenceConfig("endpoint", model, endpoint_url=url.removesuffix("/v1"), rollouts_per_document=int(n),
     max_concurrent_generations=int(in_flight), metric_interval=10**6)
@@ -31,6 +63,7 @@ runner.run(documents)
 taken, cpu = time.perf_counter() - began, time.process_time() - cpu
 rows = [json.loads(line) for file in pathlib.Path(folder, "out").rglob("*.jsonl") for line in open(file)]
 n_all = len(texts) * int(n)
+assert cache != "2" or len(ledger) == n_all
 assert sum(bool(one["text"]) for row in rows for one in row["metadata"]["rollout_results"]) == n_all, rows[:1]
 print(json.dumps([n_all / taken, 1e3 * cpu / n_all]))
 """

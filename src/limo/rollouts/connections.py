@@ -47,12 +47,12 @@ class Reply:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    is_stream: bool = False  # made of server-sent events
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether it is made of server-sent events."""
-        kind = self.headers.get("content-type", "")
-        return self.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"
+    def begun(self, status: int) -> None:
+        """All headers are there."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.status, self.is_stream = status, status == 200 and kind == "text/event-stream"
 
 
 class Posts(Protocol):
@@ -262,7 +262,7 @@ class _Connection(asyncio.Protocol):
         if self._complete:
             return
         headers = self._reply.headers
-        self._reply.status = self._parser.get_status_code()
+        self._reply.begun(self._parser.get_status_code())
         self._in_body = self._reply.status >= 200
         self._has_end = "content-length" in headers or "transfer-encoding" in headers
         if headers.get("content-encoding", "identity").lower() not in ("identity", ""):

@@ -52,7 +52,8 @@ class Proxied:
 
         try:
             async with self._session.post(url, data=payload, headers=headers, allow_redirects=False) as got:
-                reply = Reply(got.status, {name.lower(): value for name, value in got.headers.items()})
+                reply = Reply(headers={name.lower(): value for name, value in got.headers.items()})
+                reply.begun(got.status)
                 parts, size = [], 0
                 limit = 8 * most if reply.is_stream else most if reply.status == 200 else MOST_REFUSAL
                 async for part in got.content.iter_any():

@@ -100,7 +100,7 @@ class Sender:
 
     async def _persist(self, asks: Sequence[Request]) -> list[Completion]:
         payload, number = self._bodies.of(asks), ",".join([str(ask.index) for ask in asks])
-        began, attempt, partial = time.monotonic(), 0, StreamReader(1)
+        began, attempt, partial = time.monotonic(), 0, None
         while True:
             server = await self._server(began)
             stream = StreamReader(len(asks))
@@ -123,7 +123,7 @@ class Sender:
                 self.fleet.failed(server, time.monotonic(), said)
                 attempt += isinstance(fault, BadReply)
                 wait_s = backoff_s(attempt, self.settings.backoff_s, self._rng)
-                partial = max(partial, stream, key=lambda one: len(one.partial()[0]) + len(one.partial()[1]))
+                partial = max(partial or stream, stream, key=lambda one: sum(map(len, one.partial())))
                 if attempt >= self.settings.attempts:
                     text, thought = partial.partial()
                     failed = Completion(text, "error", 0, partial.n_chunks, 0.0, said, thought)
