@@ -70,8 +70,6 @@ class Fleet:
 
     def choose(self, now: float) -> tuple[Server | None, float]:
         """The server to ask, or None and the seconds until one may be asked again."""
-        if len(self.servers) == 1 and not self.servers[0].broken:
-            return self.servers[0], 0.0
         ready = [one for one in self.servers if not one.broken or (now >= one.closed_until_s and not one.n_open)]
         if not ready:
             soonest = min(max(one.closed_until_s - now, 0.0) for one in self.servers)

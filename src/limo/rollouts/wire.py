@@ -220,9 +220,6 @@ def _counted(found: list[Completion], usage: Any) -> list[Completion]:
     if not found:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    if len(found) == 1:
-        c = found[0]
-        return [Completion(c.text, c.finish_reason, n_prompt, n_new, 0.0, c.error, c.reasoning)]
     lengths = [len(one.text) + len(one.reasoning) + 1 for one in found]
     n_in_all = sum(lengths)
     shares = [n_new * length // n_in_all for length in lengths]
