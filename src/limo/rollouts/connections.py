@@ -6,7 +6,7 @@ the system's certificates; a limit to silence, to heads and to bodies.  A connec
 said more than it should is closed and never used again.
 
     async with Connections(timeout_s=60, headers={}) as connections:
-        reply = await connections.post("http://localhost:8000/v1/completions", b"{}", {}, most=1 << 20, feed=None)
+        reply = await connections.post("http://localhost:8000/v1/completions", b"{}", {}, 1 << 20, feed=stream.fed)
 
 What it does not do: redirects, cookies, compression (it asks for none, and refuses what comes so all the same), or
 proxies: a server that the environment puts behind one is asked through aiohttp (see `proxied`).
