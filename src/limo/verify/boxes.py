@@ -11,13 +11,15 @@ What it does not do: look for an answer outside of boxes (see `extract`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 MAX_BOX, MAX_PLAIN = 4000, 400
 MAX_BOXES, MAX_TRIED = 24, 64  # the last ones that are looked at, and how often the words are looked for
 _BOX = re.compile(
     r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
 )
+_BRACE = re.compile(r"(?<!\\)[{}]")
+_TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)")
+_UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)")
 _JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 
 _APART = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
@@ -47,18 +49,18 @@ def boxed(text: str, *, cut: bool = False) -> str:
 
 def _starts(text: str) -> list[int]:
     """Where the contents of the last boxes begin, found from the end by plain search: no completion is too long."""
-    tried = {at for word in ("boxed", "fbox") for at in _last(text, word)}
-    matches = [match for at in sorted(tried)[-MAX_TRIED:] if (match := _BOX.match(text, _head(text, at)))]
-    return sorted({match.end() for match in matches})[-MAX_BOXES:]
+    tried = sorted(_last(text, "boxed") + _last(text, "fbox"))[-MAX_TRIED:]
+    found = {match.end() for at in tried if (match := _BOX.match(text, _head(text, at)))}
+    return sorted(found)[-MAX_BOXES:]
 
 
-def _last(text: str, word: str) -> Iterator[int]:
-    at = len(text)
-    for _ in range(MAX_TRIED):
+def _last(text: str, word: str) -> list[int]:
+    found: list[int] = []
+    at = text.rfind(word)
+    while at >= 0 and len(found) < MAX_TRIED:
+        found.append(at)
         at = text.rfind(word, 0, at)
-        if at < 0:
-            return
-        yield at
+    return found
 
 
 def _head(text: str, at: int) -> int:
@@ -91,7 +93,7 @@ def _join(text: str, group: list[tuple[int, int, str]]) -> str:
     contents = list(dict.fromkeys(content for _, _, content in group))
     if len(contents) > 1:
         return ", ".join(contents)
-    unit = re.match(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)", text[group[-1][1] : group[-1][1] + 16])
+    unit = _UNIT.match(text, group[-1][1], group[-1][1] + 16)
     return contents[0] + (" " + unit.group(1) if unit else "")
 
 
@@ -100,17 +102,16 @@ def _closing(text: str, start: int) -> int | None:
     if start >= len(text):
         return None
     if text[start] != "{":
-        token = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)").match(text, start)
+        token = _TOKEN.match(text, start)
         return token.end() if token else None
-    depth, end = 0, min(len(text), start + MAX_BOX)
-    for i in range(start, end):
-        char = text[i]
-        if char == "{" and text[i - 1] != "\\":
+    depth = 0
+    for brace in _BRACE.finditer(text, start, start + MAX_BOX):
+        if brace.group() == "{":
             depth += 1
-        elif char == "}" and text[i - 1] != "\\":
+        elif depth == 1:
+            return brace.start()
+        else:
             depth -= 1
-            if depth == 0:
-                return i
     return None
 
 

@@ -147,7 +147,10 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
 
 def _stated_later(text: str, letters: bool) -> str:
     """What "the final answer is ..." says after the last box, if it says anything."""
-    end = max(text.rfind("boxed"), text.rfind("fbox"))
+    end = text.rfind("boxed")
+    end = max(end, text.rfind("fbox", max(end, 0)))
+    if len(text) - end < len("boxed final answer is"):
+        return ""
     for match in reversed(list(_FINAL.finditer(text, max(end, len(text) - TAIL)))):
         sentence = first_sentence(_HOPE.sub("", text[match.end() :]))
         if _MATH.match(sentence) or _NUMBER.match(sentence):
@@ -157,6 +160,8 @@ def _stated_later(text: str, letters: bool) -> str:
 
 def split_thought(text: str) -> tuple[str, str, bool]:
     """What is said, what is thought, and whether the thought was closed (True where there is none)."""
+    if "<" not in text:  # no mark of a thought or of a turn's end does without
+        return text.lstrip(), "", True
     close = max(_CLOSE_THOUGHT.finditer(text), key=re.Match.start, default=None)
     if close is not None:
         return _trim(text[close.end() :]), text[: close.start()], True
