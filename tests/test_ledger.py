@@ -14,8 +14,9 @@ from dataclasses import replace
 import pytest
 
 from limo.errors import InputError, MissingFileError, StorageError
-from limo.ledger import APPLICATION_ID, MIGRATIONS, Ledger
+from limo.ledger import Ledger
 from limo.records import Completion, Rollout, Verdict
+from limo.schema import APPLICATION_ID, MIGRATIONS
 
 
 def rollout(problem="p1", index=0, text="so \\boxed{4}", model="m", verdict=None, **completion):

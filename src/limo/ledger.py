@@ -9,18 +9,7 @@ each commit), so a process killed at any point loses at most the group it was wo
         ledger.add(rollouts)
         right = [r for r in ledger.rollouts(model="weak") if r.verdict and r.verdict.outcome == "correct"]
 
-Readable with plain SQL; schema version 3 (`PRAGMA user_version`; `application_id` is 'LIMO'):
-
-- `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
-  n_completion_tokens, elapsed_s, error, reasoning)`: `attempt` is the rollout's index, counted from 0; times in
-  seconds; `reasoning` is the thought where a server keeps it apart from the text.
-- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)`: the latest verdict of a rollout, if it
-  has one; `answer` is the problem's answer as it was then, '' where a ledger of version 1 did not say.
-- `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
-  (a hash of its files) stands for.
-- `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
-  start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
-- `starts(start, seconds)`: how long each start has spent asking.
+Readable with plain SQL (`schema` tells the tables):
 
       SELECT problem_id, count(*) AS n, sum(outcome = 'correct') AS n_correct
       FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = 'weak' GROUP BY problem_id;
@@ -39,34 +28,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from limo import schema
 from limo.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.records import Completion, Rollout, Verdict
 
-APPLICATION_ID = int.from_bytes(b"LIMO", "big")
-# One entry a version; a file at version k has had the first k applied.  Never edit one that was released: add another.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE rollouts(
-            id INTEGER PRIMARY KEY, problem_id TEXT NOT NULL, model TEXT NOT NULL, prompt_hash TEXT NOT NULL,
-            sampling_hash TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
-            n_prompt_tokens INTEGER NOT NULL, n_completion_tokens INTEGER NOT NULL, elapsed_s REAL NOT NULL,
-            error TEXT NOT NULL, UNIQUE(model, prompt_hash, sampling_hash, problem_id, attempt))""",
-        """CREATE TABLE verdicts(
-            rollout_id INTEGER PRIMARY KEY REFERENCES rollouts(id), outcome TEXT NOT NULL, extracted TEXT NOT NULL,
-            reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL)""",
-        "CREATE TABLE meanings(hash TEXT, kind TEXT, content TEXT NOT NULL, PRIMARY KEY (kind, hash))",
-    ),
-    ("ALTER TABLE verdicts ADD COLUMN answer TEXT NOT NULL DEFAULT ''",),
-    (
-        "ALTER TABLE rollouts ADD COLUMN reasoning TEXT NOT NULL DEFAULT ''",
-        """CREATE TABLE lost(start TEXT, model TEXT, reason TEXT, n INTEGER NOT NULL,
-            n_completion_tokens INTEGER NOT NULL, PRIMARY KEY (start, model, reason))""",
-        "CREATE TABLE starts(start TEXT PRIMARY KEY, seconds REAL NOT NULL)",
-        # what resuming and budgets read, without walking through the texts
-        """CREATE INDEX facts ON rollouts(model, prompt_hash, sampling_hash, problem_id, attempt, finish_reason,
-            n_prompt_tokens, n_completion_tokens)""",
-    ),
-)
 TOGETHER = 256  # rollouts in one statement: 13 values each, and SQLite takes 32,766
 STEP = 32  # a statement is filled up to a multiple of this with empty rows: few statements, which stay compiled
 _ADD = """INSERT INTO rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
@@ -119,7 +84,7 @@ class Ledger:
             self._db = sqlite3.connect(where, uri=True, timeout=30, isolation_level=None)
         try:
             with self._storage():
-                self._open(read_only)
+                schema.bring_up(self._db, self.path, read_only)
         except BaseException:
             self._db.close()
             raise
@@ -137,18 +102,8 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything written in the block is committed together at its end, or not at all; blocks may be nested."""
-        if self._db.in_transaction:
+        with self._storage(), schema.transaction(self._db):
             yield
-            return
-        with self._storage():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
 
     def add(self, rollouts: Iterable[Rollout]) -> int:
         """Add rollouts, with their verdicts where they have one, in one transaction; the number of new answers.
@@ -164,10 +119,23 @@ class Ledger:
 
         Ids are given here, as SQLite would give them, so that verdicts need not look for their rollouts.
         """
-        keys = [_storable_key(r.key) for r in rows]
-        found = self._together(_KNOWN, keys)
-        known = {tuple(row[2:]): (row[0], row[1]) for row in found}
         last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM rollouts").fetchone()[0])
+        new, n_new = list(enumerate(rows, last + 1)), len(rows)
+        try:
+            self._together(_ADD, [_row(id, r) for id, r in new])
+        except sqlite3.IntegrityError:  # some are here already, which is seldom; none was added
+            new, n_new = self._new(rows, last)
+            self._together(_ADD, [_row(id, r) for id, r in new])
+        self._together(_ADD_VERDICTS, [(id, *_verdict_row(r.verdict)) for id, r in new if r.verdict is not None])
+        return n_new
+
+    def _new(self, rows: list[Rollout], last: int) -> tuple[list[tuple[int, Rollout]], int]:
+        """Those that are to be added, with their ids, and how many were new when they came, one after another.
+
+        Failures that give way to one of them are taken out.
+        """
+        keys = [tuple([_storable(part) for part in r.key]) for r in rows]
+        known = {tuple(row[2:]): (row[0], row[1]) for row in self._together(_KNOWN, keys)}
         new: dict[tuple[Any, ...], tuple[int, Rollout]] = {}
         n_new, failed = 0, []
         for key, r in zip(keys, rows, strict=True):
@@ -182,25 +150,25 @@ class Ledger:
                 failed.append((id,))  # it gives way, and so does a verdict that it may have
             new[key] = id, r
             n_new += 1
-        if failed:
-            self._db.executemany("DELETE FROM verdicts WHERE rollout_id = ?", failed)
-            self._db.executemany("DELETE FROM rollouts WHERE id = ?", failed)
-        answers = [(id, *key, *_completion_row(r.completion)) for key, (id, r) in new.items()]
-        verdicts = [(id, *_verdict_row(r.verdict)) for id, r in new.values() if r.verdict is not None]
-        for insert, values in ((_ADD, answers), (_ADD_VERDICTS, verdicts)):
-            if values:
-                self._together(insert, values)
-        return n_new
+        self._db.executemany("DELETE FROM verdicts WHERE rollout_id = ?", failed)
+        self._db.executemany("DELETE FROM rollouts WHERE id = ?", failed)
+        return list(new.values()), n_new
 
     def _together(self, statement: str, rows: list[tuple[Any, ...]]) -> sqlite3.Cursor:
-        """Run a statement over rows; `{}` in it stands for them."""
+        """Run a statement over rows, if there are any; `{}` in it stands for them.  Text is made storable."""
+        if not rows:
+            return self._db.cursor()
         n_values, n_empty = len(rows[0]), -len(rows) % STEP
         values = [*chain.from_iterable(rows), *[None] * (n_values * n_empty)]
-        return self._db.execute(statement.format(_marks(n_values, len(rows) + n_empty)), values)
+        whole = _filled(statement, n_values, len(rows) + n_empty)
+        try:
+            return self._db.execute(whole, values)
+        except UnicodeEncodeError:
+            return self._db.execute(whole, [_storable(value) for value in values])
 
     def set_verdicts(self, verdicts: Iterable[tuple[Key, Verdict]]) -> None:
         """Attach verdicts to rollouts by `Rollout.key`, in one transaction; an earlier verdict is replaced."""
-        rows = [(*_verdict_row(verdict), *key) for key, verdict in verdicts]
+        rows = [[_storable(value) for value in (*_verdict_row(verdict), *key)] for key, verdict in verdicts]
         with self.transaction():
             for row in rows:
                 if self._db.execute(_SET_VERDICT, row).rowcount == 0:
@@ -319,36 +287,6 @@ class Ledger:
             ]
         return found
 
-    def _open(self, read_only: bool) -> None:
-        """Check that the file is ours and of a version we know; bring an older one up to date."""
-        version = self._pragma("user_version")
-        n_tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if n_tables and self._pragma("application_id") != APPLICATION_ID:
-            raise StorageError("the file is a database of another program", self.path, "a ledger", "name another file")
-        if version > len(MIGRATIONS):
-            known = f"version {len(MIGRATIONS)} or older"
-            raise StorageError(
-                f"the ledger has version {version}", self.path, known, "use the limo that made it, or newer"
-            )
-        if read_only:
-            if version < len(MIGRATIONS):
-                do = "open it once for writing"
-                raise StorageError(f"the ledger has version {version}", self.path, f"version {len(MIGRATIONS)}", do)
-            return
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(
-            "PRAGMA synchronous = FULL"
-        )  # a commit is a group of rollouts: the sync costs nothing beside it
-        with self.transaction():
-            for statements in MIGRATIONS[self._pragma("user_version") :]:
-                for statement in statements:
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-    def _pragma(self, name: str) -> int:
-        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
-
     @contextmanager
     def _storage(self) -> Iterator[None]:
         """Turn what SQLite and the disk complain of into one StorageError."""
@@ -375,22 +313,18 @@ def _complaint(text: str) -> tuple[str, str]:
 
 
 @cache
-def _marks(n_values: int, n_rows: int) -> str:
-    return ", ".join([f"({', '.join('?' * n_values)})"] * n_rows)
+def _filled(statement: str, n_values: int, n_rows: int) -> str:
+    return statement.format(", ".join([f"({', '.join('?' * n_values)})"] * n_rows))
 
 
-def _completion_row(c: Completion) -> tuple[Any, ...]:
-    counts = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
-    return (_storable(c.text), c.finish_reason, *counts, _storable(c.error), _storable(c.reasoning))
+def _row(id: int, r: Rollout) -> tuple[Any, ...]:
+    c = r.completion
+    named = (id, r.problem_id, r.model, r.prompt_hash, r.sampling_hash, r.index, c.text, c.finish_reason)
+    return (*named, c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s, c.error, c.reasoning)
 
 
-def _storable_key(key: Key) -> tuple[Any, ...]:
-    return tuple([_storable(part) for part in key])
-
-
-def _verdict_row(verdict: Verdict) -> tuple[Any, ...]:
-    texts = (verdict.outcome, verdict.extracted, verdict.reason, verdict.tier)
-    return (*[_storable(text) for text in texts], verdict.elapsed_s, _storable(verdict.answer))
+def _verdict_row(v: Verdict) -> tuple[Any, ...]:
+    return (v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, v.answer)
 
 
 def _storable(value: Any) -> Any:
