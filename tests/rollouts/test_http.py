@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -180,6 +181,25 @@ def test_what_was_cancelled_comes_back_as_such_and_the_rest_as_it_is(recording):
     gone = {name for (name, _), c in found.items() if c.finish_reason == CANCELLED}
     assert gone == {PROBLEMS[0].id, PROBLEMS[1].id}
     assert len(found) == len(asked)
+
+
+def test_what_is_cancelled_before_it_began_comes_back_too(recording):
+    def asked():
+        completer._line._loop.call_soon_threadsafe(time.sleep, 0.2)  # the loop finds both at once when it comes back
+        yield from requests(1)[:2]
+        yield None  # for now nothing: what was asked for goes out
+        completer.cancel([PROBLEMS[0].id])
+
+    found = {}
+    with ReplayServer([recording]).running() as url:
+        completer = HttpCompleter([url], "m", settings=quick())
+        asking = threading.Thread(target=lambda: found.update(answers(completer, asked())), daemon=True)
+        asking.start()
+        asking.join(10)
+    assert {key: c.finish_reason for key, c in found.items()} == {
+        (PROBLEMS[0].id, 0): CANCELLED,
+        (PROBLEMS[1].id, 0): "stop",
+    }
 
 
 def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):

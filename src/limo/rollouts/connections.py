@@ -27,6 +27,7 @@ import httptools
 from limo.rollouts.fleet import CONNECT_S
 
 IDLE_S = 30.0  # how long a connection waits for its next request; servers close theirs after a while too
+_WANTED = frozenset((b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"retry-after"))
 MOST_HEAD = MOST_REFUSAL = 1 << 16  # bytes before the body; bytes that say why there is no answer
 Feed = Callable[[bytes], bool]  # takes a part of a stream; whether it was the last one wanted
 Place = tuple[str, int, bool]
@@ -42,7 +43,7 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Reply:
-    """`headers` by names in small letters, the last of each; `body` is empty where a stream was fed."""
+    """`headers` are those that matter here, by names in small letters, the last of each; a stream leaves no `body`."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -97,7 +98,7 @@ class Connections:
         while connection is not None and not connection.is_open:
             connection = idle.pop() if idle else None
         connection = connection or await self._connect(place)
-        more = "".join(_line(name, value) for name, value in headers.items())
+        more = "".join([_line(name, value) for name, value in headers.items()])
         whole_head = f"{head}{more}Content-Length: {len(payload)}\r\n\r\n".encode()
         return await connection.ask(whole_head + payload, most, feed)
 
@@ -256,7 +257,9 @@ class _Connection(asyncio.Protocol):
         self._n_head += len(name) + len(value) + 4
         if self._n_head > MOST_HEAD:
             raise Broken("a head without end")
-        self._reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        name = name.lower()
+        if name in _WANTED:
+            self._reply.headers[name.decode()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         if self._complete:

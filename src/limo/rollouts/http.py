@@ -21,7 +21,6 @@ import gc
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +40,7 @@ from limo.text import hide_keys
 
 GROUP = 1024  # completions handed back, and so committed, together at most
 SELDOM = 20_000  # objects made between two looks for garbage; Python's own is 700
+Task = asyncio.Task[list[Completion]]
 _COLLECTING = threading.Lock()
 _n_seldom, _before = 0, gc.get_threshold()
 
@@ -105,7 +105,7 @@ class _Line:
         self._fault: BaseException | None = None
         self._back: SimpleQueue[Group | BaseException] = SimpleQueue()
         self._finished: Group = []  # in the thread, until it has looked at everything that came
-        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        self._tasks: dict[str, set[Task]] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="limo-http", daemon=True)
 
@@ -171,46 +171,34 @@ class _Line:
 
     def _begin(self, bundles: list[list[Request]]) -> None:
         for asks in bundles:
-            task = self._loop.create_task(self._ask(asks))
-            of_problem = self._tasks.setdefault(asks[0].problem.id, set())
-            of_problem.add(task)
-            task.add_done_callback(partial(self._forget, asks[0].problem.id))
+            task = self._loop.create_task(self._sender.ask(asks))
+            self._tasks.setdefault(asks[0].problem.id, set()).add(task)
+            task.add_done_callback(partial(self._came, asks))
 
-    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
-        of_problem = self._tasks.get(name, set())
+    def _came(self, asks: list[Request], task: Task) -> None:
+        """A task is over, be it that it was cancelled before it began."""
+        of_problem = self._tasks[asks[0].problem.id]
         of_problem.discard(task)
         if not of_problem:
-            self._tasks.pop(name, None)
+            del self._tasks[asks[0].problem.id]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # the boundary of a task: whoever waits must hear of it
+            self._hand_over()  # what is finished comes before what went wrong
+            self._back.put(error)
+            return
+        if not self._finished:  # handed over together: each time the caller wakes costs more than a completion
+            self._loop.call_soon(self._hand_over)
+        completions = [Completion("", CANCELLED)] * len(asks) if task.cancelled() else task.result()
+        self._finished += zip(asks, completions, strict=True)
 
     def _cancel(self, problem_ids: list[str]) -> None:
         for name in problem_ids:
             for task in self._tasks.get(name, ()):
                 task.cancel()
 
-    async def _ask(self, asks: list[Request]) -> None:
-        began = time.perf_counter()
-        try:
-            completions = await self._sender.ask(asks)
-        except asyncio.CancelledError:
-            completions = [Completion("", CANCELLED)] * len(asks)
-        except BaseException as error:  # the boundary of a task: whoever waits must hear of it
-            self._hand_over()  # what is finished comes before what went wrong
-            self._back.put(error)
-            return
-        share = (time.perf_counter() - began) / len(asks)
-        if not self._finished:  # handed over together: each time the caller wakes costs more than a completion
-            self._loop.call_soon(self._hand_over)
-        self._finished += [(r, _timed(c, share)) for r, c in zip(asks, completions, strict=True)]
-
     def _hand_over(self) -> None:
         self._back.put(self._finished)
         self._finished = []
-
-
-def _timed(c: Completion, elapsed_s: float) -> Completion:
-    return Completion(
-        c.text, c.finish_reason, c.n_prompt_tokens, c.n_completion_tokens, elapsed_s, c.error, c.reasoning
-    )
 
 
 def _pull(requests: Iterator[Request | None], n: int) -> tuple[list[Request], bool]:

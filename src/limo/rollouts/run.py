@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache, partial
 from json import dumps
 from types import FrameType
 from typing import Protocol
@@ -185,12 +186,13 @@ class _Collection:
     def requests(self) -> Iterator[Request | None]:
         """What the schedule wants, made as it is pulled; None for now nothing."""
         waits, eager = getattr(self.completer, "waits", False), getattr(self.completer, "eager", True)
+        said = lru_cache(maxsize=64)(partial(messages, system=self.system))  # the attempts at a problem share theirs
         while not self.stop:
             n_open = self.schedule.n_outstanding if waits else 0  # what a batch leaves open is asked for as a whole
-            if n_open and self.meter.reached(n_open):
-                yield None  # what is under way may be all that there is room for
-                continue
-            if self.meter.reached():
+            if self.meter.reached(n_open):
+                if n_open:
+                    yield None  # what is under way may be all that there is room for
+                    continue
                 self.stop = BUDGET
                 return
             wanted = self.schedule.next(eager or not waits)
@@ -200,7 +202,7 @@ class _Collection:
                 yield None
             else:
                 problem, index = wanted
-                yield Request(problem, messages(problem.problem, self.system), self.sampling, index)
+                yield Request(problem, said(problem.problem), self.sampling, index)
 
     def take(self, group: Group) -> int:
         """Verify a group, write it down whole, and only then let it count; how many problems it settled."""
@@ -237,14 +239,11 @@ class _Collection:
         """A verdict for each; a completion that never came is undecided, with its error as the reason."""
         rows = [(p.answer, c.text, c.finish_reason) for p, c in pairs if c.finish_reason != "error"]
         found = iter(self.checker.check_many(rows))
-        verdicts = [
-            Verdict("undecided", reason=c.error or "failed") if c.finish_reason == "error" else next(found)
-            for _, c in pairs
-        ]
-        return [
-            Verdict(v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, p.answer)
-            for v, (p, _) in zip(verdicts, pairs, strict=True)
-        ]
+        verdicts = []
+        for p, c in pairs:
+            v = next(found) if c.finish_reason != "error" else Verdict("undecided", reason=c.error or "failed")
+            verdicts.append(Verdict(v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, p.answer))
+        return verdicts
 
     def fields(self, seconds: float) -> dict[str, object]:
         """What is shown beside the bar; `planned` is what would be asked, and cost, without stopping early."""

@@ -106,12 +106,12 @@ class Sender:
             stream = StreamReader(len(asks))
             ticket = server.begin(time.monotonic())
             try:
-                found = await self._once(server, payload, number, len(asks), stream)
+                found = await self._once(server, payload, number, stream, began)
             except _Refused as refusal:
                 self.fleet.worked(server)
                 said = self._clean(str(refusal), asks)
                 self._count_refusal(refusal.status, said)
-                return [Completion("", "error", error=said) for _ in asks]
+                return [Completion("", "error", elapsed_s=_share(began, len(asks)), error=said) for _ in asks]
             except _Busy as busy:
                 said = self._clean(str(busy), asks)
                 wait_s = (
@@ -126,7 +126,7 @@ class Sender:
                 partial = max(partial or stream, stream, key=lambda one: sum(map(len, one.partial())))
                 if attempt >= self.settings.attempts:
                     text, thought = partial.partial()
-                    failed = Completion(text, "error", 0, partial.n_chunks, 0.0, said, thought)
+                    failed = Completion(text, "error", 0, partial.n_chunks, _share(began, len(asks)), said, thought)
                     return [failed, *(replace(failed, text="", reasoning="", n_completion_tokens=0) for _ in asks[1:])]
             else:
                 self.fleet.worked(server)
@@ -158,7 +158,7 @@ class Sender:
             LOG.warning("no server answers (%s); waiting for one, %.0f s at most", said, patience_s)
 
     async def _once(
-        self, server: Server, payload: bytes, number: str, n: int, stream: StreamReader
+        self, server: Server, payload: bytes, number: str, stream: StreamReader, began: float
     ) -> list[Completion]:
         """One try.  Everything that can go wrong with it comes out as one of four exceptions."""
         try:
@@ -172,7 +172,8 @@ class Sender:
             raise BadReply(f"the connection broke ({error})") from None
         if reply.status != 200:
             raise _fault(reply.status, reply.body, reply.headers.get("retry-after"))
-        return stream.completions() if reply.is_stream else read_reply(reply.body, n)
+        share = _share(began, stream.n)
+        return stream.completions(share) if reply.is_stream else read_reply(reply.body, stream.n, share)
 
     def _count_refusal(self, status: int, said: str) -> None:
         do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
@@ -189,6 +190,11 @@ class Sender:
     def _clean(self, said: str, asks: Sequence[Request]) -> str:
         """What a server said, without key and prompt: some repeat the request."""
         return shorten(self.secrets.clean(said, (message["content"] for message in asks[0].messages)), 300)
+
+
+def _share(began: float, n: int) -> float:
+    """Seconds since `began` for each of `n` completions."""
+    return (time.monotonic() - began) / n
 
 
 def _fault(status: int, data: bytes, retry_after: str | None) -> Exception:

@@ -34,6 +34,7 @@ from limo.recipe import Settings
 from limo.records import Completion, problem_id
 from limo.rollouts.replay import Recording, read_recordings
 from limo.rollouts.sending import ATTEMPT, NOT_RECORDED
+from limo.rollouts.wire import loads
 from limo.text import shorten
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class ReplayServer:
             return _json(_error("POST /v1/chat/completions or /v1/completions, GET /v1/models"), 404)
         self.n_requests += 1
         try:
-            body = json.loads(await request.read())
+            body = loads(await request.read())
             name, texts = body["model"], _statements(body)
             recording = self.recordings.get(name)
             if recording is None:

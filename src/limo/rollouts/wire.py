@@ -17,8 +17,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from limo.prompts import plain_text
-from limo.records import Completion
+import orjson
+
+from limo.prompts import Message, plain_text
+from limo.records import Completion, Sampling
 from limo.rollouts.completer import Request
 from limo.rollouts.served import HttpSettings
 from limo.text import content_hash, shorten
@@ -28,6 +30,9 @@ CUT = {"length", "max_tokens", "model_length", "max_output_tokens"}
 _THOUGHTS = ("reasoning_content", "reasoning")
 KEPT = 1024  # problems whose bodies are kept
 _MOST = 2**53  # no count is larger; what is, is nonsense
+_NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)  # what reading it raises
+_NOTHING: tuple[list[Message], Sampling, int, bytes] = ([], Sampling(), 0, b"")
+_Said = tuple[str, str, str, str]  # text, finish_reason, error and thought of a completion
 
 
 class BadReply(Exception):
@@ -62,22 +67,24 @@ class Bodies:
     def __init__(self, wishes: HttpSettings, model: str) -> None:
         self._wishes, self._model = wishes, model
         self._own_seed = wishes.seed and "seed" not in wishes.extra
-        self._known: dict[tuple[object, ...], bytes] = {}
+        self._known: dict[str, tuple[list[Message], Sampling, int, bytes]] = {}  # by problem: the last one written
 
     def of(self, asks: Sequence[Request]) -> bytes:
         """As `request_body`, in JSON."""
         first = asks[0]
-        said = [text for message in first.messages for field in message.items() for text in field]
-        key = (first.sampling, len(asks), *said)
-        common = self._known.get(key)
-        if common is None:
-            body = request_body(self._wishes, self._model, asks)
-            if self._own_seed:
-                del body["seed"]
+        said, sampling, n, common = self._known.get(first.problem.id, _NOTHING)
+        if said is not first.messages or sampling is not first.sampling or n != len(asks):
+            common = self._common(asks)
             if len(self._known) >= KEPT:
                 self._known.clear()
-            common = self._known[key] = json.dumps(body).encode()
+            self._known[first.problem.id] = first.messages, first.sampling, len(asks), common
         return b'%s, "seed": %d}' % (common[:-1], seed_of(first)) if self._own_seed else common
+
+    def _common(self, asks: Sequence[Request]) -> bytes:
+        body = request_body(self._wishes, self._model, asks)
+        if self._own_seed:
+            del body["seed"]
+        return json.dumps(body).encode()
 
 
 def seed_of(request: Request) -> int:
@@ -85,23 +92,34 @@ def seed_of(request: Request) -> int:
     return int(content_hash(request.problem.id, request.sampling.hash, str(request.index)), 16) >> 33
 
 
-def read_reply(data: bytes, n: int) -> list[Completion]:
-    """The completions of a reply in one piece, up to `n`, in the order of their numbers.  Raises BadReply."""
+def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
+    """The completions of a reply in one piece, up to `n`, in the order of their numbers.  Raises BadReply.
+
+    `elapsed_s` is how long each took.
+    """
     try:
-        reply = json.loads(data)
+        reply = loads(data)
         choices = reply["choices"]
         found = {int(choice.get("index") or 0): _choice(choice) for choice in choices}
     except BadReply:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except _NONSENSE:
         raise BadReply(f"the reply is no completion: {_glimpse(data)}") from None
-    return _counted([found[number] for number in sorted(found)][:n], reply.get("usage"))
+    return _counted([found[number] for number in sorted(found)][:n], reply.get("usage"), elapsed_s)
+
+
+def loads(data: bytes) -> Any:
+    """What JSON says; the usual kind fast, and the rest (NaN, half a surrogate) as Python's own reader takes it."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def error_of(data: bytes) -> str:
     """What an error reply says, in one line."""
     try:
-        said = json.loads(data)
+        said = loads(data)
         said = said.get("error", said) if isinstance(said, dict) else said
         said = said.get("message", said) if isinstance(said, dict) else said
     except (ValueError, RecursionError):
@@ -114,7 +132,7 @@ class StreamReader:
 
     def __init__(self, n: int) -> None:
         self.done = False
-        self._n = n
+        self.n = n
         self._rest = b""
         self._parts: dict[int, tuple[list[str], list[str]]] = {}
         self._reasons: dict[int, str] = {}
@@ -139,7 +157,7 @@ class StreamReader:
             self.done = True
             return
         try:
-            event = json.loads(data)
+            event = loads(data)
             if "error" in event and not event.get("choices"):
                 raise BadReply(f"the stream broke off: {error_of(data)}")
             for choice in event.get("choices") or []:
@@ -147,7 +165,7 @@ class StreamReader:
             self._usage = event.get("usage") or self._usage
         except BadReply:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except _NONSENSE:
             raise BadReply(f"the stream holds no completion: {_glimpse(data)}") from None
 
     def _delta(self, choice: dict[str, Any]) -> None:
@@ -166,12 +184,12 @@ class StreamReader:
         """Whether every completion said that it ended."""
         return len(self._reasons) == len(self._parts) > 0
 
-    def completions(self) -> list[Completion]:
-        """The completions.  Raises BadReply when one has not ended."""
+    def completions(self, elapsed_s: float = 0.0) -> list[Completion]:
+        """The completions, each of which took `elapsed_s`.  Raises BadReply when one has not ended."""
         if not self.whole:
             raise BadReply("the stream ended before the completion did")
         found = [_made(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
-        return _counted(found[: self._n], self._usage)
+        return _counted(found[: self.n], self._usage, elapsed_s)
 
     def partial(self) -> tuple[str, str]:
         """Text and thought of the first completion as far as they came."""
@@ -182,7 +200,7 @@ class StreamReader:
         return "".join(texts), "".join(thoughts)
 
 
-def _choice(choice: dict[str, Any]) -> Completion:
+def _choice(choice: dict[str, Any]) -> _Said:
     message = choice.get("message")
     reason = str(choice.get("finish_reason") or "stop")  # nothing shows that it was cut
     if message is None:
@@ -192,41 +210,44 @@ def _choice(choice: dict[str, Any]) -> Completion:
     return _made(_text(message.get("content")), _thought(message), reason)
 
 
-def _made(text: str, thought: str, reason: str) -> Completion:
+def _made(text: str, thought: str, reason: str) -> _Said:
     if reason in STOPPED or reason in CUT:
-        return Completion(text, "stop" if reason in STOPPED else "length", reasoning=thought)
+        return text, "stop" if reason in STOPPED else "length", "", thought
     if reason in ("abort", "error"):
         raise BadReply(f"the server gave up on the completion ({reason})")
-    return Completion(text, "error", error=f"the server ended it: {shorten(reason, 60)}", reasoning=thought)
+    return text, "error", f"the server ended it: {shorten(reason, 60)}", thought
 
 
 def _thought(message: dict[str, Any]) -> str:
-    return next((_text(message[name]) for name in _THOUGHTS if message.get(name)), "")
+    for name in _THOUGHTS:
+        if thought := message.get(name):
+            return _text(thought)
+    return ""
 
 
 def _text(content: Any) -> str:
     """Content as text: a string, or a list of parts of which the text ones count."""
+    if isinstance(content, str):
+        return content
     if content is None:
         return ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    if not isinstance(content, str):
-        raise BadReply(f"the reply's content is no text: {shorten(repr(content), 60)}")
-    return content
+    raise BadReply(f"the reply's content is no text: {shorten(repr(content), 60)}")
 
 
-def _counted(found: list[Completion], usage: Any) -> list[Completion]:
+def _counted(found: list[_Said], usage: Any, elapsed_s: float) -> list[Completion]:
     """The completions with their token counts: the prompt is paid once, new tokens are shared by length of text."""
     if not found:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    lengths = [len(one.text) + len(one.reasoning) + 1 for one in found]
+    lengths = [len(text) + len(thought) + 1 for text, _, _, thought in found]
     n_in_all = sum(lengths)
     shares = [n_new * length // n_in_all for length in lengths]
     shares[0] += n_new - sum(shares)
     return [
-        Completion(c.text, c.finish_reason, n_prompt if k == 0 else 0, shares[k], 0.0, c.error, c.reasoning)
-        for k, c in enumerate(found)
+        Completion(text, reason, n_prompt if k == 0 else 0, shares[k], elapsed_s, error, thought)
+        for k, (text, reason, error, thought) in enumerate(found)
     ]
 
 
