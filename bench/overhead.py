@@ -11,8 +11,8 @@ in the same minutes.  Milliseconds of processor time a rollout (of the asking pr
 depend on what else the machine is doing, and the server's, since it needs a core as well.
 
 With latency the ideal rate is the smaller of what the open requests allow (so many every 50 ms) and what the same
-machine reached without latency, be it in the median of all runs with 256 under way or with as many as are under way
-here: a client that wastes nothing by waiting is as fast as that.
+machine reached without latency, in turn with it, be it with 256 under way or with as many as here: a client that wastes
+nothing by waiting is as fast as that.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def middle(speeds: list[Speed]) -> Speed:
 
 def compared(
     name: str, server: Served, pool: list[Problem], given: argparse.Namespace, ask: Callable[[], Speed]
-) -> list[Speed]:
+) -> None:
     """A peer and ours in turn, ours first and last; all rates, and the medians held against each other."""
     mine, theirs = [ours(server, pool, given.n, 256)[0]], []
     for _ in range(given.rounds):
@@ -156,11 +156,10 @@ def compared(
         print(f"{who}: {middle(speeds)} (medians; rates {rates})")
     ratio, less = middle(mine).rate / middle(theirs).rate, middle(theirs).cpu_ms / middle(mine).cpu_ms
     print(f"    ours {ratio:.1f} times the rate, {less:.1f} times less of a processor", flush=True)
-    return mine
 
 
-def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> float:
-    """Everything against a server that answers at once; the better of the rates with 256 and with 2,000 under way."""
+def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> None:
+    """Everything against a server that answers at once."""
     fewer = max(given.n // 3, 1)
     peers: list[tuple[str, Callable[[Served], Speed]]] = []
     if given.datatrove:
@@ -177,9 +176,8 @@ def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) 
     with serving(file) as server:
         speed, _ = ours(server, pool, given.n, 256)
         print(f"ours, no latency, 256 under way: {speed}", flush=True)
-        mine = [speed]
         for name, ask in peers:
-            mine += compared(name, server, pool, given, partial(ask, server))
+            compared(name, server, pool, given, partial(ask, server))
         many = [ours(server, pool, 2 * given.n, 2000)[0] for _ in range(3)]
         print(f"ours, no latency, 2,000 under way: {middle(many)} (medians of 3)", flush=True)
         print(f"ours, streamed: {ours(server, pool, fewer, 256, stream=True)[0]}")
@@ -188,19 +186,24 @@ def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) 
             speed, watched = ours(server, pool, given.memory // len(pool), 256)
             text = ", ".join(f"{n:,}: {mb:.0f}" for n, mb in watched.memory[:: max(1, len(watched.memory) // 10)])
             print(f"{given.memory:,} rollouts: {speed}; MB of memory after {text}", flush=True)
-    return max(middle(mine).rate, middle(many).rate)
 
 
-def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem], best: float) -> None:
-    """50 ms before each reply."""
-    with serving(file, "--latency-ms", "50") as server:
-        runs = ((2000, 2 * given.n, 1), (2000, 2 * given.n, 4), (40, max(given.n // 4, 1), 1))
+def with_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> None:
+    """50 ms before each reply, in turn with none."""
+    runs = ((2000, 3 * given.n, 1), (2000, 3 * given.n, 4), (40, max(given.n // 4, 1), 1))
+    with serving(file) as at_once, serving(file, "--latency-ms", "50") as later:
         for under_way, n, n_per_request in runs:
-            speed = middle([ours(server, pool, n, under_way, n_per_request)[0] for _ in range(3)])
-            allowed = under_way / 0.05
-            ideal = f"{speed.rate / min(allowed, best):.0%} of the ideal {min(allowed, best):,.0f}"
+            few, many, waited = [], [], []
+            for _ in range(given.rounds):
+                few.append(ours(at_once, pool, n, 256, n_per_request)[0])
+                waited.append(ours(later, pool, n, under_way, n_per_request)[0])
+                many.append(ours(at_once, pool, n, under_way, n_per_request)[0])
+            best, allowed = max(middle(few).rate, middle(many).rate), under_way / 0.05
+            ideal = f"{middle(waited).rate / min(allowed, best):.0%} of the ideal {min(allowed, best):,.0f}"
             each = f", {n_per_request} a request" if n_per_request > 1 else ""
-            print(f"ours, 50 ms latency, {under_way:,} under way{each}: {speed} (medians of 3); {ideal}", flush=True)
+            rates = ", ".join(f"{one.rate:,.0f}" for one in waited)
+            name = f"ours, 50 ms latency, {under_way:,} under way{each}"
+            print(f"{name}: {middle(waited)} (medians; rates {rates}); {ideal}", flush=True)
 
 
 def main() -> None:
@@ -218,7 +221,8 @@ def main() -> None:
     file = given.data / FILE
     pool = problems(file)
     print(f"load before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores", flush=True)
-    with_latency(given, file, pool, without_latency(given, file, pool))
+    without_latency(given, file, pool)
+    with_latency(given, file, pool)
 
 
 if __name__ == "__main__":
