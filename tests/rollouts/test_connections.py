@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, *says, closes=False, bytewise=False, tls=None):
         self.says, self.closes, self.bytewise, self.tls = list(says), closes, bytewise, tls
-        self.n_connections, self.heard, self.lost = 0, [], asyncio.Event()
+        self.n_connections, self.heard, self.writers, self.lost = 0, [], [], asyncio.Event()
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
@@ -43,6 +43,7 @@ class Server:
 
     async def _serve(self, reader, writer):
         self.n_connections += 1
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -182,6 +183,52 @@ def test_a_stream_is_fed_as_it_comes_and_may_end_early():
     (reply, again), server = asked(said, said + b"0\r\n\r\n", n=2, feed=feed)
     assert parts == [b"one", b"two"] * 2 and reply.is_stream and again.is_stream and reply.body == b""
     assert server.n_connections == 2  # the first had not said its end
+
+
+@pytest.mark.parametrize(
+    ("later", "n_connections"),
+    [
+        ([b"\r\n0\r\n\r\n"], 1),
+        ([b"\r\n", b"0\r\n", b"\r\n"], 1),
+        ([b"\r\n0\r\n\r\n" + WHOLE], 2),  # a reply that nobody asked for
+        ([b"\r\n4\r\nmore\r\n0\r\n\r\n"], 2),
+        ([b"nonsense"], 2),
+    ],
+    ids=["end", "end-in-parts", "another-reply", "more", "nonsense"],
+)
+def test_a_stream_that_says_its_end_a_moment_later_leaves_its_connection_for_the_next(later, n_connections):
+    first = STREAM + b"3\r\ntwo"
+
+    async def run():
+        async with Server(first) as server, Connections(5, {}) as connections:
+
+            async def ask():
+                return await connections.post(server.url, b"{}", {}, 1 << 20, lambda part: part == b"two")
+
+            assert (await ask()).is_stream
+            for part in later:
+                await asyncio.sleep(0.02)
+                server.writers[0].write(part)
+            await asyncio.sleep(0.05)
+            assert (await ask()).is_stream
+            return server.n_connections
+
+    assert go(run) == n_connections
+
+
+def test_a_stream_that_never_says_its_end_is_closed_soon(monkeypatch):
+    monkeypatch.setattr("limo.rollouts.connections.END_S", 0.1)
+
+    async def run():
+        async with Server(STREAM + b"3\r\ntwo\r\n") as server, Connections(0.4, {}) as connections:
+            await connections.post(server.url, b"{}", {}, 1 << 20, lambda part: True)
+            assert connections._all
+            server.writers[0].write(b"0;")
+            while connections._all:  # what is said meanwhile is no reason to wait
+                server.writers[0].write(b"x")
+                await asyncio.sleep(0.02)
+
+    go(run)
 
 
 def test_what_a_feed_raises_comes_out():

@@ -28,6 +28,7 @@ from limo.rollouts.fleet import CONNECT_S
 
 IDLE_S = 30.0  # how long a connection waits for its next request; servers close theirs after a while too
 _WANTED = frozenset((b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"retry-after"))
+END_S = 1.0  # how long the end of a stream may be behind what was its last part for us
 MOST_HEAD = MOST_REFUSAL = 1 << 16  # bytes before the body; bytes that say why there is no answer
 Feed = Callable[[bytes], bool]  # takes a part of a stream; whether it was the last one wanted
 Place = tuple[str, int, bool]
@@ -145,6 +146,8 @@ class Connections:
 class _Connection(asyncio.Protocol):
     """One connection: at most one request at a time."""
 
+    _complete = _ended = _keeps = False  # the reply is whole; so is the message that it came in; and another may follow
+
     def __init__(self, owner: Connections, place: Place) -> None:
         self._owner, self._place = owner, place
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -160,24 +163,32 @@ class _Connection(asyncio.Protocol):
         self._most, self._feed = most, feed
         self._parts: list[bytes] = []
         self._reply, self._size, self._n_head = Reply(), 0, 0
-        self._in_body = self._complete = self._ended = self._keeps = self._has_end = False
+        self._complete = self._ended = self._keeps = self._in_body = self._has_end = False
         self._heard_s = time.monotonic()
         self._transport.write(data)
         try:
             return await self._waiter
         finally:
             self._waiter = None
-            if self._complete and self._keeps and self.is_open:
-                self._owner._idle.setdefault(self._place, []).append(self)
-            else:
-                self.drop()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nobody waits: be idle, or closed.
+
+        A stream may be left before its end has come (complete, but not ended).  Most servers say it a moment later, and
+        a new connection is dear, so this one stays until then, for END_S at most.
+        """
+        if not self._complete or not self.is_open or (self._ended and not self._keeps):
+            self.drop()
+        elif self._ended:
+            self._owner._idle.setdefault(self._place, []).append(self)
 
     def look_at(self, now: float) -> None:
         silent_s = now - self._heard_s
         if self._waiter is not None:
             if silent_s > self._owner.timeout_s:
                 self._fail(TimeoutError())
-        elif silent_s > IDLE_S:
+        elif silent_s > (IDLE_S if self._ended else END_S):
             self.drop()
 
     def drop(self) -> None:
@@ -207,23 +218,24 @@ class _Connection(asyncio.Protocol):
         self._owner._all.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_s = time.monotonic()
         waiter = self._waiter
-        if waiter is None or waiter.done():  # nothing was asked
-            self._keeps = False
+        is_left = waiter is None or waiter.done()
+        if is_left and (self._ended or not self._complete):  # nothing was asked
             self.drop()
             return
+        if not is_left:
+            self._heard_s = time.monotonic()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if isinstance(error.__context__, Exception):  # raised below, by us
-                self._fail(error.__context__)
-                return
             if not self._complete:
-                self._fail(Broken(type(error).__name__))
+                ours = error.__context__  # raised below
+                self._fail(ours if isinstance(ours, Exception) else Broken(type(error).__name__))
                 return
-            self._keeps = False  # nonsense behind a whole reply
-        if self._complete:
+            self._ended, self._keeps = True, False  # nonsense behind a whole reply
+        if waiter is None:
+            self._rest()
+        elif self._complete:
             self._finish()
         elif not self._in_body:
             self._n_head += len(data)
@@ -275,14 +287,14 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         if self._complete:
-            return
+            raise Broken("more than it was to be")
         self._size += len(part)
         if self._size > self._limit:
             raise Broken(f"larger than {self._limit:,} bytes")
         if not self._is_stream:
             self._parts.append(part)
         elif self._feed(part):
-            self._complete = True  # its end is not waited for; where that has not come, the connection is closed
+            self._complete = True  # its end is not waited for
 
     def on_message_complete(self) -> None:
         if self._reply.status >= 200 and not self._ended:
