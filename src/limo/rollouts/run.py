@@ -223,12 +223,12 @@ class _Collection:
         for request in given_up:
             self.schedule.given_up(request.problem.id)
         settled: list[str] = []
-        for rollout in rollouts:
-            c = rollout.completion
-            self.meter.add(self.where[0], c.n_prompt_tokens, c.n_completion_tokens)
-            self.n_tokens += c.n_completion_tokens
-            assert rollout.verdict is not None
-            settled += self.told(rollout.problem_id, rollout.index, rollout.verdict.outcome)
+        for (request, _), verdict in zip(came, verdicts, strict=True):
+            settled += self.told(request.problem.id, request.index, verdict.outcome)
+        n_in = sum([completion.n_prompt_tokens for _, completion in came])
+        n_out = sum([completion.n_completion_tokens for _, completion in came])
+        self.meter.add(self.where[0], n_in, n_out, len(came))
+        self.n_tokens += n_out
         self.n_asked += len(rollouts)
         self.n_cancelled += len(given_up)
         if settled and hasattr(self.completer, "cancel"):
