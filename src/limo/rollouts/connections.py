@@ -153,6 +153,7 @@ class _Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Reply] | None = None
         self._heard_s = time.monotonic()
+        self._reply = Reply()
 
     @property
     def is_open(self) -> bool:
@@ -162,7 +163,7 @@ class _Connection(asyncio.Protocol):
         self._waiter = self._owner._loop.create_future()
         self._most, self._feed = most, feed
         self._parts: list[bytes] = []
-        self._reply, self._size, self._n_head = Reply(), 0, 0
+        self._size = self._n_head = 0
         self._complete = self._ended = self._keeps = self._in_body = self._has_end = False
         self._heard_s = time.monotonic()
         self._transport.write(data)
