@@ -6,9 +6,9 @@
 The pythons are of environments with datatrove, aiosqlite and math-verify, or with bespokelabs-curator.  All ask the
 same `limo serve-replay` (a process of its own) for the same recorded completions.  Ours includes the verdict and the
 commit to the ledger, synced to the disk, of every rollout; what the others do is told in overhead_peers.  Ours and
-another run in turn, ours first and last, and medians are compared.  Ratios are what counts: all ran on the same machine
-in the same minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, since they hardly
-depend on what else the machine is doing, and the server's, since it needs a core as well.
+another run in turn, ours first and last, and each of its runs is held against the two of ours beside it: the speed of a
+machine drifts within minutes.  Milliseconds of processor time a rollout (of the asking process) are shown too, and the
+server's, since it needs a core as well.
 
 With latency the ideal rate is the smaller of what the open requests allow (so many every 50 ms) and what the same
 machine reached without latency, in turn with it, be it with 256 under way or with as many as here: a client that wastes
@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -146,7 +147,7 @@ def middle(speeds: list[Speed]) -> Speed:
 def compared(
     name: str, server: Served, pool: list[Problem], given: argparse.Namespace, ask: Callable[[], Speed]
 ) -> None:
-    """A peer and ours in turn, ours first and last; all rates, and the medians held against each other."""
+    """A peer and ours in turn, ours first and last; what ours do for one of theirs, in the median of their runs."""
     mine, theirs = [ours(server, pool, given.n, 256)[0]], []
     for _ in range(given.rounds):
         theirs.append(ask())
@@ -154,8 +155,11 @@ def compared(
     for who, speeds in (("ours", mine), (name, theirs)):
         rates = ", ".join(f"{one.rate:,.0f}" for one in speeds)
         print(f"{who}: {middle(speeds)} (medians; rates {rates})")
-    ratio, less = middle(mine).rate / middle(theirs).rate, middle(theirs).cpu_ms / middle(mine).cpu_ms
-    print(f"    ours {ratio:.1f} times the rate, {less:.1f} times less of a processor", flush=True)
+    beside = [middle([*pair]) for pair in pairwise(mine)]
+    ratios = sorted(us.rate / them.rate for us, them in zip(beside, theirs, strict=True))
+    less = statistics.median(them.cpu_ms / us.cpu_ms for us, them in zip(beside, theirs, strict=True))
+    times = f"{statistics.median(ratios):.1f} times the rate ({ratios[0]:.1f} to {ratios[-1]:.1f})"
+    print(f"    ours {times}, {less:.1f} times less of a processor", flush=True)
 
 
 def without_latency(given: argparse.Namespace, file: Path, pool: list[Problem]) -> None:
