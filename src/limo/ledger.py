@@ -32,9 +32,9 @@ from limo import schema
 from limo.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.records import Completion, Rollout, Verdict
 
-TOGETHER = 256  # rollouts in one statement: 13 values each, and SQLite takes 32,766
+TOGETHER = 256  # rollouts in one statement: 12 values each, and SQLite takes 32,766
 STEP = 32  # a statement is filled up to a multiple of this with empty rows: few statements, which stay compiled
-_ADD = """INSERT INTO rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
+_ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
     n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning)
     SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL"""
 _ADD_VERDICTS = """INSERT INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
@@ -117,38 +117,36 @@ class Ledger:
     def _add(self, rows: list[Rollout]) -> int:
         """Add a few with one statement for each table: threads that ask meanwhile are kept waiting once, not for each.
 
-        Ids are given here, as SQLite would give them, so that verdicts need not look for their rollouts.
+        SQLite numbers the rows of one statement one after another, so verdicts need not look for their rollouts.
         """
-        last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM rollouts").fetchone()[0])
-        new, n_new = list(enumerate(rows, last + 1)), len(rows)
+        new, n_new = rows, len(rows)
         try:
-            self._together(_ADD, [_row(id, r) for id, r in new])
+            last = self._together(_ADD, [_row(r) for r in new]).lastrowid
         except sqlite3.IntegrityError:  # some are here already, which is seldom; none was added
-            new, n_new = self._new(rows, last)
-            self._together(_ADD, [_row(id, r) for id, r in new])
-        self._together(_ADD_VERDICTS, [(id, *_verdict_row(r.verdict)) for id, r in new if r.verdict is not None])
+            new, n_new = self._new(rows)
+            last = self._together(_ADD, [_row(r) for r in new]).lastrowid
+        numbered = enumerate(new, (last or 0) - len(new) + 1)
+        self._together(_ADD_VERDICTS, [(id, *_verdict_row(r.verdict)) for id, r in numbered if r.verdict is not None])
         return n_new
 
-    def _new(self, rows: list[Rollout], last: int) -> tuple[list[tuple[int, Rollout]], int]:
-        """Those that are to be added, with their ids, and how many were new when they came, one after another.
+    def _new(self, rows: list[Rollout]) -> tuple[list[Rollout], int]:
+        """Those that are to be added, and how many were new when they came, one after another.
 
         Failures that give way to one of them are taken out.
         """
         keys = [tuple([_storable(part) for part in r.key]) for r in rows]
         known = {tuple(row[2:]): (row[0], row[1]) for row in self._together(_KNOWN, keys)}
-        new: dict[tuple[Any, ...], tuple[int, Rollout]] = {}
+        new: dict[tuple[Any, ...], Rollout] = {}
         n_new, failed = 0, []
         for key, r in zip(keys, rows, strict=True):
-            is_answer = r.completion.finish_reason != "error"
+            id, was_answer = known.get(key, (0, False))
             here = new.get(key)
-            id, was_answer = (here[0], here[1].completion.finish_reason != "error") if here else known.get(key, (0, 0))
-            if id and (was_answer or not is_answer):
+            is_here, was_answer = bool(here or id), here.completion.finish_reason != "error" if here else was_answer
+            if is_here and (was_answer or r.completion.finish_reason == "error"):
                 continue
-            if not id:
-                id = last = last + 1
-            elif not here:
+            if id and not here:
                 failed.append((id,))  # it gives way, and so does a verdict that it may have
-            new[key] = id, r
+            new[key] = r
             n_new += 1
         self._db.executemany("DELETE FROM verdicts WHERE rollout_id = ?", failed)
         self._db.executemany("DELETE FROM rollouts WHERE id = ?", failed)
@@ -317,9 +315,9 @@ def _filled(statement: str, n_values: int, n_rows: int) -> str:
     return statement.format(", ".join([f"({', '.join('?' * n_values)})"] * n_rows))
 
 
-def _row(id: int, r: Rollout) -> tuple[Any, ...]:
+def _row(r: Rollout) -> tuple[Any, ...]:
     c = r.completion
-    named = (id, r.problem_id, r.model, r.prompt_hash, r.sampling_hash, r.index, c.text, c.finish_reason)
+    named = (r.problem_id, r.model, r.prompt_hash, r.sampling_hash, r.index, c.text, c.finish_reason)
     return (*named, c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s, c.error, c.reasoning)
 
 

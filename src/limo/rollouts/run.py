@@ -37,6 +37,7 @@ from limo.rollouts.schedule import LATER, Schedule
 from limo.rollouts.stopping import Band
 
 BUDGET = "the budget is spent"
+TOLD_S = 1.0  # how often the time spent is written down: a killed start may have spent so much more
 SHOWN = 8  # undecided problems named in the message; all are in `Stopped.undecided`
 
 
@@ -177,6 +178,7 @@ class _Collection:
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
                     n_settled = self.take(group)
                     stage.advance(n_settled, **self.fields(time.perf_counter() - began))
+            self.ledger.worked(time.perf_counter() - self.last)
             left = self.schedule.unsettled() if self.stop else []
             if left:
                 is_budget = self.stop == BUDGET
@@ -216,10 +218,11 @@ class _Collection:
         now = time.perf_counter()
         with self.ledger.transaction():
             self.ledger.add(rollouts)
-            self.ledger.worked(now - self.last)
+            if now - self.last >= TOLD_S:
+                self.ledger.worked(now - self.last)
+                self.last = now
             if given_up:
                 self.ledger.lose(self.where[0], CANCELLED, len(given_up), 0)
-        self.last = now
         for request in given_up:
             self.schedule.given_up(request.problem.id)
         settled: list[str] = []
