@@ -102,7 +102,11 @@ class Sender:
         payload, number = self._bodies.of(asks), ",".join([str(ask.index) for ask in asks])
         began, attempt, partial = time.monotonic(), 0, None
         while True:
-            server = await self._server(began)
+            server, wait_s = self.fleet.choose(time.monotonic())
+            if server is None:
+                self._stop_if_silent(began)
+                await asyncio.sleep(wait_s)
+                continue
             stream = StreamReader(len(asks))
             ticket = server.begin(time.monotonic())
             try:
@@ -135,14 +139,6 @@ class Sender:
                 return found
             finally:
                 server.end(ticket)
-            self._stop_if_silent(began)
-            await asyncio.sleep(wait_s)
-
-    async def _server(self, began: float) -> Server:
-        while True:
-            server, wait_s = self.fleet.choose(time.monotonic())
-            if server is not None:
-                return server
             self._stop_if_silent(began)
             await asyncio.sleep(wait_s)
 
