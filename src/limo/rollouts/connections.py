@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 from urllib.parse import quote, urlsplit
@@ -64,7 +64,9 @@ class Posts(Protocol):
 
     async def __aexit__(self, *error: object) -> None: ...
 
-    async def post(self, url: str, payload: bytes, headers: Mapping[str, str], most: int, feed: Feed) -> Reply:
+    def post(
+        self, url: str, payload: bytes, headers: Mapping[str, str], most: int, feed: Feed
+    ) -> Coroutine[Any, Any, Reply]:
         """The reply.  A stream goes to `feed`.  Raises Unreachable, Broken, TimeoutError, and what `feed` raises."""
         ...
 
@@ -91,17 +93,22 @@ class Connections:
             connection.drop()
         await asyncio.sleep(0)  # lets the loop close them
 
-    async def post(self, url: str, payload: bytes, headers: Mapping[str, str], most: int, feed: Feed) -> Reply:
+    def post(
+        self, url: str, payload: bytes, headers: Mapping[str, str], most: int, feed: Feed
+    ) -> Coroutine[Any, Any, Reply]:
         """See Posts."""
         place, head = self._targets.get(url) or self._target(url)
-        idle = self._idle.get(place)
-        connection = idle.pop() if idle else None
-        while connection is not None and not connection.is_open:
-            connection = idle.pop() if idle else None
-        connection = connection or await self._connect(place)
         more = "".join([_line(name, value) for name, value in headers.items()])
-        whole_head = f"{head}{more}Content-Length: {len(payload)}\r\n\r\n".encode()
-        return await connection.ask(whole_head + payload, most, feed)
+        data = f"{head}{more}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
+        idle = self._idle.get(place)
+        while idle:
+            connection = idle.pop()
+            if connection.is_open:
+                return connection.ask(data, most, feed)
+        return self._ask_new(place, data, most, feed)
+
+    async def _ask_new(self, place: Place, data: bytes, most: int, feed: Feed) -> Reply:
+        return await (await self._connect(place)).ask(data, most, feed)
 
     def _target(self, url: str) -> tuple[Place, str]:
         parts = urlsplit(url)

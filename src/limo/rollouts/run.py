@@ -188,7 +188,7 @@ class _Collection:
     def requests(self) -> Iterator[Request | None]:
         """What the schedule wants, made as it is pulled; None for now nothing."""
         waits, eager = getattr(self.completer, "waits", False), getattr(self.completer, "eager", True)
-        said = lru_cache(maxsize=64)(partial(messages, system=self.system))  # the attempts at a problem share theirs
+        said = lru_cache(maxsize=1024)(partial(messages, system=self.system))  # the attempts at a problem share theirs
         while not self.stop:
             n_open = self.schedule.n_outstanding if waits else 0  # what a batch leaves open is asked for as a whole
             if self.meter.reached(n_open):

@@ -241,14 +241,18 @@ def _counted(found: list[_Said], usage: Any, elapsed_s: float) -> list[Completio
     if not found:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    lengths = [len(text) + len(thought) + 1 for text, _, _, thought in found]
-    n_in_all = sum(lengths)
-    shares = [n_new * length // n_in_all for length in lengths]
-    shares[0] += n_new - sum(shares)
+    shares = [n_new] if len(found) == 1 else _shares(n_new, [len(said[0]) + len(said[3]) + 1 for said in found])
     return [
         Completion(text, reason, n_prompt if k == 0 else 0, shares[k], elapsed_s, error, thought)
         for k, (text, reason, error, thought) in enumerate(found)
     ]
+
+
+def _shares(n: int, lengths: list[int]) -> list[int]:
+    """Whole shares of `n` by length; the first has what is left over."""
+    n_in_all = sum(lengths)
+    shares = [n * length // n_in_all for length in lengths]
+    return [shares[0] + n - sum(shares), *shares[1:]]
 
 
 def _count(usage: Any, key: str) -> int:
