@@ -75,6 +75,14 @@ def test_a_failure_gives_way_to_an_answer_and_never_the_other_way(ledger):
     assert (kept.completion.finish_reason, kept.verdict) == ("stop", None)
 
 
+@pytest.mark.parametrize("column", ["problem_id", "model", "prompt_hash", "sampling_hash", "index"])
+def test_a_rollout_that_cannot_be_named_is_refused_and_never_left_out(path, column):
+    with Ledger(path) as ledger:
+        with pytest.raises(StorageError):
+            ledger.add([rollout(), replace(rollout(index=1), **{column: None}), rollout(index=2)])
+        assert len(ledger) == 0
+
+
 def test_large_groups_are_added_as_one_after_another_would_be(ledger):
     draw, kept = random.Random(7), {}
     for _ in range(4):

@@ -36,7 +36,7 @@ TOGETHER = 256  # rollouts in one statement: 12 values each, and SQLite takes 32
 STEP = 32  # a statement is filled up to a multiple of this with empty rows: few statements, which stay compiled
 _ADD = """INSERT INTO rollouts(problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason,
     n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning)
-    SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL"""
+    SELECT * FROM (VALUES {}) WHERE coalesce(column1, column5) IS NOT NULL"""
 _ADD_VERDICTS = """INSERT INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)
     SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL"""
 _KNOWN = """WITH given(problem_id, model, prompt_hash, sampling_hash, attempt) AS (VALUES {})
