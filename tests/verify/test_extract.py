@@ -159,3 +159,14 @@ def test_reading_a_million_characters_takes_a_moment(text):
     extract(text)
     extract(text, letters=True)
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("word", [" box", " fbox", "boxed ", "\\boxed{", "unboxed"])
+def test_a_text_of_nothing_but_boxes_costs_hardly_more_than_another_of_its_length(word):
+    def seconds(text):
+        began = time.perf_counter()
+        extract(text)
+        return time.perf_counter() - began
+
+    text, plain = word * (4_000_000 // len(word)), "abcd" * 1_000_000
+    assert min(seconds(text) for _ in range(3)) < 20 * min(seconds(plain) for _ in range(3))

@@ -49,14 +49,18 @@ def boxed(text: str, *, cut: bool = False) -> str:
 
 def _starts(text: str) -> list[int]:
     """Where the contents of the last boxes begin, found from the end by plain search: no completion is too long."""
-    tried: list[int] = []
-    at = text.rfind("box")
-    while at >= 0 and len(tried) < MAX_TRIED:
-        if text.startswith("ed", at + 3) or text.startswith("f", at - 1):
-            tried.append(at)
-        at = text.rfind("box", 0, at)
+    tried = sorted(_last(text, "boxed") + _last(text, "fbox"))[-MAX_TRIED:]
     found = {match.end() for at in tried if (match := _BOX.match(text, _head(text, at)))}
     return sorted(found)[-MAX_BOXES:]
+
+
+def _last(text: str, word: str) -> list[int]:
+    found: list[int] = []
+    at = text.rfind(word)
+    while at >= 0 and len(found) < MAX_TRIED:
+        found.append(at)
+        at = text.rfind(word, 0, at)
+    return found
 
 
 def _head(text: str, at: int) -> int:
