@@ -24,12 +24,12 @@ from collections.abc import Callable
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from limo.pocket.models import model_path
-from limo.pocket.world import families, sample_problems
-from limo.prompts import messages
-from limo.records import Problem, Sampling
-from limo.rollouts.completer import Request
-from limo.rollouts.local import LocalCompleter
+from limo.core.prompts import messages
+from limo.core.records import Problem, Sampling
+from limo.experiments.pocket.models import model_path
+from limo.experiments.pocket.world import families, sample_problems
+from limo.models.completer import Request
+from limo.models.local.completer import LocalCompleter
 
 SYSTEM = "Write every step and check it."
 

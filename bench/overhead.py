@@ -38,13 +38,13 @@ import psutil
 from overhead_peers import CURATOR, DATATROVE
 
 import limo
-from limo.ledger import Ledger
-from limo.progress import Silent
-from limo.records import Problem
-from limo.rollouts.http import HttpCompleter
-from limo.rollouts.run import collect
-from limo.rollouts.served import HttpSettings
-from limo.verify.check import Checker
+from limo.core.progress import NoProgress
+from limo.core.records import Problem
+from limo.ledger.store import Ledger
+from limo.models.openai.completer import HttpCompleter
+from limo.models.openai.settings import HttpSettings
+from limo.rollouts.collect import collect
+from limo.verify.checker import Checker
 
 FILE, MODEL = "samples/qwen_math100_x8.jsonl.gz", "qwen2.5-math (repo example)"
 
@@ -78,7 +78,7 @@ def problems(file: Path) -> list[Problem]:
     return list({p.id: p for p in (Problem.make(row["problem"], row["gold"]) for row in rows)}.values())
 
 
-class Watched(Silent):
+class Watched(NoProgress):
     """Notes this process's memory as rollouts are counted."""
 
     def __init__(self) -> None:

@@ -28,9 +28,9 @@ async def rollout(document, generate):
 if cache == "2":
     import gzip
     from collections import Counter
-    from limo.ledger import Ledger
-    from limo.records import Completion, Rollout
-    from limo.verify.check import Checker
+    from limo.ledger.store import Ledger
+    from limo.core.records import Completion, Rollout
+    from limo.verify.checker import Checker
     recorded = [json.loads(line) for line in gzip.open(sys.argv[7], "rt", encoding="utf-8")]
     answers = {row["problem"]: row["gold"] for row in recorded}
     checker, ledger, attempts, waiting = Checker(), Ledger(folder + "/ledger.sqlite"), Counter(), []

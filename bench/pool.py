@@ -25,11 +25,11 @@ from pool_peers import PEERS, any_ngram
 from pool_scripts import open_r1, s1
 from pool_world import COPIES, DISGUISES, VARIANTS, Made, plant, world
 
-from limo.pool.benchmarks import load_present
+from limo.core.records import Problem
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, STAYS, Decisions, DedupSettings, decide, dedup
 from limo.pool.prints import BATCH, Columns, Prints, forget_answers, meant, prints
-from limo.records import Problem
+from limo.pool.sources.benchmarks import load_present
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from limo.core.records import Problem
 from limo.pool.ingest import stream
-from limo.records import Problem
 
 COPIES = ("white space", "latex", "unicode", "re-wrapped", "reworded")
 VARIANTS = ("renumbered", "swapped operator", "lost sign")

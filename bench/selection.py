@@ -12,8 +12,8 @@ import argparse
 import random
 import time
 
+from limo.core.records import Chain, Grade, Problem, Verdict
 from limo.curate.select import Candidate, SelectSettings, select
-from limo.records import Chain, Grade, Problem, Verdict
 
 _TEXT = """
 area tiles rectangle probability dice prime divisor circle radius tangent integral cosine matrix vector

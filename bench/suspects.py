@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.curate.difficulty import SuspectSettings, suspects
-from limo.pool.benchmarks import load_benchmark
-from limo.records import Completion, Problem, Rollout, Verdict
-from limo.verify.check import Checker
+from limo.pool.sources.benchmarks import load_benchmark
+from limo.verify.checker import Checker
 
 CHOSEN_ON = "GSM8K"
 SAMPLES = {

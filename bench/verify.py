@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from limo.verify.check import Checker
-from limo.verify.engine import Limits
-from limo.verify.workers import Worker
+from limo.verify.checker import Checker
+from limo.verify.process.limits import Limits
+from limo.verify.process.workers import Worker
 
 FILES = (
     "samples/qwen_math100_x8",

@@ -29,8 +29,8 @@ MODELS = "docs/pocket.md"
 MODELS_BEGIN, MODELS_END = "<!-- models: written by `make docs` -->", "<!-- end of models -->"
 # Folders of data stand in one line, and so do files that cannot hold a comment.
 DATA = {
-    "src/limo/curate/words/": "the word lists of the three counted traits, English and Chinese",
-    "src/limo/pocket/weights/": "the shipped pocket models, a folder each, with their cards",
+    "src/limo/curate/scorers/words/": "the word lists of the three counted traits, English and Chinese",
+    "src/limo/experiments/pocket/weights/": "the shipped pocket models, a folder each, with their cards",
     "src/limo/report/templates/": "the page: its frame, parts, style and script",
     "src/limo/py.typed": "tells type checkers that the package brings its types",
 }
@@ -110,7 +110,7 @@ def models() -> str:
     """What each shipped pocket model was made of and what it can do, from its card."""
     rows = ["| model | parameters | layers x width | tokens | prompt | depth 1 | 2 | 3 | 4 | 5 | 6 |"]
     rows.append("|---|--:|---|--:|---" + "|--:" * 6 + "|")
-    for file in sorted((ROOT / "src/limo/pocket/weights").glob("*/card.json")):
+    for file in sorted((ROOT / "src/limo/experiments/pocket/weights").glob("*/card.json")):
         card = json.loads(file.read_text(encoding="utf-8"))
         plan, head = card["plan"], card["name"]
         size = f"{card['n_parameters']:,} | {plan['layers']} x {plan['hidden']} | {card['n_tokens']:,}"

@@ -16,57 +16,57 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Checker": "verify.check",
-    "CurateRecipe": "pipeline",
-    "Decoding": "evaluate",
-    "Ledger": "ledger",
-    "LimoError": "errors",
-    "LocalCompleter": "rollouts.local",
-    "Problem": "records",
-    "ReplayCompleter": "rollouts.replay",
-    "RunFolder": "runs",
-    "Sampling": "records",
-    "SftSettings": "train.sft",
-    "check": "verify.check",
-    "collect": "rollouts.run",
+    "Checker": "verify.checker",
+    "CurateRecipe": "stages.curate",
+    "Decoding": "stages.evaluate",
+    "Ledger": "ledger.store",
+    "LimoError": "core.errors",
+    "LocalCompleter": "models.local.completer",
+    "Problem": "core.records",
+    "ReplayCompleter": "models.replay",
+    "RunFolder": "core.run_folder",
+    "Sampling": "core.records",
+    "SftSettings": "train.methods.sft",
+    "check": "verify.checker",
+    "collect": "rollouts.collect",
     "decontaminate": "pool.decontaminate",
     "dedup": "pool.dedup",
     "ingest": "pool.ingest",
-    "load_benchmark": "pool.benchmarks",
+    "load_benchmark": "pool.sources.benchmarks",
     "read_pool": "pool.ingest",
     "verify_file": "verify.files",
     "write_pool": "pool.ingest",
     # These do not bear the name of the function at home, since a room of that name stands beside this file.
-    "load_recipe": "recipe:load",
+    "load_recipe": "core.recipe:load",
     "grade_chains": "curate.grade:grade",
-    "run_curation": "pipeline:curate",
-    "run_evaluation": "evaluate:evaluate",
-    "run_comparison": "compare:compare",
-    "run_training": "train.sft:train",
+    "run_curation": "stages.curate:curate",
+    "run_evaluation": "stages.evaluate:evaluate",
+    "run_comparison": "stages.compare:compare",
+    "run_training": "train.methods.sft:train",
 }
 
 if TYPE_CHECKING:
-    from limo.compare import compare as run_comparison
+    from limo.core.errors import LimoError
+    from limo.core.recipe import load as load_recipe
+    from limo.core.records import Problem, Sampling
+    from limo.core.run_folder import RunFolder
     from limo.curate.grade import grade as grade_chains
-    from limo.errors import LimoError
-    from limo.evaluate import Decoding
-    from limo.evaluate import evaluate as run_evaluation
-    from limo.ledger import Ledger
-    from limo.pipeline import CurateRecipe
-    from limo.pipeline import curate as run_curation
-    from limo.pool.benchmarks import load_benchmark
+    from limo.ledger.store import Ledger
+    from limo.models.local.completer import LocalCompleter
+    from limo.models.replay import ReplayCompleter
     from limo.pool.decontaminate import decontaminate
     from limo.pool.dedup import dedup
     from limo.pool.ingest import ingest, read_pool, write_pool
-    from limo.recipe import load as load_recipe
-    from limo.records import Problem, Sampling
-    from limo.rollouts.local import LocalCompleter
-    from limo.rollouts.replay import ReplayCompleter
-    from limo.rollouts.run import collect
-    from limo.runs import RunFolder
-    from limo.train.sft import SftSettings
-    from limo.train.sft import train as run_training
-    from limo.verify.check import Checker, check
+    from limo.pool.sources.benchmarks import load_benchmark
+    from limo.rollouts.collect import collect
+    from limo.stages.compare import compare as run_comparison
+    from limo.stages.curate import CurateRecipe
+    from limo.stages.curate import curate as run_curation
+    from limo.stages.evaluate import Decoding
+    from limo.stages.evaluate import evaluate as run_evaluation
+    from limo.train.methods.sft import SftSettings
+    from limo.train.methods.sft import train as run_training
+    from limo.verify.checker import Checker, check
     from limo.verify.files import verify_file
 
 __all__ = [

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from limo import files
+from limo.core import files
 
 
 def test_an_unknown_field_of_a_recipe_names_the_nearest_and_the_line(fault, world):

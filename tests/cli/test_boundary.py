@@ -8,7 +8,7 @@ import pytest
 
 from limo.cli.boundary import guarded, told
 from limo.cli.shape import Call, command, table
-from limo.errors import InputError, PartialError, StorageError
+from limo.core.errors import InputError, PartialError, StorageError
 
 
 def raising(error):
@@ -112,7 +112,7 @@ def test_results_are_the_only_thing_on_stdout(limo, capsys):
     @command("do")
     def do(call: Call) -> None:
         """Say, and give a result."""
-        call.progress.say("working")
+        call.progress.log("working")
         call.result({"n": 2}, "two")
 
     for arguments, wanted in (([], "two\n"), (["--json"], None)):
@@ -123,7 +123,7 @@ def test_results_are_the_only_thing_on_stdout(limo, capsys):
         if wanted:
             assert (out, err) == (wanted, "working\n")
     assert [json.loads(line) for line in out.splitlines()] == [
-        {"event": "say", "text": "working"},
+        {"event": "log", "text": "working"},
         {"event": "result", "n": 2},
     ]
 

@@ -6,8 +6,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from limo.core.records import LEVELS
 from limo.curate.grade import TRAITS
-from limo.records import LEVELS
 
 
 def events(out):
@@ -239,7 +239,7 @@ def test_two_evaluated_models_are_compared_problem_by_problem(limo, evaluated):
 
 
 def test_an_evaluation_again_asks_nothing_and_scores_the_same(limo, world, evaluated, monkeypatch):
-    from limo.rollouts.replay import ReplayCompleter
+    from limo.models.replay import ReplayCompleter
 
     before, asked = (world / "weak" / "scores.json").read_text(), []
     monkeypatch.setattr(ReplayCompleter, "complete", lambda _, requests: asked.extend(requests) or iter(()))

@@ -7,9 +7,9 @@ import json
 import pytest
 import yaml
 
-from limo import prompts
-from limo.curate.judge import TRAITS
-from limo.rollouts.serve import ReplayServer, ServeSettings
+from limo.core import prompts
+from limo.curate.scorers.judge import TRAITS
+from limo.models.replay_server import ReplayServer, ServeSettings
 
 N = 12
 
@@ -80,7 +80,7 @@ def test_the_shipped_recipe_of_a_judge_loads():
     from pathlib import Path
 
     from limo.cli.recipes import GradeRecipe
-    from limo.recipe import load
+    from limo.core.recipe import load
 
-    recipe = load(GradeRecipe, Path(__file__).parents[2] / "recipes" / "judge.yaml", ["judge.n=2"])
+    recipe = load(GradeRecipe, Path(__file__).parents[2] / "src" / "limo" / "recipes" / "judge.yaml", ["judge.n=2"])
     assert recipe.scorer == "judge" and recipe.judge is not None and recipe.judge.n == 2

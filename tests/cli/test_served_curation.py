@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from limo.rollouts.serve import ReplayServer, ServeSettings
+from limo.models.replay_server import ReplayServer, ServeSettings
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from itertools import pairwise, product
 from math import log
 from string import ascii_lowercase as letters
 
-from limo.curate.keywords import COUNTED, Traits, word_lists
+from limo.curate.scorers.keywords import COUNTED, Traits, word_lists
+from limo.curate.scorers.structure import ORDER, TRAITS, Structure
 from limo.curate.steps import _MARKER, _is_chinese, _spaced, _yaml, counted, cues
-from limo.curate.structure import ORDER, TRAITS, Structure
 
 _KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789'.\n")
 _PLAIN = bytes(code if code in _KEPT else 32 for code in bytes(range(256)).lower())  # all else is a space

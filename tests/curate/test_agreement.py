@@ -3,8 +3,8 @@ import random
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from limo.core.records import LEVELS, Grade
 from limo.curate.agreement import agreement
-from limo.records import LEVELS, Grade
 
 
 def grades(levels: list[int]) -> list[Grade]:

@@ -1,7 +1,7 @@
 import pytest
 
+from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.curate.chains import ChainSettings, accept, repetition, tidy
-from limo.records import Completion, Problem, Rollout, Verdict
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
 GOOD = "Three and four make seven, so the answer is \\boxed{7}."

@@ -2,9 +2,9 @@ import random
 
 import pytest
 
+from limo.core.records import Completion, PassRate, Problem, Rollout, Verdict
 from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
-from limo.records import Completion, PassRate, Problem, Rollout, Verdict
-from limo.verify.check import Checker
+from limo.verify.checker import Checker
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
 

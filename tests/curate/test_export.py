@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from limo.core.errors import InputError, StorageError
+from limo.core.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
 from limo.curate.export import Asked, Card, ExportSettings, contamination, export, render, row
 from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
-from limo.errors import InputError, StorageError
-from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
 
 FUNNEL = [FunnelRow("weak", "problems", 3, 1, 1, {"solved | too <often>": 2})]
 CARD = Card(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from limo.core.errors import InputError
 from limo.curate.formats import FORMATS, messages_of, write
-from limo.errors import InputError
 
 CARD = "---\npretty_name: tiny\n---\n# tiny\n"
 

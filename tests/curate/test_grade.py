@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limo.core.errors import InputError
+from limo.core.records import LEVELS, Chain, Verdict
 from limo.curate.grade import COUNTED, TRAITS, GradeSettings, bands, grade, measure, traits_of
-from limo.curate.keywords import word_lists
-from limo.errors import InputError
-from limo.records import LEVELS, Chain, Verdict
+from limo.curate.scorers.keywords import word_lists
 
 CAREFUL = (
     "Perhaps we can add. 3+4=7. Let me check: 7-4=3, so it holds. Since 7 is odd, maybe double it. "

@@ -1,5 +1,5 @@
-from limo import prompts
-from limo.curate.judge import TRAITS, columns, read
+from limo.core import prompts
+from limo.curate.scorers.judge import TRAITS, columns, read
 
 REPLY = """The steps follow. structure: 2 might be thought at first.
 

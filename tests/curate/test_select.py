@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limo.core.errors import InputError
+from limo.core.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict
 from limo.curate.diverse import Spread, terms
 from limo.curate.select import Candidate, SelectSettings, levels, select, shortfall
-from limo.errors import InputError
-from limo.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict
 
 
 def candidate(

@@ -1,7 +1,7 @@
 import pytest
 
+from limo.core.records import PassRate, Problem
 from limo.curate.strata import STRATA, StrataSettings, stated, stratify, stratum
-from limo.records import PassRate, Problem
 
 
 def problem(name: str, source: str = "", **meta: object) -> Problem:

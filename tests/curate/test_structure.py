@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import limo.curate.steps as steps_module
 from limo.curate.audit import shuffle, stuff
-from limo.curate.keywords import _BEYOND
-from limo.curate.keywords import measure as keywords
+from limo.curate.scorers.keywords import _BEYOND
+from limo.curate.scorers.keywords import measure as keywords
+from limo.curate.scorers.structure import ORDER, TRAITS, WEIGHTS, measure, order
 from limo.curate.steps import cues, cut
-from limo.curate.structure import ORDER, TRAITS, WEIGHTS, measure, order
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 REASONED = """Okay, so I need to find the number of tiles in a rectangle of 12 by 17. Let me think about what is asked.
@@ -78,7 +78,7 @@ def test_thought_markers_are_no_matter():
 
 
 def test_every_entry_of_the_word_file_is_text_and_chinese_cues_are_pairs():
-    path = Path(steps_module.__file__).parent / "words" / "structure.yaml"
+    path = Path(steps_module.__file__).parent / "scorers" / "words" / "structure.yaml"
     lists = yaml.safe_load(path.read_text(encoding="utf-8"))
     entries = [entry for language in lists.values() for some in language.values() for entry in some]
     assert all(isinstance(entry, str) for entry in entries)  # YAML takes a bare `no` for false

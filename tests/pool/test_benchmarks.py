@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from limo.errors import InputError, MissingFileError
-from limo.pool.benchmarks import (
+from limo.core.errors import InputError, MissingFileError
+from limo.pool.sources.benchmarks import (
     benchmark,
     benchmarks,
     decoding,

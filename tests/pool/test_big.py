@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from limo.errors import InputError, LimoError, StorageError
+from limo.core.errors import InputError, LimoError, StorageError
+from limo.core.records import Problem
 from limo.pool import big, parts
 from limo.pool.big import decontaminate_parts, dedup_parts, evidence_of
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
@@ -25,7 +26,6 @@ from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.engine import Engine
 from limo.pool.evidence import evidence_table
 from limo.pool.parts import dropped_of, ingest_parts, parts_of, problems_of
-from limo.records import Problem
 
 LAMP = "{who} bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did {who} pay?"
 TYPED = [
@@ -234,7 +234,7 @@ from limo.pool.big import decontaminate_parts, dedup_parts
 from limo.pool.decontaminate import DecontaminateSettings
 from limo.pool.dedup import DedupSettings
 from limo.pool.engine import Engine
-from limo.records import Problem
+from limo.core.records import Problem
 pool, out, kind = sys.argv[1:]
 known = {"bench": [Problem.make(TEXT, "20")]}
 print("on", flush=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from limo.errors import RecipeError
+from limo.core.errors import RecipeError
+from limo.core.recipe import load
+from limo.core.records import Problem
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.evidence import evidence_table, render, totals, write_evidence
-from limo.recipe import load
-from limo.records import Problem
 
 TRAIN = (
     "A train leaves the northern station at {a} kilometers per hour while a slower train leaves the southern station "

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from limo.core.records import Problem
+from limo.pool.canonical.normal import read
 from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
 from limo.pool.likeness import band_keys, distinct, grams, jaccard, minima, permutations
-from limo.pool.normal import read
-from limo.records import Problem
 
 LAMP = "Tom bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did he pay in all?"
 LAMP_REWORDED = "Tom bought {n} red lamps for {p} dollars each at the market and sold them all. How much did he pay?"

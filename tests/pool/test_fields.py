@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from limo.pool.fields import FieldMap, last_box, shape
-from limo.pool.options import as_letter, shuffled, with_options
+from limo.pool.sources.fields import FieldMap, last_box, shape
+from limo.pool.sources.options import as_letter, shuffled, with_options
 
 SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
     ("plain", {"problem": "1+1?", "answer": "2"}, "1+1?", "2"),

@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool.folding import Folding, code_points
-from limo.pool.normal import _LOWERED, _RAISED, plain
-from limo.text import normalise_statement
+from limo.core.text import normalise_statement
+from limo.pool.canonical.folding import Folding, code_points
+from limo.pool.canonical.normal import _LOWERED, _RAISED, plain
 
 # Raised and lowered runs, symbols, full width, invisible, letters with accents apart and at once, Hangul letters,
 # characters that become several, white space of all kinds, one beyond the basic plane, a broken one.

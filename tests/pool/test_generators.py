@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from limo.errors import InputError
-from limo.pool.generators import generated
+from limo.core.errors import InputError
 from limo.pool.ingest import ingest
+from limo.pool.sources.generators import generated
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("reasoning_gym") is None, reason="the extra `generators` is not installed"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.errors import InputError
+from limo.core.errors import InputError
+from limo.core.recipe import load
+from limo.core.records import Problem
 from limo.pool.ingest import IngestSettings, Source, ingest, read_pool, write_pool
-from limo.recipe import load
-from limo.records import Problem
 
 POOL = [
     Problem.make("1+1?", "2", solution="s", source="a", topic="t", language="en", meta={"k": [1, None, "x\u2028"]}),

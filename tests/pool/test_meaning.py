@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limo.errors import InputError
+from limo.core.errors import InputError
+from limo.core.records import Problem
 from limo.pool import decontaminate as room
 from limo.pool.decontaminate import REPORTED, DecontaminateSettings, decontaminate
 from limo.pool.meaning import Meaning, encoder
-from limo.records import Problem
 
 ITEM = "Tom has four pens and buys two more pens at the shop. How many pens does Tom have in the end?"
 SAME = "After purchasing a couple of extra ballpoints, what is the total owned by Tom, who started with 4?"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool import sink
-from limo.pool.normal import canonical, canonicals, plain_answer, plain_words, read
+from limo.pool.canonical import sink
+from limo.pool.canonical.normal import canonical, canonicals, plain_answer, plain_words, read
 
 SAME = [
     (r"Find $\dfrac12 + x$.", r"find \(\frac{1}{2}+x\)"),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from limo.pool.benchmarks import benchmarks, load_benchmark, load_present
+from limo.core.records import Problem
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, dedup
 from limo.pool.ingest import ingest, stream
-from limo.pool.rows import rows
-from limo.records import Problem
+from limo.pool.sources.benchmarks import benchmarks, load_benchmark, load_present
+from limo.pool.sources.readers import rows
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real data (../shared/data) is not beside this checkout")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from limo.errors import InputError, MissingFileError, StorageError
-from limo.pool.rows import rows, stem
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.pool.sources.readers import rows, stem
 
 ROWS = [{"problem": "1+1?", "answer": "2"}, {"problem": "line\u2028separator", "answer": "3"}]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()

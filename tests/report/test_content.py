@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from limo.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError
 from limo.report.content import Average, Comparison, Report, Said, check, load, save
 
 
@@ -19,8 +19,18 @@ def test_missing_chinese_falls_back_to_english():
     assert Said("a", "甲").text("zh") == "甲"
 
 
-@pytest.mark.parametrize("low, value, high", [(0.5, 0.4, 0.6), (0.1, 0.2, 0.15), (-0.1, 0.2, 0.3), (0.9, 1.0, 1.1),
-                                              (float("nan"), 0.5, 0.6), (0.4, float("nan"), 0.6), (20, 30, 40)])
+@pytest.mark.parametrize(
+    "low, value, high",
+    [
+        (0.5, 0.4, 0.6),
+        (0.1, 0.2, 0.15),
+        (-0.1, 0.2, 0.3),
+        (0.9, 1.0, 1.1),
+        (float("nan"), 0.5, 0.6),
+        (0.4, float("nan"), 0.6),
+        (20, 30, 40),
+    ],
+)
 def test_a_share_outside_its_interval_or_outside_0_to_1_is_refused(full, low, value, high):
     with pytest.raises(InputError, match="does not hold together"):
         check(replace(full, averages=[Average("limo", "all", value, low, high)]))
@@ -42,8 +52,12 @@ def test_an_unknown_key_a_later_format_and_broken_json_are_refused(full, tmp_pat
     path = tmp_path / "report.json"
     save(full, path)
     values = json.loads(path.read_text())
-    for broken, words in ((values | {"colour": 1}, "colour"), (values | {"format": 99}, "later format"),
-                          (values | {"arms": 3}, "arms"), ([], "does not fit")):
+    for broken, words in (
+        (values | {"colour": 1}, "colour"),
+        (values | {"format": 99}, "later format"),
+        (values | {"arms": 3}, "arms"),
+        ([], "does not fit"),
+    ):
         path.write_text(json.dumps(broken))
         with pytest.raises(InputError, match=words):
             load(path)

@@ -53,9 +53,14 @@ def test_labels_are_never_read_as_mathematics_or_markup(full):
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_the_ends_of_the_scale_can_be_drawn(full, value):
-    edge = replace(full, averages=[Average("limo", "all", value, value, value)],
-                   comparisons=[Comparison("limo", "base", "all", 0.0, 0.0, 0.0, False),
-                                Comparison("limo", "bulk", "all", value, value, value, True)])
+    edge = replace(
+        full,
+        averages=[Average("limo", "all", value, value, value)],
+        comparisons=[
+            Comparison("limo", "base", "all", 0.0, 0.0, 0.0, False),
+            Comparison("limo", "bulk", "all", value, value, value, True),
+        ],
+    )
     assert f"{value * 100:.1f}" in words_of(charts.averages(edge, "en", 760))
     charts.forest(edge, "en", 344)
 
@@ -95,8 +100,15 @@ def _contrast(a: np.ndarray, b: np.ndarray) -> float:
 def test_text_and_marks_stand_out_from_the_page_in_both_themes(theme):
     for ground in ("paper", "card"):
         on = _light(COLOURS[ground][theme])
-        for ink, least in (("ink", 12), ("muted", 4.5), ("limo", 4.5), ("brick", 4.5), ("green", 4.5),
-                           ("bulk", 3), ("base", 3)):
+        for ink, least in (
+            ("ink", 12),
+            ("muted", 4.5),
+            ("limo", 4.5),
+            ("brick", 4.5),
+            ("green", 4.5),
+            ("bulk", 3),
+            ("base", 3),
+        ):
             assert _contrast(_light(COLOURS[ink][theme]), on) >= least, (ground, ink)
 
 

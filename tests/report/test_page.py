@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from limo.errors import InputError
+from limo.core.errors import InputError
 from limo.report import cases, page, tables
 from limo.report.content import Attempt, Average, Case, Hit, Overlap, Report, Said
 
@@ -90,8 +90,13 @@ def test_a_completion_is_text_and_what_would_not_show_is_spelled_out(html):
 @pytest.mark.parametrize("field", ["title", "subtitle", "notes", "headline"])
 def test_labels_are_as_harmless_as_completions(plain, field):
     bad = Said("<script>alert(2)</script>\ud800", "\"'><script>alert(2)</script>")
-    hostile = replace(plain, **{field: [bad] if field in ("notes", "headline") else bad},
-                      environment={"<b>": "</dd><script>"}, recipe="</pre><script>", rebuild="</pre><script>")
+    hostile = replace(
+        plain,
+        **{field: [bad] if field in ("notes", "headline") else bad},
+        environment={"<b>": "</dd><script>"},
+        recipe="</pre><script>",
+        rebuild="</pre><script>",
+    )
     text = page.render(hostile)
     text.encode("utf-8")
     assert Reader(text).tags.count("script") == 1 and not Reader(text).crossed
@@ -127,14 +132,22 @@ def test_what_is_missing_leaves_its_section_out_and_is_said(bare, html):
 
 
 def test_one_missing_part_takes_only_itself_away(full):
-    text = page.render(replace(full, levels=[], averages=[], comparisons=[], benchmarks=full.benchmarks[:2],
-                               scores=[row for row in full.scores if row.benchmark in ("ledger", "steps")]))
+    text = page.render(
+        replace(
+            full,
+            levels=[],
+            averages=[],
+            comparisons=[],
+            benchmarks=full.benchmarks[:2],
+            scores=[row for row in full.scores if row.benchmark in ("ledger", "steps")],
+        )
+    )
     assert page.words.say("missing_levels", "en") in text and page.words.say("missing_radar", "en") in text
     assert 'id="en-benchmarks"' in text and 'id="en-funnel"' in text
 
 
 def test_the_paper_s_numbers_are_marked_as_the_paper_s_and_can_be_left_out(full, html):
-    section = html[html.index('id="en-paper"'):html.index('id="en-appendix"')]
+    section = html[html.index('id="en-paper"') : html.index('id="en-appendix"')]
     assert "The paper&#39;s numbers, not ours" in section and "78.1" in section
     assert "not measured here" in section
     few = replace(full, scores=[], comparisons=[], levels=[], funnel=[], paper=False)
@@ -148,7 +161,7 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(plain, tmp_path):
         page.write(replace(plain, averages=[Average("limo", "all", 3, 3, 3)]), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     page.write(plain, path, "zh")
-    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>\n<html lang=\"zh\">")
+    assert path.read_text(encoding="utf-8").startswith('<!DOCTYPE html>\n<html lang="zh">')
 
 
 def _shown(completion, full, check_words=()):
@@ -186,7 +199,8 @@ def test_answers_are_marked_and_checking_words_underlined_only_where_whole(full)
 
 def test_nothing_written_is_said_and_piles_of_accents_do_not_climb(plain):
     assert "(the model wrote nothing)" in page.render(
-        replace(plain, cases=[Case("p", "1", [Attempt("limo", "", "no_answer")])]))
+        replace(plain, cases=[Case("p", "1", [Attempt("limo", "", "no_answer")])])
+    )
     piled = cases.visible("e" + "\u0301" * 50)
     assert piled.count("⟨U+0301⟩") == 46 and "⟨" not in cases.visible("tiếng Việt é ก็")
 
@@ -226,8 +240,12 @@ def test_markdown_escapes_pipes_and_keeps_intervals(full):
 
 def test_a_page_of_contamination_alone_shows_totals_and_both_texts_and_misses_nothing():
     hits = [Hit("MATH500", "web", "same text", "drop", 1.0, "let us", "<b>let us</b> go\u202e", "Let us go")]
-    report = Report(Said("Contamination", "数据污染"), paper=False, hits=hits,
-                    overlaps=[Overlap("MATH500", "web", "same text", "drop", 7)])
+    report = Report(
+        Said("Contamination", "数据污染"),
+        paper=False,
+        hits=hits,
+        overlaps=[Overlap("MATH500", "web", "same text", "drop", 7)],
+    )
     text = page.render(report, "zh")
     reader = Reader(text)
     assert not reader.open and not reader.crossed and reader.tags.count("article") == 2

@@ -22,8 +22,19 @@ def test_every_word_stands_in_both_languages_with_the_same_blanks():
 def test_every_word_is_used_and_every_used_word_is_there():
     """Keys are looked for in quotes; those made of a prefix and a name are known by their prefix."""
     source = "".join(path.read_text() for path in [*ROOM.glob("*.py"), *(ROOM / "templates").iterdir()])
-    prefixes = ("chapter_", "lead_", "nav_", "missing_", "where_", "unit_", "ratio_", "share_", "budget_same_", "alt_",
-                "decision_")
+    prefixes = (
+        "chapter_",
+        "lead_",
+        "nav_",
+        "missing_",
+        "where_",
+        "unit_",
+        "ratio_",
+        "share_",
+        "budget_same_",
+        "alt_",
+        "decision_",
+    )
     known = words.data("words.yaml")
     unused = [key for key in known if not key.startswith(prefixes) and not re.search(f"[\"']{key}[\"']", source)]
     assert set(unused) <= {"correct", "wrong", "no_answer", "truncated", "undecided"}
@@ -31,20 +42,32 @@ def test_every_word_is_used_and_every_used_word_is_there():
     assert len(called) > 40 and not [key for key in called if key not in known]
 
 
-@pytest.mark.parametrize("share, signed, text", [(0.6137, False, "61.4"), (1, False, "100.0"), (0, True, "0.0"),
-                                                 (-0.0001, True, "0.0"), (-0.02, True, "−2.0"), (0.3, True, "+30.0")])
+@pytest.mark.parametrize(
+    "share, signed, text",
+    [
+        (0.6137, False, "61.4"),
+        (1, False, "100.0"),
+        (0, True, "0.0"),
+        (-0.0001, True, "0.0"),
+        (-0.02, True, "−2.0"),
+        (0.3, True, "+30.0"),
+    ],
+)
 def test_points_have_one_decimal_a_true_minus_and_no_negative_zero(share, signed, text):
     assert words.points(share, signed) == text
 
 
-@pytest.mark.parametrize("s, text", [(0.4, "0.4 s"), (9, "9 s"), (59.6, "1 min"), (65, "1 min 05 s"),
-                                     (3600, "1 h 00 min"), (5025, "1 h 23 min")])
+@pytest.mark.parametrize(
+    "s, text",
+    [(0.4, "0.4 s"), (9, "9 s"), (59.6, "1 min"), (65, "1 min 05 s"), (3600, "1 h 00 min"), (5025, "1 h 23 min")],
+)
 def test_seconds_read_as_people_say_them(s, text):
     assert words.seconds(s) == text
 
 
-@pytest.mark.parametrize("n, text", [(0, "0"), (950, "950"), (1200, "1.2k"), (10_000, "10k"), (123_456, "123k"),
-                                     (31_000_000, "31M")])
+@pytest.mark.parametrize(
+    "n, text", [(0, "0"), (950, "950"), (1200, "1.2k"), (10_000, "10k"), (123_456, "123k"), (31_000_000, "31M")]
+)
 def test_short_counts_fit_four_characters(n, text):
     assert words.short_count(n) == text and len(text) <= 4
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from rollout_cases import PROBLEMS, Exact, N
 
-from limo.ledger import Ledger
+from limo.ledger.store import Ledger
+from limo.models.openai.completer import HttpCompleter
+from limo.models.openai.settings import HttpSettings
+from limo.models.replay import ReplayCompleter
+from limo.models.replay_server import ReplayServer
 from limo.rollouts.budget import Budget, Meter, Price
-from limo.rollouts.http import HttpCompleter
-from limo.rollouts.replay import ReplayCompleter
-from limo.rollouts.run import Stopped, collect
-from limo.rollouts.serve import ReplayServer
-from limo.rollouts.served import HttpSettings
+from limo.rollouts.collect import CollectionStopped, collect
 
 
 def run(ledger, completer, prices=None, **budget):
@@ -22,7 +22,7 @@ def run(ledger, completer, prices=None, **budget):
 def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording, tmp_path):
     with ReplayServer([recording]).running() as url, Ledger(tmp_path / "l.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=16))
-        with pytest.raises(Stopped, match=r"the budget is spent \(2,0.. of 2,040 tokens\)") as stopped:
+        with pytest.raises(CollectionStopped, match=r"the budget is spent \(2,0.. of 2,040 tokens\)") as stopped:
             run(ledger, completer, tokens=2040)  # 50 tokens each
         assert 30 <= len(ledger) <= 40
         assert set(stopped.value.undecided) <= {problem.id for problem in PROBLEMS}
@@ -34,11 +34,11 @@ def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording,
 
 
 def test_dollars_are_counted_by_the_price_of_each_model(recording, tmp_path, monkeypatch):
-    monkeypatch.setattr("limo.rollouts.replay.GROUP", 2)
+    monkeypatch.setattr("limo.models.replay.GROUP", 2)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         price = Price(input=1000, output=10_000)  # 0.02 + 0.30 a rollout
         completer = ReplayCompleter([recording], "m")
-        with pytest.raises(Stopped, match=r"of 1\.00 US dollars"):
+        with pytest.raises(CollectionStopped, match=r"of 1\.00 US dollars"):
             run(ledger, completer, {"m": price}, usd=1.0)
         assert Meter(Budget(), {"m": price}, ledger).usd == pytest.approx(0.32 * len(ledger))
         assert len(ledger) == 4  # groups of two: a fifth would pass the budget only with the next group
@@ -48,7 +48,7 @@ def test_hours_count_over_all_starts(recording, tmp_path):
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.worked(3600)
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        with pytest.raises(Stopped, match="hours"):
+        with pytest.raises(CollectionStopped, match="hours"):
             run(ledger, ReplayCompleter([recording], "m"), hours=1)
         assert len(ledger) == 0
         run(ledger, ReplayCompleter([recording], "m"), hours=2)

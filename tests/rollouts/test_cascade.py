@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from limo.ledger import Ledger
-from limo.pipeline import CurateRecipe, curate
-from limo.progress import Silent
-from limo.records import problem_id
-from limo.rollouts.serve import ReplayServer, ServeSettings
-from limo.runs import RunFolder
-from limo.verify.check import Checker
+from limo.core.progress import NoProgress
+from limo.core.records import problem_id
+from limo.core.run_folder import RunFolder
+from limo.ledger.store import Ledger
+from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.stages.curate import CurateRecipe, curate
+from limo.verify.checker import Checker
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HERE = "samples/qwen_math100_x8", "samples/sky_short_math500", "chains/sky_long_amc23"
@@ -106,7 +106,7 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
             }
         )
         (tmp_path / "none.jsonl").write_text('{"problem": "Is this one of them at all?", "answer": "7"}\n')
-        progress = Silent()
+        progress = NoProgress()
         curate(recipe, tmp_path / "run", progress)
     run = RunFolder(tmp_path / "run")
     answers = {row["id"]: row["answer"] for row in run.read_stage("decontaminate")}

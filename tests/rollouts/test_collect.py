@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import pytest
 
-from limo.errors import InputError
-from limo.ledger import Ledger
-from limo.progress import Silent
-from limo.records import Completion, Problem, Sampling, Verdict
+from limo.core.errors import InputError
+from limo.core.progress import NoProgress
+from limo.core.records import Completion, Problem, Sampling, Verdict
+from limo.ledger.store import Ledger
 from limo.rollouts.budget import Budget, Meter, Price
-from limo.rollouts.run import collect
+from limo.rollouts.collect import collect
 from limo.rollouts.stopping import Band, decide
 
 PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in range(12)]
@@ -48,9 +48,11 @@ class Model:
 class Exact:
     """Right when the text is the answer."""
 
-    def check_many(self, rows):
-        for answer, text, _ in rows:
-            yield Verdict("correct" if text == answer else "wrong")
+    identity = "exact"
+
+    def verify_many(self, pairs):
+        for problem, completion in pairs:
+            yield Verdict("correct" if completion.text == problem.answer else "wrong")
 
 
 @pytest.fixture
@@ -125,10 +127,10 @@ def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forg
     model, seen = Model(), []
 
     class Watched(Exact):
-        def check_many(self, rows):
-            rows = list(rows)
-            seen.extend(rows)
-            yield from super().check_many(rows)
+        def verify_many(self, pairs):
+            pairs = list(pairs)
+            seen.extend(pairs)
+            yield from super().verify_many(pairs)
 
     with Ledger(path) as ledger:
         after = collect(ledger, model, corrected, n=6, checker=Watched())
@@ -221,13 +223,13 @@ def test_a_band_over_another_number_is_refused(path):
 
 def test_progress_counts_problems_and_begins_where_the_ledger_is(path):
     run(path, Model(), n=2)
-    progress = Silent()
+    progress = NoProgress()
     run(path, Model(), n=2, progress=progress)
     assert (progress.events[0].n_done, progress.events[0].total) == (12, 12)
 
 
 def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(path):
-    class Shown(Silent):
+    class Shown(NoProgress):
         last: ClassVar[dict] = {}
 
         def show(self, event):

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
-from limo.ledger import Ledger
-from limo.rollouts.replay import ReplayCompleter
-from limo.rollouts.run import collect
-from limo.rollouts.serve import ReplayServer, ServeSettings
+from limo.ledger.store import Ledger
+from limo.models.replay import ReplayCompleter
+from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.rollouts.collect import collect
 
 SEEDS = range(50)
 FAST = 6  # of them in the fast tier; all run with -m slow
@@ -26,7 +26,9 @@ FAST = 6  # of them in the fast tier; all run with -m slow
 def processes():
     """Children of a server process that has no threads and limo loaded already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rollout_cases", "limo.rollouts.http", "limo.rollouts.run", "httptools", "uvloop"])
+    context.set_forkserver_preload(
+        ["rollout_cases", "limo.models.openai.completer", "limo.rollouts.collect", "httptools", "uvloop"]
+    )
     return context
 
 

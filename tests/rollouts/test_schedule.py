@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from limo.errors import InputError
-from limo.records import Problem
+from limo.core.errors import InputError
+from limo.core.records import Problem
 from limo.rollouts.likely import FIRST, RATES, Learning, Likely, fit
 from limo.rollouts.schedule import LATER, Schedule
 from limo.rollouts.stopping import Band, decide

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from limo.errors import InputError
+from limo.core.errors import InputError
 from limo.rollouts.stopping import Band, decide, fewest_more
 
 BANDS = [Band(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]

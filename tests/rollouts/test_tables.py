@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from limo.errors import InputError
-from limo.ledger import Ledger
-from limo.records import Completion, Rollout, Verdict
-from limo.rollouts.export import export, lines
-from limo.rollouts.renew import renew
-from limo.verify.check import Checker
+from limo.core.errors import InputError
+from limo.core.records import Completion, Rollout, Verdict
+from limo.ledger.export import export, lines
+from limo.ledger.store import Ledger
+from limo.rollouts.reverify import renew
+from limo.verify.checker import Checker
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import pytest
 from train_rows import chat
 
-from limo.errors import InputError, MissingFileError, ModelError
+from limo.core.errors import InputError, MissingFileError, ModelError
 from limo.train.data import IGNORED, encode, read_rows
 
 END = "<|im_end|>"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-FILES = sorted((Path(__file__).parents[2] / "recipes" / "accelerate").glob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "src" / "limo" / "recipes" / "accelerate").glob("*.yaml"))
 
 
 def test_the_three_ways_to_launch_are_there():

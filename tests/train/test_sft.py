@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from train_rows import chat
 
-import limo.errors
-from limo.errors import InputError, ModelError
-from limo.progress import Silent
-from limo.train.sft import RECORD, SftSettings, finished, train
+import limo.core.errors
+from limo.core.errors import InputError, ModelError
+from limo.core.progress import NoProgress
+from limo.train.methods.sft import RECORD, SftSettings, finished, train
 
 SMALL = {
     "bf16": False, "use_cpu": True, "gradient_checkpointing": False, "save_strategy": "no", "max_length": 256,
@@ -62,7 +62,7 @@ def test_the_model_loads_anywhere_and_stops_where_it_learnt_to(trained, tokenize
 
 def test_the_same_call_again_does_nothing_and_says_so(trained, model_dir, rows):
     out, result = trained
-    before, progress = (out / "model.safetensors").stat().st_mtime_ns, Silent()
+    before, progress = (out / "model.safetensors").stat().st_mtime_ns, NoProgress()
     again = train(model_dir, rows, out, small(num_train_epochs=4), progress)
     assert again == result
     assert (out / "model.safetensors").stat().st_mtime_ns == before
@@ -92,11 +92,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(model_dir
 
 KILLED = """
 import sys, os, signal
-from limo.progress import Silent
-from limo.train.sft import SftSettings, train
+from limo.core.progress import NoProgress
+from limo.train.methods.sft import SftSettings, train
 import torch, json
 torch.set_num_threads(1)
-class Killer(Silent):
+class Killer(NoProgress):
     def show(self, event):
         if event.kind == "advance" and event.n_done == 5:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -107,14 +107,14 @@ train(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], SftSettings(**json.load
 def test_killed_in_the_middle_it_goes_on_to_the_same_weights(model_dir, rows, tmp_path):
     settings = {**SMALL, "save_strategy": "epoch", "num_train_epochs": 3}
     call = [sys.executable, "-c", KILLED, str(model_dir), json.dumps(rows), str(tmp_path / "cut"), json.dumps(settings)]
-    path = os.pathsep.join([str(Path(limo.errors.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(limo.core.errors.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     assert subprocess.run(call, capture_output=True, env={**os.environ, "PYTHONPATH": path}).returncode == -9
     assert not (tmp_path / "cut").exists()
     work = next(tmp_path.glob(".cut.training-*"))
     assert (work / "checkpoint-3" / "trainer_state.json").is_file()
     (work / "checkpoint-5").mkdir()  # as a kill in the middle of writing one leaves it
     (work / "checkpoint-5" / "trainer_state.json").write_text('{"epo')
-    progress = Silent()
+    progress = NoProgress()
     resumed = train(model_dir, rows, tmp_path / "cut", SftSettings(**settings), progress)
     begun = next(event for event in progress.events if event.kind == "start")
     assert (begun.n_done, begun.total) == (3, 9)
@@ -175,7 +175,7 @@ def test_nothing_is_told_to_the_makers_of_the_trainer(model_dir, rows, tmp_path,
 
 def test_a_long_row_dropped_by_choice_is_in_the_record(model_dir, rows, tmp_path):
     long = {**chat("q", "so " * 120), "problem_id": "p9"}
-    progress = Silent()
+    progress = NoProgress()
     result = train(model_dir, [*rows, long], tmp_path / "model", small(max_steps=1, on_too_long="drop"), progress)
     assert [d.problem_id for d in result.dropped] == ["p9"] and result.n_examples == 24
     assert "1 of 25 rows" in progress.said[0]

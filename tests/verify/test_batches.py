@@ -11,10 +11,10 @@ from contextlib import closing
 import psutil
 import pytest
 
-from limo.verify.check import Checker
-from limo.verify.engine import Limits
-from limo.verify.spread import AHEAD, CHUNK, CHUNK_S, FEW, Crew
-from limo.verify.workers import Shared, Worker
+from limo.verify.checker import Checker
+from limo.verify.process.limits import Limits
+from limo.verify.process.spread import AHEAD, CHUNK, CHUNK_S, FEW, Crew
+from limo.verify.process.workers import Shared, Worker
 
 N_ROWS_AHEAD = 3 * AHEAD * CHUNK // 2
 N_ROWS = 400_000  # far more than are checked before the interruption

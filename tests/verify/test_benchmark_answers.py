@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from limo.verify.audit import audit_file
-from limo.verify.check import Checker, as_text
+from limo.verify.checker import Checker, as_text
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data is not beside the project")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from limo.verify.check import Checker
-from limo.verify.engine import Limits
+from limo.verify.checker import Checker
+from limo.verify.process.limits import Limits
 
 FOLDER = Path(__file__).parent / "cases"
 

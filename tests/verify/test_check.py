@@ -2,12 +2,12 @@
 
 import pytest
 
-from limo.errors import InputError
-from limo.records import Problem
-from limo.verify import check as module
+from limo.core.errors import InputError
+from limo.core.records import Problem
+from limo.verify import checker as module
 from limo.verify.answers import understand, verifiable
-from limo.verify.check import Checker, as_text, check
-from limo.verify.engine import Limits
+from limo.verify.checker import Checker, as_text, check
+from limo.verify.process.limits import Limits
 
 
 @pytest.fixture(scope="module")

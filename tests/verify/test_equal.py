@@ -2,7 +2,7 @@
 
 import pytest
 
-from limo.verify.equal import equal
+from limo.verify.maths.equal import equal
 
 SAME = [
     ("1/2", "0.5"),

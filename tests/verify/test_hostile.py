@@ -11,8 +11,8 @@ import threading
 import psutil
 import pytest
 
-from limo.verify.check import Checker
-from limo.verify.engine import Limits
+from limo.verify.checker import Checker
+from limo.verify.process.limits import Limits
 
 LIMITS = Limits(time_s=0.5, memory_bytes=1 << 30)
 FIVES = {"\u202e5\u202c", "5\u200b\u200c\u200d\ufeff", "\x00\x01\x02 5"}  # these are 5, in disguise
@@ -122,8 +122,8 @@ def test_every_eleventh_of_the_hostile_texts_gets_a_verdict_quickly():
 
 BATCH = """
 import asyncio, json, resource, sys, threading
-from limo.verify.check import Checker
-from limo.verify.engine import Limits
+from limo.verify.checker import Checker
+from limo.verify.process.limits import Limits
 
 def in_main(checker, rows):
     return list(checker.check_many(rows))
@@ -266,7 +266,7 @@ def test_simple_answers_never_start_a_process():
 
 def test_importing_the_checker_loads_neither_sympy_nor_math_verify():
     heavy = "('sympy', 'math_verify', 'torch', 'mpmath')"
-    code = f"import limo.verify.check, sys; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import limo.verify.checker, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -278,7 +278,7 @@ def test_importing_the_checker_loads_neither_sympy_nor_math_verify():
 
 def test_a_child_whose_parent_was_killed_ends_by_itself(tmp_path):
     code = (
-        "import sys\nfrom limo.verify.check import Checker\nc = Checker()\n"
+        "import sys\nfrom limo.verify.checker import Checker\nc = Checker()\n"
         "c.check('\\\\int_0^1 x dx', '\\\\boxed{\\\\int_0^1 y dy}')\n"
         "print(c._worker._child.process.pid, flush=True)\nsys.stdin.read()\n"
     )

@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from limo.verify.equal import equal
 from limo.verify.extract import extract
+from limo.verify.maths.equal import equal
 
 wholes = st.integers(-(10**7), 10**7)
 fractions = st.builds(Fraction, st.integers(-999, 999), st.integers(1, 999))

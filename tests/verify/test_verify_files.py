@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import pytest
 
-from limo.errors import InputError, MissingFileError
-from limo.progress import Silent
-from limo.verify import check as module
+from limo.core.errors import InputError, MissingFileError
+from limo.core.progress import NoProgress
+from limo.verify import checker as module
 from limo.verify.audit import audit, audit_file
 from limo.verify.files import verify_file
 
@@ -98,7 +98,7 @@ def test_a_rule_that_failed_is_counted_and_said_with_its_row(tmp_path, monkeypat
 
     said = []
     monkeypatch.setattr(module, "equal", fail)
-    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    monkeypatch.setattr(NoProgress, "log", lambda _, text: said.append(text))
     summary = verify_file(write(tmp_path / "rows.jsonl", ROWS))
     assert summary.n_failed == summary.by_kind["all"]["undecided"] == 6
     assert summary.first_failure.startswith("row 1: a rule failed: IndexError in test_verify_files.py")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from limo.records import Verdict
+from limo.core.records import Verdict
 from limo.verify.judge import Agreement, Opinion, Question, merged, open_to_judge, read, together
 
 OPEN = Verdict("undecided", "the ball", "words: for a judge", "structural")

@@ -1,7 +1,7 @@
 """The one command, `limo`: parse, call, print.
 
     limo lab --run runs/lab
-    limo curate recipes/replay.yaml data=../shared/data --run runs/replay
+    limo curate replay data=../shared/data --run runs/replay
     limo verify rows.jsonl -o verified.jsonl
 
 Every command has one shape (`shape`), every error one way out (`boundary`).  The bodies stand with their neighbours

@@ -1,7 +1,7 @@
 """The commands around asking models: rollouts, plan, a server of recordings, and what ledgers hold.
 
-    limo rollouts recipes/rollouts.yaml data=DIR --run runs/asked
-    limo plan recipes/limo-v2.yaml
+    limo rollouts rollouts data=DIR --run runs/asked
+    limo plan limo-v2
     limo serve-replay samples/*.jsonl.gz --port 8900
     limo ledger merge a.sqlite b.sqlite -o all.sqlite
 
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.shape import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
-from limo.errors import InputError
+from limo.core.errors import InputError
 
 if TYPE_CHECKING:
     from limo.cli.recipes import RolloutsRecipe
-    from limo.pipeline import CurateRecipe
-    from limo.plan import Step, Terms
-    from limo.records import PassRate, Problem
-    from limo.runs import RunFolder
+    from limo.core.records import PassRate, Problem
+    from limo.core.run_folder import RunFolder
+    from limo.stages.curate import CurateRecipe
+    from limo.stages.plan import Step, Terms
 
 
 @command("rollouts", RECIPE, OVERRIDES, run_folder(), workers())
@@ -36,16 +36,16 @@ def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     Every answer is verified and kept in the run's ledger; the same command again asks only what is missing.
     """
     from limo.cli.recipes import RolloutsRecipe
-    from limo.recipe import load
-    from limo.rollouts.run import Stopped
-    from limo.runs import RunFolder
+    from limo.core.recipe import load
+    from limo.core.run_folder import RunFolder
+    from limo.rollouts.collect import CollectionStopped
 
     settings, folder = load(RolloutsRecipe, recipe, overrides), run_of(run, recipe)
     with RunFolder(folder, settings) as room:
         problems = _pool(settings)
         try:
             asked = _asked(call, settings, problems, room, workers)
-        except Stopped as stopped:
+        except CollectionStopped as stopped:
             room.write_json("undecided.json", stopped.undecided)
             raise
         rows = [row for number, rates in enumerate(asked, 1) for row in _rates(number, problems, rates)]
@@ -57,7 +57,7 @@ def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
 
 def _pool(settings: CurateRecipe | RolloutsRecipe) -> list[Problem]:
     from limo.pool.ingest import ingest
-    from limo.verify.check import verifiable
+    from limo.verify.checker import verifiable
 
     data = Path(settings.data)
     sources = [
@@ -73,16 +73,18 @@ def _pool(settings: CurateRecipe | RolloutsRecipe) -> list[Problem]:
 def _asked(
     call: Call, settings: RolloutsRecipe, problems: list[Problem], room: RunFolder, n_workers: int
 ) -> list[dict[str, PassRate]]:
-    from limo.ledger import Ledger
-    from limo.rollouts.asking import Desk
-    from limo.rollouts.models import open_model
-    from limo.verify.check import Checker
+    from limo.ledger.store import Ledger
+    from limo.models.settings import open_model
+    from limo.rollouts.runner import RolloutRunner
+    from limo.verify.checker import Checker
 
     prices = {model.name: model.price for model in settings.models}
-    desk = Desk(open_model, settings.data, call.progress, settings.budget, prices)
+    runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
     with Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
         return [
-            desk.ask(one, problems, ledger, checker, f"asking {number} of {len(settings.ask)}", one.band, one.max_error)
+            runner.run(
+                one, problems, ledger, checker, f"asking {number} of {len(settings.ask)}", one.band, one.max_error
+            )
             for number, one in enumerate(settings.ask, 1)
         ]
 
@@ -90,7 +92,7 @@ def _asked(
 def _rates(number: int, problems: Sequence[Problem], rates: dict[str, PassRate]) -> list[dict[str, object]]:
     from dataclasses import asdict
 
-    from limo.stats import wilson
+    from limo.core.stats import wilson
 
     rows = []
     for problem in problems:
@@ -142,7 +144,7 @@ def plan(
     RECIPE is one of `limo curate` or `limo rollouts`. What the run's ledger knows already is used; `--pilot` fills it,
     and the run pays for that no second time.
     """
-    from limo import plan as room
+    from limo.stages import plan as room
 
     settings = _recipe(recipe, overrides)
     terms = room.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
@@ -157,8 +159,8 @@ def planned(call: Call, steps: list[Step], problems: list[Problem], run: Path, t
     """Print what the steps will cost, with what the run's ledger knows already."""
     from dataclasses import asdict
 
-    from limo import plan as room
-    from limo.ledger import Ledger
+    from limo.ledger.store import Ledger
+    from limo.stages import plan as room
 
     file = run / "ledger.sqlite"
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
@@ -170,11 +172,11 @@ def planned(call: Call, steps: list[Step], problems: list[Problem], run: Path, t
 
 def tried(call: Call, settings: CurateRecipe, run: Path) -> None:
     """What `limo curate --dry-run` prints: the pool as it is read, the stages, and what their rollouts will cost."""
-    from limo import plan as room
+    from limo.stages import plan as room
 
     problems = _pool(settings)
     stages = ["ingest", "dedup", "decontaminate", *(one.name for one in settings.filters)]
-    call.progress.say(f"{len(problems):,} problems; {' -> '.join([*stages, 'chains', 'grade', 'select', 'export'])}")
+    call.progress.log(f"{len(problems):,} problems; {' -> '.join([*stages, 'chains', 'grade', 'select', 'export'])}")
     planned(call, _steps(settings), problems, run, room.Terms())
 
 
@@ -183,8 +185,8 @@ def _recipe(path: str, overrides: tuple[str, ...]) -> CurateRecipe | RolloutsRec
     import yaml
 
     from limo.cli.recipes import RolloutsRecipe
-    from limo.pipeline import CurateRecipe
-    from limo.recipe import load
+    from limo.core.recipe import load
+    from limo.stages.curate import CurateRecipe
 
     with suppress(OSError, ValueError, yaml.YAMLError):
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -195,7 +197,7 @@ def _recipe(path: str, overrides: tuple[str, ...]) -> CurateRecipe | RolloutsRec
 
 def _steps(settings: CurateRecipe | RolloutsRecipe) -> list[Step]:
     from limo.cli.recipes import RolloutsRecipe
-    from limo.plan import Step
+    from limo.stages.plan import Step
 
     if isinstance(settings, RolloutsRecipe):
         return [Step(f"asking {k}", one, one.band, one.max_error) for k, one in enumerate(settings.ask, 1)]
@@ -218,16 +220,20 @@ def _pilot(
 
     A judge is not asked: which chains it will see, only the whole run knows.
     """
-    from limo.ledger import Ledger
-    from limo.rollouts.asking import Desk
-    from limo.rollouts.models import open_model
-    from limo.runs import RunFolder
-    from limo.verify.check import Checker
+    from limo.core.run_folder import RunFolder
+    from limo.ledger.store import Ledger
+    from limo.models.settings import open_model
+    from limo.rollouts.runner import RolloutRunner
+    from limo.verify.checker import Checker
 
-    desk = Desk(open_model, settings.data, call.progress, settings.budget, {m.name: m.price for m in settings.models})
+    runner = RolloutRunner(
+        open_model, settings.data, call.progress, settings.budget, {m.name: m.price for m in settings.models}
+    )
     with RunFolder(run, settings) as room, Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
         for step in (one for one in steps if not one.judges):
-            rates = desk.ask(step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band, step.max_error)
+            rates = runner.run(
+                step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band, step.max_error
+            )
             problems = [p for p in problems if step.band is None or rates[p.id].decision == "keep"]
 
 
@@ -261,9 +267,9 @@ def serve_replay(
 
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
-    from limo.recipe import load
-    from limo.rollouts.http import fast_loop, seldom_collected
-    from limo.rollouts.serve import HOST, ReplayServer, ServeSettings
+    from limo.core.recipe import load
+    from limo.models.openai.completer import fast_loop, seldom_collected
+    from limo.models.replay_server import HOST, ReplayServer, ServeSettings
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
     values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
@@ -297,8 +303,8 @@ def ledger() -> None:
 @command("show", click.argument("file"), group=ledger)
 def ledger_show(call: Call, file: str) -> None:
     """Count a ledger's rollouts by model, and check that it is sound."""
-    from limo.ledger import Ledger
-    from limo.rollouts.export import lines
+    from limo.ledger.export import lines
+    from limo.ledger.store import Ledger
 
     rows = list(lines(ledger_of(file)))
     with Ledger(ledger_of(file), read_only=True) as opened:
@@ -314,7 +320,7 @@ def ledger_show(call: Call, file: str) -> None:
 )
 def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
     """Take the rollouts of several ledgers into one, each once; one that is there is added to."""
-    from limo.ledger import Ledger
+    from limo.ledger.store import Ledger
 
     with Ledger(output) as target:
         added = {file: target.merge(ledger_of(file)) for file in files}
@@ -326,7 +332,7 @@ def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
 @command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)
 def ledger_export(call: Call, file: str, output: str) -> None:
     """Write every rollout with its verdict as a table, failures included."""
-    from limo.rollouts.export import export
+    from limo.ledger.export import export
 
     n = export(ledger_of(file), output)
     call.result({"n_rollouts": n, "output": output}, f"{n:,} rollouts in {output}")

@@ -16,10 +16,10 @@ from math import nan
 from typing import Any
 
 from limo.cli.shape import table
+from limo.core.records import Chain
 from limo.curate.audit import Audit, audit
 from limo.curate.chains import tidy
 from limo.curate.grade import GradeSettings
-from limo.records import Chain
 
 Row = dict[str, Any]
 SCORERS = ("limo-v2", "structure")

@@ -20,7 +20,7 @@ from types import FrameType
 
 import click
 
-from limo.errors import LimoError
+from limo.core.errors import LimoError
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 _DISK = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from limo.cli.shape import table
 
 if TYPE_CHECKING:
-    from limo.records import Dropped, Problem
+    from limo.core.records import Dropped, Problem
 
 ON_PAGE = 200  # hits that a page spells out; the evidence holds all
 
@@ -30,9 +30,7 @@ class Look:
     missing: Sequence[str]
 
     @classmethod
-    def of(
-        cls, kept: Iterable[Problem], gone: Iterable[Dropped], known: Iterable[str], missing: Sequence[str]
-    ) -> Look:
+    def of(cls, kept: Iterable[Problem], gone: Iterable[Dropped], known: Iterable[str], missing: Sequence[str]) -> Look:
         """What two lists of records hold."""
         from limo.pool.evidence import evidence_table
 

@@ -2,7 +2,7 @@
 
     limo grade chains.jsonl -o graded.jsonl
     limo grade chains.jsonl scorer=structure --audit --against plain.jsonl
-    limo grade chains.jsonl --recipe recipes/judge.yaml -o judged.jsonl
+    limo grade chains.jsonl --recipe judge -o judged.jsonl
 
 A judge's replies are kept in a ledger beside the file, so that the same command again asks nothing.
 
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limo.cli.shape import OVERRIDES, Call, command, output, table
-from limo.errors import InputError, PartialError
+from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
     from limo.cli.recipes import GradeRecipe
+    from limo.core.records import Chain, Grade
     from limo.curate.grade import GradeSettings
-    from limo.records import Chain, Grade
 
 Row = dict[str, Any]
 SHOWN = 8
@@ -54,8 +54,8 @@ def grade(
     from limo.cli import audits
     from limo.cli.recipes import GradeRecipe
     from limo.cli.rows import chains_of, read_rows
+    from limo.core.recipe import load
     from limo.curate import grade as room
-    from limo.recipe import load
 
     settings = load(GradeRecipe, recipe, overrides)
     rows = read_rows(file)
@@ -77,22 +77,22 @@ def _judge(
     call: Call, rows: Sequence[Row], chains: Sequence[Chain], settings: GradeRecipe, ledger: str, output: str | None
 ) -> None:
     """Ask the judge about what it has not judged yet, say how far it agrees with the others, and write the grades."""
-    from limo import judging
     from limo.cli.rows import statement_of
     from limo.curate import grade as room
-    from limo.ledger import Ledger
-    from limo.rollouts.asking import Desk
-    from limo.rollouts.models import open_model
+    from limo.ledger.store import Ledger
+    from limo.models.settings import open_model
+    from limo.rollouts import judging
+    from limo.rollouts.runner import RolloutRunner
 
     if settings.judge is None:
-        do = "give one: --recipe recipes/judge.yaml"
+        do = "give one: --recipe judge"
         raise InputError("nobody is there to judge", "scorer: judge", "`judge` with one model or more", do)
     statements = [statement_of(row, number) for number, row in enumerate(rows, 1)]
     prices = {model.name: model.price for model in settings.judge.models}
-    desk = Desk(open_model, settings.data, call.progress, settings.budget, prices)
+    runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
     with Ledger(ledger) as book:
         n_before = len(book)
-        columns, missing = judging.judged(chains, statements, settings.judge, desk, book)
+        columns, missing = judging.judged(chains, statements, settings.judge, runner, book)
         n_asked = len(book) - n_before
     places = [place for place in range(len(chains)) if place not in missing]
     marked = [chains[place] for place in places]
@@ -141,7 +141,7 @@ def _write(call: Call, rows: Sequence[Row], grades: Sequence[Grade], settings: G
 
 
 def _by_level(grades: Sequence[Grade], traits: Sequence[str]) -> list[list[object]]:
-    from limo.records import LEVELS
+    from limo.core.records import LEVELS
 
     rows: list[list[object]] = []
     for level in LEVELS:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.shape import OVERRIDES, Call, command, output, table
-from limo.errors import InputError
+from limo.core.errors import InputError
 
 if TYPE_CHECKING:
-    from limo.records import PassRate
+    from limo.core.records import PassRate
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 
@@ -32,8 +32,8 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
     """
     from limo.cli.rows import candidates_of, read_rows, write_rows
+    from limo.core.recipe import load
     from limo.curate import select as room
-    from limo.recipe import load
 
     rows = read_rows(file)
     candidates = candidates_of(rows)
@@ -65,8 +65,8 @@ def export(call: Call, run: str, to: str | None, output: str, evidence: bool, pu
     """
     from limo.cli import publishing
     from limo.cli.rows import read_rows, write_rows
-    from limo.pipeline import SELECTED
-    from limo.runs import RunFolder
+    from limo.core.run_folder import RunFolder
+    from limo.stages.curate import SELECTED
 
     folder = RunFolder(run).path / SELECTED
     if (evidence or push) and to != "hf":
@@ -94,9 +94,9 @@ def strata(call: Call, file: str, overrides: tuple[str, ...], run: str | None, m
 
     By source as the paper does, by the difficulty that sources state, or by a model's pass rates.
     """
+    from limo.core.recipe import load
     from limo.curate import strata as room
     from limo.pool.ingest import read_pool, write_pool
-    from limo.recipe import load
 
     settings = load(room.StrataSettings, None, overrides)
     if (settings.by == "pass_rate") != bool(run and model):
@@ -121,9 +121,9 @@ def strata(call: Call, file: str, overrides: tuple[str, ...], run: str | None, m
 
 def _rates(run: str, model: str) -> dict[str, PassRate]:
     """A model's pass rate on each problem over all that the run asked of it.  Raises InputError for no rollouts."""
-    from limo.ledger import Ledger
-    from limo.records import PassRate
-    from limo.runs import RunFolder
+    from limo.core.records import PassRate
+    from limo.core.run_folder import RunFolder
+    from limo.ledger.store import Ledger
 
     outcomes: dict[str, list[str]] = {}
     with Ledger(RunFolder(run).ledger_path, read_only=True) as ledger:

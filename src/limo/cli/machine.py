@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 
 from limo.cli.shape import n_cores
-from limo.runs import environment
+from limo.core.run_folder import environment
 
 
 @dataclass(frozen=True, slots=True)

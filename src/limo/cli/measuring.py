@@ -3,10 +3,10 @@
 Both speak one file, `scores.json`: arm name -> its measurements, one for each training seed, with a pass rate for
 each problem.  The lab writes the same, so `compare` reads any run.
 
-    limo evaluate recipes/evaluate.yaml model.path=runs/train-v2/model --run runs/v2-scores
+    limo evaluate evaluate model.path=runs/train-v2/model --run runs/v2-scores
     limo compare runs/base-scores runs/v2-scores
 
-What it does not do: statistics (`limo.evaluate`, `limo.compare` do).
+What it does not do: statistics (`limo.stages.evaluate`, `limo.stages.compare` do).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limo.cli.shape import OVERRIDES, RECIPE, Call, command, run_folder, run_of, table, workers
-from limo.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
     from limo.cli.recipes import EvaluateRecipe
-    from limo.evaluate import Average, Evaluation
-    from limo.records import Problem
+    from limo.core.records import Problem
+    from limo.stages.evaluate import Average, Evaluation
 
 SCORES = "scores.json"
 
@@ -37,9 +37,9 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     pass@1 with 95% intervals, and how many completions were cut at the limit or could not be decided.
     """
     from limo.cli.recipes import EvaluateRecipe
-    from limo.evaluate import averages
-    from limo.recipe import load
-    from limo.runs import RunFolder
+    from limo.core.recipe import load
+    from limo.core.run_folder import RunFolder
+    from limo.stages.evaluate import averages
 
     settings, folder = load(EvaluateRecipe, recipe, overrides), run_of(run, recipe)
     problems = {name: _problems(name, path, settings.data) for name, path in settings.benchmarks.items()}
@@ -55,11 +55,11 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
 def _evaluate(
     call: Call, settings: EvaluateRecipe, problems: dict[str, list[Problem]], ledger_path: Path, n_workers: int
 ) -> list[Evaluation]:
-    from limo.evaluate import evaluate, protocol
-    from limo.ledger import Ledger
+    from limo.ledger.store import Ledger
+    from limo.models.settings import open_model
     from limo.rollouts.budget import Meter
-    from limo.rollouts.models import open_model
-    from limo.verify.check import Checker
+    from limo.stages.evaluate import evaluate, protocol
+    from limo.verify.checker import Checker
 
     completer = open_model(settings.model, settings.data)
     prices = {settings.model.name: settings.model.price}
@@ -68,7 +68,7 @@ def _evaluate(
         meter = Meter(settings.budget, prices, ledger)
         for name, asked in problems.items():
             decoding = settings.decoding or protocol(len(asked), settings.version, settings.max_tokens)
-            call.progress.say(f"{name}: {len(asked):,} problems, {decoding.n} completions each")
+            call.progress.log(f"{name}: {len(asked):,} problems, {decoding.n} completions each")
             found.append(
                 evaluate(ledger, completer, name, asked, decoding, checker, call.progress, settings.system, meter)
             )
@@ -76,14 +76,14 @@ def _evaluate(
 
 
 def _problems(name: str, path: str, data: str) -> list[Problem]:
-    from limo.pool.benchmarks import load_benchmark
+    from limo.pool.sources.benchmarks import load_benchmark
 
     return load_benchmark(name, Path(data) / path if path else None)
 
 
 def _groups(names: Iterable[str]) -> dict[str, str]:
     """The paper's group of each benchmark that is one of the paper's."""
-    from limo.pool.benchmarks import benchmarks
+    from limo.pool.sources.benchmarks import benchmarks
 
     known = {name.lower(): entry.group for name, entry in benchmarks().items()}
     return {name: known[name.lower()] for name in names if known.get(name.lower(), "extra") != "extra"}
@@ -119,7 +119,7 @@ def compare(call: Call, runs: tuple[str, ...], arm: str | None, against: str | N
 
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """
-    from limo.compare import compare as paired
+    from limo.stages.compare import compare as paired
 
     outcomes = read_outcomes(runs)
     names = list(outcomes)

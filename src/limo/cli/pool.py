@@ -20,10 +20,10 @@ import click
 
 from limo.cli.evidence import Look
 from limo.cli.shape import OVERRIDES, Call, command, output, table
-from limo.errors import InputError, LimoError
+from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
-    from limo.records import Dropped, Problem
+    from limo.core.records import Dropped, Problem
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 POOL = "The pool: a folder (parts, for any size), .parquet, .jsonl or .jsonl.gz."
@@ -54,7 +54,7 @@ def pool_ingest(
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
     from limo.pool import ingest as room
-    from limo.verify.check import verifiable
+    from limo.verify.checker import verifiable
 
     settings = room.IngestSettings(keep_unverifiable=keep_unverifiable)
     if _is_folder(output):
@@ -71,9 +71,9 @@ def pool_dedup(
     call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None, engine: str
 ) -> None:
     """Drop repeated problems, telling rewordings from problems with other numbers."""
+    from limo.core.recipe import load
     from limo.pool.dedup import DedupSettings, dedup
     from limo.pool.ingest import read_pool
-    from limo.recipe import load
 
     settings = load(DedupSettings, None, overrides)
     if _is_folder(output):
@@ -115,15 +115,15 @@ def pool_decontaminate(
     engine: str,
 ) -> None:
     """Drop problems that stand in a benchmark, each with its evidence."""
+    from limo.core.recipe import load
     from limo.pool.decontaminate import DecontaminateSettings, decontaminate
     from limo.pool.ingest import read_pool, statements
-    from limo.recipe import load
 
     if check == bool(output):
         raise InputError("what is to be done?", file, "-o POOL, or --check", "give one of the two")
     settings = load(DecontaminateSettings, None, overrides)
     known, missing = _known(benchmark or settings.benchmarks, benchmarks or settings.path)
-    call.progress.say(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
+    call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     if output and _is_folder(output):
         from limo.pool.big import decontaminate_parts, evidence_of
         from limo.pool.engine import Engine
@@ -148,7 +148,7 @@ def _known(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Probl
     """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
     from pathlib import Path
 
-    from limo.pool.benchmarks import load_benchmarks, load_present
+    from limo.pool.sources.benchmarks import load_benchmarks, load_present
 
     if path and not names and Path(path).is_dir():
         return load_present(path)
@@ -160,9 +160,7 @@ def _is_folder(output: str) -> bool:
     return not output.lower().endswith((".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".gz"))
 
 
-def _told(
-    call: Call, counts: Counter[str], output: str, dropped: str | None, look: Look | None = None
-) -> None:
+def _told(call: Call, counts: Counter[str], output: str, dropped: str | None, look: Look | None = None) -> None:
     """What became of a pool in parts."""
     if dropped:
         from limo.cli.rows import write_rows
@@ -220,8 +218,8 @@ def benchmarks_list(call: Call, path: str | None) -> None:
 
     The paper's group, rows, decoding, and where they are published or whether they are here.
     """
-    from limo.pool.benchmarks import benchmarks as known
-    from limo.pool.benchmarks import decoding
+    from limo.pool.sources.benchmarks import benchmarks as known
+    from limo.pool.sources.benchmarks import decoding
 
     rows: list[list[object]] = [["benchmark", "group", "rows", "decoding", "judge", "here" if path else "home"]]
     value = {}
@@ -244,7 +242,7 @@ def benchmarks_list(call: Call, path: str | None) -> None:
 )
 def benchmarks_show(call: Call, name: str, path: str | None) -> None:
     """What is known of one: hub id, revision, licence, fields, decoding."""
-    from limo.pool.benchmarks import benchmark
+    from limo.pool.sources.benchmarks import benchmark
 
     entry = benchmark(name).model_dump(mode="json")
     rows: list[list[object]] = [["what", "value"], *([key, value] for key, value in entry.items() if value)]
@@ -265,8 +263,8 @@ def benchmarks_show(call: Call, name: str, path: str | None) -> None:
 )
 def benchmarks_fetch(call: Call, name: str, path: str | None, seed: int, output: str) -> None:
     """Write a benchmark's rows as a pool, all of them, with the number that repeat an earlier one."""
-    from limo.pool.benchmarks import duplicates, load_benchmark
     from limo.pool.ingest import write_pool
+    from limo.pool.sources.benchmarks import duplicates, load_benchmark
 
     problems = load_benchmark(name, path, seed)
     n, repeats = write_pool(problems, output), duplicates(problems)
@@ -277,7 +275,7 @@ def benchmarks_fetch(call: Call, name: str, path: str | None, seed: int, output:
 
 
 def _loaded(name: str, path: str) -> dict[str, object]:
-    from limo.pool.benchmarks import duplicates, load_benchmark
+    from limo.pool.sources.benchmarks import duplicates, load_benchmark
 
     problems = load_benchmark(name, path)
     repeats = [(one.detail["row"], one.detail["first_row"]) for one in duplicates(problems)]
@@ -285,7 +283,7 @@ def _loaded(name: str, path: str) -> dict[str, object]:
 
 
 def _found(name: str, path: str) -> str:
-    from limo.pool.benchmarks import load_benchmark
+    from limo.pool.sources.benchmarks import load_benchmark
 
     try:
         return f"{len(load_benchmark(name, path))} rows"

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from limo.core.errors import InputError
+from limo.core.run_folder import RunFolder
 from limo.curate.formats import Format, write
-from limo.errors import InputError
-from limo.runs import RunFolder
 
 Row = dict[str, Any]
 
 
 def written(run: str, rows: Sequence[Row], to: str, output: str, evidence: bool) -> None:
     """The rows of a run as one of the formats.  Raises InputError where they cannot be."""
-    from limo.pipeline import SELECTED
+    from limo.stages.curate import SELECTED
 
     folder = RunFolder(run)
     card = folder.path / SELECTED / "README.md"

@@ -1,6 +1,6 @@
 """The recipes of `limo rollouts`, `verify`, `grade`, `train` and `evaluate`: which model, which rows, which settings.
 
-    recipe = load(EvaluateRecipe, "recipes/evaluate.yaml", ["model.path=runs/train-v2/model"])
+    recipe = load(EvaluateRecipe, "evaluate", ["model.path=runs/train-v2/model"])
 
 What it does not do: define a setting of a stage; those stand beside the stage's code.
 """
@@ -11,17 +11,17 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from limo import prompts
+from limo.core import prompts
+from limo.core.recipe import EXECUTION_ONLY, Settings
 from limo.curate.grade import GradeSettings
-from limo.evaluate import Decoding
-from limo.judging import AnswerJudging, Judging
+from limo.models.settings import ModelSettings
 from limo.pool.ingest import IngestSettings
-from limo.recipe import PACE, Settings
-from limo.rollouts.asking import Asking
 from limo.rollouts.budget import Budget
-from limo.rollouts.models import ModelSettings
+from limo.rollouts.judging import AnswerJudgeSettings, ChainJudgeSettings
+from limo.rollouts.runner import RolloutSettings
 from limo.rollouts.stopping import Band
-from limo.train.sft import SftSettings
+from limo.stages.evaluate import Decoding
+from limo.train.methods.sft import SftSettings
 
 
 class TrainRecipe(Settings):
@@ -44,13 +44,15 @@ class EvaluateRecipe(Settings):
     version: Literal["v1", "v2"] = Field("v2", description="the paper's decoding, where `decoding` is not set")
     max_tokens: int = Field(32768, ge=1, description="tokens of a completion, likewise; paper: 32,768")
     budget: Budget = Field(
-        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3", json_schema_extra=PACE
+        default_factory=Budget,
+        description="the most that rollouts may cost; reached: exit 3",
+        json_schema_extra=EXECUTION_ONLY,
     )
     decoding: Decoding | None = Field(None, description="how every benchmark is answered; default: as in the paper")
     system: str = Field(prompts.SYSTEM, description="system text of every question")
 
 
-class Question(Asking):
+class Question(RolloutSettings):
     """An asking, and perhaps what it is to decide."""
 
     low: int | None = Field(None, ge=0, description="fewest correct rollouts of a band; without one all are asked")
@@ -80,7 +82,9 @@ class RolloutsRecipe(Settings):
     pool: IngestSettings = Field(description="where problems come from")
     ask: list[Question] = Field(min_length=1, description="who is asked, one after another")
     budget: Budget = Field(
-        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3", json_schema_extra=PACE
+        default_factory=Budget,
+        description="the most that rollouts may cost; reached: exit 3",
+        json_schema_extra=EXECUTION_ONLY,
     )
 
     @property
@@ -93,9 +97,11 @@ class GradeRecipe(GradeSettings):
     """How chains of a file are graded, and by whom, where a model judges."""
 
     data: str = Field("", description="folder where the relative paths of models and recordings start")
-    judge: Judging | None = Field(None, description="scorer judge: who is asked for marks")
+    judge: ChainJudgeSettings | None = Field(None, description="scorer judge: who is asked for marks")
     budget: Budget = Field(
-        default_factory=Budget, description="the most that judgements may cost; reached: exit 3", json_schema_extra=PACE
+        default_factory=Budget,
+        description="the most that judgements may cost; reached: exit 3",
+        json_schema_extra=EXECUTION_ONLY,
     )
 
 
@@ -103,10 +109,12 @@ class VerifyRecipe(Settings):
     """Who says whether answers are the known ones, where the rules cannot or beside them."""
 
     data: str = Field("", description="folder where the relative paths of models and recordings start")
-    judge: AnswerJudging = Field(description="who is asked")
+    judge: AnswerJudgeSettings = Field(description="who is asked")
     rows: Literal["undecided", "all"] = Field(
         "undecided", description="undecided: what the rules left open; all: every row, to see how far the two agree"
     )
     budget: Budget = Field(
-        default_factory=Budget, description="the most that judgements may cost; reached: exit 3", json_schema_extra=PACE
+        default_factory=Budget,
+        description="the most that judgements may cost; reached: exit 3",
+        json_schema_extra=EXECUTION_ONLY,
     )

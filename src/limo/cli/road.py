@@ -1,8 +1,8 @@
 """The commands that walk the road by a recipe: lab, curate, train; and `pocket`, which rebuilds the lab's models.
 
     limo lab --run runs/lab
-    limo curate recipes/replay.yaml data=../shared/data --run runs/replay
-    limo train recipes/train-v2.yaml dataset=runs/limo-v2/selected --run runs/train-v2
+    limo curate replay data=../shared/data --run runs/replay
+    limo train train-v2 dataset=runs/limo-v2/selected --run runs/train-v2
 
 What it does not do: evaluate and compare (`measuring`), or touch loose files (`loose`).
 """
@@ -18,7 +18,7 @@ import click
 
 from limo.cli.shape import OVERRIDES, RECIPE, Call, command, run_folder, run_of, workers
 
-_LAB_RECIPE = "recipes/pocket.yaml"
+_LAB_RECIPE = "pocket"
 
 
 @command("lab", click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."), run_folder("runs/lab"))
@@ -29,9 +29,9 @@ def lab(call: Call, words: tuple[str, ...], run: str) -> None:
 
     RECIPE is recipes/pocket.yaml unless named.  Stopped and started again it goes on where it was.
     """
-    from limo.pocket.lab import LabRecipe
-    from limo.pocket.run import run as run_lab
-    from limo.recipe import load
+    from limo.core.recipe import load
+    from limo.experiments.pocket.lab import LabRecipe
+    from limo.experiments.pocket.run import run as run_lab
     from limo.report import tables
 
     named = bool(words) and "=" not in words[0]
@@ -56,8 +56,8 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
 
     The run folder keeps what each stage kept and dropped, and why; the same command again goes on where it stopped.
     """
-    from limo import pipeline
-    from limo.recipe import load
+    from limo.core.recipe import load
+    from limo.stages import curate as pipeline
 
     settings = load(pipeline.CurateRecipe, recipe, overrides)
     if dry_run:
@@ -82,9 +82,9 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) 
     On several GPUs: accelerate launch --config_file recipes/accelerate/fsdp2.yaml -m limo.cli train RECIPE --run DIR
     """
     from limo.cli.recipes import TrainRecipe
-    from limo.recipe import load
-    from limo.runs import RunFolder
-    from limo.train import sft
+    from limo.core.recipe import load
+    from limo.core.run_folder import RunFolder
+    from limo.train.methods import sft
 
     settings, folder = load(TrainRecipe, recipe, overrides), run_of(run, recipe)
     is_main = os.environ.get("RANK", "0") == "0"  # under accelerate one process of several keeps the folder
@@ -108,7 +108,7 @@ def pocket() -> None:
 )
 def pretrain(call: Call, name: str, output: str | None) -> None:
     """Pre-train the pocket model NAME from its corpus, as the shipped one was (hours on a CPU core)."""
-    from limo.pocket import pretrain as room
+    from limo.experiments.pocket import pretrain as room
 
     folder = Path(output) if output else Path("runs/pocket") / name
     done = room.pretrain(name, folder, call.progress, with_skills=True)

@@ -15,11 +15,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from limo.core.errors import InputError
+from limo.core.files import atomic
+from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Verdict, problem_id
 from limo.curate.select import Candidate
-from limo.errors import InputError
-from limo.files import atomic
-from limo.pool.rows import rows as rows_of
-from limo.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Verdict, problem_id
+from limo.pool.sources.readers import rows as rows_of
 
 Row = dict[str, Any]
 _TEXT = ("completion", "response", "text", "solution")

@@ -21,8 +21,8 @@ from typing import Any
 
 import click
 
-from limo.errors import PartialError
-from limo.progress import Progress, choose, start_logging
+from limo.core.errors import PartialError
+from limo.core.progress import Progress, choose, start_logging
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 RECIPE = click.argument("recipe", metavar="RECIPE")

@@ -1,12 +1,12 @@
 """The command that verifies: by rules, by rules and a judge, or a ledger's rollouts anew.
 
     limo verify rows.jsonl -o verified.jsonl
-    limo verify rows.jsonl -o verified.jsonl --judge recipes/verify-judge.yaml
+    limo verify rows.jsonl -o verified.jsonl --judge verify-judge
     limo verify labelled.jsonl --audit
 
 A judge's replies are kept in a ledger beside the output, so that the same command again asks nothing.
 
-What it does not do: check answers (`limo.verify`), or ask models (`limo.judging`).
+What it does not do: check answers (`limo.verify`), or ask models (`limo.rollouts.judging`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
-from limo.errors import InputError
+from limo.core.errors import InputError
 
 if TYPE_CHECKING:
-    from limo.verify.check import Checker
+    from limo.verify.checker import Checker
     from limo.verify.files import Summary
 
 
@@ -59,7 +59,7 @@ def verify(
     if judge and (ledger or audit or not output):
         raise InputError("a judge needs rows to write its verdicts to", file, "-o FILE, no --ledger, no --audit", "")
     if ledger:
-        from limo.verify.check import Checker
+        from limo.verify.checker import Checker
 
         _renew(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
         return
@@ -81,21 +81,21 @@ def verify(
 
 def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, summary: Summary) -> None:
     """Ask about what is open and put the opinions into the rows, which are whole before and after."""
-    from limo import judging
     from limo.cli.recipes import VerifyRecipe
-    from limo.ledger import Ledger
-    from limo.recipe import load
-    from limo.rollouts.asking import Desk
-    from limo.rollouts.models import open_model
+    from limo.core.recipe import load
+    from limo.ledger.store import Ledger
+    from limo.models.settings import open_model
+    from limo.rollouts import judging
+    from limo.rollouts.runner import RolloutRunner
     from limo.verify import opinions
 
     settings = load(VerifyRecipe, recipe, overrides)
     asked = opinions.questions(rows, settings.rows == "all")
     prices = {model.name: model.price for model in settings.judge.models}
-    desk = Desk(open_model, settings.data, call.progress, settings.budget, prices)
+    runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
     with Ledger(ledger) as book:
         n_before = len(book)
-        said = judging.opinions(list(asked.values()), settings.judge, desk, book)
+        said = judging.opinions(list(asked.values()), settings.judge, runner, book)
         n_asked = len(book) - n_before
     found, agreement = opinions.put(rows, dict(zip(asked, said, strict=True)))
     decided = sum(one.said in ("correct", "incorrect") for one in said)
@@ -116,7 +116,7 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
 def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
     from limo.cli.asking import ledger_of
     from limo.pool.ingest import read_pool
-    from limo.rollouts.renew import renew
+    from limo.rollouts.reverify import renew
 
     answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
     with checker:

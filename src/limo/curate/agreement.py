@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from limo.core.records import LEVELS, Grade
 from limo.curate.audit import correlation
-from limo.records import LEVELS, Grade
 
 
 @dataclass(frozen=True, slots=True)

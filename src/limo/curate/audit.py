@@ -20,9 +20,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from limo.core.records import LEVELS, Grade
 from limo.curate.grade import GradeSettings, Ruler, columns_of, traits_of
-from limo.curate.keywords import COUNTED, word_lists
-from limo.records import LEVELS, Grade
+from limo.curate.scorers.keywords import COUNTED, word_lists
 
 N_WORDS = 50
 

@@ -19,9 +19,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from limo.recipe import Settings
-from limo.records import Chain, Completion, Dropped, Problem, Rollout, Verdict
-from limo.text import content_hash, language_of
+from limo.core.recipe import Settings
+from limo.core.records import Chain, Completion, Dropped, Problem, Rollout, Verdict
+from limo.core.text import content_hash, language_of
 
 STAGE = "chains"
 OFFICIAL = "official solution"  # the teacher of such chains
@@ -55,7 +55,7 @@ def accept(
     dropped: list[Dropped] = []
     seen: set[str] = set()
     for rollout in rollouts:
-        text = tidy(rollout.completion.whole) if settings.form == "plain" else rollout.completion.whole.strip()
+        text = tidy(rollout.completion.full_text) if settings.form == "plain" else rollout.completion.full_text.strip()
         reason = _refusal(problem, rollout, text, settings)
         if not reason and text in seen:
             reason = "same text as another"

@@ -22,9 +22,9 @@ from dataclasses import asdict
 
 from pydantic import Field
 
-from limo.recipe import Settings
-from limo.records import Dropped, PassRate, Problem, Rollout
-from limo.stats import beta_between
+from limo.core.recipe import Settings
+from limo.core.records import Dropped, PassRate, Problem, Rollout
+from limo.core.stats import beta_between
 
 
 class SuspectSettings(Settings):

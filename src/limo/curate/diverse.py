@@ -24,7 +24,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from limo.errors import InputError
+from limo.core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

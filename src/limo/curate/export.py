@@ -23,13 +23,13 @@ from typing import Any
 
 from pydantic import Field
 
+from limo.core.errors import InputError, StorageError
+from limo.core.recipe import Settings
+from limo.core.records import LEVELS, Dropped
+from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
 from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
-from limo.errors import InputError, StorageError
-from limo.recipe import Settings
-from limo.records import LEVELS, Dropped
-from limo.text import content_hash
 
 Row = dict[str, Any]
 

@@ -25,8 +25,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from limo.errors import InputError
-from limo.files import atomic, storage
+from limo.core.errors import InputError
+from limo.core.files import atomic, storage_errors
 
 Row = dict[str, Any]
 Format = Literal["hf", "openai", "sharegpt", "llamafactory", "axolotl"]
@@ -92,7 +92,7 @@ def _lines(rows: Any) -> str:
 def _folder(path: Path, make: Callable[[Path], None]) -> None:
     """Make a folder aside and put it in place at once."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with storage(path):
+    with storage_errors(path):
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)

@@ -30,11 +30,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from limo.curate import judge, structure
-from limo.curate.keywords import COUNTED, TRAITS, measure
-from limo.errors import InputError
-from limo.recipe import Settings
-from limo.records import LEVELS, Chain, Grade
+from limo.core.errors import InputError
+from limo.core.recipe import Settings
+from limo.core.records import LEVELS, Chain, Grade
+from limo.curate.scorers import judge, structure
+from limo.curate.scorers.keywords import COUNTED, TRAITS, measure
 
 __all__ = ["COUNTED", "TRAITS", "GradeSettings", "Ruler", "bands", "grade", "measure", "traits_of"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from limo.compiled import allocating, compiled
+from limo.pool.canonical.compiled import allocating, compiled
 
 # Columns of `rows`: where the step stands in the text, where its list number does, where its terms do.
 START, END, NUMBER, NUMBER_END, TERMS, TERMS_END, FLAGS, N_COLUMNS = range(8)

@@ -25,12 +25,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from limo.core.errors import InputError
+from limo.core.recipe import Settings
+from limo.core.records import LEVELS, UNVERIFIED, Chain, Dropped, Grade, Level, PassRate, Problem
+from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
 from limo.curate.diverse import Spread
-from limo.errors import InputError
-from limo.recipe import Settings
-from limo.records import LEVELS, UNVERIFIED, Chain, Dropped, Grade, Level, PassRate, Problem
-from limo.text import content_hash
 
 STAGE = "select"
 ANOTHER = "another chain of its problem is better"

@@ -123,7 +123,7 @@ def cues(kind: str) -> frozenset[bytes]:
 
 @cache
 def _yaml(name: str) -> dict[str, dict[str, list[str]]]:
-    text = (resources.files("limo.curate") / "words" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (resources.files("limo.curate.scorers") / "words" / f"{name}.yaml").read_text(encoding="utf-8")
     return {key: value for key, value in yaml.safe_load(text).items()}
 
 

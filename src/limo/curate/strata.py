@@ -17,9 +17,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from limo.recipe import Settings
-from limo.records import PassRate, Problem
-from limo.text import content_hash
+from limo.core.recipe import Settings
+from limo.core.records import PassRate, Problem
+from limo.core.text import content_hash
 
 Stratum = Literal["Simple", "Complex", "Advanced"]
 STRATA: tuple[Stratum, ...] = ("Simple", "Complex", "Advanced")

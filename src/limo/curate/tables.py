@@ -3,7 +3,7 @@
     rows = rows_of(problems)
     problems = problems_of(run.read_stage("dedup"))
 
-What it does not do: read or write a file (`limo.runs` does).
+What it does not do: read or write a file (`limo.core.run_folder` does).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from limo.core.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
+from limo.core.stats import wilson
 from limo.curate.chains import chain_hash
 from limo.curate.difficulty import belongs
 from limo.curate.funnel import reasons
-from limo.curate.keywords import measure
+from limo.curate.scorers.keywords import measure
 from limo.curate.select import Candidate
-from limo.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
-from limo.stats import wilson
 
 Row = dict[str, Any]
 

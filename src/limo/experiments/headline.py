@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limo.experiments.protocol import Arm, Experiment
+from limo.experiments.lab import Arm, Experiment
 
 BASE = Arm("base", "Base model", "基础模型")
 BULK = Arm("bulk", "Bulk data", "大量普通数据", examples="bulk")

@@ -1,6 +1,6 @@
 """From measurements to the tables of a report: scores, group averages, paired comparisons, levels, budgets.
 
-Every number here is computed by limo.compare from outcomes per problem and seed; nothing is chosen by how it looks.
+Every number here is computed by limo.stages.compare from outcomes per problem and seed; nothing is chosen by how it looks.
 
     found = outcomes(measured)
     comparisons(found, [("limo", "bulk")], groups)
@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from limo.compare import average, compare
-from limo.experiments.protocol import Arm, Measurement, Outcomes
-from limo.records import LEVELS
+from limo.core.records import LEVELS
+from limo.experiments.lab import Arm, Measurement, Outcomes
 from limo.report.content import Arm as ReportArm
 from limo.report.content import ArmScore, Average, Comparison, Group, LevelScore
+from limo.stages.compare import average, compare
 
 Measured = Mapping[str, Sequence[Measurement]]
 ArmOutcomes = dict[str, dict[int, Outcomes]]

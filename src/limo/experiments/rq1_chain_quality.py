@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limo.experiments.protocol import Arm, Experiment
+from limo.experiments.lab import Arm, Experiment
 
 RQ1 = Experiment(
     name="rq1_chain_quality",

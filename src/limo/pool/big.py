@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from limo.files import atomic
+from limo.core.files import atomic
+from limo.core.progress import Progress
+from limo.core.records import Dropped, Problem
 from limo.pool.contamination import Index
 from limo.pool.decontaminate import BATCH as SEARCHED
 from limo.pool.decontaminate import REPORTED, DecontaminateSettings, Finding, findings
@@ -34,8 +36,6 @@ from limo.pool.evidence import evidence_table, write_evidence
 from limo.pool.likeness import N_BANDS, stars
 from limo.pool.parts import parts_of, read_table, with_meta, write_table
 from limo.pool.prints import BATCH, Array, Columns, Prints, meant, prints
-from limo.progress import Progress
-from limo.records import Dropped, Problem
 
 ROWS_A_PASS = 4_000_000  # rows that one pass holds: about 1 GB at its widest
 EVIDENCE = "evidence"

@@ -29,14 +29,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from limo.pool import sink
-from limo.pool.folding import Folding
+from limo.core.records import Problem
+from limo.core.text import normalise_statement, shorten
+from limo.pool.canonical import sink
+from limo.pool.canonical.folding import Folding
+from limo.pool.canonical.normal import Read, canonicals, read
 from limo.pool.likeness import grams
 from limo.pool.meaning import Encoder, Meaning
-from limo.pool.normal import Read, canonicals, read
 from limo.pool.postings import Postings, longest_run, runs
-from limo.records import Problem
-from limo.text import normalise_statement, shorten
 
 Array = Any  # of NumPy
 Method = Literal["same text", "contained", "same numbers", "renumbered", "meaning", "n-gram"]

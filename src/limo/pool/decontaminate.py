@@ -22,11 +22,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from limo.core.recipe import Settings
+from limo.core.records import Dropped, Problem
+from limo.core.text import shorten
 from limo.pool.contamination import Hit, Index, Method, Thresholds
 from limo.pool.meaning import encoder
-from limo.recipe import Settings
-from limo.records import Dropped, Problem
-from limo.text import shorten
 
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules

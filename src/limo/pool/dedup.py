@@ -19,16 +19,16 @@ pools larger than the memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
 from pydantic import Field
 
+from limo.core.recipe import Settings
+from limo.core.records import Dropped, Problem
 from limo.pool.likeness import N_BANDS, rewordings, stars
 from limo.pool.prints import BATCH, Array, Columns, Prints, answer_keys, meant, mixed, prints, telling
-from limo.recipe import Settings
-from limo.records import Dropped, Problem
 
 SAME_TEXT = "duplicate"
 ANOTHER_ANSWER = "duplicate with another answer"
@@ -164,7 +164,4 @@ def _dropped(problem: Problem, twin: Problem, reason: str, similarity: float) ->
 
 
 def _with_family(problem: Problem, family: str) -> Problem:
-    return Problem(
-        problem.id, problem.problem, problem.answer, problem.solution, problem.source, problem.topic, problem.language,
-        {**problem.meta, "family": family},
-    )  # fmt: skip
+    return replace(problem, meta={**problem.meta, "family": family})

@@ -18,10 +18,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from limo.errors import InputError, LimoError
-from limo.progress import Progress, Silent
-from limo.recipe import Settings
-from limo.text import shorten
+from limo.core.errors import InputError, LimoError
+from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import Settings
+from limo.core.text import shorten
 
 Work = Callable[[str], None]
 
@@ -40,7 +40,7 @@ def run_each(work: Work, tasks: Sequence[str], engine: Engine, progress: Progres
     """
     if not tasks:
         return
-    (progress or Silent()).say(f"{len(tasks)} tasks on the {engine.kind} engine")
+    (progress or NoProgress()).log(f"{len(tasks)} tasks on the {engine.kind} engine")
     if len(tasks) == 1 and engine.kind == "local":  # nothing to place
         work(tasks[0])
         return

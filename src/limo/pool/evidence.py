@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from limo.files import atomic
+from limo.core.files import atomic
+from limo.core.records import Dropped, Problem
+from limo.core.text import shorten
 from limo.pool.contamination import METHODS
-from limo.records import Dropped, Problem
-from limo.text import shorten
 
 _TEXTS = (
     "source", "problem_id", "problem", "benchmark", "benchmark_id", "benchmark_problem", "method", "words", "decision",

@@ -3,7 +3,7 @@ r"""Any mix of sources becomes one pool; every row is either in it or in `droppe
 `stream` yields rows one by one with bounded memory; `ingest` collects them.  Whether an answer can be checked by
 rule is asked of `verifiable`, because that knowledge lives in the verifier and not here.
 
-    from limo.verify.check import verifiable
+    from limo.verify.checker import verifiable
     done = ingest(["math.jsonl", "folder/"], verifiable=verifiable)
     write_pool(done.problems, "pool.parquet")
 
@@ -23,13 +23,13 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from limo.errors import InputError
-from limo.files import atomic
-from limo.pool.fields import FieldMap, shape
-from limo.pool.rows import Row, rows, stem
-from limo.recipe import Settings
-from limo.records import Dropped, Problem
-from limo.text import shorten
+from limo.core.errors import InputError
+from limo.core.files import atomic
+from limo.core.recipe import Settings
+from limo.core.records import Dropped, Problem
+from limo.core.text import shorten
+from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.readers import Row, rows, stem
 
 COLUMNS = ("id", "problem", "answer", "solution", "source", "topic", "language", "meta")
 

@@ -4,7 +4,7 @@ Two sets whose Jaccard similarity is s agree in one minimum with probability s, 
 that share one of b bands of r minima are worth a look, and all others need none.  The permutations are fixed
 constants, so every run and every machine gives the same bands.
 
-    values, ends = grams(found.tokens, found.token_ends, 3, True)       # of `limo.pool.normal.read`
+    values, ends = grams(found.tokens, found.token_ends, 3, True)       # of `limo.pool.canonical.normal.read`
     sketches = minima(values, ends, permutations(80))
 
 What it does not do: drop anything.  Chains of alike texts are no evidence of anything.
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from limo.compiled import allocating, compiled
-from limo.pool.sink import HASH, KIND, NUMBER, NUMBER_WORD, SEED, fold
+from limo.pool.canonical.compiled import allocating, compiled
+from limo.pool.canonical.sink import HASH, KIND, NUMBER, NUMBER_WORD, SEED, fold
 
 N_MINIMA, N_BANDS, N_ROWS = 80, 16, 5  # of families: half of the pairs at similarity .56 share a band, 99% at .76
 _HALF = np.uint64(32)

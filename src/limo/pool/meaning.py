@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from limo.errors import InputError
-from limo.text import shorten
+from limo.core.errors import InputError
+from limo.core.text import shorten
 
 Array = Any  # of NumPy
 Encoder = Callable[[Sequence[str]], Array]  # texts to vectors, float32 [n, d]

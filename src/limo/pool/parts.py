@@ -18,12 +18,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from limo.errors import InputError, MissingFileError, StorageError
-from limo.files import atomic
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import atomic
+from limo.core.progress import NoProgress, Progress
+from limo.core.records import Dropped, Problem
+from limo.core.text import shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of
-from limo.progress import Progress, Silent
-from limo.records import Dropped, Problem
-from limo.text import shorten
 
 PART_ROWS = 50_000
 DROPPED = "dropped"
@@ -52,7 +52,7 @@ def ingest_parts(
         counts.update({"kept": len(kept), **Counter(one.reason for one in gone)})
         n_done += 1
         _note(folder, listed, counts, n_done)
-        (progress or Silent()).say(f"{n_done * PART_ROWS:,} rows read, {counts['kept']:,} kept")
+        (progress or NoProgress()).log(f"{n_done * PART_ROWS:,} rows read, {counts['kept']:,} kept")
     return counts
 
 
@@ -121,8 +121,9 @@ def problems_of(part: Path) -> list[Problem]:
     """The problems of a part, in order."""
     columns = read_part(part)
     metas = [decode_meta(meta, part) for meta in columns.pop("meta")]
-    rows = zip(*(columns[name] for name in COLUMNS if name != "meta"), metas, strict=True)
-    return [Problem(*row) for row in rows]
+    names = [name for name in COLUMNS if name != "meta"]
+    rows = zip(*(columns[name] for name in names), metas, strict=True)
+    return [Problem(**dict(zip(names, row, strict=False)), meta=row[-1]) for row in rows]
 
 
 def write_part(path: Path, kept: Sequence[Problem], gone: Sequence[Dropped]) -> None:

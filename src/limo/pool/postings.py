@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from limo.compiled import allocating, compiled
+from limo.pool.canonical.compiled import allocating, compiled
+from limo.pool.canonical.sink import SEED, fold
 from limo.pool.likeness import distinct, gram
-from limo.pool.sink import SEED, fold
 
 Array = Any  # of NumPy
 _BITS = np.uint32(24)  # of the bitmap: 2 MiB, so that 10^5 n-grams fill less than a hundredth

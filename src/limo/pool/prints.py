@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from limo.errors import InputError
-from limo.pool import likeness, sink
-from limo.pool.normal import plain_answers, read
-from limo.records import Problem
-from limo.text import content_hash
+from limo.core.errors import InputError
+from limo.core.records import Problem
+from limo.core.text import content_hash
+from limo.pool import likeness
+from limo.pool.canonical import sink
+from limo.pool.canonical.normal import plain_answers, read
 
 Array = Any  # of NumPy
 BATCH = 512  # problems that are read together: few enough for what is read to stay in the processor's cache

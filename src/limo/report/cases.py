@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from limo.records import Outcome
+from limo.core.records import Outcome
 from limo.report.content import Attempt, Case, Language, Report
 from limo.report.words import hidden, plain, spelled
 
@@ -69,20 +69,36 @@ def cases(report: Report, language: Language) -> list[ShownCase]:
 def _case(report: Report, case: Case, language: Language) -> ShownCase:
     benchmark = next((b.label.text(language) for b in report.benchmarks if b.name == case.benchmark), case.benchmark)
     attempts = [_attempt(report, attempt, language) for attempt in case.attempts]
-    return ShownCase(visible(case.problem), visible(case.answer), plain(benchmark), plain(case.level),
-                     case.remark.text(language), attempts)
+    return ShownCase(
+        visible(case.problem),
+        visible(case.answer),
+        plain(benchmark),
+        plain(case.level),
+        case.remark.text(language),
+        attempts,
+    )
 
 
 def _attempt(report: Report, attempt: Attempt, language: Language) -> ShownAttempt:
     text = attempt.completion.replace("\r\n", "\n")
     n_left_out = max(0, len(text) - HOLD)
-    middle, tail = (text[: HOLD * 3 // 4], text[-HOLD // 4:]) if n_left_out else (text, "")
+    middle, tail = (text[: HOLD * 3 // 4], text[-HOLD // 4 :]) if n_left_out else (text, "")
     cut = fold_at(middle)
     dress = re.compile(_pattern(report.check_words), re.IGNORECASE)
     return ShownAttempt(
-        attempt.arm, plain(report.arm(attempt.arm).label.text(language)), attempt.outcome, _SIGNS[attempt.outcome],
-        visible(attempt.extracted), plain(attempt.reason), attempt.n_tokens, _dressed(middle[:cut], dress),
-        _dressed(middle[cut:], dress), len(middle) - cut + len(tail), _dressed(tail, dress), n_left_out)
+        attempt.arm,
+        plain(report.arm(attempt.arm).label.text(language)),
+        attempt.outcome,
+        _SIGNS[attempt.outcome],
+        visible(attempt.extracted),
+        plain(attempt.reason),
+        attempt.n_tokens,
+        _dressed(middle[:cut], dress),
+        _dressed(middle[cut:], dress),
+        len(middle) - cut + len(tail),
+        _dressed(tail, dress),
+        n_left_out,
+    )
 
 
 def fold_at(text: str) -> int:

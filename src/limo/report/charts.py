@@ -32,8 +32,13 @@ def alt(key: str, language: Language, **values: object) -> str:
     return say(f"alt_{key}", language, **values) + ("" if language == "zh" else " ") + say("alt_after", language)
 
 
-def _scale(axes: Axes, n_rows: float, ends: tuple[float, float] = (0, 1), ticks: tuple[float, ...] = (0, 0.5, 1),
-           show: bool = True) -> None:
+def _scale(
+    axes: Axes,
+    n_rows: float,
+    ends: tuple[float, float] = (0, 1),
+    ticks: tuple[float, ...] = (0, 0.5, 1),
+    show: bool = True,
+) -> None:
     """Rows 0, 1, ... downwards; faint vertical lines at the ticks with their percent below."""
     axes.set_xlim(*ends)
     axes.set_ylim(n_rows - 0.5, -0.5)
@@ -69,8 +74,17 @@ def averages(report: Report, language: Language, width: float) -> str:
         top = head + (index * (high + head + 22) if narrow else 0)
         axes = panel(figure, left if narrow else left + index * (each + gap), top, each, high)
         _scale(axes, len(arms))
-        write(axes, 0, 0, _group(report, group, language), "ink", 13, xycoords="axes fraction", dy=high + 16,
-              weight="bold")
+        write(
+            axes,
+            0,
+            0,
+            _group(report, group, language),
+            "ink",
+            13,
+            xycoords="axes fraction",
+            dy=high + 16,
+            weight="bold",
+        )
         _average_rows(axes, report, arms, group, (language, narrow, index))
     return inline(figure, f"averages-{language}-{width:.0f}", alt("headline", language))
 
@@ -146,16 +160,32 @@ def _dot_label(axes: Axes, row: int, name: str, label: str, narrow: bool) -> Non
 
 
 def _mark(axes: Axes, x: float, y: float, ink: str, size: float = 7) -> None:
-    axes.plot([x], [y], marker(ink), color=colour(ink), markersize=size, markeredgecolor=colour("paper"),
-              markeredgewidth=1, clip_on=False, zorder=4)
+    axes.plot(
+        [x],
+        [y],
+        marker(ink),
+        color=colour(ink),
+        markersize=size,
+        markeredgecolor=colour("paper"),
+        markeredgewidth=1,
+        clip_on=False,
+        zorder=4,
+    )
 
 
 def _legend(axes: Axes, arms: list[Arm], inks: dict[str, str], language: Language, high: float) -> None:
     """Marker and name of each arm in one line over the panel, spread evenly."""
     for index, arm in enumerate(arms):
         x = index / max(1, len(arms))
-        axes.plot([x], [1 + 15 / high], marker(inks[arm.name]), color=colour(inks[arm.name]), markersize=7,
-                  transform=axes.transAxes, clip_on=False)
+        axes.plot(
+            [x],
+            [1 + 15 / high],
+            marker(inks[arm.name]),
+            color=colour(inks[arm.name]),
+            markersize=7,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
         write(axes, x, 1, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9, dy=15)
 
 
@@ -180,8 +210,17 @@ def forest(report: Report, language: Language, width: float) -> str:
     write(axes, 0.5, 0, say("difference_axis", language), "muted", 11.5, xycoords="axes fraction", ha="center", dy=-30)
     for row, (heading, index) in enumerate(rows):
         if index < 0:
-            write(axes, 0, row + 0.15, heading, "muted", 11.5, xycoords=("axes fraction", "data"), weight="bold",
-                  dx=0 if narrow else -left)
+            write(
+                axes,
+                0,
+                row + 0.15,
+                heading,
+                "muted",
+                11.5,
+                xycoords=("axes fraction", "data"),
+                weight="bold",
+                dx=0 if narrow else -left,
+            )
         else:
             _pair(axes, row, report, index, (language, narrow))
     return inline(figure, f"forest-{language}-{width:.0f}", alt("forest", language))
@@ -194,8 +233,17 @@ def _pair(axes: Axes, row: int, report: Report, index: int, how: tuple[Language,
     ink = arm_colours(report)[pair.a] if pair.separable else "muted"
     at = row + (0.2 if narrow else 0)
     whisker(axes, (pair.low, pair.high), at, ink, 2, cap=0.1)
-    axes.plot([pair.difference], [at], marker(ink), markersize=8, zorder=5, clip_on=False, color=colour(ink),
-              markerfacecolor=colour(ink if pair.separable else "paper"), markeredgewidth=1.6)
+    axes.plot(
+        [pair.difference],
+        [at],
+        marker(ink),
+        markersize=8,
+        zorder=5,
+        clip_on=False,
+        color=colour(ink),
+        markerfacecolor=colour(ink if pair.separable else "paper"),
+        markeredgewidth=1.6,
+    )
     name = f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
     figure = points(pair.difference, True)
     verdict = f"[{points(pair.low, True)}, {points(pair.high, True)}]"
@@ -241,8 +289,10 @@ Row = tuple[str, str, float, tuple[float, float] | None]  # label, palette name,
 
 def paper(report: Report, language: Language, width: float) -> str:
     """Our averages in one panel, the published ones in another, on one scale; theirs hatched, without intervals."""
-    panels = ((say("ours", language), "ink", _ours(report, language)),
-              (say("theirs", language), "muted", _theirs(language)))
+    panels = (
+        (say("ours", language), "ink", _ours(report, language)),
+        (say("theirs", language), "muted", _theirs(language)),
+    )
     narrow = width < NARROW
     n = max(len(rows) for _, _, rows in panels)
     high, half = n * 52, (width if narrow else (width - 40) / 2)
@@ -276,6 +326,7 @@ def _paper_bar(axes: Axes, row: float, value: float, ink: str, ends: tuple[float
     if ends:
         _bar(axes, row, value, ink, ends, 0.4)
         return
-    axes.barh([row], [value], height=0.4, facecolor="none", edgecolor=colour(ink), hatch="////", linewidth=1.2,
-              zorder=2)
+    axes.barh(
+        [row], [value], height=0.4, facecolor="none", edgecolor=colour(ink), hatch="////", linewidth=1.2, zorder=2
+    )
     write(axes, value, row, points(value), "muted", 14, dx=7, weight="bold")

@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from limo.errors import InputError, MissingFileError
-from limo.files import atomic
-from limo.records import LEVELS, Outcome
-from limo.text import shorten
+from limo.core.errors import InputError, MissingFileError
+from limo.core.files import atomic
+from limo.core.records import LEVELS, Outcome
+from limo.core.text import shorten
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -303,9 +303,12 @@ def check(report: Report) -> None:
     """Raise InputError, naming every fault, where a number is impossible or a name stands for nothing."""
     faults = [*_name_faults(report), *_number_faults(report)]
     if faults:
-        raise InputError("the report's content does not hold together", "; ".join(faults[:8]),
-                         "shares in 0..1 with low <= value <= high, names that are defined",
-                         "measure again, or mend the JSON")
+        raise InputError(
+            "the report's content does not hold together",
+            "; ".join(faults[:8]),
+            "shares in 0..1 with low <= value <= high, names that are defined",
+            "measure again, or mend the JSON",
+        )
 
 
 def _name_faults(report: Report) -> Iterator[str]:

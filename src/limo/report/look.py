@@ -31,13 +31,25 @@ if TYPE_CHECKING:
 
 # name: (light, dark).  The page's style sheet is made from this table, so there is one place for a colour.
 COLOURS: dict[str, tuple[str, str]] = {
-    "paper": ("#fdfcfa", "#14161a"), "card": ("#f6f4ef", "#1c1f25"), "ink": ("#1d1f24", "#eceef2"),
-    "muted": ("#656a73", "#9ea4af"), "line": ("#e5e2da", "#2d3139"), "rule": ("#b9b6ae", "#4b505b"),
-    "base": ("#868b94", "#8d939e"), "bulk": ("#c8690a", "#f0a24d"), "limo": ("#1b5fc4", "#6ea6ff"),
-    "L1": ("#a9bad3", "#46566f"), "L2": ("#87a4cf", "#4f6b96"), "L3": ("#638dcb", "#5980b9"),
-    "L4": ("#4076c8", "#6393dc"), "L5": ("#1b5fc4", "#6ea6ff"),
-    "green": ("#0b7f5f", "#45c79c"), "purple": ("#94488a", "#d48bc8"), "gold": ("#8a7300", "#d6bd4a"),
-    "brick": ("#ad3f32", "#ee8a7c"), "teal": ("#1d7f94", "#5fc2d6"),
+    "paper": ("#fdfcfa", "#14161a"),
+    "card": ("#f6f4ef", "#1c1f25"),
+    "ink": ("#1d1f24", "#eceef2"),
+    "muted": ("#656a73", "#9ea4af"),
+    "line": ("#e5e2da", "#2d3139"),
+    "rule": ("#b9b6ae", "#4b505b"),
+    "base": ("#868b94", "#8d939e"),
+    "bulk": ("#c8690a", "#f0a24d"),
+    "limo": ("#1b5fc4", "#6ea6ff"),
+    "L1": ("#a9bad3", "#46566f"),
+    "L2": ("#87a4cf", "#4f6b96"),
+    "L3": ("#638dcb", "#5980b9"),
+    "L4": ("#4076c8", "#6393dc"),
+    "L5": ("#1b5fc4", "#6ea6ff"),
+    "green": ("#0b7f5f", "#45c79c"),
+    "purple": ("#94488a", "#d48bc8"),
+    "gold": ("#8a7300", "#d6bd4a"),
+    "brick": ("#ad3f32", "#ee8a7c"),
+    "teal": ("#1d7f94", "#5fc2d6"),
 }
 _FREE = ("green", "purple", "gold", "teal", "brick")
 _MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
@@ -90,8 +102,18 @@ def write(axes: Axes, x: float, y: float, text: str, ink: str = "ink", size: flo
     rest = {"ha": "left", "va": "center_baseline"} | rest
     shift = (rest.pop("dx", 0), rest.pop("dy", 0))
     place = rest.pop("xycoords", "data")
-    axes.annotate(plain(text), (x, y), shift, xycoords=place, textcoords="offset pixels", color=colour(ink),
-                  fontsize=size, annotation_clip=False, parse_math=False, **rest)
+    axes.annotate(
+        plain(text),
+        (x, y),
+        shift,
+        xycoords=place,
+        textcoords="offset pixels",
+        color=colour(ink),
+        fontsize=size,
+        annotation_clip=False,
+        parse_math=False,
+        **rest,
+    )
 
 
 def line(axes: Axes, xs: list[float], ys: list[float], ink: str, width: float = 1, **rest: Any) -> None:
@@ -121,7 +143,7 @@ def inline(figure: Figure, key: str, alt: str) -> str:
 
 def _dressed(svg: str, key: str, alt: str) -> str:
     """matplotlib's file as an element of a page: no prolog, ids prefixed, colours and fonts left to the page."""
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{key}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{key}-", svg)
@@ -133,8 +155,8 @@ def _dressed(svg: str, key: str, alt: str) -> str:
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     width = size.group(1) if size else "720"
     head = f'<svg role="img" aria-label="{escape(alt)}" style="width:{width}px" '
-    opening = re.sub(r' (?:width|height|id)="[^"]*"', "", svg[len("<svg"): svg.index(">")])
-    return head + opening.strip() + re.sub(r"\n\s*", "\n", svg[svg.index(">"):])
+    opening = re.sub(r' (?:width|height|id)="[^"]*"', "", svg[len("<svg") : svg.index(">")])
+    return head + opening.strip() + re.sub(r"\n\s*", "\n", svg[svg.index(">") :])
 
 
 def _font(match: re.Match[str]) -> str:

@@ -21,8 +21,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from limo.errors import InputError
-from limo.files import atomic
+from limo.core.errors import InputError
+from limo.core.files import atomic
 from limo.report import cases, charts, sentences, shapes, tables, words
 from limo.report.content import LANGUAGES, Language, Report, check
 from limo.report.look import COLOURS, arm_colours
@@ -46,13 +46,22 @@ def render(report: Report, language: Language = "en") -> str:
     check(report)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    room = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                       trim_blocks=True, lstrip_blocks=True)
+    room = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = room.get_template("page.html.j2").render(
-        opens_in=language, script=Markup(script), script_hash=digest, style=Markup(_style()),
-        bodies=[_body(report, each) for each in LANGUAGES])
+        opens_in=language,
+        script=Markup(script),
+        script_hash=digest,
+        style=Markup(_style()),
+        bodies=[_body(report, each) for each in LANGUAGES],
+    )
     # A label may hold a lone surrogate (cases spell theirs out); a page is UTF-8, so it becomes a question mark.
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -70,11 +79,20 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
     """Everything that the template shows in one language."""
     inks, chapters = arm_colours(report), _chapters(report, language)
     return {
-        "language": language, "report": report, "t": partial(words.say, language=language), "visible": cases.visible,
-        "text": lambda said: words.plain(said.text(language), 2000), "claims": sentences.headline(report),
-        "ink": lambda arm: f"var(--{inks.get(arm, 'muted')})", "count": words.count,
-        "chapters": chapters, "order": _order(report, chapters), "missing": _missing(report),
-        "tiles": _tiles(report, language), "cases": cases.cases(report, language), "budgets": sentences.budgets(report),
+        "language": language,
+        "report": report,
+        "t": partial(words.say, language=language),
+        "visible": cases.visible,
+        "text": lambda said: words.plain(said.text(language), 2000),
+        "claims": sentences.headline(report),
+        "ink": lambda arm: f"var(--{inks.get(arm, 'muted')})",
+        "count": words.count,
+        "chapters": chapters,
+        "order": _order(report, chapters),
+        "missing": _missing(report),
+        "tiles": _tiles(report, language),
+        "cases": cases.cases(report, language),
+        "budgets": sentences.budgets(report),
         "hits": _hits(report, language),
     }
 
@@ -88,8 +106,16 @@ def _order(report: Report, chapters: dict[str, dict[str, Any]]) -> list[str]:
 def _tiles(report: Report, language: Language) -> list[dict[str, Any]]:
     """The largest figures: each headline arm's average over everything."""
     found = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
-    return [{"arm": arm, "label": words.plain(arm.label.text(language)), "value": words.points(row.value),
-             "interval": f"{words.points(row.low)}–{words.points(row.high)}"} for arm, row in found if row][:4]
+    return [
+        {
+            "arm": arm,
+            "label": words.plain(arm.label.text(language)),
+            "value": words.points(row.value),
+            "interval": f"{words.points(row.low)}–{words.points(row.high)}",
+        }
+        for arm, row in found
+        if row
+    ][:4]
 
 
 def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
@@ -105,8 +131,12 @@ def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
     add("headline", bool(report.averages), lambda: tables.averages(report, language), (charts.averages, wide, phone))
     radar = [(shapes.radar, 520, phone)] if has_radar(report) else []
     add("benchmarks", bool(report.scores), lambda: tables.scores(report, language), *radar, (charts.dots, wide, phone))
-    add("comparisons", bool(report.comparisons), lambda: tables.comparisons(report, language),
-        (charts.forest, wide, phone))
+    add(
+        "comparisons",
+        bool(report.comparisons),
+        lambda: tables.comparisons(report, language),
+        (charts.forest, wide, phone),
+    )
     add("levels", bool(report.levels), lambda: tables.levels(report, language), (charts.levels, 560, phone))
     add("budget", bool(report.arms), lambda: tables.budget(report, language))
     add("funnel", bool(report.funnel), lambda: tables.funnel(report, language), (shapes.funnel, wide, phone))
@@ -124,10 +154,17 @@ def has_radar(report: Report) -> bool:
 
 def _hits(report: Report, language: Language) -> list[dict[str, Any]]:
     """The hits that are spelled out, their texts made harmless."""
-    return [{"where": words.plain(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
-             "how": f"{words.reason(hit.method).text(language)}, {points(hit.score)}%",
-             "decision": hit.decision, "problem": cases.visible(hit.problem), "words": cases.visible(hit.words),
-             "benchmark_problem": cases.visible(hit.benchmark_problem)} for hit in report.hits]
+    return [
+        {
+            "where": words.plain(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
+            "how": f"{words.reason(hit.method).text(language)}, {points(hit.score)}%",
+            "decision": hit.decision,
+            "problem": cases.visible(hit.problem),
+            "words": cases.visible(hit.words),
+            "benchmark_problem": cases.visible(hit.benchmark_problem),
+        }
+        for hit in report.hits
+    ]
 
 
 def _figure(report: Report, language: Language, chart: charts.Chart, widths: list[int]) -> list[Markup]:
@@ -139,7 +176,14 @@ def _missing(report: Report) -> list[str]:
     """Word keys for what this report of a run does not hold; one of contamination alone lacks nothing."""
     if report.overlaps and not (report.arms or report.funnel):
         return []
-    held = {"averages": report.averages, "scores": report.scores, "radar": has_radar(report) or not report.scores,
-            "comparisons": report.comparisons, "levels": report.levels, "budget": report.arms,
-            "funnel": report.funnel, "cases": report.cases}
+    held = {
+        "averages": report.averages,
+        "scores": report.scores,
+        "radar": has_radar(report) or not report.scores,
+        "comparisons": report.comparisons,
+        "levels": report.levels,
+        "budget": report.arms,
+        "funnel": report.funnel,
+        "cases": report.cases,
+    }
     return [f"missing_{name}" for name, there in held.items() if not there]

@@ -26,8 +26,15 @@ def compared(report: Report, pair: Comparison) -> Said:
     turned = key == "loses"  # "3 points below" counts its interval downwards too
     low, high = (-pair.high, -pair.low) if turned else (pair.low, pair.high)
     difference = points(abs(pair.difference)) if pair.separable else points(pair.difference, signed=True)
-    return both(key, a=report.arm(pair.a).label, b=report.arm(pair.b).label, d=difference,
-                low=points(low), high=points(high), where=_where(report, pair.group))
+    return both(
+        key,
+        a=report.arm(pair.a).label,
+        b=report.arm(pair.b).label,
+        d=difference,
+        low=points(low),
+        high=points(high),
+        where=_where(report, pair.group),
+    )
 
 
 def _where(report: Report, group: Group) -> Said:

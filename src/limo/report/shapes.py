@@ -86,22 +86,41 @@ def _outline(axes: Axes, report: Report, arm: Arm, axis: list[Benchmark], angles
 
     def around(values: list[float]) -> tuple[list[float], list[float]]:
         closed = [*values, values[0]]
-        return ([v * math.cos(a) for v, a in zip(closed, ring, strict=True)],
-                [v * math.sin(a) for v, a in zip(closed, ring, strict=True)])
+        return (
+            [v * math.cos(a) for v, a in zip(closed, ring, strict=True)],
+            [v * math.sin(a) for v, a in zip(closed, ring, strict=True)],
+        )
 
     (high_x, high_y), (low_x, low_y) = around([row.high for row in rows]), around([row.low for row in rows])
     axes.fill(high_x + low_x[::-1], high_y + low_y[::-1], color=colour(ink), alpha=0.13, linewidth=0, zorder=2)
     xs, ys = around([row.value for row in rows])
-    axes.plot(xs, ys, color=colour(ink), linewidth=2.2, marker=marker(ink), markersize=5.5, zorder=3,
-              markeredgecolor=colour("paper"), markeredgewidth=0.8, solid_joinstyle="round")
+    axes.plot(
+        xs,
+        ys,
+        color=colour(ink),
+        linewidth=2.2,
+        marker=marker(ink),
+        markersize=5.5,
+        zorder=3,
+        markeredgecolor=colour("paper"),
+        markeredgewidth=0.8,
+        solid_joinstyle="round",
+    )
 
 
 def _names(axes: Axes, arms: list[Arm], inks: dict[str, str], language: Language, half: float) -> None:
     """Arms along the foot with their markers, then what the two arcs mean."""
     for index, arm in enumerate(arms):
         x = (index + 0.5) / len(arms)
-        axes.plot([x], [0.005], marker(inks[arm.name]), color=colour(inks[arm.name]), markersize=7,
-                  transform=axes.transAxes, clip_on=False)
+        axes.plot(
+            [x],
+            [0.005],
+            marker(inks[arm.name]),
+            color=colour(inks[arm.name]),
+            markersize=7,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
         write(axes, x, 0.005, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9)
     for corner, side, group, ink in ((1, "right", "in-domain", "ink"), (0, "left", "out-of-domain", "rule")):
         inward = -36 if corner else 36
@@ -155,15 +174,31 @@ def _stage(axes: Axes, row: int, stage: Stage, ends: tuple[float, float], how: t
     axes.barh([bar], [came], height=0.36, color=colour("line"), zorder=1)
     axes.barh([bar], [stayed], height=0.36, color=colour("limo"), zorder=2)
     write(axes, came, bar, count(stage.n_kept), "ink", 14, dx=9, dy=7, weight="bold", zorder=3)
-    write(axes, came, bar, say("of_n", language, n=count(stage.n_in), unit=say(f"unit_{stage.unit}", language)),
-          "muted", 11, dx=9, dy=-8, zorder=3)
+    write(
+        axes,
+        came,
+        bar,
+        say("of_n", language, n=count(stage.n_in), unit=say(f"unit_{stage.unit}", language)),
+        "muted",
+        11,
+        dx=9,
+        dy=-8,
+        zorder=3,
+    )
     label = stage.label.text(language)
     if narrow:
         write(axes, 0, row - 0.28, plain(label, 44), "ink", 12.5, weight="bold")
     else:
         write(axes, 0, bar, plain(label, 30), "ink", 13, dx=-_LEFT, weight="bold")
-    write(axes, 0, row + (0.37 if narrow else 0.26), plain(why(stage, language), 54 if narrow else 84),
-          "brick" if stage.n_unexplained else "muted", 11.5, zorder=3)
+    write(
+        axes,
+        0,
+        row + (0.37 if narrow else 0.26),
+        plain(why(stage, language), 54 if narrow else 84),
+        "brick" if stage.n_unexplained else "muted",
+        11.5,
+        zorder=3,
+    )
 
 
 def why(stage: Stage, language: Language) -> str:

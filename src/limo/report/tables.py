@@ -54,8 +54,9 @@ class Table:
 def _share(row: ArmScore | Average | LevelScore | None, strong: bool = False, ink: str = "") -> Cell:
     if row is None:
         return Cell("—")
-    return Cell(points(row.value), f"[{points(row.low)}, {points(row.high)}]", strong,
-                (row.low, row.value, row.high), ink)
+    return Cell(
+        points(row.value), f"[{points(row.low)}, {points(row.high)}]", strong, (row.low, row.value, row.high), ink
+    )
 
 
 def _best(rows: list[ArmScore | None] | list[Average | None]) -> str:
@@ -70,8 +71,11 @@ def _best(rows: list[ArmScore | None] | list[Average | None]) -> str:
 def averages(report: Report, language: Language) -> Table:
     """Groups downwards, arms across."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.averages)]
-    table = Table(say("average", language), [say("group", language), *(a.label.text(language) for a in arms)],
-                  note=say("best_note", language))
+    table = Table(
+        say("average", language),
+        [say("group", language), *(a.label.text(language) for a in arms)],
+        note=say("best_note", language),
+    )
     for group in GROUPS:
         found = [report.average(arm.name, group) for arm in arms]
         if any(found):
@@ -80,8 +84,7 @@ def averages(report: Report, language: Language) -> Table:
     return table
 
 
-def _row(report: Report, found: list[ArmScore | None] | list[Average | None], arms: list[Arm],
-         best: str) -> list[Cell]:
+def _row(report: Report, found: list[ArmScore | None] | list[Average | None], arms: list[Arm], best: str) -> list[Cell]:
     inks = arm_colours(report)
     return [_share(row, arm.name == best, inks[arm.name]) for row, arm in zip(found, arms, strict=True)]
 
@@ -90,8 +93,11 @@ def scores(report: Report, language: Language) -> Table:
     """Benchmarks downwards in their groups, arms across; sizes in columns, or in the note where all are alike."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.scores)]
     alike = len({tuple(getattr(row, name) for name in _SIZES) for row in report.scores}) == 1
-    heads = [say("benchmark", language), *(arm.label.text(language) for arm in arms),
-             *(say(name, language) for name in _SIZES if not alike)]
+    heads = [
+        say("benchmark", language),
+        *(arm.label.text(language) for arm in arms),
+        *(say(name, language) for name in _SIZES if not alike),
+    ]
     table = Table(say("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
     for group in GROUPS[:2]:
         members = [b for b in report.benchmarks if b.group == group]
@@ -126,17 +132,30 @@ def comparisons(report: Report, language: Language) -> Table:
     for pair in report.comparisons:
         name = f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
         verdict = say("separable" if pair.separable else "not_separable", language)
-        table.rows.append([Cell(name), Cell(say(pair.group, language)),
-                           Cell(points(pair.difference, True), strong=pair.separable),
-                           Cell(f"[{points(pair.low, True)}, {points(pair.high, True)}]"), Cell(verdict)])
+        table.rows.append(
+            [
+                Cell(name),
+                Cell(say(pair.group, language)),
+                Cell(points(pair.difference, True), strong=pair.separable),
+                Cell(f"[{points(pair.low, True)}, {points(pair.high, True)}]"),
+                Cell(verdict),
+            ]
+        )
     return table
 
 
 def levels(report: Report, language: Language) -> Table:
     """L1..L5 downwards."""
     heads = [say(key, language) for key in ("level", "score", "tokens_mean", "n_examples")]
-    rows = [[Cell(row.level, ink=row.level), _share(row), Cell(f"{row.n_tokens_mean:,.0f}"),
-             Cell(count(row.n_examples) if row.n_examples else "—")] for row in report.levels]
+    rows = [
+        [
+            Cell(row.level, ink=row.level),
+            _share(row),
+            Cell(f"{row.n_tokens_mean:,.0f}"),
+            Cell(count(row.n_examples) if row.n_examples else "—"),
+        ]
+        for row in report.levels
+    ]
     return Table(say("chapter_levels", language), heads, rows)
 
 
@@ -144,8 +163,10 @@ def budget(report: Report, language: Language) -> Table:
     """What each arm was trained on and for how long."""
     heads = [say(key, language) for key in ("arm", "model", "n_examples", "n_tokens", "n_updates", "seconds")]
     table, inks = Table(say("chapter_budget", language), heads), arm_colours(report)
-    most = {name: max((getattr(arm, name) for arm in report.arms), default=0)
-            for name in ("n_examples", "n_tokens", "n_updates")}
+    most = {
+        name: max((getattr(arm, name) for arm in report.arms), default=0)
+        for name in ("n_examples", "n_tokens", "n_updates")
+    }
     for arm in report.arms:
         cells = [_amount(getattr(arm, name), most[name], inks[arm.name]) for name in most]
         took = Cell(seconds(arm.seconds) if arm.seconds else "—")
@@ -166,17 +187,32 @@ def funnel(report: Report, language: Language) -> Table:
         why = [f"{words.reason(text).text(language)} {count(n)}" for text, n in drops]
         if stage.n_unexplained:
             why.append(f"{say('unexplained', language)} {count(stage.n_unexplained)}")
-        table.rows.append([Cell(stage.label.text(language)), Cell(say(f"unit_{stage.unit}", language)),
-                           Cell(count(stage.n_in)), Cell(count(stage.n_kept)),
-                           Cell(count(sum(stage.dropped.values()))), Cell("; ".join(why))])
+        table.rows.append(
+            [
+                Cell(stage.label.text(language)),
+                Cell(say(f"unit_{stage.unit}", language)),
+                Cell(count(stage.n_in)),
+                Cell(count(stage.n_kept)),
+                Cell(count(sum(stage.dropped.values()))),
+                Cell("; ".join(why)),
+            ]
+        )
     return table
 
 
 def contamination(report: Report, language: Language) -> Table:
     """Benchmarks and sources downwards, with the method and what followed."""
     heads = [say(key, language) for key in ("benchmark", "source", "method", "decision", "unit_problems")]
-    rows = [[Cell(row.benchmark), Cell(row.source or "—"), Cell(words.reason(row.method).text(language)),
-             Cell(say(f"decision_{row.decision}", language)), Cell(count(row.n_problems))] for row in report.overlaps]
+    rows = [
+        [
+            Cell(row.benchmark),
+            Cell(row.source or "—"),
+            Cell(words.reason(row.method).text(language)),
+            Cell(say(f"decision_{row.decision}", language)),
+            Cell(count(row.n_problems)),
+        ]
+        for row in report.overlaps
+    ]
     return Table(say("chapter_contamination", language), heads, rows)
 
 
@@ -185,13 +221,18 @@ def paper(language: Language) -> Table:
     book = words.data("paper.yaml")
     heads = [say("benchmark", language), *(arm[language] for arm in book["arms"])]
     rows = [[Cell(row["name"]), *(Cell(f"{value:.1f}") for value in row["values"])] for row in book["benchmarks"]]
-    rows.append([Cell(say("paper_average", language), strong=True),
-                 *(Cell(f"{value:.1f}", strong=True) for value in book["average"])])
+    rows.append(
+        [
+            Cell(say("paper_average", language), strong=True),
+            *(Cell(f"{value:.1f}", strong=True) for value in book["average"]),
+        ]
+    )
     return Table(say("paper_flag", language), heads, rows, book["source"][language])
 
 
 def markdown(table: Table) -> str:
     """The table for a README: pipes escaped, figures to the right."""
+
     def cells(row: list[str]) -> str:
         padded = [*row, *[""] * (len(table.heads) - len(row))]
         return "| " + " | ".join(words.plain(text).replace("|", "\\|") for text in padded) + " |"
@@ -212,8 +253,15 @@ def terminal(report: Report, language: Language = "en") -> Renderable:
 
     parts: list[object] = [Text(words.plain(report.title.text(language)), style="bold")]
     parts += [Text("• " + words.plain(said.text(language))) for said in headline(report)]
-    shown = ((averages, report.averages), (scores, report.scores), (comparisons, report.comparisons),
-             (levels, report.levels), (budget, report.arms), (funnel, report.funnel), (contamination, report.overlaps))
+    shown = (
+        (averages, report.averages),
+        (scores, report.scores),
+        (comparisons, report.comparisons),
+        (levels, report.levels),
+        (budget, report.arms),
+        (funnel, report.funnel),
+        (contamination, report.overlaps),
+    )
     for make, rows in shown:
         if rows:
             parts += [Text(""), _rich(make(report, language))]
@@ -225,8 +273,16 @@ def _rich(table: Table) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=table.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                      pad_edge=False, caption=table.note or None, caption_justify="left", caption_style="dim")
+    shown = RichTable(
+        title=table.caption,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption=table.note or None,
+        caption_justify="left",
+        caption_style="dim",
+    )
     for index, head in enumerate(table.heads):
         shown.add_column(Text(words.plain(head)), justify="left" if index == 0 else "right")
     for row in table.rows:

@@ -18,15 +18,9 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from limo.ledger import Ledger
-from limo.recipe import Settings
-
-
-class Price(Settings):
-    """What a model costs, US dollars a million tokens."""
-
-    input: float = Field(0.0, ge=0, description="a million tokens read")
-    output: float = Field(0.0, ge=0, description="a million tokens written")
+from limo.core.recipe import Settings
+from limo.ledger.store import Ledger
+from limo.models.settings import Price
 
 
 class Budget(Settings):

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from limo.errors import InputError
+from limo.core.errors import InputError
 from limo.rollouts.stopping import Band, Decision, Exact, Rule
 
 FIRST = 50  # problems decided exactly before anything is guessed; fewer learn too little, more save too little

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from limo.records import Outcome, Problem
+from limo.core.records import Outcome, Problem
 from limo.rollouts.likely import Learning
 from limo.rollouts.stopping import Band, Decision, Exact, Rule
 

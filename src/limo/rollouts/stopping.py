@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from limo.errors import InputError
+from limo.core.errors import InputError
 
 Decision = Literal["keep", "drop"]
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from limo.errors import InputError, MissingFileError, ModelError
-from limo.records import Dropped
-from limo.text import shorten
+from limo.core.errors import InputError, MissingFileError, ModelError
+from limo.core.records import Dropped
+from limo.core.text import shorten
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limo.errors import InputError, ModelError
-from limo.text import content_hash, shorten
+from limo.core.errors import InputError, ModelError
+from limo.core.text import content_hash, shorten
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

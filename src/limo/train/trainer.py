@@ -1,7 +1,7 @@
 """TRL's SFTTrainer as limo drives it: silent towards the outside, resumable, telling its progress.
 
     trainer = make_trainer(model, tokenizer, encoded, sft_config({"max_steps": 10}, work))
-    run(trainer, work, Silent(), "train")
+    run(trainer, work, NoProgress(), "train")
 
 What it does not do: prepare data (TRL's own preparation would cut long rows) or keep the result.
 """
@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limo.errors import InputError
-from limo.files import storage
-from limo.progress import Progress
-from limo.text import shorten
+from limo.core.errors import InputError
+from limo.core.files import storage_errors
+from limo.core.progress import Progress
+from limo.core.text import shorten
 
 if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
@@ -84,7 +84,7 @@ def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, config: SFTConfig
 
 def run(trainer: SFTTrainer, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> None:
     """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work` where there is one."""
-    with ExitStack() as stack, storage(work):
+    with ExitStack() as stack, storage_errors(work):
         trainer.add_callback(_telling(progress, stage, stack, stop_after_epoch))
         trainer.train(resume_from_checkpoint=last_checkpoint(work))
 

@@ -18,8 +18,8 @@ from functools import lru_cache
 
 from limo.verify.boxes import boxed
 from limo.verify.extract import extract
-from limo.verify.normalise import MAX_ANSWER, clean
-from limo.verify.readings import choice_of, read
+from limo.verify.maths.normalise import MAX_ANSWER, clean
+from limo.verify.maths.readings import choice_of, read
 
 _PROOF = re.compile(
     r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I

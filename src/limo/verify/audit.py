@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.errors import InputError, MissingFileError
-from limo.progress import Progress, Silent
-from limo.text import shorten
-from limo.verify.check import Checker, as_text
-from limo.verify.engine import DOUBLE_DIGITS, Limits
+from limo.core.errors import InputError, MissingFileError
+from limo.core.progress import NoProgress, Progress
+from limo.core.text import shorten
+from limo.verify.checker import Checker, as_text
 from limo.verify.files import ANSWER, COMPLETION, field_of, parse_row, row_verdict
-from limo.verify.workers import Worker
+from limo.verify.process.limits import DOUBLE_DIGITS, Limits
+from limo.verify.process.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def audit(
     with (
         Checker(1, limits, tolerance, digits) as checker,
         Worker(limits) as worker,
-        (progress or Silent()).stage("audit", len(rows)) as stage,
+        (progress or NoProgress()).stage("audit", len(rows)) as stage,
     ):
         for number, row in enumerate(rows, 1):
             stage.advance()

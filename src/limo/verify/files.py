@@ -22,15 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from limo.errors import InputError, MissingFileError, PartialError
-from limo.files import storage
-from limo.progress import Progress, Silent
-from limo.records import Verdict
-from limo.verify.engine import DOUBLE_DIGITS, FAILED, Limits, limited
-from limo.verify.spread import Crew
+from limo.core.errors import InputError, MissingFileError, PartialError
+from limo.core.files import storage_errors
+from limo.core.progress import NoProgress, Progress
+from limo.core.records import Verdict
+from limo.verify.process.limits import DOUBLE_DIGITS, FAILED, Limits, limited
+from limo.verify.process.spread import Crew
 
 if TYPE_CHECKING:
-    from limo.verify.check import Checker
+    from limo.verify.checker import Checker
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
 Line = tuple[bytes, str, str, str, str]
@@ -100,8 +100,8 @@ def verify_file(
         raise MissingFileError("there is no such file", path, "JSON lines of {answer, completion}", "check the path")
     target = Path(out) if out is not None else Path(os.devnull)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if out is not None else target
-    summary, progress = Summary(), progress or Silent()
-    with storage(target), _checking(n_workers, limited(n_workers, limits, tolerance, digits)) as checked:
+    summary, progress = Summary(), progress or NoProgress()
+    with storage_errors(target), _checking(n_workers, limited(n_workers, limits, tolerance, digits)) as checked:
         try:
             with (
                 open(path, "rb", BUFFER) as source,
@@ -128,7 +128,7 @@ def verify_file(
             raise
         _finish(temporary, target, out)
     if summary.n_failed:
-        progress.say(
+        progress.log(
             f"verify: {summary.n_failed} verdicts are undecided because a rule failed, which is a mistake of limo; "
             f"please report it ({summary.first_failure})"
         )
@@ -159,7 +159,7 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
 def _checking(n_workers: int, limits: Limits) -> Iterator[Callable[[Path, BinaryIO], Iterator[Checked]]]:
     """What verifies a file's rows, some at a time: this process, or several children and this one only moves bytes."""
     if n_workers == 1:
-        from limo.verify.check import Checker
+        from limo.verify.checker import Checker
 
         with Checker(1, limits, limits.tolerance, limits.digits) as checker:
             yield partial(_here, checker)

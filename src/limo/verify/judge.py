@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from limo.records import Verdict
+from limo.core.records import Verdict
 from limo.verify.extract import split_thought
 
 TIER = "judge: "

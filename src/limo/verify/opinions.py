@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limo.files import atomic
-from limo.records import Verdict
-from limo.verify.check import as_text
+from limo.core.files import atomic
+from limo.core.records import Verdict
+from limo.verify.checker import as_text
 from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, dumps, field_of, parse_row
 from limo.verify.judge import Agreement, Opinion, Question, merged, open_to_judge
 

@@ -1,0 +1,62 @@
+"""The error family: everything limo raises on purpose is a `LimoError`.
+
+A message has four beats: what is wrong, the value, what is allowed, what to do.  The command line prints it as
+one line and exits 2, so a message must stand alone without a traceback.  Each child has a standard-library second
+parent, so that code which knows nothing of limo can still catch it.
+
+    >>> raise InputError("pool is empty", "pool.jsonl", "at least one problem", "check the path")
+    Traceback (most recent call last):
+    limo.core.errors.InputError: pool is empty: 'pool.jsonl' (allowed: at least one problem); check the path
+
+What it does not do: a failed rollout or verdict is data with a reason, never an exception.
+"""
+
+from __future__ import annotations
+
+
+class LimoError(Exception):
+    """Root of the family.  `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, value: object = None, allowed: str = "", do: str = "") -> None:
+        text = what
+        if value is not None:
+            text += f": {str(value)!r}"
+        if allowed:
+            text += f" (allowed: {allowed})"
+        if do:
+            text += f"; {do}"
+        super().__init__(text)
+
+
+class InputError(LimoError, ValueError):
+    """A value that the user gave cannot be used."""
+
+
+class MissingFileError(LimoError, FileNotFoundError):
+    """A file or folder that the user named is not there."""
+
+    def __str__(self) -> str:  # FileNotFoundError would print errno fields
+        return str(self.args[0])
+
+
+class RecipeError(LimoError, ValueError):
+    """A recipe does not fit its model; the message lists every fault, not only the first."""
+
+
+class ModelError(LimoError, RuntimeError):
+    """A model folder or endpoint cannot be used."""
+
+
+class StorageError(LimoError, OSError):
+    """The disk is full, read-only, or a file on it is damaged; what was committed before is intact."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class PartialError(LimoError, RuntimeError):
+    """The work stopped cleanly before its end (budget, interruption); the same command goes on."""
+
+    exit_code = 3

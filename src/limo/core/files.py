@@ -1,0 +1,50 @@
+"""Writing a file whole or not at all.
+
+A reader never sees half a file: what is written goes to a temporary neighbour which takes the file's name at the
+end, and a killed process leaves the old file as it was.
+
+    with atomic("runs/a/scores.json") as path:
+        path.write_text("{}")
+
+What it does not do: folders (a stage that makes one writes its marker file last).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from limo.core.errors import LimoError, StorageError
+
+
+@contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turn the disk's complaints about `path` into one StorageError."""
+    try:
+        yield
+    except LimoError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write ({reason})", path, "", "free some space or name another folder") from error
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends, and goes when it fails.
+
+    Missing folders above are made.  Raises StorageError when the disk is full or cannot be written.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

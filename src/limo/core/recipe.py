@@ -1,0 +1,233 @@
+"""A recipe is a checked value: YAML to pydantic and back, with dotted overrides and a content hash.
+
+Each stage defines its own settings beside its code as a subclass of `Settings`; a command composes them.  All
+faults of a file are gathered and shown once, each with its line; an unknown key names the nearest known one.
+
+    class Band(Settings):
+        low: int = Field(1, ge=0, description="fewest correct rollouts to keep; paper: 1")
+    band = load(Band, "band.yaml", ["low=2"])
+
+What it does not do: know any stage, or read anything but the one file (no includes, no inheritance).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
+from pydantic_core import to_jsonable_python
+
+from limo.core.errors import MissingFileError, RecipeError
+from limo.core.text import content_hash, hide_keys, shorten
+
+T = TypeVar("T", bound="Settings")
+
+
+EXECUTION_ONLY: JsonDict = {"pace": True}
+"""`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
+
+
+RECIPES = Path(str(resources.files("limo"))) / "recipes"
+"""The folder of the shipped recipes."""
+
+OVERRIDE = 0
+"""Where a value stands that no line of the file holds: the command line gave it."""
+
+
+class Settings(BaseModel):
+    """Base of every part of a recipe: unknown keys are faults, values cannot be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @property
+    def hash(self) -> str:
+        """Names this recipe by its identity."""
+        return content_hash(json.dumps(self.identity(), ensure_ascii=False))
+
+    def identity(self) -> dict[str, Any]:
+        """What the recipe asks for, defaults included, as JSON values; fields of EXECUTION_ONLY are left out at any depth."""
+        return {
+            name: _identity(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+            if field.json_schema_extra != EXECUTION_ONLY
+        }
+
+    def to_yaml(self) -> str:
+        """The whole recipe with every default written out, in field order."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.identity()
+    if isinstance(value, Mapping):
+        return {str(key): _identity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return to_jsonable_python(value)
+
+
+def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[str, ...] = ()) -> T:
+    """Read `path` (or nothing), apply `section.key=value` overrides, and check the whole.
+
+    `path` is a YAML file or the name of a shipped recipe (see `find`).
+    Raises MissingFileError, or RecipeError with every fault in it.
+    """
+    text = _read(find(path)) if path is not None else ""
+    values, lines = _parse(text, str(path))
+    for override in overrides:
+        given = _apply(values, override)
+        lines = {path: line for path, line in lines.items() if path[: len(given)] != given} | {given: OVERRIDE}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(model, item, lines) for item in error.errors()]
+        where = str(path) if path is not None else "the settings"
+        raise RecipeError(f"{where} does not fit: " + "; ".join(faults)) from None
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    return {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+
+
+def find(recipe: str | Path) -> Path:
+    """The file of a recipe given by path or by the name of a shipped one; a file of that name comes first.
+
+    Raises MissingFileError, naming the nearest shipped recipes.
+    """
+    path, known = Path(recipe), shipped()
+    if path.is_file():
+        return path
+    if str(recipe) in known:
+        return known[str(recipe)]
+    near = difflib.get_close_matches(path.stem, known, n=1, cutoff=0.6)
+    advice = f"did you mean {near[0]!r}?" if near else "name one of them, or check the path"
+    raise MissingFileError("there is no such recipe", recipe, "a YAML file, or one of " + ", ".join(known), advice)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RecipeError("the recipe is not text", path, "UTF-8 YAML", "save it as UTF-8") from None
+
+
+def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """The values of a YAML text and the line (from 1) on which each key stands."""
+    try:
+        values = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError("the recipe is not YAML", name, "key: value lines", shorten(str(error), 160)) from None
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise RecipeError("the recipe is not a mapping", name, "key: value lines", "see recipes/ for examples")
+    lines: dict[tuple[str, ...], int] = {}
+    _lines(node, (), lines)
+    return values, lines
+
+
+def _lines(node: yaml.Node | None, above: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*above, str(key.value))
+            lines[here] = key.start_mark.line + 1
+            _lines(value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            here = (*above, str(number))
+            lines[here] = value.start_mark.line + 1
+            _lines(value, here, lines)
+
+
+def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Set one `a.b.c=value` in place and return its path; the value is read as YAML."""
+    key, equals, raw = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
+    *path, last = key.strip().split(".")
+    place: Any = values
+    for name in path:
+        place = _child(place, name, override)
+    try:
+        value = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        value = raw
+    if isinstance(place, list):
+        place[_index(place, last, override)] = value
+    else:
+        place[last] = value
+    return (*path, last)
+
+
+def _child(place: Any, name: str, override: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, name, override)]
+    child = place.setdefault(name, {})
+    if not isinstance(child, dict | list):
+        raise RecipeError("an override goes into a plain value", override, "section.key=value", f"'{name}' has no keys")
+    return child
+
+
+def _index(place: list[Any], name: str, override: str) -> int:
+    if not name.isdigit() or int(name) >= len(place):
+        raise RecipeError("an override names no list entry", override, f"0..{len(place) - 1}", "count from 0")
+    return int(name)
+
+
+def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) -> str:
+    """One fault in one phrase: where, the value, what is allowed, the nearest known key."""
+    path = tuple(str(part) for part in item["loc"])
+    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+    where = ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
+    if item["type"] == "extra_forbidden":
+        known = _known(model, path[:-1])
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        advice = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(known)
+        return f"{where} is not a known key; {advice}"
+    if item["type"] == "missing":
+        return f"{where} is missing; give it a value"
+    return f"{where} is {shorten(hide_keys(repr(item['input'])), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
+
+
+def _known(model: type[Settings], path: tuple[str, ...]) -> list[str]:
+    """The keys allowed at `path`, following nested settings, lists, mappings and optionals."""
+    here: list[Any] = [model]
+    for name in path:
+        here = [inner for outer in here for inner in _inside(outer, name)]
+    return list(dict.fromkeys(key for found in here if _is_model(found) for key in found.model_fields))
+
+
+def _inside(annotation: Any, name: str) -> list[Any]:
+    """What may stand under key or index `name` of a value so annotated, unions laid open."""
+    if _is_model(annotation):
+        field = annotation.model_fields.get(name)
+        return _laid_open(field.annotation) if field else []
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if not inner or not isinstance(origin, type):
+        return []
+    return _laid_open(inner[-1] if issubclass(origin, Mapping) else inner[0])
+
+
+def _laid_open(annotation: Any) -> list[Any]:
+    """`A | None` as `[A, None]`; anything else alone."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _laid_open(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [inner for part in typing.get_args(annotation) for inner in _laid_open(part)]
+    return [annotation]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,221 @@
+"""The few small records that travel through every stage.
+
+One record for one word of the project (problem, completion, rollout, verdict, pass rate, chain, grade, score).
+They are frozen, hold plain values only, and turn into dictionaries with `dataclasses.asdict`, so any stage can be
+stored as Parquet or JSON without a converter of its own.
+
+    >>> Problem.make("What is 1+1?", "2").id == Problem.make("What is  1+1?", "2").id
+    True
+
+What it does not do: no reading or writing of files, no checking of answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from limo.core.text import content_hash, normalise_statement
+
+Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
+Level = Literal["L1", "L2", "L3", "L4", "L5"]
+LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")
+UNVERIFIED = "not verified"
+"""Reason of the verdict of a chain whose row says nothing of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A statement with its answer.
+
+    `id` is the hash of the normalised statement; `options` are the texts of a multiple choice problem in order (the
+    answer is then the letter of one of them: A is the first), or None; `meta` is a JSON object.
+    """
+
+    id: str
+    problem: str
+    answer: str
+    options: list[str] | None = None
+    solution: str = ""
+    source: str = ""
+    topic: str = ""
+    language: str = ""
+    meta: dict[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, problem: str, answer: str, **rest: object) -> Problem:
+        """A problem whose id is computed from its statement."""
+        return cls(problem_id(problem), problem, answer, **rest)  # type: ignore[arg-type]
+
+
+def problem_id(statement: str) -> str:
+    """16 hex digits naming a statement up to white space and Unicode form; signs and digits count."""
+    return content_hash(normalise_statement(statement))
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a completion is drawn.
+
+    `temperature` 0 is greedy; `max_tokens` bounds new tokens; `seed` is the run's; a text of `stop` ends a completion
+    and is not part of it.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """Names these settings in the ledger; those without `stop` keep the names they had before there was one."""
+        return _sampling_hash(self.temperature, self.top_p, self.max_tokens, self.seed, tuple(self.stop))
+
+
+@lru_cache(maxsize=256, typed=True)  # asked for once a rollout; typed, since 1 is written unlike 1.0
+def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int, stop: tuple[str, ...]) -> str:
+    values = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+    return content_hash(json.dumps(values | ({"stop": stop} if stop else {}), sort_keys=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model gave back for one attempt.
+
+    `finish_reason` is `stop`, `length` (cut at `max_tokens`) or `error` (then `error` says why and `text` is what
+    had come).  `elapsed_s` is seconds spent on this attempt, a batch's time shared evenly.  `reasoning` is the thought
+    of a server that keeps it apart from the text; the answer is looked for in the text alone.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    n_prompt_tokens: int = 0
+    n_completion_tokens: int = 0
+    elapsed_s: float = 0.0
+    error: str = ""
+    reasoning: str = ""
+
+    @property
+    def full_text(self) -> str:
+        """Thought and text together, as the model wrote them."""
+        return f"<think>\n{self.reasoning}\n</think>\n\n{self.text}" if self.reasoning else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a completion answers its problem, and on what evidence.
+
+    `extracted` is the answer found in the text, `tier` the rule that decided, `reason` one short phrase.  `answer` is
+    the problem's answer it was compared with, `verifier` the identity of the verifier that decided; '' where unknown.
+    A verdict on another answer or of another verifier is stale: it is taken anew.
+    """
+
+    outcome: Outcome
+    extracted: str = ""
+    reason: str = ""
+    tier: str = ""
+    elapsed_s: float = 0.0
+    answer: str = ""
+    verifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One sampled attempt at a problem: who, how, which, what came and what it was worth."""
+
+    problem_id: str
+    model: str
+    prompt_hash: str
+    sampling_hash: str
+    index: int
+    completion: Completion
+    verdict: Verdict | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """What makes this rollout the same as another: its content, never when or where it ran."""
+        return (self.problem_id, self.model, self.prompt_hash, self.sampling_hash, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class PassRate:
+    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned.
+
+    `decision` is what a band over all n makes of it (`keep`, `drop`, '' where it is open or there is no band), and
+    `risk` the chance that all n would have decided otherwise: 0 unless sampling was stopped by `max_error`.
+    """
+
+    model: str
+    n: int
+    n_decided: int
+    n_correct: int
+    decision: str = ""
+    risk: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Correct over decided; 0 where nothing was decided."""
+        return self.n_correct / self.n_decided if self.n_decided else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Why something did not go on: the problem (and attempt), the stage, a short fixed reason, the evidence."""
+
+    problem_id: str
+    stage: str
+    reason: str
+    detail: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A completion accepted as training material, with where it came from."""
+
+    problem_id: str
+    text: str
+    teacher: str
+    prompt_hash: str
+    sampling_hash: str
+    index: int
+    n_tokens: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How good the reasoning of a chain is: traits (0..1 each), their weighted sum, and the level's band."""
+
+    traits: dict[str, float]
+    score: float
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a number comes from: the rollouts with this model, prompt and sampling in this ledger, and their verifier.
+
+    `run` and `ledger` are paths as given to the command; the other fields are the names used in the ledger.
+    """
+
+    run: str
+    ledger: str
+    model: str
+    prompt_hash: str
+    sampling_hash: str
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number on a benchmark with what it rests on; `low` and `high` are a 95% interval, all in 0..1."""
+
+    benchmark: str
+    value: float
+    low: float
+    high: float
+    n_problems: int
+    n_rollouts: int

@@ -1,0 +1,296 @@
+"""A run is a folder, and a stage of it is either done or not begun.
+
+`recipe.yaml` (resolved) says what was asked, `environment.json` on what it ran, `stages/` holds for each stage one
+Parquet of what was kept and one of what was dropped and why.  Tables are written whole, the kept one last, so a
+process killed anywhere leaves stages that are done or not begun, and the same command goes on.
+
+    with RunFolder("runs/a", recipe) as run:
+        if not run.done("difficulty"):
+            run.write_stage("difficulty", kept=[{"id": "p1", "n_correct": 2}], dropped=[])
+        rows = run.read_stage("difficulty")
+
+What it does not do: hold rollouts (the ledger does), or know any stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import pydantic
+import yaml
+
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import atomic, storage_errors
+from limo.core.recipe import Settings
+from limo.core.records import Dropped
+
+Row = dict[str, Any]
+_JSON = {b"limo": b"json"}  # a column whose values Parquet cannot hold as they are
+_PACKAGES = ("limo", "torch", "transformers", "trl", "datasets", "math-verify", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """What a stage did: rows kept, rows dropped, and the dropped ones by reason."""
+
+    n_kept: int
+    n_dropped: int
+    n_by_reason: dict[str, int] = field(default_factory=dict)
+
+
+class RunFolder:
+    """One run.  With a recipe it is opened for work (use `with`: it is locked); without one it is only read.
+
+    Raises InputError when the folder was made by another recipe or another process works in it, MissingFileError
+    when it should be read and is no run, StorageError when the disk refuses.
+    """
+
+    def __init__(self, path: str | Path, recipe: Settings | None = None) -> None:
+        self.path = Path(path)
+        self._recipe = recipe
+        self._lock: Any = None
+        if recipe is None and not (self.path / "recipe.yaml").is_file():
+            raise MissingFileError("this folder is no run", path, "a folder made by a limo command", "check the path")
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where this run's rollouts are, unless the recipe shares a ledger between runs."""
+        return self.path / "ledger.sqlite"
+
+    def __enter__(self) -> Self:
+        if self._recipe is not None:
+            self._open(self._recipe)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _open(self, recipe: Settings) -> None:
+        from filelock import FileLock, Timeout
+
+        with storage_errors(self.path):
+            (self.path / "stages").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            try:
+                lock.acquire()  # the kernel frees it when the process dies, however it dies
+            except Timeout:
+                raise InputError(
+                    "another process works in this run", self.path, "one process a run", "wait for it or change --run"
+                ) from None
+        self._lock = lock
+        try:
+            self._check_recipe(recipe)
+            for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("stages/.*.tmp")]:
+                leftover.unlink(missing_ok=True)
+            self._note_environment()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _check_recipe(self, recipe: Settings) -> None:
+        file = self.path / "recipe.yaml"
+        if not file.exists():
+            with atomic(file) as path:
+                path.write_text(recipe.to_yaml(), encoding="utf-8")
+            return
+        keys = _differing(_stored(file, type(recipe)), recipe.identity())
+        if keys:
+            shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+            raise InputError(
+                f"this run was made by another recipe (differs in {shown})",
+                self.path,
+                "the recipe it was begun with",
+                "set the keys back or name another --run",
+            )
+
+    def _note_environment(self) -> None:
+        """The environment of the first start; another one met later is added, never overwritten."""
+        now, file = environment(), self.path / "environment.json"
+        noted: Row = self.read_json(file.name) if file.exists() else dict(now)
+        later = noted.get("later", [])
+        if now not in ({key: value for key, value in noted.items() if key != "later"}, *later):
+            noted["later"] = [*later, now]
+        self.write_json(file.name, noted)
+
+    def done(self, stage: str) -> bool:
+        """Whether the stage's tables are there, both of them and whole."""
+        return self._file(stage, "kept").exists()
+
+    def write_stage(self, stage: str, kept: list[Row], dropped: list[Dropped]) -> None:
+        """Store what a stage kept and what it dropped; a stage written again replaces the former whole."""
+        self._must_be_locked()
+        orders = self._orders()
+        order = str(orders.get(stage, max(orders.values(), default=-1) + 1))
+        why = [{"problem_id": d.problem_id, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in dropped]
+        with storage_errors(self.path):
+            self._file(stage, "kept").unlink(missing_ok=True)  # from here until the last line the stage is not done
+        for kind, rows in (("dropped", why), ("kept", kept)):
+            with atomic(self._file(stage, kind)) as path:
+                _write_table(rows, path, {"limo.order": order})
+
+    def read_stage(self, stage: str) -> list[Row]:
+        """The rows that the stage kept, as they were written; a key that a row lacked is None."""
+        return self._read(stage, "kept")
+
+    def read_dropped(self, stage: str) -> list[Dropped]:
+        """What the stage dropped and why."""
+        return [Dropped(**row) for row in self._read(stage, "dropped")]
+
+    def counts(self) -> dict[str, StageCounts]:
+        """Every stage that is done, in the order they were done, with its counts: the funnel."""
+        import pyarrow.parquet as pq
+
+        orders = self._orders()
+        counted: dict[str, StageCounts] = {}
+        for stage in sorted(filter(self.done, orders), key=lambda stage: orders[stage]):
+            file = self._file(stage, "kept")
+            with _whole(file):
+                n_kept = pq.read_metadata(file).num_rows
+            reasons = Counter(d.reason for d in self.read_dropped(stage))
+            counted[stage] = StageCounts(n_kept, sum(reasons.values()), dict(reasons.most_common()))
+        return counted
+
+    def _orders(self) -> dict[str, int]:
+        """Which place each stage has, as written in the file that is written first."""
+        import pyarrow.parquet as pq
+
+        orders = {}
+        for file in (self.path / "stages").glob("*.dropped.parquet"):
+            with _whole(file):
+                notes = pq.read_metadata(file).metadata or {}
+            orders[file.name.removesuffix(".dropped.parquet")] = int(notes.get(b"limo.order", b"0"))
+        return orders
+
+    def write_json(self, name: str, value: object) -> None:
+        """Store a small value as a file of the run, whole."""
+        self._must_be_locked()
+        with atomic(self.path / name) as path:
+            path.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+    def read_json(self, name: str) -> Any:
+        """A value stored by `write_json`."""
+        file = self.path / name
+        if not file.is_file():
+            raise MissingFileError("the run has no such file", file, "", "run the stage that writes it")
+        with _whole(file):
+            return json.loads(file.read_text(encoding="utf-8"))
+
+    def _file(self, stage: str, kind: str) -> Path:
+        return self.path / "stages" / f"{stage}.{kind}.parquet"
+
+    def _read(self, stage: str, kind: str) -> list[Row]:
+        if not self.done(stage):
+            raise MissingFileError("this stage is not done", f"{self.path}: {stage}", "", "run it first")
+        with _whole(self._file(stage, kind)):
+            return _read_table(self._file(stage, kind))
+
+    def _must_be_locked(self) -> None:
+        if self._lock is None:
+            raise RuntimeError("a RunFolder is written only inside `with RunFolder(path, recipe)`")
+
+
+def environment() -> dict[str, object]:
+    """What this machine and its packages are, as far as results may depend on it.  Imports nothing heavy."""
+    versions = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "n_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def _stored(file: Path, model: type[Settings]) -> Row:
+    """The run's recipe with the defaults of today for keys that were not known when it was made."""
+    with _whole(file):
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise StorageError("the run's recipe is damaged", file, "", "name another --run")
+    try:
+        return model.model_validate(values).identity()
+    except pydantic.ValidationError:
+        return values  # of another kind of recipe; the comparison will name the keys
+
+
+def _differing(old: object, new: object, above: str = "") -> list[str]:
+    """Dotted keys whose values differ."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return [] if old == new else [above]
+    keys = [*new, *(key for key in old if key not in new)]
+    missing = object()
+    return [
+        fault
+        for key in keys
+        for fault in _differing(old.get(key, missing), new.get(key, missing), f"{above}.{key}".strip("."))
+    ]
+
+
+@contextlib.contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Turn what a damaged file raises into one StorageError."""
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, ValueError, yaml.YAMLError, pyarrow.ArrowException) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError("this file of the run is damaged", file, "", f"restore or remove it ({error})") from error
+
+
+def _write_table(rows: list[Row], path: Path, notes: dict[str, str]) -> None:
+    """Rows to Parquet: plain columns as they are, all others as JSON marked as such."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays, fields = [], []
+    for name in dict.fromkeys(key for row in rows for key in row):
+        values = [row.get(name) for row in rows]
+        plain = _plain(values)
+        array = plain if plain is not None else pa.array([json.dumps(value, default=str) for value in values])
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, metadata=None if plain is not None else _JSON))
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=notes))
+    pq.write_table(table, path)
+
+
+def _plain(values: list[Any]) -> Any:
+    """An Arrow column that gives exactly these values back, or None where there is none.
+
+    Dictionaries, mixed types, huge integers and text with lone surrogates (model text may hold anything) have none.
+    """
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values} - {type(None)}
+    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
+        return None
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+        return None
+
+
+def _read_table(path: Path) -> list[Row]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    columns = {}
+    for entry in table.schema:
+        values = table.column(entry.name).to_pylist()
+        as_json = (entry.metadata or {}).get(b"limo") == b"json"
+        columns[entry.name] = [json.loads(value) for value in values] if as_json else values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,346 @@
+"""Pre-trains the pocket models from nothing: `limo pocket pretrain NAME` rebuilds what the package ships.
+
+Qwen2 architecture at about a million parameters; loss on solutions only (statements are masked); batches of a few
+thousand tokens and many steps; Muon on the matrices, AdamW on the rest.  Documents are a function of (seed, chunk), so
+a killed run goes on from its last checkpoint with the same data.
+
+    pretrain("pocket-rich", Path("models/pocket-rich"), progress)
+
+What it does not do: fine-tuning (limo.train does), or any choice made by looking at a benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limo.core.errors import InputError
+from limo.core.files import atomic
+from limo.experiments.pocket.corpus import Part, sample_document
+from limo.experiments.pocket.tokenizer import END, START, train_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+    from limo.core.progress import Progress
+
+CHUNK = 2048
+"""Documents that are sorted by length together."""
+N_TOKENIZER_DOCUMENTS = 20_000
+CHECKPOINT_EVERY = 250
+ANNEAL_RATE = 0.25
+IGNORED = -100
+WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
+"""The shipped models, a folder each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one shipped model is made of; `n_steps` batches of at most `batch_tokens` tokens (padding included).
+
+    The rates stay up and fall to zero over the last `decay` of the steps; then `n_anneal` more steps fall from a
+    quarter of the rates to zero.  At these batch sizes the noise of high rates, not time, is what holds the loss up.
+    A model that is `grown_from` a shipped one of the same width begins as that model, with further layers in between
+    that at first do nothing.
+    """
+
+    mixture: str
+    hidden: int
+    layers: int
+    n_steps: int
+    batch_tokens: int = 3072
+    muon_lr: float = 0.02
+    adamw_lr: float = 3e-3
+    warmup: int = 100
+    decay: float = 0.4
+    n_anneal: int = 0
+    seed: int = 0
+    grown_from: str = ""
+
+
+FALLING: dict[str, Any] = {"muon_lr": 0.01, "adamw_lr": 1.5e-3, "decay": 1.0}
+"""Half the rates, falling from the start: the later plans, after the first two had shown where their time was lost."""
+GROWN: dict[str, Any] = {"muon_lr": 0.005, "adamw_lr": 7.5e-4, "decay": 1.0}
+"""A quarter of the rates: what a model already knows must survive its growth."""
+
+PLANS: dict[str, Plan] = {
+    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=5500, **FALLING),
+    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **FALLING),
+    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
+    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **FALLING),
+    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=700, seed=4, grown_from="pocket-rich", **GROWN),
+}
+
+
+def pretrain(
+    name: str, out: Path, progress: Progress, plan: Plan | None = None, n_threads: int = 1, with_skills: bool = False
+) -> Path:
+    """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it under `out`.
+
+    `with_skills` adds to the card what the model can do.
+
+    Raises InputError for an unknown name.  Returns `out`, which holds the model, its tokenizer and `card.json`.
+    """
+    import torch
+
+    if plan is None:
+        if name not in PLANS:
+            raise InputError("there is no pocket model of that name", name, ", ".join(PLANS), "choose one of them")
+        plan = PLANS[name]
+    torch.set_num_threads(n_threads)
+    torch.manual_seed(plan.seed)
+    tokenizer = world_tokenizer()
+    model = build_model(plan, tokenizer)
+    optimisers = _optimisers(model, plan)
+    checkpoint = out.with_name(out.name + ".checkpoint.pt")
+    state = _restore(checkpoint, model, optimisers, plan)
+    batches = _batches(plan, tokenizer, state["step"])
+    n_steps = plan.n_steps + plan.n_anneal
+    with progress.stage(f"pre-training {name}", n_steps, state["step"]) as bar:
+        while state["step"] < n_steps:
+            _step(model, optimisers, plan, state, next(batches))
+            bar.advance(1, loss=round(state["loss"], 3))
+            if state["step"] % CHECKPOINT_EVERY == 0:
+                _save_checkpoint(checkpoint, model, optimisers, state)
+    card = _card(name, plan, model, state)
+    save(model, tokenizer, out, card)
+    if with_skills:
+        from limo.experiments.pocket.skills import measure_skills
+
+        progress.log(f"measuring what {name} can do")
+        _write_card(out, card | {"skills": measure_skills(out, plan.mixture)})
+    checkpoint.unlink(missing_ok=True)
+    return out
+
+
+@cache
+def world_tokenizer() -> PreTrainedTokenizerFast:
+    """The one tokenizer of every pocket model, learnt from the teacher's corpus, which holds every word."""
+    rng = random.Random("tokenizer")
+    return train_tokenizer(
+        render(sample_document("teacher" if n % 4 else "rich", rng))[0] for n in range(N_TOKENIZER_DOCUMENTS)
+    )
+
+
+def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+    """A Qwen2 of the plan's size, float32: randomly initialised, or grown from a smaller one."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=plan.hidden,
+        intermediate_size=plan.hidden * 3,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.hidden // 32,
+        num_key_value_heads=plan.hidden // 32,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = Qwen2ForCausalLM(config)
+    return _grow(model, WEIGHTS / plan.grown_from) if plan.grown_from else model
+
+
+def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
+    """Give the model what a smaller one of its width knows: it computes the same until the new layers have learnt.
+
+    Every layer of the smaller is followed by fresh ones that add nothing yet to the stream they read.
+    Source: depth up-scaling with zeroed outputs, as in LLaMA Pro (arXiv 2401.02415, section 3).
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    source = AutoModelForCausalLM.from_pretrained(smaller, dtype=torch.float32)
+    each, rest = divmod(model.config.num_hidden_layers, source.config.num_hidden_layers)
+    if rest or not each:
+        depths = f"{source.config.num_hidden_layers} to {model.config.num_hidden_layers} layers"
+        raise InputError("a model cannot grow like this", depths, "a multiple of the smaller's", "change the plan")
+    model.model.embed_tokens.load_state_dict(source.model.embed_tokens.state_dict())
+    model.model.norm.load_state_dict(source.model.norm.state_dict())
+    for place, layer in enumerate(model.model.layers):
+        if place % each == 0:
+            layer.load_state_dict(source.model.layers[place // each].state_dict())
+        else:
+            torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+            torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return model
+
+
+def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of one document, ChatML around its turns, and the (begin, end) characters that are learnt."""
+    text, learnt = "", []
+    for number, part in enumerate(parts):
+        opens = part.role != "text" and (number == 0 or parts[number - 1].role != part.role)
+        closes = part.role != "text" and (number + 1 == len(parts) or parts[number + 1].role != part.role)
+        text += f"{START}{part.role}\n" if opens else ""
+        begin = len(text)
+        text += part.text
+        if part.learn:
+            learnt.append((begin, len(text) + (len(END) if closes else 0)))
+        text += f"{END}\n" if closes else ""
+    return text, learnt
+
+
+def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """Token ids and labels (IGNORED where nothing is learnt) of one document."""
+    text, learnt = render(parts)
+    encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    labels = []
+    for token, (begin, _) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
+        labels.append(token if any(low <= begin < high for low, high in learnt) else IGNORED)
+    return encoding["input_ids"], labels
+
+
+Batch = tuple["torch.Tensor", "torch.Tensor"]
+
+
+def _batches(plan: Plan, tokenizer: PreTrainedTokenizerFast, skip: int) -> Iterator[Batch]:
+    """Endless batches; chunk by chunk, sorted by length inside a chunk, shuffled; the first `skip` left out."""
+    n_seen = chunk = 0
+    while True:
+        rng = random.Random(f"{plan.mixture}/{plan.seed}/{chunk}")
+        documents = sorted((encode(sample_document(plan.mixture, rng), tokenizer) for _ in range(CHUNK)), key=_length)
+        groups: list[list[tuple[list[int], list[int]]]] = [[]]
+        for document in documents:
+            if (len(groups[-1]) + 1) * len(document[0]) > plan.batch_tokens:
+                groups.append([])
+            groups[-1].append(document)
+        rng.shuffle(groups)
+        chunk += 1
+        for group in groups:
+            n_seen += 1
+            if n_seen > skip:
+                yield _pad(group, tokenizer.pad_token_id)
+
+
+def _length(document: tuple[list[int], list[int]]) -> int:
+    return len(document[0])
+
+
+def _pad(group: list[tuple[list[int], list[int]]], pad: int) -> Batch:
+    import torch
+
+    width = max(len(ids) for ids, _ in group)
+    ids = torch.full((len(group), width), pad)
+    labels = torch.full((len(group), width), IGNORED)
+    for row, (document, targets) in enumerate(group):
+        ids[row, : len(document)] = torch.tensor(document)
+        labels[row, : len(targets)] = torch.tensor(targets)
+    return ids, labels
+
+
+def _optimisers(model: Qwen2ForCausalLM, plan: Plan) -> list[Any]:
+    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
+    import torch
+
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=plan.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def _rate(plan: Plan, step: int) -> float:
+    """Warm-up, constant, linear to zero over the last `decay` of the steps; the anneal begins at ANNEAL_RATE."""
+    if step >= plan.n_steps:
+        return ANNEAL_RATE * (1 - (step - plan.n_steps) / plan.n_anneal)
+    left = (plan.n_steps - step) / max(1, plan.n_steps * plan.decay)
+    return min(1.0, (step + 1) / plan.warmup, left)
+
+
+def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dict[str, Any], batch: Batch) -> None:
+    import torch
+
+    began = time.perf_counter()
+    ids, labels = batch
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
+    targets = labels[:, 1:]
+    learnt = targets != IGNORED
+    loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
+    # Batches hold documents of like length.  Were they to weigh the same, the few, mostly unguessable tokens of a batch
+    # of blurted answers would weigh as much as whole notes; so every learnt token does.
+    (loss * (int(learnt.sum()) / plan.batch_tokens)).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    rate = _rate(plan, state["step"])
+    for optimiser, base in zip(optimisers, (plan.muon_lr, plan.adamw_lr), strict=True):
+        for group in optimiser.param_groups:
+            group["lr"] = base * rate
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    state["step"] += 1
+    state["n_tokens"] += int((ids != model.config.pad_token_id).sum())
+    state["n_learnt"] += int(learnt.sum())
+    state["loss"] = 0.98 * state["loss"] + 0.02 * loss.item() if state["step"] > 1 else loss.item()
+    state["seconds"] += time.perf_counter() - began
+
+
+def _save_checkpoint(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], state: dict[str, Any]) -> None:
+    import torch
+
+    values = {"model": model.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "state": dict(state)}
+    with atomic(path) as temporary:
+        torch.save(values, temporary)
+
+
+def _restore(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan) -> dict[str, Any]:
+    """The state of a killed run put back, or a fresh one."""
+    import torch
+
+    fresh = {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0, "plan": asdict(plan)}
+    if not path.exists():
+        return fresh
+    saved = torch.load(path, weights_only=True)
+    if saved["state"]["plan"] != fresh["plan"]:
+        raise InputError("a checkpoint of another plan lies here", path, "the same plan", "delete it to start anew")
+    model.load_state_dict(saved["model"])
+    for optimiser, values in zip(optimisers, saved["optimisers"], strict=True):
+        optimiser.load_state_dict(values)
+    return dict(saved["state"])
+
+
+def _card(name: str, plan: Plan, model: Qwen2ForCausalLM, state: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    from limo.experiments.pocket.corpus import MIXTURES
+
+    return {
+        "name": name,
+        "architecture": "Qwen2",
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "plan": asdict(plan),
+        "corpus": MIXTURES[plan.mixture],
+        "n_tokens": state["n_tokens"],
+        "n_tokens_learnt": state["n_learnt"],
+        "seconds": round(state["seconds"]),
+        "n_threads": torch.get_num_threads(),
+        "loss": round(state["loss"], 4),
+    }
+
+
+def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
+    """Weights in bfloat16 (safetensors), tokenizer and card; for AutoModelForCausalLM and AutoTokenizer."""
+    import torch
+
+    out.mkdir(parents=True, exist_ok=True)
+    model.generation_config.pad_token_id = model.config.pad_token_id
+    model.generation_config.eos_token_id = model.config.eos_token_id
+    model.to(torch.bfloat16).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    _write_card(out, card)
+
+
+def _write_card(out: Path, card: dict[str, Any]) -> None:
+    with atomic(out / "card.json") as path:
+        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

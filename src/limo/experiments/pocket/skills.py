@@ -1,0 +1,68 @@
+"""What a pocket model can do, for its card: greedy pass rates by depth, on fresh problems of no benchmark.
+
+    measure_skills(Path("models/pocket-teacher"), "teacher")["careful"]["depth 3"]
+
+A student is asked twice: as it is (`default`), and with its answer begun by the first letter of the statement
+(`begun`), which is how a careful note begins.  The difference is what it knows and does not show by itself.
+
+What it does not do: serve any choice inside an experiment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from limo.core.prompts import Message, messages
+from limo.core.records import Problem, Sampling
+from limo.experiments.pocket.corpus import TEACHER_SYSTEM
+from limo.experiments.pocket.world import PRETRAIN_DEPTHS, benchmark_ids, families, sample_problems
+from limo.models.completer import Request
+from limo.models.local.completer import LocalCompleter
+from limo.verify.checker import Checker
+
+SEED = 77
+N_BY_DEPTH = 40
+GREEDY = Sampling(temperature=0.0, max_tokens=320)
+
+Prompt = Callable[[Problem], list[Message]]
+
+
+def measure_skills(path: Path, mixture: str, n_by_depth: int = N_BY_DEPTH) -> dict[str, dict[str, float]]:
+    """Prompt -> depth -> share of greedy answers that are right, `n_by_depth` problems over all families.
+
+    The teacher is asked by each of its styles, any other model by LIMO's system text (`default`, `begun`).
+    """
+    n = n_by_depth * len(PRETRAIN_DEPTHS)
+    drawn = sample_problems(families(), n, PRETRAIN_DEPTHS, SEED, "skills")
+    problems = [problem for problem in drawn if problem.id not in benchmark_ids()]
+    completer = LocalCompleter(path, "model", 256)
+    with Checker() as checker:
+        return {name: _rates(completer, checker, problems, prompt) for name, prompt in prompts(mixture).items()}
+
+
+def prompts(mixture: str) -> dict[str, Prompt]:
+    """Name -> how a model of that mixture is asked about a problem."""
+    if mixture == "teacher":
+        return {style: _styled(system) for style, system in TEACHER_SYSTEM.items()}
+    return {"default": lambda problem: messages(problem.problem), "begun": _begun}
+
+
+def _styled(system: str) -> Prompt:
+    return lambda problem: messages(problem.problem, system)
+
+
+def _begun(problem: Problem) -> list[Message]:
+    """The chat with the first letter of a careful note already written: the letter of the statement's first line."""
+    return [*messages(problem.problem), {"role": "assistant", "content": problem.problem.partition(":")[0] + ":"}]
+
+
+def _rates(completer: LocalCompleter, checker: Checker, problems: list[Problem], prompt: Prompt) -> dict[str, float]:
+    requests = (Request(problem, prompt(problem), GREEDY, 0) for problem in problems)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for group in completer.complete(requests):
+        for request, completion in group:
+            verdict = checker.check(request.problem, completion.text, completion.finish_reason)
+            right[f"depth {request.problem.meta['depth']}"].append(verdict.outcome == "correct")
+    return {depth: round(sum(found) / len(found), 3) for depth, found in sorted(right.items())}

@@ -1,0 +1,1 @@
+"""The ledger of rollouts: the SQLite store, its schema and its exports."""

@@ -1,0 +1,103 @@
+"""The tables of a ledger, version by version, and how an older file is brought up to date.
+
+Version 3 (`PRAGMA user_version`; `application_id` is 'LIMO'):
+
+- `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
+  n_completion_tokens, elapsed_s, error, reasoning)`: `attempt` is the rollout's index, counted from 0; times in
+  seconds; `reasoning` is the thought where a server keeps it apart from the text.
+- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)`: the latest verdict of a rollout, if it
+  has one; `answer` is the problem's answer as it was then, '' where a ledger of version 1 did not say.
+- `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
+  (a hash of its files) stands for.
+- `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
+  start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
+- `starts(start, seconds)`: how long each start has spent asking, up to a second less where it was killed.
+
+    bring_up(sqlite3.connect("runs/a/ledger.sqlite"), Path("runs/a/ledger.sqlite"), read_only=False)
+
+What it does not do: read or write a row (ledger does).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from limo.core.errors import StorageError
+
+APPLICATION_ID = int.from_bytes(b"LIMO", "big")
+# One entry a version; a file at version k has had the first k applied.  Never edit one that was released: add another.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE rollouts(
+            id INTEGER PRIMARY KEY, problem_id TEXT NOT NULL, model TEXT NOT NULL, prompt_hash TEXT NOT NULL,
+            sampling_hash TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
+            n_prompt_tokens INTEGER NOT NULL, n_completion_tokens INTEGER NOT NULL, elapsed_s REAL NOT NULL,
+            error TEXT NOT NULL, UNIQUE(model, prompt_hash, sampling_hash, problem_id, attempt))""",
+        """CREATE TABLE verdicts(
+            rollout_id INTEGER PRIMARY KEY REFERENCES rollouts(id), outcome TEXT NOT NULL, extracted TEXT NOT NULL,
+            reason TEXT NOT NULL, tier TEXT NOT NULL, elapsed_s REAL NOT NULL)""",
+        "CREATE TABLE meanings(hash TEXT, kind TEXT, content TEXT NOT NULL, PRIMARY KEY (kind, hash))",
+    ),
+    ("ALTER TABLE verdicts ADD COLUMN answer TEXT NOT NULL DEFAULT ''",),
+    (
+        "ALTER TABLE rollouts ADD COLUMN reasoning TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE lost(start TEXT, model TEXT, reason TEXT, n INTEGER NOT NULL,
+            n_completion_tokens INTEGER NOT NULL, PRIMARY KEY (start, model, reason))""",
+        "CREATE TABLE starts(start TEXT PRIMARY KEY, seconds REAL NOT NULL)",
+        # what resuming and budgets read, without walking through the texts
+        """CREATE INDEX facts ON rollouts(model, prompt_hash, sampling_hash, problem_id, attempt, finish_reason,
+            n_prompt_tokens, n_completion_tokens)""",
+    ),
+    ("ALTER TABLE verdicts ADD COLUMN verifier TEXT NOT NULL DEFAULT ''",),
+)
+
+
+def bring_up(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
+    """Check that the file is ours and of a version we know; make the tables, or bring older ones up to date.
+
+    `db` is in autocommit mode.  Raises StorageError for another program's file, for a version that is newer, and for an
+    older one where it may not be written.
+    """
+    version = _pragma(db, "user_version")
+    n_tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if n_tables and _pragma(db, "application_id") != APPLICATION_ID:
+        raise StorageError("the file is a database of another program", path, "a ledger", "name another file")
+    if version > len(MIGRATIONS):
+        known = f"version {len(MIGRATIONS)} or older"
+        raise StorageError(f"the ledger has version {version}", path, known, "use the limo that made it, or newer")
+    if read_only:
+        if version < len(MIGRATIONS):
+            do = "open it once for writing"
+            raise StorageError(f"the ledger has version {version}", path, f"version {len(MIGRATIONS)}", do)
+        return
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
+    with transaction(db):
+        for statements in MIGRATIONS[_pragma(db, "user_version") :]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Everything written in the block is committed together at its end, or not at all; blocks may be nested."""
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])

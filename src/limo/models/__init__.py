@@ -1,0 +1,1 @@
+"""Model backends behind one protocol: OpenAI-compatible servers, local transformers models, recordings."""

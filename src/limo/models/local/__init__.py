@@ -1,0 +1,1 @@
+"""Small models in this process, through transformers and an own sampler."""

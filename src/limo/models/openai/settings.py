@@ -1,0 +1,72 @@
+"""How a served model is asked: the part of a recipe that `http` goes by.
+
+    http: {in_flight: 1024, api_key_env: OPENAI_API_KEY, extra: {chat_template_kwargs: {enable_thinking: true}}}
+
+What it does not do: say where the servers are (`models` does), since a run may go on with others.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.text import hide_keys
+
+
+class HttpSettings(Settings):
+    """How servers are asked.  All choices are ours."""
+
+    endpoint: Literal["chat", "completions"] = Field("chat", description="completions: the prompt as plain text")
+    api_key_env: str = Field(
+        "",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="environment variable that holds the key; '' sends none",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+    in_flight: int = Field(
+        256, ge=1, le=20000, description="requests open at once, all servers", json_schema_extra=EXECUTION_ONLY
+    )
+    n_per_request: int = Field(1, ge=1, le=128, description="rollouts of a problem in one request (the API's `n`)")
+    stream: bool = Field(
+        False,
+        description="take tokens as they are written, so that a cut connection keeps what came; costs time here",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+    seed: bool = Field(True, description="send a seed of each rollout's own; some hosted servers refuse it")
+    eager: bool = Field(
+        False,
+        description="with slots free, ask ahead of what is surely needed: sooner done, more paid",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+    timeout_s: float = Field(
+        1800, gt=0, description="longest silence of a connection, seconds", json_schema_extra=EXECUTION_ONLY
+    )
+    attempts: int = Field(
+        6, ge=1, le=100, description="tries of one request before it counts as failed", json_schema_extra=EXECUTION_ONLY
+    )
+    backoff_s: float = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="seconds before the second try at most; doubles, up to 60",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+    patience_s: float = Field(
+        300,
+        gt=0,
+        description="seconds that all servers may fail before the run stops",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="further fields of the request's body; null takes one away"
+    )
+
+    @field_validator("extra")
+    @classmethod
+    def _holds_no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if hide_keys(json.dumps(value, default=str)) != json.dumps(value, default=str):
+            raise ValueError("this looks like a key; put it into an environment variable and name that in api_key_env")
+        return value

@@ -1,0 +1,1 @@
+"""The canonical form of a statement: a compiled scanner and its plain Python reference."""

@@ -1,0 +1,1 @@
+"""Reading problems: file formats, field names, options, benchmarks, generators."""

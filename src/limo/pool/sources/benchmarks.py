@@ -1,0 +1,203 @@
+"""Benchmarks: pools that are never trained on, each a data entry in `benchmarks.yaml`.
+
+None is shipped: they are read from a file or folder of yours, or through the hub's client and its cache (which
+honours HF_HUB_OFFLINE).  All rows are kept, those without a rule-checkable answer too, since leaving a row out would
+change the score.
+
+    problems = load_benchmark("AIME24", "eval/data")        # a file, or a folder laid out as in the official repository
+    for twin in duplicates(problems): print(twin.detail)
+
+What it does not do: score (that is `limo.stages.evaluate`), or check that a file is the published one beyond its row count.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from limo.core.errors import InputError, MissingFileError
+from limo.core.recipe import Settings
+from limo.core.records import Dropped, Problem, Sampling
+from limo.core.text import shorten
+from limo.pool.canonical.normal import canonical
+from limo.pool.sources.fields import FieldMap, Shaped, shape
+from limo.pool.sources.options import shuffled, with_options
+from limo.pool.sources.readers import SUFFIXES, Row, rows, table_of_hub
+
+MAX_TOKENS = 32768  # paper, evaluation: new tokens a completion may have
+_SAMPLED = {"v2": (4, 0.6), "v1": (16, 0.7)}  # paper v2 and v1: (samples, temperature) for benchmarks under 50 problems
+
+
+class Hub(Settings):
+    """Where a benchmark stands on the hub."""
+
+    id: str = Field(description="owner/name")
+    config: str = Field(default="", description="configuration; empty = the only one")
+    split: str = Field(default="test", description="split that holds the problems")
+    revision: str = Field(default="", description="commit; empty = the newest")
+    n: int = Field(default=0, ge=0, description="rows there, where it differs from the paper's")
+
+
+class Benchmark(Settings):
+    """One entry: where the rows are, how they are read and how the paper decodes them."""
+
+    group: Literal["in-domain", "out-of-domain", "extra"] = Field(description="the paper's grouping")
+    n: int = Field(ge=0, description="rows; 0 = any number: a slot for a file of yours")
+    n_unique: int = Field(default=0, ge=0, description="distinct statements; 0 = all")
+    files: list[str | list[str]] = Field(description="file names without suffix; a list = parts in order")
+    hub: Hub | None = Field(default=None, description="data set on the hub")
+    home: str = Field(description="where its owner publishes it")
+    licence: str = Field(default="none stated", description="of the rows, as their owner states it")
+    decoding: Literal["greedy", "sampled"] = Field(description="greedy once, or several samples")
+    judge: bool = Field(default=False, description="the paper judges it by a model")
+    fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
+    wrong_answers: list[str] = Field(default_factory=list, description="columns of the wrong options, to be shuffled")
+
+
+@cache
+def benchmarks() -> dict[str, Benchmark]:
+    """All entries by name, in the paper's order."""
+    text = files("limo.pool.sources").joinpath("benchmarks.yaml").read_text(encoding="utf-8")
+    return {name: Benchmark.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def benchmark(name: str) -> Benchmark:
+    """The entry called `name`, case aside.  Raises InputError naming the nearest."""
+    known = benchmarks()
+    for key, entry in known.items():
+        if key.lower() == name.lower():
+            return entry
+    lower = {key.lower(): key for key in known}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.4)
+    advice = f"did you mean '{lower[near[0]]}'?" if near else "name one of them"
+    raise InputError("no such benchmark", name, ", ".join(known), advice)
+
+
+def decoding(name: str, version: Literal["v1", "v2"] = "v2", seed: int = 0) -> tuple[int, Sampling]:
+    """How many samples a problem, and how they are drawn, as the paper's `version` evaluates this benchmark."""
+    n, temperature = _SAMPLED[version] if benchmark(name).decoding == "sampled" else (1, 0.0)
+    return n, Sampling(temperature=temperature, top_p=1.0, max_tokens=MAX_TOKENS, seed=seed)
+
+
+def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> list[Problem]:
+    """All rows of a benchmark in order, duplicates included.
+
+    `path` is a file, or a folder in which the entry's file names are looked for; None asks the hub's client.  A name
+    that is no entry is fine with the path of a file: then it names your own benchmark.  `seed` orders the options of
+    GPQA.  Raises InputError (unknown name, a row without statement, wrong number of rows) and MissingFileError.
+    """
+    if path is not None and Path(path).is_file() and name.lower() not in {key.lower() for key in benchmarks()}:
+        return _problems(name, rows(path), FieldMap(), [], seed)
+    entry = benchmark(name)
+    found = _local(name, entry, Path(path)) if path is not None else _from_hub(name, entry)
+    problems = _problems(name, found, entry.fields, entry.wrong_answers, seed)
+    allowed = {entry.n} | ({entry.hub.n} - {0} if entry.hub else set())
+    if entry.n and len(problems) not in allowed:
+        want = " or ".join(f"{n} rows" for n in sorted(allowed))
+        do = "give the benchmark's own file, or use another name for a part of it"
+        raise InputError(f"{name} has the wrong number of rows", len(problems), want, do)
+    return problems
+
+
+def load_benchmarks(
+    names: Iterable[str] = (), path: str | Path | None = None, seed: int = 0
+) -> dict[str, list[Problem]]:
+    """Several benchmarks by name; no names = all entries but slots."""
+    known = [name for name, entry in benchmarks().items() if entry.n]
+    return {name: load_benchmark(name, path, seed) for name in (list(names) or known)}
+
+
+def load_present(folder: str | Path, seed: int = 0) -> tuple[dict[str, list[Problem]], list[str]]:
+    """The benchmarks that a folder holds, slots too, and the names of those that it does not hold.
+
+    Raises MissingFileError where it holds none, and InputError where a file is not what it should be.
+    """
+    found: dict[str, list[Problem]] = {}
+    missing = []
+    for name, entry in benchmarks().items():
+        try:
+            found[name] = load_benchmark(name, folder, seed)
+        except MissingFileError:
+            missing += [name] if entry.n else []
+    if not found:
+        allowed, do = "files as `limo benchmarks show` names them", "name another folder, or none for the hub's cache"
+        raise MissingFileError("no benchmark is in the folder", folder, allowed, do)
+    return found, missing
+
+
+def duplicates(problems: Sequence[Problem]) -> list[Dropped]:
+    """The rows that repeat an earlier row's canonical text; nothing is dropped, the score counts every row."""
+    first: dict[str, int] = {}
+    found = []
+    for row, problem in enumerate(problems):
+        earlier = first.setdefault(canonical(problem.problem), row)
+        if earlier != row:
+            same = problem.answer == problems[earlier].answer
+            detail: dict[str, object] = {"row": row, "first_row": earlier, "same_answer": same}
+            found.append(Dropped(problem.id, "benchmark", "repeats an earlier row", detail))
+    return found
+
+
+def _local(name: str, entry: Benchmark, path: Path) -> Iterator[Row]:
+    if path.is_file():
+        yield from rows(path)
+        return
+    if not path.is_dir():
+        raise MissingFileError(f"the file of {name} is not there", path, "a file or a folder", "check the path")
+    for stems in entry.files:
+        parts = [_part(path, stem) for stem in ([stems] if isinstance(stems, str) else stems)]
+        if all(parts):
+            for part in parts:
+                yield from rows(str(part))
+            return
+    wanted = ", ".join(" + ".join(stems) if isinstance(stems, list) else stems for stems in entry.files)
+    raise MissingFileError(f"{name} is not in the folder", path, f"{wanted} (.jsonl, .parquet, ...)", entry.home)
+
+
+def _part(folder: Path, stem: str) -> Path | None:
+    names = [folder / f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz", ".zst")]
+    return next((path for path in names if path.is_file()), None)
+
+
+def _from_hub(name: str, entry: Benchmark) -> Iterator[Row]:
+    if entry.hub is None:
+        do = f"take it from {entry.home} and give its path"
+        raise MissingFileError(f"{name} is not published on the hub", name, "a local file", do)
+    hub = entry.hub
+    return table_of_hub(hub.id, hub.config, hub.split, hub.revision)
+
+
+def _problems(name: str, found: Iterable[Row], fields: FieldMap, wrong: list[str], seed: int) -> list[Problem]:
+    problems: list[Problem] = []
+    for row in found:
+        shaped = shape(row.value, name, fields) if not row.error else Shaped(None, row.error)
+        if shaped.problem is None:
+            where = f"line {row.line} of {row.file}: {shaped.reason}"
+            raise InputError(f"a row of {name} cannot be read", shorten(where), "a statement in each row", "mend it")
+        problem = _with_choices(shaped.problem, row.value, wrong, seed) if wrong else shaped.problem
+        meta = {**problem.meta, "row": len(problems)} | ({"unchecked": shaped.reason} if shaped.reason else {})
+        problems.append(replace(problem, source=name, meta=meta))
+    if not problems:
+        raise InputError(f"{name} has no rows", name, "at least one problem", "check the file")
+    return problems
+
+
+def _with_choices(problem: Problem, row: dict[str, Any], wrong: list[str], seed: int) -> Problem:
+    """The statement with shuffled options and the letter of the right one; as it is where options are there already."""
+    if not all(row.get(column) for column in wrong):
+        return problem
+    options, letter = shuffled(problem.problem, problem.answer, [str(row[column]) for column in wrong], seed)
+    meta = {key: value for key, value in problem.meta.items() if key not in wrong}
+    meta |= {"options": options, "answer_kind": "choice"}
+    return Problem.make(
+        with_options(problem.problem, options), letter, solution=problem.solution, topic=problem.topic,
+        language=problem.language, meta=meta,
+    )  # fmt: skip

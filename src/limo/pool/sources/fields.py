@@ -1,0 +1,277 @@
+"""A raw row becomes a problem: which column is the statement, which the answer, found without being told.
+
+Data sets name the same things differently, and hide the answer in a solution's last box (MATH, NuminaMath), after
+`####` (GSM8K) or in a list (OlympiadBench).  The tables below say in which order names are tried; a `FieldMap`
+overrides them column by column.  Columns that are not used go into `meta`, so nothing of a row is lost.
+
+    shaped = shape({"question": "1+1?", "answer": "It is two. #### 2"}, source="mine")
+    shaped.problem.answer, shaped.reason        # ("2", "")
+
+What it does not do: judge whether an answer can be checked by rule (that is `limo.verify.checker.verifiable`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field
+
+from limo.core.recipe import Settings
+from limo.core.records import Problem
+from limo.core.text import language_of
+from limo.pool.sources.options import as_letter, options_of, with_options
+
+STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input")
+CHATS = ("messages", "conversations", "conversation", "chat")
+ANSWERS = ("final_answer", "expected_answer", "answer", "answer_value", "gold", "gold_answer", "ground_truth",
+           "correct_answer", "correct answer", "target", "reward_model.ground_truth")  # fmt: skip
+SOLUTIONS = ("solution", "solutions", "answer_analysis", "explanation", "rationale", "generated_solution")
+REPLIES = ("output", "response", "completion", "generation", "reasoning", "cot")
+TOPICS = ("topic", "subject", "type", "domain", "subfield", "knowledge_point_routes", "category")
+DIFFICULTIES = ("difficulty", "level", "difficulty_level")
+CANONICAL = frozenset({"problem", "answer", "solution", "source", "topic", "language", "meta"})
+
+_IMAGE = re.compile(r"!\[[^\]]*\]\(|<im(?:g|age)\b|<im(?:g|age)_|\\includegraphics|\[image", re.IGNORECASE)
+_HASHES = re.compile(r"####\s*([^\n]+)\s*$")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:\s*\\?%)?")
+
+
+class FieldMap(Settings):
+    """Which column holds what; empty = found by itself.  Dots go into nested objects (`reward_model.ground_truth`)."""
+
+    problem: str = Field(default="", description="column of the statement")
+    answer: str = Field(default="", description="column of the answer")
+    solution: str = Field(default="", description="column of the worked solution")
+    source: str = Field(default="", description="column that names where the problem comes from")
+    topic: str = Field(default="", description="column of the topic")
+    options: str = Field(default="", description="column of a multiple choice problem's options")
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The problem of a row, or None; and why it cannot be used as it is ("" = it can)."""
+
+    problem: Problem | None
+    reason: str = ""
+
+
+def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> Shaped:
+    """The problem in `row`.  A problem with a reason is readable but not usable for training (no answer, image...)."""
+    fields = fields or FieldMap()
+    if row.keys() >= CANONICAL and isinstance(row["meta"], str | dict | None) and fields == FieldMap():
+        return _canonical(row)
+    names = _names(tuple(row))
+    used: set[str] = set()
+    statement, reply = _statement(row, names, fields, used)
+    if not statement.strip():
+        return Shaped(None, "no problem text")
+    answer, solution, parts = _answer(row, names, fields, used, reply)
+    options = options_of(row, names, fields.options, used)
+    letter = as_letter(answer, options)
+    statement = with_options(statement, options)
+    origin = _named(row, names, fields.source, ("source", "data_source"), used) or source
+    topic = _named(row, names, fields.topic, TOPICS, used)
+    meta = {key: plain(value) for key, value in row.items() if key not in used}
+    meta |= {"options": options} if options else {}
+    meta |= {"answer_kind": _answer_kind(letter, options, parts)}
+    difficulty = _first(row, names, DIFFICULTIES, set())
+    meta |= {"difficulty": plain(difficulty)} if difficulty is not None else {}
+    problem = Problem.make(
+        statement.strip(), letter, solution=solution, source=origin, topic=topic,
+        language=language_of(statement), meta=meta,
+    )  # fmt: skip
+    return Shaped(problem, _reason(problem, row, parts))
+
+
+class _Names(dict[str, str]):
+    """A row's columns by their name in lower case; made once for all rows with the same ones."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__((str(column).lower(), str(column)) for column in columns)
+        self._among: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def among(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the wanted columns, in their order, that such a row can have, inside other columns too."""
+        if wanted not in self._among:
+            heads = [(path, path.lower(), path.lower().partition(".")[0]) for path in wanted]
+            self._among[wanted] = tuple(path for path, whole, head in heads if whole in self or head in self)
+        return self._among[wanted]
+
+
+_names = lru_cache(maxsize=1024)(_Names)
+
+
+def last_box(text: str) -> str:
+    """What stands in the last whole `\\boxed{...}` of `text`, braces balanced; "" where there is none."""
+    for start in reversed([match.end() for match in _BOX.finditer(text)]):
+        depth = 1
+        for place in range(start, len(text)):
+            escaped = text[place - 1] == "\\"
+            depth += 0 if escaped else {"{": 1, "}": -1}.get(text[place], 0)
+            if depth == 0:
+                return text[start:place].strip()
+    return ""
+
+
+def plain(value: Any) -> Any:
+    """The same value made of what JSON knows: not-a-number becomes null, foreign types their text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _canonical(row: dict[str, Any]) -> Shaped:
+    meta = row["meta"]
+    if isinstance(meta, str):
+        try:
+            meta = json.loads(meta or "{}")
+        except ValueError:
+            return Shaped(None, "meta is not JSON")
+    texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
+    if not texts["problem"].strip():
+        return Shaped(None, "no problem text")
+    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), **texts, meta=meta or {})
+    return Shaped(problem, _reason(problem, row, []))
+
+
+def _reason(problem: Problem, row: dict[str, Any], parts: list[str]) -> str:
+    """Why the problem cannot be trained on, from its shape alone; "" where nothing speaks against it."""
+    if any(_SURROGATE.search(text) for text in (problem.problem, problem.answer, problem.solution)):
+        return "broken characters"
+    if "Need_human_evaluate" in str(row.get("answer_type")) or str(row.get("question_type")).lower() == "proof":
+        return "needs a person to check"
+    if not problem.answer:
+        return "no answer"
+    if len(parts) > 1:
+        return "several parts to answer"
+    if _IMAGE.search(problem.problem):
+        return "image missing"
+    options = problem.meta.get("options")
+    if isinstance(options, dict) and options and problem.answer not in options:
+        return "answer is not among the options"
+    return ""
+
+
+def _statement(row: dict[str, Any], names: _Names, fields: FieldMap, used: set[str]) -> tuple[str, str]:
+    """The statement, and the reply where the row is a chat."""
+    if fields.problem:
+        return _text(_at(row, names, fields.problem, used)), ""
+    value = _first(row, names, STATEMENTS, used)
+    if value is None or isinstance(value, list):
+        turns = value if isinstance(value, list) else _first(row, names, CHATS, used)
+        return _turn(turns, ("user", "human")), _turn(turns, ("assistant", "gpt", "model"))
+    statement = _text(value)
+    if "instruction" in names and names["instruction"] in used and isinstance(row.get("input"), str) and row["input"]:
+        used.add("input")  # Alpaca: the instruction says what to do, the input holds the problem
+        statement += "\n" + row["input"]
+    return statement, ""
+
+
+def _turn(turns: Any, roles: tuple[str, ...]) -> str:
+    """The first message of one of `roles` in a chat, in either of the two usual spellings."""
+    for turn in turns if isinstance(turns, list) else []:
+        if isinstance(turn, dict) and (turn.get("role") or turn.get("from")) in roles:
+            return _text(turn.get("content") or turn.get("value"))
+    return ""
+
+
+def _answer(
+    row: dict[str, Any], names: _Names, fields: FieldMap, used: set[str], reply: str
+) -> tuple[str, str, list[str]]:
+    """Answer, solution and the answer's parts, wherever the row keeps them."""
+    value = _at(row, names, fields.answer, used) if fields.answer else _first(row, names, ANSWERS, used)
+    parts = [_text(part) for part in value.values()] if isinstance(value, dict) else []
+    if isinstance(value, dict):
+        text = "; ".join(f"({key}) {part}" for key, part in zip(value, parts, strict=True))
+    else:
+        text = ", ".join(_text(part) for part in value) if isinstance(value, list) else _text(value)
+    kept = _at(row, names, fields.solution, used) if fields.solution else _first(row, names, SOLUTIONS, used)
+    solution = "\n\n".join(_text(part) for part in kept) if isinstance(kept, list) else _text(kept)
+    reply = reply or _text(_first(row, names, REPLIES, used))
+    answer = _lifted(text)
+    if answer != text.strip() and not solution:
+        solution = text
+    solution = solution or reply
+    if not text.strip() and not fields.answer:
+        answer = _lifted(solution) if _lifted(solution) != solution.strip() else ""
+        if not answer and reply and len(reply) <= 80 and "\n" not in reply.strip():
+            answer = reply.strip()
+    return _bare(answer), solution.strip(), parts
+
+
+def _lifted(text: str) -> str:
+    """The answer that ends a worked text: after `####`, or in the last box; the text itself where neither stands."""
+    hashes = _HASHES.search(text)
+    return (hashes[1].strip() if hashes else "") or last_box(text) or text.strip()
+
+
+def _bare(answer: str) -> str:
+    """`$ 5 $` -> `5`: one pair of delimiters around the whole answer is no part of it."""
+    for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+        inner = answer[len(left) : len(answer) - len(right)]
+        if len(answer) > len(left + right) and answer.startswith(left) and answer.endswith(right) and "$" not in inner:
+            return inner.strip()
+    return answer.strip()
+
+
+def _answer_kind(answer: str, options: dict[str, str], parts: list[str]) -> str:
+    if parts:
+        return "parts"
+    if options and answer in options:
+        return "choice"
+    return "number" if _NUMBER.fullmatch(answer) else "expression"
+
+
+def _first(row: dict[str, Any], names: _Names, wanted: tuple[str, ...], used: set[str]) -> Any:
+    """The first of the `wanted` columns that holds something."""
+    for name in names.among(wanted):
+        value = _at(row, names, name, used)
+        if value is not None and value != "" and value != []:
+            return value
+    return None
+
+
+def _at(row: dict[str, Any], names: _Names, path: str, used: set[str]) -> Any:
+    """The value at a dotted path, names compared without case; what is found counts as used."""
+    if path.lower() in names:
+        key = names[path.lower()]
+        if row[key] is not None and row[key] != "":
+            used.add(key)
+        return row[key]
+    head, _, rest = path.partition(".")
+    inner = row.get(names.get(head.lower(), ""))
+    return inner.get(rest) if rest and isinstance(inner, dict) else None
+
+
+def _named(row: dict[str, Any], names: _Names, path: str, wanted: tuple[str, ...], used: set[str]) -> str:
+    """A short name from a cell; a list gives its first entry and stays whole in `meta`."""
+    seen: set[str] = set()
+    value = _at(row, names, path, seen) if path else _first(row, names, wanted, seen)
+    if isinstance(value, list):
+        return _text(value[0]).strip() if value else ""
+    used |= seen
+    return _text(value).strip()
+
+
+def _text(value: Any) -> str:
+    """A cell as text; whole floats lose their `.0` (AMC23 stores 27 as 27.0)."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, dict | list):
+        return json.dumps(plain(value), ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,1 @@
+"""The stages of a run: each module holds its recipe and its `run` function."""

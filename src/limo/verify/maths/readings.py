@@ -1,0 +1,158 @@
+"""The ways one written answer can be read: what its commas mean, where a chain of equations ends, which letter it is.
+
+    [t for t in read("1,234").trees]     # the number 1234, and the list 1, 234
+    read("x=1/3\\\\approx 0.33").trees      # x = 1/3
+    choice_of("（B）")                    # "B"
+
+A comma between groups of three digits may group thousands; one between digits may be a decimal comma; both readings
+are kept, the likelier first.  Inside brackets a comma separates.
+
+What it does not do: compare (see `compare`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from limo.verify.maths.nodes import Node
+from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
+from limo.verify.maths.syntax import parse
+from limo.verify.maths.tokens import Unparsed
+
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
+_EUROPEAN = re.compile(
+    r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?(?![\d.])|(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)"
+)
+_SPACED = re.compile(r"(?<![\d.,\w}^_])\d{1,3}(?: \d{3})+(?!\d)(?=\s*(?:$|[.][\d]|[^\d\s,]))")
+_INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
+_DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
+_LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
+_LETTERS = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[\)）\]]?\s*\}?\s*[.．。)）]?\s*\Z")
+_LED = re.compile(
+    r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S"
+)
+_SAID = re.compile(
+    r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I
+)
+_MANY = re.compile(r"\s*[\(（]?([A-G](?:\s*(?:,|，|、|and|和|\s)?\s*[A-G]){1,6})[\)）]?\s*[.．。]?\s*\Z")
+
+
+@dataclass(slots=True)
+class Readings:
+    """The trees a text may stand for, likeliest first; `why` it could not be read where there is none."""
+
+    text: str
+    trees: list[Node] = field(default_factory=list)
+    why: str = ""
+
+
+@lru_cache(maxsize=8192)
+def read(text: str, *, ours: bool = False) -> Readings:
+    """All readings of an answer; `ours`: it is the pool's, so `-3,0` is a list and no decimal."""
+    cleaned = clean(text)
+    result = Readings(cleaned)
+    for variant in _variants(cleaned, ours):
+        try:
+            tree = parse(variant)
+        except (Unparsed, RecursionError) as error:
+            result.why = result.why or str(error)
+            tail = _after_last_equal(variant)
+            if tail is None:
+                continue
+            try:
+                tree = parse(tail)
+            except (Unparsed, RecursionError):
+                continue
+        if tree not in result.trees:
+            result.trees.append(tree)
+    return result
+
+
+def _variants(text: str, ours: bool) -> list[str]:
+    variants = []
+    grouped = _outside_brackets(_GROUPED, _outside_brackets(_INDIAN, text))
+    if grouped != text:
+        variants.append(grouped)
+    spaced = _SPACED.sub(lambda m: m.group().replace(" ", ""), text)
+    if spaced != text:
+        variants.append(spaced)
+    european = _EUROPEAN.sub(lambda m: m.group().replace(".", "").replace(",", "."), text)
+    if european != text:
+        variants.append(european)
+    decimal = _DECIMAL.match(text)
+    if decimal and (len(decimal.group(2)) != 3 or decimal.group(1).strip("+-") == "0"):
+        whole, part = decimal.groups()
+        if len(part) > 1 or whole.strip("+-") == "0" or decimal.end() < len(text):
+            variants.append(_DECIMAL.sub(r"\1.\2", text))
+        elif not ours:
+            return [text, _DECIMAL.sub(r"\1.\2", text)]
+    if variants and re.search(r"\d,0\d", text):  # no list is written 10,000
+        return variants
+    return [*variants, text]
+
+
+def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
+    """Drop the commas of a pattern where no bracket is open."""
+
+    def joined(match: re.Match[str]) -> str:
+        before = text[: match.start()]
+        opened = sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
+        return match.group() if opened > 0 else match.group().replace(",", "")
+
+    return pattern.sub(joined, text)
+
+
+def _after_last_equal(text: str) -> str | None:
+    """The end of a chain of equations whose beginning cannot be read."""
+    if (
+        "," in text
+        or ";" in text
+        or "\\begin{cases" in text
+        or any(text.count(a) != text.count(b) for a, b in ("()", "{}"))
+    ):
+        return None
+    parts = _LAST_EQUAL.split(text)
+    return parts[-1] if len(parts) > 1 and parts[-1].strip() and "}" not in _unopened(parts[-1]) else None
+
+
+def _unopened(text: str) -> str:
+    depth = 0
+    for char in text:
+        depth += (char == "{") - (char == "}")
+        if depth < 0:
+            return "}"
+    return ""
+
+
+@lru_cache(maxsize=8192)
+def choice_of(text: str, *, loose: bool = False) -> str:
+    """The letters of a multiple-choice answer, "" where it is none.
+
+    Loose: also a small letter, and "B. the text of the option", "option B", "选 B".
+    """
+    text = text.strip().strip("$*").strip()
+    if len(text) > 400:
+        return ""
+    text = re.sub(r"\\(?:mathrm|textbf|mathbf|mbox|textit|rm|mathit)\b", r"\\text", text)
+    text = re.sub(r"\\text\s*\{\\text\s*\{(.*)\}\s*\}", r"\\text{\1}", text)
+    for pattern in (_LETTERS, _LED):
+        found = pattern.match(text)
+        if found and (loose or pattern is _LETTERS or len(text) > 2):
+            letter = chr(ord(found.group(1)) - 0xFEE0) if found.group(1) > "Z" else found.group(1)
+            return letter if letter in "ABCDEFG" or (loose and pattern is _LETTERS) else ""
+    many = _MANY.match(text)
+    if many and (loose or re.search(r"[,，、\s]|and|和", many.group(1)) or re.fullmatch("A?B?C?D?", many.group(1))):
+        letters = re.findall(r"[A-G](?![a-z])", many.group(1))
+        return "".join(sorted(set(letters))) if len(set(letters)) == len(letters) else ""
+    if loose:
+        said = _SAID.match(text) or re.fullmatch(r"\s*[\(]?([a-g])[\)]?[.]?\s*", text)
+        return said.group(1).upper() if said and said.group(1) < "z" else ""
+    return ""
+
+
+def option_text(text: str) -> str:
+    """What stands after the letter of an option."""
+    plain = clean(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
+    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][\s)）]*[.．:：、]?\s*", "", plain).strip()

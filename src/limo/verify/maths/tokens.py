@@ -1,0 +1,177 @@
+"""Cleaned text to tokens: numbers, commands, symbols, words, brackets.
+
+    [t.text for t in tokenise(r"2\\\\sin x")]     # ["2", "\\\\sin", "x"]
+
+A run of letters is one token when it is a name (a function, a Greek letter, a word after a space, a unit after a
+number, two or more capitals) and single letters otherwise: `xy` is a product, `AB` a segment, `apples` a word.
+
+What it does not do: know what the tokens mean together (see `syntax`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from limo.verify.maths.normalise import GREEK, WORD_CLOSE, WORD_OPEN
+from limo.verify.maths.units import is_unit
+
+MAX_TOKENS = 1500
+
+
+class Unparsed(Exception):
+    """The text is no mathematics that this reader knows; the reason is the message."""
+
+
+class Token(NamedTuple):
+    """`kind`: num, cmd, sym, word, op, end.  `gap`: white space stood before it."""
+
+    kind: str
+    text: str
+    gap: bool
+
+
+FUNCTIONS = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arccot",
+        "sinh",
+        "cosh",
+        "tanh",
+        "ln",
+        "log",
+        "lg",
+        "exp",
+        "abs",
+        "sqrt",
+        "cbrt",
+        "floor",
+        "ceil",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+        "asin",
+        "acos",
+        "atan",
+        "arg",
+        "sgn",
+        "mod",
+        "binom",
+        "sup",
+        "inf",
+    ]
+)
+_JOINS = {"and": ",", "or": "or", "或": "or", "和": ",", "与": ",", "及": ",", "且": "and", "and/or": "or", "以及": ","}
+_TOKEN = re.compile(
+    rf"(?P<gap>\s*)(?:(?P<num>(?:\d+(?:\.\d+|\.(?![\d.]))?|\.\d+)(?:[eE][-+]?\d+(?![\dA-Za-z]))?)|(?P<cmd>\\[A-Za-z]+|\\\\|\\.)"
+    rf"|{WORD_OPEN}(?P<text>[^{WORD_CLOSE}]*){WORD_CLOSE}|(?P<han>[\u3400-\u9fff]+)|(?P<sym>[A-Za-z]+)|(?P<op>.))",
+    re.S,
+)
+_VOWEL = re.compile(r"[aeiou]", re.I)
+
+
+def tokenise(text: str) -> list[Token]:
+    """All tokens, an `end` last.  Raises Unparsed when there are too many."""
+    tokens: list[Token] = []
+    for match in _TOKEN.finditer(text):
+        gap = bool(match["gap"]) or not tokens
+        if match["num"] is not None:
+            tokens.append(Token("num", match["num"], gap))
+        elif match["cmd"] is not None:
+            tokens.append(_command(match["cmd"], gap))
+        elif match["text"] is not None:
+            tokens.append(_word(match["text"].strip(), True))
+        elif match["han"] is not None:
+            tokens.append(_word(match["han"], True))
+        elif match["sym"] is not None:
+            tokens.extend(_letters(match["sym"], gap, tokens))
+        elif match["op"].strip():
+            tokens.append(Token("op", match["op"], gap))
+        if len(tokens) > MAX_TOKENS:
+            raise Unparsed("too long to read as one expression")
+    tokens.append(Token("end", "", True))
+    return tokens
+
+
+def _command(text: str, gap: bool) -> Token:
+    name = text[1:]
+    if name in FUNCTIONS and name not in ("sqrt", "binom"):
+        return Token("sym", name, gap)
+    if name in ("lor", "vee"):
+        return Token("op", "or", gap)
+    if name in ("land", "wedge"):
+        return Token("op", "and", gap)
+    return Token("sym", text, gap) if name in GREEK else Token("cmd", text, gap)
+
+
+def _word(text: str, gap: bool) -> Token:
+    bare = text.strip(" ,;.").lower()
+    if bare in _JOINS:
+        return Token("op", _JOINS[bare], gap)
+    if text in FUNCTIONS:
+        return Token("sym", text, gap)
+    return Token("word", text, gap)
+
+
+def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
+    """A run of Latin letters: one name or word, or a product of single letters."""
+    lower = text.lower()
+    if text in FUNCTIONS:
+        return [Token("sym", text, gap)]
+    if text in GREEK:
+        return [Token("sym", "\\" + text, gap)]
+    if lower in _JOINS and (gap or len(text) == 3):
+        return [Token("op", _JOINS[lower], gap)]
+    if lower in ("inf", "infty", "infinity", "oo"):
+        return [Token("cmd", "\\infty", gap)]
+    after_number = bool(before) and (before[-1].kind == "num" or before[-1].text in (")", "}", "%"))
+    if is_unit(text) and after_number:
+        return [Token("word", text, gap)]
+    if len(text) == 1:
+        return [Token("sym", text, gap)]
+    if _is_word(text, gap):
+        return [Token("word", text, gap)]
+    return [Token("sym", letter, gap and i == 0) for i, letter in enumerate(text)]
+
+
+def _is_word(text: str, gap: bool) -> bool:
+    if len(text) >= 4:
+        return bool(_VOWEL.search(text)) and text[1:].islower()
+    return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT
+
+
+_SHORT = frozenset(
+    [
+        "the",
+        "are",
+        "for",
+        "odd",
+        "yes",
+        "not",
+        "all",
+        "any",
+        "but",
+        "pct",
+        "day",
+        "hrs",
+        "mph",
+        "per",
+        "day",
+        "one",
+        "two",
+        "six",
+        "ten",
+        "red",
+        "cup",
+        "men",
+    ]
+)

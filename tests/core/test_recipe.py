@@ -1,0 +1,123 @@
+import pytest
+from pydantic import Field
+
+from limo.core.errors import MissingFileError, RecipeError
+from limo.core.recipe import EXECUTION_ONLY, Settings, load
+
+
+class Band(Settings):
+    low: int = Field(1, ge=0)
+    high: int = 3
+    n_workers: int = Field(1, json_schema_extra=EXECUTION_ONLY)
+
+
+class Recipe(Settings):
+    name: str
+    band: Band = Band()
+    filters: list[Band] = []
+    by_model: dict[str, Band] = {}
+    lists: dict[str, list[Band]] | None = None
+    teacher: Band | None = None
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    def load_text(text, overrides=()):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load(Recipe, path, overrides)
+
+    return load_text
+
+
+def fault(loaded, text, overrides=()):
+    with pytest.raises(RecipeError) as caught:
+        loaded(text, overrides)
+    return str(caught.value)
+
+
+def test_a_recipe_goes_to_yaml_and_back(loaded):
+    recipe = loaded("name: 名\nfilters: [{low: 2}]\nby_model: {a: {high: 9}}\n")
+    assert loaded(recipe.to_yaml()) == recipe
+    assert loaded(recipe.to_yaml()).hash == recipe.hash
+
+
+def test_the_hash_follows_the_content_and_not_the_layout(loaded):
+    assert loaded("name: a\nband: {low: 1}").hash == loaded("# told\nband:\n  low: 1\nname: a\n").hash
+    assert loaded("name: a\nband: {low: 2}").hash != loaded("name: a").hash
+
+
+@pytest.mark.parametrize("where", ["band: {%s}", "filters: [{%s}]", "by_model: {a: {%s}}", "lists: {a: [{%s}]}"])
+def test_how_fast_the_work_goes_is_no_part_of_what_a_recipe_is(loaded, where):
+    plain, faster, other = (loaded("name: a\n" + where % w) for w in ("high: 3", "n_workers: 8", "high: 4"))
+    assert plain.hash == faster.hash != other.hash
+    assert "n_workers: 8" in faster.to_yaml()
+
+
+def test_an_override_reaches_into_sections_lists_and_mappings(loaded):
+    recipe = loaded(
+        "name: a\nfilters: [{low: 1}, {low: 1}]", ["band.low=2", "filters.1.low=5", "by_model.x.high=7", "name=b=c"]
+    )
+    assert (recipe.band.low, recipe.filters[1].low, recipe.by_model["x"].high, recipe.name) == (2, 5, 7, "b=c")
+
+
+def test_all_faults_are_told_at_once_each_with_its_line(loaded):
+    text = fault(loaded, "bnad: {low: 1}\nband:\n  low: -4\n  high: much\n")
+    for part in ("bnad (line 1)", "did you mean 'band'?", "band.low (line 3) is -4", "band.high (line 4)"):
+        assert part in text
+    assert "name is missing" in text
+
+
+def test_a_fault_of_an_override_is_not_laid_to_a_line_of_the_file(loaded):
+    text = "name: a\nband:\n  low: 1\n  high: 2\n"
+    assert "band.low (override) is -4" in fault(loaded, text, ["band.low=-4"])
+    assert "band.lwo (override) is not a known key" in fault(loaded, text, ["band={lwo: 1}"])
+    assert "band.high (line 4)" in fault(loaded, text.replace("high: 2", "high: much"), ["band.low=1"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "band: {lwo: 1}",
+        "filters: [{high: 1}, {lwo: 1}]",
+        "by_model: {x: {lwo: 1}}",
+        "lists: {x: [{low: 1}, {lwo: 1}]}",
+        "teacher: {lwo: 1}",
+    ],
+)
+def test_the_nearest_key_is_offered_wherever_settings_stand(loaded, text):
+    assert "lwo (line 2) is not a known key; did you mean 'low'?" in fault(loaded, "name: a\n" + text)
+
+
+def test_where_no_key_is_near_all_are_named(loaded):
+    assert "known: low, high" in fault(loaded, "name: a\nfilters: [{zzz: 1}]")
+
+
+@pytest.mark.parametrize("override", ["band.low", "=3", "name.x=1", "filters.0.low=1", "filters.x=1"])
+def test_an_override_that_leads_nowhere_is_refused(loaded, override):
+    text = "name: a\nfilters: []"
+    assert override in fault(loaded, text, [override])
+
+
+@pytest.mark.parametrize("text", ["name: [", "- a\n- b", "just words"])
+def test_a_file_that_is_no_mapping_is_refused(loaded, text):
+    assert "is not" in fault(loaded, text)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "r.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(RecipeError, match="not text"):
+        load(Recipe, tmp_path / "r.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match="no such recipe"):
+        load(Recipe, tmp_path / "none.yaml")
+
+
+def test_a_recipe_needs_no_file(loaded):
+    assert load(Recipe, None, ["name=a"]).name == "a"
+
+
+def test_yaml_cannot_make_objects(loaded):
+    assert "is not YAML" in fault(loaded, "name: !!python/object/apply:os.getcwd []")

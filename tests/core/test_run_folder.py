@@ -1,0 +1,267 @@
+import errno
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from pydantic import Field
+
+from limo.core import files
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.records import Dropped
+from limo.core.run_folder import RunFolder, StageCounts, environment
+
+
+class Inner(Settings):
+    low: int = 1
+
+
+class Recipe(Settings):
+    seed: int = 0
+    band: Inner = Inner()
+    names: list[str] = []
+    n_workers: int = Field(1, json_schema_extra=EXECUTION_ONLY)
+
+
+class Other(Settings):
+    model: str = "a"
+
+
+DROPPED = [Dropped("p2", "filter", "too easy", {"n_correct": 4}), Dropped("p3", "filter", "too easy")]
+
+
+@pytest.fixture
+def run(tmp_path):
+    with RunFolder(tmp_path / "run", Recipe()) as run:
+        yield run
+
+
+def test_a_stage_comes_back_as_it_was_written(run):
+    rows = [{"id": "p1", "n": 1, "rate": 0.5, "kept": True}, {"id": "p2", "n": None, "rate": 0.1, "kept": False}]
+    run.write_stage("filter", rows, DROPPED)
+    assert run.read_stage("filter") == rows
+    assert run.read_dropped("filter") == DROPPED
+
+
+HOSTILE = ["\ud800", "\x00", "\u2028\n", "x" * 100_000, "", "🙂", "-inf"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_any_text_of_a_model_survives(run, text):
+    run.write_stage("chains", [{"text": text}, {"text": "plain"}], [])
+    assert [row["text"] for row in run.read_stage("chains")] == [text, "plain"]
+
+
+VALUES = [{}, {"a": {"b": [1, "x"]}}, [], [{"role": "user"}], 2**80, -1, "1", 1.5, True, None]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("beside", [None, {}, "text", 1])
+def test_any_value_survives_beside_any_other(run, value, beside):
+    run.write_stage("any", [{"v": value}, {"v": beside}], [])
+    assert [row["v"] for row in run.read_stage("any")] == [value, beside]
+    assert [type(row["v"]) for row in run.read_stage("any")] == [type(value), type(beside)]
+
+
+def test_numbers_that_are_none_survive(run):
+    run.write_stage("any", [{"v": math.inf}, {"v": math.nan}], [])
+    first, second = (row["v"] for row in run.read_stage("any"))
+    assert (first, math.isnan(second)) == (math.inf, True)
+
+
+def test_a_key_that_a_row_lacks_is_none(run):
+    run.write_stage("any", [{"a": 1}, {"b": 2}], [])
+    assert run.read_stage("any") == [{"a": 1, "b": None}, {"a": None, "b": 2}]
+
+
+def test_a_stage_that_kept_nothing_is_done_all_the_same(run):
+    run.write_stage("filter", [], DROPPED)
+    assert run.done("filter")
+    assert run.read_stage("filter") == []
+    assert run.counts() == {"filter": StageCounts(0, 2, {"too easy": 2})}
+
+
+def test_counts_stand_in_the_order_of_the_work_and_hold_the_reasons(run):
+    run.write_stage("z_first", [{"id": "a"}], [])
+    run.write_stage("a_second", [{"id": "a"}], DROPPED)
+    run.write_stage("z_first", [{"id": "a"}, {"id": "b"}], [])
+    counts = {"z_first": StageCounts(2, 0, {}), "a_second": StageCounts(1, 2, {"too easy": 2})}
+    assert list(run.counts().items()) == list(counts.items())
+
+
+def test_a_stage_that_is_not_done_cannot_be_read(run):
+    assert not run.done("filter")
+    with pytest.raises(MissingFileError, match="not done"):
+        run.read_stage("filter")
+
+
+def test_a_full_disk_between_the_two_tables_leaves_the_stage_not_done(run, monkeypatch):
+    run.write_stage("first", [{"id": "a"}], [])
+    replace = os.replace
+
+    def refuse_kept(source, target):
+        if "kept" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refuse_kept)
+    with pytest.raises(StorageError, match="No space left on device"):
+        run.write_stage("second", [{"id": "a"}], DROPPED)
+    monkeypatch.undo()
+    assert (run.done("first"), run.done("second")) == (True, False)
+    assert list(run.counts()) == ["first"]
+    assert not list(run.path.rglob("*.tmp"))
+
+
+def test_the_resolved_recipe_and_the_environment_stand_in_the_folder(run):
+    assert "low: 1" in (run.path / "recipe.yaml").read_text()
+    assert run.read_json("environment.json") == environment()
+    assert {"python", "platform", "n_cores", "versions"} <= environment().keys()
+
+
+def test_another_environment_met_later_is_added_and_not_lost(tmp_path):
+    with RunFolder(tmp_path, Recipe()) as run:
+        run.write_json("environment.json", {"python": "3.0"})
+    for _ in range(2):
+        with RunFolder(tmp_path, Recipe()) as run:
+            assert run.read_json("environment.json") == {"python": "3.0", "later": [environment()]}
+
+
+def test_the_same_recipe_opens_the_folder_again(tmp_path):
+    for _ in range(2):
+        with RunFolder(tmp_path, Recipe(names=["名"])) as run:
+            assert run.path == tmp_path
+    with RunFolder(tmp_path, Recipe(names=["名"], n_workers=4)):
+        pass  # how many work at it is no part of what a run is
+
+
+@pytest.mark.parametrize(
+    ("other", "keys"),
+    [
+        (Recipe(seed=1), "seed"),
+        (Recipe(band=Inner(low=2), names=["x"]), "band.low, names"),
+        (Other(), "model, seed, band"),
+    ],
+)
+def test_another_recipe_is_refused_with_the_keys_that_differ(tmp_path, other, keys):
+    with RunFolder(tmp_path, Recipe()) as run:
+        run.write_stage("filter", [{"id": "a"}], [])
+    with pytest.raises(InputError, match=f"differs in {keys}"), RunFolder(tmp_path, other):
+        pass
+    assert RunFolder(tmp_path).done("filter")
+
+
+def test_a_key_that_was_unknown_when_the_run_was_begun_has_its_default(tmp_path):
+    with RunFolder(tmp_path, Recipe()) as run:
+        pass
+    (run.path / "recipe.yaml").write_text("seed: 0\n")
+    with RunFolder(tmp_path, Recipe()):
+        pass
+    with pytest.raises(InputError, match=r"differs in band\.low"), RunFolder(tmp_path, Recipe(band=Inner(low=2))):
+        pass
+
+
+def test_a_second_opening_is_refused_while_the_first_works(run):
+    with pytest.raises(InputError, match="another process works in this run"), RunFolder(run.path, Recipe()):
+        pass
+
+
+def test_reading_needs_no_lock(run):
+    run.write_stage("filter", [{"id": "a"}], [])
+    assert RunFolder(run.path).read_stage("filter") == [{"id": "a"}]
+
+
+def test_writing_without_the_lock_is_a_bug(run):
+    with pytest.raises(RuntimeError, match="inside `with"):
+        RunFolder(run.path).write_stage("filter", [], [])
+
+
+def test_a_folder_that_is_no_run_cannot_be_read(tmp_path):
+    with pytest.raises(MissingFileError, match="no run"):
+        RunFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["stages/filter.kept.parquet", "stages/filter.dropped.parquet", "scores.json"])
+def test_a_damaged_file_is_named_in_one_line(run, name):
+    run.write_stage("filter", [{"id": "a"}], DROPPED)
+    run.write_json("scores.json", {})
+    (run.path / name).write_bytes(b"PAR1 broken")
+    with pytest.raises(StorageError, match="damaged") as caught:
+        _ = (run.read_stage("filter"), run.read_dropped("filter"), run.read_json("scores.json"))
+    assert name in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"), RunFolder(tmp_path / "file" / "run", Recipe()):
+        pass
+
+
+KILLED = """
+    import os, signal, sys, time
+    sys.path.insert(0, sys.argv[1])
+    import pyarrow.parquet
+    from test_run_folder import Recipe, two_stages
+    from limo.core import files
+    from limo.core.run_folder import RunFolder
+
+    def die_at_write(n_left, folder, leave_a_child):
+        replace = os.replace
+
+        def replace_or_die(source, target):
+            nonlocal n_left
+            n_left -= 1
+            if n_left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(source, target)
+
+        files.os.replace = replace_or_die
+        with RunFolder(folder, Recipe()) as run:
+            if leave_a_child and not (child := os.fork()):
+                time.sleep(60)
+                os._exit(0)
+            if leave_a_child:
+                open(folder + ".child", "w").write(str(child))
+            two_stages(run)
+
+    for n_writes, folder in enumerate(sys.argv[2:]):
+        if not (pid := os.fork()):
+            die_at_write(n_writes, folder, leave_a_child=n_writes == 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+"""
+
+
+def two_stages(run):
+    for stage in ("a", "b"):
+        if not run.done(stage):
+            run.write_stage(stage, [{"id": stage}], [Dropped("p", stage, "why")])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_killed_between_any_two_writes_it_goes_on_to_the_same_end(tmp_path):
+    folders = [tmp_path / str(n_writes) for n_writes in range(6)]  # the sixth write would be the last
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), os.path.dirname(__file__), *map(str, folders)]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120)
+    child = int((tmp_path / "3.child").read_text())
+    try:
+        os.kill(child, 0)  # a worker outlives its killed parent: it must not hold the run
+        n_done = [go_on(folder) for folder in folders]
+    finally:
+        os.kill(child, signal.SIGKILL)
+    assert n_done == [0, 0, 0, 0, 1, 1]
+
+
+def go_on(folder):
+    """Neither the lock nor the leftovers of the killed process block; how many stages it had done."""
+    with RunFolder(folder, Recipe()) as run:
+        assert not list(folder.rglob("*.tmp"))
+        n_done = len(run.counts())
+        two_stages(run)
+        assert run.counts() == {stage: StageCounts(1, 1, {"why": 1}) for stage in ("a", "b")}
+        assert json.loads((folder / "environment.json").read_text()) == environment()
+    return n_done

@@ -1,0 +1,48 @@
+import pytest
+
+from limo.core.text import content_hash, language_of, normalise_statement, shorten
+
+
+def test_a_hash_is_sixteen_hex_digits_and_stays_the_same_for_ever():
+    assert content_hash("limo") == content_hash("limo")
+    assert len(content_hash("limo")) == 16
+    assert set(content_hash("limo")) <= set("0123456789abcdef")
+
+
+def test_the_boundaries_of_parts_count():
+    assert content_hash("ab", "c") != content_hash("a", "bc")
+    assert content_hash("ab") != content_hash("ab", "")
+
+
+def test_a_lone_surrogate_can_be_hashed():
+    assert content_hash("\ud800") != content_hash("")
+
+
+@pytest.mark.parametrize("other", ["Find $x$ if x=-1.", " Find  $x$\n if x=-1. ", "Find\u200b $x$ if\u00a0x=-1."])
+def test_white_space_and_invisible_characters_do_not_change_a_statement(other):
+    assert normalise_statement(other) == "Find $x$ if x=-1."
+
+
+@pytest.mark.parametrize("other", ["Find $x$ if x=1.", "Find $x$ if x=-2.", "Find x if x=-1.", "find $x$ if x=-1."])
+def test_signs_digits_marks_and_case_do_change_it(other):
+    assert normalise_statement(other) != "Find $x$ if x=-1."
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Find the sum of $a$", "en"),
+        ("求 $x$ 的值", "zh"),
+        ("已知 sin x = 1，求 x 的值", "zh"),
+        ("1+1", "und"),
+        ("", "und"),
+    ],
+)
+def test_the_language_is_that_of_the_words(text, language):
+    assert language_of(text) == language
+
+
+def test_a_shortened_text_is_one_line_of_the_width():
+    assert shorten("a\nb  c", 10) == "a b c"
+    assert shorten("x" * 20, 10) == "x" * 9 + "…"
+    assert len(shorten("x" * 20, 10)) == 10

@@ -1,0 +1,124 @@
+"""Experiments: every arm with every seed, nothing measured twice, numbers that follow from the outcomes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from limo.core.progress import NoProgress
+from limo.experiments import results
+from limo.experiments.headline import HEADLINE
+from limo.experiments.lab import Arm, Measurement, measure
+from limo.experiments.rq1_chain_quality import RQ1
+
+ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", examples="good"))
+
+
+def _outcomes(rate: float) -> dict[str, dict[str, float]]:
+    return {"b1": {f"p{n}": rate for n in range(20)}, "b2": {f"q{n}": float(n % 2) for n in range(20)}}
+
+
+@dataclass
+class FakeLab:
+    """Answers at once; what it is asked to measure leaves a file, as it works in other processes."""
+
+    folder: Path
+    seeds: tuple[int, ...] = (0, 1)
+    n_workers: int = 2
+    prepared: list[str] = field(default_factory=list)
+    known: dict[tuple[str, int], Measurement] = field(default_factory=dict)
+
+    def prepare(self, arms, progress):
+        self.prepared = [arm.name for arm in arms]
+
+    def measured(self, arm, seed):
+        return self.known.get((arm.name, seed))
+
+    def measure(self, arm, seed):
+        if arm.name == "broken":
+            raise ValueError("this arm cannot be fitted")
+        (self.folder / f"{arm.name}-{seed}").touch(exist_ok=False)
+        return Measurement(arm.name, seed, _outcomes(1.0 if arm.examples else 0.0), n_completion_tokens=9.0)
+
+
+def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(tmp_path):
+    lab = FakeLab(tmp_path)
+    measured = measure(lab, ARMS, NoProgress())
+    assert lab.prepared == ["base", "good"]
+    assert [one.seed for one in measured["base"]] == [0]
+    assert [one.seed for one in measured["good"]] == [0, 1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["base-0", "good-0", "good-1"]
+
+
+def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
+    lab = FakeLab(tmp_path, known={("good", 1): Measurement("good", 1, _outcomes(0.5))})
+    measured = measure(lab, ARMS, NoProgress())
+    assert not (tmp_path / "good-1").exists()
+    assert measured["good"][1].outcomes == _outcomes(0.5)
+
+
+def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        measure(FakeLab(tmp_path), (Arm("broken", "B", "坏", examples="x"),), NoProgress())
+
+
+def test_scores_averages_and_comparisons_follow_from_the_outcomes(tmp_path):
+    measured = measure(FakeLab(tmp_path), ARMS, NoProgress())
+    found = results.outcomes(measured)
+    rows = {(row.arm, row.benchmark): row for row in results.scores(found, ["b1", "b2"])}
+    assert rows["good", "b1"].value == 1.0
+    assert rows["base", "b1"].value == 0.0
+    assert rows["base", "b2"].value == 0.5
+    assert rows["good", "b1"].n_seeds == 2
+    assert rows["good", "b1"].n_rollouts == 40
+    (mean,) = [row for row in results.averages(found, {"all": ["b1", "b2"]}) if row.arm == "good"]
+    assert mean.value == pytest.approx(0.75)
+    same, apart = results.comparisons(found, [("good", "base")], {"in-domain": ["b2"], "out-of-domain": ["b1"]})
+    assert (same.difference, same.separable) == (0.0, False)
+    assert (apart.difference, apart.separable) == (1.0, True)
+
+
+def test_the_experiments_compare_only_arms_that_they_have():
+    for experiment in (HEADLINE, RQ1):
+        names = {arm.name for arm in experiment.arms}
+        assert len(names) == len(experiment.arms)
+        assert all({a, b} <= names for a, b in experiment.pairs)
+
+
+class EndlessLab(FakeLab):
+    """Never done: each measurement says who does it and then waits for ever."""
+
+    def measure(self, arm, seed):
+        (self.folder / "pid.tmp").write_text(str(os.getpid()))
+        os.replace(self.folder / "pid.tmp", self.folder / "pid")
+        threading.Event().wait()
+
+
+def test_no_worker_outlives_a_killed_run(tmp_path):
+    body = "t.measure(t.EndlessLab(pathlib.Path(sys.argv[1])), t.ARMS, t.NoProgress())"
+    script = f"import sys, pathlib, test_lab_protocol as t\nif __name__ == '__main__':\n    {body}\n"
+    (tmp_path / "run.py").write_text(script)
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path)]
+    run = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() and run.poll() is None and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+        worker = psutil.Process(int((tmp_path / "pid").read_text()))
+    finally:
+        run.kill()
+        run.wait()
+    try:
+        worker.wait(timeout=30)
+    except psutil.TimeoutExpired:
+        worker.kill()
+        pytest.fail("the worker works on")

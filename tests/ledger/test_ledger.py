@@ -1,0 +1,276 @@
+"""The ledger: what was paid for is there once, whole, and survives whatever ends the process."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.records import Completion, Rollout, Verdict
+from limo.ledger.schema import APPLICATION_ID, MIGRATIONS
+from limo.ledger.store import Ledger
+
+
+def rollout(problem="p1", index=0, text="so \\boxed{4}", model="m", verdict=None, **completion):
+    return Rollout(problem, model, "prompt", "sampling", index, Completion(text, **completion), verdict)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with Ledger(path) as opened:
+        yield opened
+
+
+RIGHT = Verdict("correct", "4", "same string", "string", 0.25, "4.0")
+
+
+def test_a_rollout_comes_back_as_it_was(ledger, path):
+    one = rollout(
+        verdict=RIGHT, finish_reason="length", n_prompt_tokens=3, n_completion_tokens=9, elapsed_s=0.5, error="why"
+    )
+    assert ledger.add([one]) == 1
+    assert list(ledger.rollouts()) == [one]
+    with Ledger(path, read_only=True) as again:
+        assert list(again.rollouts()) == [one]
+
+
+@pytest.mark.parametrize("text", ["", "\x00 null", "\u2028", "🙂", "x" * 200_000], ids=len)
+def test_any_text_of_a_model_comes_back(ledger, text):
+    ledger.add([rollout(text=text)])
+    assert next(ledger.rollouts()).completion.text == text
+
+
+def test_even_broken_characters_can_be_stored(ledger):
+    ledger.add([rollout(text="a\ud800b")])
+    stored = next(ledger.rollouts()).completion.text
+    assert stored[0] == "a" and stored[-1] == "b"
+
+
+def test_the_same_rollout_is_kept_once_and_the_first_stays(ledger):
+    assert ledger.add([rollout(text="first")]) == 1
+    assert ledger.add([rollout(text="second"), rollout(index=1)]) == 1
+    assert [one.completion.text for one in ledger.rollouts()] == ["first", "so \\boxed{4}"]
+    assert len(ledger) == 2
+
+
+def test_a_failure_gives_way_to_an_answer_and_never_the_other_way(ledger):
+    failed = rollout(text="", finish_reason="error", error="timeout", verdict=Verdict("undecided"))
+    ledger.add([failed])
+    assert ledger.add([rollout()]) == 1
+    assert ledger.add([failed]) == 0
+    (kept,) = ledger.rollouts()
+    assert (kept.completion.finish_reason, kept.verdict) == ("stop", None)
+
+
+@pytest.mark.parametrize("column", ["problem_id", "model", "prompt_hash", "sampling_hash", "index"])
+def test_a_rollout_that_cannot_be_named_is_refused_and_never_left_out(path, column):
+    with Ledger(path) as ledger:
+        with pytest.raises(StorageError):
+            ledger.add([rollout(), replace(rollout(index=1), **{column: None}), rollout(index=2)])
+        assert len(ledger) == 0
+
+
+def test_large_groups_are_added_as_one_after_another_would_be(ledger):
+    draw, kept = random.Random(7), {}
+    for _ in range(4):
+        group = [
+            rollout(f"p{draw.randrange(30)}", draw.randrange(30), text=str(draw.random()),
+                    finish_reason=draw.choice(["stop", "error"]), verdict=draw.choice([None, RIGHT]))
+            for _ in range(700)
+        ]  # fmt: skip
+        wanted = 0
+        for one in group:
+            before = kept.get(one.key)
+            is_answer = one.completion.finish_reason != "error"
+            if before is None or (is_answer and before.completion.finish_reason == "error"):
+                kept[one.key] = one
+                wanted += 1
+        assert ledger.add(group) == wanted
+    assert {one.key: one for one in ledger.rollouts()} == kept
+    assert ledger.faults() == []
+
+
+def test_rollouts_are_found_by_whom_and_how_in_an_order_that_is_not_of_arrival(ledger):
+    ledger.add([rollout("p2", 1), rollout("p2", 0), rollout("p1", 0), rollout("p1", 0, model="other")])
+    assert [(one.problem_id, one.index) for one in ledger.rollouts("m")] == [("p1", 0), ("p2", 0), ("p2", 1)]
+    assert list(ledger.rollouts("m", "another prompt")) == []
+    assert list(ledger.rollouts("m", "prompt", "another sampling")) == []
+
+
+def test_a_verdict_is_attached_and_replaced_and_never_without_its_rollout(ledger):
+    ledger.add([rollout()])
+    key = rollout().key
+    for verdict in (RIGHT, replace(RIGHT, outcome="wrong")):
+        ledger.set_verdicts([(key, verdict)])
+        assert next(ledger.rollouts()).verdict == verdict
+    with pytest.raises(KeyError):
+        ledger.set_verdicts([(key, RIGHT), (("p9", *key[1:]), RIGHT)])
+    assert next(ledger.rollouts()).verdict.outcome == "wrong"  # nothing of the batch was written
+    assert ledger.faults() == []
+
+
+def test_a_block_is_written_whole_or_not_at_all(ledger):
+    with pytest.raises(ZeroDivisionError), ledger.transaction():
+        ledger.add([rollout()])
+        _ = 1 / 0
+    assert len(ledger) == 0
+
+
+def test_the_first_meaning_of_a_name_stays(ledger):
+    assert ledger.explain("h", "model", "these files") == "these files"
+    assert ledger.explain("h", "model", "other files") == "these files"
+
+
+def test_what_is_no_ledger_is_told_in_one_line(tmp_path):
+    with pytest.raises(MissingFileError, match="no ledger"):
+        Ledger(tmp_path / "none.sqlite", read_only=True)
+    (tmp_path / "text.sqlite").write_text("not a database, though long enough to look like one" * 20)
+    with pytest.raises(StorageError, match="damaged"):
+        Ledger(tmp_path / "text.sqlite")
+    with sqlite3.connect(tmp_path / "other.sqlite") as other:
+        other.execute("CREATE TABLE mine (x)")
+    with pytest.raises(StorageError, match="another program"):
+        Ledger(tmp_path / "other.sqlite")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        Ledger(tmp_path / "file" / "ledger.sqlite")
+
+
+def test_a_ledger_of_the_future_is_refused_and_left_alone(path):
+    with Ledger(path) as ledger:
+        ledger.add([rollout()])
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StorageError, match="version"):
+        Ledger(path)
+
+
+def test_a_ledger_of_version_1_keeps_its_verdicts_and_says_that_their_answers_are_unknown(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path) as raw:
+        for statement in MIGRATIONS[0]:
+            raw.execute(statement)
+        raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        raw.execute("PRAGMA user_version = 1")
+        raw.execute("INSERT INTO rollouts VALUES (7, 'p1', 'm', 'prompt', 'sampling', 0, 'text', 'stop', 0, 0, 0, '')")
+        raw.execute("INSERT INTO verdicts VALUES (7, 'correct', '4', 'same string', 'string', 0.25)")
+    raw.close()
+    with pytest.raises(StorageError, match="version 1"):
+        Ledger(path, read_only=True)
+    for _ in range(2):  # brought up to date once
+        with Ledger(path) as ledger:
+            assert [r.verdict for r in ledger.rollouts()] == [replace(RIGHT, answer="")]
+            assert ledger.faults() == []
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):
+    ledger.add([rollout()])
+    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(StorageError, match="disk is full"):
+        ledger.add([rollout(index=n, text="x" * 5000) for n in range(1, 50)])
+    assert len(ledger) == 1
+    assert ledger.faults() == []
+
+
+def test_killed_in_the_middle_of_a_group_it_holds_whole_groups_only(path):
+    code = """
+        import os, signal, sys
+        sys.path.insert(0, sys.argv[2])
+        from test_ledger import rollout
+        from limo.ledger.store import Ledger
+
+        def group(ledger):
+            yield rollout(index=1)
+            yield rollout(index=2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        ledger = Ledger(sys.argv[1])
+        ledger.add([rollout(index=0)])
+        with ledger.transaction():
+            for one in group(ledger):
+                ledger.add([one])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path), os.path.dirname(__file__)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    with Ledger(path) as ledger:
+        assert [one.index for one in ledger.rollouts()] == [0]
+        assert ledger.faults() == []
+        assert ledger.add([rollout(index=1)]) == 1
+
+
+def test_merging_takes_what_is_new_once_and_answers_before_failures(tmp_path):
+    failed = rollout(index=1, text="", finish_reason="error", error="away", verdict=Verdict("undecided"))
+    with Ledger(tmp_path / "a.sqlite") as a:
+        a.add([rollout(text="ours"), failed])
+        a.explain("m", "model", "these files")
+    with Ledger(tmp_path / "b.sqlite") as b:
+        b.add([rollout(text="theirs", verdict=RIGHT), rollout(index=1, reasoning="hm")])
+        b.add([rollout(index=2, verdict=RIGHT)])
+        b.explain("m", "model", "these files")
+        b.lose("m", "cancelled", 3, 40)
+        b.worked(2.5)
+    with Ledger(tmp_path / "a.sqlite") as a:
+        assert a.merge(tmp_path / "b.sqlite") == 2
+        assert [r.completion.text for r in a.rollouts()] == ["ours", "so \\boxed{4}", "so \\boxed{4}"]
+        assert [r.completion.reasoning for r in a.rollouts()] == ["", "hm", ""]
+        assert (a.n_lost(), a.seconds()) == (3, 2.5)
+        assert a.merge(tmp_path / "b.sqlite") == 0
+        assert (len(a), a.n_lost(), a.seconds()) == (3, 3, 2.5)
+        assert a.faults() == []
+
+
+def test_ledgers_that_know_two_models_by_one_name_are_not_merged(tmp_path):
+    for name in ("a", "b"):
+        with Ledger(tmp_path / f"{name}.sqlite") as ledger:
+            ledger.add([rollout(text=name, problem=name)])
+            ledger.explain("m", "model", f"files of {name}")
+    with Ledger(tmp_path / "a.sqlite") as a:
+        with pytest.raises(InputError, match="two models by one name"):
+            a.merge(tmp_path / "b.sqlite")
+        assert [r.problem_id for r in a.rollouts()] == ["a"]
+
+
+def test_an_older_ledger_is_brought_up_to_date_with_all_that_was_in_it(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path, isolation_level=None) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO rollouts VALUES (1, 'p1', 'm', 'prompt', 'sampling', 0, 't', 'stop', 1, 2, 0.5, '')")
+        old.execute("INSERT INTO verdicts VALUES (1, 'correct', '4', 'same', 'string', 0.1)")
+        old.execute("PRAGMA user_version = 1")
+        old.execute(f"PRAGMA application_id = {int.from_bytes(b'LIMO', 'big')}")
+    with Ledger(path) as ledger:
+        (one,) = ledger.rollouts()
+        assert (one.completion.text, one.completion.reasoning, one.verdict.outcome) == ("t", "", "correct")
+        assert ledger.spent() == {"m": (1, 1, 2)}
+
+
+def test_what_is_spent_counts_lost_requests_and_every_model(ledger):
+    ledger.add([rollout(n_prompt_tokens=3, n_completion_tokens=9), rollout(index=1, n_completion_tokens=1)])
+    ledger.add([rollout(model="other", n_prompt_tokens=5)])
+    ledger.lose("m", "cancelled", 2, 100)
+    assert ledger.spent() == {"m": (2, 3, 110), "other": (1, 5, 0)}
+    assert (ledger.n_lost(), ledger.n_lost("other")) == (2, 0)
+
+
+def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
+    ledger.add([rollout(verdict=replace(RIGHT, answer="4")), rollout(index=1), rollout(index=2, finish_reason="error")])
+    found = list(ledger.outcomes("m", "prompt", "sampling"))
+    assert found == [("p1", 0, False, "correct", "4"), ("p1", 1, False, "", ""), ("p1", 2, True, "", "")]
+    plan = ledger._db.execute("EXPLAIN QUERY PLAN SELECT finish_reason FROM rollouts WHERE model = 'm'").fetchall()
+    assert "COVERING INDEX facts" in plan[0][3]

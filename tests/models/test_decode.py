@@ -1,0 +1,145 @@
+"""The decoding loop against transformers' own `generate`, token by token, and against itself in other batches."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+VOCABULARY, STOPS = 64, [3, 17, 31, 45]
+
+
+@pytest.fixture(scope="module", params=["all heads", "grouped heads"])
+def model(request):
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from limo.models.local.decode import prepare
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    made = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=4 if request.param == "all heads" else 2, max_position_embeddings=512,
+            tie_word_embeddings=False, eos_token_id=None, pad_token_id=0, initializer_range=0.5,
+        )
+    ).eval()  # fmt: skip
+    prepare(made)
+    return made
+
+
+def prompts(n, seed=0):
+    """Rows that share a beginning, differ in length, and in part come twice."""
+    rng = random.Random(seed)
+    rows = [[7, 8, 9] + [rng.randrange(4, VOCABULARY) for _ in range(rng.randrange(1, 12))] for _ in range(n)]
+    return rows + rows[: n // 2]
+
+
+def asks(rows, n_new, temperature=0.0, top_p=1.0):
+    from limo.models.local.decode import Ask
+
+    draws = [np.random.Generator(np.random.Philox(key=number)).random(n_new) for number in range(len(rows))]
+    return [Ask(row, draw, temperature, top_p) for row, draw in zip(rows, draws, strict=True)]
+
+
+def generated(model, row, n_new, stops):
+    import torch
+
+    model.set_attn_implementation("sdpa")
+    try:
+        given = torch.tensor([row])
+        out = model.generate(
+            given, attention_mask=torch.ones_like(given), max_new_tokens=n_new, do_sample=False, eos_token_id=stops
+        )
+    finally:
+        model.set_attn_implementation("limo_rows")
+    return out[0, len(row) :].tolist()
+
+
+def test_greedy_rows_are_those_that_generate_gives(model):
+    from limo.models.local.decode import decode
+
+    rows = prompts(10)
+    wanted = [generated(model, row, 40, STOPS) for row in rows]
+    assert len({len(row) for row in wanted}) > 1  # some rows end before others, or nothing leaves the batch
+    assert decode(model, asks(rows, 40), STOPS) == wanted
+
+
+def test_a_row_is_the_same_alone_and_in_any_company(model):
+    from limo.models.local.decode import decode
+
+    rows = asks(prompts(9), 60, temperature=1.0, top_p=0.9)
+    together = decode(model, rows, STOPS)
+    assert [decode(model, [row], STOPS)[0] for row in rows] == together
+    assert decode(model, rows[::-1], STOPS)[::-1] == together
+    assert len({tuple(row) for row in together}) > 9  # equal prompts with other numbers draw other texts
+
+
+@pytest.mark.parametrize("n_new", [60, 280], ids=["short", "longer than the first room"])
+def test_attempts_that_share_one_copy_of_their_prompt_draw_as_if_each_had_its_own(model, n_new, monkeypatch):
+    from limo.models.local import decode
+    from limo.models.local import kv_cache as attention
+
+    rows = asks(random.Random(3).sample(prompts(8) * 3, 36), n_new, temperature=1.0, top_p=0.9)
+    distinct = sorted({tuple(row.prompt) for row in rows})
+    ends = {prompt: n_new * (1 + number % 4) // 4 for number, prompt in enumerate(distinct)}
+    rows = [replace(row, uniforms=row.uniforms[: ends[tuple(row.prompt)]]) for row in rows]
+    seen, with_prompts = [], attention._with_prompts
+    monkeypatch.setattr(attention, "_with_prompts", lambda *a: seen.append(len(a[3].groups.mask)) or with_prompts(*a))
+    together = decode.decode(model, rows, STOPS[:2])
+    assert max(seen) == 8 and min(seen) <= 4  # rows, and with them whole prompts, left the batch on the way
+    monkeypatch.setattr(decode, "SHARED", len(rows))
+    seen.clear()
+    assert decode.decode(model, rows, STOPS[:2]) == together and not seen
+
+
+def test_a_model_whose_layers_pass_the_prompts_by_is_told(model, monkeypatch):
+    from limo.core.errors import ModelError
+    from limo.models.local import decode
+    from limo.models.local import kv_cache as attention
+
+    monkeypatch.setattr(attention.Groups, "count", lambda self: None)
+    with pytest.raises(ModelError, match="cache"):
+        decode.decode(model, asks(prompts(2) * 3, 5), STOPS)
+
+
+def test_rows_longer_than_the_first_room_are_whole(model):
+    from limo.models.local.decode import decode
+
+    rows = prompts(2)
+    assert decode(model, asks(rows, 330), ()) == [generated(model, row, 330, None) for row in rows]
+
+
+def test_each_row_has_its_own_limit(model):
+    from limo.models.local.decode import Ask, decode
+
+    rows = [Ask(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0) for number, ask in enumerate(asks(prompts(4), 20))]
+    assert [len(row) for row in decode(model, rows, ())] == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("top_p", "allowed"), [(0.5, {0}), (0.75, {0, 1}), (1.0, {0, 1, 2})])
+def test_the_nucleus_holds_the_likeliest_and_no_more(top_p, allowed):
+    import torch
+
+    from limo.models.local.decode import pick
+
+    n = 300
+    logits = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).expand(n, 3)
+    uniforms = torch.linspace(0, 0.9999, n, dtype=torch.float64)
+    drawn = pick(logits, torch.ones(n), torch.full((n,), top_p), uniforms)
+    assert set(drawn.tolist()) == allowed
+
+
+def test_draws_follow_the_probabilities():
+    import torch
+
+    from limo.models.local.decode import pick
+
+    n = 1000
+    logits = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).expand(n, 3)
+    drawn = pick(logits, torch.ones(n), torch.ones(n), torch.linspace(0, 0.9999, n, dtype=torch.float64))
+    shares = torch.bincount(drawn, minlength=3) / n
+    assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.01)

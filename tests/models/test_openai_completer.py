@@ -1,0 +1,416 @@
+"""Served models: every answer once whatever goes wrong on the way, and nothing secret in what is written."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from rollout_cases import PROBLEMS, Exact, N
+
+from limo.core.errors import InputError, ModelError, PartialError
+from limo.core.prompts import messages
+from limo.core.records import Sampling
+from limo.ledger.store import Ledger
+from limo.models.completer import CANCELLED, Request
+from limo.models.openai.completer import SELDOM, HttpCompleter, seldom_collected
+from limo.models.openai.settings import HttpSettings
+from limo.models.replay import ReplayCompleter
+from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.rollouts.collect import collect
+from limo.rollouts.stopping import Band
+
+KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
+
+
+def quick(**changes):
+    return HttpSettings(**{"backoff_s": 0.01, "timeout_s": 5.0, "in_flight": 32, "patience_s": 0.3} | changes)
+
+
+def requests(n=N, problems=PROBLEMS):
+    return [Request(p, messages(p.problem), Sampling(), index) for p in problems for index in range(n)]
+
+
+def answers(completer, asked):
+    return {(r.problem.id, r.index): c for group in completer.complete(iter(asked)) for r, c in group}
+
+
+def content(found):
+    return {key: (c.text, c.reasoning, c.finish_reason) for key, c in found.items()}
+
+
+@pytest.fixture(scope="module")
+def recorded(recording):
+    return content(answers(ReplayCompleter([recording], "m"), requests()))
+
+
+@contextmanager
+def serving(handler):
+    """A server that answers each request with what `handler(request, body)` gives."""
+    from aiohttp import web
+
+    async def handle(request):
+        data = await request.read()
+        return await handler(request, json.loads(data) if data else {})
+
+    loop, ready, stop, ports = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
+
+    async def serve():
+        runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        ports.append(runner.addresses[0][1])
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait()
+    try:
+        yield f"http://127.0.0.1:{ports[0]}/v1"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def said(text="4", **more):
+    from aiohttp import web
+
+    message = {"role": "assistant", "content": text} | more
+    return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("n_per_request", [1, 3])
+def test_what_was_recorded_comes_back_by_problem_and_attempt(recording, recorded, stream, n_per_request):
+    server = ReplayServer([recording])
+    room = len(PROBLEMS) * N  # for all of them at once: where it ends between two attempts, these travel apart
+    settings = quick(stream=stream, n_per_request=n_per_request, in_flight=room)
+    with server.running() as url:
+        found = answers(HttpCompleter([url], "m", settings=settings), requests())
+    assert content(found) == recorded
+    fewest = len(PROBLEMS) * -(-N // n_per_request)
+    assert server.n_requests == fewest
+    assert sum(c.n_completion_tokens for c in found.values()) == 30 * len(found)
+
+
+def test_plain_completions_are_asked_for_by_text(recording, recorded):
+    with ReplayServer([recording]).running() as url:
+        found = answers(HttpCompleter([url], "m", settings=quick(endpoint="completions")), requests())
+    assert {key: c.text for key, c in found.items()} == {key: text for key, (text, _, _) in recorded.items()}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("fault", ["429", "500", "reset", "half", "drip", "type"])
+def test_each_fault_is_overcome(recording, recorded, fault, stream):
+    server = ReplayServer([recording], ServeSettings(faults={fault: 0.3}, retry_after_s=0.01, drip_s=9))
+    some = requests(2)
+    with server.running() as url:
+        settings = quick(stream=stream, timeout_s=1.0, attempts=20, patience_s=60)
+        found = content(answers(HttpCompleter([url], "m", settings=settings), some))
+    assert found == {key: recorded[key] for key in found} and len(found) == len(some)
+    assert server.n_requests > len(some)
+
+
+def test_under_mixed_faults_the_decisions_are_those_of_the_whole_table(recording, tmp_path):
+    band = Band(2, 5, N)
+    with Ledger(tmp_path / "whole.sqlite") as ledger:
+        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, n=N, checker=Exact())
+    wanted = {name: "keep" if 2 <= rate.n_correct <= 5 else "drop" for name, rate in whole.items()}
+    assert set(wanted.values()) == {"keep", "drop"}
+    faults = {"429": 0.02, "500": 0.02, "reset": 0.02, "half": 0.02, "type": 0.02}
+    server = ReplayServer([recording], ServeSettings(faults=faults, retry_after_s=0.01))
+    with server.running() as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(attempts=20, patience_s=60))
+        rates = collect(ledger, completer, PROBLEMS, n=N, band=band, checker=Exact())
+        assert {name: rate.decision for name, rate in rates.items()} == wanted
+        assert len(ledger) < N * len(PROBLEMS)
+        assert server.n_requests > len(ledger)
+
+
+def test_the_load_goes_to_the_server_that_is_free(recording, recorded):
+    slow, fast = ReplayServer([recording], ServeSettings(latency_s=0.3)), ReplayServer([recording])
+    with slow.running() as one, fast.running() as other:
+        found = answers(HttpCompleter([one, other], "m", settings=quick(in_flight=4)), requests())
+    assert content(found) == recorded
+    assert 0 < slow.n_requests < fast.n_requests / 4
+
+
+def test_a_server_that_is_away_costs_nothing_while_another_works(recording, recorded):
+    with ReplayServer([recording]).running() as url:
+        away = "http://127.0.0.1:9/v1"
+        found = answers(HttpCompleter([away, url], "m", settings=quick(attempts=1, patience_s=60)), requests())
+    assert content(found) == recorded
+
+
+def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr("limo.models.openai.sending.TELL_S", 0.01)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
+        away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
+        collect(ledger, away, PROBLEMS, n=2, checker=Exact())
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.sending"]
+    assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
+
+
+def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        with pytest.raises(PartialError, match=r"no server has answered.*127\.0\.0\.1:9"):
+            away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
+            collect(ledger, away, PROBLEMS, n=2, checker=Exact())
+        assert len(ledger) == 0  # no rollout is blamed for it
+        with ReplayServer([recording]).running() as url:
+            collect(ledger, HttpCompleter([url], "m", settings=quick()), PROBLEMS, n=2, checker=Exact())
+        assert len(ledger) == 2 * len(PROBLEMS)
+
+
+def test_what_was_cancelled_comes_back_as_such_and_the_rest_as_it_is(recording):
+    server = ReplayServer([recording], ServeSettings(latency_s=0.5))
+    asked = requests(2)
+    with server.running() as url:
+        completer = HttpCompleter([url], "m", settings=quick(in_flight=100))
+        later = threading.Timer(0.1, completer.cancel, [[PROBLEMS[0].id, PROBLEMS[1].id]])
+        later.start()
+        found = answers(completer, asked)
+    gone = {name for (name, _), c in found.items() if c.finish_reason == CANCELLED}
+    assert gone == {PROBLEMS[0].id, PROBLEMS[1].id}
+    assert len(found) == len(asked)
+
+
+def test_what_is_cancelled_before_it_began_comes_back_too(recording):
+    def asked():
+        completer._line._loop.call_soon_threadsafe(time.sleep, 0.2)  # the loop finds both at once when it comes back
+        yield from requests(1)[:2]
+        yield None  # for now nothing: what was asked for goes out
+        completer.cancel([PROBLEMS[0].id])
+
+    found = {}
+    with ReplayServer([recording]).running() as url:
+        completer = HttpCompleter([url], "m", settings=quick())
+        asking = threading.Thread(target=lambda: found.update(answers(completer, asked())), daemon=True)
+        asking.start()
+        asking.join(10)
+    assert {key: c.finish_reason for key, c in found.items()} == {
+        (PROBLEMS[0].id, 0): CANCELLED,
+        (PROBLEMS[1].id, 0): "stop",
+    }
+
+
+def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
+    some = PROBLEMS[:3]
+
+    async def handler(request, body):
+        if request.headers["X-Limo-Attempt"] != "0":
+            await asyncio.sleep(60)
+        return said(next(p.answer for p in some if p.problem == body["messages"][-1]["content"]))
+
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(eager=True, timeout_s=90))
+        rates = collect(ledger, completer, some, n=N, band=Band(0, 0, N), checker=Exact())
+        assert [rate.decision for rate in rates.values()] == ["drop"] * 3
+        assert (len(ledger), ledger.n_lost("m")) == (3, 3 * (N - 1))
+
+
+def test_a_problem_that_no_try_brings_home_is_an_error_with_what_came(recording):
+    server = ReplayServer([recording], ServeSettings(faults={"reset": 1.0}))
+    long = [r for r in requests(1) if r.index % 3 == 0][:1]
+    with server.running() as url:
+        settings = quick(stream=True, attempts=2, patience_s=60)
+        (found,) = answers(HttpCompleter([url], "m", settings=settings), long).values()
+    assert found.finish_reason == "error" and "connection broke" in found.error
+    assert (found.reasoning, found.text) == ("Ship 0, thought 0.", "?")  # its end was not there when it broke
+
+
+def test_what_failed_is_asked_again_at_the_next_start(recording, tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        with ReplayServer([recording], ServeSettings(faults={"500": 1.0})).running() as url:
+            settings = quick(attempts=1, patience_s=60)
+            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, n=1, checker=Exact())
+            assert {r.completion.finish_reason for r in ledger.rollouts()} == {"error"}
+        server = ReplayServer([recording])
+        with server.running() as url:
+            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, n=1, checker=Exact())
+        assert {r.completion.finish_reason for r in ledger.rollouts()} == {"stop"}
+
+
+def test_the_body_says_what_the_recipe_says():
+    bodies = []
+
+    async def handler(request, body):
+        bodies.append((request.path, request.headers.get("Authorization"), body))
+        return said()
+
+    sampling = Sampling(0.6, 0.95, 77, 3, ("\nQ:",))
+    ask = [Request(PROBLEMS[0], messages(PROBLEMS[0].problem), sampling, index) for index in (0, 1)]
+    with serving(handler) as url:
+        settings = quick(extra={"top_p": None, "repetition_penalty": 1.1}, in_flight=1)
+        answers(HttpCompleter([url + "/"], "served", settings=settings), ask)
+    (path, key, first), (_, _, second) = bodies
+    assert path == "/v1/chat/completions" and key is None
+    assert first["model"] == "served" and first["messages"] == messages(PROBLEMS[0].problem)
+    assert (first["temperature"], first["max_tokens"], first["stop"]) == (0.6, 77, ["\nQ:"])
+    assert "top_p" not in first and first["repetition_penalty"] == 1.1 and "n" not in first
+    assert first["seed"] != second["seed"] and 0 <= first["seed"] < 2**31
+
+
+def test_a_server_that_ignores_n_is_asked_one_by_one(recording):
+    n_asked = []
+
+    async def handler(request, body):
+        n_asked.append(body.get("n", 1))
+        return said(str(len(n_asked)))
+
+    with serving(handler) as url:
+        settings = quick(n_per_request=4, in_flight=4)
+        found = answers(HttpCompleter([url], "m", settings=settings), requests(4, PROBLEMS[:2]))
+    assert len(found) == 8 and {c.finish_reason for c in found.values()} == {"stop"}
+    assert n_asked[0] == 4 and n_asked.count(4) <= 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "refuses the key"),
+        (404, "knows no such model"),
+        (307, "knows no such model"),
+        (400, "refuses every request"),
+    ],
+)
+def test_what_can_never_work_stops_at_once_in_one_line(status, words):
+    from aiohttp import web
+
+    async def handler(request, body):
+        return web.json_response({"error": {"message": "no"}}, status=status, headers={"Location": "http://x"})
+
+    with serving(handler) as url, pytest.raises(ModelError, match=words) as caught:
+        answers(HttpCompleter([url], "m", settings=quick()), requests())
+    assert "\n" not in str(caught.value)
+
+
+def test_one_refused_request_is_data_with_its_reason():
+    from aiohttp import web
+
+    async def handler(request, body):
+        if PROBLEMS[3].problem in body["messages"][-1]["content"]:
+            return web.json_response({"error": "the prompt is too long"}, status=400)
+        return said()
+
+    with serving(handler) as url:
+        found = answers(HttpCompleter([url], "m", settings=quick()), requests(1))
+    refused = [c for c in found.values() if c.finish_reason == "error"]
+    assert len(refused) == 1 and refused[0].error == "status 400: the prompt is too long"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_thought_is_kept_apart_under_either_name(name):
+    async def handler(request, body):
+        return said("so 4", **{name: "two and two"})
+
+    with serving(handler) as url:
+        (found,) = answers(HttpCompleter([url], "m", settings=quick()), requests(1, PROBLEMS[:1])).values()
+    assert (found.text, found.reasoning) == ("so 4", "two and two")
+    assert found.full_text == "<think>\ntwo and two\n</think>\n\nso 4"
+
+
+HOSTILE = [
+    "[]", "null", "{}", '{"choices": []}', '{"choices": [null]}', '{"choices": [{"message": {"content": 7}}]}',
+    '{"choices": [{"message": {"content": "4"}, "finish_reason": "abort"}]}', "[" * 100_000, '{"choices": "no"}',
+    '{"choices": [{"index": "x", "message": {"content": "4"}}]}', '{"choices": [{}]}', "\x00", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:30])
+def test_nonsense_is_never_taken_for_a_completion(text):
+    from aiohttp import web
+
+    async def handler(request, body):
+        return web.Response(text=text, content_type="application/json")
+
+    with serving(handler) as url:
+        settings = quick(attempts=2, patience_s=60)
+        (found,) = answers(HttpCompleter([url], "m", settings=settings), requests(1, PROBLEMS[:1])).values()
+    assert found.finish_reason == "error" and found.text == "" and found.error
+
+
+@pytest.mark.parametrize("count", [-5, 2**70, "x", None])
+def test_counts_that_cannot_be_are_not_believed(count):
+    from aiohttp import web
+
+    async def handler(request, body):
+        return web.json_response({"choices": [{"message": {"content": "4"}}], "usage": {"completion_tokens": count}})
+
+    with serving(handler) as url:
+        (found,) = answers(HttpCompleter([url], "m", settings=quick()), requests(1, PROBLEMS[:1])).values()
+    assert (found.text, found.n_completion_tokens) == ("4", 0)
+
+
+def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypatch, caplog):
+    """The server repeats key and prompt in its errors, as some do."""
+    from aiohttp import web
+
+    monkeypatch.setenv("MY_KEY", "my-own-strange-key")
+
+    async def handler(request, body):
+        text = f"bad: {dict(request.headers)} {json.dumps(body)} {KEY} http://user:pass@host/"
+        return web.json_response({"error": {"message": text}}, status=422)
+
+    caplog.set_level(logging.DEBUG)
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        settings = quick(api_key_env="MY_KEY")
+        completer = HttpCompleter([url], "m", settings=settings)
+        collect(ledger, completer, PROBLEMS[:3], n=1, checker=Exact())
+        errors = [r.completion.error for r in ledger.rollouts()]
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("utf-8", "replace")
+    for secret in ("my-own-strange-key", KEY, "user:pass", PROBLEMS[0].problem):
+        assert secret not in written + caplog.text + repr(completer.secrets) + repr(vars(completer))
+    assert len(errors) == 3 and all("[hidden]" in error for error in errors)
+
+
+def test_the_key_reaches_the_server_and_a_missing_one_is_told(monkeypatch):
+    keys = []
+
+    async def handler(request, body):
+        keys.append(request.headers.get("Authorization"))
+        return said()
+
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(handler) as url:
+        answers(HttpCompleter([url], "m", settings=quick(api_key_env="MY_KEY")), requests(1, PROBLEMS[:1]))
+    assert keys == [f"Bearer {KEY}"]
+    monkeypatch.delenv("MY_KEY")
+    with pytest.raises(InputError, match="MY_KEY"):
+        HttpCompleter(["http://localhost/v1"], "m", settings=quick(api_key_env="MY_KEY"))
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://host", "http://", "http://me:secret@host/v1", "http://h/v1?key=x"]
+)
+def test_an_address_that_is_none_or_holds_a_key_is_refused(url):
+    with pytest.raises(InputError) as caught:
+        HttpCompleter([url], "m")
+    assert "secret" not in str(caught.value)
+
+
+def test_garbage_is_looked_for_seldom_while_asking_and_as_before_afterwards(recording):
+    before, seen = gc.get_threshold(), []
+    with ReplayServer([recording]).running() as url:
+        for _ in HttpCompleter([url], "m", settings=quick()).complete(iter(requests())):
+            seen.append(gc.get_threshold())
+    assert {one[0] for one in seen} == {SELDOM} and gc.get_threshold() == before
+    with seldom_collected():
+        with seldom_collected():
+            pass
+        assert gc.get_threshold()[0] == SELDOM
+    gc.disable()
+    try:
+        with seldom_collected():
+            assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert gc.get_threshold() == before

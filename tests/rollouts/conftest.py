@@ -1,5 +1,0 @@
-"""Fixtures of the room; what they are made of is in `rollout_cases`."""
-
-from __future__ import annotations
-
-from rollout_cases import recording as recording

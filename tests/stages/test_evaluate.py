@@ -1,0 +1,143 @@
+"""Scores from rollouts: every outcome counted, nothing asked twice."""
+
+import pytest
+from pydantic import ValidationError
+
+from limo.core.errors import InputError
+from limo.core.records import Completion, Problem, Verdict
+from limo.core.stats import wilson
+from limo.ledger.store import Ledger
+from limo.stages.evaluate import Decoding, averages, evaluate, protocol
+
+PROBLEMS = [Problem.make(f"{i} plus {i}", str(2 * i)) for i in range(4)]
+
+
+class Scripted:
+    """A model that answers by problem and index from a script, counting what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, script):
+        self.script, self.asked = script, []
+
+    def complete(self, requests):
+        for request in requests:
+            self.asked.append((request.problem.answer, request.index))
+            text, reason, n_tokens = self.script(request)
+            yield [(request, Completion(text, reason, 5, n_tokens, error="broke" if reason == "error" else ""))]
+
+
+class Exact:
+    """Right when the text is the answer; `?` cannot be decided."""
+
+    identity = "exact"
+
+    def verify_many(self, pairs):
+        for problem, completion in pairs:
+            answer, text, reason = problem.answer, completion.text, completion.finish_reason
+            if reason == "length":
+                outcome = "truncated"
+            elif text == "?":
+                outcome = "undecided"
+            else:
+                outcome = "correct" if text == answer else "wrong" if text else "no_answer"
+            yield Verdict(outcome)
+
+
+def right(request):
+    return request.problem.answer, "stop", 10
+
+
+def by_answer(table):
+    return lambda request: table.get(request.problem.answer, right(request))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+def run(ledger, script, n=1, problems=PROBLEMS, name="sums", seed=0):
+    model = Scripted(script)
+    decoding = Decoding(n=n, temperature=0.0 if n == 1 else 0.6, max_tokens=64, seed=seed)
+    return evaluate(ledger, model, name, problems, decoding, Exact()), model
+
+
+def test_each_outcome_is_counted_under_its_name(ledger):
+    table = {"0": ("", "stop", 1), "2": ("7", "stop", 3), "4": ("lo", "length", 64)}
+    found, _ = run(ledger, by_answer(table))
+    assert found.n_by_outcome == {"correct": 1, "wrong": 1, "no_answer": 1, "truncated": 1, "undecided": 0}
+    assert found.score.value == 0.25
+    assert (found.score.n_problems, found.score.n_rollouts) == (4, 4)
+    assert found.n_tokens_mean == (1 + 3 + 64 + 10) / 4
+    assert found.score.low <= 0.25 <= found.score.high
+
+
+def test_a_truncated_completion_is_not_right(ledger):
+    found, _ = run(ledger, lambda r: (r.problem.answer, "length", 64))
+    assert found.score.value == 0 and found.n_by_outcome["truncated"] == 4
+    assert found.score.high == pytest.approx(wilson(0, 4)[1])
+
+
+def test_the_undecided_count_neither_way_and_are_named(ledger):
+    table = {"0": ("?", "stop", 2), "2": ("", "error", 0)}
+    found, _ = run(ledger, by_answer(table))
+    assert found.score.value == 1.0
+    assert found.score.n_problems == 2 and found.score.n_rollouts == 4
+    assert found.unscored == [PROBLEMS[0].id, PROBLEMS[1].id]
+    assert found.n_by_outcome["undecided"] == 2
+    assert found.n_tokens_mean == 22 / 3  # a failed rollout has no length
+
+
+def test_pass_at_1_is_the_share_of_right_samples_and_never_any_of_n(ledger):
+    found, _ = run(ledger, lambda r: (r.problem.answer if r.index == 0 else "no", "stop", 10), n=4)
+    assert found.score.value == 0.25
+    assert set(found.rate_by_problem.values()) == {0.25}
+    assert found.score.n_rollouts == 16
+
+
+def test_a_second_evaluation_asks_nothing_and_another_seed_asks_all(ledger):
+    first, _ = run(ledger, right, n=2)
+    second, model = run(ledger, right, n=2)
+    assert model.asked == [] and second == first
+    assert len(run(ledger, right, n=2, seed=1)[1].asked) == 8
+
+
+def test_more_rollouts_in_the_ledger_than_asked_for_do_not_change_a_score(ledger):
+    run(ledger, lambda r: (r.problem.answer if r.index >= 2 else "no", "stop", 10), n=4)
+    decoding = Decoding(n=2, temperature=0.6, max_tokens=64)
+    assert evaluate(ledger, Scripted(right), "sums", PROBLEMS, decoding, Exact()).score.value == 0
+
+
+def test_a_benchmark_that_says_nothing_is_an_error(ledger):
+    with pytest.raises(InputError, match="empty"):
+        run(ledger, right, problems=[])
+    with pytest.raises(InputError, match="nothing of this benchmark"):
+        run(ledger, lambda r: ("?", "stop", 1))
+
+
+def test_an_average_counts_each_benchmark_once(ledger):
+    many = [Problem.make(f"{i} times 1", str(i)) for i in range(20)]
+    good, _ = run(ledger, right, problems=many, name="large")
+    bad, _ = run(ledger, lambda r: ("no", "stop", 1), name="small")
+    found = averages([good, bad], {"large": "in-domain", "small": "out-of-domain"})
+    assert [(a.group, a.value, a.n_benchmarks) for a in found] == [
+        ("in-domain", 1.0, 1), ("out-of-domain", 0.0, 1), ("all", 0.5, 2),
+    ]  # fmt: skip
+    assert all(a.low <= a.value <= a.high and a.low < a.high for a in found)
+    assert [a.group for a in averages([good], {})] == ["all"]
+    with pytest.raises(InputError, match="nothing to average"):
+        averages([], {})
+
+
+def test_the_protocol_is_the_papers():
+    greedy, few, first = protocol(50), protocol(49), protocol(30, "v1")
+    assert (greedy.n, greedy.temperature, greedy.max_tokens) == (1, 0.0, 32768)
+    assert (few.n, few.temperature) == (4, 0.6)
+    assert (first.n, first.temperature) == (16, 0.7)
+
+
+def test_several_greedy_samples_are_refused():
+    with pytest.raises(ValidationError, match="all the same"):
+        Decoding(n=4, temperature=0)
