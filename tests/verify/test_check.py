@@ -5,7 +5,7 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.verify import checker as module
-from limo.verify.answers import understand, verifiable
+from limo.verify.answers import read_answer, why_unverifiable
 from limo.verify.checker import Checker, as_text, check
 from limo.verify.process.limits import Limits
 
@@ -49,7 +49,7 @@ def test_each_outcome_has_its_case(checker, answer, completion, finish_reason, o
     ],
 )
 def test_answers_no_rule_can_check_are_told_by_type(answer, reason):
-    assert verifiable(answer) == reason
+    assert why_unverifiable(answer) == reason
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_answers_no_rule_can_check_are_told_by_type(answer, reason):
     ],
 )
 def test_answers_a_rule_can_check_are_let_through(answer):
-    assert verifiable(answer) == ""
+    assert why_unverifiable(answer) == ""
 
 
 def test_a_whole_solution_stored_as_the_answer_is_understood():
-    assert understand("Adding up, $x = 2+3$, so the answer is $\\boxed{5}$.").text == "5"
+    assert read_answer("Adding up, $x = 2+3$, so the answer is $\\boxed{5}$.").text == "5"
 
 
 def test_a_wrong_completion_is_never_held_against_an_unverifiable_answer(checker):
@@ -131,7 +131,7 @@ def test_an_overrun_is_undecided_and_is_not_remembered():
         assert verdict.outcome == "correct" or not made.memo
 
 
-@pytest.mark.parametrize("rule", ["equal", "extract", "understand"])
+@pytest.mark.parametrize("rule", ["equal", "extract", "read_answer"])
 def test_a_failing_rule_costs_one_verdict_and_says_where_it_failed(monkeypatch, rule):
     def fail(*_, **__):
         raise ZeroDivisionError

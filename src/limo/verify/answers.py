@@ -1,8 +1,8 @@
 """What kind of thing an answer is, before anything is compared with it.
 
-    verifiable("See solution.")       # "see solution"
-    verifiable("")                    # "empty"
-    understand("... so \\\\boxed{5}.").text   # "5": some pools store whole solutions as answers
+    why_unverifiable("See solution.")       # "see solution"
+    why_unverifiable("")                    # "empty"
+    read_answer("... so \\\\boxed{5}.").text   # "5": some pools store whole solutions as answers
 
 An answer no rule can check (a proof, a drawing, several parts, nothing at all) is found when a pool is read and counted
 there; a completion is never scored against it.
@@ -18,8 +18,9 @@ from functools import lru_cache
 
 from limo.verify.boxes import boxed
 from limo.verify.extract import extract
+from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import MAX_ANSWER, clean
-from limo.verify.maths.readings import choice_of, read
+from limo.verify.maths.options import option_letters
 
 _PROOF = re.compile(
     r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I
@@ -49,15 +50,15 @@ class Answer:
 
 
 @lru_cache(maxsize=8192)
-def understand(answer: str) -> Answer:
+def read_answer(answer: str) -> Answer:
     """The answer inside what a pool stores as one."""
     text = answer.strip()
     if len(text) <= 20 * MAX_ANSWER and _GIVEN.search(text):
         text = boxed(text) or extract(text[-MAX_ANSWER:]).text or text
-    return Answer(text, choice_of(text), verifiable(text))
+    return Answer(text, option_letters(text), why_unverifiable(text))
 
 
-def verifiable(answer: str) -> str:
+def why_unverifiable(answer: str) -> str:
     """Why a rule cannot check against this answer, in a word or two; "" where it can."""
     text = answer.strip().strip("$").strip()
     if not clean(text):
@@ -77,6 +78,6 @@ def verifiable(answer: str) -> str:
         return "proof"
     if words > MAX_WORDS:
         return "prose"
-    if (len(_PARTS.findall(text)) >= 2 and not read(text).trees) or re.match(r'\s*\{\s*"', text):
+    if (len(_PARTS.findall(text)) >= 2 and not interpret(text).trees) or re.match(r'\s*\{\s*"', text):
         return "several parts"
     return ""

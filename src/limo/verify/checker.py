@@ -25,8 +25,8 @@ from contextlib import closing
 from pathlib import Path
 
 from limo.core.records import Completion, Outcome, Problem, Verdict
-from limo.verify.answers import Answer, understand
-from limo.verify.answers import verifiable as verifiable
+from limo.verify.answers import Answer, read_answer
+from limo.verify.answers import why_unverifiable as verifiable
 from limo.verify.choice import by_choices, contradiction
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import WORDS, Decision, equal
@@ -85,7 +85,7 @@ class Checker:
             answer = answer.answer
         extracted = ""
         try:
-            wanted = understand(as_text(answer))
+            wanted = read_answer(as_text(answer))
             found = extract(completion, finish_reason, letters=bool(wanted.letters))
             if not found.text:
                 outcome: Outcome = found.missing or "no_answer"

@@ -12,7 +12,7 @@ it, and only the sentence before such an offer is looked at.  A thought (`<think
 when nothing follows it, and then only for a box (its last words, where it was cut).
 All searches are linear and look at the last few thousand characters, however long the text.
 
-What it does not do: judge the answer, or read it as mathematics (see `readings`).
+What it does not do: judge the answer, or read it as mathematics (see `maths.interpretations`).
 """
 
 from __future__ import annotations

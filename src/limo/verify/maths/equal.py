@@ -5,7 +5,7 @@
     equal("\\\\int_0^1 x dx", "1/2").same   # None: for Math-Verify
 
 `same` is None where this module cannot tell; the caller then asks Math-Verify in a child (`check.Checker`).  Every
-text may have several readings (see `readings`): the answers are the same when one pair of readings is.
+text may have several interpretations (see `interpretations`): the answers are the same when one pair of them is.
 
 What it does not do: start a process, or accept "about the same": a tolerance is relative, off by default, and never
 applied to an exact answer; a rounded decimal meets an exact answer from `digits` significant digits on (15: a double).
@@ -19,9 +19,10 @@ from functools import partial
 from typing import NamedTuple
 
 from limo.verify.maths.compare import Comparer
+from limo.verify.maths.interpretations import Interpretations, interpret
 from limo.verify.maths.normalise import MAX_ANSWER, compact
+from limo.verify.maths.options import option_letters, option_text
 from limo.verify.maths.phrases import has_words, is_sentence, n_words, same_phrase
-from limo.verify.maths.readings import Readings, choice_of, option_text, read
 from limo.verify.maths.units import clock_times
 from limo.verify.process.limits import DOUBLE_DIGITS
 
@@ -62,7 +63,7 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
         return Decision(compact(word.group(1)) == compact(gold), "normalised", "first word")
     if (times := clock_times(gold, pred)) is not None:
         return Decision(times, "normalised", "times of day")
-    letters = choice_of(gold)
+    letters = option_letters(gold)
     if letters:
         return _choice(gold, letters, pred)
     return _read_and_compare(gold, pred, partial(Comparer, tolerance, digits))
@@ -70,7 +71,7 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
 
 def _choice(gold: str, letters: str, pred: str) -> Decision:
     """A multiple choice: letters against letters; a gold such as "C. 1-i" may also be met by its text."""
-    said = choice_of(pred, loose=True)
+    said = option_letters(pred, loose=True)
     if said:
         texts = option_text(gold), option_text(pred)
         if said == letters and len(letters) == 1 and all(texts) and compact(texts[0]) != compact(texts[1]):
@@ -85,7 +86,7 @@ def _choice(gold: str, letters: str, pred: str) -> Decision:
 
 
 def _read_and_compare(gold: str, pred: str, compare: Callable[[], Comparer] = Comparer) -> Decision:
-    golds, preds = read(gold, ours=True), read(pred)
+    golds, preds = interpret(gold, from_pool=True), interpret(pred)
     unsure, best = False, ""
     for first in golds.trees:
         for second in preds.trees:
@@ -100,7 +101,7 @@ def _read_and_compare(gold: str, pred: str, compare: Callable[[], Comparer] = Co
     return _unread(golds, preds, best, compare)
 
 
-def _unread(golds: Readings, preds: Readings, best: str, compare: Callable[[], Comparer]) -> Decision:
+def _unread(golds: Interpretations, preds: Interpretations, best: str, compare: Callable[[], Comparer]) -> Decision:
     """One side is no mathematics that we read: words differ, anything else is for Math-Verify."""
     if best.startswith("too large"):
         return Decision(None, "guard", best)

@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable
 
 from limo.verify.maths.compare import Comparer
+from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean, compact
-from limo.verify.maths.readings import read
 
 _WORDS = re.compile(
     rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}"
@@ -67,4 +67,4 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
 def _same_formula(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool:
     if compact(gold) == compact(pred):
         return True
-    return any(comparer().same(a, b) for a in read(gold).trees for b in read(pred).trees)
+    return any(comparer().same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)

@@ -1,8 +1,7 @@
-"""The ways one written answer can be read: what its commas mean, where a chain of equations ends, which letter it is.
+"""The trees that one written answer may stand for: what its commas mean, where a chain of equations ends.
 
-    [t for t in read("1,234").trees]     # the number 1234, and the list 1, 234
+    [t for t in interpret("1,234").trees]     # the number 1234, and the list 1, 234
     read("x=1/3\\\\approx 0.33").trees      # x = 1/3
-    choice_of("（B）")                    # "B"
 
 A comma between groups of three digits may group thousands; one between digits may be a decimal comma; both readings
 are kept, the likelier first.  Inside brackets a comma separates.
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from limo.verify.maths.nodes import Node
-from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
+from limo.verify.maths.normalise import clean
 from limo.verify.maths.syntax import parse
 from limo.verify.maths.tokens import Unparsed
 
@@ -29,18 +28,10 @@ _SPACED = re.compile(r"(?<![\d.,\w}^_])\d{1,3}(?: \d{3})+(?!\d)(?=\s*(?:$|[.][\d
 _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
 _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
-_LETTERS = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[\)）\]]?\s*\}?\s*[.．。)）]?\s*\Z")
-_LED = re.compile(
-    r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S"
-)
-_SAID = re.compile(
-    r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I
-)
-_MANY = re.compile(r"\s*[\(（]?([A-G](?:\s*(?:,|，|、|and|和|\s)?\s*[A-G]){1,6})[\)）]?\s*[.．。]?\s*\Z")
 
 
 @dataclass(slots=True)
-class Readings:
+class Interpretations:
     """The trees a text may stand for, likeliest first; `why` it could not be read where there is none."""
 
     text: str
@@ -49,11 +40,11 @@ class Readings:
 
 
 @lru_cache(maxsize=8192)
-def read(text: str, *, ours: bool = False) -> Readings:
-    """All readings of an answer; `ours`: it is the pool's, so `-3,0` is a list and no decimal."""
+def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
+    """All readings of an answer; `from_pool`: it is the pool's, so `-3,0` is a list and no decimal."""
     cleaned = clean(text)
-    result = Readings(cleaned)
-    for variant in _variants(cleaned, ours):
+    result = Interpretations(cleaned)
+    for variant in _variants(cleaned, from_pool):
         try:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
@@ -70,7 +61,7 @@ def read(text: str, *, ours: bool = False) -> Readings:
     return result
 
 
-def _variants(text: str, ours: bool) -> list[str]:
+def _variants(text: str, from_pool: bool) -> list[str]:
     variants = []
     grouped = _outside_brackets(_GROUPED, _outside_brackets(_INDIAN, text))
     if grouped != text:
@@ -86,7 +77,7 @@ def _variants(text: str, ours: bool) -> list[str]:
         whole, part = decimal.groups()
         if len(part) > 1 or whole.strip("+-") == "0" or decimal.end() < len(text):
             variants.append(_DECIMAL.sub(r"\1.\2", text))
-        elif not ours:
+        elif not from_pool:
             return [text, _DECIMAL.sub(r"\1.\2", text)]
     if variants and re.search(r"\d,0\d", text):  # no list is written 10,000
         return variants
@@ -124,35 +115,3 @@ def _unopened(text: str) -> str:
         if depth < 0:
             return "}"
     return ""
-
-
-@lru_cache(maxsize=8192)
-def choice_of(text: str, *, loose: bool = False) -> str:
-    """The letters of a multiple-choice answer, "" where it is none.
-
-    Loose: also a small letter, and "B. the text of the option", "option B", "选 B".
-    """
-    text = text.strip().strip("$*").strip()
-    if len(text) > 400:
-        return ""
-    text = re.sub(r"\\(?:mathrm|textbf|mathbf|mbox|textit|rm|mathit)\b", r"\\text", text)
-    text = re.sub(r"\\text\s*\{\\text\s*\{(.*)\}\s*\}", r"\\text{\1}", text)
-    for pattern in (_LETTERS, _LED):
-        found = pattern.match(text)
-        if found and (loose or pattern is _LETTERS or len(text) > 2):
-            letter = chr(ord(found.group(1)) - 0xFEE0) if found.group(1) > "Z" else found.group(1)
-            return letter if letter in "ABCDEFG" or (loose and pattern is _LETTERS) else ""
-    many = _MANY.match(text)
-    if many and (loose or re.search(r"[,，、\s]|and|和", many.group(1)) or re.fullmatch("A?B?C?D?", many.group(1))):
-        letters = re.findall(r"[A-G](?![a-z])", many.group(1))
-        return "".join(sorted(set(letters))) if len(set(letters)) == len(letters) else ""
-    if loose:
-        said = _SAID.match(text) or re.fullmatch(r"\s*[\(]?([a-g])[\)]?[.]?\s*", text)
-        return said.group(1).upper() if said and said.group(1) < "z" else ""
-    return ""
-
-
-def option_text(text: str) -> str:
-    """What stands after the letter of an option."""
-    plain = clean(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
-    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][\s)）]*[.．:：、]?\s*", "", plain).strip()
