@@ -1,12 +1,18 @@
 import pytest
 
-from limo.core.text import content_hash, language_of, normalise_statement, shorten
+from limo.core.text import (
+    THOUGHT_END,
+    THOUGHT_MARKER,
+    THOUGHT_START,
+    content_hash,
+    language_of,
+    normalise_statement,
+    shorten,
+)
 
 
 def test_a_hash_is_sixteen_hex_digits_and_stays_the_same_for_ever():
-    assert content_hash("limo") == content_hash("limo")
-    assert len(content_hash("limo")) == 16
-    assert set(content_hash("limo")) <= set("0123456789abcdef")
+    assert content_hash("limo") == "97e0ed1e65f37acd"
 
 
 def test_the_boundaries_of_parts_count():
@@ -46,3 +52,15 @@ def test_a_shortened_text_is_one_line_of_the_width():
     assert shorten("a\nb  c", 10) == "a b c"
     assert shorten("x" * 20, 10) == "x" * 9 + "…"
     assert len(shorten("x" * 20, 10)) == 10
+
+
+@pytest.mark.parametrize("name", ["think", "Think", "thinking", "THINKING"])
+def test_thought_markers_are_found_in_any_case(name):
+    assert THOUGHT_START.fullmatch(f"<{name}>") and THOUGHT_END.fullmatch(f"</{name}>")
+    assert THOUGHT_MARKER.fullmatch(f"<{name}>") and THOUGHT_MARKER.fullmatch(f"</{name}>")
+
+
+def test_markers_of_the_solution_are_no_ends_of_the_thought():
+    assert THOUGHT_MARKER.fullmatch("<|begin_of_solution|>") and THOUGHT_MARKER.fullmatch("<|end_of_solution|>")
+    assert not THOUGHT_END.search("<|end_of_solution|>") and not THOUGHT_START.search("<|begin_of_solution|>")
+    assert not THOUGHT_MARKER.search("<thinker> <|end_of_text|>")

@@ -1,21 +1,20 @@
 import gzip
 import json
 import random
-import sys
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
-import plain_scorers as plain
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import limo.curate.steps as steps_module
+import limo.curate.scorers.steps as steps_module
 from limo.curate.audit import shuffle, stuff
-from limo.curate.scorers.keywords import _BEYOND
 from limo.curate.scorers.keywords import measure as keywords
-from limo.curate.scorers.structure import ORDER, TRAITS, WEIGHTS, measure, order
-from limo.curate.steps import cues, cut
+from limo.curate.scorers.steps import cue_words, cut_steps, ignored_words
+from limo.curate.scorers.structure import ORDER_WEIGHTS, TRAITS, WEIGHTS, measure, order_parts
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 REASONED = """Okay, so I need to find the number of tiles in a rectangle of 12 by 17. Let me think about what is asked.
@@ -54,14 +53,17 @@ def rows(name: str) -> list[str]:
 
 
 def lines(text: str) -> list[str]:
-    steps = cut(text)
-    return [steps.line(at) for at in range(len(steps))]
+    return cut_steps(text).lines
+
+
+def n_terms(text: str) -> list[int]:
+    return [len(terms) for terms in cut_steps(text).terms]
 
 
 def test_a_step_is_a_sentence_or_a_line_that_carries_matter():
     text = "First, the area is 204. Hmm, wait. Let me check this.\nIs the rectangle odd? It has 17 rows."
     assert lines(text) == ["First, the area is 204", "Is the rectangle odd?", "It has 17 rows"]
-    assert cut(text).n_terms() == [2, 2, 2]  # area 204, rectangle odd, 17 rows
+    assert n_terms(text) == [2, 2, 2]  # area 204, rectangle odd, 17 rows
 
 
 def test_the_number_of_a_list_item_stays_with_its_item():
@@ -69,31 +71,32 @@ def test_the_number_of_a_list_item_stays_with_its_item():
 
 
 def test_decimals_are_one_term_and_thousands_have_no_comma():
-    assert cut("1,317,888 against 1317888 or 3.25 and 3.25").n_terms() == [3]
+    assert n_terms("1,317,888 against 1317888 or 3.25 and 3.25") == [3]
 
 
 def test_thought_markers_are_no_matter():
-    marked, bare = cut("<think>The area is 204.</think>\nThe count is 51."), cut("The area is 204.\nThe count is 51.")
-    assert marked.n_terms() == bare.n_terms() and (marked.found == bare.found).all()
+    bare = cut_steps("The area is 204.\nThe count is 51.")
+    for marker in ("think", "Thinking", "THINK"):
+        assert cut_steps(f"<{marker}>The area is 204.</{marker}>\nThe count is 51.") == bare
 
 
 def test_every_entry_of_the_word_file_is_text_and_chinese_cues_are_pairs():
-    path = Path(steps_module.__file__).parent / "scorers" / "words" / "structure.yaml"
+    path = Path(steps_module.__file__).parent / "words" / "structure.yaml"
     lists = yaml.safe_load(path.read_text(encoding="utf-8"))
     entries = [entry for language in lists.values() for some in language.values() for entry in some]
     assert all(isinstance(entry, str) for entry in entries)  # YAML takes a bare `no` for false
     assert all(len(entry) == 2 for some in lists["zh"].values() for entry in some)
-    assert not cues("task") & cues("answer")
+    assert not cue_words("task") & cue_words("answer")
 
 
 def test_what_the_keyword_scorer_counts_is_no_term():
-    assert cut("check perhaps therefore wait hand double rectangle").n_terms() == [1]
-    assert {b"check", b"perhaps", b"therefore", b"wait", b"hand", b"double"} <= plain.ignored()
+    assert n_terms("check perhaps therefore wait hand double rectangle") == [1]
+    assert {b"check", b"perhaps", b"therefore", b"wait", b"hand", b"double"} <= ignored_words()
 
 
 def test_traits_and_weights_are_whole_and_lie_between_nought_and_one():
     assert set(WEIGHTS) == set(TRAITS)
-    assert sum(WEIGHTS.values()) == pytest.approx(1) == sum(ORDER.values())
+    assert sum(WEIGHTS.values()) == pytest.approx(1) == sum(ORDER_WEIGHTS.values())
     for text in (REASONED, PLAIN, CHINESE):
         found = measure(text)
         assert all(0 <= value <= 1 for value in found.traits.values()) and 0 <= found.score <= 1
@@ -151,7 +154,8 @@ def test_a_text_that_loops_is_marked_down():
 
 def test_numbered_steps_are_to_count_up():
     def numbered(text: str) -> float:
-        return order(cut(text))["numbered"]
+        steps = cut_steps(text)
+        return order_parts(steps, Counter(chain.from_iterable(steps.terms)))["numbered"]
 
     assert numbered("Step 1: the area\nStep 2: the tiles\nStep 3: the rows") == 1
     assert numbered("Step 3: the area\nStep 1: the tiles\nStep 2: the rows") < 1
@@ -193,24 +197,27 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "score", "n_steps", "n_words", "frequencies"),
+    [
+        (REASONED, 0.44392729360791394, 11, 148.0, [6.756756756756757, 0.0, 20.27027027027027]),
+        (PLAIN, 0.24300534341211905, 5, 19.0, [0.0, 0.0, 0.0]),
+        (CHINESE, 0.39866204735703054, 8, 86.0, [11.627906976744185, 0.0, 23.25581395348837]),
+    ],
+)
+def test_scores_are_those_that_were_recorded(text, score, n_steps, n_words, frequencies):
+    found, counts = measure(text), keywords(text)
+    assert (found.score, found.n_steps, counts.n_words) == (pytest.approx(score, abs=1e-12), n_steps, n_words)
+    assert [counts.verification, counts.exploration, counts.granularity] == pytest.approx(frequencies, abs=1e-9)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), st.text(max_size=400)))
-def test_any_text_is_measured_as_by_the_plain_scorers_to_the_last_bit(text):
-    assert measure(text) == plain.structure(text)
-    assert keywords(text) == plain.keywords(text)
-    assert 0 <= measure(text).score <= 1
-
-
-def test_no_other_letter_beyond_ascii_has_its_lower_case_within_it():
-    within = [chr(code) for code in range(128, sys.maxunicode + 1) if any(map(str.isascii, chr(code).lower()))]
-    assert within == list(_BEYOND)
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded chains are not here (../shared/data)")
-def test_real_chains_are_measured_as_by_the_plain_scorers_to_the_last_bit():
-    for text in rows("sky_long_amc23.jsonl.gz")[::40] + rows("r1distill_annotated_500.jsonl.gz")[::50]:
-        assert measure(text) == plain.structure(text)
-        assert keywords(text) == plain.keywords(text)
+def test_any_text_is_measured_and_a_line_without_content_changes_nothing(text):
+    found = measure(text)
+    assert 0 <= found.score <= 1 and min(found.traits.values()) >= 0 and max(found.traits.values()) <= 1
+    assert measure(text + "\nwait, perhaps") == found
+    assert keywords(text + "\nperhaps").n_words == keywords(text).n_words + 1
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded chains are not here (../shared/data)")

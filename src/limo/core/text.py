@@ -23,6 +23,10 @@ _KEY = re.compile(
 )
 HIDDEN = "[hidden]"
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
+# What models put around their thought, and around the solution after it.
+THOUGHT_START = re.compile(r"<think(?:ing)?>|<\|begin_of_thought\|>", re.IGNORECASE)
+THOUGHT_END = re.compile(r"</think(?:ing)?>|<\|end_of_thought\|>", re.IGNORECASE)
+THOUGHT_MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>", re.IGNORECASE)
 
 
 def content_hash(*parts: str) -> str:

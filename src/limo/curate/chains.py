@@ -21,11 +21,10 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Chain, Completion, Dropped, Problem, Rollout, Verdict
-from limo.core.text import content_hash, language_of
+from limo.core.text import THOUGHT_MARKER, content_hash, language_of
 
 STAGE = "chains"
 OFFICIAL = "official solution"  # the teacher of such chains
-_MARKER = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>")
 _CUT_MARKER = re.compile(r"<\|(?:begin|end)_[a-z_]*\Z")  # the token limit may fall inside the last marker
 _LEFTOVER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?tool_(?:call|response)s?>")
 _PIECE = re.compile(r"\w+|[^\w\s]")
@@ -78,7 +77,7 @@ def official(problem: Problem, verdict: Verdict) -> Rollout:
 
 def tidy(text: str) -> str:
     """The text without thought markers, the thought and the solution a blank line apart."""
-    parts = (part.strip() for part in _MARKER.split(_CUT_MARKER.sub("", text)))
+    parts = (part.strip() for part in THOUGHT_MARKER.split(_CUT_MARKER.sub("", text)))
     return "\n\n".join(part for part in parts if part)
 
 

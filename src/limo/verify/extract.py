@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from limo.core.text import THOUGHT_END, THOUGHT_START
 from limo.verify.boxes import MAX_PLAIN, boxed, cut_in_box, ends_in_box
 
 TAIL = 6000
 _STOP = re.compile(
     r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>"
 )
-_OPEN_THOUGHT = re.compile(r"<think>|<\|begin_of_thought\|>|<thinking>", re.I)
-_CLOSE_THOUGHT = re.compile(r"</think>|<\|end_of_thought\|>|</thinking>", re.I)
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
 _PHRASE = re.compile(
     r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|(?<![^\n])(?-i:A)(?=:\s))\b"
@@ -162,10 +161,10 @@ def split_thought(text: str) -> tuple[str, str, bool]:
     """What is said, what is thought, and whether the thought was closed (True where there is none)."""
     if "<" not in text:  # no mark of a thought or of a turn's end does without
         return text.lstrip(), "", True
-    close = max(_CLOSE_THOUGHT.finditer(text), key=re.Match.start, default=None)
+    close = max(THOUGHT_END.finditer(text), key=re.Match.start, default=None)
     if close is not None:
         return _trim(text[close.end() :]), text[: close.start()], True
-    start = _OPEN_THOUGHT.search(text)
+    start = THOUGHT_START.search(text)
     if start is None:
         return _trim(text), "", True
     before = text[: start.start()]
