@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from limo.core.errors import InputError, ModelError
+from limo.core.files import model_identity
 from limo.core.prompts import messages
 from limo.core.records import Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
@@ -180,8 +181,8 @@ def test_the_identity_is_that_of_the_weights(folder, tmp_path):
     weights = bytearray((other / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (other / "model.safetensors").write_bytes(weights)
-    wanted = LocalCompleter(folder).identity
-    assert len(wanted) == 16 and LocalCompleter(same).identity == wanted != LocalCompleter(other).identity
+    wanted = LocalCompleter(folder).capabilities.identity
+    assert len(wanted) == 16 and model_identity(same) == wanted != model_identity(other)
 
 
 class Undecided:

@@ -15,6 +15,7 @@ from limo.core.errors import InputError
 from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
+from limo.models.completer import Capabilities, Completer
 from limo.rollouts.budget import Budget, Meter, Price
 from limo.rollouts.collect import collect
 from limo.rollouts.stopping import Band, decide
@@ -23,13 +24,13 @@ PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in ran
 NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
 
 
-class Model:
+class Model(Completer):
     """Right on attempt `index` of problem i where (index + i) % 3 == 0; problem 5 always fails."""
 
     name = "model"
 
     def __init__(self, group=4, die_after=None, identity=""):
-        self.group, self.die_after, self.identity = group, die_after, identity
+        self.group, self.die_after, self.capabilities = group, die_after, Capabilities(identity=identity)
         self.asked = []
 
     def complete(self, requests):

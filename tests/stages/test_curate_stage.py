@@ -14,7 +14,7 @@ from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
 from limo.curate.scorers import judge
 from limo.curate.select import levels
-from limo.models.completer import Group, Request
+from limo.models.completer import Completer, CompletionGroup, Request
 from limo.stages.curate import Curated, CurateRecipe, curate, graded, problems_after, render
 
 N = 24
@@ -31,7 +31,7 @@ def answer(i: int) -> int:
     return i + 3 + i * i + 5
 
 
-class Fake:
+class Fake(Completer):
     """Right or wrong by rule: `weak` solves every third problem, `strong` some attempts; all agree on problem 5."""
 
     asked: list[tuple[str, str, int]]
@@ -39,7 +39,7 @@ class Fake:
     def __init__(self, name: str, log: list[tuple[str, str, int]], die_after: int | None = None) -> None:
         self.name, self.asked, self.die_after = name, log, die_after
 
-    def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         while batch := list(islice(requests, 8)):
             if self.die_after is not None and len(self.asked) >= self.die_after:
                 raise KeyboardInterrupt

@@ -7,12 +7,13 @@ from limo.core.errors import InputError
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
+from limo.models.completer import Completer
 from limo.stages.evaluate import Decoding, averages, evaluate, protocol
 
 PROBLEMS = [Problem.make(f"{i} plus {i}", str(2 * i)) for i in range(4)]
 
 
-class Scripted:
+class Scripted(Completer):
     """A model that answers by problem and index from a script, counting what it was asked."""
 
     name = "scripted"

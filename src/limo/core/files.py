@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all.
+"""Writing a file whole or not at all, and the hash that names a model folder.
 
 A reader never sees half a file: what is written goes to a temporary neighbour which takes the file's name at the
 end, and a killed process leaves the old file as it was.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 from limo.core.errors import LimoError, StorageError
@@ -48,3 +49,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def model_identity(folder: str | Path) -> str:
+    """16 hex digits of a model folder's weights, settings and tokenizer; '' where it has none of them (a hub name)."""
+    files = [p for p in sorted(Path(folder).glob("*")) if p.suffix in (".safetensors", ".bin", ".json", ".jinja")]
+    digest = blake2b(digest_size=8)
+    for file in files:
+        if file.name != "card.json":  # describes the model and does not change it
+            with open(file, "rb") as opened:
+                while block := opened.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest() if files else ""

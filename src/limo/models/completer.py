@@ -1,8 +1,7 @@
-"""What every source of completions looks like to the loop that asks.
+"""The interface of every source of completions: an HTTP server, a model in this process, or recordings.
 
-A completer pulls requests when it has room for them and hands back finished ones in groups.  The loop behind the
-iterator can therefore stop asking about a problem as soon as it is decided, and what is handed back together is
-written down together.  `http`, `local` and `replay` all fit: a server with thousands in flight pulls thousands.
+A completer pulls requests from an iterator when it has room for them and yields finished ones in groups, so its caller
+can stop requesting rollouts of a problem as soon as the problem is decided, and stores each group in one transaction.
 
     for group in completer.complete(iter(requests)):
         for request, completion in group:
@@ -10,32 +9,24 @@ written down together.  `http`, `local` and `replay` all fit: a server with thou
 
 A request that fails comes back as a completion with finish_reason `error` and the reason in `error`; only what would
 fail for every request (no such model, no disk) is an exception.
-
-A completer that works on many requests at once may also have:
-
-- `waits = True`: its iterator of requests may yield None, which means nothing now, ask again after the next group;
-- `eager`: it would rather ask ahead of what is surely needed than leave a slot empty;
-- `cancel(problem_ids)`: gives up open requests, which then come back with the finish reason `cancelled`;
-- `stops = True`: ends a completion at the `stop` texts of its sampling; others are not asked with any;
-- `forgives = True`: what failed is asked again at the next start;
-- `identity`: a hash of what it draws from, so that a ledger notices another model under the same name.
-
-What it does not do: choose what to ask (run does), or store anything (the ledger does).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from limo.core.prompts import Message
 from limo.core.records import Completion, Problem, Sampling
 
+CANCELLED = "cancelled"
+"""Finish reason of a request that was cancelled: it makes no rollout and is only counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One attempt to be asked for: `messages` is the whole chat before the answer, `index` counts from 0."""
+    """One rollout to generate: `messages` is the whole chat before the completion, `index` counts from 0."""
 
     problem: Problem
     messages: list[Message] = field(hash=False)
@@ -43,18 +34,44 @@ class Request:
     index: int
 
 
-CANCELLED = "cancelled"  # finish reason of a request that was given up: no rollout, only counted
-Group = list[tuple[Request, Completion]]
+CompletionGroup = list[tuple[Request, Completion]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a completer supports, read by `limo.rollouts.collect`.
+
+    `concurrent`: keeps requests open while it pulls more; its iterator of requests may yield None, which means that
+    there is nothing to request before another group is finished.
+    `speculative`: uses free slots for rollouts that may turn out not to be needed.
+    `stop_texts`: ends a completion at the `stop` texts of its sampling; other completers get no sampling with any.
+    `retries_errors`: a rollout that failed says nothing about the model, so the next start requests it again.
+    `identity`: hash of what completions are drawn from, so that a ledger notices another model under the same name;
+    '' where it is not known.
+    """
+
+    concurrent: bool = False
+    speculative: bool = False
+    stop_texts: bool = False
+    retries_errors: bool = False
+    identity: str = ""
 
 
 class Completer(Protocol):
-    """A model that answers.  `name` is what the ledger calls it."""
+    """A model that completes chats; `name` is what the ledger calls it.  Subclass it to inherit the defaults."""
 
     name: str
+    capabilities: Capabilities = Capabilities()
 
-    def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Pull requests as there is room, yield each exactly once with its completion, in any order and grouping.
 
-        A completer must not pull the next request before it has yielded what is finished, unless it can run both.
+        A completer that is not `concurrent` must not pull the next request before it has yielded what is finished.
         """
         ...
+
+    def cancel(self, problem_ids: Iterable[str]) -> None:
+        """Cancel open requests of these problems, which then come back with finish reason `cancelled`.
+
+        Does nothing where a completer cannot cancel.
+        """

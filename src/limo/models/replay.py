@@ -32,20 +32,20 @@ from typing import Any
 from limo.core.errors import InputError, MissingFileError
 from limo.core.records import Completion, problem_id
 from limo.core.text import shorten
-from limo.models.completer import Group, Request
+from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
 GROUP = 256  # completions handed back, and so committed, together
 FINISH_REASONS = ("stop", "length")
 
 
-class ReplayCompleter:
+class ReplayCompleter(Completer):
     """The completions of one model in recordings.  `model` is its name there, `name` what the ledger calls it.
 
     Sampling settings are not looked at: a recording is one draw.  Raises MissingFileError, or InputError when a line
     cannot be read, an attempt is recorded twice with different text, or nothing is recorded of the model.
     """
 
-    stops = True  # what was recorded has ended where it did
+    capabilities = Capabilities(stop_texts=True)  # a recording has ended where it did
 
     def __init__(self, files: Iterable[str | Path], model: str, name: str | None = None) -> None:
         self.name = name or model
@@ -59,7 +59,7 @@ class ReplayCompleter:
             )
         self.recording = by_model[model]
 
-    def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Look each request up; groups of up to 256."""
         while batch := list(islice(requests, GROUP)):
             yield [(request, self._find(request)) for request in batch]

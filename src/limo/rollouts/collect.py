@@ -8,7 +8,8 @@ completer that answers group by group asks the same requests in the same groups.
     with Ledger("ledger.sqlite") as ledger, Checker() as checker:
         rates = collect(ledger, completer, problems, SYSTEM, Sampling(0.7), n=32, band=Band(1, 3, 32), checker=checker)
 
-The first Ctrl-C and a budget that is reached both stop the asking, wait for what is under way, and raise `CollectionStopped`.
+The first Ctrl-C and a budget that is reached both stop the asking, wait for what is under way, and
+raise `CollectionStopped`.
 
 What it does not do: keep or drop problems (curate does, from the pass rates).
 """
@@ -31,7 +32,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import Completion, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
-from limo.models.completer import CANCELLED, Completer, Group, Request
+from limo.models.completer import CANCELLED, Completer, CompletionGroup, Request
 from limo.rollouts.budget import Budget, Meter
 from limo.rollouts.schedule import LATER, Schedule
 from limo.rollouts.stopping import Band
@@ -83,13 +84,14 @@ def collect(
     """The pass rate of each problem by id: `n` rollouts each, or as many as decide `band`.
 
     With `max_error` a band is decided when that is likely enough, otherwise when it is certain.  A rollout that failed
-    (finish_reason `error`) stays undecided and is asked again with `retry_errors`, or when the completer `forgives`.
-    Raises InputError for a band of another n, for stop texts that the completer does not know, or when the ledger knows
-    another model by this name; CollectionStopped when the budget of `meter` is reached or at Ctrl-C; StorageError.
+    (finish_reason `error`) stays undecided and is asked again with `retry_errors`, or when the completer
+    `retries_errors`.  Raises InputError for a band of another n, for stop texts that the completer does not know, or
+    when the ledger knows another model by this name; CollectionStopped when the budget of `meter` is reached or at
+    Ctrl-C; StorageError.
     """
     if n < 1 or (band is not None and band.n != n):
         raise InputError("the band is not over the rollouts asked for", band, f"n = {n}, 1 or more", "make them equal")
-    if sampling is not None and sampling.stop and not getattr(completer, "stops", False):
+    if sampling is not None and sampling.stop and not completer.capabilities.stop_texts:
         do = "take `stop` away, or ask a server"
         raise InputError("this model cannot end at stop texts", ", ".join(sampling.stop), "none", do)
     if checker is None:
@@ -100,10 +102,10 @@ def collect(
                 ledger, completer, problems, system, sampling, n, band, own, progress, retry_errors, max_error, meter
             )
     unique = {problem.id: problem for problem in problems}
-    schedule = Schedule(unique.values(), n, band, max_error, depth=getattr(completer, "waits", False))
+    schedule = Schedule(unique.values(), n, band, max_error, depth=completer.capabilities.concurrent)
     meter = meter or Meter(Budget(), {}, ledger)
     collection = _Collection(ledger, completer, unique, system, sampling or Sampling(), schedule, checker, meter)
-    collection.recall(retry_errors or getattr(completer, "forgives", False))
+    collection.recall(retry_errors or completer.capabilities.retries_errors)
     collection.ask(progress or NoProgress())
     return {name: collection.rate(name) for name in unique}
 
@@ -131,7 +133,7 @@ class _Collection:
         """Tell the schedule what the ledger knows; verify what has no verdict on the answer as it is now."""
         with self.ledger.transaction():
             name, prompt, sampled = self.where
-            identity = getattr(self.completer, "identity", "")
+            identity = self.completer.capabilities.identity
             if identity and self.ledger.explain(name, "model", identity) != identity:
                 do = "name this one otherwise, or use another run folder"
                 raise InputError(
@@ -195,17 +197,18 @@ class _Collection:
 
     def requests(self) -> Iterator[Request | None]:
         """What the schedule wants, made as it is pulled; None for now nothing."""
-        waits, eager = getattr(self.completer, "waits", False), getattr(self.completer, "eager", True)
+        concurrent = self.completer.capabilities.concurrent
+        go_ahead = self.completer.capabilities.speculative or not concurrent
         said = lru_cache(maxsize=1024)(partial(messages, system=self.system))  # the attempts at a problem share theirs
         while not self.stop:
-            n_open = self.schedule.n_outstanding if waits else 0  # what a batch leaves open is asked for as a whole
+            n_open = self.schedule.n_outstanding if concurrent else 0  # a batch is requested as a whole
             if self.meter.reached(n_open):
                 if n_open:
                     yield None  # what is under way may be all that there is room for
                     continue
                 self.stop = BUDGET
                 return
-            wanted = self.schedule.next(eager or not waits)
+            wanted = self.schedule.next(go_ahead)
             if wanted is None:
                 return
             if wanted == LATER:
@@ -214,7 +217,7 @@ class _Collection:
                 problem, index = wanted
                 yield Request(problem, said(problem.problem), self.sampling, index)
 
-    def take(self, group: Group) -> int:
+    def take(self, group: CompletionGroup) -> int:
         """Verify a group, write it down whole, and only then let it count; how many problems it settled."""
         came = [(request, completion) for request, completion in group if completion.finish_reason != CANCELLED]
         given_up = [request for request, completion in group if completion.finish_reason == CANCELLED]
@@ -242,7 +245,7 @@ class _Collection:
         self.n_tokens += n_out
         self.n_asked += len(rollouts)
         self.n_cancelled += len(given_up)
-        if settled and hasattr(self.completer, "cancel"):
+        if settled:
             self.completer.cancel(settled)
         return len(settled)
 

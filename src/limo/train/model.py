@@ -1,7 +1,6 @@
-"""The model that a training starts from: loaded with one clear line when it cannot be, and named by its content.
+"""The model that a training starts from: loaded, with one clear line when it cannot be.
 
     tokenizer = load_tokenizer("Qwen/Qwen2.5-32B-Instruct")
-    fingerprint("models/base")      # changes when the weights do
 
 What it does not do: run code that comes with a model, or quantise.
 """
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError, ModelError
-from limo.core.text import content_hash, shorten
+from limo.core.text import shorten
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from limo.train.data import Encoded
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_SAMPLE = 1 << 20  # bytes read at the start, middle and end of each weight file
 
 
 def check_model(model_dir: str | Path) -> None:
@@ -79,24 +77,3 @@ def _stop_at(generation: Any, end_token_id: int) -> None:
     known = [] if known is None else [known] if isinstance(known, int) else list(known)
     if end_token_id not in known:
         generation.eos_token_id = [end_token_id, *known]
-
-
-def fingerprint(model_dir: str | Path) -> str:
-    """A hash of a model folder's configuration and of samples of its weights; a hub name stands for itself."""
-    check_model(model_dir)
-    path = Path(model_dir)
-    if not path.is_dir():
-        return str(model_dir)
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-    texts = [(path / name).read_text("utf-8", "replace") for name in names if (path / name).is_file()]
-    weights = sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
-    return content_hash(*texts, *(_sampled(file) for file in weights))
-
-
-def _sampled(file: Path) -> str:
-    size, parts = file.stat().st_size, []
-    with open(file, "rb") as stream:
-        for start in sorted({0, max(0, size // 2 - _SAMPLE // 2), max(0, size - _SAMPLE)}):
-            stream.seek(start)
-            parts.append(stream.read(_SAMPLE).hex())
-    return content_hash(str(size), *parts)

@@ -16,27 +16,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, ModelError
+from limo.core.files import model_identity
 from limo.core.prompts import Message
 from limo.core.records import Completion
 from limo.core.text import content_hash, shorten
-from limo.models.completer import Group, Request
+from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
 
-class LocalCompleter:
+class LocalCompleter(Completer):
     """A causal language model from a folder, or a name on the Hugging Face hub.
 
-    `name` is what the ledger calls it (default: the folder's name), `identity` a hash of its files, so that a ledger
-    notices another model under the same name.  `batch_size` rows are decoded at once; text depends on it only by
-    rounding.  Raises ModelError in one line when there is no usable model.
+    `name` is what the ledger calls it (default: the folder's name).  `batch_size` rows are decoded at
+    once; text depends on it only by rounding.  Raises ModelError in one line when there is no usable model.
     """
-
-    stops = True
 
     def __init__(
         self,
@@ -50,16 +47,16 @@ class LocalCompleter:
             raise InputError("a batch needs rows", batch_size, "1 or more", "try 128 for a small model")
         self.name = name or Path(model).name
         self.batch_size = batch_size
-        self.identity = _identity(Path(model))
+        self.capabilities = Capabilities(stop_texts=True, identity=model_identity(model))
         self.model, self.tokenizer = _load(str(model), device, trust_remote_code)
         self._stop = _stop_tokens(self.model, self.tokenizer)
 
-    def complete(self, requests: Iterator[Request]) -> Iterator[Group]:
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Pull `batch_size` requests, answer them all, yield them as one group."""
         while batch := list(islice(requests, self.batch_size)):
             yield self._answer(batch)
 
-    def _answer(self, batch: list[Request]) -> Group:
+    def _answer(self, batch: list[Request]) -> CompletionGroup:
         from limo.models.local.decode import Ask, decode
 
         began = time.perf_counter()
@@ -76,7 +73,7 @@ class LocalCompleter:
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))
         stopped = {row: _until(text, batch[row].sampling.stop) for row, text in texts.items()}
         share = (time.perf_counter() - began) / len(batch)
-        group: Group = []
+        group: CompletionGroup = []
         for row, request in enumerate(batch):
             if row not in new:
                 why = f"the prompt's {len(prompts[row])} tokens leave no room in the model's context"
@@ -127,19 +124,6 @@ def _uniforms(seed: str, n: int) -> Any:
     import numpy as np
 
     return np.random.Generator(np.random.Philox(key=int(seed, 16))).random(n)
-
-
-def _identity(path: Path) -> str:
-    """16 hex digits of the folder's weights, settings and tokenizer; "" for a name on the hub."""
-    digest = blake2b(digest_size=8)
-    files = [p for p in sorted(path.glob("*")) if p.suffix in (".safetensors", ".bin", ".json", ".jinja")]
-    for file in files:
-        if file.name == "card.json":
-            continue  # says what the model is; does not change it
-        with open(file, "rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest() if files else ""
 
 
 def _load(where: str, device: str, trust_remote_code: bool = False) -> tuple[Any, Any]:

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 from limo.core.errors import InputError
 from limo.core.records import Completion
 from limo.core.text import hide_keys
-from limo.models.completer import CANCELLED, Group, Request
+from limo.models.completer import CANCELLED, Capabilities, Completer, CompletionGroup, Request
 from limo.models.openai.secrets import Secrets
 from limo.models.openai.sending import Sender
 from limo.models.openai.servers import Fleet
@@ -45,17 +45,13 @@ _COLLECTING = threading.Lock()
 _n_seldom, _before = 0, gc.get_threshold()
 
 
-class HttpCompleter:
+class HttpCompleter(Completer):
     """A served model.  `model` is its name there, `name` what the ledger calls it.
 
-    `identity` names everything that changes what it draws, but not where it is served.  Raises InputError for an
+    Its identity names everything that changes what it draws, but not where it is served.  Raises InputError for an
     address or a key that cannot be used; `complete` raises ModelError when no request can ever work, PartialError when
     servers stay away.
     """
-
-    stops = True
-    waits = True  # takes None from its requests as: nothing now
-    forgives = True  # what failed at a server says nothing of the model: the next start asks again
 
     def __init__(
         self, base_urls: Iterable[str], model: str, name: str | None = None, settings: HttpSettings | None = None
@@ -67,11 +63,13 @@ class HttpCompleter:
             raise InputError("no server to ask", None, "one base_url or more", "for example http://localhost:8000/v1")
         self.secrets = Secrets.of(self.settings.api_key_env)
         extra = json.dumps([model, self.settings.endpoint, self.settings.extra], sort_keys=True)
-        self.identity = hashlib.blake2b(extra.encode(), digest_size=8).hexdigest()
-        self.eager = self.settings.eager
+        self.capabilities = Capabilities(
+            concurrent=True, speculative=self.settings.eager, stop_texts=True, retries_errors=True,
+            identity=hashlib.blake2b(extra.encode(), digest_size=8).hexdigest(),
+        )  # fmt: skip
         self._line: _Line | None = None
 
-    def complete(self, requests: Iterator[Request | None]) -> Iterator[Group]:
+    def complete(self, requests: Iterator[Request | None]) -> Iterator[CompletionGroup]:
         """Keep `in_flight` requests open; yield what is finished, as soon as the caller takes it, in any order."""
         in_flight = _allowed(self.settings.in_flight)
         with seldom_collected(), _Line(self) as line:
@@ -103,8 +101,8 @@ class _Line:
         self.completer = completer
         self.n_open = 0
         self._fault: BaseException | None = None
-        self._back: SimpleQueue[Group | BaseException] = SimpleQueue()
-        self._finished: Group = []  # in the thread, until it has looked at everything that came
+        self._back: SimpleQueue[CompletionGroup | BaseException] = SimpleQueue()
+        self._finished: CompletionGroup = []  # in the thread, until it has looked at everything that came
         self._tasks: dict[str, set[Task]] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="limo-http", daemon=True)
@@ -129,9 +127,9 @@ class _Line:
         if bundles:
             self._loop.call_soon_threadsafe(self._begin, bundles)
 
-    def receive(self) -> Group:
+    def receive(self) -> CompletionGroup:
         """Wait for a finished request; it and all others that are finished by then, before any fault is raised."""
-        found: Group = []
+        found: CompletionGroup = []
         while not found or (len(found) < GROUP and not self._back.empty()):
             if self._fault is not None and self._back.empty():
                 raise self._fault

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import atomic, model_identity, storage_errors
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
 from limo.core.text import content_hash
 from limo.train.data import Row, encode, read_rows
-from limo.train.model import fingerprint, load_model, load_tokenizer
+from limo.train.model import check_model, load_model, load_tokenizer
 from limo.train.trainer import make_trainer, run, sft_config
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def train(
     is_main = os.environ.get("RANK", "0") == "0"  # of several processes under accelerate, one speaks
     progress, out = (progress if is_main else None) or NoProgress(), Path(out_dir)
     rows = read_rows(dataset)
-    identity = content_hash(fingerprint(model_dir), _rows_hash(rows), settings.hash)
+    check_model(model_dir)
+    identity = content_hash(model_identity(model_dir) or str(model_dir), _rows_hash(rows), settings.hash)
     if done := finished(out, identity):
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
