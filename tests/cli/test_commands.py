@@ -250,9 +250,9 @@ def test_an_evaluation_again_asks_nothing_and_scores_the_same(limo, world, evalu
 
 
 def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
-    from limo.report.content import Report, Said, save
+    from limo.report.content import LocalizedText, Report, save
 
-    save(Report(Said("Ships", "船")), world / "report.json")
+    save(Report(LocalizedText("Ships", "船")), world / "report.json")
     code, out, err = limo("report", world, "--language", "zh")
     assert code == 0, err
     assert "船" in out

@@ -4,18 +4,19 @@ import math
 
 import pytest
 
+from limo.core.records import Provenance
 from limo.report.content import (
-    Arm,
-    ArmScore,
-    Attempt,
-    Average,
-    Benchmark,
+    ArmRow,
+    AverageRow,
+    BenchmarkRow,
     Case,
-    Comparison,
-    LevelScore,
+    CaseRollout,
+    ComparisonRow,
+    LevelRow,
+    LocalizedText,
     Report,
-    Said,
-    Stage,
+    ScoreRow,
+    StageRow,
 )
 
 _BENCHMARKS = [
@@ -32,38 +33,40 @@ _BENCHMARKS = [
 ]
 _LEVEL = {"base": (0.31, 0.27), "bulk": (0.36, 0.29), "limo": (0.74, 0.55)}
 
+_ORIGIN = Provenance("runs/lab", "runs/lab/arms/limo/seed-0/ledger.sqlite", "limo-0", "p1", "s1", "maths/1")
+
 
 def _spread(value: float, n: int) -> tuple[float, float, float]:
     half = 1.96 * math.sqrt(max(value * (1 - value), 0.01) / n)
     return value, max(0.0, value - half), min(1.0, value + half)
 
 
-def _scores() -> list[ArmScore]:
+def _scores() -> list[ScoreRow]:
     rows = []
     for place, (name, _, _, out) in enumerate(_BENCHMARKS):
         for arm, levels in _LEVEL.items():
             value = min(0.97, max(0.03, levels[out] + 0.16 * math.sin(place * 2.1 + len(arm))))
-            rows.append(ArmScore(arm, name, *_spread(value, 60), 60, 180, 3))
+            rows.append(ScoreRow(arm, name, *_spread(value, 60), 60, 180, 3, [_ORIGIN]))
     return rows
 
 
-def _averages() -> list[Average]:
+def _averages() -> list[AverageRow]:
     rows = []
     for arm, (inside, outside) in _LEVEL.items():
-        rows.append(Average(arm, "in-domain", *_spread(inside, 180)))
-        rows.append(Average(arm, "out-of-domain", *_spread(outside, 420)))
-        rows.append(Average(arm, "all", *_spread(0.3 * inside + 0.7 * outside, 600)))
+        rows.append(AverageRow(arm, "in-domain", *_spread(inside, 180)))
+        rows.append(AverageRow(arm, "out-of-domain", *_spread(outside, 420)))
+        rows.append(AverageRow(arm, "all", *_spread(0.3 * inside + 0.7 * outside, 600)))
     return rows
 
 
-def _comparisons() -> list[Comparison]:
+def _comparisons() -> list[ComparisonRow]:
     return [
-        Comparison("limo", "base", "all", 0.325, 0.271, 0.378, True),
-        Comparison("limo", "bulk", "all", 0.296, 0.244, 0.349, True),
-        Comparison("bulk", "base", "all", 0.026, -0.014, 0.067, False),
-        Comparison("L5", "L1", "all", 0.335, 0.281, 0.39, True),
-        Comparison("limo", "bulk", "in-domain", 0.38, 0.297, 0.462, True),
-        Comparison("limo", "bulk", "out-of-domain", 0.26, 0.195, 0.325, True),
+        ComparisonRow("limo", "base", "all", 0.325, 0.271, 0.378, True),
+        ComparisonRow("limo", "bulk", "all", 0.296, 0.244, 0.349, True),
+        ComparisonRow("bulk", "base", "all", 0.026, -0.014, 0.067, False),
+        ComparisonRow("L5", "L1", "all", 0.335, 0.281, 0.39, True),
+        ComparisonRow("limo", "bulk", "in-domain", 0.38, 0.297, 0.462, True),
+        ComparisonRow("limo", "bulk", "out-of-domain", 0.26, 0.195, 0.325, True),
     ]
 
 
@@ -85,8 +88,8 @@ def _cases() -> list[Case]:
             statement,
             "27",
             [
-                Attempt("bulk", "7 * 6 - 15\n\\boxed{33}", "wrong", "33", "33 is not 27", 9),
-                Attempt("limo", good, "correct", "27", "equal as numbers", 61),
+                CaseRollout("bulk", "7 * 6 - 15\n\\boxed{33}", "wrong", "33", "33 is not 27", 9),
+                CaseRollout("limo", good, "correct", "27", "equal as numbers", 61, _ORIGIN),
             ],
             "baskets",
             remark_en="The same sum: one blurts, one works it out and checks.",
@@ -96,8 +99,8 @@ def _cases() -> list[Case]:
             "小明早上 7 点 40 分出门, 走了 35 分钟, 几点到?",
             "8:15",
             [
-                Attempt("L1", "\\boxed{7:75}", "wrong", "7:75", "not a time", 5),
-                Attempt(
+                CaseRollout("L1", "\\boxed{7:75}", "wrong", "7:75", "not a time", 5),
+                CaseRollout(
                     "L5",
                     "7 点 40 分再过 20 分钟是 8 点。\n还剩 35 - 20 = 15 分钟。\n检查：20 + 15 = 35，对。\n"
                     "所以 \\boxed{8:15}。",
@@ -114,20 +117,20 @@ def _cases() -> list[Case]:
             "What is 17 + 59?",
             "76",
             [
-                Attempt("base", HOSTILE, "no_answer", "", "nothing in a box", 30),
-                Attempt("limo", LONG + "\n\\boxed{76}", "truncated", "", "cut", 4096),
+                CaseRollout("base", HOSTILE, "no_answer", "", "nothing in a box", 30),
+                CaseRollout("limo", LONG + "\n\\boxed{76}", "truncated", "", "cut", 4096),
             ],
         ),
     ]
 
 
-def _funnel() -> list[Stage]:
+def _funnel() -> list[StageRow]:
     return [
-        Stage("pool", "Read", "读入", 24000, 23640, {"malformed row": 12, "answer cannot be checked": 348}),
-        Stage("dedup", "Distinct", "去重", 23640, 22105, {"duplicate": 1211, "duplicate with another answer": 324}),
-        Stage("decontaminate", "Clean of benchmarks", "去污染", 22105, 21874, {"in a benchmark": 231}),
-        Stage("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"solved too often": 16553}),
-        Stage(
+        StageRow("pool", "Read", "读入", 24000, 23640, {"malformed row": 12, "answer cannot be checked": 348}),
+        StageRow("dedup", "Distinct", "去重", 23640, 22105, {"duplicate": 1211, "duplicate with another answer": 324}),
+        StageRow("decontaminate", "Clean of benchmarks", "去污染", 22105, 21874, {"in a benchmark": 231}),
+        StageRow("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"solved too often": 16553}),
+        StageRow(
             "strong",
             "1–3 of 32 by the strong model",
             "强模型 32 次中对 1–3 次",
@@ -135,7 +138,7 @@ def _funnel() -> list[Stage]:
             640,
             {"solved too often": 4102, "solved too rarely": 579},
         ),
-        Stage("select", "Selected", "选出", 640, 128, {"below the top k": 512}),
+        StageRow("select", "Selected", "选出", 640, 128, {"below the top k": 512}),
     ]
 
 
@@ -143,21 +146,21 @@ def _funnel() -> list[Stage]:
 def full() -> Report:
     """Every section filled."""
     levels = [
-        LevelScore(f"L{n}", *_spread(v, 300), t, 128)
+        LevelRow(f"L{n}", *_spread(v, 300), t, 128)
         for n, v, t in ((1, 0.24, 6), (2, 0.29, 14), (3, 0.37, 31), (4, 0.48, 52), (5, 0.6, 88))
     ]
     return Report(
-        title=Said("An example of a report", "报告示例"),
-        subtitle=Said("Every number on this page is made up", "本页所有数字均为虚构"),
+        title=LocalizedText("An example of a report", "报告示例"),
+        subtitle=LocalizedText("Every number on this page is made up", "本页所有数字均为虚构"),
         arms=[
-            Arm("base", "Base", "基座", "pocket-rich", color="base"),
-            Arm("bulk", "Bulk", "海量", "pocket-rich", 6400, 410_000, 1600, 310.0, "bulk"),
-            Arm("limo", "LIMO", "LIMO", "pocket-rich", 128, 402_000, 1580, 304.0, "limo"),
-            Arm("L1", "L1 only", "仅 L1", "pocket-rich", 128, 30_000, 1580, 52.0, "L1", headline=False),
-            Arm("L5", "L5 only", "仅 L5", "pocket-rich", 128, 398_000, 1580, 301.0, "L5", headline=False),
+            ArmRow("base", "Base", "基座", "pocket-rich", color="base"),
+            ArmRow("bulk", "Bulk", "海量", "pocket-rich", 6400, 410_000, 1600, 310.0, "bulk"),
+            ArmRow("limo", "LIMO", "LIMO", "pocket-rich", 128, 402_000, 1580, 304.0, "limo"),
+            ArmRow("L1", "L1 only", "仅 L1", "pocket-rich", 128, 30_000, 1580, 52.0, "L1", headline=False),
+            ArmRow("L5", "L5 only", "仅 L5", "pocket-rich", 128, 398_000, 1580, 301.0, "L5", headline=False),
         ],
         benchmarks=[
-            Benchmark(name, en, zh, "out-of-domain" if out else "in-domain") for name, en, zh, out in _BENCHMARKS
+            BenchmarkRow(name, en, zh, "out-of-domain" if out else "in-domain") for name, en, zh, out in _BENCHMARKS
         ],
         scores=_scores(),
         averages=_averages(),
@@ -167,8 +170,8 @@ def full() -> Report:
         cases=_cases(),
         check_words=["check", "检查"],
         notes=[
-            Said("Three training seeds an arm; L2 to L4 with one.", "每组三个训练种子；L2 至 L4 各一个。"),
-            Said("No arm was stopped early.", "没有任何一组提前停止。"),
+            LocalizedText("Three training seeds an arm; L2 to L4 with one.", "每组三个训练种子；L2 至 L4 各一个。"),
+            LocalizedText("No arm was stopped early.", "没有任何一组提前停止。"),
         ],
         environment={"processor": "2 cores", "python": "3.11.9", "torch": "2.13.0", "commit": "0123abc"},
         recipe="seed: 0\nselect:\n  n: 128\n",
@@ -179,4 +182,4 @@ def full() -> Report:
 @pytest.fixture
 def bare() -> Report:
     """Nothing but a title: every section is missing."""
-    return Report(Said("Bare", "空"))
+    return Report(LocalizedText("Bare", "空"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from limo.core.errors import InputError, MissingFileError
-from limo.report.content import Average, Comparison, Report, Said, check, load, save
+from limo.report.content import AverageRow, ComparisonRow, LocalizedText, Report, check, load, save
 
 
 def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_path):
@@ -14,9 +14,26 @@ def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_
     assert load(tmp_path / "report.json") == full
 
 
+def test_a_report_of_format_1_is_still_read(full, tmp_path):
+    path = tmp_path / "report.json"
+    save(full, path)
+    values = json.loads(path.read_text())
+    for row in values["scores"] + values["averages"] + values["comparisons"] + values["levels"]:
+        del row["provenance"]
+    for case in values["cases"]:
+        case["attempts"] = case.pop("rollouts")
+        for rollout in case["attempts"]:
+            del rollout["provenance"]
+    path.write_text(json.dumps(values | {"format": 1}))
+    old = load(path)
+    assert old.format == 2 and old.arms == full.arms
+    assert [rollout.completion for rollout in old.cases[0].rollouts] == [r.completion for r in full.cases[0].rollouts]
+    assert full.scores[0].provenance and not old.scores[0].provenance
+
+
 def test_missing_chinese_falls_back_to_english():
-    assert Said("only").text("zh") == "only"
-    assert Said("a", "甲").text("zh") == "甲"
+    assert LocalizedText("only").text("zh") == "only"
+    assert LocalizedText("a", "甲").text("zh") == "甲"
 
 
 @pytest.mark.parametrize(
@@ -33,19 +50,19 @@ def test_missing_chinese_falls_back_to_english():
 )
 def test_a_share_outside_its_interval_or_outside_0_to_1_is_refused(full, low, value, high):
     with pytest.raises(InputError, match="does not hold together"):
-        check(replace(full, averages=[Average("limo", "all", value, low, high)]))
+        check(replace(full, averages=[AverageRow("limo", "all", value, low, high)]))
 
 
 def test_a_difference_outside_its_interval_is_refused(full):
     with pytest.raises(InputError):
-        check(replace(full, comparisons=[Comparison("limo", "base", "all", 0.5, 0.1, 0.4, True)]))
+        check(replace(full, comparisons=[ComparisonRow("limo", "base", "all", 0.5, 0.1, 0.4, True)]))
 
 
 def test_names_that_stand_for_nothing_are_all_named(full):
-    broken = replace(full, averages=[Average("ghost", "all", 0.5, 0.4, 0.6)], arms=[*full.arms, full.arms[0]])
+    broken = replace(full, averages=[AverageRow("ghost", "all", 0.5, 0.4, 0.6)], arms=[*full.arms, full.arms[0]])
     with pytest.raises(InputError) as fault:
         check(broken)
-    assert "'ghost'" in str(fault.value) and "'base' stands twice" in str(fault.value)
+    assert "'ghost'" in str(fault.value) and "'base' is defined twice" in str(fault.value)
 
 
 def test_an_unknown_key_a_later_format_and_broken_json_are_refused(full, tmp_path):
@@ -73,7 +90,7 @@ def test_a_report_that_does_not_hold_together_leaves_the_old_file(full, tmp_path
     save(full, path)
     before = path.read_bytes()
     with pytest.raises(InputError):
-        save(replace(full, averages=[Average("limo", "all", 2, 2, 2)]), path)
+        save(replace(full, averages=[AverageRow("limo", "all", 2, 2, 2)]), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
@@ -84,4 +101,4 @@ def test_a_stage_knows_what_it_cannot_account_for(full):
 
 def test_an_empty_report_is_a_report(bare, tmp_path):
     save(bare, tmp_path / "r.json")
-    assert load(tmp_path / "r.json") == Report(Said("Bare", "空"))
+    assert load(tmp_path / "r.json") == Report(LocalizedText("Bare", "空"))

@@ -10,7 +10,7 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.report import cases, page, tables
-from limo.report.content import Attempt, Average, Case, Hit, Overlap, Report, Said
+from limo.report.content import AverageRow, Case, CaseRollout, HitRow, LocalizedText, OverlapRow, Report
 
 VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
 
@@ -89,7 +89,7 @@ def test_a_completion_is_text_and_what_would_not_show_is_spelled_out(html):
 
 @pytest.mark.parametrize("field", ["title", "subtitle", "notes", "headline"])
 def test_labels_are_as_harmless_as_completions(plain, field):
-    bad = Said("<script>alert(2)</script>\ud800", "\"'><script>alert(2)</script>")
+    bad = LocalizedText("<script>alert(2)</script>\ud800", "\"'><script>alert(2)</script>")
     hostile = replace(
         plain,
         **{field: [bad] if field in ("notes", "headline") else bad},
@@ -126,8 +126,8 @@ def test_every_chart_has_its_table(html):
 def test_what_is_missing_leaves_its_section_out_and_is_said(bare, html):
     text = page.render(bare)
     for name in ("levels", "cases", "funnel", "comparisons", "scores", "averages"):
-        assert page.words.say(f"missing_{name}", "en") in text and page.words.say(f"missing_{name}", "zh") in text
-        assert page.words.say(f"missing_{name}", "en") not in html
+        assert page.words.word(f"missing_{name}", "en") in text and page.words.word(f"missing_{name}", "zh") in text
+        assert page.words.word(f"missing_{name}", "en") not in html
     assert Reader(text).tags.count("figure") == 0 and 'id="en-levels"' not in text and 'id="en-levels"' in html
 
 
@@ -142,7 +142,7 @@ def test_one_missing_part_takes_only_itself_away(full):
             scores=[row for row in full.scores if row.benchmark in ("ledger", "steps")],
         )
     )
-    assert page.words.say("missing_levels", "en") in text and page.words.say("missing_radar", "en") in text
+    assert page.words.word("missing_levels", "en") in text and page.words.word("missing_radar", "en") in text
     assert 'id="en-benchmarks"' in text and 'id="en-funnel"' in text
 
 
@@ -158,15 +158,15 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(plain, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
     with pytest.raises(InputError):
-        page.write(replace(plain, averages=[Average("limo", "all", 3, 3, 3)]), path)
+        page.write(replace(plain, averages=[AverageRow("limo", "all", 3, 3, 3)]), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     page.write(plain, path, "zh")
     assert path.read_text(encoding="utf-8").startswith('<!DOCTYPE html>\n<html lang="zh">')
 
 
 def _shown(completion, full, check_words=()):
-    case = Case("p", "1", [Attempt("limo", completion, "wrong")])
-    return cases.cases(replace(full, cases=[case], check_words=list(check_words)), "en")[0].attempts[0]
+    case = Case("p", "1", [CaseRollout("limo", completion, "wrong")])
+    return cases.render_cases(replace(full, cases=[case], check_words=list(check_words)), "en")[0].rollouts[0]
 
 
 @pytest.mark.parametrize("n_lines", [1, 10, 14, 15, 19, 40, 400])
@@ -179,7 +179,7 @@ def test_folding_loses_no_character(full, n_lines):
 
 def test_one_endless_line_folds_too(full):
     shown = _shown("x" * 5000, full)
-    assert len(shown.head) == cases.FOLD and shown.head + shown.rest == "x" * 5000
+    assert len(shown.head) == cases.FOLD_CHARACTERS and shown.head + shown.rest == "x" * 5000
 
 
 def test_what_a_megabyte_leaves_out_is_counted_and_its_end_is_kept(full, plain):
@@ -187,7 +187,7 @@ def test_what_a_megabyte_leaves_out_is_counted_and_its_end_is_kept(full, plain):
     shown = _shown(text, full)
     assert len(shown.head) + len(shown.rest) + shown.n_left_out + len(shown.tail.striptags()) == len(text)
     assert shown.tail.endswith("<mark>\\boxed{7}</mark>")
-    report = replace(plain, cases=[Case("p", "1", [Attempt("limo", text, "wrong")])])
+    report = replace(plain, cases=[Case("p", "1", [CaseRollout("limo", text, "wrong")])])
     assert "960,009 characters in the middle are not on this page" in page.render(report)
 
 
@@ -199,58 +199,52 @@ def test_answers_are_marked_and_checking_words_underlined_only_where_whole(full)
 
 def test_nothing_written_is_said_and_piles_of_accents_do_not_climb(plain):
     assert "(the model wrote nothing)" in page.render(
-        replace(plain, cases=[Case("p", "1", [Attempt("limo", "", "no_answer")])])
+        replace(plain, cases=[Case("p", "1", [CaseRollout("limo", "", "no_answer")])])
     )
-    piled = cases.visible("e" + "\u0301" * 50)
-    assert piled.count("⟨U+0301⟩") == 46 and "⟨" not in cases.visible("tiếng Việt é ก็")
+    piled = cases.escape_text("e" + "\u0301" * 50)
+    assert piled.count("⟨U+0301⟩") == 46 and "⟨" not in cases.escape_text("tiếng Việt é ก็")
 
 
 def test_the_terminal_shows_every_score_with_its_interval_in_both_languages(full):
     for language, word in (("en", "not separable"), ("zh", "无法区分")):
-        text = tables.plain(full, language, 140)
+        text = tables.to_text(full, language, 140)
         assert "60.7 [56.8, 64.6]" in text and word in text and "\x1b" not in text
-    assert "Bare" in tables.plain(replace(full, title=Said("Bare")), "en")
+    assert "Bare" in tables.to_text(replace(full, title=LocalizedText("Bare")), "en")
 
 
 def test_the_terminal_shows_hostile_labels_as_text(full):
-    text = tables.plain(replace(full, title=Said("[bold]\x1b[31mred")), "en")
+    text = tables.to_text(replace(full, title=LocalizedText("[bold]\x1b[31mred")), "en")
     assert "[bold]⟨U+001B⟩[31mred" in text
 
 
 def test_bold_is_only_for_an_interval_above_all_others(full):
-    rows = {row[0].text: row for row in tables.averages(full, "en").rows}
-    assert [cell.strong for cell in rows["All"][1:]] == [False, False, True]
-    near = replace(full, averages=[Average("base", "all", 0.5, 0.4, 0.6), Average("limo", "all", 0.7, 0.59, 0.8)])
-    assert not any(cell.strong for row in tables.averages(near, "en").rows for cell in row)
+    rows = {row[0].text: row for row in tables.averages_table(full, "en").rows}
+    assert [cell.bold for cell in rows["All"][1:]] == [False, False, True]
+    near = replace(full, averages=[AverageRow("base", "all", 0.5, 0.4, 0.6), AverageRow("limo", "all", 0.7, 0.59, 0.8)])
+    assert not any(cell.bold for row in tables.averages_table(near, "en").rows for cell in row)
 
 
 def test_sizes_stand_in_columns_unless_all_are_alike(full):
-    assert "Problems" not in tables.scores(full, "en").heads and "60 problems" in tables.scores(full, "en").note
+    table = tables.scores_table(full, "en")
+    assert "Problems" not in table.heads and "60 problems" in table.note
     mixed = replace(full, scores=[replace(full.scores[0], n_problems=30), *full.scores[1:]])
-    table = tables.scores(mixed, "en")
+    table = tables.scores_table(mixed, "en")
     assert "Problems" in table.heads and table.rows[1][-3].text == "30–60"
 
 
-def test_markdown_escapes_pipes_and_keeps_intervals(full):
-    table = tables.averages(replace(full, arms=[replace(full.arms[0], label_en="a|b"), *full.arms[1:]]), "en")
-    text = tables.markdown(table)
-    assert "a\\|b" in text and "**60.7** [56.8, 64.6]" in text
-    assert {line.replace("\\|", "").count("|") for line in text.splitlines()} == {5}
-
-
 def test_a_page_of_contamination_alone_shows_totals_and_both_texts_and_misses_nothing():
-    hits = [Hit("MATH500", "web", "same text", "drop", 1.0, "let us", "<b>let us</b> go\u202e", "Let us go")]
+    hits = [HitRow("MATH500", "web", "same text", "drop", 1.0, "let us", "<b>let us</b> go\u202e", "Let us go")]
     report = Report(
-        Said("Contamination", "数据污染"),
+        LocalizedText("Contamination", "数据污染"),
         paper=False,
         hits=hits,
-        overlaps=[Overlap("MATH500", "web", "same text", "drop", 7)],
+        overlaps=[OverlapRow("MATH500", "web", "same text", "drop", 7)],
     )
     text = page.render(report, "zh")
     reader = Reader(text)
     assert not reader.open and not reader.crossed and reader.tags.count("article") == 2
     assert "&lt;b&gt;let us&lt;/b&gt; go" in text and "⟨U+202E⟩" in text and "文本相同" in text
     assert 'class="missing"' not in text and "MATH500 · web" in text
-    assert "MATH500" in tables.plain(report)
+    assert "MATH500" in tables.to_text(report)
     with pytest.raises(InputError, match="below 0"):
-        page.render(replace(report, overlaps=[Overlap("MATH500", "web", "same text", "drop", -1)]))
+        page.render(replace(report, overlaps=[OverlapRow("MATH500", "web", "same text", "drop", -1)]))

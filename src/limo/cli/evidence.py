@@ -50,19 +50,19 @@ class Look:
     def report(self) -> Any:
         """The page's content."""
         from limo.pool.evidence import surest, totals
-        from limo.report.content import Hit, Overlap, Report, Said
+        from limo.report.content import HitRow, LocalizedText, OverlapRow, Report
 
         names = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
         n = len({row["problem_id"] for row in self.hits if row["decision"] == "drop"})
-        told = [Said(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")]
+        told = [LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")]
         lacking = ", ".join(self.missing)
-        notes = [Said(f"Compared with {', '.join(self.benchmarks)}.", f"对照的基准：{', '.join(self.benchmarks)}。")]
+        notes = [LocalizedText(f"Compared with {', '.join(self.benchmarks)}.", f"对照的基准：{', '.join(self.benchmarks)}。")]
         if lacking:
-            notes.append(Said(f"Not compared with, since not there: {lacking}.", f"缺失而未对照：{lacking}。"))
+            notes.append(LocalizedText(f"Not compared with, since not there: {lacking}.", f"缺失而未对照：{lacking}。"))
         return Report(
-            title=Said("Contamination", "数据污染"), headline=told, notes=notes, paper=False,
-            overlaps=[Overlap(**one) for one in totals(self.hits)],
-            hits=[Hit(**{name: one[name] for name in names}) for one in surest(self.hits, ON_PAGE)],
+            title=LocalizedText("Contamination", "数据污染"), headline=told, notes=notes, paper=False,
+            overlaps=[OverlapRow(**one) for one in totals(self.hits)],
+            hits=[HitRow(**{name: one[name] for name in names}) for one in surest(self.hits, ON_PAGE)],
         )  # fmt: skip
 
     def totals(self) -> str:

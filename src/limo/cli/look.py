@@ -30,7 +30,7 @@ def report(call: Call, run: str, output: str | None, language: str) -> None:
     target = Path(output) if output else file.with_suffix(".html")
     found = content.load(file)
     page.write(found, target, language)  # type: ignore[arg-type]
-    call.result({"report": target}, f"{tables.plain(found, language)}\n{target}")  # type: ignore[arg-type]
+    call.result({"report": target}, f"{tables.to_text(found, language)}\n{target}")  # type: ignore[arg-type]
 
 
 @command("doctor")

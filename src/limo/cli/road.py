@@ -38,7 +38,7 @@ def lab(call: Call, words: tuple[str, ...], run: str) -> None:
     recipe = load(LabRecipe, words[0] if named else _LAB_RECIPE, words[1:] if named else words)
     report = run_lab(recipe, run, call.progress)
     page = Path(run) / "report.html"
-    call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.plain(report)}\n{page}")
+    call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
 
 
 @command(

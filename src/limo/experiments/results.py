@@ -15,8 +15,7 @@ from statistics import mean
 
 from limo.core.records import LEVELS
 from limo.experiments.lab import Arm, Measurement, Outcomes
-from limo.report.content import Arm as ReportArm
-from limo.report.content import ArmScore, Average, Comparison, Group, LevelScore
+from limo.report.content import ArmRow, AverageRow, BenchmarkGroup, ComparisonRow, LevelRow, ScoreRow
 from limo.stages.compare import average, compare
 
 Measured = Mapping[str, Sequence[Measurement]]
@@ -28,13 +27,13 @@ def outcomes(measured: Measured) -> ArmOutcomes:
     return {name: {one.seed: one.outcomes for one in found} for name, found in measured.items()}
 
 
-def arms(measured: Measured, known: Sequence[Arm], student: str) -> list[ReportArm]:
+def arms(measured: Measured, known: Sequence[Arm], student: str) -> list[ArmRow]:
     """What each arm is and what its training cost, by seed on average."""
     rows = []
     for arm in known:
         found = measured[arm.name]
         rows.append(
-            ReportArm(
+            ArmRow(
                 arm.name,
                 arm.label_en,
                 arm.label_zh,
@@ -50,7 +49,7 @@ def arms(measured: Measured, known: Sequence[Arm], student: str) -> list[ReportA
     return rows
 
 
-def scores(found: ArmOutcomes, benchmarks: Sequence[str]) -> list[ArmScore]:
+def scores(found: ArmOutcomes, benchmarks: Sequence[str]) -> list[ScoreRow]:
     """Each arm on each benchmark, over its seeds."""
     rows = []
     for name, seeds in found.items():
@@ -58,33 +57,33 @@ def scores(found: ArmOutcomes, benchmarks: Sequence[str]) -> list[ArmScore]:
             value, low, high = average(found, name, [benchmark])
             n_problems = len(next(iter(seeds.values()))[benchmark])
             n_rollouts = n_problems * len(seeds)
-            rows.append(ArmScore(name, benchmark, value, low, high, n_problems, n_rollouts, len(seeds)))
+            rows.append(ScoreRow(name, benchmark, value, low, high, n_problems, n_rollouts, len(seeds)))
     return rows
 
 
-def averages(found: ArmOutcomes, groups: Mapping[Group, Sequence[str]]) -> list[Average]:
+def averages(found: ArmOutcomes, groups: Mapping[BenchmarkGroup, Sequence[str]]) -> list[AverageRow]:
     """Each arm over each group of benchmarks, every benchmark counting once."""
-    return [Average(name, group, *average(found, name, names)) for name in found for group, names in groups.items()]
+    return [AverageRow(name, group, *average(found, name, names)) for name in found for group, names in groups.items()]
 
 
 def comparisons(
-    found: ArmOutcomes, pairs: Sequence[tuple[str, str]], groups: Mapping[Group, Sequence[str]]
-) -> list[Comparison]:
+    found: ArmOutcomes, pairs: Sequence[tuple[str, str]], groups: Mapping[BenchmarkGroup, Sequence[str]]
+) -> list[ComparisonRow]:
     """First minus second of each pair, paired by problem, in each group."""
     rows = []
     for a, b in pairs:
         for group, names in groups.items():
             one = compare(found, a, b, names)
-            rows.append(Comparison(a, b, group, one.difference, one.low, one.high, one.separable))
+            rows.append(ComparisonRow(a, b, group, one.difference, one.low, one.high, one.separable))
     return rows
 
 
-def levels(measured: Measured, found: ArmOutcomes, benchmarks: Sequence[str]) -> list[LevelScore]:
+def levels(measured: Measured, found: ArmOutcomes, benchmarks: Sequence[str]) -> list[LevelRow]:
     """The level arms over all benchmarks, and how long what they wrote was."""
     rows = []
     for level in LEVELS:
         if level in found:
             n_tokens = mean(one.n_completion_tokens for one in measured[level])
             n_examples = measured[level][0].n_examples
-            rows.append(LevelScore(level, *average(found, level, benchmarks), n_tokens, n_examples))
+            rows.append(LevelRow(level, *average(found, level, benchmarks), n_tokens, n_examples))
     return rows

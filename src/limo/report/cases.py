@@ -1,14 +1,11 @@
-"""Case studies: attempts on one problem side by side, with hostile text made harmless and visible.
+"""Case studies: rollouts on one problem side by side, with hostile text made harmless and visible.
 
-A model's text is shown letter for letter: nothing in it is markup, characters that would not show or would turn
-their neighbours around (NUL, bidirectional overrides, zero-width spaces, lone surrogates, piles of accents) are
-spelled out as code points, and a long text is folded, not cut.  Only what the report itself adds is markup: the
-final answer is marked, and the checking words that the grade counted are underlined.
+A model's text is shown letter for letter: nothing in it is markup, characters that would not show or would change
+their neighbours (NUL, bidirectional overrides, zero-width spaces, lone surrogates, piles of accents) become code
+points, and a long text is folded.  Markup is added only for the final answer and the checking words of the report.
 
-    shown = cases(report, "en")[0]
-    shown.attempts[0].head        # Markup, safe to put into a page
-
-What it does not do: choose cases, or judge them.
+    case = render_cases(report, "en")[0]
+    case.rollouts[0].head        # Markup, safe to put into a page
 """
 
 from __future__ import annotations
@@ -21,19 +18,19 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from limo.core.records import Outcome
-from limo.report.content import Attempt, Case, Language, Report
-from limo.report.words import hidden, plain, spelled
+from limo.report.content import Case, CaseRollout, Language, Report
+from limo.report.words import code_point, is_hidden, one_line
 
-FOLD = 700  # characters of a completion that stand open; the rest folds (our choice: about a screen beside another)
+FOLD_CHARACTERS = 700  # shown of a completion before it is opened (our choice: about a screen)
 FOLD_LINES = 14
-HOLD = 40_000  # characters of one completion on the page; a page of megabytes opens on no phone
-_PILE = 4  # combining marks in a row that some script may need; more climb over the lines above
+MAX_CHARACTERS = 40_000  # of one completion on the page; phones cannot open a page of megabytes
+_MAX_COMBINING = 4  # combining marks in a row that a script may need; more climb over the lines above
 _SIGNS: dict[Outcome, str] = {"correct": "✓", "wrong": "✗", "no_answer": "∅", "truncated": "…", "undecided": "?"}
 
 
 @dataclass(frozen=True, slots=True)
-class ShownAttempt:
-    """An attempt ready for the page: `head` stands open, `rest` folds, `n_left_out` characters are not on the page."""
+class RenderedRollout:
+    """A rollout for the page: `head` is shown, `rest` and `tail` are folded, `n_left_out` characters are not on it."""
 
     arm: str
     label: str
@@ -50,94 +47,91 @@ class ShownAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownCase:
-    """A case ready for the page."""
+class RenderedCase:
+    """A case for the page."""
 
     problem: Markup
     answer: Markup
     benchmark: str
     level: str
     remark: str
-    attempts: list[ShownAttempt]
+    rollouts: list[RenderedRollout]
 
 
-def cases(report: Report, language: Language) -> list[ShownCase]:
+def render_cases(report: Report, language: Language) -> list[RenderedCase]:
     """Every case of the report, in its order."""
-    return [_case(report, case, language) for case in report.cases]
+    return [_render_case(report, case, language) for case in report.cases]
 
 
-def _case(report: Report, case: Case, language: Language) -> ShownCase:
+def _render_case(report: Report, case: Case, language: Language) -> RenderedCase:
     benchmark = next((b.label.text(language) for b in report.benchmarks if b.name == case.benchmark), case.benchmark)
-    attempts = [_attempt(report, attempt, language) for attempt in case.attempts]
-    return ShownCase(
-        visible(case.problem),
-        visible(case.answer),
-        plain(benchmark),
-        plain(case.level),
-        case.remark.text(language),
-        attempts,
+    rollouts = [_render_rollout(report, rollout, language) for rollout in case.rollouts]
+    statement, answer = escape_text(case.problem), escape_text(case.answer)
+    remark = case.remark.text(language)
+    return RenderedCase(statement, answer, one_line(benchmark), one_line(case.level), remark, rollouts)
+
+
+def _render_rollout(report: Report, rollout: CaseRollout, language: Language) -> RenderedRollout:
+    text = rollout.completion.replace("\r\n", "\n")
+    n_left_out = max(0, len(text) - MAX_CHARACTERS)
+    begin, tail = (text[: MAX_CHARACTERS * 3 // 4], text[-MAX_CHARACTERS // 4 :]) if n_left_out else (text, "")
+    fold = fold_position(begin)
+    marked = re.compile(_marked_pattern(report.check_words), re.IGNORECASE)
+    return RenderedRollout(
+        arm=rollout.arm,
+        label=one_line(report.arm(rollout.arm).label.text(language)),
+        outcome=rollout.outcome,
+        sign=_SIGNS[rollout.outcome],
+        extracted=escape_text(rollout.extracted),
+        reason=one_line(rollout.reason),
+        n_tokens=rollout.n_tokens,
+        head=_mark_up(begin[:fold], marked),
+        rest=_mark_up(begin[fold:], marked),
+        n_rest=len(begin) - fold + len(tail),
+        tail=_mark_up(tail, marked),
+        n_left_out=n_left_out,
     )
 
 
-def _attempt(report: Report, attempt: Attempt, language: Language) -> ShownAttempt:
-    text = attempt.completion.replace("\r\n", "\n")
-    n_left_out = max(0, len(text) - HOLD)
-    middle, tail = (text[: HOLD * 3 // 4], text[-HOLD // 4 :]) if n_left_out else (text, "")
-    cut = fold_at(middle)
-    dress = re.compile(_pattern(report.check_words), re.IGNORECASE)
-    return ShownAttempt(
-        attempt.arm,
-        plain(report.arm(attempt.arm).label.text(language)),
-        attempt.outcome,
-        _SIGNS[attempt.outcome],
-        visible(attempt.extracted),
-        plain(attempt.reason),
-        attempt.n_tokens,
-        _dressed(middle[:cut], dress),
-        _dressed(middle[cut:], dress),
-        len(middle) - cut + len(tail),
-        _dressed(tail, dress),
-        n_left_out,
-    )
-
-
-def fold_at(text: str) -> int:
-    """Where a text folds: after a line near `FOLD` characters or `FOLD_LINES` lines; its length if it is short."""
+def fold_position(text: str) -> int:
+    """Where to fold: after a line near FOLD_CHARACTERS characters or FOLD_LINES lines; a short text's length."""
     lines = text.split("\n", FOLD_LINES)
-    place = min(len(text) - len(lines[FOLD_LINES]) if len(lines) > FOLD_LINES else len(text), FOLD)
-    if len(text) - place < FOLD // 4 and text.count("\n", place) <= 4:
-        return len(text)  # a fold that hides a few short lines costs more than it saves
-    return text.rfind("\n", place // 2, place) + 1 or place
+    n_in_lines = len(text) - len(lines[FOLD_LINES]) if len(lines) > FOLD_LINES else len(text)
+    position = min(n_in_lines, FOLD_CHARACTERS)
+    if len(text) - position < FOLD_CHARACTERS // 4 and text.count("\n", position) <= 4:
+        return len(text)  # opening a fold to see a few short lines is more work than reading them
+    return text.rfind("\n", position // 2, position) + 1 or position
 
 
-def visible(text: str) -> Markup:
-    """The text escaped, with everything that would not show spelled out."""
-    return Markup("").join(_pieces(text))
+def escape_text(text: str) -> Markup:
+    """The text escaped, with everything that would not show as code points."""
+    return Markup("").join(_escape_pieces(text))
 
 
-def _pieces(text: str) -> Iterator[Markup]:
-    start, pile = 0, 0
-    for place, character in enumerate(text):
-        pile = pile + 1 if unicodedata.combining(character) else 0
-        if hidden(character) or pile > _PILE:
-            yield escape(text[start:place])
+def _escape_pieces(text: str) -> Iterator[Markup]:
+    start = n_combining = 0
+    for position, character in enumerate(text):
+        n_combining = n_combining + 1 if unicodedata.combining(character) else 0
+        if is_hidden(character) or n_combining > _MAX_COMBINING:
+            yield escape(text[start:position])
             name = unicodedata.name(character, "control or unassigned")
-            yield Markup('<span class="ghost" title="{}">{}</span>').format(name, spelled(character))
-            start = place + 1
+            yield Markup('<span class="ghost" title="{}">{}</span>').format(name, code_point(character))
+            start = position + 1
     yield escape(text[start:])
 
 
-def _pattern(check_words: list[str]) -> str:
+def _marked_pattern(check_words: list[str]) -> str:
     """Boxed answers (one level of inner braces) or any checking word; Latin words only whole."""
-    ordered = sorted({word for word in check_words if word.strip()}, key=lambda word: (-len(word), word))
-    found = [rf"\b{re.escape(word)}\b" if word.isascii() else re.escape(word) for word in ordered]
-    return r"(?P<boxed>\\boxed\{(?:[^{}\n]|\{[^{}\n]*\})*\})" + (f"|(?P<check>{'|'.join(found)})" if found else "")
+    longest_first = sorted({word for word in check_words if word.strip()}, key=lambda word: (-len(word), word))
+    checks = "|".join(rf"\b{re.escape(word)}\b" if word.isascii() else re.escape(word) for word in longest_first)
+    return r"(?P<boxed>\\boxed\{(?:[^{}\n]|\{[^{}\n]*\})*\})" + (f"|(?P<check>{checks})" if checks else "")
 
 
-def _dressed(text: str, dress: re.Pattern[str]) -> Markup:
-    parts, start = [], 0
-    for match in dress.finditer(text):
+def _mark_up(text: str, marked: re.Pattern[str]) -> Markup:
+    pieces, start = [], 0
+    for match in marked.finditer(text):
         tag = "mark" if match.lastgroup == "boxed" else "u"
-        parts += [visible(text[start : match.start()]), Markup(f"<{tag}>{{}}</{tag}>").format(visible(match.group()))]
+        element = Markup(f"<{tag}>{{}}</{tag}>").format(escape_text(match.group()))
+        pieces += [escape_text(text[start : match.start()]), element]
         start = match.end()
-    return Markup("").join([*parts, visible(text[start:])])
+    return Markup("").join([*pieces, escape_text(text[start:])])

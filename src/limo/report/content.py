@@ -1,15 +1,12 @@
-"""What a report says, as one tree of plain records: filled by a lab, kept as JSON, drawn by `page` and `tables`.
+"""The content of a report as one tree of plain records: filled by a lab, stored as JSON, drawn by `page` and `tables`.
 
-The tree stands between those who measure and the one who draws, so that a report can be drawn again years later
-from its JSON alone, and so that drawing can never compute a number of its own.  Every value, interval end and
-difference is a share in 0..1 (differences in -1..1); pages and tables show them times 100.  Every text that a
-person reads comes in English and Chinese; an empty Chinese text falls back to the English one.
+A stored report can be drawn again from its JSON alone.  Values, interval ends and differences are shares in 0..1
+(differences -1..1); pages and tables show them times 100.  Texts come in English and Chinese; an empty Chinese text
+falls back to the English one.
 
-    report = Report(title=Said("The lab", "实验室"), arms=[Arm("base", "Base model", "基础模型")])
+    report = Report(title=LocalizedText("The lab", "实验室"), arms=[ArmRow("base", "Base model", "基础模型")])
     save(report, "runs/lab/report.json")
     assert load("runs/lab/report.json") == report
-
-What it does not do: statistics (intervals come in), drawing, or any reading of a run's stages.
 """
 
 from __future__ import annotations
@@ -23,22 +20,26 @@ from typing import Any, Literal
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import atomic
-from limo.core.records import LEVELS, Outcome
+from limo.core.records import LEVELS, Outcome, Provenance
 from limo.core.text import shorten
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
-Group = Literal["in-domain", "out-of-domain", "all"]
-GROUPS: tuple[Group, ...] = ("in-domain", "out-of-domain", "all")
-FORMAT = 1
-_CLOSED = {"extra": "forbid"}  # read by pydantic in `load`: an unknown key is a fault, not a shrug
+BenchmarkGroup = Literal["in-domain", "out-of-domain", "all"]
+BENCHMARK_GROUPS: tuple[BenchmarkGroup, ...] = ("in-domain", "out-of-domain", "all")
+FORMAT = 2
+
+
+class _Closed:
+    """Base of the records: `load` refuses keys that a record does not have."""
+
+    __slots__ = ()
+    __pydantic_config__ = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LocalizedText(_Closed):
     """One text in both languages."""
-
-    __pydantic_config__ = _CLOSED
 
     en: str
     zh: str = ""
@@ -48,15 +49,26 @@ class Said:
         return self.zh if language == "zh" and self.zh else self.en
 
 
+class _Labelled(_Closed):
+    """Base of the records with a name that the page shows."""
+
+    __slots__ = ()
+    label_en: str
+    label_zh: str
+
+    @property
+    def label(self) -> LocalizedText:
+        """The name that the page shows."""
+        return LocalizedText(self.label_en, self.label_zh)
+
+
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One variant that was measured.  `n_tokens` and `n_updates` count training over all epochs, one seed.
+class ArmRow(_Labelled):
+    """A measured arm.  `n_tokens`, `n_updates`, `seconds` are those of training with one seed, over all epochs.
 
     `color` names a colour of the palette (`base`, `bulk`, `limo`, `L1`..`L5`; anything else gets a free one);
-    `headline` is whether the arm stands in the headline chart and the radar.
+    `headline`: whether the headline chart and the radar show the arm.
     """
-
-    __pydantic_config__ = _CLOSED
 
     name: str
     label_en: str
@@ -69,34 +81,23 @@ class Arm:
     color: str = ""
     headline: bool = True
 
-    @property
-    def label(self) -> Said:
-        """The name that a person reads."""
-        return Said(self.label_en, self.label_zh)
-
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
-    """A held-out pool; `group` says whether its family of problems was among those trained on."""
-
-    __pydantic_config__ = _CLOSED
+class BenchmarkRow(_Labelled):
+    """A held-out pool; `group` says whether its kind of problems was trained on."""
 
     name: str
     label_en: str
     label_zh: str = ""
     group: Literal["in-domain", "out-of-domain"] = "in-domain"
 
-    @property
-    def label(self) -> Said:
-        """The name that a person reads."""
-        return Said(self.label_en, self.label_zh)
-
 
 @dataclass(frozen=True, slots=True)
-class ArmScore:
-    """An arm's score on a benchmark with a 95% interval; `n_rollouts` in all, over `n_seeds` trainings."""
+class ScoreRow(_Closed):
+    """An arm's score on a benchmark with a 95% interval; `n_rollouts` in all, over `n_seeds` trainings.
 
-    __pydantic_config__ = _CLOSED
+    `provenance` (here and below): the rollouts behind the number, one entry a training seed and arm.
+    """
 
     arm: str
     benchmark: str
@@ -106,46 +107,44 @@ class ArmScore:
     n_problems: int = 0
     n_rollouts: int = 0
     n_seeds: int = 1
+    provenance: list[Provenance] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Average:
-    """An arm's plain mean over the benchmarks of a group, each benchmark counting once, with a 95% interval."""
-
-    __pydantic_config__ = _CLOSED
+class AverageRow(_Closed):
+    """An arm's mean over the benchmarks of a group, each benchmark counting once, with a 95% interval."""
 
     arm: str
-    group: Group
+    group: BenchmarkGroup
     value: float
     low: float
     high: float
+    provenance: list[Provenance] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonRow(_Closed):
     """`difference` = a - b, paired by problem, over a group, with a 95% interval.
 
-    `separable` is the measurer's own verdict.  Where no sentence is given, `sentences.compared` writes one.
+    `separable` is decided where the interval is computed.  A missing sentence is written by
+    `words.comparison_claim`.
     """
-
-    __pydantic_config__ = _CLOSED
 
     a: str
     b: str
-    group: Group
+    group: BenchmarkGroup
     difference: float
     low: float
     high: float
     separable: bool
     sentence_en: str = ""
     sentence_zh: str = ""
+    provenance: list[Provenance] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class LevelScore:
-    """What training on chains of one level gave: a score, and how long the trained model's completions were."""
-
-    __pydantic_config__ = _CLOSED
+class LevelRow(_Closed):
+    """The score after training on chains of one level, and the mean length of the trained model's completions."""
 
     level: str
     value: float
@@ -153,17 +152,15 @@ class LevelScore:
     high: float
     n_tokens_mean: float = 0.0
     n_examples: int = 0
+    provenance: list[Provenance] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of curation: what came in, what was kept, and every drop under its reason; `unit` is what is counted.
+class StageRow(_Labelled):
+    """A stage of curation: counts in, kept, and dropped by reason; `unit` is what is counted.
 
-    A stage that counts other things than the one before it (problems, then their rollouts) breaks the chain; the
-    charts name the unit at each bar.
+    Units may change from one stage to the next (problems, then their rollouts); the charts name the unit at each bar.
     """
-
-    __pydantic_config__ = _CLOSED
 
     stage: str
     label_en: str
@@ -174,21 +171,18 @@ class Stage:
     unit: Literal["rows", "problems", "rollouts", "chains"] = "problems"
 
     @property
-    def label(self) -> Said:
-        """The name that a person reads."""
-        return Said(self.label_en, self.label_zh)
-
-    @property
     def n_unexplained(self) -> int:
-        """What is neither kept nor dropped with a reason; anything but 0 is a fault and is shown as one."""
+        """What is neither kept nor dropped with a reason; anything but 0 is an error and is shown as one."""
         return self.n_in - self.n_kept - sum(self.dropped.values())
+
+    def drops(self) -> list[tuple[str, int]]:
+        """Reasons and counts of the drops, largest first."""
+        return sorted(self.dropped.items(), key=lambda item: (-item[1], item[0]))
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one arm wrote on a case's problem, and what it was worth."""
-
-    __pydantic_config__ = _CLOSED
+class CaseRollout(_Closed):
+    """One arm's completion of a case's problem, and its verdict."""
 
     arm: str
     completion: str
@@ -196,33 +190,30 @@ class Attempt:
     extracted: str = ""
     reason: str = ""
     n_tokens: int = 0
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One problem with several attempts to look at side by side."""
-
-    __pydantic_config__ = _CLOSED
+class Case(_Closed):
+    """A problem with the rollouts of several arms, to be shown side by side."""
 
     problem: str
     answer: str
-    attempts: list[Attempt]
+    rollouts: list[CaseRollout]
     benchmark: str = ""
     level: str = ""
     remark_en: str = ""
     remark_zh: str = ""
 
     @property
-    def remark(self) -> Said:
-        """Why this case is worth a look."""
-        return Said(self.remark_en, self.remark_zh)
+    def remark(self) -> LocalizedText:
+        """Why this case is shown."""
+        return LocalizedText(self.remark_en, self.remark_zh)
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
-    """What problems of a pool share with a benchmark: how many by one method from one source, and what followed."""
-
-    __pydantic_config__ = _CLOSED
+class OverlapRow(_Closed):
+    """How many problems of one source of the pool one method found in a benchmark, and what was done with them."""
 
     benchmark: str
     source: str
@@ -232,10 +223,8 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One problem of the pool beside the benchmark problem that it shares `words` with; `score` in 0..1."""
-
-    __pydantic_config__ = _CLOSED
+class HitRow(_Closed):
+    """A problem of the pool and the benchmark problem that it shares `words` with; `score` in 0..1."""
 
     benchmark: str
     source: str
@@ -248,33 +237,31 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Everything that a report shows.  An empty part leaves its section out, and the page says so.
+class Report(_Closed):
+    """Everything that a report shows.  The section of an empty part is left out, and the page says so.
 
-    `headline`: the claims, first one largest; left empty they are computed from `comparisons`.
-    `environment`: what a rerun would want to know (versions, processor, commit), in the order to show.
+    `headline`: the claims, the first one largest; computed from `comparisons` where empty.
+    `environment`: versions, processor, commit, in the order to show.
     `recipe`: the resolved recipe as YAML.  `rebuild`: the command that makes this report again.
-    `overlaps`: contamination by benchmark, source and method, `hits` the surest of it with both texts.
+    `overlaps`: contamination by benchmark, source and method; `hits`: its surest pairs, with both texts.
     `check_words`: words to underline in completions (those that the grade counted as checking).
     `paper`: whether to show the published results, marked as such, beside these.
     """
 
-    __pydantic_config__ = _CLOSED
-
-    title: Said
-    subtitle: Said = field(default_factory=lambda: Said(""))
-    headline: list[Said] = field(default_factory=list)
-    arms: list[Arm] = field(default_factory=list)
-    benchmarks: list[Benchmark] = field(default_factory=list)
-    scores: list[ArmScore] = field(default_factory=list)
-    averages: list[Average] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
-    levels: list[LevelScore] = field(default_factory=list)
-    funnel: list[Stage] = field(default_factory=list)
+    title: LocalizedText
+    subtitle: LocalizedText = field(default_factory=lambda: LocalizedText(""))
+    headline: list[LocalizedText] = field(default_factory=list)
+    arms: list[ArmRow] = field(default_factory=list)
+    benchmarks: list[BenchmarkRow] = field(default_factory=list)
+    scores: list[ScoreRow] = field(default_factory=list)
+    averages: list[AverageRow] = field(default_factory=list)
+    comparisons: list[ComparisonRow] = field(default_factory=list)
+    levels: list[LevelRow] = field(default_factory=list)
+    funnel: list[StageRow] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
-    overlaps: list[Overlap] = field(default_factory=list)
-    hits: list[Hit] = field(default_factory=list)
-    notes: list[Said] = field(default_factory=list)
+    overlaps: list[OverlapRow] = field(default_factory=list)
+    hits: list[HitRow] = field(default_factory=list)
+    notes: list[LocalizedText] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     recipe: str = ""
     rebuild: str = ""
@@ -282,39 +269,36 @@ class Report:
     paper: bool = True
     format: int = FORMAT
 
-    def arm(self, name: str) -> Arm:
-        """The arm of that name; an arm that only a case knows is shown under its bare name."""
-        return next((arm for arm in self.arms if arm.name == name), Arm(name, name))
+    def arm(self, name: str) -> ArmRow:
+        """The arm of that name; an arm that only a case names is shown under that name."""
+        return next((arm for arm in self.arms if arm.name == name), ArmRow(name, name))
 
-    def average(self, arm: str, group: Group) -> Average | None:
+    def average(self, arm: str, group: BenchmarkGroup) -> AverageRow | None:
         """An arm's average over a group, if measured."""
         return next((row for row in self.averages if row.arm == arm and row.group == group), None)
 
-    def score(self, arm: str, benchmark: str) -> ArmScore | None:
+    def score(self, arm: str, benchmark: str) -> ScoreRow | None:
         """An arm's score on a benchmark, if measured."""
         return next((row for row in self.scores if row.arm == arm and row.benchmark == benchmark), None)
 
-    def headline_arms(self) -> list[Arm]:
+    def headline_arms(self) -> list[ArmRow]:
         """The arms of the headline chart, in their order."""
         return [arm for arm in self.arms if arm.headline]
 
 
 def check(report: Report) -> None:
-    """Raise InputError, naming every fault, where a number is impossible or a name stands for nothing."""
-    faults = [*_name_faults(report), *_number_faults(report)]
+    """Raise InputError, listing the errors, for impossible numbers and undefined or repeated names."""
+    faults = "; ".join([*_name_faults(report), *_number_faults(report)][:8])
     if faults:
-        raise InputError(
-            "the report's content does not hold together",
-            "; ".join(faults[:8]),
-            "shares in 0..1 with low <= value <= high, names that are defined",
-            "measure again, or mend the JSON",
-        )
+        allowed = "shares in 0..1 with low <= value <= high, names that are defined"
+        what = "the report's content does not hold together"
+        raise InputError(what, faults, allowed, "measure again or mend the JSON")
 
 
 def _name_faults(report: Report) -> Iterator[str]:
     arms, benchmarks = [arm.name for arm in report.arms], [row.name for row in report.benchmarks]
     for names, what in ((arms, "arm"), (benchmarks, "benchmark")):
-        yield from (f"{what} {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1}))
+        yield from (f"{what} {name!r} is defined twice" for name in sorted({n for n in names if names.count(n) > 1}))
     used = {row.arm for row in report.scores} | {row.arm for row in report.averages}
     used |= {name for pair in report.comparisons for name in (pair.a, pair.b)}
     yield from (f"no arm {name!r}" for name in sorted(used - set(arms)))
@@ -323,7 +307,7 @@ def _name_faults(report: Report) -> Iterator[str]:
 
 
 def _number_faults(report: Report) -> Iterator[str]:
-    shares: Iterable[ArmScore | Average | LevelScore] = (*report.scores, *report.averages, *report.levels)
+    shares: Iterable[ScoreRow | AverageRow | LevelRow] = (*report.scores, *report.averages, *report.levels)
     for row in shares:
         if not 0 <= row.low <= row.value <= row.high <= 1:
             yield f"{row.value} [{row.low}, {row.high}] of {getattr(row, 'arm', '') or getattr(row, 'level', '')!r}"
@@ -340,7 +324,7 @@ def _number_faults(report: Report) -> Iterator[str]:
 
 
 def save(report: Report, path: str | Path) -> None:
-    """Write the tree as JSON, atomically.  Raises InputError (content) or StorageError (disk)."""
+    """Write the report as JSON, atomically.  Raises InputError (content) or StorageError (disk)."""
     check(report)
     # ASCII escapes carry even a lone surrogate, which a model's broken bytes can leave in a completion.
     text = json.dumps(asdict(report), indent=1, allow_nan=False)
@@ -349,7 +333,7 @@ def save(report: Report, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Report:
-    """Read what `save` wrote.  Raises MissingFileError, or InputError with every fault."""
+    """Read what `save` wrote.  Raises MissingFileError, or InputError that lists the errors."""
     path = Path(path)
     if not path.is_file():
         raise MissingFileError("there is no such report", path, "a report.json", "run the experiment first")
@@ -359,14 +343,18 @@ def load(path: str | Path) -> Report:
         raise InputError("the report is not JSON", path, "what save() writes", shorten(str(error), 120)) from None
     if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
         raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
-    report = _build(values, str(path))
+    report = _parse(values, str(path))
     check(report)
     return report
 
 
-def _build(values: Any, name: str) -> Report:
+def _parse(values: Any, name: str) -> Report:
     from pydantic import TypeAdapter, ValidationError
 
+    if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
+        for case in values.get("cases") or ():
+            case["rollouts"] = case.pop("attempts", [])
+        values["format"] = FORMAT
     try:
         return TypeAdapter(Report).validate_python(values)
     except ValidationError as error:

@@ -1,13 +1,10 @@
 """The report as one self-contained HTML page: both languages, both themes, a phone and paper, no network.
 
-Charts are drawn for each language and for two widths and the style sheet shows the one that fits, so nothing is
-fetched and nothing is measured in the browser.  A content security policy inside the page forbids everything but
-its own style and its own few lines of script (named by their hash): should a model's text ever get through the
-escaping, it still could not run or call anywhere.
+Charts are drawn for each language and for two widths; the style sheet shows the one that fits.  A content security
+policy forbids everything but the page's own style and script (named by its hash), so a model's text could not run
+even if it got through the escaping.
 
     write(report, "runs/lab/report.html", language="zh")
-
-What it does not do: compute a number, or read anything but the report.
 """
 
 from __future__ import annotations
@@ -23,17 +20,21 @@ from markupsafe import Markup
 
 from limo.core.errors import InputError
 from limo.core.files import atomic
-from limo.report import cases, charts, sentences, shapes, tables, words
+from limo.report import tables, words
+from limo.report.cases import escape_text, render_cases
+from limo.report.charts import scores
+from limo.report.charts.drawing import COLORS, arm_colors
+from limo.report.charts.funnel import draw_funnel
+from limo.report.charts.radar import draw_radar, has_radar
 from limo.report.content import LANGUAGES, Language, Report, check
-from limo.report.look import COLOURS, arm_colours
-from limo.report.words import points
 
+TableMaker = Callable[[Report, Language], tables.Table]
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
 
 
 def write(report: Report, path: str | Path, language: Language = "en") -> None:
-    """Put the page at `path`, atomically.  Raises InputError (content) or StorageError (disk)."""
+    """Write the page to `path`, atomically.  Raises InputError (content) or StorageError (disk)."""
     text = render(report, language)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -46,7 +47,7 @@ def render(report: Report, language: Language = "en") -> str:
     check(report)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    room = Environment(
+    templates = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -54,129 +55,109 @@ def render(report: Report, language: Language = "en") -> str:
         lstrip_blocks=True,
     )
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = room.get_template("page.html.j2").render(
+    text = templates.get_template("page.html.j2").render(
         opens_in=language,
         script=Markup(script),
-        script_hash=digest,
-        style=Markup(_style()),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(_style_sheet()),
         bodies=[_body(report, each) for each in LANGUAGES],
     )
-    # A label may hold a lone surrogate (cases spell theirs out); a page is UTF-8, so it becomes a question mark.
+    # A label may hold a lone surrogate, which UTF-8 cannot (completions are escaped); it becomes a question mark.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _style() -> str:
+def _style_sheet() -> str:
     """The style sheet with the palette written in for both themes."""
     sheet = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     for index, theme in enumerate(("light", "dark")):
-        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLOURS.items())
+        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLORS.items())
         sheet = sheet.replace(f"/* {theme} palette */", variables)
     return sheet
 
 
 def _body(report: Report, language: Language) -> dict[str, Any]:
     """Everything that the template shows in one language."""
-    inks, chapters = arm_colours(report), _chapters(report, language)
+    colors, chapters = arm_colors(report), _chapters(report, language)
+    measured = [name for name in chapters if name != "paper"]
+    cases, paper = ["cases"] if report.cases else [], ["paper"] if "paper" in chapters else []
     return {
         "language": language,
         "report": report,
-        "t": partial(words.say, language=language),
-        "visible": cases.visible,
-        "text": lambda said: words.plain(said.text(language), 2000),
-        "claims": sentences.headline(report),
-        "ink": lambda arm: f"var(--{inks.get(arm, 'muted')})",
+        "word": partial(words.word, language=language),
+        "escape": escape_text,
+        "text": lambda localized: words.one_line(localized.text(language), 2000),
+        "claims": words.headline_claims(report),
+        "color": lambda arm: f"var(--{colors.get(arm, 'muted')})",
         "count": words.count,
         "chapters": chapters,
-        "order": _order(report, chapters),
+        "order": [*measured, *cases, *paper, "appendix"],
         "missing": _missing(report),
         "tiles": _tiles(report, language),
-        "cases": cases.cases(report, language),
-        "budgets": sentences.budgets(report),
+        "cases": render_cases(report, language),
+        "budgets": words.budget_claims(report),
         "hits": _hits(report, language),
     }
 
 
-def _order(report: Report, chapters: dict[str, dict[str, Any]]) -> list[str]:
-    """The chapters as they stand on the page: what was measured, cases, the paper, the appendix."""
-    ours = [name for name in chapters if name != "paper"]
-    return [*ours, *(["cases"] if report.cases else []), *(["paper"] if "paper" in chapters else []), "appendix"]
-
-
 def _tiles(report: Report, language: Language) -> list[dict[str, Any]]:
-    """The largest figures: each headline arm's average over everything."""
-    found = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
+    """The largest figures: each headline arm's average over all benchmarks."""
+    averages = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
     return [
         {
             "arm": arm,
-            "label": words.plain(arm.label.text(language)),
+            "label": words.one_line(arm.label.text(language)),
             "value": words.points(row.value),
             "interval": f"{words.points(row.low)}–{words.points(row.high)}",
         }
-        for arm, row in found
+        for arm, row in averages
         if row
     ][:4]
 
 
 def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
     """Charts and tables of every chapter that has something to show, by name and in order."""
-    chapters: dict[str, dict[str, Any]] = {}
-
-    def add(name: str, shown: bool, table: Callable[[], tables.Table], *drawn: tuple[charts.Chart, int, int]) -> None:
-        if shown:
-            figures = [_figure(report, language, chart, widths) for chart, *widths in drawn]
-            chapters[name] = {"figures": figures, "table": table()}
-
-    wide, phone = _WIDE, _PHONE
-    add("headline", bool(report.averages), lambda: tables.averages(report, language), (charts.averages, wide, phone))
-    radar = [(shapes.radar, 520, phone)] if has_radar(report) else []
-    add("benchmarks", bool(report.scores), lambda: tables.scores(report, language), *radar, (charts.dots, wide, phone))
-    add(
-        "comparisons",
-        bool(report.comparisons),
-        lambda: tables.comparisons(report, language),
-        (charts.forest, wide, phone),
-    )
-    add("levels", bool(report.levels), lambda: tables.levels(report, language), (charts.levels, 560, phone))
-    add("budget", bool(report.arms), lambda: tables.budget(report, language))
-    add("funnel", bool(report.funnel), lambda: tables.funnel(report, language), (shapes.funnel, wide, phone))
-    add("contamination", bool(report.overlaps), lambda: tables.contamination(report, language))
-    add("paper", report.paper and bool(report.averages), lambda: tables.paper(language), (charts.paper, wide, phone))
-    return chapters
-
-
-def has_radar(report: Report) -> bool:
-    """Whether a radar says anything: three directions or more, and an arm that was scored on all of them."""
-    axis = shapes.spokes(report)
-    whole = [arm for arm in report.headline_arms() if all(report.score(arm.name, b.name) for b in axis)]
-    return len(axis) >= shapes.MIN_SPOKES and bool(whole)
+    radar: list[tuple[scores.Chart, int]] = [(draw_radar, 520)] if has_radar(report) else []
+    parts: list[tuple[str, Any, TableMaker, list[tuple[scores.Chart, int]]]] = [
+        ("headline", report.averages, tables.averages_table, [(scores.draw_averages, _WIDE)]),
+        ("benchmarks", report.scores, tables.scores_table, [*radar, (scores.draw_scores, _WIDE)]),
+        ("comparisons", report.comparisons, tables.comparisons_table, [(scores.draw_comparisons, _WIDE)]),
+        ("levels", report.levels, tables.levels_table, [(scores.draw_levels, 560)]),
+        ("budget", report.arms, tables.budget_table, []),
+        ("funnel", report.funnel, tables.funnel_table, [(draw_funnel, _WIDE)]),
+        ("contamination", report.overlaps, tables.contamination_table, []),
+        ("paper", report.paper and report.averages, tables.paper_table, [(scores.draw_paper, _WIDE)]),
+    ]
+    return {
+        name: {
+            # a chart at its widths, widest first; the text inside was escaped when it was drawn
+            "figures": [[Markup(draw(report, language, width)) for width in (wide, _PHONE)] for draw, wide in charts],
+            "table": make_table(report, language),
+        }
+        for name, rows, make_table, charts in parts
+        if rows
+    }
 
 
 def _hits(report: Report, language: Language) -> list[dict[str, Any]]:
-    """The hits that are spelled out, their texts made harmless."""
+    """The contaminated problems that are shown with both texts."""
     return [
         {
-            "where": words.plain(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
-            "how": f"{words.reason(hit.method).text(language)}, {points(hit.score)}%",
+            "where": words.one_line(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
+            "how": f"{words.drop_reason(hit.method).text(language)}, {words.points(hit.score)}%",
             "decision": hit.decision,
-            "problem": cases.visible(hit.problem),
-            "words": cases.visible(hit.words),
-            "benchmark_problem": cases.visible(hit.benchmark_problem),
+            "problem": escape_text(hit.problem),
+            "words": escape_text(hit.words),
+            "benchmark_problem": escape_text(hit.benchmark_problem),
         }
         for hit in report.hits
     ]
-
-
-def _figure(report: Report, language: Language, chart: charts.Chart, widths: list[int]) -> list[Markup]:
-    """One chart at its widths, widest first.  The text inside was escaped when it was drawn."""
-    return [Markup(chart(report, language, width)) for width in widths]
 
 
 def _missing(report: Report) -> list[str]:
     """Word keys for what this report of a run does not hold; one of contamination alone lacks nothing."""
     if report.overlaps and not (report.arms or report.funnel):
         return []
-    held = {
+    parts = {
         "averages": report.averages,
         "scores": report.scores,
         "radar": has_radar(report) or not report.scores,
@@ -186,4 +167,4 @@ def _missing(report: Report) -> list[str]:
         "funnel": report.funnel,
         "cases": report.cases,
     }
-    return [f"missing_{name}" for name, there in held.items() if not there]
+    return [f"missing_{name}" for name, is_there in parts.items() if not is_there]

@@ -1,44 +1,41 @@
-"""Tables of a report: one definition each, shown on the terminal, as Markdown for a README, and beside each chart.
+"""Tables of a report: each is made once, in one language, as plain cells, for the page and for a terminal.
 
-A table is made once from the report, in one language, as plain cells; three small writers show it.  Numbers carry
-their 95% interval in the same cell, so that none is ever quoted without it.
+Scores carry their 95% interval in the same cell.
 
-    print(plain(report))                       # a terminal, or a log
-    print(markdown(scores(report, "en")))      # a README
-
-What it does not do: compute a number, or choose what to compare.
+    print(to_text(report))                       # a terminal, or a log
+    averages_table(report, "en").rows[0][1].interval      # '[56.8, 64.6]'
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from limo.report import words
-from limo.report.content import GROUPS, Arm, ArmScore, Average, Language, LevelScore, Report
-from limo.report.look import arm_colours
-from limo.report.sentences import headline
-from limo.report.words import count, points, say, seconds
+from limo.core.progress import duration
+from limo.report.charts.drawing import arm_colors
+from limo.report.content import BENCHMARK_GROUPS, ArmRow, AverageRow, Language, LevelRow, Report, ScoreRow
+from limo.report.words import count, drop_reason, headline_claims, one_line, points, read_data, word
 
 if TYPE_CHECKING:
-    from rich.console import Group as Renderable
+    from rich.console import Group as RichGroup
     from rich.table import Table as RichTable
     from rich.text import Text
 
-
 _SIZES = ("n_problems", "n_rollouts", "n_seeds")
+_BUDGET = ("n_examples", "n_tokens", "n_updates")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure or word; `aside` is its interval, `strong` marks it, `spot` is (low, value, high) to draw in `ink`."""
+    """One figure or word; `interval` in brackets; `shown_range` is (low, value, high) to draw in `color`, in 0..1."""
 
     text: str
-    aside: str = ""
-    strong: bool = False
-    spot: tuple[float, float, float] | None = None
-    ink: str = ""
+    interval: str = ""
+    bold: bool = False
+    shown_range: tuple[float, float, float] | None = None
+    color: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,256 +48,198 @@ class Table:
     note: str = ""
 
 
-def _share(row: ArmScore | Average | LevelScore | None, strong: bool = False, ink: str = "") -> Cell:
+def _words(keys: Sequence[str], language: Language) -> list[str]:
+    return [word(key, language) for key in keys]
+
+
+def _cells(*texts: str) -> list[Cell]:
+    return [Cell(text) for text in texts]
+
+
+def _share_cell(row: ScoreRow | AverageRow | LevelRow | None, bold: bool = False, color: str = "") -> Cell:
     if row is None:
         return Cell("—")
-    return Cell(
-        points(row.value), f"[{points(row.low)}, {points(row.high)}]", strong, (row.low, row.value, row.high), ink
-    )
+    interval = f"[{points(row.low)}, {points(row.high)}]"
+    return Cell(points(row.value), interval, bold, (row.low, row.value, row.high), color)
 
 
-def _best(rows: list[ArmScore | None] | list[Average | None]) -> str:
-    """The arm whose interval lies wholly above every other's, or nothing."""
-    known = [row for row in rows if row is not None]
-    for row in known:
-        if len(known) > 1 and all(row.low > other.high for other in known if other is not row):
-            return row.arm
-    return ""
+def _arm_cells(report: Report, rows: Sequence[ScoreRow | AverageRow | None], arms: list[ArmRow]) -> list[Cell]:
+    """A cell an arm; bold where its interval lies wholly above every other's."""
+    measured = [row for row in rows if row is not None]
+    best = next((a for a in measured if all(a.low > b.high for b in measured if b is not a)), None)
+    colors, is_alone = arm_colors(report), len(measured) < 2
+    pairs = zip(rows, arms, strict=True)
+    return [_share_cell(row, row is not None and row is best and not is_alone, colors[arm.name]) for row, arm in pairs]
 
 
-def averages(report: Report, language: Language) -> Table:
+def averages_table(report: Report, language: Language) -> Table:
     """Groups downwards, arms across."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.averages)]
-    table = Table(
-        say("average", language),
-        [say("group", language), *(a.label.text(language) for a in arms)],
-        note=say("best_note", language),
-    )
-    for group in GROUPS:
-        found = [report.average(arm.name, group) for arm in arms]
-        if any(found):
-            best = _best(found)
-            table.rows.append([Cell(say(group, language)), *_row(report, found, arms, best)])
+    heads = [word("group", language), *(arm.label.text(language) for arm in arms)]
+    table = Table(word("average", language), heads, note=word("best_note", language))
+    for group in BENCHMARK_GROUPS:
+        averages = [report.average(arm.name, group) for arm in arms]
+        if any(averages):
+            table.rows.append([Cell(word(group, language)), *_arm_cells(report, averages, arms)])
     return table
 
 
-def _row(report: Report, found: list[ArmScore | None] | list[Average | None], arms: list[Arm], best: str) -> list[Cell]:
-    inks = arm_colours(report)
-    return [_share(row, arm.name == best, inks[arm.name]) for row, arm in zip(found, arms, strict=True)]
-
-
-def scores(report: Report, language: Language) -> Table:
+def scores_table(report: Report, language: Language) -> Table:
     """Benchmarks downwards in their groups, arms across; sizes in columns, or in the note where all are alike."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.scores)]
     alike = len({tuple(getattr(row, name) for name in _SIZES) for row in report.scores}) == 1
-    heads = [
-        say("benchmark", language),
-        *(arm.label.text(language) for arm in arms),
-        *(say(name, language) for name in _SIZES if not alike),
-    ]
-    table = Table(say("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
-    for group in GROUPS[:2]:
+    sizes = () if alike else _SIZES
+    labels = [arm.label.text(language) for arm in arms]
+    heads = [word("benchmark", language), *labels, *_words(sizes, language)]
+    table = Table(word("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
+    for group in BENCHMARK_GROUPS[:2]:
         members = [b for b in report.benchmarks if b.group == group]
         if members:
-            table.rows.append([Cell(say(group, language), strong=True)])
+            table.rows.append([Cell(word(group, language), bold=True)])
         for benchmark in members:
-            found = [report.score(arm.name, benchmark.name) for arm in arms]
-            known = [row for row in found if row is not None]
-            sizes = [_range([getattr(row, name) for row in known]) for name in _SIZES if not alike]
-            table.rows.append([Cell(benchmark.label.text(language)), *_row(report, found, arms, _best(found)), *sizes])
+            scores = [report.score(arm.name, benchmark.name) for arm in arms]
+            ranges = [_range_cell([getattr(row, name) for row in scores if row is not None]) for name in sizes]
+            table.rows.append([Cell(benchmark.label.text(language)), *_arm_cells(report, scores, arms), *ranges])
     return table
 
 
 def _score_note(report: Report, language: Language, alike: bool) -> str:
-    note = say("best_note", language)
+    note = word("best_note", language)
     if not alike:
         return note
     sizes = {name: count(getattr(report.scores[0], name)) for name in _SIZES}
-    return say("each_size", language, **sizes) + ("" if language == "zh" else " ") + note
+    return word("each_size", language, **sizes) + ("" if language == "zh" else " ") + note
 
 
-def _range(numbers: list[int]) -> Cell:
+def _range_cell(numbers: list[int]) -> Cell:
     """One count where all arms agree, else the least and the most."""
     low, high = min(numbers, default=0), max(numbers, default=0)
     return Cell(count(low) if low == high else f"{count(low)}–{count(high)}")
 
 
-def comparisons(report: Report, language: Language) -> Table:
+def comparisons_table(report: Report, language: Language) -> Table:
     """One pair a row, with the verdict in words."""
-    heads = [say(key, language) for key in ("comparison", "group", "difference", "interval", "verdict")]
-    table = Table(say("chapter_comparisons", language), heads)
-    for pair in report.comparisons:
-        name = f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
-        verdict = say("separable" if pair.separable else "not_separable", language)
-        table.rows.append(
-            [
-                Cell(name),
-                Cell(say(pair.group, language)),
-                Cell(points(pair.difference, True), strong=pair.separable),
-                Cell(f"[{points(pair.low, True)}, {points(pair.high, True)}]"),
-                Cell(verdict),
-            ]
-        )
+    heads = _words(("comparison", "group", "difference", "interval", "verdict"), language)
+    table = Table(word("chapter_comparisons", language), heads)
+    for row in report.comparisons:
+        name = f"{report.arm(row.a).label.text(language)} − {report.arm(row.b).label.text(language)}"
+        difference = Cell(points(row.difference, True), bold=row.separable)
+        interval = f"[{points(row.low, True)}, {points(row.high, True)}]"
+        verdict = word("separable" if row.separable else "not_separable", language)
+        table.rows.append([*_cells(name, word(row.group, language)), difference, *_cells(interval, verdict)])
     return table
 
 
-def levels(report: Report, language: Language) -> Table:
+def levels_table(report: Report, language: Language) -> Table:
     """L1..L5 downwards."""
-    heads = [say(key, language) for key in ("level", "score", "tokens_mean", "n_examples")]
-    rows = [
-        [
-            Cell(row.level, ink=row.level),
-            _share(row),
-            Cell(f"{row.n_tokens_mean:,.0f}"),
-            Cell(count(row.n_examples) if row.n_examples else "—"),
-        ]
-        for row in report.levels
-    ]
-    return Table(say("chapter_levels", language), heads, rows)
+    table = Table(word("chapter_levels", language), _words(("level", "score", "tokens_mean", "n_examples"), language))
+    for row in report.levels:
+        sizes = _cells(f"{row.n_tokens_mean:,.0f}", count(row.n_examples) if row.n_examples else "—")
+        table.rows.append([Cell(row.level, color=row.level), _share_cell(row), *sizes])
+    return table
 
 
-def budget(report: Report, language: Language) -> Table:
+def budget_table(report: Report, language: Language) -> Table:
     """What each arm was trained on and for how long."""
-    heads = [say(key, language) for key in ("arm", "model", "n_examples", "n_tokens", "n_updates", "seconds")]
-    table, inks = Table(say("chapter_budget", language), heads), arm_colours(report)
-    most = {
-        name: max((getattr(arm, name) for arm in report.arms), default=0)
-        for name in ("n_examples", "n_tokens", "n_updates")
-    }
+    heads = _words(("arm", "model", *_BUDGET, "seconds"), language)
+    table, colors = Table(word("chapter_budget", language), heads), arm_colors(report)
+    most = {name: max((getattr(arm, name) for arm in report.arms), default=0) for name in _BUDGET}
     for arm in report.arms:
-        cells = [_amount(getattr(arm, name), most[name], inks[arm.name]) for name in most]
-        took = Cell(seconds(arm.seconds) if arm.seconds else "—")
-        table.rows.append([Cell(arm.label.text(language), ink=inks[arm.name]), Cell(arm.model or "—"), *cells, took])
+        color = colors[arm.name]
+        amounts = [_amount_cell(getattr(arm, name), most[name], color) for name in _BUDGET]
+        ends = _cells(arm.model or "—", duration(arm.seconds) if arm.seconds else "—")
+        table.rows.append([Cell(arm.label.text(language), color=color), ends[0], *amounts, ends[1]])
     return table
 
 
-def _amount(n: int, most: int, ink: str) -> Cell:
-    return Cell(count(n), spot=(0.0, n / most, n / most), ink=ink) if n else Cell("—")
+def _amount_cell(n: int, most: int, color: str) -> Cell:
+    return Cell(count(n), shown_range=(0.0, n / most, n / most), color=color) if n else Cell("—")
 
 
-def funnel(report: Report, language: Language) -> Table:
+def funnel_table(report: Report, language: Language) -> Table:
     """Stages downwards, every drop with its reason."""
-    heads = [say(key, language) for key in ("stage", "unit", "n_in", "n_kept", "n_dropped", "reasons")]
-    table = Table(say("chapter_funnel", language), heads)
+    heads = _words(("stage", "unit", "n_in", "n_kept", "n_dropped", "reasons"), language)
+    table = Table(word("chapter_funnel", language), heads)
     for stage in report.funnel:
-        drops = sorted(stage.dropped.items(), key=lambda item: (-item[1], item[0]))
-        why = [f"{words.reason(text).text(language)} {count(n)}" for text, n in drops]
+        reasons = [f"{drop_reason(reason).text(language)} {count(n)}" for reason, n in stage.drops()]
         if stage.n_unexplained:
-            why.append(f"{say('unexplained', language)} {count(stage.n_unexplained)}")
-        table.rows.append(
-            [
-                Cell(stage.label.text(language)),
-                Cell(say(f"unit_{stage.unit}", language)),
-                Cell(count(stage.n_in)),
-                Cell(count(stage.n_kept)),
-                Cell(count(sum(stage.dropped.values()))),
-                Cell("; ".join(why)),
-            ]
-        )
+            reasons.append(f"{word('unexplained', language)} {count(stage.n_unexplained)}")
+        counts = (count(stage.n_in), count(stage.n_kept), count(sum(stage.dropped.values())))
+        unit = word(f"unit_{stage.unit}", language)
+        table.rows.append(_cells(stage.label.text(language), unit, *counts, "; ".join(reasons)))
     return table
 
 
-def contamination(report: Report, language: Language) -> Table:
-    """Benchmarks and sources downwards, with the method and what followed."""
-    heads = [say(key, language) for key in ("benchmark", "source", "method", "decision", "unit_problems")]
-    rows = [
-        [
-            Cell(row.benchmark),
-            Cell(row.source or "—"),
-            Cell(words.reason(row.method).text(language)),
-            Cell(say(f"decision_{row.decision}", language)),
-            Cell(count(row.n_problems)),
-        ]
-        for row in report.overlaps
-    ]
-    return Table(say("chapter_contamination", language), heads, rows)
+def contamination_table(report: Report, language: Language) -> Table:
+    """Benchmarks and sources downwards, with the method and what was done."""
+    heads = _words(("benchmark", "source", "method", "decision", "unit_problems"), language)
+    table = Table(word("chapter_contamination", language), heads)
+    for row in report.overlaps:
+        method, decision = drop_reason(row.method).text(language), word(f"decision_{row.decision}", language)
+        table.rows.append(_cells(row.benchmark, row.source or "—", method, decision, count(row.n_problems)))
+    return table
 
 
-def paper(language: Language) -> Table:
-    """The published results, in percent, as the paper gives them."""
-    book = words.data("paper.yaml")
-    heads = [say("benchmark", language), *(arm[language] for arm in book["arms"])]
-    rows = [[Cell(row["name"]), *(Cell(f"{value:.1f}") for value in row["values"])] for row in book["benchmarks"]]
-    rows.append(
-        [
-            Cell(say("paper_average", language), strong=True),
-            *(Cell(f"{value:.1f}", strong=True) for value in book["average"]),
-        ]
-    )
-    return Table(say("paper_flag", language), heads, rows, book["source"][language])
+def paper_table(_: Report, language: Language) -> Table:
+    """The published results, in percent, as the paper gives them; whatever the report."""
+    published = read_data("paper.yaml")
+    heads = [word("benchmark", language), *(arm[language] for arm in published["arms"])]
+    table = Table(word("paper_flag", language), heads, note=published["source"][language])
+    for row in published["benchmarks"]:
+        table.rows.append(_cells(row["name"], *(f"{value:.1f}" for value in row["values"])))
+    averages = [word("paper_average", language), *(f"{value:.1f}" for value in published["average"])]
+    table.rows.append([Cell(text, bold=True) for text in averages])
+    return table
 
 
-def markdown(table: Table) -> str:
-    """The table for a README: pipes escaped, figures to the right."""
-
-    def cells(row: list[str]) -> str:
-        padded = [*row, *[""] * (len(table.heads) - len(row))]
-        return "| " + " | ".join(words.plain(text).replace("|", "\\|") for text in padded) + " |"
-
-    lines = [cells(table.heads), "|" + "|".join(["---", *["---:"] * (len(table.heads) - 1)]) + "|"]
-    return "\n".join([*lines, *(cells([_joined(cell, "**") for cell in row]) for row in table.rows)])
-
-
-def _joined(cell: Cell, mark: str) -> str:
-    text = f"{mark}{cell.text}{mark}" if cell.strong and cell.text else cell.text
-    return f"{text} {cell.aside}".strip()
-
-
-def terminal(report: Report, language: Language = "en") -> Renderable:
+def to_rich(report: Report, language: Language = "en") -> RichGroup:
     """Title, claims and the tables that were measured, for `rich.console.Console.print`."""
-    from rich.console import Group as Renderable
+    from rich.console import Group as RichGroup
     from rich.text import Text
 
-    parts: list[object] = [Text(words.plain(report.title.text(language)), style="bold")]
-    parts += [Text("• " + words.plain(said.text(language))) for said in headline(report)]
-    shown = (
-        (averages, report.averages),
-        (scores, report.scores),
-        (comparisons, report.comparisons),
-        (levels, report.levels),
-        (budget, report.arms),
-        (funnel, report.funnel),
-        (contamination, report.overlaps),
+    parts: list[Text | RichTable] = [Text(one_line(report.title.text(language)), style="bold")]
+    parts += [Text("• " + one_line(claim.text(language))) for claim in headline_claims(report)]
+    tables = (
+        (averages_table, report.averages),
+        (scores_table, report.scores),
+        (comparisons_table, report.comparisons),
+        (levels_table, report.levels),
+        (budget_table, report.arms),
+        (funnel_table, report.funnel),
+        (contamination_table, report.overlaps),
     )
-    for make, rows in shown:
+    for make_table, rows in tables:
         if rows:
-            parts += [Text(""), _rich(make(report, language))]
-    return Renderable(*parts)  # type: ignore[arg-type]
+            parts += [Text(""), _rich_table(make_table(report, language))]
+    return RichGroup(*parts)
 
 
-def _rich(table: Table) -> RichTable:
+def _rich_table(table: Table) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(
-        title=table.caption,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption=table.note or None,
-        caption_justify="left",
-        caption_style="dim",
-    )
+    title = {"title": table.caption, "title_justify": "left", "title_style": "bold"}
+    note = {"caption": table.note or None, "caption_justify": "left", "caption_style": "dim"}
+    rich_table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, **title, **note)  # type: ignore[arg-type]
     for index, head in enumerate(table.heads):
-        shown.add_column(Text(words.plain(head)), justify="left" if index == 0 else "right")
+        rich_table.add_column(Text(one_line(head)), justify="left" if index == 0 else "right")
     for row in table.rows:
-        shown.add_row(*(_styled(cell) for cell in row))
-    return shown
+        rich_table.add_row(*(_rich_text(cell) for cell in row))
+    return rich_table
 
 
-def _styled(cell: Cell) -> Text:
+def _rich_text(cell: Cell) -> Text:
     from rich.text import Text
 
-    text = Text(words.plain(cell.text), style="bold" if cell.strong else "")
-    return text.append(f" {cell.aside}", style="dim") if cell.aside else text
+    text = Text(one_line(cell.text), style="bold" if cell.bold else "")
+    return text.append(f" {cell.interval}", style="dim") if cell.interval else text
 
 
-def plain(report: Report, language: Language = "en", width: int = 120) -> str:
-    """What `terminal` shows as text without colours."""
+def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
+    """What `to_rich` shows, as text without colours."""
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True, highlight=False).print(terminal(report, language))
+    Console(file=out, width=width, no_color=True, highlight=False).print(to_rich(report, language))
     return "\n".join(text.rstrip() for text in out.getvalue().splitlines()) + "\n"

@@ -1,12 +1,12 @@
-"""The report's own words and figures in both languages: labels from `words.yaml`, numbers, durations, drop reasons.
+"""Words, figures and claims of a report in both languages: labels from `words.yaml`, numbers, sentences.
 
-Words stand in a data file so that a translator needs no Python, and so that a test can hold the two languages
-against each other.
+    >>> word("level", "zh"), points(0.6137), points(-0.02, signed=True)
+    ('等级', '61.4', '−2.0')
 
-    >>> say("level", "zh"), points(0.6137), points(-0.02, signed=True), seconds(3723)
-    ('等级', '61.4', '−2.0', '1 h 02 min')
+A claim is written from one comparison.  Where that is not separable the sentence says so, whatever the difference:
 
-What it does not do: sentences about results (`sentences`), and words that a model reads (`prompts`).
+    comparison_claim(report, report.comparisons[0]).en
+    # 'LIMO scores 28.1 points above Bulk on average over all benchmarks (95% interval 22.0 to 34.1).'
 """
 
 from __future__ import annotations
@@ -19,39 +19,41 @@ from typing import Any
 
 import yaml
 
-from limo.report.content import Language, Said
+from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report
 
-_HERE = Path(__file__).parent
-_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")  # a space stands between scripts, not inside one
+MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
+_BUDGET = ("n_examples", "n_updates", "n_tokens")
+_SPACE_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")
 
 
 @cache
-def data(name: str) -> dict[str, Any]:
-    """One of the YAML files beside this module, read once."""
-    loaded: dict[str, Any] = yaml.safe_load((_HERE / name).read_text(encoding="utf-8"))
+def read_data(name: str) -> dict[str, Any]:
+    """One of the YAML files beside this module."""
+    loaded: dict[str, Any] = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
     return loaded
 
 
-def say(key: str, language: Language, **values: object) -> str:
-    """The word for `key`; `{name}` in it is filled from `values`.  An unknown key is a bug: KeyError."""
-    text: str = data("words.yaml")[key][language]
+def word(key: str, language: Language, **values: object) -> str:
+    """The text of `key` in words.yaml; `{name}` in it is filled from `values`.  Raises KeyError for an unknown key."""
+    text: str = read_data("words.yaml")[key][language]
     filled = text.format(**values) if values else text
-    return _BETWEEN_HAN.sub("", filled) if language == "zh" else filled
+    return _SPACE_BETWEEN_HAN.sub("", filled) if language == "zh" else filled
 
 
-def both(key: str, **values: Said | str | int) -> Said:
-    """The word for `key` in both languages, each filled in its own."""
-    return Said(*(say(key, language, **_spoken(values, language)) for language in ("en", "zh")))
+def localized(key: str, **values: LocalizedText | str | int) -> LocalizedText:
+    """The text of `key` in both languages, each filled with the values in its own."""
+
+    def fill(language: Language) -> str:
+        own = {name: v.text(language) if isinstance(v, LocalizedText) else v for name, v in values.items()}
+        return word(key, language, **own)
+
+    return LocalizedText(fill("en"), fill("zh"))
 
 
-def _spoken(values: dict[str, Said | str | int], language: Language) -> dict[str, object]:
-    return {name: value.text(language) if isinstance(value, Said) else value for name, value in values.items()}
-
-
-def reason(text: str) -> Said:
-    """A fixed drop reason of some stage in both languages; one that has no translation is shown as it is."""
-    plain = text.replace("_", " ")
-    return Said(plain, data("reasons.yaml").get(plain, plain))
+def drop_reason(reason: str) -> LocalizedText:
+    """A stage's drop reason in both languages; one without a translation is shown as it is."""
+    text = reason.replace("_", " ")
+    return LocalizedText(text, read_data("reasons.yaml").get(text, text))
 
 
 def points(share: float, signed: bool = False) -> str:
@@ -68,43 +70,77 @@ def count(n: int) -> str:
 
 
 def short_count(n: float) -> str:
-    """A count in at most four characters for narrow places: 950, 1.2k, 31M."""
+    """A count in at most four characters: 950, 1.2k, 31M."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if n >= size:
             return f"{n / size:.1f}".removesuffix(".0")[:3].removesuffix(".") + unit
     return f"{n:.0f}"
 
 
-def times(x: float) -> str:
-    """How many times: 2 figures, no exponent."""
+def ratio(x: float) -> str:
+    """How many times: two figures, no exponent."""
     return f"{x:,.0f}" if x >= 10 else f"{x:.1f}".removesuffix(".0")
 
 
-def seconds(s: float) -> str:
-    """A duration as people say it: 24 s, 3 min 05 s, 1 h 02 min."""
-    whole = round(s)
-    if whole < 60:
-        return f"{s:.1f} s" if s < 10 and s != whole else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
+def is_hidden(character: str) -> bool:
+    """Whether a character does not show, or changes how others show (NUL, bidi marks, surrogates)."""
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
-def hidden(character: str) -> bool:
-    """Whether a character would not show, or would change how its neighbours show (NUL, bidi marks, surrogates)."""
-    if character in "\n\t":
-        return False
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-
-
-def spelled(character: str) -> str:
-    """A hidden character as its code point in brackets."""
+def code_point(character: str) -> str:
+    """A character as its code point in brackets."""
     return f"⟨U+{ord(character):04X}⟩"
 
 
-def plain(text: str, width: int = 400) -> str:
-    """A label made safe for one line: hidden characters spelled out, white space folded, at most `width` long."""
-    line = " ".join("".join(spelled(c) if hidden(c) else c for c in text).split())
+def one_line(text: str, width: int = 400) -> str:
+    """A label for one line: hidden characters as code points, white space folded, at most `width` characters."""
+    line = " ".join("".join(code_point(c) if is_hidden(c) else c for c in text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def comparison_claim(report: Report, row: ComparisonRow) -> LocalizedText:
+    """What a comparison shows, with its interval; a sentence that came with the comparison is used as it is."""
+    if row.sentence_en:
+        return LocalizedText(row.sentence_en, row.sentence_zh)
+    key = "ties" if not row.separable else "beats" if row.difference > 0 else "loses"
+    low, high = (-row.high, -row.low) if key == "loses" else (row.low, row.high)  # "3 points below": turned as well
+    difference = points(abs(row.difference)) if row.separable else points(row.difference, signed=True)
+    a, b, where = report.arm(row.a).label, report.arm(row.b).label, localized(f"where_{row.group}")
+    return localized(key, a=a, b=b, d=difference, low=points(low), high=points(high), where=where)
+
+
+def headline_claims(report: Report) -> list[LocalizedText]:
+    """The claims at the top of the page: those given, else the comparisons over all benchmarks, else all of them."""
+    if report.headline:
+        return report.headline
+    over_all = [row for row in report.comparisons if row.group == "all"]
+    return [comparison_claim(report, row) for row in over_all or report.comparisons][:4]
+
+
+def budgets_match(a: int, b: int) -> bool:
+    """Whether two budgets count as equal: within 5% of the larger, and not both 0."""
+    return max(a, b) > 0 and abs(a - b) <= MATCHED * max(a, b)
+
+
+def budget_claims(report: Report) -> list[LocalizedText]:
+    """For each compared pair of trained arms, the budget of the first relative to that of the second."""
+    pairs = dict.fromkeys((row.a, row.b) for row in report.comparisons)
+    claims = [_budget_claim(report.arm(a), report.arm(b)) for a, b in pairs]
+    return [claim for claim in claims if claim is not None]
+
+
+def _budget_claim(a: ArmRow, b: ArmRow) -> LocalizedText | None:
+    compared = [_budget_ratio(name, getattr(a, name), getattr(b, name)) for name in _BUDGET]
+    ratios = [text for text in compared if text is not None]
+    if not ratios:
+        return None
+    facts = LocalizedText(", ".join(text.en for text in ratios), "，".join(text.zh for text in ratios))
+    return localized("budget_against", a=a.label, b=b.label, facts=facts)
+
+
+def _budget_ratio(name: str, a: int, b: int) -> LocalizedText | None:
+    if not a or not b:
+        return None
+    if budgets_match(a, b):
+        return localized(f"budget_same_{name}")
+    return localized(f"ratio_{name}", x=ratio(a / b)) if a > b else localized(f"share_{name}", x=ratio(b / a))

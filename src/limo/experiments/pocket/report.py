@@ -18,7 +18,7 @@ from limo.experiments.pocket import world
 from limo.experiments.pocket.lab import PocketLab
 from limo.experiments.rq1_chain_quality import RQ1
 from limo.ledger.store import Ledger
-from limo.report.content import Attempt, Benchmark, Case, Group, Report, Said, Stage
+from limo.report.content import BenchmarkGroup, BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.curate import Curated
 
 EXPERIMENTS: tuple[Experiment, ...] = (HEADLINE, RQ1)
@@ -40,13 +40,13 @@ def build(lab: PocketLab, measured: results.Measured, curated: Curated) -> Repor
     """Everything that the page and the terminal show."""
     found = results.outcomes(measured)
     inside, outside = ([f"pocket-{name}" for name in world.families(group)] for group in ("in-domain", "out-of-domain"))
-    groups: dict[Group, Sequence[str]] = {"in-domain": inside, "out-of-domain": outside, "all": inside + outside}
+    groups: dict[BenchmarkGroup, Sequence[str]] = {"in-domain": inside, "out-of-domain": outside, "all": inside + outside}
     known = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
     pairs = [pair for experiment in EXPERIMENTS for pair in experiment.pairs]
     environment = json.loads((lab.folder / "environment.json").read_text(encoding="utf-8"))
     return Report(
-        title=Said("LIMO in the pocket lab", "口袋实验室里的 LIMO"),
-        subtitle=Said(
+        title=LocalizedText("LIMO in the pocket lab", "口袋实验室里的 LIMO"),
+        subtitle=LocalizedText(
             "The whole method in miniature: a tiny model, a synthetic world, real sampling and real training.",
             "完整方法的缩影：微型模型、合成世界，真实的采样与训练。",
         ),
@@ -65,20 +65,20 @@ def build(lab: PocketLab, measured: results.Measured, curated: Curated) -> Repor
     )
 
 
-def _benchmarks() -> list[Benchmark]:
+def _benchmarks() -> list[BenchmarkRow]:
     specs = world.wording()["families"]
     return [
-        Benchmark(f"pocket-{name}", spec["label"]["en"], spec["label"]["zh"], spec["group"])
+        BenchmarkRow(f"pocket-{name}", spec["label"]["en"], spec["label"]["zh"], spec["group"])
         for name, spec in specs.items()
     ]
 
 
-def _funnel(curated: Curated) -> list[Stage]:
+def _funnel(curated: Curated) -> list[StageRow]:
     rows = []
     for one in curated.funnel:
         en, zh = _STAGES.get(one.stage, (one.stage, ""))
         unit = "problems" if one.unit in ("rows", "problems") else "chains"
-        rows.append(Stage(one.stage, en, zh, one.n_in, one.n_kept, dict(one.n_by_reason), unit))  # type: ignore[arg-type]
+        rows.append(StageRow(one.stage, en, zh, one.n_in, one.n_kept, dict(one.n_by_reason), unit))  # type: ignore[arg-type]
     return rows
 
 
@@ -112,24 +112,24 @@ def _case(lab: PocketLab, benchmark: str, problem: Problem, en: str, zh: str) ->
         verdict = rollout.verdict
         assert verdict is not None, rollout.key
         text, n_tokens = rollout.completion.text, rollout.completion.n_completion_tokens
-        attempts.append(Attempt(arm, text, verdict.outcome, verdict.extracted, verdict.reason, n_tokens))
+        attempts.append(CaseRollout(arm, text, verdict.outcome, verdict.extracted, verdict.reason, n_tokens))
     return Case(problem.problem, problem.answer, attempts, benchmark, remark_en=en, remark_zh=zh)
 
 
-def _notes(lab: PocketLab) -> list[Said]:
+def _notes(lab: PocketLab) -> list[LocalizedText]:
     recipe = lab.recipe
     return [
-        Said(
+        LocalizedText(
             "Chains were sampled from models and verified; the world writes problems and answers only.",
             "推理链均由模型采样并经验证；合成世界只出题目与答案。",
         ),
-        Said(
+        LocalizedText(
             "The bulk arm trains on all ten families, LIMO on three; both make as many updates "
             f"({recipe.sft.max_steps} and {recipe.sft_bulk.max_steps}).",
             "大量数据组训练全部十类题，LIMO 只训练三类；两者更新次数相同"
             f"（{recipe.sft_bulk.max_steps} 与 {recipe.sft.max_steps}）。",
         ),
-        Said(
+        LocalizedText(
             "A million-parameter model in a synthetic world: what holds here is a hint about the method, no proof "
             "about large models.",
             "这是百万参数模型在合成世界中的结果：对方法是提示，对大模型不是证明。",

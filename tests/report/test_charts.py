@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from limo.report import charts, shapes
-from limo.report.content import Arm, Average, Comparison, Stage
-from limo.report.look import COLOURS, arm_colours
+from limo.report.charts.drawing import COLORS, arm_colors
+from limo.report.charts.funnel import draw_funnel
+from limo.report.charts.radar import draw_radar
+from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_paper, draw_scores
+from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
 
-CHARTS = (charts.averages, charts.dots, charts.forest, charts.levels, charts.paper, shapes.radar, shapes.funnel)
+CHARTS = (draw_averages, draw_scores, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_funnel)
 
 
 def words_of(svg: str) -> list[str]:
@@ -26,27 +28,27 @@ def test_a_chart_is_one_well_formed_element_with_a_description_and_no_colour_of_
     assert root.attrib["role"] == "img" and len(root.attrib["aria-label"]) > 20
     assert not re.search(r"#[0-9a-f]{6}\b(?!\))", re.sub(r"(href=\"|url\()#[^\")]*", "", svg))
     assert "font-family" not in svg and "<style" not in svg and "<?xml" not in svg
-    assert set(re.findall(r"var\(--(\w+)\)", svg)) <= set(COLOURS)
+    assert set(re.findall(r"var\(--(\w+)\)", svg)) <= set(COLORS)
 
 
 def test_the_same_report_draws_the_same_bytes(full):
-    assert charts.dots(full, "en", 760) == charts.dots(full, "en", 760)
-    assert charts.dots(full, "en", 760) != charts.dots(full, "zh", 760)
+    assert draw_scores(full, "en", 760) == draw_scores(full, "en", 760)
+    assert draw_scores(full, "en", 760) != draw_scores(full, "zh", 760)
 
 
 def test_bars_show_each_average_and_the_forest_each_difference_with_its_verdict(full):
-    bars = words_of(charts.averages(full, "en", 760))
+    bars = words_of(draw_averages(full, "en", 760))
     assert {"28.2", "31.1", "60.7", "74.0", "55.0", "6,400 examples", "not trained"} <= set(bars)
-    forest = words_of(charts.forest(full, "en", 760))
+    forest = words_of(draw_comparisons(full, "en", 760))
     assert {"+32.5", "[+27.1, +37.8]", "+2.6", "not separable"} <= set(forest)
     assert "[−1.4, +6.7]" not in forest, "what is not separable is called so in place of its interval"
     assert forest.count("not separable") == 1
 
 
 def test_labels_are_never_read_as_mathematics_or_markup(full):
-    arms = [Arm("limo", "<script>$x_1$</script>&\x00", color="limo")]
-    hostile = replace(full, arms=arms, averages=[Average("limo", "all", 0.5, 0.4, 0.6)])
-    svg = charts.averages(hostile, "en", 760)
+    arms = [ArmRow("limo", "<script>$x_1$</script>&\x00", color="limo")]
+    hostile = replace(full, arms=arms, averages=[AverageRow("limo", "all", 0.5, 0.4, 0.6)])
+    svg = draw_averages(hostile, "en", 760)
     assert "<script" not in svg
     assert "<script>$x_1$</script>&⟨U+0000⟩" in words_of(svg)
 
@@ -55,33 +57,33 @@ def test_labels_are_never_read_as_mathematics_or_markup(full):
 def test_the_ends_of_the_scale_can_be_drawn(full, value):
     edge = replace(
         full,
-        averages=[Average("limo", "all", value, value, value)],
+        averages=[AverageRow("limo", "all", value, value, value)],
         comparisons=[
-            Comparison("limo", "base", "all", 0.0, 0.0, 0.0, False),
-            Comparison("limo", "bulk", "all", value, value, value, True),
+            ComparisonRow("limo", "base", "all", 0.0, 0.0, 0.0, False),
+            ComparisonRow("limo", "bulk", "all", value, value, value, True),
         ],
     )
-    assert f"{value * 100:.1f}" in words_of(charts.averages(edge, "en", 760))
-    charts.forest(edge, "en", 344)
+    assert f"{value * 100:.1f}" in words_of(draw_averages(edge, "en", 760))
+    draw_comparisons(edge, "en", 344)
 
 
 def test_the_funnel_names_every_drop_and_what_it_cannot_account_for(full):
-    shown = " ".join(words_of(shapes.funnel(full, "en", 760)))
+    shown = " ".join(words_of(draw_funnel(full, "en", 760)))
     assert "−16,553 solved too often" in shown and "unaccounted" not in shown and "log scale" in shown
-    stage = Stage("x", "Leaky", n_in=100, n_kept=80, dropped={"a": 5}, unit="chains")
-    leaky = " ".join(words_of(shapes.funnel(replace(full, funnel=[stage]), "en", 760)))
+    stage = StageRow("x", "Leaky", n_in=100, n_kept=80, dropped={"a": 5}, unit="chains")
+    leaky = " ".join(words_of(draw_funnel(replace(full, funnel=[stage]), "en", 760)))
     assert "15 unaccounted for" in leaky and "of 100 chains" in leaky and "log scale" not in leaky
 
 
 @pytest.mark.parametrize("kept", [0, 1])
 def test_a_funnel_that_ends_in_nothing_is_drawn(full, kept):
-    stages = [Stage("a", "A", n_in=1000, n_kept=kept, dropped={"x": 1000 - kept}), Stage("b", "B")]
-    assert words_of(shapes.funnel(replace(full, funnel=stages), "zh", 344))
+    stages = [StageRow("a", "A", n_in=1000, n_kept=kept, dropped={"x": 1000 - kept}), StageRow("b", "B")]
+    assert words_of(draw_funnel(replace(full, funnel=stages), "zh", 344))
 
 
 def test_every_arm_has_a_colour_and_free_ones_do_not_repeat(full):
-    arms = [*full.arms, *(Arm(f"x{n}", "X") for n in range(4)), Arm("y", "Y", color="paper")]
-    named = arm_colours(replace(full, arms=arms))
+    arms = [*full.arms, *(ArmRow(f"x{n}", "X") for n in range(4)), ArmRow("y", "Y", color="paper")]
+    named = arm_colors(replace(full, arms=arms))
     assert len({named[f"x{n}"] for n in range(4)} | {"base", "bulk", "limo"}) == 7
     assert named["y"] != "paper", "the page's own colours are not for arms"
 
@@ -99,7 +101,7 @@ def _contrast(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_and_marks_stand_out_from_the_page_in_both_themes(theme):
     for ground in ("paper", "card"):
-        on = _light(COLOURS[ground][theme])
+        on = _light(COLORS[ground][theme])
         for ink, least in (
             ("ink", 12),
             ("muted", 4.5),
@@ -109,7 +111,7 @@ def test_text_and_marks_stand_out_from_the_page_in_both_themes(theme):
             ("bulk", 3),
             ("base", 3),
         ):
-            assert _contrast(_light(COLOURS[ink][theme]), on) >= least, (ground, ink)
+            assert _contrast(_light(COLORS[ink][theme]), on) >= least, (ground, ink)
 
 
 # Linear RGB as seen without one kind of cone, full severity (Machado, Oliveira and Fernandes 2009, table 1).
@@ -129,5 +131,5 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", sorted(_SEEN))
 def test_the_three_arms_stay_apart_for_the_colour_blind(kind, theme):
-    base, bulk, limo = (_lab(np.array(_SEEN[kind]) @ _light(COLOURS[n][theme])) for n in ("base", "bulk", "limo"))
+    base, bulk, limo = (_lab(np.array(_SEEN[kind]) @ _light(COLORS[n][theme])) for n in ("base", "bulk", "limo"))
     assert min(np.linalg.norm(a - b) for a, b in ((base, bulk), (base, limo), (bulk, limo))) > 20

@@ -1,0 +1,1 @@
+"""Room of a report's charts: one function a chart, from a report to an `<svg>` element.  Import from the modules."""

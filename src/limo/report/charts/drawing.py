@@ -1,0 +1,169 @@
+"""How charts are drawn: one palette for both themes, panels placed in pixels, and the drawing as inline SVG.
+
+Colours leave matplotlib as placeholders and become CSS variables, so one drawing serves light, dark and print; text
+stays text, set in the reader's own fonts.  Blue, orange and grey stay apart for the common kinds of colour
+blindness, and each arm has a marker of its own.
+
+    figure = new_figure(720, 200)
+    axes = add_panel(figure, left=120, top=20, width=560, height=160)
+    add_text(axes, 0, 0.5, "LIMO", color="limo")
+    svg = to_svg(figure, "headline-en", "Bar chart of ...")
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import escape
+
+from limo.report.content import ArmRow, Language, Report
+from limo.report.words import one_line, word
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NARROW = 520  # CSS pixels; below it labels stand above their rows instead of left of them
+# name: (light, dark).  The page's style sheet is made from this table.
+COLORS: dict[str, tuple[str, str]] = {
+    "paper": ("#fdfcfa", "#14161a"),
+    "card": ("#f6f4ef", "#1c1f25"),
+    "ink": ("#1d1f24", "#eceef2"),
+    "muted": ("#656a73", "#9ea4af"),
+    "line": ("#e5e2da", "#2d3139"),
+    "rule": ("#b9b6ae", "#4b505b"),
+    "base": ("#868b94", "#8d939e"),
+    "bulk": ("#c8690a", "#f0a24d"),
+    "limo": ("#1b5fc4", "#6ea6ff"),
+    "L1": ("#a9bad3", "#46566f"),
+    "L2": ("#87a4cf", "#4f6b96"),
+    "L3": ("#638dcb", "#5980b9"),
+    "L4": ("#4076c8", "#6393dc"),
+    "L5": ("#1b5fc4", "#6ea6ff"),
+    "green": ("#0b7f5f", "#45c79c"),
+    "purple": ("#94488a", "#d48bc8"),
+    "gold": ("#8a7300", "#d6bd4a"),
+    "brick": ("#ad3f32", "#ee8a7c"),
+    "teal": ("#1d7f94", "#5fc2d6"),
+}
+_FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
+MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
+_PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
+
+
+def placeholder(name: str) -> str:
+    """The colour to give to matplotlib for a colour of the palette; `to_svg` turns it into a CSS variable."""
+    return _PLACEHOLDER[name]
+
+
+def arm_colors(report: Report) -> dict[str, str]:
+    """A palette name for each arm: its own where it names one, else the next free one, in the report's order."""
+    taken = {arm.color for arm in report.arms}
+    of_arms = COLORS.keys() - {"paper", "card", "ink", "muted", "line", "rule"}  # those are the page's own
+    free = [name for name in _FREE_COLORS if name not in taken] or list(_FREE_COLORS)
+    colors: dict[str, str] = {}
+    for arm in report.arms:
+        n_used = sum(name in free for name in colors.values())
+        colors[arm.name] = arm.color if arm.color in of_arms else free[n_used % len(free)]
+    return colors
+
+
+def alt_text(chart: str, language: Language, **values: object) -> str:
+    """The description of a chart for those who do not see it."""
+    space = "" if language == "zh" else " "
+    return word(f"alt_{chart}", language, **values) + space + word("alt_after", language)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty drawing of that many CSS pixels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    figure.patch.set_visible(False)
+    return figure
+
+
+def add_panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """A bare plotting area placed in pixels from the top left corner: no frame, no ticks, no background."""
+    full_width, full_height = (side * 72 for side in figure.get_size_inches())
+    corner = (left / full_width, 1 - (top + height) / full_height)
+    axes = figure.add_axes((*corner, width / full_width, height / full_height))
+    axes.set_axis_off()
+    axes.patch.set_visible(False)
+    return axes
+
+
+def add_text(axes: Axes, x: float, y: float, text: str, color: str = "ink", size: float = 13, **rest: Any) -> None:
+    """Text at a data position, shifted by `dx`, `dy` pixels (right, up); left and centred by default."""
+    rest = {"ha": "left", "va": "center_baseline", "xycoords": "data"} | rest
+    shift = (rest.pop("dx", 0), rest.pop("dy", 0))
+    rest |= {"textcoords": "offset pixels", "annotation_clip": False, "parse_math": False}
+    axes.annotate(one_line(text), (x, y), shift, color=placeholder(color), fontsize=size, **rest)
+
+
+def add_line(axes: Axes, xs: list[float], ys: list[float], color: str, width: float = 1, **rest: Any) -> None:
+    """A line in data coordinates, never clipped."""
+    rest = {"solid_capstyle": "round"} | rest
+    axes.plot(xs, ys, color=placeholder(color), linewidth=width, clip_on=False, **rest)
+
+
+def add_interval(axes: Axes, ends: tuple[float, float], y: float, color: str, width: float = 1.4, **rest: Any) -> None:
+    """A horizontal interval with small end caps; `cap` is their half height in data units, 0 for none."""
+    cap = rest.pop("cap", 0.0)
+    add_line(axes, list(ends), [y, y], color, width, **rest)
+    for end in ends if cap else ():
+        add_line(axes, [end, end], [y - cap, y + cap], color, width, **rest)
+
+
+def add_marker(axes: Axes, x: float, y: float, color: str, size: float = 7, **rest: Any) -> None:
+    """The marker that belongs to a palette colour, so that colour never stands alone."""
+    shape = MARKERS.get(color, "o")
+    axes.plot([x], [y], shape, color=placeholder(color), markersize=size, clip_on=False, **rest)
+
+
+def add_legend(
+    axes: Axes, arms: list[ArmRow], colors: dict[str, str], language: Language, y: float, start: float = 0.0
+) -> None:
+    """Markers and names of arms in one line at height `y` (axes fraction), spread evenly; `start` in 0..1 of an arm."""
+    for index, arm in enumerate(arms):
+        x = (index + start) / max(1, len(arms))
+        add_marker(axes, x, y, colors[arm.name], transform=axes.transAxes)
+        add_text(axes, x, y, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9)
+
+
+def to_svg(figure: Figure, key: str, alt: str) -> str:
+    """The drawing as an `<svg>` element; `key` makes its ids unique on the page, `alt` describes it."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": key, "text.parse_math": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")  # the browser has the glyphs
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _page_element(buffer.getvalue(), key, alt)
+
+
+def _page_element(svg: str, key: str, alt: str) -> str:
+    """matplotlib's file as an element of a page: no prolog, ids prefixed, colours and fonts left to the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{key}-', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{key}-", svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    svg = re.sub(r"font: ([^;\"]*?)([\d.]+px) [^;\"]*", _font, svg)
+    for name, placeholder in _PLACEHOLDER.items():
+        svg = svg.replace(placeholder, f"var(--{name})")
+    svg = re.sub(r'\bfill="(var\([^"]*)"', r'style="fill: \1"', svg)  # attributes know no variables, styles do
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    width = size.group(1) if size else "720"
+    head = f'<svg role="img" aria-label="{escape(alt)}" style="width:{width}px" '
+    opening = re.sub(r' (?:width|height|id)="[^"]*"', "", svg[len("<svg") : svg.index(">")])
+    return head + opening.strip() + re.sub(r"\n\s*", "\n", svg[svg.index(">") :])
+
+
+def _font(match: re.Match[str]) -> str:
+    weight = re.search(r"\b(\d00|bold)\b", match.group(1))
+    return f"font-size: {match.group(2)}" + (f"; font-weight: {weight.group(1)}" if weight else "")

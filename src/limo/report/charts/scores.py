@@ -1,0 +1,270 @@
+"""The charts of scores: averages by arm, scores by benchmark, paired differences, levels, ours beside the paper's.
+
+Each is drawn for a width in CSS pixels: below `NARROW` labels stand above their rows, so a phone gets a chart of its
+own.  Values stand beside their marks, intervals are drawn everywhere, and scores always run from 0 to 100.
+
+    svg = draw_averages(report, "zh", 720)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from limo.report.charts.drawing import (
+    NARROW,
+    add_interval,
+    add_legend,
+    add_line,
+    add_marker,
+    add_panel,
+    add_text,
+    alt_text,
+    arm_colors,
+    new_figure,
+    placeholder,
+    to_svg,
+)
+from limo.report.content import BENCHMARK_GROUPS, ArmRow, BenchmarkGroup, Language, Report
+from limo.report.words import count, points, read_data, short_count, word
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Chart = Callable[[Report, Language, float], str]
+_GROUP_ORDER: tuple[BenchmarkGroup, ...] = ("all", "in-domain", "out-of-domain")
+_LEFT = 160  # pixels for names left of a wide chart; they start where the page's text starts
+
+
+def _set_scale(
+    axes: Axes,
+    n_rows: float,
+    ends: tuple[float, float] = (0, 1),
+    ticks: tuple[float, ...] = (0, 0.5, 1),
+    show: bool = True,
+) -> None:
+    """Rows 0, 1, ... downwards; faint vertical lines at the ticks with their percent below."""
+    axes.set_xlim(*ends)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    for tick in ticks:
+        add_line(axes, [tick, tick], [-0.5, n_rows - 0.5], "line", zorder=0)
+        if show:
+            add_text(axes, tick, n_rows - 0.5, f"{tick * 100:.0f}", "muted", 11, ha="center", dy=-12)
+
+
+def _add_bar(
+    axes: Axes, y: float, value: float, color: str, ends: tuple[float, float], height: float = 0.46
+) -> None:
+    """A horizontal bar with its interval; the value stands beyond the interval, or inside a full bar."""
+    low, high = ends
+    axes.barh([y], [value], height=height, color=placeholder(color), zorder=2)
+    add_interval(axes, ends, y, "ink", 1.2, cap=0.09, zorder=3)
+    if high < 0.86:
+        add_text(axes, high, y, points(value), "ink", 14, dx=7, weight="bold", zorder=4)
+    else:
+        add_text(axes, low, y, points(value), "paper", 14, dx=-7, weight="bold", ha="right", zorder=4)
+
+
+def draw_averages(report: Report, language: Language, width: float) -> str:
+    """Arms down the side, one panel for each group: bars with intervals, a reference line at the first arm."""
+    arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.averages)]
+    groups = [group for group in _GROUP_ORDER if any(report.average(arm.name, group) for arm in arms)]
+    narrow = width < NARROW
+    row_height, left, gap, head = (54, 0, 0, 30) if narrow else (50, _LEFT, 26, 34)
+    height = len(arms) * row_height
+    figure = new_figure(width, (height + head + 22) * (len(groups) if narrow else 1) + 8)
+    each = width - 34 if narrow else (width - left - gap * (len(groups) - 1) - 8) / len(groups)
+    for index, group in enumerate(groups):
+        top = head + (index * (height + head + 22) if narrow else 0)
+        axes = add_panel(figure, left if narrow else left + index * (each + gap), top, each, height)
+        _set_scale(axes, len(arms))
+        title, fraction = _group_name(report, group, language), "axes fraction"
+        add_text(axes, 0, 0, title, "ink", 13, xycoords=fraction, dy=height + 16, weight="bold")
+        _add_average_bars(axes, report, arms, group, narrow)
+        _add_arm_labels(axes, arms, language, narrow, shown=narrow or index == 0)
+    return to_svg(figure, f"averages-{language}-{width:.0f}", alt_text("headline", language))
+
+
+def _group_name(report: Report, group: BenchmarkGroup, language: Language) -> str:
+    """The group's name; that of all benchmarks says how many they are."""
+    if group == "all" and report.benchmarks:
+        return word("all_benchmarks", language, n=len(report.benchmarks))
+    return word(group, language)
+
+
+def _add_average_bars(axes: Axes, report: Report, arms: list[ArmRow], group: BenchmarkGroup, narrow: bool) -> None:
+    colors = arm_colors(report)
+    reference = report.average(arms[0].name, group)
+    if reference:
+        add_line(axes, [reference.value] * 2, [-0.5, len(arms) - 0.5], "rule", 1, linestyle=(0, (2, 3)), zorder=1)
+    for row, arm in enumerate(arms):
+        average = report.average(arm.name, group)
+        if average:
+            y, height = (row + 0.16, 0.4) if narrow else (row, 0.46)
+            _add_bar(axes, y, average.value, colors[arm.name], (average.low, average.high), height)
+
+
+def _add_arm_labels(axes: Axes, arms: list[ArmRow], language: Language, narrow: bool, shown: bool) -> None:
+    for row, arm in enumerate(arms) if shown else ():
+        if narrow:
+            add_text(axes, 0, row - 0.26, arm.label.text(language), "ink", 12)
+            continue
+        add_text(axes, 0, row - 0.13, arm.label.text(language), "ink", 13.5, dx=-_LEFT, weight="bold")
+        n, trained = count(arm.n_examples), "examples_n" if arm.n_examples else "untrained"
+        add_text(axes, 0, row + 0.22, word(trained, language, n=n), "muted", 11.5, dx=-_LEFT)
+
+
+def draw_scores(report: Report, language: Language, width: float) -> str:
+    """Benchmarks down the side in their groups; each headline arm a marker with its interval."""
+    arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.scores)]
+    narrow = width < NARROW
+    rows: list[tuple[str, str]] = []  # benchmark ("" for the heading of a group) and what to show
+    for group in BENCHMARK_GROUPS[:2]:
+        members = [(b.name, b.label.text(language)) for b in report.benchmarks if b.group == group]
+        rows += [("", word(group, language)), *members] if members else []
+    left, row_height = (6, 50) if narrow else (_LEFT, 22 + 7 * max(2, len(arms)))
+    height = len(rows) * row_height
+    figure = new_figure(width, height + 52)
+    axes = add_panel(figure, left, 30, width - left - 16, height)
+    _set_scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
+    colors = arm_colors(report)
+    for row, (benchmark, label) in enumerate(rows):
+        _add_benchmark_label(axes, row, benchmark, label, narrow)
+        for index, arm in enumerate(arms):
+            score = report.score(arm.name, benchmark)
+            y = row + (index - (len(arms) - 1) / 2) * (0.17 if narrow else 0.2) + (0.14 if narrow else 0)
+            if score:
+                add_interval(axes, (score.low, score.high), y, colors[arm.name], 2, alpha=0.55)
+                edge = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
+                add_marker(axes, score.value, y, colors[arm.name], zorder=4, **edge)
+    add_legend(axes, arms, colors, language, y=1 + 15 / height)
+    return to_svg(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
+
+
+def _add_benchmark_label(axes: Axes, row: int, benchmark: str, label: str, narrow: bool) -> None:
+    """A benchmark's name beside (or above) its row; a group's name as a heading over a rule."""
+    if not benchmark:
+        add_text(axes, 0, row + 0.22, label, "muted", 11.5, weight="bold", dx=0 if narrow else -_LEFT)
+    elif narrow:
+        add_text(axes, 0, row - 0.33, label, "ink", 12)
+    else:
+        add_line(axes, [0, 1], [row + 0.5] * 2, "line", 0.7, zorder=0)
+        add_text(axes, 0, row, label, "ink", 13, dx=-_LEFT)
+
+
+def draw_comparisons(report: Report, language: Language, width: float) -> str:
+    """Paired differences under their groups, an interval each, around the line of no difference."""
+    rows: list[tuple[str, int]] = []  # the heading of a group and -1, or "" and the index of a comparison
+    for group in _GROUP_ORDER:
+        members = [("", index) for index, row in enumerate(report.comparisons) if row.group == group]
+        rows += [(_group_name(report, group, language), -1), *members] if members else []
+    narrow = width < NARROW
+    left, right, row_height = (8, 8, 52) if narrow else (_LEFT + 56, 152, 34)
+    figure = new_figure(width, len(rows) * row_height + 56)
+    axes = add_panel(figure, left, 6, width - left - right, len(rows) * row_height)
+    low = min(0.0, *(row.low for row in report.comparisons))
+    high = max(0.0, *(row.high for row in report.comparisons))
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if (high - low) / s <= (4 if narrow else 7))
+    ticks = tuple(step * n for n in range(int(low / step) - 1, int(high / step) + 2))
+    _set_scale(axes, len(rows), (ticks[0], ticks[-1]), ticks, show=False)
+    for tick in ticks:
+        text = points(tick, True).removesuffix(".0")
+        add_text(axes, tick, len(rows) - 0.5, text, "muted", 11, ha="center", dy=-12)
+    add_line(axes, [0, 0], [-0.5, len(rows) - 0.5], "ink", 1.2, zorder=1)
+    title, edge = word("difference_axis", language), ("axes fraction", "data")
+    add_text(axes, 0.5, 0, title, "muted", 11.5, xycoords="axes fraction", ha="center", dy=-30)
+    for y, (heading, index) in enumerate(rows):
+        if index < 0:
+            dx = 0 if narrow else -left
+            add_text(axes, 0, y + 0.15, heading, "muted", 11.5, xycoords=edge, weight="bold", dx=dx)
+        else:
+            _add_difference(axes, y, report, index, language, narrow)
+    return to_svg(figure, f"forest-{language}-{width:.0f}", alt_text("forest", language))
+
+
+def _add_difference(axes: Axes, row: int, report: Report, index: int, language: Language, narrow: bool) -> None:
+    """One comparison: filled and coloured when separable, hollow and grey when not."""
+    pair = report.comparisons[index]
+    color = arm_colors(report)[pair.a] if pair.separable else "muted"
+    y = row + (0.2 if narrow else 0)
+    add_interval(axes, (pair.low, pair.high), y, color, 2, cap=0.1)
+    face = placeholder(color if pair.separable else "paper")
+    add_marker(axes, pair.difference, y, color, 8, zorder=5, markerfacecolor=face, markeredgewidth=1.6)
+    name = f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
+    value, verdict = points(pair.difference, True), f"[{points(pair.low, True)}, {points(pair.high, True)}]"
+    if not pair.separable:
+        verdict = word("not_separable", language)
+    edge = ("axes fraction", "data")
+    if narrow:
+        add_text(axes, 0, row - 0.18, name, "ink", 12, xycoords=edge)
+        add_text(axes, 1, row - 0.18, f"{value}  {verdict}", color, 11.5, xycoords=edge, ha="right")
+    else:
+        add_text(axes, 0, row, name, "ink", 13, xycoords=edge, dx=-_LEFT - 56)
+        add_text(axes, 1, row, value, color, 13, xycoords=edge, dx=50, ha="right", weight="bold")
+        add_text(axes, 1, row, verdict, "muted", 12, xycoords=edge, dx=58)
+
+
+def draw_levels(report: Report, language: Language, width: float) -> str:
+    """L1..L5: score bars upwards with intervals, below them the tokens written on the same columns."""
+    figure = new_figure(width, 384)
+    top, low = add_panel(figure, 34, 26, width - 44, 224), add_panel(figure, 34, 282, width - 44, 66)
+    n, most = len(report.levels), max([row.n_tokens_mean for row in report.levels] + [1])
+    for axes, ends in ((top, (0, 1)), (low, (most * 1.05, 0))):
+        axes.set_xlim(-0.5, n - 0.5)
+        axes.set_ylim(*ends)
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        add_line(top, [-0.5, n - 0.5], [tick, tick], "line", zorder=0)
+        add_text(top, -0.5, tick, f"{tick * 100:.0f}", "muted", 11, ha="right", dx=-8)
+    fraction = {"xycoords": "axes fraction", "dx": -34}
+    add_text(top, 0, 1, word("score_axis", language), "muted", 11.5, dy=16, **fraction)
+    add_text(low, 0, 0, word("tokens_axis", language), "muted", 11.5, dy=-26, **fraction)
+    for column, row in enumerate(report.levels):
+        top.bar([column], [row.value], width=0.62, color=placeholder(row.level), zorder=2)
+        add_line(top, [column, column], [row.low, row.high], "ink", 1.3, zorder=3)
+        for end in (row.low, row.high):
+            add_line(top, [column - 0.07, column + 0.07], [end, end], "ink", 1.3, zorder=3)
+        add_text(top, column, row.high, points(row.value), "ink", 14, ha="center", dy=11, weight="bold")
+        add_text(top, column, 0, row.level, "ink", 13, ha="center", dy=-16, weight="bold")
+        low.bar([column], [row.n_tokens_mean], width=0.62, color=placeholder("line"), zorder=2)
+        add_text(low, column, row.n_tokens_mean, short_count(row.n_tokens_mean), "ink", 12, ha="center", dy=-10)
+    return to_svg(figure, f"levels-{language}-{width:.0f}", alt_text("levels", language))
+
+
+Bar = tuple[str, str, float, tuple[float, float] | None]  # label, palette name, value, interval
+
+
+def draw_paper(report: Report, language: Language, width: float) -> str:
+    """Our averages in one panel, the published ones in another, on one scale; theirs hatched, without intervals."""
+    ours, theirs = _our_bars(report, language), _published_bars(language)
+    panels = ((word("ours", language), "ink", ours), (word("theirs", language), "muted", theirs))
+    narrow = width < NARROW
+    n = max(len(ours), len(theirs))
+    height, half = n * 52, (width if narrow else (width - 40) / 2)
+    figure = new_figure(width, (height + 56) * (2 if narrow else 1))
+    for index, (title, color, bars) in enumerate(panels):
+        left, top = (0.0, index * (height + 56)) if narrow else (index * (half + 40), 0)
+        axes = add_panel(figure, left, top + 30, half - 34, height)
+        _set_scale(axes, n)
+        add_text(axes, 0, 1, title, color, 13, xycoords="axes fraction", dy=16, weight="bold")
+        for row, (label, bar_color, value, ends) in enumerate(bars):
+            add_text(axes, 0, row - 0.26, label, "ink", 12)
+            if ends:
+                _add_bar(axes, row + 0.14, value, bar_color, ends, 0.4)
+                continue
+            outline = {"facecolor": "none", "edgecolor": placeholder(bar_color), "hatch": "////", "linewidth": 1.2}
+            axes.barh([row + 0.14], [value], height=0.4, zorder=2, **outline)
+            add_text(axes, value, row + 0.14, points(value), "muted", 14, dx=7, weight="bold")
+    return to_svg(figure, f"paper-{language}-{width:.0f}", alt_text("paper", language))
+
+
+def _our_bars(report: Report, language: Language) -> list[Bar]:
+    colors = arm_colors(report)
+    rows = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
+    return [(arm.label.text(language), colors[arm.name], row.value, (row.low, row.high)) for arm, row in rows if row]
+
+
+def _published_bars(language: Language) -> list[Bar]:
+    published = read_data("paper.yaml")
+    means = dict(zip((arm["name"] for arm in published["arms"]), published["average"], strict=True))
+    drawn = [arm for arm in published["arms"] if arm["name"] in published["drawn"]]
+    return [(arm[language], arm["color"], means[arm["name"]] / 100, None) for arm in drawn]
