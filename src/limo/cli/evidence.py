@@ -56,7 +56,8 @@ class Look:
         n = len({row["problem_id"] for row in self.hits if row["decision"] == "drop"})
         told = [LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")]
         lacking = ", ".join(self.missing)
-        notes = [LocalizedText(f"Compared with {', '.join(self.benchmarks)}.", f"对照的基准：{', '.join(self.benchmarks)}。")]
+        compared = ", ".join(self.benchmarks)
+        notes = [LocalizedText(f"Compared with {compared}.", f"对照的基准：{compared}。")]
         if lacking:
             notes.append(LocalizedText(f"Not compared with, since not there: {lacking}.", f"缺失而未对照：{lacking}。"))
         return Report(

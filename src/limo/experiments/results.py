@@ -1,6 +1,6 @@
 """From measurements to the tables of a report: scores, group averages, paired comparisons, levels, budgets.
 
-Every number here is computed by limo.stages.compare from outcomes per problem and seed; nothing is chosen by how it looks.
+Every number here is computed by limo.stages.compare from outcomes per problem and seed.
 
     found = outcomes(measured)
     comparisons(found, [("limo", "bulk")], groups)

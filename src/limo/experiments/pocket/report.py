@@ -40,7 +40,8 @@ def build(lab: PocketLab, measured: results.Measured, curated: Curated) -> Repor
     """Everything that the page and the terminal show."""
     found = results.outcomes(measured)
     inside, outside = ([f"pocket-{name}" for name in world.families(group)] for group in ("in-domain", "out-of-domain"))
-    groups: dict[BenchmarkGroup, Sequence[str]] = {"in-domain": inside, "out-of-domain": outside, "all": inside + outside}
+    groups: dict[BenchmarkGroup, Sequence[str]] = {"in-domain": inside, "out-of-domain": outside}
+    groups["all"] = inside + outside
     known = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
     pairs = [pair for experiment in EXPERIMENTS for pair in experiment.pairs]
     environment = json.loads((lab.folder / "environment.json").read_text(encoding="utf-8"))
