@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from rollout_cases import PROBLEMS, Exact, N
 
 from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.prompts import messages
@@ -23,7 +24,6 @@ from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.rollouts.collect import collect
 from limo.rollouts.stopping import Band
-from rollout_cases import PROBLEMS, Exact, N
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rollout_cases import PROBLEMS, Exact, N
 
 from limo.ledger.store import Ledger
 from limo.models.openai.completer import HttpCompleter
@@ -11,7 +12,6 @@ from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer
 from limo.rollouts.budget import Budget, Meter, Price
 from limo.rollouts.collect import CollectionStopped, collect
-from rollout_cases import PROBLEMS, Exact, N
 
 
 def run(ledger, completer, prices=None, **budget):

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 from limo.ledger.store import Ledger
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.rollouts.collect import collect
-from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 SEEDS = range(50)
 FAST = 6  # of them in the fast tier; all run with -m slow
