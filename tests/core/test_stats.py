@@ -19,6 +19,12 @@ from limo.core.stats import (
     wilson,
 )
 
+# Recorded from the first version: the figures of published experiments rest on these random streams.
+MEAN = (0.4329906204906205, 0.20833333333333334, 0.6614769345238096)
+MACRO = (0.4329906204906205, 0.26968259604978356, 0.5942443407287158)
+SEEDS = (0.7, 0.1685964595087715, 1.0)
+DIFFERENCE = (0.35, -1.0, 1.0)
+
 
 def test_wilson_gives_the_published_values():
     # Newcombe 1998, table I: 81/263, 15/148, 0/20, 1/29
@@ -33,6 +39,14 @@ def test_wilson_holds_its_share_stays_within_bounds_and_mirrors(n_correct, n_wro
     low, high = wilson(n_correct, n)
     assert 0 <= low <= (n_correct / n if n else 0.5) <= high <= 1
     assert (low, high) == pytest.approx(tuple(1 - end for end in reversed(wilson(n_wrong, n))))
+
+
+@pytest.mark.parametrize(("n_correct", "n"), [(0, 7), (1, 7), (31, 32), (500, 1319), (9, 9)])
+def test_wilson_is_its_formula(n_correct, n):
+    z, share = 1.959963984540054, n_correct / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert wilson(n_correct, n) == pytest.approx((middle - half, middle + half), abs=1e-9)
 
 
 def test_wilson_refuses_more_correct_than_tried():
@@ -52,19 +66,28 @@ def test_pass_at_k_needs_k_attempts_and_does_not_overflow():
     assert pass_at_k([100_000], [50_000], 64)[0] == pytest.approx(1)
     with pytest.raises(ValueError):
         pass_at_k([2], [3], 1)
+    with pytest.raises(ValueError):
+        pass_at_k([2], [1], 0)
 
 
 def test_two_level_resamples_have_the_moments_of_drawing_by_hand():
     outcomes = [[1, 0, 0, 0], [1, 1, 0, 1], [0, 0, 0, 0]]
-    draws = mean_resamples([sum(o) for o in outcomes], [4, 4, 4], 20_000)
+    draws = mean_resamples(([sum(o) for o in outcomes], [4, 4, 4]), 20_000)
     rng = np.random.default_rng(1)
     by_hand = [np.mean([rng.choice(outcomes[i], 4).mean() for i in rng.integers(3, size=3)]) for _ in range(4_000)]
     assert draws.mean() == pytest.approx(np.mean(by_hand), abs=0.01)
     assert draws.std() == pytest.approx(np.std(by_hand), rel=0.05)
 
 
-def test_the_same_data_give_the_same_interval():
-    assert mean_interval([1, 0, 1], [1, 1, 1]) == mean_interval([1, 0, 1], [1, 1, 1])
+def test_the_same_data_and_seed_give_the_recorded_intervals():
+    table = ([1, 0, 3, 6, 2, 5, 4, 1], [4, 5, 7, 8, 3, 6, 9, 11])
+    a = [[[1, 0, 1, 1, 0.5], [1, 1, 0, 1, 0.25], [0, 1, 1, 1, 0.75]]]
+    b = [[[0, 0, 1, 1, 0.5], [0, 1, 0, 0, 0]]]
+    assert mean_interval(*table) == pytest.approx(MEAN, abs=1e-12)
+    assert macro_interval([table, table]) == pytest.approx(MACRO, abs=1e-12)
+    assert seeds_interval(a) == pytest.approx(SEEDS, abs=1e-12)
+    assert difference_interval(a, b) == pytest.approx(DIFFERENCE, abs=1e-12)
+    assert mean_interval(*table, seed=1) != pytest.approx(MEAN, abs=1e-12)
 
 
 def test_all_right_or_all_wrong_never_claims_certainty():

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from limo.core.records import Completion, PassRate, Problem, Rollout, Verdict
-from limo.curate.difficulty import SuspectSettings, apply_band, belongs, suspects
+from limo.curate.difficulty import SuspectSettings, apply_band, probability_in_band, suspects
 from limo.verify.checker import Checker
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
@@ -120,15 +120,15 @@ def test_share_and_number_of_models_are_settings():
     [(2, 32, 0.7, 0.8), (1, 32, 0.7, 0.8), (3, 32, 0.5, 0.65), (4, 10, 0.0, 0.02), (0, 32, 0.2, 0.4), (0, 0, 0.1, 0.2)],
 )
 def test_the_chance_to_belong_to_the_band_follows_from_the_counts(n_correct, n_decided, least, most):
-    assert least < belongs(PassRate("m", 32, n_decided, n_correct), 1, 3) < most
+    assert least < probability_in_band(PassRate("m", 32, n_decided, n_correct), 1, 3) < most
 
 
 def test_the_chance_to_belong_agrees_with_drawing_from_the_posterior():
     rng = random.Random(0)
     draws = [rng.betavariate(2.5, 30.5) for _ in range(20_000)]
     share = sum(0.5 / 32 <= rate <= 3.5 / 32 for rate in draws) / len(draws)
-    assert belongs(PassRate("m", 32, 32, 2), 1, 3) == pytest.approx(share, abs=0.01)
+    assert probability_in_band(PassRate("m", 32, 32, 2), 1, 3) == pytest.approx(share, abs=0.01)
 
 
 def test_a_band_over_everything_holds_every_problem_surely():
-    assert belongs(PassRate("m", 4, 4, 2), 0, 4) == pytest.approx(1)
+    assert probability_in_band(PassRate("m", 4, 4, 2), 0, 4) == pytest.approx(1)

@@ -13,9 +13,10 @@ What it does not do: say who is right.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from limo.core.records import LEVELS, Grade
 from limo.curate.audit import correlation
@@ -43,7 +44,6 @@ def _kappa(pairs: Sequence[tuple[int, int]]) -> float:
     """Quadratically weighted kappa; 1 where both give one and the same level to all."""
     if not pairs:
         return 0.0
-    seen = sum((a - b) ** 2 for a, b in pairs) / len(pairs)
-    firsts, seconds = (Counter(column) for column in zip(*pairs, strict=True))
-    blind = sum(n * m * (a - b) ** 2 for a, n in firsts.items() for b, m in seconds.items()) / len(pairs) ** 2
-    return 1 - seen / blind if blind else 1.0
+    a, b = np.array(pairs).T
+    expected = a.var() + b.var() + (a.mean() - b.mean()) ** 2  # squared distance of independent levels
+    return float(1 - ((a - b) ** 2).mean() / expected) if expected else 1.0

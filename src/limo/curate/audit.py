@@ -16,7 +16,6 @@ What it does not do: say which scorer is right.
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,25 +109,19 @@ def shuffle(text: str, unit: str, rng: random.Random) -> str | None:
 
 def correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Spearman's rank correlation over the pairs in which neither is NaN; 0 where one of them does not vary."""
+    from scipy.stats import spearmanr
+
     pairs = [(a, b) for a, b in zip(one, other, strict=True) if a == a and b == b]
-    if not pairs:
+    if len({a for a, _ in pairs}) < 2 or len({b for _, b in pairs}) < 2:
         return 0.0
-    a, b = (_ranks(column) for column in zip(*pairs, strict=True))
-    mean = (len(pairs) + 1) / 2
-    spread = sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b)
-    return sum((x - mean) * (y - mean) for x, y in zip(a, b, strict=True)) / spread**0.5 if spread else 0.0
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
 def auc(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """The chance that one of `higher` is above one of `lower`, ties counting half."""
-    order = sorted(lower)
-    wins = sum(bisect_left(order, value) + bisect_right(order, value) for value in higher)
-    return wins / (2 * len(higher) * len(lower)) if higher and lower else 0.5
+    """The chance that one of `higher` is above one of `lower`, ties counting half: the area under the ROC curve."""
+    from scipy.stats import mannwhitneyu
 
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(values)
-    return [(bisect_left(order, value) + bisect_right(order, value) + 1) / 2 for value in values]
+    return float(mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower))) if higher and lower else 0.5
 
 
 def _correlations(

@@ -24,7 +24,6 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, PassRate, Problem, Rollout
-from limo.core.stats import beta_between
 
 
 class SuspectSettings(Settings):
@@ -76,15 +75,17 @@ def _outside(rate: PassRate | None, low: int, high: int) -> str:
     return "undecided" if most > high or rate.n_correct < low else ""
 
 
-def belongs(rate: PassRate, low: int, high: int) -> float:
-    """The probability that a problem's true pass rate belongs to the band of `low` to `high` of the rate's n.
+def probability_in_band(rate: PassRate, low: int, high: int) -> float:
+    """The probability that a problem's true pass rate lies in the band of `low` to `high` of the rate's n.
 
     The band of true rates reaches half a rollout beyond its ends, and the rate is given Jeffreys' prior, a Beta of one
-    half and one half.  Sampling that stopped early changes nothing, since only what was decided counts.
+    half and one half.  Sampling that stopped early changes nothing, since only decided rollouts count.
     """
-    below = 0.0 if low == 0 else (low - 0.5) / rate.n
-    above = 1.0 if high >= rate.n else (high + 0.5) / rate.n
-    return beta_between(rate.n_correct + 0.5, rate.n_decided - rate.n_correct + 0.5, below, above)
+    from scipy.special import betainc
+
+    a, b = rate.n_correct + 0.5, rate.n_decided - rate.n_correct + 0.5
+    below = 0.0 if low == 0 else betainc(a, b, (low - 0.5) / rate.n)
+    return float((1.0 if high >= rate.n else betainc(a, b, (high + 0.5) / rate.n)) - below)
 
 
 def suspects(

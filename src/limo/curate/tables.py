@@ -16,7 +16,7 @@ from typing import Any
 from limo.core.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
 from limo.core.stats import wilson
 from limo.curate.chains import chain_hash
-from limo.curate.difficulty import belongs
+from limo.curate.difficulty import probability_in_band
 from limo.curate.funnel import reasons
 from limo.curate.scorers.keywords import measure
 from limo.curate.select import Candidate
@@ -30,9 +30,9 @@ def rows_of(records: Iterable[Any]) -> list[Row]:
 
 
 def rated(rate: PassRate, low: int, high: int) -> Row:
-    """A pass rate with its 95% interval, and the probability that the true rate belongs to the band `low`..`high`."""
+    """A pass rate with its 95% interval, and the probability (`belongs`) that the true rate lies in `low`..`high`."""
     ends = dict(zip(("rate_low", "rate_high"), wilson(rate.n_correct, rate.n_decided), strict=True))
-    return asdict(rate) | {"rate": rate.rate} | ends | {"belongs": belongs(rate, low, high)}
+    return asdict(rate) | {"rate": rate.rate} | ends | {"belongs": probability_in_band(rate, low, high)}
 
 
 def graded_rows(chains: Sequence[Chain], grades: Sequence[Grade]) -> list[Row]:
