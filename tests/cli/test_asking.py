@@ -61,7 +61,8 @@ def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recip
 
 def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):
     key = "sk-abcdefghijklmnopqrstuvwxyz123456"
-    for where in (f"ask.0.system=Use {key}", f"ask.0.models.0.http.extra.api_key={key}"):
+    served = f"{{kind: http, name: m, base_urls: [http://h/v1], http: {{extra: {{api_key: {key}}}}}}}"
+    for where in (f"ask.0.system=Use {key}", f"ask.0.models.0={served}"):
         told = fault("rollouts", recipe, where)
         assert "looks like a key" in told and key not in told
 
@@ -72,7 +73,7 @@ def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):
         (["ask.0.low=3"], "empty band"),
         (["ask.0.high=null"], "a band has two ends"),
         (["ask.0.models.0.kind=http"], "base_urls"),
-        (["ask.0.models.0.base_urls=[http://me:secret@host/v1]"], "hold no key"),
+        (["ask.0.models.0={kind: http, name: m, base_urls: [http://me:secret@host/v1]}"], "hold no key"),
         (["pool.sources=[nowhere.jsonl]"], "nowhere.jsonl"),
     ],
 )

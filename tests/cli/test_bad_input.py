@@ -78,10 +78,10 @@ def test_a_model_folder_that_is_none_is_told_by_every_command_that_takes_one(fau
     assert str(model) in fault("train", no_model / "train.yaml", "--run", no_model / "trained")
     assert not (no_model / "trained" / "model").exists()
     (no_model / "evaluate.yaml").write_text(
-        f"model: {{name: m, path: {model}}}\nbenchmarks: {{ships: {no_model / 'pool.jsonl'}}}\n"
+        f"model: {{kind: local, name: m, path: {model}}}\nbenchmarks: {{ships: {no_model / 'pool.jsonl'}}}\n"
     )
     assert str(model) in fault("evaluate", no_model / "evaluate.yaml", "--run", no_model / "scored")
-    override = f"filters.0.models=[{{name: m, path: '{model}'}}]"
+    override = f"filters.0.models=[{{kind: local, name: m, path: '{model}'}}]"
     assert str(model) in fault("curate", no_model / "recipe.yaml", override, "--run", no_model / "run")
 
 

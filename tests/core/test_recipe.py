@@ -1,3 +1,5 @@
+from typing import Annotated, Literal
+
 import pytest
 from pydantic import Field
 
@@ -11,8 +13,23 @@ class Band(Settings):
     n_workers: int = Field(1, json_schema_extra=EXECUTION_ONLY)
 
 
+class Cat(Settings):
+    kind: Literal["cat"] = "cat"
+    n_lives: int = Field(9, ge=1)
+
+
+class Dog(Settings):
+    kind: Literal["dog"] = "dog"
+    n_tricks: int = 0
+
+
+Pet = Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
 class Recipe(Settings):
     name: str
+    pet: Pet | None = None
+    pets: list[Pet] = []
     band: Band = Band()
     filters: list[Band] = []
     by_model: dict[str, Band] = {}
@@ -87,6 +104,25 @@ def test_a_fault_of_an_override_is_not_laid_to_a_line_of_the_file(loaded):
 )
 def test_the_nearest_key_is_offered_wherever_settings_stand(loaded, text):
     assert "lwo (line 2) is not a known key; did you mean 'low'?" in fault(loaded, "name: a\n" + text)
+
+
+@pytest.mark.parametrize("text", ["pet:\n  {kind: cat, n_live: 3}", "pets:\n- {kind: dog}\n- {kind: cat, n_live: 3}"])
+def test_the_nearest_key_of_the_chosen_member_of_a_union_is_offered(loaded, text):
+    message = fault(loaded, "name: a\n" + text)
+    assert "n_live (line" in message and "is not a known key; did you mean 'n_lives'?" in message
+    assert ".cat" not in message
+
+
+def test_only_the_keys_of_the_chosen_member_of_a_union_are_known(loaded):
+    assert "pet.tricks (line 2) is not a known key; known: kind, n_lives" in fault(
+        loaded, "name: a\npet: {kind: cat, tricks: 1}"
+    )
+
+
+def test_a_member_of_a_union_has_to_be_named(loaded):
+    assert "pets.0.kind (line 2) is missing; give it one of: cat, dog" in fault(loaded, "name: a\npets: [{n_lives: 1}]")
+    assert "pet.kind (line 2) is not 'cow' but one of: cat, dog" in fault(loaded, "name: a\npet: {kind: cow}")
+    assert "pet.n_lives (line 2) is 0: " in fault(loaded, "name: a\npet: {kind: cat, n_lives: 0}")
 
 
 def test_where_no_key_is_near_all_are_named(loaded):

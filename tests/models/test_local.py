@@ -14,7 +14,7 @@ from limo.core.records import Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
-from limo.models.settings import ModelSettings
+from limo.models.settings import LocalModel
 from limo.rollouts.collect import collect
 
 CHAT = (
@@ -156,9 +156,9 @@ def test_a_model_that_could_not_be_asked_rightly_is_refused(folder, tmp_path):
 
 
 def test_only_a_recipe_that_names_the_model_again_lets_its_code_run():
-    assert ModelSettings(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
+    assert LocalModel(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
     with pytest.raises(ValueError, match="names another model"):
-        ModelSettings(name="m", path="a/b", trust_remote_code="yes")
+        LocalModel(name="m", path="a/b", trust_remote_code="yes")
 
 
 def test_code_that_comes_with_a_model_is_never_run(folder, tmp_path):

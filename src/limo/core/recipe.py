@@ -19,7 +19,7 @@ import typing
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -54,7 +54,7 @@ class Settings(BaseModel):
         return content_hash(json.dumps(self.identity(), ensure_ascii=False))
 
     def identity(self) -> dict[str, Any]:
-        """What the recipe asks for, defaults included, as JSON values; fields of EXECUTION_ONLY are left out at any depth."""
+        """What the recipe asks for, defaults included, as JSON values; without EXECUTION_ONLY fields, at any depth."""
         return {
             name: _identity(getattr(self, name))
             for name, field in type(self).model_fields.items()
@@ -188,11 +188,19 @@ def _index(place: list[Any], name: str, override: str) -> int:
 
 def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) -> str:
     """One fault in one phrase: where, the value, what is allowed, the nearest known key."""
-    path = tuple(str(part) for part in item["loc"])
+    location = tuple(str(part) for part in item["loc"])
+    path, allowed = _follow(model, location)
+    if is_tag := item["type"].startswith("union_tag_"):
+        path = (*path, item["ctx"]["discriminator"].strip("'"))
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
     where = ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
+    if is_tag:
+        tags = ", ".join(dict.fromkeys(tag for annotation in allowed for tag in _tags(annotation)))
+        given = item["ctx"].get("tag")
+        return f"{where} is {f'not {shorten(given, 60)!r} but ' if given else 'missing; give it '}one of: {tags}"
     if item["type"] == "extra_forbidden":
-        known = _known(model, path[:-1])
+        models = filter(_is_model, _follow(model, location[:-1])[1])
+        known = list(dict.fromkeys(key for settings in models for key in settings.model_fields))
         near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
         advice = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(known)
         return f"{where} is not a known key; {advice}"
@@ -201,12 +209,28 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
     return f"{where} is {shorten(hide_keys(repr(item['input'])), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
 
 
-def _known(model: type[Settings], path: tuple[str, ...]) -> list[str]:
-    """The keys allowed at `path`, following nested settings, lists, mappings and optionals."""
-    here: list[Any] = [model]
-    for name in path:
-        here = [inner for outer in here for inner in _inside(outer, name)]
-    return list(dict.fromkeys(key for found in here if _is_model(found) for key in found.model_fields))
+def _follow(model: type[Settings], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:
+    """The keys of a fault's location and the annotations allowed there, through settings, lists, mappings and unions.
+
+    At a union pydantic adds the tag of the chosen member to the location; it is no key and is left out.
+    """
+    path: tuple[str, ...] = ()
+    allowed: list[Any] = [model]
+    for name in location:
+        chosen = [annotation for annotation in allowed if name in _tags(annotation)]
+        if chosen and len(allowed) > 1:
+            allowed = chosen
+        else:
+            path = (*path, name)
+            allowed = [inner for annotation in allowed for inner in _inside(annotation, name)]
+    return path, allowed
+
+
+def _tags(annotation: Any) -> list[str]:
+    """The values of a settings class's fields that have but one: what a union tells its members apart by."""
+    fields = annotation.model_fields.values() if _is_model(annotation) else ()
+    values = [typing.get_args(field.annotation) for field in fields if typing.get_origin(field.annotation) is Literal]
+    return [str(value[0]) for value in values if len(value) == 1]
 
 
 def _inside(annotation: Any, name: str) -> list[Any]:

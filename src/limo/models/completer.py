@@ -75,3 +75,4 @@ class Completer(Protocol):
 
         Does nothing where a completer cannot cancel.
         """
+        return

@@ -157,7 +157,7 @@ def _planned(
     sizes = [_size(model) for model in asking.models]
     gpu = None if None in sizes else sum(_gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in asking.models)
-    hours = sum(each * n_out / (terms.tokens_per_s * m.http.in_flight) for m in asking.models) / 3600
+    hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in asking.models) / 3600
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
     disk = n_expected * (length * CHARACTERS + ROW_BYTES)
     return Planned(step.name, n_problems, n_fixed, n_expected, n_kept, n_in, n_out, gpu, usd, hours, disk, known)
@@ -206,7 +206,7 @@ def _size(model: ModelSettings) -> float | None:
     """Billions of parameters, as the recipe says or names say them: Qwen2.5-32B-Instruct."""
     if model.size_b is not None:
         return model.size_b
-    found = [_SIZE.search(text) for text in (model.name, model.model, model.path)]
+    found = [_SIZE.search(text) for text in (model.name, model.source)]
     return next((float(one[1] or one[2]) for one in found if one), None)
 
 

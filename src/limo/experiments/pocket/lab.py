@@ -35,7 +35,7 @@ from limo.experiments.pocket.pretrain import PLANS
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
-from limo.models.settings import ModelSettings, open_model
+from limo.models.settings import LocalModel, ModelSettings, open_model
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool, write_pool
@@ -245,7 +245,7 @@ class PocketLab:
 
 def open_pocket(settings: ModelSettings, data: str) -> Completer:
     """A model of a recipe; a `path` that is the name of a pocket model means the shipped one."""
-    if settings.kind == "local" and settings.path in PLANS:
+    if isinstance(settings, LocalModel) and settings.path in PLANS:
         return LocalCompleter(model_path(settings.path), settings.name, settings.batch_size, settings.device)
     return open_model(settings, data)
 
