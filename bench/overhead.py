@@ -112,15 +112,15 @@ def ours(
     watched = Watched()
     with tempfile.TemporaryDirectory() as folder, Checker() as checker:
         with Ledger(Path(folder) / "warm.sqlite") as ledger:
-            collect(ledger, HttpCompleter([server.url], MODEL, settings=settings), pool, n=8, checker=checker)
+            collect(ledger, HttpCompleter([server.url], MODEL, settings=settings), pool, checker, n=8)
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:
             completer = HttpCompleter([server.url], MODEL, settings=settings)
             began, cpu, its = time.perf_counter(), time.process_time(), server.cpu_s()
-            collect(ledger, completer, pool, n=n, checker=checker, progress=watched)
+            collect(ledger, completer, pool, checker, n=n, progress=watched)
             taken, cpu, its = time.perf_counter() - began, time.process_time() - cpu, server.cpu_s() - its
             n_all = n * len(pool)
             assert len(ledger) == n_all
-            failed = sum(failed for _, _, failed, _, _ in ledger.outcomes(*next(ledger.rollouts()).key[1:4]))
+            failed = sum(stored.is_error for stored in ledger.outcomes(*next(ledger.rollouts()).key[1:4]))
             assert not failed, f"{failed} rollouts failed"
     return Speed(n_all / taken, 1e3 * cpu / n_all, 1e3 * its / n_all), watched
 

@@ -79,7 +79,7 @@ def ask_in_child(path, url, moment, said, limit=None):
                     lambda _: os.kill(os.getpid(), what) if next(sent) == abs(moment) else None
                 )
             completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
-            collect(ledger, completer, PROBLEMS, n=N, band=Band(*BAND), checker=Exact())
+            collect(ledger, completer, PROBLEMS, Exact(), n=N, band=Band(*BAND))
         said.send("done")
     except LimoError as error:
         said.send(str(error))

@@ -39,7 +39,7 @@ def test_a_problem_without_a_rate_is_undecided_and_the_counts_are_evidence():
     assert apply_band([PROBLEM], {}, 0, 0, "weak")[1][0].reason == "undecided"
     _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, 0, 0, "weak")
     assert dropped[0].stage == "weak"
-    counts = {"model": "m", "n": 4, "n_decided": 4, "n_correct": 2, "decision": "", "risk": 0.0}
+    counts = {"model": "m", "n": 4, "n_decided": 4, "n_correct": 2, "decision": ""}
     assert dropped[0].detail == {"low": 0, "high": 0, **counts}
 
 

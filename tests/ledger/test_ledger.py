@@ -8,13 +8,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.records import Completion, Rollout, Verdict
+from limo.core.records import Completion, Provenance, Rollout, Verdict
 from limo.ledger.schema import APPLICATION_ID, MIGRATIONS
 from limo.ledger.store import Ledger
 
@@ -34,7 +38,7 @@ def ledger(path):
         yield opened
 
 
-RIGHT = Verdict("correct", "4", "same string", "string", 0.25, "4.0")
+RIGHT = Verdict("correct", "4", "same string", "string", 0.25, "4.0", "rules/1")
 
 
 def test_a_rollout_comes_back_as_it_was(ledger, path):
@@ -100,7 +104,7 @@ def test_large_groups_are_added_as_one_after_another_would_be(ledger):
                 wanted += 1
         assert ledger.add(group) == wanted
     assert {one.key: one for one in ledger.rollouts()} == kept
-    assert ledger.faults() == []
+    assert ledger.integrity_errors() == []
 
 
 def test_rollouts_are_found_by_whom_and_how_in_an_order_that_is_not_of_arrival(ledger):
@@ -119,7 +123,7 @@ def test_a_verdict_is_attached_and_replaced_and_never_without_its_rollout(ledger
     with pytest.raises(KeyError):
         ledger.set_verdicts([(key, RIGHT), (("p9", *key[1:]), RIGHT)])
     assert next(ledger.rollouts()).verdict.outcome == "wrong"  # nothing of the batch was written
-    assert ledger.faults() == []
+    assert ledger.integrity_errors() == []
 
 
 def test_a_block_is_written_whole_or_not_at_all(ledger):
@@ -130,8 +134,8 @@ def test_a_block_is_written_whole_or_not_at_all(ledger):
 
 
 def test_the_first_meaning_of_a_name_stays(ledger):
-    assert ledger.explain("h", "model", "these files") == "these files"
-    assert ledger.explain("h", "model", "other files") == "these files"
+    assert ledger.define("model", "h", "these files") == "these files"
+    assert ledger.define("model", "h", "other files") == "these files"
 
 
 def test_what_is_no_ledger_is_told_in_one_line(tmp_path):
@@ -158,22 +162,66 @@ def test_a_ledger_of_the_future_is_refused_and_left_alone(path):
         Ledger(path)
 
 
-def test_a_ledger_of_version_1_keeps_its_verdicts_and_says_that_their_answers_are_unknown(path):
-    path.parent.mkdir()
-    with sqlite3.connect(path) as raw:
-        for statement in MIGRATIONS[0]:
+def old_ledger(path, version):
+    """A ledger as limo wrote it at `version`, with one rollout and its verdict."""
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        for statement in chain(*MIGRATIONS[:version]):
             raw.execute(statement)
         raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        raw.execute("PRAGMA user_version = 1")
-        raw.execute("INSERT INTO rollouts VALUES (7, 'p1', 'm', 'prompt', 'sampling', 0, 'text', 'stop', 0, 0, 0, '')")
-        raw.execute("INSERT INTO verdicts VALUES (7, 'correct', '4', 'same string', 'string', 0.25)")
-    raw.close()
-    with pytest.raises(StorageError, match="version 1"):
-        Ledger(path, read_only=True)
-    for _ in range(2):  # brought up to date once
-        with Ledger(path) as ledger:
-            assert [r.verdict for r in ledger.rollouts()] == [replace(RIGHT, answer="")]
-            assert ledger.faults() == []
+        raw.execute(f"PRAGMA user_version = {version}")
+        row = ["p1", "m", "prompt", "sampling", 3, "text", "stop", 1, 2, 0.5, ""] + (["hm"] if version > 2 else [])
+        verdict = ["correct", "4", "same string", "string", 0.25, "4.0", "rules/1"]
+        for table, values in (("rollouts", row), ("verdicts", verdict[: {1: 5, 2: 6, 3: 6}.get(version, 7)])):
+            raw.execute(f"INSERT INTO {table} VALUES (7{', ?' * len(values)})", values)
+        raw.execute("INSERT INTO meanings VALUES ('prompt', 'prompt', 'Be brief.')")
+
+
+@pytest.mark.parametrize("read_only", [False, True], ids=["written", "read"])
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_an_older_ledger_is_upgraded_with_all_that_was_in_it(path, version, read_only):
+    old_ledger(path, version)
+    verdict = replace(RIGHT, answer=RIGHT.answer if version > 1 else "", verifier="rules/1" if version > 3 else "")
+    for _ in range(2):  # upgraded once
+        with Ledger(path, read_only) as ledger:
+            (stored,) = ledger.rollouts()
+            assert stored.key == ("p1", "m", "prompt", "sampling", 3) and stored.verdict == verdict
+            assert (stored.completion.text, stored.completion.reasoning) == ("text", "hm" if version > 2 else "")
+            assert ledger.usage_by_model() == {"m": (1, 1, 2)}
+            assert ledger.definitions() == {("prompt", "prompt"): "Be brief."}
+            assert ledger.integrity_errors() == []
+    with Ledger(path) as ledger:
+        assert ledger.add([replace(stored, index=4), stored]) == 1
+
+
+def test_an_older_ledger_that_cannot_be_written_names_the_command_that_upgrades_it():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        old_ledger(path, 4)
+        os.chmod(path, 0o444)
+        os.chmod(folder, 0o555)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            if os.geteuid() == 0:
+                os.setuid(65534)  # the permissions do not bind root
+            try:
+                Ledger(path, read_only=True)
+            except StorageError as error:
+                os.write(writer, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writer)
+        message = os.read(reader, 10_000).decode()
+        os.chmod(folder, 0o755)
+    assert "version 4" in message and str(path) in message and "limo ledger show ledger.sqlite" in message
+
+
+def test_an_empty_file_is_not_made_a_ledger_by_reading_it(tmp_path):
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(StorageError, match="empty"):
+        Ledger(tmp_path / "empty.sqlite", read_only=True)
+    assert (tmp_path / "empty.sqlite").stat().st_size == 0
 
 
 def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):
@@ -183,7 +231,7 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):
     with pytest.raises(StorageError, match="disk is full"):
         ledger.add([rollout(index=n, text="x" * 5000) for n in range(1, 50)])
     assert len(ledger) == 1
-    assert ledger.faults() == []
+    assert ledger.integrity_errors() == []
 
 
 def test_killed_in_the_middle_of_a_group_it_holds_whole_groups_only(path):
@@ -209,7 +257,7 @@ def test_killed_in_the_middle_of_a_group_it_holds_whole_groups_only(path):
     assert done.returncode == -signal.SIGKILL
     with Ledger(path) as ledger:
         assert [one.index for one in ledger.rollouts()] == [0]
-        assert ledger.faults() == []
+        assert ledger.integrity_errors() == []
         assert ledger.add([rollout(index=1)]) == 1
 
 
@@ -217,13 +265,13 @@ def test_merging_takes_what_is_new_once_and_answers_before_failures(tmp_path):
     failed = rollout(index=1, text="", finish_reason="error", error="away", verdict=Verdict("undecided"))
     with Ledger(tmp_path / "a.sqlite") as a:
         a.add([rollout(text="ours"), failed])
-        a.explain("m", "model", "these files")
+        a.define("model", "m", "these files")
     with Ledger(tmp_path / "b.sqlite") as b:
         b.add([rollout(text="theirs", verdict=RIGHT), rollout(index=1, reasoning="hm")])
         b.add([rollout(index=2, verdict=RIGHT)])
-        b.explain("m", "model", "these files")
-        b.lose("m", "cancelled", 3, 40)
-        b.worked(2.5)
+        b.define("model", "m", "these files")
+        b.count_lost("m", "cancelled", 3, 40)
+        b.add_seconds(2.5)
     with Ledger(tmp_path / "a.sqlite") as a:
         assert a.merge(tmp_path / "b.sqlite") == 2
         assert [r.completion.text for r in a.rollouts()] == ["ours", "so \\boxed{4}", "so \\boxed{4}"]
@@ -231,46 +279,54 @@ def test_merging_takes_what_is_new_once_and_answers_before_failures(tmp_path):
         assert (a.n_lost(), a.seconds()) == (3, 2.5)
         assert a.merge(tmp_path / "b.sqlite") == 0
         assert (len(a), a.n_lost(), a.seconds()) == (3, 3, 2.5)
-        assert a.faults() == []
+        assert a.integrity_errors() == []
+
+
+def test_merging_takes_a_verdict_only_for_the_very_completion_it_is_on(tmp_path):
+    with Ledger(tmp_path / "a.sqlite") as a:
+        a.add([rollout(text="ours"), rollout(index=1)])
+    with Ledger(tmp_path / "b.sqlite") as b:
+        b.add([rollout(text="theirs", verdict=RIGHT), rollout(index=1, verdict=RIGHT)])
+    with Ledger(tmp_path / "a.sqlite") as a:
+        assert a.merge(tmp_path / "b.sqlite") == 0
+        assert [r.verdict for r in a.rollouts()] == [None, RIGHT]
+
+
+def test_a_number_comes_from_each_model_prompt_sampling_and_verifier_of_its_rollouts(ledger, path):
+    other = replace(RIGHT, verifier="rules/2")
+    ledger.add([rollout(verdict=RIGHT), rollout(index=1, verdict=RIGHT), rollout("p2", verdict=other)])
+    ledger.add([rollout(model="other")])
+    first, second, third = ledger.provenance(ledger.rollouts(), "runs/a")
+    assert first == Provenance("runs/a", str(path), "m", "prompt", "sampling", "rules/1")
+    assert second == replace(first, verifier="rules/2")
+    assert third == replace(first, model="other", verifier="")
+    assert ledger.provenance([]) == []
 
 
 def test_ledgers_that_know_two_models_by_one_name_are_not_merged(tmp_path):
     for name in ("a", "b"):
         with Ledger(tmp_path / f"{name}.sqlite") as ledger:
             ledger.add([rollout(text=name, problem=name)])
-            ledger.explain("m", "model", f"files of {name}")
+            ledger.define("model", "m", f"files of {name}")
     with Ledger(tmp_path / "a.sqlite") as a:
         with pytest.raises(InputError, match="two models by one name"):
             a.merge(tmp_path / "b.sqlite")
         assert [r.problem_id for r in a.rollouts()] == ["a"]
 
 
-def test_an_older_ledger_is_brought_up_to_date_with_all_that_was_in_it(path):
-    path.parent.mkdir()
-    with sqlite3.connect(path, isolation_level=None) as old:
-        for statement in MIGRATIONS[0]:
-            old.execute(statement)
-        old.execute("INSERT INTO rollouts VALUES (1, 'p1', 'm', 'prompt', 'sampling', 0, 't', 'stop', 1, 2, 0.5, '')")
-        old.execute("INSERT INTO verdicts VALUES (1, 'correct', '4', 'same', 'string', 0.1)")
-        old.execute("PRAGMA user_version = 1")
-        old.execute(f"PRAGMA application_id = {int.from_bytes(b'LIMO', 'big')}")
-    with Ledger(path) as ledger:
-        (one,) = ledger.rollouts()
-        assert (one.completion.text, one.completion.reasoning, one.verdict.outcome) == ("t", "", "correct")
-        assert ledger.spent() == {"m": (1, 1, 2)}
-
-
 def test_what_is_spent_counts_lost_requests_and_every_model(ledger):
     ledger.add([rollout(n_prompt_tokens=3, n_completion_tokens=9), rollout(index=1, n_completion_tokens=1)])
     ledger.add([rollout(model="other", n_prompt_tokens=5)])
-    ledger.lose("m", "cancelled", 2, 100)
-    assert ledger.spent() == {"m": (2, 3, 110), "other": (1, 5, 0)}
+    ledger.count_lost("m", "cancelled", 2, 100)
+    assert ledger.usage_by_model() == {"m": (2, 3, 110), "other": (1, 5, 0)}
     assert (ledger.n_lost(), ledger.n_lost("other")) == (2, 0)
 
 
 def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
     ledger.add([rollout(verdict=replace(RIGHT, answer="4")), rollout(index=1), rollout(index=2, finish_reason="error")])
     found = list(ledger.outcomes("m", "prompt", "sampling"))
-    assert found == [("p1", 0, False, "correct", "4"), ("p1", 1, False, "", ""), ("p1", 2, True, "", "")]
+    assert found == [
+        ("p1", 0, False, "correct", "4", "rules/1"), ("p1", 1, False, "", "", ""), ("p1", 2, True, "", "", "")
+    ]  # fmt: skip
     plan = ledger._db.execute("EXPLAIN QUERY PLAN SELECT finish_reason FROM rollouts WHERE model = 'm'").fetchall()
     assert "COVERING INDEX facts" in plan[0][3]

@@ -209,7 +209,7 @@ def test_stopped_between_groups_and_started_again_it_writes_the_same_text(folder
         for completer in completers:
             with Ledger(path) as ledger:
                 try:
-                    collect(ledger, completer, PROBLEMS, sampling=Sampling(max_tokens=20), n=3, checker=Undecided())
+                    collect(ledger, completer, PROBLEMS, Undecided(), sampling=Sampling(max_tokens=20), n=3)
                 except KeyboardInterrupt:
                     assert len(ledger) == 14
         with Ledger(path) as ledger:

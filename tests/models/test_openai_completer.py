@@ -11,7 +11,6 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from rollout_cases import PROBLEMS, Exact, N
 
 from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.prompts import messages
@@ -24,6 +23,7 @@ from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.rollouts.collect import collect
 from limo.rollouts.stopping import Band
+from rollout_cases import PROBLEMS, Exact, N
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 
@@ -122,14 +122,14 @@ def test_each_fault_is_overcome(recording, recorded, fault, stream):
 def test_under_mixed_faults_the_decisions_are_those_of_the_whole_table(recording, tmp_path):
     band = Band(2, 5, N)
     with Ledger(tmp_path / "whole.sqlite") as ledger:
-        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, n=N, checker=Exact())
+        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
     wanted = {name: "keep" if 2 <= rate.n_correct <= 5 else "drop" for name, rate in whole.items()}
     assert set(wanted.values()) == {"keep", "drop"}
     faults = {"429": 0.02, "500": 0.02, "reset": 0.02, "half": 0.02, "type": 0.02}
     server = ReplayServer([recording], ServeSettings(faults=faults, retry_after_s=0.01))
     with server.running() as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(attempts=20, patience_s=60))
-        rates = collect(ledger, completer, PROBLEMS, n=N, band=band, checker=Exact())
+        rates = collect(ledger, completer, PROBLEMS, Exact(), n=N, band=band)
         assert {name: rate.decision for name, rate in rates.items()} == wanted
         assert len(ledger) < N * len(PROBLEMS)
         assert server.n_requests > len(ledger)
@@ -154,7 +154,7 @@ def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeyp
     monkeypatch.setattr("limo.models.openai.sending.TELL_S", 0.01)
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
         away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
-        collect(ledger, away, PROBLEMS, n=2, checker=Exact())
+        collect(ledger, away, PROBLEMS, Exact(), n=2)
     (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.sending"]
     assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
 
@@ -163,10 +163,10 @@ def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_p
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with pytest.raises(PartialError, match=r"no server has answered.*127\.0\.0\.1:9"):
             away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
-            collect(ledger, away, PROBLEMS, n=2, checker=Exact())
+            collect(ledger, away, PROBLEMS, Exact(), n=2)
         assert len(ledger) == 0  # no rollout is blamed for it
         with ReplayServer([recording]).running() as url:
-            collect(ledger, HttpCompleter([url], "m", settings=quick()), PROBLEMS, n=2, checker=Exact())
+            collect(ledger, HttpCompleter([url], "m", settings=quick()), PROBLEMS, Exact(), n=2)
         assert len(ledger) == 2 * len(PROBLEMS)
 
 
@@ -212,7 +212,7 @@ def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
 
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(eager=True, timeout_s=90))
-        rates = collect(ledger, completer, some, n=N, band=Band(0, 0, N), checker=Exact())
+        rates = collect(ledger, completer, some, Exact(), n=N, band=Band(0, 0, N))
         assert [rate.decision for rate in rates.values()] == ["drop"] * 3
         assert (len(ledger), ledger.n_lost("m")) == (3, 3 * (N - 1))
 
@@ -231,11 +231,11 @@ def test_what_failed_is_asked_again_at_the_next_start(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with ReplayServer([recording], ServeSettings(faults={"500": 1.0})).running() as url:
             settings = quick(attempts=1, patience_s=60)
-            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, n=1, checker=Exact())
+            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
             assert {r.completion.finish_reason for r in ledger.rollouts()} == {"error"}
         server = ReplayServer([recording])
         with server.running() as url:
-            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, n=1, checker=Exact())
+            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
         assert {r.completion.finish_reason for r in ledger.rollouts()} == {"stop"}
 
 
@@ -364,7 +364,7 @@ def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypat
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         settings = quick(api_key_env="MY_KEY")
         completer = HttpCompleter([url], "m", settings=settings)
-        collect(ledger, completer, PROBLEMS[:3], n=1, checker=Exact())
+        collect(ledger, completer, PROBLEMS[:3], Exact(), n=1)
         errors = [r.completion.error for r in ledger.rollouts()]
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("utf-8", "replace")
     for secret in ("my-own-strange-key", KEY, "user:pass", PROBLEMS[0].problem):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from rollout_cases import PROBLEMS, Exact, N
 
 from limo.ledger.store import Ledger
 from limo.models.openai.completer import HttpCompleter
 from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer
-from limo.rollouts.budget import Budget, Meter, Price
+from limo.rollouts.budget import Budget, BudgetMeter, Price
 from limo.rollouts.collect import CollectionStopped, collect
+from rollout_cases import PROBLEMS, Exact, N
 
 
 def run(ledger, completer, prices=None, **budget):
-    meter = Meter(Budget(**budget), prices or {}, ledger)
-    return collect(ledger, completer, PROBLEMS, n=N, checker=Exact(), meter=meter)
+    meter = BudgetMeter(Budget(**budget), prices or {}, ledger)
+    return collect(ledger, completer, PROBLEMS, Exact(), n=N, meter=meter)
 
 
 def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording, tmp_path):
@@ -40,13 +40,13 @@ def test_dollars_are_counted_by_the_price_of_each_model(recording, tmp_path, mon
         completer = ReplayCompleter([recording], "m")
         with pytest.raises(CollectionStopped, match=r"of 1\.00 US dollars"):
             run(ledger, completer, {"m": price}, usd=1.0)
-        assert Meter(Budget(), {"m": price}, ledger).usd == pytest.approx(0.32 * len(ledger))
+        assert BudgetMeter(Budget(), {"m": price}, ledger).usd == pytest.approx(0.32 * len(ledger))
         assert len(ledger) == 4  # groups of two: a fifth would pass the budget only with the next group
 
 
 def test_hours_count_over_all_starts(recording, tmp_path):
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.worked(3600)
+        ledger.add_seconds(3600)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         with pytest.raises(CollectionStopped, match="hours"):
             run(ledger, ReplayCompleter([recording], "m"), hours=1)

@@ -122,5 +122,5 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
             int(re.search(r"([\d,]+) rollouts instead", line)[1].replace(",", "")) for line in said
         )
         assert len(ledger) < 2 * len(answers) + 6 * len(wanted["weak_filter"])
-        assert ledger.faults() == []
+        assert ledger.integrity_errors() == []
     print(*said, sep="\n")

@@ -16,7 +16,7 @@ from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
-from limo.rollouts.budget import Budget, Meter, Price
+from limo.rollouts.budget import Budget, BudgetMeter, Price
 from limo.rollouts.collect import collect
 from limo.rollouts.stopping import Band, decide
 
@@ -63,7 +63,7 @@ def path(tmp_path):
 
 def run(path, model, n=6, band=None, **more):
     with Ledger(path) as ledger:
-        return collect(ledger, model, PROBLEMS, n=n, band=band, checker=Exact(), **more)
+        return collect(ledger, model, PROBLEMS, Exact(), n=n, band=band, **more)
 
 
 def test_without_a_band_every_attempt_is_asked_once(path):
@@ -134,7 +134,7 @@ def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forg
             yield from super().verify_many(pairs)
 
     with Ledger(path) as ledger:
-        after = collect(ledger, model, corrected, n=6, checker=Watched())
+        after = collect(ledger, model, corrected, Watched(), n=6)
         stored = {
             (r.index, r.verdict.outcome, r.verdict.answer) for r in ledger.rollouts() if r.problem_id == PROBLEMS[3].id
         }
@@ -156,7 +156,7 @@ def killed(path, band, n_statements):
             ledger._db.set_trace_callback(
                 lambda _: os.kill(os.getpid(), signal.SIGKILL) if next(sent) == n_statements else None
             )
-            collect(ledger, Model(), PROBLEMS, n=6, band=band, checker=Exact())
+            collect(ledger, Model(), PROBLEMS, Exact(), n=6, band=band)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
@@ -173,7 +173,7 @@ def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_comm
             n_kills += 1
             with Ledger(path) as ledger:
                 committed = {(NUMBER[r.problem_id], r.index) for r in ledger.rollouts()}
-                assert ledger.faults() == []
+                assert ledger.integrity_errors() == []
             assert len(committed) % Model().group == 0 or len(committed) == len(wanted)  # whole groups only
         assert n_kills > 0
         with Ledger(path) as ledger:
@@ -238,11 +238,9 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
 
     progress, n = Shown(), 6
     with Ledger(path) as ledger:
-        meter = Meter(Budget(), {Model.name: Price(output=1e6)}, ledger)
-        rates = collect(
-            ledger, Model(), PROBLEMS, n=n, band=Band(1, 3, n), checker=Exact(), progress=progress, meter=meter
-        )
-        n_asked, n_tokens = len(ledger), ledger.spent()[Model.name][2]
+        meter = BudgetMeter(Budget(), {Model.name: Price(output=1e6)}, ledger)
+        rates = collect(ledger, Model(), PROBLEMS, Exact(), n=n, band=Band(1, 3, n), progress=progress, meter=meter)
+        n_asked, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
     decisions = [rate.decision for rate in rates.values()]
     assert (progress.last["kept"], progress.last["dropped"]) == (decisions.count("keep"), decisions.count("drop"))
     assert progress.last["rollouts"] == n_asked < progress.last["planned"] == n * len(PROBLEMS)

@@ -6,7 +6,7 @@ from limo.core.records import Chain, Completion, Problem, Verdict
 from limo.curate.scorers.judge import TRAITS
 from limo.ledger.store import Ledger
 from limo.models.settings import open_model
-from limo.rollouts.judging import READ, ChainJudgeSettings, Marks, judged
+from limo.rollouts.judging import MARKS_READ, ChainJudgeSettings, RubricReplyVerifier, judge_chains
 from limo.rollouts.runner import RolloutRunner
 
 GOOD = "\n".join(f"{name}: 4" for name in TRAITS)
@@ -19,9 +19,9 @@ def chain(text: str) -> Chain:
 
 def test_a_reply_is_read_or_not_and_is_never_called_correct():
     replies = [(GOOD, "stop"), ("structure: 5", "stop"), ("structure: 5", "length"), (GOOD, "length")]
-    found = list(Marks().verify_many((Problem.make("", ""), Completion(*reply)) for reply in replies))
+    found = list(RubricReplyVerifier().verify_many((Problem.make("", ""), Completion(*reply)) for reply in replies))
     assert [one.outcome for one in found] == ["undecided", "no_answer", "truncated", "undecided"]
-    assert found[0].reason == READ and found[0].extracted.startswith("structure 4")
+    assert found[0].reason == MARKS_READ and found[0].extracted.startswith("structure 4")
 
 
 def test_replies_are_averaged_over_models_and_attempts_and_what_has_none_is_named(tmp_path):
@@ -32,11 +32,12 @@ def test_replies_are_averaged_over_models_and_attempts_and_what_has_none_is_name
     ]
     (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
     models = [{"kind": "replay", "name": name, "files": ["said.jsonl"]} for name in ("one", "two")]
-    asking = ChainJudgeSettings.model_validate({"models": models, "n": 2})
+    settings = ChainJudgeSettings.model_validate({"models": models, "n": 2})
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         runner = RolloutRunner(open_model, str(tmp_path), NoProgress())
-        columns, missing = judged(chains, statements, asking, runner, ledger)
+        columns, missing = judge_chains(chains, statements, settings, runner, ledger)
         n = len(ledger)
-        assert judged(chains, statements, asking, runner, ledger) == (columns, missing) and len(ledger) == n == 8
+        assert judge_chains(chains, statements, settings, runner, ledger) == (columns, missing)
+        assert len(ledger) == n == 8
     assert columns["score"] == [(0.75 + 0.25 + 0.75) / 3] * 2  # the same chain twice shares a judgement
     assert list(missing) == [1] and "not recorded" in missing[1]

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 from limo.ledger.store import Ledger
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.rollouts.collect import collect
+from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 SEEDS = range(50)
 FAST = 6  # of them in the fast tier; all run with -m slow
@@ -35,7 +35,7 @@ def processes():
 @pytest.fixture(scope="module")
 def wanted(recording, tmp_path_factory):
     with Ledger(tmp_path_factory.mktemp("whole") / "ledger.sqlite") as ledger:
-        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, n=N, checker=Exact())
+        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
     return {name: "keep" if BAND[0] <= rate.n_correct <= BAND[1] else "drop" for name, rate in whole.items()}
 
 
@@ -58,7 +58,7 @@ def decisions(path):
 
     counts = {problem.id: [0, 0] for problem in PROBLEMS}
     with Ledger(path) as ledger:
-        assert ledger.faults() == []
+        assert ledger.integrity_errors() == []
         for rollout in ledger.rollouts():
             counts[rollout.problem_id][rollout.verdict.outcome != "correct"] += 1
     return {name: decide(Band(*BAND), *pair) for name, pair in counts.items()}
@@ -78,7 +78,7 @@ def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recordi
         code, _ = child(processes, path, url, moment(seed))
         assert code in (-signal.SIGKILL, 0)  # 0: a slow moment came after the end
         with Ledger(path) as ledger:
-            assert ledger.faults() == []
+            assert ledger.integrity_errors() == []
             answered = {rollout.key: rollout for rollout in ledger.rollouts()}
         asked = dict(server.n_asked)
         assert child(processes, path, url) == (0, "done")
@@ -115,7 +115,7 @@ def test_a_full_disk_is_one_clear_line_and_what_was_written_goes_on(processes, r
         assert code == 0 and "disk is full or failing" in said and "\n" not in said
         with Ledger(path) as ledger:
             before = len(ledger)
-            assert ledger.faults() == []
+            assert ledger.integrity_errors() == []
         assert child(processes, path, url) == (0, "done")
     assert 0 < before < N * len(PROBLEMS)
     assert decisions(path) == wanted

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from limo.core.errors import InputError
-from limo.rollouts.stopping import Band, decide, fewest_more
+from limo.rollouts.stopping import Band, decide, n_more_needed
 
 BANDS = [Band(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]
 
@@ -37,7 +37,7 @@ def test_the_fewest_more_draws_can_decide_and_fewer_cannot(band):
             for more in range(n_open + 1)
             if any(decide(band, n_correct + right, n_wrong + more - right) for right in range(more + 1))
         ]
-        assert fewest_more(band, n_correct, n_wrong, n_undecided) == (enough[0] if enough else 0)
+        assert n_more_needed(band, n_correct, n_wrong, n_undecided) == (enough[0] if enough else 0)
 
 
 def test_any_of_four_right_is_decided_by_the_first_right_one():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from limo.core.errors import InputError
-from limo.core.records import Completion, Rollout, Verdict
-from limo.ledger.export import export, lines
+from limo.core.records import Completion, Problem, Rollout, Verdict
+from limo.ledger.export import export, summary_table
 from limo.ledger.store import Ledger
-from limo.rollouts.reverify import renew
+from limo.rollouts.reverify import reverify
 from limo.verify.checker import Checker
 
 
@@ -17,7 +17,7 @@ def ledger(tmp_path):
     path = tmp_path / "ledger.sqlite"
     said = ["\\boxed{4}", "\\boxed{5}", ""]
     with Ledger(path) as opened:
-        opened.explain("prompt", "prompt", "Be brief.")
+        opened.define("prompt", "prompt", "Be brief.")
         opened.add(
             Rollout("p", "m", "prompt", "s", k, Completion(text, reasoning="hm"), Verdict("wrong", answer="4"))
             for k, text in enumerate(said)
@@ -43,16 +43,16 @@ def test_a_folder_is_a_dataset_that_loads(ledger, tmp_path):
     assert export(ledger, tmp_path / "out") == 4
     assert load_from_disk(str(tmp_path / "out"))["index"][:] == [0, 1, 2, 3]
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == []
-    with pytest.raises(InputError, match="not there"):
+    with pytest.raises(InputError, match="does not exist"):
         export(ledger, tmp_path / "out")
 
 
 def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledger):
     with Checker() as checker:
-        done = renew(ledger, checker)
+        done = reverify(ledger, checker)
         assert done.n_by_outcome == {"correct": 1, "wrong": 1, "no_answer": 1, "undecided": 1}
         assert done.n_changed == {"wrong -> correct": 1, "wrong -> no_answer": 1}
-        done = renew(ledger, checker, {"p": "5"})
+        done = reverify(ledger, checker, [Problem("p", "", "5")])
         assert done.n_changed == {"correct -> wrong": 1, "wrong -> correct": 1}
     with Ledger(ledger) as opened:
         found = [(r.completion.text, r.verdict.outcome, r.verdict.answer) for r in opened.rollouts()]
@@ -61,6 +61,6 @@ def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledge
 
 
 def test_the_counts_of_a_ledger_are_by_model(ledger):
-    head, row = lines(ledger)
+    head, row = summary_table(ledger)
     counts = dict(zip(head, row, strict=True))
     assert (counts["model"], counts["rollouts"], counts["failed"], counts["wrong"]) == ("m", 4, 1, 3)

@@ -11,10 +11,9 @@ from limo.core.errors import InputError
 from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
-from limo.rollouts.likely import RATES
 from limo.rollouts.runner import RolloutSettings
 from limo.rollouts.stopping import Band, decide
-from limo.stages.plan import Step, Terms, expected, plan, table
+from limo.stages.plan import PASS_RATES, Step, Terms, expected, fit_pass_rates, plan, table
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
@@ -28,9 +27,9 @@ def asking(n=4, models=1, **more):
 
 def at(rate):
     """All weight on the rate of the grid that is nearest."""
-    weights = np.zeros(len(RATES))
-    weights[np.abs(RATES - rate).argmin()] = 1.0
-    return float(RATES[weights.argmax()]), weights
+    weights = np.zeros(len(PASS_RATES))
+    weights[np.abs(PASS_RATES - rate).argmin()] = 1.0
+    return float(PASS_RATES[weights.argmax()]), weights
 
 
 @pytest.mark.parametrize("band", [Band(0, 0, 4), Band(1, 3, 6), Band(2, 2, 5)], ids=str)
@@ -113,3 +112,13 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_told():
         Terms("abacus")
     with pytest.raises(InputError, match="nothing to plan"):
         plan([], [], Terms())
+
+
+def test_the_fit_finds_the_pass_rates_that_are_there_and_is_flat_without_any():
+    rng = np.random.default_rng(1)
+    n_correct = np.concatenate([np.zeros(300, int), rng.binomial(12, 0.5, 300)])
+    weights = fit_pass_rates([(int(n), 12 - int(n)) for n in n_correct])
+    assert weights.sum() == pytest.approx(1)
+    assert weights[PASS_RATES < 0.02].sum() == pytest.approx(0.5, abs=0.03)
+    assert weights[(PASS_RATES > 0.35) & (PASS_RATES < 0.65)].sum() == pytest.approx(0.5, abs=0.06)
+    assert set(fit_pass_rates([])) == {1 / len(PASS_RATES)}

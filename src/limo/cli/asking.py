@@ -83,7 +83,7 @@ def _asked(
     with Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
         return [
             runner.run(
-                one, problems, ledger, checker, f"asking {number} of {len(settings.ask)}", one.band, one.max_error
+                one, problems, ledger, checker, f"asking {number} of {len(settings.ask)}", one.band
             )
             for number, one in enumerate(settings.ask, 1)
         ]
@@ -200,8 +200,8 @@ def _steps(settings: CurateRecipe | RolloutsRecipe) -> list[Step]:
     from limo.stages.plan import Step
 
     if isinstance(settings, RolloutsRecipe):
-        return [Step(f"asking {k}", one, one.band, one.max_error) for k, one in enumerate(settings.ask, 1)]
-    steps = [Step(one.name, one, one.band, one.max_error, teaches=one.teacher) for one in settings.filters]
+        return [Step(f"asking {k}", one, one.band) for k, one in enumerate(settings.ask, 1)]
+    steps = [Step(one.name, one, one.band, teaches=one.teacher) for one in settings.filters]
     steps += [Step(f"teacher {k}", one, teaches=True) for k, one in enumerate(settings.teachers, 1)]
     if settings.judge and settings.grade.scorer == "judge":
         steps.append(Step("judge (chains)", settings.judge, judges=True))
@@ -232,7 +232,7 @@ def _pilot(
     with RunFolder(run, settings) as room, Ledger(room.ledger_path) as ledger, Checker(n_workers) as checker:
         for step in (one for one in steps if not one.judges):
             rates = runner.run(
-                step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band, step.max_error
+                step.asking, problems, ledger, checker, f"pilot of {step.name}", step.band
             )
             problems = [p for p in problems if step.band is None or rates[p.id].decision == "keep"]
 
@@ -303,14 +303,14 @@ def ledger() -> None:
 @command("show", click.argument("file"), group=ledger)
 def ledger_show(call: Call, file: str) -> None:
     """Count a ledger's rollouts by model, and check that it is sound."""
-    from limo.ledger.export import lines
+    from limo.ledger.export import summary_table
     from limo.ledger.store import Ledger
 
-    rows = list(lines(ledger_of(file)))
+    rows = list(summary_table(ledger_of(file)))
     with Ledger(ledger_of(file), read_only=True) as opened:
-        faults = opened.faults()
-    if faults:
-        raise InputError("the ledger is damaged", faults[0], "", "save what is left with: sqlite3 FILE .recover")
+        errors = opened.integrity_errors()
+    if errors:
+        raise InputError("the ledger is damaged", errors[0], "", "save what is left with: sqlite3 FILE .recover")
     head = [str(name) for name in rows[0]]
     call.result({"models": [dict(zip(head, row, strict=True)) for row in rows[1:]]}, table(rows))
 

@@ -92,7 +92,7 @@ def _judge(
     runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
     with Ledger(ledger) as book:
         n_before = len(book)
-        columns, missing = judging.judged(chains, statements, settings.judge, runner, book)
+        columns, missing = judging.judge_chains(chains, statements, settings.judge, runner, book)
         n_asked = len(book) - n_before
     places = [place for place in range(len(chains)) if place not in missing]
     marked = [chains[place] for place in places]

@@ -127,7 +127,7 @@ def _rates(run: str, model: str) -> dict[str, PassRate]:
 
     outcomes: dict[str, list[str]] = {}
     with Ledger(RunFolder(run).ledger_path, read_only=True) as ledger:
-        names = sorted(ledger.spent())
+        names = sorted(ledger.usage_by_model())
         for rollout in ledger.rollouts(model) if model in names else ():
             if rollout.verdict is not None:
                 outcomes.setdefault(rollout.problem_id, []).append(rollout.verdict.outcome)

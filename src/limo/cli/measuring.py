@@ -57,7 +57,7 @@ def _evaluate(
 ) -> list[Evaluation]:
     from limo.ledger.store import Ledger
     from limo.models.settings import open_model
-    from limo.rollouts.budget import Meter
+    from limo.rollouts.budget import BudgetMeter
     from limo.stages.evaluate import evaluate, protocol
     from limo.verify.checker import Checker
 
@@ -65,7 +65,7 @@ def _evaluate(
     prices = {settings.model.name: settings.model.price}
     found = []
     with Ledger(ledger_path) as ledger, Checker(n_workers) as checker:
-        meter = Meter(settings.budget, prices, ledger)
+        meter = BudgetMeter(settings.budget, prices, ledger)
         for name, asked in problems.items():
             decoding = settings.decoding or protocol(len(asked), settings.version, settings.max_tokens)
             call.progress.log(f"{name}: {len(asked):,} problems, {decoding.n} completions each")

@@ -57,7 +57,6 @@ class Question(RolloutSettings):
 
     low: int | None = Field(None, ge=0, description="fewest correct rollouts of a band; without one all are asked")
     high: int | None = Field(None, ge=0, description="most correct rollouts of a band")
-    max_error: float = Field(0.0, ge=0, lt=0.5, description="0: stop when the band is certain; else when likely enough")
 
     @property
     def band(self) -> Band | None:
@@ -70,8 +69,6 @@ class Question(RolloutSettings):
             raise ValueError("a band has two ends; give `low` and `high`, or neither")
         if self.low is not None and self.high is not None and not self.low <= self.high <= self.n_in_all:
             raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
-        if self.max_error and (self.low is None or len(self.models) > 1):
-            raise ValueError("`max_error` is for a band and one model")
         return self
 
 

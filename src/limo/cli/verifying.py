@@ -61,7 +61,7 @@ def verify(
     if ledger:
         from limo.verify.checker import Checker
 
-        _renew(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
+        _reverify(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
         return
     if audit:
         from limo.verify.audit import audit_file
@@ -95,7 +95,7 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
     runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
     with Ledger(ledger) as book:
         n_before = len(book)
-        said = judging.opinions(list(asked.values()), settings.judge, runner, book)
+        said = judging.judge_answers(list(asked.values()), settings.judge, runner, book)
         n_asked = len(book) - n_before
     found, agreement = opinions.put(rows, dict(zip(asked, said, strict=True)))
     decided = sum(one.said in ("correct", "incorrect") for one in said)
@@ -113,16 +113,16 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
     call.result(value, "\n\n".join([*parts, told]))
 
 
-def _renew(call: Call, file: str, pool: str | None, checker: Checker) -> None:
+def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None:
     from limo.cli.asking import ledger_of
     from limo.pool.ingest import read_pool
-    from limo.rollouts.reverify import renew
+    from limo.rollouts.reverify import reverify
 
-    answers = {problem.id: problem.answer for problem in read_pool(pool)} if pool else {}
     with checker:
-        done = renew(ledger_of(file), checker, answers, call.progress)
-    counts = {"n_by_outcome": dict(done.n_by_outcome), "n_changed": dict(done.n_changed), "n_unknown": done.n_unknown}
-    call.result(counts, table(done.table()))
+        summary = reverify(ledger_of(file), checker, read_pool(pool) if pool else (), call.progress)
+    n_skipped = {"n_without_answer": summary.n_without_answer, "n_judge_replies": summary.n_judge_replies}
+    counts = {"n_by_outcome": dict(summary.n_by_outcome), "n_changed": dict(summary.n_changed), **n_skipped}
+    call.result(counts, table(summary.table()))
 
 
 COMMANDS = (verify,)

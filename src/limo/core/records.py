@@ -144,8 +144,7 @@ class Rollout:
 class PassRate:
     """Correct out of decided rollouts of one model on one problem; `n` attempts were planned.
 
-    `decision` is what a band over all n makes of it (`keep`, `drop`, '' where it is open or there is no band), and
-    `risk` the chance that all n would have decided otherwise: 0 unless sampling was stopped by `max_error`.
+    `decision` is what a band over all n makes of it: `keep`, `drop`, or '' where it is open or there is no band.
     """
 
     model: str
@@ -153,7 +152,6 @@ class PassRate:
     n_decided: int
     n_correct: int
     decision: str = ""
-    risk: float = 0.0
 
     @property
     def rate(self) -> float:

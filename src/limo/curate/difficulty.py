@@ -46,8 +46,7 @@ def apply_band(
     """Keep the problems with `low` to `high` correct rollouts of the rates' n.
 
     Rollouts without a decision could be either: a problem whose place in the band hangs on them is dropped as
-    `undecided`.  Sampling that stopped early is fine: what was not asked could not have changed the outcome, or only
-    with the small chance (`risk`) that the recipe allows.
+    `undecided`.  Sampling that stopped early is fine: what was not requested could not have changed the outcome.
     """
     kept, dropped = [], []
     for problem in problems:
@@ -65,8 +64,6 @@ def _outside(rate: PassRate | None, low: int, high: int) -> str:
     """Why a rate is not in the band, or nothing."""
     if rate is None:
         return "undecided"
-    if rate.risk:
-        return "" if rate.decision == "keep" else "solved too " + ("often" if rate.rate * rate.n > high else "rarely")
     most = rate.n_correct + rate.n - rate.n_decided  # were all that is open correct
     if rate.n_correct > high:
         return "solved too often"

@@ -1,28 +1,27 @@
-"""The tables of a ledger, version by version, and how an older file is brought up to date.
+"""The tables of a ledger (SQLite), version by version, and the upgrade of an older file.
 
-Version 3 (`PRAGMA user_version`; `application_id` is 'LIMO'):
+Version 5 (`PRAGMA user_version`; `application_id` is 'LIMO'):
 
-- `rollouts(id, problem_id, model, prompt_hash, sampling_hash, attempt, text, finish_reason, n_prompt_tokens,
-  n_completion_tokens, elapsed_s, error, reasoning)`: `attempt` is the rollout's index, counted from 0; times in
-  seconds; `reasoning` is the thought where a server keeps it apart from the text.
-- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer)`: the latest verdict of a rollout, if it
-  has one; `answer` is the problem's answer as it was then, '' where a ledger of version 1 did not say.
-- `meanings(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
+- `rollouts(id, problem_id, model, prompt_hash, sampling_hash, rollout_index, text, finish_reason, n_prompt_tokens,
+  n_completion_tokens, elapsed_s, error, reasoning)`: `rollout_index` counts from 0; times in seconds; `reasoning` is
+  the thought where a server keeps it apart from the text.
+- `verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer, verifier)`: the latest verdict of a
+  rollout, if it has one; `answer` is the problem's answer at that time ('' from a ledger of version 1), `verifier` the
+  identity of the verifier ('' from a ledger of version 3 or older).
+- `definitions(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
   (a hash of its files) stands for.
 - `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
   start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
-- `starts(start, seconds)`: how long each start has spent asking, up to a second less where it was killed.
+- `starts(start, seconds)`: how long each start has spent requesting, up to a second less where it was killed.
 
-    bring_up(sqlite3.connect("runs/a/ledger.sqlite"), Path("runs/a/ledger.sqlite"), read_only=False)
-
-What it does not do: read or write a row (ledger does).
+    prepare(sqlite3.connect("runs/a/ledger.sqlite"), Path("runs/a/ledger.sqlite"), read_only=False)
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from limo.core.errors import StorageError
@@ -52,27 +51,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             n_prompt_tokens, n_completion_tokens)""",
     ),
     ("ALTER TABLE verdicts ADD COLUMN verifier TEXT NOT NULL DEFAULT ''",),
+    (
+        "ALTER TABLE rollouts RENAME COLUMN attempt TO rollout_index",  # in the indexes too
+        "ALTER TABLE meanings RENAME TO definitions",
+    ),
 )
 
 
-def bring_up(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
-    """Check that the file is ours and of a version we know; make the tables, or bring older ones up to date.
+def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
+    """Check that the file is a ledger of a known version; make its tables, or upgrade older ones.
 
-    `db` is in autocommit mode.  Raises StorageError for another program's file, for a version that is newer, and for an
-    older one where it may not be written.
+    A file of an older version is upgraded even when it is opened for reading only, if it can be written: nothing in it
+    is lost.  `db` is in autocommit mode.  Raises StorageError for another program's file, for a newer version, and for
+    an older one that cannot be written.
     """
     version = _pragma(db, "user_version")
     n_tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if n_tables and _pragma(db, "application_id") != APPLICATION_ID:
-        raise StorageError("the file is a database of another program", path, "a ledger", "name another file")
+    if (n_tables or read_only) and _pragma(db, "application_id") != APPLICATION_ID:
+        raise StorageError("the file is empty or of another program", path, "a ledger", "name another file")
     if version > len(MIGRATIONS):
         known = f"version {len(MIGRATIONS)} or older"
         raise StorageError(f"the ledger has version {version}", path, known, "use the limo that made it, or newer")
-    if read_only:
-        if version < len(MIGRATIONS):
-            do = "open it once for writing"
-            raise StorageError(f"the ledger has version {version}", path, f"version {len(MIGRATIONS)}", do)
-        return
+    if not read_only:
+        _upgrade(db)
+    elif version < len(MIGRATIONS):
+        try:
+            uri = f"{path.absolute().as_uri()}?mode=rw"
+            with closing(sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)) as writable:
+                _upgrade(writable)
+        except sqlite3.OperationalError as error:
+            do = f"make the file and its folder writable, or copy it, and run: limo ledger show {path.name}"
+            what = f"the ledger has version {version} and cannot be upgraded here ({error})"
+            raise StorageError(what, path, f"version {len(MIGRATIONS)}", do) from error
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Apply the migrations that the file has not had; all of them or none."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
     with transaction(db):

@@ -1,17 +1,13 @@
-"""A model judges the reasoning of chains, or whether an answer is the known one: each judgement is paid for once.
+"""Judging by models: the reasoning of chains by a rubric, and whether an answer is the known one.
 
-What a judge is asked is one text (the rubric over a problem and a chain; the known answer beside the candidate's), so
-a judgement is a rollout of that text, asked through any completer, and the ledger, budgets, served models, recordings
-and resuming are those of all rollouts.  Its verdict says whether the reply could be read; it is never `correct`,
-because nothing was checked.  The two kinds of judgement never meet: their texts and system texts differ.
+What a judge reads is one text (the rubric over a problem and a chain; the known answer beside the candidate's), and a
+judgement is a rollout of that text: the ledger, budgets, servers, recordings and resuming are those of all rollouts.
+The verdict of such a rollout only says whether the reply could be read; it is never `correct`.
 
     runner = RolloutRunner(open_model, data="", progress=progress)
-    columns, missing = judged(chains, statements, asking, runner, ledger)
-    grades = grade(some, GradeSettings(scorer="judge"), columns)
-    said = opinions(questions, answers_asking, runner, ledger)      # for `verify.judge.merged`
-
-What it does not do: say what a judge is asked (`prompts` does), how marks become levels (`grade`) or opinions
-verdicts (`verify.judge`).
+    columns, missing = judge_chains(chains, statements, settings, runner, ledger)
+    grades = grade(marked_chains, GradeSettings(scorer="judge"), columns)
+    opinions = judge_answers(questions, answer_settings, runner, ledger)      # for `verify.judge.merged`
 """
 
 from __future__ import annotations
@@ -21,69 +17,67 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydantic import Field
 
 from limo.core import prompts
-from limo.core.records import Chain, Completion, Problem, Verdict
+from limo.core.records import Chain, Completion, Problem, Rollout, Verdict
 from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
+from limo.rollouts.collect import BatchVerifier
 from limo.rollouts.runner import RolloutRunner, RolloutSettings
 from limo.verify.judge import Opinion, Question, together
 from limo.verify.judge import read as read_opinion
 
-READ, READ_VERDICT = "marks read", "verdict read"
+MARKS_READ, VERDICT_READ = "marks read", "verdict read"
+JUDGE_REPLY = "judge reply: "
+"""Begins the identity of the verifiers of this module: verdicts on a judge's reply, never on a pool's problem."""
 
 
 class ChainJudgeSettings(RolloutSettings):
-    """Who judges: several models or several replies of one are averaged."""
+    """The judges of reasoning; the marks of several models or several replies of one are averaged."""
 
     system: str = Field(prompts.JUDGE_SYSTEM, description="system text; the rubric itself is prompts.rubric")
     n: int = Field(1, ge=1, description="replies of each model to each chain")
 
 
-class Marks:
-    """Reads replies where `collect` wants a checker: a reply has marks, or it has not."""
+class RubricReplyVerifier:
+    """Reads a judge's replies to the rubric: `undecided` when all five marks were read."""
 
-    identity = "judge: rubric"
+    identity = f"{JUDGE_REPLY}rubric/1"
 
     def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
         """A verdict for each reply; never `correct` or `wrong`."""
         for _, reply in pairs:
             marks = judge.read(reply.text)
             if marks:
-                told = ", ".join(f"{name} {1 + round(4 * mark)}" for name, mark in marks.items())
-                yield Verdict("undecided", told, READ, "judge")
+                shown = ", ".join(f"{name} {1 + round(4 * mark)}" for name, mark in marks.items())
+                yield Verdict("undecided", shown, MARKS_READ, "judge")
             elif reply.finish_reason == "length":
                 yield Verdict("truncated", reason="the reply was cut", tier="judge")
             else:
                 yield Verdict("no_answer", reason="not all five marks", tier="judge")
 
 
-def judged(
-    chains: Sequence[Chain], statements: Sequence[str], asking: RolloutSettings, runner: RolloutRunner, ledger: Ledger
+def judge_chains(
+    chains: Sequence[Chain], statements: Sequence[str], settings: RolloutSettings, runner: RolloutRunner, ledger: Ledger
 ) -> tuple[dict[str, list[float]], dict[int, str]]:
-    """The judge's columns over the chains that got marks, in order, and by place why each other one got none.
+    """The judge's columns over the chains that got marks, in order, and by position why each other one got none.
 
-    Chains of a problem that differ in nothing but white space and Unicode form share a judgement.  Raises what asking
-    raises: CollectionStopped at a budget, InputError, ModelError.
+    Chains of a problem that differ only in white space and Unicode form share a judgement.  Raises CollectionStopped
+    at a budget, InputError, ModelError.
     """
     texts = [prompts.rubric(statement, chain.text) for statement, chain in zip(statements, chains, strict=True)]
-    problems = [Problem.make(text, "") for text in texts]
-    unique = list({problem.id: problem for problem in problems}.values())
-    runner.run(asking, unique, ledger, Marks(), "judge")
-    replies = runner.rollouts([asking], unique, ledger)
-    marks, kept, missing = [], [], {}
-    for place, problem in enumerate(problems):
-        of = replies[problem.id]
-        read = [found for found in (judge.read(reply.completion.text) for reply in of) if found]
-        if read:
-            marks.append(read)
-            kept.append(chains[place].text)
+    marks, marked, missing = [], [], {}
+    for position, replies in enumerate(_replies(texts, settings, runner, ledger, RubricReplyVerifier())):
+        readable = [found for reply in replies if (found := judge.read(reply.completion.text))]
+        if readable:
+            marks.append(readable)
+            marked.append(chains[position].text)
         else:
-            missing[place] = next((one.verdict.reason for one in of if one.verdict), "nobody replied")
-    return judge.columns(marks, kept), missing
+            missing[position] = next((reply.verdict.reason for reply in replies if reply.verdict), "no reply")
+    return judge.columns(marks, marked), missing
 
 
 class AnswerJudgeSettings(RolloutSettings):
-    """Who says whether an answer is the known one: several replies must say the same."""
+    """The judges of answers; several replies decide only where all of them agree."""
 
     system: str = Field(prompts.ANSWER_JUDGE_SYSTEM, description="system text; the question is prompts.same_answer")
     sampling: SamplingSettings = Field(
@@ -92,37 +86,46 @@ class AnswerJudgeSettings(RolloutSettings):
     n: int = Field(1, ge=1, description="replies of each model to each question; they decide only where all agree")
 
 
-class Opinions:
-    """Reads replies where `collect` wants a checker: a reply states one verdict, or it has no opinion."""
+class VerdictReplyVerifier:
+    """Reads a judge's replies about an answer: `undecided` when one verdict was read, which is then `extracted`."""
 
-    identity = "judge: same answer"
+    identity = f"{JUDGE_REPLY}same answer/1"
 
     def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
-        """A verdict for each reply, which is the judge's word under `extracted`; never `correct` or `wrong`."""
+        """A verdict for each reply; never `correct` or `wrong`."""
         for _, reply in pairs:
-            said, why = read_opinion(reply.text, reply.finish_reason)
-            if said:
-                yield Verdict("undecided", said, READ_VERDICT, "judge")
+            word, why = read_opinion(reply.text, reply.finish_reason)
+            if word:
+                yield Verdict("undecided", word, VERDICT_READ, "judge")
             else:
                 yield Verdict("truncated" if reply.finish_reason == "length" else "no_answer", reason=why, tier="judge")
 
 
-def opinions(
-    questions: Sequence[Question], asking: AnswerJudgeSettings, runner: RolloutRunner, ledger: Ledger
+def judge_answers(
+    questions: Sequence[Question], settings: AnswerJudgeSettings, runner: RolloutRunner, ledger: Ledger
 ) -> list[Opinion]:
-    """An opinion on each question, in order; questions that read alike share one.  Raises what asking raises."""
-    problems = [Problem.make(prompts.same_answer(*question), "") for question in questions]
+    """An opinion on each question, in order; questions with the same text share one.  Raises as `judge_chains`."""
+    texts = [prompts.same_answer(*question) for question in questions]
+    names = " + ".join(model.name for model in settings.models)
+    opinions = []
+    for replies in _replies(texts, settings, runner, ledger, VerdictReplyVerifier()):
+        read = [_opinion(reply) for reply in replies]
+        opinions.append(together(read) if read else Opinion(names, "", "no reply"))
+    return opinions
+
+
+def _opinion(reply: Rollout) -> Opinion:
+    if reply.completion.finish_reason == "error":
+        return Opinion(reply.model, "", reply.completion.error or "the judge failed")
+    return Opinion(reply.model, *read_opinion(reply.completion.text, reply.completion.finish_reason))
+
+
+def _replies(
+    texts: Sequence[str], settings: RolloutSettings, runner: RolloutRunner, ledger: Ledger, verifier: BatchVerifier
+) -> list[list[Rollout]]:
+    """The replies to each text, in order; those that the ledger lacks are requested."""
+    problems = [Problem.make(text, "") for text in texts]
     unique = list({problem.id: problem for problem in problems}.values())
-    runner.run(asking, unique, ledger, Opinions(), "judge")
-    replies = runner.rollouts([asking], unique, ledger)
-    name = " + ".join(model.name for model in asking.models)
-    found = []
-    for problem in problems:
-        read = [
-            Opinion(one.model, *read_opinion(one.completion.text, one.completion.finish_reason))
-            if one.completion.finish_reason != "error"
-            else Opinion(one.model, "", one.completion.error or "the judge failed")
-            for one in replies[problem.id]
-        ]
-        found.append(together(read) if read else Opinion(name, "", "nobody replied"))
-    return found
+    runner.run(settings, unique, ledger, verifier, "judge")
+    replies = runner.rollouts([settings], unique, ledger)
+    return [replies[problem.id] for problem in problems]

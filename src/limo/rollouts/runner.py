@@ -1,18 +1,16 @@
-"""RolloutSettings several models as one: their rollouts count together, and what is decided is not asked of the next.
+"""Rollouts of one or several models, opened from their settings; what is decided is not requested of the next model.
 
-A filter is an asking with a band, a teacher one without.  Only one model is open at a time, and the last one stays
-open, since neighbouring stages often share it.
+The rollouts of several models count together.  Only one model is open at a time, and the last one stays open, since
+neighbouring stages often share it.
 
     runner = RolloutRunner(open_model, data="", progress=progress)
-    rates = runner.run(asking, problems, ledger, checker, "strong filter", Band(1, 3, 32))
-    by_problem = runner.rollouts([asking], problems, ledger)
-
-What it does not do: keep or drop problems.
+    rates = runner.run(settings, problems, ledger, verifier, "strong filter", Band(1, 3, 32))
+    rollouts_by_problem = runner.rollouts([settings], problems, ledger)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from pydantic import Field, field_validator
@@ -24,8 +22,8 @@ from limo.core.records import PassRate, Problem, Rollout
 from limo.core.text import hide_keys
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
-from limo.models.settings import ModelSettings, SamplingSettings
-from limo.rollouts.budget import Budget, Meter, Price
+from limo.models.settings import ModelSettings, Price, SamplingSettings
+from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
 from limo.rollouts.stopping import Band, Decision, decide
 
@@ -33,9 +31,9 @@ ModelOpener = Callable[[ModelSettings, str], Completer]
 
 
 class RolloutSettings(Settings):
-    """Who is asked, how and how often."""
+    """Which models give rollouts, how they are sampled and how many a problem."""
 
-    models: list[ModelSettings] = Field(min_length=1, description="the models; each is asked `n` times a problem")
+    models: list[ModelSettings] = Field(min_length=1, description="the models; each gives `n` rollouts a problem")
     system: str = Field(prompts.SYSTEM, description="system text; the default is the paper's")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="how completions are drawn")
     n: int = Field(ge=1, description="rollouts of each model a problem")
@@ -52,9 +50,14 @@ class RolloutSettings(Settings):
         """Rollouts a problem, of all models together."""
         return self.n * len(self.models)
 
+    def setups(self) -> Iterator[tuple[str, str, str]]:
+        """(model, prompt hash, sampling hash) of each model, as the ledger names its rollouts."""
+        for model in self.models:
+            yield model.name, prompts.prompt_hash(self.system), self.sampling.sampling().hash
+
 
 class RolloutRunner:
-    """Where models are opened and asked; `opener` makes a completer of a model's settings and the `data` folder.
+    """Opens models and runs them; `opener` makes a completer of a model's settings and the `data` folder.
 
     `budget` is over all that a ledger holds, `prices` are by the models' names.
     """
@@ -73,70 +76,66 @@ class RolloutRunner:
 
     def run(
         self,
-        asking: RolloutSettings,
+        settings: RolloutSettings,
         problems: list[Problem],
         ledger: Ledger,
-        checker: BatchVerifier,
+        verifier: BatchVerifier,
         stage: str,
         band: Band | None = None,
-        max_error: float = 0.0,
     ) -> dict[str, PassRate]:
-        """The pass rates over all models; `band` is over the rollouts of all, and ends asking where it is decided.
+        """The pass rates over all models by problem id; `band` is over their rollouts together.
 
-        With several models each is asked all its `n` before the next one begins.  `max_error` is for one model alone.
+        With several models each gives all its `n` rollouts before the next one begins.  Raises what `collect` raises.
         """
-        name = " + ".join(model.name for model in asking.models)
-        total = {problem.id: PassRate(name, asking.n_in_all, 0, 0) for problem in problems}
-        sampling = asking.sampling.sampling()
-        meter = Meter(self.budget, self.prices, ledger)
-        left = problems
-        for model in asking.models if problems else ():
+        names = " + ".join(model.name for model in settings.models)
+        rates = {problem.id: PassRate(names, settings.n_in_all, 0, 0) for problem in problems}
+        meter = BudgetMeter(self.budget, self.prices, ledger)
+        undecided = problems
+        for model in settings.models if problems else ():
             completer = self._completer(model)
-            self.progress.log(f"{stage}: {completer.name}, {len(left):,} problems, up to {asking.n} rollouts each")
-            alone = band if len(asking.models) == 1 else None
-            rates = collect(
-                ledger, completer, left, asking.system, sampling, asking.n, alone, checker, self.progress,
-                max_error=max_error if alone else 0.0, meter=meter,
+            n_problems = f"{len(undecided):,} problems"
+            self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
+            model_rates = collect(
+                ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
+                band if len(settings.models) == 1 else None, self.progress, meter=meter,
             )  # fmt: skip
-            total |= {problem.id: _sum(total[problem.id], rates[problem.id]) for problem in left}
-            left = [problem for problem in left if band is None or _decision(band, total[problem.id]) is None]
+            rates |= {problem_id: _sum(rates[problem_id], rate) for problem_id, rate in model_rates.items()}
+            undecided = [p for p in undecided if band is None or _decision(band, rates[p.id]) is None]
         if band is not None and problems:
-            self._say_saving(asking, problems, ledger, stage)
-            if len(asking.models) > 1:
-                total = {name: replace(rate, decision=_decision(band, rate) or "") for name, rate in total.items()}
-        return total
+            self._log_savings(settings, problems, ledger, stage)
+            rates = {name: replace(rate, decision=_decision(band, rate) or "") for name, rate in rates.items()}
+        return rates
 
-    def _say_saving(self, asking: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
-        """What stopping early has saved: rollouts asked for against the whole plan."""
-        ids, planned = {problem.id for problem in problems}, len(problems) * asking.n_in_all
-        where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
-        facts = [fact for model in asking.models for fact in ledger.outcomes(model.name, *where)]
-        n_asked = sum(problem_id in ids and index < asking.n for problem_id, index, *_ in facts)
-        self.progress.log(f"{stage}: {n_asked:,} rollouts instead of {planned:,}, {1 - n_asked / planned:.1%} saved")
+    def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
+        """Log how many rollouts early stopping left out of the whole plan."""
+        ids, n_planned = {problem.id for problem in problems}, len(problems) * settings.n_in_all
+        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup)]
+        n_rollouts = sum(outcome.problem_id in ids and outcome.index < settings.n for outcome in stored)
+        share = f"{1 - n_rollouts / n_planned:.1%}"
+        self.progress.log(f"{stage}: {n_rollouts:,} rollouts instead of {n_planned:,}, {share} saved")
 
     def rollouts(
-        self, askings: Iterable[RolloutSettings], problems: list[Problem], ledger: Ledger
+        self, rollout_settings: Iterable[RolloutSettings], problems: list[Problem], ledger: Ledger
     ) -> dict[str, list[Rollout]]:
-        """By problem, the rollouts of `askings` in their order, each once; what others left in the ledger stays out."""
-        found: dict[str, dict[object, Rollout]] = {problem.id: {} for problem in problems}
-        for asking in askings:
-            where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
-            for model in asking.models:
-                for rollout in ledger.rollouts(model.name, *where):
-                    if rollout.problem_id in found and rollout.index < asking.n:
-                        found[rollout.problem_id].setdefault(rollout.key, rollout)
-        return {name: list(rollouts.values()) for name, rollouts in found.items()}
+        """By problem id, the rollouts of `rollout_settings` in their order, each once; no others of the ledger."""
+        by_problem: dict[str, dict[object, Rollout]] = {problem.id: {} for problem in problems}
+        for settings in rollout_settings:
+            for setup in settings.setups():
+                for rollout in ledger.rollouts(*setup):
+                    if rollout.problem_id in by_problem and rollout.index < settings.n:
+                        by_problem[rollout.problem_id].setdefault(rollout.key, rollout)
+        return {problem_id: list(rollouts.values()) for problem_id, rollouts in by_problem.items()}
 
     def _completer(self, model: ModelSettings) -> Completer:
         if self._opened is None or self._opened[0] != model:
-            self._opened = None  # let the former go before the next takes its memory
+            self._opened = None  # the previous model's memory is freed before the next one is opened
             self._opened = (model, self.opener(model, self.data))
         return self._opened[1]
 
 
-def _sum(before: PassRate, new: PassRate) -> PassRate:
-    counts = (before.n_decided + new.n_decided, before.n_correct + new.n_correct)
-    return PassRate(before.model, before.n, *counts, new.decision, new.risk)
+def _sum(before: PassRate, more: PassRate) -> PassRate:
+    n_decided, n_correct = before.n_decided + more.n_decided, before.n_correct + more.n_correct
+    return replace(before, n_decided=n_decided, n_correct=n_correct)
 
 
 def _decision(band: Band, rate: PassRate) -> Decision | None:

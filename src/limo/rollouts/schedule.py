@@ -1,16 +1,17 @@
-"""What to ask next: a pure rule over what is answered, so that a run killed and started again asks the same.
+"""The order of requests: a pure function of the results so far, so a run that is killed and restarted repeats it.
 
-The first open request of an undecided problem comes next.  A problem whose outstanding requests could decide it waits;
-with nobody else to ask, `next` goes ahead with it (`eager`) or says LATER.  Two orders: for batches, attempts in blocks
-of as many as are surely needed at the start (four of "1 to 3 of 32", all n without a band), and within a block
-problems by the length of their statement, which keeps a batch's prompts alike; for servers (`depth`), problems that
-are begun before new ones, so that decisions fall early.  A larger `priority` in a problem's `meta` comes first.
+The next request is the first open rollout index of an unfinished problem.  A problem whose outstanding requests could
+decide its band is deferred until their results are in; when every problem is deferred, `next_request` either requests
+more than may be needed (`speculative`) or returns AWAIT_RESULTS.
+
+Two orders.  For models that work in batches: rollout indexes in blocks of as many as are certainly needed at the start
+(four for "1 to 3 of 32", all n without a band), and within a block problems by the length of their statement, which
+keeps the prompts of a batch alike.  For servers (`started_first`): started problems before new ones, so that decisions
+fall early.  In both, problems with a larger `priority` in their `meta` come first.
 
     schedule = Schedule(problems, n=32, band=Band(1, 3, 32))
-    problem, index = schedule.next()
-    schedule.answered(problem.id, index, "correct")
-
-What it does not do: ask, verify or store (run does).
+    problem, index = schedule.next_request()
+    schedule.record(problem.id, index, "correct")
 """
 
 from __future__ import annotations
@@ -21,204 +22,145 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from limo.core.records import Outcome, Problem
-from limo.rollouts.likely import Learning
-from limo.rollouts.stopping import Band, Decision, Exact, Rule
+from limo.rollouts.stopping import Band, Decision, decide, n_more_needed
 
-Place = tuple[float, int, int, str]
-Later = Literal["later"]
-LATER: Later = "later"
+SortKey = tuple[float, int, int, str]
+AwaitResults = Literal["await results"]
+AWAIT_RESULTS: AwaitResults = "await results"
 
 
 @dataclass(slots=True)
-class _State:
-    """One problem.  Attempts are bits, so that millions of them fit; `counts` are correct, wrong, undecided."""
+class _ProblemState:
+    """One problem.  `recorded` has a bit for each rollout index with a result; counts are frozen once `finished`."""
 
     problem: Problem
-    answered: int = 0
-    correct: int = 0
-    undecided: int = 0
+    recorded: int = 0
+    n_correct: int = 0
+    n_wrong: int = 0
+    n_undecided: int = 0
     n_outstanding: int = 0
     next_index: int = 0
-    n_first: int = 0  # answered attempts without a gap, from the first: what an ordered rule looks at
-    counts: tuple[int, int, int] = (0, 0, 0)
-    settled: bool = False
-    waiting: bool = False
-    place: Place | None = None
+    finished: bool = False
+    deferred: bool = False
+    sort_key: SortKey | None = None
 
 
 class Schedule:
-    """The open requests about `problems` (each id once), n attempts each, fewer where `band` is decided before.
+    """The open requests of `problems` (distinct ids), `n` rollouts each, fewer where `band` is decided before."""
 
-    With `max_error` a band is decided as soon as that is likely enough (see `likely`).
-    """
-
-    def __init__(
-        self, problems: Iterable[Problem], n: int, band: Band | None, max_error: float = 0.0, depth: bool = False
-    ) -> None:
-        self.n, self.band, self.depth = n, band, depth
-        self._exact = Exact(band) if band else None
-        self.block = (self._exact.n_more(0, 0, 0) or 1) if self._exact else n
-        self._states = {problem.id: _State(problem) for problem in problems}
-        self._learning = Learning(band, max_error, self._states) if band and max_error else None
-        self._queue: list[Place] | None = None  # built at the first `next`, when what is known has been told
-        self._waiting: set[Place] = set()
+    def __init__(self, problems: Iterable[Problem], n: int, band: Band | None, started_first: bool = False) -> None:
+        self.n, self.band, self.started_first = n, band, started_first
+        self.block = (n_more_needed(band, 0, 0, 0) or 1) if band else n
         self.n_outstanding = 0
+        self._states = {problem.id: _ProblemState(problem) for problem in problems}
+        self._queue: list[SortKey] | None = None  # built at the first `next_request`, after stored results are recorded
+        self._deferred: set[SortKey] = set()
 
-    def answered(self, problem_id: str, index: int, outcome: Outcome) -> list[str]:
-        """Tell what an attempt gave, asked here or known from before; the problems that it settled.
+    def record(self, problem_id: str, index: int, outcome: Outcome) -> bool:
+        """Count a result, new or stored; whether it finished its problem.
 
-        An index from n on is no matter, nor is one that was told before.
+        A result that was recorded before, of an index from n on or of an unknown problem, is ignored.
         """
-        state, bit = self._states.get(problem_id), 1 << index
-        if state is None or index >= self.n or state.answered & bit:
-            return []
-        state.answered |= bit
-        state.correct |= bit * (outcome == "correct")
-        state.undecided |= bit * (outcome == "undecided")
-        self._returned(state)
-        return self._settle(state)
+        state = self._states.get(problem_id)
+        if state is None or index >= self.n or state.recorded >> index & 1:
+            return False
+        state.recorded |= 1 << index
+        self._end_request(state)
+        if state.finished:
+            return False
+        state.n_correct += outcome == "correct"
+        state.n_undecided += outcome == "undecided"
+        state.n_wrong += outcome not in ("correct", "undecided")
+        state.finished = self._n_needed(state) == 0
+        return state.finished
 
-    def given_up(self, problem_id: str) -> None:
-        """Tell that a request was given up and will not be answered."""
-        self._returned(self._states[problem_id])
+    def record_cancelled(self, problem_id: str) -> None:
+        """Count an outstanding request as ended without a result."""
+        self._end_request(self._states[problem_id])
 
-    def next(self, eager: bool = True) -> tuple[Problem, int] | Later | None:
-        """The request that comes next, now outstanding; LATER when an answer must come first; None: never one more."""
+    def next_request(self, speculative: bool = True) -> tuple[Problem, int] | AwaitResults | None:
+        """Problem and rollout index to request next; AWAIT_RESULTS when results must come first; None at the end."""
         if self._queue is None:
-            self._queue = [self._place(s) for s in self._states.values() if not s.settled and self._advance(s)]
+            self._queue = [self._sort_key(s) for s in self._states.values() if not s.finished and self._advance(s)]
             heapify(self._queue)
         while self._queue:
             state = self._states[heappop(self._queue)[-1]]
-            if state.settled:
+            if state.finished:
                 continue
-            if self._n_wanted(state) > 0:
-                return self._ask(state)
-            state.waiting = True
-            self._waiting.add(self._place(state))
-        while self._waiting and (eager or not self.n_outstanding):  # nothing is surely needed: what may be
-            place = min(self._waiting)
-            self._waiting.discard(place)
-            state = self._states[place[-1]]
-            state.waiting = False
-            if not state.settled:
-                return self._ask(state)
-        return LATER if self._waiting else None
+            if self._n_needed(state) > state.n_outstanding:
+                return self._start_request(state)
+            state.deferred = True
+            self._deferred.add(self._sort_key(state))
+        while self._deferred and (speculative or not self.n_outstanding):
+            sort_key = min(self._deferred)
+            self._deferred.discard(sort_key)
+            state = self._states[sort_key[-1]]
+            state.deferred = False
+            if not state.finished:
+                return self._start_request(state)
+        return AWAIT_RESULTS if self._deferred else None
 
     @property
-    def n_settled(self) -> int:
-        """Problems of which nothing more will be asked."""
-        return sum(state.settled for state in self._states.values())
+    def n_finished(self) -> int:
+        """Problems for which nothing more will be requested."""
+        return sum(state.finished for state in self._states.values())
 
     @property
-    def n_open(self) -> int:
-        """Attempts that are not answered, of problems that are not settled: the most that may still be asked."""
-        return sum(self.n - s.answered.bit_count() for s in self._states.values() if not s.settled)
+    def n_remaining(self) -> int:
+        """Rollouts without a result of unfinished problems: the most that may still be requested."""
+        return sum(self.n - s.recorded.bit_count() for s in self._states.values() if not s.finished)
 
-    def unsettled(self) -> list[str]:
-        """The ids of the problems that still have something to ask."""
-        return [name for name, state in self._states.items() if not state.settled]
+    def unfinished(self) -> list[str]:
+        """The ids of the problems that still need requests."""
+        return [problem_id for problem_id, state in self._states.items() if not state.finished]
 
     def counts(self, problem_id: str) -> tuple[int, int]:
-        """Decided and correct attempts so far; under an ordered rule those that it looked at."""
-        n_correct, n_wrong, _ = self._states[problem_id].counts
-        return n_correct + n_wrong, n_correct
+        """Decided and correct rollouts, counted until the problem was finished."""
+        state = self._states[problem_id]
+        return state.n_correct + state.n_wrong, state.n_correct
 
-    def decision(self, problem_id: str) -> tuple[Decision | None, float]:
-        """The band's decision so far, and the chance that all n attempts would have decided otherwise."""
-        state, rule = self._states[problem_id], self._rule(problem_id)
-        if rule is None:
-            return None, 0.0
-        assert self.band is not None
-        certain = Exact(self.band).decide(*state.counts)
-        if certain or self._learning is None or not state.settled:
-            return certain, 0.0
-        n_correct, n_wrong, _ = state.counts
-        return rule.decide(*state.counts), getattr(rule, "risk", lambda *_: 0.0)(n_correct, n_wrong)
+    def decision(self, problem_id: str) -> Decision | None:
+        """The band's decision so far; None while it is open or where there is no band."""
+        state = self._states[problem_id]
+        return decide(self.band, state.n_correct, state.n_wrong) if self.band else None
 
-    # How it is done.
+    def _n_needed(self, state: _ProblemState) -> int:
+        """The fewest results, outstanding ones included, that are still needed."""
+        counts = (state.n_correct, state.n_wrong, state.n_undecided)
+        return n_more_needed(self.band, *counts) if self.band else self.n - sum(counts)
 
-    def _rule(self, problem_id: str) -> Rule | None:
-        return self._learning.of(problem_id) if self._learning else self._exact
-
-    def _settle(self, state: _State) -> list[str]:
-        """Look whether the problem is settled, and then at those that waited for what it teaches."""
-        found: list[str] = []
-        to_look = [state.problem.id]
-        while to_look:
-            one = self._states[to_look.pop()]
-            if one.settled or not self._look(one):
-                continue
-            one.settled = True
-            found.append(one.problem.id)
-            if self._learning:
-                ready = self._learning.settled(one.problem.id, *one.counts[:2])
-                for other in (self._states[name] for name in ready):
-                    other.n_first, other.counts = 0, (0, 0, 0)  # read again, from the first, by the new rule
-                    to_look.append(other.problem.id)
-                    self._wake(other)
-        return found
-
-    def _look(self, state: _State) -> bool:
-        """Bring the counts up to date; whether nothing more needs to be asked."""
-        if self._learning is None:
-            n_correct, n_undecided = state.correct.bit_count(), state.undecided.bit_count()
-            state.counts = (n_correct, state.answered.bit_count() - n_correct - n_undecided, n_undecided)
-            return self._exact.n_more(*state.counts) == 0 if self._exact else sum(state.counts) == self.n
-        rule, ready = self._learning.of(state.problem.id), self._learning.is_ready(state.problem.id)
-        while not (ready and rule.n_more(*state.counts) == 0):
-            bit = 1 << state.n_first
-            if not state.answered & bit:
-                return False
-            correct, undecided = bool(state.correct & bit), bool(state.undecided & bit)
-            a, b, c = state.counts
-            state.counts = (a + correct, b + (not correct and not undecided), c + undecided)
-            state.n_first += 1
-        return True
-
-    def _n_wanted(self, state: _State) -> int:
-        """How many requests more are surely needed than are under way or answered ahead of their turn."""
-        if self.band is None:
-            return self.n - sum(state.counts) - state.n_outstanding
-        rule = self._rule(state.problem.id)
-        assert rule is not None
-        ahead = (state.answered >> state.n_first).bit_count() if self._learning else 0
-        needed = rule.n_more(*state.counts)
-        is_gap = self._learning is not None and state.next_index == state.n_first  # nothing behind it counts before it
-        return max(needed - ahead - state.n_outstanding, int(is_gap and needed > 0))
-
-    def _returned(self, state: _State) -> None:
-        if self._queue is not None and state.n_outstanding:
-            state.n_outstanding -= 1
-            self.n_outstanding -= 1
-            self._wake(state)
-
-    def _wake(self, state: _State) -> None:
-        if state.waiting and self._queue is not None:
-            self._waiting.discard(self._place(state))
-            state.waiting = False
-            heappush(self._queue, self._place(state))
-
-    def _ask(self, state: _State) -> tuple[Problem, int]:
+    def _start_request(self, state: _ProblemState) -> tuple[Problem, int]:
         assert self._queue is not None
         index = state.next_index
         state.next_index += 1
         state.n_outstanding += 1
         self.n_outstanding += 1
         if self._advance(state):
-            heappush(self._queue, self._place(state))
+            heappush(self._queue, self._sort_key(state))
         return state.problem, index
 
-    def _advance(self, state: _State) -> bool:
-        """Go to the next attempt that is not answered; whether there is one."""
-        state.place = None
-        while state.answered >> state.next_index & 1:
+    def _end_request(self, state: _ProblemState) -> None:
+        """One outstanding request less; a deferred problem goes back into the queue."""
+        if self._queue is None or not state.n_outstanding:
+            return
+        state.n_outstanding -= 1
+        self.n_outstanding -= 1
+        if state.deferred:
+            self._deferred.discard(self._sort_key(state))
+            state.deferred = False
+            heappush(self._queue, self._sort_key(state))
+
+    def _advance(self, state: _ProblemState) -> bool:
+        """Go to the next index without a result; whether there is one."""
+        state.sort_key = None
+        while state.recorded >> state.next_index & 1:
             state.next_index += 1
         return state.next_index < self.n
 
-    def _place(self, state: _State) -> Place:
-        if state.place is None:
+    def _sort_key(self, state: _ProblemState) -> SortKey:
+        if state.sort_key is None:
             priority = state.problem.meta.get("priority", 0)
             first = -float(priority) if isinstance(priority, int | float) else 0.0
-            block = (0 if state.next_index else 1) if self.depth else state.next_index // self.block
-            state.place = (first, block, len(state.problem.problem), state.problem.id)
-        return state.place
+            block = (0 if state.next_index else 1) if self.started_first else state.next_index // self.block
+            state.sort_key = (first, block, len(state.problem.problem), state.problem.id)
+        return state.sort_key

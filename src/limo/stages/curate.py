@@ -44,7 +44,7 @@ from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
 from limo.pool.sources.readers import SUFFIXES
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
-from limo.rollouts.judging import ChainJudgeSettings, judged
+from limo.rollouts.judging import ChainJudgeSettings, judge_chains
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
 from limo.rollouts.stopping import Band
 from limo.verify.checker import Checker, verifiable
@@ -62,9 +62,6 @@ class FilterSettings(RolloutSettings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the stage, for example weak_filter")
     low: int = Field(0, ge=0, description="fewest correct rollouts")
     high: int = Field(0, ge=0, description="most correct rollouts")
-    max_error: float = Field(
-        0.0, ge=0, lt=0.5, description="0: ask until it is certain; 0.01: until one in a hundred may be judged wrongly"
-    )
     teacher: bool = Field(False, description="its rollouts may become chains too")
 
     @property
@@ -76,8 +73,6 @@ class FilterSettings(RolloutSettings):
     def _fits(self) -> FilterSettings:
         if not self.low <= self.high <= self.n_in_all:
             raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
-        if self.max_error and len(self.models) > 1:
-            raise ValueError("`max_error` learns the pass rates of one model; give this filter one, or 0")
         return self
 
 
@@ -241,7 +236,7 @@ class _Curation:
     def _filter(self, one: FilterSettings, problems: list[Problem]) -> list[Problem]:
         def work() -> Split:
             with Ledger(self.at.ledger_path) as ledger, Checker(self.n_workers) as checker:
-                rates = self.runner.run(one, problems, ledger, checker, one.name, one.band, one.max_error)
+                rates = self.runner.run(one, problems, ledger, checker, one.name, one.band)
                 kept, dropped = apply_band(problems, rates, one.low, one.high, one.name)
                 asked = self.recipe.filters[: self.recipe.filters.index(one) + 1]
                 answers = self.runner.rollouts(asked, problems, ledger)
@@ -303,7 +298,7 @@ class _Curation:
                 statements = {problem.id: problem.problem for problem in problems}
                 asked = [statements[chain.problem_id] for chain in chains]
                 with Ledger(self.at.ledger_path) as ledger:
-                    columns, missing = judged(chains, asked, self.recipe.judge, self.runner, ledger)
+                    columns, missing = judge_chains(chains, asked, self.recipe.judge, self.runner, ledger)
             some = [chain for place, chain in enumerate(chains) if place not in missing]
             dropped = [
                 Dropped(chains[at].problem_id, "grade", "no marks", {"chain": chain_hash(chains[at]), "why": reason})

@@ -28,7 +28,7 @@ from limo.core.records import Problem, Rollout, Sampling, Score
 from limo.core.stats import macro_interval, mean_interval, pass_at_k
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
-from limo.rollouts.budget import Meter
+from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
 
 ALL = "all"
@@ -100,21 +100,21 @@ def evaluate(
     benchmark: str,
     problems: Iterable[Problem],
     decoding: Decoding,
-    checker: BatchVerifier | None = None,
+    checker: BatchVerifier,
     progress: Progress | None = None,
     system: str = SYSTEM,
-    meter: Meter | None = None,
+    meter: BudgetMeter | None = None,
 ) -> Evaluation:
     """Ask the model what the ledger does not know yet, and score what the ledger then holds.
 
-    Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the budget of
-    `meter` is reached; StorageError.
+    Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the
+    budget of `meter` is reached; StorageError.
     """
     unique = {problem.id: problem for problem in problems}
     if not unique:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
-    how = (system, decoding.sampling, decoding.n, None, checker, progress)
-    collect(ledger, completer, unique.values(), *how, meter=meter)
+    how = (system, decoding.sampling, decoding.n, None, progress)
+    collect(ledger, completer, unique.values(), checker, *how, meter=meter)
     found = ledger.rollouts(completer.name, prompt_hash(system), decoding.sampling.hash)
     rollouts = [r for r in found if r.problem_id in unique and r.index < decoding.n]
     return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding)

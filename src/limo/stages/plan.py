@@ -26,9 +26,8 @@ from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings
-from limo.rollouts.likely import RATES, Likely, fit
 from limo.rollouts.runner import RolloutSettings
-from limo.rollouts.stopping import Band, Exact, Rule
+from limo.rollouts.stopping import Band, decide
 
 # Dense bf16 TFLOP/s by the makers' data sheets.
 GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX4090": 165, "MI300X": 1307}
@@ -36,6 +35,10 @@ GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX40
 READING, WRITING = 0.5, 0.15
 CHARACTERS = 4  # of a token, on the average of English mathematics
 ROW_BYTES = 600  # of a rollout in the ledger beside its text, indexes and verdict included
+# Pass rates that a distribution is made of: both ends, and logits evenly between 0.2% and 99.8%.
+PASS_RATES = np.concatenate([[0.0], 1 / (1 + np.exp(-np.linspace(-6.2, 6.2, 61))), [1.0]])
+FLAT_PROBLEMS = 2.0  # weight of the flat prior in problems, so that what was not seen yet stays possible
+_N_ITERATIONS = 200  # the fit changes in the fourth digit after 100
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d+(?:\.\d+)?)[bB](?![a-z])")
 
 
@@ -62,7 +65,6 @@ class Step:
     name: str
     asking: RolloutSettings
     band: Band | None = None
-    max_error: float = 0.0
     teaches: bool = False
     judges: bool = False
 
@@ -100,7 +102,7 @@ def plan(
     letters = sum(len(p.problem) for p in sample) / len(sample)
     for step in steps:
         counts, lengths = _seen(step.asking, ledger)
-        weights = fit(counts)
+        weights = fit_pass_rates(counts)
         length = sum(lengths) / len(lengths) if lengths else step.asking.sampling.max_tokens / 2
         share, n_mean = expected(step, weights)
         known = f"{len(counts):,} problems" if counts else "assumed"
@@ -114,7 +116,7 @@ def plan(
         row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, known)
         rows.append(row)
         if step.teaches:
-            chains.add(step, n_left, row.n_kept, float(weights @ RATES), length, known)
+            chains.add(step, n_left, row.n_kept, float(weights @ PASS_RATES), length, known)
         n_left = row.n_kept
     return rows
 
@@ -164,27 +166,44 @@ def _planned(
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
-    """The share of problems kept and the mean rollouts of one, over pass rates weighted by `weights` (see RATES)."""
+    """The share of problems kept and the mean rollouts of one; `weights` are those of PASS_RATES."""
     n = step.asking.n_in_all
     if step.band is None:
         return 1.0, float(n)
-    rule: Rule = Likely(step.band, weights, step.max_error) if step.max_error else Exact(step.band)
     each = step.asking.n if len(step.asking.models) > 1 else 1  # several models stop only between them
-    open_ = np.zeros((n + 1, len(RATES)))  # chance of so many right and not stopped, by pass rate
+    open_ = np.zeros((n + 1, len(PASS_RATES)))  # chance of so many right and not stopped, by pass rate
     open_[0] = 1.0
-    kept, asked = np.zeros(len(RATES)), np.zeros(len(RATES))
+    kept, asked = np.zeros(len(PASS_RATES)), np.zeros(len(PASS_RATES))
     for total in range(n + 1):
         for c in range(total + 1):
-            decision = rule.decide(c, total - c, 0) if total % each == 0 else None
+            decision = decide(step.band, c, total - c) if total % each == 0 else None
             if decision is not None:
                 kept += open_[c] * (decision == "keep")
                 open_[c] = 0.0
         if total < n:
             asked += open_.sum(axis=0)
-            up = open_ * RATES
-            open_ *= 1 - RATES
+            up = open_ * PASS_RATES
+            open_ *= 1 - PASS_RATES
             open_[1:] += up[:-1]
     return float(weights @ kept), float(weights @ asked)
+
+
+def fit_pass_rates(counts: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The weights of PASS_RATES, summing to 1, that fit (correct, wrong) counts of problems best; flat without counts.
+
+    Expectation-maximisation; counts that early stopping cut short do not bias it.
+    """
+    flat = np.full(len(PASS_RATES), 1 / len(PASS_RATES))
+    if not counts:
+        return flat
+    pairs, n_problems = np.unique(np.array(counts), axis=0, return_counts=True)
+    likelihood = PASS_RATES ** pairs[:, :1] * (1 - PASS_RATES) ** pairs[:, 1:]
+    weights = flat
+    for _ in range(_N_ITERATIONS):
+        shares = likelihood * weights
+        shares /= shares.sum(axis=1, keepdims=True)
+        weights = (n_problems @ shares + FLAT_PROBLEMS * flat) / (n_problems.sum() + FLAT_PROBLEMS)
+    return weights
 
 
 def _seen(asking: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[int, int]], list[float]]:
@@ -194,10 +213,10 @@ def _seen(asking: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[in
     where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
     for model in asking.models if ledger is not None else ():
         assert ledger is not None
-        for problem_id, index, failed, outcome, _ in ledger.outcomes(model.name, *where):
-            if index < asking.n and not failed and outcome not in ("", "undecided"):
-                counts.setdefault(problem_id, [0, 0])[outcome != "correct"] += 1
-        n, _, n_out = ledger.spent().get(model.name, (0, 0, 0))
+        for stored in ledger.outcomes(model.name, *where):
+            if stored.index < asking.n and not stored.is_error and stored.outcome not in ("", "undecided"):
+                counts.setdefault(stored.problem_id, [0, 0])[stored.outcome != "correct"] += 1
+        n, _, n_out = ledger.usage_by_model().get(model.name, (0, 0, 0))
         lengths += [n_out / n] if n and n_out else []
     return [(right, wrong) for right, wrong in counts.values()], lengths
 
