@@ -1,11 +1,10 @@
 """LIMO: a small, hard, well-reasoned set of examples, chosen with evidence, trained on, and proved by measurement.
 
-The names of the Python API, each imported when it is first asked for; docs/api.md shows them at work.
+The names of the Python API, each imported on first use; docs/api.md has examples.  Modules inside import each other's
+modules, never this one.
 
     import limo
     limo.check("1/2", "so it is \\\\boxed{0.5}").outcome      # 'correct'
-
-What it does not do: any work, or serve the inside (modules import each other's modules, never this one).
 """
 
 from __future__ import annotations
@@ -15,95 +14,126 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
+    # name: module, or module:name where it is called otherwise there
     "Checker": "verify.checker",
-    "CurateRecipe": "stages.curate",
+    "Completion": "core.records",
+    "CurateRecipe": "stages.curate:Recipe",
     "Decoding": "stages.evaluate",
+    "EvaluateRecipe": "stages.evaluate:Recipe",
+    "HttpCompleter": "models.openai.completer",
     "Ledger": "ledger.store",
     "LimoError": "core.errors",
     "LocalCompleter": "models.local.completer",
     "Problem": "core.records",
     "ReplayCompleter": "models.replay",
+    "RolloutsRecipe": "stages.rollouts:Recipe",
     "RunFolder": "core.run_folder",
     "Sampling": "core.records",
     "SftSettings": "train.methods.sft",
+    "TrainRecipe": "stages.train:Recipe",
+    "Verdict": "core.records",
+    "accept": "curate.chains",
     "check": "verify.checker",
     "collect": "rollouts.collect",
+    "compare_arms": "stages.compare:compare",
     "decontaminate": "pool.decontaminate",
     "dedup": "pool.dedup",
+    "evaluate_model": "stages.evaluate:evaluate",
+    "grade_chains": "curate.grade:grade",
     "ingest": "pool.ingest",
     "load_benchmark": "pool.sources.benchmarks",
+    "load_recipe": "core.recipe:load",
     "read_pool": "pool.ingest",
+    "run_compare": "stages.compare:run",
+    "run_curate": "stages.curate:run",
+    "run_evaluate": "stages.evaluate:run",
+    "run_rollouts": "stages.rollouts:run",
+    "run_train": "stages.train:run",
+    "select": "curate.select",
     "verify_file": "verify.files",
     "write_pool": "pool.ingest",
-    # These do not bear the name of the function at home, since a room of that name stands beside this file.
-    "load_recipe": "core.recipe:load",
-    "grade_chains": "curate.grade:grade",
-    "run_curation": "stages.curate:curate",
-    "run_evaluation": "stages.evaluate:evaluate",
-    "run_comparison": "stages.compare:compare",
-    "run_training": "train.methods.sft:train",
 }
 
 if TYPE_CHECKING:
     from limo.core.errors import LimoError
     from limo.core.recipe import load as load_recipe
-    from limo.core.records import Problem, Sampling
+    from limo.core.records import Completion, Problem, Sampling, Verdict
     from limo.core.run_folder import RunFolder
+    from limo.curate.chains import accept
     from limo.curate.grade import grade as grade_chains
+    from limo.curate.select import select
     from limo.ledger.store import Ledger
     from limo.models.local.completer import LocalCompleter
+    from limo.models.openai.completer import HttpCompleter
     from limo.models.replay import ReplayCompleter
     from limo.pool.decontaminate import decontaminate
     from limo.pool.dedup import dedup
     from limo.pool.ingest import ingest, read_pool, write_pool
     from limo.pool.sources.benchmarks import load_benchmark
     from limo.rollouts.collect import collect
-    from limo.stages.compare import compare as run_comparison
-    from limo.stages.curate import CurateRecipe
-    from limo.stages.curate import curate as run_curation
+    from limo.stages.compare import compare as compare_arms
+    from limo.stages.compare import run as run_compare
+    from limo.stages.curate import Recipe as CurateRecipe
+    from limo.stages.curate import run as run_curate
     from limo.stages.evaluate import Decoding
-    from limo.stages.evaluate import evaluate as run_evaluation
+    from limo.stages.evaluate import Recipe as EvaluateRecipe
+    from limo.stages.evaluate import evaluate as evaluate_model
+    from limo.stages.evaluate import run as run_evaluate
+    from limo.stages.rollouts import Recipe as RolloutsRecipe
+    from limo.stages.rollouts import run as run_rollouts
+    from limo.stages.train import Recipe as TrainRecipe
+    from limo.stages.train import run as run_train
     from limo.train.methods.sft import SftSettings
-    from limo.train.methods.sft import train as run_training
     from limo.verify.checker import Checker, check
     from limo.verify.files import verify_file
 
 __all__ = [
     "Checker",
+    "Completion",
     "CurateRecipe",
     "Decoding",
+    "EvaluateRecipe",
+    "HttpCompleter",
     "Ledger",
     "LimoError",
     "LocalCompleter",
     "Problem",
     "ReplayCompleter",
+    "RolloutsRecipe",
     "RunFolder",
     "Sampling",
     "SftSettings",
+    "TrainRecipe",
+    "Verdict",
+    "accept",
     "check",
     "collect",
+    "compare_arms",
     "decontaminate",
     "dedup",
+    "evaluate_model",
     "grade_chains",
     "ingest",
     "load_benchmark",
     "load_recipe",
     "read_pool",
-    "run_comparison",
-    "run_curation",
-    "run_evaluation",
-    "run_training",
+    "run_compare",
+    "run_curate",
+    "run_evaluate",
+    "run_rollouts",
+    "run_train",
+    "select",
     "verify_file",
     "write_pool",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'limo' has no attribute {name!r}")
-    room, _, other = _HOME[name].partition(":")
-    value = getattr(import_module(f"limo.{room}"), other or name)
+    module, _, original = _MODULES[name].partition(":")
+    value = getattr(import_module(f"limo.{module}"), original or name)
     globals()[name] = value
     return value
 

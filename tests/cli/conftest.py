@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from limo.cli import root
-from limo.cli.boundary import guarded
+from limo.cli.command import run_command
 
 N = 10
 
@@ -25,7 +25,7 @@ def limo(capsys, monkeypatch):
     def call(*arguments):
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            guarded(root, [str(argument) for argument in arguments])
+            run_command(root, [str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return ended.value.code, out, err
 

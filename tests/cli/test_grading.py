@@ -47,7 +47,7 @@ def test_a_judge_grades_agreement_with_the_others_is_printed_and_nothing_is_paid
     file, recipe, server = judge
     code, out, _ = limo("grade", file, "--recipe", recipe, "-o", tmp_path / "graded.jsonl")
     assert code == 0 and server.n_asked.total() == N
-    assert "12 judgements were asked for" in out
+    assert "12 replies were requested" in out
     for pair in ("judge and limo-v2", "judge and structure", "limo-v2 and structure"):
         assert pair in out
     graded = [json.loads(line) for line in (tmp_path / "graded.jsonl").read_text().splitlines()]
@@ -55,7 +55,7 @@ def test_a_judge_grades_agreement_with_the_others_is_printed_and_nothing_is_paid
     assert set(graded[0]["traits"]) == set(TRAITS) and graded[-1]["level"] == "L5"
     code, out, _ = limo("grade", file, "--recipe", recipe, "--json")
     told = json.loads(out.splitlines()[-1])
-    assert (code, told["n_asked"], server.n_asked.total()) == (0, 0, N)
+    assert (code, told["n_requested"], server.n_asked.total()) == (0, 0, N)
     assert told["agreement"]["judge and structure"]["correlation"] > 0.9  # both go with the number of steps here
     assert limo("select", tmp_path / "graded.jsonl", "k=2", "-o", tmp_path / "two.jsonl")[0] == 0
 
@@ -71,7 +71,7 @@ def test_chains_that_got_no_marks_are_named_and_left_out_and_the_exit_says_so(li
 
 def test_a_judge_that_is_not_named_and_a_row_without_its_problem_are_told_in_one_line(fault, judge, tmp_path):
     file, recipe, _ = judge
-    assert "nobody is there to judge" in fault("grade", file, "scorer=judge")
+    assert "needs a judge" in fault("grade", file, "scorer=judge")
     rows = lines(tmp_path / "bare.jsonl", [{"completion": "x"}])
     assert "row 1 has no problem" in fault("grade", rows, "--recipe", recipe)
 
@@ -79,8 +79,8 @@ def test_a_judge_that_is_not_named_and_a_row_without_its_problem_are_told_in_one
 def test_the_shipped_recipe_of_a_judge_loads():
     from pathlib import Path
 
-    from limo.cli.recipes import GradeRecipe
     from limo.core.recipe import load
+    from limo.stages.grade import Recipe as GradeRecipe
 
     recipe = load(GradeRecipe, Path(__file__).parents[2] / "src" / "limo" / "recipes" / "judge.yaml", ["judge.n=2"])
     assert recipe.scorer == "judge" and recipe.judge is not None and recipe.judge.n == 2

@@ -37,7 +37,7 @@ def test_served_models_give_the_dataset_of_their_recordings_and_a_second_start_a
     for _ in range(2):  # said each time, not only the first
         code, out, _ = limo("curate", recipe, "--run", run)
         assert code == 0
-        assert out.splitlines()[-1].endswith("selected; nothing was left to do, and no model was asked")
+        assert out.splitlines()[-1].endswith("selected; nothing was left to do, no request was sent")
     assert json.loads(limo("curate", recipe, "--run", run, "--json")[1].splitlines()[-1])["did_nothing"]
     assert server.n_asked.total() == n_asked > 0
     assert {path.name: path.read_bytes() for path in (run / "selected").iterdir()} == before

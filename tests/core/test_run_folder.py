@@ -167,7 +167,7 @@ def test_a_key_that_was_unknown_when_the_run_was_begun_has_its_default(tmp_path)
 
 
 def test_a_second_opening_is_refused_while_the_first_works(run):
-    with pytest.raises(InputError, match="another process works in this run"), RunFolder(run.path, Recipe()):
+    with pytest.raises(InputError, match="another process uses this run"), RunFolder(run.path, Recipe()):
         pass
 
 
@@ -182,7 +182,7 @@ def test_writing_without_the_lock_is_a_bug(run):
 
 
 def test_a_folder_that_is_no_run_cannot_be_read(tmp_path):
-    with pytest.raises(MissingFileError, match="no run"):
+    with pytest.raises(MissingFileError, match="not a run"):
         RunFolder(tmp_path)
 
 

@@ -11,7 +11,6 @@ from limo.core.errors import InputError, MissingFileError
 from limo.pool.sources.benchmarks import (
     benchmark,
     benchmarks,
-    decoding,
     duplicates,
     load_benchmark,
     load_benchmarks,
@@ -31,15 +30,6 @@ AIME = [{"problem": f"Problem with {n} marbles", "answer": str(n)} for n in rang
 def test_the_paper_s_ten_are_known_with_their_groups() -> None:
     groups = [entry.group for entry in benchmarks().values()]
     assert (groups.count("in-domain"), groups.count("out-of-domain"), groups.count("extra")) == (3, 7, 2)
-
-
-def test_small_benchmarks_are_sampled_and_large_ones_greedy() -> None:
-    n, sampling = decoding("AIME24")
-    assert (n, sampling.temperature, sampling.max_tokens) == (4, 0.6, 32768)
-    assert decoding("AIME24", "v1")[0] == 16
-    n, sampling = decoding("MATH500")
-    assert (n, sampling.temperature) == (1, 0.0)
-    assert all((entry.decoding == "sampled") == (entry.n < 50) for entry in benchmarks().values())
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

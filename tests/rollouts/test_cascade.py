@@ -15,7 +15,8 @@ from limo.core.records import problem_id
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ServeSettings
-from limo.stages.curate import CurateRecipe, curate
+from limo.stages.curate import Recipe as CurateRecipe
+from limo.stages.curate import run as curate
 from limo.verify.checker import Checker
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

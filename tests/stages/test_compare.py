@@ -100,7 +100,7 @@ def test_an_average_is_over_seeds_and_benchmarks(outcomes):
         (lambda o: o["limo"].clear(), "no such arm: 'limo'"),
         (lambda o: o["limo"][2].clear(), "not every seed"),
         (lambda o: o["bulk"][0].update(table({"sums": []})), "share no problem"),
-        (lambda o: o["bulk"][0]["sums"].update(p0=40.0), "no share"),
+        (lambda o: o["bulk"][0]["sums"].update(p0=40.0), "outside 0..1"),
     ],
 )
 def test_outcomes_that_cannot_be_compared_are_refused(outcomes, change, complaint):

@@ -7,7 +7,9 @@ import pytest
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.run_folder import RunFolder
-from limo.stages.curate import CurateRecipe, curate, render
+from limo.curate.funnel import render
+from limo.stages.curate import Recipe as CurateRecipe
+from limo.stages.curate import run as curate
 
 ROOT = Path(__file__).parents[2] / "src" / "limo"
 DATA = ROOT.parent / "shared" / "data"

@@ -12,10 +12,13 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
+from limo.curate.funnel import render
 from limo.curate.scorers import judge
 from limo.curate.select import levels
 from limo.models.completer import Completer, CompletionGroup, Request
-from limo.stages.curate import Curated, CurateRecipe, curate, graded, problems_after, render
+from limo.stages.curate import CurateResult, graded_chains, problems_after
+from limo.stages.curate import Recipe as CurateRecipe
+from limo.stages.curate import run as curate
 
 N = 24
 SYSTEMS = ("Answer.", "Check every step.")
@@ -103,7 +106,7 @@ class Bench:
         self.opened: list[str] = []
         self.progress = NoProgress()
 
-    def __call__(self, settings: CurateRecipe, die_after: int | None = None) -> Curated:
+    def __call__(self, settings: CurateRecipe, die_after: int | None = None) -> CurateResult:
         def opener(model: object, data: str) -> Fake:
             self.opened.append(model.name)  # type: ignore[attr-defined]
             return Fake(model.name, self.asked, die_after)  # type: ignore[attr-defined]
@@ -165,7 +168,7 @@ def test_selected_rows_are_correct_differ_in_problem_and_carry_the_recipes_syste
 
 def test_all_graded_chains_stay_readable_so_that_level_arms_can_be_drawn(pool, bench):
     bench(recipe(pool))
-    chains, grades = graded(RunFolder(bench.folder))
+    chains, grades = graded_chains(RunFolder(bench.folder))
     assert len(chains) == len(grades) > 20
     arms = levels(chains, grades, 5)
     assert len(arms["L1"]) == len(arms["L5"]) == 5
@@ -175,7 +178,7 @@ def test_all_graded_chains_stay_readable_so_that_level_arms_can_be_drawn(pool, b
 def test_a_filter_that_is_no_teacher_gives_no_chains(pool, bench):
     filters = [{"name": "weak_filter", "models": [model("weak")], "n": 2}]
     bench(recipe(pool, filters=filters))
-    chains, _ = graded(RunFolder(bench.folder))
+    chains, _ = graded_chains(RunFolder(bench.folder))
     assert {chain.teacher for chain in chains} == {"strong"}
 
 
@@ -252,7 +255,7 @@ def test_a_judge_grades_within_a_curation_and_a_chain_without_marks_is_dropped_w
     done = bench(recipe(pool, **judged))
     row = next(one for one in done.funnel if one.stage == "grade")
     assert 0 < row.n_by_reason["no marks"] < row.n_in
-    chains, grades = graded(RunFolder(bench.folder))
+    chains, grades = graded_chains(RunFolder(bench.folder))
     assert len(chains) == len(grades) == row.n_kept and not any("on try 3" in one.text for one in chains)
     assert all(set(one.traits) == set(judge.TRAITS) for one in grades)
     asked = [name for name, *_ in bench.asked if name == "judge"]
@@ -281,7 +284,7 @@ def test_whatever_the_pool_no_problem_is_twice_selected_or_contaminated_or_wrong
     problems = {one.id: one for one in problems_after(RunFolder(bench.folder), "strong_filter")}
     texts = [" ".join(problems[row["problem_id"]].problem.split()) for row in taken]
     assert len(set(texts)) == len(texts) == done.n_selected and not set(texts) & held.keys()
-    chains = {(one.problem_id, one.text): one for one in graded(RunFolder(bench.folder))[0]}
+    chains = {(one.problem_id, one.text): one for one in graded_chains(RunFolder(bench.folder))[0]}
     assert all(one.verdict.outcome == "correct" and one.verdict.answer for one in chains.values())
     assert done.n_selected == settings.select.k or any("of the" in line and "asked for" in line for line in said)
 
@@ -290,7 +293,7 @@ def test_whatever_the_pool_no_problem_is_twice_selected_or_contaminated_or_wrong
     ("changes", "words"),
     [
         ({"grade": {"scorer": "judge"}}, "needs `judge`"),
-        ({"teachers": []}, "no model gives chains"),
+        ({"teachers": []}, "no model writes chains"),
         ({"filters": [{"name": "chains", "models": [model("weak")], "n": 1}]}, "must differ"),
         ({"filters": [{"name": "a", "models": [model("weak")], "n": 1, "high": 2}]}, "empty band"),
         ({"filters": [{"name": "a", "models": [], "n": 1}]}, "models"),

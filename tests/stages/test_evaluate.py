@@ -8,7 +8,8 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
-from limo.stages.evaluate import Decoding, averages, evaluate, protocol
+from limo.pool.sources.benchmarks import benchmarks
+from limo.stages.evaluate import Decoding, averages, evaluate, paper_decoding
 
 PROBLEMS = [Problem.make(f"{i} plus {i}", str(2 * i)) for i in range(4)]
 
@@ -133,10 +134,24 @@ def test_an_average_counts_each_benchmark_once(ledger):
 
 
 def test_the_protocol_is_the_papers():
-    greedy, few, first = protocol(50), protocol(49), protocol(30, "v1")
+    problems = [Problem.make(f"number {i}", "1") for i in range(50)]
+    greedy, few = paper_decoding("my own", problems), paper_decoding("my own", problems[1:])
+    first = paper_decoding("my own", problems[20:], "v1")
     assert (greedy.n, greedy.temperature, greedy.max_tokens) == (1, 0.0, 32768)
     assert (few.n, few.temperature) == (4, 0.6)
     assert (first.n, first.temperature) == (16, 0.7)
+
+
+def test_small_benchmarks_are_sampled_and_large_ones_greedy():
+    few, many = paper_decoding("AIME24"), paper_decoding("MATH500")
+    assert (few.n, few.temperature, few.max_tokens) == (4, 0.6, 32768)
+    assert paper_decoding("AIME24", version="v1").n == 16
+    assert (many.n, many.temperature) == (1, 0.0)
+    assert all((entry.decoding == "sampled") == (entry.n < 50) for entry in benchmarks().values())
+
+
+def test_a_benchmark_that_repeats_its_problems_is_decoded_by_the_number_of_different_ones():
+    assert paper_decoding("my own", [Problem.make("one", "1")] * 60).n == 4
 
 
 def test_several_greedy_samples_are_refused():

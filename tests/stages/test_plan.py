@@ -81,7 +81,7 @@ def test_money_and_hours_follow_from_prices_and_speed():
     assert row.gpu_hours == pytest.approx(hours)
     assert row.usd == pytest.approx((row.n_in + 10 * row.n_out) / 1e6 + 2 * hours)
     assert row.hours == pytest.approx(row.n_out / (50 * 256) / 3600)
-    assert row.known == "assumed"
+    assert row.source == "assumed"
 
 
 def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
@@ -95,7 +95,7 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
         ]
         ledger.add(never)
         (row,) = plan([Step("weak", one, Band(0, 0, 4))], PROBLEMS, Terms(), ledger)
-    assert row.known == "20 problems"
+    assert row.source == "20 problems"
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)
 
 

@@ -1,22 +1,18 @@
-"""The one command, `limo`: parse, call, print.
+"""The command line: parse, call a stage, print.
 
     limo lab --run runs/lab
     limo curate replay data=../shared/data --run runs/replay
     limo verify rows.jsonl -o verified.jsonl
 
-Every command has one shape (`shape`), every error one way out (`boundary`).  The bodies stand with their neighbours
-on the road (`road`), for pools (`pool`), for loose files (`verifying`, `loose`, `grading`) and for looking at what is
-there (`look`); each imports what is heavy inside itself, so that `limo --help` answers at once.
-
-What it does not do: any work of its own.
+Heavy modules are imported inside the commands, so that `limo --help` is fast.
 """
 
 from __future__ import annotations
 
 import click
 
-from limo.cli import asking, grading, look, loose, measuring, pool, road, verifying
-from limo.cli.boundary import guarded
+from limo.cli import curate, lab, pool, rollouts, train, verify
+from limo.cli.command import run_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -26,17 +22,18 @@ def root() -> None:
 
     \b
     limo lab                                        the whole method in minutes on two CPU cores
-    limo curate RECIPE [section.key=value ...]      from a pool to a dataset; again: goes on where it stopped
+    limo curate RECIPE [section.key=value ...]      from a pool to a dataset; again: continues where it stopped
 
-    Exit codes: 0 done, 1 a bug, 2 your input, 3 stopped on the way (the same command goes on).
+    RECIPE is a YAML file or the name of a shipped recipe.  Exit codes: 0 done, 1 a bug, 2 an input error, 3 stopped
+    before the end (the same command continues).
     """
 
 
-for _room in (road, asking, measuring, pool, verifying, loose, grading, look):
-    for _command in _room.COMMANDS:
+for _module in (lab, curate, rollouts, train, pool, verify):
+    for _command in _module.COMMANDS:
         root.add_command(_command)
 
 
 def main() -> None:
-    """What the `limo` script runs."""
-    guarded(root)
+    """Entry point of the `limo` script."""
+    run_command(root)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from limo.cli.shape import table
+from limo.cli.command import table
 
 if TYPE_CHECKING:
     from limo.core.records import Dropped, Problem

@@ -4,6 +4,7 @@
     limo pool dedup pool/ -o clean/
     limo pool decontaminate clean/ --benchmarks eval/data -o safe/
     limo pool decontaminate train.jsonl --check               # is somebody else's training set clean?
+    limo pool strata clean/ by=stated 'cuts=[3, 5]' -o strata/
     limo benchmarks list
 
 What it does not do: remember a recipe; `limo curate` does (`road`).
@@ -14,16 +15,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.command import OVERRIDES, Call, command, output, table
 from limo.cli.evidence import Look
-from limo.cli.shape import OVERRIDES, Call, command, output, table
 from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
-    from limo.core.records import Dropped, Problem
+    from limo.core.records import Dropped, PassRate, Problem
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 POOL = "The pool: a folder (parts, for any size), .parquet, .jsonl or .jsonl.gz."
@@ -146,8 +148,6 @@ def pool_decontaminate(
 
 def _known(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Problem]], list[str]]:
     """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
-    from pathlib import Path
-
     from limo.pool.sources.benchmarks import load_benchmarks, load_present
 
     if path and not names and Path(path).is_dir():
@@ -163,8 +163,8 @@ def _is_folder(output: str) -> bool:
 def _told(call: Call, counts: Counter[str], output: str, dropped: str | None, look: Look | None = None) -> None:
     """What became of a pool in parts."""
     if dropped:
-        from limo.cli.rows import write_rows
         from limo.pool.parts import dropped_of
+        from limo.stages.rows import write_rows
 
         write_rows([asdict(one) for one in dropped_of(output)], dropped)
     by_reason = Counter({reason: n for reason, n in counts.items() if reason != "kept"})
@@ -179,8 +179,8 @@ def _pooled(
     dropped: str | None,
     look: Look | None = None,
 ) -> None:
-    from limo.cli.rows import write_rows
     from limo.pool.ingest import write_pool
+    from limo.stages.rows import write_rows
 
     if not kept:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in Counter(one.reason for one in gone).most_common())
@@ -198,6 +198,71 @@ def _shown(call: Call, n_kept: int, by_reason: Counter[str], output: str, look: 
         value |= look.named()
         text += f"\n\n{look.totals()}" if look.hits else ""
     call.result(value, text)
+
+
+@command(
+    "strata",
+    click.argument("file"),
+    OVERRIDES,
+    click.option("--run", metavar="DIR", help="With by=pass_rate: the run whose ledger has the rollouts."),
+    click.option("--model", metavar="NAME", help="With by=pass_rate: whose rollouts count."),
+    click.option("-o", "--output", required=True, metavar="DIR", help="Gets a pool of each: simple.parquet, ..."),
+    group=pool,
+)
+def pool_strata(
+    call: Call, file: str, overrides: tuple[str, ...], run: str | None, model: str | None, output: str
+) -> None:
+    """Draw Simple, Complex and Advanced problems from a pool.
+
+    By source as the paper does, by the difficulty that sources state, or by a model's pass rates.
+    """
+    from limo.core.recipe import load
+    from limo.curate.strata import StrataSettings, stratify
+    from limo.pool.ingest import read_pool, write_pool
+
+    settings = load(StrataSettings, None, overrides)
+    if (settings.by == "pass_rate") != bool(run and model):
+        allowed = "by=pass_rate with --run and --model, or neither"
+        raise InputError("pass rates come from a run and are one model's", f"by={settings.by}", allowed, "give both")
+    problems = read_pool(file)
+    rates = _rates(run, model) if run and model else {}
+    strata = stratify(problems, settings.model_copy(update={"n": None}), rates)
+    drawn = {name: members[: settings.n] for name, members in strata.items()}
+    rows: list[list[object]] = [["stratum", "in the pool", "drawn", "file"]]
+    for name, members in drawn.items():
+        path = Path(output) / f"{name.lower()}.parquet"
+        path.unlink(missing_ok=True)  # an earlier draw
+        if members:
+            write_pool(members, str(path))
+        rows.append([name, len(strata[name]), len(members), str(path) if members else "none"])
+    n_left = len(problems) - sum(map(len, strata.values()))
+    value = {
+        "n_by_stratum": {name: len(members) for name, members in drawn.items()},
+        "n_unknown": n_left,
+        "output": output,
+    }
+    text = f"{n_left:,} of {len(problems):,} problems are in no stratum: their rows do not state what `by` needs"
+    call.result(value, table(rows) + (f"\n{text}" if n_left else ""))
+
+
+def _rates(run: str, model: str) -> dict[str, PassRate]:
+    """A model's pass rate on each problem over all its rollouts in the run.  Raises InputError for no rollouts."""
+    from limo.core.records import PassRate
+    from limo.core.run_folder import RunFolder
+    from limo.ledger.store import Ledger
+
+    outcomes: dict[str, list[str]] = {}
+    with Ledger(RunFolder(run).ledger_path, read_only=True) as ledger:
+        names = sorted(ledger.usage_by_model())
+        for rollout in ledger.rollouts(model) if model in names else ():
+            if rollout.verdict is not None:
+                outcomes.setdefault(rollout.problem_id, []).append(rollout.verdict.outcome)
+    if not outcomes:
+        raise InputError("the run has no rollouts of this model", model, ", ".join(names) or "none", "name another")
+    return {
+        problem_id: PassRate(model, len(of), len(of) - of.count("undecided"), of.count("correct"))
+        for problem_id, of in outcomes.items()
+    }
 
 
 @click.group("benchmarks")
@@ -219,13 +284,13 @@ def benchmarks_list(call: Call, path: str | None) -> None:
     The paper's group, rows, decoding, and where they are published or whether they are here.
     """
     from limo.pool.sources.benchmarks import benchmarks as known
-    from limo.pool.sources.benchmarks import decoding
+    from limo.stages.evaluate import paper_decoding
 
     rows: list[list[object]] = [["benchmark", "group", "rows", "decoding", "judge", "here" if path else "home"]]
     value = {}
     for name, entry in known().items():
-        n, sampling = decoding(name)
-        how = f"{n} at {sampling.temperature}" if n > 1 else "greedy"
+        decoding = paper_decoding(name)
+        how = f"{decoding.n} at {decoding.temperature}" if decoding.n > 1 else "greedy"
         where = _found(name, path) if path else entry.home
         rows.append([name, entry.group, entry.n, how, "model" if entry.judge else "rules", where])
         value[name] = entry.model_dump(mode="json") | ({"here": where} if path else {})

@@ -54,7 +54,7 @@ class Settings(BaseModel):
         return content_hash(json.dumps(self.identity(), ensure_ascii=False))
 
     def identity(self) -> dict[str, Any]:
-        """What the recipe asks for, defaults included, as JSON values; without EXECUTION_ONLY fields, at any depth."""
+        """All values, defaults included, as JSON; fields marked EXECUTION_ONLY are left out at any depth."""
         return {
             name: _identity(getattr(self, name))
             for name, field in type(self).model_fields.items()

@@ -217,3 +217,4 @@ class Score:
     high: float
     n_problems: int
     n_rollouts: int
+    provenance: Provenance | None = None

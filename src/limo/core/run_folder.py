@@ -1,15 +1,14 @@
-"""A run is a folder, and a stage of it is either done or not begun.
+"""The folder of a run, in which a stage is either done or not begun.
 
-`recipe.yaml` (resolved) says what was asked, `environment.json` on what it ran, `stages/` holds for each stage one
-Parquet of what was kept and one of what was dropped and why.  Tables are written whole, the kept one last, so a
-process killed anywhere leaves stages that are done or not begun, and the same command goes on.
+`recipe.yaml` (resolved) holds the settings, `environment.json` the machine and packages, `problems.parquet` the pool
+as it was read, `stages/` for each stage one Parquet file of what was kept and one of what was dropped and why.  Tables
+are written whole, the kept one last, so a process killed anywhere leaves stages that are done or not begun, and the
+same command continues.
 
     with RunFolder("runs/a", recipe) as run:
         if not run.done("difficulty"):
             run.write_stage("difficulty", kept=[{"id": "p1", "n_correct": 2}], dropped=[])
         rows = run.read_stage("difficulty")
-
-What it does not do: hold rollouts (the ledger does), or know any stage.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -31,16 +30,17 @@ import yaml
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, storage_errors
 from limo.core.recipe import Settings
-from limo.core.records import Dropped
+from limo.core.records import Dropped, Problem
 
 Row = dict[str, Any]
 _JSON = {b"limo": b"json"}  # a column whose values Parquet cannot hold as they are
+PROBLEMS = "problems.parquet"
 _PACKAGES = ("limo", "torch", "transformers", "trl", "datasets", "math-verify", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
 class StageCounts:
-    """What a stage did: rows kept, rows dropped, and the dropped ones by reason."""
+    """Counts of a stage: rows kept, rows dropped, and the dropped ones by reason."""
 
     n_kept: int
     n_dropped: int
@@ -59,7 +59,8 @@ class RunFolder:
         self._recipe = recipe
         self._lock: Any = None
         if recipe is None and not (self.path / "recipe.yaml").is_file():
-            raise MissingFileError("this folder is no run", path, "a folder made by a limo command", "check the path")
+            allowed = "a folder made by a limo command"
+            raise MissingFileError("this folder is not a run", path, allowed, "check the path")
 
     @property
     def ledger_path(self) -> Path:
@@ -86,14 +87,14 @@ class RunFolder:
                 lock.acquire()  # the kernel frees it when the process dies, however it dies
             except Timeout:
                 raise InputError(
-                    "another process works in this run", self.path, "one process a run", "wait for it or change --run"
+                    "another process uses this run", self.path, "one process a run", "wait for it or change --run"
                 ) from None
         self._lock = lock
         try:
             self._check_recipe(recipe)
             for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("stages/.*.tmp")]:
                 leftover.unlink(missing_ok=True)
-            self._note_environment()
+            self._store_environment()
         except BaseException:
             self.__exit__()
             raise
@@ -114,17 +115,17 @@ class RunFolder:
                 "set the keys back or name another --run",
             )
 
-    def _note_environment(self) -> None:
-        """The environment of the first start; another one met later is added, never overwritten."""
+    def _store_environment(self) -> None:
+        """Store the environment of the first start; those of later starts that differ are added."""
         now, file = environment(), self.path / "environment.json"
-        noted: Row = self.read_json(file.name) if file.exists() else dict(now)
-        later = noted.get("later", [])
-        if now not in ({key: value for key, value in noted.items() if key != "later"}, *later):
-            noted["later"] = [*later, now]
-        self.write_json(file.name, noted)
+        stored: Row = self.read_json(file.name) if file.exists() else dict(now)
+        later = stored.get("later", [])
+        if now not in ({key: value for key, value in stored.items() if key != "later"}, *later):
+            stored["later"] = [*later, now]
+        self.write_json(file.name, stored)
 
     def done(self, stage: str) -> bool:
-        """Whether the stage's tables are there, both of them and whole."""
+        """Whether both tables of the stage are there."""
         return self._file(stage, "kept").exists()
 
     def write_stage(self, stage: str, kept: list[Row], dropped: list[Dropped]) -> None:
@@ -138,6 +139,20 @@ class RunFolder:
         for kind, rows in (("dropped", why), ("kept", kept)):
             with atomic(self._file(stage, kind)) as path:
                 _write_table(rows, path, {"limo.order": order})
+
+    def write_problems(self, problems: list[Problem]) -> None:
+        """Store the pool of the run, once; stages name its rows by number and add columns of their own."""
+        self._must_be_locked()
+        with atomic(self.path / PROBLEMS) as path:
+            _write_table([asdict(problem) for problem in problems], path, {})
+
+    def read_problems(self) -> list[Problem]:
+        """The pool of the run, in the order in which it was stored."""
+        file = self.path / PROBLEMS
+        if not file.is_file():
+            raise MissingFileError("the run has no pool", file, "", "run the stage that reads it")
+        with _readable(file):
+            return [Problem(**row) for row in _read_table(file)]
 
     def read_stage(self, stage: str) -> list[Row]:
         """The rows that the stage kept, as they were written; a key that a row lacked is None."""
@@ -155,7 +170,7 @@ class RunFolder:
         counted: dict[str, StageCounts] = {}
         for stage in sorted(filter(self.done, orders), key=lambda stage: orders[stage]):
             file = self._file(stage, "kept")
-            with _whole(file):
+            with _readable(file):
                 n_kept = pq.read_metadata(file).num_rows
             reasons = Counter(d.reason for d in self.read_dropped(stage))
             counted[stage] = StageCounts(n_kept, sum(reasons.values()), dict(reasons.most_common()))
@@ -167,7 +182,7 @@ class RunFolder:
 
         orders = {}
         for file in (self.path / "stages").glob("*.dropped.parquet"):
-            with _whole(file):
+            with _readable(file):
                 notes = pq.read_metadata(file).metadata or {}
             orders[file.name.removesuffix(".dropped.parquet")] = int(notes.get(b"limo.order", b"0"))
         return orders
@@ -183,7 +198,7 @@ class RunFolder:
         file = self.path / name
         if not file.is_file():
             raise MissingFileError("the run has no such file", file, "", "run the stage that writes it")
-        with _whole(file):
+        with _readable(file):
             return json.loads(file.read_text(encoding="utf-8"))
 
     def _file(self, stage: str, kind: str) -> Path:
@@ -192,7 +207,7 @@ class RunFolder:
     def _read(self, stage: str, kind: str) -> list[Row]:
         if not self.done(stage):
             raise MissingFileError("this stage is not done", f"{self.path}: {stage}", "", "run it first")
-        with _whole(self._file(stage, kind)):
+        with _readable(self._file(stage, kind)):
             return _read_table(self._file(stage, kind))
 
     def _must_be_locked(self) -> None:
@@ -216,7 +231,7 @@ def environment() -> dict[str, object]:
 
 def _stored(file: Path, model: type[Settings]) -> Row:
     """The run's recipe with the defaults of today for keys that were not known when it was made."""
-    with _whole(file):
+    with _readable(file):
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise StorageError("the run's recipe is damaged", file, "", "name another --run")
@@ -240,8 +255,8 @@ def _differing(old: object, new: object, above: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def _whole(file: Path) -> Iterator[None]:
-    """Turn what a damaged file raises into one StorageError."""
+def _readable(file: Path) -> Iterator[None]:
+    """Turn the errors of a damaged file into one StorageError."""
     import pyarrow
 
     try:

@@ -1,24 +1,24 @@
-"""Is one arm better than another?  The paired difference with an interval, and "not separable" said in words.
+"""The compare stage: is one arm better than another?  The paired difference with an interval.
 
 Both arms answer the same problems, so the difference is taken problem by problem: what makes a problem hard for both
-cancels.  Training seeds are drawn as well as problems, for one training is one throw of the dice (single-seed swings
-are 5 to 15 points, 2504.07086).  Each benchmark counts once, whatever its size.
+cancels.  Training seeds are resampled as well as problems (single-seed swings are 5 to 15 points, 2504.07086).  Each
+benchmark counts once, whatever its size.  Many comparisons are not corrected for.
 
-    outcomes["limo"][1]["pocket-sums"]["<problem id>"] = 1.0      # arm, seed, benchmark, problem -> pass rate
-    found = compare(outcomes, "limo", "bulk")
-    print(found.sentence)
-
-What it does not do: run anything, correct for many comparisons, or call a difference real because it is large.
+    outcomes = read_outcomes(["runs/base", "runs/limo"])     # arm, seed, benchmark, problem id -> pass rate in 0..1
+    print(compare(outcomes, "limo", "base").sentence)
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, MissingFileError
 from limo.core.stats import Interval, difference_interval, mcnemar, seeds_interval
+from limo.stages.evaluate import SCORES
 
 Rates = Mapping[str, float]  # problem -> pass rate in 0..1
 Outcomes = Mapping[str, Mapping[Any, Mapping[str, Rates]]]  # arm -> seed -> benchmark -> Rates
@@ -50,21 +50,55 @@ class Comparison:
     by_benchmark: dict[str, Interval] = field(default_factory=dict)
 
 
+def run(runs: Sequence[str | Path], arm: str | None = None, against: str | None = None) -> Comparison:
+    """Compare two arms of runs; of two arms the second is held against the first where none is named.
+
+    Raises InputError for arms that are not there or not named, MissingFileError for a run without scores.
+    """
+    outcomes = read_outcomes(runs)
+    names = list(outcomes)
+    if (arm is None or against is None) and len(names) != 2:
+        raise InputError("the runs do not hold two arms", ", ".join(names), "two names", "give --arm and --against")
+    return compare(outcomes, arm or names[1 - (against == names[1])], against or names[arm == names[0]])
+
+
+def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
+    """Arm -> training seed -> benchmark -> problem id -> pass rate, from the `scores.json` of every run."""
+    outcomes: dict[str, dict[int, dict[str, dict[str, float]]]] = {}
+    for folder in runs:
+        file = Path(folder) / SCORES
+        if not file.is_file():
+            raise MissingFileError("this run has no scores", file, "a run of `limo evaluate` or a lab", "make it")
+        try:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            measurements = [(name, row["seed"], row["outcomes"]) for name, rows in stored.items() for row in rows]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            what = "this file does not hold scores"
+            raise InputError(what, file, "what `limo evaluate` writes", "evaluate again") from None
+        for name, seed, by_benchmark in measurements:
+            of_seed = outcomes.setdefault(name, {}).setdefault(seed, {})
+            if repeated := sorted(of_seed.keys() & by_benchmark.keys()):
+                what = f"two runs measured {name} with seed {seed}"
+                raise InputError(what, repeated[0], "one", "give each model its name and each training its seed")
+            of_seed.update(by_benchmark)
+    return outcomes
+
+
 def compare(outcomes: Outcomes, arm: str, against: str, benchmarks: Sequence[str] | None = None) -> Comparison:
     """Compare two arms over `benchmarks` (all that both have, when left out).  Raises InputError where that is none."""
     names = _benchmarks(outcomes, (arm, against), benchmarks)
     tables = {name: _paired(outcomes[arm], outcomes[against], name) for name in names}
     a, b = [table[0] for table in tables.values()], [table[1] for table in tables.values()]
-    found = difference_interval(a, b)
-    separable = found.low > 0 or found.high < 0
+    difference = difference_interval(a, b)
+    separable = difference.low > 0 or difference.high < 0
     gaps = [gap for left, right in zip(a, b, strict=True) for gap in left.mean(axis=0) - right.mean(axis=0)]
     n_better, n_worse = sum(bool(gap > 1e-9) for gap in gaps), sum(bool(gap < -1e-9) for gap in gaps)
     n_seeds = (len(outcomes[arm]), len(outcomes[against]))
     return Comparison(
-        arm, against, *found, separable, len(gaps), n_seeds, n_better, n_worse, len(gaps) - n_better - n_worse,
+        arm, against, *difference, separable, len(gaps), n_seeds, n_better, n_worse, len(gaps) - n_better - n_worse,
         n_left_out=sum(table[2] for table in tables.values()),
         p_value=mcnemar(n_better, n_worse) if n_seeds == (1, 1) and _single(a + b) else None,
-        sentence=_sentence(arm, against, found, separable, len(gaps), len(names), n_seeds),
+        sentence=_sentence(arm, against, difference, separable, len(gaps), len(names), n_seeds),
         by_benchmark={name: difference_interval([left], [right]) for name, (left, right, _) in tables.items()},
     )  # fmt: skip
 
@@ -100,7 +134,7 @@ def _paired(a: Mapping[Any, Any], b: Mapping[Any, Any] | None, benchmark: str) -
         raise InputError("the arms share no problem of this benchmark", benchmark, "the same problems", "measure again")
     rows = np.array([[table[problem] for problem in problems] for table in tables], dtype=float)
     if not ((rows >= 0) & (rows <= 1)).all():
-        raise InputError("a pass rate is no share", benchmark, "0..1", "divide the correct by the decided rollouts")
+        raise InputError("a pass rate is outside 0..1", benchmark, "0..1", "divide the correct by the decided rollouts")
     return rows[: len(a)], rows[len(a) :], len(every) - len(problems)
 
 
@@ -110,10 +144,10 @@ def _single(tables: list[Any]) -> bool:
 
 
 def _sentence(
-    arm: str, against: str, found: Interval, separable: bool, n_problems: int, n_benchmarks: int,
+    arm: str, against: str, difference: Interval, separable: bool, n_problems: int, n_benchmarks: int,
     n_seeds: tuple[int, int],
 ) -> str:  # fmt: skip
-    points = [100 * share for share in found]
+    points = [100 * share for share in difference]
     interval = f"95% interval {points[1]:+.1f} to {points[2]:+.1f}"
     if separable:
         text = f"{arm} is {abs(points[0]):.1f} points {'above' if points[0] > 0 else 'below'} {against} ({interval})"

@@ -1,38 +1,46 @@
-"""A score on a benchmark: rollouts through the ledger, the unbiased pass@1 and an interval that says how sure it is.
+"""The evaluate stage: rollouts on benchmarks through the ledger, unbiased pass@1, intervals.
 
-A benchmark is a pool that was never trained on, so evaluating is rolling out and counting.  A completion cut at its
-token limit is not right, and how many there were is said beside the score; an undecided one (a checker or a server
-failed) is no answer at all and counts neither way.  Every rollout is in the ledger: a second evaluation asks nothing.
+A benchmark is a pool that is never trained on.  A completion cut at its token limit is not correct, and how many there
+were stands beside the score; an undecided one (a verifier or a server failed) counts neither way.
 
-    found = evaluate(ledger, completer, "aime24", problems, protocol(len(problems)), checker=checker)
-    print(found.score, found.n_by_outcome)
-    averages([found, ...], {"aime24": "in-domain", ...})
+    result = run(load(Recipe, "evaluate", ["data=eval/data", "model.path=runs/sft/model"]), "runs/scores")
+    result.evaluations[0].score
 
-What it does not do: train, compare arms (compare does), or fetch benchmarks (pool does).
+`scores.json` of the run holds the model's name -> its measurements, one for each training seed, with a pass rate for
+each problem; `limo compare` reads it.  `evaluations.json` holds the scores and averages with their provenance.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from limo.core import prompts
 from limo.core.errors import InputError
-from limo.core.progress import Progress
-from limo.core.prompts import SYSTEM, prompt_hash
+from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
-from limo.core.records import Problem, Rollout, Sampling, Score
+from limo.core.records import Problem, Provenance, Rollout, Sampling, Score
+from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval, pass_at_k
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
+from limo.models.settings import ModelSettings, open_model
+from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
+from limo.rollouts.runner import ModelOpener
+from limo.stages.rollouts import ModelStageRecipe
+from limo.verify.checker import Checker
 
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
+SCORES, EVALUATIONS = "scores.json", "evaluations.json"
+Version = Literal["v1", "v2"]
 
 
 class Decoding(Settings):
@@ -56,12 +64,49 @@ class Decoding(Settings):
         return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
 
 
-def protocol(n_problems: int, version: Literal["v1", "v2"] = "v2", max_tokens: int = 32768, seed: int = 0) -> Decoding:
-    """The paper's decoding: greedy and once from 50 problems on, below that 4 samples at 0.6 (v1: 16 at 0.7)."""
-    if n_problems >= SMALL:
+class Recipe(ModelStageRecipe):
+    """A model on benchmarks."""
+
+    model: ModelSettings = Field(description="the model; `name` is what tables call it")
+    seed: int = Field(0, description="training seed of the model, so that `limo compare` can average over seeds")
+    benchmarks: dict[str, str] = Field(
+        min_length=1, description="name: file or folder; empty = the hub's client, with its cache"
+    )
+    version: Version = Field("v2", description="the paper's decoding, where `decoding` is not set")
+    max_tokens: int = Field(32768, ge=1, description="tokens of a completion, likewise; paper: 32,768")
+    decoding: Decoding | None = Field(None, description="how every benchmark is answered; default: as in the paper")
+    system: str = Field(prompts.SYSTEM, description="system text of every prompt")
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """The one model."""
+        return [self.model]
+
+    def decoding_of(self, name: str, problems: Sequence[Problem]) -> Decoding:
+        """How a benchmark is answered: the recipe's `decoding`, otherwise the paper's."""
+        return self.decoding or paper_decoding(name, problems, self.version, self.max_tokens)
+
+
+def protocol(sampled: bool, version: Version = "v2", max_tokens: int = 32768, seed: int = 0) -> Decoding:
+    """The paper's decoding: one greedy completion, or (`sampled`) 4 samples at temperature 0.6 (v1: 16 at 0.7)."""
+    if not sampled:
         return Decoding(max_tokens=max_tokens, seed=seed)
     n, temperature = (16, 0.7) if version == "v1" else (4, 0.6)
     return Decoding(n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
+
+
+def paper_decoding(
+    name: str, problems: Sequence[Problem] = (), version: Version = "v2", max_tokens: int = 32768, seed: int = 0
+) -> Decoding:
+    """The paper's decoding of a benchmark: as its entry says, otherwise sampled when it has fewer than 50 problems."""
+    entry = known_benchmarks().get(name.lower())
+    n_unique = len({problem.id for problem in problems})
+    return protocol(entry.decoding == "sampled" if entry else n_unique < SMALL, version, max_tokens, seed)
+
+
+def known_benchmarks() -> dict[str, Benchmark]:
+    """The entries of the known benchmarks by their name in lower case."""
+    return {name.lower(): entry for name, entry in benchmarks().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +137,61 @@ class Average:
     low: float
     high: float
     n_benchmarks: int
+    provenance: list[Provenance] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """What a run measured: an evaluation for each benchmark, and the averages over the paper's groups."""
+
+    evaluations: list[Evaluation]
+    averages: list[Average]
+    scores: Path
+
+
+def run(
+    recipe: Recipe,
+    folder: str | Path,
+    progress: Progress | None = None,
+    n_workers: int = 1,
+    opener: ModelOpener = open_model,
+) -> EvaluateResult:
+    """Score the recipe's model on its benchmarks; what the run's ledger holds is not requested again.
+
+    Raises InputError (a benchmark that cannot be read or decided), CollectionStopped, ModelError, StorageError.
+    """
+    progress = progress or NoProgress()
+    loaded = {
+        name: load_benchmark(name, Path(recipe.data) / path if path else None)
+        for name, path in recipe.benchmarks.items()
+    }
+    with RunFolder(folder, recipe) as run_folder:
+        completer = opener(recipe.model, recipe.data)
+        evaluations = []
+        with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers) as checker:
+            meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
+            for name, problems in loaded.items():
+                decoding = recipe.decoding_of(name, problems)
+                progress.log(f"{name}: {len(problems):,} problems, {decoding.n} completions each")
+                how = (checker, progress, recipe.system, meter, str(folder))
+                evaluations.append(evaluate(ledger, completer, name, problems, decoding, *how))
+        known = known_benchmarks()
+        groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
+        means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
+        run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
+        stored = {"evaluations": [asdict(one) for one in evaluations], "averages": [asdict(mean) for mean in means]}
+        run_folder.write_json(EVALUATIONS, stored)
+    return EvaluateResult(evaluations, means, Path(folder) / SCORES)
+
+
+def _measurement(recipe: Recipe, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    scores = [evaluation.score for evaluation in evaluations]
+    return {
+        "arm": recipe.model.name,
+        "seed": recipe.seed,
+        "outcomes": {one.score.benchmark: one.rate_by_problem for one in evaluations},
+        "provenance": {score.benchmark: asdict(score.provenance) for score in scores if score.provenance},
+    }
 
 
 def evaluate(
@@ -102,10 +202,11 @@ def evaluate(
     decoding: Decoding,
     checker: BatchVerifier,
     progress: Progress | None = None,
-    system: str = SYSTEM,
+    system: str = prompts.SYSTEM,
     meter: BudgetMeter | None = None,
+    run: str = "",
 ) -> Evaluation:
-    """Ask the model what the ledger does not know yet, and score what the ledger then holds.
+    """Request the completions that the ledger lacks, and score what it then holds; `run` is noted as the source.
 
     Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the
     budget of `meter` is reached; StorageError.
@@ -115,15 +216,24 @@ def evaluate(
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
     how = (system, decoding.sampling, decoding.n, None, progress)
     collect(ledger, completer, unique.values(), checker, *how, meter=meter)
-    found = ledger.rollouts(completer.name, prompt_hash(system), decoding.sampling.hash)
-    rollouts = [r for r in found if r.problem_id in unique and r.index < decoding.n]
-    return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding)
+    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling.hash)
+    rollouts = [r for r in stored if r.problem_id in unique and r.index < decoding.n]
+    return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding, (run, str(ledger.path)))
 
 
 def score_rollouts(
-    benchmark: str, model: str, problem_ids: Sequence[str], rollouts: Iterable[Rollout], decoding: Decoding
+    benchmark: str,
+    model: str,
+    problem_ids: Sequence[str],
+    rollouts: Iterable[Rollout],
+    decoding: Decoding,
+    source: tuple[str, str] = ("", ""),
 ) -> Evaluation:
-    """The evaluation that verified rollouts of one model amount to.  Raises InputError when none is decided."""
+    """The evaluation of verified rollouts of one model, one prompt and one sampling; `source`: run and ledger.
+
+    Raises InputError when no rollout is decided.
+    """
+    rollouts = list(rollouts)
     n_correct, n_decided = dict.fromkeys(problem_ids, 0), dict.fromkeys(problem_ids, 0)
     outcomes: Counter[str] = Counter(correct=0, wrong=0, no_answer=0, truncated=0, undecided=0)
     lengths = []
@@ -143,7 +253,9 @@ def score_rollouts(
     rates = pass_at_k(tried, right, 1)
     return Evaluation(
         model=model,
-        score=Score(benchmark, value, low, high, len(scored), sum(outcomes.values())),
+        score=Score(
+            benchmark, value, low, high, len(scored), sum(outcomes.values()), _provenance(model, rollouts, source)
+        ),
         rate_by_problem={name: float(rate) for name, rate in zip(scored, rates, strict=True)},
         n_correct_by_problem={name: n_correct[name] for name in scored},
         n_decided_by_problem={name: n_decided[name] for name in scored},
@@ -154,18 +266,29 @@ def score_rollouts(
     )
 
 
+def _provenance(model: str, rollouts: Sequence[Rollout], source: tuple[str, str]) -> Provenance:
+    """Where a score comes from; several verifiers (a stale verdict among them) are all named."""
+    verifiers = sorted({rollout.verdict.verifier for rollout in rollouts if rollout.verdict} - {""})
+    first = rollouts[0]
+    return Provenance(*source, model, first.prompt_hash, first.sampling_hash, ", ".join(verifiers))
+
+
 def averages(evaluations: Sequence[Evaluation], group_by_benchmark: Mapping[str, str]) -> list[Average]:
-    """The average over each group in order of appearance, then over `all`, where a benchmark without group is too."""
+    """The average over each group in order of appearance, then over `all`, where a benchmark without group is too.
+
+    Raises InputError for no evaluation.
+    """
     if not evaluations:
         raise InputError("there is nothing to average", "0 evaluations", "one or more", "evaluate a benchmark first")
     groups: dict[str, list[Evaluation]] = {}
-    for found in evaluations:
-        if group := group_by_benchmark.get(found.score.benchmark):
-            groups.setdefault(group, []).append(found)
+    for evaluation in evaluations:
+        if group := group_by_benchmark.get(evaluation.score.benchmark):
+            groups.setdefault(group, []).append(evaluation)
     groups[ALL] = list(evaluations)
     return [_average(group, members) for group, members in groups.items()]
 
 
 def _average(group: str, members: list[Evaluation]) -> Average:
     tables = [(list(m.n_correct_by_problem.values()), list(m.n_decided_by_problem.values())) for m in members]
-    return Average(group, *macro_interval(tables), len(members))
+    provenance = [member.score.provenance for member in members if member.score.provenance]
+    return Average(group, *macro_interval(tables), len(members), provenance)

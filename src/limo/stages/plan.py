@@ -1,33 +1,43 @@
-"""What a recipe's rollouts will cost, stage by stage, before anything is spent.
+"""The plan stage: the expected cost of a recipe's rollouts, step by step, before anything is spent.
 
-    steps = [Step("strong_filter", asking, Band(1, 3, 32)), Step("teacher 1", teacher)]
-    rows = plan(steps, problems, Terms(gpu="H100"), ledger)
-    print(rows[0].n_fixed, rows[0].n_expected, rows[0].gpu_hours)
+    result = run(recipe, "runs/limo-v2", Terms(gpu="H100"))
+    result[0].n_expected, result[0].gpu_hours
 
-How many rollouts stopping early will leave follows from how common which pass rates are: those that the ledger shows
-for the same model, prompt and sampling (from a pilot, or an earlier part of the run), otherwise a flat prior over
-log-odds.  Lengths likewise: the ledger's mean, otherwise half of `max_tokens`.  Every figure says which (`known`).
-A judge is asked about the chains that the steps before are expected to give, and reads each of them whole.
+How many rollouts early stopping leaves depends on the distribution of pass rates: the one that the ledger shows for the
+same model, prompt and sampling (from a pilot, or an earlier part of the run), otherwise a flat prior over log-odds.
+Lengths likewise: the ledger's mean, otherwise half of `max_tokens`.  `PlannedStep.source` names the evidence.
+A judge reads the chains that the steps before are expected to give.
 
-What it does not do: know the queues and discounts of a provider, or that problems which pass one filter are harder for
-the next than the pool is, before a pilot has shown it.
+Queues and discounts of providers are not modelled, nor that problems which pass one filter are harder for the next.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from limo.core import prompts
 from limo.core.errors import InputError
+from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import find, load
 from limo.core.records import Problem
+from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
-from limo.models.settings import ModelSettings
-from limo.rollouts.runner import RolloutSettings
+from limo.models.settings import ModelSettings, open_model
+from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.rollouts.stopping import Band, decide
+from limo.stages.curate import Recipe as CurateRecipe
+from limo.stages.rollouts import Recipe as RolloutsRecipe
+from limo.stages.rollouts import read_problems
+from limo.verify.checker import Checker
 
 # Dense bf16 TFLOP/s by the makers' data sheets.
 GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX4090": 165, "MI300X": 1307}
@@ -57,24 +67,25 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An asking of the recipe, and its band where it is a filter.
+    """Rollouts of the recipe, and their band where they filter.
 
-    `teaches`: its correct rollouts are chains.  `judges`: it is asked about chains, not problems.
+    `teaches`: the correct rollouts are chains.  `judges`: the prompts are chains, not problems.
     """
 
     name: str
-    asking: RolloutSettings
+    settings: RolloutSettings
     band: Band | None = None
     teaches: bool = False
     judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedStep:
     """One step.  Rollouts for the fixed plan and expected with stopping; tokens, hours, dollars, bytes are expected.
 
     A judge's `n_problems` and `n_kept` are chains, and its `n_fixed` holds if every rollout of a teacher is correct.
-    `known` says how much is from rollouts and not assumed; `gpu_hours` is None where a model's size is not known.
+    `source`: the number of problems in the ledger that the estimate rests on, or `assumed`; `gpu_hours` is None where
+    a model's size is not source.
     """
 
     step: str
@@ -88,12 +99,75 @@ class Planned:
     usd: float
     hours: float
     disk_bytes: float
-    known: str
+    source: str
+
+
+def run(
+    recipe: CurateRecipe | RolloutsRecipe,
+    folder: str | Path,
+    terms: Terms | None = None,
+    progress: Progress | None = None,
+    n_pilot: int = 0,
+    n_workers: int = 1,
+    opener: ModelOpener = open_model,
+) -> list[PlannedStep]:
+    """The steps of a curation or of rollouts, with what the ledger of the run in `folder` shows already.
+
+    `n_pilot` problems are first really completed, into that ledger, so that the run pays for them no second time.
+    Raises InputError for an empty pool, and what rollouts raise.
+    """
+    problems, steps = read_problems(recipe, recipe.pool), steps_of(recipe)
+    if n_pilot:
+        pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
+        _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)
+    file = Path(folder) / "ledger.sqlite"
+    with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
+        return plan(steps, problems, terms or Terms(), ledger)
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe:
+    """The recipe of a curation or of rollouts, whichever the file (or shipped recipe) is."""
+    values: Any = None
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        values = yaml.safe_load(find(path).read_text(encoding="utf-8"))
+    if isinstance(values, dict) and "rollouts" in values:
+        return load(RolloutsRecipe, path, list(overrides))
+    return load(CurateRecipe, path, list(overrides))
+
+
+def steps_of(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
+    """The steps of a recipe that cost rollouts, in order."""
+    if isinstance(recipe, RolloutsRecipe):
+        return [Step(f"rollouts {k}", settings, settings.band) for k, settings in enumerate(recipe.rollouts, 1)]
+    steps = [Step(settings.name, settings, settings.band, teaches=settings.teacher) for settings in recipe.filters]
+    steps += [Step(f"teacher {k}", teacher, teaches=True) for k, teacher in enumerate(recipe.teachers, 1)]
+    if recipe.judge and recipe.grade.scorer == "judge":
+        steps.append(Step("judge (chains)", recipe.judge, judges=True))
+    return steps
+
+
+def _run_pilot(
+    recipe: CurateRecipe | RolloutsRecipe, folder: str | Path, steps: Sequence[Step], problems: list[Problem],
+    progress: Progress, n_workers: int, opener: ModelOpener,
+) -> None:  # fmt: skip
+    """Complete some problems as the run will, each step those that the one before keeps.
+
+    Judges are left out: which chains they will get, only the whole run shows.
+    """
+    runner = recipe.runner(progress, opener)
+    with (
+        RunFolder(folder, recipe) as run_folder,
+        Ledger(run_folder.ledger_path) as ledger,
+        Checker(n_workers) as checker,
+    ):
+        for step in (step for step in steps if not step.judges):
+            rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)
+            problems = [p for p in problems if step.band is None or rates[p.id].decision == "keep"]
 
 
 def plan(
     steps: Sequence[Step], problems: Sequence[Problem], terms: Terms, ledger: Ledger | None = None
-) -> list[Planned]:
+) -> list[PlannedStep]:
     """The steps in order, each on what the one before is expected to keep.  Raises InputError for an empty pool."""
     if not problems:
         raise InputError("there is nothing to plan for", "0 problems", "one or more", "check the pool")
@@ -101,22 +175,22 @@ def plan(
     sample = problems[:1000]
     letters = sum(len(p.problem) for p in sample) / len(sample)
     for step in steps:
-        counts, lengths = _seen(step.asking, ledger)
+        counts, lengths = _observed(step.settings, ledger)
         weights = fit_pass_rates(counts)
-        length = sum(lengths) / len(lengths) if lengths else step.asking.sampling.max_tokens / 2
+        length = sum(lengths) / len(lengths) if lengths else step.settings.sampling.max_tokens / 2
         share, n_mean = expected(step, weights)
-        known = f"{len(counts):,} problems" if counts else "assumed"
+        source = f"{len(counts):,} problems" if counts else "assumed"
         if step.judges:
-            n = step.asking.n_in_all
+            n = step.settings.n_in_all
             asked, n_fixed = chains.n_expected, round(n * chains.n_most)
             read = letters + CHARACTERS * chains.length + len(prompts.rubric("", ""))
-            rows.append(_planned(step, asked, (n_fixed, n * asked, asked), (read, length), terms, chains.known))
+            rows.append(_planned(step, asked, (n_fixed, n * asked, asked), (read, length), terms, chains.source))
             continue
-        n_fixed = round(n_left * step.asking.n_in_all)
-        row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, known)
+        n_fixed = round(n_left * step.settings.n_in_all)
+        row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, source)
         rows.append(row)
         if step.teaches:
-            chains.add(step, n_left, row.n_kept, float(weights @ PASS_RATES), length, known)
+            chains.add(step, n_left, row.n_kept, float(weights @ PASS_RATES), length, source)
         n_left = row.n_kept
     return rows
 
@@ -128,20 +202,20 @@ class _Chains:
     n_expected: float = 0.0
     n_most: float = 0.0
     n_tokens: float = 0.0
-    known: str = "assumed"
+    source: str = "assumed"
 
     @property
     def length(self) -> float:
         return self.n_tokens / self.n_expected if self.n_expected else 0.0
 
-    def add(self, step: Step, n_asked: float, n_kept: float, rate: float, length: float, known: str) -> None:
+    def add(self, step: Step, n_asked: float, n_kept: float, rate: float, length: float, source: str) -> None:
         """The correct rollouts of a step: of a filter those of what it keeps, in the middle of its band."""
-        each = (step.band.low + step.band.high) / 2 if step.band else rate * step.asking.n_in_all
+        each = (step.band.low + step.band.high) / 2 if step.band else rate * step.settings.n_in_all
         n = n_kept * each
         self.n_expected += n
         self.n_tokens += n * length
-        self.n_most += n_asked * (step.band.high if step.band else step.asking.n_in_all)
-        self.known = known
+        self.n_most += n_asked * (step.band.high if step.band else step.settings.n_in_all)
+        self.source = source
 
 
 def _planned(
@@ -150,27 +224,27 @@ def _planned(
     rollouts: tuple[int, float, float],
     lengths: tuple[float, float],
     terms: Terms,
-    known: str,
-) -> Planned:
+    source: str,
+) -> PlannedStep:
     """One row.  `rollouts`: of the fixed plan, expected, and what is kept; `lengths`: characters in, tokens out."""
-    asking, (n_fixed, n_expected, n_kept), (letters, length) = step.asking, rollouts, lengths
-    n_in, n_out = n_expected * (letters + len(asking.system)) / CHARACTERS, n_expected * length
-    each = 1 / len(asking.models)
-    sizes = [_size(model) for model in asking.models]
+    settings, (n_fixed, n_expected, n_kept), (letters, length) = step.settings, rollouts, lengths
+    n_in, n_out = n_expected * (letters + len(settings.system)) / CHARACTERS, n_expected * length
+    each = 1 / len(settings.models)
+    sizes = [_size(model) for model in settings.models]
     gpu = None if None in sizes else sum(_gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
-    price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in asking.models)
-    hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in asking.models) / 3600
+    price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
+    hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
     disk = n_expected * (length * CHARACTERS + ROW_BYTES)
-    return Planned(step.name, n_problems, n_fixed, n_expected, n_kept, n_in, n_out, gpu, usd, hours, disk, known)
+    return PlannedStep(step.name, n_problems, n_fixed, n_expected, n_kept, n_in, n_out, gpu, usd, hours, disk, source)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
-    """The share of problems kept and the mean rollouts of one; `weights` are those of PASS_RATES."""
-    n = step.asking.n_in_all
+    """The share of problems kept and the mean rollouts of one, over pass rates weighted by `weights` (see PASS_RATES)."""
+    n = step.settings.n_in_all
     if step.band is None:
         return 1.0, float(n)
-    each = step.asking.n if len(step.asking.models) > 1 else 1  # several models stop only between them
+    each = step.settings.n if len(step.settings.models) > 1 else 1  # several models stop only between them
     open_ = np.zeros((n + 1, len(PASS_RATES)))  # chance of so many right and not stopped, by pass rate
     open_[0] = 1.0
     kept, asked = np.zeros(len(PASS_RATES)), np.zeros(len(PASS_RATES))
@@ -206,15 +280,15 @@ def fit_pass_rates(counts: Sequence[tuple[int, int]]) -> np.ndarray:
     return weights
 
 
-def _seen(asking: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[int, int]], list[float]]:
-    """What a ledger shows of the asking: (correct, wrong) of each problem, and each model's mean length."""
+def _observed(settings: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[int, int]], list[float]]:
+    """What a ledger holds for these settings: (correct, wrong) of each problem, and each model's mean length."""
     counts: dict[str, list[int]] = {}
     lengths: list[float] = []
-    where = (prompts.prompt_hash(asking.system), asking.sampling.sampling().hash)
-    for model in asking.models if ledger is not None else ():
+    key = (prompts.prompt_hash(settings.system), settings.sampling.sampling().hash)
+    for model in settings.models if ledger is not None else ():
         assert ledger is not None
-        for stored in ledger.outcomes(model.name, *where):
-            if stored.index < asking.n and not stored.is_error and stored.outcome not in ("", "undecided"):
+        for stored in ledger.outcomes(model.name, *key):
+            if stored.index < settings.n and not stored.is_error and stored.outcome not in ("", "undecided"):
                 counts.setdefault(stored.problem_id, [0, 0])[stored.outcome != "correct"] += 1
         n, _, n_out = ledger.usage_by_model().get(model.name, (0, 0, 0))
         lengths += [n_out / n] if n and n_out else []
@@ -222,11 +296,11 @@ def _seen(asking: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[in
 
 
 def _size(model: ModelSettings) -> float | None:
-    """Billions of parameters, as the recipe says or names say them: Qwen2.5-32B-Instruct."""
+    """Billions of parameters, from `size_b` or from the model's names (Qwen2.5-32B-Instruct); None where unknown."""
     if model.size_b is not None:
         return model.size_b
-    found = [_SIZE.search(text) for text in (model.name, model.source)]
-    return next((float(one[1] or one[2]) for one in found if one), None)
+    matches = [_SIZE.search(text) for text in (model.name, model.source)]
+    return next((float(match[1] or match[2]) for match in matches if match), None)
 
 
 def _gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float:
@@ -235,40 +309,36 @@ def _gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> floa
     return 2e9 * billions * (n_in / READING + n_out / WRITING) / peak / 3600
 
 
-def table(rows: Sequence[Planned]) -> list[list[object]]:
+HEAD = (
+    "step", "problems", "fixed", "expected", "kept", "tokens in", "tokens out", "GPU-hours", "USD", "hours", "disk",
+    "from",
+)  # fmt: skip
+
+
+def table(rows: Sequence[PlannedStep]) -> list[list[object]]:
     """Head, steps and sum, for printing."""
-    head = [
-        "step",
-        "problems",
-        "fixed",
-        "expected",
-        "kept",
-        "tokens in",
-        "tokens out",
-        "GPU-hours",
-        "USD",
-        "hours",
-        "disk",
-    ]
-    shown = [[*head, "from"]]
-    for r in rows:
-        gpu = "?" if r.gpu_hours is None else f"{r.gpu_hours:,.2f}"
-        numbers = (r.n_problems, r.n_fixed, r.n_expected, r.n_kept, r.n_in, r.n_out)
-        cells = [f"{number:,.0f}" for number in numbers] + [
-            gpu,
-            f"{r.usd:,.2f}",
-            f"{r.hours:,.2f}",
-            _bytes(r.disk_bytes),
-        ]
-        shown.append([r.step, *cells, r.known])
-    sums = [sum(getattr(r, name) for r in rows) for name in ("n_fixed", "n_expected", "n_in", "n_out", "usd", "hours")]
-    gpus = [r.gpu_hours for r in rows]
-    gpu = "?" if None in gpus else f"{sum(one or 0.0 for one in gpus):,.2f}"
-    disk = _bytes(sum(r.disk_bytes for r in rows))
-    n_fixed, n_expected, n_in, n_out, usd, hours = sums
-    tail = [f"{n_in:,.0f}", f"{n_out:,.0f}", gpu, f"{usd:,.2f}", f"{hours:,.2f}", disk, ""]
-    shown.append(["in all", "", f"{n_fixed:,.0f}", f"{n_expected:,.0f}", "", *tail])
-    return [list(row) for row in shown]
+    return [list(HEAD), *(_cells(row) for row in rows), _cells(_sum(rows))]
+
+
+def _sum(rows: Sequence[PlannedStep]) -> PlannedStep:
+    """All steps together; problems do not add up."""
+    gpu_hours = [row.gpu_hours for row in rows]
+    gpu = None if None in gpu_hours else sum(hours or 0.0 for hours in gpu_hours)
+
+    def total(name: str) -> float:
+        return sum(getattr(row, name) for row in rows)
+
+    return PlannedStep(
+        "in all", nan, round(total("n_fixed")), total("n_expected"), nan, total("n_in"), total("n_out"), gpu,
+        total("usd"), total("hours"), total("disk_bytes"), "",
+    )  # fmt: skip
+
+
+def _cells(row: PlannedStep) -> list[object]:
+    numbers = (row.n_problems, row.n_fixed, row.n_expected, row.n_kept, row.n_in, row.n_out)
+    counts = ["" if isnan(number) else f"{number:,.0f}" for number in numbers]
+    gpu = "?" if row.gpu_hours is None else f"{row.gpu_hours:,.2f}"
+    return [row.step, *counts, gpu, f"{row.usd:,.2f}", f"{row.hours:,.2f}", _bytes(row.disk_bytes), row.source]
 
 
 def _bytes(n: float) -> str:

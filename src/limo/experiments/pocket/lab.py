@@ -40,7 +40,7 @@ from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool, write_pool
 from limo.rollouts.runner import RolloutRunner, RolloutSettings
-from limo.stages import curate as pipeline
+from limo.stages import curate as curate_stage
 from limo.stages.evaluate import Decoding, evaluate
 from limo.train.data import read_rows
 from limo.train.methods.sft import SftSettings, train
@@ -73,7 +73,7 @@ class LabRecipe(Settings):
 
     student: str = Field("pocket-rich", description="the model that every arm trains")
     world: WorldSettings = Field(default_factory=WorldSettings)
-    curation: pipeline.CurateRecipe
+    curation: curate_stage.Recipe
     bulk: BulkSettings
     n_level: int = Field(100, ge=1, description="chains of each level L1..L5, over the same problems where they can be")
     sft: SftSettings = Field(description="training of every small arm")
@@ -122,10 +122,10 @@ class PocketLab:
         names = [f"pocket-{family}" for family in world.families()]
         return {name: read_pool(self._world(f"{name}.parquet")) for name in names}
 
-    def curate(self, progress: Progress) -> pipeline.Curated:
+    def curate(self, progress: Progress) -> curate_stage.CurateResult:
         """The product's own pipeline over the pool."""
         recipe = self.recipe.curation.model_copy(update={"data": str(self.folder / "world")})
-        return pipeline.curate(recipe, self.folder / "curation", progress, opener=open_pocket)
+        return curate_stage.run(recipe, self.folder / "curation", progress, opener=open_pocket)
 
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
         """World, curation and the training sets that the arms name."""
@@ -139,7 +139,7 @@ class PocketLab:
     def expected_s(self, arms: Sequence[Arm]) -> dict[str, float]:
         """Stage -> seconds it is likely to take on two cores, for what is left of the run; a display corrects them."""
         expected = {}
-        if not (self.folder / "curation" / pipeline.SELECTED).exists():
+        if not (self.folder / "curation" / curate_stage.SELECTED).exists():
             expected["curation"] = CURATION_S * self.recipe.world.n_pool
         for name in self._missing_sets(arms):
             expected[f"training set {name}"] = BULK_S * self.recipe.bulk.n if name == "bulk" else 1.0
@@ -198,7 +198,7 @@ class PocketLab:
     def _make_set(self, name: str, progress: Progress) -> None:
         rows: Sequence[Mapping[str, Any]]
         if name == "limo":
-            rows = read_rows(self.folder / "curation" / pipeline.SELECTED)
+            rows = read_rows(self.folder / "curation" / curate_stage.SELECTED)
         elif name == "bulk":
             rows = self._bulk(progress)
         elif name in LEVELS:
@@ -227,8 +227,8 @@ class PocketLab:
     def _level(self, level: str) -> list[Row]:
         """Chains of one level of the grade; the five levels share their problems where they can."""
         with RunFolder(self.folder / "curation") as curation:
-            chains, grades = pipeline.graded(curation)
-            problems = {p.id: p for p in pipeline.problems_after(curation, self.recipe.curation.filters[-1].name)}
+            chains, grades = curate_stage.graded_chains(curation)
+            problems = {p.id: p for p in curate_stage.problems_after(curation, self.recipe.curation.filters[-1].name)}
         arms = levels(chains, grades, self.recipe.n_level, LEVELS)
         system = self.recipe.curation.system
         return [_row(problems[chain.problem_id], chain.text, system) for chain, _ in arms[level]]  # type: ignore[index]

@@ -19,7 +19,7 @@ from limo.experiments.pocket.lab import PocketLab
 from limo.experiments.rq1_chain_quality import RQ1
 from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkGroup, BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
-from limo.stages.curate import Curated
+from limo.stages.curate import CurateResult
 
 EXPERIMENTS: tuple[Experiment, ...] = (HEADLINE, RQ1)
 _STAGES = {
@@ -36,7 +36,7 @@ _STAGES = {
 _CASE_ARMS = ("base", "bulk", "L1", "limo")
 
 
-def build(lab: PocketLab, measured: results.Measured, curated: Curated) -> Report:
+def build(lab: PocketLab, measured: results.Measured, curated: CurateResult) -> Report:
     """Everything that the page and the terminal show."""
     found = results.outcomes(measured)
     inside, outside = ([f"pocket-{name}" for name in world.families(group)] for group in ("in-domain", "out-of-domain"))
@@ -74,7 +74,7 @@ def _benchmarks() -> list[BenchmarkRow]:
     ]
 
 
-def _funnel(curated: Curated) -> list[StageRow]:
+def _funnel(curated: CurateResult) -> list[StageRow]:
     rows = []
     for one in curated.funnel:
         en, zh = _STAGES.get(one.stage, (one.stage, ""))

@@ -25,15 +25,12 @@ from pydantic import Field
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.recipe import Settings
-from limo.core.records import Dropped, Problem, Sampling
+from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
 from limo.pool.canonical.normal import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
 from limo.pool.sources.options import shuffled, with_options
 from limo.pool.sources.readers import SUFFIXES, Row, rows, table_of_hub
-
-MAX_TOKENS = 32768  # paper, evaluation: new tokens a completion may have
-_SAMPLED = {"v2": (4, 0.6), "v1": (16, 0.7)}  # paper v2 and v1: (samples, temperature) for benchmarks under 50 problems
 
 
 class Hub(Settings):
@@ -79,12 +76,6 @@ def benchmark(name: str) -> Benchmark:
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.4)
     advice = f"did you mean '{lower[near[0]]}'?" if near else "name one of them"
     raise InputError("no such benchmark", name, ", ".join(known), advice)
-
-
-def decoding(name: str, version: Literal["v1", "v2"] = "v2", seed: int = 0) -> tuple[int, Sampling]:
-    """How many samples a problem, and how they are drawn, as the paper's `version` evaluates this benchmark."""
-    n, temperature = _SAMPLED[version] if benchmark(name).decoding == "sampled" else (1, 0.0)
-    return n, Sampling(temperature=temperature, top_p=1.0, max_tokens=MAX_TOKENS, seed=seed)
 
 
 def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> list[Problem]:

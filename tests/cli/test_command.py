@@ -6,8 +6,7 @@ import signal
 import click
 import pytest
 
-from limo.cli.boundary import guarded, told
-from limo.cli.shape import Call, command, table
+from limo.cli.command import Call, command, error_line, run_command, table
 from limo.core.errors import InputError, PartialError, StorageError
 
 
@@ -28,7 +27,7 @@ def end(limo, capsys):
 
     def call(error, *arguments):
         with pytest.raises(SystemExit) as ended:
-            guarded(raising(error), list(arguments))
+            run_command(raising(error), list(arguments))
         out, err = capsys.readouterr()
         return ended.value.code, out, [line for line in err.splitlines() if not line.startswith("asking")]
 
@@ -43,7 +42,7 @@ def test_what_the_user_gave_exits_with_two_and_one_line(end):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
 def test_a_disk_that_refuses_is_the_users_business_too(end, number):
     code, _, err = end(OSError(number, os.strerror(number), "runs/a"))
-    assert (code, err) == (2, [f"limo: the disk refuses ({os.strerror(number)}): 'runs/a'"])
+    assert (code, err) == (2, [f"limo: the disk cannot be written ({os.strerror(number)}): 'runs/a'"])
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("division"), OSError(errno.EPIPE + 900, "odd"), AssertionError()])
@@ -63,12 +62,12 @@ def test_an_interrupted_command_says_how_far_it_was_and_how_to_go_on(end):
     code, _, err = end(KeyboardInterrupt(), "--debug")
     assert code == 3
     assert err[-1].startswith("limo: interrupted (asking stopped after ")
-    assert err[-1].endswith("3 of 8); go on with: limo --debug")
+    assert err[-1].endswith("3 of 8); continue with: limo --debug")
 
 
 def test_a_stop_that_a_room_made_goes_on_with_the_same_command():
-    code, text = told(PartialError("the budget is spent", "10 USD"), ["curate", "a recipe.yaml"])
-    assert (code, text) == (3, "the budget is spent: '10 USD'; go on with: limo curate 'a recipe.yaml'")
+    code, text = error_line(PartialError("the budget is spent", "10 USD"), ["curate", "a recipe.yaml"])
+    assert (code, text) == (3, "the budget is spent: '10 USD'; continue with: limo curate 'a recipe.yaml'")
 
 
 def test_with_json_the_error_is_an_event_too(end):
@@ -103,9 +102,9 @@ def test_a_polite_kill_ends_as_ctrl_c_does(limo, capsys):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(SystemExit) as ended:
-        guarded(do, [])
+        run_command(do, [])
     assert ended.value.code == 3
-    assert "go on with" in capsys.readouterr().err
+    assert "continue with" in capsys.readouterr().err
 
 
 def test_results_are_the_only_thing_on_stdout(limo, capsys):
@@ -117,7 +116,7 @@ def test_results_are_the_only_thing_on_stdout(limo, capsys):
 
     for arguments, wanted in (([], "two\n"), (["--json"], None)):
         with pytest.raises(SystemExit) as ended:
-            guarded(do, arguments)
+            run_command(do, arguments)
         out, err = capsys.readouterr()
         assert ended.value.code == 0
         if wanted:

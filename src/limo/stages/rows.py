@@ -1,12 +1,12 @@
-"""Rows of loose files and the records that rooms want, one into the other.
+"""Rows of loose files and the records made of them.
 
 A row is what `limo curate` exports or what people have: `messages` (the chain is the last assistant turn) or a text
-under one of a few names, and, for selecting, the problem and the columns that `limo grade` wrote.
+under one of a few names; for selecting, the problem and the columns that `limo grade` wrote as well.
 
-    chains = chains_of(read_rows("chains.jsonl"))
+    chains = chains_from_rows(read_rows("chains.jsonl"))
     write_rows(rows, "graded.parquet")
 
-What it does not do: guess; a row that lacks what is needed is named by its number.
+A row that lacks what is needed is an InputError that names its number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Verdict, problem_id
 from limo.curate.select import Candidate
-from limo.pool.sources.readers import rows as rows_of
+from limo.pool.sources.readers import rows as stream_rows
 
 Row = dict[str, Any]
 _TEXT = ("completion", "response", "text", "solution")
@@ -28,39 +28,40 @@ _STATEMENT = ("problem", "question", "prompt")
 
 def read_rows(path: str) -> list[Row]:
     """Every row of a file, folder or saved dataset.  Raises InputError for a malformed row, or when there is none."""
-    found = []
-    for row in rows_of(path):
+    values = []
+    for row in stream_rows(path):
         if row.error:
-            raise InputError(f"line {row.line} of {row.file} is no row", row.error, "a JSON object", "mend or drop it")
-        found.append(row.value)
-    if not found:
+            what = f"line {row.line} of {row.file} is not a row"
+            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
+        values.append(row.value)
+    if not values:
         raise InputError("the file has no rows", path, "one or more", "check the path")
-    return found
+    return values
 
 
 def write_rows(rows: Sequence[Row], path: str) -> None:
-    """`.jsonl` or `.parquet`, whole or not at all."""
+    """Write `.jsonl` or `.parquet`, whole or not at all.  Raises InputError for another ending, StorageError."""
     if not path.endswith((".jsonl", ".parquet")):
-        raise InputError("rows cannot be written so", path, ".jsonl or .parquet", "give it such a name")
-    with atomic(path) as aside:
+        raise InputError("rows are written as JSON lines or Parquet", path, "a name in .jsonl or .parquet", "rename it")
+    with atomic(path) as temporary:
         if path.endswith(".jsonl"):
-            with open(aside, "w", encoding="ascii") as sink:  # escapes carry whatever a model wrote
+            with open(temporary, "w", encoding="ascii") as sink:  # escapes carry whatever a model wrote
                 sink.writelines(json.dumps(row, default=str) + "\n" for row in rows)
         else:
             import pyarrow as pa
             import pyarrow.parquet as pq
 
-            pq.write_table(pa.Table.from_pylist(list(rows)), aside)
+            pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
 
 
-def chains_of(rows: Sequence[Row]) -> list[Chain]:
+def chains_from_rows(rows: Sequence[Row]) -> list[Chain]:
     """The chain of each row, in order; lineage that a row lacks stays empty."""
     return [_chain(row, number) for number, row in enumerate(rows, 1)]
 
 
-def candidates_of(rows: Sequence[Row]) -> list[Candidate]:
+def candidates_from_rows(rows: Sequence[Row]) -> list[Candidate]:
     """Graded rows as what selecting takes.  Raises InputError where a row was not graded or names no problem."""
-    chains = chains_of(rows)
+    chains = chains_from_rows(rows)
     return [_candidate(row, chain, number) for number, (row, chain) in enumerate(zip(rows, chains, strict=True), 1)]
 
 
@@ -68,7 +69,7 @@ def _chain(row: Row, number: int) -> Chain:
     text = _turn(row, "assistant") or next((row[name] for name in _TEXT if isinstance(row.get(name), str)), None)
     if not isinstance(text, str):
         allowed = "`messages` with an assistant turn, or one of " + ", ".join(_TEXT)
-        raise InputError(f"row {number} has no chain", ", ".join(row), allowed, "name the column so")
+        raise InputError(f"row {number} has no chain", ", ".join(row), allowed, "rename the column")
     verdict = row.get("verdict")
     return Chain(
         _problem_id(row),
@@ -85,7 +86,7 @@ def _chain(row: Row, number: int) -> Chain:
 def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     if not chain.problem_id:
         allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
-        raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "name the column so")
+        raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "rename the column")
     if not isinstance(row.get("score"), int | float) or row.get("level") not in LEVELS:
         raise InputError(f"row {number} has no grade", ", ".join(row), "`score` and `level`", "run `limo grade` first")
     traits = row.get("traits")
@@ -102,11 +103,11 @@ def _problem_id(row: Row) -> str:
 
 def statement_of(row: Row, number: int) -> str:
     """The problem's statement.  Raises InputError for a row without one."""
-    found = _statement(row)
-    if not found:
+    statement = _statement(row)
+    if not statement:
         allowed = "a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
-        raise InputError(f"row {number} has no problem", ", ".join(row), allowed, "name the column so")
-    return found
+        raise InputError(f"row {number} has no problem", ", ".join(row), allowed, "rename the column")
+    return statement
 
 
 def _statement(row: Row) -> str:
@@ -118,5 +119,5 @@ def _turn(row: Row, role: str) -> str | None:
     """The last turn of that role in `messages`, if there is one."""
     messages = row.get("messages")
     turns = messages if isinstance(messages, list) else []
-    found = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == role]
-    return found[-1] if found and isinstance(found[-1], str) else None
+    texts = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == role]
+    return texts[-1] if texts and isinstance(texts[-1], str) else None

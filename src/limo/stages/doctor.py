@@ -1,9 +1,7 @@
-"""What this machine has, and what that is enough for.
+"""What this machine has, and what that is enough for; nothing is installed, changed or connected to.
 
-    for one in machine():
-        print(one.what, one.here, one.advice)
-
-What it does not do: install, change or measure anything, or open a connection.
+for finding in machine():
+    print(finding.what, finding.here, finding.advice)
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import platform
 import shutil
 from dataclasses import dataclass
 
-from limo.cli.shape import n_cores
 from limo.core.run_folder import environment
 
 
@@ -34,10 +31,10 @@ def machine() -> list[Finding]:
 def _computer() -> list[Finding]:
     import psutil
 
-    cores, memory, disk = n_cores(), psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
+    cores, memory, disk = environment()["n_cores"], psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
     return [
         Finding("system", platform.platform()),
-        Finding("cores", str(cores), "" if cores > 1 else "one core: the lab takes twice as long"),
+        Finding("cores", str(cores), "" if cores != 1 else "one core: the lab takes twice as long"),
         Finding("memory", f"{_gb(memory.available)} of {_gb(memory.total)} free", _least(memory.available, 4)),
         Finding("disk", f"{_gb(disk.free)} free here", _least(disk.free, 5)),
     ]
@@ -48,8 +45,8 @@ def _gpus() -> list[Finding]:
 
     if not torch.cuda.is_available():
         return [Finding("GPU", "none", "pocket lab and curation need none; paper scale does")]
-    found = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
-    return [Finding(f"GPU {n}", f"{one.name}, {_gb(one.total_memory)}") for n, one in enumerate(found)]
+    devices = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    return [Finding(f"GPU {n}", f"{device.name}, {_gb(device.total_memory)}") for n, device in enumerate(devices)]
 
 
 def _packages() -> list[Finding]:
@@ -64,7 +61,7 @@ def _hub() -> list[Finding]:
     offline = constants.HF_HUB_OFFLINE
     advice = "benchmarks and models must be files or in the cache" if offline else ""
     return [
-        Finding("hub", "offline (HF_HUB_OFFLINE)" if offline else "asked when needed", advice),
+        Finding("hub", "offline (HF_HUB_OFFLINE)" if offline else "used when needed", advice),
         Finding("hub cache", constants.HF_HUB_CACHE),
     ]
 
@@ -74,4 +71,4 @@ def _gb(n_bytes: int) -> str:
 
 
 def _least(n_bytes: int, gigabytes: int) -> str:
-    return "" if n_bytes >= gigabytes * 2**30 else f"the lab wants {gigabytes} GB"
+    return "" if n_bytes >= gigabytes * 2**30 else f"the lab needs {gigabytes} GB"

@@ -1,4 +1,4 @@
-"""The commands around asking models, on recordings of ten problems."""
+"""The commands rollouts, plan, ledger and serve-replay on recordings of ten problems."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import yaml
 def recipe(world):
     model = {"kind": "replay", "name": "strong", "files": ["said.jsonl"]}
     values = {"data": str(world), "pool": {"sources": ["pool.jsonl"]}}
-    values["ask"] = [{"models": [model], "n": 4, "low": 1, "high": 2}]
-    (world / "ask.yaml").write_text(yaml.safe_dump(values))
-    return world / "ask.yaml"
+    values["rollouts"] = [{"models": [model], "n": 4, "low": 1, "high": 2}]
+    (world / "rollouts.yaml").write_text(yaml.safe_dump(values))
+    return world / "rollouts.yaml"
 
 
 def result(out):
@@ -30,14 +30,14 @@ def test_from_a_plan_over_rollouts_to_a_table_of_them(limo, recipe, world):
     run = world / "run"
     code, out, _ = limo("plan", recipe, "--run", run, "--json")
     (step,) = result(out)["steps"]
-    assert (code, step["n_fixed"], step["known"]) == (0, 40, "assumed") and not run.exists()
+    assert (code, step["n_fixed"], step["source"]) == (0, 40, "assumed") and not run.exists()
     code, out, _ = limo("rollouts", recipe, "--run", run, "--json")
     rates = result(out)["rates"]
     assert code == 0 and len(rates) == 10
     assert [rate["decision"] for rate in rates] == ["drop" if i % 3 == 2 else "keep" for i in range(10)]
     assert all(rate["rate_low"] <= rate["rate"] <= rate["rate_high"] for rate in rates)
     code, out, _ = limo("plan", recipe, "--run", run, "--json")
-    assert result(out)["steps"][0]["known"] == "10 problems"
+    assert result(out)["steps"][0]["source"] == "10 problems"
 
     code, out, _ = limo("ledger", "show", run, "--json")
     (counts,) = result(out)["models"]
@@ -54,7 +54,7 @@ def test_from_a_plan_over_rollouts_to_a_table_of_them(limo, recipe, world):
 def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recipe, world, monkeypatch):
     monkeypatch.setattr("limo.models.replay.GROUP", 4)
     code, _, err = limo("rollouts", recipe, "budget.hours=0.0000001", "--run", world / "run")
-    assert code == 3 and "the budget is spent" in err and "go on with: limo rollouts" in err
+    assert code == 3 and "the budget is spent" in err and "continue with: limo rollouts" in err
     assert len(json.loads((world / "run" / "undecided.json").read_text())) > 0
     assert limo("rollouts", recipe, "budget.hours=1", "--run", world / "run")[0] == 0
 
@@ -62,7 +62,7 @@ def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recip
 def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):
     key = "sk-abcdefghijklmnopqrstuvwxyz123456"
     served = f"{{kind: http, name: m, base_urls: [http://h/v1], http: {{extra: {{api_key: {key}}}}}}}"
-    for where in (f"ask.0.system=Use {key}", f"ask.0.models.0={served}"):
+    for where in (f"rollouts.0.system=Use {key}", f"rollouts.0.models.0={served}"):
         told = fault("rollouts", recipe, where)
         assert "looks like a key" in told and key not in told
 
@@ -70,14 +70,14 @@ def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["ask.0.low=3"], "empty band"),
-        (["ask.0.high=null"], "a band has two ends"),
-        (["ask.0.models.0.kind=http"], "base_urls"),
-        (["ask.0.models.0={kind: http, name: m, base_urls: [http://me:secret@host/v1]}"], "hold no key"),
+        (["rollouts.0.low=3"], "empty band"),
+        (["rollouts.0.high=null"], "a band has two ends"),
+        (["rollouts.0.models.0.kind=http"], "base_urls"),
+        (["rollouts.0.models.0={kind: http, name: m, base_urls: [http://me:secret@host/v1]}"], "hold no key"),
         (["pool.sources=[nowhere.jsonl]"], "nowhere.jsonl"),
     ],
 )
-def test_an_asking_that_cannot_work_is_told_in_one_line(fault, recipe, words, part):
+def test_rollouts_that_cannot_work_end_in_one_line(fault, recipe, words, part):
     told = fault("rollouts", recipe, *words, "--run", recipe.parent / "run")
     assert part in told and "secret" not in told
 

@@ -1,12 +1,8 @@
-"""The command that verifies: by rules, by rules and a judge, or a ledger's rollouts anew.
+"""The command verify: by rules, by rules and a judge, or a ledger's rollouts again.
 
-    limo verify rows.jsonl -o verified.jsonl
-    limo verify rows.jsonl -o verified.jsonl --judge verify-judge
-    limo verify labelled.jsonl --audit
-
-A judge's replies are kept in a ledger beside the output, so that the same command again asks nothing.
-
-What it does not do: check answers (`limo.verify`), or ask models (`limo.rollouts.judging`).
+limo verify rows.jsonl -o verified.jsonl
+limo verify rows.jsonl -o verified.jsonl --judge verify-judge
+limo verify labelled.jsonl --audit
 """
 
 from __future__ import annotations
@@ -16,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.shape import OVERRIDES, Call, command, output, table, workers
+from limo.cli.command import OVERRIDES, Call, command, output, table, workers
 from limo.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,10 +45,10 @@ def verify(
     call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, tolerance: float, digits: int,
     audit: bool, plain: bool, ledger: bool, pool: str | None, judge: str | None, judgements: str | None,
 ) -> None:  # fmt: skip
-    """Check completions against answers.
+    """Verify completions against answers.
 
     Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.  With
-    --judge (recipes/verify-judge.yaml) a model is asked about the undecided ones, each once, ever.
+    --judge (recipe `verify-judge`) a model decides the undecided ones, each once, ever.
     """
     if overrides and not judge:
         raise InputError("overrides are for a judge's recipe", " ".join(overrides), "--judge RECIPE", "add it")
@@ -79,42 +75,32 @@ def verify(
         call.result(asdict(summary), table(summary.table()))
 
 
-def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, summary: Summary) -> None:
-    """Ask about what is open and put the opinions into the rows, which are whole before and after."""
-    from limo.cli.recipes import VerifyRecipe
+def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, rules: Summary) -> None:
     from limo.core.recipe import load
-    from limo.ledger.store import Ledger
-    from limo.models.settings import open_model
-    from limo.rollouts import judging
-    from limo.rollouts.runner import RolloutRunner
-    from limo.verify import opinions
+    from limo.stages import verify as stage
 
-    settings = load(VerifyRecipe, recipe, overrides)
-    asked = opinions.questions(rows, settings.rows == "all")
-    prices = {model.name: model.price for model in settings.judge.models}
-    runner = RolloutRunner(open_model, settings.data, call.progress, settings.budget, prices)
-    with Ledger(ledger) as book:
-        n_before = len(book)
-        said = judging.judge_answers(list(asked.values()), settings.judge, runner, book)
-        n_asked = len(book) - n_before
-    found, agreement = opinions.put(rows, dict(zip(asked, said, strict=True)))
-    decided = sum(one.said in ("correct", "incorrect") for one in said)
-    told = f"{len(said):,} rows went to the judge, {decided:,} came back decided; {n_asked:,} replies new in {ledger}"
+    judged = stage.run(load(stage.Recipe, recipe, overrides), rows, ledger, call.progress)
+    agreement = judged.agreement
     value = {
-        **asdict(found), "rules": asdict(summary), "n_judged": len(said), "n_decided": decided, "n_asked": n_asked,
-        "n_both": agreement.n_both, "agreement": agreement.rate if agreement.n_both else None,
+        **asdict(judged.summary), "rules": asdict(rules), "n_judged": judged.n_judged, "n_decided": judged.n_decided,
+        "n_requested": judged.n_requested, "n_both": agreement.n_both,
+        "agreement": agreement.rate if agreement.n_both else None,
     }  # fmt: skip
-    parts = [table(found.table())]
-    if said:
+    parts = [table(judged.summary.table())]
+    if judged.n_judged:
         parts.append(table(agreement.table()))
     if agreement.n_both:
         share = f"{agreement.rate:.1%} of the {agreement.n_both:,} rows that both decided"
         parts.append(f"rules and judge agree on {share}")
-    call.result(value, "\n\n".join([*parts, told]))
+    parts.append(
+        f"{judged.n_judged:,} rows went to the judge, {judged.n_decided:,} came back decided; "
+        f"{judged.n_requested:,} replies new in {ledger}"
+    )
+    call.result(value, "\n\n".join(parts))
 
 
 def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None:
-    from limo.cli.asking import ledger_of
+    from limo.cli.rollouts import ledger_of
     from limo.pool.ingest import read_pool
     from limo.rollouts.reverify import reverify
 

@@ -1,0 +1,181 @@
+"""The commands curate, grade, select and export.
+
+limo curate replay data=../shared/data --run runs/replay
+limo grade chains.jsonl -o graded.jsonl --audit
+limo select graded.jsonl k=800 -o selected.jsonl
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from limo.cli.command import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
+from limo.core.errors import InputError, PartialError
+
+if TYPE_CHECKING:
+    from limo.core.records import Grade
+    from limo.curate.agreement import Agreement
+
+DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
+SHOWN = 8
+
+
+@command(
+    "curate",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    workers(),
+    click.option("--dry-run", is_flag=True, help="Read the pool and estimate the cost; request nothing."),
+)
+def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool) -> None:
+    """Curate a dataset from a pool.
+
+    Deduplicate, decontaminate, filter by difficulty, collect chains, verify, grade, select, export.
+
+    The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
+    """
+    from limo.core.recipe import load
+    from limo.curate.funnel import render
+    from limo.stages import curate as stage
+
+    settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
+    if dry_run:
+        from limo.cli.rollouts import print_plan
+        from limo.stages import plan
+
+        call.progress.log(" -> ".join(stage.steps(settings)))
+        print_plan(call, plan.run(settings, folder), plan.Terms())
+        return
+    result = stage.run(settings, folder, call.progress, workers)
+    value = {"folder": result.folder, "n_selected": result.n_selected, "did_nothing": result.did_nothing}
+    text = f"{render(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
+    text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
+    call.result({**value, "funnel": [asdict(row) for row in result.funnel]}, text)
+
+
+@command(
+    "grade",
+    click.argument("file"),
+    OVERRIDES,
+    output("The rows with traits, score and level.", required=False),
+    click.option("--recipe", metavar="RECIPE", help="Settings from a file, a judge's among them."),
+    click.option("--ledger", metavar="FILE", help="Keeps a judge's replies.  [default: beside the rows]"),
+    click.option("--audit", is_flag=True, help="Correlates of the scores, and edits that raise them."),
+    click.option("--against", metavar="FILE", help="With --audit: chains that should score lower."),
+)
+def grade(
+    call: Call, file: str, overrides: tuple[str, ...], output: str | None, recipe: str | None, ledger: str | None,
+    audit: bool, against: str | None,
+) -> None:  # fmt: skip
+    """Grade the reasoning of chains.
+
+    Traits, score and level (L1 to L5), relative to the chains of the file.  scorer=structure measures what the steps do
+    instead of counting words; scorer=judge uses a model (recipe `judge`), each chain once, ever.
+    """
+    from limo.core.recipe import load
+    from limo.stages import grade as stage
+    from limo.stages.rows import read_rows
+
+    settings = load(stage.Recipe, recipe, overrides)
+    if not audit and not output and settings.scorer != "judge":
+        raise InputError("there is nothing to do", file, "-o FILE, --audit or both", "add one of them")
+    rows = read_rows(file)
+    if audit:
+        from limo.cli.audit import audit_text
+
+        audits = stage.audit_rows(rows, settings, read_rows(against) if against else [])
+        call.result({"audits": [asdict(one) for one in audits.scorers]}, audit_text(audits))
+    if not output and settings.scorer != "judge":
+        return
+    ledger = ledger or f"{file.rstrip('/')}.judged.sqlite"
+    graded = stage.run(settings, rows, ledger, call.progress)
+    if output and graded.grades:
+        _write_graded(call, [rows[position] for position in graded.positions], graded.grades, output)
+    if settings.scorer == "judge":
+        agreements = {name: asdict(one) for name, one in graded.agreements.items()}
+        value = {"agreement": agreements, "n_requested": graded.n_requested, "missing": graded.missing}
+        text = f"{graded.n_requested:,} replies were requested; all are in {ledger}"
+        call.result(value, f"{_agreement_table(graded.agreements)}\n\n{text}")
+    if graded.missing:
+        reasons = ", ".join(f"row {k + 1} ({reason})" for k, reason in list(graded.missing.items())[:SHOWN])
+        do = "raise judge.n or judge.sampling.max_tokens, or use another judge"
+        what = f"{len(graded.missing):,} of {len(rows):,} chains have no marks and were not graded"
+        raise PartialError(what, reasons, "", do)
+
+
+def _agreement_table(agreements: dict[str, Agreement]) -> str:
+    lines: list[list[object]] = [["scorers", "chains", "rank correlation", "same level", "weighted kappa"]]
+    for name, one in agreements.items():
+        lines.append([name, one.n, f"{one.correlation:+.2f}", f"{one.same:.0%}", f"{one.kappa:+.2f}"])
+    return table(lines)
+
+
+def _write_graded(call: Call, rows: Sequence[dict[str, object]], grades: Sequence[Grade], output: str) -> None:
+    from limo.stages.rows import write_rows
+
+    write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
+    traits = list(grades[0].traits)
+    lines: list[list[object]] = [["level", "chains", "score", *traits]]
+    for level in sorted({grade.level for grade in grades}):
+        of_level = [grade for grade in grades if grade.level == level]
+        means = [sum(grade.traits[name] for grade in of_level) / len(of_level) for name in traits]
+        score = sum(grade.score for grade in of_level) / len(of_level)
+        lines.append([level, len(of_level), f"{score:.2f}", *(f"{mean:.2f}" for mean in means)])
+    call.result({"n_by_level": Counter(grade.level for grade in grades), "output": output}, table(lines) + "\n")
+
+
+@command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
+def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None) -> None:
+    """Select from graded rows.
+
+    The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
+    """
+    from limo.core.recipe import load
+    from limo.curate.select import SelectSettings, shortfall
+    from limo.curate.select import select as select_chains
+    from limo.stages.rows import candidates_from_rows, read_rows, write_rows
+
+    rows, settings = read_rows(file), load(SelectSettings, None, overrides)
+    candidates = candidates_from_rows(rows)
+    row_of = {id(candidate): row for candidate, row in zip(candidates, rows, strict=True)}
+    kept, gone = select_chains(candidates, settings)
+    write_rows([row_of[id(candidate)] | {"rank": rank} for rank, candidate in enumerate(kept, 1)], output)
+    if dropped:
+        write_rows([asdict(record) for record in gone], dropped)
+    reasons = Counter(record.reason for record in gone)
+    short = shortfall(kept, gone, settings)
+    value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output, "shortfall": short}
+    text = table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
+    call.result(value, f"{text}\n{short}".strip())
+
+
+@command(
+    "export",
+    click.argument("run"),
+    click.option("--to", metavar="FORMAT", help="hf, openai, sharegpt, llamafactory or axolotl.  [default: rows]"),
+    output("The dataset: a folder for hf, llamafactory and axolotl, else .jsonl (or .parquet for rows)."),
+    click.option("--evidence", is_flag=True, help="With hf: pass rates, and what was dropped and why, beside it."),
+    click.option("--push", metavar="REPO", help="With hf: upload the folder to this dataset on the hub, private."),
+)
+def export(call: Call, run: str, to: str | None, output: str, evidence: bool, push: str | None) -> None:
+    """Write a run's selected dataset for a trainer or the hub.
+
+    Rows of `messages` with their lineage, or one of the formats; every row carries the system text.
+    """
+    from limo.stages import export as stage
+
+    if (evidence or push) and to != "hf":
+        raise InputError("--evidence and --push belong to one format", f"--to {to or 'rows'}", "--to hf", "add it")
+    n_rows = stage.run(run, output, to, evidence)
+    address = stage.push(output, push) if push else ""
+    text = f"{n_rows:,} rows of {run} in {output}" + (f"\n{address}" if address else "")
+    call.result({"n_rows": n_rows, "output": output, "pushed": address}, text)
+
+
+COMMANDS = (curate, grade, select, export)

@@ -1,0 +1,81 @@
+"""The commands lab, pocket, report and doctor.
+
+limo lab --run runs/lab
+limo report runs/lab
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from limo.cli.command import Call, command, run_folder, table
+
+
+@command("lab", click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."), run_folder("runs/lab"))
+def lab(call: Call, words: tuple[str, ...], run: str) -> None:
+    """Run the whole method in miniature: pool, rollouts, chains, training, evaluation, report.
+
+    RECIPE is `pocket` unless named.  Stopped and started again, it continues where it was.
+    """
+    from limo.core.recipe import load
+    from limo.experiments.pocket.lab import LabRecipe
+    from limo.experiments.pocket.run import run as run_lab
+    from limo.report import tables
+
+    named = bool(words) and "=" not in words[0]
+    recipe = load(LabRecipe, words[0] if named else "pocket", words[1:] if named else words)
+    report = run_lab(recipe, run, call.progress)
+    page = Path(run) / "report.html"
+    call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
+
+
+@click.group("pocket")
+def pocket() -> None:
+    """The pocket lab's own models."""
+
+
+@command(
+    "pretrain",
+    click.argument("name"),
+    click.option("-o", "--output", metavar="DIR", help="Folder of the model.  [default: runs/pocket/NAME]"),
+    group=pocket,
+)
+def pretrain(call: Call, name: str, output: str | None) -> None:
+    """Pre-train the pocket model NAME from its corpus, as the shipped one was (hours on a CPU core)."""
+    from limo.experiments.pocket.pretrain import pretrain
+
+    model = pretrain(name, Path(output) if output else Path("runs/pocket") / name, call.progress, with_skills=True)
+    call.result({"model": model}, f"{name} is in {model}")
+
+
+@command(
+    "report",
+    click.argument("run", metavar="RUN"),
+    click.option("-o", "--output", metavar="FILE", help="The page.  [default: report.html in the run]"),
+    click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Language the page opens in."),
+)
+def report(call: Call, run: str, output: str | None, language: str) -> None:
+    """Draw a run's report again and print its tables.  RUN is a run folder, or its report.json."""
+    from limo.report import content, page, tables
+
+    file = Path(run) if run.endswith(".json") else Path(run) / "report.json"
+    target = Path(output) if output else file.with_suffix(".html")
+    loaded = content.load(file)
+    page.write(loaded, target, language)  # type: ignore[arg-type]
+    call.result({"report": target}, f"{tables.to_text(loaded, language)}\n{target}")  # type: ignore[arg-type]
+
+
+@command("doctor")
+def doctor(call: Call) -> None:
+    """List what this machine has: cores, memory, disk, packages, GPU, hub."""
+    from limo.stages.doctor import machine
+
+    findings = machine()
+    rows = [["what", "here", "for limo"], *([finding.what, finding.here, finding.advice] for finding in findings)]
+    call.result({"machine": [asdict(finding) for finding in findings]}, table(rows))
+
+
+COMMANDS = (lab, pocket, report, doctor)

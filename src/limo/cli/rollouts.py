@@ -1,0 +1,199 @@
+"""The commands rollouts, plan, serve-replay and ledger.
+
+limo rollouts rollouts data=DIR --run runs/rollouts
+limo plan limo-v2
+limo serve-replay samples/*.jsonl.gz --port 8900
+limo ledger merge a.sqlite b.sqlite -o all.sqlite
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from limo.cli.command import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
+from limo.core.errors import InputError
+
+if TYPE_CHECKING:
+    from limo.core.records import PassRate
+    from limo.stages.plan import PlannedStep, Terms
+
+
+@command("rollouts", RECIPE, OVERRIDES, run_folder(), workers())
+def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
+    """Complete the problems of a pool with models.
+
+    Every completion is verified and kept in the run's ledger; the same command again requests only what is missing.
+    """
+    from limo.core.recipe import load
+    from limo.stages import rollouts as stage
+
+    folder = run_of(run, recipe)
+    result = stage.run(load(stage.Recipe, recipe, overrides), folder, call.progress, workers)
+    head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
+    lines = [head, *map(_summary, result.pass_rates)]
+    call.result({"rates": result.rows, "run": folder}, f"{table(lines)}\n\n{result.ledger}")
+
+
+def _summary(rates: dict[str, PassRate]) -> list[object]:
+    n_decided = sum(rate.n_decided for rate in rates.values())
+    n_correct = sum(rate.n_correct for rate in rates.values())
+    decisions = [rate.decision for rate in rates.values()]
+    model = next((rate.model for rate in rates.values()), "")
+    share = f"{n_correct / n_decided:.1%}" if n_decided else "-"
+    return [model, len(rates), n_decided, share, decisions.count("keep") if any(decisions) else "-"]
+
+
+@command(
+    "plan",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    click.option("--gpu", default="H100", show_default=True, help="A100, H100, H200, B200, L40S, RTX4090 or MI300X."),
+    click.option(
+        "--usd-per-gpu-hour", type=click.FloatRange(0), default=0.0, help="[default: only the models' `price`]"
+    ),
+    click.option(
+        "--tokens-per-s", type=click.FloatRange(0, min_open=True), default=30.0, help="Of one request.  [default: 30]"
+    ),
+    click.option("--pilot", type=click.IntRange(0), default=0, help="First really complete so many problems."),
+    workers(),
+)
+def plan(
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, gpu: str, usd_per_gpu_hour: float,
+    tokens_per_s: float, pilot: int, workers: int,
+) -> None:  # fmt: skip
+    """Estimate the cost of a run before it starts.
+
+    RECIPE is one of `limo curate` or `limo rollouts`.  The estimate uses what the run's ledger holds already; `--pilot`
+    fills it, and the run does not pay for that again.
+    """
+    from limo.stages import plan as stage
+
+    terms = stage.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
+    settings = stage.load_recipe(recipe, overrides)
+    steps = stage.run(settings, run_of(run, recipe), terms, call.progress, pilot, workers)
+    print_plan(call, steps, terms)
+
+
+def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
+    """Print the planned steps and the terms they rest on."""
+    from limo.stages import plan as stage
+
+    note = f"GPU-hours on {terms.gpu}; hours at {terms.tokens_per_s:g} tokens/s a request; "
+    note += "duplicates and benchmark problems still included"
+    call.result({"steps": [asdict(step) for step in steps]}, f"{table(stage.table(steps))}\n\n{note}")
+
+
+@command(
+    "serve-replay",
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0: one that is free."),
+    click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Before a reply begins."),
+    click.option("--tokens-per-s", type=click.FloatRange(0), default=0.0, help="Of one request.  [default: at once]"),
+    click.option(
+        "--fault", multiple=True, metavar="NAME=SHARE", help="429, 500, reset, half, drip or type; repeat it."
+    ),
+    click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="What a 429 asks for."),
+    click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
+    click.option("--repeat", is_flag=True, help="Answer attempts beyond the recorded ones from the first again."),
+    click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
+)
+def serve_replay(
+    call: Call,
+    files: tuple[str, ...],
+    port: int,
+    latency_ms: float,
+    tokens_per_s: float,
+    fault: tuple[str, ...],
+    retry_after_s: float,
+    drip_s: float,
+    repeat: bool,
+    seed: int,
+) -> None:
+    """Answer with recorded completions over HTTP.
+
+    An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
+    """
+    from limo.core.recipe import load
+    from limo.models.openai.completer import fast_loop, seldom_collected
+    from limo.models.replay_server import HOST, ReplayServer, ServeSettings
+
+    faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
+    values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
+    values |= {"drip_s": drip_s, "repeat": repeat, "seed": seed}
+    words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
+    import asyncio
+
+    server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
+
+    async def serve() -> None:
+        url = f"http://{HOST}:{await server.start(port)}/v1"
+        call.result({"url": url, "models": list(server.recordings)}, f"{url}: {', '.join(server.recordings)}")
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # told to the loop, so that no request is torn in its middle
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await ended.wait()
+        await server.stop()
+
+    with seldom_collected(), asyncio.Runner(loop_factory=fast_loop()) as runner:
+        runner.run(serve())
+
+
+@click.group("ledger")
+def ledger() -> None:
+    """What was asked and what came.
+
+    Look into ledgers, merge them, hand them on as tables.
+    """
+
+
+@command("show", click.argument("file"), group=ledger)
+def ledger_show(call: Call, file: str) -> None:
+    """Count a ledger's rollouts by model, and check that it is sound."""
+    from limo.ledger.export import summary_table
+    from limo.ledger.store import Ledger
+
+    rows = list(summary_table(ledger_of(file)))
+    with Ledger(ledger_of(file), read_only=True) as opened:
+        errors = opened.integrity_errors()
+    if errors:
+        raise InputError("the ledger is damaged", errors[0], "", "save what is left with: sqlite3 FILE .recover")
+    head = [str(name) for name in rows[0]]
+    call.result({"models": [dict(zip(head, row, strict=True)) for row in rows[1:]]}, table(rows))
+
+
+@command(
+    "merge", click.argument("files", nargs=-1, required=True, metavar="FILE..."), output("The ledger."), group=ledger
+)
+def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
+    """Take the rollouts of several ledgers into one, each once; one that is there is added to."""
+    from limo.ledger.store import Ledger
+
+    with Ledger(output) as target:
+        added = {file: target.merge(ledger_of(file)) for file in files}
+        n = len(target)
+    rows: list[list[object]] = [["ledger", "new rollouts"], *([file, new] for file, new in added.items())]
+    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{table(rows)}\n\n{n:,} in {output}")
+
+
+@command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)
+def ledger_export(call: Call, file: str, output: str) -> None:
+    """Write every rollout with its verdict as a table, failures included."""
+    from limo.ledger.export import export
+
+    n = export(ledger_of(file), output)
+    call.result({"n_rollouts": n, "output": output}, f"{n:,} rollouts in {output}")
+
+
+def ledger_of(path: str) -> Path:
+    """A ledger's file, also where its run folder is named."""
+    return Path(path) / "ledger.sqlite" if Path(path).is_dir() else Path(path)
+
+
+COMMANDS = (rollouts, plan, serve_replay, ledger)

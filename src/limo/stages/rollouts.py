@@ -1,0 +1,152 @@
+"""The rollouts stage: models complete the problems of a pool, every completion is verified, and nothing else is done.
+
+    recipe = load(Recipe, "rollouts", ["data=problems"])
+    result = run(recipe, "runs/rollouts")
+    result.pass_rates[0]["<problem id>"].rate
+
+The completions are in the run's ledger; the stage's table holds a row for each entry of `rollouts` and problem, with
+the pass rate and its 95% interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from limo.core.errors import InputError
+from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.records import PassRate, Problem
+from limo.core.run_folder import RunFolder
+from limo.ledger.store import Ledger
+from limo.models.settings import ModelSettings, open_model
+from limo.pool.ingest import IngestSettings, ingest
+from limo.rollouts.budget import Budget
+from limo.rollouts.collect import CollectionStopped
+from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.stopping import Band
+from limo.verify.checker import Checker, verifiable
+
+UNDECIDED = "undecided.json"
+"""File of a run that a budget or Ctrl-C stopped: the ids of the problems that were not decided."""
+
+
+class ModelStageRecipe(Settings):
+    """What the recipes of all stages that use models have in common."""
+
+    data: str = Field("", description="folder where relative paths of sources, benchmarks and recordings start")
+    budget: Budget = Field(
+        default_factory=Budget,
+        description="the most that rollouts may cost; reached: exit 3",
+        json_schema_extra=EXECUTION_ONLY,
+    )
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """Every model of the recipe, for prices and plans."""
+        raise NotImplementedError
+
+    def resolve(self, path: str) -> str:
+        """`path` under the data folder where it exists there, otherwise as it is (a path or a name on the hub)."""
+        under = Path(self.data) / path
+        return str(under) if under.exists() else path
+
+    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
+        """The runner of this recipe's models, with its budget and prices."""
+        prices = {model.name: model.price for model in self.models}
+        return RolloutRunner(opener, self.data, progress, self.budget, prices)
+
+
+class BandedRolloutSettings(RolloutSettings):
+    """Rollouts of one or more models, stopped early where a band is given and decided."""
+
+    low: int | None = Field(None, ge=0, description="fewest correct rollouts of a band; without one, all n are made")
+    high: int | None = Field(None, ge=0, description="most correct rollouts of a band")
+
+    @property
+    def band(self) -> Band | None:
+        """The band over the rollouts of all its models, if there is one."""
+        return None if self.low is None or self.high is None else Band(self.low, self.high, self.n_in_all)
+
+    @model_validator(mode="after")
+    def _band_is_whole(self) -> BandedRolloutSettings:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("a band has two ends; give `low` and `high`, or neither")
+        if self.low is not None and self.high is not None and not self.low <= self.high <= self.n_in_all:
+            raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
+        return self
+
+
+class Recipe(ModelStageRecipe):
+    """Which problems, and which models complete them how often."""
+
+    pool: IngestSettings = Field(description="where problems come from")
+    rollouts: list[BandedRolloutSettings] = Field(min_length=1, description="models and counts, one after another")
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """Every model of `rollouts`."""
+        return [model for settings in self.rollouts for model in settings.models]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutsResult:
+    """`pass_rates`: for each entry of the recipe's `rollouts`, by problem id; `rows`: the stage's table."""
+
+    pass_rates: list[dict[str, PassRate]]
+    rows: list[dict[str, Any]]
+    ledger: Path
+
+
+def run(
+    recipe: Recipe,
+    folder: str | Path,
+    progress: Progress | None = None,
+    n_workers: int = 1,
+    opener: ModelOpener = open_model,
+) -> RolloutsResult:
+    """Make what the ledger of the run in `folder` lacks; `n_workers` processes verify.
+
+    Raises InputError for an empty pool, CollectionStopped at the budget or Ctrl-C, ModelError, StorageError.
+    """
+    with RunFolder(folder, recipe) as run_folder:
+        problems = read_problems(recipe, recipe.pool)
+        runner = recipe.runner(progress or NoProgress(), opener)
+        pass_rates = []
+        try:
+            with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers) as checker:
+                for number, settings in enumerate(recipe.rollouts, 1):
+                    stage = f"rollouts {number} of {len(recipe.rollouts)}"
+                    pass_rates.append(runner.run(settings, problems, ledger, checker, stage, settings.band))
+        except CollectionStopped as stopped:
+            run_folder.write_json(UNDECIDED, stopped.undecided)
+            raise
+        rows = [row for number, rates in enumerate(pass_rates, 1) for row in _rows(number, problems, rates)]
+        run_folder.write_stage("rollouts", rows, [])
+    return RolloutsResult(pass_rates, rows, run_folder.ledger_path)
+
+
+def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
+    """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
+    sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
+    unique = {problem.id: problem for problem in ingest(sources, verifiable, pool).problems}
+    if not unique:
+        paths = ", ".join(source.path for source in sources)
+        raise InputError("the pool is empty", paths, "one problem or more", "check the paths and the columns")
+    return list(unique.values())
+
+
+def _rows(number: int, problems: Sequence[Problem], rates: dict[str, PassRate]) -> list[dict[str, Any]]:
+    from limo.core.stats import wilson
+
+    rows = []
+    for problem in problems:
+        rate = rates[problem.id]
+        low, high = wilson(rate.n_correct, rate.n_decided)
+        interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
+        rows.append({"rollouts": number, "problem_id": problem.id, **asdict(rate), **interval})
+    return rows

@@ -1,0 +1,73 @@
+"""The verify stage: verdicts for a file of rows, by rules and, where the rules leave rows undecided, by a judge model.
+
+    result = run(load(Recipe, "verify-judge"), "rows.jsonl", "verified.jsonl")
+    result.agreement.rate
+
+The judge's replies are kept in a ledger beside the output: the same call again requests only what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from limo.core.progress import NoProgress, Progress
+from limo.ledger.store import Ledger
+from limo.models.settings import ModelSettings, open_model
+from limo.rollouts import judging
+from limo.rollouts.judging import AnswerJudgeSettings
+from limo.rollouts.runner import ModelOpener
+from limo.stages.rollouts import ModelStageRecipe
+from limo.verify import opinions
+from limo.verify.files import Summary
+from limo.verify.judge import DECIDED, Agreement
+
+
+class Recipe(ModelStageRecipe):
+    """The judge, and which rows it gets."""
+
+    judge: AnswerJudgeSettings = Field(description="the judge's models, prompt and sampling")
+    rows: Literal["undecided", "all"] = Field(
+        "undecided", description="undecided: what the rules left open; all: every row, to see how far the two agree"
+    )
+
+    @property
+    def models(self) -> list[ModelSettings]:
+        """The judge's models."""
+        return self.judge.models
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFile:
+    """Verdict counts with the judge's verdicts in, the agreement of rules and judge, and what the judge was sent.
+
+    `n_judged` rows went to the judge, `n_decided` came back decided, `n_requested` replies were new in the ledger.
+    """
+
+    summary: Summary
+    agreement: Agreement
+    n_judged: int
+    n_decided: int
+    n_requested: int
+
+
+def run(
+    recipe: Recipe, rows: str | Path, ledger: str | Path, progress: Progress | None = None,
+    opener: ModelOpener = open_model,
+) -> JudgedFile:  # fmt: skip
+    """Put the judge's verdicts into `rows`, a file that `verify_file` wrote; it is whole before and after.
+
+    Raises what rollouts raise: CollectionStopped at the budget, InputError, ModelError, StorageError.
+    """
+    questions = opinions.questions(str(rows), recipe.rows == "all")
+    runner = recipe.runner(progress or NoProgress(), opener)
+    with Ledger(ledger) as store:
+        n_before = len(store)
+        verdicts = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
+        n_requested = len(store) - n_before
+    summary, agreement = opinions.put(str(rows), dict(zip(questions, verdicts, strict=True)))
+    n_decided = sum(verdict.said in DECIDED for verdict in verdicts)
+    return JudgedFile(summary, agreement, len(verdicts), n_decided, n_requested)
