@@ -240,7 +240,7 @@ def _planned(
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
-    """The share of problems kept and the mean rollouts of one, over pass rates weighted by `weights` (see PASS_RATES)."""
+    """The share of problems kept and the mean rollouts of one; `weights` are those of PASS_RATES."""
     n = step.settings.n_in_all
     if step.band is None:
         return 1.0, float(n)
