@@ -7,7 +7,7 @@ change the score.
     problems = load_benchmark("AIME24", "eval/data")        # a file, or a folder laid out as in the official repository
     for twin in duplicates(problems): print(twin.detail)
 
-What it does not do: score (that is `limo.stages.evaluate`), or check that a file is the published one beyond its row count.
+Scores are computed by `limo.stages.evaluate`; a file is checked by its row count only.
 """
 
 from __future__ import annotations
