@@ -4,10 +4,8 @@
     to_arabic("一百二十三元")   # "123元"
     to_arabic("3.5万")         # "35000"
 
-Only runs that are numbers by their form are touched: a lone 一 inside a word ("一定", "唯一") stays a word, and the
+Only runs that are numbers by their form are rewritten: a lone 一 inside a word ("一定", "唯一") stays a word, and the
 heavenly stems (甲乙丙丁) are names.
-
-What it does not do: read ordinals, dates, or numerals above 兆.
 """
 
 from __future__ import annotations
@@ -15,17 +13,14 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-_SMALL = {"十": 10, "百": 100, "千": 1000}
-_LARGE = {"万": 10**4, "亿": 10**8, "兆": 10**12}
-_NUMERAL = "[零〇一二两三四五六七八九十百千万亿兆]"
-_MEASURE = (
-    "[个元角分米克吨升岁年月日天周时秒人种次条本只支张页倍度名位件头棵块袋箱盒辆台套组级步层]"
-    "|平方|立方|千米|厘米|毫米|公"
-)
+from limo.verify.maths.tables import table
+
+_TABLE = table("languages/chinese")
+_DIGITS, _SMALL, _LARGE = _TABLE["digits"], _TABLE["small_scales"], _TABLE["large_scales"]
+_NUMERAL = f"[{''.join([*_DIGITS, *_SMALL, *_LARGE])}]"
 _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
-_WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[零〇一二三四五六七八九]+)?(?=\s*(?:{_MEASURE}|$))")
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([万亿兆]+)")
+_WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_TABLE['measures']}|$))")
+_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
 
 
 def to_arabic(text: str) -> str:

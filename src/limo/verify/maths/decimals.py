@@ -1,14 +1,12 @@
-"""When is a decimal "the same" as a value it cannot equal?  When it is that value, rounded, to enough digits.
+"""When a decimal counts as the value that it rounds: when it has enough digits, the last one rightly rounded.
 
-    rounds_to(constant(parse("2/3")), decimal_of(parse("0.6666667")), MIN_DIGITS)     # True
-    rounds_to(constant(parse("2/3")), decimal_of(parse("0.67")), MIN_DIGITS)          # False: two digits say too little
+    rounds_to(Fraction(2, 3), decimal_of(parse("0.6666667")), MIN_DIGITS)     # True
+    rounds_to(Fraction(2, 3), decimal_of(parse("0.67")), MIN_DIGITS)          # False: two digits say too little
 
-An answer that is itself a rounded decimal is met by the value it rounds when it has five significant digits or more,
-the last one rightly rounded (our own choice; fewer would let neighbours in), and by another decimal from six.  An
-exact answer is met by a decimal of 15 digits and more only, which is a machine's double (equal to within a part in
-10^13); whoever wants fewer says so (`digits`).  A decimal that is a whole number (204.00) is exact.
-
-What it does not do: accept an absolute difference.
+An answer that is itself a rounded decimal is met by the value it rounds from five significant digits on (our own
+choice; fewer would let neighbours in), and by another decimal from six.  An exact answer is met by a decimal of 15
+digits and more only, which is a machine's double (equal to within a part in 10^13), unless fewer are asked for
+(`digits`).  A decimal that is a whole number (204.00) is exact.  No absolute difference is ever accepted.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from limo.verify.maths.nodes import Node
-from limo.verify.process.limits import DOUBLE_DIGITS
+from limo.verify.maths.nodes import Degrees, Negative, Node, Number, Percent, Power, Product, Quantity
 
+DOUBLE_DIGITS = 15  # significant digits that a machine's number keeps
 MIN_DIGITS, MIN_DIGITS_BOTH = 5, 6
 
 
@@ -29,58 +27,53 @@ class Decimal(NamedTuple):
     n_digits: int
     place: int
 
+    def shifted(self, power: int) -> Decimal:
+        return Decimal(self.value * Fraction(10) ** power, self.n_digits, self.place + power)
+
 
 def decimal_of(node: Node) -> Decimal | None:
     """The decimal literal that a tree is (with sign, power of ten, percent or unit); None for anything else."""
-    if node[0] == "num":
-        return Decimal(node[1], node[2], node[3]) if node[2] else None
-    if node[0] == "neg":
-        inner = decimal_of(node[1])
-        return inner and Decimal(-inner.value, inner.n_digits, inner.place)
-    if node[0] in ("unit", "deg"):
-        return decimal_of(node[1])
-    if node[0] == "pct":
-        inner = decimal_of(node[1])
-        return inner and Decimal(inner.value / 100, inner.n_digits, inner.place - 2)
-    if node[0] == "mul" and len(node[1]) == 2:
-        inner, power = decimal_of(node[1][0]), _power_of_ten(node[1][1])
-        if inner is None or power is None:
-            return None
-        scale = Fraction(10**power) if power >= 0 else Fraction(1, 10**-power)
-        return Decimal(inner.value * scale, inner.n_digits, inner.place + power)
+    match node:
+        case Number(value, significant, place):
+            return Decimal(value, significant, place) if significant else None
+        case Quantity(inner) | Degrees(inner):
+            return decimal_of(inner)
+        case Negative(inner):
+            decimal = decimal_of(inner)
+            return decimal and decimal._replace(value=-decimal.value)
+        case Percent(inner):
+            decimal = decimal_of(inner)
+            return decimal and decimal.shifted(-2)
+        case Product((mantissa, Power(Number(Fraction(numerator=10, denominator=1)), exponent))):
+            decimal, power = decimal_of(mantissa), _whole_exponent(exponent)
+            return None if decimal is None or power is None else decimal.shifted(power)
     return None
 
 
-def _power_of_ten(node: Node) -> int | None:
-    if node[0] != "pow" or node[1][0] != "num" or node[1][1] != 10:
+def _whole_exponent(node: Node) -> int | None:
+    sign, node = (-1, node.operand) if isinstance(node, Negative) else (1, node)
+    if not isinstance(node, Number) or node.value.denominator != 1 or abs(node.value) > 5000:
         return None
-    exponent = node[2]
-    sign = -1 if exponent[0] == "neg" else 1
-    exponent = exponent[1] if sign < 0 else exponent
-    if exponent[0] != "num" or exponent[1].denominator != 1 or abs(exponent[1]) > 5000:
-        return None
-    return sign * int(exponent[1])
+    return sign * int(node.value)
 
 
 def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
     """Whether a value, rounded to the last place of a decimal of enough digits, is the decimal."""
     if isinstance(value, float) or getattr(value, "imag", False):
         return False
-    exact = value if isinstance(value, Fraction) else Fraction(*_ratio(value))
+    exact = value if isinstance(value, Fraction) else _exact(value)
     if decimal.n_digits >= DOUBLE_DIGITS:
         return abs(exact - decimal.value) <= abs(exact) / 10**13
     if decimal.value.denominator == 1 and decimal.place < 0:
         return False
     if decimal.n_digits < min_digits or exact.denominator == 1:
         return False
-    quantum = Fraction(10**decimal.place) if decimal.place >= 0 else Fraction(1, 10**-decimal.place)
-    return abs(exact - decimal.value) <= quantum / 2
+    return abs(exact - decimal.value) <= Fraction(10) ** decimal.place / 2
 
 
-def _ratio(value: Any) -> tuple[int, int]:
-    """The exact fraction that a number of mpmath is."""
+def _exact(value: Any) -> Fraction:
+    """The exact fraction that a number of mpmath is; 0 for one that is too large or too small to be written down."""
     sign, mantissa, exponent, _ = getattr(value, "real", value)._mpf_
-    mantissa = -int(mantissa) if sign else int(mantissa)
     if abs(exponent) > 100_000:
-        return 0, 1
-    return (mantissa << exponent, 1) if exponent >= 0 else (mantissa, 1 << -exponent)
+        return Fraction(0)
+    return (-1) ** sign * int(mantissa) * Fraction(2) ** exponent

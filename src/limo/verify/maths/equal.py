@@ -1,14 +1,14 @@
-"""Are two answers the same?  Tiers from the cheapest certainty to the dearest, each naming itself.
+"""Are two answers the same?  Rules from the cheapest to the costliest, each decision naming the one that made it.
 
     equal("1/2", "0.5")                  # Decision(True, "rational", ...)
     equal("(0,1)", "(0,1]").same         # False
-    equal("\\\\int_0^1 x dx", "1/2").same   # None: for Math-Verify
+    equal("\\int_0^1 x dx", "1/2").same   # None: for Math-Verify
 
-`same` is None where this module cannot tell; the caller then asks Math-Verify in a child (`check.Checker`).  Every
-text may have several interpretations (see `interpretations`): the answers are the same when one pair of them is.
+`same` is None where these rules cannot tell; the caller then runs Math-Verify in a process of its own.  A text may
+have several interpretations (see `interpretations`): two answers are the same when one pair of them is.
 
-What it does not do: start a process, or accept "about the same": a tolerance is relative, off by default, and never
-applied to an exact answer; a rounded decimal meets an exact answer from `digits` significant digits on (15: a double).
+"About the same" is never enough: a tolerance is relative, off by default, and never applied to an exact answer; a
+rounded decimal meets an exact answer from `digits` significant digits on (15: a double).
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from functools import partial
 from typing import NamedTuple
 
 from limo.verify.maths.compare import Comparer
+from limo.verify.maths.decimals import DOUBLE_DIGITS
 from limo.verify.maths.interpretations import Interpretations, interpret
+from limo.verify.maths.nodes import Listing, Quantity
 from limo.verify.maths.normalise import MAX_ANSWER, compact
 from limo.verify.maths.options import option_letters, option_text
 from limo.verify.maths.phrases import has_words, is_sentence, n_words, same_phrase
 from limo.verify.maths.units import clock_times
-from limo.verify.process.limits import DOUBLE_DIGITS
 
 PROSE = 2  # from so many words on an answer may be said in other words
 WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
@@ -36,7 +37,7 @@ _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
 
 
 class Decision(NamedTuple):
-    """Equal, different or unknown; the rule that decided; one phrase of why."""
+    """Equal, different or unknown (None); the rule that decided; why, in one phrase."""
 
     same: bool | None
     tier: str
@@ -61,66 +62,67 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
         return Decision(True, "normalised", "same after cleaning")
     if compact(gold) in ("yes", "no") and (word := _YES_OR_NO.match(pred)):
         return Decision(compact(word.group(1)) == compact(gold), "normalised", "first word")
-    if (times := clock_times(gold, pred)) is not None:
-        return Decision(times, "normalised", "times of day")
+    if (same_time := clock_times(gold, pred)) is not None:
+        return Decision(same_time, "normalised", "times of day")
     letters = option_letters(gold)
     if letters:
-        return _choice(gold, letters, pred)
-    return _read_and_compare(gold, pred, partial(Comparer, tolerance, digits))
+        return _same_option(gold, letters, pred)
+    return _interpret_and_compare(gold, pred, partial(Comparer, tolerance, digits))
 
 
-def _choice(gold: str, letters: str, pred: str) -> Decision:
+def _same_option(gold: str, letters: str, pred: str) -> Decision:
     """A multiple choice: letters against letters; a gold such as "C. 1-i" may also be met by its text."""
-    said = option_letters(pred, loose=True)
-    if said:
-        texts = option_text(gold), option_text(pred)
-        if said == letters and len(letters) == 1 and all(texts) and compact(texts[0]) != compact(texts[1]):
-            found = _read_and_compare(*texts)
-            if found.same is False and found.tier in ("rational", "structural"):
-                return found
-        return Decision(set(said) == set(letters), "normalised", "letters")
-    rest = option_text(gold)
-    if len(rest) > 1:
-        return _read_and_compare(rest, pred)
+    pred_letters, text = option_letters(pred, loose=True), option_text(gold)
+    if pred_letters:
+        pred_text = option_text(pred)
+        if pred_letters == letters and len(letters) == 1 and text and pred_text and compact(text) != compact(pred_text):
+            decision = _interpret_and_compare(text, pred_text)
+            if decision.same is False and decision.tier in ("rational", "structural"):
+                return decision
+        return Decision(set(pred_letters) == set(letters), "normalised", "letters")
+    if len(text) > 1:
+        return _interpret_and_compare(text, pred)
     return Decision(False, "normalised", "not a letter")
 
 
-def _read_and_compare(gold: str, pred: str, compare: Callable[[], Comparer] = Comparer) -> Decision:
+def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comparer] = Comparer) -> Decision:
     golds, preds = interpret(gold, from_pool=True), interpret(pred)
-    unsure, best = False, ""
-    for first in golds.trees:
-        for second in preds.trees:
-            comparer = compare()
-            same = comparer.same(first, second)
+    unsure, reason = False, ""
+    for gold_tree in golds.trees:
+        for pred_tree in preds.trees:
+            comparer = new_comparer()
+            same = comparer.same(gold_tree, pred_tree)
             if same:
-                return Decision(True, comparer.tier, comparer.reason)
+                return Decision(True, comparer.explanation.tier, comparer.explanation.reason)
             unsure = unsure or same is None
-            best = best or comparer.reason
+            reason = reason or comparer.explanation.reason
     if golds.trees and preds.trees and not unsure:
-        return Decision(False, "structural" if "seq" in (golds.trees[0][0], preds.trees[0][0]) else "rational", best)
-    return _unread(golds, preds, best, compare)
+        lists = any(isinstance(side.trees[0], Listing) for side in (golds, preds))
+        return Decision(False, "structural" if lists else "rational", reason)
+    return _decide_unread(golds, preds, reason, new_comparer)
 
 
-def _unread(golds: Interpretations, preds: Interpretations, best: str, compare: Callable[[], Comparer]) -> Decision:
-    """One side is no mathematics that we read: words differ, anything else is for Math-Verify."""
-    if best.startswith("too large"):
-        return Decision(None, "guard", best)
-    unread = [side for side in (golds, preds) if not side.trees]
+def _decide_unread(
+    golds: Interpretations, preds: Interpretations, reason: str, new_comparer: Callable[[], Comparer]
+) -> Decision:
+    """A side is no mathematics that is read here: words differ, anything else is for Math-Verify."""
+    if reason.startswith("too large"):
+        return Decision(None, "guard", reason)
+    unread_texts = [side.text for side in (golds, preds) if not side.trees]
+    unread = not preds.trees
     if has_words(golds.text) or has_words(preds.text):
-        same = same_phrase(golds.text, preds.text, compare)
-        prose = n_words(golds.text) >= PROSE and has_words(preds.text) and not any(t[0] == "unit" for t in golds.trees)
-        if same is None and golds.trees and not prose:
-            return Decision(False, "normalised", "words instead of mathematics", unread=not preds.trees)
+        same = same_phrase(golds.text, preds.text, new_comparer)
         if same is not None:
-            return Decision(same, "structural", "words and formulas", unread=not preds.trees)
-        told = is_sentence(golds.text) and is_sentence(preds.text)
-        if unread and (told or (_MATHS.search(golds.text) and has_words(preds.text))):
-            return Decision(None, WORDS, "other words: for a judge", unread=not preds.trees)
-    for side, other in ((golds, preds), (preds, golds)):
-        if not side.trees and (not _MATHS.search(side.text) or not _MATHS.search(other.text)):
-            return Decision(False, "normalised", "different words", unread=not preds.trees)
-    if unread and not any("\\" in side.text for side in unread):
-        return Decision(
-            False if golds.trees else None, "structural", "not readable as mathematics", unread=not preds.trees
-        )
-    return Decision(None, "", best or golds.why or preds.why, unread=not preds.trees)
+            return Decision(same, "structural", "words and formulas", unread)
+        quantity = any(isinstance(tree, Quantity) for tree in golds.trees)
+        prose = n_words(golds.text) >= PROSE and has_words(preds.text) and not quantity
+        if golds.trees and not prose:
+            return Decision(False, "normalised", "words instead of mathematics", unread)
+        sentences = is_sentence(golds.text) and is_sentence(preds.text)
+        if unread_texts and (sentences or (_MATHS.search(golds.text) and has_words(preds.text))):
+            return Decision(None, WORDS, "other words: for a judge", unread)
+    if unread_texts and not all(_MATHS.search(side.text) for side in (golds, preds)):
+        return Decision(False, "normalised", "different words", unread)
+    if unread_texts and not any("\\" in text for text in unread_texts):
+        return Decision(False if golds.trees else None, "structural", "not readable as mathematics", unread)
+    return Decision(None, "", reason or golds.failure or preds.failure, unread)

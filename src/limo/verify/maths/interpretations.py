@@ -1,12 +1,10 @@
 """The trees that one written answer may stand for: what its commas mean, where a chain of equations ends.
 
     [t for t in interpret("1,234").trees]     # the number 1234, and the list 1, 234
-    read("x=1/3\\\\approx 0.33").trees      # x = 1/3
+    interpret("x=1/3\\\\approx 0.33").trees  # x = 1/3
 
-A comma between groups of three digits may group thousands; one between digits may be a decimal comma; both readings
-are kept, the likelier first.  Inside brackets a comma separates.
-
-What it does not do: compare (see `compare`).
+A comma between groups of three digits may group thousands; one between digits may be a decimal comma.  Both trees are
+kept, the likelier first.  Inside brackets a comma separates.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from functools import lru_cache
 
 from limo.verify.maths.nodes import Node
 from limo.verify.maths.normalise import clean
-from limo.verify.maths.syntax import parse
+from limo.verify.maths.parser import parse
 from limo.verify.maths.tokens import Unparsed
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
@@ -32,23 +30,23 @@ _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
 
 @dataclass(slots=True)
 class Interpretations:
-    """The trees a text may stand for, likeliest first; `why` it could not be read where there is none."""
+    """The trees a text may stand for, likeliest first; `failure`: why the text could not be parsed."""
 
     text: str
     trees: list[Node] = field(default_factory=list)
-    why: str = ""
+    failure: str = ""
 
 
 @lru_cache(maxsize=8192)
 def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
-    """All readings of an answer; `from_pool`: it is the pool's, so `-3,0` is a list and no decimal."""
+    """All interpretations of an answer; `from_pool`: it is the pool's, so `-3,0` is a list and no decimal."""
     cleaned = clean(text)
     result = Interpretations(cleaned)
     for variant in _variants(cleaned, from_pool):
         try:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
-            result.why = result.why or str(error)
+            result.failure = result.failure or str(error)
             tail = _after_last_equal(variant)
             if tail is None:
                 continue

@@ -1,83 +1,117 @@
-"""The parts of a list: names stripped, signs written out, ranges of letters left away.
+"""The items of a list: names stripped, signs written out, ranges of letters left away.
 
-    items_of(parse("n = 1, 2"))        # ([1, 2], True): their order is free
-    items_of(parse("1 \\pm x"))       # ([1 + x, 1 - x], True)
-
-What it does not do: compare them (see `compare`).
+items_of(parse("n = 1, 2"))       # ([1, 2], True): their order is free
+items_of(parse("1 \\pm x"))        # ([1 + x, 1 - x], True)
 """
 
 from __future__ import annotations
 
-from limo.verify.maths.names import assignment
-from limo.verify.maths.nodes import Node
-from limo.verify.maths.values import kinds
+from dataclasses import replace
+
+from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
+from limo.verify.maths.nodes import Listing, Matrix, Negative, Node, PlusMinus, Relation, Sum, Symbol
+from limo.verify.maths.relations import assignment
+from limo.verify.maths.values import same_value
+
+MAX_ITEMS = 200
+_DOMAINS = {Symbol(name) for name in ("\\mathbbZ", "Z", "\\mathbbN", "R", "N")}
 
 
 def items_of(node: Node) -> tuple[list[Node], bool]:
-    """The parts of a list, ± written out; and whether their order is free."""
-    if node[0] != "seq":
-        return _signs(node), True
-    kept = [item for item in node[3] if not _is_domain(item)] if not node[1] else list(node[3])
-    items = [part for item in _assigned((*node[:3], tuple(kept), node[4])) for part in _signs(item)]
-    return items, node[1] in ("", "{")
+    """The items of a list (or the one expression that is none), ± written out; and whether their order is free."""
+    if not isinstance(node, Listing):
+        return _both_signs(node), True
+    kept = node.items if node.opening else tuple(item for item in node.items if not _is_domain(item))
+    return [value for item in _without_names(kept) for value in _both_signs(item)], node.opening in ("", "{")
 
 
-def _is_domain(node: Node) -> bool:
-    """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
-    return (
-        node[0] == "rel"
-        and node[2] == ("in",)
-        and node[1][1] in (("sym", "\\mathbbZ"), ("sym", "Z"), ("sym", "\\mathbbN"), ("sym", "R"), ("sym", "N"))
-    )
-
-
-def alone(node: Node) -> Node:
-    """A list that holds one thing besides the range of its letters is that thing."""
-    if node[0] == "seq" and not node[1]:
-        kept = [item for item in node[3] if not _is_domain(item)]
+def single_item(node: Node) -> Node:
+    """A list that holds one item besides the range of its letters is that item."""
+    if isinstance(node, Listing) and not node.opening:
+        kept = [item for item in node.items if not _is_domain(item)]
         if len(kept) == 1:
             return kept[0]
     return node
 
 
-def _assigned(node: Node) -> tuple[Node, ...]:
+def aligned_by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
+    """The values of both lists in order, where every item of exactly one of them has a name of its own."""
+    if not gold or len(gold) != len(pred):
+        return None
+    g, p = [assignment(item) for item in gold], [assignment(item) for item in pred]
+    named, others = (g, p) if all(g) else (p, g)
+    pairs = [pair for pair in named if pair]
+    if any(others) or len({repr(name) for name, _ in pairs}) < len(gold):
+        return None
+    values = tuple(value for _, value in pairs)
+    return (values, tuple(pred)) if named is g else (tuple(gold), values)
+
+
+def has_plus_minus(node: Node) -> bool:
+    """Whether a tree holds a ±."""
+    return PlusMinus in node.kinds
+
+
+def as_matrix(node: Node) -> Node:
+    """`[[1, 2], [3, 4]]` as the matrix it is."""
+    if not isinstance(node, Listing) or node.opening != "[" or not node.items:
+        return node
+    rows = [row.items for row in node.items if isinstance(row, Listing) and row.opening == "["]
+    return Matrix(tuple(rows)) if len(rows) == len(node.items) else node
+
+
+def are_tuples(gold: Listing, pred: Listing, n_items: int) -> bool:
+    """`(1, 2, 3)` and `[1, 2, 3]`: with three items and more square brackets mean no interval."""
+    return n_items > 2 and {gold.opening, pred.opening} == {"(", "["} and {gold.closing, pred.closing} == {")", "]"}
+
+
+def distinct(items: list[Node]) -> list[Node]:
+    """The items without those that repeat another."""
+    kept: list[Node] = []
+    for item in items[:MAX_ITEMS]:
+        if not any(_surely_same(item, other) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _is_domain(node: Node) -> bool:
+    """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
+    return isinstance(node, Relation) and node.signs == ("in",) and node.sides[1] in _DOMAINS
+
+
+def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
     """`n = 1, 2, 3` is the list of its values; so is `x = 1, x = 2`."""
-    items: tuple[Node, ...] = node[3]
-    names = [assignment(item) for item in items]
-    first = names[0] if names else None
-    if first and not any(names[1:]) and len(items) > 1:
-        if all(item[0] != "rel" for item in items[1:]):
-            return (first[1], *items[1:])
-    elif first and len(items) > 1 and all(n and n[0] == first[0] for n in names):
-        return tuple(n[1] for n in names if n)
+    named = [assignment(item) for item in items]
+    if len(items) < 2 or not named[0]:
+        return items
+    name, value = named[0]
+    if not any(named[1:]):
+        return items if any(isinstance(item, Relation) for item in items[1:]) else (value, *items[1:])
+    if all(pair and pair[0] == name for pair in named):
+        return tuple(pair[1] for pair in named if pair)
     return items
 
 
-def by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
-    """Values aligned by distinct names, or by place where only one side names them."""
-    g, p = [assignment(x) for x in gold], [assignment(x) for x in pred]
-    if not gold or len(gold) != len(pred) or not (all(g) or all(p)):
-        return None
-    if all(g) and all(p):
-        return None
-    named = g if all(g) else p
-    if len({str(n[0]) for n in named if n}) < len(named) or (any(g) and any(p)):
-        return None
-    values = tuple(n[1] for n in named if n)
-    return (values, tuple(pred)) if all(g) else (tuple(gold), values)
-
-
-def _signs(node: Node) -> list[Node]:
+def _both_signs(node: Node) -> list[Node]:
     """`a ± b` as its two values."""
-    if not kinds(node) & {"pm", "mp"} or node[0] in ("seq", "rel", "mat"):
-        if node[0] == "rel" and len(node[1]) == 2 and kinds(node[1][1]) & {"pm", "mp"} and node[1][1][0] != "seq":
-            return [("rel", (node[1][0], value), node[2]) for value in _signs(node[1][1])]
+    if not has_plus_minus(node) or isinstance(node, Listing | Matrix):
         return [node]
-    return [_signed(node, 1), _signed(node, -1)]
+    if isinstance(node, Relation):
+        if len(node.sides) == 2 and has_plus_minus(node.sides[1]) and not isinstance(node.sides[1], Listing):
+            return [replace(node, sides=(node.sides[0], value)) for value in _both_signs(node.sides[1])]
+        return [node]
+    return [_with_sign(node, "+"), _with_sign(node, "-")]
 
 
-def _signed(node: Node, sign: int) -> Node:
-    if node[0] in ("pm", "mp"):
-        a, b = _signed(node[1], sign), _signed(node[2], sign)
-        return ("add", (a, b if (sign > 0) == (node[0] == "pm") else ("neg", b)))
-    return tuple(_signed(part, sign) if isinstance(part, tuple) else part for part in node)
+def _with_sign(node: Node, sign: str) -> Node:
+    if isinstance(node, PlusMinus):
+        left, right = _with_sign(node.left, sign), _with_sign(node.right, sign)
+        return Sum((left, right if sign == node.first else Negative(right)))
+    return node.rebuilt(lambda child: _with_sign(child, sign))
+
+
+def _surely_same(a: Node, b: Node) -> bool:
+    try:
+        return a == b or bool(same_value(a, b))
+    except (Undefined, TooLarge, Unknown):
+        return False

@@ -1,34 +1,268 @@
-"""Trees: what they are made of, and the little that is done while one is built.
+"""The nodes of a tree: one small frozen class for each kind of expression, with named fields.
 
-    add([a, b])        # ("add", (a, b)); a single term stays itself
-    number("1.50")     # ("num", Fraction(3, 2), 3, -2): value, significant digits, last place
+    Sum((Number(Fraction(1)), Symbol("x"))).symbols      # frozenset({"x"})
+    parse_number("1.50")                                 # Number(Fraction(3, 2), significant=3, place=-2)
 
-A tree is nested tuples whose first entry names the node:
-    num value n_digits place | sym name | const pi/e/i/oo | add terms | mul factors | neg a | / a b | pow a b
-    fn name args | app name args | pm a b (a ± b) | mp a b | pct a | deg a | abs a | based digits base | fact a
-    ratio parts | seq open close items joiner | rel items ops | cup/cap/minus a b | build variable condition
-    mat rows | unit a words | label words a | cong residue modulus
-
-What it does not do: check that a tree makes sense.
+Fields hold nodes, tuples of nodes, or text.  Two nodes are equal when their classes and fields are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
 
 from limo.verify.maths.tokens import Unparsed
 
-Node = tuple[Any, ...]
 MAX_DIGITS = 4000
+_MAX_BITS = 12_000  # numbers of more bits do not count as written digits
 
 
-def number(text: str) -> Node:
-    """A literal as an exact value, its count of significant digits if decimal (else 0), and its last place."""
+class Node:
+    """What all nodes share: their children, and facts about the whole tree under them, computed once."""
+
+    __match_args__: ClassVar[tuple[str, ...]]
+
+    @cached_property
+    def children(self) -> tuple[Node, ...]:
+        """The nodes directly below."""
+        return tuple(child for name in self.__match_args__ for child in _nodes_in(getattr(self, name)))
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it."""
+        stack: list[Node] = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(node.children)
+
+    def rebuilt(self, change: Callable[[Node], Node]) -> Self:
+        """The same node with each child changed."""
+        return type(self)(*(_changed(getattr(self, name), change) for name in self.__match_args__))
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """Names of the free symbols."""
+        return frozenset(node.name for node in self.walk() if type(node) is Symbol)
+
+    @cached_property
+    def kinds(self) -> frozenset[type[Node]]:
+        """Classes of all nodes in the tree."""
+        return frozenset(type(node) for node in self.walk())
+
+    @cached_property
+    def functions(self) -> frozenset[str]:
+        """Names of the known functions that are called."""
+        return frozenset(node.function for node in self.walk() if type(node) is Call)
+
+    @cached_property
+    def n_digits(self) -> int:
+        """Digits of all numbers written in the tree."""
+        values = (node.value for node in self.walk() if type(node) is Number)
+        return sum(
+            len(str(value.numerator)) + len(str(value.denominator))
+            for value in values
+            if value.numerator.bit_length() + value.denominator.bit_length() < _MAX_BITS
+        )
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _nodes_in(part)
+
+
+def _changed(value: Any, change: Callable[[Node], Node]) -> Any:
+    if isinstance(value, Node):
+        return change(value)
+    return tuple(_changed(part, change) for part in value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    """A literal: its exact value; its significant digits and the power of ten of its last place (0 and 0 if whole)."""
+
+    value: Fraction
+    significant: int = 0
+    place: int = 0
+
+
+@dataclass(frozen=True)
+class Symbol(Node):
+    name: str
+
+
+@dataclass(frozen=True)
+class Constant(Node):
+    name: Literal["pi", "e", "i", "infinity"]
+
+
+@dataclass(frozen=True)
+class BasedNumeral(Node):
+    """`204_5`: digits and their base."""
+
+    digits: str
+    base: int
+
+
+@dataclass(frozen=True)
+class Sum(Node):
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Product(Node):
+    factors: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Negative(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Quotient(Node):
+    numerator: Node
+    denominator: Node
+
+
+@dataclass(frozen=True)
+class Power(Node):
+    base: Node
+    exponent: Node
+
+
+@dataclass(frozen=True)
+class PlusMinus(Node):
+    """`a ± b`, or `a ∓ b` where `first` (the sign of the first of the two values) is "-"."""
+
+    left: Node
+    right: Node
+    first: Literal["+", "-"] = "+"
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """A known function of its arguments."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Application(Node):
+    """A function nobody knows: `f(x)`."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Absolute(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Factorial(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Percent(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Degrees(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Quantity(Node):
+    """A value with the words after it, a unit as a rule."""
+
+    value: Node
+    unit: str
+
+
+@dataclass(frozen=True)
+class Labelled(Node):
+    """`the answer: 5`: words that name what follows."""
+
+    label: str
+    value: Node
+
+
+@dataclass(frozen=True)
+class Ratio(Node):
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Listing(Node):
+    """Items in order; the brackets tell a tuple, an interval, a set `{}` and a bare list (no brackets) apart.
+
+    `joiner` is what stands between the items: "," ";" "and" "or".
+    """
+
+    opening: str
+    closing: str
+    items: tuple[Node, ...]
+    joiner: str = ","
+
+    @property
+    def brackets(self) -> str:
+        return self.opening + self.closing
+
+
+@dataclass(frozen=True)
+class Relation(Node):
+    """A chain `a < b = c`: its sides and the signs between them."""
+
+    sides: tuple[Node, ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Congruence(Node):
+    residue: Node
+    modulus: Node
+
+
+@dataclass(frozen=True)
+class SetOperation(Node):
+    operation: Literal["union", "intersection", "difference"]
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class SetBuilder(Node):
+    """`{x | x > 2}`."""
+
+    variable: Node
+    condition: Node
+
+
+@dataclass(frozen=True)
+class Matrix(Node):
+    rows: tuple[tuple[Node, ...], ...]
+
+
+ZERO = Number(Fraction(0))
+PI, E, INFINITY = Constant("pi"), Constant("e"), Constant("infinity")
+
+
+def parse_number(text: str) -> Number:
+    """A literal as an exact value.  Raises Unparsed where it has too many digits."""
     if len(text) > MAX_DIGITS:
         raise Unparsed("a number of too many digits")
     if text.isdigit():
-        return ("num", Fraction(int(text)), 0, 0)
+        return Number(Fraction(int(text)))
     mantissa, _, exponent = text.lower().partition("e")
     if len(exponent) > 5:
         raise Unparsed("an exponent of too many digits")
@@ -36,29 +270,44 @@ def number(text: str) -> Node:
     power = int(exponent or 0)
     value = Fraction(int(whole + decimals or "0"))
     value = value * 10 ** (power - len(decimals)) if power >= len(decimals) else value / 10 ** (len(decimals) - power)
-    digits = len((whole + decimals).lstrip("0"))
-    return ("num", value, digits if decimals or exponent else 0, power - len(decimals))
+    significant = len((whole + decimals).lstrip("0"))
+    return Number(value, significant if decimals or exponent else 0, power - len(decimals))
 
 
 def add(terms: list[Node]) -> Node:
     """The sum of terms; a single term stays itself."""
-    return terms[0] if len(terms) == 1 else ("add", tuple(terms))
+    return terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 
-def mul(a: Node, b: Node) -> Node:
-    """The product of two.  Raises Unparsed where one is a list."""
-    for side in (a, b):
-        if side[0] == "seq" and side[1] in ("", "{"):
+def multiply(left: Node, right: Node) -> Node:
+    """The product of two.  Raises Unparsed where one is a list or a set."""
+    for factor in (left, right):
+        if isinstance(factor, Listing) and factor.opening in ("", "{"):
             raise Unparsed("a product with a list")
-    return ("mul", (*a[1], b)) if a[0] == "mul" else ("mul", (a, b))
+    return Product((*left.factors, right)) if isinstance(left, Product) else Product((left, right))
 
 
-def named(node: Node, mark: str) -> Node:
+def difference(left: Node, right: Node) -> Sum:
+    """left - right."""
+    return Sum((left, Negative(right)))
+
+
+def marked(node: Node, mark: str) -> Node:
     """A symbol with an accent or a prime is another symbol."""
-    if node[0] in ("sym", "app"):
-        return (node[0], node[1] + mark, *node[2:])
-    if node[0] == "const":
-        return ("sym", node[1] + mark)
-    if node[0] == "pow" and mark == "\\partial":
-        return node
+    match node:
+        case Symbol(name):
+            return Symbol(name + mark)
+        case Application(name, arguments):
+            return Application(name + mark, arguments)
+        case Constant(name):
+            return Symbol(("oo" if name == "infinity" else name) + mark)
+        case Power() if mark == "\\partial":
+            return node
     raise Unparsed(f"{mark} on an expression")
+
+
+def substituted(node: Node, name: str, replacement: Node) -> Node:
+    """The tree with a symbol replaced."""
+    if isinstance(node, Symbol):
+        return replacement if node.name == name else node
+    return node.rebuilt(lambda child: substituted(child, name, replacement))

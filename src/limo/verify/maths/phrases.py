@@ -4,9 +4,7 @@
     same_phrase("odd $n > 3$", "odd $n > 5$", Comparer)                # False
     same_phrase("the ball is faster", "the cube is slower", Comparer)  # None: other words, for a judge
 
-Math-Verify is not asked about such answers: it reads one formula out of them and forgets the rest.
-
-What it does not do: know synonyms.
+Math-Verify does not judge such answers: it reads one formula out of them and drops the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from collections.abc import Callable
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean, compact
+from limo.verify.maths.tables import languages
 
 _WORDS = re.compile(
     rf"{WORD_OPEN}[^{WORD_CLOSE}]*{WORD_CLOSE}|[\u3400-\u9fff]+|(?<![A-Za-z\\])(?=[A-Za-z]*[aeiou])[A-Za-z]{{3,}}"
@@ -27,7 +26,7 @@ _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|p
 _ARTICLE = re.compile(r"(?<![\w\\])(?:an?|the)\s+(?=[A-Za-z]{3})", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
-_JOINS = frozenset(("或", "和", "与", "且", "及", "以及", "or", "and"))
+_JOINS = frozenset(word for language in languages() for word in language["joins"])
 
 
 def has_words(text: str) -> bool:
@@ -42,29 +41,29 @@ def n_words(text: str) -> int:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a cleaned text says something in so many words that other words may mean the same."""
+    """Whether a cleaned text is so long that other words may mean the same."""
     return n_words(text) >= SENTENCE or sum(map(len, _CHINESE.findall(text))) >= 2 * SENTENCE
 
 
-def same_phrase(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool | None:
+def same_phrase(gold: str, pred: str, new_comparer: Callable[[], Comparer]) -> bool | None:
     """Compare two texts with words in them; None where the words differ."""
     first, second = (_parts(_ARTICLE.sub("", clean(text))) for text in (gold, pred))
     if [compact(w) for w in first[0]] != [compact(w) for w in second[0]] or not first[0]:
         return None
-    return all(_same_formula(a, b, comparer) for a, b in zip(first[1], second[1], strict=True))
+    return all(_same_formula(a, b, new_comparer) for a, b in zip(first[1], second[1], strict=True))
 
 
 def _parts(text: str) -> tuple[list[str], list[str]]:
     """The words, and what stands before, between and after them."""
-    words, formulas, at = [], [], 0
+    words, formulas, end = [], [], 0
     for match in _WORDS.finditer(text):
         words.append(match.group().strip(WORD_OPEN + WORD_CLOSE + " "))
-        formulas.append(text[at : match.start()].strip(_EDGES))
-        at = match.end()
-    return words, [*formulas, text[at:].strip(_EDGES)]
+        formulas.append(text[end : match.start()].strip(_EDGES))
+        end = match.end()
+    return words, [*formulas, text[end:].strip(_EDGES)]
 
 
-def _same_formula(gold: str, pred: str, comparer: Callable[[], Comparer]) -> bool:
+def _same_formula(gold: str, pred: str, new_comparer: Callable[[], Comparer]) -> bool:
     if compact(gold) == compact(pred):
         return True
-    return any(comparer().same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)
+    return any(new_comparer().same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)

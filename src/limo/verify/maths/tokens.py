@@ -1,82 +1,42 @@
 """Cleaned text to tokens: numbers, commands, symbols, words, brackets.
 
-    [t.text for t in tokenise(r"2\\\\sin x")]     # ["2", "\\\\sin", "x"]
+    [token.text for token in tokenise(r"2\\sin x")]     # ["2", "sin", "x", ""]
 
 A run of letters is one token when it is a name (a function, a Greek letter, a word after a space, a unit after a
-number, two or more capitals) and single letters otherwise: `xy` is a product, `AB` a segment, `apples` a word.
-
-What it does not do: know what the tokens mean together (see `syntax`).
+number, two or more capitals) and single letters otherwise: `xy` is a product, `apples` a word.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from limo.verify.maths.normalise import GREEK, WORD_CLOSE, WORD_OPEN
+from limo.verify.maths.tables import languages, table
 from limo.verify.maths.units import is_unit
 
 MAX_TOKENS = 1500
-
-
-class Unparsed(Exception):
-    """The text is no mathematics that this reader knows; the reason is the message."""
-
-
-class Token(NamedTuple):
-    """`kind`: num, cmd, sym, word, op, end.  `gap`: white space stood before it."""
-
-    kind: str
-    text: str
-    gap: bool
-
-
-FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arccot",
-        "sinh",
-        "cosh",
-        "tanh",
-        "ln",
-        "log",
-        "lg",
-        "exp",
-        "abs",
-        "sqrt",
-        "cbrt",
-        "floor",
-        "ceil",
-        "max",
-        "min",
-        "gcd",
-        "lcm",
-        "asin",
-        "acos",
-        "atan",
-        "arg",
-        "sgn",
-        "mod",
-        "binom",
-        "sup",
-        "inf",
-    ]
-)
-_JOINS = {"and": ",", "or": "or", "或": "or", "和": ",", "与": ",", "及": ",", "且": "and", "and/or": "or", "以及": ","}
+FUNCTIONS = frozenset(table("functions")["names"])
+_JOINS = {word: sign for language in languages() for word, sign in language["joins"].items()}
+_SHORT_WORDS = frozenset(word for language in languages() for word in language.get("short_words", ()))
 _TOKEN = re.compile(
     rf"(?P<gap>\s*)(?:(?P<num>(?:\d+(?:\.\d+|\.(?![\d.]))?|\.\d+)(?:[eE][-+]?\d+(?![\dA-Za-z]))?)|(?P<cmd>\\[A-Za-z]+|\\\\|\\.)"
     rf"|{WORD_OPEN}(?P<text>[^{WORD_CLOSE}]*){WORD_CLOSE}|(?P<han>[\u3400-\u9fff]+)|(?P<sym>[A-Za-z]+)|(?P<op>.))",
     re.S,
 )
 _VOWEL = re.compile(r"[aeiou]", re.I)
+
+
+class Unparsed(Exception):
+    """The text is no mathematics that this parser reads; the reason is the message."""
+
+
+class Token(NamedTuple):
+    """`gap`: white space stood before it."""
+
+    kind: Literal["num", "cmd", "sym", "word", "op", "end"]
+    text: str
+    gap: bool
 
 
 def tokenise(text: str) -> list[Token]:
@@ -146,32 +106,4 @@ def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
 def _is_word(text: str, gap: bool) -> bool:
     if len(text) >= 4:
         return bool(_VOWEL.search(text)) and text[1:].islower()
-    return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT
-
-
-_SHORT = frozenset(
-    [
-        "the",
-        "are",
-        "for",
-        "odd",
-        "yes",
-        "not",
-        "all",
-        "any",
-        "but",
-        "pct",
-        "day",
-        "hrs",
-        "mph",
-        "per",
-        "day",
-        "one",
-        "two",
-        "six",
-        "ten",
-        "red",
-        "cup",
-        "men",
-    ]
-)
+    return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT_WORDS

@@ -1,12 +1,11 @@
 """Units of measure: which words are units, what they measure, and how they convert.
 
     split_unit("cm^2")            # Unit(("length", 2), Fraction(1, 10000))
-    compatible("m", "cm")         # the factor 100
+    compatible("m", "cm")         # Fraction(1, 100): a cm is a hundredth of a m
     compatible("kg", "m")         # None: they cannot mean the same
 
 A word that is no unit here ("apples", "units") measures nothing and is never held against an answer.
-
-What it does not do: dimensional algebra beyond a quotient ("km/h") and one power ("cm^2").
+Quotients ("km/h") and one power ("cm^2") are understood, no other algebra of units.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from limo.verify.maths.tables import table
+
 
 class Unit(NamedTuple):
     """What is measured (a name and its power, joined for quotients) and the size in base units."""
@@ -24,41 +25,13 @@ class Unit(NamedTuple):
     size: Fraction
 
 
-_TABLE = {
-    "length": "m meter meters metre metres 米=1;cm centimeter centimeters centimetre centimetres 厘米=1/100;"
-    "mm millimeter millimeters millimetre millimetres 毫米=1/1000;dm 分米=1/10;"
-    "km kilometer kilometers kilometre kilometres 千米 公里=1000;nm nanometer nanometers=1/1000000000;"
-    "in inch inches=254/10000;ft foot feet=3048/10000;yd yard yards=9144/10000;mi mile miles=1609344/1000",
-    "mass": "kg kilogram kilograms 千克 公斤=1000;g gram grams 克=1;mg milligram milligrams 毫克=1/1000;"
-    "t ton tons tonne tonnes 吨=1000000;lb lbs pound pounds=45359237/100000;oz ounce ounces=28349523125/1000000000",
-    "time": "s sec secs second seconds 秒=1;min mins minute minutes 分钟=60;h hr hrs hour hours 小时 时=3600;"
-    "day days 天 日=86400;week weeks 周 星期=604800;year years yr yrs 年=31536000;month months 月=2628000",
-    "volume": "l liter liters litre litres 升=1;ml milliliter milliliters 毫升=1/1000",
-    "angle": "rad radian radians 弧度=1",
-    "dollar": "dollar dollars usd bucks=1;cent cents=1/100",
-    "yuan": "yuan rmb 元=1;角=1/10;分=1/100",
-    "euro": "euro euros eur=1",
-    "power": "w watt watts 瓦=1;kw kilowatt kilowatts 千瓦=1000",
-    "energy": "j joule joules 焦耳 焦=1;kj=1000;ev=1602176634/10000000000000000000000000000",
-    "force": "n newton newtons 牛=1",
-    "current": "a amp amps ampere amperes 安=1",
-    "voltage": "v volt volts 伏=1",
-    "frequency": "hz hertz 赫兹=1;khz=1000;mhz=1000000",
-    "temperature": "k kelvin=1",
-    "charge": "C coulomb coulombs=1",
-    "field": "T tesla teslas=1",
-    "before noon": "am a.m=1",
-    "after noon": "pm p.m=1",
-    "pressure": "pa pascal pascals=1;kpa=1000;atm=101325",
-}
 _UNITS = {
-    word: Unit(measure, Fraction(size))
-    for measure, entries in _TABLE.items()
-    for entry in entries.split(";")
-    for names, size in [entry.split("=")]
-    for word in names.split()
+    name: Unit(measure, Fraction(unit["size"]))
+    for measure, units in table("units")["measures"].items()
+    for unit in units
+    for name in unit["names"]
 }
-_COUNTS = set("个人名位只支本张条件头棵块袋箱盒辆台套组种次页倍项岁粒颗根把")
+_COUNTERS = frozenset(table("units")["counters"])
 _SQUARE = re.compile(r"^(?:square|sq\.?|平方)\s*|^(?:cubic|cu\.?|立方)\s*")
 _POWER = re.compile(r"\^?\{?\s*(-?\d)\s*\}?$")
 LETTERS = frozenset(word for word in _UNITS if len(word) == 1 and word.isascii())
@@ -66,7 +39,7 @@ LETTERS = frozenset(word for word in _UNITS if len(word) == 1 and word.isascii()
 
 def is_unit(word: str) -> bool:
     """A word of two letters or more (or a Chinese measure) that names a unit or counts things."""
-    return (word.lower() in _UNITS and word.lower() not in LETTERS) or word in _COUNTS
+    return (word.lower() in _UNITS and word.lower() not in LETTERS) or word in _COUNTERS
 
 
 @lru_cache(maxsize=4096)

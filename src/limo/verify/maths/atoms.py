@@ -1,0 +1,397 @@
+"""The atoms of an expression: numbers, symbols, calls, commands, brackets, matrices.  One function for each.
+
+    atom(Parser(tokenise(r"\\frac12")))      # Quotient(Number(1), Number(2))
+
+Each function starts at the token after the one that it is named for, and raises Unparsed where the atom is not whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from limo.verify.maths.cursor import Cursor
+from limo.verify.maths.nodes import (
+    INFINITY,
+    Absolute,
+    Application,
+    BasedNumeral,
+    Call,
+    Constant,
+    Degrees,
+    Listing,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Ratio,
+    Relation,
+    SetBuilder,
+    Sum,
+    Symbol,
+    marked,
+    multiply,
+    parse_number,
+)
+from limo.verify.maths.tables import table
+from limo.verify.maths.tokens import FUNCTIONS, Unparsed
+
+_APPLIED = frozenset(table("functions")["applied"])
+_BRACKETED = frozenset(table("functions")["bracketed"])
+_INVERTED = frozenset(table("functions")["inverted"])
+_CONSTANTS = {text: Constant(name) for text, name in table("symbols")["constants"].items()}
+_ACCENTS = frozenset(table("symbols")["accents"])
+_SYMBOLS = frozenset(table("symbols")["symbols"])
+_MATRICES = frozenset(table("symbols")["matrices"])
+_CLOSERS = {"(": (")", "]"), "[": ("]", ")"), "]": ("[", "]")}
+_INVERSE = ["^", "{", "-", "1", "}", "("]
+
+
+class Grammar(Protocol):
+    """The levels above the atoms, which stand inside brackets and groups (see `parser.Parser`)."""
+
+    cursor: Cursor
+
+    def listing(self, *closers: str) -> Node: ...
+    def relation(self) -> Node: ...
+    def sum(self) -> Node: ...
+    def factor(self) -> Node: ...
+    def exponent(self) -> Node: ...
+
+
+def atom(parser: Grammar) -> Node:
+    """The atom at the cursor."""
+    cursor = parser.cursor
+    with cursor.nested():
+        kind, text, _ = cursor.take()
+        if kind == "num":
+            return _numeral(parser, text)
+        if kind == "sym":
+            return _symbol(parser, text)
+        if kind == "cmd":
+            return _command(parser, text)
+        if text in _CLOSERS:
+            return _bracket(parser, text)
+        if text == "{":
+            return _braces(parser, "}")
+        if text == "|":
+            return _absolute(parser)
+    raise Unparsed(f"unexpected {text!r}")
+
+
+def starts_factor(cursor: Cursor) -> bool:
+    """Whether a product may go on at the cursor."""
+    kind, text, gap = cursor.token
+    if kind in ("num", "sym"):
+        return not (text == "U" and gap) and text != "mod"
+    if kind == "cmd":
+        return text in _STARTERS
+    return text in ("(", "{") or (text in ("[", "|") and not cursor.n_bars)
+
+
+# --- numbers and symbols ---------------------------------------------------------------------------------------------
+
+
+def _numeral(parser: Grammar, text: str) -> Node:
+    number, cursor = parse_number(text), parser.cursor
+    if text.isdigit() and cursor.accept("_"):
+        base = raw_group(cursor)
+        if base.isdigit() and 2 <= int(base[:3]) <= 36:
+            return BasedNumeral(text, int(base))
+        raise Unparsed("a number with a subscript")
+    if cursor.token.text == "\\frac" and text.isdigit():
+        return _mixed_number(parser, number)
+    return number
+
+
+def _mixed_number(parser: Grammar, whole: Number) -> Node:
+    """`1\\frac{3}{4}` is a sum when the fraction is plain, else a product."""
+    start = parser.cursor.index
+    parser.cursor.take()
+    over, under = argument(parser), argument(parser)
+    if (
+        isinstance(over, Number)
+        and isinstance(under, Number)
+        and min(over.value, under.value) > 0
+        and over.value.denominator == under.value.denominator == 1
+    ):
+        return Sum((whole, Quotient(over, under)))
+    parser.cursor.move(start)
+    return whole
+
+
+def _symbol(parser: Grammar, text: str) -> Node:
+    cursor = parser.cursor
+    if text in FUNCTIONS:
+        return _call(parser, text)
+    name = text + _subscript(cursor)
+    if name in _CONSTANTS and not (name == "i" and cursor.token.text == "(" and not cursor.token.gap):
+        return _CONSTANTS[name]
+    while cursor.accept("'"):
+        name += "'"
+    if cursor.token.text == "^" and cursor.ahead(1).text in ("\\prime", "'"):
+        cursor.move(cursor.index + 2)
+        name += "'"
+    if name in _APPLIED and [token.text for token in cursor.tokens[cursor.index : cursor.index + 6]] == _INVERSE:
+        cursor.move(cursor.index + 5)  # the inverse of a function, not one over it
+        name += "^{-1}"
+    if cursor.token.text == "(" and (application := _application(parser, name)):
+        return application
+    return Symbol(name)
+
+
+def _application(parser: Grammar, name: str) -> Node | None:
+    """`f(x)`, `u(t)`, `I(0)`: an application where the name is a function's or the argument a single atom."""
+    cursor = parser.cursor
+    start = cursor.index
+    cursor.take()
+    try:
+        inner = parser.listing(")")
+        cursor.expect(")")
+    except Unparsed:
+        cursor.move(start)
+        return None
+    single = isinstance(inner, Number | Symbol | Listing) or (
+        isinstance(inner, Negative | Degrees) and isinstance(inner.operand, Number)
+    )
+    if name.rstrip("'").removesuffix("^{-1}").split("_")[0] in _APPLIED or (
+        single and not (isinstance(inner, Number) and name[-1].isdigit())
+    ):
+        return Application(name, inner.items if isinstance(inner, Listing) and not inner.opening else (inner,))
+    cursor.move(start)
+    return None
+
+
+def _call(parser: Grammar, function: str) -> Node:
+    """A known function with its power or base, and its arguments."""
+    cursor = parser.cursor
+    power: Node | None = None
+    base: Node | None = None
+    while cursor.token.text in ("^", "_"):
+        if cursor.take().text == "_":
+            base = group(parser) if cursor.token.text == "{" else atom(parser)
+        else:
+            power = group(parser) if cursor.token.text == "{" else parser.exponent()
+    arguments = _arguments(parser, function)
+    if base is not None:
+        arguments = (*arguments, base)
+    if isinstance(power, Negative) and function in _INVERTED:
+        return Call("arc" + function, arguments)
+    call = Call(function, arguments)
+    return call if power is None else Power(call, power)
+
+
+def _arguments(parser: Grammar, function: str) -> tuple[Node, ...]:
+    """In brackets, or the product that follows up to the next function, sign or slash."""
+    cursor = parser.cursor
+    if cursor.token.text in ("(", "{", "["):
+        inner = atom(parser)
+        return inner.items if isinstance(inner, Listing) else (inner,)
+    if function in _BRACKETED:
+        raise Unparsed(f"{function} without brackets")
+    node = parser.factor()
+    if function in ("sqrt", "cbrt"):
+        return (node,)
+    while starts_factor(cursor) and cursor.token.text not in FUNCTIONS:
+        if cursor.token.text == "(" and cursor.previous.kind != "num":
+            break
+        node = multiply(node, parser.factor())
+    return (node,)
+
+
+# --- groups ----------------------------------------------------------------------------------------------------------
+
+
+def argument(parser: Grammar) -> Node:
+    """A group, or one character: `\\frac12` takes one digit at a time."""
+    cursor = parser.cursor
+    kind, text, _ = cursor.token
+    if text == "{":
+        return group(parser)
+    if text == "-":
+        raise Unparsed("a sign where a group should be")
+    if kind != "num":
+        with cursor.nested():
+            return atom(parser)
+    if len(text) > 1 and text.isdigit():
+        cursor.split_number()
+    return parse_number(cursor.take().text)
+
+
+def group(parser: Grammar) -> Node:
+    """What stands in braces."""
+    parser.cursor.expect("{")
+    node = parser.listing("}")
+    parser.cursor.expect("}")
+    return node
+
+
+def raw_group(cursor: Cursor) -> str:
+    """The text of a subscript, of a unit's power, or of a name in braces."""
+    token = cursor.take()
+    if token.text != "{":
+        return token.text
+    text = ""
+    while not cursor.accept("}"):
+        if cursor.token.kind == "end" or len(text) > 40:
+            raise Unparsed("a group that does not close")
+        text += cursor.take().text.replace(" ", "")
+    return text
+
+
+def _subscript(cursor: Cursor) -> str:
+    return "_" + raw_group(cursor) if cursor.accept("_") else ""
+
+
+# --- brackets --------------------------------------------------------------------------------------------------------
+
+
+def _bracket(parser: Grammar, opening: str) -> Node:
+    """Round and square brackets: grouping, a tuple, or an interval whose ends may differ."""
+    with parser.cursor.bars(0):
+        inner = parser.listing(*_CLOSERS[opening])
+    closing = parser.cursor.take().text
+    if closing not in _CLOSERS[opening]:
+        raise Unparsed("brackets that do not match")
+    if isinstance(inner, Listing) and not inner.opening and inner.joiner != "or":
+        return Listing(opening, closing, inner.items, inner.joiner)
+    if closing != {"(": ")", "[": "]"}.get(opening):
+        raise Unparsed("brackets that do not match")
+    return inner if opening == "(" or not isinstance(inner, Listing) else Listing("[", "]", (inner,))
+
+
+def _braces(parser: Grammar, closing: str) -> Node:
+    """`{...}` and `\\{...\\}`: a group, a set, or a set-builder."""
+    cursor = parser.cursor
+    with cursor.bars(cursor.n_bars + 1):
+        if cursor.accept(closing):
+            return Listing("{", "}", ())
+        inner = parser.listing(closing)
+        if cursor.accept("|", "\\mid", ":"):
+            condition = parser.listing(closing)
+            cursor.expect(closing)
+            return SetBuilder(inner, condition)
+    cursor.expect(closing)
+    is_set = closing == "\\}"
+    if isinstance(inner, Ratio) and is_set:
+        return SetBuilder(inner.parts[0], inner.parts[1])
+    if isinstance(inner, Listing) and not inner.opening:
+        return Listing("{" if is_set else "", "}" if is_set else "", inner.items)
+    return Listing("{", "}", (inner,)) if is_set else inner
+
+
+def _absolute(parser: Grammar) -> Node:
+    with parser.cursor.bars(parser.cursor.n_bars + 1):
+        inner = parser.sum()
+    parser.cursor.expect("|")
+    return Absolute(inner)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def _command(parser: Grammar, text: str) -> Node:
+    if text in _COMMANDS:
+        return _COMMANDS[text](parser)
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text in _ACCENTS:
+        inner = atom(parser)
+        if isinstance(inner, Number | Product | Sum | Quotient):
+            raise Unparsed(f"{text} over an expression")
+        symbol = marked(inner, text)
+        subscript = _subscript(parser.cursor)
+        return marked(symbol, subscript) if subscript else symbol
+    if text in _SYMBOLS:
+        return Symbol(text + _subscript(parser.cursor))
+    raise Unparsed(f"no rule for {text}")
+
+
+def _root(parser: Grammar) -> Node:
+    index: Node | None = None
+    if parser.cursor.accept("["):
+        index = parser.sum()
+        parser.cursor.expect("]")
+    inner = group(parser) if parser.cursor.token.text == "{" else atom(parser)
+    return Call("sqrt", (inner,)) if index is None else Call("root", (inner, index))
+
+
+def _rounded(function: str, closing: str) -> Callable[[Grammar], Node]:
+    def read(parser: Grammar) -> Node:
+        inner = parser.sum()
+        parser.cursor.expect(closing)
+        return Call(function, (inner,))
+
+    return read
+
+
+def _vector(parser: Grammar) -> Node:
+    """`\\langle 1, 2 \\rangle`."""
+    inner = parser.listing("\\rangle")
+    parser.cursor.expect("\\rangle")
+    return Listing("(", ")", inner.items if isinstance(inner, Listing) else (inner,))
+
+
+def _blackboard(parser: Grammar) -> Node:
+    """`\\mathbb{R}` is an interval, other letters are symbols."""
+    name = raw_group(parser.cursor)
+    return Listing("(", ")", (Negative(INFINITY), INFINITY)) if name == "R" else Symbol("\\mathbb" + name)
+
+
+def _degree_sign(parser: Grammar) -> Node:
+    raise Unparsed("a degree sign without a number")
+
+
+def _environment(parser: Grammar) -> Node:
+    """Matrices and systems; every other environment is for Math-Verify."""
+    cursor = parser.cursor
+    name = raw_group(cursor)
+    if name == "cases":
+        return _system(parser)
+    if name not in _MATRICES:
+        raise Unparsed(f"environment {name}")
+    if name == "array" and cursor.token.text == "{":
+        raw_group(cursor)
+    rows: list[tuple[Node, ...]] = []
+    row: list[Node] = []
+    while not cursor.accept("\\end"):
+        if cursor.token.text in ("\\\\", "&", "\\hline"):
+            if cursor.take().text == "\\\\" and row:
+                rows.append(tuple(row))
+                row = []
+            continue
+        row.append(parser.relation())
+    if raw_group(cursor) != name:
+        raise Unparsed("environments that do not match")
+    return Matrix((*rows, tuple(row)) if row else tuple(rows))
+
+
+def _system(parser: Grammar) -> Node:
+    """`\\begin{cases} x = 1 \\\\ y = 2 \\end{cases}`: relations that hold together."""
+    cursor = parser.cursor
+    relations: list[Node] = []
+    while not cursor.accept("\\end"):
+        if not cursor.accept("\\\\", ",", ";"):
+            relations.append(parser.relation())
+    if raw_group(cursor) != "cases" or not all(isinstance(node, Relation) for node in relations) or not relations:
+        raise Unparsed("cases that are no system")
+    return Listing("", "", tuple(relations), "and")
+
+
+_COMMANDS: dict[str, Callable[[Grammar], Node]] = {
+    "\\frac": lambda parser: Quotient(argument(parser), argument(parser)),
+    "\\binom": lambda parser: Call("binom", (argument(parser), argument(parser))),
+    "\\sqrt": _root,
+    "\\lfloor": _rounded("floor", "\\rfloor"),
+    "\\lceil": _rounded("ceil", "\\rceil"),
+    "\\langle": _vector,
+    "\\mathbb": _blackboard,
+    "\\emptyset": lambda parser: Listing("{", "}", ()),
+    "\\begin": _environment,
+    "\\{": lambda parser: _braces(parser, "\\}"),
+    "\\circ": _degree_sign,
+}
+_STARTERS = (frozenset(_COMMANDS) | _ACCENTS | _SYMBOLS | frozenset(_CONSTANTS)) - {"\\circ"}

@@ -1,0 +1,268 @@
+"""Tokens to a tree: a small grammar for answers, one method for each level of binding, loosest first.
+
+    parse(r"\\frac{1}{2}, 3")     # Listing("", "", (Quotient(...), Number(3)), ",")
+
+What the grammar does not cover (integrals, sums, limits, unknown commands, words in the middle) raises Unparsed: it is
+for Math-Verify.
+"""
+
+from __future__ import annotations
+
+from limo.verify.maths.atoms import argument, atom, group, raw_group, starts_factor
+from limo.verify.maths.cursor import Cursor
+from limo.verify.maths.nodes import (
+    ZERO,
+    Call,
+    Congruence,
+    Degrees,
+    Factorial,
+    Labelled,
+    Listing,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    PlusMinus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Ratio,
+    Relation,
+    SetBuilder,
+    SetOperation,
+    Sum,
+    Symbol,
+    add,
+    marked,
+    multiply,
+    parse_number,
+)
+from limo.verify.maths.tables import table
+from limo.verify.maths.tokens import Unparsed, tokenise
+
+_RELATIONS: dict[str, str] = table("symbols")["relations"]
+_SET_OPERATIONS = {"\\cup": "union", "U": "union", "\\cap": "intersection"}
+_MARKS = ("*", "\\prime", "'", "\\top", "\\dagger", "\\circ")  # superscripts that are no exponents
+
+
+def parse(text: str) -> Node:
+    """The tree of a cleaned text.  Raises Unparsed."""
+    return Parser(Cursor(tokenise(text))).answer()
+
+
+class Parser:
+    """Reads the tokens of one answer, from the cursor on."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def answer(self) -> Node:
+        """The whole text."""
+        node = self.listing()
+        if self.cursor.token.kind != "end":
+            raise Unparsed(f"stopped at {self.cursor.token.text!r}")
+        return node
+
+    def listing(self, *closers: str) -> Node:
+        """Items between commas, semicolons, "and", "or"; semicolons bind loosest where both stand."""
+        rows: list[list[Node]] = [[]]
+        joiner, has_semicolon = "", False
+        while True:
+            kind, text, _ = self.cursor.token
+            if kind != "end" and text not in closers and not self.at_separator():
+                rows[-1].append(self.item())
+            if not self.at_separator():
+                break
+            separator = self.cursor.take().text
+            if separator == ";":
+                has_semicolon = True
+                rows.append([])
+            elif separator != "," or not joiner:
+                joiner = separator
+        rows = [row for row in rows if row]
+        if has_semicolon and any(len(row) > 1 for row in rows):
+            parts = (row[0] if len(row) == 1 else Listing("", "", tuple(row)) for row in rows)
+            return Listing("", "", tuple(parts), ";")
+        items = tuple(item for row in rows for item in row)
+        if not items:
+            raise Unparsed("nothing to read")
+        return items[0] if len(items) == 1 else Listing("", "", items, joiner or ";")
+
+    def at_separator(self) -> bool:
+        return self.cursor.token.kind == "op" and self.cursor.token.text in (",", ";", "or", "and")
+
+    def item(self) -> Node:
+        """A relation or an expression, with the words (a unit) that follow it."""
+        cursor = self.cursor
+        with cursor.nested():
+            label = self.leading_words()
+            node = self.relation()
+            unit: list[str] = []
+            while cursor.token.kind == "word" or (unit and self.at_unit_power()):
+                text = cursor.take().text
+                if text == "/":
+                    unit.append("/" + cursor.take().text)
+                else:
+                    unit.append("^" + raw_group(cursor) if text == "^" else text)
+        if unit:
+            node = Quantity(node, " ".join(unit))
+        if not label:
+            return node
+        if cursor.token.kind != "end" or cursor.index < 2:
+            raise Unparsed("words before an expression")
+        return Labelled(label, node)
+
+    def leading_words(self) -> str:
+        """Words before "=" or ":" name what follows; other leading words are no mathematics."""
+        start, words = self.cursor.index, []
+        while self.cursor.token.kind == "word":
+            words.append(self.cursor.take().text)
+        if words and (self.cursor.accept("=", ":") or words[-1].endswith((":", "：", "=", "为", "是", "is"))):
+            return " ".join(words)
+        self.cursor.move(start)
+        return ""
+
+    def at_unit_power(self) -> bool:
+        text, following = self.cursor.token.text, self.cursor.ahead(1).kind
+        return (text == "^" and following in ("num", "op")) or (text == "/" and following in ("word", "sym"))
+
+    def relation(self) -> Node:
+        """Expressions with relation signs between them, kept as one chain."""
+        cursor = self.cursor
+        sides, signs = [self.set_operation()], []
+        while cursor.token.text in _RELATIONS or cursor.token.text == "\\not":
+            sign = _RELATIONS.get(cursor.take().text)
+            if sign is None:
+                raise Unparsed("a negated relation")
+            if sign in ("<", ">") and cursor.accept("="):
+                sign += "="
+            signs.append(sign)
+            sides.append(self.set_operation())
+        if cursor.accept("\\pmod"):
+            sides[-1] = Congruence(sides[-1], argument(self))
+        last = sides[-1]
+        if signs and isinstance(last, Product) and isinstance(last.factors[-1], Relation):
+            *factors, condition = last.factors  # `y = x^2 (x > 0)`
+            sides[-1] = Product(tuple(factors)) if len(factors) > 1 else factors[0]
+            return Listing("", "", (Relation(tuple(sides), tuple(signs)), condition))
+        return Relation(tuple(sides), tuple(signs)) if signs else sides[0]
+
+    def set_operation(self) -> Node:
+        """Unions, intersections and differences of what binds tighter."""
+        node, cursor = self.ratio(), self.cursor
+        while cursor.token.text in ("\\cup", "\\cap", "\\setminus", "\\backslash", "U"):
+            is_set = isinstance(node, Listing | SetOperation | SetBuilder)
+            if cursor.token.text == "U" and not (is_set and cursor.token.gap):
+                break
+            operation = _SET_OPERATIONS.get(cursor.take().text, "difference")
+            node = SetOperation(operation, node, self.ratio())  # type: ignore[arg-type]
+        return node
+
+    def ratio(self) -> Node:
+        """Expressions with colons between them."""
+        parts = [self.sum()]
+        while self.cursor.accept(":"):
+            parts.append(self.sum())
+        return Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    # --- expressions -----------------------------------------------------------------------------------------------
+
+    def sum(self) -> Node:
+        """Terms with signs; what stands left of a ± is one side of it."""
+        terms: list[Node] = []
+        with self.cursor.nested():
+            while True:
+                sign = self.cursor.token.text
+                if sign in ("+", "-", "\\pm", "\\mp"):
+                    self.cursor.take()
+                elif terms:
+                    return add(terms)
+                term = self.term()
+                if sign in ("\\pm", "\\mp"):
+                    terms = [PlusMinus(add(terms) if terms else ZERO, term, "+" if sign == "\\pm" else "-")]
+                else:
+                    terms.append(Negative(term) if sign == "-" else term)
+
+    def term(self) -> Node:
+        """Factors, written or implied, and quotients, from left to right."""
+        node, cursor = self.signed(), self.cursor
+        while True:
+            if cursor.accept("*", "\\cdot", "\\times"):
+                node = multiply(node, self.signed())
+            elif cursor.accept("/"):
+                node = Quotient(node, self.signed())
+            elif cursor.accept("mod", "\\bmod", "\\mod"):
+                node = Call("mod", (node, self.signed()))
+            elif starts_factor(cursor):
+                both_numbers = cursor.token.kind == cursor.previous.kind == "num"
+                node = self.mixed_number(node) if both_numbers else multiply(node, self.factor())
+            else:
+                return node
+
+    def mixed_number(self, whole: Node) -> Node:
+        """`1 3/4`; any other two numbers side by side are no product."""
+        over, slash, under = (self.cursor.ahead(n) for n in range(3))
+        if slash.text == "/" and under.kind == "num" and over.text.isdigit() and under.text.isdigit():
+            self.cursor.move(self.cursor.index + 3)
+            if isinstance(whole, Number) and 0 < int(over.text[:20]) < int(under.text[:20]):
+                return Sum((whole, Quotient(parse_number(over.text), parse_number(under.text))))
+        raise Unparsed("two numbers side by side")
+
+    def signed(self) -> Node:
+        """A factor with the signs before it."""
+        if self.cursor.accept("-"):
+            return Negative(self.signed())
+        return self.signed() if self.cursor.accept("+") else self.factor()
+
+    def factor(self) -> Node:
+        """An atom with what is written after it: powers, factorials, primes, percent, degrees."""
+        node, cursor = atom(self), self.cursor
+        while True:
+            if cursor.accept("^"):
+                node = self.power(node)
+            elif cursor.token.text == "!" and cursor.ahead(1).text != "=":
+                cursor.take()
+                node = Factorial(node)
+            elif cursor.accept("%"):
+                node = Percent(node)
+            elif cursor.accept("'"):
+                node = marked(node, "'")
+            elif cursor.token.text == "_" and isinstance(node, Listing):
+                raise Unparsed("a subscript on a bracket")
+            else:
+                return node
+
+    def power(self, base: Node) -> Node:
+        """A base whose ^ is read: degrees, a mark (`x^*`, `f^\\prime`), or a power."""
+        cursor = self.cursor
+        text, following = cursor.token.text, cursor.ahead(1).text
+        if text in _MARKS:
+            cursor.take()
+            return _with_mark(base, text)
+        if text == "{" and following in ("*", "\\prime", "\\circ", "+") and cursor.ahead(2).text == "}":
+            cursor.move(cursor.index + 3)
+            return _with_mark(base, following)
+        exponent = group(self) if text == "{" else self.exponent()
+        if isinstance(base, Symbol) and isinstance(exponent, Number):  # C_5^2: the number of choices
+            letter, n = base.name[:2], base.name[2:]
+            if letter in ("C_", "A_", "P_") and n.isdigit():
+                return Call("binom" if letter == "C_" else "perm", (parse_number(n), exponent))
+        return Power(base, exponent)
+
+    def exponent(self) -> Node:
+        """What stands after ^ without a group."""
+        if self.cursor.accept("-"):
+            return Negative(self.exponent())
+        if self.cursor.accept("+"):
+            return self.exponent()
+        node = atom(self)
+        return self.power(node) if self.cursor.accept("^") else node
+
+
+def _with_mark(base: Node, mark: str) -> Node:
+    if mark == "\\circ":
+        return Degrees(base)
+    return marked(base, "'" if mark == "\\prime" else mark)

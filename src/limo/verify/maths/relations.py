@@ -1,0 +1,161 @@
+"""Relations taken apart: the name and value of an assignment, chains cut and turned, letters renamed.
+
+    assignment(parse("x = 5"))              # (Symbol("x"), Number(5))
+    stated_value(parse("|AB| = 1"), strict=True)    # Number(1)
+    stated_value(parse("2x + z = 1"), strict=True)  # None: an equation, not a name
+
+A name is a symbol, an application (`f(x)`), a length or angle, a ratio or quotient of such, or a tuple of symbols.
+"""
+
+from __future__ import annotations
+
+from limo.verify.maths.nodes import (
+    PI,
+    ZERO,
+    Absolute,
+    Application,
+    Constant,
+    Degrees,
+    Labelled,
+    Listing,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    Product,
+    Quantity,
+    Quotient,
+    Ratio,
+    Relation,
+    Symbol,
+    substituted,
+)
+
+INEQUALITIES = frozenset(("<", ">", "<=", ">="))
+OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_INDICES = {"k", "n", "m", "l"}  # letters that stand for any whole number
+_CONSTANTS = ("C", "c", "K", "k")  # letters that stand for any number
+
+
+def is_name(node: Node) -> bool:
+    """Whether a tree only names something."""
+    match node:
+        case Symbol() | Application() | Constant("e" | "i"):
+            return True
+        case Absolute(inner) | Degrees(inner) | Labelled(_, inner):
+            return is_name(inner)
+        case Quotient(over, under):
+            return is_name(over) and is_name(under)
+        case Ratio(parts):
+            return all(is_name(part) for part in parts)
+        case Listing(opening, _, items):
+            return bool(items) and opening in ("", "(") and all(isinstance(i, Symbol | Application) for i in items)
+        case Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
+            return all(isinstance(f, Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
+    return False
+
+
+def is_condition(node: Node) -> bool:
+    """An inequality, or membership in a set."""
+    return isinstance(node, Relation) and any(sign in INEQUALITIES or sign in ("in", "!=") for sign in node.signs)
+
+
+def assignment(node: Node) -> tuple[Node, Node] | None:
+    """Name and value of `x = 5`, `x = 2 + 3 = 5`, `5 = x`; None where it is no such thing."""
+    if isinstance(node, Labelled):
+        return assignment(node.value) or (Symbol(node.label), node.value)
+    if not isinstance(node, Relation) or set(node.signs) - {"="}:
+        return None
+    sides = node.sides
+    if is_name(sides[0]):
+        names_again = len(sides) > 2 and is_name(sides[-1]) and not is_name(sides[-2])
+        return sides[0], sides[-2] if names_again else sides[-1]
+    if is_name(sides[-1]) and len(sides) == 2:
+        return sides[-1], sides[0]
+    return None
+
+
+def stated_value(relation: Relation, *, strict: bool) -> Node | None:
+    """What a relation says its name is.  Not strict: the right side of any equation that ends in a constant."""
+    sides, last = relation.sides, relation.sides[-1]
+    if relation.signs in (("in",), ("==",)):
+        return sides[1] if relation.signs == ("in",) and is_name(sides[0]) else last
+    named = assignment(relation)
+    if named:
+        return named[1]
+    if set(relation.signs) - {"=", "~"}:
+        return None
+    if not relation.symbols:
+        return last
+    return last if not strict and not last.symbols and last != ZERO else None
+
+
+def is_graph(name: Node, other: Node) -> bool:
+    """`f(x)` and `y`: a function's value, and what it is called where its graph is drawn."""
+    return isinstance(name, Application) and name.arguments == (Symbol("x"),) and other == Symbol("y")
+
+
+def with_bound_letter(name: Node, value: Node) -> tuple[Node, Node]:
+    """`f(z) = z^2` with its bound letter replaced by a fixed one."""
+    if isinstance(name, Application) and len(name.arguments) == 1 and isinstance(name.arguments[0], Symbol):
+        fixed = Symbol("·")
+        return Application(name.name, (fixed,)), substituted(value, name.arguments[0].name, fixed)
+    return name, value
+
+
+def with_constants_renamed(gold: Node, pred: Node) -> Node:
+    """`pred` with constants of integration (`+ C`, `+ c_1`) that it alone has given the names that `gold` alone has."""
+    missing = sorted(gold.symbols - pred.symbols)
+    extra = sorted(pred.symbols - gold.symbols)
+    if not missing or len(missing) != len(extra) or len(missing) > 4:
+        return pred
+    if {*missing, *extra} <= _INDICES and len(missing) == 1 and has_pi(gold) and has_pi(pred):
+        return substituted(pred, extra[0], Symbol(missing[0]))
+    if not all(name.split("_")[0] in _CONSTANTS for name in [*missing, *extra]) or len(gold.symbols) == len(missing):
+        return pred
+    for new, old in zip(missing, extra, strict=True):
+        pred = substituted(pred, old, Symbol(new))
+    return pred
+
+
+def has_pi(node: Node) -> bool:
+    """Whether π is written in a tree."""
+    return any(part == PI for part in node.walk())
+
+
+def simplified(node: Node) -> Node:
+    """Without labels and needless brackets; `1/3 ≈ 0.33` cut to its exact part; signs and units moved inside."""
+    while isinstance(node, Labelled):
+        node = node.value
+    if isinstance(node, Relation) and "~" in node.signs:
+        node = _exact_part(node)
+    match node:
+        case Listing("[", _, (item,)):
+            return item
+        case Negative(Number(value, significant, place)):
+            return Number(-value, significant, place)
+        case Negative(Quantity(value, unit)):
+            return Quantity(Negative(value), unit)
+        case Negative(Percent(operand)):
+            return Percent(Negative(operand))
+        case Negative(Degrees(operand)):
+            return Degrees(Negative(operand))
+        case Quantity(Relation(sides, signs), unit) if signs[-1] == "=":  # `x = 5 cm` is x = (5 cm)
+            return Relation((*sides[:-1], Quantity(sides[-1], unit)), signs)
+        case Quantity(Relation() | Listing() | Labelled() as inner):
+            return inner
+    return node
+
+
+def _exact_part(relation: Relation) -> Node:
+    at = relation.signs.index("~")
+    if at == 0 and is_name(relation.sides[0]):
+        return Relation(relation.sides[:2], ("=",))
+    return Relation(relation.sides[: at + 1], relation.signs[:at]) if at else relation.sides[0]
+
+
+def rising(relation: Relation) -> Relation:
+    """A chain turned so that its first sign points up."""
+    if relation.signs[0] in (">", ">=") and all(sign in OPPOSITE for sign in relation.signs):
+        return Relation(relation.sides[::-1], tuple(OPPOSITE[sign] for sign in reversed(relation.signs)))
+    return relation
