@@ -176,7 +176,7 @@ def test_all_graded_chains_stay_readable_so_that_level_arms_can_be_drawn(pool, b
 
 
 def test_a_filter_that_is_no_teacher_gives_no_chains(pool, bench):
-    filters = [{"name": "weak_filter", "models": [model("weak")], "n": 2}]
+    filters = [{"name": "weak_filter", "models": [model("weak")], "n": 2, "low": 0, "high": 0}]
     bench(recipe(pool, filters=filters))
     chains, _ = graded_chains(RunFolder(bench.folder))
     assert {chain.teacher for chain in chains} == {"strong"}
@@ -294,8 +294,8 @@ def test_whatever_the_pool_no_problem_is_twice_selected_or_contaminated_or_wrong
     [
         ({"grade": {"scorer": "judge"}}, "needs `judge`"),
         ({"teachers": []}, "no model writes chains"),
-        ({"filters": [{"name": "chains", "models": [model("weak")], "n": 1}]}, "must differ"),
-        ({"filters": [{"name": "a", "models": [model("weak")], "n": 1, "high": 2}]}, "empty band"),
+        ({"filters": [{"name": "chains", "models": [model("weak")], "n": 1, "low": 0, "high": 0}]}, "must differ"),
+        ({"filters": [{"name": "a", "models": [model("weak")], "n": 1, "low": 0, "high": 2}]}, "empty band"),
         ({"filters": [{"name": "a", "models": [], "n": 1}]}, "models"),
         ({"slect": {"k": 3}}, "slect"),
     ],

@@ -55,8 +55,8 @@ class FilterSettings(RolloutSettings):
     """Keeps a problem when `low` to `high` of all rollouts (`n` times the number of models) are correct."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the stage, for example weak_filter")
-    low: int = Field(0, ge=0, description="fewest correct rollouts")
-    high: int = Field(0, ge=0, description="most correct rollouts")
+    low: int = Field(ge=0, description="fewest correct rollouts; paper v2: 0 of 4, then 1 of 32")
+    high: int = Field(ge=0, description="most correct rollouts; paper v2: 0 of 4, then 3 of 32")
     teacher: bool = Field(False, description="its rollouts may become chains too")
 
     @property
