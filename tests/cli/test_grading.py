@@ -46,7 +46,7 @@ def judge(tmp_path):
 def test_a_judge_grades_agreement_with_the_others_is_printed_and_nothing_is_paid_for_twice(limo, judge, tmp_path):
     file, recipe, server = judge
     code, out, _ = limo("grade", file, "--recipe", recipe, "-o", tmp_path / "graded.jsonl")
-    assert code == 0 and server.n_asked.total() == N
+    assert code == 0 and server.n_requested.total() == N
     assert "12 replies were requested" in out
     for pair in ("judge and limo-v2", "judge and structure", "limo-v2 and structure"):
         assert pair in out
@@ -55,7 +55,7 @@ def test_a_judge_grades_agreement_with_the_others_is_printed_and_nothing_is_paid
     assert set(graded[0]["traits"]) == set(TRAITS) and graded[-1]["level"] == "L5"
     code, out, _ = limo("grade", file, "--recipe", recipe, "--json")
     told = json.loads(out.splitlines()[-1])
-    assert (code, told["n_requested"], server.n_asked.total()) == (0, 0, N)
+    assert (code, told["n_requested"], server.n_requested.total()) == (0, 0, N)
     assert told["agreement"]["judge and structure"]["correlation"] > 0.9  # both go with the number of steps here
     assert limo("select", tmp_path / "graded.jsonl", "k=2", "-o", tmp_path / "two.jsonl")[0] == 0
 

@@ -52,7 +52,7 @@ def test_from_a_plan_over_rollouts_to_a_table_of_them(limo, recipe, world):
 
 
 def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recipe, world, monkeypatch):
-    monkeypatch.setattr("limo.models.replay.GROUP", 4)
+    monkeypatch.setattr("limo.models.replay.MAX_GROUP", 4)
     code, _, err = limo("rollouts", recipe, "budget.hours=0.0000001", "--run", world / "run")
     assert code == 3 and "the budget is spent" in err and "continue with: limo rollouts" in err
     assert len(json.loads((world / "run" / "undecided.json").read_text())) > 0

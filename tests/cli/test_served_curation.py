@@ -32,14 +32,14 @@ def test_served_models_give_the_dataset_of_their_recordings_and_a_second_start_a
     run = world / "run"
     code, out, _ = limo("curate", recipe, "--run", run)
     assert code == 0 and "nothing was left to do" not in out
-    n_asked = server.n_asked.total()
+    n_asked = server.n_requested.total()
     before = {path.name: path.read_bytes() for path in (run / "selected").iterdir()}
     for _ in range(2):  # said each time, not only the first
         code, out, _ = limo("curate", recipe, "--run", run)
         assert code == 0
         assert out.splitlines()[-1].endswith("selected; nothing was left to do, no request was sent")
     assert json.loads(limo("curate", recipe, "--run", run, "--json")[1].splitlines()[-1])["did_nothing"]
-    assert server.n_asked.total() == n_asked > 0
+    assert server.n_requested.total() == n_asked > 0
     assert {path.name: path.read_bytes() for path in (run / "selected").iterdir()} == before
     straight = world / "straight"
     assert limo("curate", world / "recipe.yaml", "--run", straight)[0] == 0

@@ -53,7 +53,7 @@ def test_a_judge_decides_what_the_rules_left_open_and_says_so(limo, judge, tmp_p
     file, recipe, server = judge
     out = tmp_path / "out.jsonl"
     code, told, _ = limo("verify", file, "-o", out, "--judge", recipe)
-    assert code == 0 and server.n_asked.total() == 3
+    assert code == 0 and server.n_requested.total() == 3
     assert "3 rows went to the judge, 2 came back decided" in told
     rows = read(out)
     assert [row["outcome"] for row in rows] == ["correct", "wrong", "undecided", "correct", "wrong"]
@@ -62,7 +62,7 @@ def test_a_judge_decides_what_the_rules_left_open_and_says_so(limo, judge, tmp_p
     assert rows[2]["judged"]["why"] == "no verdict stated"
     assert "judged" not in rows[3]
     assert limo("verify", file, "-o", out, "--judge", recipe)[0] == 0
-    assert server.n_asked.total() == 3  # each judgement is paid for once
+    assert server.n_requested.total() == 3  # each judgement is paid for once
     assert read(out)[0]["judged"] == rows[0]["judged"]
 
 
@@ -71,7 +71,7 @@ def test_asked_about_all_rows_it_overrules_nothing_and_the_agreement_is_printed(
     out = tmp_path / "out.jsonl"
     code, told, _ = limo("verify", file, "rows=all", "-o", out, "--judge", recipe, "--json")
     value = json.loads(told.splitlines()[-1])
-    assert code == 0 and server.n_asked.total() == 5
+    assert code == 0 and server.n_requested.total() == 5
     assert (value["n_both"], value["agreement"]) == (2, 0.5)  # the judge thinks that 3 is 2
     assert [row["outcome"] for row in read(out)] == ["correct", "wrong", "undecided", "correct", "wrong"]
     told = limo("verify", file, "rows=all", "-o", out, "--judge", recipe)[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import threading
@@ -17,7 +16,7 @@ from limo.core.prompts import messages
 from limo.core.records import Sampling
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Request
-from limo.models.openai.completer import SELDOM, HttpCompleter, seldom_collected
+from limo.models.openai.completer import SPARE_FILES, HttpCompleter
 from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
@@ -113,7 +112,7 @@ def test_each_fault_is_overcome(recording, recorded, fault, stream):
     server = ReplayServer([recording], ServeSettings(faults={fault: 0.3}, retry_after_s=0.01, drip_s=9))
     some = requests(2)
     with server.running() as url:
-        settings = quick(stream=stream, timeout_s=1.0, attempts=20, patience_s=60)
+        settings = quick(stream=stream, timeout_s=1.0, retries=19, patience_s=60)
         found = content(answers(HttpCompleter([url], "m", settings=settings), some))
     assert found == {key: recorded[key] for key in found} and len(found) == len(some)
     assert server.n_requests > len(some)
@@ -128,7 +127,7 @@ def test_under_mixed_faults_the_decisions_are_those_of_the_whole_table(recording
     faults = {"429": 0.02, "500": 0.02, "reset": 0.02, "half": 0.02, "type": 0.02}
     server = ReplayServer([recording], ServeSettings(faults=faults, retry_after_s=0.01))
     with server.running() as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
-        completer = HttpCompleter([url], "m", settings=quick(attempts=20, patience_s=60))
+        completer = HttpCompleter([url], "m", settings=quick(retries=19, patience_s=60))
         rates = collect(ledger, completer, PROBLEMS, Exact(), n=N, band=band)
         assert {name: rate.decision for name, rate in rates.items()} == wanted
         assert len(ledger) < N * len(PROBLEMS)
@@ -146,16 +145,16 @@ def test_the_load_goes_to_the_server_that_is_free(recording, recorded):
 def test_a_server_that_is_away_costs_nothing_while_another_works(recording, recorded):
     with ReplayServer([recording]).running() as url:
         away = "http://127.0.0.1:9/v1"
-        found = answers(HttpCompleter([away, url], "m", settings=quick(attempts=1, patience_s=60)), requests())
+        found = answers(HttpCompleter([away, url], "m", settings=quick(retries=0, patience_s=60)), requests())
     assert content(found) == recorded
 
 
 def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr("limo.models.openai.sending.TELL_S", 0.01)
+    monkeypatch.setattr("limo.models.openai.retry.WARN_AFTER_S", 0.01)
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
         away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
         collect(ledger, away, PROBLEMS, Exact(), n=2)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.sending"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.retry"]
     assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
 
 
@@ -185,7 +184,7 @@ def test_what_was_cancelled_comes_back_as_such_and_the_rest_as_it_is(recording):
 
 def test_what_is_cancelled_before_it_began_comes_back_too(recording):
     def asked():
-        completer._line._loop.call_soon_threadsafe(time.sleep, 0.2)  # the loop finds both at once when it comes back
+        completer._open._loop.call_soon_threadsafe(time.sleep, 0.2)  # the loop finds both at once when it comes back
         yield from requests(1)[:2]
         yield None  # for now nothing: what was asked for goes out
         completer.cancel([PROBLEMS[0].id])
@@ -206,12 +205,12 @@ def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
     some = PROBLEMS[:3]
 
     async def handler(request, body):
-        if request.headers["X-Limo-Attempt"] != "0":
+        if request.headers["X-Limo-Index"] != "0":
             await asyncio.sleep(60)
         return said(next(p.answer for p in some if p.problem == body["messages"][-1]["content"]))
 
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
-        completer = HttpCompleter([url], "m", settings=quick(eager=True, timeout_s=90))
+        completer = HttpCompleter([url], "m", settings=quick(speculative=True, timeout_s=90))
         rates = collect(ledger, completer, some, Exact(), n=N, band=Band(0, 0, N))
         assert [rate.decision for rate in rates.values()] == ["drop"] * 3
         assert (len(ledger), ledger.n_lost("m")) == (3, 3 * (N - 1))
@@ -221,16 +220,16 @@ def test_a_problem_that_no_try_brings_home_is_an_error_with_what_came(recording)
     server = ReplayServer([recording], ServeSettings(faults={"reset": 1.0}))
     long = [r for r in requests(1) if r.index % 3 == 0][:1]
     with server.running() as url:
-        settings = quick(stream=True, attempts=2, patience_s=60)
+        settings = quick(stream=True, retries=1, patience_s=60)
         (found,) = answers(HttpCompleter([url], "m", settings=settings), long).values()
     assert found.finish_reason == "error" and "connection broke" in found.error
-    assert (found.reasoning, found.text) == ("Ship 0, thought 0.", "?")  # its end was not there when it broke
+    assert (found.reasoning, found.text) == ("Ship 0, thought 0.", "")  # the second half was not there when it broke
 
 
 def test_what_failed_is_asked_again_at_the_next_start(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with ReplayServer([recording], ServeSettings(faults={"500": 1.0})).running() as url:
-            settings = quick(attempts=1, patience_s=60)
+            settings = quick(retries=0, patience_s=60)
             collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
             assert {r.completion.finish_reason for r in ledger.rollouts()} == {"error"}
         server = ReplayServer([recording])
@@ -277,8 +276,8 @@ def test_a_server_that_ignores_n_is_asked_one_by_one(recording):
     ("status", "words"),
     [
         (401, "refuses the key"),
-        (404, "knows no such model"),
-        (307, "knows no such model"),
+        (404, "has no such model"),
+        (307, "has no such model"),
         (400, "refuses every request"),
     ],
 )
@@ -333,7 +332,7 @@ def test_nonsense_is_never_taken_for_a_completion(text):
         return web.Response(text=text, content_type="application/json")
 
     with serving(handler) as url:
-        settings = quick(attempts=2, patience_s=60)
+        settings = quick(retries=1, patience_s=60)
         (found,) = answers(HttpCompleter([url], "m", settings=settings), requests(1, PROBLEMS[:1])).values()
     assert found.finish_reason == "error" and found.text == "" and found.error
 
@@ -368,7 +367,7 @@ def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypat
         errors = [r.completion.error for r in ledger.rollouts()]
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("utf-8", "replace")
     for secret in ("my-own-strange-key", KEY, "user:pass", PROBLEMS[0].problem):
-        assert secret not in written + caplog.text + repr(completer.secrets) + repr(vars(completer))
+        assert secret not in written + caplog.text + repr(completer.key) + repr(vars(completer))
     assert len(errors) == 3 and all("[hidden]" in error for error in errors)
 
 
@@ -397,20 +396,22 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(url):
     assert "secret" not in str(caught.value)
 
 
-def test_garbage_is_looked_for_seldom_while_asking_and_as_before_afterwards(recording):
-    before, seen = gc.get_threshold(), []
+def test_requests_in_flight_are_bounded_by_the_files_that_the_process_may_open(recording, monkeypatch, caplog):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (SPARE_FILES + 3, 4096))
+    n_pulled = []
+
+    def pulled():
+        for number, request in enumerate(requests(1)):
+            n_pulled.append(number)
+            yield request
+
     with ReplayServer([recording]).running() as url:
-        for _ in HttpCompleter([url], "m", settings=quick()).complete(iter(requests())):
-            seen.append(gc.get_threshold())
-    assert {one[0] for one in seen} == {SELDOM} and gc.get_threshold() == before
-    with seldom_collected():
-        with seldom_collected():
-            pass
-        assert gc.get_threshold()[0] == SELDOM
-    gc.disable()
-    try:
-        with seldom_collected():
-            assert not gc.isenabled()
-    finally:
-        gc.enable()
-    assert gc.get_threshold() == before
+        groups = HttpCompleter([url], "m", settings=quick(in_flight=32)).complete(pulled())
+        next(groups)
+        assert len(n_pulled) == 3 and "in_flight is 3 instead of 32" in caplog.text
+        groups.close()
+    monkeypatch.undo()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits  # the process's own limit is left alone

@@ -45,7 +45,7 @@ def test_attempts_without_a_number_count_in_the_order_of_the_file(recorded):
 
 def test_what_was_not_recorded_is_a_failure_and_says_so(recorded):
     completer = recorded([ROW])
-    assert ask(completer, indexes=(3,))[0].error == "attempt 3 was not recorded (1 were)"
+    assert ask(completer, indexes=(3,))[0].error == "rollout 3 was not recorded (1 were)"
     (other,) = ask(completer, "What is 2+2?")
     assert (other.finish_reason, other.error) == ("error", "the problem was not recorded")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from limo.models.openai.servers import IN_A_ROW, LONGEST_S, Fleet
+from limo.models.openai.servers import MAX_FAILURES, MAX_WAIT_S, Servers
 
 
 def fleet(n=2):
-    return Fleet([f"http://{k}/v1" for k in range(n)], cool_s=1.0, rng=random.Random(0))
+    return Servers([f"http://{k}/v1" for k in range(n)], cooldown_s=1.0, rng=random.Random(0))
 
 
 def hold(server, n, now=0.0):
@@ -16,7 +16,7 @@ def hold(server, n, now=0.0):
 
 
 def break_(of, server, now):
-    for _ in range(IN_A_ROW):
+    for _ in range(MAX_FAILURES):
         of.failed(server, now, "status 500")
 
 
@@ -30,9 +30,9 @@ def test_the_server_with_the_fewest_open_requests_is_asked():
 def test_failures_in_a_row_open_the_circuit_and_a_success_between_them_does_not():
     of = fleet(1)
     for _ in range(3):
-        for _ in range(IN_A_ROW - 1):
+        for _ in range(MAX_FAILURES - 1):
             of.failed(of.servers[0], 0.0, "reset")
-        of.worked(of.servers[0])
+        of.succeeded(of.servers[0])
     assert of.choose(0.0)[0] is of.servers[0]
     break_(of, of.servers[0], 0.0)
     server, wait_s = of.choose(0.0)
@@ -50,11 +50,11 @@ def test_after_its_time_a_broken_server_gets_one_request_and_all_of_them_when_th
     of = fleet(1)
     (server,) = of.servers
     break_(of, server, 0.0)
-    later = server.closed_until_s
+    later = server.left_out_until_s
     assert of.choose(later)[0] is server
     hold(server, 1)
     assert of.choose(later)[0] is None  # one try at a time
-    of.worked(server)
+    of.succeeded(server)
     assert of.choose(later)[0] is server
 
 
@@ -62,12 +62,12 @@ def test_the_time_alone_doubles_and_has_an_end():
     of = fleet(1)
     (server,) = of.servers
     break_(of, server, 0.0)
-    waits = [server.closed_until_s]
+    waits = [server.left_out_until_s]
     for _ in range(12):
-        now = server.closed_until_s
+        now = server.left_out_until_s
         of.failed(server, now, "status 500")
-        waits.append(server.closed_until_s - now)
-    assert waits[1] > 1.5 * waits[0] and max(waits) <= 1.5 * LONGEST_S
+        waits.append(server.left_out_until_s - now)
+    assert waits[1] > 1.5 * waits[0] and max(waits) <= 1.5 * MAX_WAIT_S
 
 
 def test_a_busy_server_is_asked_last_and_only_until_its_time_is_over():
@@ -85,7 +85,7 @@ def test_silence_begins_when_the_last_server_breaks_and_ends_when_one_works():
     break_(of, of.servers[1], 100.0)
     assert of.silent_s(0.0, 400.0) == 300.0
     assert of.silent_s(350.0, 400.0) == 50.0  # nobody asked before
-    of.worked(of.servers[0])
+    of.succeeded(of.servers[0])
     assert of.silent_s(0.0, 400.0) == 0.0
 
 
@@ -115,6 +115,6 @@ def test_a_server_that_only_says_that_it_is_busy_is_silent_but_not_while_it_aske
     of.busy(server, 100.0, 1.0, "status 429")
     of.busy(server, 200.0, 1.0, "status 429")
     assert of.silent_s(0.0, 400.0) == 300.0
-    of.busy(server, 400.0, 600.0, "status 429", asked=True)
+    of.busy(server, 400.0, 600.0, "status 429", requested=True)
     assert of.silent_s(0.0, 1000.0) == 0.0
     assert of.silent_s(0.0, 1010.0) == 10.0

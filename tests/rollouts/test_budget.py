@@ -34,7 +34,7 @@ def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording,
 
 
 def test_dollars_are_counted_by_the_price_of_each_model(recording, tmp_path, monkeypatch):
-    monkeypatch.setattr("limo.models.replay.GROUP", 2)
+    monkeypatch.setattr("limo.models.replay.MAX_GROUP", 2)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         price = Price(input=1000, output=10_000)  # 0.02 + 0.30 a rollout
         completer = ReplayCompleter([recording], "m")

@@ -27,7 +27,7 @@ def processes():
     """Children of a server process that has no threads and limo loaded already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["rollout_cases", "limo.models.openai.completer", "limo.rollouts.collect", "httptools", "uvloop"]
+        ["rollout_cases", "limo.models.openai.completer", "limo.rollouts.collect", "aiohttp"]
     )
     return context
 
@@ -80,11 +80,11 @@ def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recordi
         with Ledger(path) as ledger:
             assert ledger.integrity_errors() == []
             answered = {rollout.key: rollout for rollout in ledger.rollouts()}
-        asked = dict(server.n_asked)
+        asked = dict(server.n_requested)
         assert child(processes, path, url) == (0, "done")
     for key in answered:
         name = ("m", key[0], key[4])
-        assert server.n_asked[name] == asked[name], "asked again after its answer was written down"
+        assert server.n_requested[name] == asked[name], "asked again after its answer was written down"
     assert decisions(path) == wanted
     with Ledger(path) as ledger:
         kept = {rollout.key: rollout for rollout in ledger.rollouts()}
@@ -99,9 +99,9 @@ def test_ctrl_c_waits_for_what_is_under_way_says_what_is_left_and_goes_on(proces
         assert code == 0 and re.fullmatch(r"interrupted; undecided are \d+ of 24 problems: '.*'", said)
         with Ledger(path) as ledger:
             answered = {("m", r.problem_id, r.index) for r in ledger.rollouts()}
-        assert answered == set(server.n_asked)  # what was asked was waited for
+        assert answered == set(server.n_requested)  # what was asked was waited for
         assert child(processes, path, url) == (0, "done")
-    assert max(server.n_asked.values()) == 1
+    assert max(server.n_requested.values()) == 1
     assert decisions(path) == wanted
 
 

@@ -105,8 +105,8 @@ def test_the_papers_recipes_reach_served_models_and_run_from_pool_to_dataset(nam
     teachers = {row["teacher"] for row in RunFolder(folder / "run").read_stage("chains")}
     assert {"DeepSeek-R1", "DeepSeek-R1-Distill-Qwen-32B"} <= teachers
     assert ("official solution" in teachers) == (name == "limo-v1")
-    n_asked = server.n_asked.total()
-    assert curate(recipe, folder / "run", NoProgress()).did_nothing and server.n_asked.total() == n_asked
+    n_asked = server.n_requested.total()
+    assert curate(recipe, folder / "run", NoProgress()).did_nothing and server.n_requested.total() == n_asked
 
 
 @pytest.mark.slow
@@ -142,10 +142,10 @@ def test_through_a_server_the_same_chains_are_selected_and_a_second_run_asks_not
         (tmp_path / "recipe.yaml").write_text(text.replace("http://127.0.0.1:8900/v1", url))
         recipe = load(CurateRecipe, tmp_path / "recipe.yaml", [f"data={DATA}"])
         done = curate(recipe, tmp_path / "run", NoProgress())
-        n_asked = server.n_asked.total()
+        n_asked = server.n_requested.total()
         before = {path.name: path.read_bytes() for path in done.folder.iterdir()}
         again = curate(recipe, tmp_path / "run", NoProgress())
-        assert again.did_nothing and server.n_asked.total() == n_asked > 0
+        assert again.did_nothing and server.n_requested.total() == n_asked > 0
     assert {path.name: path.read_bytes() for path in done.folder.iterdir()} == before
     recorded = load(CurateRecipe, ROOT / "recipes" / "replay.yaml", [f"data={DATA}"])
     straight = curate(recorded, tmp_path / "straight", NoProgress())

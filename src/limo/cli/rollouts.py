@@ -9,6 +9,7 @@ limo ledger merge a.sqlite b.sqlite -o all.sqlite
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -121,28 +122,19 @@ def serve_replay(
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
     from limo.core.recipe import load
-    from limo.models.openai.completer import fast_loop, seldom_collected
-    from limo.models.replay_server import HOST, ReplayServer, ServeSettings
+    from limo.models.replay_server import ReplayServer, ServeSettings
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
     values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
     values |= {"drip_s": drip_s, "repeat": repeat, "seed": seed}
     words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
-    import asyncio
-
     server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
-
-    async def serve() -> None:
-        url = f"http://{HOST}:{await server.start(port)}/v1"
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with server.running(port) as url:
         call.result({"url": url, "models": list(server.recordings)}, f"{url}: {', '.join(server.recordings)}")
-        ended = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):  # told to the loop, so that no request is torn in its middle
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        await ended.wait()
-        await server.stop()
-
-    with seldom_collected(), asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(serve())
+        stopped.wait()
 
 
 @click.group("ledger")

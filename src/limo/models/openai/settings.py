@@ -1,8 +1,6 @@
-"""How a served model is asked: the part of a recipe that `http` goes by.
+"""How requests are sent to a served model: the `http` part of a recipe.
 
-    http: {in_flight: 1024, api_key_env: OPENAI_API_KEY, extra: {chat_template_kwargs: {enable_thinking: true}}}
-
-What it does not do: say where the servers are (`models` does), since a run may go on with others.
+http: {in_flight: 1024, api_key_env: OPENAI_API_KEY, extra: {chat_template_kwargs: {enable_thinking: true}}}
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from limo.core.text import hide_keys
 
 
 class HttpSettings(Settings):
-    """How servers are asked.  All choices are ours."""
+    """How requests are sent.  All defaults are our own choices."""
 
     endpoint: Literal["chat", "completions"] = Field("chat", description="completions: the prompt as plain text")
     api_key_env: str = Field(
@@ -27,31 +25,31 @@ class HttpSettings(Settings):
         json_schema_extra=EXECUTION_ONLY,
     )
     in_flight: int = Field(
-        256, ge=1, le=20000, description="requests open at once, all servers", json_schema_extra=EXECUTION_ONLY
+        256, ge=1, le=20000, description="rollouts requested at once, all servers", json_schema_extra=EXECUTION_ONLY
     )
     n_per_request: int = Field(1, ge=1, le=128, description="rollouts of a problem in one request (the API's `n`)")
     stream: bool = Field(
         False,
-        description="take tokens as they are written, so that a cut connection keeps what came; costs time here",
+        description="receive tokens as they are generated, so that a broken connection keeps what came; slower here",
         json_schema_extra=EXECUTION_ONLY,
     )
-    seed: bool = Field(True, description="send a seed of each rollout's own; some hosted servers refuse it")
-    eager: bool = Field(
+    seed: bool = Field(True, description="send each rollout's own seed; some hosted servers refuse it")
+    speculative: bool = Field(
         False,
-        description="with slots free, ask ahead of what is surely needed: sooner done, more paid",
+        description="use free slots for rollouts that may not be needed: sooner done, more paid",
         json_schema_extra=EXECUTION_ONLY,
     )
     timeout_s: float = Field(
         1800, gt=0, description="longest silence of a connection, seconds", json_schema_extra=EXECUTION_ONLY
     )
-    attempts: int = Field(
-        6, ge=1, le=100, description="tries of one request before it counts as failed", json_schema_extra=EXECUTION_ONLY
+    retries: int = Field(
+        5, ge=0, le=100, description="times that a failed request is sent again", json_schema_extra=EXECUTION_ONLY
     )
     backoff_s: float = Field(
         0.5,
         gt=0,
         le=60,
-        description="seconds before the second try at most; doubles, up to 60",
+        description="longest wait before the first retry, seconds; doubles, up to 60",
         json_schema_extra=EXECUTION_ONLY,
     )
     patience_s: float = Field(
@@ -61,7 +59,7 @@ class HttpSettings(Settings):
         json_schema_extra=EXECUTION_ONLY,
     )
     extra: dict[str, Any] = Field(
-        default_factory=dict, description="further fields of the request's body; null takes one away"
+        default_factory=dict, description="further fields of the request's body; null removes one"
     )
 
     @field_validator("extra")

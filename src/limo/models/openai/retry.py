@@ -1,0 +1,212 @@
+"""Sends a request to one of several servers until it is answered, refused, or has failed too often.
+
+| what happens | what follows |
+|---|---|
+| the server cannot be reached | another one or a later time, not counted as a retry |
+| it is busy (429, 529, 503 with Retry-After) | the same, after the time that it asks for |
+| 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
+| it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
+| no such key, model or address (401, 403, 404, a redirect) | ModelError: no request can work |
+| no server has worked for `patience_s` | PartialError |
+
+    async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
+        sender = RetryingSender(client, urls, "Qwen/QwQ-32B", HttpSettings(), key)
+        completions = await sender.complete([request])
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+
+from pydantic import SecretStr
+
+from limo.core.errors import ModelError, PartialError
+from limo.core.records import Completion
+from limo.core.text import shorten
+from limo.models.completer import Request
+from limo.models.openai.client import BrokenReply, HttpClient, Unreachable, redact
+from limo.models.openai.protocol import (
+    INDEX_HEADER,
+    NOT_RECORDED,
+    BadReply,
+    StreamReader,
+    error_message,
+    read_reply,
+    request_body,
+)
+from limo.models.openai.servers import MAX_WAIT_S, Server, Servers
+from limo.models.openai.settings import HttpSettings
+
+LOG = logging.getLogger(__name__)
+WARN_AFTER_S = 5.0  # of silence of all servers
+MAX_REFUSED = 32  # refusals without a single answer after which the settings are to blame
+MAX_RETRY_AFTER_S = 3600.0
+_RETRY_STATUS = {408, 409, 425}  # besides 5xx
+_BUSY_STATUS = {429, 503, 529}
+
+
+class _Busy(Exception):
+    """The server is overloaded; `wait_s` is what it asked for, if it did."""
+
+    def __init__(self, message: str, wait_s: float | None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class _Refused(Exception):
+    """The server will never answer this request."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RetryingSender:
+    """Requests rollouts of a model from `urls`, all served by it."""
+
+    def __init__(
+        self, client: HttpClient, urls: Sequence[str], model: str, settings: HttpSettings, key: SecretStr
+    ) -> None:
+        self.client, self.model, self.settings, self.key = client, model, settings, key
+        self.servers = Servers(urls, 2 * settings.backoff_s)
+        self._path = "/chat/completions" if settings.endpoint == "chat" else "/completions"
+        self._n_refused = self._n_answered = 0
+        self._supports_n = True
+        self._has_warned = False  # in the present silence
+
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """One completion for each rollout of one problem.  Raises ModelError and PartialError."""
+        completions: list[Completion] = []
+        while left := requests[len(completions) :]:
+            received = await self._send_with_retries(left if self._supports_n else left[:1])
+            if len(received) < len(left) and self._supports_n:
+                self._supports_n = False
+                LOG.warning("the server ignores n = %d; rollouts are requested one by one", len(left))
+            completions += received
+        return completions
+
+    async def _send_with_retries(self, requests: Sequence[Request]) -> list[Completion]:
+        body = json.dumps(request_body(self.settings, self.model, requests)).encode()
+        headers = {INDEX_HEADER: ",".join(str(request.index) for request in requests)}
+        began_s, n_failures, longest = time.monotonic(), 0, StreamReader(len(requests))
+        while True:
+            server, wait_s = self.servers.choose(time.monotonic())
+            if server is not None:
+                stream = StreamReader(len(requests))
+                number = server.begin(time.monotonic())
+                try:
+                    completions = await self._send(server, body, headers, stream, began_s)
+                except _Refused as refused:
+                    self.servers.succeeded(server)
+                    message = self._redact(refused, requests)
+                    self._count_refusal(refused.status, message)
+                    return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
+                except _Busy as busy:
+                    wait_s = self._backoff_s(n_failures + 1) if busy.wait_s is None else busy.wait_s
+                    message, is_requested = self._redact(busy, requests), busy.wait_s is not None
+                    self.servers.busy(server, time.monotonic(), wait_s, message, is_requested)
+                except (Unreachable, BadReply) as error:
+                    message = self._redact(error, requests)
+                    self.servers.failed(server, time.monotonic(), message)
+                    n_failures += isinstance(error, BadReply)
+                    wait_s = self._backoff_s(n_failures)
+                    longest = max(longest, stream, key=lambda reader: sum(map(len, reader.partial())))
+                    if n_failures > self.settings.retries:
+                        return _failed(requests, longest, message, _share(began_s, requests))
+                else:
+                    self.servers.succeeded(server)
+                    self._n_answered += 1
+                    self._has_warned = False
+                    return completions
+                finally:
+                    server.end(number)
+            self._check_silence(began_s)
+            await asyncio.sleep(wait_s)
+
+    async def _send(
+        self, server: Server, body: bytes, headers: dict[str, str], stream: StreamReader, began_s: float
+    ) -> list[Completion]:
+        """One try.  Raises Unreachable, BadReply, _Busy and _Refused."""
+        try:
+            reply = await self.client.post(server.url, self._path, body, headers, stream.feed)
+        except Unreachable as error:
+            raise Unreachable(f"cannot be reached ({error})") from None
+        except TimeoutError:
+            raise BadReply(f"silent for {self.settings.timeout_s:g} s") from None
+        except BrokenReply as error:
+            raise BadReply(str(error)) from None
+        if reply.status == 200:
+            elapsed_s = (time.monotonic() - began_s) / stream.n
+            return stream.completions(elapsed_s) if reply.is_stream else read_reply(reply.body, stream.n, elapsed_s)
+        message = f"status {reply.status}: {error_message(reply.body)}"
+        if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
+            raise _Busy(message, _seconds(reply.retry_after))
+        if reply.status in _RETRY_STATUS or reply.status >= 500:
+            raise BadReply(message)
+        raise _Refused(message, reply.status)
+
+    def _backoff_s(self, n_failures: int) -> float:
+        """Seconds before the next retry: a random share of a bound that doubles, so that retries spread out."""
+        return random.uniform(0, min(self.settings.backoff_s * 2**n_failures, MAX_WAIT_S))
+
+    def _check_silence(self, began_s: float) -> None:
+        """Warn once when no server works, and raise PartialError after `patience_s`."""
+        silent_s, patience_s = self.servers.silent_s(began_s, time.monotonic()), self.settings.patience_s
+        if silent_s < min(WARN_AFTER_S, patience_s):
+            return
+        errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
+        if silent_s > patience_s:
+            raise PartialError(f"no server has answered for {silent_s:.0f} s", errors, "", "check the servers")
+        if not self._has_warned:
+            self._has_warned = True
+            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, patience_s)
+
+    def _count_refusal(self, status: int, message: str) -> None:
+        """Raise ModelError where no request can work."""
+        do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
+        if status in (401, 403):
+            raise ModelError(f"the server refuses the key (status {status})", message, "", do)
+        if status in (404, 405) or 300 <= status < 400:
+            raise ModelError(f"the server has no such model or address (status {status})", message, "", do)
+        self._n_refused += status != NOT_RECORDED
+        if self._n_refused >= MAX_REFUSED and not self._n_answered:
+            do = "check `sampling` and `extra`"
+            raise ModelError(f"the server refuses every request (status {status})", message, "", do)
+
+    def _redact(self, error: Exception, requests: Sequence[Request]) -> str:
+        """The error's text without key and prompt: some servers repeat the request in their errors."""
+        secrets = [self.key.get_secret_value(), *(message["content"] for message in requests[0].messages)]
+        return shorten(redact(str(error), secrets), 300)
+
+
+def _failed(requests: Sequence[Request], stream: StreamReader, error: str, elapsed_s: float) -> list[Completion]:
+    """Failed completions, the first with what came of its stream."""
+    text, reasoning = stream.partial()
+    first = Completion(text, "error", 0, stream.n_chunks, elapsed_s, error, reasoning)
+    return [first, *[replace(first, text="", reasoning="", n_completion_tokens=0)] * (len(requests) - 1)]
+
+
+def _share(began_s: float, requests: Sequence[Request]) -> float:
+    """Seconds since `began_s` for each rollout."""
+    return (time.monotonic() - began_s) / len(requests)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The seconds of a Retry-After header, at most an hour; None where there is none that can be read."""
+    if not retry_after:
+        return None
+    try:
+        wait_s = float(retry_after)
+    except ValueError:
+        try:
+            wait_s = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else None

@@ -1,0 +1,206 @@
+"""The HTTP client: what counts as a reply, how large it may be, and which proxy and passwords requests go with."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from limo.core.errors import InputError
+from limo.models.openai.client import BrokenReply, HttpClient, Unreachable, api_key, proxy_of, redact
+
+BODY = b'{"choices": []}'
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+WHOLE = OK + b"Content-Length: 15\r\n\r\n" + BODY
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Server:
+    """Answers every request with `reply`; `heads` are the requests' heads."""
+
+    def __init__(self, reply, closes=False):
+        self.reply, self.closes, self.n_connections, self.heads = reply, closes, 0, []
+        self.has_request, self.is_left = asyncio.Event(), asyncio.Event()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return self
+
+    async def __aexit__(self, *error):
+        self._server.close()
+
+    async def _serve(self, reader, writer):
+        self.n_connections += 1
+        try:
+            while not self.heads or not self.closes:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+                self.heads.append(head.decode())
+                self.has_request.set()
+                writer.write(self.reply)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.is_left.set()
+        writer.close()
+
+
+def run(coroutine):
+    """Half a minute is a hang."""
+
+    async def limited():
+        return await asyncio.wait_for(coroutine, 30)
+
+    return asyncio.run(limited())
+
+
+def post(reply, n=1, timeout_s=5.0, closes=False, feed=bool, key=""):
+    """The replies to `n` requests, an exception where one was raised; and the server."""
+
+    async def send():
+        replies = []
+        async with Server(reply, closes) as server, HttpClient([server.url], SecretStr(key), timeout_s, 4) as client:
+            for _ in range(n):
+                try:
+                    replies.append(await client.post(server.url, "/completions", b"{}", {"X-Once": "2"}, feed))
+                except (BrokenReply, Unreachable, TimeoutError) as error:
+                    replies.append(error)
+        return replies, server
+
+    return run(send())
+
+
+def test_requests_share_a_connection_and_carry_key_and_headers():
+    replies, server = post(WHOLE, n=3, key="secret-key")
+    assert [(reply.status, reply.body, reply.is_stream) for reply in replies] == [(200, BODY, False)] * 3
+    assert server.n_connections == 1
+    lines = server.heads[0].split("\r\n")
+    assert lines[0] == "POST /v1/completions HTTP/1.1"
+    assert {"X-Once: 2", "Accept-Encoding: identity", "Authorization: Bearer secret-key"} < set(lines)
+
+
+CUT, LARGE = "the connection broke", "larger than"
+ZIPPED = gzip.compress(BODY)
+BROKEN = {
+    "nothing": (b"", CUT),
+    "half a head": (OK, CUT),
+    "half a body": (OK + b"Content-Length: 99\r\n\r\n" + BODY, CUT),
+    "half of the chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n7\r\n" + BODY[:7], CUT),
+    "garbage": (b"\x00\xff\x16\x03\x01 hello", CUT),
+    "a huge header": (OK + b"X: " + b"y" * 100_000, CUT),
+    "a huge body": (OK + b"Content-Length: 2000\r\n\r\n" + b"x" * 2000, LARGE),
+    "endless chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"64\r\n%s\r\n" % (b"x" * 100) * 30, LARGE),
+    "an endless stream": (STREAM + b"64\r\n%s\r\n" % (b"x" * 100) * 200, LARGE),
+    "a huge refusal": (b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 70_000, LARGE),
+    "compressed": (OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(ZIPPED), ZIPPED), "gzip"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_acceptable_reply_is_refused_with_the_reason(name, monkeypatch):
+    monkeypatch.setattr("limo.models.openai.client.MAX_REPLY_BYTES", 1000)
+    reply, reason = BROKEN[name]
+    (error,), _ = post(reply, closes=True)
+    assert isinstance(error, BrokenReply) and reason in str(error)
+
+
+def test_silence_is_a_timeout_and_ends_the_connection():
+    async def send():
+        async with Server(OK) as server, HttpClient([server.url], SecretStr(""), 0.05, 4) as client:
+            with pytest.raises(TimeoutError):
+                await client.post(server.url, "", b"{}", {}, bool)
+            await server.is_left.wait()
+
+    run(send())
+
+
+def test_a_cancelled_request_ends_its_connection():
+    async def send():
+        async with Server(b"") as server, HttpClient([server.url], SecretStr(""), 30, 4) as client:
+            task = asyncio.create_task(client.post(server.url, "", b"{}", {}, bool))
+            await server.has_request.wait()
+            task.cancel()
+            await server.is_left.wait()
+
+    run(send())
+
+
+def test_a_stream_is_fed_as_it_comes_and_may_end_early():
+    parts = []
+
+    def feed(part):
+        parts.append(part)
+        return part.endswith(b"two")
+
+    (reply,), _ = post(STREAM + b"3\r\none\r\n" + b"3\r\ntwo\r\n", feed=feed)  # never says its end
+    assert b"".join(parts) == b"onetwo" and reply.is_stream and reply.body == b""
+
+
+def test_a_redirect_is_not_followed():
+    (reply,), server = post(b"HTTP/1.1 307 Elsewhere\r\nLocation: /v2\r\nContent-Length: 0\r\n\r\n")
+    assert reply.status == 307 and len(server.heads) == 1
+
+
+def test_a_server_that_is_not_there_is_unreachable():
+    async def send():
+        async with HttpClient(["http://127.0.0.1:9/v1"], SecretStr(""), 5, 4) as client:
+            await client.post("http://127.0.0.1:9/v1", "", b"{}", {}, bool)
+
+    with pytest.raises(Unreachable):
+        run(send())
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_proxy_of_the_environment_is_used_and_passwords_of_netrc_are_not_sent(tmp_path, monkeypatch, no_proxies):
+    (tmp_path / "netrc").write_text("machine far.example login me password netrc-secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    far = "http://far.example/v1"
+
+    async def send():
+        async with Server(WHOLE) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+            async with HttpClient([far], SecretStr(""), 5, 4) as client:
+                reply = await client.post(far, "/completions", b"{}", {}, bool)
+            async with aiohttp.ClientSession(trust_env=True) as careless:  # what trusting the environment would do
+                await careless.post(far, data=b"{}")
+        return reply, proxy.heads
+
+    reply, (ours, theirs) = run(send())
+    assert reply.body == BODY and ours.startswith("POST http://far.example/v1/completions HTTP/1.1\r\n")
+    assert "Authorization" not in ours and "Authorization" in theirs
+
+
+def test_which_servers_are_behind_a_proxy(monkeypatch, no_proxies):
+    assert proxy_of("http://far.example/v1") is None
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "near.example,ported.example:8000")
+    assert proxy_of("http://far.example/v1") == "http://proxy.example:3128"
+    assert proxy_of("http://ported.example:9000/v1") == "http://proxy.example:3128"
+    for url in ("http://near.example/v1", "http://localhost:1/v1", "https://far.example/v1"):
+        assert proxy_of(url) is None
+    assert proxy_of("http://ported.example:8000/v1") is None
+
+
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(monkeypatch, no_proxies):
+    monkeypatch.setenv("http_proxy", "socks5://me:password@proxy.example:1080")
+    with pytest.raises(InputError, match=r"socks5://\[hidden\]@proxy.example:1080"):
+        proxy_of("http://far.example/v1")
+
+
+def test_a_key_is_hidden_wherever_it_is_shown(monkeypatch):
+    monkeypatch.setenv("MY_KEY", "my-own-strange-key\n")
+    key = api_key("MY_KEY")
+    assert key.get_secret_value() == "my-own-strange-key" and "strange" not in f"{key!r} {key}"
+    assert redact("the key my-own-strange-key", [key.get_secret_value(), "", "the"]) == "the key [hidden]"
+    monkeypatch.setenv("MY_KEY", "two\nlines")
+    with pytest.raises(InputError, match="MY_KEY"):
+        api_key("MY_KEY")
