@@ -29,9 +29,9 @@ def test_the_example_of_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, 
 @pytest.mark.parametrize("name", limo.__all__)
 def test_every_name_is_there_documented_and_on_the_page(name):
     value = getattr(limo, name)
-    assert value.__doc__
+    doc = value.__doc__ or ""
+    assert doc and not doc.startswith(f"{value.__name__}("), "no docstring of its own"  # dataclasses make one up
     assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
-    assert name in dir(limo)
 
 
 def test_the_names_and_their_homes_are_the_same_list():

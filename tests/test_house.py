@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,56 @@ def test_every_module_and_every_public_name_says_what_it_is(module):
     assert undocumented(module[1]) == []
 
 
+def graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Module -> the modules that it imports, lazily too, or names in a string (which a child process may import)."""
+    edges: dict[str, set[str]] = {}
+    for name_, source in sources.items():
+        edges[name_] = set()
+        for node in ast.walk(ast.parse(source)):
+            named: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named = re.findall(r"\blimo(?:\.[a-z_]+)+", node.value) if len(node.value) < 200 else []
+            edges[name_] |= {one for one in named if one in sources and one != name_}
+    return edges
+
+
+def sources() -> dict[str, str]:
+    """Every module but the public API, by dotted name."""
+    package = ROOT / "src"
+    dotted = {path: str(path.relative_to(package).with_suffix("")).replace("/", ".") for path in MODULES}
+    return {name_: path.read_text(encoding="utf-8") for path, name_ in dotted.items() if "__" not in name_}
+
+
+def test_no_module_imports_itself_over_others_not_even_by_a_name_in_a_string():
+    edges = graph(sources())
+    assert len(edges) > 100
+    list(TopologicalSorter(edges).static_order())
+
+
+def test_names_of_modules_in_strings_point_downward():
+    floors = {"cli": 6, "experiments": 5, "stages": 4, "rollouts": 3, "train": 3, "core": 1}
+    edges = graph(sources())
+    room = lambda name_: name_.split(".")[1]  # noqa: E731
+    upward = [
+        (a, b)
+        for a, others in edges.items()
+        for b in others
+        if room(a) != room(b) and floors.get(room(b), 2) >= floors.get(room(a), 2)
+    ]
+    assert upward == []
+
+
+def test_a_circle_over_a_string_is_found():
+    circle = {"limo.a": "import limo.b", "limo.b": "CHILD = 'from limo.a import serve'"}
+    assert graph(circle) == {"limo.a": {"limo.b"}, "limo.b": {"limo.a"}}
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(graph(circle)).static_order())
+
+
 def test_files_bear_the_words_of_the_project(module):
     assert module[0].stem not in NOT_OUR_WORDS
 
@@ -181,20 +232,6 @@ def test_the_version_is_said_once_and_the_same():
     import limo
 
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == limo.__version__
-
-
-def test_the_readmes_commands_are_commands_that_there_are():
-    from limo.cli import root
-
-    files = [
-        *ROOT.glob("README*.md"),
-        *(ROOT / "docs").glob("*.md"),
-        *RECIPES.rglob("*.yaml"),
-    ]
-    texts = [path.read_text(encoding="utf-8") for path in files]
-    said = {word for text in texts for word in re.findall(r"(?m)(?:`|^#?\s*)limo ([a-z]+)[` \n]", text)}
-    assert "curate" in said
-    assert said - set(root.commands) == set()
 
 
 def test_every_recipe_that_a_text_names_is_there():

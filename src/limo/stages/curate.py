@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,36 +39,23 @@ from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
 from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
-from limo.pool.sources.readers import SUFFIXES
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judging import ChainJudgeSettings, judge_chains
 from limo.rollouts.runner import ModelOpener, RolloutSettings
-from limo.rollouts.stopping import Band
-from limo.stages.rollouts import UNDECIDED, ModelStageRecipe
+from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe
 from limo.verify.checker import Checker, verifiable
 
 SELECTED = "selected"
 SUSPECT = "suspect"
 
 
-class FilterSettings(RolloutSettings):
+class FilterSettings(BandedRolloutSettings):
     """Keeps a problem when `low` to `high` of all rollouts (`n` times the number of models) are correct."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the stage, for example weak_filter")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="names the step, for example weak_filter")
     low: int = Field(ge=0, description="fewest correct rollouts; paper v2: 0 of 4, then 1 of 32")
     high: int = Field(ge=0, description="most correct rollouts; paper v2: 0 of 4, then 3 of 32")
     teacher: bool = Field(False, description="its rollouts may become chains too")
-
-    @property
-    def band(self) -> Band:
-        """The band over the rollouts of all its models."""
-        return Band(self.low, self.high, self.n_in_all)
-
-    @model_validator(mode="after")
-    def _fits(self) -> FilterSettings:
-        if not self.low <= self.high <= self.n_in_all:
-            raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
-        return self
 
 
 class Recipe(ModelStageRecipe):
@@ -181,7 +168,7 @@ class _Curation:
         self.recipe, self.folder, self.progress, self.n_workers = recipe, folder, progress, n_workers
         self.runner = recipe.runner(progress, opener)
         self.pool: list[Problem] = []  # as in problems.parquet
-        self.row_by_id: dict[str, int] = {}  # after dedup
+        self.row_of: dict[tuple[str, ...], int] = {}  # the first of equal rows
         self.done: list[str] = []
         self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
@@ -228,7 +215,7 @@ class _Curation:
         recipe = self.recipe
 
         def read() -> Split:
-            sources = [one.model_copy(update={"path": self._path(one.path)}) for one in recipe.pool.sources]
+            sources = [one.model_copy(update={"path": recipe.resolve(one.path)}) for one in recipe.pool.sources]
             ingested = ingest(sources, verifiable, recipe.pool)
             self.folder.write_problems(ingested.problems)
             rows = [{"id": problem.id, "row": number} for number, problem in enumerate(ingested.problems)]
@@ -236,9 +223,10 @@ class _Curation:
 
         self._step("ingest", None, read)
         self.pool = self.folder.read_problems()
+        for number, problem in enumerate(self.pool):
+            self.row_of.setdefault(_key(problem), number)
         rows = self._step("dedup", len(self.pool), lambda: self._split(dedup(self.pool, recipe.dedup)))
         unique = [_problem(self.pool, row) for row in rows]
-        self.row_by_id = {row["id"]: row["row"] for row in rows}
         work = lambda: self._split(decontaminate(unique, self._benchmarks(), recipe.decontaminate))  # noqa: E731
         return [_problem(self.pool, row) for row in self._step("decontaminate", len(unique), work)]
 
@@ -248,10 +236,9 @@ class _Curation:
 
     def _problem_rows(self, problems: Sequence[Problem]) -> list[Row]:
         """A row for each problem: its id, its row in problems.parquet, and the keys of `meta` that are new since."""
-        number_of = self.row_by_id or _row_numbers(self.pool, problems)
         rows = []
         for problem in problems:
-            number = number_of[problem.id]
+            number = self.row_of[_key(problem)]
             old = self.pool[number].meta
             added = {key: value for key, value in problem.meta.items() if key not in old or old[key] != value}
             rows.append({"id": problem.id, "row": number, "meta": added})
@@ -367,23 +354,16 @@ class _Curation:
 
     # What the steps share.
 
-    def _path(self, path: str) -> str:
-        """`path` under the recipe's data folder, unless it only exists as it is or can be a name on the hub."""
-        under = Path(self.recipe.data) / path
-        is_file = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(SUFFIXES)
-        elsewhere = Path(path).exists() or not is_file
-        return path if elsewhere and not under.exists() else str(under)
-
     def _benchmarks(self) -> dict[str, list[Problem]]:
         named, settings = self.recipe.benchmarks, self.recipe.decontaminate
-        files = {name: self._path(path) for name, path in named.items()}
+        files = {name: self.recipe.resolve(path) for name, path in named.items()}
         for name, file in files.items():
             if not Path(file).exists():
                 raise MissingFileError(f"the benchmark {name} is not there", file, "a file of problems", "check `data`")
         own = {name: load_benchmark(name, file) for name, file in files.items()}
         if own and not settings.benchmarks:
             return own
-        return own | load_benchmarks(settings.benchmarks, self._path(settings.path) if settings.path else None)
+        return own | load_benchmarks(settings.benchmarks, self.recipe.resolve(settings.path) if settings.path else None)
 
     def _funnel(self) -> list[FunnelRow]:
         """The stages that are done, in order; what is counted turns from problems to rollouts to chains on the way."""
@@ -401,23 +381,8 @@ class _Curation:
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
-def _row_numbers(pool: Sequence[Problem], kept: Sequence[Problem]) -> dict[str, int]:
-    """Where the kept problems stand in the pool; ids may repeat there, and `kept` may have more in `meta`."""
-    numbers: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for number, problem in enumerate(pool):
-        numbers[_key(problem)].append(number)
-    return {
-        problem.id: next(
-            number
-            for number in numbers[_key(problem)]
-            if all(key in problem.meta and problem.meta[key] == value for key, value in pool[number].meta.items())
-        )
-        for problem in kept
-    }
-
-
-def _key(problem: Problem) -> tuple[object, ...]:
-    return tuple(repr(getattr(problem, field.name)) for field in fields(problem) if field.name != "meta")
+def _key(problem: Problem) -> tuple[str, ...]:
+    return (problem.id, problem.answer, problem.solution, problem.source, problem.topic, problem.language)
 
 
 def asked_of(recipe: Recipe) -> list[Asked]:

@@ -25,6 +25,7 @@ from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
+from limo.pool.sources.readers import SUFFIXES
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
@@ -51,9 +52,11 @@ class ModelStageRecipe(Settings):
         raise NotImplementedError
 
     def resolve(self, path: str) -> str:
-        """`path` under the data folder where it exists there, otherwise as it is (a path or a name on the hub)."""
+        """`path` under the data folder, unless it exists only as it is or can be a name on the hub."""
         under = Path(self.data) / path
-        return str(under) if under.exists() else path
+        is_file = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(SUFFIXES)
+        elsewhere = Path(path).exists() or not is_file
+        return path if elsewhere and not under.exists() else str(under)
 
     def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
         """The runner of this recipe's models, with its budget and prices."""
