@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from limo.curate.audit import auc
-from limo.curate.chains import tidy
-from limo.curate.grade import GradeSettings, Ruler, columns_of
+from limo.curate.audit import area_under_roc
+from limo.curate.chains import without_thought_markers
+from limo.curate.grade import Grader, GradeSettings, measure_texts
 
 LONG = ("chains/sky_long_amc23", "chains/sky_long_math500")
 SHORT = ("samples/sky_short_amc23", "samples/sky_short_math500")
@@ -33,7 +33,7 @@ def completions(folder: Path, names: tuple[str, ...], finished: bool) -> list[tu
     found = []
     for name in names:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
-            found += [(row["model"], tidy(row["response"])) for row in map(json.loads, lines)]
+            found += [(row["model"], without_thought_markers(row["response"])) for row in map(json.loads, lines)]
     return [(model, text) for model, text in found if not finished or "\\boxed" in text]
 
 
@@ -60,12 +60,12 @@ def main() -> None:
     lengths = np.array([len(text) for text in texts], dtype=float)
     scores = {"length alone": lengths}
     for name in ("limo-v2", "structure"):
-        settings = GradeSettings(scorer=name)  # type: ignore[arg-type]
-        columns = columns_of(texts, settings)
-        scores[name] = np.array([one.score for one in Ruler(columns, settings).grades(columns)])
+        settings = GradeSettings(scorer=name)
+        columns = measure_texts(texts, settings)
+        scores[name] = np.array([one.score for one in Grader(columns, settings).grades(columns)])
     for name, of in scores.items():
         n_pairs, share = among_alike(of[:n], of[n:], lengths[:n], lengths[n:])
-        whole = auc(of[:n].tolist(), of[n:].tolist())
+        whole = area_under_roc(of[:n].tolist(), of[n:].tolist())
         print(f"{name:14} {whole:.3f}   of like length ({n_pairs:,} pairs) {share:.3f}")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from limo.curate.grade import GradeSettings, Ruler, columns_of
+from limo.curate.grade import Grader, GradeSettings, measure_texts
 
 FILES = ("chains/sky_long_amc23", "chains/sky_long_math500")
 _WORDS = re.compile(r"\w+")
@@ -45,9 +45,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def graded(chains: list[str], scorer: str) -> None:
     """What `grade` does: measure, score, cut levels."""
-    settings = GradeSettings(scorer=scorer)  # type: ignore[arg-type]
-    columns = columns_of(chains, settings)
-    Ruler(columns, settings).grades(columns)
+    settings = GradeSettings(scorer=scorer)
+    columns = measure_texts(chains, settings)
+    Grader(columns, settings).grades(columns)
 
 
 def main() -> None:

@@ -19,9 +19,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from limo.core.records import Problem
+from limo.core.records import Band, Problem
 from limo.rollouts.schedule import LATER, Schedule
-from limo.rollouts.stopping import Band
 from limo.verify.checker import Checker
 
 IN_FLIGHT = 256

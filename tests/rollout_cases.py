@@ -58,11 +58,11 @@ def ask_in_child(path, url, moment, said, limit=None):
     from itertools import count
 
     from limo.core.errors import LimoError
+    from limo.core.records import Band
     from limo.ledger.store import Ledger
     from limo.models.openai.completer import HttpCompleter
     from limo.models.openai.settings import HttpSettings
     from limo.rollouts.collect import collect
-    from limo.rollouts.stopping import Band
 
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

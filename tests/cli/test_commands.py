@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from limo.core.records import LEVELS
-from limo.curate.grade import TRAITS
+from limo.curate.scorers.keywords import TRAITS
 
 
 def events(out):

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from limo.core.errors import InputError, StorageError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import atomic, atomic_folder, resolve_data_path, storage_errors
 
 
 def test_a_file_appears_whole_with_the_folders_above_it(tmp_path):
@@ -45,3 +45,33 @@ def test_a_path_that_no_folder_can_be_made_for_is_told(tmp_path):
 def test_errors_of_our_own_pass_through_unchanged(tmp_path):
     with pytest.raises(InputError), storage_errors(tmp_path):
         raise InputError("what")
+
+
+def test_a_folder_takes_the_place_of_the_old_one_as_a_whole(tmp_path):
+    for name in ("old", "new"):
+        with atomic_folder(tmp_path / "out" / "set") as folder:
+            (folder / name).write_text("all")
+    assert os.listdir(tmp_path / "out") == ["set"] and os.listdir(tmp_path / "out" / "set") == ["new"]
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "out" / "set") as folder:
+        (folder / "half").write_text("")
+        _ = 1 / 0
+    assert os.listdir(tmp_path / "out") == ["set"] and os.listdir(tmp_path / "out" / "set") == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("both.jsonl", "data/both.jsonl"),  # under `data` first
+        ("here.jsonl", "here.jsonl"),
+        ("nowhere.jsonl.gz", "data/nowhere.jsonl.gz"),  # a file of rows: the message then names where it should be
+        ("folder", "data/folder"),
+        ("owner/name-1.5", "owner/name-1.5"),  # a name on the hub
+    ],
+)
+def test_a_path_of_a_recipe_is_looked_for_in_its_data_folder_first(tmp_path, monkeypatch, path, where):
+    (tmp_path / "data" / "folder").mkdir(parents=True)
+    for name in ("both.jsonl", "here.jsonl", "data/both.jsonl"):
+        (tmp_path / name).write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_data_path(path, "data") == where
+    assert resolve_data_path("here.jsonl") == "here.jsonl"

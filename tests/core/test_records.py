@@ -46,4 +46,5 @@ def test_a_rollout_is_known_by_what_was_asked_and_not_by_what_came():
 
 def test_a_pass_rate_counts_decided_rollouts_only():
     assert PassRate("m", n=8, n_decided=4, n_correct=1).rate == 0.25
+    assert PassRate("m", n=8, n_decided=4, n_correct=1).n_wrong == 3
     assert PassRate("m", n=8, n_decided=0, n_correct=0).rate == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from limo.core.records import Completion, Problem, Rollout, Verdict
-from limo.curate.chains import ChainSettings, accept, repetition, tidy
+from limo.curate.chains import ChainSettings, accept, repeated_share, without_thought_markers
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
 GOOD = "Three and four make seven, so the answer is \\boxed{7}."
@@ -86,7 +86,7 @@ def test_the_same_text_twice_is_one_chain():
     ],
 )
 def test_thought_markers_go_and_the_thought_stays(text, plain):
-    assert tidy(text) == plain
+    assert without_thought_markers(text) == plain
 
 
 def test_markers_stay_where_the_recipe_keeps_them():
@@ -95,6 +95,6 @@ def test_markers_stay_where_the_recipe_keeps_them():
 
 
 def test_repetition_is_zero_for_new_text_and_near_one_for_a_loop():
-    assert repetition("") == repetition("a b c") == 0
-    assert repetition(" ".join(str(n) for n in range(500))) == 0
-    assert repetition("wait let me think about this again and again " * 100) > 0.95
+    assert repeated_share("") == repeated_share("a b c") == 0
+    assert repeated_share(" ".join(str(n) for n in range(500))) == 0
+    assert repeated_share("wait let me think about this again and again " * 100) > 0.95

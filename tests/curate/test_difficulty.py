@@ -2,15 +2,16 @@ import random
 
 import pytest
 
-from limo.core.records import Completion, PassRate, Problem, Rollout, Verdict
-from limo.curate.difficulty import SuspectSettings, apply_band, probability_in_band, suspects
+from limo.core.records import Band, Completion, PassRate, Problem, Rollout, Verdict
+from limo.curate.difficulty import SuspectSettings, apply_band, find_suspects, probability_in_band
 from limo.verify.checker import Checker
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
 
 
 def fate(n_correct: int, n_decided: int, n: int, low: int, high: int) -> str:
-    kept, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", n, n_decided, n_correct)}, low, high, "strong")
+    rates = {PROBLEM.id: PassRate("m", n, n_decided, n_correct)}
+    kept, dropped = apply_band([PROBLEM], rates, Band(low, high, n), "strong")
     assert len(kept) + len(dropped) == 1
     return dropped[0].reason if dropped else "kept"
 
@@ -36,8 +37,8 @@ def test_a_problem_stays_when_its_correct_rollouts_lie_in_the_band(n_correct, n_
 
 
 def test_a_problem_without_a_rate_is_undecided_and_the_counts_are_evidence():
-    assert apply_band([PROBLEM], {}, 0, 0, "weak")[1][0].reason == "undecided"
-    _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, 0, 0, "weak")
+    assert apply_band([PROBLEM], {}, Band(0, 0, 4), "weak")[1][0].reason == "undecided"
+    _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, Band(0, 0, 4), "weak")
     assert dropped[0].stage == "weak"
     counts = {"model": "m", "n": 4, "n_decided": 4, "n_correct": 2, "decision": ""}
     assert dropped[0].detail == {"low": 0, "high": 0, **counts}
@@ -55,7 +56,7 @@ EIGHT = [("a", "wrong", "8"), ("b", "wrong", " 8"), ("c", "wrong", "8")]
 
 
 def test_models_that_agree_on_another_answer_make_the_key_suspect():
-    found = suspects([PROBLEM], rollouts(*EIGHT, ("a", "wrong", "8"), ("d", "wrong", "9")))
+    found = find_suspects([PROBLEM], rollouts(*EIGHT, ("a", "wrong", "8"), ("d", "wrong", "9")))
     assert found[PROBLEM.id] == {
         "key": "7", "agreed": "8", "models": ["a", "b", "c"], "n_agreed": 4, "n_answered": 5, "n_correct": 0,
     }  # fmt: skip
@@ -63,9 +64,9 @@ def test_models_that_agree_on_another_answer_make_the_key_suspect():
 
 def test_equal_answers_agree_however_they_are_spelt():
     spelt = rollouts(*[("a", "wrong", "0.5"), ("b", "wrong", "\\frac12"), ("c", "wrong", "1/2")], ("d", "wrong", "0.5"))
-    assert suspects([PROBLEM], spelt) == {}
+    assert find_suspects([PROBLEM], spelt) == {}
     with Checker() as checker:
-        found = suspects([PROBLEM], spelt, same=checker.same)[PROBLEM.id]
+        found = find_suspects([PROBLEM], spelt, same=checker.same)[PROBLEM.id]
     assert (found["agreed"], found["n_agreed"], found["models"]) == ("0.5", 4, ["a", "b", "c", "d"])
 
 
@@ -73,24 +74,24 @@ def test_answers_that_cannot_be_read_agree_with_nothing_else():
     odd = ["}{", "\\boxed{", "9^{9^{9^9}}", "east", "\x00", "8"]
     made = rollouts(*[(model, "wrong", answer) for model, answer in zip("abcdef", odd, strict=True)])
     with Checker() as checker:
-        assert suspects([PROBLEM], made, same=checker.same) == {}
+        assert find_suspects([PROBLEM], made, same=checker.same) == {}
 
 
 def test_no_comparison_is_made_that_cannot_change_the_outcome():
     asked: list[tuple[str, str]] = []
     same = lambda one, other: bool(asked.append((one, other)))  # noqa: E731
-    assert suspects([PROBLEM], rollouts(*[("a", "wrong", str(n)) for n in range(100)]), same=same) == {}
+    assert find_suspects([PROBLEM], rollouts(*[("a", "wrong", str(n)) for n in range(100)]), same=same) == {}
     assert len(asked) <= 21 * 99  # a fifth of a hundred may be left out before four fifths cannot be found any more
     asked.clear()
-    assert suspects([PROBLEM], rollouts(*EIGHT, ("a", "correct", "7")), same=same) == {}
+    assert find_suspects([PROBLEM], rollouts(*EIGHT, ("a", "correct", "7")), same=same) == {}
     assert asked == []
 
 
 def test_each_rollout_that_reached_the_key_speaks_for_it_against_several():
     agreed = [("a", "wrong", "8"), ("b", "wrong", "8")] * 2
-    assert suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7"))) == {}
-    assert suspects([PROBLEM], rollouts(*agreed, ("c", "wrong", "8"), ("d", "correct", "7")))
-    assert suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7")), SuspectSettings(over_correct=4))
+    assert find_suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7"))) == {}
+    assert find_suspects([PROBLEM], rollouts(*agreed, ("c", "wrong", "8"), ("d", "correct", "7")))
+    assert find_suspects([PROBLEM], rollouts(*agreed, ("d", "correct", "7")), SuspectSettings(over_correct=4))
 
 
 @pytest.mark.parametrize(
@@ -105,14 +106,14 @@ def test_each_rollout_that_reached_the_key_speaks_for_it_against_several():
     ],
 )
 def test_without_such_agreement_a_hard_problem_stays_hard(answers):
-    assert suspects([PROBLEM], rollouts(*answers)) == {}
+    assert find_suspects([PROBLEM], rollouts(*answers)) == {}
 
 
 def test_share_and_number_of_models_are_settings():
     alone = rollouts(*[("a", "wrong", "8")] * 5)
-    assert suspects([PROBLEM], alone, SuspectSettings(n_models=1))
+    assert find_suspects([PROBLEM], alone, SuspectSettings(n_models=1))
     split = rollouts(*EIGHT, ("d", "wrong", "9"), ("d", "wrong", "10"), ("d", "wrong", "11"))
-    assert suspects([PROBLEM], split, SuspectSettings(share=0.5))
+    assert find_suspects([PROBLEM], split, SuspectSettings(share=0.5))
 
 
 @pytest.mark.parametrize(
@@ -120,15 +121,15 @@ def test_share_and_number_of_models_are_settings():
     [(2, 32, 0.7, 0.8), (1, 32, 0.7, 0.8), (3, 32, 0.5, 0.65), (4, 10, 0.0, 0.02), (0, 32, 0.2, 0.4), (0, 0, 0.1, 0.2)],
 )
 def test_the_chance_to_belong_to_the_band_follows_from_the_counts(n_correct, n_decided, least, most):
-    assert least < probability_in_band(PassRate("m", 32, n_decided, n_correct), 1, 3) < most
+    assert least < probability_in_band(PassRate("m", 32, n_decided, n_correct), Band(1, 3, 32)) < most
 
 
 def test_the_chance_to_belong_agrees_with_drawing_from_the_posterior():
     rng = random.Random(0)
     draws = [rng.betavariate(2.5, 30.5) for _ in range(20_000)]
     share = sum(0.5 / 32 <= rate <= 3.5 / 32 for rate in draws) / len(draws)
-    assert probability_in_band(PassRate("m", 32, 32, 2), 1, 3) == pytest.approx(share, abs=0.01)
+    assert probability_in_band(PassRate("m", 32, 32, 2), Band(1, 3, 32)) == pytest.approx(share, abs=0.01)
 
 
 def test_a_band_over_everything_holds_every_problem_surely():
-    assert probability_in_band(PassRate("m", 4, 4, 2), 0, 4) == pytest.approx(1)
+    assert probability_in_band(PassRate("m", 4, 4, 2), Band(0, 4, 4)) == pytest.approx(1)

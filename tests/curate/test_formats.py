@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from limo.core.errors import InputError
-from limo.curate.formats import FORMATS, messages_of, write
+from limo.curate.formats import FORMATS, write_format
 
 CARD = "---\npretty_name: tiny\n---\n# tiny\n"
 
@@ -22,16 +22,25 @@ def said(some: list[dict]) -> list[list[dict]]:
     return [row["messages"] for row in some]
 
 
+def messages(row: dict) -> list[dict]:
+    """The messages of a row in either format of JSON lines."""
+    if "messages" in row:
+        return row["messages"]
+    roles = {"human": "user", "gpt": "assistant"}
+    turns = [{"role": roles[turn["from"]], "content": turn["value"]} for turn in row["conversations"]]
+    return [{"role": "system", "content": row["system"]}, *turns]
+
+
 @pytest.mark.parametrize("to", ["openai", "sharegpt"])
 def test_what_is_read_back_has_the_same_messages_whatever_a_model_wrote(to, tmp_path):
-    path = write(rows(), to, tmp_path / "out.jsonl")
+    path = write_format(rows(), to, tmp_path / "out.jsonl")
     back = [json.loads(line) for line in path.read_text().split("\n") if line]
-    assert [messages_of(row) for row in back] == said(rows())
+    assert [messages(row) for row in back] == said(rows())
     assert all("be careful" in json.dumps(row) for row in back)  # the system text stands in every row
 
 
 def test_llamafactory_gets_a_registered_dataset_whose_tags_name_its_own_keys(tmp_path):
-    folder = write(rows(), "llamafactory", tmp_path / "lf")
+    folder = write_format(rows(), "llamafactory", tmp_path / "lf")
     entry = json.loads((folder / "dataset_info.json").read_text())["limo"]
     data = json.loads((folder / entry["file_name"]).read_text())
     assert entry["formatting"] == "sharegpt"
@@ -42,7 +51,7 @@ def test_llamafactory_gets_a_registered_dataset_whose_tags_name_its_own_keys(tmp
 
 
 def test_axolotl_gets_its_rows_and_the_lines_for_its_config(tmp_path):
-    folder = write(rows(), "axolotl", tmp_path / "ax")
+    folder = write_format(rows(), "axolotl", tmp_path / "ax")
     (entry,) = yaml.safe_load((folder / "datasets.yaml").read_text())["datasets"]
     back = [json.loads(line) for line in (folder / entry["path"]).read_text().split("\n") if line]
     assert [row[entry["field_messages"]] for row in back] == said(rows())
@@ -58,7 +67,7 @@ def test_the_hubs_folder_is_loaded_by_load_dataset_with_its_other_tables_beside(
         for r in rows()
     ]
     rates = [{"problem_id": "a", "n": 8, "n_correct": 1}]
-    folder = write(sound, "hf", tmp_path / "hub", CARD, {"pass_rates": rates})
+    folder = write_format(sound, "hf", tmp_path / "hub", CARD, {"pass_rates": rates})
     cache = str(tmp_path / "cache")
     back = load_dataset(str(folder), split="train", cache_dir=cache)
     assert [list(row["messages"]) for row in back] == said(sound)
@@ -76,15 +85,15 @@ def test_nothing_is_written_over_and_nothing_is_left_half_done(tmp_path):
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="new or an empty folder"):
-        write(rows(), "llamafactory", folder)
+        write_format(rows(), "llamafactory", folder)
     assert [path.name for path in Path(tmp_path).iterdir()] == ["mine"]
     (folder / "thesis.tex").unlink()
-    assert write(rows(), "llamafactory", folder) == folder
+    assert write_format(rows(), "llamafactory", folder) == folder
 
 
 def test_a_format_that_there_is_not_and_rows_without_messages_are_said_plainly(tmp_path):
     with pytest.raises(InputError, match="no such format") as raised:
-        write(rows(), "xml", tmp_path / "x")  # type: ignore[arg-type]
+        write_format(rows(), "xml", tmp_path / "x")  # type: ignore[arg-type]
     assert all(name in str(raised.value) for name in FORMATS)
     with pytest.raises(InputError, match="row 2 has no messages"):
-        write([*rows(1), {"text": "x"}], "openai", tmp_path / "x")
+        write_format([*rows(1), {"text": "x"}], "openai", tmp_path / "x")

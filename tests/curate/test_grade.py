@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from limo.core.errors import InputError
 from limo.core.records import LEVELS, Chain, Verdict
-from limo.curate.grade import COUNTED, TRAITS, GradeSettings, bands, grade, measure, traits_of
-from limo.curate.scorers.keywords import word_lists
+from limo.curate.grade import GradeSettings, grade, trait_names
+from limo.curate.scorers.keywords import COUNTED, TRAITS, measure, word_lists
+from limo.curate.scorers.registry import SCORERS, Scorer
 
 CAREFUL = (
     "Perhaps we can add. 3+4=7. Let me check: 7-4=3, so it holds. Since 7 is odd, maybe double it. "
@@ -105,13 +106,20 @@ def test_scale_max_divides_by_the_largest_value():
     assert [one.traits["elaboration"] for one in grades] == [0.5, 1.0]
 
 
+def levels_of(scores: list[float]) -> list[int]:
+    """The number of the level of each score, as a judge's mean marks."""
+    columns = dict.fromkeys(trait_names(JUDGED), scores) | {"score": scores, "length": scores}
+    grades = grade([chain(BARE)] * len(scores), JUDGED, columns)
+    return [LEVELS.index(one.level) for one in grades]
+
+
 def test_levels_are_fifths_of_the_ranking():
-    assert [bands(range(10))[i] for i in range(10)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert levels_of([n / 10 for n in range(10)]) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_equal_scores_share_the_lower_level():
-    assert set(bands([1.0] * 7)) == {0}
-    assert bands([0, 0, 0, 0, 0, 0, 0, 0, 1, 2]) == [0] * 8 + [4, 4]
+    assert levels_of([1.0] * 7) == [0] * 7
+    assert levels_of([0, 0, 0, 0, 0, 0, 0, 0, 0.5, 1]) == [0] * 8 + [4, 4]
 
 
 @given(
@@ -127,14 +135,14 @@ def test_grades_do_not_depend_on_the_order_of_the_chains(texts, rng: random.Rand
     assert all(0 <= one.score <= 1 and one.level in LEVELS for one in before.values())
 
 
-STRUCTURED = GradeSettings(scorer="structure")
+STRUCTURED, JUDGED = GradeSettings(scorer="structure"), GradeSettings(scorer="judge")
 
 
 def test_the_structural_scorer_gives_the_same_score_whatever_stands_beside_it():
     texts = [CAREFUL, BARE, CAREFUL * 3]
     together = grade([chain(text) for text in texts], STRUCTURED)
     assert [one.score for one in together] == [grade([chain(text)], STRUCTURED)[0].score for text in texts]
-    assert set(together[0].traits) == set(traits_of(STRUCTURED))
+    assert set(together[0].traits) == set(trait_names(STRUCTURED))
 
 
 def test_fixed_levels_do_not_depend_on_the_other_chains():
@@ -151,6 +159,7 @@ def test_fixed_levels_do_not_depend_on_the_other_chains():
     [
         ({"levels": "fixed"}, "scale: half"),
         ({"levels": "fixed", "scorer": "structure", "cuts": [0.1, 0.2]}, "four scores"),
+        ({"scorer": "oracle"}, "limo-v2, structure, judge"),
         ({"cuts": [0.4, 0.3, 0.5, 0.6]}, "larger than the one before"),
         ({"levels": "fixed", "scorer": "structure", "length_bins": 4}, "exclude"),
     ],
@@ -180,9 +189,23 @@ def test_within_bins_of_length_no_level_is_merely_longer():
 def test_a_judge_that_was_not_asked_is_a_clear_error():
     with pytest.raises(InputError, match="nobody has judged"):
         grade([chain(CAREFUL)], GradeSettings(scorer="judge"))
-    judged = {name: [0.25, 1.0] for name in traits_of(GradeSettings(scorer="judge"))} | {
+    judged = {name: [0.25, 1.0] for name in trait_names(GradeSettings(scorer="judge"))} | {
         "score": [0.25, 1],
         "length": [1, 1],
     }
     grades = grade([chain(BARE), chain(CAREFUL)], GradeSettings(scorer="judge", levels="fixed"), judged)
     assert [one.level for one in grades] == ["L2", "L5"]
+
+
+def test_a_scorer_is_added_by_one_entry_of_the_registry(monkeypatch):
+    def measure(text: str) -> dict[str, float]:
+        return {"short": 1 / len(text), "score": 1 / len(text), "length": float(len(text))}
+
+    with pytest.raises(ValueError, match="no such scorer"):
+        GradeSettings(scorer="brevity")
+    monkeypatch.setitem(SCORERS, "brevity", Scorer("brevity", ("short",), measure, (0.2, 0.4, 0.6, 0.8)))
+    grades = grade([chain("a"), chain("abcd")], GradeSettings(scorer="brevity", levels="fixed"))
+    assert [(one.score, one.level, one.traits) for one in grades] == [
+        (1, "L5", {"short": 1}),
+        (0.25, "L2", {"short": 0.25}),
+    ]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from limo.curate.export import Card, export
-from limo.curate.formats import messages_of, write
+from limo.curate.dataset import DatasetCard, write_dataset
+from limo.curate.formats import write_format
 
 PEERS = Path(__file__).parent / "peers"
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -49,7 +49,7 @@ def read_by(name: str, variable: str, folder: Path, aside: Path) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["llamafactory", "axolotl"])
 def test_a_trainers_own_loader_finds_the_same_messages_and_teaches_the_chain_alone(name, tmp_path):
-    folder = write(rows(), name, tmp_path / "export")  # type: ignore[arg-type]
+    folder = write_format(rows(), name, tmp_path / "export")  # type: ignore[arg-type]
     found = read_by(name, f"LIMO_{name.upper()}_PYTHON", folder, tmp_path)
     assert [row["messages"] for row in found] == [row["messages"] for row in rows()]
     for row in found:
@@ -65,8 +65,8 @@ def test_trl_and_datasets_read_the_run_s_own_folder_and_the_hubs_as_they_are(tmp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     lineage = {"source": "s", "teacher": "t", "language": "zh", "level": "L5"}
     told = [row | lineage for row in rows()]
-    export(told, tmp_path / "selected", Card([], "", ""))
-    write(told, "hf", tmp_path / "hub", "# card")
+    write_dataset(told, tmp_path / "selected", DatasetCard([], "", ""))
+    write_format(told, "hf", tmp_path / "hub", "# card")
     cache = str(tmp_path / "cache")
     hub = load_dataset(str(tmp_path / "hub"), split="train", cache_dir=cache)
     for data in (load_from_disk(tmp_path / "selected"), hub):
@@ -81,10 +81,3 @@ class Chat:
     def apply_chat_template(self, messages, tools=None, tokenize=True, **_):
         assert not tokenize
         return chatml(messages)
-
-
-def test_a_reader_of_json_lines_finds_the_same_messages(tmp_path):
-    for name in ("openai", "sharegpt"):
-        path = write(rows(), name, tmp_path / f"{name}.jsonl")  # type: ignore[arg-type]
-        back = [messages_of(json.loads(line)) for line in path.read_text().split("\n") if line]
-        assert back == [row["messages"] for row in rows()]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from limo.core.errors import InputError
 from limo.core.records import LEVELS, Chain, Grade, PassRate, Problem, Verdict
-from limo.curate.diverse import Spread, terms
-from limo.curate.select import Candidate, SelectSettings, levels, select, shortfall
+from limo.curate.diversity import DiversePicker, statement_terms
+from limo.curate.select import Candidate, SelectSettings, sample_levels, select, why_fewer
 
 
 def candidate(
@@ -87,18 +87,18 @@ def test_levels_use_the_same_problems_where_they_can():
     both = [candidate(n, s, level=level) for n in "abc" for s, level in ((0.1, "L1"), (0.9, "L5"))]
     only = [candidate("x", 0.9, level="L5"), candidate("y", 0.1, level="L1"), candidate("z", 0.4, level="L3")]
     pool = only + both
-    arms = levels([c.chain for c in pool], [c.grade for c in pool], 3)
-    assert {c.problem_id for c, _ in arms["L1"]} == {c.problem_id for c, _ in arms["L5"]} == set("abc")
-    assert all(g.level == name for name, arm in arms.items() for _, g in arm)
-    wider = levels([c.chain for c in pool], [c.grade for c in pool], 10)
+    samples = sample_levels([c.chain for c in pool], [c.grade for c in pool], 3)
+    assert {c.problem_id for c, _ in samples["L1"]} == {c.problem_id for c, _ in samples["L5"]} == set("abc")
+    assert all(g.level == name for name, pairs in samples.items() for _, g in pairs)
+    wider = sample_levels([c.chain for c in pool], [c.grade for c in pool], 10)
     assert sorted(c.problem_id for c, _ in wider["L1"]) == list("abcy")
     assert sorted(c.problem_id for c, _ in wider["L5"]) == list("abcx")
 
 
 def test_a_level_that_does_not_exist_is_an_error():
     with pytest.raises(InputError, match="L6"):
-        levels([], [], 3, ("L6",))
-    assert levels([], [], 3, LEVELS) == {level: [] for level in LEVELS}
+        sample_levels([], [], 3, ("L6",))
+    assert sample_levels([], [], 3, LEVELS) == {level: [] for level in LEVELS}
 
 
 def stated(name: str, score: float, statement: str, **rest) -> Candidate:
@@ -125,7 +125,7 @@ def test_near_repetitions_stay_out_and_say_so():
     kept, dropped = select(ALIKE, SelectSettings(k=4, max_likeness=0.8))
     assert [c.problem.id for c in kept] == ["a", "c", "d"]
     assert [d.reason for d in dropped] == ["too like one that was taken"]
-    assert "too like one that was taken 1" in shortfall(kept, dropped, SelectSettings(k=4))
+    assert "too like one that was taken 1" in why_fewer(kept, dropped, SelectSettings(k=4))
 
 
 def test_balanced_lets_the_topics_take_turns():
@@ -140,7 +140,7 @@ def test_easiest_is_the_other_end_and_full_takes_every_problem():
     assert [c.problem.id for c in select(pool, SelectSettings(k=1, by="easiest"))[0]] == ["b"]
     kept, dropped = select(pool, SelectSettings(k=1, tokens=1, by="full"))
     assert len(kept) == 2 and [d.reason for d in dropped] == ["another chain of its problem is better"]
-    assert shortfall(kept, dropped, SelectSettings(k=9, by="full")) == ""
+    assert why_fewer(kept, dropped, SelectSettings(k=9, by="full")) == ""
 
 
 def test_a_budget_of_tokens_is_kept_and_what_is_too_long_makes_room_for_shorter_ones():
@@ -179,26 +179,26 @@ def test_without_scikit_learn_diversity_says_what_to_install(monkeypatch):
 
 
 def test_terms_are_words_commands_and_pairs_of_han_and_no_numbers():
-    assert terms("Find $\\frac{12}{x}$ 求长方形") == ["find", "\\frac", "求长", "长方", "方形"]
+    assert statement_terms("Find $\\frac{12}{x}$ 求长方形") == ["find", "\\frac", "求长", "长方", "方形"]
 
 
 def test_statements_without_a_term_are_all_equally_unlike():
-    spread = Spread(["1+1", "2+2"], 1.0)
-    spread.take(0)
-    assert spread.next(np.array([False, True])) == 1 and spread.nearest.tolist() == [0, 0]
+    picker = DiversePicker(["1+1", "2+2"], 1.0)
+    picker.take(0)
+    assert picker.best(np.array([False, True])) == 1 and picker.nearest.tolist() == [0, 0]
 
 
 def test_full_diversity_is_the_greedy_k_centre_within_twice_the_best_radius():
     rng = np.random.default_rng(0)
     words = ["tiles", "dice", "integral", "prime", "circle", "vector", "matrix", "train", "coin", "angle"]
     statements = [" ".join(rng.choice(words, 3)) for _ in range(12)]
-    spread = Spread(statements, 1.0)
+    picker = DiversePicker(statements, 1.0)
     is_open, picks = np.ones(12, dtype=bool), []
     for _ in range(3):
-        picks.append(spread.next(is_open))
+        picks.append(picker.best(is_open))
         is_open[picks[-1]] = False
-        spread.take(picks[-1])
-    vectors = spread._vectors.toarray()
+        picker.take(picks[-1])
+    vectors = picker._vectors.toarray()
     distance = np.sqrt(np.maximum(0, 2 - 2 * vectors @ vectors.T))
     radius = min(distance[:, list(some)].min(1).max() for some in combinations(range(12), 3))
     assert distance[:, picks].min(1).max() <= 2 * radius + 1e-6
@@ -242,7 +242,7 @@ def test_whatever_is_asked_the_invariants_of_a_selection_hold(pool, wanted):
     assert all(c.chain.verdict.outcome == "correct" for c in kept)
     assert max(Counter(c.problem.topic for c in kept).values(), default=0) <= (asked.per_topic or len(pool))
     assert asked.tokens is None or sum(c.chain.n_tokens for c in kept) <= asked.tokens
-    assert bool(shortfall(kept, dropped, asked)) == (len(kept) < asked.k)
+    assert bool(why_fewer(kept, dropped, asked)) == (len(kept) < asked.k)
     assert select(pool, asked) == (kept, dropped)
     if asked.by != "random":
         again = select(list(reversed(pool)), asked)[0]

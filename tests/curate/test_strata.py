@@ -1,7 +1,7 @@
 import pytest
 
 from limo.core.records import PassRate, Problem
-from limo.curate.strata import STRATA, StrataSettings, stated, stratify, stratum
+from limo.curate.strata import STRATA, StrataSettings, stated_difficulty, stratify, stratum_of
 
 
 def problem(name: str, source: str = "", **meta: object) -> Problem:
@@ -20,20 +20,20 @@ def test_by_source_each_named_source_has_its_stratum_and_others_none():
 @pytest.mark.parametrize(("level", "name"), [(1, "Simple"), ("Level 3", "Simple"), (4, "Complex"), ("5", "Advanced")])
 def test_by_stated_difficulty_in_any_common_form(level, name):
     settings = StrataSettings(by="stated")
-    assert stratum(problem("a", level=level), settings) == name
-    assert stratum(problem("a", difficulty=level), settings) == name
+    assert stratum_of(problem("a", level=level), settings) == name
+    assert stratum_of(problem("a", difficulty=level), settings) == name
 
 
 def test_what_states_nothing_is_left_out():
-    assert stated(problem("a", level="unknown")) is None
+    assert stated_difficulty(problem("a", level="unknown")) is None
     assert stratify([problem("a")], StrataSettings(by="stated")) == {name: [] for name in STRATA}
 
 
 @pytest.mark.parametrize(("n_correct", "name"), [(8, "Simple"), (4, "Complex"), (1, "Advanced"), (0, "Advanced")])
 def test_by_pass_rate_what_is_solved_seldom_is_advanced(n_correct, name):
     settings = StrataSettings(by="pass_rate", cuts=(0.7, 0.3))
-    assert stratum(problem("a"), settings, PassRate("m", 8, 8, n_correct)) == name
-    assert stratum(problem("a"), settings, PassRate("m", 8, 0, 0)) is None
+    assert stratum_of(problem("a"), settings, PassRate("m", 8, 8, n_correct)) == name
+    assert stratum_of(problem("a"), settings, PassRate("m", 8, 0, 0)) is None
 
 
 def test_a_draw_is_the_same_for_a_seed_and_does_not_depend_on_the_order():

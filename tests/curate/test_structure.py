@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import limo.curate.scorers.steps as steps_module
-from limo.curate.audit import shuffle, stuff
+from limo.curate.audit import insert_keywords, shuffle
 from limo.curate.scorers.keywords import measure as keywords
 from limo.curate.scorers.steps import cue_words, cut_steps, ignored_words
 from limo.curate.scorers.structure import ORDER_WEIGHTS, TRAITS, WEIGHTS, measure, order_parts
@@ -166,7 +166,9 @@ def test_numbered_steps_are_to_count_up():
 def test_words_strewn_over_a_chain_change_next_to_nothing_and_shuffling_its_steps_lowers_it(text):
     rng, score = random.Random(1), measure(text).score
     for _ in range(20):
-        assert measure(stuff(text, rng)).score < score + 0.03  # a bullet may be hidden from a text of five lines
+        assert (
+            measure(insert_keywords(text, rng)).score < score + 0.03
+        )  # a bullet may be hidden from a text of five lines
     fallen = [measure(shuffle(text, unit, rng)).score < score for unit in ("steps", "paragraphs") for _ in range(20)]
     assert sum(fallen) >= 36
 
@@ -229,9 +231,9 @@ def test_on_real_chains_the_promises_hold():
     reasoned = rows("r1distill_annotated_500.jsonl.gz")[::5]
     plain = rows("instruct_annotated_500.jsonl.gz")[::5]
     report = audit(reasoned, GradeSettings(scorer="structure"), against=plain)
-    assert report.told_apart["score"] >= 0.95
-    assert report.stuffed.climbs <= 0.02
-    assert min(one.falls for one in report.shuffled.values()) >= 0.9
+    assert report.separation["score"] >= 0.95
+    assert report.keywords_inserted.level_rises <= 0.02
+    assert min(one.score_falls for one in report.shuffled.values()) >= 0.9
     keywords = audit(reasoned, GradeSettings(), against=plain)
-    assert keywords.stuffed.climbs > 0.5  # the same test shows that it can fail
-    assert max(one.falls for one in keywords.shuffled.values()) < 0.1
+    assert keywords.keywords_inserted.level_rises > 0.5  # the same test shows that it can fail
+    assert max(one.score_falls for one in keywords.shuffled.values()) < 0.1

@@ -13,7 +13,7 @@ import pytest
 
 from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.prompts import messages
-from limo.core.records import Sampling
+from limo.core.records import Band, Sampling
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Request
 from limo.models.openai.completer import SPARE_FILES, HttpCompleter
@@ -21,7 +21,6 @@ from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.rollouts.collect import collect
-from limo.rollouts.stopping import Band
 from rollout_cases import PROBLEMS, Exact, N
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"

@@ -13,12 +13,11 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress
-from limo.core.records import Completion, Problem, Sampling, Verdict
+from limo.core.records import Band, Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
 from limo.rollouts.budget import Budget, BudgetMeter, Price
 from limo.rollouts.collect import collect
-from limo.rollouts.stopping import Band, decide
 
 PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in range(12)]
 NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
@@ -97,12 +96,12 @@ def test_with_a_band_a_decided_problem_is_asked_no_more_and_decided_as_all_attem
         rate, all_of_it = rates[problem.id], whole[problem.id]
         if NUMBER[problem.id] == 5:
             continue
-        wanted = decide(band, all_of_it.n_correct, all_of_it.n_decided - all_of_it.n_correct)
-        assert decide(band, rate.n_correct, rate.n_decided - rate.n_correct) == wanted
+        wanted = band.decide(all_of_it.n_correct, all_of_it.n_wrong)
+        assert band.decide(rate.n_correct, rate.n_wrong) == wanted
     with Ledger(path) as ledger:  # nothing asked after it was decided
         for problem in PROBLEMS:
             outcomes = [r.verdict.outcome for r in ledger.rollouts() if r.problem_id == problem.id][:-1]
-            assert decide(band, outcomes.count("correct"), outcomes.count("wrong")) is None
+            assert band.decide(outcomes.count("correct"), outcomes.count("wrong")) is None
 
 
 @pytest.mark.parametrize("band", [None, Band(1, 2, 6)], ids=str)

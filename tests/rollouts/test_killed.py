@@ -54,14 +54,14 @@ def child(processes, path, url, moment=None, limit=None):
 
 
 def decisions(path):
-    from limo.rollouts.stopping import Band, decide
+    from limo.core.records import Band
 
     counts = {problem.id: [0, 0] for problem in PROBLEMS}
     with Ledger(path) as ledger:
         assert ledger.integrity_errors() == []
         for rollout in ledger.rollouts():
             counts[rollout.problem_id][rollout.verdict.outcome != "correct"] += 1
-    return {name: decide(Band(*BAND), *pair) for name, pair in counts.items()}
+    return {name: Band(*BAND).decide(*pair) for name, pair in counts.items()}
 
 
 def moment(seed):

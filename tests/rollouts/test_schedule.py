@@ -6,9 +6,8 @@ import random
 
 import pytest
 
-from limo.core.records import Problem
+from limo.core.records import Band, Problem
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
-from limo.rollouts.stopping import Band
 
 BAND = Band(1, 3, 12)
 

@@ -12,9 +12,9 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
-from limo.curate.funnel import render
+from limo.curate.dataset import render_funnel
 from limo.curate.scorers import judge
-from limo.curate.select import levels
+from limo.curate.select import sample_levels
 from limo.models.completer import Completer, CompletionGroup, Request
 from limo.stages.curate import CurateResult, graded_chains, problems_after
 from limo.stages.curate import Recipe as CurateRecipe
@@ -136,7 +136,7 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     assert rows["strong_filter"].n_by_reason == {"suspect": 1}
     assert rows["select"].n_kept == rows["export"].n_kept == done.n_selected == 6
     assert json.loads((bench.folder / "funnel.json").read_text())[3]["n_in"] == rows["decontaminate"].n_kept
-    assert render(done.funnel).count("\n") == len(rows)
+    assert render_funnel(done.funnel).count("\n") == len(rows)
     card = (done.folder / "README.md").read_text()
     assert "| weak_filter | weak | 2 | temperature 1" in card and card.count("| teacher | strong | 4 |") == 2
 
@@ -170,7 +170,7 @@ def test_all_graded_chains_stay_readable_so_that_level_arms_can_be_drawn(pool, b
     bench(recipe(pool))
     chains, grades = graded_chains(RunFolder(bench.folder))
     assert len(chains) == len(grades) > 20
-    arms = levels(chains, grades, 5)
+    arms = sample_levels(chains, grades, 5)
     assert len(arms["L1"]) == len(arms["L5"]) == 5
     assert {c.problem_id for c, _ in arms["L1"]} == {c.problem_id for c, _ in arms["L5"]}
 
@@ -225,7 +225,7 @@ def test_a_model_after_the_first_is_not_asked_what_is_decided(pool, bench):
 def test_fewer_than_k_is_said(pool, bench):
     done = bench(recipe(pool, select={"k": 500}))
     assert done.n_selected == 14
-    assert any("selected 14 of the 500 asked for" in line for line in bench.progress.said)
+    assert any("selected 14 of the 500 wanted" in line for line in bench.progress.said)
 
 
 def test_a_stage_that_keeps_nothing_stops_with_its_reasons_and_leaves_its_table(pool, bench):
@@ -286,7 +286,7 @@ def test_whatever_the_pool_no_problem_is_twice_selected_or_contaminated_or_wrong
     assert len(set(texts)) == len(texts) == done.n_selected and not set(texts) & held.keys()
     chains = {(one.problem_id, one.text): one for one in graded_chains(RunFolder(bench.folder))[0]}
     assert all(one.verdict.outcome == "correct" and one.verdict.answer for one in chains.values())
-    assert done.n_selected == settings.select.k or any("of the" in line and "asked for" in line for line in said)
+    assert done.n_selected == settings.select.k or any("of the" in line and "wanted" in line for line in said)
 
 
 @pytest.mark.parametrize(

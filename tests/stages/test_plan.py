@@ -9,10 +9,9 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.core.prompts import prompt_hash
-from limo.core.records import Completion, Problem, Rollout, Verdict
+from limo.core.records import Band, Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.runner import RolloutSettings
-from limo.rollouts.stopping import Band, decide
 from limo.stages.plan import PASS_RATES, Step, Terms, expected, fit_pass_rates, plan, table
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
@@ -39,7 +38,7 @@ def test_the_expectation_is_the_mean_over_all_sequences(band, rate):
     asked = kept = 0.0
     for draws in product([True, False], repeat=band.n):
         chance = np.prod([p if right else 1 - p for right in draws])
-        stop = next(k for k in range(band.n + 1) if decide(band, sum(draws[:k]), k - sum(draws[:k])))
+        stop = next(k for k in range(band.n + 1) if band.decide(sum(draws[:k]), k - sum(draws[:k])))
         asked += chance * stop
         kept += chance * (band.low <= sum(draws) <= band.high)
     found = expected(Step("f", asking(band.n), band), weights)

@@ -21,17 +21,17 @@ def audit_text(audits: RowAudits) -> str:
 def _edits(reports: Sequence[Audit]) -> str:
     lines: list[list[object]] = [["test", *(report.scorer for report in reports)]]
     shown = {
-        "50 words strewn in: climbs a level": [one.stuffed.climbs for one in reports],
-        "50 words strewn in: score rises": [one.stuffed.rises for one in reports],
-        "steps shuffled: score falls": [one.shuffled["steps"].falls for one in reports],
-        "paragraphs shuffled: score falls": [one.shuffled["paragraphs"].falls for one in reports],
+        "50 keywords inserted: rises a level": [one.keywords_inserted.level_rises for one in reports],
+        "50 keywords inserted: score rises": [one.keywords_inserted.score_rises for one in reports],
+        "steps shuffled: score falls": [one.shuffled["steps"].score_falls for one in reports],
+        "paragraphs shuffled: score falls": [one.shuffled["paragraphs"].score_falls for one in reports],
     }
     lines += [[name, *(f"{100 * value:.1f}%" for value in values)] for name, values in shown.items()]
-    climbed = [f"{one.stuffed.n_levels:+.2f}" for one in reports]
-    lines.append(["50 words strewn in: levels climbed, mean", *climbed])
-    if reports[0].told_apart:
+    climbed = [f"{one.keywords_inserted.mean_levels:+.2f}" for one in reports]
+    lines.append(["50 keywords inserted: levels risen, mean", *climbed])
+    if reports[0].separation:
         lines.append(
-            ["told from the other file: area under ROC", *(f"{one.told_apart['score']:.3f}" for one in reports)]
+            ["separation from the other file: area under ROC", *(f"{one.separation['score']:.3f}" for one in reports)]
         )
     return table(lines)
 
@@ -39,9 +39,9 @@ def _edits(reports: Sequence[Audit]) -> str:
 def _correlations(report: Audit, labels: dict[str, list[float]]) -> str:
     """A scorer's rank correlations: its traits down; length, what rows say, and the score across."""
     across = ["length", *labels, "score"]
-    heads = [f"{report.scorer} with", *across, *(["told apart"] if report.told_apart else [])]
+    heads = [f"{report.scorer} with", *across, *(["separation"] if report.separation else [])]
     lines: list[list[object]] = [list(heads)]
     for name, row in report.correlations.items():
         cells = [f"{row[other]:+.2f}" if other in row else "-" for other in across]
-        lines.append([name, *cells, *([f"{report.told_apart[name]:.3f}"] if report.told_apart else [])])
+        lines.append([name, *cells, *([f"{report.separation[name]:.3f}"] if report.separation else [])])
     return table(lines)

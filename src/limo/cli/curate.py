@@ -19,7 +19,7 @@ from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
     from limo.core.records import Grade
-    from limo.curate.agreement import Agreement
+    from limo.curate.audit import Agreement
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 SHOWN = 8
@@ -41,7 +41,7 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
     """
     from limo.core.recipe import load
-    from limo.curate.funnel import render
+    from limo.curate.dataset import render_funnel
     from limo.stages import curate as stage
 
     settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
@@ -54,7 +54,7 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
         return
     result = stage.run(settings, folder, call.progress, workers)
     value = {"folder": result.folder, "n_selected": result.n_selected, "did_nothing": result.did_nothing}
-    text = f"{render(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
+    text = f"{render_funnel(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
     call.result({**value, "funnel": [asdict(row) for row in result.funnel]}, text)
 
@@ -112,7 +112,7 @@ def grade(
 def _agreement_table(agreements: dict[str, Agreement]) -> str:
     lines: list[list[object]] = [["scorers", "chains", "rank correlation", "same level", "weighted kappa"]]
     for name, one in agreements.items():
-        lines.append([name, one.n, f"{one.correlation:+.2f}", f"{one.same:.0%}", f"{one.kappa:+.2f}"])
+        lines.append([name, one.n, f"{one.correlation:+.2f}", f"{one.same_level:.0%}", f"{one.kappa:+.2f}"])
     return table(lines)
 
 
@@ -137,7 +137,7 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
     """
     from limo.core.recipe import load
-    from limo.curate.select import SelectSettings, shortfall
+    from limo.curate.select import SelectSettings, why_fewer
     from limo.curate.select import select as select_chains
     from limo.stages.rows import candidates_from_rows, read_rows, write_rows
 
@@ -149,10 +149,10 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     if dropped:
         write_rows([asdict(record) for record in gone], dropped)
     reasons = Counter(record.reason for record in gone)
-    short = shortfall(kept, gone, settings)
-    value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output, "shortfall": short}
+    message = why_fewer(kept, gone, settings)
+    value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output, "why_fewer": message}
     text = table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
-    call.result(value, f"{text}\n{short}".strip())
+    call.result(value, f"{text}\n{message}".strip())
 
 
 @command(

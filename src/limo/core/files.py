@@ -12,12 +12,27 @@ What it does not do: folders (a stage that makes one writes its marker file last
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
 from limo.core.errors import LimoError, StorageError
+
+TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+"""Endings of the files of rows that are read; each may end in .gz or .zst as well."""
+
+
+def resolve_data_path(path: str, data: str = "") -> str:
+    """Where a path of a recipe lies: under the recipe's folder `data` where it exists there, else as it is.
+
+    A path that exists nowhere is placed under `data` if it ends like a file of rows; else it may name something on
+    the hub and stays as it is.
+    """
+    in_data = Path(data) / path
+    is_table = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_SUFFIXES)
+    return str(in_data) if in_data.exists() or (is_table and not Path(path).exists()) else path
 
 
 @contextmanager
@@ -61,3 +76,23 @@ def model_identity(folder: str | Path) -> str:
                 while block := opened.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest() if files else ""
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends, and goes when it fails.
+
+    What stood at `path` is replaced as a whole.  Raises StorageError when the disk is full or cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage_errors(path):
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

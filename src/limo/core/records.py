@@ -6,8 +6,6 @@ stored as Parquet or JSON without a converter of its own.
 
     >>> Problem.make("What is 1+1?", "2").id == Problem.make("What is  1+1?", "2").id
     True
-
-What it does not do: no reading or writing of files, no checking of answers.
 """
 
 from __future__ import annotations
@@ -17,9 +15,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from limo.core.errors import InputError
 from limo.core.text import content_hash, normalise_statement
 
 Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
+Decision = Literal["keep", "drop"]
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")
 UNVERIFIED = "not verified"
@@ -141,8 +141,52 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """Keep a problem when `low` to `high` of `n` rollouts are correct, both ends included.
+
+    "Drop if any of 4 is right" is `Band(0, 0, 4)`.  Most problems are decided long before the n-th rollout: four
+    correct ones end "1 to 3 of 32".  Raises InputError unless 0 <= low <= high <= n and n >= 1.
+    """
+
+    low: int
+    high: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low <= self.high <= self.n and self.n >= 1):
+            value = f"low {self.low}, high {self.high}, n {self.n}"
+            raise InputError("the band is empty", value, "0 <= low <= high <= n", "for example 1..3 of 32")
+
+    def decide(self, n_correct: int, n_wrong: int) -> Decision | None:
+        """The decision of all `n` rollouts, given the counts so far; None while the remaining ones can change it."""
+        most_correct = self.n - n_wrong
+        if n_correct > self.high or most_correct < self.low:
+            return "drop"
+        if n_correct >= self.low and most_correct <= self.high:
+            return "keep"
+        return None
+
+    def n_more_needed(self, n_correct: int, n_wrong: int, n_undecided: int) -> int:
+        """The fewest further rollouts that can bring a decision: so many can be requested at once without waste.
+
+        An undecided rollout counts as remaining for ever, since it might have been either.  0 when the band is
+        decided, and when no further rollout can decide it (too many undecided ones).
+        """
+        if self.decide(n_correct, n_wrong) is not None:
+            return 0
+        n_remaining = self.n - n_correct - n_wrong - n_undecided
+        most_correct = self.n - n_wrong
+        ways = (
+            self.high + 1 - n_correct,  # that many correct: too many
+            most_correct - self.low + 1,  # that many wrong: too few can still come
+            max(self.low - n_correct, 0) + max(most_correct - self.high, 0),  # correct up to low, and the rest wrong
+        )
+        return min((n for n in ways if n <= n_remaining), default=0)
+
+
+@dataclass(frozen=True, slots=True)
 class PassRate:
-    """Correct out of decided rollouts of one model on one problem; `n` attempts were planned.
+    """Correct out of decided rollouts of one model on one problem; `n` rollouts were planned.
 
     `decision` is what a band over all n makes of it: `keep`, `drop`, or '' where it is open or there is no band.
     """
@@ -157,6 +201,11 @@ class PassRate:
     def rate(self) -> float:
         """Correct over decided; 0 where nothing was decided."""
         return self.n_correct / self.n_decided if self.n_decided else 0.0
+
+    @property
+    def n_wrong(self) -> int:
+        """Decided rollouts that are not correct."""
+        return self.n_decided - self.n_correct
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
-"""How far a scorer can be trusted: what its scores go with, and what they can be fooled by.
+"""How far a scorer can be trusted: what its scores go with, what they can be fooled by, and how far two agree.
 
 - correlations (Spearman's, ties shared) of each trait and the score with length, with correctness, and with whatever
   labels the rows carry (`label_counts`: how often each behaviour was found in the chain);
-- stuffing: words that the keyword scorer counts are strewn over each chain; how many levels does it climb among the
-  others, which stay as they were?
+- insertion: words that the keyword scorer counts are put between the words of each chain; how many levels does it
+  rise among the others, which stay as they were?
 - shuffling: the steps of each chain (sentences and lines, then paragraphs) are put in another order; does it fall?
-- telling apart: the chance that a chain of these has a higher score than one of another file (the area under the ROC
+- separation: the chance that a chain of these has a higher score than one of another file (the area under the ROC
   curve), for chains that reason against chains that do not.
 
-    report = audit(texts, GradeSettings(scorer="structure"), correct=[True, False, ...])
-
-What it does not do: say which scorer is right.
+    report = audit(texts, GradeSettings(scorer="structure"), {"correct": [1.0, 0.0, ...]})
+    agreement(grades, other_grades).kappa
 """
 
 from __future__ import annotations
@@ -19,34 +18,58 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from limo.core.records import LEVELS, Grade
-from limo.curate.grade import GradeSettings, Ruler, columns_of, traits_of
+from limo.curate.grade import Grader, GradeSettings, measure_texts, trait_names
 from limo.curate.scorers.keywords import COUNTED, word_lists
 
 N_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Fooled:
-    """What became of the chains that were tampered with: how many there were, shares in 0..1, levels on average."""
+class EditEffect:
+    """What an edit of `n` chains did: shares in 0..1 whose score rose or fell or whose level rose, and the mean rise.
+
+    `mean_levels` is in levels.
+    """
 
     n: int
-    rises: float
-    falls: float
-    climbs: float
-    n_levels: float
+    score_rises: float
+    score_falls: float
+    level_rises: float
+    mean_levels: float
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One scorer's audit.  `correlations` are by trait (and `score`), then by what they are with."""
+    """One scorer's audit over `n` chains.
+
+    `correlations` are by trait (and `score`), then by what they are with; `shuffled` by unit (steps, paragraphs);
+    `separation` by trait (and `score`), empty without chains to compare with.
+    """
 
     scorer: str
     n: int
     correlations: dict[str, dict[str, float]]
-    stuffed: Fooled
-    shuffled: dict[str, Fooled]
-    told_apart: dict[str, float]
+    keywords_inserted: EditEffect
+    shuffled: dict[str, EditEffect]
+    separation: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two scorers agree on `n` chains.
+
+    `correlation`: Spearman's, of the scores; `same_level`: the share of chains with the same level from both;
+    `kappa`: Cohen's, weighted by the square of the distance in levels: 1 for the same levels throughout, 0 for as much
+    as two scorers would agree who give their levels as often but independently.
+    """
+
+    n: int
+    correlation: float
+    same_level: float
+    kappa: float
 
 
 def audit(
@@ -59,32 +82,43 @@ def audit(
 ) -> Audit:
     """Audit a scorer of texts alone (`limo-v2` or `structure`) on `texts`.
 
-    `labels` are numbers by name, one a text (correctness is 0 or 1); NaN where a text has none.  `against` are texts
-    that should score lower.
+    `labels` are numbers by name, one for each text (correctness is 0 or 1); NaN where a text has none.  `against` are
+    texts that should score lower.
     """
-    columns = columns_of(texts, settings)
-    ruler = Ruler(columns, settings)
-    grades = ruler.grades(columns)
+    columns = measure_texts(texts, settings)
+    grader = Grader(columns, settings)
+    grades = grader.grades(columns)
     rng = random.Random(seed)
 
-    def tampered(changed: Sequence[str | None]) -> Fooled:
-        pairs = [(before, text) for before, text in zip(grades, changed, strict=True) if text is not None]
-        after = ruler.grades(columns_of([text for _, text in pairs], settings))
-        return _fooled([before for before, _ in pairs], after)
+    def effect_of(edited: Sequence[str | None]) -> EditEffect:
+        pairs = [(before, text) for before, text in zip(grades, edited, strict=True) if text is not None]
+        after = grader.grades(measure_texts([text for _, text in pairs], settings))
+        return _edit_effect([before for before, _ in pairs], after)
 
-    everything = {"length": columns["length"], **(labels or {})}
-    told_apart = _told_apart([*texts, *against], len(texts), settings) if against else {}
+    compared_with = {"length": columns["length"], **(labels or {})}
     return Audit(
         settings.scorer,
         len(texts),
-        _correlations(grades, traits_of(settings), everything),
-        tampered([stuff(text, rng, n_words) for text in texts]),
-        {unit: tampered([shuffle(text, unit, rng) for text in texts]) for unit in ("steps", "paragraphs")},
-        told_apart,
+        _correlations(grades, trait_names(settings), compared_with),
+        effect_of([insert_keywords(text, rng, n_words) for text in texts]),
+        {unit: effect_of([shuffle(text, unit, rng) for text in texts]) for unit in ("steps", "paragraphs")},
+        _separation(texts, against, settings) if against else {},
     )
 
 
-def stuff(text: str, rng: random.Random, n: int = N_WORDS) -> str:
+def agreement(grades: Sequence[Grade], others: Sequence[Grade]) -> Agreement:
+    """The agreement of two gradings of the same chains, in the same order."""
+    levels = [(LEVELS.index(a.level), LEVELS.index(b.level)) for a, b in zip(grades, others, strict=True)]
+    if not levels:
+        return Agreement(0, 0.0, 0.0, 0.0)
+    a, b = np.array(levels).T
+    expected = a.var() + b.var() + (a.mean() - b.mean()) ** 2  # mean squared distance of independent levels
+    kappa = float(1 - ((a - b) ** 2).mean() / expected) if expected else 1.0
+    correlation = rank_correlation([grade.score for grade in grades], [grade.score for grade in others])
+    return Agreement(len(levels), correlation, float((a == b).mean()), kappa)
+
+
+def insert_keywords(text: str, rng: random.Random, n: int = N_WORDS) -> str:
     """The text with `n` entries of the keyword lists put between its words at random."""
     entries = [entry for trait in COUNTED for entry in word_lists("en")[trait]]
     words = text.split(" ")
@@ -107,47 +141,49 @@ def shuffle(text: str, unit: str, rng: random.Random) -> str | None:
     return ("\n" if unit == "steps" else "\n\n").join(mixed)
 
 
-def correlation(one: Sequence[float], other: Sequence[float]) -> float:
+def rank_correlation(values: Sequence[float], others: Sequence[float]) -> float:
     """Spearman's rank correlation over the pairs in which neither is NaN; 0 where one of them does not vary."""
     from scipy.stats import spearmanr
 
-    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a == a and b == b]
+    pairs = [(a, b) for a, b in zip(values, others, strict=True) if a == a and b == b]
     if len({a for a, _ in pairs}) < 2 or len({b for _, b in pairs}) < 2:
         return 0.0
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
-def auc(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """The chance that one of `higher` is above one of `lower`, ties counting half: the area under the ROC curve."""
+def area_under_roc(higher: Sequence[float], lower: Sequence[float]) -> float:
+    """The chance that one of `higher` is above one of `lower`, ties counting half; 0.5 where one of them is empty."""
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower))) if higher and lower else 0.5
 
 
 def _correlations(
-    grades: Sequence[Grade], traits: Sequence[str], with_: Mapping[str, Sequence[float]]
+    grades: Sequence[Grade], traits: Sequence[str], compared_with: Mapping[str, Sequence[float]]
 ) -> dict[str, dict[str, float]]:
-    columns = {name: [one.traits[name] for one in grades] for name in traits} | {"score": [one.score for one in grades]}
+    columns: dict[str, Sequence[float]] = {name: [grade.traits[name] for grade in grades] for name in traits}
+    columns["score"] = [grade.score for grade in grades]
     return {
-        name: {other: correlation(values, column) for other, column in {**with_, **columns}.items() if other != name}
+        name: {
+            other: rank_correlation(values, column)
+            for other, column in {**compared_with, **columns}.items()
+            if other != name
+        }
         for name, values in columns.items()
     }
 
 
-def _fooled(before: Sequence[Grade], after: Sequence[Grade]) -> Fooled:
+def _edit_effect(before: Sequence[Grade], after: Sequence[Grade]) -> EditEffect:
     n = max(1, len(before))
     levels = [LEVELS.index(b.level) - LEVELS.index(a.level) for a, b in zip(before, after, strict=True)]
-    moves = [b.score - a.score for a, b in zip(before, after, strict=True)]
-    rises, falls = (sum(sign * move > 0 for move in moves) / n for sign in (1, -1))
-    return Fooled(len(before), rises, falls, sum(step > 0 for step in levels) / n, sum(levels) / n)
+    changes = [b.score - a.score for a, b in zip(before, after, strict=True)]
+    rises, falls = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
+    return EditEffect(len(before), rises / n, falls / n, sum(level > 0 for level in levels) / n, sum(levels) / n)
 
 
-def _told_apart(texts: Sequence[str], n: int, settings: GradeSettings) -> dict[str, float]:
-    """By trait and for the score: how surely the first `n` are told from the rest, all graded together."""
-    columns = columns_of(texts, settings)
-    grades = Ruler(columns, settings).grades(columns)
-    found = {
-        name: auc([g.traits[name] for g in grades[:n]], [g.traits[name] for g in grades[n:]])
-        for name in grades[0].traits
-    }
-    return found | {"score": auc([g.score for g in grades[:n]], [g.score for g in grades[n:]])}
+def _separation(texts: Sequence[str], against: Sequence[str], settings: GradeSettings) -> dict[str, float]:
+    """By trait and for the score, the area under the ROC curve of `texts` above `against`, all graded together."""
+    columns = measure_texts([*texts, *against], settings)
+    grades, n = Grader(columns, settings).grades(columns), len(texts)
+    rows = [grade.traits | {"score": grade.score} for grade in grades]
+    return {name: area_under_roc([row[name] for row in rows[:n]], [row[name] for row in rows[n:]]) for name in rows[0]}

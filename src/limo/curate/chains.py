@@ -6,16 +6,14 @@ the best.  Thought markers (`<think>`, begin-of-thought) are taken out by defaul
 the paper's training text has none.
 
     chains, dropped = accept(problem, rollouts)
-
-What it does not do: sample rollouts, check answers, or judge the reasoning (`grade` does).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -27,9 +25,9 @@ STAGE = "chains"
 OFFICIAL = "official solution"  # the teacher of such chains
 _CUT_MARKER = re.compile(r"<\|(?:begin|end)_[a-z_]*\Z")  # the token limit may fall inside the last marker
 _LEFTOVER = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?tool_(?:call|response)s?>")
-_PIECE = re.compile(r"\w+|[^\w\s]")
+_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
 _COMMAND = re.compile(r"\\(?:begin|end)\{[^{}]*\}|\\[A-Za-z]+")
-_RUN = 12  # pieces in a row; long enough that a formula written twice does not fill a text with them
+_RUN_LENGTH = 12  # words or signs in a row; long enough that a formula written twice does not fill a text with them
 
 
 class ChainSettings(Settings):
@@ -39,7 +37,10 @@ class ChainSettings(Settings):
     boxed: bool = Field(True, description="a chain must hold a boxed answer, as the prompt asks (paper)")
     language: Literal["same", "any"] = Field("same", description="same language as the problem; not in the paper")
     max_repetition: float = Field(
-        0.6, ge=0, le=1, description="largest share of 12-piece runs seen before in the text; not in the paper"
+        0.6,
+        ge=0,
+        le=1,
+        description="largest share of runs of 12 words or signs that occurred before in the text; not in the paper",
     )
     official: bool = Field(False, description="a problem's own solution competes too, checked like any chain")
     max_tokens: int | None = Field(None, ge=1, description="longest chain in its teacher's tokens; paper: under 16,384")
@@ -52,46 +53,47 @@ def accept(
     settings = settings or ChainSettings()
     chains: list[Chain] = []
     dropped: list[Dropped] = []
-    seen: set[str] = set()
+    accepted: set[str] = set()
     for rollout in rollouts:
-        text = tidy(rollout.completion.full_text) if settings.form == "plain" else rollout.completion.full_text.strip()
-        reason = _refusal(problem, rollout, text, settings)
-        if not reason and text in seen:
+        text = rollout.completion.full_text
+        text = without_thought_markers(text) if settings.form == "plain" else text.strip()
+        reason = _reason_against(problem, rollout, text, settings)
+        if not reason and text in accepted:
             reason = "same text as another"
         if reason or rollout.verdict is None:
             dropped.append(_drop(rollout, reason))
             continue
-        seen.add(text)
+        accepted.add(text)
         n_tokens = rollout.completion.n_completion_tokens
-        where = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
-        chains.append(Chain(problem.id, text, *where, n_tokens, rollout.verdict))
+        lineage = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
+        chains.append(Chain(problem.id, text, *lineage, n_tokens, rollout.verdict))
     return chains, dropped
 
 
-def official(problem: Problem, verdict: Verdict) -> Rollout:
-    """A problem's own solution as one more attempt at it; nobody knows its length in a model's tokens."""
+def official_rollout(problem: Problem, verdict: Verdict) -> Rollout:
+    """A problem's own solution as one more rollout; its number of tokens is unknown (0)."""
     return Rollout(
         problem.id, OFFICIAL, "", "", 0, Completion(problem.solution), replace(verdict, answer=problem.answer)
     )
 
 
-def tidy(text: str) -> str:
+def without_thought_markers(text: str) -> str:
     """The text without thought markers, the thought and the solution a blank line apart."""
     parts = (part.strip() for part in THOUGHT_MARKER.split(_CUT_MARKER.sub("", text)))
     return "\n\n".join(part for part in parts if part)
 
 
-def repetition(text: str) -> float:
+def repeated_share(text: str) -> float:
     """The share (0..1) of runs of 12 words or signs that occurred before in the text.
 
     Measured on 562 correct recorded long chains: 95% lie below 0.27, the loops among them above 0.6; chains that were
     cut at their token limit have a median of 0.79.
     """
-    pieces = _PIECE.findall(text)
-    n_runs = len(pieces) - _RUN + 1
+    pieces = _WORD_OR_SIGN.findall(text)
+    n_runs = len(pieces) - _RUN_LENGTH + 1
     if n_runs < 1:
         return 0.0
-    return 1 - len(set(zip(*(pieces[start:] for start in range(_RUN)), strict=False))) / n_runs
+    return 1 - len(set(zip(*(pieces[start:] for start in range(_RUN_LENGTH)), strict=False))) / n_runs
 
 
 def chain_hash(chain: Chain) -> str:
@@ -99,7 +101,12 @@ def chain_hash(chain: Chain) -> str:
     return content_hash(chain.problem_id, chain.text)
 
 
-def _refusal(problem: Problem, rollout: Rollout, text: str, settings: ChainSettings) -> str:
+def chains_from_table(rows: Iterable[dict[str, Any]]) -> list[Chain]:
+    """The chains of a stage's table, whose columns are the fields of Chain."""
+    return [Chain(**{**row, "verdict": Verdict(**row["verdict"])}) for row in rows]
+
+
+def _reason_against(problem: Problem, rollout: Rollout, text: str, settings: ChainSettings) -> str:
     """Why a rollout is no chain, or nothing; cheap reasons first."""
     if rollout.completion.finish_reason == "error":
         return "no completion"
@@ -116,14 +123,14 @@ def _refusal(problem: Problem, rollout: Rollout, text: str, settings: ChainSetti
         return "template or tool token inside"
     if settings.language == "same" and _other_language(problem, text):
         return "other language than the problem"
-    return "loops" if repetition(text) > settings.max_repetition else ""
+    return "loops" if repeated_share(text) > settings.max_repetition else ""
 
 
 def _other_language(problem: Problem, text: str) -> bool:
     """True where both languages are known and differ; LaTeX commands are no language."""
-    ours = language_of(_COMMAND.sub(" ", problem.problem))
-    theirs = language_of(_COMMAND.sub(" ", text))
-    return "und" not in (ours, theirs) and ours != theirs
+    of_problem = language_of(_COMMAND.sub(" ", problem.problem))
+    of_text = language_of(_COMMAND.sub(" ", text))
+    return "und" not in (of_problem, of_text) and of_problem != of_text
 
 
 def _drop(rollout: Rollout, reason: str) -> Dropped:

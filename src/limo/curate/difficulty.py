@@ -1,4 +1,4 @@
-"""Difficulty from pass rates, and hard told apart from broken.
+"""Difficulty from pass rates, and hard problems told from those with a wrong key.
 
 A problem stays when the number of correct rollouts of one model lies in a band.  The paper (v2) uses two: 0 of 4 for
 a weak model, then 1 to 3 of 32 for a strong one.  Counts are kept, never a yes or no, because the band is noisy: a
@@ -7,11 +7,8 @@ problem that a model solves 1% of the time lands in 1..3 of 32 by luck in 28 of 
 A very low pass rate often means a wrong key.  Where rollouts of several models agree on one other answer the problem
 is `suspect`, with that answer as evidence, whatever its band.
 
-    kept, dropped = apply_band(problems, rates, 1, 3, "strong_filter")
-    evidence = suspects(problems, rollouts, same=checker.same)
-
-What it does not do: ask a model (rollouts does), decide when to stop asking (rollouts.stopping does), or know when two
-answers are equal (verify does, and is handed in).
+    kept, dropped = apply_band(problems, rates, Band(1, 3, 32), "strong_filter")
+    evidence_by_problem = find_suspects(problems, rollouts, same=checker.same)
 """
 
 from __future__ import annotations
@@ -19,11 +16,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from pydantic import Field
 
 from limo.core.recipe import Settings
-from limo.core.records import Dropped, PassRate, Problem, Rollout
+from limo.core.records import Band, Dropped, PassRate, Problem, Rollout
+from limo.core.stats import wilson
+
+TOO_OFTEN, TOO_RARELY = "solved too often", "solved too rarely"
 
 
 class SuspectSettings(Settings):
@@ -41,96 +42,95 @@ class SuspectSettings(Settings):
 
 
 def apply_band(
-    problems: Iterable[Problem], rates: Mapping[str, PassRate], low: int, high: int, stage: str
+    problems: Iterable[Problem], rates: Mapping[str, PassRate], band: Band, stage: str
 ) -> tuple[list[Problem], list[Dropped]]:
-    """Keep the problems with `low` to `high` correct rollouts of the rates' n.
+    """Keep the problems whose number of correct rollouts lies in the band.
 
-    Rollouts without a decision could be either: a problem whose place in the band hangs on them is dropped as
-    `undecided`.  Sampling that stopped early is fine: what was not requested could not have changed the outcome.
+    Rollouts without a verdict could be either: a problem whose place in the band depends on them is dropped as
+    `undecided`.  After early stopping the counts decide as all rollouts would have.
     """
     kept, dropped = [], []
     for problem in problems:
         rate = rates.get(problem.id)
-        reason = _outside(rate, low, high)
-        if reason:
-            detail: dict[str, object] = {"low": low, "high": high}
-            dropped.append(Dropped(problem.id, stage, reason, detail | (asdict(rate) if rate else {})))
-        else:
+        decision = band.decide(rate.n_correct, rate.n_wrong) if rate else None
+        if decision == "keep":
             kept.append(problem)
+            continue
+        detail: dict[str, object] = {"low": band.low, "high": band.high, **(asdict(rate) if rate else {})}
+        reason = "undecided"
+        if decision == "drop" and rate:
+            reason = TOO_OFTEN if rate.n_correct > band.high else TOO_RARELY
+        dropped.append(Dropped(problem.id, stage, reason, detail))
     return kept, dropped
 
 
-def _outside(rate: PassRate | None, low: int, high: int) -> str:
-    """Why a rate is not in the band, or nothing."""
-    if rate is None:
-        return "undecided"
-    most = rate.n_correct + rate.n - rate.n_decided  # were all that is open correct
-    if rate.n_correct > high:
-        return "solved too often"
-    if most < low:
-        return "solved too rarely"
-    return "undecided" if most > high or rate.n_correct < low else ""
-
-
-def probability_in_band(rate: PassRate, low: int, high: int) -> float:
-    """The probability that a problem's true pass rate lies in the band of `low` to `high` of the rate's n.
+def probability_in_band(rate: PassRate, band: Band) -> float:
+    """The probability that a problem's true pass rate lies in the band.
 
     The band of true rates reaches half a rollout beyond its ends, and the rate is given Jeffreys' prior, a Beta of one
     half and one half.  Sampling that stopped early changes nothing, since only decided rollouts count.
     """
     from scipy.special import betainc
 
-    a, b = rate.n_correct + 0.5, rate.n_decided - rate.n_correct + 0.5
-    below = 0.0 if low == 0 else betainc(a, b, (low - 0.5) / rate.n)
-    return float((1.0 if high >= rate.n else betainc(a, b, (high + 0.5) / rate.n)) - below)
+    a, b = rate.n_correct + 0.5, rate.n_wrong + 0.5
+    below = 0.0 if band.low == 0 else betainc(a, b, (band.low - 0.5) / band.n)
+    return float((1.0 if band.high >= band.n else betainc(a, b, (band.high + 0.5) / band.n)) - below)
 
 
-def suspects(
+def rate_columns(rate: PassRate, band: Band) -> dict[str, Any]:
+    """A pass rate as columns: its counts, its 95% interval, and the probability that the true rate is in the band."""
+    low, high = wilson(rate.n_correct, rate.n_decided)
+    interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
+    return asdict(rate) | interval | {"probability_in_band": probability_in_band(rate, band)}
+
+
+def find_suspects(
     problems: Iterable[Problem],
     rollouts: Mapping[str, Sequence[Rollout]],
     settings: SuspectSettings | None = None,
     same: Callable[[str, str], bool] | None = None,
 ) -> dict[str, dict[str, object]]:
-    """The problems whose rollouts agree on another answer than the key, each with the evidence.
+    """The problems whose rollouts agree on another answer than the key, by id, each with the evidence.
 
-    `same` tells whether two answers are equal, so that 1/2 agrees with 0.5; without it they must be spelt alike.
-    Truncated and undecided rollouts say nothing.  A rollout that reached the key speaks for it: hardly any reaches a
-    wrong key by chance, so the agreeing ones must outnumber such rollouts many times.
+    `rollouts` are by problem; `same` says whether two answers are equal, so that 1/2 agrees with 0.5 (default: they
+    must be spelt alike).  Truncated and undecided rollouts do not count.  A rollout that reached the key speaks for
+    it: hardly any reaches a wrong key by chance, so the agreeing ones must outnumber such rollouts many times.
     """
-    settings, same = settings or SuspectSettings(), same or (lambda one, other: False)
-    found = {}
+    settings, same = settings or SuspectSettings(), same or (lambda a, b: False)
+    evidence_by_problem = {}
     for problem in problems:
-        evidence = _agreement(problem, rollouts.get(problem.id, ()), settings, same)
+        evidence = _evidence(problem, rollouts.get(problem.id, ()), settings, same)
         if evidence:
-            found[problem.id] = evidence
-    return found
+            evidence_by_problem[problem.id] = evidence
+    return evidence_by_problem
 
 
-def _agreement(
+def _evidence(
     problem: Problem, rollouts: Sequence[Rollout], settings: SuspectSettings, same: Callable[[str, str], bool]
 ) -> dict[str, object]:
+    """The agreement on another answer, or nothing where it is too weak."""
     n_correct = sum(r.verdict is not None and r.verdict.outcome == "correct" for r in rollouts)
-    models: dict[str, list[str]] = defaultdict(list)  # by answer, a name for each rollout
+    models_by_answer: dict[str, list[str]] = defaultdict(list)  # a name for each rollout
     for rollout in rollouts:
         if rollout.verdict is not None and rollout.verdict.outcome == "wrong" and rollout.verdict.extracted:
-            models["".join(rollout.verdict.extracted.split())].append(rollout.model)
-    n_answered = n_correct + sum(map(len, models.values()))
+            models_by_answer["".join(rollout.verdict.extracted.split())].append(rollout.model)
+    n_answered = n_correct + sum(map(len, models_by_answer.values()))
     least = max(settings.n_agreed, settings.share * n_answered, settings.over_correct * n_correct)
-    agreed = _largest({answer: len(names) for answer, names in models.items()}, least, same)
-    names = sorted({name for answer in agreed for name in models[answer]})
-    if len(names) < settings.n_models or not agreed:
+    agreed = _largest_group({answer: len(models) for answer, models in models_by_answer.items()}, least, same)
+    models = sorted({model for answer in agreed for model in models_by_answer[answer]})
+    if len(models) < settings.n_models or not agreed:
         return {}
-    counts = {"n_agreed": sum(len(models[answer]) for answer in agreed), "n_answered": n_answered}
-    return {"key": problem.answer, "agreed": agreed[0], "models": names, **counts, "n_correct": n_correct}
+    counts = {"n_agreed": sum(len(models_by_answer[answer]) for answer in agreed), "n_answered": n_answered}
+    return {"key": problem.answer, "agreed": agreed[0], "models": models, **counts, "n_correct": n_correct}
 
 
-def _largest(counts: Mapping[str, int], least: float, same: Callable[[str, str], bool]) -> list[str]:
+def _largest_group(counts: Mapping[str, int], least: float, same: Callable[[str, str], bool]) -> list[str]:
     """The answers, most frequent first, of the largest group of equal ones that `least` rollouts or more gave."""
-    left = sorted(counts, key=lambda answer: (-counts[answer], answer))
+    remaining = sorted(counts, key=lambda answer: (-counts[answer], answer))
     best: list[str] = []
-    while left and sum(counts[answer] for answer in left) >= least:  # else no comparison can still find enough
-        group = [answer for answer in left if answer == left[0] or same(left[0], answer)]
-        left = [answer for answer in left if answer not in group]
+    while remaining and sum(counts[answer] for answer in remaining) >= least:  # else no comparison can find enough
+        group = [answer for answer in remaining if answer == remaining[0] or same(remaining[0], answer)]
+        remaining = [answer for answer in remaining if answer not in group]
         n = sum(counts[answer] for answer in group)
         if n >= least and n > sum(counts[answer] for answer in best):
             best = group

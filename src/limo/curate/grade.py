@@ -1,53 +1,46 @@
-"""Grade a chain's reasoning: traits as numbers, a score, a level L1..L5, by one of three scorers.
+"""Grade a chain's reasoning: traits as numbers, a score, and a level L1..L5, by one of the registered scorers.
 
 `limo-v2` is the paper's (section on chain quality): a weighted sum of elaborated reasoning 30% by length,
 self-verification 20%, exploratory approach 25% and adaptive granularity 25% by keyword frequencies divided by the
 text's length.  It leaves open how the four are brought to one scale, what breaks ties, and where the levels are cut.
-`structure` measures what a chain does (see that module); `judge` is a model with a rubric (see that module).  Our
-choices, each a setting or a rule of this page:
+`structure` measures what a chain does, `judge` is a model with a rubric (see `limo.curate.scorers`).  Our choices:
 
 - scale `rank`: a trait's value is the share of the other chains that have less of it.  Any growing scale of length
   (characters, tokens, logarithm) then gives the same score, and the weights mean what they say whatever the spread;
   `max` divides by the largest value; `half` is value / (value + median of recorded long chains), of one text alone.
-- length is counted in words: runs of Latin letters or digits, two Han characters to a word; the same count divides
-  the frequencies, so that English and Chinese chains can stand in one ranking.
-- a level is a fifth of the chains ranked by score: L5 beats at least 80% of them.  Equal scores share the lower
+- a level is a fifth of the chains ranked by score: L5 is above at least 80% of them.  Equal scores share the lower
   level, so that many equal bare answers are L1.  Levels `fixed` are cut at scores that do not depend on the others.
-- `length_bins` makes a score the share of the chains of like length that it beats, so that no level is merely longer.
+- `length_bins` makes a score the share of the chains of like length that it is above, so that no level is merely
+  longer.
 
     grades = grade(chains)
     sorted(zip(grades, chains), key=lambda pair: -pair[0].score)
 
-What it does not do: verify an answer, or see whether the reasoning is true.  `limo-v2` counts words and can be fooled
-by them; `limo grade --audit` shows by how much.
+No scorer sees whether the reasoning is true.  `limo-v2` counts words and can be fooled by them; `limo grade --audit`
+shows by how much.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from limo.core.errors import InputError
 from limo.core.recipe import Settings
 from limo.core.records import LEVELS, Chain, Grade
-from limo.curate.scorers import judge, structure
-from limo.curate.scorers.keywords import COUNTED, TRAITS, measure
-
-__all__ = ["COUNTED", "TRAITS", "GradeSettings", "Ruler", "bands", "grade", "measure", "traits_of"]
-
-# Medians of 562 correct recorded long chains: words, and entries in 1,000 words.
-_HALVES = {"length": 913, "verification": 2.86, "exploration": 9.37, "granularity": 24.7}
-# Quintiles of the scores of the same chains with 500 chains of reasoning models and 500 of plain ones.
-_CUTS = {"limo-v2": (0.16, 0.34, 0.46, 0.52), "structure": (0.36, 0.46, 0.54, 0.61), "judge": (0.2, 0.4, 0.6, 0.8)}
+from limo.curate.chains import chain_hash
+from limo.curate.scorers import keywords
+from limo.curate.scorers.registry import SCORERS, Scorer
 
 
 class GradeSettings(Settings):
     """How chains are graded.  The weights are the paper's; the rest is our own choice (see the module's page)."""
 
-    scorer: Literal["limo-v2", "structure", "judge"] = Field("limo-v2", description="who scores; paper: limo-v2")
+    scorer: str = Field("limo-v2", description=f"one of {', '.join(SCORERS)}; paper: limo-v2")
     elaboration: float = Field(0.30, ge=0, le=1, description="limo-v2: weight of length; paper v2: 0.30")
     verification: float = Field(0.20, ge=0, le=1, description="limo-v2: weight of checking words; paper v2: 0.20")
     exploration: float = Field(0.25, ge=0, le=1, description="limo-v2: weight of tentative words; paper v2: 0.25")
@@ -61,129 +54,146 @@ class GradeSettings(Settings):
     )
     length_bins: int = Field(0, ge=0, le=100, description="score within this many groups of like length; 0: not")
 
+    @field_validator("scorer")
+    @classmethod
+    def _is_registered(cls, value: str) -> str:
+        if value not in SCORERS:
+            raise ValueError(f"there is no such scorer; name one of {', '.join(SCORERS)}")
+        return value
+
     @model_validator(mode="after")
-    def _fits(self) -> GradeSettings:
+    def _is_consistent(self) -> GradeSettings:
         if self.cuts and (len(self.cuts) != len(LEVELS) - 1 or sorted(set(self.cuts)) != self.cuts):
             raise ValueError("`cuts` are four scores, each larger than the one before")
         if self.levels == "fixed" and self.length_bins:
             raise ValueError("fixed levels and `length_bins` exclude each other: the latter compares chains")
-        if self.levels == "fixed" and self.scorer == "limo-v2" and self.scale != "half":
-            raise ValueError("fixed levels of `limo-v2` need `scale: half`; the other scales compare chains")
+        if self.levels == "fixed" and SCORERS[self.scorer].medians and self.scale != "half":
+            raise ValueError(f"fixed levels of `{self.scorer}` need `scale: half`; the other scales compare chains")
         return self
 
 
 Columns = dict[str, list[float]]
-"""Raw values by name, one a text; `length` is among them whatever the scorer."""
+"""Measured values by name, one for each text; `length` is among them whatever the scorer."""
 
 
-def grade(chains: Sequence[Chain], settings: GradeSettings | None = None, judged: Columns | None = None) -> list[Grade]:
-    """One grade a chain, in order.
+def grade(chains: Sequence[Chain], settings: GradeSettings | None = None, marks: Columns | None = None) -> list[Grade]:
+    """One grade for each chain, in order.
 
     Traits and score lie in 0..1.  By quantile, and by the scales `rank` and `max`, they are relative to the chains
-    given: grade together what is to be compared.  `judged` is what a judge said of the chains (`judge.columns`), which
-    the scorer `judge` needs.  Raises InputError where that is missing.
+    given: grade together what is to be compared.  `marks` are a judge's (`judge.mean_marks`), which the scorer
+    `judge` needs.  Raises InputError where they are missing.
     """
     settings = settings or GradeSettings()
-    columns = judged if settings.scorer == "judge" else columns_of([chain.text for chain in chains], settings)
-    if columns is None:
-        do = "ask a model with prompts.rubric and hand its marks in from Python, or choose another scorer"
-        raise InputError("nobody has judged these chains", "scorer: judge", "a model that judges", do)
-    return Ruler(columns, settings).grades(columns)
+    if SCORERS[settings.scorer].measure:
+        columns = measure_texts([chain.text for chain in chains], settings)
+    elif marks is not None:
+        columns = marks
+    else:
+        do = "get marks from a model with prompts.rubric and pass them from Python, or choose another scorer"
+        raise InputError("nobody has judged these chains", f"scorer: {settings.scorer}", "a judge's marks", do)
+    return Grader(columns, settings).grades(columns)
 
 
-def traits_of(settings: GradeSettings) -> tuple[str, ...]:
+def trait_names(settings: GradeSettings) -> tuple[str, ...]:
     """The names of the traits that the settings' scorer gives, in order."""
-    return {"limo-v2": TRAITS, "structure": (*structure.TRAITS, "novelty"), "judge": judge.TRAITS}[settings.scorer]
+    return SCORERS[settings.scorer].traits
 
 
-def columns_of(texts: Sequence[str], settings: GradeSettings) -> Columns:
-    """What is measured in each text alone, by the scorer `limo-v2` or `structure`."""
-    if settings.scorer == "structure":
-        found = [structure.measure(text) for text in texts]
-        columns = {name: [one.traits[name] for one in found] for name in structure.TRAITS}
-        shown = {"novelty": [one.novelty for one in found], "score": [one.score for one in found]}
-        return columns | shown | {"length": [float(len(text)) for text in texts]}
-    raw = [measure(text) for text in texts]
-    return {"length": [one.n_words for one in raw]} | {name: [getattr(one, name) for one in raw] for name in COUNTED}
+def measure_texts(texts: Sequence[str], settings: GradeSettings) -> Columns:
+    """What the settings' scorer measures in each text alone.  Raises ValueError for a scorer that measures no texts."""
+    measure = SCORERS[settings.scorer].measure
+    if measure is None:
+        raise ValueError(f"the scorer {settings.scorer} measures no texts")
+    rows = [measure(text) for text in texts]
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else measure(""))}
 
 
-class Ruler:
-    """Traits, scores and levels as they are among the chains of `columns`: it can be held to other texts too."""
+class Grader:
+    """Gives traits, scores and levels relative to the reference texts of `columns`, to these or to other texts."""
 
     def __init__(self, columns: Columns, settings: GradeSettings) -> None:
         self.settings = settings
-        self._sorted = {name: sorted(values) for name, values in columns.items()}
+        self._scorer: Scorer = SCORERS[settings.scorer]
+        self._reference = {name: sorted(values) for name, values in columns.items()}
         scores = self._scores(columns)
-        self._bins = _bins(columns["length"], scores, settings.length_bins)
-        self._final = sorted(self._placed(scores, columns))
+        self._bins = _length_bins(columns["length"], scores, settings.length_bins)
+        self._final_scores = sorted(self._within_bins(scores, columns))
 
     def grades(self, columns: Columns) -> list[Grade]:
         """One grade for each row of `columns`."""
-        names = traits_of(self.settings)
-        rows = zip(*(self._scaled(name, columns) for name in names), strict=True)
-        scores = self._placed(self._scores(columns), columns)
+        names = self._scorer.traits
+        rows = zip(*(self._scaled(name, columns[name]) for name in names), strict=True)
+        scores = self._within_bins(self._scores(columns), columns)
         return [
             Grade(dict(zip(names, row, strict=True)), score, LEVELS[self._level(score)])
             for row, score in zip(rows, scores, strict=True)
         ]
 
     def _scores(self, columns: Columns) -> list[float]:
-        if self.settings.scorer != "limo-v2":
+        """Rounded, so that equal sums are equal whatever their last digit."""
+        if not self._scorer.medians:
             return [round(score, 12) for score in columns["score"]]
-        weights = {name: getattr(self.settings, name) for name in TRAITS}
-        total = sum(weights.values()) or 1.0
-        rows = zip(*(self._scaled(name, columns) for name in TRAITS), strict=True)
-        # Rounded, so that equal sums are equal whatever their last digit.
-        return [
-            round(sum(w * value for w, value in zip(weights.values(), row, strict=True)) / total, 12) for row in rows
-        ]
+        names = self._scorer.traits
+        weights = [getattr(self.settings, name) for name in names]
+        total = sum(weights) or 1.0
+        rows = zip(*(self._scaled(name, columns[name]) for name in names), strict=True)
+        return [round(sum(w * value for w, value in zip(weights, row, strict=True)) / total, 12) for row in rows]
 
-    def _scaled(self, trait: str, columns: Columns) -> list[float]:
-        if self.settings.scorer != "limo-v2":
-            return columns[trait]
-        name = "length" if trait == "elaboration" else trait
-        values, known = columns[name], self._sorted[name]
+    def _scaled(self, trait: str, values: list[float]) -> list[float]:
+        if not self._scorer.medians:
+            return values
         if self.settings.scale == "half":
-            return [value / (value + _HALVES[name]) for value in values]
+            return [value / (value + self._scorer.medians[trait]) for value in values]
+        reference = self._reference[trait]
         if self.settings.scale == "max":
-            top = known[-1] if known else 0.0
-            return [min(1.0, value / top) if top else 0.0 for value in values]
-        return _beaten(values, known)
+            largest = reference[-1] if reference else 0.0
+            return [min(1.0, value / largest) if largest else 0.0 for value in values]
+        return [_share_below(value, reference) for value in values]
 
-    def _placed(self, scores: list[float], columns: Columns) -> list[float]:
-        """The scores, or what they beat among texts of like length."""
+    def _within_bins(self, scores: list[float], columns: Columns) -> list[float]:
+        """The scores, or with `length_bins` the share of texts of like length that each is above."""
         if not self.settings.length_bins:
             return scores
-        edges, among = self._bins
-        places = [bisect_right(edges, length) for length in columns["length"]]
-        return [_beaten([score], among[place])[0] for score, place in zip(scores, places, strict=True)]
+        edges, bins = self._bins
+        numbers = [bisect_right(edges, length) for length in columns["length"]]
+        return [_share_below(score, bins[number]) for score, number in zip(scores, numbers, strict=True)]
 
     def _level(self, score: float) -> int:
         if self.settings.levels == "fixed":
-            return bisect_right(self.settings.cuts or _CUTS[self.settings.scorer], score)
-        return _band(score, self._final)
+            return bisect_right(self.settings.cuts or self._scorer.cuts, score)
+        n_below, n = bisect_left(self._final_scores, score), len(self._final_scores)
+        return min(len(LEVELS) - 1, len(LEVELS) * n_below // n)
 
 
-def bands(scores: Sequence[float], n_bands: int = len(LEVELS)) -> list[int]:
-    """The quantile band 0..n_bands-1 of each score: by the share of all scores that it beats, so ties share a band."""
-    order = sorted(scores)
-    return [_band(score, order, n_bands) for score in scores]
+def _share_below(value: float, order: Sequence[float]) -> float:
+    """The share of the others in `order` that are less; 0 for a single value, and for the least."""
+    return min(1.0, bisect_left(order, value) / max(1, len(order) - 1))
 
 
-def _band(score: float, order: Sequence[float], n_bands: int = len(LEVELS)) -> int:
-    return min(n_bands - 1, n_bands * bisect_left(order, score) // len(order))
-
-
-def _beaten(values: Sequence[float], order: Sequence[float]) -> list[float]:
-    """The share of the others that have less; 0 for a single value, and for the least."""
-    return [min(1.0, bisect_left(order, value) / max(1, len(order) - 1)) for value in values]
-
-
-def _bins(lengths: Sequence[float], scores: Sequence[float], n_bins: int) -> tuple[list[float], list[list[float]]]:
+def _length_bins(
+    lengths: Sequence[float], scores: Sequence[float], n_bins: int
+) -> tuple[list[float], list[list[float]]]:
     """Lengths at which a new bin begins, and the scores in each bin, sorted; bins hold about as many chains each."""
     order = sorted(lengths)
     edges = sorted({order[len(order) * number // n_bins] for number in range(1, n_bins)}) if order else []
-    among: list[list[float]] = [[] for _ in range(len(edges) + 1)]
+    bins: list[list[float]] = [[] for _ in range(len(edges) + 1)]
     for length, score in zip(lengths, scores, strict=True):
-        among[bisect_right(edges, length)].append(score)
-    return edges, [sorted(some) for some in among]
+        bins[bisect_right(edges, length)].append(score)
+    return edges, [sorted(scores_of_bin) for scores_of_bin in bins]
+
+
+def grade_rows(chains: Sequence[Chain], grades: Sequence[Grade]) -> list[dict[str, Any]]:
+    """A table row for each chain: its hash, its grade, and the keyword counts of the paper's scorer."""
+    return [
+        {"problem_id": chain.problem_id, "chain_hash": chain_hash(chain)}
+        | asdict(grade)
+        | {"counted": asdict(keywords.measure(chain.text))}
+        for chain, grade in zip(chains, grades, strict=True)
+    ]
+
+
+def match_grades(chains: Iterable[Chain], rows: Iterable[dict[str, Any]]) -> tuple[list[Chain], list[Grade]]:
+    """The chains that the rows of `grade_rows` name, in the order of the rows, each with its grade."""
+    by_hash = {chain_hash(chain): chain for chain in chains}
+    pairs = [(by_hash[row["chain_hash"]], Grade(row["traits"], row["score"], row["level"])) for row in rows]
+    return [chain for chain, _ in pairs], [grade for _, grade in pairs]

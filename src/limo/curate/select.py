@@ -5,14 +5,12 @@ did anything shows only beside its controls, so `by` also offers `random`, `long
 same budget, and `full` with none.  `balanced` is for v1's sampling across domains: the topics take turns, each with
 its best.  `diversity` trades rank against unlikeness of the statements, `max_likeness` keeps near repetitions out.
 
-Everything is deterministic for a seed; equal keys are ordered by the hash of the chain, which favours nobody.  A chain
-that was verified and is not correct is never selected, whatever the order.
+Everything is deterministic for a seed; equal keys are ordered by the hash of the chain.  A chain that was verified and
+is not correct is never selected, whatever the order.
 
     selected, dropped = select(candidates, SelectSettings(k=800))
-    print(shortfall(selected, dropped, SelectSettings(k=800)))
-    arms = levels(chains, grades, 500, ("L1", "L5"))
-
-What it does not do: grade, or look at embeddings.
+    print(why_fewer(selected, dropped, SelectSettings(k=800)))
+    chains_by_level = sample_levels(chains, grades, 500, ("L1", "L5"))
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from limo.core.errors import InputError
@@ -30,11 +29,12 @@ from limo.core.recipe import Settings
 from limo.core.records import LEVELS, UNVERIFIED, Chain, Dropped, Grade, Level, PassRate, Problem
 from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
-from limo.curate.diverse import Spread
+from limo.curate.diversity import DiversePicker
 
 STAGE = "select"
-ANOTHER = "another chain of its problem is better"
-
+NOT_BEST = "another chain of its problem is better"
+BELOW = "below the top k"
+_QUOTAS = {"topic": "per_topic", "source": "per_source", "language": "per_language"}
 
 Order = Literal["score", "balanced", "random", "longest", "hardest", "easiest", "full"]
 
@@ -67,108 +67,107 @@ class Candidate:
     rates: tuple[PassRate, ...] = ()
 
 
-def select(
-    candidates: Iterable[Candidate], settings: SelectSettings | None = None
-) -> tuple[list[Candidate], list[Dropped]]:
+Split = tuple[list[Candidate], list[Dropped]]
+SortKey = Callable[[Candidate], Any]
+
+
+def select(candidates: Iterable[Candidate], settings: SelectSettings | None = None) -> Split:
     """At most `k` candidates of different problems in the order they were taken, and a reason for each other one.
 
     Raises InputError where the settings need what candidates lack: pass rates, token counts, scikit-learn.
     """
     settings = settings or SelectSettings()
-    sound, dropped = _sound(candidates)
-    key = _ORDERS[settings.by](settings)
-    best, others = _best(sound, key)
+    correct, not_correct = _without_incorrect(candidates)
+    key = _SORT_KEYS[settings.by](settings)
+    best, others = _best_of_problems(correct, key)
     ranked = sorted(best, key=key)
     if settings.by == "balanced":
-        ranked = _turns(ranked)
-    kept, rest = _Basket(ranked, settings).fill()
-    return kept, dropped + others + rest
+        ranked = _topics_in_turn(ranked)
+    if settings.by == "full":
+        return ranked, not_correct + others
+    selected, rest = _LimitedSelection(ranked, settings).run()
+    return selected, not_correct + others + rest
 
 
-def shortfall(kept: Sequence[Candidate], dropped: Sequence[Dropped], settings: SelectSettings) -> str:
+def why_fewer(selected: Sequence[Candidate], dropped: Sequence[Dropped], settings: SelectSettings) -> str:
     """One line that says why fewer than `k` were selected, or nothing."""
-    if len(kept) >= settings.k or settings.by == "full":
+    if len(selected) >= settings.k or settings.by == "full":
         return ""
-    counts = Counter(one.reason for one in dropped if one.reason != ANOTHER)
-    n_problems = len({one.problem.id for one in kept} | {one.problem_id for one in dropped})
-    why = ", ".join(f"{reason} {n:,}" for reason, n in counts.most_common()) or "all that have a chain were taken"
-    return f"selected {len(kept):,} of the {settings.k:,} asked for: {n_problems:,} problems came in; {why}"
+    counts = Counter(drop.reason for drop in dropped if drop.reason != NOT_BEST)
+    n_problems = len({candidate.problem.id for candidate in selected} | {drop.problem_id for drop in dropped})
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts.most_common()) or "all that have a chain were taken"
+    return f"selected {len(selected):,} of the {settings.k:,} wanted: {n_problems:,} problems came in; {reasons}"
 
 
-class _Basket:
-    """One call of `select` after ranking: what was taken, and what is closed for whom."""
+class _LimitedSelection:
+    """Takes ranked candidates until `k`, within quotas, a token budget and the limit of likeness."""
 
     def __init__(self, ranked: Sequence[Candidate], settings: SelectSettings) -> None:
         self.ranked, self.settings = ranked, settings
-        self.kept: list[int] = []
-        self.closed: dict[int, str] = {}
+        self.taken: list[int] = []
+        self.reasons: dict[int, str] = {}
         self.n_tokens = 0
-        self.counts: dict[str, Counter[str]] = {kind: Counter() for kind in _KINDS}
-        likeness = settings.diversity > 0 or settings.max_likeness < 1
-        statements = [one.problem.problem for one in ranked]
-        self.spread = Spread(statements, settings.diversity) if likeness and settings.by != "full" else None
+        self.counts: dict[str, Counter[str]] = {column: Counter() for column in _QUOTAS}
+        statements = [candidate.problem.problem for candidate in ranked]
+        compares = settings.diversity > 0 or settings.max_likeness < 1
+        self.picker = DiversePicker(statements, settings.diversity) if compares else None
 
-    def fill(self) -> tuple[list[Candidate], list[Dropped]]:
+    def run(self) -> Split:
         """Take until nothing more fits."""
-        order = self._greedy() if self.spread else iter(range(len(self.ranked)))
-        for place in order:
-            reason = self._refusal(place)
+        order = self._picked_order(self.picker) if self.picker else iter(range(len(self.ranked)))
+        for index in order:
+            reason = self._reason_against(index)
             if reason:
-                self.closed[place] = reason
+                self.reasons[index] = reason
             else:
-                self._take(place)
-        taken = set(self.kept)
-        rest = [place for place in range(len(self.ranked)) if place not in taken]
-        dropped = [_drop(self.ranked[at], self.closed.get(at, "below the top k"), rank=at + 1) for at in rest]
-        return [self.ranked[at] for at in self.kept], dropped
+                self._take(index)
+        taken = set(self.taken)
+        dropped = [
+            _drop(candidate, self.reasons.get(index, BELOW), rank=index + 1)
+            for index, candidate in enumerate(self.ranked)
+            if index not in taken
+        ]
+        return [self.ranked[index] for index in self.taken], dropped
 
-    def _greedy(self) -> Iterator[int]:
-        """Places by rank and unlikeness; what was refused is not asked about again, since nothing ever opens."""
-        import numpy as np
-
-        assert self.spread is not None
+    def _picked_order(self, picker: DiversePicker) -> Iterator[int]:
+        """Indexes by rank and unlikeness, each once, since what does not fit now never fits later."""
         is_open = np.ones(len(self.ranked), dtype=bool)
-        while is_open.any() and len(self.kept) < self.settings.k:
-            place = self.spread.next(is_open)
-            is_open[place] = False
-            yield place
-            if self.kept and self.kept[-1] == place:
-                self.spread.take(place)
+        while is_open.any() and len(self.taken) < self.settings.k:
+            index = picker.best(is_open)
+            is_open[index] = False
+            yield index
+            if self.taken and self.taken[-1] == index:
+                picker.take(index)
 
-    def _refusal(self, place: int) -> str:
-        """Why what stands at `place` cannot be taken now, or nothing."""
-        settings, one = self.settings, self.ranked[place]
-        if settings.by == "full":
-            return ""
-        if len(self.kept) >= settings.k:
-            return "below the top k"
-        for kind, limit in _KINDS.items():
+    def _reason_against(self, index: int) -> str:
+        """Why the candidate cannot be taken now, or nothing."""
+        settings, candidate = self.settings, self.ranked[index]
+        if len(self.taken) >= settings.k:
+            return BELOW
+        for column, limit in _QUOTAS.items():
             most = getattr(settings, limit)
-            if most is not None and self.counts[kind][getattr(one.problem, kind)] >= most:
-                return f"{kind} is full"
-        if settings.tokens is not None and self.n_tokens + _tokens(one) > settings.tokens:
+            if most is not None and self.counts[column][getattr(candidate.problem, column)] >= most:
+                return f"{column} is full"
+        if settings.tokens is not None and self.n_tokens + _n_tokens(candidate) > settings.tokens:
             return "over the budget of tokens"
-        like = self.spread is not None and float(self.spread.nearest[place]) > settings.max_likeness
-        return "too like one that was taken" if like else ""
+        is_like = self.picker is not None and float(self.picker.nearest[index]) > settings.max_likeness
+        return "too like one that was taken" if is_like else ""
 
-    def _take(self, place: int) -> None:
-        one = self.ranked[place]
-        self.kept.append(place)
-        self.n_tokens += one.chain.n_tokens
-        for kind in _KINDS:
-            self.counts[kind][getattr(one.problem, kind)] += 1
-
-
-_KINDS = {"topic": "per_topic", "source": "per_source", "language": "per_language"}
+    def _take(self, index: int) -> None:
+        candidate = self.ranked[index]
+        self.taken.append(index)
+        self.n_tokens += candidate.chain.n_tokens
+        for column in _QUOTAS:
+            self.counts[column][getattr(candidate.problem, column)] += 1
 
 
-def levels(
+def sample_levels(
     chains: Sequence[Chain], grades: Sequence[Grade], n: int, levels: Sequence[Level] = ("L1", "L5"), seed: int = 0
 ) -> dict[Level, list[tuple[Chain, Grade]]]:
-    """At most `n` graded chains of each level, one a problem, over the same problems where they can be.
+    """At most `n` graded chains of each level, one for each problem, over the same problems where possible.
 
     Problems that have a chain in all the levels come first, then those in fewer; within that, and among the chains
-    of one problem and level, order is by hash, so that an arm is a fair sample of its level.
+    of one problem and level, order is by hash, so that the sample represents its level.
     """
     unknown = [level for level in levels if level not in LEVELS]
     if unknown:
@@ -178,68 +177,83 @@ def levels(
         if grade.level in levels:
             by_problem[chain.problem_id][grade.level].append((chain, grade))
     order = sorted(by_problem, key=lambda name: (-len(by_problem[name]), content_hash(str(seed), name)))
-    arms: dict[Level, list[tuple[Chain, Grade]]] = {level: [] for level in levels}
+    samples: dict[Level, list[tuple[Chain, Grade]]] = {level: [] for level in levels}
     for name in order:
         for level, pairs in by_problem[name].items():
-            if len(arms[level]) < n:
-                arms[level].append(min(pairs, key=lambda pair: content_hash(str(seed), chain_hash(pair[0]))))
-    return arms
+            if len(samples[level]) < n:
+                samples[level].append(min(pairs, key=lambda pair: content_hash(str(seed), chain_hash(pair[0]))))
+    return samples
 
 
-def _sound(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Dropped]]:
-    """Without the chains that were verified and are not correct; a chain nobody verified is its owner's affair."""
-    sound, dropped = [], []
-    for one in candidates:
-        verdict = one.chain.verdict
+def selected_rows(selected: Iterable[Candidate]) -> list[dict[str, Any]]:
+    """A table row for each selected candidate, in order, by rank."""
+    return [
+        {
+            "rank": rank,
+            "chain_hash": chain_hash(candidate.chain),
+            "problem_id": candidate.chain.problem_id,
+            "teacher": candidate.chain.teacher,
+            "score": candidate.grade.score,
+            "level": candidate.grade.level,
+        }
+        for rank, candidate in enumerate(selected, 1)
+    ]
+
+
+def _without_incorrect(candidates: Iterable[Candidate]) -> Split:
+    """Without the chains that were verified and are not correct; chains that were never verified stay."""
+    correct, dropped = [], []
+    for candidate in candidates:
+        verdict = candidate.chain.verdict
         if verdict.outcome == "correct" or verdict.reason == UNVERIFIED:
-            sound.append(one)
+            correct.append(candidate)
         else:
-            dropped.append(_drop(one, "not correct", outcome=verdict.outcome))
-    return sound, dropped
+            dropped.append(_drop(candidate, "not correct", outcome=verdict.outcome))
+    return correct, dropped
 
 
-def _turns(ranked: Sequence[Candidate]) -> list[Candidate]:
-    """The topics in turn, each with its best; topics in the order of their best."""
+def _best_of_problems(candidates: Iterable[Candidate], key: SortKey) -> Split:
+    by_problem: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_problem[candidate.problem.id].append(candidate)
+    best, dropped = [], []
+    for of_problem in by_problem.values():
+        first, *rest = sorted(of_problem, key=key)
+        best.append(first)
+        dropped += [_drop(other, NOT_BEST, n=len(of_problem)) for other in rest]
+    return best, dropped
+
+
+def _topics_in_turn(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """One of each topic in turn, each topic's best first; topics in the order of their best."""
     by_topic: dict[str, list[Candidate]] = defaultdict(list)
-    for one in ranked:
-        by_topic[one.problem.topic].append(one)
+    for candidate in ranked:
+        by_topic[candidate.problem.topic].append(candidate)
     rounds = zip_longest(*by_topic.values())
-    return [one for turn in rounds for one in turn if one is not None]
+    return [candidate for turn in rounds for candidate in turn if candidate is not None]
 
 
-def _tokens(candidate: Candidate) -> int:
+def _n_tokens(candidate: Candidate) -> int:
     if not candidate.chain.n_tokens:
         do = "give `n_tokens` with the chains, or budget by examples (k)"
         raise InputError("a budget of tokens needs their number", candidate.problem.id, "chains with n_tokens", do)
     return candidate.chain.n_tokens
 
 
-def _best(candidates: Iterable[Candidate], key: Callable[[Candidate], Any]) -> tuple[list[Candidate], list[Dropped]]:
-    by_problem: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_problem[candidate.problem.id].append(candidate)
-    best, dropped = [], []
-    for several in by_problem.values():
-        first, *rest = sorted(several, key=key)
-        best.append(first)
-        dropped += [_drop(other, ANOTHER, n=len(several)) for other in rest]
-    return best, dropped
-
-
-def _by_score(_: SelectSettings) -> Callable[[Candidate], Any]:
+def _by_score(_: SelectSettings) -> SortKey:
     return lambda candidate: (-candidate.grade.score, chain_hash(candidate.chain))
 
 
-def _by_random(settings: SelectSettings) -> Callable[[Candidate], Any]:
+def _by_random(settings: SelectSettings) -> SortKey:
     seed = str(settings.seed)
     return lambda candidate: (content_hash(seed, candidate.problem.id), content_hash(seed, chain_hash(candidate.chain)))
 
 
-def _by_length(_: SelectSettings) -> Callable[[Candidate], Any]:
+def _by_length(_: SelectSettings) -> SortKey:
     return lambda candidate: (-len(candidate.chain.text), chain_hash(candidate.chain))
 
 
-def _by_difficulty(sign: int) -> Callable[[SelectSettings], Callable[[Candidate], Any]]:
+def _by_difficulty(sign: int) -> Callable[[SelectSettings], SortKey]:
     def key(candidate: Candidate) -> Any:
         if not candidate.rates:
             do = "add a filter to the recipe, or select by another order"
@@ -249,7 +263,7 @@ def _by_difficulty(sign: int) -> Callable[[SelectSettings], Callable[[Candidate]
     return lambda _: key
 
 
-_ORDERS: dict[str, Callable[[SelectSettings], Callable[[Candidate], Any]]] = {
+_SORT_KEYS: dict[str, Callable[[SelectSettings], SortKey]] = {
     "score": _by_score,
     "balanced": _by_score,
     "random": _by_random,

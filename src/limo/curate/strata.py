@@ -1,12 +1,10 @@
-"""Simple, Complex, Advanced: problems in three strata of difficulty, for asking what difficulty does (RQ2).
+"""Simple, Complex, Advanced: problems in three strata of difficulty, for measuring the effect of difficulty (RQ2).
 
 The paper takes them by source (MATH, olympiads, past AIME), 500 each.  A pool may instead state a difficulty with each
-problem, or have been measured by pass rates.
+problem, or have been measured by pass rates.  A problem without a source, difficulty or pass rate to go by is left out.
 
     strata = stratify(problems, StrataSettings(by="source", simple=["MATH"], complex=["Olympiad"], advanced=["AIME"]))
     strata["Advanced"]
-
-What it does not do: filter; a problem of which it is not known what the strata go by is left out.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ class StrataSettings(Settings):
     seed: int = Field(0, ge=0, description="of the draw")
 
     @model_validator(mode="after")
-    def _fits(self) -> StrataSettings:
+    def _is_consistent(self) -> StrataSettings:
         names = [*self.simple, *self.complex, *self.advanced]
         if self.by == "source" and (not names or len(set(names)) < len(names)):
             raise ValueError("name the sources of the strata, each once, in `simple`, `complex` and `advanced`")
@@ -57,32 +55,34 @@ def stratify(
     problems: Iterable[Problem], settings: StrataSettings, rates: Mapping[str, PassRate] | None = None
 ) -> dict[Stratum, list[Problem]]:
     """The problems of each stratum in the order of their draw, at most `n` each; all three keys are there."""
-    found: dict[Stratum, list[Problem]] = {name: [] for name in STRATA}
+    strata: dict[Stratum, list[Problem]] = {name: [] for name in STRATA}
     for problem in problems:
-        name = stratum(problem, settings, (rates or {}).get(problem.id))
+        name = stratum_of(problem, settings, (rates or {}).get(problem.id))
         if name:
-            found[name].append(problem)
+            strata[name].append(problem)
     seed = str(settings.seed)
-    drawn = {name: sorted(some, key=lambda one: content_hash(seed, one.id)) for name, some in found.items()}
-    return {name: some[: settings.n] for name, some in drawn.items()}
+    return {
+        name: sorted(members, key=lambda problem: content_hash(seed, problem.id))[: settings.n]
+        for name, members in strata.items()
+    }
 
 
-def stratum(problem: Problem, settings: StrataSettings, rate: PassRate | None = None) -> Stratum | None:
-    """Where one problem belongs; None where what the strata go by is not known of it."""
+def stratum_of(problem: Problem, settings: StrataSettings, rate: PassRate | None = None) -> Stratum | None:
+    """The stratum of one problem; None where its source, difficulty or pass rate is unknown."""
     if settings.by == "source":
-        named = {"Simple": settings.simple, "Complex": settings.complex, "Advanced": settings.advanced}
-        return next((name for name in STRATA if problem.source in named[name]), None)
+        sources = {"Simple": settings.simple, "Complex": settings.complex, "Advanced": settings.advanced}
+        return next((name for name in STRATA if problem.source in sources[name]), None)
     if settings.by == "pass_rate":
         if rate is None or not rate.n_decided:
             return None
         return STRATA[sum(rate.rate < cut for cut in settings.cuts)]
-    value = stated(problem)
+    value = stated_difficulty(problem)
     if value is None:
         return None
     return STRATA[(value > settings.cuts[0]) + (value >= settings.cuts[1])]
 
 
-def stated(problem: Problem) -> float | None:
+def stated_difficulty(problem: Problem) -> float | None:
     """The difficulty that a problem's source states (`difficulty` or `level`, also as "Level 5")."""
     for name in _STATED:
         number = _NUMBER.search(str(problem.meta.get(name, "")))

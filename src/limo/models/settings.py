@@ -8,11 +8,11 @@ models:
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from limo.core.files import resolve_data_path
 from limo.core.recipe import EXECUTION_ONLY, Settings
 from limo.core.records import Sampling
 from limo.core.text import hide_keys
@@ -138,16 +138,16 @@ def open_model(settings: ModelSettings, data: str = "") -> Completer:
     if isinstance(settings, ReplayModel):
         from limo.models.replay import ReplayCompleter
 
-        return ReplayCompleter([Path(data) / file for file in settings.files], settings.source, settings.name)
+        files = [resolve_data_path(file, data) for file in settings.files]
+        return ReplayCompleter(files, settings.source, settings.name)
     if isinstance(settings, HttpModel):
         from limo.models.openai.completer import HttpCompleter
 
         return HttpCompleter(settings.base_urls, settings.source, settings.name, settings.http)
     from limo.models.local.completer import LocalCompleter
 
-    in_data = Path(data) / settings.path
     return LocalCompleter(
-        in_data if in_data.exists() else settings.path,
+        resolve_data_path(settings.path, data),
         settings.name,
         settings.batch_size,
         settings.device,

@@ -28,12 +28,11 @@ from typing import Protocol
 from limo.core.errors import InputError, PartialError
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
-from limo.core.records import Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
+from limo.core.records import Band, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Completer, CompletionGroup, Request
 from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
-from limo.rollouts.stopping import Band
 
 BUDGET_SPENT = "the budget is spent"
 SAVE_TIME_S = 1.0  # how often the time spent is stored: a start that is killed may have spent this much more

@@ -46,7 +46,7 @@ class RubricReplyVerifier:
     def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
         """A verdict for each reply; never `correct` or `wrong`."""
         for _, reply in pairs:
-            marks = judge.read(reply.text)
+            marks = judge.read_marks(reply.text)
             if marks:
                 shown = ", ".join(f"{name} {1 + round(4 * mark)}" for name, mark in marks.items())
                 yield Verdict("undecided", shown, MARKS_READ, "judge")
@@ -67,13 +67,13 @@ def judge_chains(
     texts = [prompts.rubric(statement, chain.text) for statement, chain in zip(statements, chains, strict=True)]
     marks, marked, missing = [], [], {}
     for position, replies in enumerate(_replies(texts, settings, runner, ledger, RubricReplyVerifier())):
-        readable = [found for reply in replies if (found := judge.read(reply.completion.text))]
+        readable = [found for reply in replies if (found := judge.read_marks(reply.completion.text))]
         if readable:
             marks.append(readable)
             marked.append(chains[position].text)
         else:
             missing[position] = next((reply.verdict.reason for reply in replies if reply.verdict), "no reply")
-    return judge.columns(marks, marked), missing
+    return judge.mean_marks(marks, marked), missing
 
 
 class AnswerJudgeSettings(RolloutSettings):

@@ -18,14 +18,13 @@ from pydantic import Field, field_validator
 from limo.core import prompts
 from limo.core.progress import Progress
 from limo.core.recipe import Settings
-from limo.core.records import PassRate, Problem, Rollout
+from limo.core.records import Band, Decision, PassRate, Problem, Rollout
 from limo.core.text import hide_keys
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
-from limo.rollouts.stopping import Band, Decision, decide
 
 ModelOpener = Callable[[ModelSettings, str], Completer]
 
@@ -139,4 +138,4 @@ def _sum(before: PassRate, more: PassRate) -> PassRate:
 
 
 def _decision(band: Band, rate: PassRate) -> Decision | None:
-    return decide(band, rate.n_correct, rate.n_decided - rate.n_correct)
+    return band.decide(rate.n_correct, rate.n_wrong)

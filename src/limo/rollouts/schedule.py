@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from limo.core.records import Outcome, Problem
-from limo.rollouts.stopping import Band, Decision, decide, n_more_needed
+from limo.core.records import Band, Decision, Outcome, Problem
 
 SortKey = tuple[float, int, int, str]
 AwaitResults = Literal["await results"]
@@ -50,7 +49,7 @@ class Schedule:
 
     def __init__(self, problems: Iterable[Problem], n: int, band: Band | None, started_first: bool = False) -> None:
         self.n, self.band, self.started_first = n, band, started_first
-        self.block = (n_more_needed(band, 0, 0, 0) or 1) if band else n
+        self.block = (band.n_more_needed(0, 0, 0) or 1) if band else n
         self.n_outstanding = 0
         self._states = {problem.id: _ProblemState(problem) for problem in problems}
         self._queue: list[SortKey] | None = None  # built at the first `next_request`, after stored results are recorded
@@ -122,12 +121,12 @@ class Schedule:
     def decision(self, problem_id: str) -> Decision | None:
         """The band's decision so far; None while it is open or where there is no band."""
         state = self._states[problem_id]
-        return decide(self.band, state.n_correct, state.n_wrong) if self.band else None
+        return self.band.decide(state.n_correct, state.n_wrong) if self.band else None
 
     def _n_needed(self, state: _ProblemState) -> int:
         """The fewest results, outstanding ones included, that are still needed."""
         counts = (state.n_correct, state.n_wrong, state.n_undecided)
-        return n_more_needed(self.band, *counts) if self.band else self.n - sum(counts)
+        return self.band.n_more_needed(*counts) if self.band else self.n - sum(counts)
 
     def _start_request(self, state: _ProblemState) -> tuple[Problem, int]:
         assert self._queue is not None

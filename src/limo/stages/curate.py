@@ -5,7 +5,7 @@ and what it dropped (with the reason) into the run folder and is skipped when th
 does only what is missing.  Rollouts go through the ledger, which pays for each once.
 
     result = run(load(Recipe, "replay", ["data=../shared/data"]), "runs/replay")
-    print(render(result.funnel))
+    print(render_funnel(result.funnel))
 
 `problems.parquet` of the run holds the pool as it was read; the tables of the steps name its rows by number.
 """
@@ -23,16 +23,24 @@ from pydantic import Field, model_validator
 from limo.core import prompts
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import NoProgress, Progress
-from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
+from limo.core.records import Band, Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
 from limo.core.run_folder import RunFolder
-from limo.curate.chains import ChainSettings, accept, chain_hash, official
-from limo.curate.difficulty import SuspectSettings, apply_band, suspects
-from limo.curate.export import Asked, Card, ExportSettings, contamination, export, rows_hash
-from limo.curate.export import row as dataset_row
-from limo.curate.funnel import FunnelRow, check
-from limo.curate.grade import GradeSettings, grade
-from limo.curate.select import Candidate, SelectSettings, select, shortfall
-from limo.curate.tables import chains_of, graded_of, graded_rows, rated, rows_of, selected_rows, why
+from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_table, official_rollout
+from limo.curate.dataset import (
+    DatasetCard,
+    ExportSettings,
+    FunnelRow,
+    ModelUse,
+    check_funnel,
+    count_contaminated,
+    dataset_row,
+    describe_dropped,
+    rows_hash,
+    write_dataset,
+)
+from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, rate_columns
+from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
+from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
@@ -133,8 +141,8 @@ def run(
 
 
 def graded_chains(run_folder: RunFolder) -> tuple[list[Chain], list[Grade]]:
-    """Every graded chain of a run, not only the best of each problem; for `select.levels` and for audits."""
-    return graded_of(chains_of(run_folder.read_stage("chains")), run_folder.read_stage("grade"))
+    """Every graded chain of a run, not only the best of each problem; for `select.sample_levels` and for audits."""
+    return match_grades(chains_from_table(run_folder.read_stage("chains")), run_folder.read_stage("grade"))
 
 
 def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
@@ -202,13 +210,12 @@ class _Curation:
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
             self.folder.write_stage(name, kept, dropped)
             self.done.append(name)
-            self.progress.log(f"{name}: kept {len(kept):,}, dropped {why(dropped)}")
+            self.progress.log(f"{name}: kept {len(kept):,}, dropped {describe_dropped(dropped)}")
         rows = self.folder.read_stage(name)
         if not rows:
             do = "loosen that step, or bring more problems or rollouts, in a new --run"
-            raise InputError(
-                f"nothing is left after {name}", why(self.folder.read_dropped(name)), "at least one kept", do
-            )
+            reasons = describe_dropped(self.folder.read_dropped(name))
+            raise InputError(f"nothing is left after {name}", reasons, "at least one kept", do)
         return rows
 
     def _pool(self) -> list[Problem]:
@@ -245,16 +252,16 @@ class _Curation:
         return rows
 
     def _filter(self, settings: FilterSettings, problems: list[Problem]) -> list[Problem]:
-        name, low, high = settings.name, settings.low, settings.high
+        name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
             with Ledger(self.folder.ledger_path) as ledger, Checker(self.n_workers) as checker:
-                rates = self.runner.run(settings, problems, ledger, checker, name, settings.band)
-                kept, dropped = apply_band(problems, rates, low, high, name)
+                rates = self.runner.run(settings, problems, ledger, checker, name, band)
+                kept, dropped = apply_band(problems, rates, band, name)
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
                 answers = self.runner.rollouts(so_far, problems, ledger)
-                evidence = suspects(problems, answers, self.recipe.suspect, checker.same)
-            easy = {d.problem_id for d in dropped if d.reason == "solved too often"}
+                evidence = find_suspects(problems, answers, self.recipe.suspect, checker.same)
+            easy = {d.problem_id for d in dropped if d.reason == TOO_OFTEN}
             suspect = evidence.keys() - easy  # a key that most rollouts reach is right, whatever else they agree on
             if settings is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones come later
                 suspect -= {problem.id for problem in kept}
@@ -262,7 +269,7 @@ class _Curation:
             dropped += [Dropped(p.id, name, SUSPECT, evidence[p.id]) for p in problems if p.id in suspect]
             sound = [problem for problem in kept if problem.id not in suspect]
             rows = zip(self._problem_rows(sound), sound, strict=True)
-            return [row | rated(rates[problem.id], low, high) for row, problem in rows], dropped
+            return [row | rate_columns(rates[problem.id], band) for row, problem in rows], dropped
 
         rows = self._step(name, len(problems), work)
         for row in rows:
@@ -280,8 +287,8 @@ class _Curation:
                 rollouts = self.runner.rollouts(teachers, problems, ledger)
                 everyone = self.runner.rollouts([*self.recipe.filters, *self.recipe.teachers], problems, ledger)
                 for problem, verdict in self._official(problems, checker):
-                    rollouts[problem.id].append(official(problem, verdict))
-                evidence = suspects(problems, everyone, self.recipe.suspect, checker.same)
+                    rollouts[problem.id].append(official_rollout(problem, verdict))
+                evidence = find_suspects(problems, everyone, self.recipe.suspect, checker.same)
             kept: list[Row] = []
             dropped: list[Dropped] = []
             for problem in problems:
@@ -291,13 +298,13 @@ class _Curation:
                     ]
                     continue
                 chains, others = accept(problem, rollouts[problem.id], self.recipe.chains)
-                kept += rows_of(chains)
+                kept += [asdict(chain) for chain in chains]
                 dropped += others
             if len(kept) + len(dropped) != sum(map(len, rollouts.values())):
                 raise AssertionError("chains: a rollout was lost")
             return kept, dropped
 
-        return chains_of(self._step("chains", None, work))
+        return chains_from_table(self._step("chains", None, work))
 
     def _official(self, problems: list[Problem], checker: Checker) -> Iterator[tuple[Problem, Verdict]]:
         """The problems whose official solution competes, checked like any chain."""
@@ -318,9 +325,9 @@ class _Curation:
                 Dropped(chains[k].problem_id, "grade", "no marks", {"chain": chain_hash(chains[k]), "why": reason})
                 for k, reason in missing.items()
             ]
-            return graded_rows(marked, grade(marked, self.recipe.grade, columns)), dropped
+            return grade_rows(marked, grade(marked, self.recipe.grade, columns)), dropped
 
-        return graded_of(chains, self._step("grade", len(chains), work))
+        return match_grades(chains, self._step("grade", len(chains), work))
 
     def _select(self, problems: list[Problem], chains: list[Chain], grades: list[Grade]) -> list[Candidate]:
         by_id = {problem.id: problem for problem in problems}
@@ -334,8 +341,8 @@ class _Curation:
         rows = self._step("select", len(candidates), work)
         by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
         kept = [by_hash[row["chain_hash"]] for row in rows]
-        if short := shortfall(kept, self.folder.read_dropped("select"), self.recipe.select):
-            self.progress.log(short)
+        if message := why_fewer(kept, self.folder.read_dropped("select"), self.recipe.select):
+            self.progress.log(message)
         return kept
 
     def _export(self, selected: list[Candidate], folder: Path) -> None:
@@ -343,10 +350,12 @@ class _Curation:
         rows = [dataset_row(one, rank, chat) for rank, (one, chat) in enumerate(zip(selected, chats, strict=True), 1)]
         public = self.recipe.model_copy(update={"data": ""})  # a path of this machine
         funnel = [step for step in self._funnel() if step.stage != "export"]
-        hits = contamination(self.folder.read_dropped("decontaminate"))
+        hits = count_contaminated(self.folder.read_dropped("decontaminate"))
         scorer = self.recipe.grade.scorer
-        card = Card(funnel, public.to_yaml(), public.hash, self.recipe.export, hits, asked_of(self.recipe), scorer)
-        export(rows, folder, card)
+        card = DatasetCard(
+            funnel, public.to_yaml(), public.hash, self.recipe.export, hits, models_of(self.recipe), scorer
+        )
+        write_dataset(rows, folder, card)
         names = [{key: line[key] for key in ("rank", "problem_id", "chain_hash")} for line in rows]
         self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
         self.done.append("export")
@@ -374,7 +383,7 @@ class _Curation:
             kept = self.folder.read_stage(stage)
             n_problems = len({row.get("problem_id") or row["id"] for row in kept})
             rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
-        check(rows)
+        check_funnel(rows)
         return rows
 
 
@@ -385,13 +394,13 @@ def _key(problem: Problem) -> tuple[str, ...]:
     return (problem.id, problem.answer, problem.solution, problem.source, problem.topic, problem.language)
 
 
-def asked_of(recipe: Recipe) -> list[Asked]:
+def models_of(recipe: Recipe) -> list[ModelUse]:
     """Every model of a recipe with its stage, for the card."""
     uses = [(one.name, one) for one in recipe.filters] + [("teacher", one) for one in recipe.teachers]
     uses += [("judge", recipe.judge)] if recipe.judge else []
     sampling = "temperature {temperature:g}, top_p {top_p:g}, at most {max_tokens:,} tokens, seed {seed}"
     return [
-        Asked(stage, model.name, settings.n, sampling.format(**settings.sampling.model_dump()))
+        ModelUse(stage, model.name, settings.n, sampling.format(**settings.sampling.model_dump()))
         for stage, settings in uses
         for model in settings.models
     ]

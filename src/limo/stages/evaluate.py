@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 
 from limo.core import prompts
 from limo.core.errors import InputError
+from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Problem, Provenance, Rollout, Sampling, Score
@@ -162,7 +163,7 @@ def run(
     """
     progress = progress or NoProgress()
     loaded = {
-        name: load_benchmark(name, Path(recipe.data) / path if path else None)
+        name: load_benchmark(name, resolve_data_path(path, recipe.data) if path else None)
         for name, path in recipe.benchmarks.items()
     }
     with RunFolder(folder, recipe) as run_folder:

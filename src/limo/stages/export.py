@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from limo.core.errors import InputError
 from limo.core.run_folder import RunFolder
-from limo.curate.formats import Format, write
+from limo.curate.formats import Format, write_format
 from limo.stages.curate import SELECTED
 from limo.stages.rows import read_rows, write_rows
 
@@ -34,7 +34,7 @@ def run(folder: str | Path, output: str, to: str | None = None, evidence: bool =
         return len(rows)
     card = selected / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    write(rows, cast(Format, to), output, text, evidence_tables(run_folder) if evidence else None)
+    write_format(rows, cast(Format, to), output, text, evidence_tables(run_folder) if evidence else None)
     return len(rows)
 
 

@@ -19,9 +19,8 @@ from pydantic import Field
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Grade
-from limo.curate.agreement import Agreement, agreement
-from limo.curate.audit import Audit, audit
-from limo.curate.chains import tidy
+from limo.curate.audit import Agreement, Audit, agreement, audit
+from limo.curate.chains import without_thought_markers
 from limo.curate.grade import GradeSettings, grade
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
@@ -105,7 +104,9 @@ def audit_rows(
     Rows may state whether a chain is correct (`verdict`, `correct`) and how often each behaviour was found in it
     (`label_counts`); what they do not state is left out.
     """
-    texts, lower = ([tidy(chain.text) for chain in chains_from_rows(some)] for some in (rows, against))
+    texts, lower = (
+        [without_thought_markers(chain.text) for chain in chains_from_rows(some)] for some in (rows, against)
+    )
     labels = _labels(rows)
     audits = [audit(texts, settings.model_copy(update={"scorer": scorer}), labels, lower) for scorer in AUDITED]
     return RowAudits(audits, labels)

@@ -28,12 +28,11 @@ from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import find, load
-from limo.core.records import Problem
+from limo.core.records import Band, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts.runner import ModelOpener, RolloutSettings
-from limo.rollouts.stopping import Band, decide
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import read_problems
@@ -250,7 +249,7 @@ def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
     kept, asked = np.zeros(len(PASS_RATES)), np.zeros(len(PASS_RATES))
     for total in range(n + 1):
         for c in range(total + 1):
-            decision = decide(step.band, c, total - c) if total % each == 0 else None
+            decision = step.band.decide(c, total - c) if total % each == 0 else None
             if decision is not None:
                 kept += open_[c] * (decision == "keep")
                 open_[c] = 0.0

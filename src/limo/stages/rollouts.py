@@ -18,18 +18,17 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from limo.core.errors import InputError
+from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import EXECUTION_ONLY, Settings
-from limo.core.records import PassRate, Problem
+from limo.core.records import Band, PassRate, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
-from limo.pool.sources.readers import SUFFIXES
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
-from limo.rollouts.stopping import Band
 from limo.verify.checker import Checker, verifiable
 
 UNDECIDED = "undecided.json"
@@ -52,11 +51,8 @@ class ModelStageRecipe(Settings):
         raise NotImplementedError
 
     def resolve(self, path: str) -> str:
-        """`path` under the data folder, unless it exists only as it is or can be a name on the hub."""
-        under = Path(self.data) / path
-        is_file = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(SUFFIXES)
-        elsewhere = Path(path).exists() or not is_file
-        return path if elsewhere and not under.exists() else str(under)
+        """Where a path of the recipe lies (see `resolve_data_path`)."""
+        return resolve_data_path(path, self.data)
 
     def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
         """The runner of this recipe's models, with its budget and prices."""

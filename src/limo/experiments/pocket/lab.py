@@ -27,7 +27,7 @@ from limo.core.recipe import EXECUTION_ONLY, Settings
 from limo.core.records import LEVELS, Problem
 from limo.core.run_folder import RunFolder
 from limo.curate.chains import accept
-from limo.curate.select import levels
+from limo.curate.select import sample_levels
 from limo.experiments.lab import MEASURING, Arm, Measurement, jobs
 from limo.experiments.pocket import world
 from limo.experiments.pocket.models import model_path
@@ -229,9 +229,8 @@ class PocketLab:
         with RunFolder(self.folder / "curation") as curation:
             chains, grades = curate_stage.graded_chains(curation)
             problems = {p.id: p for p in curate_stage.problems_after(curation, self.recipe.curation.filters[-1].name)}
-        arms = levels(chains, grades, self.recipe.n_level, LEVELS)
-        system = self.recipe.curation.system
-        return [_row(problems[chain.problem_id], chain.text, system) for chain, _ in arms[level]]  # type: ignore[index]
+        pairs = sample_levels(chains, grades, self.recipe.n_level, LEVELS)[level]  # type: ignore[index]
+        return [_row(problems[chain.problem_id], chain.text, self.recipe.curation.system) for chain, _ in pairs]
 
     def _world(self, name: str) -> Path:
         return self.folder / "world" / name

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import TABLE_SUFFIXES as SUFFIXES
 from limo.core.text import shorten
 
-SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 _PACKED = (".gz", ".zst")
 GENERATED = "reasoning-gym:"
 _ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"

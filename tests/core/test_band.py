@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from limo.core.errors import InputError
-from limo.rollouts.stopping import Band, decide, n_more_needed
+from limo.core.records import Band
 
 BANDS = [Band(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]
 
@@ -23,7 +23,7 @@ def test_what_is_decided_no_continuation_changes_and_what_is_open_some_does(band
         if n_open < 0:
             continue
         ends = {kept(band, n_correct + more) for more in range(n_open + 1)}
-        assert decide(band, n_correct, n_wrong) == (ends.pop() if len(ends) == 1 else None)
+        assert band.decide(n_correct, n_wrong) == (ends.pop() if len(ends) == 1 else None)
 
 
 @pytest.mark.parametrize("band", BANDS, ids=str)
@@ -35,15 +35,15 @@ def test_the_fewest_more_draws_can_decide_and_fewer_cannot(band):
         enough = [
             more
             for more in range(n_open + 1)
-            if any(decide(band, n_correct + right, n_wrong + more - right) for right in range(more + 1))
+            if any(band.decide(n_correct + right, n_wrong + more - right) for right in range(more + 1))
         ]
-        assert n_more_needed(band, n_correct, n_wrong, n_undecided) == (enough[0] if enough else 0)
+        assert band.n_more_needed(n_correct, n_wrong, n_undecided) == (enough[0] if enough else 0)
 
 
 def test_any_of_four_right_is_decided_by_the_first_right_one():
-    assert decide(Band(0, 0, 4), 1, 0) == "drop"
-    assert decide(Band(0, 0, 4), 0, 3) is None
-    assert decide(Band(0, 0, 4), 0, 4) == "keep"
+    assert Band(0, 0, 4).decide(1, 0) == "drop"
+    assert Band(0, 0, 4).decide(0, 3) is None
+    assert Band(0, 0, 4).decide(0, 4) == "keep"
 
 
 @pytest.mark.parametrize("values", [(1, 0, 4), (-1, 0, 4), (0, 5, 4), (0, 0, 0)])

@@ -7,12 +7,23 @@ import yaml
 
 from limo.core.errors import InputError, StorageError
 from limo.core.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
-from limo.curate.export import Asked, Card, ExportSettings, contamination, export, render, row
-from limo.curate.funnel import FunnelRow
+from limo.curate.dataset import (
+    DatasetCard,
+    ExportSettings,
+    FunnelRow,
+    ModelUse,
+    check_funnel,
+    count_contaminated,
+    dataset_row,
+    describe_reasons,
+    render_card,
+    render_funnel,
+    write_dataset,
+)
 from limo.curate.select import Candidate
 
 FUNNEL = [FunnelRow("weak", "problems", 3, 1, 1, {"solved | too <often>": 2})]
-CARD = Card(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))
+CARD = DatasetCard(FUNNEL, "select:\n  k: 2\n", "abc", ExportSettings(name="tiny", license="mit"))
 TRAITS = {"elaboration": 1.0, "verification": 0.0, "exploration": 0.0, "granularity": 0.5}
 
 
@@ -20,7 +31,7 @@ def example(name: str = "a", text: str = "so \\boxed{7}") -> dict:
     problem = Problem(name, "What is 3+4?", "7", source="school", topic="sums", language="en")
     chain = Chain(name, text, "teacher", "ph", "sh", 2, 9, Verdict("correct", "7", tier="text"))
     prompt = [{"role": "system", "content": "be careful"}, {"role": "user", "content": problem.problem}]
-    return row(Candidate(problem, chain, Grade(TRAITS, 0.5, "L4"), (PassRate("m", 8, 8, 2),)), 1, prompt)
+    return dataset_row(Candidate(problem, chain, Grade(TRAITS, 0.5, "L4"), (PassRate("m", 8, 8, 2),)), 1, prompt)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -30,7 +41,7 @@ def hashes(folder: Path) -> dict[str, str]:
 def test_what_is_exported_loads_with_its_messages_and_lineage(tmp_path):
     from datasets import load_from_disk
 
-    export([example("a"), example("b", "b \\boxed{7}")], tmp_path / "selected", CARD)
+    write_dataset([example("a"), example("b", "b \\boxed{7}")], tmp_path / "selected", CARD)
     back = load_from_disk(tmp_path / "selected")
     assert [m["role"] for m in back[0]["messages"]] == ["system", "user", "assistant"]
     assert back[0] == example("a")
@@ -38,10 +49,10 @@ def test_what_is_exported_loads_with_its_messages_and_lineage(tmp_path):
 
 
 def test_the_same_rows_give_the_same_bytes_and_replace_what_was_there(tmp_path):
-    export([example("z", "z \\boxed{7}")], tmp_path / "one", CARD)
+    write_dataset([example("z", "z \\boxed{7}")], tmp_path / "one", CARD)
     before = hashes(tmp_path / "one")
-    export([example()], tmp_path / "one", CARD)
-    export([example()], tmp_path / "two", CARD)
+    write_dataset([example()], tmp_path / "one", CARD)
+    write_dataset([example()], tmp_path / "two", CARD)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two") != before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
 
@@ -51,40 +62,43 @@ def test_hostile_text_is_stored_and_cannot_break_the_card(tmp_path):
 
     bad = example(text="lone \ud800 surrogate\x00 \\boxed{7}")
     bad["teacher"] = "evil | model\n# heading"
-    export([bad], tmp_path / "selected", CARD)
+    write_dataset([bad], tmp_path / "selected", CARD)
     assert "lone ? surrogate" in load_from_disk(tmp_path / "selected")[0]["messages"][2]["content"]
     assert "| evil \\| model # heading | 1 |" in (tmp_path / "selected" / "README.md").read_text()
 
 
 def test_the_card_has_a_header_counts_reasons_hashes_and_the_recipe():
-    text = render([example()], CARD)
+    text = render_card([example()], CARD)
     head = yaml.safe_load(text.split("---\n")[1])
     assert head["license"] == "mit" and head["language"] == ["en"] and head["size_categories"] == ["n<1K"]
     assert "| weak | problems | 3 | 1 | solved \\| too &lt;often> 2 |" in text
     assert "| teacher | 1 |" in text and "| L4 | 1 |" in text and "| recipe | `abc` |" in text
     assert "```yaml\nselect:\n  k: 2\n```" in text
-    assert "license" not in yaml.safe_load(render([example()], Card([], "", "")).split("---\n")[1])
+    assert "license" not in yaml.safe_load(render_card([example()], DatasetCard([], "", "")).split("---\n")[1])
 
 
-def test_the_card_names_every_model_that_was_asked_and_the_scorer():
-    asked = [Asked("weak_filter", "small | model", 4, "temperature 1, seed 0"), Asked("teacher", "large", 32, "greedy")]
-    told = render([example()], replace(CARD, asked=asked, scorer="structure"))
+def test_the_card_names_every_model_that_was_used_and_the_scorer():
+    models = [
+        ModelUse("weak_filter", "small | model", 4, "temperature 1, seed 0"),
+        ModelUse("teacher", "large", 32, "greedy"),
+    ]
+    told = render_card([example()], replace(CARD, models=models, scorer="structure"))
     assert (
         "| weak_filter | small \\| model | 4 | temperature 1, seed 0 |" in told and "| teacher | large | 32 |" in told
     )
     assert "those of the scorer `structure`" in told
-    assert "did not say which models" in render([example()], CARD)
+    assert "did not say which models" in render_card([example()], CARD)
 
 
 def test_the_card_names_the_licence_of_each_source_and_what_contamination_was_kept_out():
-    told = render([example()], replace(CARD, settings=ExportSettings(licenses={"school": "CC-BY-4.0"})))
+    told = render_card([example()], replace(CARD, settings=ExportSettings(licenses={"school": "CC-BY-4.0"})))
     assert "| school | 1 | CC-BY-4.0 |" in told and "No problem of the pool was found in a benchmark" in told
-    assert "| school | 1 | not stated |" in render([example()], CARD)
+    assert "| school | 1 | not stated |" in render_card([example()], CARD)
     hits = [Dropped(n, "decontaminate", "in a benchmark", {"method": "same text", "hits": [{"benchmark": "AIME24"}]})
             for n in "ab"]  # fmt: skip
-    found = contamination(hits)
+    found = count_contaminated(hits)
     assert found == {"AIME24: same text": 2}
-    told = render([example()], replace(CARD, contamination=found))
+    told = render_card([example()], replace(CARD, contamination=found))
     assert "2 problems of the pool stand in a benchmark" in told and "| AIME24: same text | 2 |" in told
     assert "limo curate recipe.yaml data=FOLDER" in told
 
@@ -93,7 +107,7 @@ def test_the_card_is_what_the_hub_takes_for_one_and_its_markdown_is_tables_and_c
     from huggingface_hub import DatasetCard
     from markdown_it import MarkdownIt
 
-    export([example()], tmp_path / "selected", replace(CARD, recipe="a: |\n  ```\n  # no heading\n  ```\n"))
+    write_dataset([example()], tmp_path / "selected", replace(CARD, recipe="a: |\n  ```\n  # no heading\n  ```\n"))
     card = DatasetCard.load(tmp_path / "selected" / "README.md")
     assert card.data.license == "mit" and card.data.language == ["en"] and card.data.pretty_name == "tiny"
     page = MarkdownIt("commonmark").enable("table").parse(card.text)
@@ -107,7 +121,36 @@ def test_the_card_is_what_the_hub_takes_for_one_and_its_markdown_is_tables_and_c
 
 def test_nothing_to_export_and_no_place_are_said_plainly(tmp_path):
     with pytest.raises(InputError, match="no chain is left"):
-        export([], tmp_path / "selected", CARD)
+        write_dataset([], tmp_path / "selected", CARD)
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
-        export([example()], tmp_path / "file" / "selected", CARD)
+        write_dataset([example()], tmp_path / "file" / "selected", CARD)
+
+
+SOUND = [
+    FunnelRow("ingest", "rows", 1200, 1000, 990, {"no problem text": 200}),
+    FunnelRow("weak_filter", "problems", 1000, 4, 4, {"solved too often": 990, "suspect": 6}),
+    FunnelRow("chains", "rollouts", 32, 5, 3, {"wrong answer": 27}),
+    FunnelRow("grade", "chains", 5, 5, 3, {}),
+]
+
+
+def test_a_funnel_that_adds_up_passes_and_is_drawn_in_columns():
+    check_funnel(SOUND)
+    lines = render_funnel(SOUND).splitlines()
+    assert lines[1].split() == ["ingest", "rows", "1,200", "1,000", "990", "200:", "no", "problem", "text", "200"]
+    assert lines[2].endswith("996: solved too often 990, suspect 6")
+    assert lines[4].endswith(" 0")
+    assert describe_reasons({}) == "0"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        FunnelRow("grade", "chains", 5, 4, 3, {}),  # one vanished
+        FunnelRow("grade", "chains", 6, 5, 3, {"loops": 1}),  # one appeared
+    ],
+)
+def test_a_funnel_that_does_not_add_up_is_a_bug(broken):
+    with pytest.raises(AssertionError):
+        check_funnel([*SOUND[:-1], broken])
