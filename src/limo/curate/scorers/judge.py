@@ -24,7 +24,7 @@ def read_marks(reply: str) -> dict[str, float] | None:
 
 
 def mean_marks(marks: Sequence[Sequence[dict[str, float]]], texts: Sequence[str]) -> dict[str, list[float]]:
-    """Columns for `grade`: by trait the mean over the marks of each chain (one reply or more), the score, the length."""
+    """Columns for `grade`: the mean mark of each trait (over one reply or more), the score, the length."""
     means = [{name: sum(of[name] for of in replies) / len(replies) for name in TRAITS} for replies in marks]
     by_trait = {name: [mean[name] for mean in means] for name in TRAITS}
     scores = [sum(mean.values()) / len(TRAITS) for mean in means]
