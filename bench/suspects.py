@@ -54,7 +54,7 @@ def read(folder: Path, files: Sequence[str]) -> tuple[dict[str, Problem], dict[s
 
 def verified(checker: Checker, key: str, rollouts: list[Rollout]) -> list[Rollout]:
     """The rollouts with their verdicts on `key`."""
-    verdicts = checker.check_many((key, one.completion.text, "stop") for one in rollouts)
+    verdicts = checker.verify_many((Problem("", "", key), one.completion) for one in rollouts)
     return [replace(one, verdict=verdict) for one, verdict in zip(rollouts, verdicts, strict=True)]
 
 

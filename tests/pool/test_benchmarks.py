@@ -89,9 +89,9 @@ def test_gpqa_s_options_are_shuffled_and_its_key_moves_along(tmp_path: Path) -> 
     path = _write(tmp_path / "gpqa_diamond.jsonl", table)
     problems = load_benchmark("GPQA", tmp_path)
     for n, problem in enumerate(problems):
-        assert problem.meta["options"][problem.answer] == f"right {n}"  # type: ignore[index]
+        assert problem.options["ABCD".index(problem.answer)] == f"right {n}"  # type: ignore[index]
         assert f"\n{problem.answer}. right {n}" in problem.problem
-        assert "w1" not in str({k: v for k, v in problem.meta.items() if k != "options"})
+        assert "w1" not in str({k: v for k, v in problem.meta.items()})
     assert {p.answer for p in problems} == set("ABCD") and problems[0].solution == "because"
     assert load_benchmark("GPQA", path) == problems
     assert [p.answer for p in load_benchmark("GPQA", path, seed=1)] != [p.answer for p in problems]

@@ -88,8 +88,8 @@ def test_one_answer_written_in_two_ways_is_no_conflict() -> None:
 
 def test_options_letters_stand_for_their_text() -> None:
     text = "Which of the numbers is prime, if only a single one of them is?"
-    one = _make(text, "A", meta={"options": {"A": "7", "B": "8"}})
-    other = _make(text, "B", meta={"options": {"A": "8", "B": "7"}})
+    one = _make(text, "A", options=["7", "8"])
+    other = _make(text, "B", options=["8", "7"])
     assert dedup([one, other])[1][0].reason == SAME_TEXT
 
 

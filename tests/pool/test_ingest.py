@@ -62,7 +62,7 @@ def test_every_row_is_kept_or_dropped_with_its_line(tmp_path: Path) -> None:
         '{"problem": "prove it", "answer": "see above"}',
         '{"problem": "r", "answer": "2"}',
     )
-    done = ingest([path], verifiable=lambda answer: "words" if " " in answer else "")
+    done = ingest([path], why_not=lambda problem: "words" if " " in problem.answer else "")
     assert [problem.problem for problem in done.problems] == ["p", "r"]
     assert [(d.detail["line"], d.reason) for d in done.dropped] == [
         (2, "malformed row"),

@@ -3,11 +3,16 @@
 import pytest
 
 from limo.core.errors import InputError
-from limo.core.records import Problem
-from limo.verify import checker as module
+from limo.core.records import Completion, Problem
+from limo.verify import maths_verifier as module
 from limo.verify.answers import read_answer, why_unverifiable
 from limo.verify.checker import Checker, as_text, check
 from limo.verify.process.limits import Limits
+
+
+def pairs(rows):
+    """Problems and completions of (answer, text, finish_reason) rows."""
+    return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +86,8 @@ def test_a_wrong_completion_is_never_held_against_an_unverifiable_answer(checker
 
 def test_the_text_of_an_option_stands_for_its_letter(checker):
     options = ["12", "15", "18", "21"]
-    assert checker.check("C", "The result is \\boxed{18}", choices=options).outcome == "correct"
-    assert checker.check("C", "The result is \\boxed{21}", choices=options).outcome == "wrong"
+    assert checker.check("C", "The result is \\boxed{18}", options=options).outcome == "correct"
+    assert checker.check("C", "The result is \\boxed{21}", options=options).outcome == "wrong"
     assert checker.check("C", "The result is \\boxed{18}").outcome == "wrong"
 
 
@@ -90,21 +95,22 @@ def test_the_text_of_an_option_stands_for_its_letter(checker):
     "completion", ["\\boxed{B. 15}", "\\boxed{\\text{(B) } 15}", "The answer is (B) 15.", "故选 B. 15"]
 )
 def test_a_letter_beside_the_text_of_another_option_is_no_right_answer(checker, completion):
-    assert checker.check("B", completion, choices=["12", "15", "18"]).outcome == "correct"
-    assert checker.check("B", completion, choices=["15", "12", "18"]).reason == "the letter B with the text of A"
-    assert checker.check("B", completion, choices=["14", "12", "18"]).outcome == "correct"  # a text of no option
+    assert checker.check("B", completion, options=["12", "15", "18"]).outcome == "correct"
+    assert checker.check("B", completion, options=["15", "12", "18"]).reason == "the letter B with the text of A"
+    assert checker.check("B", completion, options=["14", "12", "18"]).outcome == "correct"  # a text of no option
     assert checker.check("B", completion).outcome == "correct"  # nobody said what the options are
 
 
 def test_a_letter_stands_for_the_text_that_is_the_answer(checker):
-    assert checker.check("18", "The answer is (C).", choices=["12", "15", "18"]).outcome == "correct"
-    assert checker.check("18", "The answer is (B).", choices=["12", "15", "18"]).outcome == "wrong"
+    assert checker.check("18", "The answer is (C).", options=["12", "15", "18"]).outcome == "correct"
+    assert checker.check("18", "The answer is (B).", options=["12", "15", "18"]).outcome == "wrong"
     assert checker.check("18", "The answer is (C).").outcome == "wrong"
 
 
-def test_a_problem_may_be_given_instead_of_its_answer(checker):
-    problem = Problem.make("How much is 9 + 9?", "C", meta={"choices": {"B": "15", "C": "18"}})
-    assert checker.check(problem, "It is \\boxed{18}.").outcome == "correct"
+def test_the_options_of_the_problem_are_seen(checker):
+    problem = Problem.make("How far?", "C", options=["12 m", "15 m", "18 m"])
+    assert checker.verify(problem, Completion("It is \\boxed{18 m}.")).outcome == "correct"
+    assert checker.verify(problem, Completion("It is \\boxed{C. 15 m}.")).outcome == "wrong"
 
 
 def test_an_answer_need_not_be_stored_as_text():
@@ -128,7 +134,7 @@ def test_an_overrun_is_undecided_and_is_not_remembered():
     with Checker(limits=Limits(time_s=0.01)) as made:
         verdict = made.check("\\int_0^1 e^{\\sin x} dx", "\\boxed{\\int_0^1 e^{\\sin y}+0 dy}")
         assert verdict.outcome in ("undecided", "correct")
-        assert verdict.outcome == "correct" or not made.memo
+        assert verdict.outcome == "correct" or not made.verifier.memo
 
 
 @pytest.mark.parametrize("rule", ["equal", "extract", "read_answer"])
@@ -147,24 +153,24 @@ def test_a_failing_rule_costs_one_verdict_and_says_where_it_failed(monkeypatch, 
 
 def test_batches_over_two_processes_keep_the_order_and_agree_with_one():
     rows = [(str(i % 7), f"\\boxed{{{i % 5}}}", "stop") for i in range(700)]
-    with Checker(2) as two, Checker(1) as one:
-        both = [v.outcome for v in two.check_many(rows)]
-        assert both == [v.outcome for v in one.check_many(rows)]
+    with Checker(n_workers=2) as two, Checker() as one:
+        both = [v.outcome for v in two.verify_many(pairs(rows))]
+        assert both == [v.outcome for v in one.verify_many(pairs(rows))]
         assert both.count("correct") > 0 < both.count("wrong")
 
 
 def test_leaving_a_batch_early_ends_its_processes():
-    with Checker(2) as made:
-        verdicts = made.check_many((str(i), "\\boxed{1}", "stop") for i in range(100_000))
+    with Checker(n_workers=2) as made:
+        verdicts = made.verify_many(pairs((str(i), "\\boxed{1}", "stop") for i in range(100_000)))
         next(verdicts)
         verdicts.close()
         assert made._crew.closed
-        assert next(made.check_many([("1", "\\boxed{1}", "stop")] * 200)).outcome == "correct"
+        assert next(made.verify_many(pairs([("1", "\\boxed{1}", "stop")] * 200))).outcome == "correct"
 
 
 def test_a_checker_of_no_workers_is_refused():
     with pytest.raises(InputError, match="n_workers"):
-        Checker(0)
+        Checker(n_workers=0)
 
 
 @pytest.mark.parametrize(

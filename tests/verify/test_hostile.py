@@ -11,8 +11,14 @@ import threading
 import psutil
 import pytest
 
+from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
 from limo.verify.process.limits import Limits
+
+
+def pairs(rows):
+    """Problems and completions of (answer, text, finish_reason) rows."""
+    return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
 
 LIMITS = Limits(time_s=0.5, memory_bytes=1 << 30)
 FIVES = {"\u202e5\u202c", "5\u200b\u200c\u200d\ufeff", "\x00\x01\x02 5"}  # these are 5, in disguise
@@ -116,21 +122,25 @@ def test_every_eleventh_of_the_hostile_texts_gets_a_verdict_quickly():
     with Checker(limits=LIMITS) as made:
         assert all(
             v.outcome != "correct" or v.extracted.strip("\x00\x01\x02 ")[:1] == "5"
-            for v in made.check_many([*rows()][::11])
+            for v in made.verify_many(pairs([*rows()][::11]))
         )
 
 
 BATCH = """
 import asyncio, json, resource, sys, threading
+from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
 from limo.verify.process.limits import Limits
 
+def pairs(rows):
+    return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
+
 def in_main(checker, rows):
-    return list(checker.check_many(rows))
+    return list(checker.verify_many(pairs(rows)))
 
 def in_thread(checker, rows):
     found = []
-    thread = threading.Thread(target=lambda: found.extend(checker.check_many(rows)))
+    thread = threading.Thread(target=lambda: found.extend(checker.verify_many(pairs(rows))))
     thread.start()
     thread.join()
     return found
@@ -146,7 +156,7 @@ if __name__ == "__main__":
     way, n_workers, source, out = sys.argv[1:]
     with open(source, encoding="utf-8") as lines:
         rows = [tuple(json.loads(line)) for line in lines]
-    with Checker(int(n_workers), Limits(time_s=0.5, memory_bytes=1 << 30)) as checker:
+    with Checker(n_workers=int(n_workers), limits=Limits(time_s=0.5, memory_bytes=1 << 30)) as checker:
         verdicts = globals()[way](checker, rows)
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work_s, most_kib = sum(one.ru_utime + one.ru_stime for one in usage), max(one.ru_maxrss for one in usage)
@@ -261,7 +271,7 @@ def test_simple_answers_never_start_a_process():
     with Checker() as made:
         assert made.check("5", "\\boxed{5}").outcome == "correct"
         assert made.check("\\frac12", "\\boxed{0.6}").outcome == "wrong"
-        assert made._worker.n_started == 0
+        assert made.verifier._worker.n_started == 0
 
 
 def test_importing_the_checker_loads_neither_sympy_nor_math_verify():
@@ -280,7 +290,7 @@ def test_a_child_whose_parent_was_killed_ends_by_itself(tmp_path):
     code = (
         "import sys\nfrom limo.verify.checker import Checker\nc = Checker()\n"
         "c.check('\\\\int_0^1 x dx', '\\\\boxed{\\\\int_0^1 y dy}')\n"
-        "print(c._worker._child.process.pid, flush=True)\nsys.stdin.read()\n"
+        "print(c.verifier._worker._child.process.pid, flush=True)\nsys.stdin.read()\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code],

@@ -7,7 +7,7 @@ import pytest
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import NoProgress
-from limo.verify import checker as module
+from limo.verify import maths_verifier as module
 from limo.verify.audit import audit, audit_file
 from limo.verify.files import verify_file
 

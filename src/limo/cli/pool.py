@@ -56,15 +56,15 @@ def pool_ingest(
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
     from limo.pool import ingest as room
-    from limo.verify.checker import verifiable
+    from limo.verify.checker import Checker
 
     settings = room.IngestSettings(keep_unverifiable=keep_unverifiable)
     if _is_folder(output):
         from limo.pool.parts import ingest_parts
 
-        _told(call, ingest_parts(sources, output, verifiable, settings, call.progress), output, dropped)
+        _told(call, ingest_parts(sources, output, Checker().why_not, settings, call.progress), output, dropped)
         return
-    done = room.ingest(sources, verifiable, settings)
+    done = room.ingest(sources, Checker().why_not, settings)
     _pooled(call, done.problems, done.dropped, output, dropped)
 
 

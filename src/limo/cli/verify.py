@@ -54,21 +54,22 @@ def verify(
         raise InputError("overrides are for a judge's recipe", " ".join(overrides), "--judge RECIPE", "add it")
     if judge and (ledger or audit or not output):
         raise InputError("a judge needs rows to write its verdicts to", file, "-o FILE, no --ledger, no --audit", "")
+    verifier = {"tolerance": tolerance, "digits": digits}
     if ledger:
         from limo.verify.checker import Checker
 
-        _reverify(call, file, pool, Checker(workers, tolerance=tolerance, digits=digits))
+        _reverify(call, file, pool, Checker(verifier, workers))
         return
     if audit:
         from limo.verify.audit import audit_file
 
-        report = audit_file(file, plain, call.progress, tolerance=tolerance, digits=digits)
+        report = audit_file(file, plain, call.progress, verifier=verifier)
         examples = report.examples()
         call.result(asdict(report), table(report.table()) + (f"\n\n{table(examples)}" if examples else ""))
         return
     from limo.verify.files import verify_file
 
-    summary = verify_file(file, output, workers, call.progress, tolerance=tolerance, digits=digits)
+    summary = verify_file(file, output, workers, call.progress, verifier=verifier)
     if judge and output:
         _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
     else:

@@ -161,7 +161,7 @@ def _print(at: _Places, settings: DedupSettings, task: str) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = read_table(Path(at.parts[int(task)]), ("id", "problem", "answer", "solution", "source", "meta"))
+    table = read_table(Path(at.parts[int(task)]), ("id", "problem", "answer", "options", "solution", "source"))
     lengths = pc.utf8_length(table.column("solution")).to_pylist()
     columns = table.drop_columns(["solution"]).to_pydict()
     n = table.num_rows
@@ -181,7 +181,7 @@ def _print(at: _Places, settings: DedupSettings, task: str) -> None:
         "row": (int(task) << _ROW_BITS) + np.arange(n),
         **{f"rank{place}": taken.rank[:, place] for place in range(3)},
         **{f"text{place}": taken.text[:, place] for place in range(2)},
-        "group": taken.group, "meant": meant(columns["answer"], columns["meta"]),
+        "group": taken.group, "meant": meant(columns["answer"], columns["options"]),
         "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(taken.grams)),
         "sketch": pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(taken.sketches.shape[1]), n, [None, pa.py_buffer(np.ascontiguousarray(taken.sketches))]

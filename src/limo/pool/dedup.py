@@ -63,7 +63,7 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
         return [], []
     batches = [Columns.of(pool[start : start + BATCH]) for start in range(0, len(pool), BATCH)]
     taken = Prints.joined([prints(batch, settings.n, settings.prefer) for batch in batches])
-    found = decide(taken, meant([one.answer for one in pool], [one.meta for one in pool]), settings)
+    found = decide(taken, meant([one.answer for one in pool], [one.options for one in pool]), settings)
     family = [pool[best].id if best >= 0 else "" for best in found.family.tolist()]
     stays = (found.reason == STAYS).tolist()
     kept = [_with_family(*one) if one[1] else one[0] for one in compress(zip(pool, family, strict=True), stays)]

@@ -1,10 +1,9 @@
 r"""Any mix of sources becomes one pool; every row is either in it or in `dropped` with its file, line and reason.
 
-`stream` yields rows one by one with bounded memory; `ingest` collects them.  Whether an answer can be checked by
-rule is asked of `verifiable`, because that knowledge lives in the verifier and not here.
+`stream` yields rows one by one with bounded memory; `ingest` collects them.  `why_not(problem)` says why an answer
+cannot be checked; it is the verifier's (`limo.verify.verifier`).
 
-    from limo.verify.checker import verifiable
-    done = ingest(["math.jsonl", "folder/"], verifiable=verifiable)
+    done = ingest(["math.jsonl", "folder/"], why_not=open_verifier("maths").why_not)
     write_pool(done.problems, "pool.parquet")
 
 What it does not do: look for duplicates (`dedup`) or for benchmark problems (`decontaminate`).
@@ -17,7 +16,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, shape
 from limo.pool.sources.readers import Row, rows, stem
 
-COLUMNS = ("id", "problem", "answer", "solution", "source", "topic", "language", "meta")
+COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
 
 
 class Source(Settings):
@@ -66,12 +64,12 @@ class Ingested:
 
 def ingest(
     sources: Iterable[str | Path | Source],
-    verifiable: Callable[[str], str] | None = None,
+    why_not: Callable[[Problem], str] | None = None,
     settings: IngestSettings | None = None,
 ) -> Ingested:
-    """Read all `sources` in order.  `verifiable(answer)` gives "" or the reason why no rule can check it."""
+    """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked."""
     done = Ingested([], [])
-    for item in stream(sources, verifiable, settings):
+    for item in stream(sources, why_not, settings):
         if isinstance(item, Problem):
             done.problems.append(item)
         else:
@@ -81,7 +79,7 @@ def ingest(
 
 def stream(
     sources: Iterable[str | Path | Source],
-    verifiable: Callable[[str], str] | None = None,
+    why_not: Callable[[Problem], str] | None = None,
     settings: IngestSettings | None = None,
     skip: int = 0,
 ) -> Iterator[Problem | Dropped]:
@@ -90,7 +88,7 @@ def stream(
     Raises InputError where no row of a source gives a problem: then its columns were not understood.
     """
     keep = settings is not None and settings.keep_unverifiable
-    checked = lru_cache(maxsize=100_000)(verifiable) if verifiable and not keep else None  # most answers come again
+    check = None if keep else why_not
     for given in sources:
         source = given if isinstance(given, Source) else Source(path=os.fspath(given))
         n_rows = n_blank = 0
@@ -99,7 +97,7 @@ def stream(
             if skip > 0:
                 skip, n_rows = skip - 1, n_rows + 1
                 continue
-            item = _item(row, source, checked)
+            item = _item(row, source, check)
             n_rows += 1
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
                 n_blank += 1
@@ -165,7 +163,7 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     return len(problems)
 
 
-def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> Problem | Dropped:
+def _item(row: Row, source: Source, why_not: Callable[[Problem], str] | None) -> Problem | Dropped:
     where: dict[str, object] = {"source": source.path, "file": row.file, "line": row.line}
     if row.error:
         return Dropped("", "ingest", "malformed row", {**where, "error": row.error})
@@ -177,7 +175,7 @@ def _item(row: Row, source: Source, verifiable: Callable[[str], str] | None) -> 
         problem = replace(problem, source=source.name)
     if shaped.reason:
         return Dropped(problem.id, "ingest", shaped.reason, {**where, "answer": shorten(problem.answer)})
-    why = verifiable(problem.answer) if verifiable else ""
+    why = why_not(problem) if why_not else ""
     if why:
         detail = {**where, "answer": shorten(problem.answer), "why": why}
         return Dropped(problem.id, "ingest", "answer cannot be checked", detail)
@@ -200,12 +198,13 @@ def _write_parquet(problems: Sequence[Problem], path: Path) -> None:
 
 
 def table_of(problems: Sequence[Problem]) -> Any:
-    """Problems as an Arrow table of the canonical columns, all of them text."""
+    """Problems as an Arrow table of the canonical columns: text, and `options` as list<string> or null."""
     import pyarrow as pa
 
-    columns: dict[str, list[str]] = {name: [getattr(one, name) for one in problems] for name in COLUMNS[:-1]}
-    columns["meta"] = [encode_meta(one.meta) for one in problems]
-    return pa.table(columns, schema=pa.schema([(name, pa.string()) for name in COLUMNS]))
+    columns: dict[str, list[Any]] = {name: [getattr(problem, name) for problem in problems] for name in COLUMNS[:-1]}
+    columns["meta"] = [encode_meta(problem.meta) for problem in problems]
+    kinds = {"options": pa.list_(pa.string())}
+    return pa.table(columns, schema=pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS]))
 
 
 encode_meta = json.JSONEncoder(ensure_ascii=True, sort_keys=True).encode

@@ -1,6 +1,6 @@
 """A pool larger than the memory: a folder of Parquet parts, each written whole, in the order of its rows.
 
-    ingest_parts(["math.jsonl", "more/"], "pool/", verifiable)      # pool/part-00000.parquet, pool/dropped/...
+    ingest_parts(["math.jsonl", "more/"], "pool/", why_not)      # pool/part-00000.parquet, pool/dropped/...
     for part in parts_of("pool/"): problems = read_part(part)
 
 A part holds what came of 50,000 rows read; `dropped/` beside it says what did not get in and why.  The same call again
@@ -33,7 +33,7 @@ _SUMMARY = "counts.json"
 def ingest_parts(
     sources: Iterable[str | Path | Source],
     folder: str | Path,
-    verifiable: Callable[[str], str] | None = None,
+    why_not: Callable[[Problem], str] | None = None,
     settings: IngestSettings | None = None,
     progress: Progress | None = None,
 ) -> Counter[str]:
@@ -44,7 +44,7 @@ def ingest_parts(
     folder, sources = Path(folder), list(sources)
     listed = [str(getattr(one, "path", one)) for one in sources]
     counts, n_done = _begun(folder, listed)
-    left = stream(sources, verifiable, settings, skip=n_done * PART_ROWS)
+    left = stream(sources, why_not, settings, skip=n_done * PART_ROWS)
     while batch := list(islice(left, PART_ROWS)):
         kept = [one for one in batch if isinstance(one, Problem)]
         gone = [one for one in batch if isinstance(one, Dropped)]
@@ -87,7 +87,7 @@ def parts_of(pool: str | Path) -> list[Path]:
 
 
 def read_table(part: Path, columns: Sequence[str] = COLUMNS) -> Any:
-    """The columns of a part as an Arrow table of text without nulls.  Raises StorageError where it is damaged."""
+    """The columns of a part as an Arrow table: text without nulls, and `options`.  Raises StorageError if damaged."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -96,13 +96,14 @@ def read_table(part: Path, columns: Sequence[str] = COLUMNS) -> Any:
         table = pq.read_table(part, columns=list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise StorageError("this part cannot be read", part, "whole Parquet", shorten(str(error))) from None
-    texts = [pc.fill_null(table.column(name).cast(pa.string()), "") for name in columns]
-    return pa.table(dict(zip(columns, texts, strict=True)))
+    cells = {name: table.column(name) for name in columns}
+    texts = {name: pc.fill_null(cell.cast(pa.string()), "") for name, cell in cells.items() if name != "options"}
+    return pa.table(cells | texts)
 
 
-def read_part(part: Path, columns: Sequence[str] = COLUMNS) -> dict[str, list[str]]:
-    """The columns of a part as lists of text."""
-    found: dict[str, list[str]] = read_table(part, columns).to_pydict()
+def read_part(part: Path, columns: Sequence[str] = COLUMNS) -> dict[str, list[Any]]:
+    """The columns of a part as lists."""
+    found: dict[str, list[Any]] = read_table(part, columns).to_pydict()
     return found
 
 

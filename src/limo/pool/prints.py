@@ -11,7 +11,6 @@ What it does not do: decide; `dedup` has the rules.
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Sequence
@@ -146,12 +145,9 @@ def _numbers(ids: Sequence[str]) -> Array:
     return found
 
 
-def meant(answers: Sequence[str], metas: Sequence[Any]) -> list[str]:
+def meant(answers: Sequence[str], options: Sequence[Sequence[str] | None]) -> list[str]:
     """The answers; an option's letter becomes the option's text where that is known, since copies shuffle options."""
-    return [
-        _option(answer, meta) if len(answer) == 1 and "options" in meta else answer
-        for answer, meta in zip(answers, metas, strict=True)
-    ]
+    return [_option(answer, texts) if texts else answer for answer, texts in zip(answers, options, strict=True)]
 
 
 def answer_keys(answers: Sequence[str]) -> Array:
@@ -177,8 +173,7 @@ def telling(answers: Sequence[str]) -> Array:
     return np.array([bool(one) and not _LETTER.fullmatch(one) for one in answers], bool)
 
 
-def _option(answer: str, meta: Any) -> str:
+def _option(answer: str, options: Sequence[str]) -> str:
     """The text of the option that a letter names."""
-    held = json.loads(meta) if isinstance(meta, str) else meta
-    options = held.get("options") if isinstance(held, dict) else None
-    return str(options[answer]) if isinstance(options, dict) and answer in options else answer
+    number = ord(answer) - ord("A") if len(answer) == 1 else -1
+    return options[number] if 0 <= number < len(options) else answer

@@ -51,7 +51,7 @@ from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judging import ChainJudgeSettings, judge_chains
 from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe
-from limo.verify.checker import Checker, verifiable
+from limo.verify.checker import Checker
 
 SELECTED = "selected"
 SUSPECT = "suspect"
@@ -223,7 +223,7 @@ class _Curation:
 
         def read() -> Split:
             sources = [one.model_copy(update={"path": recipe.resolve(one.path)}) for one in recipe.pool.sources]
-            ingested = ingest(sources, verifiable, recipe.pool)
+            ingested = ingest(sources, Checker().why_not, recipe.pool)
             self.folder.write_problems(ingested.problems)
             rows = [{"id": problem.id, "row": number} for number, problem in enumerate(ingested.problems)]
             return rows, ingested.dropped
@@ -255,7 +255,7 @@ class _Curation:
         name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, Checker(self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, Checker(n_workers=self.n_workers) as checker:
                 rates = self.runner.run(settings, problems, ledger, checker, name, band)
                 kept, dropped = apply_band(problems, rates, band, name)
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
@@ -280,7 +280,7 @@ class _Curation:
         teachers = [settings for settings in self.recipe.filters if settings.teacher] + self.recipe.teachers
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, Checker(self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, Checker(n_workers=self.n_workers) as checker:
                 for number, teacher in enumerate(self.recipe.teachers, start=1):
                     stage = f"teacher {number} of {len(self.recipe.teachers)}"
                     self.runner.run(teacher, problems, ledger, checker, stage)

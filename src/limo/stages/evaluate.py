@@ -169,7 +169,7 @@ def run(
     with RunFolder(folder, recipe) as run_folder:
         completer = opener(recipe.model, recipe.data)
         evaluations = []
-        with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers) as checker:
+        with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers=n_workers) as checker:
             meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
             for name, problems in loaded.items():
                 decoding = recipe.decoding_of(name, problems)

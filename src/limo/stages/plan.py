@@ -157,7 +157,7 @@ def _run_pilot(
     with (
         RunFolder(folder, recipe) as run_folder,
         Ledger(run_folder.ledger_path) as ledger,
-        Checker(n_workers) as checker,
+        Checker(n_workers=n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):
             rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)

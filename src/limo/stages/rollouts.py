@@ -29,7 +29,7 @@ from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
-from limo.verify.checker import Checker, verifiable
+from limo.verify.checker import Checker
 
 UNDECIDED = "undecided.json"
 """File of a run that a budget or Ctrl-C stopped: the ids of the problems that were not decided."""
@@ -117,7 +117,7 @@ def run(
         runner = recipe.runner(progress or NoProgress(), opener)
         pass_rates = []
         try:
-            with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers) as checker:
+            with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers=n_workers) as checker:
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"
                     pass_rates.append(runner.run(settings, problems, ledger, checker, stage, settings.band))
@@ -132,7 +132,7 @@ def run(
 def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
     """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
-    unique = {problem.id: problem for problem in ingest(sources, verifiable, pool).problems}
+    unique = {problem.id: problem for problem in ingest(sources, Checker().why_not, pool).problems}
     if not unique:
         paths = ", ".join(source.path for source in sources)
         raise InputError("the pool is empty", paths, "one problem or more", "check the paths and the columns")

@@ -11,18 +11,20 @@ What it does not do: settle who is right, the label or the checker; it shows the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import Settings
 from limo.core.text import shorten
 from limo.verify.checker import Checker, as_text
 from limo.verify.files import ANSWER, COMPLETION, field_of, parse_row, row_verdict
-from limo.verify.process.limits import DOUBLE_DIGITS, Limits
+from limo.verify.process.limits import Limits
 from limo.verify.process.workers import Worker
+from limo.verify.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,7 @@ def audit_file(
     compare: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
-    tolerance: float = 0.0,
-    digits: int = DOUBLE_DIGITS,
+    verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Audit:
     """Audit the rows of a JSON-lines file.  Settings as for `Checker`.  Raises MissingFileError, InputError."""
     path = Path(path)
@@ -131,7 +132,7 @@ def audit_file(
             "there is no such file", path, "JSON lines of {answer, pred, expected}", "check the path"
         )
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits, tolerance, digits)
+    return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits, verifier)
 
 
 def audit(
@@ -139,14 +140,13 @@ def audit(
     compare: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
-    tolerance: float = 0.0,
-    digits: int = DOUBLE_DIGITS,
+    verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Audit:
     """Audit labelled rows.  Settings as for `Checker`."""
     ours, plain, n_disputed = Side("limo"), Side("Math-Verify") if compare else None, 0
     rows = list(rows)
     with (
-        Checker(1, limits, tolerance, digits) as checker,
+        Checker(verifier, 1, limits) as checker,
         Worker(limits) as worker,
         (progress or NoProgress()).stage("audit", len(rows)) as stage,
     ):

@@ -1,14 +1,11 @@
-"""The verdict: does this completion answer the problem?
+"""A verifier over single completions and batches: `Checker` gives the verdicts, in order, whatever goes wrong.
 
     check("\\\\frac{1}{2}", "so it is \\\\boxed{0.5}").outcome          # "correct"
-    with Checker(n_workers=2) as checker:
-        verdicts = list(checker.check_many([("4", "\\\\boxed{4}", "stop")]))
+    with Checker("numeric", n_workers=2) as checker:
+        verdicts = list(checker.verify_many([(problem, completion), ...]))
 
-Cheap certainties come first and in this process (same string, same number, same exact value); only what is left goes
-to a killable child where Math-Verify may think about it.  A child that dies or overruns gives `undecided`, which no
-pass rate counts.  With several workers whole batches go to the children, so that reading is shared between cores too.
-
-What it does not do: ask a model (a judge is another thing), or look at the reasoning.
+The rules that come with limo are safe in this process and run here when there is one worker; a class of your own, and
+batches over several workers, run in processes that are killed when they overrun or die, which costs one `undecided`.
 """
 
 from __future__ import annotations
@@ -16,44 +13,47 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import threading
-import time
-import traceback
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
+from functools import partial
+from operator import attrgetter
+from typing import Any
 
-from limo.core.records import Completion, Outcome, Problem, Verdict
-from limo.verify.answers import Answer, read_answer
-from limo.verify.answers import why_unverifiable as verifiable
-from limo.verify.choice import by_choices, contradiction
-from limo.verify.extract import Extraction, extract
-from limo.verify.maths.equal import WORDS, Decision, equal
-from limo.verify.process.limits import DOUBLE_DIGITS, FAILED, Limits, limited
+from limo.core.errors import InputError
+from limo.core.recipe import Settings
+from limo.core.records import Completion, Problem, Verdict
+from limo.verify.process.limits import Limits
 from limo.verify.process.spread import Crew
-from limo.verify.process.workers import Worker
+from limo.verify.verifier import Verifier, opener, verifier_settings
 
-MEMO_SIZE = 50_000
-Row = tuple[str, str, str]
+_PROBLEM = attrgetter(*Problem.__slots__)
+_COMPLETION = attrgetter(*Completion.__slots__)
 
 
 class Checker:
-    """Checks completions.  A context manager; safe in threads, under asyncio and in daemon processes.
+    """Runs a verifier.  A context manager; safe in threads, under asyncio and in daemon processes.
 
-    `n_workers` processes serve `check_many`; `limits` are those of one symbolic question.  Both kinds of leniency are
-    off: `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from
-    which a rightly rounded decimal stands for an exact answer (15: a double).  Nothing starts before it is needed.
+    `verifier` is what a recipe's field `verifier` may hold (a name, a mapping, settings), or a verifier, which must
+    then be picklable.  `n_workers` processes serve `verify_many`; `limits` are those of one verdict.  Nothing starts
+    before it is needed.
     """
 
     def __init__(
-        self, n_workers: int = 1, limits: Limits | None = None, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS
+        self,
+        verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
+        n_workers: int = 1,
+        limits: Limits | None = None,
     ) -> None:
-        self.n_workers = n_workers
-        self.limits = limited(n_workers, limits, tolerance, digits)
-        self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
-        self._lock = threading.Lock()
-        self._worker = Worker(self.limits)
+        if n_workers < 1:
+            raise InputError("n_workers is too small", n_workers, "1 or more", "one worker for each core is enough")
+        self.n_workers, self.limits = n_workers, limits or Limits()
+        if isinstance(verifier, str | Mapping | Settings):
+            settings = verifier_settings(verifier)
+            self._opener: Callable[[], Verifier] = opener(settings, self.limits)
+            self.verifier, self._is_trusted = self._opener(), settings.kind != "python"
+        else:
+            self.verifier, self._opener, self._is_trusted = verifier, partial(_itself, verifier), False
         self._crew: Crew | None = None
 
     def __enter__(self) -> Checker:
@@ -64,127 +64,73 @@ class Checker:
 
     def close(self) -> None:
         """End the child processes; what is under way in other threads ends as undecided."""
-        self._worker.close()
+        close = getattr(self.verifier, "close", None)
+        if callable(close):
+            close()
         if self._crew is not None:
             self._crew.close()
 
-    def check(
-        self,
-        answer: object,
-        completion: str,
-        finish_reason: str = "stop",
-        choices: Sequence[str] | dict[str, str] | None = None,
-    ) -> Verdict:
-        """The verdict on one completion of a problem (or its answer).  `choices` are the texts of the options.
+    @property
+    def identity(self) -> str:
+        """Names the rules with their settings; kept beside each verdict in the ledger."""
+        return self.verifier.identity
 
-        A rule that fails (a mistake of ours) costs this one verdict: undecided, tier `failed`, its place the reason.
-        """
-        start = time.perf_counter()
-        if isinstance(answer, Problem):
-            choices = choices or answer.meta.get("choices")  # type: ignore[assignment]
-            answer = answer.answer
-        extracted = ""
-        try:
-            wanted = read_answer(as_text(answer))
-            found = extract(completion, finish_reason, letters=bool(wanted.letters))
-            if not found.text:
-                outcome: Outcome = found.missing or "no_answer"
-                return Verdict(outcome, "", found.missing.replace("_", " "), "", time.perf_counter() - start)
-            extracted = found.text
-            decision = self._decide(wanted, found, choices)
-        except (RecursionError, MemoryError) as error:
-            decision = Decision(None, "guard", f"over the limits ({type(error).__name__})")
-        except Exception as error:  # one verdict, never the batch
-            decision = Decision(None, FAILED, _place(error))
-        outcome = "undecided" if decision.same is None else "correct" if decision.same else "wrong"
-        return Verdict(outcome, extracted, decision.reason, decision.tier, time.perf_counter() - start)
+    @property
+    def system(self) -> str:
+        """The system text of the prompts that this verifier's completions come from."""
+        return self.verifier.system
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this problem's answer cannot be checked; "" where it can."""
+        return self.verifier.why_not(problem)
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict on one completion of a problem."""
+        if self._is_trusted:
+            return self.verifier.verify(problem, completion)
+        return next(self.verify_many([(problem, completion)]))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether verdicts are taken in this process and not in killable ones."""
+        return self.n_workers == 1 and self._is_trusted
+
+    def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
+        """Verdicts in the order of the pairs, in flat memory."""
+        if self.is_here:
+            yield from (self.verifier.verify(problem, completion) for problem, completion in pairs)
+            return
+        items = ((("row", _PROBLEM(p), _COMPLETION(c)), c.text) for p, c in pairs)
+        with closing(self.crew().chunks(items)) as chunks:
+            for _, replies in chunks:
+                for values, why in replies:
+                    yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
+
+    def check(
+        self, answer: object, completion: str, finish_reason: str = "stop", options: Sequence[str] | None = None
+    ) -> Verdict:
+        """The verdict on a text, for an answer as its owner stores it (text, number, list)."""
+        problem = Problem("", "", as_text(answer), list(options) if options else None)
+        return self.verify(problem, Completion(completion, finish_reason))
 
     def same(self, one: str, other: str) -> bool:
         """Whether two answers are surely equal; False where nobody can tell."""
         return self.check(one, f"\\boxed{{{other}}}").outcome == "correct"
 
-    def check_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
-        """Verdicts in the order of the rows (answer, completion, finish_reason), in flat memory."""
-        if self.n_workers == 1:
-            for answer, completion, finish_reason in rows:
-                yield self.check(answer, completion, finish_reason)
-        else:
-            items = ((("row", as_text(answer), text, reason), text) for answer, text, reason in rows)
-            with closing(self.crew().chunks(items)) as chunks:
-                for _, replies in chunks:
-                    for values, why in replies:
-                        yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
-
-    @property
-    def identity(self) -> str:
-        """Names the rules with their settings; kept beside each verdict in the ledger."""
-        return f"maths/1 tolerance={self.limits.tolerance:g} digits={self.limits.digits}"
-
-    def why_not(self, problem: Problem) -> str:
-        """Why no rule can check this problem's answer; "" where one can."""
-        return verifiable(problem.answer)
-
-    def verify(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict on one completion of a problem."""
-        return self.check(problem, completion.text, completion.finish_reason)
-
-    def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
-        """Verdicts in the order of the pairs, in flat memory."""
-        return self.check_many(
-            (problem.answer, completion.text, completion.finish_reason) for problem, completion in pairs
-        )
-
-    def _decide(self, wanted: Answer, found: Extraction, choices: Sequence[str] | dict[str, str] | None) -> Decision:
-        text = found.text
-        if choices:
-            options = choices if isinstance(choices, dict) else dict(zip("ABCDEFGHIJ", choices, strict=False))
-            if why := contradiction(found.fallback or text, options):
-                return Decision(False, "normalised", why)
-            text = by_choices(wanted, text, options)
-        decision = self._equal(wanted, text)
-        if decision.same is not True and found.fallback and (decision.unread or decision.tier == WORDS):
-            other = self._equal(wanted, found.fallback)
-            if other.same:
-                return other
-        return decision
-
-    def _equal(self, wanted: Answer, text: str) -> Decision:
-        key = (wanted.text, text)
-        with self._lock:
-            known = self.memo.get(key)
-            if known is not None:
-                self.memo.move_to_end(key)
-                return known
-        decision = equal(wanted.text, text, self.limits.tolerance, self.limits.digits)
-        if decision.same is not True and wanted.unverifiable:
-            decision = Decision(None, "type", f"unverifiable: {wanted.unverifiable}")
-        elif decision.same is None and decision.tier not in ("guard", WORDS):
-            decision = self._symbolic(wanted.text, text)
-        if decision.same is not None or decision.tier in ("guard", "type", WORDS):
-            self._remember(key, decision)
-        return decision
-
-    def _remember(self, key: tuple[str, str], decision: Decision) -> None:
-        with self._lock:
-            self.memo[key] = decision
-            while len(self.memo) > MEMO_SIZE:
-                self.memo.popitem(last=False)
-
-    def _symbolic(self, answer: str, text: str) -> Decision:
-        ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
-        return Decision(same, "symbolic", reason, unread=same is not True)
-
     def crew(self) -> Crew:
         """The processes that serve batches; after a batch that was left early, new ones."""
         if self._crew is None or self._crew.closed:
-            self._crew = Crew(self.n_workers, self.limits)
+            try:
+                pickled = pickle.dumps(self._opener)
+            except Exception as error:
+                do = "define its class in a module and keep open files out of it, or name it python:module:Class"
+                raise InputError("the verifier cannot be pickled", str(error), "a picklable verifier", do) from None
+            self._crew = Crew(self.n_workers, self.limits, pickled)
         return self._crew
 
 
-def _place(error: Exception) -> str:
-    """What failed and where, for whoever mends it."""
-    here = traceback.extract_tb(error.__traceback__)[-1]
-    return f"a rule failed: {type(error).__name__} in {Path(here.filename).name}:{here.lineno}"
+def _itself(verifier: Verifier) -> Verifier:
+    return verifier
 
 
 def as_text(answer: object) -> str:
@@ -202,11 +148,11 @@ _DEFAULT: dict[int, Checker] = {}
 
 
 def check(
-    answer: object, completion: str, finish_reason: str = "stop", choices: Sequence[str] | dict[str, str] | None = None
+    answer: object, completion: str, finish_reason: str = "stop", options: Sequence[str] | None = None
 ) -> Verdict:
-    """The verdict on one completion, by a checker that this process keeps."""
+    """The verdict on one completion by the rules of `maths`, by a checker that this process keeps."""
     checker = _DEFAULT.get(os.getpid())
     if checker is None:
         checker = _DEFAULT[os.getpid()] = Checker()
         atexit.register(checker.close)
-    return checker.check(answer, completion, finish_reason, choices)
+    return checker.check(answer, completion, finish_reason, options)

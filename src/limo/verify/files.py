@@ -15,24 +15,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import storage_errors
 from limo.core.progress import NoProgress, Progress
-from limo.core.records import Verdict
-from limo.verify.process.limits import DOUBLE_DIGITS, FAILED, Limits, limited
+from limo.core.recipe import Settings
+from limo.core.records import Completion, Problem, Verdict
+from limo.verify.checker import Checker, as_text
+from limo.verify.choice import options_of_row
+from limo.verify.process.limits import FAILED, Limits
 from limo.verify.process.spread import Crew
-
-if TYPE_CHECKING:
-    from limo.verify.checker import Checker
+from limo.verify.verifier import Verifier
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
+STATEMENT = ("problem", "question", "prompt")
 Line = tuple[bytes, str, str, str, str]
 Counted = Sequence[str]  # kind, outcome, tier, reason
 Checked = tuple[bytes, list[Counted]]  # lines with their verdicts, and what is to be counted of them
@@ -87,8 +88,7 @@ def verify_file(
     n_workers: int = 1,
     progress: Progress | None = None,
     limits: Limits | None = None,
-    tolerance: float = 0.0,
-    digits: int = DOUBLE_DIGITS,
+    verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Summary:
     """Check every row of `path`; write the rows with their verdicts to `out` if given.  Settings as for `Checker`.
 
@@ -101,7 +101,7 @@ def verify_file(
     target = Path(out) if out is not None else Path(os.devnull)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp") if out is not None else target
     summary, progress = Summary(), progress or NoProgress()
-    with storage_errors(target), _checking(n_workers, limited(n_workers, limits, tolerance, digits)) as checked:
+    with storage_errors(target), Checker(verifier, n_workers, limits) as checker:
         try:
             with (
                 open(path, "rb", BUFFER) as source,
@@ -109,7 +109,7 @@ def verify_file(
                 progress.stage("verify", _count(path)) as stage,
             ):
                 told = 0
-                for lines, verdicts in checked(path, source):
+                for lines, verdicts in _checked(checker, path, source):
                     sink.write(lines)
                     for verdict in verdicts:
                         summary.add(*verdict)
@@ -155,24 +155,14 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
         start += len(line)
 
 
-@contextmanager
-def _checking(n_workers: int, limits: Limits) -> Iterator[Callable[[Path, BinaryIO], Iterator[Checked]]]:
-    """What verifies a file's rows, some at a time: this process, or several children and this one only moves bytes."""
-    if n_workers == 1:
-        from limo.verify.checker import Checker
-
-        with Checker(1, limits, limits.tolerance, limits.digits) as checker:
-            yield partial(_here, checker)
+def _checked(checker: Checker, path: Path, source: BinaryIO) -> Iterator[Checked]:
+    """The file's rows with their verdicts, some at a time: from this process, or from children that read the file."""
+    if checker.is_here:
+        for number, _, line in _lines(source):
+            added, *counted = verify_line(checker.verifier, number, line)
+            yield _joined([line], [added]), [counted]
     else:
-        with closing(Crew(n_workers, limits)) as crew:
-            crew.start()
-            yield partial(_spread, crew)
-
-
-def _here(checker: Checker, path: Path, source: BinaryIO) -> Iterator[Checked]:
-    for number, _, line in _lines(source):
-        added, *counted = verify_line(checker, number, line)
-        yield _joined([line], [added]), [counted]
+        yield from _spread(checker.crew(), path, source)
 
 
 def _spread(crew: Crew, path: Path, source: BinaryIO) -> Iterator[Checked]:
@@ -203,10 +193,10 @@ def _joined(lines: list[bytes], added: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def verify_line(checker: Checker, number: int, line: bytes) -> Line:
+def verify_line(verifier: Verifier, number: int, line: bytes) -> Line:
     """What a row's verdict adds to its line (see `_added`); kind, outcome, tier and reason for the summary."""
     row = parse_row(number, line)
-    verdict = row_verdict(checker, row)
+    verdict = row_verdict(verifier, row)
     return _added(row, verdict), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
 
 
@@ -254,17 +244,19 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def row_verdict(checker: Checker, row: dict[str, Any]) -> Verdict:
+def row_verdict(verifier: Verifier, row: dict[str, Any]) -> Verdict:
     """The verdict on a row, by whichever names its fields have."""
-    answer = field_of(row, ANSWER)
-    completion = field_of(row, COMPLETION)
-    choices = row.get("choices")
-    return checker.check(
-        answer,
-        completion if isinstance(completion, str) else "" if completion is None else str(completion),
-        str(row.get("finish_reason") or "stop"),
-        choices if isinstance(choices, list | dict) else None,
-    )
+    problem, completion = problem_of(row), field_of(row, COMPLETION)
+    text = completion if isinstance(completion, str) else "" if completion is None else str(completion)
+    return verifier.verify(problem, Completion(text, str(row.get("finish_reason") or "stop")))
+
+
+def problem_of(row: dict[str, Any]) -> Problem:
+    """The problem of a row: its answer, and its `options` or `choices` where it has them."""
+    statement = next((row[name] for name in STATEMENT if isinstance(row.get(name), str)), "")
+    meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
+    answer, options = options_of_row(row, as_text(field_of(row, ANSWER)))
+    return Problem(str(row.get("id") or ""), statement, answer, options, meta=meta)
 
 
 def field_of(row: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -18,10 +18,8 @@ from typing import Any
 from limo.core.files import atomic
 from limo.core.records import Verdict
 from limo.verify.checker import as_text
-from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, dumps, field_of, parse_row
+from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, dumps, field_of, parse_row
 from limo.verify.judge import Agreement, Opinion, Question, merged, open_to_judge
-
-_STATEMENT = ("problem", "question", "prompt")
 
 
 def questions(path: str | Path, all_rows: bool = False) -> dict[int, Question]:
@@ -56,7 +54,7 @@ def put(path: str | Path, opinions: Mapping[int, Opinion]) -> tuple[Summary, Agr
 
 
 def _question(row: dict[str, Any]) -> Question:
-    statement = next((row[name] for name in _STATEMENT if isinstance(row.get(name), str)), "")
+    statement = next((row[name] for name in STATEMENT if isinstance(row.get(name), str)), "")
     return Question(
         statement, as_text(field_of(row, ANSWER)), str(row["extracted"]), as_text(field_of(row, COMPLETION))
     )

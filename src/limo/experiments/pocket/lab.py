@@ -186,7 +186,7 @@ class PocketLab:
             }
         outcomes, lengths = {}, []
         completer = LocalCompleter(student, f"{arm.name}-{seed}", 256)
-        with Ledger(folder / "ledger.sqlite") as ledger, Checker(1) as checker:
+        with Ledger(folder / "ledger.sqlite") as ledger, Checker() as checker:
             for name, problems in self.benchmarks().items():
                 found = evaluate(ledger, completer, name, problems, self.recipe.decoding, checker, NoProgress())
                 outcomes[name] = found.rate_by_problem
@@ -213,7 +213,7 @@ class PocketLab:
         problems, _ = dedup(read_pool(self._world("bulk.parquet")), curation.dedup)
         problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
         runner = RolloutRunner(open_pocket, "", progress)
-        with Ledger(self.folder / "bulk.sqlite") as ledger, Checker(1) as checker:
+        with Ledger(self.folder / "bulk.sqlite") as ledger, Checker() as checker:
             runner.run(settings.ask, problems, ledger, checker, "bulk")
             rollouts = runner.rollouts([settings.ask], problems, ledger)
         rows = []

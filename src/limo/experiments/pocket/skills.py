@@ -63,6 +63,6 @@ def _rates(completer: LocalCompleter, checker: Checker, problems: list[Problem],
     right: dict[str, list[bool]] = defaultdict(list)
     for group in completer.complete(requests):
         for request, completion in group:
-            verdict = checker.check(request.problem, completion.text, completion.finish_reason)
+            verdict = checker.verify(request.problem, completion)
             right[f"depth {request.problem.meta['depth']}"].append(verdict.outcome == "correct")
     return {depth: round(sum(found) / len(found), 3) for depth, found in sorted(right.items())}

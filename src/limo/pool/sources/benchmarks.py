@@ -187,8 +187,8 @@ def _with_choices(problem: Problem, row: dict[str, Any], wrong: list[str], seed:
         return problem
     options, letter = shuffled(problem.problem, problem.answer, [str(row[column]) for column in wrong], seed)
     meta = {key: value for key, value in problem.meta.items() if key not in wrong}
-    meta |= {"options": options, "answer_kind": "choice"}
+    meta |= {"answer_kind": "choice"}
     return Problem.make(
-        with_options(problem.problem, options), letter, solution=problem.solution, topic=problem.topic,
-        language=problem.language, meta=meta,
+        with_options(problem.problem, options), letter, options=list(options.values()), solution=problem.solution,
+        topic=problem.topic, language=problem.language, meta=meta,
     )  # fmt: skip

@@ -6,8 +6,6 @@ overrides them column by column.  Columns that are not used go into `meta`, so n
 
     shaped = shape({"question": "1+1?", "answer": "It is two. #### 2"}, source="mine")
     shaped.problem.answer, shaped.reason        # ("2", "")
-
-What it does not do: judge whether an answer can be checked by rule (that is `limo.verify.checker.verifiable`).
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from pydantic import Field
 from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import language_of
-from limo.pool.sources.options import as_letter, options_of, with_options
+from limo.pool.sources.options import LETTERS, as_letter, options_of, with_options
 
 STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input")
 CHATS = ("messages", "conversations", "conversation", "chat")
@@ -79,13 +77,12 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> S
     origin = _named(row, names, fields.source, ("source", "data_source"), used) or source
     topic = _named(row, names, fields.topic, TOPICS, used)
     meta = {key: plain(value) for key, value in row.items() if key not in used}
-    meta |= {"options": options} if options else {}
     meta |= {"answer_kind": _answer_kind(letter, options, parts)}
     difficulty = _first(row, names, DIFFICULTIES, set())
     meta |= {"difficulty": plain(difficulty)} if difficulty is not None else {}
     problem = Problem.make(
-        statement.strip(), letter, solution=solution, source=origin, topic=topic,
-        language=language_of(statement), meta=meta,
+        statement.strip(), letter, options=list(options.values()) or None, solution=solution, source=origin,
+        topic=topic, language=language_of(statement), meta=meta,
     )  # fmt: skip
     return Shaped(problem, _reason(problem, row, parts))
 
@@ -143,7 +140,11 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
     if not texts["problem"].strip():
         return Shaped(None, "no problem text")
-    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), **texts, meta=meta or {})
+    meta, options = dict(meta or {}), row.get("options")
+    if options is None and isinstance(meta.get("options"), dict):  # as pools were written before `options` was a column
+        options = list(meta.pop("options").values())
+    texts["options"] = [str(text) for text in options] if options else None
+    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), **texts, meta=meta)
     return Shaped(problem, _reason(problem, row, []))
 
 
@@ -159,8 +160,7 @@ def _reason(problem: Problem, row: dict[str, Any], parts: list[str]) -> str:
         return "several parts to answer"
     if _IMAGE.search(problem.problem):
         return "image missing"
-    options = problem.meta.get("options")
-    if isinstance(options, dict) and options and problem.answer not in options:
+    if problem.options and problem.answer not in LETTERS[: len(problem.options)]:
         return "answer is not among the options"
     return ""
 

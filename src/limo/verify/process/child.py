@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from limo.core.errors import InputError
+from limo.core.records import Completion, Problem
 from limo.verify.process.limits import (
     ALONE,
-    LOADING,
     PUT_OFF,
     READY,
     REPLY,
@@ -38,20 +38,19 @@ BLOCK = 1 << 18
 PAUSE_S = 0.1  # the longest that an answer waits for others to travel with
 
 
-def serve(fd: int, limits: Limits, rows: bool = False) -> None:
-    """Answer questions read from the pipe `fd` until it closes; `rows`: import the rules before the first of them."""
+def serve(fd: int, limits: Limits, opener: bytes = b"") -> None:
+    """Answer questions read from the pipe `fd` until it closes; `opener` (pickled) opens the verifier of rows."""
     confine(limits)
     pipe = Connection(fd)
     _mute()
-    if rows:
-        _CHECKERS[limits] = _inner_checker(pipe, limits)
+    checker = _Checker(pipe, limits, opener) if opener else None
     pipe.send_bytes(READY)
     parent = os.getppid()
     while os.getppid() == parent:
         if not pipe.poll(5.0):
             continue
         try:
-            _answer(pipe, limits)
+            _answer(pipe, limits, checker)
         except (EOFError, OSError):
             return
 
@@ -63,17 +62,14 @@ def _mute() -> None:
         os.dup2(null, stream)
 
 
-def _answer(pipe: Connection, limits: Limits) -> None:
+def _answer(pipe: Connection, limits: Limits, checker: _Checker | None) -> None:
     """One message is a list of questions; the answers come in order, some to a message."""
     import marshal
 
     careful, heavy, questions, news = marshal.loads(pipe.recv_bytes())
     replies = Replies(pipe, 0.0 if careful else PAUSE_S)
-    rules = any(question[0] in ("row", "line") for question in questions)
-    checker: Any = _checker(pipe, limits, replies) if rules or news else None
     if checker is not None:
-        checker.heavy = heavy
-    if news:
+        checker.heavy, checker.replies = heavy, replies
         checker.learn(news)
     for question in questions:
         if question[0] in ("symbolic", "plain"):
@@ -140,7 +136,7 @@ def _reply(checker: Any, question: tuple[str, ...]) -> tuple[Any, str]:
 
 def _row(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
     """A whole verdict, for batches; the symbolic question is answered here, in this same process."""
-    v = checker.check(*question[1:])
+    v = checker.verifier.verify(Problem(*question[1]), Completion(*question[2]))
     return v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, v.answer
 
 
@@ -148,7 +144,7 @@ def _line(checker: Any, question: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row of a file, read and written here: (number of the line, where it begins, its length, the file)."""
     _, number, start, length, path = question
     try:
-        line: tuple[Any, ...] = checker.verify_line(checker, number, _source(path).read(start, length))
+        line: tuple[Any, ...] = checker.verify_line(checker.verifier, number, _source(path).read(start, length))
         return line
     except InputError as error:
         return (str(error),)
@@ -173,48 +169,38 @@ def _source(path: str) -> _Source:
     return _Source(path)
 
 
-def _checker(pipe: Connection, limits: Limits, replies: Replies) -> Any:
-    """This process's checker, made outside the clock: what it imports must not count against the first row."""
-    checker = _CHECKERS.get(limits)
-    if checker is None:
-        pipe.send_bytes(LOADING)
-        checker = _CHECKERS[limits] = _inner_checker(pipe, limits)
-        pipe.send_bytes(READY)
-    checker.replies = replies
-    return checker
+class _Checker:
+    """The verifier of this process.  The parent's clock watches the process, so Math-Verify is called right here."""
 
+    def __init__(self, pipe: Connection, limits: Limits, opener: bytes) -> None:
+        import pickle
 
-_CHECKERS: dict[Limits, Any] = {}
+        import mpmath  # type: ignore[import-untyped]  # noqa: F401
 
+        from limo.verify import files
 
-def _inner_checker(pipe: Connection, limits: Limits) -> Any:
-    import mpmath  # type: ignore[import-untyped]  # noqa: F401
+        self.pipe, self.limits, self.heavy = pipe, limits, True
+        self.verify_line = files.verify_line
+        self.verifier: Any = pickle.loads(opener)()
+        self.replies: Replies
+        self.rules = getattr(self.verifier, "rules", None)  # the rules of mathematics, where the verifier uses them
+        if self.rules is not None:
+            self._keep, self.rules.remember, self.rules.symbolic = self.rules.remember, self._remember, self._symbolic
 
-    from limo.verify import files
-    from limo.verify.checker import Checker, Decision
+    def _remember(self, key: tuple[str, str], decision: Any) -> None:
+        self._keep(key, decision)
+        self.replies.found.append((*key, *decision))
 
-    class Inner(Checker):
-        """The parent's clock watches this process, so nothing more needs to be started."""
+    def learn(self, news: list[Any]) -> None:
+        """Keep what the other children have decided."""
+        for answer, text, *decision in news if self.rules is not None else ():
+            self._keep((answer, text), self.rules.decision(*decision))
 
-        replies: Replies
-        heavy = True
-        verify_line = staticmethod(files.verify_line)
-
-        def _remember(self, key: tuple[str, str], decision: Decision) -> None:
-            super()._remember(key, decision)
-            self.replies.found.append((*key, *decision))
-
-        def learn(self, news: list[Any]) -> None:
-            for answer, text, *decision in news:
-                super()._remember((answer, text), Decision(*decision))
-
-        def _symbolic(self, answer: str, text: str) -> Decision:
-            if not (self.heavy or loaded()):
-                raise PutOff
-            self.replies.send(ALONE)
-            load(pipe)
-            clock(limits.time_s)
-            same, reason = symbolic(answer, text)
-            return Decision(same, "symbolic", reason, unread=same is not True)
-
-    return Inner(1, limits, limits.tolerance, limits.digits)
+    def _symbolic(self, answer: str, text: str) -> Any:
+        if not (self.heavy or loaded()):
+            raise PutOff
+        self.replies.send(ALONE)
+        load(self.pipe)
+        clock(self.limits.time_s)
+        same, reason = symbolic(answer, text)
+        return self.rules.decision(same, "symbolic", reason, same is not True)

@@ -17,10 +17,8 @@ import gc
 import signal
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-
-from limo.core.errors import InputError
 
 DOUBLE_DIGITS = 15  # significant digits that a machine's number keeps
 FAILED = "failed"  # the tier of a verdict that a mistake in our own rules left open
@@ -32,28 +30,11 @@ WALL = 6.0  # seconds on the wall for one of work: a busy machine must not turn 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one verdict may cost: seconds of work, bytes of address space, depth of Python's stack.
-
-    `tolerance` and `digits` travel along to the child (see `check.Checker`).
-    """
+    """What one verdict may cost: seconds of work, bytes of address space, depth of Python's stack."""
 
     time_s: float = 5.0
     memory_bytes: int = 2 << 30
     recursion: int = 3000
-    tolerance: float = 0.0
-    digits: int = DOUBLE_DIGITS
-
-
-def limited(n_workers: int, limits: Limits | None, tolerance: float, digits: int) -> Limits:
-    """The limits with both kinds of leniency (see `check.Checker`).  Raises InputError for settings out of range."""
-    if n_workers < 1 or not 0 <= tolerance < 0.1 or digits < 2:
-        raise InputError(
-            "a checker cannot be made so",
-            (n_workers, tolerance, digits),
-            "n_workers >= 1, 0 <= tolerance < 0.1, digits >= 2",
-            "one worker for each core is enough",
-        )
-    return replace(limits or Limits(), tolerance=tolerance, digits=digits)
 
 
 def confine(limits: Limits) -> None:

@@ -1,7 +1,7 @@
 """A long batch over several children: chunks go out, replies come back in order, a bounded number is under way.
 
-    crew = Crew(2, Limits())
-    for items, replies in crew.chunks((("row", a, c, "stop"), c) for a, c in rows): ...
+    crew = Crew(2, Limits(), pickle.dumps(open_verifier))
+    for items, replies in crew.chunks((("row", problem, completion), text) for ...): ...
 
 Every item is a question for a child and what the caller keeps of it meanwhile; the size of what is kept bounds how far
 is read ahead.  Math-Verify costs more to import than thousands of verdicts, and most batches need it for a few pairs:
@@ -35,9 +35,9 @@ Item = tuple[Question, Any]  # with something that has a length
 class Crew:
     """`n_workers` children, the first of them for what the others put off.  Nothing starts before it is needed."""
 
-    def __init__(self, n_workers: int, limits: Limits) -> None:
+    def __init__(self, n_workers: int, limits: Limits, opener: bytes) -> None:
         shared = Shared()
-        self.workers = [Worker(limits, shared, rows=True) for _ in range(n_workers)]
+        self.workers = [Worker(limits, shared, opener=opener) for _ in range(n_workers)]
         self.heavy = self.workers[0]
         self.n_put_off, self.closed = 0, False
         self.row_s = CHUNK_S / FIRST  # seconds that a row takes, as lately seen

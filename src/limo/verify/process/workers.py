@@ -38,7 +38,7 @@ _CHILD = (
     "import json, sys\n"
     "sys.path[:] = json.loads(sys.argv[2])\n"
     "from limo.verify.process.child import Limits, serve\n"
-    "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])), sys.argv[4] == 'rows')\n"
+    "serve(int(sys.argv[1]), Limits(*json.loads(sys.argv[3])), bytes.fromhex(sys.argv[4]))\n"
 )
 Reply = tuple[Any, str]
 
@@ -72,8 +72,8 @@ class Shared:
 class Worker:
     """One child process, started when first needed.  Safe to use from any thread; one batch at a time."""
 
-    def __init__(self, limits: Limits | None = None, shared: Shared | None = None, *, rows: bool = False) -> None:
-        self.rows = rows  # whether it will be asked about rows: then it imports the rules as it starts
+    def __init__(self, limits: Limits | None = None, shared: Shared | None = None, *, opener: bytes = b"") -> None:
+        self.opener = opener  # pickled; what opens the verifier of rows, as the child starts
         self.limits = limits or Limits()
         self.n_started = 0
         self._shared = shared or Shared()
@@ -148,7 +148,7 @@ class Worker:
     def _alive(self) -> _Child:
         child = self._child
         if child is None or child.owner != os.getpid():  # a forked copy must not speak on its parent's pipe
-            child = self._child = _Child(self.limits, self.rows)
+            child = self._child = _Child(self.limits, self.opener)
             weakref.finalize(self, child.kill)
             self.n_started += 1
         return child
@@ -157,13 +157,13 @@ class Worker:
 class _Child:
     """A started process and our end of its pipe."""
 
-    def __init__(self, limits: Limits, rows: bool) -> None:
+    def __init__(self, limits: Limits, opener: bytes) -> None:
         self.owner = os.getpid()
         self.pipe, theirs = Pipe(duplex=True)
         values = json.dumps(astuple(limits))
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values, "rows" * rows],
+                [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path), values, opener.hex()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -1,0 +1,120 @@
+r"""The `maths` verifier: cheap certainties first, and what is left for Math-Verify in a killable child.
+
+    verifier = MathsVerifier(tolerance=0.0)
+    verifier.verify(Problem.make("1/2?", "\\frac{1}{2}"), Completion("so it is \\boxed{0.5}")).outcome    # "correct"
+
+A child that dies or overruns gives `undecided`, which no pass rate counts.  A problem with `options` is compared by
+letter, by the text of the option, and by the two against each other (`choice`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from limo.core.prompts import SYSTEM
+from limo.core.records import Completion, Problem, Verdict
+from limo.verify.answers import Answer, read_answer, why_unverifiable
+from limo.verify.choice import by_letter, contradiction, letter_or_text
+from limo.verify.decision import failed, verdict_of
+from limo.verify.extract import Extraction, extract
+from limo.verify.maths.equal import WORDS, Decision, equal
+from limo.verify.process.limits import DOUBLE_DIGITS, Limits
+from limo.verify.process.workers import Worker
+
+MEMO_SIZE = 50_000
+
+
+class MathsVerifier:
+    """Compares mathematical answers by rule.  Safe in threads, under asyncio and in daemon processes.
+
+    `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from which
+    a rightly rounded decimal stands for an exact answer (15: a double).  `limits` are those of one symbolic question.
+    The child starts when it is first needed; `symbolic` may be replaced where this process may itself be killed.
+    """
+
+    system = SYSTEM
+    decision = Decision
+
+    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: Limits | None = None) -> None:
+        self.tolerance, self.digits = tolerance, digits
+        self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self.symbolic: Callable[[str, str], Decision] = self._symbolic_in_child
+        self.rules = self  # whose `symbolic` and `remember` a killable child replaces
+        self._worker = Worker(limits)
+        self._lock = threading.Lock()
+        self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
+
+    @property
+    def identity(self) -> str:
+        """Names the rules with their settings."""
+        return f"maths/2 tolerance={self.tolerance:g} digits={self.digits}"
+
+    def close(self) -> None:
+        """End the child; what it is at in another thread ends as undecided."""
+        self._worker.close()
+
+    def why_not(self, problem: Problem) -> str:
+        """Why no rule can check this problem's answer; "" where one can."""
+        return self._why_unverifiable(problem.answer)
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict; a rule that fails (a mistake of ours) gives `undecided`, tier `failed`, and where it failed."""
+        start, extracted = time.perf_counter(), ""
+        try:
+            answer = read_answer(problem.answer)
+            extraction = extract(completion.text, completion.finish_reason, letters=bool(answer.letters))
+            if not extraction.text:
+                outcome = extraction.missing or "no_answer"
+                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
+            extracted = extraction.text
+            decision = self.decide(answer, extraction, by_letter(problem.options))
+        except (RecursionError, MemoryError) as error:
+            decision = Decision(None, "guard", f"over the limits ({type(error).__name__})")
+        except Exception as error:  # one verdict, never the batch
+            decision = failed(error)
+        return verdict_of(decision, extracted, start)
+
+    def decide(self, answer: Answer, extraction: Extraction, options: Mapping[str, str]) -> Decision:
+        """Whether what was extracted is the answer; `options` by letter, {} where there are none."""
+        text = extraction.text
+        if options:
+            if why := contradiction(extraction.fallback or text, options):
+                return Decision(False, "normalised", why)
+            text = letter_or_text(answer, text, options)
+        decision = self._equal(answer, text)
+        if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
+            other = self._equal(answer, extraction.fallback)
+            if other.same:
+                return other
+        return decision
+
+    def _equal(self, answer: Answer, text: str) -> Decision:
+        key = (answer.text, text)
+        with self._lock:
+            known = self.memo.get(key)
+            if known is not None:
+                self.memo.move_to_end(key)
+                return known
+        decision = equal(answer.text, text, self.tolerance, self.digits)
+        if decision.same is not True and answer.unverifiable:
+            decision = Decision(None, "type", f"unverifiable: {answer.unverifiable}")
+        elif decision.same is None and decision.tier not in ("guard", WORDS):
+            decision = self.symbolic(answer.text, text)
+        if decision.same is not None or decision.tier in ("guard", "type", WORDS):
+            self.remember(key, decision)
+        return decision
+
+    def remember(self, key: tuple[str, str], decision: Decision) -> None:
+        """Keep a decision, so that the same pair is decided once."""
+        with self._lock:
+            self.memo[key] = decision
+            while len(self.memo) > MEMO_SIZE:
+                self.memo.popitem(last=False)
+
+    def _symbolic_in_child(self, answer: str, text: str) -> Decision:
+        ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
+        return Decision(same, "symbolic", reason, unread=same is not True)

@@ -1,0 +1,154 @@
+"""Verifiers: a problem and a completion in, a verdict out; which one is named by `verifier:` in a recipe.
+
+    verifier: choice
+    verifier: {kind: numeric, tolerance: 0.01, unit: same}
+    verifier: {kind: "python:my_package.physics:Units", arguments: {strict: true}}
+
+    settings = verifier_settings("python:my_package.physics:Units")
+    open_verifier(settings).verify(problem, completion).outcome
+
+A verifier of your own is a class with the members of `Verifier`; nothing is inherited.  `judge` needs a model and is
+opened by `limo.rollouts.judging`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+
+from pydantic import BeforeValidator, Discriminator, Field, TypeAdapter, ValidationError
+
+from limo.core.errors import InputError
+from limo.core.recipe import Settings
+from limo.core.records import Completion, Problem, Verdict
+from limo.core.text import shorten
+from limo.verify.process.limits import DOUBLE_DIGITS, Limits
+
+KINDS = "maths, choice, numeric, exact, judge or python:package.module:Class"
+PYTHON = "python:"
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Decides whether a completion answers its problem."""
+
+    @property
+    def identity(self) -> str:
+        """Names the rules and their settings; kept with each verdict, and a new identity makes old verdicts stale."""
+        ...
+
+    @property
+    def system(self) -> str:
+        """The system text of the prompt: it says in which form the answer is to be given."""
+        ...
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict on one completion."""
+        ...
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this problem's answer cannot be checked; "" where it can."""
+        ...
+
+
+class MathsSettings(Settings):
+    """Mathematical answers in any form, in \\boxed{} or announced."""
+
+    kind: Literal["maths"] = "maths"
+    tolerance: float = Field(0.0, ge=0, lt=0.1, description="relative, for rounded decimal answers only")
+    digits: int = Field(DOUBLE_DIGITS, ge=2, description="a decimal of so many digits may round an exact answer")
+
+
+class ChoiceSettings(Settings):
+    """The letter of an option, or the option's text."""
+
+    kind: Literal["choice"] = "choice"
+
+
+class NumericSettings(Settings):
+    """A number with a unit."""
+
+    kind: Literal["numeric"] = "numeric"
+    tolerance: float = Field(0.01, ge=0, lt=1, description="largest relative difference")
+    unit: Literal["same", "convertible", "ignore"] = Field(
+        "convertible", description="same: the same unit; convertible: 1 km is 1000 m; ignore: units are not compared"
+    )
+    missing_unit: bool = Field(True, description="accept a number without a unit")
+
+
+class ExactSettings(Settings):
+    """The same text, case, white space and punctuation at the ends aside."""
+
+    kind: Literal["exact"] = "exact"
+    case: bool = Field(False, description="upper and lower case differ")
+
+
+class JudgeSettings(Settings):
+    """A model decides what the rules of another kind leave undecided."""
+
+    kind: Literal["judge"] = "judge"
+    rules: Literal["maths", "choice", "numeric", "exact"] = Field("maths", description="the kind that decides first")
+
+
+class PythonSettings(Settings):
+    """A class of your own, called with `arguments`."""
+
+    kind: Literal["python"] = "python"
+    path: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="package.module:Class")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the class")
+
+
+def _as_mapping(value: object) -> object:
+    """`choice` -> {kind: choice}; `python:a.b:C` -> {kind: python, path: a.b:C}; no kind is maths."""
+    if isinstance(value, str):
+        value = {"kind": value}
+    if isinstance(value, Mapping):
+        kind = value.get("kind", "maths")
+        if isinstance(kind, str) and kind.startswith(PYTHON):
+            return {"path": kind.removeprefix(PYTHON), **value, "kind": "python"}
+        return {**value, "kind": kind}
+    return value
+
+
+VerifierSettings = Annotated[
+    Annotated[
+        MathsSettings | ChoiceSettings | NumericSettings | ExactSettings | JudgeSettings | PythonSettings,
+        Discriminator("kind"),
+    ],
+    BeforeValidator(_as_mapping),
+]
+"""The type of a recipe's field `verifier`; `verifier_settings` makes one from a string or a mapping."""
+
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(VerifierSettings)
+
+
+def verifier_settings(value: str | Mapping[str, Any] | Settings) -> Any:
+    """The settings that `value` names.  Raises InputError for what is none."""
+    try:
+        return _ADAPTER.validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"][1:])
+        why = f"{where}: {fault['msg']}" if where else fault["msg"]
+        raise InputError("there is no such verifier", value, KINDS, shorten(why, 160)) from None
+
+
+def open_verifier(settings: str | Mapping[str, Any] | Settings, limits: Limits | None = None) -> Verifier:
+    """The verifier of the settings.  Raises InputError: no such verifier, or a class that cannot be used as one."""
+    return opener(settings, limits)()
+
+
+def opener(settings: str | Mapping[str, Any] | Settings, limits: Limits | None = None) -> Callable[[], Verifier]:
+    """What opens the verifier, picklable, for another process.  `limits` are those of one symbolic question."""
+    settings = verifier_settings(settings)
+    if isinstance(settings, MathsSettings):
+        from limo.verify.maths_verifier import MathsVerifier
+
+        return partial(MathsVerifier, settings.tolerance, settings.digits, limits)
+    if isinstance(settings, PythonSettings):
+        from limo.verify.python import PythonVerifier
+
+        return partial(PythonVerifier, settings.path, settings.arguments)
+    do = "open it with limo.rollouts.judging" if isinstance(settings, JudgeSettings) else ""
+    raise InputError("this verifier cannot be opened here", settings.kind, KINDS, do)
