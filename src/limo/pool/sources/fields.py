@@ -141,7 +141,7 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     if not texts["problem"].strip():
         return Shaped(None, "no problem text")
     meta, options = dict(meta or {}), row.get("options")
-    if options is None and isinstance(meta.get("options"), dict):  # as pools were written before `options` was a column
+    if "options" not in row and isinstance(meta.get("options"), dict):  # a pool written before it was a column
         options = list(meta.pop("options").values())
     texts["options"] = [str(text) for text in options] if options else None
     problem = Problem.make(texts.pop("problem"), texts.pop("answer"), **texts, meta=meta)
