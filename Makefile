@@ -1,17 +1,18 @@
 # Everything a newcomer needs.  A bare machine with Python 3.11+, make and pip is enough; nothing is compiled.
 #   make lab     LIMO in miniature, from a pool to a report: runs/lab/report.html
 #   make test    the fast tests
-#   make check   what a change must pass: style, types, layers, the README's tree, tests
+#   make lint    style, types, import layers, generated pages
+#   make check   what a change must pass: lint and test
 #   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
-#   make docs    write anew what is generated from the code
-# An environment that has everything already can be used as it is: make test BIN=/its/bin
+#   make docs    regenerate what is generated from the code
+# An existing environment can be used as it is: make test BIN=/its/bin
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data
 BIN ?= $(VENV)/bin
 READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
 
-.PHONY: lab test check bench docs clean
+.PHONY: lab test lint check bench docs clean
 
 lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
@@ -19,13 +20,15 @@ lab: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
-check: $(READY)
+lint: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python docs/results.py --check
-	$(BIN)/python -m pytest -n 2
+
+check: lint test
 
 bench: $(READY)
 	set -e; for script in bench/*.py; do $(BIN)/python $$script $(DATA); done

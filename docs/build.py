@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: the command pages, the README's file tree, the pocket models.
+"""Writes what the documentation takes from the code: the command pages, the file tree of CONTRIBUTING.md, the pocket models.
 
     python docs/build.py            # write
     python docs/build.py --check    # exit 1 and name what is stale
@@ -22,7 +22,7 @@ import click
 from limo.cli import root
 
 ROOT = Path(__file__).resolve().parents[1]
-READMES = ("README.md", "README.zh-CN.md")
+TREES = ("CONTRIBUTING.md",)
 COMMANDS = "docs/commands.md"
 BEGIN, END = "<!-- tree: written by `make docs` -->", "<!-- end of tree -->"
 MODELS = "docs/pocket.md"
@@ -128,7 +128,7 @@ def _filled(text: str, begin: str, end: str, inner: str) -> str:
 def written() -> dict[str, str]:
     """File -> what should stand in it."""
     pages = {COMMANDS: commands()}
-    for name in READMES:
+    for name in TREES:
         path = ROOT / name
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if BEGIN in text:

@@ -1,4 +1,4 @@
-"""The rules of the house that no tool of others holds: sizes, words, light imports, and a README tree that is true."""
+"""The rules of the house that no tool of others holds: sizes, words, light imports, and a file tree that is true."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def build(name="build"):
     return room
 
 
-def test_the_tree_of_the_readme_and_the_command_pages_are_what_the_code_says():
+def test_the_file_tree_and_the_command_pages_are_what_the_code_says():
     assert build().stale() == [], "run `make docs`"
 
 
