@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: the command pages, the file tree of CONTRIBUTING.md, the pocket models.
+"""Writes the generated parts of the docs: command pages, the file tree of CONTRIBUTING.md, the pocket models.
 
     python docs/build.py            # write
     python docs/build.py --check    # exit 1 and name what is stale
