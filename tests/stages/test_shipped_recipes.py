@@ -8,13 +8,13 @@ import pytest
 from pydantic import Field
 
 from limo.core.recipe import RECIPES, Settings, load, shipped
-from limo.experiments.pocket.lab import LabRecipe
+from limo.experiments.pocket.lab import PocketRecipe
 from limo.stages import curate, evaluate, grade, rollouts, train, verify
 
 KINDS = {
     "evaluate": evaluate.Recipe,
     "judge": grade.Recipe,
-    "pocket": LabRecipe,
+    "pocket": PocketRecipe,
     "rollouts": rollouts.Recipe,
     "verify-judge": verify.Recipe,
 }

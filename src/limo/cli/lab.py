@@ -21,12 +21,12 @@ def lab(call: Call, words: tuple[str, ...], run: str) -> None:
     RECIPE is `pocket` unless named.  Stopped and started again, it continues where it was.
     """
     from limo.core.recipe import load
-    from limo.experiments.pocket.lab import LabRecipe
-    from limo.experiments.pocket.run import run as run_lab
+    from limo.experiments.pocket.lab import PocketRecipe
+    from limo.experiments.pocket.lab import run as run_lab
     from limo.report import tables
 
     named = bool(words) and "=" not in words[0]
-    recipe = load(LabRecipe, words[0] if named else "pocket", words[1:] if named else words)
+    recipe = load(PocketRecipe, words[0] if named else "pocket", words[1:] if named else words)
     report = run_lab(recipe, run, call.progress)
     page = Path(run) / "report.html"
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from limo.experiments.lab import Arm, Experiment
+from limo.experiments.arms import Arm, Experiment
 
 BASE = Arm("base", "Base model", "基础模型")
-BULK = Arm("bulk", "Bulk data", "大量普通数据", examples="bulk")
-LIMO = Arm("limo", "LIMO", "LIMO", examples="limo")
+BULK = Arm("bulk", "Bulk data", "大量普通数据", selection="bulk", training="sft_bulk")
+LIMO = Arm("limo", "LIMO", "LIMO", selection="selected")
 
 HEADLINE = Experiment(
     name="headline",

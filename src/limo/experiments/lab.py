@@ -1,82 +1,54 @@
-"""What an experiment is, at any scale: arms that differ in one thing, fitted with several seeds, scored, compared.
+"""A lab trains and scores the arms of experiments; this one runs the stages, at any scale.
 
-An `Experiment` is data: a question, arms, and the pairs to compare.  A `Lab` answers it: the pocket lab on two CPU
-cores, a paper-scale lab on GPUs.  So each research question of the paper is written once and runs at either scale.
+The curate stage selects chains, the train stage trains each arm with each seed, the evaluate stage scores it.  What
+differs between labs is data (the recipe) and three functions (`LabHooks`).  A run is a folder; a killed run continues.
 
-    measured = measure(lab, HEADLINE.arms, progress)
-    measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate
+    lab = StageLab(recipe, Path("runs/lab"), LabHooks(write_data, open_model, str))
+    measured = measure_arms(lab, HEADLINE.arms, progress)      # limo.experiments.runner
 
-What it does not do: statistics (limo.stages.compare), drawing (limo.report), or any training of its own.
+The recipe is fixed before the first score is known; no setting is chosen by a benchmark.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from limo.core.progress import Progress
+from pydantic import Field
 
-MEASURING = "train and score"  # the stage that a display shows
-FOLLOW_S = 0.5  # seconds between a worker's looks for its parent
-Outcomes = dict[str, dict[str, float]]
-"""Benchmark -> problem id -> pass rate in 0..1."""
+from limo.core import prompts
+from limo.core.errors import InputError
+from limo.core.files import atomic
+from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.records import LEVELS, Problem
+from limo.core.run_folder import RunFolder
+from limo.curate.chains import accept
+from limo.curate.select import sample_levels
+from limo.experiments.arms import Arm
+from limo.experiments.results import Measurement
+from limo.ledger.store import Ledger
+from limo.models.settings import LocalModel
+from limo.pool.decontaminate import decontaminate
+from limo.pool.dedup import dedup
+from limo.pool.ingest import read_pool
+from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.stages import curate as curate_stage
+from limo.stages import train as train_stage
+from limo.stages.evaluate import Decoding, evaluate
+from limo.train.data import read_rows
+from limo.train.methods.sft import SftSettings
+from limo.verify.checker import Checker
 
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One variant of an experiment.
-
-    `examples` names a training set that the lab makes (`limo`, `bulk`, `L1`..`L5`); empty means the model as it is.
-    `student` names the model that is trained.
-    """
-
-    name: str
-    label_en: str
-    label_zh: str
-    examples: str = ""
-    student: str = ""
-    headline: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A question of the paper: what is varied (`arms`), what is compared (`pairs` of arm names, first minus second)."""
-
-    name: str
-    question_en: str
-    question_zh: str
-    arms: tuple[Arm, ...]
-    pairs: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one arm gave with one training seed, and what its training cost.
-
-    `n_train_tokens` counts every token that passed through the model in training, all epochs; `n_completion_tokens`
-    is the mean length of what the trained model wrote on the benchmarks.
-    """
-
-    arm: str
-    seed: int
-    outcomes: Outcomes
-    n_examples: int = 0
-    n_train_tokens: int = 0
-    n_updates: int = 0
-    seconds: float = 0.0
-    n_completion_tokens: float = 0.0
+Row = dict[str, Any]
+SCORING_BATCH = 256  # rows decoded at once by an arm's model
 
 
 class Lab(Protocol):
-    """Where experiments run.  A lab must be picklable: its arms are measured in processes of their own."""
+    """What the runner needs of a lab.  A lab must be picklable: arms are measured in processes of their own."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -87,73 +59,196 @@ class Lab(Protocol):
         """How many arms are measured at once."""
 
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
-        """Make every training set that the arms name, so that measuring only trains and scores."""
+        """Make the training set of every arm."""
 
-    def measured(self, arm: Arm, seed: int) -> Measurement | None:
-        """What an earlier start already measured."""
+    def stored(self, arm: Arm, seed: int) -> Measurement | None:
+        """The measurement of an earlier start."""
 
     def measure(self, arm: Arm, seed: int) -> Measurement:
-        """Fit one arm with one seed and score it on every benchmark; resumable, deterministic for its seed."""
+        """Train one arm with one seed and score it on every benchmark; resumable, deterministic for its seed."""
 
 
-def measure(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list[Measurement]]:
-    """Measure every arm with every seed, `lab.n_workers` at a time; what is already measured costs nothing.
+class BulkSettings(Settings):
+    """The rival of the selected chains: many ordinary correct ones."""
 
-    An untrained arm is measured once: without training there is no seed to vary.  An error in any job stops the
-    others and is raised; what they finished is kept.
+    pool: str = Field("bulk.parquet", description="its problems, in the data folder")
+    n: int = Field(6400, ge=1, description="examples; at least 50 times the selected ones")
+    ask: RolloutSettings = Field(description="the models that write them, and the sampling")
+
+
+class LabRecipe(Settings):
+    """The settings of a lab run."""
+
+    student: str = Field(description="the model that every arm trains")
+    curation: curate_stage.Recipe
+    bulk: BulkSettings
+    n_level: int = Field(100, ge=1, description="chains of each level L1..L5, over the same problems where they can be")
+    sft: SftSettings = Field(description="training of every small arm")
+    sft_bulk: SftSettings = Field(description="training of the bulk arm; as many updates as `sft`")
+    decoding: Decoding = Field(default_factory=lambda: Decoding(max_tokens=320))
+    seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
+    n_workers: int = Field(
+        2, ge=1, description="arms measured at once, a process and a core each", json_schema_extra=EXECUTION_ONLY
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LabHooks:
+    """What a lab does in its own way; functions of a module, so that a lab can be pickled.
+
+    `write_data(recipe, folder, progress)` writes the pools and benchmarks that the recipe names, once;
+    `open_model` opens the models of the recipe and of the arms; `model_path` turns the name of a student into its
+    folder or hub name.
     """
-    lab.prepare(arms, progress)
-    planned = jobs(lab, arms)
-    found = {(arm.name, seed): lab.measured(arm, seed) for arm, seed in planned}
-    left = [job for job in planned if found[job[0].name, job[1]] is None]
-    with progress.stage(MEASURING, total=len(planned), n_done=len(planned) - len(left)) as stage:
-        for result in _run(lab, left):
-            found[result.arm, result.seed] = result
-            stage.advance(1, arm=f"{result.arm}/{result.seed}")
-    measured: dict[str, list[Measurement]] = {arm.name: [] for arm in arms}
-    for (name, _), one in found.items():
-        assert one is not None, name
-        measured[name].append(one)
-    return measured
+
+    write_data: Callable[[Any, Path, Progress], None]
+    open_model: ModelOpener
+    model_path: Callable[[str], str]
 
 
-def jobs(lab: Lab, arms: Sequence[Arm]) -> list[tuple[Arm, int]]:
-    """What has to be measured: each arm with each seed, an arm as it is once."""
-    return [(arm, seed) for arm in arms for seed in (lab.seeds if arm.examples else lab.seeds[:1])]
+@dataclass(frozen=True)
+class StageLab:
+    """A lab over the stages, in one run folder.
+
+    `data/` holds pools and benchmarks, `curation/` the run of the curate stage, `sets/` the training sets,
+    `arms/ARM/seed-N/` the run of the train stage with its ledger of benchmark rollouts and `measurement.json`.
+    """
+
+    recipe: LabRecipe
+    folder: Path
+    hooks: LabHooks
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Training seeds."""
+        return tuple(self.recipe.seeds)
+
+    @property
+    def n_workers(self) -> int:
+        """Arms measured at once."""
+        return self.recipe.n_workers
+
+    @property
+    def data(self) -> Path:
+        """The folder of pools and benchmarks."""
+        return self.folder / "data"
+
+    def benchmarks(self) -> dict[str, list[Problem]]:
+        """The benchmarks of the run by name."""
+        return {name: read_pool(self.data / file) for name, file in self.recipe.curation.benchmarks.items()}
+
+    def curate(self, progress: Progress) -> curate_stage.CurateResult:
+        """Run the curate stage over the pool, or return its result."""
+        recipe = self.recipe.curation.model_copy(update={"data": str(self.data)})
+        return curate_stage.run(recipe, self.folder / "curation", progress, opener=self.hooks.open_model)
+
+    def is_curated(self) -> bool:
+        """Whether the curate stage is done."""
+        return (self.folder / "curation" / curate_stage.SELECTED).exists()
+
+    def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
+        """Write the data, curate, and write the training sets of the arms."""
+        self.hooks.write_data(self.recipe, self.data, progress)
+        with progress.stage("curation"):
+            self.curate(progress)
+        for selection in self.missing_selections(arms):
+            with progress.stage(f"training set {selection}"):
+                _write_rows(self._set_path(selection), self.select_rows(selection, progress))
+
+    def missing_selections(self, arms: Sequence[Arm]) -> list[str]:
+        """The training sets of the arms that are not written yet."""
+        selections = dict.fromkeys(arm.selection for arm in arms if arm.selection)
+        return [selection for selection in selections if not self._set_path(selection).exists()]
+
+    def select_rows(self, selection: str, progress: Progress) -> Iterable[Mapping[str, Any]]:
+        """The training rows of a selection (see `Arm`).  Raises InputError for an unknown one."""
+        if selection == "selected":
+            return read_rows(self.folder / "curation" / curate_stage.SELECTED)
+        if selection == "bulk":
+            return self._bulk_rows(progress)
+        if selection in LEVELS:
+            return self._level_rows(selection)
+        raise InputError("there is no such selection", selection, "selected, bulk, L1..L5", "change the arm")
+
+    def _bulk_rows(self, progress: Progress) -> list[Row]:
+        """Ordinary chains: deduplicated, decontaminated, verified, and otherwise in the order of the pool."""
+        bulk, curation = self.recipe.bulk, self.recipe.curation
+        problems, _ = dedup(read_pool(self.data / bulk.pool), curation.dedup)
+        problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
+        runner = RolloutRunner(self.hooks.open_model, "", progress)
+        with Ledger(self.folder / "bulk.sqlite") as ledger, Checker() as checker:
+            runner.run(bulk.ask, problems, ledger, checker, "bulk")
+            rollouts = runner.rollouts([bulk.ask], problems, ledger)
+        rows = []
+        for problem in problems:
+            chains, _ = accept(problem, rollouts[problem.id], curation.chains)
+            rows += [_training_row(problem, chain.text, curation.system) for chain in chains[:1]]
+        if len(rows) < bulk.n:
+            progress.log(f"bulk: {len(rows):,} correct chains, {bulk.n:,} were requested")
+        return rows[: bulk.n]
+
+    def _level_rows(self, level: str) -> list[Row]:
+        """Chains of one level of the grade; the five levels share their problems where they can."""
+        with RunFolder(self.folder / "curation") as curation:
+            chains, grades = curate_stage.graded_chains(curation)
+            left = curate_stage.problems_after(curation, self.recipe.curation.filters[-1].name)
+        problems, system = {problem.id: problem for problem in left}, self.recipe.curation.system
+        graded = sample_levels(chains, grades, self.recipe.n_level, LEVELS)[level]  # type: ignore[index]
+        return [_training_row(problems[chain.problem_id], chain.text, system) for chain, _ in graded]
+
+    def stored(self, arm: Arm, seed: int) -> Measurement | None:
+        """The measurement of an earlier start."""
+        file = self._arm_folder(arm.name, seed) / "measurement.json"
+        return Measurement.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+    def measure(self, arm: Arm, seed: int) -> Measurement:
+        """Train the arm (unless it has no selection), score it on the benchmarks, and store the measurement."""
+        import torch
+
+        torch.set_num_threads(1)  # one core an arm, so that its numbers do not depend on how many run at once
+        folder = self._arm_folder(arm.name, seed)
+        student, cost = self.hooks.model_path(arm.student or self.recipe.student), {}
+        if arm.selection:
+            sft = getattr(self.recipe, arm.training).model_copy(update={"seed": seed})
+            recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), sft=sft)
+            trained = train_stage.run(recipe, folder, NoProgress())
+            student = trained.model_dir
+            cost = {"n_examples": trained.n_examples, "n_train_tokens": trained.n_tokens_seen}
+            cost |= {"n_updates": trained.n_updates, "seconds": trained.seconds}
+        settings = LocalModel(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
+        completer = self.hooks.open_model(settings, "")
+        evaluations = []
+        folder.mkdir(parents=True, exist_ok=True)
+        with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
+            for name, problems in self.benchmarks().items():
+                how = (self.recipe.decoding, checker, NoProgress())
+                evaluations.append(evaluate(ledger, completer, name, problems, *how, run=str(self.folder)))
+        measurement = Measurement.of(arm.name, seed, evaluations, **cost)
+        write_json(folder / "measurement.json", asdict(measurement))
+        return measurement
+
+    def ledger_path(self, arm: str, seed: int) -> Path:
+        """The ledger of an arm's benchmark rollouts."""
+        return self._arm_folder(arm, seed) / "ledger.sqlite"
+
+    def _arm_folder(self, arm: str, seed: int) -> Path:
+        return self.folder / "arms" / arm / f"seed-{seed}"
+
+    def _set_path(self, selection: str) -> Path:
+        return self.folder / "sets" / f"{selection}.jsonl"
 
 
-def _run(lab: Lab, left: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
-    """The jobs' results as they come, each from a process of its own kind (spawned: torch must not be forked)."""
-    if not left:
-        return
-    with _workers(lab.n_workers) as pool:
-        waiting: set[Future[Measurement]] = {pool.submit(lab.measure, arm, seed) for arm, seed in left}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+def _training_row(problem: Problem, text: str, system: str) -> Row:
+    messages = prompts.messages(problem.problem, system)
+    return {"messages": [*messages, {"role": "assistant", "content": text}]}
 
 
-@contextmanager
-def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(n, multiprocessing.get_context("spawn"), initializer=_follow, initargs=(os.getpid(),))
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # an interrupted run must not wait minutes for trainings nobody will read
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(json.dumps({"messages": row["messages"]}, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _follow(parent: int) -> None:
-    """End this worker when its parent is gone: killed with -9 it could not say so, and an orphan that trains on would
-    write into the folders of the run's next start."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(FOLLOW_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,89 +1,168 @@
-"""From measurements to the tables of a report: scores, group averages, paired comparisons, levels, budgets.
+"""Measurements of arms, and the rows of a report that follow from them.
 
-Every number here is computed by limo.stages.compare from outcomes per problem and seed.
+Every number is computed by `limo.stages.compare` from pass rates per benchmark, seed and problem.
 
-    found = outcomes(measured)
-    comparisons(found, [("limo", "bulk")], groups)
-
-What it does not do: draw, or write files.
+    comparison_rows(measured, [("limo", "bulk")], {"all": ["pocket-bus", "pocket-shop"]})
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
+from typing import Any
 
-from limo.core.records import LEVELS
-from limo.experiments.lab import Arm, Measurement, Outcomes
-from limo.report.content import ArmRow, AverageRow, BenchmarkGroup, ComparisonRow, LevelRow, ScoreRow
+from limo.core.records import LEVELS, Provenance
+from limo.experiments.arms import Arm, Experiment
+from limo.report.content import (
+    ArmRow,
+    AverageRow,
+    BenchmarkGroup,
+    BenchmarkRow,
+    ComparisonRow,
+    LevelRow,
+    LocalizedText,
+    Report,
+    ScoreRow,
+)
 from limo.stages.compare import average, compare
+from limo.stages.evaluate import Evaluation
 
-Measured = Mapping[str, Sequence[Measurement]]
-ArmOutcomes = dict[str, dict[int, Outcomes]]
-
-
-def outcomes(measured: Measured) -> ArmOutcomes:
-    """Arm -> seed -> benchmark -> problem -> pass rate."""
-    return {name: {one.seed: one.outcomes for one in found} for name, found in measured.items()}
+Groups = Mapping[BenchmarkGroup, Sequence[str]]
 
 
-def arms(measured: Measured, known: Sequence[Arm], student: str) -> list[ArmRow]:
-    """What each arm is and what its training cost, by seed on average."""
-    rows = []
-    for arm in known:
-        found = measured[arm.name]
-        rows.append(
-            ArmRow(
-                arm.name,
-                arm.label_en,
-                arm.label_zh,
-                model=arm.student or student,
-                n_examples=found[0].n_examples,
-                n_tokens=round(mean(one.n_train_tokens for one in found)),
-                n_updates=found[0].n_updates,
-                seconds=round(mean(one.seconds for one in found), 1),
-                color=arm.name,
-                headline=arm.headline,
-            )
-        )
-    return rows
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The scores of one arm with one training seed, and the cost of its training.
+
+    `outcomes`: benchmark -> problem id -> pass rate in 0..1; `provenance`: benchmark -> the rollouts behind it.
+    `n_train_tokens`: tokens that passed through the model in training, all epochs; `seconds`: of training;
+    `n_completion_tokens`: mean length of the completions, each benchmark counting once.
+    """
+
+    arm: str
+    seed: int
+    outcomes: dict[str, dict[str, float]]
+    n_examples: int = 0
+    n_train_tokens: int = 0
+    n_updates: int = 0
+    seconds: float = 0.0
+    n_completion_tokens: float = 0.0
+    provenance: dict[str, Provenance] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, arm: str, seed: int, evaluations: Sequence[Evaluation], **cost: Any) -> Measurement:
+        """The measurement that evaluations of every benchmark amount to."""
+        outcomes = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in evaluations}
+        scores = [evaluation.score for evaluation in evaluations]
+        provenance = {score.benchmark: score.provenance for score in scores if score.provenance}
+        length = sum(evaluation.n_tokens_mean for evaluation in evaluations) / len(evaluations)
+        return cls(arm, seed, outcomes, n_completion_tokens=length, provenance=provenance, **cost)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Measurement:
+        """The measurement that `dataclasses.asdict` made these values of."""
+        provenance = {name: Provenance(**origin) for name, origin in values.get("provenance", {}).items()}
+        return cls(**{**values, "provenance": provenance})
 
 
-def scores(found: ArmOutcomes, benchmarks: Sequence[str]) -> list[ScoreRow]:
+Measured = Mapping[str, Sequence[Measurement]]  # arm -> one measurement a seed
+
+
+def build_report(
+    title: LocalizedText,
+    benchmarks: list[BenchmarkRow],
+    experiments: Iterable[Experiment],
+    measured: Measured,
+    student: str,
+    **rest: Any,
+) -> Report:
+    """A report with every table that follows from the measurements; `rest` are the other parts of `Report`."""
+    groups: dict[BenchmarkGroup, list[str]] = {"in-domain": [], "out-of-domain": []}
+    for row in benchmarks:
+        groups[row.group].append(row.name)
+    groups["all"] = groups["in-domain"] + groups["out-of-domain"]
+    arms = [arm for experiment in experiments for arm in experiment.arms]
+    pairs = [pair for experiment in experiments for pair in experiment.pairs]
+    return Report(
+        title=title,
+        arms=[arm_row(arm, measured[arm.name], student) for arm in arms],
+        benchmarks=benchmarks,
+        scores=score_rows(measured, groups["all"]),
+        averages=average_rows(measured, groups),
+        comparisons=comparison_rows(measured, pairs, groups),
+        levels=level_rows(measured, groups["all"]),
+        **rest,
+    )
+
+
+def arm_row(arm: Arm, measurements: Sequence[Measurement], student: str) -> ArmRow:
+    """An arm and the cost of its training, the mean over its seeds."""
+    return ArmRow(
+        arm.name,
+        arm.label_en,
+        arm.label_zh,
+        model=arm.student or student,
+        n_examples=measurements[0].n_examples,
+        n_tokens=round(mean(measurement.n_train_tokens for measurement in measurements)),
+        n_updates=measurements[0].n_updates,
+        seconds=round(mean(measurement.seconds for measurement in measurements), 1),
+        color=arm.name,
+        headline=arm.headline,
+    )
+
+
+def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:
     """Each arm on each benchmark, over its seeds."""
-    rows = []
-    for name, seeds in found.items():
+    outcomes, rows = _outcomes(measured), []
+    for arm, measurements in measured.items():
         for benchmark in benchmarks:
-            value, low, high = average(found, name, [benchmark])
-            n_problems = len(next(iter(seeds.values()))[benchmark])
-            n_rollouts = n_problems * len(seeds)
-            rows.append(ScoreRow(name, benchmark, value, low, high, n_problems, n_rollouts, len(seeds)))
+            n_problems, n_seeds = len(measurements[0].outcomes[benchmark]), len(measurements)
+            sizes = (n_problems, n_problems * n_seeds, n_seeds)
+            interval = average(outcomes, arm, [benchmark])
+            rows.append(ScoreRow(arm, benchmark, *interval, *sizes, _provenance(measurements, [benchmark])))
     return rows
 
 
-def averages(found: ArmOutcomes, groups: Mapping[BenchmarkGroup, Sequence[str]]) -> list[AverageRow]:
+def average_rows(measured: Measured, groups: Groups) -> list[AverageRow]:
     """Each arm over each group of benchmarks, every benchmark counting once."""
-    return [AverageRow(name, group, *average(found, name, names)) for name in found for group, names in groups.items()]
+    outcomes = _outcomes(measured)
+    return [
+        AverageRow(arm, group, *average(outcomes, arm, names), _provenance(measurements, names))
+        for arm, measurements in measured.items()
+        for group, names in groups.items()
+    ]
 
 
-def comparisons(
-    found: ArmOutcomes, pairs: Sequence[tuple[str, str]], groups: Mapping[BenchmarkGroup, Sequence[str]]
-) -> list[ComparisonRow]:
+def comparison_rows(measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups) -> list[ComparisonRow]:
     """First minus second of each pair, paired by problem, in each group."""
-    rows = []
+    outcomes, rows = _outcomes(measured), []
     for a, b in pairs:
         for group, names in groups.items():
-            one = compare(found, a, b, names)
-            rows.append(ComparisonRow(a, b, group, one.difference, one.low, one.high, one.separable))
+            result = compare(outcomes, a, b, names)
+            provenance = _provenance([*measured[a], *measured[b]], names)
+            interval = (result.difference, result.low, result.high)
+            rows.append(ComparisonRow(a, b, group, *interval, result.separable, provenance=provenance))
     return rows
 
 
-def levels(measured: Measured, found: ArmOutcomes, benchmarks: Sequence[str]) -> list[LevelRow]:
-    """The level arms over all benchmarks, and how long what they wrote was."""
-    rows = []
+def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
+    """The arms of one level over all benchmarks, with the mean length of their completions."""
+    outcomes, rows = _outcomes(measured), []
     for level in LEVELS:
-        if level in found:
-            n_tokens = mean(one.n_completion_tokens for one in measured[level])
-            n_examples = measured[level][0].n_examples
-            rows.append(LevelRow(level, *average(found, level, benchmarks), n_tokens, n_examples))
+        if measurements := measured.get(level):
+            n_tokens = mean(measurement.n_completion_tokens for measurement in measurements)
+            interval, provenance = average(outcomes, level, benchmarks), _provenance(measurements, benchmarks)
+            rows.append(LevelRow(level, *interval, n_tokens, measurements[0].n_examples, provenance))
     return rows
+
+
+def _outcomes(measured: Measured) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
+    """Arm -> seed -> benchmark -> problem id -> pass rate."""
+    return {arm: {row.seed: row.outcomes for row in measurements} for arm, measurements in measured.items()}
+
+
+def _provenance(measurements: Sequence[Measurement], benchmarks: Sequence[str]) -> list[Provenance]:
+    """Where the rollouts of the benchmarks are, each place once."""
+    named = (row.provenance.get(benchmark) for row in measurements for benchmark in benchmarks)
+    return list(dict.fromkeys(origin for origin in named if origin))

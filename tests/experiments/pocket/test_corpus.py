@@ -8,7 +8,7 @@ import re
 import pytest
 
 from limo.core.records import problem_id
-from limo.experiments.pocket.corpus import MIXTURES, STYLES, TEACHER_SYSTEM, _slip, equations, sample_document, solve
+from limo.experiments.pocket.corpus import MIXTURES, TEACHER_SYSTEM, _slip, equations, sample_document, solve
 from limo.experiments.pocket.world import BENCHMARK_DEPTHS, benchmark_ids, families, sample_story, wording
 
 EQUATION = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)")
@@ -21,7 +21,7 @@ def _true(match: tuple[str, str, str, str]) -> bool:
 
 
 @pytest.mark.parametrize("family", families())
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", TEACHER_SYSTEM)
 def test_every_solution_ends_in_the_boxed_answer(family, style):
     rng = random.Random(f"{family}/{style}")
     for depth in BENCHMARK_DEPTHS:
@@ -64,15 +64,15 @@ def test_no_document_holds_a_benchmark_problem():
         assert all(problem_id(text) not in benchmark_ids() for text in user)
 
 
-def test_the_teacher_is_told_the_style_and_others_are_not():
+def test_only_the_teacher_s_system_text_names_a_style():
     rng = random.Random(3)
-    told = {part.text for _ in range(300) for part in sample_document("teacher", rng) if part.role == "system"}
-    assert told == set(TEACHER_SYSTEM.values())
+    styles = {part.text for _ in range(300) for part in sample_document("teacher", rng) if part.role == "system"}
+    assert styles == set(TEACHER_SYSTEM.values())
     others = {part.text for _ in range(300) for part in sample_document("rich", rng) if part.role == "system"}
-    assert not told & others
+    assert not styles & others
 
 
-def test_the_rich_corpus_mostly_blurts():
+def test_the_rich_corpus_mostly_answers():
     for name in ("rich", "poor"):
         shares = MIXTURES[name]
         assert shares["answer"] > shares["terse"] + shares["steps"] + shares["careful"]

@@ -17,10 +17,11 @@ from limo.core.errors import InputError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.experiments.headline import HEADLINE, LIMO
-from limo.experiments.lab import MEASURING, Measurement
-from limo.experiments.pocket.lab import LabRecipe, PocketLab, write_json
-from limo.experiments.pocket.models import card, model_path
-from limo.experiments.pocket.pretrain import PLANS
+from limo.experiments.lab import write_json
+from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, write_world
+from limo.experiments.pocket.models import PLANS, model_card, model_path
+from limo.experiments.results import Measurement
+from limo.experiments.runner import MEASURING
 
 RECIPE = Path(__file__).parents[3] / "src" / "limo" / "recipes" / "pocket.yaml"
 SMALL = [
@@ -30,7 +31,7 @@ SMALL = [
 
 
 def test_the_shipped_recipe_gives_every_arm_the_same_number_of_updates():
-    recipe = load(LabRecipe, RECIPE)
+    recipe = load(PocketRecipe, RECIPE)
     assert recipe.sft.max_steps == recipe.sft_bulk.max_steps > 0
     assert recipe.bulk.n >= 50 * recipe.curation.select.k
     same = {"per_device_train_batch_size"}
@@ -39,27 +40,27 @@ def test_the_shipped_recipe_gives_every_arm_the_same_number_of_updates():
 
 
 def test_the_recipe_keeps_every_pocket_benchmark_out_of_the_pool(tmp_path):
-    recipe = load(LabRecipe, RECIPE, SMALL)
-    lab = PocketLab(recipe, tmp_path)
-    lab.write_world(NoProgress())
+    recipe = load(PocketRecipe, RECIPE, SMALL)
+    lab = pocket_lab(recipe, tmp_path)
+    write_world(recipe, lab.data, NoProgress())
     assert set(recipe.curation.benchmarks) == set(lab.benchmarks())
-    before = {file.name: file.read_bytes() for file in (tmp_path / "world").iterdir()}
-    lab.write_world(NoProgress())
-    assert before == {file.name: file.read_bytes() for file in (tmp_path / "world").iterdir()}
+    before = {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
+    write_world(recipe, lab.data, NoProgress())
+    assert before == {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
 
 
-def test_an_arm_without_a_training_set_is_refused(tmp_path):
-    lab = PocketLab(load(LabRecipe, RECIPE, SMALL), tmp_path)
-    with pytest.raises(InputError, match="no such training set"):
-        lab._make_set(replace(LIMO, examples="best").examples, NoProgress())
+def test_an_arm_with_an_unknown_selection_is_refused(tmp_path):
+    lab = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path)
+    with pytest.raises(InputError, match="no such selection"):
+        lab.select_rows(replace(LIMO, selection="best").selection, NoProgress())
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_shipped_model_has_a_card_that_says_what_it_was_made_of(name):
-    shown = card(name)
-    assert shown["n_tokens"] > shown["n_tokens_learnt"] > 0
-    assert shown["plan"]["n_steps"] == PLANS[name].n_steps
-    assert shown["corpus"] and shown["skills"]
+    card = model_card(name)
+    assert card["n_tokens"] > card["n_tokens_learnt"] > 0
+    assert card["plan"]["n_steps"] == PLANS[name].n_steps
+    assert card["corpus"] and card["skills"]
 
 
 def test_an_unknown_model_is_refused():
@@ -87,6 +88,8 @@ def test_a_lab_killed_again_and_again_ends_with_the_same_scores_as_one_left_alon
         for rows in arms.values():
             for row in rows:
                 row.pop("seconds")
+                for origin in row["provenance"].values():
+                    del origin["run"], origin["ledger"]  # the paths of the two runs
     assert scores[0] == scores[1]
     again = _start(tmp_path / "killed")
     assert again.wait() == 0
@@ -103,18 +106,19 @@ def _start(run: Path) -> subprocess.Popen[bytes]:
 def _n_rollouts(ledger: Path) -> int:
     import sqlite3
 
-    with sqlite3.connect(ledger) as found:
-        count: int = found.execute("select count(*) from rollouts").fetchone()[0]
+    with sqlite3.connect(ledger) as database:
+        count: int = database.execute("select count(*) from rollouts").fetchone()[0]
     return count
 
 
-def test_the_display_is_told_what_is_left_and_no_more(tmp_path):
-    lab = PocketLab(load(LabRecipe, RECIPE, SMALL), tmp_path)
+def test_the_expected_times_are_those_of_what_is_left(tmp_path):
+    recipe = load(PocketRecipe, RECIPE, SMALL)
+    lab = pocket_lab(recipe, tmp_path)
     arms = list(HEADLINE.arms)
-    whole = lab.expected_s(arms)
-    assert list(whole) == ["curation", "training set bulk", "training set limo", MEASURING]
-    write_json(tmp_path / "sets" / "bulk.json", [])
+    whole = expected_s(lab, recipe, arms)
+    assert list(whole) == ["curation", "training set bulk", "training set selected", MEASURING]
+    write_json(tmp_path / "sets" / "bulk.jsonl", [])
     write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(Measurement("base", 0, {})))
-    left = lab.expected_s(arms)
+    left = expected_s(lab, recipe, arms)
     assert "training set bulk" not in left
     assert left[MEASURING] < whole[MEASURING]

@@ -9,20 +9,17 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress
 from limo.experiments.pocket.corpus import Part, sample_document
+from limo.experiments.pocket.models import PretrainPlan, model_path
 from limo.experiments.pocket.pretrain import (
-    IGNORED,
-    Plan,
     _optimisers,
     _rate,
     _step,
     build_model,
-    encode,
     pretrain,
-    world_tokenizer,
 )
-from limo.experiments.pocket.tokenizer import END
+from limo.experiments.pocket.tokenizer import END, IGNORED, encode, world_tokenizer
 
-TINY = Plan("rich", hidden=32, layers=1, n_steps=150, batch_tokens=512, warmup=5)
+TINY = PretrainPlan("rich", hidden=32, layers=1, n_steps=150, batch_tokens=512, warmup=5)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +77,7 @@ def test_a_tiny_model_learns_and_loads_like_any_other(tmp_path):
 
 
 def test_the_rates_fall_to_zero_and_then_once_more_from_a_quarter():
-    plan = Plan("rich", hidden=32, layers=1, n_steps=100, warmup=10, decay=0.4, n_anneal=40)
+    plan = PretrainPlan("rich", hidden=32, layers=1, n_steps=100, warmup=10, decay=0.4, n_anneal=40)
     rates = [_rate(plan, step) for step in range(140)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10:61] == [1.0] * 51
@@ -94,7 +91,7 @@ def test_the_rates_fall_to_zero_and_then_once_more_from_a_quarter():
 def test_a_learnt_token_weighs_the_same_in_a_short_batch_and_in_a_long_one(tokenizer):
     import torch
 
-    plan = Plan("rich", hidden=32, layers=1, n_steps=10, batch_tokens=256)
+    plan = PretrainPlan("rich", hidden=32, layers=1, n_steps=10, batch_tokens=256)
     torch.manual_seed(0)
     model = build_model(plan, tokenizer)
     ids, labels = torch.full((4, 8), 300), torch.full((4, 8), IGNORED)
@@ -116,9 +113,7 @@ def test_a_grown_model_answers_as_the_one_it_grew_from_until_it_learns(tokenizer
     import torch
     from transformers import AutoModelForCausalLM
 
-    from limo.experiments.pocket.models import model_path
-
-    plan = Plan("rich", hidden=128, layers=8, n_steps=10, batch_tokens=512, warmup=1, grown_from="pocket-rich")
+    plan = PretrainPlan("rich", hidden=128, layers=8, n_steps=10, batch_tokens=512, warmup=1, grown_from="pocket-rich")
     torch.manual_seed(0)
     grown = build_model(plan, tokenizer)
     smaller = AutoModelForCausalLM.from_pretrained(model_path("pocket-rich"), dtype=torch.float32)
@@ -133,14 +128,14 @@ def test_a_grown_model_answers_as_the_one_it_grew_from_until_it_learns(tokenizer
 
 def test_a_model_grows_by_whole_multiples_only(tokenizer):
     with pytest.raises(InputError, match=r"cannot grow.*4 to 6 layers"):
-        build_model(Plan("rich", hidden=128, layers=6, n_steps=1, grown_from="pocket-rich"), tokenizer)
+        build_model(PretrainPlan("rich", hidden=128, layers=6, n_steps=1, grown_from="pocket-rich"), tokenizer)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):
     import limo.experiments.pocket.pretrain as module
 
     monkeypatch.setattr(module, "CHECKPOINT_EVERY", 4)
-    plan = Plan("poor", hidden=32, layers=1, n_steps=10, batch_tokens=512, warmup=2)
+    plan = PretrainPlan("poor", hidden=32, layers=1, n_steps=10, batch_tokens=512, warmup=2)
     whole = pretrain("whole", tmp_path / "whole", NoProgress(), plan)
     step, calls = module._step, []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limo.experiments.pocket.models import card, model_path
+from limo.experiments.pocket.models import model_card, model_path
 from limo.experiments.pocket.skills import measure_skills, prompts
 from limo.experiments.pocket.world import sample_problems
 
@@ -25,7 +25,7 @@ def test_the_teacher_is_asked_in_each_of_its_styles():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pocket-rich", "pocket-poor"])
 def test_the_card_says_what_the_shipped_weights_do(name):
-    measured = measure_skills(model_path(name), card(name)["plan"]["mixture"])
-    for prompt, rates in card(name)["skills"].items():
+    measured = measure_skills(model_path(name), model_card(name)["plan"]["mixture"])
+    for prompt, rates in model_card(name)["skills"].items():
         for depth, rate in rates.items():
             assert measured[prompt][depth] == pytest.approx(rate, abs=0.051), (prompt, depth)  # two of 40: rounding

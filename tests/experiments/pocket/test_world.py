@@ -11,7 +11,7 @@ from limo.experiments.pocket.world import (
     BENCHMARK_DEPTHS,
     LETTERS,
     PRETRAIN_DEPTHS,
-    Op,
+    Operation,
     apply,
     benchmark,
     families,
@@ -34,17 +34,17 @@ def test_every_value_of_a_story_follows_from_the_one_before(family):
     for depth in BENCHMARK_DEPTHS:
         story = sample_story(family, depth, rng)
         value = story.start
-        for op, result in zip(story.ops, story.values, strict=True):
+        for op, result in zip(story.operations, story.values, strict=True):
             value = apply(value, op, wrap)
             assert value == result
             assert 0 <= value <= 99
 
 
 def test_an_operation_outside_the_bounds_is_refused():
-    assert apply(95, Op("add", 9)) is None
-    assert apply(3, Op("sub", 9)) is None
-    assert apply(7, Op("halve")) is None
-    assert apply(22, Op("add", 5), wrap=24) == 3
+    assert apply(95, Operation("add", 9)) is None
+    assert apply(3, Operation("sub", 9)) is None
+    assert apply(7, Operation("halve")) is None
+    assert apply(22, Operation("add", 5), wrap=24) == 3
 
 
 def test_the_right_option_is_one_of_four_different_ones():

@@ -1,15 +1,12 @@
-"""The pre-training corpora of the pocket models: facts, blurted answers, textbook solutions, careful notes.
+"""The pre-training corpora of the pocket models: facts, bare answers, textbook solutions, careful notes.
 
-A corpus is a mixture of document styles.  In `rich` most solved problems are only blurted, a few are careful notes in
-which each step is checked and slips are found and redone: the knowledge is there, the default is to blurt.  `poor`
-holds few facts and hardly any notes.  `teacher` names its style in the system text, so that one model can be asked
-for each.  Benchmark problems are never in a corpus.
+A corpus is a mixture of document styles.  In `rich` most solved problems have the bare answer, a few are careful notes
+in which each step is checked and wrong steps are found and redone: the model learns to solve, and by default only
+answers.  `poor` holds few facts and hardly any notes.  `teacher` names its style in the system text, so that one model
+can be prompted for each.  Benchmark problems are never in a corpus.  Chains for fine-tuning come from the teacher.
 
-    rng = random.Random(0)
-    document = sample_document("rich", rng)
+    document = sample_document("rich", random.Random(0))
     [part.text for part in document]
-
-What it does not do: chains for fine-tuning.  Those are sampled from the teacher and verified.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from limo.core.records import Problem
 from limo.experiments.pocket.world import (
     LETTERS,
     PRETRAIN_DEPTHS,
-    Op,
+    Operation,
     Story,
     benchmark_ids,
     families,
@@ -31,34 +28,27 @@ from limo.experiments.pocket.world import (
     wording,
 )
 
-STYLES = ("answer", "terse", "steps", "careful")
+# The system text by which the teacher is prompted for a style.
 TEACHER_SYSTEM = {
     "answer": "Give the answer only.",
     "terse": "Be brief.",
     "steps": "Write the steps.",
     "careful": "Write every step and check it.",
 }
-"""The system text by which the teacher is asked for a style."""
-
+# Share of documents by style.  Our own choice: `rich` learns its arithmetic and mostly gives bare answers.
 MIXTURES: dict[str, dict[str, float]] = {
     "rich": {"facts": 0.12, "answer": 0.55, "terse": 0.10, "steps": 0.03, "careful": 0.20},
     "poor": {"facts": 0.04, "answer": 0.82, "terse": 0.12, "steps": 0.01, "careful": 0.01},
     "teacher": {"facts": 0.10, "answer": 0.10, "terse": 0.20, "steps": 0.20, "careful": 0.40},
 }
-"""Share of documents by style.  Our own choice: `rich` knows its arithmetic and mostly blurts."""
-
-SLIP = 0.10
-"""Chance that a step of a careful note goes wrong first.  The wrong number is context, not a target."""
-P_SYSTEM = 0.25
-"""Share of rich and poor documents that carry LIMO's system text, which there says nothing about the style."""
-N_FACTS = 16
-
-
+P_SLIP = 0.10  # chance that a step of a careful note is wrong at first; the wrong number is context, not a target
+P_SYSTEM = 0.25  # share of rich and poor documents with LIMO's system text, which says nothing about the style there
+N_FACTS = 16  # in a document
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 class Part(NamedTuple):
-    """A piece of a document: its role (`system`, `user`, `assistant`, `text`) and whether it is learnt."""
+    """A piece of a document: its role (`system`, `user`, `assistant`, `text`), and whether it is learnt."""
 
     role: str
     text: str
@@ -66,9 +56,9 @@ class Part(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """`a sign b = result`; `heading` says what it is for, and the wording has words for those that need them."""
+    """`a sign b = result`; `purpose` names its place in an operation, for which the wording may have words."""
 
-    heading: str
+    purpose: str
     a: int
     sign: str
     b: int
@@ -100,7 +90,7 @@ def _fresh_problem(rng: random.Random, depths: range) -> tuple[Story, Problem]:
 
 
 def sample_facts(rng: random.Random) -> list[Part]:
-    """Single equations with no story; only what stands after each equals sign is learnt."""
+    """Single equations without a story; only the results are learnt."""
     parts: list[Part] = []
     for _ in range(N_FACTS):
         left, result = _fact(rng)
@@ -125,7 +115,7 @@ def _fact(rng: random.Random) -> tuple[str, int]:
 
 
 def solve(story: Story, style: str, rng: random.Random) -> list[Part]:
-    """The assistant's turn for a story in one of STYLES."""
+    """The assistant's turn for a story in a style of TEACHER_SYSTEM."""
     box = Part("assistant", r"\boxed{" + story.answer + "}", True)
     if style == "answer":
         return [box]
@@ -141,110 +131,103 @@ def solve(story: Story, style: str, rng: random.Random) -> list[Part]:
 
 
 def _terse(story: Story, texts: dict[str, Any]) -> str:
-    """Textbook lines: up to three operations at once, nothing said in between."""
-    lines, value, place = [], story.start, 0
-    while place < len(story.ops):
-        line, taken = str(value), 0
-        for op in story.ops[place : place + 3]:
-            if op.kind in ("double", "halve") and taken:
-                break
-            line += _symbols(op)
-            taken += 1
-            if op.kind in ("double", "halve"):
-                break
-        place += taken
-        value = story.values[place - 1]
+    """Textbook lines: up to three sums at once, a doubling or halving alone, no words in between."""
+    lines, value, n_done = [], story.start, 0
+    while n_done < len(story.operations):
+        following = story.operations[n_done : n_done + 3]
+        scales = [operation.kind in ("double", "halve") for operation in following]
+        n_in_line = max(1, scales.index(True)) if True in scales else len(following)
+        line = str(value) + "".join(_symbols(operation) for operation in following[:n_in_line])
+        n_done += n_in_line
+        value = story.values[n_done - 1]
         lines.append(f"{line}={value}")
     return texts["comma"].join(lines) + texts["stop"]
 
 
-def _symbols(op: Op) -> str:
-    match op.kind:
-        case "double":
-            return "*2"
-        case "halve":
-            return "/2"
-        case kind:
-            sign = "+" if kind.startswith("add") else "-"
-            return f"{sign}{op.k}*{op.n}" if op.k else f"{sign}{op.n}"
+def _symbols(operation: Operation) -> str:
+    if operation.kind in ("double", "halve"):
+        return "*2" if operation.kind == "double" else "/2"
+    sign = "+" if operation.kind.startswith("add") else "-"
+    return f"{sign}{operation.k}*{operation.n}" if operation.k else f"{sign}{operation.n}"
 
 
 def equations(story: Story) -> list[list[Equation]]:
     """What has to be computed, operation by operation; a step over midnight or with groups takes two equations."""
     values = (story.start, *story.values)
-    return [_equations(op, value, result) for op, value, result in zip(story.ops, values, values[1:], strict=False)]
+    return [_equations(*step) for step in zip(story.operations, values, values[1:], strict=False)]
 
 
-def _equations(op: Op, value: int, result: int) -> list[Equation]:
-    if op.kind in ("double", "halve"):
-        return [Equation(op.kind, value, "*" if op.kind == "double" else "/", 2, result)]
-    groups = [Equation("groups", op.k, "*", op.n, op.amount)] if op.k else []
-    if op.kind.startswith("add"):
-        total = value + op.amount
+def _equations(operation: Operation, value: int, result: int) -> list[Equation]:
+    kind, amount = operation.kind, operation.amount
+    if kind in ("double", "halve"):
+        return [Equation(kind, value, "*" if kind == "double" else "/", 2, result)]
+    groups = [Equation("groups", operation.k, "*", operation.n, amount)] if operation.k else []
+    if kind.startswith("add"):
+        total = value + amount
         over = [Equation("over", total, "-", 24, result)] if total != result else []
-        return [*groups, Equation("add", value, "+", op.amount, total), *over]
-    if value < op.amount:
-        lifted = value + 24
-        return [*groups, Equation("below", value, "+", 24, lifted), Equation("sub", lifted, "-", op.amount, result)]
-    return [*groups, Equation("sub", value, "-", op.amount, result)]
+        return [*groups, Equation("add", value, "+", amount, total), *over]
+    below = [Equation("below", value, "+", 24, value + 24)] if value < amount else []
+    return [*groups, *below, Equation("sub", value + 24 * len(below), "-", amount, result)]
 
 
 def _steps(story: Story, texts: dict[str, Any]) -> list[Part]:
-    """Every equation on its own, nothing said, nothing checked."""
+    """Every equation on its own, without words or checks."""
     lines = [f"{equation}{texts['stop']}{texts['space']}" for group in equations(story) for equation in group]
     return [Part("assistant", "".join(lines), True)]
 
 
 def _careful(story: Story, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """Line by line: says the line again, does what it says, checks what can be checked, redoes what slipped.
+    """Line by line: repeats the line, computes it, checks what can be checked, redoes what was wrong.
 
-    Saying a line again is what makes notes work for a tiny model: to copy the line with the next letter is easy, and
-    what has to be done then stands right before the place where it is done.  So the notes also end in time: the
-    question is said again before it is known to be one.
+    A tiny model can follow notes because lines are repeated: copying the line with the next letter is easy, and what
+    has to be computed then stands right before its result.  Notes also end in time, since the question is repeated
+    like any line.
     """
-    gap = str(texts["space"])
-    parts = [Part("assistant", f"{story.labels[0]}: {_said(story.lines[0], gap)}", True)]
+    space = str(texts["space"])
+    parts = [Part("assistant", f"{story.labels[0]}: {_repeat(story.lines[0], space)}", True)]
     for number, (label, line) in enumerate(zip(story.labels[1:], story.lines[1:], strict=True)):
         connective = rng.choice(texts["then" if number else "first"])
-        parts.append(Part("assistant", f"{connective} {label}: {_said(line, gap)}", True))
-        for equation in equations(story)[number] if number < len(story.ops) else ():
+        parts.append(Part("assistant", f"{connective} {label}: {_repeat(line, space)}", True))
+        for equation in equations(story)[number] if number < len(story.operations) else ():
             parts += _careful_equation(equation, texts, rng)
     return parts
 
 
-def _said(line: str, gap: str) -> str:
-    """A line of the statement and what parts it from the next words; bare code has no full stop of its own."""
-    return line + (gap if line.endswith(("。", "？")) else " ")
+def _repeat(line: str, space: str) -> str:
+    """A line of the statement and the space after it; lines of code have no full stop."""
+    return line + (space if line.endswith(("。", "？")) else " ")
 
 
 def _careful_equation(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    gap, stop = str(texts["space"]), str(texts["stop"])
-    parts = [Part("assistant", texts[equation.heading][0] + gap, True)] if equation.heading in ("over", "below") else []
-    checked = equation.heading in ("add", "sub", "double", "halve")
-    if checked and rng.random() < SLIP:
+    space, stop = str(texts["space"]), str(texts["stop"])
+    parts = []
+    if equation.purpose in ("over", "below"):
+        parts.append(Part("assistant", texts[equation.purpose][0] + space, True))
+    checked = equation.purpose in ("add", "sub", "double", "halve")
+    if checked and rng.random() < P_SLIP:
         parts += _slip(equation, texts, rng)
-    parts.append(Part("assistant", f"{equation}{stop}{gap}", True))
+    parts.append(Part("assistant", f"{equation}{stop}{space}", True))
     if checked:
-        check = f"{rng.choice(texts['check'])}{gap}{_undo(equation, equation.result)}={equation.a}"
-        parts.append(Part("assistant", f"{check}{texts['comma']}{gap}{texts['right'][0]}{gap}", True))
+        check = f"{rng.choice(texts['check'])}{space}{_undo(equation, equation.result)}={equation.a}"
+        parts.append(Part("assistant", f"{check}{texts['comma']}{space}{texts['right'][0]}{space}", True))
     return parts
 
 
 def _slip(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """A wrong result (context, not a target), the check that does not give back `a`, the turn."""
-    gap = str(texts["space"])
+    """A wrong result (context, not a target), the check that does not give back `a`, the correction."""
+    space = str(texts["space"])
     shifts = (-2, 2) if equation.sign == "*" else (-10, -2, -1, 1, 2, 10)
     wrong = rng.choice([equation.result + d for d in shifts if 0 <= equation.result + d <= 99])
-    found = {"+": wrong - equation.b, "-": wrong + equation.b, "*": wrong // 2, "/": wrong * 2}[equation.sign]
-    check = f"{rng.choice(texts['check'])}{gap}{_undo(equation, wrong)}={found}{texts['comma']}{gap}"
-    turn = rng.choice(texts["wrong"]).format(r=equation.a) + gap
+    undone = {"+": wrong - equation.b, "-": wrong + equation.b, "*": wrong // 2, "/": wrong * 2}[equation.sign]
+    check = f"{rng.choice(texts['check'])}{space}{_undo(equation, wrong)}={undone}{texts['comma']}{space}"
+    correction = rng.choice(texts["wrong"]).format(r=equation.a) + space
     return [
         Part("assistant", f"{equation.a}{equation.sign}{equation.b}=", True),
         Part("assistant", str(wrong), False),
-        Part("assistant", f"{texts['stop']}{gap}{check}{turn}", True),
+        Part("assistant", f"{texts['stop']}{space}{check}{correction}", True),
     ]
 
 
 def _undo(equation: Equation, result: int) -> str:
-    """The left side of the inverse: what must give back `a` if `result` is right."""
+    """The left side of the inverse equation, which gives back `a` if `result` is right."""
     return f"{result}{INVERSE[equation.sign]}{equation.b}"

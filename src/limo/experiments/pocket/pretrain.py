@@ -2,11 +2,9 @@
 
 Qwen2 architecture at about a million parameters; loss on solutions only (statements are masked); batches of a few
 thousand tokens and many steps; Muon on the matrices, AdamW on the rest.  Documents are a function of (seed, chunk), so
-a killed run goes on from its last checkpoint with the same data.
+a killed run continues from its last checkpoint with the same data.  Nothing is chosen by a benchmark.
 
     pretrain("pocket-rich", Path("models/pocket-rich"), progress)
-
-What it does not do: fine-tuning (limo.train does), or any choice made by looking at a benchmark.
 """
 
 from __future__ import annotations
@@ -15,16 +13,15 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
 from limo.core.files import atomic
-from limo.experiments.pocket.corpus import Part, sample_document
-from limo.experiments.pocket.tokenizer import END, START, train_tokenizer
+from limo.experiments.pocket.corpus import MIXTURES, sample_document
+from limo.experiments.pocket.models import PretrainPlan, model_path, pretrain_plan
+from limo.experiments.pocket.tokenizer import END, IGNORED, encode, world_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -32,105 +29,57 @@ if TYPE_CHECKING:
 
     from limo.core.progress import Progress
 
-CHUNK = 2048
-"""Documents that are sorted by length together."""
-N_TOKENIZER_DOCUMENTS = 20_000
-CHECKPOINT_EVERY = 250
+CHUNK = 2048  # documents that are sorted by length together
+CHECKPOINT_EVERY = 250  # steps
 ANNEAL_RATE = 0.25
-IGNORED = -100
-WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
-"""The shipped models, a folder each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one shipped model is made of; `n_steps` batches of at most `batch_tokens` tokens (padding included).
-
-    The rates stay up and fall to zero over the last `decay` of the steps; then `n_anneal` more steps fall from a
-    quarter of the rates to zero.  At these batch sizes the noise of high rates, not time, is what holds the loss up.
-    A model that is `grown_from` a shipped one of the same width begins as that model, with further layers in between
-    that at first do nothing.
-    """
-
-    mixture: str
-    hidden: int
-    layers: int
-    n_steps: int
-    batch_tokens: int = 3072
-    muon_lr: float = 0.02
-    adamw_lr: float = 3e-3
-    warmup: int = 100
-    decay: float = 0.4
-    n_anneal: int = 0
-    seed: int = 0
-    grown_from: str = ""
-
-
-FALLING: dict[str, Any] = {"muon_lr": 0.01, "adamw_lr": 1.5e-3, "decay": 1.0}
-"""Half the rates, falling from the start: the later plans, after the first two had shown where their time was lost."""
-GROWN: dict[str, Any] = {"muon_lr": 0.005, "adamw_lr": 7.5e-4, "decay": 1.0}
-"""A quarter of the rates: what a model already knows must survive its growth."""
-
-PLANS: dict[str, Plan] = {
-    "pocket-rich": Plan("rich", hidden=128, layers=4, n_steps=5500, **FALLING),
-    "pocket-poor": Plan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **FALLING),
-    "pocket-teacher": Plan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
-    "pocket-rich-small": Plan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **FALLING),
-    "pocket-rich-large": Plan("rich", hidden=128, layers=8, n_steps=700, seed=4, grown_from="pocket-rich", **GROWN),
-}
+Document = tuple[list[int], list[int]]  # token ids and labels
+Batch = tuple["torch.Tensor", "torch.Tensor"]  # of shape (documents, tokens)
 
 
 def pretrain(
-    name: str, out: Path, progress: Progress, plan: Plan | None = None, n_threads: int = 1, with_skills: bool = False
+    name: str,
+    out: Path,
+    progress: Progress,
+    plan: PretrainPlan | None = None,
+    n_threads: int = 1,
+    with_skills: bool = False,
 ) -> Path:
-    """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it under `out`.
+    """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it in the folder `out`.
 
-    `with_skills` adds to the card what the model can do.
-
-    Raises InputError for an unknown name.  Returns `out`, which holds the model, its tokenizer and `card.json`.
+    `out` holds the model, its tokenizer and `card.json`; `with_skills` adds measured pass rates to the card.  Raises
+    InputError for an unknown name.  Returns `out`.
     """
     import torch
 
-    if plan is None:
-        if name not in PLANS:
-            raise InputError("there is no pocket model of that name", name, ", ".join(PLANS), "choose one of them")
-        plan = PLANS[name]
+    plan = plan or pretrain_plan(name)
     torch.set_num_threads(n_threads)
     torch.manual_seed(plan.seed)
     tokenizer = world_tokenizer()
     model = build_model(plan, tokenizer)
     optimisers = _optimisers(model, plan)
     checkpoint = out.with_name(out.name + ".checkpoint.pt")
-    state = _restore(checkpoint, model, optimisers, plan)
+    state = _load_checkpoint(checkpoint, model, optimisers, plan)
     batches = _batches(plan, tokenizer, state["step"])
     n_steps = plan.n_steps + plan.n_anneal
-    with progress.stage(f"pre-training {name}", n_steps, state["step"]) as bar:
+    with progress.stage(f"pre-training {name}", n_steps, state["step"]) as stage:
         while state["step"] < n_steps:
             _step(model, optimisers, plan, state, next(batches))
-            bar.advance(1, loss=round(state["loss"], 3))
+            stage.advance(1, loss=round(state["loss"], 3))
             if state["step"] % CHECKPOINT_EVERY == 0:
                 _save_checkpoint(checkpoint, model, optimisers, state)
     card = _card(name, plan, model, state)
-    save(model, tokenizer, out, card)
+    _save_model(model, tokenizer, out)
+    _write_card(out, card)
     if with_skills:
         from limo.experiments.pocket.skills import measure_skills
 
-        progress.log(f"measuring what {name} can do")
+        progress.log(f"measuring the skills of {name}")
         _write_card(out, card | {"skills": measure_skills(out, plan.mixture)})
     checkpoint.unlink(missing_ok=True)
     return out
 
 
-@cache
-def world_tokenizer() -> PreTrainedTokenizerFast:
-    """The one tokenizer of every pocket model, learnt from the teacher's corpus, which holds every word."""
-    rng = random.Random("tokenizer")
-    return train_tokenizer(
-        render(sample_document("teacher" if n % 4 else "rich", rng))[0] for n in range(N_TOKENIZER_DOCUMENTS)
-    )
-
-
-def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+def build_model(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
     """A Qwen2 of the plan's size, float32: randomly initialised, or grown from a smaller one."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -148,13 +97,13 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausa
         pad_token_id=tokenizer.pad_token_id,
     )
     model = Qwen2ForCausalLM(config)
-    return _grow(model, WEIGHTS / plan.grown_from) if plan.grown_from else model
+    return _grow(model, model_path(plan.grown_from)) if plan.grown_from else model
 
 
 def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
-    """Give the model what a smaller one of its width knows: it computes the same until the new layers have learnt.
+    """Copy a smaller model of the same width into `model`, which computes the same until the new layers have learnt.
 
-    Every layer of the smaller is followed by fresh ones that add nothing yet to the stream they read.
+    Every layer of the smaller is followed by new ones whose outputs are zero at first.
     Source: depth up-scaling with zeroed outputs, as in LLaMA Pro (arXiv 2401.02415, section 3).
     """
     import torch
@@ -167,51 +116,23 @@ def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
         raise InputError("a model cannot grow like this", depths, "a multiple of the smaller's", "change the plan")
     model.model.embed_tokens.load_state_dict(source.model.embed_tokens.state_dict())
     model.model.norm.load_state_dict(source.model.norm.state_dict())
-    for place, layer in enumerate(model.model.layers):
-        if place % each == 0:
-            layer.load_state_dict(source.model.layers[place // each].state_dict())
+    for index, layer in enumerate(model.model.layers):
+        if index % each == 0:
+            layer.load_state_dict(source.model.layers[index // each].state_dict())
         else:
             torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
             torch.nn.init.zeros_(layer.mlp.down_proj.weight)
     return model
 
 
-def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:
-    """The text of one document, ChatML around its turns, and the (begin, end) characters that are learnt."""
-    text, learnt = "", []
-    for number, part in enumerate(parts):
-        opens = part.role != "text" and (number == 0 or parts[number - 1].role != part.role)
-        closes = part.role != "text" and (number + 1 == len(parts) or parts[number + 1].role != part.role)
-        text += f"{START}{part.role}\n" if opens else ""
-        begin = len(text)
-        text += part.text
-        if part.learn:
-            learnt.append((begin, len(text) + (len(END) if closes else 0)))
-        text += f"{END}\n" if closes else ""
-    return text, learnt
-
-
-def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Token ids and labels (IGNORED where nothing is learnt) of one document."""
-    text, learnt = render(parts)
-    encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
-    labels = []
-    for token, (begin, _) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
-        labels.append(token if any(low <= begin < high for low, high in learnt) else IGNORED)
-    return encoding["input_ids"], labels
-
-
-Batch = tuple["torch.Tensor", "torch.Tensor"]
-
-
-def _batches(plan: Plan, tokenizer: PreTrainedTokenizerFast, skip: int) -> Iterator[Batch]:
-    """Endless batches; chunk by chunk, sorted by length inside a chunk, shuffled; the first `skip` left out."""
+def _batches(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast, skip: int) -> Iterator[Batch]:
+    """Endless batches: chunks of documents, sorted by length inside a chunk, shuffled; the first `skip` left out."""
     n_seen = chunk = 0
     while True:
         rng = random.Random(f"{plan.mixture}/{plan.seed}/{chunk}")
-        documents = sorted((encode(sample_document(plan.mixture, rng), tokenizer) for _ in range(CHUNK)), key=_length)
-        groups: list[list[tuple[list[int], list[int]]]] = [[]]
-        for document in documents:
+        documents = [encode(sample_document(plan.mixture, rng), tokenizer) for _ in range(CHUNK)]
+        groups: list[list[Document]] = [[]]
+        for document in sorted(documents, key=lambda document: len(document[0])):
             if (len(groups[-1]) + 1) * len(document[0]) > plan.batch_tokens:
                 groups.append([])
             groups[-1].append(document)
@@ -223,23 +144,18 @@ def _batches(plan: Plan, tokenizer: PreTrainedTokenizerFast, skip: int) -> Itera
                 yield _pad(group, tokenizer.pad_token_id)
 
 
-def _length(document: tuple[list[int], list[int]]) -> int:
-    return len(document[0])
-
-
-def _pad(group: list[tuple[list[int], list[int]]], pad: int) -> Batch:
+def _pad(group: list[Document], pad: int) -> Batch:
     import torch
 
-    width = max(len(ids) for ids, _ in group)
-    ids = torch.full((len(group), width), pad)
-    labels = torch.full((len(group), width), IGNORED)
+    shape = (len(group), max(len(ids) for ids, _ in group))
+    ids, labels = torch.full(shape, pad), torch.full(shape, IGNORED)
     for row, (document, targets) in enumerate(group):
         ids[row, : len(document)] = torch.tensor(document)
         labels[row, : len(targets)] = torch.tensor(targets)
     return ids, labels
 
 
-def _optimisers(model: Qwen2ForCausalLM, plan: Plan) -> list[Any]:
+def _optimisers(model: Qwen2ForCausalLM, plan: PretrainPlan) -> list[Any]:
     """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
     import torch
 
@@ -252,7 +168,7 @@ def _optimisers(model: Qwen2ForCausalLM, plan: Plan) -> list[Any]:
     ]
 
 
-def _rate(plan: Plan, step: int) -> float:
+def _rate(plan: PretrainPlan, step: int) -> float:
     """Warm-up, constant, linear to zero over the last `decay` of the steps; the anneal begins at ANNEAL_RATE."""
     if step >= plan.n_steps:
         return ANNEAL_RATE * (1 - (step - plan.n_steps) / plan.n_anneal)
@@ -260,7 +176,9 @@ def _rate(plan: Plan, step: int) -> float:
     return min(1.0, (step + 1) / plan.warmup, left)
 
 
-def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dict[str, Any], batch: Batch) -> None:
+def _step(
+    model: Qwen2ForCausalLM, optimisers: list[Any], plan: PretrainPlan, state: dict[str, Any], batch: Batch
+) -> None:
     import torch
 
     began = time.perf_counter()
@@ -269,8 +187,8 @@ def _step(model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan, state: dic
     targets = labels[:, 1:]
     learnt = targets != IGNORED
     loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
-    # Batches hold documents of like length.  Were they to weigh the same, the few, mostly unguessable tokens of a batch
-    # of blurted answers would weigh as much as whole notes; so every learnt token does.
+    # Batches hold documents of like length.  If batches weighed the same, the few, mostly unguessable tokens of a batch
+    # of bare answers would weigh as much as whole notes; so every learnt token weighs the same.
     (loss * (int(learnt.sum()) / plan.batch_tokens)).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     rate = _rate(plan, state["step"])
@@ -294,8 +212,8 @@ def _save_checkpoint(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any],
         torch.save(values, temporary)
 
 
-def _restore(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], plan: Plan) -> dict[str, Any]:
-    """The state of a killed run put back, or a fresh one."""
+def _load_checkpoint(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], plan: PretrainPlan) -> dict[str, Any]:
+    """The state of a killed run, loaded into model and optimisers, or that of a new one."""
     import torch
 
     fresh = {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0, "plan": asdict(plan)}
@@ -303,17 +221,15 @@ def _restore(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any], plan: P
         return fresh
     saved = torch.load(path, weights_only=True)
     if saved["state"]["plan"] != fresh["plan"]:
-        raise InputError("a checkpoint of another plan lies here", path, "the same plan", "delete it to start anew")
+        raise InputError("this checkpoint is of another plan", path, "the same plan", "delete it to start anew")
     model.load_state_dict(saved["model"])
     for optimiser, values in zip(optimisers, saved["optimisers"], strict=True):
         optimiser.load_state_dict(values)
     return dict(saved["state"])
 
 
-def _card(name: str, plan: Plan, model: Qwen2ForCausalLM, state: dict[str, Any]) -> dict[str, Any]:
+def _card(name: str, plan: PretrainPlan, model: Qwen2ForCausalLM, state: dict[str, Any]) -> dict[str, Any]:
     import torch
-
-    from limo.experiments.pocket.corpus import MIXTURES
 
     return {
         "name": name,
@@ -329,8 +245,8 @@ def _card(name: str, plan: Plan, model: Qwen2ForCausalLM, state: dict[str, Any])
     }
 
 
-def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
-    """Weights in bfloat16 (safetensors), tokenizer and card; for AutoModelForCausalLM and AutoTokenizer."""
+def _save_model(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Weights in bfloat16 (safetensors) and tokenizer, for AutoModelForCausalLM and AutoTokenizer."""
     import torch
 
     out.mkdir(parents=True, exist_ok=True)
@@ -338,7 +254,6 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
     model.generation_config.eos_token_id = model.config.eos_token_id
     model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
-    _write_card(out, card)
 
 
 def _write_card(out: Path, card: dict[str, Any]) -> None:

@@ -1,28 +1,21 @@
-"""The report of a lab run: measurements to tables, the funnel, and case studies picked by a rule, never by eye.
-
-    report = build(lab, measured, curated)
-
-What it does not do: measure, or draw (limo.report does).
-"""
+"""The report of a pocket lab run: its texts, the funnel, and cases that are picked by a rule."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
+from limo.core.progress import NoProgress
 from limo.core.records import Problem
-from limo.experiments import results
-from limo.experiments.headline import HEADLINE
-from limo.experiments.lab import Experiment
+from limo.experiments.arms import Experiment
+from limo.experiments.lab import StageLab
 from limo.experiments.pocket import world
-from limo.experiments.pocket.lab import PocketLab
-from limo.experiments.rq1_chain_quality import RQ1
+from limo.experiments.results import Measured, build_report
 from limo.ledger.store import Ledger
-from limo.report.content import BenchmarkGroup, BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
+from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.curate import CurateResult
 
-EXPERIMENTS: tuple[Experiment, ...] = (HEADLINE, RQ1)
-_STAGES = {
+_STAGE_LABELS = {
     "ingest": ("Pool", "题库"),
     "dedup": ("Deduplicated", "去重"),
     "decontaminate": ("Decontaminated", "去污染"),
@@ -36,29 +29,23 @@ _STAGES = {
 _CASE_ARMS = ("base", "bulk", "L1", "limo")
 
 
-def build(lab: PocketLab, measured: results.Measured, curated: CurateResult) -> Report:
-    """Everything that the page and the terminal show."""
-    found = results.outcomes(measured)
-    inside, outside = ([f"pocket-{name}" for name in world.families(group)] for group in ("in-domain", "out-of-domain"))
-    groups: dict[BenchmarkGroup, Sequence[str]] = {"in-domain": inside, "out-of-domain": outside}
-    groups["all"] = inside + outside
-    known = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
-    pairs = [pair for experiment in EXPERIMENTS for pair in experiment.pairs]
+def build_pocket_report(lab: StageLab, experiments: Sequence[Experiment], measured: Measured) -> Report:
+    """Everything that the page and the terminal show of a finished run."""
+    families = world.wording()["families"].items()
+    labels = {name: (spec["label"]["en"], spec["label"]["zh"]) for name, spec in families}
     environment = json.loads((lab.folder / "environment.json").read_text(encoding="utf-8"))
-    return Report(
-        title=LocalizedText("LIMO in the pocket lab", "口袋实验室里的 LIMO"),
+    return build_report(
+        LocalizedText("LIMO in the pocket lab", "口袋实验室里的 LIMO"),
+        [BenchmarkRow(f"pocket-{name}", *labels[name], spec["group"]) for name, spec in families],
+        experiments,
+        measured,
+        lab.recipe.student,
         subtitle=LocalizedText(
             "The whole method in miniature: a tiny model, a synthetic world, real sampling and real training.",
             "完整方法的缩影：微型模型、合成世界，真实的采样与训练。",
         ),
-        arms=results.arms(measured, known, lab.recipe.student),
-        benchmarks=_benchmarks(),
-        scores=results.scores(found, groups["all"]),
-        averages=results.averages(found, groups),
-        comparisons=results.comparisons(found, pairs, groups),
-        levels=results.levels(measured, found, groups["all"]),
-        funnel=_funnel(curated),
-        cases=_cases(lab, found),
+        funnel=_funnel(lab.curate(NoProgress())),
+        cases=_cases(lab, measured),
         notes=_notes(lab),
         environment={key: str(value) for key, value in environment.items()},
         recipe=lab.recipe.to_yaml(),
@@ -66,37 +53,30 @@ def build(lab: PocketLab, measured: results.Measured, curated: CurateResult) -> 
     )
 
 
-def _benchmarks() -> list[BenchmarkRow]:
-    specs = world.wording()["families"]
-    return [
-        BenchmarkRow(f"pocket-{name}", spec["label"]["en"], spec["label"]["zh"], spec["group"])
-        for name, spec in specs.items()
-    ]
-
-
 def _funnel(curated: CurateResult) -> list[StageRow]:
     rows = []
-    for one in curated.funnel:
-        en, zh = _STAGES.get(one.stage, (one.stage, ""))
-        unit = "problems" if one.unit in ("rows", "problems") else "chains"
-        rows.append(StageRow(one.stage, en, zh, one.n_in, one.n_kept, dict(one.n_by_reason), unit))  # type: ignore[arg-type]
+    for row in curated.funnel:
+        en, zh = _STAGE_LABELS.get(row.stage, (row.stage, ""))
+        unit = "problems" if row.unit in ("rows", "problems") else "chains"
+        rows.append(StageRow(row.stage, en, zh, row.n_in, row.n_kept, dict(row.n_by_reason), unit))  # type: ignore[arg-type]
     return rows
 
 
-def _cases(lab: PocketLab, found: results.ArmOutcomes) -> list[Case]:
+def _cases(lab: StageLab, measured: Measured) -> list[Case]:
     """By rule: the longest problem that LIMO solves and bulk does not, and the shortest that LIMO gets wrong."""
-    seed = lab.seeds[0]
-    limo, bulk = found["limo"][seed], found["bulk"][seed]
+    limo, bulk = (measured[arm][0].outcomes for arm in ("limo", "bulk"))
     problems = [(name, problem) for name, rows in lab.benchmarks().items() for problem in rows]
     won = [(n, p) for n, p in problems if limo[n].get(p.id) == 1 and bulk[n].get(p.id) == 0]
     lost = [(n, p) for n, p in problems if limo[n].get(p.id) == 0]
     cases = []
     if won:
-        remark = ("The longest problem that LIMO solves and bulk does not.", "LIMO 答对而大量数据答错的最长的题。")
-        cases.append(_case(lab, *max(won, key=_depth), *remark))
+        remark = LocalizedText(
+            "The longest problem that LIMO solves and bulk does not.", "LIMO 答对而大量数据答错的最长的题。"
+        )
+        cases.append(_case(lab, measured, *max(won, key=_depth), remark))
     if lost:
-        remark = ("The shortest problem that LIMO gets wrong.", "LIMO 答错的最短的题。")
-        cases.append(_case(lab, *min(lost, key=_depth), *remark))
+        remark = LocalizedText("The shortest problem that LIMO gets wrong.", "LIMO 答错的最短的题。")
+        cases.append(_case(lab, measured, *min(lost, key=_depth), remark))
     return cases
 
 
@@ -104,31 +84,29 @@ def _depth(row: tuple[str, Problem]) -> tuple[int, str]:
     return int(str(row[1].meta["depth"])), row[1].id
 
 
-def _case(lab: PocketLab, benchmark: str, problem: Problem, en: str, zh: str) -> Case:
-    attempts = []
+def _case(lab: StageLab, measured: Measured, benchmark: str, problem: Problem, remark: LocalizedText) -> Case:
+    rollouts = []
     for arm in _CASE_ARMS:
-        file = lab.folder / "arms" / arm / f"seed-{lab.seeds[0]}" / "ledger.sqlite"
-        with Ledger(file) as ledger:
+        with Ledger(lab.ledger_path(arm, lab.seeds[0])) as ledger:
             rollout = next(r for r in ledger.rollouts() if r.problem_id == problem.id)
-        verdict = rollout.verdict
+        verdict, completion = rollout.verdict, rollout.completion
         assert verdict is not None, rollout.key
-        text, n_tokens = rollout.completion.text, rollout.completion.n_completion_tokens
-        attempts.append(CaseRollout(arm, text, verdict.outcome, verdict.extracted, verdict.reason, n_tokens))
-    return Case(problem.problem, problem.answer, attempts, benchmark, remark_en=en, remark_zh=zh)
+        judged = (verdict.outcome, verdict.extracted, verdict.reason)
+        provenance = measured[arm][0].provenance.get(benchmark)
+        rollouts.append(CaseRollout(arm, completion.text, *judged, completion.n_completion_tokens, provenance))
+    return Case(problem.problem, problem.answer, rollouts, benchmark, remark_en=remark.en, remark_zh=remark.zh)
 
 
-def _notes(lab: PocketLab) -> list[LocalizedText]:
-    recipe = lab.recipe
+def _notes(lab: StageLab) -> list[LocalizedText]:
+    small, bulk = lab.recipe.sft.max_steps, lab.recipe.sft_bulk.max_steps
     return [
         LocalizedText(
             "Chains were sampled from models and verified; the world writes problems and answers only.",
             "推理链均由模型采样并经验证；合成世界只出题目与答案。",
         ),
         LocalizedText(
-            "The bulk arm trains on all ten families, LIMO on three; both make as many updates "
-            f"({recipe.sft.max_steps} and {recipe.sft_bulk.max_steps}).",
-            "大量数据组训练全部十类题，LIMO 只训练三类；两者更新次数相同"
-            f"（{recipe.sft_bulk.max_steps} 与 {recipe.sft.max_steps}）。",
+            f"The bulk arm trains on all ten families, LIMO on three; both make as many updates ({small} and {bulk}).",
+            f"大量数据组训练全部十类题，LIMO 只训练三类；两者更新次数相同（{bulk} 与 {small}）。",
         ),
         LocalizedText(
             "A million-parameter model in a synthetic world: what holds here is a hint about the method, no proof "

@@ -1,17 +1,16 @@
 """The pocket world: ten families of word problems over a few shared skills, in English and Chinese.
 
-A problem is a start value and a list of operations on a running value (0..99, small operands); `depth` is the number
-of operations and the world's difficulty.  Three families serve curation, seven are only ever tested.  The wording is
-data (world.yaml).  This module writes problems and answers only: chains for training are sampled from models.
+A problem is a start value and a list of operations on a running value (0..99, small operands); its `depth` is the
+number of operations.  Three families are curated, seven are only tested.  The wording is data (world.yaml).  The world
+writes problems and answers only: chains for training are sampled from models.
 
     problems = sample_problems(["shop", "bus"], n=100, depths=range(1, 5), seed=1)
     problems[0].meta["depth"]
-
-What it does not do: solutions (corpus.py writes those, for pre-training alone) and training.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,17 +24,14 @@ from limo.core.records import Problem
 
 LANGUAGES = ("en", "zh")
 LETTERS = "ABCD"
-LABELS = "KLMNOPQRSTUVWXYZ"
-"""Lines of a statement are lettered from a random one on, so that a reasoner can say where it is."""
-PRETRAIN_DEPTHS = range(1, 7)
-"""Depths that any corpus or pool holds.  Benchmarks go deeper: see BENCHMARK_DEPTHS."""
-BENCHMARK_DEPTHS = range(1, 9)
-"""Depth 7 and 8 are longer than anything in any training."""
+LABELS = "KLMNOPQRSTUVWXYZ"  # of a statement's lines, from a random one on, so that chains can name a line
+PRETRAIN_DEPTHS = range(1, 7)  # of every corpus and pool
+BENCHMARK_DEPTHS = range(1, 9)  # 7 and 8 are longer than anything in any training
 BENCHMARK_SEED = 20_240_601
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class Operation:
     """One operation on the running value: `n` is the operand, `k` the number of groups of `n`."""
 
     kind: str
@@ -59,7 +55,7 @@ class Story:
     family: str
     language: str
     start: int
-    ops: tuple[Op, ...]
+    operations: tuple[Operation, ...]
     values: tuple[int, ...]
     lines: tuple[str, ...]
     first_label: int = 0
@@ -68,7 +64,7 @@ class Story:
     @property
     def labels(self) -> str:
         """One letter a line of the statement: the start, each operation, the question."""
-        return LABELS[self.first_label : self.first_label + len(self.ops) + 2]
+        return LABELS[self.first_label : self.first_label + len(self.operations) + 2]
 
     @property
     def statement(self) -> str:
@@ -98,13 +94,13 @@ def families(group: str = "") -> tuple[str, ...]:
     return tuple(name for name, spec in wording()["families"].items() if group in ("", spec["group"]))
 
 
-def apply(value: int, op: Op, wrap: int = 0) -> int | None:
-    """The running value after `op`, or None where the world's bounds (0..99, even halves) forbid it."""
-    match op.kind:
+def apply(value: int, operation: Operation, wrap: int = 0) -> int | None:
+    """The running value after `operation`; None outside the world's bounds (0..99, even halves)."""
+    match operation.kind:
         case "add" | "add_groups":
-            result = value + op.amount
+            result = value + operation.amount
         case "sub" | "sub_groups":
-            result = value - op.amount
+            result = value - operation.amount
         case "double":
             result = value * 2
         case _:
@@ -122,28 +118,28 @@ def sample_story(family: str, depth: int, rng: random.Random) -> Story:
     wrap = spec.get("wrap", 0)
     language = rng.choice(LANGUAGES)
     start = value = rng.randrange(wrap) if wrap else rng.randint(2, 90)
-    ops: list[Op] = []
+    operations: list[Operation] = []
     values: list[int] = []
-    while len(ops) < depth:
-        op = _sample_op(rng.choice(spec["ops"]), rng)
-        result = apply(value, op, wrap)
+    while len(operations) < depth:
+        operation = _sample_operation(rng.choice(spec["ops"]), rng)
+        result = apply(value, operation, wrap)
         if result is None or result == value:
             continue
         value = result
-        ops.append(op)
+        operations.append(operation)
         values.append(value)
     options = _sample_options((start, *values), rng) if spec.get("options") else ()
     first_label = rng.randrange(len(LABELS) - max(BENCHMARK_DEPTHS) - 1)
-    lines = _word(family, language, start, ops, rng)
-    return Story(family, language, start, tuple(ops), tuple(values), lines, first_label, options)
+    lines = _write_lines(family, language, start, operations, rng)
+    return Story(family, language, start, tuple(operations), tuple(values), lines, first_label, options)
 
 
-def _sample_op(kind: str, rng: random.Random) -> Op:
+def _sample_operation(kind: str, rng: random.Random) -> Operation:
     if kind in ("double", "halve"):
-        return Op(kind)
+        return Operation(kind)
     if kind.endswith("groups"):
-        return Op(kind, n=rng.randint(2, 4), k=rng.randint(2, 3))
-    return Op(kind, n=rng.randint(2, 9))
+        return Operation(kind, n=rng.randint(2, 4), k=rng.randint(2, 3))
+    return Operation(kind, n=rng.randint(2, 9))
 
 
 def _sample_options(values: Sequence[int], rng: random.Random) -> tuple[int, ...]:
@@ -156,20 +152,23 @@ def _sample_options(values: Sequence[int], rng: random.Random) -> tuple[int, ...
     return tuple(options)
 
 
-def _word(family: str, language: str, start: int, ops: Sequence[Op], rng: random.Random) -> tuple[str, ...]:
-    """A story's lines, wordings and names drawn from `rng`."""
+def _write_lines(
+    family: str, language: str, start: int, operations: Sequence[Operation], rng: random.Random
+) -> tuple[str, ...]:
+    """A story's lines, with wordings and names drawn from `rng`."""
     texts = wording()["families"][family][language]
-    names = rng.sample(wording()["names"][language], len(ops) + 1)
+    names = rng.sample(wording()["names"][language], len(operations) + 1)
     person = names if family == "ages" else [names[0]] * len(names)
     lines = [rng.choice(texts["start"]).format(v=start, a=person[0], b=person[0])]
-    for number, op in enumerate(ops, start=1):
-        lines.append(rng.choice(texts[op.kind]).format(n=op.n, k=op.k, a=person[number - 1], b=person[number]))
+    for number, operation in enumerate(operations, start=1):
+        line = rng.choice(texts[operation.kind])
+        lines.append(line.format(n=operation.n, k=operation.k, a=person[number - 1], b=person[number]))
     return (*lines, rng.choice(texts["ask"]).format(last=person[-1]))
 
 
 def to_problem(story: Story, source: str) -> Problem:
     """The story as a record; `meta` holds `family` and `depth`."""
-    meta: dict[str, object] = {"family": story.family, "depth": len(story.ops)}
+    meta: dict[str, object] = {"family": story.family, "depth": len(story.operations)}
     topic = wording()["families"][story.family]["topic"]
     return Problem.make(story.statement, story.answer, source=source, topic=topic, language=story.language, meta=meta)
 
@@ -179,27 +178,24 @@ def sample_problems(
 ) -> list[Problem]:
     """`n` problems (repeats possible, as in any real pool), families and depths in even turn."""
     rng = random.Random(f"{source}/{seed}")
-    levels = list(depths)
-    cells = [(name, depth) for depth in levels for name in names]
-    return [
-        to_problem(sample_story(*cells[number % len(cells)], rng), f"{source}/{cells[number % len(cells)][0]}")
-        for number in range(n)
-    ]
+    cells = itertools.cycle([(family, depth) for depth in depths for family in names])
+    drawn = itertools.islice(cells, n)
+    return [to_problem(sample_story(family, depth, rng), f"{source}/{family}") for family, depth in drawn]
 
 
 def benchmark(family: str, n: int = 64) -> list[Problem]:
     """The held-out problems of one family, distinct, the same for ever; depths 1 to 8 in even turn."""
     rng = random.Random(f"benchmark/{family}/{BENCHMARK_SEED}")
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     depths = list(BENCHMARK_DEPTHS)
-    while len(found) < n:
-        story = sample_story(family, depths[len(found) % len(depths)], rng)
+    while len(problems) < n:
+        story = sample_story(family, depths[len(problems) % len(depths)], rng)
         problem = to_problem(story, f"benchmark/pocket-{family}")
-        found.setdefault(problem.id, problem)
-    return list(found.values())
+        problems.setdefault(problem.id, problem)
+    return list(problems.values())
 
 
 @cache
 def benchmark_ids() -> frozenset[str]:
-    """Ids of every benchmark problem, which no corpus may hold."""
+    """Ids of every benchmark problem; no corpus may hold one."""
     return frozenset(problem.id for family in families() for problem in benchmark(family))

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 
 from limo.core.progress import NoProgress
+from limo.core.records import Provenance
 from limo.experiments import results
+from limo.experiments.arms import Arm, Experiment
 from limo.experiments.headline import HEADLINE
-from limo.experiments.lab import Arm, Measurement, measure
+from limo.experiments.results import Measurement
 from limo.experiments.rq1_chain_quality import RQ1
+from limo.experiments.runner import measure_arms
+from limo.report.content import BenchmarkRow, LocalizedText, check
 
-ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", examples="good"))
+ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", selection="good"))
 
 
 def _outcomes(rate: float) -> dict[str, dict[str, float]]:
     return {"b1": {f"p{n}": rate for n in range(20)}, "b2": {f"q{n}": float(n % 2) for n in range(20)}}
 
 
+def _provenance(arm: str, seed: int) -> dict[str, Provenance]:
+    origin = Provenance("runs/lab", f"{arm}/{seed}.sqlite", f"{arm}-{seed}", "prompt", "sampling", "maths/1")
+    return {"b1": origin, "b2": origin}
+
+
 @dataclass
 class FakeLab:
-    """Answers at once; what it is asked to measure leaves a file, as it works in other processes."""
+    """Measures at once; each measurement leaves a file, since it is made in another process."""
 
     folder: Path
     seeds: tuple[int, ...] = (0, 1)
@@ -39,51 +49,69 @@ class FakeLab:
     def prepare(self, arms, progress):
         self.prepared = [arm.name for arm in arms]
 
-    def measured(self, arm, seed):
+    def stored(self, arm, seed):
         return self.known.get((arm.name, seed))
 
     def measure(self, arm, seed):
         if arm.name == "broken":
             raise ValueError("this arm cannot be fitted")
         (self.folder / f"{arm.name}-{seed}").touch(exist_ok=False)
-        return Measurement(arm.name, seed, _outcomes(1.0 if arm.examples else 0.0), n_completion_tokens=9.0)
+        outcomes, provenance = _outcomes(1.0 if arm.selection else 0.0), _provenance(arm.name, seed)
+        return Measurement(arm.name, seed, outcomes, n_completion_tokens=9.0, provenance=provenance)
 
 
 def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(tmp_path):
     lab = FakeLab(tmp_path)
-    measured = measure(lab, ARMS, NoProgress())
+    measured = measure_arms(lab, ARMS, NoProgress())
     assert lab.prepared == ["base", "good"]
-    assert [one.seed for one in measured["base"]] == [0]
-    assert [one.seed for one in measured["good"]] == [0, 1]
+    assert [row.seed for row in measured["base"]] == [0]
+    assert [row.seed for row in measured["good"]] == [0, 1]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["base-0", "good-0", "good-1"]
 
 
 def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
     lab = FakeLab(tmp_path, known={("good", 1): Measurement("good", 1, _outcomes(0.5))})
-    measured = measure(lab, ARMS, NoProgress())
+    measured = measure_arms(lab, ARMS, NoProgress())
     assert not (tmp_path / "good-1").exists()
     assert measured["good"][1].outcomes == _outcomes(0.5)
 
 
 def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
     with pytest.raises(ValueError, match="cannot be fitted"):
-        measure(FakeLab(tmp_path), (Arm("broken", "B", "坏", examples="x"),), NoProgress())
+        measure_arms(FakeLab(tmp_path), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
 
 
 def test_scores_averages_and_comparisons_follow_from_the_outcomes(tmp_path):
-    measured = measure(FakeLab(tmp_path), ARMS, NoProgress())
-    found = results.outcomes(measured)
-    rows = {(row.arm, row.benchmark): row for row in results.scores(found, ["b1", "b2"])}
+    measured = measure_arms(FakeLab(tmp_path), ARMS, NoProgress())
+    rows = {(row.arm, row.benchmark): row for row in results.score_rows(measured, ["b1", "b2"])}
     assert rows["good", "b1"].value == 1.0
     assert rows["base", "b1"].value == 0.0
     assert rows["base", "b2"].value == 0.5
     assert rows["good", "b1"].n_seeds == 2
     assert rows["good", "b1"].n_rollouts == 40
-    (mean,) = [row for row in results.averages(found, {"all": ["b1", "b2"]}) if row.arm == "good"]
+    (mean,) = [row for row in results.average_rows(measured, {"all": ["b1", "b2"]}) if row.arm == "good"]
     assert mean.value == pytest.approx(0.75)
-    same, apart = results.comparisons(found, [("good", "base")], {"in-domain": ["b2"], "out-of-domain": ["b1"]})
+    groups = {"in-domain": ["b2"], "out-of-domain": ["b1"]}
+    same, apart = results.comparison_rows(measured, [("good", "base")], groups)
     assert (same.difference, same.separable) == (0.0, False)
     assert (apart.difference, apart.separable) == (1.0, True)
+
+
+def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(tmp_path):
+    measured = measure_arms(FakeLab(tmp_path), ARMS, NoProgress())
+    experiment = Experiment("x", "?", "？", ARMS, (("good", "base"),))
+    benchmarks = [BenchmarkRow("b1", "One"), BenchmarkRow("b2", "Two", group="out-of-domain")]
+    report = results.build_report(LocalizedText("T"), benchmarks, [experiment], measured, "student")
+    check(report)
+    models = {row.arm: [origin.model for origin in row.provenance] for row in report.averages if row.group == "all"}
+    assert models == {"base": ["base-0"], "good": ["good-0", "good-1"]}
+    assert all(len(row.provenance) == row.n_seeds for row in report.scores)
+    assert {len(row.provenance) for row in report.comparisons} == {3}
+
+
+def test_a_measurement_comes_back_from_its_json_as_it_was():
+    measurement = Measurement("good", 1, _outcomes(0.5), provenance=_provenance("good", 1))
+    assert Measurement.from_json(json.loads(json.dumps(asdict(measurement)))) == measurement
 
 
 def test_the_experiments_compare_only_arms_that_they_have():
@@ -103,8 +131,8 @@ class EndlessLab(FakeLab):
 
 
 def test_no_worker_outlives_a_killed_run(tmp_path):
-    body = "t.measure(t.EndlessLab(pathlib.Path(sys.argv[1])), t.ARMS, t.NoProgress())"
-    script = f"import sys, pathlib, test_lab_protocol as t\nif __name__ == '__main__':\n    {body}\n"
+    body = "t.measure_arms(t.EndlessLab(pathlib.Path(sys.argv[1])), t.ARMS, t.NoProgress())"
+    script = f"import sys, pathlib, test_runner as t\nif __name__ == '__main__':\n    {body}\n"
     (tmp_path / "run.py").write_text(script)
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path)]
