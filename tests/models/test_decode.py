@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,11 +37,11 @@ def prompts(n, seed=0):
     return rows + rows[: n // 2]
 
 
-def asks(rows, n_new, temperature=0.0, top_p=1.0):
-    from limo.models.local.decode import Ask
+def rows_of(prompts, n_new, temperature=0.0, top_p=1.0):
+    from limo.models.local.decode import Row
 
-    draws = [np.random.Generator(np.random.Philox(key=number)).random(n_new) for number in range(len(rows))]
-    return [Ask(row, draw, temperature, top_p) for row, draw in zip(rows, draws, strict=True)]
+    draws = [np.random.Generator(np.random.Philox(key=number)).random(n_new) for number in range(len(prompts))]
+    return [Row(prompt, draw, temperature, top_p) for prompt, draw in zip(prompts, draws, strict=True)]
 
 
 def generated(model, row, n_new, stops):
@@ -65,58 +64,43 @@ def test_greedy_rows_are_those_that_generate_gives(model):
     rows = prompts(10)
     wanted = [generated(model, row, 40, STOPS) for row in rows]
     assert len({len(row) for row in wanted}) > 1  # some rows end before others, or nothing leaves the batch
-    assert decode(model, asks(rows, 40), STOPS) == wanted
+    assert decode(model, rows_of(rows, 40), STOPS) == wanted
 
 
 def test_a_row_is_the_same_alone_and_in_any_company(model):
     from limo.models.local.decode import decode
 
-    rows = asks(prompts(9), 60, temperature=1.0, top_p=0.9)
+    rows = rows_of(prompts(9), 60, temperature=1.0, top_p=0.9)
     together = decode(model, rows, STOPS)
     assert [decode(model, [row], STOPS)[0] for row in rows] == together
     assert decode(model, rows[::-1], STOPS)[::-1] == together
     assert len({tuple(row) for row in together}) > 9  # equal prompts with other numbers draw other texts
 
 
-@pytest.mark.parametrize("n_new", [60, 280], ids=["short", "longer than the first room"])
-def test_attempts_that_share_one_copy_of_their_prompt_draw_as_if_each_had_its_own(model, n_new, monkeypatch):
-    from limo.models.local import decode
-    from limo.models.local import kv_cache as attention
+def test_generate_gives_the_same_rows(model):
+    from limo.models.local.decode import decode, generate
 
-    rows = asks(random.Random(3).sample(prompts(8) * 3, 36), n_new, temperature=1.0, top_p=0.9)
-    distinct = sorted({tuple(row.prompt) for row in rows})
-    ends = {prompt: n_new * (1 + number % 4) // 4 for number, prompt in enumerate(distinct)}
-    rows = [replace(row, uniforms=row.uniforms[: ends[tuple(row.prompt)]]) for row in rows]
-    seen, with_prompts = [], attention._with_prompts
-    monkeypatch.setattr(attention, "_with_prompts", lambda *a: seen.append(len(a[3].groups.mask)) or with_prompts(*a))
-    together = decode.decode(model, rows, STOPS[:2])
-    assert max(seen) == 8 and min(seen) <= 4  # rows, and with them whole prompts, left the batch on the way
-    monkeypatch.setattr(decode, "SHARED", len(rows))
-    seen.clear()
-    assert decode.decode(model, rows, STOPS[:2]) == together and not seen
-
-
-def test_a_model_whose_layers_pass_the_prompts_by_is_told(model, monkeypatch):
-    from limo.core.errors import ModelError
-    from limo.models.local import decode
-    from limo.models.local import kv_cache as attention
-
-    monkeypatch.setattr(attention.Groups, "count", lambda self: None)
-    with pytest.raises(ModelError, match="cache"):
-        decode.decode(model, asks(prompts(2) * 3, 5), STOPS)
+    rows = rows_of(prompts(9), 60, temperature=1.0, top_p=0.9) + rows_of(prompts(3, seed=1), 30)
+    wanted = decode(model, rows, STOPS)
+    assert len({len(row) for row in wanted}) > 2
+    model.set_attn_implementation("sdpa")
+    try:
+        assert generate(model, rows, STOPS) == wanted
+    finally:
+        model.set_attn_implementation("limo_rows")
 
 
 def test_rows_longer_than_the_first_room_are_whole(model):
     from limo.models.local.decode import decode
 
     rows = prompts(2)
-    assert decode(model, asks(rows, 330), ()) == [generated(model, row, 330, None) for row in rows]
+    assert decode(model, rows_of(rows, 330), ()) == [generated(model, row, 330, None) for row in rows]
 
 
 def test_each_row_has_its_own_limit(model):
-    from limo.models.local.decode import Ask, decode
+    from limo.models.local.decode import Row, decode
 
-    rows = [Ask(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0) for number, ask in enumerate(asks(prompts(4), 20))]
+    rows = [Row(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0) for number, ask in enumerate(rows_of(prompts(4), 20))]
     assert [len(row) for row in decode(model, rows, ())] == [3, 4, 5, 6, 7, 8]
 
 
@@ -124,22 +108,22 @@ def test_each_row_has_its_own_limit(model):
 def test_the_nucleus_holds_the_likeliest_and_no_more(top_p, allowed):
     import torch
 
-    from limo.models.local.decode import pick
+    from limo.models.local.decode import sample_tokens
 
     n = 300
     logits = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).expand(n, 3)
     uniforms = torch.linspace(0, 0.9999, n, dtype=torch.float64)
-    drawn = pick(logits, torch.ones(n), torch.full((n,), top_p), uniforms)
+    drawn = sample_tokens(logits, torch.ones(n), torch.full((n,), top_p), uniforms)
     assert set(drawn.tolist()) == allowed
 
 
 def test_draws_follow_the_probabilities():
     import torch
 
-    from limo.models.local.decode import pick
+    from limo.models.local.decode import sample_tokens
 
     n = 1000
     logits = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).expand(n, 3)
-    drawn = pick(logits, torch.ones(n), torch.ones(n), torch.linspace(0, 0.9999, n, dtype=torch.float64))
+    drawn = sample_tokens(logits, torch.ones(n), torch.ones(n), torch.linspace(0, 0.9999, n, dtype=torch.float64))
     shares = torch.bincount(drawn, minlength=3) / n
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.01)

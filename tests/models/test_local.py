@@ -71,7 +71,7 @@ def text_of(completions):
 def test_an_answer_that_is_begun_is_gone_on_from(folder):
     completer = LocalCompleter(folder, batch_size=8)
     chat = messages("What is 1+1?")
-    open_, begun = completer._tokens([chat, [*chat, {"role": "assistant", "content": "It is"}]])
+    open_, begun = completer._tokenize([chat, [*chat, {"role": "assistant", "content": "It is"}]])
     assert begun == open_ + completer.tokenizer("It is")["input_ids"]
 
 
@@ -144,15 +144,24 @@ def test_a_model_that_could_not_be_asked_rightly_is_refused(folder, tmp_path):
     (silent / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="chat template"):
         LocalCompleter(silent)
+    with pytest.raises(InputError, match="rows"):
+        LocalCompleter(folder, batch_size=0)
+
+
+def test_a_model_with_other_layers_runs_through_generate_and_says_so_once(folder, tmp_path, caplog):
     sliding = tmp_path / "sliding"
     shutil.copytree(folder, sliding)
     config = json.loads((sliding / "config.json").read_text())
     config |= {"layer_types": ["full_attention", "sliding_attention"], "use_sliding_window": True, "sliding_window": 8}
     (sliding / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="sliding_attention"):
-        LocalCompleter(sliding)
-    with pytest.raises(InputError, match="rows"):
-        LocalCompleter(folder, batch_size=0)
+    asked = requests(Sampling(1.0, 0.9, 30))
+    completer = LocalCompleter(sliding, "tiny", batch_size=7)
+    found = text_of(answers(completer, asked))
+    assert [record.getMessage() for record in caplog.records if "sliding_attention" in record.getMessage()] == [
+        "tiny has layers (sliding_attention) that only transformers' slower `generate` runs"
+    ]
+    assert text_of(answers(completer, asked[::-1])) == found != text_of(answers(LocalCompleter(folder), asked))
+    assert {reason for _, reason, _ in found.values()} == {"stop", "length"}
 
 
 def test_only_a_recipe_that_names_the_model_again_lets_its_code_run():

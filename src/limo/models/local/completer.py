@@ -1,19 +1,18 @@
 """A small model in this process: transformers loads it, `decode` runs it in batches.
 
-Made for models that fit one core or one GPU with room to spare (the pocket lab's are 1 to 3 million parameters); a
-large model is served and asked over HTTP instead.  Each rollout draws from random numbers seeded by its own name
-(problem, model, prompt, sampling, index), and a group is answered as a whole before the next is pulled, so the same
-requests in the same groups give the same text, whatever ran before.
+Made for models that fit one core or one GPU with room to spare (the pocket lab's have 1 to 3 million parameters);
+large models are better served over HTTP.  Each rollout is sampled with random numbers seeded by its own identity
+(problem, model, prompt, sampling, index), and a batch is completed as a whole before the next is pulled, so the same
+requests in the same batches give the same text, whatever ran before.
 
     completer = LocalCompleter("models/pocket-rich", batch_size=256)
     for group in completer.complete(iter(requests)):
         ...
-
-What it does not do: sliding or linear attention (one line says so); run code that comes with a model, unless told to.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -27,12 +26,15 @@ from limo.core.records import Completion
 from limo.core.text import content_hash, shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
+LOG = logging.getLogger(__name__)
+
 
 class LocalCompleter(Completer):
     """A causal language model from a folder, or a name on the Hugging Face hub.
 
-    `name` is what the ledger calls it (default: the folder's name).  `batch_size` rows are decoded at
-    once; text depends on it only by rounding.  Raises ModelError in one line when there is no usable model.
+    `name` is what the ledger calls it (default: the folder's name).  `batch_size` rows are decoded at once; text
+    depends on it only by rounding.  Code that comes with a model runs only with `trust_remote_code`.  Raises ModelError
+    when there is no usable model.
     """
 
     def __init__(
@@ -49,60 +51,67 @@ class LocalCompleter(Completer):
         self.batch_size = batch_size
         self.capabilities = Capabilities(stop_texts=True, identity=model_identity(model))
         self.model, self.tokenizer = _load(str(model), device, trust_remote_code)
-        self._stop = _stop_tokens(self.model, self.tokenizer)
+        self._stop_tokens = _stop_tokens(self.model, self.tokenizer)
+        layers = set(getattr(self.model.config, "layer_types", None) or ["full_attention"])
+        self._is_fast = layers == {"full_attention"}
+        if not self._is_fast:
+            others = ", ".join(sorted(layers - {"full_attention"}))
+            LOG.warning("%s has layers (%s) that only transformers' slower `generate` runs", self.name, others)
+        elif device == "cpu":
+            from limo.models.local.decode import prepare
+
+            prepare(self.model)
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
-        """Pull `batch_size` requests, answer them all, yield them as one group."""
+        """Pull `batch_size` requests, complete them all, yield them as one group."""
         while batch := list(islice(requests, self.batch_size)):
-            yield self._answer(batch)
+            yield self._complete_batch(batch)
 
-    def _answer(self, batch: list[Request]) -> CompletionGroup:
-        from limo.models.local.decode import Ask, decode
+    def _complete_batch(self, batch: list[Request]) -> CompletionGroup:
+        from limo.models.local.decode import Row, decode, generate
 
         began = time.perf_counter()
-        prompts = self._tokens([request.messages for request in batch])
-        room = [self._room(len(prompt)) for prompt in prompts]
-        rows = [row for row, left in enumerate(room) if left > 0]
-        asks = []
-        for row in rows:
-            request = batch[row]
+        prompts = self._tokenize([request.messages for request in batch])
+        rows: dict[int, Row] = {}  # by place in the batch: those whose prompts leave room
+        for place, (request, prompt) in enumerate(zip(batch, prompts, strict=True)):
             sampling = request.sampling
-            uniforms = _uniforms(self._seed(request), min(sampling.max_tokens, room[row]))
-            asks.append(Ask(prompts[row], uniforms, sampling.temperature, sampling.top_p))
-        new = dict(zip(rows, decode(self.model, asks, self._stop) if asks else [], strict=True))
+            if (n_new := min(sampling.max_tokens, self._room(len(prompt)))) > 0:
+                rows[place] = Row(prompt, _uniforms(self._seed(request), n_new), sampling.temperature, sampling.top_p)
+        run = decode if self._is_fast else generate
+        new = dict(zip(rows, run(self.model, list(rows.values()), self._stop_tokens) if rows else [], strict=True))
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))
-        stopped = {row: _until(text, batch[row].sampling.stop) for row, text in texts.items()}
-        share = (time.perf_counter() - began) / len(batch)
+        elapsed_s = (time.perf_counter() - began) / len(batch)
         group: CompletionGroup = []
-        for row, request in enumerate(batch):
-            if row not in new:
-                why = f"the prompt's {len(prompts[row])} tokens leave no room in the model's context"
-                completion = Completion("", "error", len(prompts[row]), 0, share, why)
+        for place, request in enumerate(batch):
+            n_prompt = len(prompts[place])
+            if place not in new:
+                error = f"the prompt's {n_prompt} tokens leave no room in the model's context"
+                completion = Completion("", "error", n_prompt, 0, elapsed_s, error)
             else:
-                ended = new[row][-1] in self._stop or len(stopped[row]) < len(texts[row])
-                reason = "stop" if ended else "length"
-                completion = Completion(stopped[row], reason, len(prompts[row]), len(new[row]), share)
+                text = _before_stop_text(texts[place], request.sampling.stop)
+                has_ended = new[place][-1] in self._stop_tokens or len(text) < len(texts[place])
+                reason = "stop" if has_ended else "length"
+                completion = Completion(text, reason, n_prompt, len(new[place]), elapsed_s)
             group.append((request, completion))
         return group
 
-    def _tokens(self, chats: list[list[Message]]) -> list[list[int]]:
+    def _tokenize(self, chats: list[list[Message]]) -> list[list[int]]:
         """Each chat by the model's own template, equal ones once: ready for the assistant's turn, or inside it where
-        the chat ends with an assistant's words, which are then gone on from."""
+        the chat ends with an assistant's words, which are then continued."""
+        keys = [tuple((message["role"], message["content"]) for message in chat) for chat in chats]
         texts = {}
-        for chat in chats:
-            key = tuple((message["role"], message["content"]) for message in chat)
-            if key not in texts:
-                begun = chat[-1]["role"] == "assistant"
-                texts[key] = self.tokenizer.apply_chat_template(
-                    chat, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
-                )
+        for key, chat in dict(zip(keys, chats, strict=True)).items():
+            is_begun = chat[-1]["role"] == "assistant"
+            texts[key] = self.tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=not is_begun, continue_final_message=is_begun
+            )
         ids = self.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]
         tokens = dict(zip(texts, ids, strict=True))
-        return [tokens[tuple((message["role"], message["content"]) for message in chat)] for chat in chats]
+        return [tokens[key] for key in keys]
 
     def _texts(self, rows: list[list[int]]) -> list[str]:
         """Tokens as text, without the token that ended them."""
-        cut = [row[:-1] if row and row[-1] in self._stop else row for row in rows]
+        cut = [row[:-1] if row and row[-1] in self._stop_tokens else row for row in rows]
         return list(self.tokenizer.batch_decode(cut, skip_special_tokens=True))
 
     def _room(self, n_prompt: int) -> int:
@@ -114,9 +123,9 @@ class LocalCompleter(Completer):
         return content_hash(request.problem.id, self.name, request.sampling.hash, str(request.index), *chat)
 
 
-def _until(text: str, stop: tuple[str, ...]) -> str:
-    """The text before the first of the stop texts; its tokens behind that were drawn and are paid for."""
-    return text[: min((at for one in stop if one and (at := text.find(one)) >= 0), default=len(text))]
+def _before_stop_text(text: str, stop: tuple[str, ...]) -> str:
+    """The text before the first of the stop texts; the tokens after it were sampled and are counted."""
+    return text[: min((at for stop_text in stop if stop_text and (at := text.find(stop_text)) >= 0), default=len(text))]
 
 
 def _uniforms(seed: str, n: int) -> Any:
@@ -126,45 +135,34 @@ def _uniforms(seed: str, n: int) -> Any:
     return np.random.Generator(np.random.Philox(key=int(seed, 16))).random(n)
 
 
-def _load(where: str, device: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
+def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model, ready to decode, and its tokenizer."""
-    path = Path(where)
+    path = Path(model_path)
     allowed = "a folder with config.json, safetensors and a tokenizer"
-    looks_local = path.exists() or path.is_absolute() or where.startswith((".", "~")) or where.count("/") != 1
+    looks_local = path.exists() or path.is_absolute() or model_path.startswith((".", "~")) or model_path.count("/") != 1
     if looks_local and not (path / "config.json").is_file():
-        raise ModelError("the folder is no model", where, allowed, "check the path")
+        raise ModelError("the folder is no model", model_path, allowed, "check the path")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else "auto"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(where, trust_remote_code=trust_remote_code, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(model_path, trust_remote_code=trust_remote_code, dtype=dtype)
         model = model.to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
-        raise ModelError(f"the model cannot be loaded ({shorten(str(error), 160)})", where, allowed, "") from error
+        raise ModelError(f"the model cannot be loaded ({shorten(str(error), 160)})", model_path, allowed, "") from error
     if not getattr(tokenizer, "chat_template", None):
-        raise ModelError("the model's tokenizer has no chat template", where, "a chat template", "add one to it")
-    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
-        others = ", ".join(sorted(kinds - {"full_attention"}))
-        raise ModelError(
-            "the model has layers that run only on a server", others, "full attention", "serve it over HTTP"
-        )
-    if device == "cpu":
-        from limo.models.local.decode import prepare
-
-        prepare(model)
+        raise ModelError("the model's tokenizer has no chat template", model_path, "a chat template", "add one to it")
     return model, tokenizer
 
 
 def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end an answer: those of the generation settings and the tokenizer's own."""
+    """The tokens that end a completion: those of the generation settings and the tokenizer's own."""
     ends = getattr(model.generation_config, "eos_token_id", None)
-    found = set(ends if isinstance(ends, list | tuple) else [ends]) | {tokenizer.eos_token_id}
-    found.discard(None)
-    if not found:
+    tokens = {*(ends if isinstance(ends, list | tuple) else [ends]), tokenizer.eos_token_id} - {None}
+    if not tokens:
         raise ModelError(
             "the model has no end token", model.config.name_or_path, "eos_token_id", "set it in the tokenizer"
         )
-    return frozenset(int(token) for token in found)
+    return frozenset(int(token) for token in tokens)
