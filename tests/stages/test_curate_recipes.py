@@ -7,7 +7,6 @@ import pytest
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.run_folder import RunFolder
-from limo.curate.dataset import render_funnel
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.curate import run as curate
 
@@ -98,7 +97,7 @@ def test_the_papers_recipes_reach_served_models_and_run_from_pool_to_dataset(nam
     rows = {one.stage: one for one in done.funnel}
     assert rows["decontaminate"].n_by_reason == {"in a benchmark": 1}
     assert rows["weak_filter"].n_by_reason == {"solved too often": 1}
-    assert rows["strong_filter"].n_kept == done.n_selected == n_kept, render_funnel(done.funnel)
+    assert rows["strong_filter"].n_kept == done.n_selected == n_kept, done.funnel
     data = load_from_disk(done.folder)
     assert all("<think>" not in row["messages"][-1]["content"] for row in data)
     assert all(row["messages"][0]["content"] == recipe.system for row in data)
@@ -118,8 +117,8 @@ def test_real_recordings_give_a_dataset_and_the_second_run_does_nothing(tmp_path
     done = curate(recipe, tmp_path / "run", NoProgress())
     rows = {one.stage: one for one in done.funnel}
     assert rows["ingest"].n_kept == 540
-    assert 240 <= rows["weak_filter"].n_kept <= 280, render_funnel(done.funnel)
-    assert 80 <= rows["strong_filter"].n_kept <= 120, render_funnel(done.funnel)
+    assert 240 <= rows["weak_filter"].n_kept <= 280, done.funnel
+    assert 80 <= rows["strong_filter"].n_kept <= 120, done.funnel
     data = load_from_disk(done.folder)
     assert len(data) == len(set(data["problem_id"])) == recipe.select.k
     assert {outcome["outcome"] for outcome in data["verdict"]} == {"correct"}

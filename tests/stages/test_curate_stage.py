@@ -12,7 +12,6 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
-from limo.curate.dataset import render_funnel
 from limo.curate.scorers import judge
 from limo.curate.select import sample_levels
 from limo.models.completer import Completer, CompletionGroup, Request
@@ -136,7 +135,6 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     assert rows["strong_filter"].n_by_reason == {"suspect": 1}
     assert rows["select"].n_kept == rows["export"].n_kept == done.n_selected == 6
     assert json.loads((bench.folder / "funnel.json").read_text())[3]["n_in"] == rows["decontaminate"].n_kept
-    assert render_funnel(done.funnel).count("\n") == len(rows)
     card = (done.folder / "README.md").read_text()
     assert "| weak_filter | weak | 2 | temperature 1" in card and card.count("| teacher | strong | 4 |") == 2
 

@@ -20,6 +20,7 @@ from limo.core.errors import InputError, PartialError
 if TYPE_CHECKING:
     from limo.core.records import Grade
     from limo.curate.audit import Agreement
+    from limo.curate.dataset import FunnelRow
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 SHOWN = 8
@@ -41,7 +42,6 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
     """
     from limo.core.recipe import load
-    from limo.curate.dataset import render_funnel
     from limo.stages import curate as stage
 
     settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
@@ -54,9 +54,19 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
         return
     result = stage.run(settings, folder, call.progress, workers)
     value = {"folder": result.folder, "n_selected": result.n_selected, "did_nothing": result.did_nothing}
-    text = f"{render_funnel(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
+    text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
     call.result({**value, "funnel": [asdict(row) for row in result.funnel]}, text)
+
+
+def _funnel_table(funnel: Sequence[FunnelRow]) -> str:
+    from limo.curate.dataset import describe_reasons
+
+    lines: list[list[object]] = [["stage", "of", "in", "kept", "problems", "dropped"]]
+    for row in funnel:
+        counts = (f"{row.n_in:,}", f"{row.n_kept:,}", f"{row.n_problems:,}")
+        lines.append([row.stage, row.unit, *counts, describe_reasons(row.n_by_reason)])
+    return table(lines)
 
 
 @command(

@@ -153,20 +153,6 @@ def check_funnel(funnel: Sequence[FunnelRow]) -> None:
             raise AssertionError(f"{before.stage} kept {before.n_kept}, but {after.n_in} came to {after.stage}")
 
 
-def render_funnel(funnel: Sequence[FunnelRow]) -> str:
-    """The funnel as a table of plain text."""
-    lines = [("stage", "of", "in", "kept", "problems", "dropped")]
-    for row in funnel:
-        counts = (f"{row.n_in:,}", f"{row.n_kept:,}", f"{row.n_problems:,}")
-        lines.append((row.stage, row.unit, *counts, describe_reasons(row.n_by_reason)))
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    aligned = [
-        [cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in enumerate(cells)]
-        for cells in (list(zip(line, widths, strict=False)) for line in lines)
-    ]
-    return "\n".join("  ".join([*cells, line[5]]) for cells, line in zip(aligned, lines, strict=True))
-
-
 def describe_reasons(n_by_reason: dict[str, int]) -> str:
     """`280: solved too often 270, suspect 10`, or `0`."""
     total = sum(n_by_reason.values())

@@ -184,12 +184,13 @@ def _length_bins(
 
 def grade_rows(chains: Sequence[Chain], grades: Sequence[Grade]) -> list[dict[str, Any]]:
     """A table row for each chain: its hash, its grade, and the keyword counts of the paper's scorer."""
-    return [
-        {"problem_id": chain.problem_id, "chain_hash": chain_hash(chain)}
-        | asdict(grade)
-        | {"counted": asdict(keywords.measure(chain.text))}
-        for chain, grade in zip(chains, grades, strict=True)
-    ]
+    rows = []
+    for chain, grade in zip(chains, grades, strict=True):
+        counts = keywords.measure(chain.text)
+        counted = {"n_words": counts["length"], **{name: counts[name] for name in keywords.COUNTED}}
+        name = {"problem_id": chain.problem_id, "chain_hash": chain_hash(chain)}
+        rows.append({**name, **asdict(grade), "counted": counted})
+    return rows
 
 
 def match_grades(chains: Iterable[Chain], rows: Iterable[dict[str, Any]]) -> tuple[list[Chain], list[Grade]]:

@@ -78,7 +78,7 @@ def select(candidates: Iterable[Candidate], settings: SelectSettings | None = No
     """
     settings = settings or SelectSettings()
     correct, not_correct = _without_incorrect(candidates)
-    key = _SORT_KEYS[settings.by](settings)
+    key = _sort_key(settings)
     best, others = _best_of_problems(correct, key)
     ranked = sorted(best, key=key)
     if settings.by == "balanced":
@@ -240,38 +240,25 @@ def _n_tokens(candidate: Candidate) -> int:
     return candidate.chain.n_tokens
 
 
-def _by_score(_: SelectSettings) -> SortKey:
-    return lambda candidate: (-candidate.grade.score, chain_hash(candidate.chain))
+def _sort_key(settings: SelectSettings) -> SortKey:
+    """What candidates are sorted by, ascending."""
+    seed, by = str(settings.seed), settings.by
 
+    def key(candidate: Candidate) -> tuple[Any, ...]:
+        name, score = chain_hash(candidate.chain), -candidate.grade.score
+        if by == "random":
+            return content_hash(seed, candidate.problem.id), content_hash(seed, name)
+        if by == "longest":
+            return -len(candidate.chain.text), name
+        if by in ("hardest", "easiest"):
+            if not candidate.rates:
+                do = "add a filter to the recipe, or select by another order"
+                raise InputError("no pass rate to select by difficulty", candidate.problem.id, "a filtered pool", do)
+            rate = candidate.rates[-1].rate
+            return rate if by == "hardest" else -rate, score, name
+        return score, name
 
-def _by_random(settings: SelectSettings) -> SortKey:
-    seed = str(settings.seed)
-    return lambda candidate: (content_hash(seed, candidate.problem.id), content_hash(seed, chain_hash(candidate.chain)))
-
-
-def _by_length(_: SelectSettings) -> SortKey:
-    return lambda candidate: (-len(candidate.chain.text), chain_hash(candidate.chain))
-
-
-def _by_difficulty(sign: int) -> Callable[[SelectSettings], SortKey]:
-    def key(candidate: Candidate) -> Any:
-        if not candidate.rates:
-            do = "add a filter to the recipe, or select by another order"
-            raise InputError("no pass rate to select by difficulty", candidate.problem.id, "a filtered pool", do)
-        return (sign * candidate.rates[-1].rate, -candidate.grade.score, chain_hash(candidate.chain))
-
-    return lambda _: key
-
-
-_SORT_KEYS: dict[str, Callable[[SelectSettings], SortKey]] = {
-    "score": _by_score,
-    "balanced": _by_score,
-    "random": _by_random,
-    "longest": _by_length,
-    "hardest": _by_difficulty(1),
-    "easiest": _by_difficulty(-1),
-    "full": _by_score,
-}
+    return key
 
 
 def _drop(candidate: Candidate, reason: str, **detail: object) -> Dropped:

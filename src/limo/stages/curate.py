@@ -5,7 +5,7 @@ and what it dropped (with the reason) into the run folder and is skipped when th
 does only what is missing.  Rollouts go through the ledger, which pays for each once.
 
     result = run(load(Recipe, "replay", ["data=../shared/data"]), "runs/replay")
-    print(render_funnel(result.funnel))
+    result.funnel, result.folder
 
 `problems.parquet` of the run holds the pool as it was read; the tables of the steps name its rows by number.
 """

@@ -22,6 +22,7 @@ from limo.core.records import Chain, Grade
 from limo.curate.audit import Agreement, Audit, agreement, audit
 from limo.curate.chains import without_thought_markers
 from limo.curate.grade import GradeSettings, grade
+from limo.curate.scorers.registry import SCORERS
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
@@ -30,7 +31,7 @@ from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.stages.rows import chains_from_rows, statement_of
 
-AUDITED = ("limo-v2", "structure")
+SCORERS_OF_TEXTS = [name for name, scorer in SCORERS.items() if scorer.measure]
 
 
 class Recipe(ModelStageRecipe, GradeSettings):
@@ -108,7 +109,8 @@ def audit_rows(
         [without_thought_markers(chain.text) for chain in chains_from_rows(some)] for some in (rows, against)
     )
     labels = _labels(rows)
-    audits = [audit(texts, settings.model_copy(update={"scorer": scorer}), labels, lower) for scorer in AUDITED]
+    each = [settings.model_copy(update={"scorer": scorer}) for scorer in SCORERS_OF_TEXTS]
+    audits = [audit(texts, of_scorer, labels, lower) for of_scorer in each]
     return RowAudits(audits, labels)
 
 

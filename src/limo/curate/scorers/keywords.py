@@ -4,16 +4,16 @@ The paper prints two words of each list; the full ones, English and Chinese, are
 Length is counted in words: runs of Latin letters or digits, two Han characters to a word; the same count divides the
 frequencies, so that English and Chinese chains can stand in one ranking.
 
-    measure("Let me check: 7-4=3, so it holds.").verification
+    measure("Let me check: 7-4=3, so it holds.")["verification"]
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import yaml
 
@@ -24,25 +24,15 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 _HAN_PER_WORD = 2
 
 
-@dataclass(frozen=True, slots=True)
-class KeywordCounts:
-    """What is counted in one text: its words, and how often each trait's words stand in 1,000 of them."""
-
-    n_words: float
-    verification: float
-    exploration: float
-    granularity: float
-
-
-def measure(text: str) -> KeywordCounts:
-    """The counts of one text; all are 0 for an empty one."""
+def measure(text: str) -> dict[str, float]:
+    """The traits of one text, not scaled: `elaboration` (and `length`) in words, the others for 1,000 words."""
     text = text.lower().replace("\u2019", "'")
     words = _WORD.findall(text)
     n_han = 0 if text.isascii() else len(_HAN.findall(text))
     n_words = len(words) + n_han / _HAN_PER_WORD
     n_by_word = Counter(words)
     line = f" {'  '.join(words)} "  # two spaces between, so that neighbours do not share one
-    found = {
+    n_by_trait = {
         trait: sum(
             line.count(f" {entry.replace(' ', '  ')} ") if " " in entry else n_by_word[entry]
             for entry in word_lists("en")[trait]
@@ -51,12 +41,18 @@ def measure(text: str) -> KeywordCounts:
     }
     if n_han:
         for trait, entries in word_lists("zh").items():
-            found[trait] += sum(map(text.count, entries))
-    return KeywordCounts(n_words, *(1000 * found[trait] / n_words if n_words else 0.0 for trait in COUNTED))
+            n_by_trait[trait] += sum(map(text.count, entries))
+    frequencies = {trait: 1000 * n / n_words if n_words else 0.0 for trait, n in n_by_trait.items()}
+    return {"length": n_words, "elaboration": n_words, **frequencies}
 
 
 @cache
 def word_lists(language: str) -> dict[str, tuple[str, ...]]:
     """The word lists of a language, by trait."""
-    text = (resources.files("limo.curate.scorers") / "words" / f"{language}.yaml").read_text(encoding="utf-8")
-    return {trait: tuple(entries) for trait, entries in yaml.safe_load(text).items()}
+    return {trait: tuple(entries) for trait, entries in read_words(language).items()}
+
+
+def read_words(name: str) -> dict[str, Any]:
+    """A file of word lists."""
+    text = (resources.files("limo.curate.scorers") / "words" / f"{name}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))

@@ -18,7 +18,7 @@ from limo.curate.scorers import judge, keywords, structure
 class Scorer:
     """One way to score a chain.
 
-    `traits`: what a grade shows, in order, each 0..1.  `measure`: the values of a text by name: its `length`, the
+    `traits`: what a grade shows, in order, each 0..1.  `measure`: values of a text by name: its `length`, the
     traits, and the `score` (0..1) unless the traits are counts; None where a model gives the marks.  `cuts`: scores at
     which the levels L2 to L5 begin when levels are fixed.  `medians`: of recorded long chains, for traits that are
     counts; the others have none.
@@ -31,27 +31,16 @@ class Scorer:
     medians: Mapping[str, float] = field(default_factory=dict)
 
 
-def _count_keywords(text: str) -> dict[str, float]:
-    counts = keywords.measure(text)
-    frequencies = {name: getattr(counts, name) for name in keywords.COUNTED}
-    return {"length": counts.n_words, "elaboration": counts.n_words, **frequencies}
-
-
-def _measure_structure(text: str) -> dict[str, float]:
-    found = structure.measure(text)
-    return {**found.traits, "novelty": found.novelty, "score": found.score, "length": float(len(text))}
-
-
 # Cuts are the quintiles of the scores of 562 correct recorded long chains with 500 chains of reasoning models and 500
 # of plain ones (the judge's: even fifths); medians are those of the 562: words, and entries in 1,000 words.
 SCORERS: dict[str, Scorer] = {
     scorer.name: scorer
     for scorer in (
         Scorer(
-            "limo-v2", keywords.TRAITS, _count_keywords, (0.16, 0.34, 0.46, 0.52),
+            "limo-v2", keywords.TRAITS, keywords.measure, (0.16, 0.34, 0.46, 0.52),
             {"elaboration": 913, "verification": 2.86, "exploration": 9.37, "granularity": 24.7},
         ),
-        Scorer("structure", (*structure.TRAITS, "novelty"), _measure_structure, (0.36, 0.46, 0.54, 0.61)),
+        Scorer("structure", (*structure.TRAITS, "novelty"), structure.measure, (0.36, 0.46, 0.54, 0.61)),
         Scorer("judge", judge.TRAITS, None, (0.2, 0.4, 0.6, 0.8)),
     )
 }  # fmt: skip

@@ -14,13 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import product
 from string import ascii_lowercase
 
-import yaml
-
 from limo.core.text import THOUGHT_MARKER
+from limo.curate.scorers.keywords import read_words, word_lists
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _CHINESE_SIGNS = (("。", "\n"), ("！", "\n"), ("；", "\n"), ("？", "?\n"), ("：", ":"), ("、", ") "), ("步骤", "step "))
@@ -84,14 +82,14 @@ def _item_number(words: list[bytes]) -> str:
 def ignored_words() -> Words:
     """Words that are no terms: of one or two letters, function words, and what the keyword scorer counts."""
     short = {a.encode() for a in ascii_lowercase} | {(a + b).encode() for a, b in product(ascii_lowercase, repeat=2)}
-    empty = {word.encode() for word in _word_file("structure")["en"]["empty"]}
+    empty = {word.encode() for word in read_words("structure")["en"]["empty"]}
     return frozenset(short | _counted_words() | empty)
 
 
 @cache
 def cue_words(kind: str) -> Words:
     """Words of both languages that show a `task`, an `answer`, a `check` or a `turn`, as they stand in `Steps`."""
-    lists = _word_file("structure")
+    lists = read_words("structure")
     english, chinese = lists["en"][kind], lists["zh"][kind]
     return frozenset([*(word.encode() for word in english), *(_han_word(pair).encode() for pair in chinese)])
 
@@ -104,19 +102,13 @@ def _all_cues() -> Words:
 @cache
 def _counted_words() -> Words:
     """What the keyword scorer counts in English, word by word."""
-    entries = [entry for entries in _word_file("en").values() for entry in entries]
+    entries = [entry for of_trait in word_lists("en").values() for entry in of_trait]
     return frozenset(word.encode() for entry in entries for word in re.split("[ -]", entry))
 
 
 @cache
-def _word_file(name: str) -> dict[str, dict[str, list[str]]]:
-    text = (resources.files("limo.curate.scorers") / "words" / f"{name}.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
-
-
-@cache
 def _counted_in_chinese() -> re.Pattern[str]:
-    entries = sorted((entry for entries in _word_file("zh").values() for entry in entries), key=len, reverse=True)
+    entries = sorted((entry for of_trait in word_lists("zh").values() for entry in of_trait), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, entries)))
 
 

@@ -18,14 +18,13 @@ The score is their weighted mean, lowered in proportion where `novelty`, the sha
 occur before, is under nine tenths: a text that loops.  The words that `limo-v2` counts are no terms, so that they
 raise nothing.  Whether a step is true is not seen, and of mathematics only the equals sign is read.
 
-    measure("To find x, let us ...").score
+    measure("To find x, let us ...")["score"]
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import log
 
@@ -50,28 +49,20 @@ _N_SIZES = 6
 _NOVEL = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """The traits of one text by name, the share of its steps that are new, and how many steps it has."""
-
-    traits: dict[str, float]
-    novelty: float
-    n_steps: int
-
-    @property
-    def score(self) -> float:
-        """The weighted mean of the traits, less where steps repeat; 0..1."""
-        return min(1.0, self.novelty / _NOVEL) * sum(weight * self.traits[name] for name, weight in WEIGHTS.items())
-
-
-def measure(text: str) -> Structure:
-    """The traits of one text; all are 0 for a text without steps."""
+def measure(text: str) -> dict[str, float]:
+    """The traits of one text, its `novelty`, `score` and `length` in characters; 0 for a text without steps."""
     steps = cut_steps(text)
-    if not steps.lines:
-        return Structure(dict.fromkeys(TRAITS, 0.0), 1.0, 0)
     n_by_term = Counter(chain.from_iterable(steps.terms))
+    traits = _traits(steps, n_by_term) if steps.lines else dict.fromkeys(TRAITS, 0.0)
+    long_steps = [terms for terms in steps.terms if len(terms) > 2]
+    novelty = len(set(long_steps)) / len(long_steps) if long_steps else 1.0
+    score = min(1.0, novelty / _NOVEL) * sum(weight * traits[name] for name, weight in WEIGHTS.items())
+    return {**traits, "novelty": novelty, "score": score, "length": float(len(text))}
+
+
+def _traits(steps: Steps, n_by_term: Counter[bytes]) -> dict[str, float]:
     n_terms = n_by_term.total()
-    traits = {
+    return {
         "steps": _half_at(30, _n_reasoned(steps)),
         "spread": _spread(steps),
         "restated": 1 - len(n_by_term) / n_terms if n_terms else 0.0,
@@ -81,9 +72,6 @@ def measure(text: str) -> Structure:
         "answer": _answer(steps),
         "order": sum(ORDER_WEIGHTS[name] * value for name, value in order_parts(steps, n_by_term).items()),
     }
-    long_steps = [terms for terms in steps.terms if len(terms) > 2]
-    novelty = len(set(long_steps)) / len(long_steps) if long_steps else 1.0
-    return Structure(traits, novelty, len(steps.lines))
 
 
 def _half_at(half: float, n: float) -> float:

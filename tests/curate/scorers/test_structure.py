@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 import limo.curate.scorers.steps as steps_module
 from limo.curate.audit import insert_keywords, shuffle
+from limo.curate.scorers.keywords import COUNTED
 from limo.curate.scorers.keywords import measure as keywords
 from limo.curate.scorers.steps import cue_words, cut_steps, ignored_words
 from limo.curate.scorers.structure import ORDER_WEIGHTS, TRAITS, WEIGHTS, measure, order_parts
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 REASONED = """Okay, so I need to find the number of tiles in a rectangle of 12 by 17. Let me think about what is asked.
 
 The area of the rectangle is 12 * 17 = 204 square units. Each tile covers 4 units, so the count is 204 / 4 = 51.
@@ -99,57 +100,57 @@ def test_traits_and_weights_are_whole_and_lie_between_nought_and_one():
     assert sum(WEIGHTS.values()) == pytest.approx(1) == sum(ORDER_WEIGHTS.values())
     for text in (REASONED, PLAIN, CHINESE):
         found = measure(text)
-        assert all(0 <= value <= 1 for value in found.traits.values()) and 0 <= found.score <= 1
+        assert all(0 <= found[name] <= 1 for name in (*TRAITS, "score"))
 
 
 def test_a_chain_that_reasons_is_above_one_that_lists():
     reasoned, plain = measure(REASONED), measure(PLAIN)
-    assert reasoned.score > plain.score + 0.1
+    assert reasoned["score"] > plain["score"] + 0.1
     for trait in ("steps", "restated", "questions", "checks", "detours"):
-        assert reasoned.traits[trait] > plain.traits[trait], trait
+        assert reasoned[trait] > plain[trait], trait
 
 
 def test_chinese_is_read_by_the_same_rules():
     found = measure(CHINESE)
-    assert found.traits["questions"] > 0 and found.traits["detours"] > 0
-    assert found.traits["answer"] == 1
+    assert found["questions"] > 0 and found["detours"] > 0
+    assert found["answer"] == 1
     backwards = "\n\n".join(reversed(CHINESE.split("\n\n")))
-    assert measure(backwards).score < found.score
+    assert measure(backwards)["score"] < found["score"]
 
 
 def test_a_result_counts_as_checked_only_when_another_way_leads_to_it():
     said = "The count is 6 * 8 = 48. Let me check this. It is verified. Checking confirms the claim indeed."
     again = "The count is 6 * 8 = 48. The strip leaves 192 / 4 = 48."
     same = "The count is 6 * 8 = 48. The count is 6 * 8 = 48."
-    assert measure(again).traits["checks"] > 0 == measure(said).traits["checks"] == measure(same).traits["checks"]
+    assert measure(again)["checks"] > 0 == measure(said)["checks"] == measure(same)["checks"]
 
 
 def test_empty_talk_of_checking_counts_against_the_checks():
     again = "The count is 6 * 8 = 48.\nThe strip leaves 192 / 4 = 48.\nThe argument holds for tiles"
     talk = again + "\nI verify the argument carefully.\nI verify the tiles carefully."
-    assert measure(talk).traits["checks"] < measure(again).traits["checks"]
+    assert measure(talk)["checks"] < measure(again)["checks"]
 
 
 def test_a_turn_without_a_reason_is_no_detour():
     start = "The area of the rectangle covers whole tiles in every row.\n"
-    assert measure(start + "But the tiles in a row leave a strip uncovered.").traits["detours"] > 0
-    assert measure(start + "But the rectangle covers tiles.").traits["detours"] == 0  # nothing new
-    assert measure(start + "But bananas grow yellow in summer.").traits["detours"] == 0  # nothing taken up
+    assert measure(start + "But the tiles in a row leave a strip uncovered.")["detours"] > 0
+    assert measure(start + "But the rectangle covers tiles.")["detours"] == 0  # nothing new
+    assert measure(start + "But bananas grow yellow in summer.")["detours"] == 0  # nothing taken up
 
 
 def test_the_answer_is_to_stand_at_the_end_and_once():
     before, answer = "The area is large.\nThe tiles are small.\nThe rows are even.\n", "The answer is \\boxed{48}.\n"
     end, front = before + answer, answer + before
     twice = end + "\nThe answer is \\boxed{51}."
-    assert measure(end).traits["answer"] == 1
-    assert measure(front).traits["answer"] == 0
-    assert measure(twice).traits["answer"] == 0.5
+    assert measure(end)["answer"] == 1
+    assert measure(front)["answer"] == 0
+    assert measure(twice)["answer"] == 0.5
 
 
 def test_a_text_that_loops_is_marked_down():
     looped = REASONED + "\n\n" + "\n".join(["The strip of tiles covers the rectangle in rows."] * 60)
-    assert measure(looped).novelty < 0.5
-    assert measure(looped).score < measure(REASONED).score
+    assert measure(looped)["novelty"] < 0.5
+    assert measure(looped)["score"] < measure(REASONED)["score"]
 
 
 def test_numbered_steps_are_to_count_up():
@@ -164,28 +165,28 @@ def test_numbered_steps_are_to_count_up():
 
 @pytest.mark.parametrize("text", [REASONED, PLAIN])
 def test_words_strewn_over_a_chain_change_next_to_nothing_and_shuffling_its_steps_lowers_it(text):
-    rng, score = random.Random(1), measure(text).score
+    rng, score = random.Random(1), measure(text)["score"]
     for _ in range(20):
         assert (
-            measure(insert_keywords(text, rng)).score < score + 0.03
+            measure(insert_keywords(text, rng))["score"] < score + 0.03
         )  # a bullet may be hidden from a text of five lines
-    fallen = [measure(shuffle(text, unit, rng)).score < score for unit in ("steps", "paragraphs") for _ in range(20)]
+    fallen = [measure(shuffle(text, unit, rng))["score"] < score for unit in ("steps", "paragraphs") for _ in range(20)]
     assert sum(fallen) >= 36
 
 
 def test_hollow_sentences_of_checking_raise_nothing():
-    rng, score = random.Random(2), measure(REASONED).score
+    rng, score = random.Random(2), measure(REASONED)["score"]
     lines = REASONED.split("\n")
     for _ in range(20):
         stuffed = lines[:]
         for _ in range(25):
             stuffed.insert(rng.randrange(len(stuffed)), rng.choice(["Let me verify this.", "Wait, maybe.", "Hmm."]))
-        assert measure("\n".join(stuffed)).score <= score + 1e-9
+        assert measure("\n".join(stuffed))["score"] <= score + 1e-9
 
 
 @pytest.mark.parametrize("text", ["", "   \n\n", "ok", "\ud800 \x00 lone", "=" * 500, "?" * 500, "1. " * 300])
 def test_odd_texts_are_measured_too(text):
-    assert 0 <= measure(text).score <= 1
+    assert 0 <= measure(text)["score"] <= 1
 
 
 PIECES = [
@@ -209,17 +210,17 @@ PIECES = [
 )
 def test_scores_are_those_that_were_recorded(text, score, n_steps, n_words, frequencies):
     found, counts = measure(text), keywords(text)
-    assert (found.score, found.n_steps, counts.n_words) == (pytest.approx(score, abs=1e-12), n_steps, n_words)
-    assert [counts.verification, counts.exploration, counts.granularity] == pytest.approx(frequencies, abs=1e-9)
+    assert (found["score"], len(lines(text)), counts["length"]) == (pytest.approx(score, abs=1e-12), n_steps, n_words)
+    assert [counts[name] for name in COUNTED] == pytest.approx(frequencies, abs=1e-9)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), st.text(max_size=400)))
 def test_any_text_is_measured_and_a_line_without_content_changes_nothing(text):
     found = measure(text)
-    assert 0 <= found.score <= 1 and min(found.traits.values()) >= 0 and max(found.traits.values()) <= 1
-    assert measure(text + "\nwait, perhaps") == found
-    assert keywords(text + "\nperhaps").n_words == keywords(text).n_words + 1
+    assert all(0 <= found[name] <= 1 for name in (*TRAITS, "score"))
+    assert measure(text + "\nwait, perhaps") == found | {"length": len(text) + 14}
+    assert keywords(text + "\nperhaps")["length"] == keywords(text)["length"] + 1
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded chains are not here (../shared/data)")
