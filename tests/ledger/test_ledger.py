@@ -20,7 +20,7 @@ import pytest
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.records import Completion, Provenance, Rollout, Verdict
 from limo.ledger.schema import APPLICATION_ID, MIGRATIONS
-from limo.ledger.store import Ledger
+from limo.ledger.store import Ledger, provenance
 
 
 def rollout(problem="p1", index=0, text="so \\boxed{4}", model="m", verdict=None, **completion):
@@ -292,15 +292,13 @@ def test_merging_takes_a_verdict_only_for_the_very_completion_it_is_on(tmp_path)
         assert [r.verdict for r in a.rollouts()] == [None, RIGHT]
 
 
-def test_a_number_comes_from_each_model_prompt_sampling_and_verifier_of_its_rollouts(ledger, path):
-    other = replace(RIGHT, verifier="rules/2")
-    ledger.add([rollout(verdict=RIGHT), rollout(index=1, verdict=RIGHT), rollout("p2", verdict=other)])
-    ledger.add([rollout(model="other")])
-    first, second, third = ledger.provenance(ledger.rollouts(), "runs/a")
-    assert first == Provenance("runs/a", str(path), "m", "prompt", "sampling", "rules/1")
-    assert second == replace(first, verifier="rules/2")
-    assert third == replace(first, model="other", verifier="")
-    assert ledger.provenance([]) == []
+def test_provenance_names_every_model_prompt_sampling_and_verifier_of_the_rollouts():
+    first = rollout(verdict=RIGHT)
+    assert provenance([first, replace(first, index=1, verdict=None)], "runs/a", "runs/a/ledger.sqlite") == Provenance(
+        "runs/a", "runs/a/ledger.sqlite", "m", "prompt", "sampling", "rules/1"
+    )
+    other = replace(first, model="other", verdict=replace(RIGHT, verifier="rules/2"))
+    assert provenance([other, first]) == Provenance("", "", "m, other", "prompt", "sampling", "rules/1, rules/2")
 
 
 def test_ledgers_that_know_two_models_by_one_name_are_not_merged(tmp_path):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
 from limo.core.records import Band, Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
@@ -144,6 +144,41 @@ def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forg
     assert {k: v for k, v in after.items() if k != PROBLEMS[3].id} == {
         k: v for k, v in before.items() if k != PROBLEMS[3].id
     }
+
+
+@pytest.mark.parametrize("stored", ["exact", ""], ids=["of another verifier", "of an unknown one"])
+def test_a_verdict_of_another_verifier_is_stale_and_taken_again_without_a_request(path, stored):
+    run(path, Model())
+    with Ledger(path) as ledger:
+        ledger._db.execute("UPDATE verdicts SET verifier = ?", (stored,))
+
+    class Lenient(Exact):
+        identity = "lenient"
+
+        def verify_many(self, pairs):
+            yield from (Verdict("correct") for _ in pairs)
+
+    model = Model()
+    with Ledger(path) as ledger:
+        rates = collect(ledger, model, PROBLEMS, Lenient(), n=6)
+        assert {r.verdict.verifier for r in ledger.rollouts()} == {"lenient"}
+    assert model.asked == []
+    assert {rate.rate for problem_id, rate in rates.items() if NUMBER[problem_id] != 5} == {1.0}
+    assert rates[PROBLEMS[5].id].n_decided == 0  # a failed request stays undecided
+
+
+def test_completions_whose_verifier_fails_are_stored_and_verified_at_the_next_start(path):
+    class Broken(Exact):
+        def verify_many(self, pairs):
+            raise ModelError("the judge's server is away")
+
+    first, second = Model(), Model()
+    with Ledger(path) as ledger, pytest.raises(ModelError):
+        collect(ledger, first, PROBLEMS, Broken(), n=1)
+    with Ledger(path) as ledger:
+        assert [r.verdict for r in ledger.rollouts()] == [None] * 4
+    assert run(path, second, n=1) == run(path.with_name("straight.sqlite"), Model(), n=1)
+    assert len(first.asked) == 4 and not set(first.asked) & set(second.asked)
 
 
 def killed(path, band, n_statements):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from limo.core.errors import InputError
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.export import export, summary_table
 from limo.ledger.store import Ledger
+from limo.rollouts.judging import VerdictReplyVerifier
 from limo.rollouts.reverify import reverify
 from limo.verify.checker import Checker
 
@@ -57,7 +60,22 @@ def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledge
     with Ledger(ledger) as opened:
         found = [(r.completion.text, r.verdict.outcome, r.verdict.answer) for r in opened.rollouts()]
     assert found[:2] == [("\\boxed{4}", "wrong", "5"), ("\\boxed{5}", "correct", "5")]
-    assert found[3] == ("", "undecided", "4")
+    assert found[3] == ("", "undecided", "5")  # a failed rollout
+
+
+def test_verdicts_then_name_the_new_verifier_and_replies_of_judges_are_left_as_they_are(ledger):
+    verdict = Verdict("undecided", "correct", "verdict read", "judge", verifier=VerdictReplyVerifier.identity)
+    reply = Rollout("q", "judge", "p", "s", 0, Completion("CORRECT"), verdict)
+    with Ledger(ledger) as opened:
+        opened.add([reply, replace(reply, problem_id="unknown", verdict=None)])
+    with Checker() as checker:
+        summary = reverify(ledger, checker)
+        identity = checker.identity
+    assert summary.n_left == {"the reply of a judge": 1, "no answer known": 1}
+    with Ledger(ledger) as opened:
+        verdicts = {(r.model, r.index): r.verdict for r in opened.rollouts() if r.problem_id != "unknown"}
+    assert verdicts.pop(("judge", 0)) == reply.verdict
+    assert {verdict.verifier for verdict in verdicts.values()} == {identity}
 
 
 def test_the_counts_of_a_ledger_are_by_model(ledger):

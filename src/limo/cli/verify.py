@@ -107,8 +107,7 @@ def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None
 
     with checker:
         summary = reverify(ledger_of(file), checker, read_pool(pool) if pool else (), call.progress)
-    n_skipped = {"n_without_answer": summary.n_without_answer, "n_judge_replies": summary.n_judge_replies}
-    counts = {"n_by_outcome": dict(summary.n_by_outcome), "n_changed": dict(summary.n_changed), **n_skipped}
+    counts = {name: dict(getattr(summary, name)) for name in ("n_by_outcome", "n_changed", "n_left")}
     call.result(counts, table(summary.table()))
 
 

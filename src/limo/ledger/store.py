@@ -17,6 +17,7 @@ Readable with plain SQL (`schema` lists the tables):
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -43,8 +44,8 @@ _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, rollout_index
     n_completion_tokens, r.elapsed_s, error, reasoning, outcome, extracted, reason, tier, v.elapsed_s, answer, verifier
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
 _OUTCOMES = """SELECT problem_id, rollout_index, finish_reason = 'error', coalesce(outcome, ''), coalesce(answer, ''),
-    coalesce(verifier, '') FROM rollouts LEFT JOIN verdicts ON rollout_id = id
-    WHERE model = ? AND prompt_hash = ? AND sampling_hash = ? ORDER BY problem_id, rollout_index"""
+    coalesce(verifier, '') FROM rollouts LEFT JOIN verdicts ON rollout_id = id"""
+_ORDER = " ORDER BY model, prompt_hash, sampling_hash, problem_id, rollout_index"
 _USAGE = """SELECT model, sum(n), sum(n_in), sum(n_out) FROM (
     SELECT model, count(*) AS n, sum(n_prompt_tokens) AS n_in, sum(n_completion_tokens) AS n_out FROM rollouts
     GROUP BY model UNION ALL SELECT model, 0, 0, sum(n_completion_tokens) FROM lost GROUP BY model) GROUP BY model"""
@@ -150,35 +151,24 @@ class Ledger:
                 raise KeyError(f"{len(rows) - n_set} verdicts are of rollouts that the ledger does not hold")
 
     def rollouts(
-        self, model: str | None = None, prompt_hash: str | None = None, sampling_hash: str | None = None
-    ) -> Iterator[Rollout]:
+        self, model: str | None = None, prompt_hash: str | None = None, sampling_hash: str | None = None,
+        problem_ids: Iterable[str] | None = None,
+    ) -> Iterator[Rollout]:  # fmt: skip
         """The matching rollouts, ordered by model, prompt, sampling, problem and index: never by arrival."""
-        filters = {"model": model, "prompt_hash": prompt_hash, "sampling_hash": sampling_hash}
-        given = {column: value for column, value in filters.items() if value is not None}
-        where = " WHERE " + " AND ".join(f"{column} = ?" for column in given) if given else ""
-        order = " ORDER BY model, prompt_hash, sampling_hash, problem_id, rollout_index"
+        where, values = _where(model, prompt_hash, sampling_hash, problem_ids)
         with self._storage_errors():
-            for row in self._db.execute(_SELECT + where + order, list(given.values())):
+            for row in self._db.execute(_SELECT + where + _ORDER, values):
                 verdict = Verdict(*row[12:]) if row[12] is not None else None
                 yield Rollout(*row[:5], Completion(*row[5:12]), verdict)
 
-    def outcomes(self, model: str, prompt_hash: str, sampling_hash: str) -> Iterator[StoredOutcome]:
+    def outcomes(
+        self, model: str, prompt_hash: str, sampling_hash: str, problem_ids: Iterable[str] | None = None
+    ) -> Iterator[StoredOutcome]:
         """As `rollouts`, without their texts."""
+        where, values = _where(model, prompt_hash, sampling_hash, problem_ids)
         with self._storage_errors():
-            for problem_id, index, is_error, *verdict in self._db.execute(
-                _OUTCOMES, (model, prompt_hash, sampling_hash)
-            ):
+            for problem_id, index, is_error, *verdict in self._db.execute(_OUTCOMES + where + _ORDER, values):
                 yield StoredOutcome(problem_id, index, bool(is_error), *verdict)
-
-    def provenance(self, rollouts: Iterable[Rollout], run: str | Path = "") -> list[Provenance]:
-        """Where a number computed from these rollouts of this ledger comes from; `run` is the folder of the run.
-
-        One entry for each model, prompt, sampling and verifier among them, in order of appearance.
-        """
-        sources = dict.fromkeys(
-            (r.model, r.prompt_hash, r.sampling_hash, r.verdict.verifier if r.verdict else "") for r in rollouts
-        )
-        return [Provenance(str(run), str(self.path), *source) for source in sources]
 
     def usage_by_model(self) -> dict[str, Usage]:
         """Rollouts and tokens of each model."""
@@ -278,6 +268,13 @@ class Ledger:
             raise StorageError(f"{what} ({error})", self.path, "", do) from error
 
 
+def provenance(rollouts: Iterable[Rollout], run: str | Path = "", ledger: str | Path = "") -> Provenance:
+    """The source of a number computed from rollouts (one or more) of a ledger; several models etc. are all named."""
+    rows = [(r.model, r.prompt_hash, r.sampling_hash, r.verdict.verifier if r.verdict else "") for r in rollouts]
+    columns = [", ".join(sorted(set(names) - {""})) for names in zip(*rows, strict=True)]
+    return Provenance(str(run), str(ledger), *columns)
+
+
 def _explanation(error: str) -> tuple[str, str]:
     """What is wrong and what to do, for an error text of SQLite or of the system."""
     if "full" in error or "No space" in error or "disk I/O" in error:
@@ -287,6 +284,17 @@ def _explanation(error: str) -> tuple[str, str]:
     if "locked" in error:
         return "the ledger is in use", "wait for the other process or name another folder"
     return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"
+
+
+def _where(
+    model: str | None, prompt_hash: str | None, sampling_hash: str | None, problem_ids: Iterable[str] | None
+) -> tuple[str, list[str]]:
+    """A WHERE clause over what is given, and its values."""
+    filters = {"model = ?": model, "prompt_hash = ?": prompt_hash, "sampling_hash = ?": sampling_hash}
+    if problem_ids is not None:
+        filters["problem_id IN (SELECT value FROM json_each(?))"] = json.dumps(list(problem_ids))
+    given = {clause: value for clause, value in filters.items() if value is not None}
+    return (" WHERE " + " AND ".join(given) if given else ""), list(given.values())
 
 
 def _row(r: Rollout) -> tuple[Any, ...]:

@@ -35,10 +35,11 @@ class BudgetMeter:
     """Counts the cost of a ledger's rollouts.  `prices` are by the models' names."""
 
     def __init__(self, budget: Budget, prices: Mapping[str, Price], ledger: Ledger) -> None:
-        self.budget, self.prices = budget, prices
+        self.budget, self.prices, self.ledger = budget, prices, ledger
         self.n_rollouts = self.n_tokens = 0
         self.usd = 0.0
         self._seconds_before, self._began = ledger.seconds(), time.monotonic()
+        self._saved_at = self._began
         for model, usage in ledger.usage_by_model().items():
             self.add(model, usage.n_prompt_tokens, usage.n_completion_tokens, usage.n_rollouts)
 
@@ -54,6 +55,13 @@ class BudgetMeter:
     def hours(self) -> float:
         """Hours of requesting so far."""
         return (self._seconds_before + time.monotonic() - self._began) / 3600
+
+    def save_seconds(self, at_least: float = 0.0) -> None:
+        """Store the seconds since the last call in the ledger, if they are `at_least` so many."""
+        now = time.monotonic()
+        if now - self._saved_at >= at_least:
+            self.ledger.add_seconds(now - self._saved_at)
+            self._saved_at = now
 
     def limit_reached(self, n_outstanding: int = 0) -> str:
         """The limit that one more request would pass, in words, with `n_outstanding` not yet counted; '' if none."""

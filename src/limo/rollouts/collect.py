@@ -17,7 +17,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
@@ -57,6 +57,7 @@ class CollectionStopped(PartialError):
     """The rollouts stopped before every problem was finished; `undecided` are the ids of those that were not."""
 
     def __init__(self, why: str, undecided: list[str], n_problems: int, do: str) -> None:
+        self.why, self.do = why, do
         shown = ", ".join(undecided[:N_SHOWN]) + (", ..." if len(undecided) > N_SHOWN else "")
         super().__init__(f"{why}; undecided are {len(undecided):,} of {n_problems:,} problems", shown, "", do)
         self.undecided = undecided
@@ -97,6 +98,17 @@ def collect(
     return {problem_id: collection.pass_rate(problem_id) for problem_id in by_id}
 
 
+def verify_completions(verifier: BatchVerifier, pairs: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
+    """A verdict for each pair, with its answer and verifier; a failed completion is undecided, its error the reason."""
+    verdicts = iter(list(verifier.verify_many((p, c) for p, c in pairs if c.finish_reason != "error")))
+    stamped = []
+    for problem, completion in pairs:
+        is_error = completion.finish_reason == "error"
+        verdict = Verdict("undecided", reason=completion.error or "failed") if is_error else next(verdicts)
+        stamped.append(replace(verdict, answer=problem.answer, verifier=verifier.identity))
+    return stamped
+
+
 class _Collection:
     """One call of `collect`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
 
@@ -107,7 +119,7 @@ class _Collection:
         self.ledger, self.completer, self.problems, self.verifier = ledger, completer, problems, verifier
         self.system, self.sampling, self.schedule, self.meter = system, sampling, schedule, meter
         self.setup = (completer.name, prompt_hash(system), sampling.hash)
-        self.stop_reason, self.time_saved_at = "", time.perf_counter()
+        self.stop_reason = ""
         self.n_rollouts = self.n_cancelled = self.n_kept = self.n_dropped = self.n_tokens = 0
         self.n_planned, self.usd_before = 0, meter.usd
 
@@ -120,9 +132,9 @@ class _Collection:
         """Record the outcomes that the ledger holds; completions without a current verdict are verified first."""
         self._define_setup()
         stale: set[tuple[str, int]] = set()
-        for stored in self.ledger.outcomes(*self.setup):
-            problem = self.problems.get(stored.problem_id)
-            if problem is None or (stored.is_error and retry_errors):
+        for stored in self.ledger.outcomes(*self.setup, self.problems):
+            problem = self.problems[stored.problem_id]
+            if stored.is_error and retry_errors:
                 continue
             if stored.outcome and (stored.answer, stored.verifier) == (problem.answer, self.verifier.identity):
                 self.record(stored.problem_id, stored.index, stored.outcome)
@@ -146,7 +158,8 @@ class _Collection:
 
     def _reverify(self, stale: set[tuple[str, int]]) -> None:
         """Verify the stored completions of these (problem id, index)."""
-        rollouts = [r for r in self.ledger.rollouts(*self.setup) if (r.problem_id, r.index) in stale]
+        stored = self.ledger.rollouts(*self.setup, {problem_id for problem_id, _ in stale})
+        rollouts = [rollout for rollout in stored if (rollout.problem_id, rollout.index) in stale]
         for start in range(0, len(rollouts), VERIFIED_TOGETHER):
             batch = rollouts[start : start + VERIFIED_TOGETHER]
             verdicts = self.verify([(self.problems[r.problem_id], r.completion) for r in batch])
@@ -169,12 +182,12 @@ class _Collection:
         with progress.stage(f"rollouts of {self.completer.name}", len(self.problems), n_finished) as stage:
             if n_finished == len(self.problems):
                 return
-            began = self.time_saved_at = time.perf_counter()
+            began = time.perf_counter()
             with self._interruptible(progress):
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
                     n_finished = self.store(group)
                     stage.advance(n_finished, **self.progress_fields(time.perf_counter() - began))
-            self.ledger.add_seconds(time.perf_counter() - self.time_saved_at)
+            self.meter.save_seconds()
             unfinished = self.schedule.unfinished() if self.stop_reason else []
             if unfinished:
                 is_budget = self.stop_reason == BUDGET_SPENT
@@ -215,12 +228,9 @@ class _Collection:
         except BaseException:
             self.ledger.add(rollouts)  # they are paid for; the next start verifies them
             raise
-        now = time.perf_counter()
         with self.ledger.transaction():
             self.ledger.add([replace(r, verdict=verdict) for r, verdict in zip(rollouts, verdicts, strict=True)])
-            if now - self.time_saved_at >= SAVE_TIME_S:
-                self.ledger.add_seconds(now - self.time_saved_at)
-                self.time_saved_at = now
+            self.meter.save_seconds(SAVE_TIME_S)
             if cancelled:
                 self.ledger.count_lost(self.setup[0], CANCELLED, len(cancelled), 0)
         for request in cancelled:
@@ -244,16 +254,11 @@ class _Collection:
         self.n_cancelled += n_cancelled
 
     def verify(self, pairs: list[tuple[Problem, Completion]]) -> list[Verdict]:
-        """A verdict for each pair; a completion that failed is undecided, with its error as the reason."""
-        verdicts = iter(list(self.verifier.verify_many((p, c) for p, c in pairs if c.finish_reason != "error")))
-        return [
-            replace(
-                next(verdicts) if c.finish_reason != "error" else Verdict("undecided", reason=c.error or "failed"),
-                answer=p.answer,
-                verifier=self.verifier.identity,
-            )
-            for p, c in pairs
-        ]
+        """As `verify_completions`; where a judge stops at the budget, this collection stops."""
+        try:
+            return verify_completions(self.verifier, pairs)
+        except CollectionStopped as judge:
+            raise CollectionStopped(judge.why, self.schedule.unfinished(), len(self.problems), judge.do) from judge
 
     def progress_fields(self, seconds: float) -> dict[str, object]:
         """What is shown beside the bar; `planned` is what would be requested, and cost, without early stopping."""

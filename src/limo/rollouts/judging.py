@@ -8,22 +8,27 @@ The verdict of such a rollout only says whether the reply could be read; it is n
     columns, missing = judge_chains(chains, statements, settings, runner, ledger)
     grades = grade(marked_chains, GradeSettings(scorer="judge"), columns)
     opinions = judge_answers(questions, answer_settings, runner, ledger)      # for `verify.judge.merged`
+    verifier = JudgeVerifier(Checker(), answer_settings, runner, ledger)      # where `collect` wants a verifier
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Self
 
 from pydantic import Field
 
 from limo.core import prompts
 from limo.core.records import Chain, Completion, Problem, Rollout, Verdict
+from limo.core.text import content_hash
 from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
-from limo.rollouts.collect import BatchVerifier
+from limo.rollouts.collect import VERIFIED_TOGETHER, BatchVerifier
 from limo.rollouts.runner import RolloutRunner, RolloutSettings
-from limo.verify.judge import Opinion, Question, together
+from limo.verify.checker import Checker
+from limo.verify.judge import Opinion, Question, merged, open_to_judge, together
 from limo.verify.judge import read as read_opinion
 
 MARKS_READ, VERDICT_READ = "marks read", "verdict read"
@@ -112,6 +117,72 @@ def judge_answers(
         read = [_opinion(reply) for reply in replies]
         opinions.append(together(read) if read else Opinion(names, "", "no reply"))
     return opinions
+
+
+class JudgeVerifier:
+    """A verifier: rules first, and a judge model decides what they leave undecided; the rules are never overruled.
+
+    Judgements are rollouts of `runner` in `ledger`, so the same completion is judged once.  The judge reads the end of
+    a completion as text between markers, and only its own reply is read for a verdict: one that states none, or
+    several, leaves the completion undecided.  `collect` waits for the judgements of each group of completions.
+    """
+
+    def __init__(self, rules: Checker, settings: AnswerJudgeSettings, runner: RolloutRunner, ledger: Ledger) -> None:
+        self.rules, self.settings, self.ledger = rules, settings, ledger
+        self.runner = runner.companion(settings.models)
+        _, prompt, sampling = next(settings.setups())
+        prompt = content_hash(prompt + prompts.same_answer("problem", "answer", "extracted", "completion"))
+        models = " + ".join(model.name for model in settings.models)
+        self.identity = f"judge/1 {models} n={settings.n} prompt={prompt} sampling={sampling} after {rules.identity}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes of the rules."""
+        self.rules.close()
+
+    @property
+    def system(self) -> str:
+        """The system text of the prompt is that of the rules."""
+        return self.rules.system
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this problem's answer cannot be checked; a judge can compare any answer that is not empty."""
+        return "" if problem.answer.strip() else "no answer"
+
+    def same(self, answer: str, other: str) -> bool:
+        """Whether the rules find two answers surely equal."""
+        return self.rules.same(answer, other)
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict on one completion."""
+        return next(self.verify_many([(problem, completion)]))
+
+    def verify_many(self, pairs: Iterable[tuple[Problem, Completion]]) -> Iterator[Verdict]:
+        """A verdict for each pair, in order.  Raises as `judge_chains`."""
+        remaining = iter(pairs)
+        while batch := list(islice(remaining, VERIFIED_TOGETHER)):
+            verdicts = list(self.rules.verify_many(batch))
+            questions = [
+                Question(problem.problem, _full_answer(problem), verdict.extracted, completion.text)
+                for (problem, completion), verdict in zip(batch, verdicts, strict=True)
+            ]
+            judged = [k for k, verdict in enumerate(verdicts) if open_to_judge(verdict, questions[k])]
+            opinions = judge_answers([questions[k] for k in judged], self.settings, self.runner, self.ledger)
+            for k, opinion in zip(judged, opinions, strict=True):
+                verdicts[k] = merged(verdicts[k], opinion)
+            yield from verdicts
+
+
+def _full_answer(problem: Problem) -> str:
+    """The answer as a judge reads it: the letter of an option with the option's text."""
+    position = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(problem.answer) if len(problem.answer) == 1 else -1
+    options = problem.options or []
+    return f"{problem.answer}. {options[position]}" if 0 <= position < len(options) else problem.answer
 
 
 def _opinion(reply: Rollout) -> Opinion:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from limo.core import prompts
-from limo.core.progress import Progress
+from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Band, Decision, PassRate, Problem, Rollout
 from limo.core.text import hide_keys
@@ -62,33 +62,33 @@ class RolloutRunner:
     """
 
     def __init__(
-        self,
-        opener: ModelOpener,
-        data: str,
-        progress: Progress,
-        budget: Budget | None = None,
+        self, opener: ModelOpener, data: str, progress: Progress, budget: Budget | None = None,
         prices: dict[str, Price] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.opener, self.data, self.progress = opener, data, progress
-        self.budget, self.prices = budget or Budget(), prices or {}
+        self.budget, self.prices = budget or Budget(), dict(prices or {})
         self._opened: tuple[ModelSettings, Completer] | None = None
+        self._meters: dict[Ledger, BudgetMeter] = {}
+
+    def companion(self, models: Iterable[ModelSettings]) -> RolloutRunner:
+        """A silent runner that keeps a model open beside this one's; the two share the budget of each ledger."""
+        self.prices |= {model.name: model.price for model in models}
+        other = RolloutRunner(self.opener, self.data, NoProgress(), self.budget, self.prices)
+        other._meters = self._meters
+        return other
 
     def run(
-        self,
-        settings: RolloutSettings,
-        problems: list[Problem],
-        ledger: Ledger,
-        verifier: BatchVerifier,
-        stage: str,
+        self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, verifier: BatchVerifier, stage: str,
         band: Band | None = None,
-    ) -> dict[str, PassRate]:
+    ) -> dict[str, PassRate]:  # fmt: skip
         """The pass rates over all models by problem id; `band` is over their rollouts together.
 
         With several models each gives all its `n` rollouts before the next one begins.  Raises what `collect` raises.
         """
         names = " + ".join(model.name for model in settings.models)
         rates = {problem.id: PassRate(names, settings.n_in_all, 0, 0) for problem in problems}
-        meter = BudgetMeter(self.budget, self.prices, ledger)
+        if ledger not in self._meters:
+            self._meters[ledger] = BudgetMeter(self.budget, self.prices, ledger)
         undecided = problems
         for model in settings.models if problems else ():
             completer = self._completer(model)
@@ -96,7 +96,7 @@ class RolloutRunner:
             self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
             model_rates = collect(
                 ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
-                band if len(settings.models) == 1 else None, self.progress, meter=meter,
+                band if len(settings.models) == 1 else None, self.progress, meter=self._meters[ledger],
             )  # fmt: skip
             rates |= {problem_id: _sum(rates[problem_id], rate) for problem_id, rate in model_rates.items()}
             undecided = [p for p in undecided if band is None or _decision(band, rates[p.id]) is None]
@@ -108,8 +108,8 @@ class RolloutRunner:
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
         """Log how many rollouts early stopping left out of the whole plan."""
         ids, n_planned = {problem.id for problem in problems}, len(problems) * settings.n_in_all
-        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup)]
-        n_rollouts = sum(outcome.problem_id in ids and outcome.index < settings.n for outcome in stored)
+        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup, ids)]
+        n_rollouts = sum(outcome.index < settings.n for outcome in stored)
         share = f"{1 - n_rollouts / n_planned:.1%}"
         self.progress.log(f"{stage}: {n_rollouts:,} rollouts instead of {n_planned:,}, {share} saved")
 
@@ -120,8 +120,8 @@ class RolloutRunner:
         by_problem: dict[str, dict[object, Rollout]] = {problem.id: {} for problem in problems}
         for settings in rollout_settings:
             for setup in settings.setups():
-                for rollout in ledger.rollouts(*setup):
-                    if rollout.problem_id in by_problem and rollout.index < settings.n:
+                for rollout in ledger.rollouts(*setup, by_problem):
+                    if rollout.index < settings.n:
                         by_problem[rollout.problem_id].setdefault(rollout.key, rollout)
         return {problem_id: list(rollouts.values()) for problem_id, rollouts in by_problem.items()}
 

@@ -28,7 +28,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem, Provenance, Rollout, Sampling, Score
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval, pass_at_k
-from limo.ledger.store import Ledger
+from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
@@ -255,7 +255,7 @@ def score_rollouts(
     return Evaluation(
         model=model,
         score=Score(
-            benchmark, value, low, high, len(scored), sum(outcomes.values()), _provenance(model, rollouts, source)
+            benchmark, value, low, high, len(scored), sum(outcomes.values()), provenance(rollouts, *source)
         ),
         rate_by_problem={name: float(rate) for name, rate in zip(scored, rates, strict=True)},
         n_correct_by_problem={name: n_correct[name] for name in scored},
@@ -265,13 +265,6 @@ def score_rollouts(
         n_tokens_mean=sum(lengths) / len(lengths) if lengths else 0.0,
         decoding=decoding,
     )
-
-
-def _provenance(model: str, rollouts: Sequence[Rollout], source: tuple[str, str]) -> Provenance:
-    """Where a score comes from; several verifiers (a stale verdict among them) are all named."""
-    verifiers = sorted({rollout.verdict.verifier for rollout in rollouts if rollout.verdict} - {""})
-    first = rollouts[0]
-    return Provenance(*source, model, first.prompt_hash, first.sampling_hash, ", ".join(verifiers))
 
 
 def averages(evaluations: Sequence[Evaluation], group_by_benchmark: Mapping[str, str]) -> list[Average]:
@@ -291,5 +284,5 @@ def averages(evaluations: Sequence[Evaluation], group_by_benchmark: Mapping[str,
 
 def _average(group: str, members: list[Evaluation]) -> Average:
     tables = [(list(m.n_correct_by_problem.values()), list(m.n_decided_by_problem.values())) for m in members]
-    provenance = [member.score.provenance for member in members if member.score.provenance]
-    return Average(group, *macro_interval(tables), len(members), provenance)
+    sources = [member.score.provenance for member in members if member.score.provenance]
+    return Average(group, *macro_interval(tables), len(members), sources)
