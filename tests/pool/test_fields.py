@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from limo.pool.sources.fields import FieldMap, last_box, shape
-from limo.pool.sources.options import as_letter, shuffled, with_options
 
 SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
     ("plain", {"problem": "1+1?", "answer": "2"}, "1+1?", "2"),
@@ -89,38 +88,3 @@ def test_boxes_are_balanced_and_an_open_one_is_none() -> None:
     assert last_box(r"\boxed{\{1, 2\}}") == r"\{1, 2\}"
     assert last_box(r"\boxed{3} and \boxed{\frac{1}{2}") == "3"
     assert last_box("no box") == ""
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        [[{"aoVal": "A", "content": "2 "}], [{"aoVal": "B", "content": "3"}]],
-        ["2", "3"],
-        ["A. 2", "(B) 3"],
-        {"A": "2", "B": "3"},
-        {"label": ["A", "B"], "text": ["2", "3"]},
-    ],
-)
-def test_options_are_read_and_written_into_the_statement(options: object) -> None:
-    problem = shape({"problem": "How many?", "options": options, "answer": "B"}, "here").problem
-    assert problem is not None and problem.problem == "How many?\nA. 2\nB. 3" and problem.answer == "B"
-
-
-def test_options_that_stand_in_the_statement_are_not_written_twice() -> None:
-    statement = "How many? A. 2 B. 3"
-    assert with_options(statement, {"A": "2", "B": "3"}) == statement
-
-
-def test_an_answer_becomes_the_letter_that_it_means() -> None:
-    options = {"A": "2", "B": "7"}
-    assert [as_letter(answer, options) for answer in ("B", "(b)", "7", "1", "8")] == ["B", "(b)", "B", "B", "8"]
-
-
-def test_shuffled_options_move_the_key_along_and_depend_on_the_seed_only() -> None:
-    keys = set()
-    for seed in range(20):
-        options, letter = shuffled("p", "right", ["w1", "w2", "w3"], seed)
-        assert options[letter] == "right" and sorted(options.values()) == ["right", "w1", "w2", "w3"]
-        assert shuffled("p", "right", ["w1", "w2", "w3"], seed) == (options, letter)
-        keys.add(letter)
-    assert keys == set("ABCD")

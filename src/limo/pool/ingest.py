@@ -27,6 +27,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import Row, rows, stem
 
 COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
@@ -91,7 +92,7 @@ def stream(
     check = None if keep else why_not
     for given in sources:
         source = given if isinstance(given, Source) else Source(path=os.fspath(given))
-        n_rows = n_blank = 0
+        n_rows = n_blank = n_from_one = 0
         last: dict[str, Any] = {}
         for row in rows(source.path):
             if skip > 0:
@@ -101,9 +102,10 @@ def stream(
             n_rows += 1
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
                 n_blank += 1
+            n_from_one += isinstance(item, Dropped) and item.reason == FROM_ONE
             last = row.value or last
             yield item
-        _understood(source, n_rows, n_blank, last)
+        _check_understood(source, n_rows, n_blank, n_from_one, last)
 
 
 def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
@@ -182,9 +184,13 @@ def _item(row: Row, source: Source, why_not: Callable[[Problem], str] | None) ->
     return problem
 
 
-def _understood(source: Source, n_rows: int, n_blank: int, last: dict[str, Any]) -> None:
+def _check_understood(source: Source, n_rows: int, n_blank: int, n_from_one: int, last: dict[str, Any]) -> None:
     if n_rows == 0:
         raise InputError("the source has no rows", source.path, "at least one row", "check how it was written")
+    if n_from_one:
+        what = f"{n_from_one} keys are one past the last option, so that keys may count from 1"
+        do = "set `fields.answer_is` of this source: index1, or index0 to drop these rows"
+        raise InputError(what, source.path, "numbers from 0, letters, or texts", do)
     if n_rows == n_blank:
         columns = ", ".join(sorted(map(str, last))) or "none could be read"
         do = f"set `fields.problem` and `fields.answer` for this source; its columns: {shorten(columns, 200)}"

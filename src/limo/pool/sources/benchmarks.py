@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import Field
@@ -29,7 +29,6 @@ from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
 from limo.pool.canonical.normal import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
-from limo.pool.sources.options import shuffled, with_options
 from limo.pool.sources.readers import SUFFIXES, Row, rows, table_of_hub
 
 
@@ -56,7 +55,6 @@ class Benchmark(Settings):
     decoding: Literal["greedy", "sampled"] = Field(description="greedy once, or several samples")
     judge: bool = Field(default=False, description="the paper judges it by a model")
     fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
-    wrong_answers: list[str] = Field(default_factory=list, description="columns of the wrong options, to be shuffled")
 
 
 @cache
@@ -86,10 +84,10 @@ def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> 
     GPQA.  Raises InputError (unknown name, a row without statement, wrong number of rows) and MissingFileError.
     """
     if path is not None and Path(path).is_file() and name.lower() not in {key.lower() for key in benchmarks()}:
-        return _problems(name, rows(path), FieldMap(), [], seed)
+        return _problems(name, rows(path), FieldMap(), seed)
     entry = benchmark(name)
     found = _local(name, entry, Path(path)) if path is not None else _from_hub(name, entry)
-    problems = _problems(name, found, entry.fields, entry.wrong_answers, seed)
+    problems = _problems(name, found, entry.fields, seed)
     allowed = {entry.n} | ({entry.hub.n} - {0} if entry.hub else set())
     if entry.n and len(problems) not in allowed:
         want = " or ".join(f"{n} rows" for n in sorted(allowed))
@@ -166,29 +164,16 @@ def _from_hub(name: str, entry: Benchmark) -> Iterator[Row]:
     return table_of_hub(hub.id, hub.config, hub.split, hub.revision)
 
 
-def _problems(name: str, found: Iterable[Row], fields: FieldMap, wrong: list[str], seed: int) -> list[Problem]:
+def _problems(name: str, found: Iterable[Row], fields: FieldMap, seed: int) -> list[Problem]:
     problems: list[Problem] = []
     for row in found:
-        shaped = shape(row.value, name, fields) if not row.error else Shaped(None, row.error)
+        shaped = shape(row.value, name, fields, seed) if not row.error else Shaped(None, row.error)
         if shaped.problem is None:
             where = f"line {row.line} of {row.file}: {shaped.reason}"
             raise InputError(f"a row of {name} cannot be read", shorten(where), "a statement in each row", "mend it")
-        problem = _with_choices(shaped.problem, row.value, wrong, seed) if wrong else shaped.problem
+        problem = shaped.problem
         meta = {**problem.meta, "row": len(problems)} | ({"unchecked": shaped.reason} if shaped.reason else {})
         problems.append(replace(problem, source=name, meta=meta))
     if not problems:
         raise InputError(f"{name} has no rows", name, "at least one problem", "check the file")
     return problems
-
-
-def _with_choices(problem: Problem, row: dict[str, Any], wrong: list[str], seed: int) -> Problem:
-    """The statement with shuffled options and the letter of the right one; as it is where options are there already."""
-    if not all(row.get(column) for column in wrong):
-        return problem
-    options, letter = shuffled(problem.problem, problem.answer, [str(row[column]) for column in wrong], seed)
-    meta = {key: value for key, value in problem.meta.items() if key not in wrong}
-    meta |= {"answer_kind": "choice"}
-    return Problem.make(
-        with_options(problem.problem, options), letter, options=list(options.values()), solution=problem.solution,
-        topic=problem.topic, language=problem.language, meta=meta,
-    )  # fmt: skip

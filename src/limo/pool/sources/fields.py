@@ -22,9 +22,21 @@ from pydantic import Field
 from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import language_of
-from limo.pool.sources.options import LETTERS, as_letter, options_of, with_options
+from limo.pool.sources.options import (
+    KEYS,
+    LETTERS,
+    AnswerIs,
+    Options,
+    answer_letter,
+    find_options,
+    read_options,
+    shuffled,
+    with_options,
+    wrong_answers,
+)
 
-STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input")
+STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input",
+              "question_stem")  # fmt: skip
 CHATS = ("messages", "conversations", "conversation", "chat")
 ANSWERS = ("final_answer", "expected_answer", "answer", "answer_value", "gold", "gold_answer", "ground_truth",
            "correct_answer", "correct answer", "target", "reward_model.ground_truth")  # fmt: skip
@@ -50,6 +62,8 @@ class FieldMap(Settings):
     source: str = Field(default="", description="column that names where the problem comes from")
     topic: str = Field(default="", description="column of the topic")
     options: str = Field(default="", description="column of a multiple choice problem's options")
+    wrong_answers: list[str] = Field(default_factory=list, description="columns of the wrong options, to be shuffled")
+    answer_is: AnswerIs = Field(default="", description="what the key of options is; index0 and index1 count from 0, 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +74,11 @@ class Shaped:
     reason: str = ""
 
 
-def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> Shaped:
-    """The problem in `row`.  A problem with a reason is readable but not usable for training (no answer, image...)."""
+def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None, seed: int = 0) -> Shaped:
+    """The problem in `row`.  A problem with a reason is readable but not usable for training (no answer, image...).
+
+    `seed` orders options of which the row keeps the right one apart from the wrong ones.
+    """
     fields = fields or FieldMap()
     if row.keys() >= CANONICAL and isinstance(row["meta"], str | dict | None) and fields == FieldMap():
         return _canonical(row)
@@ -71,20 +88,41 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None) -> S
     if not statement.strip():
         return Shaped(None, "no problem text")
     answer, solution, parts = _answer(row, names, fields, used, reply)
-    options = options_of(row, names, fields.options, used)
-    letter = as_letter(answer, options)
-    statement = with_options(statement, options)
+    options, answer, why = _choice(row, names, fields, used, statement.strip(), answer, seed)
+    statement = with_options(statement.strip(), options)
     origin = _named(row, names, fields.source, ("source", "data_source"), used) or source
     topic = _named(row, names, fields.topic, TOPICS, used)
     meta = {key: plain(value) for key, value in row.items() if key not in used}
-    meta |= {"answer_kind": _answer_kind(letter, options, parts)}
+    meta |= {"answer_kind": _answer_kind(answer, options, parts)}
     difficulty = _first(row, names, DIFFICULTIES, set())
     meta |= {"difficulty": plain(difficulty)} if difficulty is not None else {}
     problem = Problem.make(
-        statement.strip(), letter, options=list(options.values()) or None, solution=solution, source=origin,
-        topic=topic, language=language_of(statement), meta=meta,
+        statement, answer, options=options or None, solution=solution, source=origin, topic=topic,
+        language=language_of(statement), meta=meta,
     )  # fmt: skip
-    return Shaped(problem, _reason(problem, row, parts))
+    return Shaped(problem, _reason(problem, row, parts) or why)
+
+
+def _choice(
+    row: dict[str, Any], names: _Names, fields: FieldMap, used: set[str], statement: str, answer: str, seed: int
+) -> tuple[list[str], str, str]:
+    """The texts of the row's options, the answer (the letter where there are options), and why there is no letter."""
+    options = find_options(row, fields.options, used)
+    if options is None:
+        wrong = wrong_answers(row, fields.wrong_answers, used) if answer else []
+        return (*shuffled(statement, answer, wrong, seed), "") if wrong else ([], answer, "")
+    value = _at(row, names, fields.answer, set()) if fields.answer else _first(row, names, ANSWERS, set())
+    keys = [answer if isinstance(value, str | dict | None) else value] if answer else []
+    columns = [] if fields.answer else [column for column in KEYS if column in names]
+    keys += [row[names[column]] for column in columns if isinstance(row[names[column]], str | int | float)]
+    reason = ""
+    for key in keys:
+        letter, why = answer_letter(key, options, fields.answer_is)
+        if letter:
+            used.update(names[column] for column in columns if row[names[column]] is key)
+            return list(options.texts), letter, ""
+        reason = reason or why
+    return list(options.texts), answer, reason or "no answer"
 
 
 class _Names(dict[str, str]):
@@ -140,12 +178,27 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
     if not texts["problem"].strip():
         return Shaped(None, "no problem text")
-    meta, options = dict(meta or {}), row.get("options")
+    meta, options, why = dict(meta or {}), _canonical_options(row.get("options")), ""
     if "options" not in row and isinstance(meta.get("options"), dict):  # a pool written before it was a column
-        options = list(meta.pop("options").values())
-    texts["options"] = [str(text) for text in options] if options else None
-    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), **texts, meta=meta)
-    return Shaped(problem, _reason(problem, row, []))
+        options = read_options(meta.pop("options"))
+    if options is not None:
+        letter, why = answer_letter(texts["answer"], options)
+        texts["answer"] = letter or texts["answer"]
+    listed = list(options.texts) if options else None
+    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), options=listed, **texts, meta=meta)
+    return Shaped(problem, _reason(problem, row, []) or why)
+
+
+def _canonical_options(value: Any) -> Options | None:
+    """Options as a pool holds them: a list of texts, in CSV as JSON."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        return Options(tuple(value), tuple(LETTERS[: len(value)]))
+    return read_options(value)
 
 
 def _reason(problem: Problem, row: dict[str, Any], parts: list[str]) -> str:
@@ -154,14 +207,12 @@ def _reason(problem: Problem, row: dict[str, Any], parts: list[str]) -> str:
         return "broken characters"
     if "Need_human_evaluate" in str(row.get("answer_type")) or str(row.get("question_type")).lower() == "proof":
         return "needs a person to check"
-    if not problem.answer:
+    if not problem.answer and not problem.options:
         return "no answer"
     if len(parts) > 1:
         return "several parts to answer"
     if _IMAGE.search(problem.problem):
         return "image missing"
-    if problem.options and problem.answer not in LETTERS[: len(problem.options)]:
-        return "answer is not among the options"
     return ""
 
 
@@ -227,10 +278,10 @@ def _bare(answer: str) -> str:
     return answer.strip()
 
 
-def _answer_kind(answer: str, options: dict[str, str], parts: list[str]) -> str:
+def _answer_kind(answer: str, options: list[str], parts: list[str]) -> str:
     if parts:
         return "parts"
-    if options and answer in options:
+    if options and set(answer) <= set(LETTERS[: len(options)]):
         return "choice"
     return "number" if _NUMBER.fullmatch(answer) else "expression"
 
