@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limo.verify.checker import Checker
+from limo.verify.maths.symbolic import open_default_comparer
 from limo.verify.process.limits import Limits
-from limo.verify.process.workers import Worker
+from limo.verify.process.worker import Worker
 
 FILES = (
     "samples/qwen_math100_x8",
@@ -55,17 +56,17 @@ def ours(pairs: list[tuple[str, str]], memo: bool) -> tuple[float, list]:
 
 def plain(pairs: list[tuple[str, str]]) -> tuple[float, float, list[bool | None]]:
     """Seconds, those of them spent on texts that it could not finish, and opinions of Math-Verify."""
-    with Worker(Limits(time_s=10.0)) as worker:
-        worker.ask([("plain", "1", "$1$")])
-        said: list[bool | None] = []
+    with Worker(open_default_comparer, limits=Limits(time_s=10.0)) as worker:
+        worker.call(("1", "$1$"))
+        opinions: list[bool | None] = []
         start = before = time.perf_counter()
         silent_s = 0.0
-        for reply, _ in worker.stream([("plain", a, c) for a, c in pairs]):
+        for pair in pairs:
+            opinions.append((worker.call(pair).value or [None])[0])
             now = time.perf_counter()
-            silent_s += now - before if reply is None else 0.0
-            said.append(reply)
+            silent_s += now - before if opinions[-1] is None else 0.0
             before = now
-        return time.perf_counter() - start, silent_s, said
+        return time.perf_counter() - start, silent_s, opinions
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
     python bench/verify_batch.py ../shared/data --rows 100000
 
 The rows are recorded completions, repeated with a number of their own until there are enough; without that folder,
-made ones.  Each run is the command `limo verify FILE -o OUT --workers N`, as a user starts it; runs of one core and of
-two take turns, the ratio of each such pair is printed and so is their median, and how much other work there was on the
-machine.  Memory is that of the command and its children together.
+made ones.  Each run is the command `limo verify FILE -o OUT --workers N`; runs of one worker and of two take turns, and
+the ratio of each such pair is printed with their median.  The processor time of other processes says how far to trust
+it.  Memory is that of the command and its children together.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def write(path: Path, folder: Path, n_rows: int) -> None:
 
 
 def measured(source: Path, out: Path, n_workers: int) -> tuple[float, float, float, list[int]]:
-    """Seconds of one run, of its work, of others' work meanwhile; its memory in bytes, every quarter of a second."""
-    out.unlink(missing_ok=True)  # to take an old file away costs time
-    busy, ours = _busy(), _children()
+    """Wall seconds of one run, its processor seconds, those of other processes, its memory in bytes over time."""
+    out.unlink(missing_ok=True)  # replacing an old file would cost time
+    all_before_s, own_before_s = processor_s(), children_s()
     command = [sys.executable, "-m", "limo.cli", "verify", str(source), "-o", str(out), "--workers", str(n_workers)]
     start, used = time.perf_counter(), []
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -71,18 +71,18 @@ def measured(source: Path, out: Path, n_workers: int) -> tuple[float, float, flo
     watcher.join()
     if code:
         raise SystemExit(f"limo verify ended with {code}")
-    ours = _children() - ours
-    return seconds, ours, max(0.0, _busy() - busy - ours), used
+    own_s = children_s() - own_before_s
+    return seconds, own_s, max(0.0, processor_s() - all_before_s - own_s), used
 
 
-def _busy() -> float:
+def processor_s() -> float:
     """Seconds that all cores have worked."""
     times = psutil.cpu_times()
     return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
 
 
-def _children() -> float:
-    """Seconds of work of what this process started and has ended, grandchildren included."""
+def children_s() -> float:
+    """Processor seconds of the processes that this one started and that have ended, grandchildren included."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -108,16 +108,16 @@ def main() -> None:
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(arguments.times):
             for n_workers in seconds:
-                took, work, others, used = measured(source, out, n_workers)
-                seconds[n_workers].append(took)
+                took_s, own_s, others_s, used = measured(source, out, n_workers)
+                seconds[n_workers].append(took_s)
                 half = len(used) // 2
                 early, late = (max(part, default=0) >> 20 for part in (used[:half], used[half:]))
                 print(
-                    f"{n_workers} workers: {arguments.rows / took:7.0f} rows/s ({took:.1f} s; work {work:.1f} s, "
-                    f"other processes {others:.1f} s); most memory "
+                    f"{n_workers} workers: {arguments.rows / took_s:7.0f} rows/s ({took_s:.1f} s; processor time "
+                    f"{own_s:.1f} s, of other processes {others_s:.1f} s); most memory "
                     f"{early} MiB in the first half, {late} MiB in the second; order kept: {in_order(out)}"
                 )
-    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
+    ratios = [one_worker_s / two_workers_s for one_worker_s, two_workers_s in zip(seconds[1], seconds[2], strict=True)]
     print(f"two cores over one: {median(ratios):.2f}x, the median of {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 

@@ -1,5 +1,6 @@
 """Verdicts: outcomes, types, choices, the memo, and batches in order."""
 
+import psutil
 import pytest
 
 from limo.core.errors import InputError
@@ -160,11 +161,14 @@ def test_batches_over_two_processes_keep_the_order_and_agree_with_one():
 
 
 def test_leaving_a_batch_early_ends_its_processes():
+    others = psutil.Process().children()
     with Checker(n_workers=2) as made:
         verdicts = made.verify_many(pairs((str(i), "\\boxed{1}", "stop") for i in range(100_000)))
         next(verdicts)
+        processes = set(psutil.Process().children()).difference(others)
         verdicts.close()
-        assert made._crew.closed
+        assert processes
+        assert not psutil.wait_procs(processes, timeout=20)[1]
         assert next(made.verify_many(pairs([("1", "\\boxed{1}", "stop")] * 200))).outcome == "correct"
 
 

@@ -1,15 +1,18 @@
-"""Files of rows: the columns that come back, the summary, the audit, and what is said of a bad line."""
+"""Files of rows: the columns that come back, the summary, the audit, and the message for a bad line."""
 
 import json
+import os
 from dataclasses import asdict
 
 import pytest
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import NoProgress
+from limo.core.records import Verdict
 from limo.verify import maths_verifier as module
-from limo.verify.audit import audit, audit_file
+from limo.verify.audit import audit_file
 from limo.verify.files import verify_file
+from limo.verify.process.limits import Limits
 
 ROWS = [
     {"answer": "4", "completion": "\\boxed{4}", "kind": "number"},
@@ -69,49 +72,120 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path):
         audit_file(tmp_path / "none.jsonl")
 
 
-def test_an_audit_counts_both_kinds_of_mistake_beside_plain_math_verify(tmp_path):
-    labelled = [
-        {"gold": "1/2", "pred": "0.5", "expected": True, "kind": "answer"},
-        {"gold": "1/2", "pred": "0.6", "expected": False, "kind": "answer"},
-        {"gold": "1.24e-8", "pred": "1.24 \\times 10^{-8}", "expected": True, "kind": "answer"},
-        {"gold": "3", "pred": "4", "expected": True, "kind": "answer"},
-        {"gold": "3", "pred": "3", "expected": False, "kind": "answer"},
-        {"gold": "3", "pred": "3", "expected": False, "disputed": True},
+class FieldsVerifier:
+    """A verifier of a user: correct where the row's fields arrived; it shows them as what it extracted."""
+
+    identity, system = "fields", ""
+
+    def verify(self, problem, completion):
+        fields = [problem.id, problem.problem, problem.answer, problem.options, problem.meta]
+        fields += [completion.text, completion.finish_reason, completion.reasoning]
+        return Verdict("correct", json.dumps(fields))
+
+    def why_not(self, problem):
+        return ""
+
+
+def test_all_that_a_row_says_of_problem_and_completion_reaches_the_verifier(tmp_path):
+    rows = [
+        {"id": 7, "question": "1+1?", "answer": 2, "completion": "two", "reasoning": "hm", "finish_reason": "length"},
+        {"prompt": "1+1?", "gold": "B", "pred": "\\boxed{B}", "choices": {"A": "1", "B": "2"}, "meta": {"unit": "m"}},
+        {"answer": "B", "text": None, "options": ["1", "2"]},
     ]
-    found = audit_file(write(tmp_path / "labelled.jsonl", labelled), compare=True)
-    assert (found.ours.n, found.ours.n_right, found.n_disputed) == (5, 3, 1)
-    assert [m.row for m in found.ours.false_accepts] == [5]
-    assert [m.row for m in found.ours.false_rejects] == [4]
-    assert found.plain is not None
-    assert found.plain.n_right < found.ours.n_right
-    assert found.table()[1][:3] == ["limo", "all", "5"]
-    assert [line[:5] for line in found.examples()[1:3]] == [
+    out = tmp_path / "out.jsonl"
+    verify_file(write(tmp_path / "rows.jsonl", rows), out, verifier=f"python:{__name__}:FieldsVerifier")
+    assert [json.loads(json.loads(line)["extracted"]) for line in out.read_text().splitlines()] == [
+        ["7", "1+1?", "2", None, {}, "two", "length", "hm"],
+        ["", "1+1?", "B", ["1", "2"], {"unit": "m"}, "\\boxed{B}", "stop", ""],
+        ["", "", "B", ["1", "2"], {}, "", "stop", ""],
+    ]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_workers, monkeypatch):
+    lines = []
+    monkeypatch.setattr(NoProgress, "log", lambda _, text: lines.append(text))
+    deadly = {"answer": "1", "completion": "1", "meta": {"kill": True}}
+    path, out = write(tmp_path / "rows.jsonl", [*ROWS, deadly, *ROWS]), tmp_path / "out.jsonl"
+    summary = verify_file(path, out, n_workers, limits=Limits(), verifier=f"python:{__name__}:DeadlyVerifier")
+    outcomes = [json.loads(line)["outcome"] for line in out.read_bytes().split(b"\n") if line]
+    assert outcomes == ["wrong"] * 7 + ["undecided"] + ["wrong"] * 7
+    assert summary.by_tier == {"none": 14, "guard": 1}
+    assert lines == ["verify: 1 rows are undecided because they went over the limits (row 8: the worker died (exit 9))"]
+
+
+class DeadlyVerifier(FieldsVerifier):
+    """A verifier of a user that ends its process at rows that say so."""
+
+    def verify(self, problem, completion):
+        if problem.meta:
+            os._exit(9)
+        return Verdict("wrong")
+
+
+LABELLED = [
+    {"gold": "1/2", "pred": "0.5", "expected": True, "kind": "answer"},
+    {"gold": "1/2", "pred": "0.6", "expected": False, "kind": "answer"},
+    {"gold": "1.24e-8", "pred": "1.24 \\times 10^{-8}", "expected": True, "kind": "answer"},
+    {"gold": "3", "pred": "4", "expected": True, "kind": "answer"},
+    {"gold": "3", "pred": "3", "expected": False, "kind": "answer"},
+    {"gold": "3", "pred": "3", "expected": False, "disputed": True},
+]
+
+
+def test_an_audit_counts_both_kinds_of_mistake_beside_math_verify(tmp_path):
+    audit = audit_file(write(tmp_path / "labelled.jsonl", LABELLED), compare=True)
+    assert (audit.ours.n, audit.ours.n_right, audit.n_disputed) == (5, 3, 1)
+    assert [mistake.row for mistake in audit.ours.false_accepts] == [5]
+    assert [mistake.row for mistake in audit.ours.false_rejects] == [4]
+    assert audit.math_verify is not None
+    assert audit.math_verify.n_right < audit.ours.n_right
+    assert [row[:3] for row in audit.table()[1:3]] == [["limo", "all", "5"], ["limo", "answer", "5"]]
+    assert [row[:5] for row in audit.mistakes()[1:3]] == [
         ["limo", "wrong accepted", "5", "3", "3"],
         ["limo", "right rejected", "4", "3", "4"],
     ]
-    assert len(found.examples(0)) == 0
 
 
-def test_a_rule_that_failed_is_counted_and_said_with_its_row(tmp_path, monkeypatch):
+def test_an_audit_prints_every_mistake_or_how_many_more_there_are(tmp_path):
+    rows = [{"gold": "3", "pred": str(n), "expected": True} for n in range(4, 9)]
+    audit = audit_file(write(tmp_path / "labelled.jsonl", rows))
+    assert [row[2] for row in audit.mistakes()[1:]] == ["1", "2", "3", "4", "5"]
+    *shown, rest = audit.mistakes(most=2)[1:]
+    assert [row[2] for row in shown] == ["1", "2"]
+    assert rest[-1].startswith("and 3 more")
+    assert audit_file(write(tmp_path / "right.jsonl", LABELLED[:2])).mistakes() == []
+
+
+def test_an_audit_has_no_second_line_for_rows_without_a_kind(tmp_path):
+    rows = [{"gold": "3", "pred": "3", "expected": True}] * 2
+    assert [row[:4] for row in audit_file(write(tmp_path / "a.jsonl", rows)).table()[1:]] == [
+        ["limo", "all", "2", "100.0%"]
+    ]
+    mixed = audit_file(write(tmp_path / "b.jsonl", [*rows, {**rows[0], "kind": "number"}])).table()
+    assert [row[1:3] for row in mixed[1:]] == [["all", "3"], ["number", "1"]]
+
+
+def test_a_rule_that_failed_is_counted_and_reported_with_its_row(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise IndexError
 
-    said = []
+    lines = []
     monkeypatch.setattr(module, "equal", fail)
-    monkeypatch.setattr(NoProgress, "log", lambda _, text: said.append(text))
+    monkeypatch.setattr(NoProgress, "log", lambda _, text: lines.append(text))
     summary = verify_file(write(tmp_path / "rows.jsonl", ROWS))
-    assert summary.n_failed == summary.by_kind["all"]["undecided"] == 6
-    assert summary.first_failure.startswith("row 1: a rule failed: IndexError in test_verify_files.py")
-    assert len(said) == 1
-    assert summary.first_failure in said[0]
+    assert summary.by_tier["failed"] == summary.by_kind["all"]["undecided"] == 6
+    assert len(lines) == 1
+    assert "6 rows are undecided because the verifier failed" in lines[0]
+    assert "(row 1: a rule failed: IndexError in test_verify_files.py" in lines[0]
 
 
 def test_what_verify_and_audit_return_can_be_written_as_json(tmp_path):
     path = write(tmp_path / "rows.jsonl", [row | {"expected": True} for row in ROWS])
-    for found in (verify_file(path), audit_file(path)):
-        assert json.loads(json.dumps(asdict(found)))
+    for result in (verify_file(path), audit_file(path, compare=True)):
+        assert json.loads(json.dumps(asdict(result)))
 
 
-def test_an_unlabelled_row_is_refused():
-    with pytest.raises(InputError, match="no label"):
-        audit([{"answer": "1", "pred": "1"}])
+def test_an_unlabelled_row_is_refused(tmp_path):
+    with pytest.raises(InputError, match="row 1 has no label"):
+        audit_file(write(tmp_path / "rows.jsonl", [{"answer": "1", "pred": "1"}]))

@@ -64,8 +64,8 @@ def verify(
         from limo.verify.audit import audit_file
 
         report = audit_file(file, plain, call.progress, verifier=verifier)
-        examples = report.examples()
-        call.result(asdict(report), table(report.table()) + (f"\n\n{table(examples)}" if examples else ""))
+        mistakes = report.mistakes()
+        call.result(asdict(report), table(report.table()) + (f"\n\n{table(mistakes)}" if mistakes else ""))
         return
     from limo.verify.files import verify_file
 

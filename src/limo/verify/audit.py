@@ -1,121 +1,116 @@
-"""`limo verify --audit FILE`: how right is the checker on rows that somebody labelled?
+"""`limo verify --audit FILE`: how often is the verifier right on rows that somebody labelled?
 
-    report = audit_file("labelled.jsonl", compare=True)
-    report.ours.accuracy, report.ours.false_accepts[:3], report.plain.accuracy
+    audit = audit_file("labelled.jsonl", compare=True)
+    audit.ours.accuracy, audit.ours.false_accepts[:3], audit.math_verify.accuracy
 
-A row is {answer, pred or completion, expected}; rows marked `disputed` are left out and counted.  With `compare`, plain
-Math-Verify (delimiters supplied, default settings) is asked the same rows, in the same killable children.
-
-What it does not do: settle who is right, the label or the checker; it shows the rows.
+A row is one of `files` with `expected` (true: the completion is right); rows marked `disputed` are left out and
+counted.  With `compare`, Math-Verify with its default settings is given the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
+from limo.core.records import Outcome, Verdict
 from limo.core.text import shorten
-from limo.verify.checker import Checker, as_text
-from limo.verify.files import ANSWER, COMPLETION, field_of, parse_row, row_verdict
+from limo.verify.checker import Checker
+from limo.verify.files import completion_of, count_lines, numbered_lines, parse_row, problem_of
+from limo.verify.maths.symbolic import open_default_comparer
 from limo.verify.process.limits import Limits
-from limo.verify.process.workers import Worker
+from limo.verify.process.worker import Worker
 from limo.verify.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
-    """A row that a checker got wrong: what it was, what was said, and why."""
+class Mistake:
+    """A labelled row on which a verifier is wrong; `expected` is the label, the texts are shortened."""
 
     row: int
     kind: str
     answer: str
     completion: str
     expected: bool
-    outcome: str
-    extracted: str = ""
-    tier: str = ""
-    reason: str = ""
+    verdict: Verdict
 
 
 @dataclass(slots=True)
-class Side:
-    """One checker's record on labelled rows."""
+class Accuracy:
+    """One verifier on labelled rows.  An undecided row is right where the label is negative: it was not accepted."""
 
     name: str
-    n: int = 0
-    n_right: int = 0
-    false_accepts: list[Miss] = field(default_factory=list)
-    false_rejects: list[Miss] = field(default_factory=list)
-    by_kind: dict[str, dict[str, int]] = field(default_factory=dict)
+    n_by_kind: dict[str, int] = field(default_factory=dict)  # with "all"
+    false_accepts: list[Mistake] = field(default_factory=list)
+    false_rejects: list[Mistake] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Labelled rows."""
+        return self.n_by_kind.get("all", 0)
+
+    @property
+    def n_right(self) -> int:
+        """Rows whose verdict agrees with the label."""
+        return self.n - len(self.false_accepts) - len(self.false_rejects)
 
     @property
     def accuracy(self) -> float:
-        """Right over all rows; an undecided row is right where the label is negative (it was not accepted)."""
+        """Right over all rows."""
         return self.n_right / self.n if self.n else 0.0
 
-    def add(self, miss: Miss) -> None:
-        """Count a row, and keep it if it was got wrong."""
-        right = (miss.outcome == "correct") == miss.expected
-        self.n += 1
-        self.n_right += right
-        counts = self.by_kind.setdefault(miss.kind or "all", {"n": 0, "right": 0})
-        counts["n"] += 1
-        counts["right"] += right
-        if not right:
-            (self.false_rejects if miss.expected else self.false_accepts).append(miss)
+    def add(self, row: Mistake) -> None:
+        """Count a row, and keep it where the verifier is wrong."""
+        for kind in {"all", row.kind or "all"}:
+            self.n_by_kind[kind] = self.n_by_kind.get(kind, 0) + 1
+        if (row.verdict.outcome == "correct") != row.expected:
+            (self.false_rejects if row.expected else self.false_accepts).append(row)
+
+    def table(self) -> list[list[str]]:
+        """A row for all kinds and one for each, with the columns of `Audit.table`."""
+        rows = []
+        for kind, n in sorted(self.n_by_kind.items(), key=lambda item: (item[0] != "all", item)):
+            accepts, rejects = (
+                sum(kind in ("all", mistake.kind) for mistake in mistakes)
+                for mistakes in (self.false_accepts, self.false_rejects)
+            )
+            rows.append([self.name, kind, str(n), f"{1 - (accepts + rejects) / n:.1%}", str(accepts), str(rejects)])
+        return rows
 
 
 @dataclass(slots=True)
 class Audit:
-    """Ours, plain Math-Verify if asked, and the rows left out because their label is disputed."""
+    """The accuracy of the verifier and, where it was compared, of Math-Verify; disputed rows were left out."""
 
-    ours: Side
-    plain: Side | None
-    n_disputed: int
+    ours: Accuracy
+    math_verify: Accuracy | None
+    n_disputed: int = 0
+
+    @property
+    def sides(self) -> list[Accuracy]:
+        """What was audited."""
+        return [side for side in (self.ours, self.math_verify) if side]
 
     def table(self) -> list[list[str]]:
-        """Header and rows for printing: checker and kind, rows, accuracy, false accepts, false rejects."""
-        rows = [["checker", "kind", "rows", "right", "wrong accepted", "right rejected"]]
-        for side in [s for s in (self.ours, self.plain) if s]:
-            rows.append(
-                [
-                    side.name,
-                    "all",
-                    str(side.n),
-                    f"{side.accuracy:.1%}",
-                    str(len(side.false_accepts)),
-                    str(len(side.false_rejects)),
-                ]
-            )
-            for kind, counts in sorted(side.by_kind.items()):
-                accepts = sum(m.kind == kind for m in side.false_accepts)
-                rejects = sum(m.kind == kind for m in side.false_rejects)
-                rows.append(
-                    [
-                        side.name,
-                        kind,
-                        str(counts["n"]),
-                        f"{counts['right'] / counts['n']:.1%}",
-                        str(accepts),
-                        str(rejects),
-                    ]
-                )
-        return rows
+        """Header and rows for printing."""
+        head = ["verifier", "kind", "rows", "right", "wrong accepted", "right rejected"]
+        return [head, *(row for side in self.sides for row in side.table())]
 
-    def examples(self, most: int = 10) -> list[list[str]]:
-        """Header and rows for printing: of each kind of mistake the first `most`; empty where there is none."""
+    def mistakes(self, most: int = 10) -> list[list[str]]:
+        """Header and rows for printing: the first `most` mistakes of each type and how many more; [] without any."""
         rows = []
-        for side in [s for s in (self.ours, self.plain) if s]:
-            for what, misses in (("wrong accepted", side.false_accepts), ("right rejected", side.false_rejects)):
-                for m in misses[:most]:
-                    why = ", ".join(filter(None, (m.outcome, m.tier, m.reason)))
-                    rows.append([side.name, what, str(m.row), shorten(m.answer, 36), shorten(m.completion, 48), why])
-        return [["checker", "mistake", "row", "answer", "completion", "why"], *rows] if rows else []
+        for side in self.sides:
+            for name, mistakes in (("wrong accepted", side.false_accepts), ("right rejected", side.false_rejects)):
+                for m in mistakes[:most]:
+                    why = ", ".join(filter(None, (m.verdict.outcome, m.verdict.tier, m.verdict.reason)))
+                    rows.append([side.name, name, str(m.row), shorten(m.answer, 36), shorten(m.completion, 48), why])
+                if len(mistakes) > most:
+                    rows.append([side.name, name, "", "", "", f"and {len(mistakes) - most} more (--json has all)"])
+        return [["verifier", "mistake", "row", "answer", "completion", "why"], *rows] if rows else []
 
 
 def audit_file(
@@ -125,54 +120,35 @@ def audit_file(
     limits: Limits | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Audit:
-    """Audit the rows of a JSON-lines file.  Settings as for `Checker`.  Raises MissingFileError, InputError."""
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(
-            "there is no such file", path, "JSON lines of {answer, pred, expected}", "check the path"
-        )
-    lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    return audit([parse_row(i, line) for i, line in enumerate(lines, 1)], compare, progress, limits, verifier)
-
-
-def audit(
-    rows: Iterable[dict[str, Any]],
-    compare: bool = False,
-    progress: Progress | None = None,
-    limits: Limits | None = None,
-    verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
-) -> Audit:
-    """Audit labelled rows.  Settings as for `Checker`."""
-    ours, plain, n_disputed = Side("limo"), Side("Math-Verify") if compare else None, 0
-    rows = list(rows)
+    """Audit the rows of a JSON-lines file.  `verifier` as for `Checker`.  Raises MissingFileError, InputError."""
+    audit = Audit(Accuracy("limo"), Accuracy("Math-Verify") if compare else None)
+    n_lines = count_lines(path)
     with (
         Checker(verifier, 1, limits) as checker,
-        Worker(limits) as worker,
-        (progress or NoProgress()).stage("audit", len(rows)) as stage,
+        Worker(open_default_comparer, limits=limits) as worker,
+        open(path, "rb") as source,
+        (progress or NoProgress()).stage("audit", n_lines) as stage,
     ):
-        for number, row in enumerate(rows, 1):
+        for number, line in numbered_lines(source):
             stage.advance()
+            row = parse_row(number, line)
             if row.get("disputed"):
-                n_disputed += 1
-                continue
-            if not isinstance(row.get("expected"), bool):
-                raise InputError(
-                    f"row {number} has no label", row.get("expected"), "expected: true or false", "label the row"
-                )
-            _ask_both(number, row, checker, worker, ours, plain)
-    return Audit(ours, plain, n_disputed)
+                audit.n_disputed += 1
+            elif isinstance(row.get("expected"), bool):
+                _audit_row(number, row, checker, worker, audit)
+            else:
+                value, allowed = row.get("expected"), "expected: true or false"
+                raise InputError(f"row {number} has no label", value, allowed, "label the row")
+    return audit
 
 
-def _ask_both(
-    number: int, row: dict[str, Any], checker: Checker, worker: Worker, ours: Side, plain: Side | None
-) -> None:
-    verdict = row_verdict(checker, row)
-    answer, completion = as_text(field_of(row, ANSWER)), as_text(field_of(row, COMPLETION))
-    about = (number, str(row.get("kind", "")), shorten(answer), shorten(completion[-400:]), bool(row["expected"]))
-    ours.add(Miss(*about, verdict.outcome, verdict.extracted, verdict.tier, verdict.reason))
-    if plain is not None:
-        bare = row.get("kind") == "answer"
-        ((same, reason),) = worker.ask(
-            [("plain", answer, f"${completion.strip().strip('$')}$" if bare else completion)]
-        )
-        plain.add(Miss(*about, "undecided" if same is None else "correct" if same else "wrong", reason=reason))
+def _audit_row(number: int, row: dict[str, Any], checker: Checker, worker: Worker, audit: Audit) -> None:
+    problem, completion = problem_of(row), completion_of(row)
+    text, kind = completion.text, str(row.get("kind", ""))
+    known = (number, kind, shorten(problem.answer), shorten(text[-400:]), bool(row["expected"]))
+    audit.ours.add(Mistake(*known, checker.verify(problem, completion)))
+    if audit.math_verify is not None:
+        reply = worker.call((problem.answer, f"${text.strip().strip('$')}$" if kind == "answer" else text))
+        same, reason = reply.value or (None, reply.failure)
+        outcome: Outcome = "undecided" if same is None else "correct" if same else "wrong"
+        audit.math_verify.add(Mistake(*known, Verdict(outcome, reason=reason)))

@@ -14,7 +14,7 @@ import atexit
 import json
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from operator import attrgetter
@@ -23,12 +23,15 @@ from typing import Any
 from limo.core.errors import InputError
 from limo.core.recipe import Settings
 from limo.core.records import Completion, Problem, Verdict
+from limo.verify.process.child import Handler, reply_of
 from limo.verify.process.limits import Limits
-from limo.verify.process.spread import Crew
+from limo.verify.process.pool import WorkerPool
+from limo.verify.process.worker import Reply
 from limo.verify.verifier import Verifier, opener, verifier_settings
 
 _PROBLEM = attrgetter(*Problem.__slots__)
 _COMPLETION = attrgetter(*Completion.__slots__)
+_VERDICT = attrgetter(*Verdict.__slots__)
 
 
 class Checker:
@@ -54,7 +57,7 @@ class Checker:
             self.verifier, self._is_trusted = self._opener(), settings.kind != "python"
         else:
             self.verifier, self._opener, self._is_trusted = verifier, partial(_itself, verifier), False
-        self._crew: Crew | None = None
+        self._pools: dict[Callable[[Verifier], Handler], WorkerPool] = {}
 
     def __enter__(self) -> Checker:
         return self
@@ -67,8 +70,8 @@ class Checker:
         close = getattr(self.verifier, "close", None)
         if callable(close):
             close()
-        if self._crew is not None:
-            self._crew.close()
+        for pool in self._pools.values():
+            pool.close()
 
     @property
     def identity(self) -> str:
@@ -100,11 +103,22 @@ class Checker:
         if self.is_here:
             yield from (self.verifier.verify(problem, completion) for problem, completion in pairs)
             return
-        items = ((("row", _PROBLEM(p), _COMPLETION(c)), c.text) for p, c in pairs)
-        with closing(self.crew().chunks(items)) as chunks:
-            for _, replies in chunks:
-                for values, why in replies:
-                    yield Verdict("undecided", "", why, "guard") if values is None else Verdict(*values)
+        payloads = ((_PROBLEM(problem), _COMPLETION(completion)) for problem, completion in pairs)
+        with closing(self.map(_open_pair_handler, payloads, _size_of_pair)) as replies:
+            for _, (fields, failure) in replies:
+                yield Verdict(*fields) if fields else Verdict("undecided", "", failure, "guard")
+
+    def map(
+        self, open_handler: Callable[[Verifier], Handler], payloads: Iterable[Any], size_of: Callable[[Any], int]
+    ) -> Generator[tuple[Any, Reply]]:
+        """Each payload with the reply of a handler that uses the verifier, in order and in flat memory.
+
+        `open_handler` is a function of a module; it is called where the verdicts are taken, here or in each worker.
+        """
+        if self.is_here:
+            handler = open_handler(self.verifier)
+            return ((payload, Reply(*reply_of(handler, payload))) for payload in payloads)
+        return self._pool(open_handler).map(payloads, size_of)
 
     def check(
         self, answer: object, completion: str, finish_reason: str = "stop", options: Sequence[str] | None = None
@@ -117,16 +131,28 @@ class Checker:
         """Whether two answers are surely equal; False where nobody can tell."""
         return self.check(one, f"\\boxed{{{other}}}").outcome == "correct"
 
-    def crew(self) -> Crew:
-        """The processes that serve batches; after a batch that was left early, new ones."""
-        if self._crew is None or self._crew.closed:
+    def _pool(self, open_handler: Callable[[Verifier], Handler]) -> WorkerPool:
+        if open_handler not in self._pools:
             try:
-                pickled = pickle.dumps(self._opener)
+                pickle.dumps(self._opener)
             except Exception as error:
                 do = "define its class in a module and keep open files out of it, or name it python:module:Class"
                 raise InputError("the verifier cannot be pickled", str(error), "a picklable verifier", do) from None
-            self._crew = Crew(self.n_workers, self.limits, pickled)
-        return self._crew
+            arguments = (open_handler, self._opener)
+            self._pools[open_handler] = WorkerPool(self.n_workers, _open_in_worker, *arguments, limits=self.limits)
+        return self._pools[open_handler]
+
+
+def _open_in_worker(open_handler: Callable[[Verifier], Handler], opener: Callable[[], Verifier]) -> Handler:
+    return open_handler(opener())
+
+
+def _size_of_pair(pair: tuple[tuple[Any, ...], tuple[Any, ...]]) -> int:
+    return sum(len(field) for fields in pair for field in fields if isinstance(field, str))
+
+
+def _open_pair_handler(verifier: Verifier) -> Handler:
+    return lambda pair: _VERDICT(verifier.verify(Problem(*pair[0]), Completion(*pair[1])))
 
 
 def _itself(verifier: Verifier) -> Verifier:

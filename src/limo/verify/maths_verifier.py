@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from limo.core.prompts import SYSTEM
@@ -21,9 +21,11 @@ from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, letter_or_text
 from limo.verify.decision import failed, verdict_of
 from limo.verify.extract import Extraction, extract
+from limo.verify.maths.decimals import DOUBLE_DIGITS
 from limo.verify.maths.equal import WORDS, Decision, equal
-from limo.verify.process.limits import DOUBLE_DIGITS, Limits
-from limo.verify.process.workers import Worker
+from limo.verify.maths.symbolic import open_comparer
+from limo.verify.process.limits import Limits
+from limo.verify.process.worker import Worker
 
 MEMO_SIZE = 50_000
 
@@ -33,18 +35,15 @@ class MathsVerifier:
 
     `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from which
     a rightly rounded decimal stands for an exact answer (15: a double).  `limits` are those of one symbolic question.
-    The child starts when it is first needed; `symbolic` may be replaced where this process may itself be killed.
+    The child starts when it is first needed.
     """
 
     system = SYSTEM
-    decision = Decision
 
     def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: Limits | None = None) -> None:
         self.tolerance, self.digits = tolerance, digits
         self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
-        self.symbolic: Callable[[str, str], Decision] = self._symbolic_in_child
-        self.rules = self  # whose `symbolic` and `remember` a killable child replaces
-        self._worker = Worker(limits)
+        self._worker = Worker(open_comparer, limits=limits)
         self._lock = threading.Lock()
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
 
@@ -103,7 +102,7 @@ class MathsVerifier:
         if decision.same is not True and answer.unverifiable:
             decision = Decision(None, "type", f"unverifiable: {answer.unverifiable}")
         elif decision.same is None and decision.tier not in ("guard", WORDS):
-            decision = self.symbolic(answer.text, text)
+            decision = self._symbolic(answer.text, text)
         if decision.same is not None or decision.tier in ("guard", "type", WORDS):
             self.remember(key, decision)
         return decision
@@ -115,6 +114,7 @@ class MathsVerifier:
             while len(self.memo) > MEMO_SIZE:
                 self.memo.popitem(last=False)
 
-    def _symbolic_in_child(self, answer: str, text: str) -> Decision:
-        ((same, reason),) = self._worker.ask([("symbolic", answer, text)])
+    def _symbolic(self, answer: str, text: str) -> Decision:
+        reply = self._worker.call((answer, text))
+        same, reason = reply.value or (None, reply.failure)
         return Decision(same, "symbolic", reason, unread=same is not True)

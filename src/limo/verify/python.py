@@ -16,9 +16,8 @@ from typing import Any, get_args
 from limo.core.errors import InputError
 from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.core.text import shorten
-from limo.verify.decision import failed, verdict_of
+from limo.verify.decision import FAILED, failed, verdict_of
 from limo.verify.maths.equal import Decision
-from limo.verify.process.limits import FAILED
 
 PYTHON = "python:"
 MEMBERS = ("identity", "system", "verify", "why_not")

@@ -1,1 +1,1 @@
-"""Killable worker processes with limits."""
+"""Killable worker processes: a child that answers calls of one function, and a pool of such children."""

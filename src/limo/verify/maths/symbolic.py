@@ -1,0 +1,64 @@
+"""Math-Verify's opinion of two answers, for a killable child: it may take minutes, gigabytes or the process down.
+
+    with Worker(open_comparer) as worker:
+        worker.call(("\\frac12", "0.5")).value          # (True, "Math-Verify")
+
+Importing it takes about a second, which `open_comparer` does once, before any call is timed.  Its own time limits are
+off, since they use signals.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+Opinion = tuple[bool | None, str]  # equal, not equal, or None where it cannot say; and why
+
+
+def open_comparer() -> Callable[[tuple[str, str]], Opinion]:
+    """`compare`, with Math-Verify imported."""
+    _import_math_verify()
+    return compare
+
+
+def open_default_comparer() -> Callable[[tuple[str, str]], Opinion]:
+    """`compare_by_default`, with Math-Verify imported."""
+    _import_math_verify()
+    return compare_by_default
+
+
+def compare(pair: tuple[str, str]) -> Opinion:
+    """Whether an answer and an extracted answer, both LaTeX, are equal.
+
+    Delimiters are supplied, without which it reads no LaTeX at all.
+    """
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    config = [LatexExtractionConfig()]
+    answer, extracted = (
+        parse(f"${text.strip().strip('$')}$", config, fallback_mode="no_fallback", parsing_timeout=None)
+        for text in pair
+    )
+    if not answer:
+        return None, "the answer cannot be read"
+    if not extracted:
+        return False, "the completion's answer cannot be read"
+    return bool(verify(answer, extracted, timeout_seconds=None)), "Math-Verify"
+
+
+def compare_by_default(pair: tuple[str, str]) -> Opinion:
+    """Math-Verify with its default settings on an answer and a whole completion."""
+    from math_verify import parse, verify
+
+    answer, completion = pair
+    delimited = answer if "$" in answer or "\\boxed" in answer else f"${answer}$"
+    sides = [parse(text, parsing_timeout=None) for text in (delimited, completion)]
+    return bool(verify(*sides, timeout_seconds=None)), "Math-Verify"
+
+
+def _import_math_verify() -> None:
+    gc.disable()  # nothing of an import is garbage
+    import math_verify  # noqa: F401
+
+    gc.enable()
+    gc.freeze()  # sympy's objects stay; traversing them again and again would cost more than the calls
