@@ -10,39 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from limo.verify.maths import nodes
 from limo.verify.maths.cursor import Cursor
-from limo.verify.maths.nodes import (
-    INFINITY,
-    Absolute,
-    Application,
-    BasedNumeral,
-    Call,
-    Constant,
-    Degrees,
-    Listing,
-    Matrix,
-    Negative,
-    Node,
-    Number,
-    Power,
-    Product,
-    Quotient,
-    Ratio,
-    Relation,
-    SetBuilder,
-    Sum,
-    Symbol,
-    marked,
-    multiply,
-    parse_number,
-)
+from limo.verify.maths.nodes import INFINITY, Node, marked, multiply, parse_number
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import FUNCTIONS, Unparsed
 
 _APPLIED = frozenset(table("functions")["applied"])
 _BRACKETED = frozenset(table("functions")["bracketed"])
 _INVERTED = frozenset(table("functions")["inverted"])
-_CONSTANTS = {text: Constant(name) for text, name in table("symbols")["constants"].items()}
+_CONSTANTS = {text: nodes.Constant(name) for text, name in table("symbols")["constants"].items()}
 _ACCENTS = frozenset(table("symbols")["accents"])
 _SYMBOLS = frozenset(table("symbols")["symbols"])
 _MATRICES = frozenset(table("symbols")["matrices"])
@@ -65,7 +42,7 @@ class Grammar(Protocol):
 def atom(parser: Grammar) -> Node:
     """The atom at the cursor."""
     cursor = parser.cursor
-    with cursor.nested():
+    with cursor.nesting:
         kind, text, _ = cursor.take()
         if kind == "num":
             return _numeral(parser, text)
@@ -100,25 +77,25 @@ def _numeral(parser: Grammar, text: str) -> Node:
     if text.isdigit() and cursor.accept("_"):
         base = raw_group(cursor)
         if base.isdigit() and 2 <= int(base[:3]) <= 36:
-            return BasedNumeral(text, int(base))
+            return nodes.BasedNumeral(text, int(base))
         raise Unparsed("a number with a subscript")
     if cursor.token.text == "\\frac" and text.isdigit():
         return _mixed_number(parser, number)
     return number
 
 
-def _mixed_number(parser: Grammar, whole: Number) -> Node:
+def _mixed_number(parser: Grammar, whole: nodes.Number) -> Node:
     """`1\\frac{3}{4}` is a sum when the fraction is plain, else a product."""
     start = parser.cursor.index
     parser.cursor.take()
     over, under = argument(parser), argument(parser)
     if (
-        isinstance(over, Number)
-        and isinstance(under, Number)
+        isinstance(over, nodes.Number)
+        and isinstance(under, nodes.Number)
         and min(over.value, under.value) > 0
         and over.value.denominator == under.value.denominator == 1
     ):
-        return Sum((whole, Quotient(over, under)))
+        return nodes.Sum((whole, nodes.Quotient(over, under)))
     parser.cursor.move(start)
     return whole
 
@@ -140,7 +117,7 @@ def _symbol(parser: Grammar, text: str) -> Node:
         name += "^{-1}"
     if cursor.token.text == "(" and (application := _application(parser, name)):
         return application
-    return Symbol(name)
+    return nodes.Symbol(name)
 
 
 def _application(parser: Grammar, name: str) -> Node | None:
@@ -154,13 +131,15 @@ def _application(parser: Grammar, name: str) -> Node | None:
     except Unparsed:
         cursor.move(start)
         return None
-    single = isinstance(inner, Number | Symbol | Listing) or (
-        isinstance(inner, Negative | Degrees) and isinstance(inner.operand, Number)
+    single = isinstance(inner, nodes.Number | nodes.Symbol | nodes.Listing) or (
+        isinstance(inner, nodes.Negative | nodes.Degrees) and isinstance(inner.operand, nodes.Number)
     )
     if name.rstrip("'").removesuffix("^{-1}").split("_")[0] in _APPLIED or (
-        single and not (isinstance(inner, Number) and name[-1].isdigit())
+        single and not (isinstance(inner, nodes.Number) and name[-1].isdigit())
     ):
-        return Application(name, inner.items if isinstance(inner, Listing) and not inner.opening else (inner,))
+        return nodes.Application(
+            name, inner.items if isinstance(inner, nodes.Listing) and not inner.opening else (inner,)
+        )
     cursor.move(start)
     return None
 
@@ -178,10 +157,10 @@ def _call(parser: Grammar, function: str) -> Node:
     arguments = _arguments(parser, function)
     if base is not None:
         arguments = (*arguments, base)
-    if isinstance(power, Negative) and function in _INVERTED:
-        return Call("arc" + function, arguments)
-    call = Call(function, arguments)
-    return call if power is None else Power(call, power)
+    if isinstance(power, nodes.Negative) and function in _INVERTED:
+        return nodes.Call("arc" + function, arguments)
+    call = nodes.Call(function, arguments)
+    return call if power is None else nodes.Power(call, power)
 
 
 def _arguments(parser: Grammar, function: str) -> tuple[Node, ...]:
@@ -189,7 +168,7 @@ def _arguments(parser: Grammar, function: str) -> tuple[Node, ...]:
     cursor = parser.cursor
     if cursor.token.text in ("(", "{", "["):
         inner = atom(parser)
-        return inner.items if isinstance(inner, Listing) else (inner,)
+        return inner.items if isinstance(inner, nodes.Listing) else (inner,)
     if function in _BRACKETED:
         raise Unparsed(f"{function} without brackets")
     node = parser.factor()
@@ -214,7 +193,7 @@ def argument(parser: Grammar) -> Node:
     if text == "-":
         raise Unparsed("a sign where a group should be")
     if kind != "num":
-        with cursor.nested():
+        with cursor.nesting:
             return atom(parser)
     if len(text) > 1 and text.isdigit():
         cursor.split_number()
@@ -256,11 +235,11 @@ def _bracket(parser: Grammar, opening: str) -> Node:
     closing = parser.cursor.take().text
     if closing not in _CLOSERS[opening]:
         raise Unparsed("brackets that do not match")
-    if isinstance(inner, Listing) and not inner.opening and inner.joiner != "or":
-        return Listing(opening, closing, inner.items, inner.joiner)
+    if isinstance(inner, nodes.Listing) and not inner.opening and inner.joiner != "or":
+        return nodes.Listing(opening, closing, inner.items, inner.joiner)
     if closing != {"(": ")", "[": "]"}.get(opening):
         raise Unparsed("brackets that do not match")
-    return inner if opening == "(" or not isinstance(inner, Listing) else Listing("[", "]", (inner,))
+    return inner if opening == "(" or not isinstance(inner, nodes.Listing) else nodes.Listing("[", "]", (inner,))
 
 
 def _braces(parser: Grammar, closing: str) -> Node:
@@ -268,26 +247,26 @@ def _braces(parser: Grammar, closing: str) -> Node:
     cursor = parser.cursor
     with cursor.bars(cursor.n_bars + 1):
         if cursor.accept(closing):
-            return Listing("{", "}", ())
+            return nodes.Listing("{", "}", ())
         inner = parser.listing(closing)
         if cursor.accept("|", "\\mid", ":"):
             condition = parser.listing(closing)
             cursor.expect(closing)
-            return SetBuilder(inner, condition)
+            return nodes.SetBuilder(inner, condition)
     cursor.expect(closing)
     is_set = closing == "\\}"
-    if isinstance(inner, Ratio) and is_set:
-        return SetBuilder(inner.parts[0], inner.parts[1])
-    if isinstance(inner, Listing) and not inner.opening:
-        return Listing("{" if is_set else "", "}" if is_set else "", inner.items)
-    return Listing("{", "}", (inner,)) if is_set else inner
+    if isinstance(inner, nodes.Ratio) and is_set:
+        return nodes.SetBuilder(inner.parts[0], inner.parts[1])
+    if isinstance(inner, nodes.Listing) and not inner.opening:
+        return nodes.Listing("{" if is_set else "", "}" if is_set else "", inner.items)
+    return nodes.Listing("{", "}", (inner,)) if is_set else inner
 
 
 def _absolute(parser: Grammar) -> Node:
     with parser.cursor.bars(parser.cursor.n_bars + 1):
         inner = parser.sum()
     parser.cursor.expect("|")
-    return Absolute(inner)
+    return nodes.Absolute(inner)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -300,13 +279,13 @@ def _command(parser: Grammar, text: str) -> Node:
         return _CONSTANTS[text]
     if text in _ACCENTS:
         inner = atom(parser)
-        if isinstance(inner, Number | Product | Sum | Quotient):
+        if isinstance(inner, nodes.Number | nodes.Product | nodes.Sum | nodes.Quotient):
             raise Unparsed(f"{text} over an expression")
         symbol = marked(inner, text)
         subscript = _subscript(parser.cursor)
         return marked(symbol, subscript) if subscript else symbol
     if text in _SYMBOLS:
-        return Symbol(text + _subscript(parser.cursor))
+        return nodes.Symbol(text + _subscript(parser.cursor))
     raise Unparsed(f"no rule for {text}")
 
 
@@ -316,14 +295,14 @@ def _root(parser: Grammar) -> Node:
         index = parser.sum()
         parser.cursor.expect("]")
     inner = group(parser) if parser.cursor.token.text == "{" else atom(parser)
-    return Call("sqrt", (inner,)) if index is None else Call("root", (inner, index))
+    return nodes.Call("sqrt", (inner,)) if index is None else nodes.Call("root", (inner, index))
 
 
 def _rounded(function: str, closing: str) -> Callable[[Grammar], Node]:
     def read(parser: Grammar) -> Node:
         inner = parser.sum()
         parser.cursor.expect(closing)
-        return Call(function, (inner,))
+        return nodes.Call(function, (inner,))
 
     return read
 
@@ -332,13 +311,17 @@ def _vector(parser: Grammar) -> Node:
     """`\\langle 1, 2 \\rangle`."""
     inner = parser.listing("\\rangle")
     parser.cursor.expect("\\rangle")
-    return Listing("(", ")", inner.items if isinstance(inner, Listing) else (inner,))
+    return nodes.Listing("(", ")", inner.items if isinstance(inner, nodes.Listing) else (inner,))
 
 
 def _blackboard(parser: Grammar) -> Node:
     """`\\mathbb{R}` is an interval, other letters are symbols."""
     name = raw_group(parser.cursor)
-    return Listing("(", ")", (Negative(INFINITY), INFINITY)) if name == "R" else Symbol("\\mathbb" + name)
+    return (
+        nodes.Listing("(", ")", (nodes.Negative(INFINITY), INFINITY))
+        if name == "R"
+        else nodes.Symbol("\\mathbb" + name)
+    )
 
 
 def _degree_sign(parser: Grammar) -> Node:
@@ -366,7 +349,7 @@ def _environment(parser: Grammar) -> Node:
         row.append(parser.relation())
     if raw_group(cursor) != name:
         raise Unparsed("environments that do not match")
-    return Matrix((*rows, tuple(row)) if row else tuple(rows))
+    return nodes.Matrix((*rows, tuple(row)) if row else tuple(rows))
 
 
 def _system(parser: Grammar) -> Node:
@@ -376,20 +359,20 @@ def _system(parser: Grammar) -> Node:
     while not cursor.accept("\\end"):
         if not cursor.accept("\\\\", ",", ";"):
             relations.append(parser.relation())
-    if raw_group(cursor) != "cases" or not all(isinstance(node, Relation) for node in relations) or not relations:
+    if raw_group(cursor) != "cases" or not all(isinstance(node, nodes.Relation) for node in relations) or not relations:
         raise Unparsed("cases that are no system")
-    return Listing("", "", tuple(relations), "and")
+    return nodes.Listing("", "", tuple(relations), "and")
 
 
 _COMMANDS: dict[str, Callable[[Grammar], Node]] = {
-    "\\frac": lambda parser: Quotient(argument(parser), argument(parser)),
-    "\\binom": lambda parser: Call("binom", (argument(parser), argument(parser))),
+    "\\frac": lambda parser: nodes.Quotient(argument(parser), argument(parser)),
+    "\\binom": lambda parser: nodes.Call("binom", (argument(parser), argument(parser))),
     "\\sqrt": _root,
     "\\lfloor": _rounded("floor", "\\rfloor"),
     "\\lceil": _rounded("ceil", "\\rceil"),
     "\\langle": _vector,
     "\\mathbb": _blackboard,
-    "\\emptyset": lambda parser: Listing("{", "}", ()),
+    "\\emptyset": lambda parser: nodes.Listing("{", "}", ()),
     "\\begin": _environment,
     "\\{": lambda parser: _braces(parser, "\\}"),
     "\\circ": _degree_sign,

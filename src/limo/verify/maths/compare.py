@@ -10,6 +10,7 @@ inequality by the interval it describes.  Every comparison gives True, False, or
 
 from __future__ import annotations
 
+from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
 from limo.verify.maths.curves import same_curve
 from limo.verify.maths.decimals import DOUBLE_DIGITS
@@ -23,31 +24,7 @@ from limo.verify.maths.lists import (
     items_of,
     single_item,
 )
-from limo.verify.maths.nodes import (
-    ZERO,
-    Application,
-    BasedNumeral,
-    Call,
-    Congruence,
-    Degrees,
-    Listing,
-    Matrix,
-    Negative,
-    Node,
-    Number,
-    Percent,
-    Power,
-    Product,
-    Quantity,
-    Quotient,
-    Ratio,
-    Relation,
-    SetBuilder,
-    SetOperation,
-    Sum,
-    Symbol,
-    difference,
-)
+from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.relations import (
     INEQUALITIES,
     assignment,
@@ -66,6 +43,7 @@ from limo.verify.maths.units import compatible, split_unit
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
+_SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
 _NO_VALUE = (Undefined, TooLarge, Unknown, TypeError)
 
 
@@ -84,21 +62,23 @@ class Comparer:
             return self.differ("too many parts", None)
         gold, pred = simplified(gold), simplified(pred)
         if gold == pred:
-            structured = isinstance(gold, Listing | Relation | Matrix)
+            structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)
             self.explanation.note("structural" if structured else "rational", "same form")
             return True
-        if isinstance(gold, Congruence) or isinstance(pred, Congruence):
+        kinds = {type(gold), type(pred)}
+        if nodes.Congruence in kinds:
             return self.congruences(gold, pred)
-        if isinstance(gold, Relation) or isinstance(pred, Relation):
+        if nodes.Relation in kinds:
             return self.relations(gold, pred)
         if is_set(gold) or is_set(pred):
             return self.sets(gold, pred)
-        if isinstance(gold, Matrix) or isinstance(pred, Matrix):
+        if nodes.Matrix in kinds:
             return self.matrices(gold, pred)
         gold, pred = single_item(gold), single_item(pred)
-        if isinstance(gold, Listing) or isinstance(pred, Listing) or has_plus_minus(gold) or has_plus_minus(pred):
+        kinds = {type(gold), type(pred)}
+        if nodes.Listing in kinds or has_plus_minus(gold) or has_plus_minus(pred):
             return self.lists(gold, pred)
-        if isinstance(gold, Ratio) or isinstance(pred, Ratio):
+        if nodes.Ratio in kinds:
             return self.ratios(gold, pred)
         return self.scalars(gold, pred)
 
@@ -141,24 +121,26 @@ class Comparer:
     def matrices(self, gold: Node, pred: Node) -> bool | None:
         """Shape and entries; a column or row is also met by the tuple of its entries."""
         gold, pred = as_matrix(gold), as_matrix(pred)
-        if isinstance(gold, Matrix) and isinstance(pred, Matrix):
+        if isinstance(gold, nodes.Matrix) and isinstance(pred, nodes.Matrix):
             if [len(row) for row in gold.rows] != [len(row) for row in pred.rows]:
                 return False
             return self.in_order(gold.children, pred.children)
-        matrix, other = (gold, pred) if isinstance(gold, Matrix) else (pred, gold)
-        assert isinstance(matrix, Matrix)
+        matrix, other = (gold, pred) if isinstance(gold, nodes.Matrix) else (pred, gold)
+        assert isinstance(matrix, nodes.Matrix)
         entries, is_line = matrix.children, len(matrix.rows) == 1 or all(len(row) == 1 for row in matrix.rows)
-        if isinstance(other, Listing) and is_line:
+        if isinstance(other, nodes.Listing) and is_line:
             return self.in_order(*((entries, other.items) if matrix is gold else (other.items, entries)))
         if len(entries) == 1:
             return self.same(*((entries[0], other) if matrix is gold else (other, entries[0])))
-        return self.differ("a matrix against none", None if isinstance(other, Product | Sum | Power) else False)
+        return self.differ(
+            "a matrix against none", None if isinstance(other, nodes.Product | nodes.Sum | nodes.Power) else False
+        )
 
     def lists(self, gold: Node, pred: Node) -> bool | None:
         """Tuples keep their order, sets and bare lists do not."""
         (g_items, g_free), (p_items, p_free) = items_of(gold), items_of(pred)
-        g_bare, p_bare = (not isinstance(side, Listing) or not side.opening for side in (gold, pred))
-        if isinstance(gold, Listing) and isinstance(pred, Listing) and not g_bare and not p_bare:
+        g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
+        if isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and not g_bare and not p_bare:
             same_brackets = gold.brackets == pred.brackets or are_tuples(gold, pred, len(g_items))
             if not same_brackets:
                 return self.differ("different brackets")
@@ -176,9 +158,9 @@ class Comparer:
     def sets(self, gold: Node, pred: Node) -> bool | None:
         """Sets of numbers, by what they hold."""
         for side, other in ((gold, pred), (pred, gold)):
-            if isinstance(other, Listing) and not other.opening and is_set(side) and not is_set(other):
+            if isinstance(other, nodes.Listing) and not other.opening and is_set(side) and not is_set(other):
                 return self.differ("a set against a list")
-        alike = isinstance(gold, Listing) and isinstance(pred, Listing) and gold.brackets == pred.brackets
+        alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
         if alike and gold.opening in ("(", "[") and self.in_order(gold.children, pred.children):  # type: ignore[attr-defined]
             return True
         a, b = solution_set(gold), solution_set(pred)
@@ -186,9 +168,13 @@ class Comparer:
             same = same_set(a, b)
             self.explanation.note("structural", "same set" if same else "different sets")
             return same
-        if alike or (isinstance(gold, SetBuilder) and isinstance(pred, SetBuilder)):
+        if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
-        if isinstance(gold, SetOperation) and isinstance(pred, SetOperation) and gold.operation == pred.operation:
+        if (
+            isinstance(gold, nodes.SetOperation)
+            and isinstance(pred, nodes.SetOperation)
+            and gold.operation == pred.operation
+        ):
             straight = self.in_order(gold.children, pred.children)
             if straight or gold.operation == "difference":
                 return straight
@@ -197,61 +183,61 @@ class Comparer:
             return self.differ("different brackets", None if gold.symbols or pred.symbols else False)
         if (a is None) != (b is None) and (_in_brackets(gold) or _in_brackets(pred)):
             other = pred if _in_brackets(gold) else gold
-            simple = isinstance(other, Number | Negative | Symbol | Quotient | Product | Sum | Listing)
-            return False if simple else None
+            return False if isinstance(other, _SIMPLE) else None
         return self.differ("sets that cannot be solved", None)
 
     def congruences(self, gold: Node, pred: Node) -> bool | None:
         """3 mod 7 is 10 mod 7 and not 3 mod 8; the modulus may be left away, as a unit may."""
         for relation, is_gold in ((gold, True), (pred, False)):
-            if isinstance(relation, Relation):
+            if isinstance(relation, nodes.Relation):
                 value = stated_value(relation, strict=True) if relation.signs == ("==",) else None
                 return False if value is None else self.same(*((value, pred) if is_gold else (gold, value)))
-        if not isinstance(gold, Congruence):
+        if not isinstance(gold, nodes.Congruence):
             return self.same(gold, pred.residue)  # type: ignore[attr-defined]
-        if not isinstance(pred, Congruence):
+        if not isinstance(pred, nodes.Congruence):
             return self.same(gold.residue, pred)
         if not self.same(gold.modulus, pred.modulus):
             return self.differ("different moduli")
         if self.same(gold.residue, pred.residue):
             return True
-        return self.values.same(ZERO, Call("mod", (difference(gold.residue, pred.residue), gold.modulus)))
+        return self.values.same(ZERO, nodes.Call("mod", (difference(gold.residue, pred.residue), gold.modulus)))
 
     # --- values with a mark ----------------------------------------------------------------------------------------
 
     def scalars(self, gold: Node, pred: Node) -> bool | None:
         """Units, percent and degrees first, then the values."""
-        if isinstance(gold, Quantity) or isinstance(pred, Quantity):
+        kinds = {type(gold), type(pred)}
+        if nodes.Quantity in kinds:
             return self.quantities(gold, pred)
-        if isinstance(gold, Percent) or isinstance(pred, Percent):
+        if nodes.Percent in kinds:
             return self.percentages(gold, pred)
-        if isinstance(gold, Degrees) or isinstance(pred, Degrees):
+        if nodes.Degrees in kinds:
             return self.angles(gold, pred)
         with_unit = letter_unit(pred) if not gold.symbols else None
         if with_unit:
             return self.values.same(gold, with_unit[0])
-        if isinstance(gold, BasedNumeral) or isinstance(pred, BasedNumeral):
+        if nodes.BasedNumeral in kinds:
             return self.values.based(gold, pred)
         return self.values.same(gold, pred)
 
     def quantities(self, gold: Node, pred: Node) -> bool | None:
         (g, g_unit), (p, p_unit) = measured(gold), measured(pred)
         for node, unit, other in ((g, g_unit, p), (p, p_unit, g)):
-            if unit.startswith(("rad", "弧度")) and isinstance(other, Degrees):
+            if unit.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
                 return self.values.same(node, other)
         factor = compatible(g_unit, p_unit)
         if factor is None:
             return self.differ("different units")
         if factor != 1:
-            p = Product((Number(factor), p))
+            p = nodes.Product((nodes.Number(factor), p))
         elif split_unit(p_unit) is None and p_unit.startswith(("percent", "pct")):
-            p = Percent(p)
+            p = nodes.Percent(p)
         return self.same(g, p)
 
     def percentages(self, gold: Node, pred: Node) -> bool | None:
         """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n >= 1."""
-        if isinstance(gold, Percent):
-            if isinstance(pred, Percent):
+        if isinstance(gold, nodes.Percent):
+            if isinstance(pred, nodes.Percent):
                 return self.same(gold.operand, pred.operand)
             return self.values.same(gold, pred) or self.values.same(gold.operand, pred)
         if self.values.same(gold, pred):
@@ -260,40 +246,42 @@ class Comparer:
 
     def angles(self, gold: Node, pred: Node) -> bool | None:
         """90 degrees are met by 90, and by pi/2 where pi is written."""
-        if isinstance(gold, Degrees) and isinstance(pred, Degrees):
+        if isinstance(gold, nodes.Degrees) and isinstance(pred, nodes.Degrees):
             return self.same(gold.operand, pred.operand)
-        marked, plain = (gold, pred) if isinstance(gold, Degrees) else (pred, gold)
-        assert isinstance(marked, Degrees)
+        marked, plain = (gold, pred) if isinstance(gold, nodes.Degrees) else (pred, gold)
+        assert isinstance(marked, nodes.Degrees)
         if has_pi(plain):
             return self.values.same(marked, plain)
         return self.same(*((marked.operand, plain) if marked is gold else (plain, marked.operand)))
 
     def ratios(self, gold: Node, pred: Node) -> bool | None:
         """3:4 is 6:8 and 3/4; 12:00 is not 1:00."""
-        if not (isinstance(gold, Ratio) and isinstance(pred, Ratio)):
-            n_parts = max(len(side.parts) for side in (gold, pred) if isinstance(side, Ratio))
+        if not (isinstance(gold, nodes.Ratio) and isinstance(pred, nodes.Ratio)):
+            n_parts = max(len(side.parts) for side in (gold, pred) if isinstance(side, nodes.Ratio))
             return self.values.same(gold, pred) if n_parts == 2 else False
         (g, *g_rest), (p, *p_rest) = gold.parts, pred.parts
         if len(g_rest) != len(p_rest):
             return False
         if ZERO in gold.parts or ZERO in pred.parts:
             return self.in_order(gold.parts, pred.parts)
-        return self.in_order(tuple(Product((a, p)) for a in g_rest), tuple(Product((b, g)) for b in p_rest))
+        return self.in_order(tuple(nodes.Product((a, p)) for a in g_rest), tuple(nodes.Product((b, g)) for b in p_rest))
 
     # --- relations -----------------------------------------------------------------------------------------------
 
     def relations(self, gold: Node, pred: Node) -> bool | None:
         """Equations, assignments, inequalities; each against its like, or against the value or set it states."""
-        if isinstance(gold, Relation):
-            if isinstance(pred, Relation):
+        if isinstance(gold, nodes.Relation):
+            if isinstance(pred, nodes.Relation):
                 return self.two_relations(gold, pred)
             value = stated_value(gold, strict=True)
             if value is not None:
-                single = isinstance(pred, Listing) and len(pred.items) == 1 and not isinstance(value, Listing)
+                single = (
+                    isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
+                )
                 return self.same(value, pred.children[0] if single and not is_condition(gold) else pred)
             other, condition = pred, is_condition(gold)
         else:
-            assert isinstance(pred, Relation)
+            assert isinstance(pred, nodes.Relation)
             condition = is_condition(pred)
             value = stated_value(pred, strict=condition)
             if value is not None:
@@ -301,15 +289,15 @@ class Comparer:
             other = gold
         if not condition:
             return self.differ("a value against an equation" if other is gold else "an equation against none")
-        if not isinstance(other, Listing | SetOperation | SetBuilder):
+        if not isinstance(other, nodes.Listing | nodes.SetOperation | nodes.SetBuilder):
             return self.differ("a condition against a value")
         return self.sets(gold, pred)
 
-    def two_relations(self, gold: Relation, pred: Relation) -> bool | None:
+    def two_relations(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         g, p = assignment(gold), assignment(pred)
         if g and p:
             same = self.assignments(g, p)
-            if same or (isinstance(g[0], Application) and isinstance(p[0], Application)) or g[0] == p[0]:
+            if same or (isinstance(g[0], nodes.Application) and isinstance(p[0], nodes.Application)) or g[0] == p[0]:
                 return same
         if is_condition(gold) and is_condition(pred):
             return self.conditions(gold, pred)
@@ -320,7 +308,7 @@ class Comparer:
             if same is not False or len(gold.sides) == 2:
                 return same
         if set(gold.signs) | set(pred.signs) <= {"=", "~"} and len(gold.sides) + len(pred.sides) > 4:
-            ends = [Relation((side.sides[0], side.sides[-1]), ("=",)) for side in (gold, pred)]
+            ends = [nodes.Relation((side.sides[0], side.sides[-1]), ("=",)) for side in (gold, pred)]
             return self.same(*ends)
         return False if len(gold.sides) == len(pred.sides) else None
 
@@ -328,15 +316,17 @@ class Comparer:
         """`f(z) = z` is `f(x) = x`; `x = 5` is not `y = 5`."""
         g_name, p_name = gold[0], pred[0]
         kinds = {type(g_name), type(p_name)}
-        if kinds == {Symbol, Application} and g_name.name == p_name.name:  # type: ignore[attr-defined]
+        if kinds == {nodes.Symbol, nodes.Application} and g_name.name == p_name.name:  # type: ignore[attr-defined]
             return self.same(gold[1], pred[1])  # y = ... and y(x) = ...
         if is_graph(g_name, p_name) or is_graph(p_name, g_name):
             return self.same(gold[1], pred[1])
         (g_name, g_value), (p_name, p_value) = with_bound_letter(*gold), with_bound_letter(*pred)
-        same_items = isinstance(g_name, Listing) and isinstance(p_name, Listing) and g_name.items == p_name.items
+        same_items = (
+            isinstance(g_name, nodes.Listing) and isinstance(p_name, nodes.Listing) and g_name.items == p_name.items
+        )
         return self.same(g_value, p_value) if g_name == p_name or same_items else self.differ("different names")
 
-    def equations(self, gold: Relation, pred: Relation) -> bool | None:
+    def equations(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """One is a multiple of the other, or both are the same curve."""
         if gold.sides == pred.sides[::-1]:
             return True
@@ -357,7 +347,7 @@ class Comparer:
             self.explanation.note("symbolic", "the same curve at every point tried")
         return same
 
-    def conditions(self, gold: Relation, pred: Relation) -> bool | None:
+    def conditions(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """Inequalities: the same solutions in the same unknown, or the same chain read from either end."""
         if gold.symbols and gold.symbols == pred.symbols:
             a, b = solution_set(gold), solution_set(pred)
@@ -375,7 +365,7 @@ class Comparer:
             return self.same_direction(g, p)
         return self.differ("different relations", False if len(g.sides) == len(p.sides) or not gold.symbols else None)
 
-    def same_direction(self, gold: Relation, pred: Relation) -> bool | None:
+    def same_direction(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """a < b and c < d are the same when b - a is a positive multiple of d - c."""
         try:
             factor = ratio_at_points(difference(*gold.sides[::-1]), difference(*pred.sides[::-1]))
@@ -388,7 +378,7 @@ class Comparer:
 
 
 def _in_brackets(node: Node) -> bool:
-    return isinstance(node, Listing) and node.opening in ("(", "[")
+    return isinstance(node, nodes.Listing) and node.opening in ("(", "[")
 
 
 def _is_pair(node: Node) -> bool:

@@ -13,6 +13,20 @@ from limo.verify.maths.tokens import Token, Unparsed
 MAX_DEPTH = 40
 
 
+class Nesting:
+    """One level deeper while it is entered.  Raises Unparsed where that is too deep."""
+
+    depth = 0
+
+    def __enter__(self) -> None:
+        if self.depth >= MAX_DEPTH:
+            raise Unparsed("nested too deeply")
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+
 class Cursor:
     """Tokens, the current one and its index, the depth of nesting, and how many bars `|` are open."""
 
@@ -20,7 +34,7 @@ class Cursor:
         self.tokens = tokens
         self.index = 0
         self.token = tokens[0]
-        self.depth = 0
+        self.nesting = Nesting()
         self.n_bars = 0
 
     @property
@@ -62,17 +76,6 @@ class Cursor:
         first, rest = self.token.text[0], self.token.text[1:]
         self.tokens[self.index : self.index + 1] = [Token("num", first, False), Token("num", rest, False)]
         self.move(self.index)
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """One level deeper.  Raises Unparsed where that is too deep."""
-        self.depth += 1
-        try:
-            if self.depth > MAX_DEPTH:
-                raise Unparsed("nested too deeply")
-            yield
-        finally:
-            self.depth -= 1
 
     @contextmanager
     def bars(self, n: int) -> Iterator[None]:

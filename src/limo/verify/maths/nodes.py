@@ -110,6 +110,11 @@ class BasedNumeral(Node):
 
 
 @dataclass(frozen=True)
+class UnaryNode(Node):
+    operand: Node
+
+
+@dataclass(frozen=True)
 class Sum(Node):
     terms: tuple[Node, ...]
 
@@ -119,9 +124,8 @@ class Product(Node):
     factors: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Negative(Node):
-    operand: Node
+class Negative(UnaryNode):
+    """`-a`."""
 
 
 @dataclass(frozen=True)
@@ -161,24 +165,20 @@ class Application(Node):
     arguments: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Absolute(Node):
-    operand: Node
+class Absolute(UnaryNode):
+    """`|a|`."""
 
 
-@dataclass(frozen=True)
-class Factorial(Node):
-    operand: Node
+class Factorial(UnaryNode):
+    """`a!`."""
 
 
-@dataclass(frozen=True)
-class Percent(Node):
-    operand: Node
+class Percent(UnaryNode):
+    """`a%`."""
 
 
-@dataclass(frozen=True)
-class Degrees(Node):
-    operand: Node
+class Degrees(UnaryNode):
+    """`a^\\circ`."""
 
 
 @dataclass(frozen=True)

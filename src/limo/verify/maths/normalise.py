@@ -14,6 +14,7 @@ import re
 import unicodedata
 from fractions import Fraction
 from functools import lru_cache
+from operator import methodcaller
 
 from limo.verify.maths.chinese import to_arabic
 from limo.verify.maths.tables import languages, table
@@ -45,7 +46,9 @@ _SPACES = re.compile(
     rf"\\(?:{'|'.join(_LATEX['space_commands'])})(?![A-Za-z])"
     r"|\\[hvm]space\*?\{[^{}]*\}|(?<!\\)\\[;: >]|~|\\h?phantom\{[^{}]*\}"
 )
-_ALIASES = [(re.compile(pattern), replacement) for pattern, replacement in _LATEX["aliases"]]
+_ALIASES = [  # functions, because re looks at a string with a backslash anew for every text
+    (re.compile(pattern), methodcaller("expand", replacement)) for pattern, replacement in _LATEX["aliases"]
+]
 _GROUPING = re.compile(
     r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))"
 )

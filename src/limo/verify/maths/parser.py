@@ -8,36 +8,10 @@ for Math-Verify.
 
 from __future__ import annotations
 
+from limo.verify.maths import nodes
 from limo.verify.maths.atoms import argument, atom, group, raw_group, starts_factor
 from limo.verify.maths.cursor import Cursor
-from limo.verify.maths.nodes import (
-    ZERO,
-    Call,
-    Congruence,
-    Degrees,
-    Factorial,
-    Labelled,
-    Listing,
-    Negative,
-    Node,
-    Number,
-    Percent,
-    PlusMinus,
-    Power,
-    Product,
-    Quantity,
-    Quotient,
-    Ratio,
-    Relation,
-    SetBuilder,
-    SetOperation,
-    Sum,
-    Symbol,
-    add,
-    marked,
-    multiply,
-    parse_number,
-)
+from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import Unparsed, tokenise
 
@@ -84,12 +58,12 @@ class Parser:
                 joiner = separator
         rows = [row for row in rows if row]
         if has_semicolon and any(len(row) > 1 for row in rows):
-            parts = (row[0] if len(row) == 1 else Listing("", "", tuple(row)) for row in rows)
-            return Listing("", "", tuple(parts), ";")
+            parts = (row[0] if len(row) == 1 else nodes.Listing("", "", tuple(row)) for row in rows)
+            return nodes.Listing("", "", tuple(parts), ";")
         items = tuple(item for row in rows for item in row)
         if not items:
             raise Unparsed("nothing to read")
-        return items[0] if len(items) == 1 else Listing("", "", items, joiner or ";")
+        return items[0] if len(items) == 1 else nodes.Listing("", "", items, joiner or ";")
 
     def at_separator(self) -> bool:
         return self.cursor.token.kind == "op" and self.cursor.token.text in (",", ";", "or", "and")
@@ -97,7 +71,7 @@ class Parser:
     def item(self) -> Node:
         """A relation or an expression, with the words (a unit) that follow it."""
         cursor = self.cursor
-        with cursor.nested():
+        with cursor.nesting:
             label = self.leading_words()
             node = self.relation()
             unit: list[str] = []
@@ -108,12 +82,12 @@ class Parser:
                 else:
                     unit.append("^" + raw_group(cursor) if text == "^" else text)
         if unit:
-            node = Quantity(node, " ".join(unit))
+            node = nodes.Quantity(node, " ".join(unit))
         if not label:
             return node
         if cursor.token.kind != "end" or cursor.index < 2:
             raise Unparsed("words before an expression")
-        return Labelled(label, node)
+        return nodes.Labelled(label, node)
 
     def leading_words(self) -> str:
         """Words before "=" or ":" name what follows; other leading words are no mathematics."""
@@ -142,23 +116,23 @@ class Parser:
             signs.append(sign)
             sides.append(self.set_operation())
         if cursor.accept("\\pmod"):
-            sides[-1] = Congruence(sides[-1], argument(self))
+            sides[-1] = nodes.Congruence(sides[-1], argument(self))
         last = sides[-1]
-        if signs and isinstance(last, Product) and isinstance(last.factors[-1], Relation):
+        if signs and isinstance(last, nodes.Product) and isinstance(last.factors[-1], nodes.Relation):
             *factors, condition = last.factors  # `y = x^2 (x > 0)`
-            sides[-1] = Product(tuple(factors)) if len(factors) > 1 else factors[0]
-            return Listing("", "", (Relation(tuple(sides), tuple(signs)), condition))
-        return Relation(tuple(sides), tuple(signs)) if signs else sides[0]
+            sides[-1] = nodes.Product(tuple(factors)) if len(factors) > 1 else factors[0]
+            return nodes.Listing("", "", (nodes.Relation(tuple(sides), tuple(signs)), condition))
+        return nodes.Relation(tuple(sides), tuple(signs)) if signs else sides[0]
 
     def set_operation(self) -> Node:
         """Unions, intersections and differences of what binds tighter."""
         node, cursor = self.ratio(), self.cursor
         while cursor.token.text in ("\\cup", "\\cap", "\\setminus", "\\backslash", "U"):
-            is_set = isinstance(node, Listing | SetOperation | SetBuilder)
+            is_set = isinstance(node, nodes.Listing | nodes.SetOperation | nodes.SetBuilder)
             if cursor.token.text == "U" and not (is_set and cursor.token.gap):
                 break
             operation = _SET_OPERATIONS.get(cursor.take().text, "difference")
-            node = SetOperation(operation, node, self.ratio())  # type: ignore[arg-type]
+            node = nodes.SetOperation(operation, node, self.ratio())  # type: ignore[arg-type]
         return node
 
     def ratio(self) -> Node:
@@ -166,14 +140,14 @@ class Parser:
         parts = [self.sum()]
         while self.cursor.accept(":"):
             parts.append(self.sum())
-        return Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
+        return nodes.Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
 
     # --- expressions -----------------------------------------------------------------------------------------------
 
     def sum(self) -> Node:
         """Terms with signs; what stands left of a ± is one side of it."""
         terms: list[Node] = []
-        with self.cursor.nested():
+        with self.cursor.nesting:
             while True:
                 sign = self.cursor.token.text
                 if sign in ("+", "-", "\\pm", "\\mp"):
@@ -182,9 +156,9 @@ class Parser:
                     return add(terms)
                 term = self.term()
                 if sign in ("\\pm", "\\mp"):
-                    terms = [PlusMinus(add(terms) if terms else ZERO, term, "+" if sign == "\\pm" else "-")]
+                    terms = [nodes.PlusMinus(add(terms) if terms else ZERO, term, "+" if sign == "\\pm" else "-")]
                 else:
-                    terms.append(Negative(term) if sign == "-" else term)
+                    terms.append(nodes.Negative(term) if sign == "-" else term)
 
     def term(self) -> Node:
         """Factors, written or implied, and quotients, from left to right."""
@@ -193,9 +167,9 @@ class Parser:
             if cursor.accept("*", "\\cdot", "\\times"):
                 node = multiply(node, self.signed())
             elif cursor.accept("/"):
-                node = Quotient(node, self.signed())
+                node = nodes.Quotient(node, self.signed())
             elif cursor.accept("mod", "\\bmod", "\\mod"):
-                node = Call("mod", (node, self.signed()))
+                node = nodes.Call("mod", (node, self.signed()))
             elif starts_factor(cursor):
                 both_numbers = cursor.token.kind == cursor.previous.kind == "num"
                 node = self.mixed_number(node) if both_numbers else multiply(node, self.factor())
@@ -207,14 +181,14 @@ class Parser:
         over, slash, under = (self.cursor.ahead(n) for n in range(3))
         if slash.text == "/" and under.kind == "num" and over.text.isdigit() and under.text.isdigit():
             self.cursor.move(self.cursor.index + 3)
-            if isinstance(whole, Number) and 0 < int(over.text[:20]) < int(under.text[:20]):
-                return Sum((whole, Quotient(parse_number(over.text), parse_number(under.text))))
+            if isinstance(whole, nodes.Number) and 0 < int(over.text[:20]) < int(under.text[:20]):
+                return nodes.Sum((whole, nodes.Quotient(parse_number(over.text), parse_number(under.text))))
         raise Unparsed("two numbers side by side")
 
     def signed(self) -> Node:
         """A factor with the signs before it."""
         if self.cursor.accept("-"):
-            return Negative(self.signed())
+            return nodes.Negative(self.signed())
         return self.signed() if self.cursor.accept("+") else self.factor()
 
     def factor(self) -> Node:
@@ -225,12 +199,12 @@ class Parser:
                 node = self.power(node)
             elif cursor.token.text == "!" and cursor.ahead(1).text != "=":
                 cursor.take()
-                node = Factorial(node)
+                node = nodes.Factorial(node)
             elif cursor.accept("%"):
-                node = Percent(node)
+                node = nodes.Percent(node)
             elif cursor.accept("'"):
                 node = marked(node, "'")
-            elif cursor.token.text == "_" and isinstance(node, Listing):
+            elif cursor.token.text == "_" and isinstance(node, nodes.Listing):
                 raise Unparsed("a subscript on a bracket")
             else:
                 return node
@@ -246,16 +220,16 @@ class Parser:
             cursor.move(cursor.index + 3)
             return _with_mark(base, following)
         exponent = group(self) if text == "{" else self.exponent()
-        if isinstance(base, Symbol) and isinstance(exponent, Number):  # C_5^2: the number of choices
+        if isinstance(base, nodes.Symbol) and isinstance(exponent, nodes.Number):  # C_5^2: the number of choices
             letter, n = base.name[:2], base.name[2:]
             if letter in ("C_", "A_", "P_") and n.isdigit():
-                return Call("binom" if letter == "C_" else "perm", (parse_number(n), exponent))
-        return Power(base, exponent)
+                return nodes.Call("binom" if letter == "C_" else "perm", (parse_number(n), exponent))
+        return nodes.Power(base, exponent)
 
     def exponent(self) -> Node:
         """What stands after ^ without a group."""
         if self.cursor.accept("-"):
-            return Negative(self.exponent())
+            return nodes.Negative(self.exponent())
         if self.cursor.accept("+"):
             return self.exponent()
         node = atom(self)
@@ -264,5 +238,5 @@ class Parser:
 
 def _with_mark(base: Node, mark: str) -> Node:
     if mark == "\\circ":
-        return Degrees(base)
+        return nodes.Degrees(base)
     return marked(base, "'" if mark == "\\prime" else mark)

@@ -9,27 +9,8 @@ A name is a symbol, an application (`f(x)`), a length or angle, a ratio or quoti
 
 from __future__ import annotations
 
-from limo.verify.maths.nodes import (
-    PI,
-    ZERO,
-    Absolute,
-    Application,
-    Constant,
-    Degrees,
-    Labelled,
-    Listing,
-    Negative,
-    Node,
-    Number,
-    Percent,
-    Product,
-    Quantity,
-    Quotient,
-    Ratio,
-    Relation,
-    Symbol,
-    substituted,
-)
+from limo.verify.maths import nodes
+from limo.verify.maths.nodes import PI, ZERO, Node, substituted
 
 INEQUALITIES = frozenset(("<", ">", "<=", ">="))
 OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -40,31 +21,35 @@ _CONSTANTS = ("C", "c", "K", "k")  # letters that stand for any number
 def is_name(node: Node) -> bool:
     """Whether a tree only names something."""
     match node:
-        case Symbol() | Application() | Constant("e" | "i"):
+        case nodes.Symbol() | nodes.Application() | nodes.Constant("e" | "i"):
             return True
-        case Absolute(inner) | Degrees(inner) | Labelled(_, inner):
+        case nodes.Absolute(inner) | nodes.Degrees(inner) | nodes.Labelled(_, inner):
             return is_name(inner)
-        case Quotient(over, under):
+        case nodes.Quotient(over, under):
             return is_name(over) and is_name(under)
-        case Ratio(parts):
+        case nodes.Ratio(parts):
             return all(is_name(part) for part in parts)
-        case Listing(opening, _, items):
-            return bool(items) and opening in ("", "(") and all(isinstance(i, Symbol | Application) for i in items)
-        case Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
-            return all(isinstance(f, Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
+        case nodes.Listing(opening, _, items):
+            return (
+                bool(items)
+                and opening in ("", "(")
+                and all(isinstance(i, nodes.Symbol | nodes.Application) for i in items)
+            )
+        case nodes.Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
+            return all(isinstance(f, nodes.Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
     return False
 
 
 def is_condition(node: Node) -> bool:
     """An inequality, or membership in a set."""
-    return isinstance(node, Relation) and any(sign in INEQUALITIES or sign in ("in", "!=") for sign in node.signs)
+    return isinstance(node, nodes.Relation) and any(sign in INEQUALITIES or sign in ("in", "!=") for sign in node.signs)
 
 
 def assignment(node: Node) -> tuple[Node, Node] | None:
     """Name and value of `x = 5`, `x = 2 + 3 = 5`, `5 = x`; None where it is no such thing."""
-    if isinstance(node, Labelled):
-        return assignment(node.value) or (Symbol(node.label), node.value)
-    if not isinstance(node, Relation) or set(node.signs) - {"="}:
+    if isinstance(node, nodes.Labelled):
+        return assignment(node.value) or (nodes.Symbol(node.label), node.value)
+    if not isinstance(node, nodes.Relation) or set(node.signs) - {"="}:
         return None
     sides = node.sides
     if is_name(sides[0]):
@@ -75,7 +60,7 @@ def assignment(node: Node) -> tuple[Node, Node] | None:
     return None
 
 
-def stated_value(relation: Relation, *, strict: bool) -> Node | None:
+def stated_value(relation: nodes.Relation, *, strict: bool) -> Node | None:
     """What a relation says its name is.  Not strict: the right side of any equation that ends in a constant."""
     sides, last = relation.sides, relation.sides[-1]
     if relation.signs in (("in",), ("==",)):
@@ -92,14 +77,14 @@ def stated_value(relation: Relation, *, strict: bool) -> Node | None:
 
 def is_graph(name: Node, other: Node) -> bool:
     """`f(x)` and `y`: a function's value, and what it is called where its graph is drawn."""
-    return isinstance(name, Application) and name.arguments == (Symbol("x"),) and other == Symbol("y")
+    return isinstance(name, nodes.Application) and name.arguments == (nodes.Symbol("x"),) and other == nodes.Symbol("y")
 
 
 def with_bound_letter(name: Node, value: Node) -> tuple[Node, Node]:
     """`f(z) = z^2` with its bound letter replaced by a fixed one."""
-    if isinstance(name, Application) and len(name.arguments) == 1 and isinstance(name.arguments[0], Symbol):
-        fixed = Symbol("·")
-        return Application(name.name, (fixed,)), substituted(value, name.arguments[0].name, fixed)
+    if isinstance(name, nodes.Application) and len(name.arguments) == 1 and isinstance(name.arguments[0], nodes.Symbol):
+        fixed = nodes.Symbol("·")
+        return nodes.Application(name.name, (fixed,)), substituted(value, name.arguments[0].name, fixed)
     return name, value
 
 
@@ -110,11 +95,11 @@ def with_constants_renamed(gold: Node, pred: Node) -> Node:
     if not missing or len(missing) != len(extra) or len(missing) > 4:
         return pred
     if {*missing, *extra} <= _INDICES and len(missing) == 1 and has_pi(gold) and has_pi(pred):
-        return substituted(pred, extra[0], Symbol(missing[0]))
+        return substituted(pred, extra[0], nodes.Symbol(missing[0]))
     if not all(name.split("_")[0] in _CONSTANTS for name in [*missing, *extra]) or len(gold.symbols) == len(missing):
         return pred
     for new, old in zip(missing, extra, strict=True):
-        pred = substituted(pred, old, Symbol(new))
+        pred = substituted(pred, old, nodes.Symbol(new))
     return pred
 
 
@@ -125,37 +110,37 @@ def has_pi(node: Node) -> bool:
 
 def simplified(node: Node) -> Node:
     """Without labels and needless brackets; `1/3 ≈ 0.33` cut to its exact part; signs and units moved inside."""
-    while isinstance(node, Labelled):
+    while isinstance(node, nodes.Labelled):
         node = node.value
-    if isinstance(node, Relation) and "~" in node.signs:
+    if isinstance(node, nodes.Relation) and "~" in node.signs:
         node = _exact_part(node)
     match node:
-        case Listing("[", _, (item,)):
+        case nodes.Listing("[", _, (item,)):
             return item
-        case Negative(Number(value, significant, place)):
-            return Number(-value, significant, place)
-        case Negative(Quantity(value, unit)):
-            return Quantity(Negative(value), unit)
-        case Negative(Percent(operand)):
-            return Percent(Negative(operand))
-        case Negative(Degrees(operand)):
-            return Degrees(Negative(operand))
-        case Quantity(Relation(sides, signs), unit) if signs[-1] == "=":  # `x = 5 cm` is x = (5 cm)
-            return Relation((*sides[:-1], Quantity(sides[-1], unit)), signs)
-        case Quantity(Relation() | Listing() | Labelled() as inner):
+        case nodes.Negative(nodes.Number(value, significant, place)):
+            return nodes.Number(-value, significant, place)
+        case nodes.Negative(nodes.Quantity(value, unit)):
+            return nodes.Quantity(nodes.Negative(value), unit)
+        case nodes.Negative(nodes.Percent(operand)):
+            return nodes.Percent(nodes.Negative(operand))
+        case nodes.Negative(nodes.Degrees(operand)):
+            return nodes.Degrees(nodes.Negative(operand))
+        case nodes.Quantity(nodes.Relation(sides, signs), unit) if signs[-1] == "=":  # `x = 5 cm` is x = (5 cm)
+            return nodes.Relation((*sides[:-1], nodes.Quantity(sides[-1], unit)), signs)
+        case nodes.Quantity(nodes.Relation() | nodes.Listing() | nodes.Labelled() as inner):
             return inner
     return node
 
 
-def _exact_part(relation: Relation) -> Node:
+def _exact_part(relation: nodes.Relation) -> Node:
     at = relation.signs.index("~")
     if at == 0 and is_name(relation.sides[0]):
-        return Relation(relation.sides[:2], ("=",))
-    return Relation(relation.sides[: at + 1], relation.signs[:at]) if at else relation.sides[0]
+        return nodes.Relation(relation.sides[:2], ("=",))
+    return nodes.Relation(relation.sides[: at + 1], relation.signs[:at]) if at else relation.sides[0]
 
 
-def rising(relation: Relation) -> Relation:
+def rising(relation: nodes.Relation) -> nodes.Relation:
     """A chain turned so that its first sign points up."""
     if relation.signs[0] in (">", ">=") and all(sign in OPPOSITE for sign in relation.signs):
-        return Relation(relation.sides[::-1], tuple(OPPOSITE[sign] for sign in reversed(relation.signs)))
+        return nodes.Relation(relation.sides[::-1], tuple(OPPOSITE[sign] for sign in reversed(relation.signs)))
     return relation

@@ -9,20 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
 from limo.verify.maths.decimals import DOUBLE_DIGITS, MIN_DIGITS, MIN_DIGITS_BOTH, decimal_of, rounds_to
-from limo.verify.maths.nodes import (
-    BasedNumeral,
-    Factorial,
-    Node,
-    Number,
-    Power,
-    Product,
-    Quantity,
-    Quotient,
-    Sum,
-    Symbol,
-)
+from limo.verify.maths.nodes import Node
 from limo.verify.maths.relations import with_constants_renamed
 from limo.verify.maths.values import constant, same_value
 
@@ -77,13 +67,13 @@ class ScalarComparer:
 
     def based(self, gold: Node, pred: Node) -> bool | None:
         """A numeral with its base: the same numeral, written with or without the base."""
-        if isinstance(gold, BasedNumeral) and isinstance(pred, BasedNumeral):
+        if isinstance(gold, nodes.BasedNumeral) and isinstance(pred, nodes.BasedNumeral):
             if gold.base == pred.base:
                 return gold.digits.lstrip("0") == pred.digits.lstrip("0")
             return self.same(gold, pred) or False
-        numeral, other = (gold, pred) if isinstance(gold, BasedNumeral) else (pred, gold)
-        assert isinstance(numeral, BasedNumeral)
-        return self.same(Number(Fraction(int(numeral.digits))), other)
+        numeral, other = (gold, pred) if isinstance(gold, nodes.BasedNumeral) else (pred, gold)
+        assert isinstance(numeral, nodes.BasedNumeral)
+        return self.same(nodes.Number(Fraction(int(numeral.digits))), other)
 
     def too_large(self, gold: Node, pred: Node) -> bool | None:
         """One side cannot be written down: different from any number that can, if it only grows."""
@@ -128,29 +118,35 @@ class ScalarComparer:
 
 def _grows(node: Node) -> bool:
     """Built from whole numbers of 2 and more by sums, products, powers and factorials only."""
-    if isinstance(node, Number):
+    if isinstance(node, nodes.Number):
         return node.value >= 2
-    return isinstance(node, Sum | Product | Power | Factorial) and all(map(_grows, node.children))
+    return isinstance(node, nodes.Sum | nodes.Product | nodes.Power | nodes.Factorial) and all(
+        map(_grows, node.children)
+    )
 
 
 def measured(node: Node) -> tuple[Node, str]:
     """A value and the unit it is given in, "" for none."""
-    return (node.value, node.unit) if isinstance(node, Quantity) else letter_unit(node) or (node, "")
+    return (node.value, node.unit) if isinstance(node, nodes.Quantity) else letter_unit(node) or (node, "")
 
 
 def letter_unit(node: Node) -> tuple[Node, str] | None:
     """The number and the unit in `6 m`, `6 m^2` or `1.2 \\times 10^3 m`, where the unit was read as a symbol."""
-    if isinstance(node, Quotient):
+    if isinstance(node, nodes.Quotient):
         over = letter_unit(node.numerator)
-        under = letter_unit(Product((Number(Fraction(1)), node.denominator))) if over else None
+        under = letter_unit(nodes.Product((nodes.Number(Fraction(1)), node.denominator))) if over else None
         return (over[0], f"{over[1]}/{under[1]}") if over and under else None
-    if not isinstance(node, Product):
+    if not isinstance(node, nodes.Product):
         return None
     *factors, unit = node.factors
     power = ""
-    if isinstance(unit, Power):
-        power = f"^{unit.exponent.value}" if isinstance(unit.exponent, Number) else ""
+    if isinstance(unit, nodes.Power):
+        power = f"^{unit.exponent.value}" if isinstance(unit.exponent, nodes.Number) else ""
         unit = unit.base
-    if not isinstance(unit, Symbol) or unit.name not in _UNIT_LETTERS or any(factor.symbols for factor in factors):
+    if (
+        not isinstance(unit, nodes.Symbol)
+        or unit.name not in _UNIT_LETTERS
+        or any(factor.symbols for factor in factors)
+    ):
         return None
-    return (Product(tuple(factors)) if len(factors) > 1 else factors[0]), unit.name + power
+    return (nodes.Product(tuple(factors)) if len(factors) > 1 else factors[0]), unit.name + power
