@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 from pydantic import Field
@@ -13,8 +14,8 @@ from pydantic import Field
 from limo.core import files
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.recipe import EXECUTION_ONLY, Settings
-from limo.core.records import Dropped
-from limo.core.run_folder import RunFolder, StageCounts, environment
+from limo.core.records import Dropped, Problem
+from limo.core.run_folder import RunFolder, RunPool, StageCounts, environment
 
 
 class Inner(Settings):
@@ -265,3 +266,24 @@ def go_on(folder):
         assert run.counts() == {stage: StageCounts(1, 1, {"why": 1}) for stage in ("a", "b")}
         assert json.loads((folder / "environment.json").read_text()) == environment()
     return n_done
+
+
+def test_a_pool_is_stored_once_and_stages_name_its_rows_and_what_they_added_to_meta(run):
+    first = Problem.make("1+1?", "2", source="a", meta={"level": 3}, options=["1", "2"])
+    again = Problem.make("1+1?", "2", source="b")
+    with run:
+        run.write_problems([first, again])
+        assert run.read_problems() == [first, again]
+    pool = RunPool(run.read_problems())
+    grown = replace(again, meta={"family": "sum", "near": {"x": 1}})
+    rows = pool.rows([grown, first])
+    assert rows == [
+        {"id": first.id, "row": 1, "meta": {"family": "sum", "near": {"x": 1}}},
+        {"id": first.id, "row": 0, "meta": {}},
+    ]
+    assert [pool.problem(row) for row in rows] == [grown, first]
+
+
+def test_a_run_without_a_pool_says_so(run):
+    with run, pytest.raises(MissingFileError, match="no pool"):
+        run.read_problems()

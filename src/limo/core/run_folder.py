@@ -18,8 +18,8 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -213,6 +213,39 @@ class RunFolder:
     def _must_be_locked(self) -> None:
         if self._lock is None:
             raise RuntimeError("a RunFolder is written only inside `with RunFolder(path, recipe)`")
+
+
+class RunPool:
+    """The pool of a run, and the rows by which the tables of its stages name their problems.
+
+    A row holds the problem's `id`, its `row` in problems.parquet, and in `meta` the keys that stages added to it.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        self._number_of: dict[tuple[str, ...], int] = {}
+        for number, problem in enumerate(problems):
+            self._number_of.setdefault(_key(problem), number)
+
+    def rows(self, problems: Iterable[Problem]) -> list[Row]:
+        """A row for each problem, whose `meta` may have grown."""
+        rows = []
+        for problem in problems:
+            number = self._number_of[_key(problem)]
+            old = self.problems[number].meta
+            added = {key: value for key, value in problem.meta.items() if key not in old or old[key] != value}
+            rows.append({"id": problem.id, "row": number, "meta": added})
+        return rows
+
+    def problem(self, row: Row) -> Problem:
+        """The problem that a row names."""
+        problem = self.problems[row["row"]]
+        return replace(problem, meta={**problem.meta, **row["meta"]}) if row.get("meta") else problem
+
+
+def _key(problem: Problem) -> tuple[str, ...]:
+    """Ids repeat before duplicates are dropped: what else makes two rows of a pool the same."""
+    return (problem.id, problem.answer, problem.solution, problem.source, problem.topic, problem.language)
 
 
 def environment() -> dict[str, object]:

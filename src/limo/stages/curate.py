@@ -13,8 +13,8 @@ does only what is missing.  Rollouts go through the ledger, which pays for each 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from limo.core import prompts
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Band, Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
-from limo.core.run_folder import RunFolder
+from limo.core.run_folder import RunFolder, RunPool
 from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_table, official_rollout
 from limo.curate.dataset import (
     DatasetCard,
@@ -132,6 +132,7 @@ def run(
     cannot be used, or a step keeps nothing: its table then holds the reasons), CollectionStopped, ModelError,
     StorageError.
     """
+    recipe = recipe.with_prompts()
     with RunFolder(folder, recipe) as run_folder:
         try:
             return _Curation(recipe, run_folder, progress or NoProgress(), n_workers, opener).run()
@@ -147,14 +148,8 @@ def graded_chains(run_folder: RunFolder) -> tuple[list[Chain], list[Grade]]:
 
 def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
     """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
-    pool = run_folder.read_problems()
-    return [_problem(pool, row) for row in run_folder.read_stage(step)]
-
-
-def _problem(pool: Sequence[Problem], row: Row) -> Problem:
-    """The problem of a step's row, with the keys of `meta` that the steps added."""
-    problem = pool[row["row"]]
-    return replace(problem, meta={**problem.meta, **row["meta"]}) if row.get("meta") else problem
+    pool = RunPool(run_folder.read_problems())
+    return [pool.problem(row) for row in run_folder.read_stage(step)]
 
 
 Row = dict[str, Any]
@@ -175,8 +170,7 @@ class _Curation:
     ) -> None:
         self.recipe, self.folder, self.progress, self.n_workers = recipe, folder, progress, n_workers
         self.runner = recipe.runner(progress, opener)
-        self.pool: list[Problem] = []  # as in problems.parquet
-        self.row_of: dict[tuple[str, ...], int] = {}  # the first of equal rows
+        self.pool = RunPool([])
         self.done: list[str] = []
         self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
@@ -223,39 +217,29 @@ class _Curation:
 
         def read() -> Split:
             sources = [one.model_copy(update={"path": recipe.resolve(one.path)}) for one in recipe.pool.sources]
-            ingested = ingest(sources, Checker().why_not, recipe.pool)
+            with recipe.checker() as checker:
+                ingested = ingest(sources, checker.why_not, recipe.pool)
             self.folder.write_problems(ingested.problems)
             rows = [{"id": problem.id, "row": number} for number, problem in enumerate(ingested.problems)]
             return rows, ingested.dropped
 
         self._step("ingest", None, read)
-        self.pool = self.folder.read_problems()
-        for number, problem in enumerate(self.pool):
-            self.row_of.setdefault(_key(problem), number)
-        rows = self._step("dedup", len(self.pool), lambda: self._split(dedup(self.pool, recipe.dedup)))
-        unique = [_problem(self.pool, row) for row in rows]
+        problems = self.folder.read_problems()
+        self.pool = RunPool(problems)
+        rows = self._step("dedup", len(problems), lambda: self._split(dedup(problems, recipe.dedup)))
+        unique = [self.pool.problem(row) for row in rows]
         work = lambda: self._split(decontaminate(unique, self._benchmarks(), recipe.decontaminate))  # noqa: E731
-        return [_problem(self.pool, row) for row in self._step("decontaminate", len(unique), work)]
+        return [self.pool.problem(row) for row in self._step("decontaminate", len(unique), work)]
 
     def _split(self, split: tuple[list[Problem], list[Dropped]]) -> Split:
         kept, dropped = split
-        return self._problem_rows(kept), dropped
-
-    def _problem_rows(self, problems: Sequence[Problem]) -> list[Row]:
-        """A row for each problem: its id, its row in problems.parquet, and the keys of `meta` that are new since."""
-        rows = []
-        for problem in problems:
-            number = self.row_of[_key(problem)]
-            old = self.pool[number].meta
-            added = {key: value for key, value in problem.meta.items() if key not in old or old[key] != value}
-            rows.append({"id": problem.id, "row": number, "meta": added})
-        return rows
+        return self.pool.rows(kept), dropped
 
     def _filter(self, settings: FilterSettings, problems: list[Problem]) -> list[Problem]:
         name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, Checker(n_workers=self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, self.recipe.checker(self.n_workers) as checker:
                 rates = self.runner.run(settings, problems, ledger, checker, name, band)
                 kept, dropped = apply_band(problems, rates, band, name)
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
@@ -268,19 +252,19 @@ class _Curation:
             dropped = [d for d in dropped if d.problem_id not in suspect]
             dropped += [Dropped(p.id, name, SUSPECT, evidence[p.id]) for p in problems if p.id in suspect]
             sound = [problem for problem in kept if problem.id not in suspect]
-            rows = zip(self._problem_rows(sound), sound, strict=True)
+            rows = zip(self.pool.rows(sound), sound, strict=True)
             return [row | rate_columns(rates[problem.id], band) for row, problem in rows], dropped
 
         rows = self._step(name, len(problems), work)
         for row in rows:
             self.rates[row["id"]].append(PassRate(row["model"], row["n"], row["n_decided"], row["n_correct"]))
-        return [_problem(self.pool, row) for row in rows]
+        return [self.pool.problem(row) for row in rows]
 
     def _chains(self, problems: list[Problem]) -> list[Chain]:
         teachers = [settings for settings in self.recipe.filters if settings.teacher] + self.recipe.teachers
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, Checker(n_workers=self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, self.recipe.checker(self.n_workers) as checker:
                 for number, teacher in enumerate(self.recipe.teachers, start=1):
                     stage = f"teacher {number} of {len(self.recipe.teachers)}"
                     self.runner.run(teacher, problems, ledger, checker, stage)
@@ -388,10 +372,6 @@ class _Curation:
 
 
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
-
-
-def _key(problem: Problem) -> tuple[str, ...]:
-    return (problem.id, problem.answer, problem.solution, problem.source, problem.topic, problem.language)
 
 
 def models_of(recipe: Recipe) -> list[ModelUse]:

@@ -36,7 +36,6 @@ from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
 from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
-from limo.verify.checker import Checker
 
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
@@ -161,7 +160,7 @@ def run(
 
     Raises InputError (a benchmark that cannot be read or decided), CollectionStopped, ModelError, StorageError.
     """
-    progress = progress or NoProgress()
+    progress, recipe = progress or NoProgress(), recipe.with_prompts()
     loaded = {
         name: load_benchmark(name, resolve_data_path(path, recipe.data) if path else None)
         for name, path in recipe.benchmarks.items()
@@ -169,7 +168,7 @@ def run(
     with RunFolder(folder, recipe) as run_folder:
         completer = opener(recipe.model, recipe.data)
         evaluations = []
-        with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers=n_workers) as checker:
+        with Ledger(run_folder.ledger_path) as ledger, recipe.checker(n_workers) as checker:
             meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
             for name, problems in loaded.items():
                 decoding = recipe.decoding_of(name, problems)

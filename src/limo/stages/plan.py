@@ -36,7 +36,6 @@ from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import read_problems
-from limo.verify.checker import Checker
 
 # Dense bf16 TFLOP/s by the makers' data sheets.
 GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX4090": 165, "MI300X": 1307}
@@ -115,6 +114,7 @@ def run(
     `n_pilot` problems are first really completed, into that ledger, so that the run pays for them no second time.
     Raises InputError for an empty pool, and what rollouts raise.
     """
+    recipe = recipe.with_prompts()
     problems, steps = read_problems(recipe, recipe.pool), steps_of(recipe)
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
@@ -157,7 +157,7 @@ def _run_pilot(
     with (
         RunFolder(folder, recipe) as run_folder,
         Ledger(run_folder.ledger_path) as ledger,
-        Checker(n_workers=n_workers) as checker,
+        recipe.checker(n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):
             rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
@@ -30,6 +31,7 @@ from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
+from limo.verify.verifier import MathsSettings, VerifierSettings
 
 UNDECIDED = "undecided.json"
 """File of a run that a budget or Ctrl-C stopped: the ids of the problems that were not decided."""
@@ -45,10 +47,24 @@ class ModelStageRecipe(Settings):
         json_schema_extra=EXECUTION_ONLY,
     )
 
+    verifier: VerifierSettings = Field(
+        default_factory=MathsSettings,
+        description="maths, choice, numeric, exact, judge or python:package.module:Class, or a mapping with options",
+    )
+
     @property
     def models(self) -> list[ModelSettings]:
         """Every model of the recipe, for prices and plans."""
         raise NotImplementedError
+
+    def checker(self, n_workers: int = 1) -> Checker:
+        """The recipe's verifier over `n_workers` processes.  Raises InputError for a class that cannot be used."""
+        return Checker(self.verifier, n_workers)
+
+    def with_prompts(self) -> Self:
+        """The recipe with the verifier's system text wherever none was given: it says how an answer is written."""
+        with self.checker() as checker:
+            return _with_system(self, checker.system)
 
     def resolve(self, path: str) -> str:
         """Where a path of the recipe lies (see `resolve_data_path`)."""
@@ -58,6 +74,24 @@ class ModelStageRecipe(Settings):
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
         return RolloutRunner(opener, self.data, progress, self.budget, prices)
+
+
+T = TypeVar("T")
+
+
+def _with_system(value: T, system: str) -> T:
+    """`value` with `system` in each field of that name that was not given and has the paper's text by default."""
+    if isinstance(value, Settings):
+        update = {name: _with_system(getattr(value, name), system) for name in type(value).model_fields}
+        field = type(value).model_fields.get("system")
+        if field is not None and field.default == prompts.SYSTEM and "system" not in value.model_fields_set:
+            update["system"] = system
+        changed = {name: new for name, new in update.items() if new is not getattr(value, name)}
+        return value.model_copy(update=changed) if changed else value
+    if isinstance(value, list):
+        items = [_with_system(item, system) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value  # type: ignore
+    return value
 
 
 class BandedRolloutSettings(RolloutSettings):
@@ -112,12 +146,13 @@ def run(
 
     Raises InputError for an empty pool, CollectionStopped at the budget or Ctrl-C, ModelError, StorageError.
     """
+    recipe = recipe.with_prompts()
     with RunFolder(folder, recipe) as run_folder:
         problems = read_problems(recipe, recipe.pool)
         runner = recipe.runner(progress or NoProgress(), opener)
         pass_rates = []
         try:
-            with Ledger(run_folder.ledger_path) as ledger, Checker(n_workers=n_workers) as checker:
+            with Ledger(run_folder.ledger_path) as ledger, recipe.checker(n_workers) as checker:
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"
                     pass_rates.append(runner.run(settings, problems, ledger, checker, stage, settings.band))
@@ -132,7 +167,8 @@ def run(
 def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
     """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
-    unique = {problem.id: problem for problem in ingest(sources, Checker().why_not, pool).problems}
+    with recipe.checker() as checker:
+        unique = {problem.id: problem for problem in ingest(sources, checker.why_not, pool).problems}
     if not unique:
         paths = ", ".join(source.path for source in sources)
         raise InputError("the pool is empty", paths, "one problem or more", "check the paths and the columns")
