@@ -271,9 +271,8 @@ def go_on(folder):
 def test_a_pool_is_stored_once_and_stages_name_its_rows_and_what_they_added_to_meta(run):
     first = Problem.make("1+1?", "2", source="a", meta={"level": 3}, options=["1", "2"])
     again = Problem.make("1+1?", "2", source="b")
-    with run:
-        run.write_problems([first, again])
-        assert run.read_problems() == [first, again]
+    run.write_problems([first, again])
+    assert run.read_problems() == [first, again]
     pool = RunPool(run.read_problems())
     grown = replace(again, meta={"family": "sum", "near": {"x": 1}})
     rows = pool.rows([grown, first])
@@ -285,5 +284,5 @@ def test_a_pool_is_stored_once_and_stages_name_its_rows_and_what_they_added_to_m
 
 
 def test_a_run_without_a_pool_says_so(run):
-    with run, pytest.raises(MissingFileError, match="no pool"):
+    with pytest.raises(MissingFileError, match="no pool"):
         run.read_problems()
