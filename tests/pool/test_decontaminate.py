@@ -76,7 +76,7 @@ def test_renumbered_copies_can_be_reported_instead_and_stay_with_their_evidence(
     sibling = Problem.make(TRAIN.format(a=80, b=20, c=310), "1", source="web")
     kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="report"))
     assert not dropped and kept[0].meta["near_benchmark"][0]["method"] == "renumbered"  # type: ignore[index]
-    kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="off", ngrams="off"))
+    kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="off", ngram="off"))
     assert kept == [sibling]
 
 
@@ -88,22 +88,22 @@ def test_the_paper_s_rule_drops_any_shared_run_of_n_words() -> None:
     run = " ".join(ITEM.split()[:13])
     text = f"{run} and nothing else of that problem is asked; name the colour of the engine you saw in 1999"
     assert _method(text) == ""
-    assert _method(text, DecontaminateSettings(ngrams="drop")) == "n-gram"
-    assert _method(text, DecontaminateSettings(ngrams="drop", ngram="light-r1")) == ""  # type: ignore[arg-type]
+    assert _method(text, DecontaminateSettings(ngram="drop")) == "n-gram"
+    assert _method(text, DecontaminateSettings(ngram="drop", ngram_words="light-r1")) == ""  # type: ignore[arg-type]
 
 
 def test_a_surer_method_that_is_off_or_only_reports_hides_no_weaker_one() -> None:
     sibling = TRAIN.format(a=80, b=15, c=240)  # renumbered, and shares a run of 13 words
-    assert _method(sibling, DecontaminateSettings(renumbered="report", ngrams="drop")) == "n-gram"
-    off = DecontaminateSettings(same_text="off", contained="off", same_numbers="off", renumbered="off", ngrams="drop")
+    assert _method(sibling, DecontaminateSettings(renumbered="report", ngram="drop")) == "n-gram"
+    off = DecontaminateSettings(same_text="off", contained="off", same_numbers="off", renumbered="off", ngram="drop")
     assert _method(ITEM, off) == "n-gram"
 
 
 def test_presets_and_thresholds_are_settings(tmp_path: object) -> None:
-    assert load(DecontaminateSettings, None, ["ngram=open-r1"]).ngram == 8
-    with pytest.raises(RecipeError, match="ngram"):
-        load(DecontaminateSettings, None, ["ngram=s2"])
-    assert _method(TRAIN.format(a=80, b=20, c=310), DecontaminateSettings(min_tokens=90, ngrams="off")) == ""
+    assert load(DecontaminateSettings, None, ["ngram_words=open-r1"]).ngram_words == 8
+    with pytest.raises(RecipeError, match="ngram_words"):
+        load(DecontaminateSettings, None, ["ngram_words=s2"])
+    assert _method(TRAIN.format(a=80, b=20, c=310), DecontaminateSettings(min_tokens=90, ngram="off")) == ""
 
 
 def test_a_template_world_is_not_boilerplate() -> None:
@@ -146,7 +146,7 @@ def test_the_evidence_is_readable_and_survives_as_parquet(tmp_path) -> None:
 def test_a_bare_off_of_yaml_is_the_word_and_a_bare_on_is_refused(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("renumbered: off\n", encoding="utf-8")
-    loaded = load(DecontaminateSettings, recipe, ["ngrams=off"])
-    assert (loaded.renumbered, loaded.ngrams) == ("off", "off")
+    loaded = load(DecontaminateSettings, recipe, ["ngram=off"])
+    assert (loaded.renumbered, loaded.ngram) == ("off", "off")
     with pytest.raises(RecipeError, match=r"'drop', 'report' or 'off'"):
-        load(DecontaminateSettings, recipe, ["ngrams=on"])
+        load(DecontaminateSettings, recipe, ["ngram=on"])

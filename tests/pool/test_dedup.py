@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from limo.core.records import Problem
-from limo.pool.canonical.normal import read
+from limo.pool.canonical.statements import scan_statements
 from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
-from limo.pool.likeness import band_keys, distinct, grams, jaccard, minima, permutations
+from limo.pool.fingerprints import BANDS, PoolColumns, fingerprint_table, ngrams, sketch_similarity
 
 LAMP = "Tom bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did he pay in all?"
 LAMP_REWORDED = "Tom bought {n} red lamps for {p} dollars each at the market and sold them all. How much did he pay?"
@@ -138,22 +139,26 @@ def test_texts_without_words_or_digits_are_not_all_one() -> None:
     assert len(dedup([_make("?", "1"), _make("...", "2"), _make("", "3")])[0]) == 3
 
 
-def test_bands_find_what_is_alike_and_hardly_what_is_not() -> None:
+def test_bands_hold_similar_texts_together_and_others_apart_and_sketches_estimate_how_similar_they_are() -> None:
     words = ["ab" + "xyz"[n % 3] * (n // 3) for n in range(60)]
-    near = [*words[:50], *("b" * n for n in range(1, 11))]  # Jaccard of 3-grams .7
+    near = [*words[:50], *("b" * n for n in range(1, 11))]  # Jaccard of 3-grams 48 / 68
     far = ["c" * n for n in range(1, 61)]
-    found = read([" ".join(one) for one in (words, near, far)])
-    values, ends = grams(found.tokens, found.token_ends, 3, True)
-    keys = [set(row) for row in band_keys(minima(values, ends, permutations(80)), 20, 3).tolist()]
-    assert keys[0] & keys[1] and not keys[0] & keys[2]
-    places = [(start, distinct(values, start, end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    assert jaccard(values, *places[0], *places[1], 0.0) == pytest.approx(48 / 68)
-    assert jaccard(values, *places[0], *places[1], 0.9) == pytest.approx(48 / 68)  # only sizes are asked about `least`
-    assert jaccard(values, *places[0], *places[2], 0.0) == 0
+    columns = PoolColumns.of_problems([_make(" ".join(text), "1") for text in (words, near, far)])
+    table = fingerprint_table(columns, 0, 3, [])
+    bands = [table.column(name).to_pylist() for name in BANDS]
+    assert any(band[0] == band[1] for band in bands) and not any(band[0] == band[2] for band in bands)
+    sketches = np.array([list(sketch) for sketch in table.column("sketch").to_pylist()])
+    similarity = sketch_similarity(sketches[[0, 0, 0]], sketches)
+    assert similarity[0] == 1 and abs(similarity[1] - 48 / 68) < 0.2 and similarity[2] < 0.1
 
 
 def test_an_ngram_of_a_short_text_is_the_text_itself_and_numbers_are_all_one() -> None:
-    found = read(["a b", "", "x 12 y z", "x 7 y z"])
-    values, ends = grams(found.tokens, found.token_ends, 3, True)
+    scanned = scan_statements(["a b", "", "x 12 y z", "x 7 y z"])
+    values, ends = ngrams(scanned.tokens, scanned.token_ends, 3, True)
     assert ends.tolist() == [1, 1, 3, 5] and values[1:3].tolist() == values[3:].tolist()
-    assert grams(found.tokens, found.token_ends, 3, False)[1].tolist() == [0, 0, 2, 4]
+    assert ngrams(scanned.tokens, scanned.token_ends, 3, False)[1].tolist() == [0, 0, 2, 4]
+    assert [len(part) for part in ngrams(scanned.tokens[:0], scanned.token_ends[:0], 3, True)] == [0, 0]
+
+
+def test_an_empty_pool_has_no_problems_and_drops_none() -> None:
+    assert dedup([]) == ([], [])

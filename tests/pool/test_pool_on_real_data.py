@@ -54,7 +54,7 @@ def test_every_pair_known_to_be_exact_is_among_the_hits() -> None:
         items = list(stream([there[pool]]))
         problems = [one for one in items if isinstance(one, Problem)]
         place = {(one.id, one.problem): row for row, one in enumerate(items) if isinstance(one, Problem)}
-        index = DecontaminateSettings(ngrams="off").index(known)
+        index = DecontaminateSettings(ngram="off").index(known)
         hits = index.search([one.id for one in problems], [one.problem for one in problems])
         for row, hit in hits:
             found.add((pool, place[problems[row].id, problems[row].problem], hit.benchmark, hit.benchmark_row))

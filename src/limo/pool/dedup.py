@@ -1,46 +1,70 @@
-"""The same problem once; problems that merely look alike stay, with the name of their family.
+"""Keeps each problem once; problems that are merely similar stay, with the name of their family.
 
 On mathematics, plain near-duplicate removal throws away distinct problems: two texts of one template differ in a
 number, and that number is the problem.  So three rules, of which only the first two drop:
 
 A. equal canonical text (signs and digits kept): a duplicate; where the answers differ, a suspected wrong key.
-B. same numbers, operators and names in the same order, same non-empty answer, and word 3-grams alike: a rewording.
-C. word 3-grams alike otherwise: a sibling, kept; `meta["family"]` is the id of the best problem that it is alike to.
+B. same numbers, operators and names in the same order, same non-empty answer, and similar word 3-grams: a rewording.
+C. similar word 3-grams otherwise: a sibling, kept; `meta["family"]` is the id of the best problem that it resembles.
 
 Each problem is compared with problems that stay, never with one that was dropped, so similarity cannot chain.
 
     kept, dropped = dedup(problems)
-    [d.detail for d in dropped if d.reason == ANOTHER_ANSWER]       # suspected wrong keys
+    dedup_shards("pool/", "distinct/", DedupSettings(), ExecutorSettings())      # a pool of any size
 
-What it does not do: find translations, or rewordings that share few words.  `limo.pool.big` applies the same rules to
-pools larger than the memory.
+A pool in memory is one shard.  Rows of equal keys must meet: the fingerprints of all shards are read for each share of
+the keys (`key % n_shares`), and every step writes what it found, for the next ones to read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import Field
 
+from limo.core.files import atomic
+from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.pool.likeness import N_BANDS, rewordings, stars
-from limo.pool.prints import BATCH, Array, Columns, Prints, answer_keys, meant, mixed, prints, telling
+from limo.pool.canonical import kernels, reference
+from limo.pool.canonical.compiled import NUMBA
+from limo.pool.fingerprints import (
+    BANDS,
+    N_MINIMA,
+    RANKS,
+    ROW_BITS,
+    Array,
+    PoolColumns,
+    answer_hashes,
+    fingerprint_table,
+    mix_hashes,
+    sketch_similarity,
+)
+from limo.pool.shards import count_rows, read_table, shards_of, write_split
+from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
 ANOTHER_ANSWER = "duplicate with another answer"
 REWORDED = "reworded duplicate"
-REASONS = ("", SAME_TEXT, ANOTHER_ANSWER, REWORDED)
-STAYS = 0  # in REASONS
+SHARE_ROWS = 4_000_000  # rows that one share of the keys may hold: about 1 GB at its widest
+FINGERPRINTS, TEXTS, REWORDINGS, BAND_LEADERS, FAMILIES = "fingerprints", "texts", "rewordings", "bands", "families"
+_LEADER = ("leader_row", *RANKS)
+_OPTION_LETTER = re.compile(r"\s*(?:\\(?:text|textbf|mathrm)\s*\{)?\s*\(?([A-J])\)?\s*\}?\s*")
+_find_rewordings = (kernels if NUMBA else reference).rewordings
 
 
 class DedupSettings(Settings):
     """When two problems are one."""
 
-    n: int = Field(default=3, ge=1, le=13, description="words in an n-gram of the near rule; own choice, measured")
+    ngram_words: int = Field(default=3, ge=1, le=13, description="words in an n-gram; own choice, measured")
     reworded: float = Field(default=0.5, ge=0, le=1, description="least Jaccard similarity for rule B; 1 = off")
     family: float = Field(default=0.6, ge=0, le=1, description="least (estimated) similarity of siblings (rule C)")
     prefer: list[str] = Field(default_factory=list, description="sources whose copy is kept, best first")
@@ -57,111 +81,328 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
     Which copy stays does not depend on the order given: the preferred source, then one with an answer, then the
     longest solution, then the smaller id.
     """
-    settings = settings or DedupSettings()
     pool = list(problems)
-    if not pool:
-        return [], []
-    batches = [Columns.of(pool[start : start + BATCH]) for start in range(0, len(pool), BATCH)]
-    taken = Prints.joined([prints(batch, settings.n, settings.prefer) for batch in batches])
-    found = decide(taken, meant([one.answer for one in pool], [one.options for one in pool]), settings)
-    family = [pool[best].id if best >= 0 else "" for best in found.family.tolist()]
-    stays = (found.reason == STAYS).tolist()
-    kept = [_with_family(*one) if one[1] else one[0] for one in compress(zip(pool, family, strict=True), stays)]
-    gone = np.flatnonzero(found.reason != STAYS)
-    columns = [column[gone].tolist() for column in (found.twin, found.reason, found.similarity)]
-    why = zip(gone.tolist(), *columns, strict=True)
-    return kept, [_dropped(pool[row], pool[twin], REASONS[code], alike) for row, twin, code, alike in why]
+    tables = compare(PoolColumns.of_problems(pool), settings or DedupSettings())
+    dropped, families = _decisions(tables, 0, lambda rows: [_description(pool[row]) for row in rows])
+    kept = [
+        replace(problem, meta={**problem.meta, "family": families[row]}) if row in families else problem
+        for row, problem in enumerate(pool)
+        if row not in dropped
+    ]
+    return kept, list(dropped.values())
+
+
+def _description(problem: Problem) -> dict[str, str]:
+    return {"id": problem.id, "source": problem.source, "answer": problem.answer}
+
+
+def compare(columns: PoolColumns, settings: DedupSettings) -> StepTables:
+    """All steps on a pool in memory."""
+    tables = StepTables()
+    tables.write(FINGERPRINTS, "0", fingerprint_table(columns, 0, settings.ngram_words, settings.prefer))
+    for step in (_drop_same_text, _drop_rewordings, _find_families):
+        step(tables, settings, 1, "0")
+    return tables
+
+
+def dedup_shards(
+    pool: str | Path,
+    out: str | Path,
+    settings: DedupSettings,
+    executor: ExecutorSettings,
+    progress: Progress | None = None,
+    n_shares: int = 0,
+) -> Counter[str]:
+    """Write the pool's shards without repeated problems into `out`, and why the others went into `out/dropped`.
+
+    `n_shares` 0 takes as many as the memory of one share asks for; the rows are the same for any power of two.  Returns
+    the number of rows kept and dropped by reason.
+    """
+    shards, out = shards_of(pool), Path(out)
+    names, files = [shard.name for shard in shards], StepFiles(out / "work")
+    if not all((out / name).exists() for name in names):
+
+        def run(step: str, task: Any, tasks: Sequence[str]) -> None:
+            run_tasks(task, [name for name in tasks if not files.path(step, name).exists()], executor, progress)
+
+        run(
+            FINGERPRINTS, partial(_fingerprint, files, shards, settings), [str(number) for number in range(len(shards))]
+        )
+        n = n_shares or _n_shares(files)
+        shares = [str(share) for share in range(n)]
+        run(TEXTS, partial(_drop_same_text, files, settings, n), shares)
+        run(REWORDINGS, partial(_drop_rewordings, files, settings, n), shares)
+        if n > 1:
+            band_shares = [f"{band}-{share}" for band in range(len(BANDS)) for share in shares]
+            run(BAND_LEADERS, partial(_find_band_leaders, files, settings, n), band_shares)
+        run(FAMILIES, partial(_find_families, files, settings, n), shares)
+        missing = [str(number) for number, name in enumerate(names) if not (out / name).exists()]
+        run_tasks(partial(_write_distinct, files, shards, out), missing, executor, progress)
+    shutil.rmtree(out / "work", ignore_errors=True)
+    return count_rows(out, names)
+
+
+def _n_shares(files: StepFiles) -> int:
+    """A power of two, so that a key falls to a share by its low bits."""
+    import pyarrow.parquet as pq
+
+    n_rows = sum(pq.read_metadata(file).num_rows for file in files.paths(FINGERPRINTS))
+    return 1 << max(0, -(-n_rows // SHARE_ROWS) - 1).bit_length()
+
+
+class StepStore(Protocol):
+    """Where the steps write their tables, one a task, and read those of earlier steps."""
+
+    def write(self, step: str, task: str, table: Any) -> None:
+        """Keep the table of a task, sorted by row where it has a row for some problems only."""
+
+    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
+        """The tables of a step, one a task; only the rows of one shard if it is given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decisions:
-    """What becomes of n problems.
+class StepTables:
+    """In memory, of a pool of one shard."""
 
-    `reason` [n] is a place in REASONS, `twin` [n] who stays instead (itself if it stays), `similarity` [n] is to the
-    twin, `family` [n] is the best problem of those that stay and are alike, or -1.
+    by_step: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def write(self, step: str, task: str, table: Any) -> None:
+        """See StepStore."""
+        self.by_step.setdefault(step, {})[task] = table
+
+    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
+        """See StepStore."""
+        return (table.select(columns) for table in self.by_step[step].values())
+
+
+@dataclass(frozen=True, slots=True)
+class StepFiles:
+    """In a folder that all workers see."""
+
+    folder: Path
+
+    def path(self, step: str, task: str) -> Path:
+        """The file of a task."""
+        return self.folder / step / f"{task}.parquet"
+
+    def paths(self, step: str) -> list[Path]:
+        """The files of a step in order of their names."""
+        return sorted((self.folder / step).glob("*.parquet"))
+
+    def write(self, step: str, task: str, table: Any) -> None:
+        """See StepStore.  Hashes do not compress, and hardly one comes twice."""
+        import pyarrow.parquet as pq
+
+        with atomic(self.path(step, task)) as temporary:
+            pq.write_table(table, temporary, compression="none", use_dictionary=False, row_group_size=65_536)
+
+    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
+        """See StepStore."""
+        import pyarrow.parquet as pq
+
+        rows = None if shard is None else [("row", ">=", shard << ROW_BITS), ("row", "<", (shard + 1) << ROW_BITS)]
+        return (pq.read_table(file, columns=list(columns), filters=rows) for file in self.paths(step))
+
+
+# The steps: functions of a store, the settings, the number of shares, and the name of a task, which is its share.
+
+
+def _fingerprint(files: StepFiles, shards: Sequence[Path], settings: DedupSettings, task: str) -> None:
+    """The fingerprints of one shard."""
+    table = read_table(shards[int(task)], ("id", "problem", "answer", "options", "solution", "source"))
+    columns = PoolColumns.of_table(table)
+    files.write(FINGERPRINTS, task, fingerprint_table(columns, int(task), settings.ngram_words, settings.prefer))
+
+
+def _select(
+    store: StepStore, keys: Sequence[str], share: int, n_shares: int, columns: Sequence[str], dropped: Array
+) -> Any:
+    """The fingerprints that no earlier step dropped, of a share of the keys, the best first.
+
+    With one key: only rows that share it with another one.  With several there must be one share.
     """
+    import pyarrow as pa
 
-    reason: Array
-    twin: Array
-    similarity: Array
-    family: Array
-
-
-def decide(taken: Prints, answers: Sequence[str], settings: DedupSettings) -> Decisions:
-    """The three rules on prints and what the answers mean (`prints.meant`)."""
-    n, order = len(taken.text), taken.order()
-    twin, reason, similarity = np.arange(n), np.zeros(n, np.uint8), np.ones(n)
-    leader, gone = same_text(taken.text, answers, order, settings.conflicts == "drop_all")
-    twin[gone > 0], reason[gone > 0] = leader[gone > 0], gone[gone > 0]
-    left = order[reason[order] == STAYS]
-    other, alike = reworded(taken.group, answers, taken.grams, taken.gram_ends, left, settings.reworded)
-    twin[other >= 0], reason[other >= 0], similarity[other >= 0] = other[other >= 0], 3, alike[other >= 0]
-    left = left[reason[left] == STAYS]
-    best, family = families(taken.bands[left], taken.sketches[left], settings.family), np.full(n, -1)
-    family[left] = np.where(best >= 0, left[best], -1)
-    return Decisions(reason, twin, similarity, family)
+    selected = []
+    for table in store.tables(FINGERPRINTS, ["row", *RANKS, *keys, *columns]):
+        mask = np.ones(table.num_rows, bool)
+        if n_shares > 1:
+            mask = _numbers(table, keys[0]) & np.uint64(n_shares - 1) == np.uint64(share)
+        if len(dropped):
+            rows = _numbers(table, "row")
+            mask &= dropped[np.minimum(np.searchsorted(dropped, rows), len(dropped) - 1)] != rows
+        selected.append(table if mask.all() else table.filter(pa.array(mask)))
+    table = pa.concat_tables(selected).combine_chunks()
+    chosen = np.flatnonzero(_occurs_again(_numbers(table, keys[0]))) if len(keys) == 1 else np.arange(table.num_rows)
+    ranks = [_numbers(table, name)[chosen] for name in ("row", *reversed(RANKS))]
+    return table.take(pa.array(chosen[np.lexsort(ranks)]))
 
 
-def same_text(text: Array, answers: Sequence[str], order: Array, drop_all: bool) -> tuple[Array, Array]:
-    """Rule A: the best problem with each one's text, and why those go that go.  `order` lists all, the best first."""
-    by_text = order[np.lexsort((text[order, 1], text[order, 0]))]  # stable: the best stays first among equals
-    ordered = text[by_text]
-    starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
-    lengths = np.diff(np.r_[starts, len(by_text)])
-    leader = np.empty(len(text), np.int64)
-    leader[by_text] = np.repeat(by_text[starts], lengths)
-    answer = _keys_of(answers, by_text[np.repeat(lengths > 1, lengths)])
+def _occurs_again(keys: Array) -> Array:
+    """Which keys occur more than once."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    again = np.zeros(len(keys), bool)
+    again[order[1:][same]] = again[order[:-1][same]] = True
+    return again
+
+
+def _numbers(table: Any, name: str) -> Array:
+    return table.column(name).to_numpy()
+
+
+def _dropped_rows(store: StepStore, *steps: str) -> Array:
+    """The rows that the steps dropped, sorted."""
+    rows = [_numbers(table, "row") for step in steps for table in store.tables(step, ["row"])]
+    return np.sort(np.concatenate(rows))
+
+
+def _drop_same_text(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+    """Rule A on the texts of a share: all but the best of each, and why they go."""
+    columns = ("text1", "meaning", "source", "answer")
+    table = _select(store, ["text0"], int(task), n_shares, columns, np.empty(0, np.int64))
+    text0, text1 = _numbers(table, "text0"), _numbers(table, "text1")
+    by_text = np.lexsort((text1, text0))  # stable: the best stays first among equals
+    new = (text0[by_text][1:] != text0[by_text][:-1]) | (text1[by_text][1:] != text1[by_text][:-1])
+    starts = np.flatnonzero(np.r_[True, new][: len(by_text)])
+    leader = np.empty(len(by_text), np.int64)
+    leader[by_text] = np.repeat(by_text[starts], np.diff(np.r_[starts, len(by_text)]))
+    answer = answer_hashes(table.column("meaning").to_pylist())
     conflict = (answer != 0) & (answer[leader] != 0) & (answer != answer[leader])
-    gone = np.where(leader == np.arange(len(text)), STAYS, np.where(conflict, 2, 1)).astype(np.uint8)
-    if drop_all:
-        gone[leader[conflict]] = 2
-    return leader, gone
+    goes = leader != np.arange(len(leader))
+    if settings.conflicts == "drop_all":
+        goes[leader[conflict]] = True
+        conflict[leader[conflict]] = True
+    rows = np.flatnonzero(goes)
+    reasons = np.where(conflict[rows], ANOTHER_ANSWER, SAME_TEXT).tolist()
+    _write_dropped(store, TEXTS, task, table, rows, leader[rows], reasons, np.ones(len(rows)))
 
 
-def _keys_of(answers: Sequence[str], rows: Array) -> Array:
-    """The keys of these rows' answers, 0 elsewhere."""
-    keys = np.zeros(len(answers), np.uint64)
-    keys[rows] = answer_keys([answers[row] for row in rows.tolist()])
-    return keys
+def _drop_rewordings(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+    """Rule B on the groups of a share: which better problem each one rewords, and how similar they are."""
+    columns = ("grams", "meaning", "source", "answer")
+    table = _select(store, ["group"], int(task), n_shares, columns, _dropped_rows(store, TEXTS))
+    answers, grams = table.column("meaning").to_pylist(), table.column("grams").combine_chunks()
+    ends, values = grams.offsets.to_numpy()[1:].astype(np.int64), grams.values.to_numpy().copy()  # sorted in place
+    group = mix_hashes(_numbers(table, "group"), answer_hashes(answers))
+    is_evidence = [bool(answer) and not _OPTION_LETTER.fullmatch(answer) for answer in answers]  # a bare letter is not
+    candidates = np.flatnonzero(is_evidence) if settings.reworded < 1 else np.empty(0, np.int64)
+    order = candidates[np.argsort(group[candidates], kind="stable")]
+    twin, similarity = _find_rewordings(order, group, values, ends, settings.reworded)
+    rows = np.flatnonzero(twin >= 0)
+    _write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
 
 
-def reworded(
-    group: Array, answers: Sequence[str], grams: Array, gram_ends: Array, order: Array, least: float
-) -> tuple[Array, Array]:
-    """Rule B: which better problem of `order` each one rewords, or -1, and how alike they are."""
-    by_group = order[np.argsort(group[order], kind="stable")] if least < 1 else order[:0]
-    ordered = group[by_group]
-    same = ordered[1:] == ordered[:-1]
-    by_group = by_group[np.r_[same, False] | np.r_[False, same]] if len(by_group) else by_group
-    held = [answers[row] for row in by_group.tolist()]
-    with_answer = np.zeros(len(group), np.uint64)
-    with_answer[by_group] = mixed(group[by_group], answer_keys(held))
-    by_group = by_group[telling(held)]
-    return rewordings(by_group[np.argsort(with_answer[by_group], kind="stable")], with_answer, grams, gram_ends, least)
+def _write_dropped(
+    store: StepStore, step: str, task: str, table: Any, rows: Array, twins: Array, reasons: list[str], similarity: Array
+) -> None:
+    """Which rows go, and the evidence."""
+    import pyarrow as pa
+
+    dropped, kept = table.select(["row"]).take(pa.array(rows)), table.take(pa.array(twins))
+    evidence = pa.table({
+        "row": dropped.column("row"), "reason": pa.array(reasons, pa.string()), "twin": kept.column("rank1"),
+        "similarity": similarity, "kept_source": kept.column("source"), "kept_answer": kept.column("answer"),
+    })  # fmt: skip
+    store.write(step, task, evidence.sort_by("row"))  # sorted, so that a shard reads its own rows and few others
 
 
-def families(bands: Array, sketches: Array, least: float) -> Array:
-    """Rule C, for problems sorted by rank: the best problem that each is alike to, itself for those, -1 if alone."""
-    rows, best = np.arange(len(bands)), np.arange(len(bands))
-    for band in range(N_BANDS):
-        key = np.ascontiguousarray(bands[:, band])
-        stars(np.argsort(key), key, sketches, rows, least, best)
-    alone = best == rows
-    alone[best[best != rows]] = False
-    return np.where(alone, -1, best)
+def _find_band_leaders(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+    """Rule C on a share of one band's keys: for each row the band's best, where they are similar."""
+    band, share = map(int, task.split("-"))
+    dropped = _dropped_rows(store, TEXTS, REWORDINGS)
+    table = _select(store, [BANDS[band]], share, n_shares, ("sketch",), dropped)
+    _write_leaders(store, BAND_LEADERS, task, *_leaders_of(table, [BANDS[band]], settings.family))
 
 
-def _dropped(problem: Problem, twin: Problem, reason: str, similarity: float) -> Dropped:
-    detail: dict[str, object] = {
-        "duplicate_of": twin.id,
-        "similarity": round(similarity, 3),
-        "source": problem.source,
-        "kept_source": twin.source,
-        "answer": problem.answer,
-        "kept_answer": twin.answer,
-    }
-    return Dropped(problem.id, "dedup", reason, detail)
+def _find_families(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+    """Rule C for a share of the rows: the best problem that each is similar to, which names itself too."""
+    if n_shares == 1:
+        dropped = _dropped_rows(store, TEXTS, REWORDINGS)
+        row, leader = _leaders_of(_select(store, BANDS, 0, 1, ("sketch",), dropped), BANDS, settings.family)
+    else:
+        tables = store.tables(BAND_LEADERS, ["row", *_LEADER])
+        row, leader = _best_leaders(_share_of_rows(table, int(task), n_shares) for table in tables)
+    own = np.unique(leader["leader_row"], return_index=True)[1]
+    row = np.concatenate([row, leader["leader_row"][own]])
+    _write_leaders(store, FAMILIES, task, row, {name: np.concatenate([x, x[own]]) for name, x in leader.items()})
 
 
-def _with_family(problem: Problem, family: str) -> Problem:
-    return replace(problem, meta={**problem.meta, "family": family})
+def _share_of_rows(table: Any, share: int, n_shares: int) -> Any:
+    import pyarrow as pa
+
+    return table.filter(pa.array(_numbers(table, "row") & (n_shares - 1) == share))
+
+
+def _leaders_of(table: Any, bands: Sequence[str], least: float) -> tuple[Array, dict[str, Array]]:
+    """The rows that are similar to a better one of the same band, and the best of these, by row and ranks."""
+    n = table.num_rows
+    raw = table.column("sketch").combine_chunks().buffers()[1] if n else b""
+    sketches = np.frombuffer(raw, np.uint8)[: n * N_MINIMA].reshape(n, N_MINIMA)
+    best = np.arange(n)  # rows are sorted by rank: a smaller number is a better problem
+    for band in bands:
+        key = _numbers(table, band)
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.r_[True, key[order][1:] != key[order][:-1]][:n])
+        leaders = np.repeat(order[starts], np.diff(np.r_[starts, n]))
+        better = np.flatnonzero(leaders < best[order])
+        rows, leaders = order[better], leaders[better]
+        similar = sketch_similarity(sketches[rows], sketches[leaders]) >= least
+        best[rows[similar]] = leaders[similar]
+    members = np.flatnonzero(best != np.arange(n))
+    row, leaders = _numbers(table, "row"), best[members]
+    return row[members], {"leader_row": row[leaders], **{name: _numbers(table, name)[leaders] for name in RANKS}}
+
+
+def _write_leaders(store: StepStore, step: str, task: str, row: Array, leader: Mapping[str, Array]) -> None:
+    import pyarrow as pa
+
+    order = np.argsort(row, kind="stable")
+    store.write(step, task, pa.table({"row": row[order], **{name: column[order] for name, column in leader.items()}}))
+
+
+def _write_distinct(files: StepFiles, shards: Sequence[Path], out: Path, task: str) -> None:
+    """One shard of the pool without what was dropped, the others with the name of their family."""
+    import pyarrow as pa
+
+    shard = shards[int(task)]
+    table = read_table(shard)
+    cells = table.select(["id", "source", "answer"])
+    dropped, families = _decisions(files, int(task), lambda rows: cells.take(pa.array(rows, pa.int64())).to_pylist())
+    write_split(out / shard.name, table, dropped, {row: ("family", name) for row, name in families.items()}, shard)
+
+
+def _decisions(
+    store: StepStore, shard: int, describe: Callable[[list[int]], list[dict[str, str]]]
+) -> tuple[dict[int, Dropped], dict[int, str]]:
+    """Of one shard the rows that go, in order, and the names of the families of those that stay, by row.
+
+    `describe` gives the id, source and answer of rows.
+    """
+    columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer"]
+    tables = [table for step in (TEXTS, REWORDINGS) for table in store.tables(step, columns, shard)]
+    evidence = sorted((row for table in tables for row in table.to_pylist()), key=lambda row: row["row"])
+    rows = [row["row"] - (shard << ROW_BITS) for row in evidence]
+    dropped = {}
+    for row, problem, found in zip(rows, describe(rows), evidence, strict=True):
+        detail = {
+            "duplicate_of": f"{found['twin']:016x}",
+            "similarity": round(found["similarity"], 3),
+            "source": problem["source"],
+            "kept_source": found["kept_source"],
+            "answer": problem["answer"],
+            "kept_answer": found["kept_answer"],
+        }
+        dropped[row] = Dropped(problem["id"], "dedup", found["reason"], detail)
+    row, leader = _best_leaders(store.tables(FAMILIES, ["row", *_LEADER], shard))
+    numbers = zip((row - (shard << ROW_BITS)).tolist(), leader["rank1"].tolist(), strict=True)
+    return dropped, {number: f"{leader_id:016x}" for number, leader_id in numbers}
+
+
+def _best_leaders(tables: Iterable[Any]) -> tuple[Array, dict[str, Array]]:
+    """Each row of the tables once, sorted, with the best of its leaders."""
+    columns = [[_numbers(table, name) for name in ("row", *_LEADER)] for table in tables]
+    row, leader_row, *ranks = (np.concatenate(column) for column in zip(*columns, strict=True))
+    order = np.lexsort([*reversed(ranks), row])
+    first = order[np.r_[True, row[order][1:] != row[order][:-1]][: len(order)]]
+    return row[first], dict(zip(_LEADER, (column[first] for column in (leader_row, *ranks)), strict=True))

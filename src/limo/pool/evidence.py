@@ -1,10 +1,8 @@
-"""The contamination report: every hit with both texts, as a table, as Parquet and as plain text to read.
+"""The contamination report: every hit with both texts, as a table, as Parquet and as plain text.
 
-    table = evidence_table(kept, dropped)            # of `limo.pool.decontaminate.decontaminate`
-    write_evidence(table, "evidence.parquet")
-    print(render(table))
-
-What it does not do: find or decide anything.
+table = evidence_table(kept, dropped)            # of `limo.pool.decontaminate.decontaminate`
+write_evidence(table, "evidence.parquet")
+print(render(table))
 """
 
 from __future__ import annotations
@@ -16,21 +14,23 @@ from typing import Any
 from limo.core.files import atomic
 from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
-from limo.pool.contamination import METHODS
+from limo.pool.benchmark_index import METHODS
 
 _TEXTS = (
     "source", "problem_id", "problem", "benchmark", "benchmark_id", "benchmark_problem", "method", "words", "decision",
 )  # fmt: skip
-_MOST_SHOWN = 20  # hits that are spelled out; the table holds all
+EVIDENCE = "evidence"  # the folder of the evidence in a pool of shards
+REPORTED = "near_benchmark"  # the key of the evidence in the meta of a problem that stays
+_MAX_SHOWN = 20  # hits that are spelled out; the table holds all
 
 
 def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[dict[str, object]]:
     """One row a hit, of dropped and of reported problems, as plain values."""
     table: list[dict[str, object]] = []
-    for one in dropped:
-        table += _rows(one.detail.get("hits"), one.detail.get("source"))
+    for row in dropped:
+        table += _rows(row.detail.get("hits"), row.detail.get("source"))
     for problem in kept:
-        table += _rows(problem.meta.get("near_benchmark"), problem.source)
+        table += _rows(problem.meta.get(REPORTED), problem.source)
     return table
 
 
@@ -41,7 +41,9 @@ def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
         key = (str(row["benchmark"]), str(row["source"]), str(row["method"]), str(row["decision"]))
         groups.setdefault(key, set()).add(row["problem_id"])
     order = {str(method): number for number, method in enumerate(METHODS)}
-    ranked = sorted(groups.items(), key=lambda one: (one[0][0], order.get(one[0][2], 9), -len(one[1]), one[0][1]))
+    ranked = sorted(
+        groups.items(), key=lambda group: (group[0][0], order.get(group[0][2], 9), -len(group[1]), group[0][1])
+    )
     names = ("benchmark", "source", "method", "decision")
     return [{**dict(zip(names, key, strict=True)), "n_problems": len(ids)} for key, ids in ranked]
 
@@ -60,8 +62,16 @@ def write_evidence(table: Sequence[Mapping[str, object]], path: str | Path) -> N
     """The table as Parquet, whole or not at all."""
     import pyarrow.parquet as pq
 
-    with atomic(path) as aside:
-        pq.write_table(arrow(table), aside, compression="zstd")
+    with atomic(path) as temporary:
+        pq.write_table(arrow(table), temporary, compression="zstd")
+
+
+def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
+    """The table of a decontaminated pool of shards."""
+    import pyarrow.parquet as pq
+
+    files = sorted((Path(pool) / EVIDENCE).glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
 def surest(table: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
@@ -70,7 +80,7 @@ def surest(table: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, A
     return sorted(table, key=lambda row: (order.get(str(row["method"]), 9), -float(str(row["score"]))))[:most]
 
 
-def render(table: Sequence[Mapping[str, Any]], most: int = _MOST_SHOWN) -> str:
+def render(table: Sequence[Mapping[str, Any]], most: int = _MAX_SHOWN) -> str:
     """The surest hits spelled out, each with both texts and the words that they share."""
     lines = [line for row in surest(table, most) for line in _spelled(row)]
     left = len(table) - most

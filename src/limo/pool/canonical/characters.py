@@ -1,11 +1,4 @@
-"""What single characters are, and where runs of them end: the alphabet of the compiled scanner.
-
-Code points are compared as numbers, since that is what a batch of texts is to compiled code.
-
-    after_letters(chars, place, end)        # the first place from `place` on that holds no letter
-
-What it does not do: anything beyond one run; rules about statements stand in `scan` and `latex`.
-"""
+"""Compiled predicates on single code points, and where runs of them end."""
 
 from __future__ import annotations
 
@@ -18,93 +11,99 @@ from limo.pool.canonical.compiled import compiled
 
 @compiled
 def is_digit(char: Any) -> bool:
-    """`0` to `9`; other digits were folded to these before."""
+    """0 to 9; other digits were replaced by these before."""
     return 48 <= char <= 57
 
 
 @compiled
 def is_letter(char: Any) -> bool:
-    """A Latin letter; all others are marks of their own."""
+    """A to Z or a to z."""
     return 65 <= char <= 90 or 97 <= char <= 122
 
 
 @compiled
 def is_space(char: Any) -> bool:
-    """White space, and what typesets nothing that counts: `$`, `~`, `&`."""
+    """White space, control characters, `$`, `~` and `&`."""
     return char <= 32 or char == 36 or char == 38 or char == 126 or char == 127
 
 
 @compiled
 def is_han(char: Any) -> bool:
-    """A Chinese character, which is a word of its own."""
+    """A Chinese character; each is a word."""
     return 0x3400 <= char <= 0x9FFF
 
 
 @compiled
-def at(chars: Any, place: int, end: int) -> Any:
+def char_at(chars: Any, position: int, end: int) -> Any:
     """The character there, or 0 past the end."""
-    return chars[place] if place < end else np.uint32(0)
+    return chars[position] if position < end else np.uint32(0)
 
 
 @compiled
-def after_spaces(chars: Any, place: int, end: int) -> int:
-    """The first place from `place` on without white space."""
-    while place < end and is_space(chars[place]):
-        place += 1
-    return place
+def after_spaces(chars: Any, position: int, end: int) -> int:
+    """The first position from `position` on that is not white space."""
+    while position < end and is_space(chars[position]):
+        position += 1
+    return position
 
 
 @compiled
-def after_digits(chars: Any, place: int, end: int) -> int:
-    """The first place from `place` on without a digit."""
-    while place < end and is_digit(chars[place]):
-        place += 1
-    return place
+def after_digits(chars: Any, position: int, end: int) -> int:
+    """The first position from `position` on that is not a digit."""
+    while position < end and is_digit(chars[position]):
+        position += 1
+    return position
 
 
 @compiled
-def after_letters(chars: Any, place: int, end: int) -> int:
-    """The first place from `place` on without a letter."""
-    while place < end and is_letter(chars[place]):
-        place += 1
-    return place
+def after_letters(chars: Any, position: int, end: int) -> int:
+    """The first position from `position` on that is not a letter."""
+    while position < end and is_letter(chars[position]):
+        position += 1
+    return position
 
 
 @compiled
-def are_letters(chars: Any, place: int, end: int, n: int) -> bool:
-    """Whether `n` letters stand there."""
-    return place >= 0 and place + n <= end and after_letters(chars, place, place + n) == place + n
+def are_letters(chars: Any, position: int, end: int, n: int) -> bool:
+    """Whether the next `n` characters are letters."""
+    return position >= 0 and position + n <= end and after_letters(chars, position, position + n) == position + n
 
 
 @compiled
-def is_hyphen(chars: Any, place: int, start: int, end: int) -> bool:
+def is_hyphen(chars: Any, position: int, start: int, end: int) -> bool:
     """`two-digit` and `9-kilometer` are hyphenated; `x-1` and `ab-cd` are differences."""
-    return (place - 3 >= start and are_letters(chars, place - 3, end, 3)) or are_letters(chars, place + 1, end, 3)
+    return (position - 3 >= start and are_letters(chars, position - 3, end, 3)) or are_letters(
+        chars, position + 1, end, 3
+    )
 
 
 @compiled
-def thousands(chars: Any, place: int, end: int) -> int:
+def thousands(chars: Any, position: int, end: int) -> int:
     """Where the three digits after `,` or `{,}` start, if they are exactly three; else 0."""
-    if at(chars, place, end) == 44:
-        first = place + 1
-    elif at(chars, place, end) == 123 and at(chars, place + 1, end) == 44 and at(chars, place + 2, end) == 125:
-        first = place + 3
+    if char_at(chars, position, end) == 44:
+        first = position + 1
+    elif (
+        char_at(chars, position, end) == 123
+        and char_at(chars, position + 1, end) == 44
+        and char_at(chars, position + 2, end) == 125
+    ):
+        first = position + 3
     else:
         return 0
     return first if after_digits(chars, first, end) == first + 3 else 0
 
 
 @compiled
-def denominator(chars: Any, place: int, stop: int, start: int, end: int) -> int:
+def denominator(chars: Any, position: int, stop: int, start: int, end: int) -> int:
     """Where the lower number of `1/2` starts, if two whole numbers and nothing larger stand here; else 0."""
-    if place == stop or (place > start and _continues(chars[place - 1], True)):
+    if position == stop or (position > start and _continues(chars[position - 1], True)):
         return 0
     slash = after_spaces(chars, stop, end)
-    if at(chars, slash, end) != 47:
+    if char_at(chars, slash, end) != 47:
         return 0
     below = after_spaces(chars, slash + 1, end)
     last = after_digits(chars, below, end)
-    sentence_ends = at(chars, last, end) == 46 and not is_digit(at(chars, last + 1, end))
+    sentence_ends = char_at(chars, last, end) == 46 and not is_digit(char_at(chars, last + 1, end))
     if last == below or (last < end and _continues(chars[last], False) and not sentence_ends):
         return 0
     return below

@@ -1,4 +1,4 @@
-"""Pools in parts: the rows of the in-memory rules, whatever the passes, the engine, or the moment of a kill."""
+"""Pools of shards: the rows of a pool in memory, whatever the shares, the executor, or the moment of a kill."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,13 +20,14 @@ import pytest
 
 from limo.core.errors import InputError, LimoError, StorageError
 from limo.core.records import Problem
-from limo.pool import big, parts
-from limo.pool.big import decontaminate_parts, dedup_parts, evidence_of
-from limo.pool.decontaminate import DecontaminateSettings, decontaminate
-from limo.pool.dedup import DedupSettings, dedup
-from limo.pool.engine import Engine
-from limo.pool.evidence import evidence_table
-from limo.pool.parts import dropped_of, ingest_parts, parts_of, problems_of
+from limo.pool import decontaminate as decontaminate_module
+from limo.pool import dedup as dedup_module
+from limo.pool import shards
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decontaminate_shards
+from limo.pool.dedup import DedupSettings, dedup, dedup_shards
+from limo.pool.evidence import evidence_table, read_evidence
+from limo.pool.shards import dropped_of, ingest_shards, read_problems, shards_of
+from limo.pool.tasks import ExecutorSettings, TaskError, _error_text, run_tasks
 
 LAMP = "{who} bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did {who} pay?"
 TYPED = [
@@ -33,7 +35,7 @@ TYPED = [
     lambda text: f"  {text.replace(' ', chr(10), 2)}",
     lambda text: text.replace("bought", "buys"),
 ]
-LOCAL, SETTINGS = Engine(), DedupSettings()
+LOCAL, SETTINGS = ExecutorSettings(), DedupSettings()
 
 
 def _row(number: int) -> dict[str, object]:
@@ -45,22 +47,23 @@ def _row(number: int) -> dict[str, object]:
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four parts made of rows that repeat, reword and contradict each other, one line of them broken."""
-    monkeypatch.setattr(parts, "PART_ROWS", 60)
+    """Four shards made of rows that repeat, reword and contradict each other, one line of them broken."""
+    monkeypatch.setattr(shards, "SHARD_ROWS", 60)
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(_row(number)) + "\n" for number in range(210)) + "{broken\n")
-    assert ingest_parts([file], tmp_path / "pool") == {"kept": 210, "malformed row": 1}
+    assert ingest_shards([file], tmp_path / "pool") == {"kept": 210, "malformed row": 1}
     return tmp_path / "pool"
 
 
 @pytest.fixture
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks one after the other, where the engine is not what is tested."""
-    monkeypatch.setattr(big, "run_each", lambda work, tasks, *_, **__: [work(task) for task in tasks])
+    """Tasks one after the other, where the executor is not what is tested."""
+    for module in (dedup_module, decontaminate_module):
+        monkeypatch.setattr(module, "run_tasks", lambda task, names, *_: [task(name) for name in names])
 
 
 def _problems(folder: Path) -> list[Problem]:
-    return [problem for part in parts_of(folder) for problem in problems_of(part)]
+    return [problem for shard in shards_of(folder) for problem in read_problems(shard)]
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -70,31 +73,32 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "settings", [SETTINGS, DedupSettings(conflicts="drop_all", prefer=["c"]), DedupSettings(reworded=1)]
 )
-@pytest.mark.parametrize("n_passes", [1, 4])
+@pytest.mark.parametrize("n_shares", [1, 4])
 @pytest.mark.usefixtures("in_turn")
-def test_parts_give_the_rows_of_memory_whatever_the_passes(pool: Path, settings: DedupSettings, n_passes: int) -> None:
-    counts = dedup_parts(pool, pool.parent / "out", settings, LOCAL, n_passes=n_passes)
+def test_shards_give_the_rows_of_memory_whatever_the_shares(pool: Path, settings: DedupSettings, n_shares: int) -> None:
+    counts = dedup_shards(pool, pool.parent / "out", settings, LOCAL, n_shares=n_shares)
     kept, dropped = dedup(_problems(pool), settings)
     assert _problems(pool.parent / "out") == kept and dropped_of(pool.parent / "out") == dropped
     assert counts["kept"] == len(kept) and counts.total() == 210
-    assert len({one.reason for one in dropped}) >= 2 and not (pool.parent / "out" / "work").exists()
+    assert len({row.reason for row in dropped}) >= 2 and not (pool.parent / "out" / "work").exists()
 
 
-def test_the_embedded_engine_gives_the_same_bytes(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dedup_parts(pool, pool.parent / "placed", SETTINGS, LOCAL, n_passes=2)
-    monkeypatch.setattr(big, "run_each", lambda work, tasks, *_, **__: [work(task) for task in tasks])
-    dedup_parts(pool, pool.parent / "in_turn", SETTINGS, LOCAL, n_passes=2)
+def test_threads_give_the_same_bytes_as_one_task_after_the_other(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dedup_shards(pool, pool.parent / "placed", SETTINGS, LOCAL, n_shares=2)
+    for module in (dedup_module, decontaminate_module):
+        monkeypatch.setattr(module, "run_tasks", lambda task, names, *_: [task(name) for name in names])
+    dedup_shards(pool, pool.parent / "in_turn", SETTINGS, LOCAL, n_shares=2)
     assert _bytes(pool.parent / "placed") == _bytes(pool.parent / "in_turn") != {}
 
 
 @pytest.mark.usefixtures("in_turn")
-def test_decontamination_of_parts_is_that_of_memory(pool: Path) -> None:
+def test_decontamination_of_shards_is_that_of_memory(pool: Path) -> None:
     known = {"bench": [Problem.make(LAMP.format(who="Tom", n=4, p=5), "20")]}
     settings, out = DecontaminateSettings(renumbered="report"), pool.parent / "out"
-    counts = decontaminate_parts(pool, out, known, settings, LOCAL)
+    counts = decontaminate_shards(pool, out, known, settings, LOCAL)
     kept, dropped = decontaminate(_problems(pool), known, settings)
     assert _problems(out) == kept and dropped_of(out) == dropped and counts["kept"] == len(kept)
-    assert sorted(map(str, evidence_of(out))) != [] and len(evidence_of(out)) == len(evidence_table(kept, dropped))
+    assert sorted(map(str, read_evidence(out))) != [] and len(read_evidence(out)) == len(evidence_table(kept, dropped))
 
 
 class Killed(BaseException):
@@ -105,11 +109,11 @@ KNOWN = {"bench": [Problem.make(LAMP.format(who="Tom", n=4, p=5), "20")]}
 
 
 def _deduplicated(pool: Path, out: Path) -> None:
-    dedup_parts(pool, out, SETTINGS, LOCAL, n_passes=2)
+    dedup_shards(pool, out, SETTINGS, LOCAL, n_shares=2)
 
 
 def _decontaminated(pool: Path, out: Path) -> None:
-    decontaminate_parts(pool, out, KNOWN, DecontaminateSettings(renumbered="report"), LOCAL)
+    decontaminate_shards(pool, out, KNOWN, DecontaminateSettings(renumbered="report"), LOCAL)
 
 
 @pytest.mark.parametrize(("work", "least"), [(_deduplicated, 6), (_decontaminated, 2)])
@@ -120,12 +124,12 @@ def test_stopped_before_any_file_and_started_again_it_ends_the_same(
     work(pool, pool.parent / "whole")
     replaces, left = os.replace, 0
 
-    def replace(one: object, other: object) -> None:
+    def replace(source: object, target: object) -> None:
         nonlocal left
         left -= 1
         if left < 0:
             raise Killed
-        replaces(one, other)  # type: ignore[arg-type]
+        replaces(source, target)  # type: ignore[arg-type]
 
     n_kills = 0
     for allowed in range(0, 60, 7):
@@ -172,7 +176,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_next_start_goes_on(
 def test_a_meta_that_is_no_object_and_an_id_that_is_none_are_told_in_one_line(
     pool: Path, work: Callable[[Path, Path], None]
 ) -> None:
-    part = parts_of(pool)[0]
+    part = shards_of(pool)[0]
     table = pq.read_table(part)
     place = table.column_names.index("meta")
     pq.write_table(table.set_column(place, "meta", pa.array(["[1]"] * table.num_rows)), part)
@@ -180,16 +184,39 @@ def test_a_meta_that_is_no_object_and_an_id_that_is_none_are_told_in_one_line(
         work(pool, pool.parent / "out")
     pq.write_table(table.set_column(table.column_names.index("id"), "id", pa.array(["me"] * table.num_rows)), part)
     if work is _deduplicated:
-        with pytest.raises(InputError, match="an id is none of ours"):
+        with pytest.raises(InputError, match="an id is not one of a pool"):
             work(pool, pool.parent / "other")
 
 
-def test_an_ingest_that_was_stopped_goes_on_after_its_last_whole_part(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(parts, "PART_ROWS", 20)
+@pytest.mark.usefixtures("in_turn")
+def test_a_family_of_many_bands_has_one_name_whatever_the_shares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, words = random.Random(5), [f"{a}{b}{c}" for a in "bdfgklmn" for b in "aeiou" for c in "prst"]
+    texts = [" ".join(rng.choices(words, k=24)) for _ in range(6)]
+    rows = []
+    for number in range(400):  # words replaced one after the other, so that similarity runs in chains through bands
+        text = texts[number % 6].split()
+        text[rng.randrange(24)] = rng.choice(words)
+        texts[number % 6] = " ".join(text)
+        rows.append({"problem": texts[number % 6], "answer": str(number)})
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(shards, "SHARD_ROWS", 90)
+    ingest_shards([file], tmp_path / "pool")
+    kept, _ = dedup(_problems(tmp_path / "pool"), SETTINGS)
+    assert len({problem.meta.get("family") for problem in kept}) > 6
+    for n_shares in (1, 2, 8):
+        dedup_shards(tmp_path / "pool", tmp_path / str(n_shares), SETTINGS, LOCAL, n_shares=n_shares)
+        assert _problems(tmp_path / str(n_shares)) == kept
+
+
+def test_an_ingest_that_was_stopped_continues_after_its_last_whole_shard(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_ROWS", 20)
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(_row(number)) + "\n" for number in range(70)))
-    whole = ingest_parts([file], tmp_path / "whole")
-    write, calls = parts.write_part, []
+    whole = ingest_shards([file], tmp_path / "whole")
+    write, calls = shards.write_problems, []
 
     def third_fails(*given: object) -> None:
         calls.append(given)
@@ -197,50 +224,71 @@ def test_an_ingest_that_was_stopped_goes_on_after_its_last_whole_part(tmp_path: 
             raise Killed
         write(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(parts, "write_part", third_fails)
+    monkeypatch.setattr(shards, "write_problems", third_fails)
     with pytest.raises(Killed):
-        ingest_parts([file], tmp_path / "pool")
-    assert ingest_parts([file], tmp_path / "pool") == whole and len(calls) == 5
+        ingest_shards([file], tmp_path / "pool")
+    assert ingest_shards([file], tmp_path / "pool") == whole and len(calls) == 5
     assert _bytes(tmp_path / "pool") == _bytes(tmp_path / "whole")
-    assert ingest_parts([file], tmp_path / "pool") == whole and len(calls) == 5  # whole already
+    assert ingest_shards([file], tmp_path / "pool") == whole and len(calls) == 5  # whole already
     with pytest.raises(InputError, match="other sources"):
-        ingest_parts([tmp_path / "other.jsonl"], tmp_path / "pool")
+        ingest_shards([tmp_path / "other.jsonl"], tmp_path / "pool")
 
 
 def test_what_is_no_pool_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(LimoError, match="no such pool"):
-        parts_of(tmp_path / "none")
-    with pytest.raises(InputError, match="no part of a pool"):
-        parts_of(tmp_path)
+        shards_of(tmp_path / "none")
+    with pytest.raises(InputError, match="no shard of a pool"):
+        shards_of(tmp_path)
     pq.write_table(pa.table({"question": ["1+1?"]}), tmp_path / "part-00000.parquet")
     with pytest.raises(InputError, match="columns are missing: id, problem"):
-        parts_of(tmp_path)
+        shards_of(tmp_path)
     (tmp_path / "part-00000.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(StorageError, match="cannot be read"):
-        parts_of(tmp_path)
+        shards_of(tmp_path)
 
 
-def test_a_fault_of_a_task_comes_back_as_it_was_told(pool: Path) -> None:
-    part = parts_of(pool)[1]
+def test_an_error_of_a_task_reaches_the_caller_as_it_is(pool: Path) -> None:
+    part = shards_of(pool)[1]
     part.write_bytes(part.read_bytes()[:-300] + part.read_bytes()[-200:])
     with pytest.raises(LimoError) as told:
-        dedup_parts(pool, pool.parent / "out", SETTINGS, LOCAL)
+        dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL)
     assert part.name in str(told.value) and "\n" not in str(told.value)
+
+
+def test_the_first_error_stops_the_tasks_that_have_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def task(name: str) -> None:
+        begun.append(name)
+        if name == "1":
+            raise InputError("no such number", name, "0", "count again")
+
+    monkeypatch.setattr("limo.pool.tasks.MAX_THREADS", 1)
+    with pytest.raises(InputError, match="no such number"):
+        run_tasks(task, ["0", "1", *map(str, range(2, 500))], LOCAL)
+    assert begun == ["0", "1"]
+    assert _error_text(task, "1") == "no such number: '1' (allowed: 0); count again" and _error_text(task, "0") == ""
+    assert isinstance(TaskError("a text"), LimoError) and str(TaskError("a text")) == "a text"
+
+
+def test_without_ray_its_executor_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="pip install 'limo\\[ray\\]'"):
+        run_tasks(print, ["0"], ExecutorSettings(kind="ray"))
 
 
 CODE = """
 import sys
-from limo.pool.big import decontaminate_parts, dedup_parts
-from limo.pool.decontaminate import DecontaminateSettings
-from limo.pool.dedup import DedupSettings
-from limo.pool.engine import Engine
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate_shards
+from limo.pool.dedup import DedupSettings, dedup_shards
+from limo.pool.tasks import ExecutorSettings
 from limo.core.records import Problem
 pool, out, kind = sys.argv[1:]
 known = {"bench": [Problem.make(TEXT, "20")]}
 print("on", flush=True)
-dedup_parts(pool, out + "/distinct", DedupSettings(), Engine(kind=kind), n_passes=2)
+dedup_shards(pool, out + "/distinct", DedupSettings(), ExecutorSettings(kind=kind), n_shares=2)
 settings = DecontaminateSettings(renumbered="report")
-decontaminate_parts(out + "/distinct", out + "/clean", known, settings, Engine(kind=kind))
+decontaminate_shards(out + "/distinct", out + "/clean", known, settings, ExecutorSettings(kind=kind))
 """.replace("TEXT", repr(LAMP.format(who="Tom", n=4, p=5)))
 
 

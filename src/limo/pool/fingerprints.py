@@ -1,0 +1,222 @@
+"""What dedup compares: a few hundred bytes a problem instead of its text, as an Arrow table.
+
+| columns | of each row |
+|---|---|
+| row | the shard's number in the high 32 bits, the position in it in the low |
+| rank0 ... rank2 | sorts the better of several copies first; rank1 is the problem's id as a number |
+| text0, text1 | 128-bit hash of the canonical text: equal for the same problem in any typography |
+| group | hash of the numbers, operators and names in order: equal for possible rewordings |
+| grams | word n-grams, numbers masked, 32-bit hashes |
+| band0 ... band15, sketch | MinHash: similar texts share a band; one byte of each of 80 minima |
+| meaning | the answer; for an option's letter, the option's text |
+| source, answer | as they are, for the evidence |
+
+Texts whose Jaccard similarity is s agree in one minimum with probability s, so in all 5 of a band with s^5: half of the
+pairs at similarity .56 share one of 16 bands, 99% at .76.  The hash functions are fixed constants.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from limo.core.errors import InputError
+from limo.core.records import Problem
+from limo.core.text import content_hash
+from limo.pool.canonical import buffers, kernels, reference
+from limo.pool.canonical.compiled import NUMBA
+from limo.pool.canonical.statements import answer_keys, scan_statements
+
+Array = Any  # of NumPy
+BATCH = 512  # problems that are scanned together: few enough for their arrays to stay in the processor's cache
+N_BANDS, BAND_MINIMA = 16, 5
+N_MINIMA = N_BANDS * BAND_MINIMA
+RANKS = ("rank0", "rank1", "rank2")
+BANDS = tuple(f"band{band}" for band in range(N_BANDS))
+ROW_BITS = 32
+_MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_MASKED_NUMBER = np.uint64(0xD1B54A32D192ED03)
+_LONGEST = (1 << 40) - 1
+_ID = re.compile("[0-9a-f]{16}")
+_minima = (kernels if NUMBA else reference).minima
+
+
+@dataclass(frozen=True, slots=True)
+class PoolColumns:
+    """The columns of a shard that fingerprints are made of."""
+
+    ids: Sequence[str]
+    problems: Sequence[str]
+    answers: Sequence[str]
+    options: Sequence[Sequence[str] | None]
+    solution_lengths: Sequence[int]
+    sources: Sequence[str]
+
+    @classmethod
+    def of_problems(cls, problems: Sequence[Problem]) -> PoolColumns:
+        """Of problems in memory."""
+        names = ("id", "problem", "answer", "options")
+        columns = ([getattr(problem, name) for problem in problems] for name in names)
+        lengths = [len(problem.solution) for problem in problems]
+        return cls(*columns, lengths, [problem.source for problem in problems])
+
+    @classmethod
+    def of_table(cls, table: Any) -> PoolColumns:
+        """Of an Arrow table with the columns of a pool."""
+        import pyarrow.compute as pc
+
+        columns = (table.column(name).to_pylist() for name in ("id", "problem", "answer", "options"))
+        lengths = pc.utf8_length(table.column("solution")).to_pylist()
+        return cls(*columns, lengths, table.column("source").to_pylist())
+
+
+def fingerprint_table(pool: PoolColumns, shard: int, ngram_words: int, prefer: Sequence[str]) -> Any:
+    """The fingerprints of a shard; copies of `prefer`red sources rank first, best source first."""
+    import pyarrow as pa
+
+    n = len(pool.ids)
+    starts = range(0, n, BATCH) if n else [0]
+    batches = [_fingerprints(pool.problems[start : start + BATCH], ngram_words) for start in starts]
+    text, group, grams, n_grams, bands, sketches = (
+        np.concatenate(arrays, axis=-1) for arrays in zip(*batches, strict=True)
+    )
+    offsets = np.concatenate([[0], np.cumsum(n_grams)]).astype(np.int32)
+    sketch = pa.FixedSizeBinaryArray.from_buffers(pa.binary(N_MINIMA), n, [None, pa.py_buffer(sketches)])
+    return pa.table({
+        "row": (shard << ROW_BITS) + np.arange(n),
+        **dict(zip(RANKS, _ranks(pool, prefer), strict=True)),
+        "text0": text[0], "text1": text[1], "group": group, "meaning": answer_meanings(pool.answers, pool.options),
+        "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(grams)),
+        "sketch": sketch, **dict(zip(BANDS, bands, strict=True)),
+        "source": pa.array(pool.sources, pa.string()), "answer": pa.array(pool.answers, pa.string()),
+    })  # fmt: skip
+
+
+def _fingerprints(problems: Sequence[str], ngram_words: int) -> tuple[Array, ...]:
+    """Text [2, n], group [n], n-grams, their number [n], bands [16, n] and sketches [n * 80] of a batch."""
+    scanned = scan_statements(problems)
+    text = scanned.keys[:, buffers.TEXT : buffers.TEXT_2 + 1].copy()
+    for row in np.flatnonzero(text[:, 0] == buffers.SEED).tolist():  # no letters or digits: compared as it is
+        text[row] = int(content_hash(problems[row]), 16), 0
+    group = scanned.keys[:, buffers.NUMBERS]
+    for column in (buffers.OPERATORS, buffers.NAMES):
+        group = mix_hashes(group, scanned.keys[:, column])
+    grams, ends = ngrams(scanned.tokens, scanned.token_ends, ngram_words, True)
+    minima = _minima(grams, ends, _hash_functions())
+    bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
+    bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
+    return text.T, group, grams, n_grams, bands, (minima & 255).astype(np.uint8).ravel()
+
+
+def ngrams(tokens: Array, token_ends: Array, n: int, whole: bool) -> tuple[Array, Array]:
+    """The n-grams of each text, numbers masked, as 32-bit hashes in the text's order, and where each text's end.
+
+    A text of fewer tokens has none, or with `whole` one: itself.
+    """
+    kinds, n_tokens = tokens[:, buffers.KIND], np.diff(token_ends, prepend=0)
+    words = np.where(
+        (kinds == buffers.NUMBER) | (kinds == buffers.NUMBER_WORD), _MASKED_NUMBER, tokens[:, buffers.HASH]
+    )
+    n_grams = np.maximum(n_tokens - n + 1, (n_tokens > 0) if whole else 0)
+    ends = np.cumsum(n_grams)
+    starts = token_ends - n_tokens
+    positions = np.repeat(starts - ends + n_grams, n_grams) + np.arange(n_grams.sum())
+    values = _hash_windows(words, n)[positions]
+    for length in range(1, n if whole else 1):
+        rows = np.flatnonzero(n_tokens == length)
+        if len(rows):
+            values[ends[rows] - 1] = _hash_windows(words, length)[starts[rows]]
+    return (values >> _HALF).astype(np.uint32), ends
+
+
+def _hash_windows(words: Array, n: int) -> Array:
+    """The hash of the `n` words from each position on; of fewer at the end, which is not to be used."""
+    padded = np.concatenate([words, np.zeros(n - 1, np.uint64)])
+    hashed = np.full(len(words), buffers.SEED)
+    for place in range(n):
+        hashed = mix_hashes(hashed, padded[place : place + len(words)])
+    return hashed
+
+
+def mix_hashes(hashed: Array, values: Array) -> Array:
+    """`buffers.mix` on arrays: one more column of values into a column of hashes."""
+    mixed = (hashed ^ values) * _MIX
+    return mixed ^ (mixed >> _HALF)
+
+
+@lru_cache(maxsize=1)
+def _hash_functions() -> Array:
+    """Odd multipliers and offsets of hash functions on 32 bits, shape [2, 80]."""
+    rng = np.random.Generator(np.random.PCG64(20250205))
+    functions = rng.integers(1, 2**32, size=(2, N_MINIMA), dtype=np.uint32)
+    functions[0] |= np.uint32(1)
+    return functions
+
+
+def _band_keys(minima: Array) -> Array:
+    """One key a band of each text, uint64 [16, n texts]: which band, and its minima."""
+    by_band = minima.T.reshape(N_BANDS, BAND_MINIMA, len(minima)).astype(np.uint64)
+    keys = mix_hashes(np.full((N_BANDS, 1), buffers.SEED), np.arange(N_BANDS, dtype=np.uint64)[:, None])
+    for place in range(BAND_MINIMA):
+        keys = mix_hashes(keys, by_band[:, place])
+    return keys
+
+
+def sketch_similarity(left: Array, right: Array) -> Array:
+    """Estimated Jaccard similarity of pairs of sketches [n, 80]; its standard error is .06."""
+    share_equal = (left == right).mean(axis=1)
+    return np.maximum(0.0, (share_equal - 1 / 256) / (1 - 1 / 256))
+
+
+def _ranks(pool: PoolColumns, prefer: Sequence[str]) -> tuple[Array, Array, Array]:
+    """The preferred source, then one with an answer, then the longest solution, then the smaller id, source, text."""
+    preference = {source: number for number, source in enumerate(prefer)}
+    source = np.array([preference.get(name, len(prefer)) for name in pool.sources], np.uint64)
+    unanswered = np.array([not answer for answer in pool.answers], np.uint64)
+    length = np.minimum(np.array(pool.solution_lengths, np.uint64), np.uint64(_LONGEST))
+    first = source << np.uint64(48) | unanswered << np.uint64(41) | (np.uint64(_LONGEST) - length)
+    by_source = {name: zlib.crc32(name.encode("utf-8", "surrogatepass")) << 32 for name in set(pool.sources)}
+    checksums = [
+        by_source[name] | zlib.crc32(text.encode("utf-8", "surrogatepass"))
+        for name, text in zip(pool.sources, pool.problems, strict=True)
+    ]
+    return first, _id_numbers(pool.ids), np.array(checksums, np.uint64)
+
+
+def _id_numbers(ids: Sequence[str]) -> Array:
+    """The numbers that ids of 16 hex digits stand for.  Raises InputError for another id."""
+    try:
+        numbers = np.frombuffer(bytes.fromhex("".join(ids)), ">u8")
+    except ValueError:
+        numbers = np.empty(0, ">u8")
+    if len(numbers) != len(ids) or any(len(name) != 16 for name in ids):
+        odd = next((name for name in ids if not _ID.fullmatch(name)), "")
+        raise InputError("an id is not one of a pool", odd, "16 hex digits", "make the pool with `limo pool ingest`")
+    return numbers.astype(np.uint64)
+
+
+def answer_meanings(answers: Sequence[str], options: Sequence[Sequence[str] | None]) -> list[str]:
+    """The answers; an option's letter becomes the option's text where that is known, since copies shuffle options."""
+    return [_option_text(answer, texts) if texts else answer for answer, texts in zip(answers, options, strict=True)]
+
+
+def _option_text(answer: str, options: Sequence[str]) -> str:
+    number = ord(answer) - ord("A") if len(answer) == 1 else -1
+    return options[number] if 0 <= number < len(options) else answer
+
+
+def answer_hashes(answers: Sequence[str]) -> Array:
+    """The hash of each answer's key, 0 for an empty answer."""
+    distinct = list(dict.fromkeys(answers))
+    keys = answer_keys(distinct)
+    by_answer = {
+        answer: int(content_hash(key or answer), 16) if answer else 0
+        for answer, key in zip(distinct, keys, strict=True)
+    }
+    return np.array([by_answer[answer] for answer in answers], np.uint64)

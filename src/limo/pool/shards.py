@@ -1,0 +1,194 @@
+"""A pool of any size on disk: a folder of Parquet shards, each written whole, in the order of its rows.
+
+    ingest_shards(["math.jsonl", "more/"], "pool/", why_not)      # pool/part-00000.parquet, pool/dropped/...
+    for shard in shards_of("pool/"): problems = read_problems(shard)
+
+A shard holds what was kept of 50,000 rows read; `dropped/` beside it holds the reasons of the other rows.  The same call
+again continues after the last whole shard.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import atomic
+from limo.core.progress import NoProgress, Progress
+from limo.core.records import Dropped, Problem
+from limo.core.text import shorten
+from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of
+
+SHARD_ROWS = 50_000
+DROPPED = "dropped"
+_SUMMARY = "counts.json"
+
+
+def ingest_shards(
+    sources: Iterable[str | Path | Source],
+    folder: str | Path,
+    why_not: Callable[[Problem], str] | None = None,
+    settings: IngestSettings | None = None,
+    progress: Progress | None = None,
+) -> Counter[str]:
+    """Read all sources into a folder of shards; the number of rows kept (`kept`) and dropped, by reason.
+
+    Raises InputError for a folder made from other sources; one that is whole is left as it is.
+    """
+    folder, sources = Path(folder), list(sources)
+    paths = [str(getattr(source, "path", source)) for source in sources]
+    counts, n_done = _read_summary(folder, paths)
+    rows = stream(sources, why_not, settings, skip=n_done * SHARD_ROWS)
+    while batch := list(islice(rows, SHARD_ROWS)):
+        kept = [row for row in batch if isinstance(row, Problem)]
+        dropped = [row for row in batch if isinstance(row, Dropped)]
+        write_problems(folder / f"part-{n_done:05d}.parquet", kept, dropped)
+        counts.update({"kept": len(kept), **Counter(row.reason for row in dropped)})
+        n_done += 1
+        with atomic(folder / _SUMMARY) as temporary:
+            summary = {"sources": paths, "n_parts": n_done, "counts": dict(counts)}
+            temporary.write_text(json.dumps(summary, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
+        (progress or NoProgress()).log(f"{n_done * SHARD_ROWS:,} rows read, {counts['kept']:,} kept")
+    return counts
+
+
+def _read_summary(folder: Path, sources: list[str]) -> tuple[Counter[str], int]:
+    """The counts and the number of whole shards that an earlier call left."""
+    file = folder / _SUMMARY
+    if not file.is_file():
+        if folder.is_dir() and any(folder.glob("part-*.parquet")):
+            what, do = "the folder holds shards of unknown origin", "name an empty folder"
+            raise InputError(what, folder, "an empty folder, or one begun by this command", do)
+        return Counter(), 0
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    if summary["sources"] != sources:
+        do = "give the same sources, or another folder"
+        raise InputError("the folder was begun from other sources", folder, ", ".join(summary["sources"]), do)
+    return Counter(summary["counts"]), int(summary["n_parts"])
+
+
+def shards_of(pool: str | Path) -> list[Path]:
+    """The shards of a pool in order: the Parquet files of a folder, or the one file given.
+
+    Raises MissingFileError, and InputError where there is none or a column is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pool = Path(pool)
+    shards = [pool] if pool.is_file() else sorted(pool.glob("*.parquet"))
+    if not pool.exists():
+        raise MissingFileError("there is no such pool", pool, "a folder of Parquet shards", "check the path")
+    if not shards:
+        raise InputError("the folder holds no shard of a pool", pool, "*.parquet", "make it with `limo pool ingest`")
+    for shard in shards:
+        try:
+            missing = [name for name in COLUMNS if name not in pq.read_schema(shard).names]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _damaged(shard, error) from None
+        if missing:
+            what, do = f"columns are missing: {', '.join(missing)}", "make it with `limo pool ingest`"
+            raise InputError(what, shard, ", ".join(COLUMNS), do)
+    return shards
+
+
+def read_table(shard: Path, columns: Sequence[str] = COLUMNS) -> Any:
+    """The columns of a shard as an Arrow table: text without nulls, and `options`.  Raises StorageError if damaged."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(shard, columns=list(columns))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(shard, error) from None
+    cells = {name: table.column(name) for name in columns}
+    texts = {name: pc.fill_null(cell.cast(pa.string()), "") for name, cell in cells.items() if name != "options"}
+    return pa.table(cells | texts)
+
+
+def _damaged(shard: Path, error: Exception) -> StorageError:
+    return StorageError("this shard cannot be read", shard, "whole Parquet", shorten(str(error)))
+
+
+def read_problems(shard: Path) -> list[Problem]:
+    """The problems of a shard, in order."""
+    rows = read_table(shard).to_pylist()
+    return [Problem(**{**row, "meta": decode_meta(row["meta"], shard)}) for row in rows]
+
+
+def decode_meta(text: str, file: object) -> dict[str, Any]:
+    """The object in a cell of `meta`; {} for an empty one.  Raises InputError for another value."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError("the meta of a problem is no JSON object", shorten(text), "{...}", f"correct it in {file}")
+    return value
+
+
+def write_problems(shard: Path, kept: Sequence[Problem], dropped: Sequence[Dropped]) -> None:
+    """A shard of problems in memory."""
+    try:
+        table = table_of(kept)
+    except UnicodeEncodeError as error:
+        raise InputError("a problem holds broken characters", ascii(error.object), "whole Unicode", "drop it") from None
+    _write(shard, table, dropped)
+
+
+def write_split(
+    shard: Path, table: Any, dropped: Mapping[int, Dropped], metas: Mapping[int, tuple[str, Any]], source: object
+) -> None:
+    """A shard of the rows of `table` that are not dropped, with one more key in the `meta` of some of them."""
+    import pyarrow as pa
+
+    cells = table.column("meta").to_pylist()
+    for row, (name, value) in metas.items():
+        cells[row] = encode_meta({**decode_meta(cells[row], source), name: value})
+    table = table.set_column(table.column_names.index("meta"), "meta", pa.array(cells, pa.string()))
+    stays = np.ones(table.num_rows, bool)
+    stays[list(dropped)] = False
+    _write(shard, table.filter(pa.array(stays)), list(dropped.values()))
+
+
+def _write(shard: Path, table: Any, dropped: Sequence[Dropped]) -> None:
+    """What was dropped, and then the shard: a shard that is there has its reasons there too."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    reasons = {
+        "problem_id": [row.problem_id for row in dropped],
+        "stage": [row.stage for row in dropped],
+        "reason": [row.reason for row in dropped],
+        "detail": [json.dumps(row.detail, default=str) for row in dropped],
+    }
+    reason_table = pa.table(reasons, schema=pa.schema([(name, pa.string()) for name in reasons]))
+    for file, content in ((shard.parent / DROPPED / shard.name, reason_table), (shard, table)):
+        with atomic(file) as temporary:
+            pq.write_table(content, temporary, compression="zstd")
+
+
+def dropped_of(pool: str | Path) -> list[Dropped]:
+    """Everything that was dropped of a pool of shards, in order."""
+    import pyarrow.parquet as pq
+
+    rows = [row for file in sorted((Path(pool) / DROPPED).glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    return [Dropped(row["problem_id"], row["stage"], row["reason"], json.loads(row["detail"])) for row in rows]
+
+
+def count_rows(pool: Path, names: Sequence[str]) -> Counter[str]:
+    """The number of rows kept (`kept`) and dropped, by reason, of the shards named."""
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter()
+    for name in names:
+        counts["kept"] += pq.read_metadata(pool / name).num_rows
+        counts.update(pq.read_table(pool / DROPPED / name, columns=["reason"]).column("reason").to_pylist())
+    return counts

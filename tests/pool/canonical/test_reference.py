@@ -1,0 +1,168 @@
+"""The compiled scanner and loops give what their plain specification gives, to the bit, and are replaced by it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limo.pool.canonical import buffers, compiled, kernels, reference, scanner
+from limo.pool.canonical.lexicon import COMMAND_FLAGS, WORD_FLAGS, hash_token, lexicon_table
+from limo.pool.canonical.statements import code_points, scan_statements
+
+PIECES = [
+    *"ab1209.,;'{}[]()^_$ /\\+-=<|%求AB!?:\"é²\n", r"\frac", r"\bar", r"\hat", r"\text", r"\le", r"\left", r"\degree",
+    r"\sqrt", r"\lbrace", r"\vert", r"\circ", r"\ ", r"\\", r"\%", "1/2", ",000", "{,}123", "例", "题", "分", "两",
+    "(5 points)", "(5 分)", "Problem 5. ", "12. ", "two", "If", "Tom", "ABCD", "...", "{a}_", "9-kilometer", "x-1",
+    "f'", "5.00", "0.5/2", "1/2.", "\ud800",
+]  # fmt: skip
+TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=30), max_size=6)
+
+
+def _equal(left: object, right: object) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))  # type: ignore[call-overload]
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.booleans())
+def test_the_compiled_scanner_is_its_reference(texts: list[str], keep: bool) -> None:
+    chars, ends = code_points(texts)
+    assert _equal(scanner.scan_batch(chars, ends, keep), reference.scan_batch(chars, ends, keep))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.sampled_from([1, 3, 13]))
+def test_compiled_word_runs_are_their_reference(texts: list[str], n: int) -> None:
+    assert _equal(kernels.word_runs(*code_points(texts), n), reference.word_runs(*code_points(texts), n))
+
+
+GRAMS = st.lists(st.lists(st.integers(0, 12) | st.integers(0, 2**32 - 1), max_size=12), min_size=1, max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(GRAMS, st.lists(st.integers(0, 2), min_size=12, max_size=12), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_compiled_minima_and_rewordings_are_their_reference(
+    rows: list[list[int]], groups: list[int], least: float
+) -> None:
+    values = np.array([value for row in rows for value in row], np.uint32)
+    ends = np.cumsum([len(row) for row in rows])
+    functions = np.array([[3, 0x9E3779B1], [7, 1]], np.uint32)
+    assert _equal([kernels.minima(values, ends, functions)], [reference.minima(values, ends, functions)])
+    group = np.array(groups[: len(rows)], np.uint64)
+    order = np.argsort(group, kind="stable")
+    expected = reference.rewordings(order, group, values.copy(), ends, least)
+    assert _equal(kernels.rewordings(order, group, values.copy(), ends, least), expected)
+
+
+@pytest.mark.parametrize("n_chars", [1, 600, 70_000, 1_114_111 - buffers.OUT, 1_114_112, 1_300_000])
+def test_batches_of_every_size_are_spelled_as_the_reference_spells_them(n_chars: int) -> None:
+    """From 0x110000 characters on a counter of the buffer is no code point, which was once decoded as one."""
+    rng = random.Random(n_chars)
+    unit = "".join(rng.choice(PIECES) for _ in range(500)).replace("\ud800", "")
+    texts, n_left = [], n_chars
+    while n_left > 0:
+        texts.append("y" * min(n_left, 5000) if len(texts) % 40 else unit[: min(n_left, 500)])
+        n_left -= len(texts[-1])
+    chars, ends = code_points(texts)
+    *_, forms = scanner.scan_batch(chars, ends, True)
+    assert len(forms) == len(texts)
+    spot = [0, 1, len(texts) // 2, len(texts) - 1] if len(texts) > 1 else [0]
+    assert [forms[row] for row in spot] == reference.scan_batch(*code_points([texts[row] for row in spot]), True)[3]
+
+
+def test_the_lexicon_holds_each_word_with_its_flags_and_no_other() -> None:
+    table = lexicon_table()
+    for flags_by_word, kind in ((COMMAND_FLAGS, buffers.COMMAND), (WORD_FLAGS, buffers.WORD)):
+        for word, flags in flags_by_word.items():
+            chars = code_points([word])[0]
+            hashed = buffers.hash_of(chars, 0, len(word), kind, False)
+            assert int(hashed) == hash_token(word, kind)
+            assert buffers.flags_of(table, buffers.find_entry(table, np.uint64(hashed))) == flags
+    assert buffers.find_entry(table, np.uint64(hash_token("nobody", buffers.WORD))) == 0
+
+
+def test_braces_deeper_than_the_stack_are_read_alike() -> None:
+    texts = [r"\text{" * depth + "a" + "}" * (depth + 3) for depth in (1, 247, 248, 249, 400)]
+    assert _equal(scanner.scan_batch(*code_points(texts), True), reference.scan_batch(*code_points(texts), True))
+
+
+WITHOUT_NUMBA = """
+import logging, sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+sys.modules["numba"] = None
+from limo.core.records import Problem
+from limo.pool.canonical.compiled import NUMBA
+from limo.pool.decontaminate import decontaminate
+from limo.pool.dedup import dedup
+from limo.pool.canonical.statements import scan_statements
+assert not NUMBA
+texts = TEXTS
+print(scan_statements(texts).keys.tolist())
+print(dedup([Problem.make(text, "5") for text in texts]))
+print(decontaminate([Problem.make(text, "5") for text in texts], {"b": [Problem.make(texts[0], "5")]}))
+"""
+
+
+def test_without_numba_the_reference_gives_the_same_and_that_is_logged_once() -> None:
+    from limo.core.records import Problem
+    from limo.pool.decontaminate import decontaminate
+    from limo.pool.dedup import dedup
+
+    text = (
+        "Tom bought {} red lamps for ${}$ dollars each at the market and sold all of them. How much did he pay in all?"
+    )
+    texts = [
+        text.format(3, 7),
+        text.format(3, 7).replace("bought", "had bought"),
+        text.format("four", r"\frac12"),
+        "x²",
+    ]
+    code = WITHOUT_NUMBA.replace("TEXTS", repr(texts))
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert "Numba cannot be imported" in output[0] and len(output) == 4
+    pool = [Problem.make(text, "5") for text in texts]
+    assert output[1] == str(scan_statements(texts).keys.tolist())
+    assert output[2] == str(dedup(pool)) and "reworded" in output[2]
+    assert output[3] == str(decontaminate(pool, {"b": [Problem.make(texts[0], "5")]}))
+
+
+def test_every_compiled_source_is_in_the_folder_whose_change_compiles_anew() -> None:
+    root = Path(compiled.__file__).parents[2]
+    users = {path for path in root.rglob("*.py") if "canonical.compiled import" in path.read_text(encoding="utf-8")}
+    assert {path.parent for path in users if path.name not in ("fingerprints.py", "dedup.py")} == {
+        root / "pool/canonical"
+    }
+
+
+def test_a_change_of_any_source_of_the_folder_changes_where_machine_code_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one.py").write_text("a = 1\n")
+    (tmp_path / "other.py").write_text("b = 1\n")
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
+    compiled.cache_folder.cache_clear()
+    before = compiled.cache_folder(str(tmp_path / "one.py"))
+    compiled.cache_folder.cache_clear()
+    assert compiled.cache_folder(str(tmp_path / "one.py")) == before
+    (tmp_path / "other.py").write_text("b = 2\n")
+    compiled.cache_folder.cache_clear()
+    assert compiled.cache_folder(str(tmp_path / "one.py")) != before
+    compiled.cache_folder.cache_clear()
+
+
+def test_numba_s_own_cache_setting_is_left_as_it_was() -> None:
+    if not compiled.NUMBA:
+        pytest.skip("Numba is not installed")
+    from numba import config
+
+    before = config.CACHE_DIR
+    compiled.compiled(lambda value: value)
+    assert before == config.CACHE_DIR
