@@ -1,13 +1,11 @@
-"""The commands of the pool: ingest, dedup, decontaminate; and the benchmarks that are kept out of it.
+"""The commands of the pool: ingest, dedup, decontaminate, strata; and the benchmarks that are kept out of it.
 
-    limo pool ingest math.jsonl folder/ -o pool/              # a folder: any size, in parts, goes on when stopped
+    limo pool ingest math.jsonl folder/ -o pool/              # a folder: any size, in shards, resumable
     limo pool dedup pool/ -o clean/
     limo pool decontaminate clean/ --benchmarks eval/data -o safe/
     limo pool decontaminate train.jsonl --check               # is somebody else's training set clean?
     limo pool strata clean/ by=stated 'cuts=[3, 5]' -o strata/
     limo benchmarks list
-
-What it does not do: remember a recipe; `limo curate` does (`road`).
 """
 
 from __future__ import annotations
@@ -16,21 +14,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from limo.cli.command import OVERRIDES, Call, command, output, table
-from limo.cli.evidence import Look
+from limo.cli.evidence import ContaminationReport
 from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
     from limo.core.records import Dropped, PassRate, Problem
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
-POOL = "The pool: a folder (parts, for any size), .parquet, .jsonl or .jsonl.gz."
-ENGINE = click.option(
-    "--engine", type=click.Choice(["local", "ray"]), default="local", help="Where a folder's parts are worked on."
+POOL = "The pool: a folder (shards, for any size), .parquet, .jsonl or .jsonl.gz."
+EXECUTOR = click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", help="With a folder: where its shards are read."
 )
 PATH = click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]")
 
@@ -55,38 +53,36 @@ def pool_ingest(
     call: Call, sources: tuple[str, ...], output: str, dropped: str | None, keep_unverifiable: bool
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
-    from limo.pool import ingest as room
+    from limo.pool.ingest import IngestSettings, ingest
     from limo.verify.checker import Checker
 
-    settings = room.IngestSettings(keep_unverifiable=keep_unverifiable)
+    settings = IngestSettings(keep_unverifiable=keep_unverifiable)
     if _is_folder(output):
-        from limo.pool.parts import ingest_parts
+        from limo.pool.shards import ingest_shards
 
-        _told(call, ingest_parts(sources, output, Checker().why_not, settings, call.progress), output, dropped)
+        counts = ingest_shards(sources, output, Checker().why_not, settings, call.progress)
+        _report_shards(call, counts, output, dropped)
         return
-    done = room.ingest(sources, Checker().why_not, settings)
-    _pooled(call, done.problems, done.dropped, output, dropped)
+    ingested = ingest(sources, Checker().why_not, settings)
+    _write_pool(call, ingested.problems, ingested.dropped, output, dropped)
 
 
-@command("dedup", click.argument("file"), OVERRIDES, output(POOL), DROPPED, ENGINE, group=pool)
+@command("dedup", click.argument("file"), OVERRIDES, output(POOL), DROPPED, EXECUTOR, group=pool)
 def pool_dedup(
-    call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None, engine: str
+    call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None, executor: str
 ) -> None:
     """Drop repeated problems, telling rewordings from problems with other numbers."""
     from limo.core.recipe import load
-    from limo.pool.dedup import DedupSettings, dedup
+    from limo.pool.dedup import DedupSettings, dedup, dedup_shards
     from limo.pool.ingest import read_pool
+    from limo.pool.tasks import ExecutorSettings
 
     settings = load(DedupSettings, None, overrides)
     if _is_folder(output):
-        from limo.pool.big import dedup_parts
-        from limo.pool.engine import Engine
-
-        counts = dedup_parts(file, output, settings, Engine.model_validate({"kind": engine}), call.progress)
-        _told(call, counts, output, dropped)
+        where = ExecutorSettings.model_validate({"kind": executor})
+        _report_shards(call, dedup_shards(file, output, settings, where, call.progress), output, dropped)
         return
-    kept, gone = dedup(read_pool(file), settings)
-    _pooled(call, kept, gone, output, dropped)
+    _write_pool(call, *dedup(read_pool(file), settings), output, dropped)
 
 
 @command(
@@ -100,7 +96,7 @@ def pool_dedup(
     click.option("--evidence", metavar="FILE", help="Write every hit, with both texts, as Parquet."),
     click.option("--report", metavar="FILE", help="Write the evidence as one page to read (.html)."),
     click.option("--check", is_flag=True, help="Only look: any training set, answered or not; no pool is written."),
-    ENGINE,
+    EXECUTOR,
     group=pool,
 )
 def pool_decontaminate(
@@ -114,39 +110,38 @@ def pool_decontaminate(
     evidence: str | None,
     report: str | None,
     check: bool,
-    engine: str,
+    executor: str,
 ) -> None:
     """Drop problems that stand in a benchmark, each with its evidence."""
     from limo.core.recipe import load
-    from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+    from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decontaminate_shards
+    from limo.pool.evidence import evidence_table, read_evidence
     from limo.pool.ingest import read_pool, statements
+    from limo.pool.tasks import ExecutorSettings
 
     if check == bool(output):
-        raise InputError("what is to be done?", file, "-o POOL, or --check", "give one of the two")
+        raise InputError("either a pool is written, or only checked", file, "-o POOL, or --check", "give one of them")
     settings = load(DecontaminateSettings, None, overrides)
-    known, missing = _known(benchmark or settings.benchmarks, benchmarks or settings.path)
+    known, missing = _load_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path)
     call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     if output and _is_folder(output):
-        from limo.pool.big import decontaminate_parts, evidence_of
-        from limo.pool.engine import Engine
-
-        placed = Engine.model_validate({"kind": engine})
-        counts = decontaminate_parts(file, output, known, settings, placed, call.progress)
-        look = Look(evidence_of(output), list(known), missing)
-        look.write(evidence, report)
-        _told(call, counts, output, dropped, look)
+        where = ExecutorSettings.model_validate({"kind": executor})
+        counts = decontaminate_shards(file, output, known, settings, where, call.progress)
+        contamination = ContaminationReport(read_evidence(output), list(known), missing)
+        contamination.write(evidence, report)
+        _report_shards(call, counts, output, dropped, contamination)
         return
-    pooled, unread = statements(file) if check else (read_pool(file), [])
-    kept, gone = decontaminate(pooled, known, settings)
-    look = Look.of(kept, gone, known, missing)
-    look.write(evidence, report)
+    problems, without_statement = statements(file) if check else (read_pool(file), [])
+    kept, removed = decontaminate(problems, known, settings)
+    contamination = ContaminationReport(evidence_table(kept, removed), list(known), missing)
+    contamination.write(evidence, report)
     if check:
-        call.result(*look.checked(len(pooled), len(unread)))
+        call.result(*contamination.of_check(len(problems), len(without_statement)))
     else:
-        _pooled(call, kept, gone, str(output), dropped, look)
+        _write_pool(call, kept, removed, str(output), dropped, contamination)
 
 
-def _known(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Problem]], list[str]]:
+def _load_benchmarks(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Problem]], list[str]]:
     """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
     from limo.pool.sources.benchmarks import load_benchmarks, load_present
 
@@ -156,47 +151,56 @@ def _known(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Probl
 
 
 def _is_folder(output: str) -> bool:
-    """Whether parts are wanted: a name without a file's ending."""
+    """Whether the output is a folder of shards: a name without a file's ending."""
     return not output.lower().endswith((".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".gz"))
 
 
-def _told(call: Call, counts: Counter[str], output: str, dropped: str | None, look: Look | None = None) -> None:
-    """What became of a pool in parts."""
-    if dropped:
-        from limo.pool.parts import dropped_of
-        from limo.stages.rows import write_rows
-
-        write_rows([asdict(one) for one in dropped_of(output)], dropped)
-    by_reason = Counter({reason: n for reason, n in counts.items() if reason != "kept"})
-    _shown(call, counts["kept"], by_reason, output, look)
-
-
-def _pooled(
+def _report_shards(
     call: Call,
-    kept: list[Any],
-    gone: Sequence[Dropped],
+    counts: Counter[str],
     output: str,
     dropped: str | None,
-    look: Look | None = None,
+    contamination: ContaminationReport | None = None,
+) -> None:
+    """The result of a command that wrote shards."""
+    if dropped:
+        from limo.pool.shards import dropped_of
+        from limo.stages.rows import write_rows
+
+        write_rows([asdict(row) for row in dropped_of(output)], dropped)
+    by_reason = Counter({reason: n for reason, n in counts.items() if reason != "kept"})
+    _report(call, counts["kept"], by_reason, output, contamination)
+
+
+def _write_pool(
+    call: Call,
+    kept: list[Problem],
+    removed: Sequence[Dropped],
+    output: str,
+    dropped: str | None,
+    contamination: ContaminationReport | None = None,
 ) -> None:
     from limo.pool.ingest import write_pool
     from limo.stages.rows import write_rows
 
+    by_reason = Counter(row.reason for row in removed)
     if not kept:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in Counter(one.reason for one in gone).most_common())
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in by_reason.most_common())
         raise InputError("no problem is left", reasons or "none came in", "one or more", "see --dropped FILE")
     if dropped:
-        write_rows([asdict(one) for one in gone], dropped)
-    _shown(call, write_pool(kept, output), Counter(one.reason for one in gone), output, look)
+        write_rows([asdict(row) for row in removed], dropped)
+    _report(call, write_pool(kept, output), by_reason, output, contamination)
 
 
-def _shown(call: Call, n_kept: int, by_reason: Counter[str], output: str, look: Look | None) -> None:
+def _report(
+    call: Call, n_kept: int, by_reason: Counter[str], output: str, contamination: ContaminationReport | None
+) -> None:
     rows = [["kept", n_kept], *([reason, n] for reason, n in by_reason.most_common())]
     value = {"n_kept": n_kept, "n_dropped": sum(by_reason.values()), "n_by_reason": dict(by_reason), "output": output}
     text = table([["what", "problems"], *rows])
-    if look:
-        value |= look.named()
-        text += f"\n\n{look.totals()}" if look.hits else ""
+    if contamination:
+        value |= contamination.benchmark_names()
+        text += f"\n\n{contamination.totals()}" if contamination.hits else ""
     call.result(value, text)
 
 
@@ -291,7 +295,7 @@ def benchmarks_list(call: Call, path: str | None) -> None:
     for name, entry in known().items():
         decoding = paper_decoding(name)
         how = f"{decoding.n} at {decoding.temperature}" if decoding.n > 1 else "greedy"
-        where = _found(name, path) if path else entry.home
+        where = _availability(name, path) if path else entry.home
         rows.append([name, entry.group, entry.n, how, "model" if entry.judge else "rules", where])
         value[name] = entry.model_dump(mode="json") | ({"here": where} if path else {})
     call.result({"benchmarks": value}, table(rows))
@@ -312,7 +316,7 @@ def benchmarks_show(call: Call, name: str, path: str | None) -> None:
     entry = benchmark(name).model_dump(mode="json")
     rows: list[list[object]] = [["what", "value"], *([key, value] for key, value in entry.items() if value)]
     if path:
-        loaded = _loaded(name, path)
+        loaded = _summary(name, path)
         entry |= loaded
         rows += [[key, value] for key, value in loaded.items()]
     call.result({"name": name, **entry}, table(rows))
@@ -339,15 +343,15 @@ def benchmarks_fetch(call: Call, name: str, path: str | None, seed: int, output:
     )
 
 
-def _loaded(name: str, path: str) -> dict[str, object]:
+def _summary(name: str, path: str) -> dict[str, object]:
     from limo.pool.sources.benchmarks import duplicates, load_benchmark
 
     problems = load_benchmark(name, path)
-    repeats = [(one.detail["row"], one.detail["first_row"]) for one in duplicates(problems)]
+    repeats = [(row.detail["row"], row.detail["first_row"]) for row in duplicates(problems)]
     return {"rows here": len(problems), "rows that repeat another": ", ".join(f"{a}={b}" for a, b in repeats) or "none"}
 
 
-def _found(name: str, path: str) -> str:
+def _availability(name: str, path: str) -> str:
     from limo.pool.sources.benchmarks import load_benchmark
 
     try:

@@ -21,16 +21,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from limo.core.files import atomic
 from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
@@ -40,7 +39,6 @@ from limo.pool.fingerprints import (
     BANDS,
     N_MINIMA,
     RANKS,
-    ROW_BITS,
     Array,
     PoolColumns,
     answer_hashes,
@@ -49,6 +47,7 @@ from limo.pool.fingerprints import (
     sketch_similarity,
 )
 from limo.pool.shards import count_rows, read_table, shards_of, write_split
+from limo.pool.step_tables import ROW_BITS, StepFiles, StepStore, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
@@ -148,60 +147,6 @@ def _n_shares(files: StepFiles) -> int:
 
     n_rows = sum(pq.read_metadata(file).num_rows for file in files.paths(FINGERPRINTS))
     return 1 << max(0, -(-n_rows // SHARE_ROWS) - 1).bit_length()
-
-
-class StepStore(Protocol):
-    """Where the steps write their tables, one a task, and read those of earlier steps."""
-
-    def write(self, step: str, task: str, table: Any) -> None:
-        """Keep the table of a task, sorted by row where it has a row for some problems only."""
-
-    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """The tables of a step, one a task; only the rows of one shard if it is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepTables:
-    """In memory, of a pool of one shard."""
-
-    by_step: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def write(self, step: str, task: str, table: Any) -> None:
-        """See StepStore."""
-        self.by_step.setdefault(step, {})[task] = table
-
-    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """See StepStore."""
-        return (table.select(columns) for table in self.by_step[step].values())
-
-
-@dataclass(frozen=True, slots=True)
-class StepFiles:
-    """In a folder that all workers see."""
-
-    folder: Path
-
-    def path(self, step: str, task: str) -> Path:
-        """The file of a task."""
-        return self.folder / step / f"{task}.parquet"
-
-    def paths(self, step: str) -> list[Path]:
-        """The files of a step in order of their names."""
-        return sorted((self.folder / step).glob("*.parquet"))
-
-    def write(self, step: str, task: str, table: Any) -> None:
-        """See StepStore.  Hashes do not compress, and hardly one comes twice."""
-        import pyarrow.parquet as pq
-
-        with atomic(self.path(step, task)) as temporary:
-            pq.write_table(table, temporary, compression="none", use_dictionary=False, row_group_size=65_536)
-
-    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """See StepStore."""
-        import pyarrow.parquet as pq
-
-        rows = None if shard is None else [("row", ">=", shard << ROW_BITS), ("row", "<", (shard + 1) << ROW_BITS)]
-        return (pq.read_table(file, columns=list(columns), filters=rows) for file in self.paths(step))
 
 
 # The steps: functions of a store, the settings, the number of shares, and the name of a task, which is its share.

@@ -32,6 +32,7 @@ from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels, reference
 from limo.pool.canonical.compiled import NUMBA
 from limo.pool.canonical.statements import answer_keys, scan_statements
+from limo.pool.step_tables import ROW_BITS
 
 Array = Any  # of NumPy
 BATCH = 512  # problems that are scanned together: few enough for their arrays to stay in the processor's cache
@@ -39,7 +40,6 @@ N_BANDS, BAND_MINIMA = 16, 5
 N_MINIMA = N_BANDS * BAND_MINIMA
 RANKS = ("rank0", "rank1", "rank2")
 BANDS = tuple(f"band{band}" for band in range(N_BANDS))
-ROW_BITS = 32
 _MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _MASKED_NUMBER = np.uint64(0xD1B54A32D192ED03)
 _LONGEST = (1 << 40) - 1

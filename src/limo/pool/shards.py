@@ -3,8 +3,8 @@
     ingest_shards(["math.jsonl", "more/"], "pool/", why_not)      # pool/part-00000.parquet, pool/dropped/...
     for shard in shards_of("pool/"): problems = read_problems(shard)
 
-A shard holds what was kept of 50,000 rows read; `dropped/` beside it holds the reasons of the other rows.  The same call
-again continues after the last whole shard.
+A shard holds what was kept of 50,000 rows read; `dropped/` beside it holds the reasons of the other rows.  The same
+call again continues after the last whole shard.
 """
 
 from __future__ import annotations

@@ -124,9 +124,8 @@ def test_without_numba_the_reference_gives_the_same_and_that_is_logged_once() ->
         "x²",
     ]
     code = WITHOUT_NUMBA.replace("TEXTS", repr(texts))
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    command = [sys.executable, "-X", "utf8", "-c", code]
+    output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()
     assert "Numba cannot be imported" in output[0] and len(output) == 4
     pool = [Problem.make(text, "5") for text in texts]
     assert output[1] == str(scan_statements(texts).keys.tolist())

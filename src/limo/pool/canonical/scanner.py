@@ -230,13 +230,12 @@ def _mark(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
             buffers.emit(out, letter)
         buffers.add_token(out, tokens, lexicon[buffers.L_SPELLED, 0], buffers.COMMAND, position, position + 3)
         return position + 3
+    is_quote = char == 34 or char == 96 or (char == 39 and not _is_prime(chars, position, start))
     if char == 46 or char == 63:  # `.` and `?` are marks of a sentence but between digits
         if is_digit(following):
             buffers.emit(out, char)
         out[buffers.OPENS] = 1
-    elif char == 34 or char == 96 or (char == 39 and not _is_prime(chars, position, start)):
-        return position + 1
-    elif char == 44 and _is_pause(chars, position, end):
+    elif is_quote or (char == 44 and _is_pause(chars, position, end)):
         return position + 1
     elif char == 40:
         after = _after_points(chars, position, end, lexicon)

@@ -27,7 +27,7 @@ from limo.core.errors import InputError, MissingFileError
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
-from limo.pool.canonical.normal import canonical
+from limo.pool.canonical.statements import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
 from limo.pool.sources.readers import SUFFIXES, Row, rows, table_of_hub
 
