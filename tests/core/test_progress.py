@@ -10,12 +10,12 @@ import pytest
 
 from limo.core.progress import (
     Event,
-    Json,
+    JsonProgress,
     NoProgress,
-    Plain,
+    PlainProgress,
     Progress,
-    Terminal,
-    choose,
+    TerminalProgress,
+    choose_display,
     describe,
     duration,
     start_logging,
@@ -35,7 +35,7 @@ def clock():
     return Clock()
 
 
-def test_a_stage_tells_its_beginning_its_steps_and_its_end(clock):
+def test_a_stage_shows_its_start_its_steps_and_its_end(clock):
     progress = NoProgress(clock)
     with progress.stage("filter", total=4) as stage:
         clock.now += 2
@@ -100,7 +100,7 @@ def test_without_a_plan_the_end_of_the_run_is_unknown(clock):
 
 def test_plain_lines_come_at_most_every_few_seconds(clock):
     out = io.StringIO()
-    progress = Plain(out, every_s=10, clock=clock)
+    progress = PlainProgress(out, every_s=10, clock=clock)
     with progress.stage("filter", total=100) as stage:
         for _ in range(100):
             clock.now += 0.25
@@ -114,7 +114,7 @@ def test_plain_lines_come_at_most_every_few_seconds(clock):
 
 def test_json_events_are_one_object_a_line(clock):
     out = io.StringIO()
-    progress = Json(out, every_s=0, clock=clock)
+    progress = JsonProgress(out, every_s=0, clock=clock)
     with progress.stage("filter", total=3) as stage:
         clock.now += 1
         stage.advance(1, share=1 / 3)
@@ -131,7 +131,7 @@ def test_json_events_are_one_object_a_line(clock):
 def test_a_terminal_sees_bars_and_finished_stages_and_gets_its_cursor_back(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    progress = Terminal(clock)
+    progress = TerminalProgress(clock)
     progress._bars.console.file = out = io.StringIO()
     with progress, progress.stage("filter", total=2) as stage:
         with progress.stage("asking [red]", total=1) as inner:
@@ -150,23 +150,22 @@ class Tty(io.StringIO):
 
 def test_the_display_fits_who_looks_at_it(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(choose(as_json=True), Json)
-    assert isinstance(choose(stderr=io.StringIO()), Plain)
-    assert isinstance(choose(stderr=Tty()), Terminal)
+    assert isinstance(choose_display(as_json=True), JsonProgress)
+    assert isinstance(choose_display(stderr=io.StringIO()), PlainProgress)
+    assert isinstance(choose_display(stderr=Tty()), TerminalProgress)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(choose(stderr=Tty()), Plain)
+    assert isinstance(choose_display(stderr=Tty()), PlainProgress)
 
 
 def test_rich_is_imported_on_a_terminal_only():
-    code = (
-        "import io, sys; from limo.core.progress import *; choose(stderr=io.StringIO()); print('rich' in sys.modules)"
-    )
+    code = "import io, sys; from limo.core import progress; progress.choose_display(stderr=io.StringIO())"
+    code += "; print('rich' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "False"
 
 
-def test_a_display_must_say_how_it_shows():
+def test_a_display_must_define_show():
     with pytest.raises(NotImplementedError):
         Progress().log("x")
 
@@ -195,7 +194,7 @@ def root_logging():
     logging.captureWarnings(False)
 
 
-def test_libraries_speak_through_the_display_and_of_errors_only(root_logging, monkeypatch):
+def test_libraries_log_through_the_display_and_of_errors_only(root_logging, monkeypatch):
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "info")
     progress = NoProgress()
     start_logging(progress)
@@ -205,13 +204,13 @@ def test_libraries_speak_through_the_display_and_of_errors_only(root_logging, mo
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", stacklevel=1)
-    assert progress.said == ["error: some.library: broken pipe", "warning: limo.train: look here"]
+    assert progress.logged == ["error: some.library: broken pipe", "warning: limo.train: look here"]
     assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"  # what the user set stays
     assert os.environ["TOKENIZERS_PARALLELISM"] == "false"
 
 
-def test_with_debug_everything_is_heard(root_logging):
+def test_with_debug_everything_is_logged(root_logging):
     progress = NoProgress()
     start_logging(progress, debug=True)
     logging.getLogger("some.library").info("chatter")
-    assert progress.said == ["info: some.library: chatter"]
+    assert progress.logged == ["info: some.library: chatter"]

@@ -116,7 +116,7 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
     for stage, *_ in bands:
         assert {row["id"] for row in run.read_stage(stage)} == wanted[stage], stage
     assert 10 < len(wanted["strong_filter"]) < len(wanted["weak_filter"]) < len(answers)
-    said = [line for line in progress.said if "saved" in line]
+    said = [line for line in progress.logged if "saved" in line]
     assert [line.split(":")[0] for line in said] == ["weak_filter", "strong_filter"]
     with Ledger(run.ledger_path) as ledger:
         assert len(ledger) == sum(

@@ -188,7 +188,7 @@ def test_a_second_run_asks_nothing_changes_nothing_and_says_so(pool, bench):
     assert again.did_nothing and not first.did_nothing
     assert again.funnel == first.funnel
     assert hashes(first.folder) == before
-    assert "nothing to do" in bench.progress.said[-1]
+    assert "nothing to do" in bench.progress.logged[-1]
 
 
 @pytest.mark.parametrize("die_after", [1, 20, 90, 170])
@@ -223,7 +223,7 @@ def test_a_model_after_the_first_is_not_asked_what_is_decided(pool, bench):
 def test_fewer_than_k_is_said(pool, bench):
     done = bench(recipe(pool, select={"k": 500}))
     assert done.n_selected == 14
-    assert any("selected 14 of the 500 wanted" in line for line in bench.progress.said)
+    assert any("selected 14 of the 500 wanted" in line for line in bench.progress.logged)
 
 
 def test_a_stage_that_keeps_nothing_stops_with_its_reasons_and_leaves_its_table(pool, bench):

@@ -56,7 +56,7 @@ def test_exactly_the_rows_own_system_text_is_there(tokenizer):
 def test_a_row_without_a_system_text_is_refused_since_templates_insert_another(tokenizer):
     row = {"messages": chat("q", "a")["messages"][1:]}
     assert "Alibaba" in tokenizer.apply_chat_template(row["messages"], tokenize=False)
-    with pytest.raises(InputError, match=r"row 0 is no chat.*one system message"):
+    with pytest.raises(InputError, match=r"row 0 is not a chat.*one system message"):
         encode([row], tokenizer, 256)
 
 
@@ -72,7 +72,7 @@ def test_a_row_without_a_system_text_is_refused_since_templates_insert_another(t
         ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}\n{% endfor %}"
          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "no end token"),
         ("{% for m in messages %}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>\n{% endfor %}"
-         "{% if add_generation_prompt %}<|im_start|>assistant\n\n{% endif %}", "asks otherwise"),
+         "{% if add_generation_prompt %}<|im_start|>assistant\n\n{% endif %}", "a prompt and an answer differently"),
     ],
 )  # fmt: skip
 def test_a_template_that_cannot_be_trusted_is_refused(tokenizer, template, complaint):
@@ -93,7 +93,7 @@ def test_model_text_that_would_break_the_chat_apart_is_refused(tokenizer, hostil
      [chat("q", "a")["messages"][0], *chat("q", "a")["messages"]]],
 )  # fmt: skip
 def test_a_row_that_is_no_chat_is_refused_with_its_number(tokenizer, messages):
-    with pytest.raises(InputError, match="row 0 is no chat"):
+    with pytest.raises(InputError, match="row 0 is not a chat"):
         encode([{"messages": messages}], tokenizer, 256)
 
 
@@ -133,5 +133,5 @@ def test_a_dataset_that_is_none_is_one_clear_line(tmp_path):
     (tmp_path / "bad.parquet").write_text("nonsense")
     (tmp_path / "bad.jsonl").write_text("nonsense")
     for name in ("empty", "bad.parquet", "bad.jsonl"):
-        with pytest.raises(InputError, match="no dataset of rows"):
+        with pytest.raises(InputError, match="not a dataset of rows"):
             read_rows(tmp_path / name)

@@ -66,7 +66,7 @@ def test_the_same_call_again_does_nothing_and_says_so(trained, model_dir, rows):
     again = train(model_dir, rows, out, small(num_train_epochs=4), progress)
     assert again == result
     assert (out / "model.safetensors").stat().st_mtime_ns == before
-    assert "trained already" in progress.said[0]
+    assert "trained already" in progress.logged[0]
 
 
 @pytest.mark.parametrize("change", ["rows", "settings"])
@@ -79,7 +79,7 @@ def test_a_folder_with_another_training_is_never_overwritten(trained, model_dir,
 
 def test_a_folder_with_something_else_is_never_overwritten(model_dir, rows, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="not one of ours"):
+    with pytest.raises(InputError, match="does not hold a trained model"):
         train(model_dir, rows, tmp_path, small())
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
@@ -178,7 +178,7 @@ def test_a_long_row_dropped_by_choice_is_in_the_record(model_dir, rows, tmp_path
     progress = NoProgress()
     result = train(model_dir, [*rows, long], tmp_path / "model", small(max_steps=1, on_too_long="drop"), progress)
     assert [d.problem_id for d in result.dropped] == ["p9"] and result.n_examples == 24
-    assert "1 of 25 rows" in progress.said[0]
+    assert "1 of 25 rows" in progress.logged[0]
     assert finished(tmp_path / "model") == result
 
 
@@ -209,5 +209,5 @@ def test_a_record_that_is_damaged_is_not_taken_for_a_model(trained, tmp_path):
     out, _ = trained
     shutil.copytree(out, tmp_path / "copy")
     (tmp_path / "copy" / RECORD).write_text("{")
-    with pytest.raises(InputError, match="not one of ours"):
+    with pytest.raises(InputError, match="does not hold a trained model"):
         finished(tmp_path / "copy")

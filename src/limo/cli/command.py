@@ -28,7 +28,7 @@ from typing import Any
 import click
 
 from limo.core.errors import LimoError, PartialError
-from limo.core.progress import Progress, choose, start_logging
+from limo.core.progress import Progress, choose_display, start_logging
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 _DISK = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}
@@ -59,7 +59,7 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
     def decorate(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
         def run(as_json: bool, debug: bool, **values: Any) -> None:
-            with choose(as_json) as progress:
+            with choose_display(as_json) as progress:
                 start_logging(progress, debug)
                 try:
                     body(Call(progress, as_json), **values)

@@ -1,13 +1,11 @@
-"""What the program is doing, how far it is and how long it will still take: said in this one place.
+"""Shows which stage runs, how far it is and how long it will take.
 
-A stage reports `advance`; the display decides what a person or a machine sees.  On a terminal rich draws bars,
-elsewhere plain lines come at most every few seconds, with `--json` one event a line.  The logging of libraries runs
-into the same place, so that nothing tears the display.
+Stages report `advance`; the display decides what is shown: bars on a terminal (rich), a plain line every few seconds
+elsewhere, one JSON event a line with `--json`.  Python's logging goes through the same display.  Results are printed
+by the command line, on stdout.
 
-    with choose() as progress, progress.stage("weak filter", total=480) as stage:
+    with choose_display() as progress, progress.stage("weak filter", total=480) as stage:
         stage.advance(8, kept=3)
-
-What it does not do: print results (they go to stdout, by the command line), or keep anything on disk.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
 Kind = Literal["start", "advance", "end", "stop", "log"]
-_QUIET = {
+_QUIET_LIBRARIES = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -34,7 +32,7 @@ _QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.  Times are seconds; `total` and the remaining times are None where unknown."""
+    """A change of a stage, or a log line.  Times are seconds; `total` and remaining times are None where unknown."""
 
     kind: Kind
     stage: str = ""
@@ -48,15 +46,15 @@ class Event:
 
 
 class Stage:
-    """A piece of work under way; made by `Progress.stage`, used with `with`."""
+    """A running piece of work; made by `Progress.stage`, used with `with`."""
 
     def __init__(self, progress: Progress, name: str, total: int | None, n_done: int) -> None:
         self.name, self.total, self.n_done = name, total, n_done
         self.fields: dict[str, object] = {}
-        self._progress, self._n_before, self._began = progress, n_done, progress.clock()
+        self._progress, self._n_before, self._started_s = progress, n_done, progress.clock()
 
     def advance(self, n: int = 1, **fields: object) -> None:
-        """Count `n` more as done; `fields` are shown beside the bar until they are given anew."""
+        """Count `n` more as done; `fields` are shown beside the bar until they are given again."""
         with self._progress.lock:
             self.n_done += n
             self.fields.update(fields)
@@ -64,93 +62,87 @@ class Stage:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the stage began."""
-        return self._progress.clock() - self._began
+        """Seconds since the stage started."""
+        return self._progress.clock() - self._started_s
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds still to go at the pace of this stage so far; what was done before it began sets no pace."""
-        n_fresh = self.n_done - self._n_before
-        if self.total is None or n_fresh <= 0:
+        """Seconds to go at the pace of this stage; what was done before it started does not count for the pace."""
+        n_new = self.n_done - self._n_before
+        if self.total is None or n_new <= 0:
             return None
-        return self.elapsed_s / n_fresh * max(self.total - self.n_done, 0)
+        return self.elapsed_s / n_new * max(self.total - self.n_done, 0)
 
     def event(self, kind: Kind) -> Event:
-        """The stage as it stands now."""
-        left = self.remaining_s if kind == "advance" else None
-        in_all = self._progress.remaining_s(self) if kind in ("start", "advance") else None
-        return Event(kind, self.name, "", self.n_done, self.total, self.elapsed_s, left, in_all, dict(self.fields))
+        """The present state of the stage."""
+        remaining = self.remaining_s if kind == "advance" else None
+        of_run = self._progress.remaining_s(self) if kind in ("start", "advance") else None
+        fields = dict(self.fields)
+        return Event(kind, self.name, "", self.n_done, self.total, self.elapsed_s, remaining, of_run, fields)
 
     def __enter__(self) -> Self:
-        self._progress.enter(self)
+        with self._progress.lock:
+            self._progress.open_stages.append(self)
+            self._progress.show(self.event("start"))
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._progress.leave(self, "end" if kind is None else "stop")
+    def __exit__(self, error: object, *_: object) -> None:
+        with self._progress.lock:
+            self._progress.end(self, self.event("end" if error is None else "stop"))
 
 
 class Progress:
-    """Base of the displays: keeps the stages and the times; a display overrides `show`.
+    """Base of the displays: keeps the open stages and the times; a display overrides `show`.
 
-    `every_s` is the shortest time between two `advance` events of one stage that reach the display.
+    `stopped` describes the stages that ended with an error.
     """
-
-    every_s = 0.0
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self.lock = clock, threading.RLock()
-        self.stopped: list[str] = []  # what stages that were stopped had done, for whoever tells it
-        self._open: list[Stage] = []
+        self.stopped: list[str] = []
+        self.open_stages: list[Stage] = []
         self._expected_s: dict[str, float] = {}
         self._taken_s: dict[str, float] = {}
 
     def plan(self, expected_s: dict[str, float]) -> None:
-        """Name the stages to come and the seconds each is expected to take, so that the run has an end in sight."""
+        """The stages to come and the seconds that each is expected to take; gives the run a remaining time."""
         self._expected_s = dict(expected_s)
 
     def stage(self, name: str, total: int | None = None, n_done: int = 0) -> Stage:
-        """A stage of `total` pieces, `n_done` of which were done by an earlier start; stages may stand in stages."""
+        """A stage of `total` pieces, `n_done` of them done by an earlier start; stages may contain stages."""
         return Stage(self, name, total, n_done)
 
     def log(self, text: str) -> None:
-        """One line for the person."""
+        """Show one line."""
         with self.lock:
             self.show(Event("log", text=text))
 
     def remaining_s(self, stage: Stage) -> float | None:
-        """Seconds until the planned run ends, at the pace of its planned stages so far; None without a plan."""
-        planned = next((s for s in [*self._open, stage] if s.name in self._expected_s), None)
+        """Seconds until the planned run ends, at the pace of its stages so far; None without a plan."""
+        planned = next((s for s in [*self.open_stages, stage] if s.name in self._expected_s), None)
         if planned is None:
             return None
-        due, left = self._expected_s[planned.name], planned.remaining_s
-        if left is None:  # nothing counted yet: the plan's word for it
-            left = max(due - planned.elapsed_s, 0.0)
-        taken = sum(self._taken_s.values()) + planned.elapsed_s + left
-        expected = sum(self._expected_s[name] for name in self._taken_s) + due
+        expected_s, remaining_s = self._expected_s[planned.name], planned.remaining_s
+        if remaining_s is None:  # nothing counted yet
+            remaining_s = max(expected_s - planned.elapsed_s, 0.0)
+        taken = sum(self._taken_s.values()) + planned.elapsed_s + remaining_s
+        expected = sum(self._expected_s[name] for name in self._taken_s) + expected_s
         pace = taken / expected if expected else 1.0
-        to_come = [name for name in self._expected_s if name not in self._taken_s and name != planned.name]
-        return left + pace * sum(self._expected_s[name] for name in to_come)
+        to_come = self._expected_s.keys() - self._taken_s.keys() - {planned.name}
+        return remaining_s + pace * sum(self._expected_s[name] for name in to_come)
 
-    def enter(self, stage: Stage) -> None:
-        """Called by the stage itself."""
-        with self.lock:
-            self._open.append(stage)
-            self.show(stage.event("start"))
-
-    def leave(self, stage: Stage, kind: Literal["end", "stop"]) -> None:
-        """Called by the stage itself."""
-        with self.lock:
-            if stage in self._open:
-                self._open.remove(stage)
-            if stage.name in self._expected_s:
-                self._taken_s[stage.name] = stage.elapsed_s
-            event = stage.event(kind)
-            if kind == "stop":
-                self.stopped.append(f"{stage.name} {describe(event)}")
-            self.show(event)
+    def end(self, stage: Stage, event: Event) -> None:
+        """Close a stage that ended, or stopped with an error."""
+        if stage in self.open_stages:
+            self.open_stages.remove(stage)
+        if stage.name in self._expected_s:
+            self._taken_s[stage.name] = stage.elapsed_s
+        if event.kind == "stop":
+            self.stopped.append(f"{stage.name} {describe(event)}")
+        self.show(event)
 
     def show(self, event: Event) -> None:
-        """Bring an event before the reader."""
+        """Bring an event to the reader."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -164,74 +156,55 @@ class Progress:
 
 
 class NoProgress(Progress):
-    """Shows nothing and remembers everything: for tests and for use from Python."""
+    """Shows nothing; keeps the events, of successive `advance` events the last one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
         self.events: list[Event] = []
 
     def show(self, event: Event) -> None:
-        """Keep the event; a long run's `advance` events are not kept one by one."""
         if event.kind == "advance" and self.events and self.events[-1].kind == "advance":
-            self.events[-1] = event
-        else:
-            self.events.append(event)
+            self.events.pop()
+        self.events.append(event)
 
     @property
-    def said(self) -> list[str]:
-        """Every line that was said."""
+    def logged(self) -> list[str]:
+        """Every log line."""
         return [event.text for event in self.events if event.kind == "log"]
 
 
-class _Stream(Progress):
-    """A display that writes lines, not too many of them."""
+class PlainProgress(Progress):
+    """Lines for an output that is no terminal; `every_s`: shortest time between two `advance` lines of a stage."""
 
-    def __init__(self, stream: TextIO, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
         self.stream, self.every_s = stream, every_s
-        self._last: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
 
     def show(self, event: Event) -> None:
-        """Write the event's line unless one of its stage came a moment ago."""
         now = self.clock()
-        if event.kind == "advance" and now - self._last.get(event.stage, now) < self.every_s:
+        if event.kind == "advance" and now - self._last_s.get(event.stage, now) < self.every_s:
             return
-        self._last[event.stage] = now
+        self._last_s[event.stage] = now
         self.stream.write(self.line(event) + "\n")
         self.stream.flush()
 
     def line(self, event: Event) -> str:
         """The event in one line."""
-        raise NotImplementedError
-
-
-class Plain(_Stream):
-    """Lines for a person whose output is no terminal: a log file, a CI page."""
-
-    def __init__(self, stream: TextIO, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(stream, every_s, clock)
-
-    def line(self, event: Event) -> str:
-        """The event in one line of text."""
         return event.text if event.kind == "log" else f"{event.stage}: {describe(event)}"
 
 
-class Json(_Stream):
-    """One JSON object a line for programs; every object has `event`."""
-
-    def __init__(self, stream: TextIO, every_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(stream, every_s, clock)
+class JsonProgress(PlainProgress):
+    """One JSON object a line, for programs; unknown values are left out."""
 
     def line(self, event: Event) -> str:
-        """The event in one line of JSON, without what it does not know."""
+        if event.kind == "log":
+            return json.dumps({"event": "log", "text": event.text})
         known = {key: _rounded(value) for key, value in asdict(event).items() if value not in ("", None, {})}
-        kind = known.pop("kind")
-        if kind == "log":
-            known = {"text": event.text}
-        return json.dumps({"event": kind, **known}, default=str)
+        return json.dumps({"event": known.pop("kind"), **known}, default=str)
 
 
-class Terminal(Progress):
+class TerminalProgress(Progress):
     """Bars on a terminal, drawn by rich on stderr."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -241,91 +214,82 @@ class Terminal(Progress):
         from rich.progress import Progress as Bars
         from rich.table import Column
 
+        def text_column(text: str) -> TextColumn:  # folded: a narrow terminal gets more lines, not less text
+            return TextColumn(text, markup=False, table_column=Column(no_wrap=False, overflow="fold"))
+
         console = Console(stderr=True)
-        folds = lambda: Column(no_wrap=False, overflow="fold")  # noqa: E731  a narrow terminal gets more lines, not less text
-        text = TextColumn("{task.description}", markup=False, table_column=folds())
-        state = TextColumn("{task.fields[state]}", markup=False, table_column=folds())
+        name, state = text_column("{task.description}"), text_column("{task.fields[state]}")
         bar = BarColumn(24 if console.width >= 120 else 10)
-        self._bars = Bars(SpinnerColumn(), text, bar, state, console=console, transient=True)
-        self._tasks: dict[int, Any] = {}
+        self._bars = Bars(SpinnerColumn(), name, bar, state, console=console, transient=True)
+        self._task_by_stage: dict[Stage, Any] = {}
 
     def show(self, event: Event) -> None:
-        """Draw the event; what is finished leaves a line above the bars."""
-        if event.kind == "log":
-            self._print(event.text)
-            return
         if event.kind == "start":
             self._bars.start()
-        self._draw(event)
-        if event.kind in ("end", "stop"):
-            self._print(f"{event.stage}: {describe(event)}")
-            if not self._open:
-                self._bars.stop()
+        if event.kind != "log":
+            self._draw(event)
+        if event.kind in ("log", "end", "stop"):  # a line above the bars
+            line = event.text if event.kind == "log" else f"{event.stage}: {describe(event)}"
+            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if event.kind in ("end", "stop") and not self.open_stages:
+            self._bars.stop()
 
     def _draw(self, event: Event) -> None:
-        key = next((id(stage) for stage in reversed(self._open) if stage.name == event.stage), None)
-        for gone in self._tasks.keys() - {id(stage) for stage in self._open}:
-            self._bars.remove_task(self._tasks.pop(gone))
-        if key is None:
+        for stage in [stage for stage in self._task_by_stage if stage not in self.open_stages]:
+            self._bars.remove_task(self._task_by_stage.pop(stage))
+        stage = next((stage for stage in reversed(self.open_stages) if stage.name == event.stage), None)
+        if stage is None:
             return
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(event.stage, total=event.total, state="")
-        self._bars.update(self._tasks[key], completed=event.n_done, state=describe(event))
-
-    def _print(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if stage not in self._task_by_stage:
+            self._task_by_stage[stage] = self._bars.add_task(event.stage, total=event.total, state="")
+        self._bars.update(self._task_by_stage[stage], completed=event.n_done, state=describe(event))
 
     def close(self) -> None:
-        """Stop drawing and give the cursor back."""
         self._bars.stop()
 
 
-def choose(as_json: bool = False, stderr: TextIO | None = None, stdout: TextIO | None = None) -> Progress:
-    """The display that fits: JSON events on stdout, bars on a terminal, plain lines elsewhere."""
+def choose_display(as_json: bool = False, stderr: TextIO | None = None, stdout: TextIO | None = None) -> Progress:
+    """JSON events on stdout, bars on a terminal, plain lines elsewhere."""
     if as_json:
-        return Json(stdout or sys.stdout)
+        return JsonProgress(stdout or sys.stdout, every_s=1.0)
     stream = stderr or sys.stderr
-    return Terminal() if stream.isatty() and os.environ.get("TERM") != "dumb" else Plain(stream)
+    is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    return TerminalProgress() if is_terminal else PlainProgress(stream)
 
 
 def describe(event: Event) -> str:
-    """A stage's state in words: how many of how many, how long to go, and its fields."""
-    of = f"{event.n_done:,}" + (f" of {event.total:,}" if event.total is not None else "")
-    parts = [of] if event.n_done or event.total else []
+    """A stage's state in words: how many of how many, the time to go, and its fields."""
+    of_total = f" of {event.total:,}" if event.total is not None else ""
+    parts = [f"{event.n_done:,}{of_total}"] if event.n_done or event.total else []
     if event.kind == "start":
-        parts = ["begins", *parts[:1]] if parts else ["begins"]
+        parts.insert(0, "begins")
     if event.kind in ("end", "stop"):
-        parts = [("done" if event.kind == "end" else "stopped") + " after " + duration(event.elapsed_s), *parts]
+        parts.insert(0, f"{'done' if event.kind == 'end' else 'stopped'} after {duration(event.elapsed_s)}")
     if event.remaining_s is not None:
         parts.append(f"{duration(event.remaining_s)} left")
     if event.run_remaining_s is not None:
         parts.append(f"{duration(event.run_remaining_s)} in all")
-    return ", ".join([*parts, *(_told(key, value) for key, value in event.fields.items())])
-
-
-def _told(key: str, value: object) -> str:
-    """A field for a person: `tokens/s 1,200` and not `tokens_per_s 1200`."""
-    name = key.replace("_per_s", "/s").replace("_", " ")
-    return f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}"
+    for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
+        name = key.replace("_per_s", "/s").replace("_", " ")
+        parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}")
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
     """A duration: `8.2 s`, `24 s`, `3 min 05 s`, `1 h 02 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 and seconds != whole else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes:
         return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
+    return f"{seconds:.1f} s" if seconds < 10 and seconds != rest else f"{rest} s"
 
 
 def _rounded(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-class _Into(logging.Handler):
+class _LogHandler(logging.Handler):
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self._progress = progress
@@ -333,20 +297,20 @@ class _Into(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._progress.log(f"{record.levelname.lower()}: {record.name}: {record.getMessage()}")
-        except Exception:  # logging's own rule: a log line never stops the work
+        except Exception:  # as logging's own handlers do: a log line never stops the work
             self.handleError(record)
 
 
 def start_logging(progress: Progress, debug: bool = False) -> None:
-    """Send Python's logging and warnings through `progress`; without `debug` libraries speak of errors only.
+    """Send Python's logging and warnings through `progress`; without `debug` only the errors of libraries.
 
-    Call it before transformers, datasets or TRL are imported: their own bars are switched off by environment
-    variables, which they read on import and which the user may have set otherwise.
+    Call it before transformers, datasets or TRL are imported: their bars are switched off by environment variables
+    that they read on import; those that the user has set are kept.
     """
-    for name, value in () if debug else _QUIET.items():
+    for name, value in () if debug else _QUIET_LIBRARIES.items():
         os.environ.setdefault(name, value)
     logging.captureWarnings(True)
     root = logging.getLogger()
-    root.handlers[:] = [_Into(progress)]
+    root.handlers[:] = [_LogHandler(progress)]
     root.setLevel(logging.INFO if debug else logging.ERROR)
     logging.getLogger("limo").setLevel(logging.DEBUG if debug else logging.WARNING)

@@ -1,15 +1,13 @@
-"""Rows of chat messages become tokens, and labels that say which of them are learnt.
+"""Rows of chat messages as tokens, with labels that say which tokens are learnt.
 
-The text is what the model's own chat template renders, and it is taken apart again to be sure of three things that
-trainers get wrong in silence: the template added no words of its own (Qwen's inserts another system text when a row
-carries none), only assistant turns are learnt, and the end token is learnt with them, else the model never stops.
-Prompt and answer are turned into tokens apart, as they are when the model is asked.  Nothing is ever cut: a row
-longer than `max_length` is an error, or dropped with its reason when the recipe says so.
+The text is what the model's own chat template renders.  It is checked for three things that trainers get wrong without
+an error: the template adds no words of its own (Qwen's inserts another system text when a row has none), only
+assistant turns are learnt, and so is their end token, without which the model never stops.  Prompt and answer are
+tokenized apart, as they are when the model is prompted.  Nothing is cut: a row longer than `max_length` is an error, or
+dropped with its reason when the recipe says so.
 
     encoded = encode(rows, tokenizer, max_length=16384)
     encoded.examples[0].labels      # -100 on the prompt, the tokens themselves on the answer and its end token
-
-What it does not do: pack, pad or shuffle (TRL does), or read any column but `messages` and `problem_id`.
 """
 
 from __future__ import annotations
@@ -30,12 +28,11 @@ if TYPE_CHECKING:
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 Row = Mapping[str, Any]
-_ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row as a model learns from it; the lists are equally long, `labels` is -100 where nothing is learnt."""
+    """One row as tokens; the lists are equally long, `labels` is -100 where nothing is learnt."""
 
     input_ids: list[int]
     labels: list[int]
@@ -69,7 +66,7 @@ class _Piece:
 
 
 def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
-    """Rows of `messages` from a dataset folder (`datasets.save_to_disk`), a .jsonl or .parquet file, or as they are.
+    """Rows of `messages` from a dataset folder (`datasets.save_to_disk`), a .jsonl or .parquet file, or an iterable.
 
     Raises MissingFileError or InputError.
     """
@@ -82,8 +79,8 @@ def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
     try:
         return list(_read(path))
     except (OSError, ValueError) as error:  # pyarrow's and datasets' own errors are children of these
-        reason = shorten(str(error), 120)
-        raise InputError("this is no dataset of rows", path, "a dataset folder, .jsonl or .parquet", reason) from None
+        allowed, reason = "a dataset folder, .jsonl or .parquet", shorten(str(error), 120)
+        raise InputError("this is not a dataset of rows", path, allowed, reason) from None
 
 
 def _read(path: Path) -> Iterable[Row]:
@@ -98,7 +95,7 @@ def _read(path: Path) -> Iterable[Row]:
     with open(path, encoding="utf-8", newline="\n") as lines:  # a text may hold other line ends than the file
         rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is no JSON object")
+        raise ValueError("a line is not a JSON object")
     return rows
 
 
@@ -114,19 +111,19 @@ def encode(
     that cannot be trusted.
     """
     template = _Template(tokenizer)
-    kept = list(rows)
-    pieces = [template.pieces(number, row) for number, row in enumerate(kept)]
+    rows = list(rows)
+    pieces = [template.pieces(number, row) for number, row in enumerate(rows)]
     if not pieces:
         raise InputError("there is nothing to train on", "0 rows", "at least one row of messages", "check the dataset")
-    flat = [piece.text for row_pieces in pieces for piece in row_pieces]
-    ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+    texts = [piece.text for row_pieces in pieces for piece in row_pieces]
+    ids = iter(tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"])
     examples, dropped = [], []
     for number, row_pieces in enumerate(pieces):
         example = _join(row_pieces, ids)
         if len(example.input_ids) <= max_length:
             examples.append(example)
         else:
-            dropped.append(_too_long(number, kept[number], len(example.input_ids), max_length, on_too_long))
+            dropped.append(_too_long(number, rows[number], len(example.input_ids), max_length, on_too_long))
     if not examples:
         raise InputError("every row is too long", f"{len(dropped)} rows", f"{max_length} tokens", "raise max_length")
     return Encoded(examples, dropped, template.end_token_id)
@@ -153,7 +150,7 @@ def _too_long(number: int, row: Row, n_tokens: int, max_length: int, on_too_long
 
 
 class _Template:
-    """A tokenizer's chat template, taken at its word only after its rendering has been checked."""
+    """A tokenizer's chat template, used only after its rendering has been checked."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not tokenizer.chat_template:
@@ -197,13 +194,13 @@ class _Template:
         roles = [m.get("role") for m in chat] if fits else []
         n_turns = (len(roles) - 1) // 2
         if n_turns < 1 or roles != ["system", *["user", "assistant"] * n_turns]:
-            seen = ", ".join(map(str, roles)) or shorten(repr(given), 60)
+            value = ", ".join(map(str, roles)) or shorten(repr(given), 60)
             allowed = "one system message, then user and assistant in turn, each with its text"
-            raise InputError(f"row {number} is no chat to learn from", seen, allowed, "mend the dataset")
+            raise InputError(f"row {number} is not a chat to learn from", value, allowed, "correct the dataset")
         for message in chat:
-            found = self._special.search(message["content"])
-            if found or not message["content"].strip():
-                what = f"holds the special token {found.group()}" if found else "is empty"
+            token = self._special.search(message["content"])
+            if token or not message["content"].strip():
+                what = f"holds the special token {token.group()}" if token else "is empty"
                 raise InputError(
                     f"row {number}: the {message['role']} text {what}", shorten(message["content"], 60),
                     "plain text", "leave this row out: it would break the chat apart",
@@ -219,16 +216,16 @@ class _Template:
             chat = [{"role": role, "content": f"limo text {i} omil"} for i, role in enumerate(roles)]
             gaps, rest = [], self._render(chat)
             for message in chat:
-                gap, found, rest = rest.partition(message["content"])
-                if not found:
+                gap, content, rest = rest.partition(message["content"])
+                if not content:
                     allowed = "a template that renders texts as they are"
                     raise ModelError("the chat template changes texts", shorten(gap, 60), allowed, "give it another")
                 gaps.append(gap)
             self._gaps_by_roles[roles] = [*gaps, rest]
-            self._trust(chat, self._gaps_by_roles[roles])
+            self._check(chat, self._gaps_by_roles[roles])
         return self._gaps_by_roles[roles]
 
-    def _trust(self, chat: list[dict[str, str]], gaps: list[str]) -> None:
+    def _check(self, chat: list[dict[str, str]], gaps: list[str]) -> None:
         """Check the template's own words: none but roles, and each answer between its prompt and an end token."""
         for gap, role in zip(gaps, [*(message["role"] for message in chat), ""], strict=True):
             words = self._special.sub(" ", gap).split()
@@ -237,19 +234,19 @@ class _Template:
                 raise ModelError("the chat template adds words of its own", shorten(gap), allowed, "give it another")
         for i, message in enumerate(chat):
             if message["role"] == "assistant":
-                self._trust_turn(chat[:i], gaps[: i + 1], gaps[i + 1])
+                self._check_turn(chat[:i], gaps[: i + 1], gaps[i + 1])
 
-    def _trust_turn(self, before: list[dict[str, str]], gaps: list[str], after: str) -> None:
-        """Check that an answer begins where the prompt ends when the model is asked, and ends in an end token."""
-        wanted = "".join(gap + message["content"] for gap, message in zip(gaps, before, strict=False)) + gaps[-1]
-        asked = self._render(before, prompt=True)
-        if asked != wanted:
+    def _check_turn(self, before: list[dict[str, str]], gaps: list[str], after: str) -> None:
+        """Check that an answer begins where a prompt for one ends, and that it ends in an end token."""
+        expected = "".join(gap + message["content"] for gap, message in zip(gaps, before, strict=False)) + gaps[-1]
+        prompt = self._render(before, prompt=True)
+        if prompt != expected:
             raise ModelError(
-                "the chat template asks otherwise than it answers", shorten(asked[-60:]),
+                "the chat template renders a prompt and an answer differently", shorten(prompt[-60:]),
                 f"a prompt that ends in {gaps[-1]!r}", "give it a template that renders both alike",
             )  # fmt: skip
         end = self._special.match(after)
         if end is None or self._end not in ("", end.group()):
-            what = "the chat template puts no end token behind an answer"
+            what = "the chat template has no end token after an answer"
             raise ModelError(what, after, "one special token, always the same", "give it another")
         self._end = end.group()

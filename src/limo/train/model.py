@@ -1,8 +1,6 @@
-"""The model that a training starts from: loaded, with one clear line when it cannot be.
+"""Loads the model and the tokenizer that a training starts from; code that comes with a model is never run.
 
     tokenizer = load_tokenizer("Qwen/Qwen2.5-32B-Instruct")
-
-What it does not do: run code that comes with a model, or quantise.
 """
 
 from __future__ import annotations
@@ -40,13 +38,13 @@ def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     check_model(model_dir)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(model_dir), trust_remote_code=False)
-    except Exception as error:  # whatever a strange folder makes transformers raise
+    except Exception as error:  # transformers raises many kinds
         raise ModelError("no tokenizer can be loaded", model_dir, "", shorten(str(error), 160)) from error
     return tokenizer
 
 
 def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, encoded: Encoded) -> PreTrainedModel:
-    """The model, fit for the rows: long enough, and stopping at their end token when it is used later.
+    """The model, checked to be long enough for the rows, and set to stop at their end token when it generates.
 
     Raises ModelError, or InputError where a row is longer than the model's positions.
     """
@@ -54,11 +52,11 @@ def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, enco
     from transformers.utils import logging
 
     check_model(model_dir)
-    logging.disable_progress_bar()  # bars of loading and saving would tear our own display
+    logging.disable_progress_bar()  # those of loading and saving would break up our own display
     extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(str(model_dir), dtype=dtype, **extra)
-    except Exception as error:  # whatever a strange folder makes transformers raise
+    except Exception as error:  # transformers raises many kinds
         raise ModelError("no model can be loaded", model_dir, "", shorten(str(error), 160)) from error
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and encoded.longest > positions:
@@ -66,14 +64,14 @@ def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, enco
             "a row is longer than the model's positions", f"{encoded.longest} tokens", f"up to {positions}",
             "lower max_length with on_too_long=drop, or extend the model's positions",
         )  # fmt: skip
-    _stop_at(model.generation_config, encoded.end_token_id)
+    _add_end_token(model.generation_config, encoded.end_token_id)
     model.config.use_cache = True
     return model
 
 
-def _stop_at(generation: Any, end_token_id: int) -> None:
-    """Base models stop at another token than the chat's end token; the trained one must stop where it learnt to."""
-    known = generation.eos_token_id
-    known = [] if known is None else [known] if isinstance(known, int) else list(known)
-    if end_token_id not in known:
-        generation.eos_token_id = [end_token_id, *known]
+def _add_end_token(generation: Any, end_token_id: int) -> None:
+    """Add the chat's end token to those that end a generation; base models have another one."""
+    present = generation.eos_token_id
+    present = [] if present is None else [present] if isinstance(present, int) else list(present)
+    if end_token_id not in present:
+        generation.eos_token_id = [end_token_id, *present]

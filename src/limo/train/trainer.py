@@ -1,9 +1,9 @@
-"""TRL's SFTTrainer as limo drives it: silent towards the outside, resumable, telling its progress.
+"""TRL's SFTTrainer without telemetry or reports to others, resumable, with our progress display.
+
+TRL's own preparation of the data, which would cut long rows, is switched off.
 
     trainer = make_trainer(model, tokenizer, encoded, sft_config({"max_steps": 10}, work))
-    run(trainer, work, NoProgress(), "train")
-
-What it does not do: prepare data (TRL's own preparation would cut long rows) or keep the result.
+    run_trainer(trainer, work, NoProgress(), "train")
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 def sft_config(fields: dict[str, Any], work: Path) -> SFTConfig:
-    """TRL's settings from ours, with everything off that reports outside or works on the rows behind our back.
+    """TRL's settings from ours, with reports to others and further work on the rows switched off.
 
     Raises InputError with TRL's own reason, for example bf16 on a machine that cannot.
     """
@@ -63,7 +63,7 @@ def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, config: SFTConfig
     from trl import SFTTrainer
 
     class QuietTrainer(SFTTrainer):
-        """Without the message that TRL sends its makers: a training is nobody else's business."""
+        """Without the telemetry that TRL sends."""
 
         def _send_telemetry(self) -> None:
             return
@@ -78,14 +78,14 @@ def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, config: SFTConfig
     except (ValueError, ImportError) as error:
         reason = shorten(str(error), 160)
         raise InputError("TRL refuses these settings", reason, "", "change the setting that it names") from error
-    trainer.remove_callback(PrinterCallback)  # `progress` tells it
+    trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
     return trainer
 
 
-def run(trainer: SFTTrainer, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> None:
+def run_trainer(trainer: SFTTrainer, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> None:
     """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work` where there is one."""
     with ExitStack() as stack, storage_errors(work):
-        trainer.add_callback(_telling(progress, stage, stack, stop_after_epoch))
+        trainer.add_callback(_progress_callback(progress, stage, stack, stop_after_epoch))
         trainer.train(resume_from_checkpoint=last_checkpoint(work))
 
 
@@ -104,11 +104,11 @@ def last_checkpoint(work: Path) -> str | None:
     return None
 
 
-def _telling(progress: Progress, stage: str, stack: ExitStack, stop_after_epoch: int) -> Any:
+def _progress_callback(progress: Progress, stage: str, stack: ExitStack, stop_after_epoch: int) -> Any:
     from transformers import TrainerCallback
 
-    class Telling(TrainerCallback):
-        """Counts updates for the display, and ends the training at the epoch agreed beforehand."""
+    class ProgressCallback(TrainerCallback):
+        """Counts updates for the display, and ends the training after `stop_after_epoch`."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage = stack.enter_context(progress.stage(stage, state.max_steps, state.global_step))
@@ -125,4 +125,4 @@ def _telling(progress: Progress, stage: str, stack: ExitStack, stop_after_epoch:
             if stop_after_epoch and round(state.epoch) >= stop_after_epoch:
                 control.should_training_stop = True
 
-    return Telling()
+    return ProgressCallback()

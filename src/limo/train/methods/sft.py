@@ -1,14 +1,11 @@
-"""Supervised fine-tuning on chosen chains: TRL's SFTTrainer, fed with tokens whose labels have been checked.
+"""Supervised fine-tuning of all parameters on selected chains, by TRL's SFTTrainer, with checked labels.
 
-TRL does the training; this room decides what goes in, what is kept and when it is finished.  The settings bear TRL's
-own names and say where the paper's value stands.  The checkpoint rule is fixed beforehand: the model after the last
-update, or after `stop_after_epoch` of the schedule.  The folder of a finished model appears whole, by one rename; the
-same call again returns its record and does nothing; a killed training goes on from its last whole checkpoint.
+Settings have TRL's names and state the paper's values.  The checkpoint rule is fixed beforehand: the model after the
+last update, or after `stop_after_epoch` of the schedule.  The folder of a finished model appears whole, by one rename;
+the same call again returns its record and does nothing; a killed training continues from its last whole checkpoint.
 
     result = train("Qwen/Qwen2.5-32B-Instruct", read_rows("runs/a/selected"), "runs/a/model", SftSettings())
     print(result.n_examples, result.n_updates, result.losses[-1])
-
-What it does not do: choose data, evaluate while training, adapters (LIMO trains all parameters), reinforcement.
 """
 
 from __future__ import annotations
@@ -32,13 +29,13 @@ from limo.core.records import Dropped
 from limo.core.text import content_hash
 from limo.train.data import Row, encode, read_rows
 from limo.train.model import check_model, load_model, load_tokenizer
-from limo.train.trainer import make_trainer, run, sft_config
+from limo.train.trainer import make_trainer, run_trainer, sft_config
 
 if TYPE_CHECKING:
     from trl import SFTTrainer
 
 RECORD = "training.json"
-_OURS = {"dtype", "attn_implementation", "on_too_long", "stop_after_epoch"}  # not fields of TRL's SFTConfig
+_NOT_OF_TRL = {"dtype", "attn_implementation", "on_too_long", "stop_after_epoch"}  # not fields of TRL's SFTConfig
 
 
 class SftSettings(Settings):
@@ -81,7 +78,7 @@ class SftSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training did.  `n_tokens` is one pass over the rows, `n_tokens_seen` all passes, padding left out.
+    """The record of a training.  `n_tokens` is one pass over the rows, `n_tokens_seen` all passes, padding left out.
 
     `losses`: mean loss per learnt token of each logged step; `seconds`: training of the start that finished it,
     loading left out; `checkpoint`: the rule that chose it; `identity` names base model, rows and settings.
@@ -111,12 +108,12 @@ def train(
     progress: Progress | None = None,
     stage: str = "train",
 ) -> TrainResult:
-    """Fine-tune the model at `model_dir` (folder or hub name) on rows of `messages`; the model lies at `out_dir`.
+    """Fine-tune the model at `model_dir` (folder or hub name) on rows of `messages`; the result is in `out_dir`.
 
     Raises ModelError (no model there, or none that can be used), InputError (rows, or an `out_dir` that holds
     something else) and StorageError.
     """
-    is_main = os.environ.get("RANK", "0") == "0"  # of several processes under accelerate, one speaks
+    is_main = os.environ.get("RANK", "0") == "0"  # under accelerate one process of several shows progress
     progress, out = (progress if is_main else None) or NoProgress(), Path(out_dir)
     rows = read_rows(dataset)
     check_model(model_dir)
@@ -130,13 +127,13 @@ def train(
         progress.log(f"{stage}: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
     work = out.with_name(f".{out.name}.training-{identity}")
     with storage_errors(out):
-        _sweep(out, keep=work)
+        _remove_leftovers(out, keep=work)
         work.mkdir(parents=True, exist_ok=True)
-    config = sft_config(settings.model_dump(exclude=_OURS), work)
+    config = sft_config(settings.model_dump(exclude=_NOT_OF_TRL), work)
     model = load_model(model_dir, settings.dtype, settings.attn_implementation, encoded)
     trainer = make_trainer(model, tokenizer, encoded, config)
-    begun = time.monotonic()
-    run(trainer, work, progress, stage, settings.stop_after_epoch)
+    started_s = time.monotonic()
+    run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
     state, epochs = trainer.state, round(float(trainer.state.epoch or 0.0), 4)
     result = TrainResult(
         model_dir=str(out),
@@ -147,7 +144,7 @@ def train(
         n_updates=state.global_step,
         n_tokens_seen=round(encoded.n_tokens * epochs),
         n_epochs=epochs,
-        seconds=round(time.monotonic() - begun, 2),
+        seconds=round(time.monotonic() - started_s, 2),
         losses=[round(entry["loss"], 6) for entry in state.log_history if "loss" in entry],
         checkpoint=f"epoch {settings.stop_after_epoch}" if settings.stop_after_epoch else "last",
         identity=identity,
@@ -170,7 +167,8 @@ def finished(out: Path, identity: str = "") -> TrainResult | None:
         values["dropped"] = [Dropped(**row) for row in values["dropped"]]
         result = TrainResult(**{**values, "model_dir": str(out)})
     except (OSError, ValueError, TypeError, KeyError):
-        raise InputError("this folder is not one of ours", out, "a new folder", "name another for the model") from None
+        what = "this folder does not hold a trained model"
+        raise InputError(what, out, "a new folder", "name another for the model") from None
     if identity and result.identity != identity:
         allowed = "the base model, rows and settings it was trained with"
         raise InputError("this folder holds a model of another training", out, allowed, "name another for the model")
@@ -181,7 +179,7 @@ def _rows_hash(rows: list[Row]) -> str:
     return content_hash(*(json.dumps(row.get("messages"), sort_keys=True, default=str) for row in rows))
 
 
-def _sweep(out: Path, keep: Path | None = None) -> None:
+def _remove_leftovers(out: Path, keep: Path | None = None) -> None:
     """Remove what unfinished trainings of other settings left beside `out`."""
     for leftover in out.parent.glob(f".{out.name}.*"):
         if leftover.is_dir() and leftover != keep and leftover.suffix.startswith((".training-", ".done-")):
