@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from limo.core.records import Completion, Problem, Rollout, Verdict
-from limo.curate.difficulty import SuspectSettings, suspects
+from limo.curate.difficulty import SuspectSettings, find_suspects
 from limo.pool.sources.benchmarks import load_benchmark
 from limo.verify.checker import Checker
 
@@ -78,12 +78,12 @@ def measure(problems: dict[str, Problem], raw: dict[str, list[Rollout]], rounds:
         print(f"{len(problems)} problems, {sum(map(len, raw.values())):,} rollouts, {len(planted)} wrong keys planted")
         for share in (0.5, 0.6, 0.7, 0.75, 0.8, 0.9):
             settings = SuspectSettings(share=share)
-            found = {id(key) for key, some in planted if suspects([key], {key.id: some}, settings, checker.same)}
+            found = {id(key) for key, some in planted if find_suspects([key], {key.id: some}, settings, checker.same)}
             agree = [id(key) in found for key, _ in planted if shares[key.id][1] >= share]
             majority = [id(key) in found for key, _ in planted if shares[key.id][1] >= 0.5]
             print(f"agreement {share}: wrong keys whose rollouts agree are flagged {part(sum(agree), len(agree))}")
             print(f"    of all that a majority of rollouts contradicts {part(sum(majority), len(majority))}")
-            lost = [len(suspects(good, true, settings, checker.same)) for good in hard.values()]
+            lost = [len(find_suspects(good, true, settings, checker.same)) for good in hard.values()]
             for name, n in zip(hard, lost, strict=True):
                 print(f"    good problems {name}: flagged {part(n, len(hard[name]))}")
             print(f"    good hard problems: flagged {part(sum(lost), sum(map(len, hard.values())))}")
