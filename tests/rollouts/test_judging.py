@@ -4,6 +4,7 @@ import json
 from itertools import islice
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from limo.core import prompts
 from limo.core.progress import NoProgress
@@ -19,8 +20,11 @@ from limo.rollouts.judging import (
     AnswerJudgeSettings,
     ChainJudgeSettings,
     JudgeVerifier,
+    JudgeVerifierSettings,
+    RecipeVerifierSettings,
     RubricReplyVerifier,
     judge_chains,
+    open_verifier,
 )
 from limo.rollouts.runner import RolloutRunner
 from limo.verify.checker import Checker
@@ -230,3 +234,25 @@ def test_a_judges_tokens_count_in_the_budget_of_the_run_it_judges_for(tmp_path):
         with pytest.raises(CollectionStopped, match="US dollars"):
             runner.run(asked, problems, ledger, verifier, "rollouts")
         assert len(judge.requested) == candidate.n_requested == 5  # 0.01 US dollars a judgement
+
+
+def test_a_recipe_names_a_judge_with_its_models_or_any_kind_of_rules(tmp_path):
+    adapter = TypeAdapter(RecipeVerifierSettings)
+    models = [{"kind": "replay", "name": "judge", "files": ["none"]}]
+    judge = adapter.validate_python({"kind": "judge", "models": models})
+    assert isinstance(judge, JudgeVerifierSettings) and (judge.rules, judge.n) == ("maths", 1)
+    assert adapter.validate_python("maths").kind == "maths"
+    with pytest.raises(ValidationError, match="models"):
+        adapter.validate_python("judge")
+    model = Judge("judge", "CORRECT")
+    runner = RolloutRunner(lambda settings, data: model, "", NoProgress())
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        with open_verifier(judge, runner, ledger) as verifier:
+            assert verifier.verify(SUM, Completion("so \\boxed{2}")).outcome == "correct" and model.requested == []
+            rising = Problem.make("Where does f rise?", "It is increasing on (0, 1) and decreasing elsewhere")
+            reply = Completion("\\boxed{it rises between 0 and 1 and falls otherwise}")
+            assert verifier.verify(rising, reply).outcome == "correct"
+            assert len(model.requested) == 1 and "after maths/" in verifier.identity
+            assert "boxed" in verifier.system and verifier.same("2", "2.0")
+        with open_verifier("maths", runner, ledger) as verifier:
+            assert isinstance(verifier, Checker)

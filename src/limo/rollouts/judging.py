@@ -13,13 +13,14 @@ The verdict of such a rollout only says whether the reply could be read; it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field
 
 from limo.core import prompts
+from limo.core.recipe import Settings
 from limo.core.records import Chain, Completion, Problem, Rollout, Verdict
 from limo.core.text import content_hash
 from limo.curate.scorers import judge
@@ -30,6 +31,15 @@ from limo.rollouts.runner import RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
 from limo.verify.judge import Opinion, Question, merged, open_to_judge, together
 from limo.verify.judge import read as read_opinion
+from limo.verify.verifier import (
+    ChoiceSettings,
+    ExactSettings,
+    JudgeSettings,
+    MathsSettings,
+    NumericSettings,
+    PythonSettings,
+    as_mapping,
+)
 
 MARKS_READ, VERDICT_READ = "marks read", "verdict read"
 JUDGE_REPLY = "judge reply: "
@@ -176,6 +186,29 @@ class JudgeVerifier:
             for k, opinion in zip(judged, opinions, strict=True):
                 verdicts[k] = merged(verdicts[k], opinion)
             yield from verdicts
+
+
+class JudgeVerifierSettings(JudgeSettings, AnswerJudgeSettings):
+    """A judge as the verifier of a recipe: `verifier: {kind: judge, rules: maths, models: [...]}`."""
+
+
+RecipeVerifierSettings = Annotated[
+    Annotated[
+        MathsSettings | ChoiceSettings | NumericSettings | ExactSettings | PythonSettings | JudgeVerifierSettings,
+        Discriminator("kind"),
+    ],
+    BeforeValidator(as_mapping),
+]
+"""The type of a recipe's field `verifier`, with the judge and its models; a string is the kind."""
+
+
+def open_verifier(
+    settings: str | Mapping[str, Any] | Settings, runner: RolloutRunner, ledger: Ledger, n_workers: int = 1
+) -> Checker | JudgeVerifier:
+    """The verifier of a recipe, a context manager; a judge's replies are rollouts of `runner` in `ledger`."""
+    if isinstance(settings, JudgeVerifierSettings):
+        return JudgeVerifier(Checker(settings.rules, n_workers), settings, runner, ledger)
+    return Checker(settings, n_workers)
 
 
 def _full_answer(problem: Problem) -> str:

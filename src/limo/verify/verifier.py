@@ -100,7 +100,7 @@ class PythonSettings(Settings):
     arguments: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the class")
 
 
-def _as_mapping(value: object) -> object:
+def as_mapping(value: object) -> object:
     """`choice` -> {kind: choice}; `python:a.b:C` -> {kind: python, path: a.b:C}; no kind is maths."""
     if isinstance(value, str):
         value = {"kind": value}
@@ -117,7 +117,7 @@ VerifierSettings = Annotated[
         MathsSettings | ChoiceSettings | NumericSettings | ExactSettings | JudgeSettings | PythonSettings,
         Discriminator("kind"),
     ],
-    BeforeValidator(_as_mapping),
+    BeforeValidator(as_mapping),
 ]
 """The type of a recipe's field `verifier`; `verifier_settings` makes one from a string or a mapping."""
 
