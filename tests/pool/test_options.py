@@ -12,7 +12,7 @@ from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.pool.ingest import Source, ingest, read_pool, write_pool
 from limo.pool.sources.fields import FieldMap, shape
-from limo.pool.sources.options import AMBIGUOUS, FROM_ONE, NOT_AN_OPTION, shuffled, with_options
+from limo.pool.sources.options import AMBIGUOUS, FROM_ONE, NOT_AN_OPTION, UNREAD, shuffled, with_options
 
 FOUR = ["4", "2", "1", "0"]
 WORDS = ["red", "green", "blue", "grey"]
@@ -130,6 +130,8 @@ def test_a_known_shape_gives_its_options_and_the_letter(row: dict[str, Any], opt
         ({"options": WORDS, "answer": True}, NOT_AN_OPTION),
         ({"options": ["5", "5", "6"], "answer": "5"}, NOT_AN_OPTION),  # two options read so
         ({"options": WORDS}, "no answer"),
+        ({"options": ["write it on the sheet"], "answer": "A"}, UNREAD),
+        ({"options": [["x"], {"y": 1}], "answer": "B"}, UNREAD),
     ],
 )
 def test_a_key_that_names_no_option_for_sure_is_dropped_with_its_reason(row: dict[str, Any], reason: str) -> None:

@@ -20,6 +20,10 @@ from limo.core.text import content_hash
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
 
+CHOICE_SYSTEM = "Think step by step. End with a line 'Answer: ' followed by the letter of the right option alone."
+NUMERIC_SYSTEM = "Reason step by step. End with a line 'Answer: ' followed by the number and its unit alone."
+EXACT_SYSTEM = "Think step by step. End with a line 'Answer: ' followed by the answer alone."
+
 Message = dict[str, str]
 JUDGE_SYSTEM = "You are a careful grader of mathematical reasoning."
 _RUBRIC = """Grade the reasoning in a worked solution. Its final answer is already known to be correct; grade only how

@@ -1,18 +1,96 @@
-"""Multiple choice with the options at hand: a letter, the option's text, and the two against each other.
+"""The `choice` verifier, and options for all: a letter, the option's text, and the two against each other.
 
+    ChoiceVerifier().verify(Problem.make("Who?", "B", options=["Ann", "Bo"]), Completion("Answer: B")).outcome
     letter_or_text(read_answer("C"), "18", {"B": "15", "C": "18"})     # "C"
     contradiction("C. 15", {"B": "15", "C": "18"})                    # "the letter C with the text of B"
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase as LETTERS
 from typing import Any
 
+from limo.core.prompts import CHOICE_SYSTEM
+from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer
-from limo.verify.maths.equal import equal
+from limo.verify.decision import failed, verdict_of
+from limo.verify.extract import Extraction, extract
+from limo.verify.maths.equal import Decision, equal
 from limo.verify.maths.options import option_letters, option_text
+
+_LATE = re.compile(
+    r"(?i:answer|option|choice|boxed|答案|选)[^A-Za-z0-9\n]{0,20}(?:is|are)?[^A-Za-z0-9\n]{0,12}([H-Z])(?![A-Za-z])"
+)
+_LED = re.compile(r"\W*([H-Z])\s*(?:[.．:：、)）]|\Z)")
+
+
+class ChoiceVerifier:
+    """Compares the option that a completion names, by letter or by text, with the key: one letter or several."""
+
+    system = CHOICE_SYSTEM
+    identity = "choice/1"
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this key cannot be checked: it names none of the options, or there are none and it is no letter."""
+        return key_error(problem) or ("" if _key(problem) else "the answer is no letter of an option")
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict: wrong where the letter and the text beside it are two options, or the letter is none."""
+        start, extraction = time.perf_counter(), Extraction("", "")
+        try:
+            extraction = extract(completion.text, completion.finish_reason, letters=True)
+            late = [match[1] for match in _LATE.finditer(completion.text)] if len(problem.options or ()) > 7 else []
+            text = extraction.text
+            if late and not option_letters(text, loose=True):
+                text = late[-1]
+            if not text:
+                outcome = extraction.missing or "no_answer"
+                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
+            reason = self.why_not(problem)
+            decision = Decision(None, "type", reason) if reason else _decide(problem, text, extraction.fallback)
+        except Exception as error:  # one verdict, never the batch
+            decision, text = failed(error), extraction.text
+        return verdict_of(decision, text, start)
+
+
+def _decide(problem: Problem, text: str, sentence: str) -> Decision:
+    options = by_letter(problem.options)
+    if why := contradiction(sentence or text, options):
+        return Decision(False, "choice", why)
+    letters = option_letters(text, loose=True) or _letter_after_g(text)
+    if not letters and options:
+        letters = "".join(_options_with(text, options)[:1])
+    if not letters:
+        return Decision(False, "choice", "neither a letter nor the text of an option")
+    if options and not set(letters) <= options.keys():
+        return Decision(False, "choice", f"the letter {letters} is none of the options")
+    return Decision(set(letters) == set(_key(problem)), "choice", "letters")
+
+
+def _key(problem: Problem) -> str:
+    """The letters of the key, which may be the text of an option too."""
+    letters = option_letters(problem.answer) or _letter_after_g(problem.answer)
+    return letters or "".join(_options_with(problem.answer, by_letter(problem.options))[:1])
+
+
+def _letter_after_g(text: str) -> str:
+    """H, I, J, ... at the start of a text, which answers without options rarely have."""
+    match = _LED.match(text)
+    return match[1] if match else ""
+
+
+def key_error(problem: Problem) -> str:
+    """Why the answer of a problem with options is none of them; "" where it is one, or there are no options."""
+    options = by_letter(problem.options)
+    letters = set(problem.answer.strip())
+    if not options or (letters and letters <= options.keys()):
+        return ""
+    if len(_options_with(problem.answer, options)) == 1:
+        return ""
+    return "the key is none of the options"
 
 
 def by_letter(options: Sequence[str] | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from limo.core.prompts import SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer, read_answer, why_unverifiable
-from limo.verify.choice import by_letter, contradiction, letter_or_text
+from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
 from limo.verify.decision import failed, verdict_of
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.decimals import DOUBLE_DIGITS
@@ -58,7 +58,7 @@ class MathsVerifier:
 
     def why_not(self, problem: Problem) -> str:
         """Why no rule can check this problem's answer; "" where one can."""
-        return self._why_unverifiable(problem.answer)
+        return key_error(problem) or self._why_unverifiable(problem.answer)
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict; a rule that fails (a mistake of ours) gives `undecided`, tier `failed`, and where it failed."""

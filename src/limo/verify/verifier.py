@@ -147,6 +147,18 @@ def opener(settings: str | Mapping[str, Any] | Settings, limits: Limits | None =
         from limo.verify.maths_verifier import MathsVerifier
 
         return partial(MathsVerifier, settings.tolerance, settings.digits, limits)
+    if isinstance(settings, ChoiceSettings):
+        from limo.verify.choice import ChoiceVerifier
+
+        return ChoiceVerifier
+    if isinstance(settings, NumericSettings):
+        from limo.verify.numeric import NumericVerifier
+
+        return partial(NumericVerifier, settings.tolerance, settings.unit, settings.missing_unit)
+    if isinstance(settings, ExactSettings):
+        from limo.verify.exact import ExactVerifier
+
+        return partial(ExactVerifier, settings.case)
     if isinstance(settings, PythonSettings):
         from limo.verify.python import PythonVerifier
 

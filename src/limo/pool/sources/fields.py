@@ -25,6 +25,8 @@ from limo.core.text import language_of
 from limo.pool.sources.options import (
     KEYS,
     LETTERS,
+    NAMES,
+    UNREAD,
     AnswerIs,
     Options,
     answer_letter,
@@ -110,7 +112,10 @@ def _choice(
     options = find_options(row, fields.options, used)
     if options is None:
         wrong = wrong_answers(row, fields.wrong_answers, used) if answer else []
-        return (*shuffled(statement, answer, wrong, seed), "") if wrong else ([], answer, "")
+        if wrong:
+            return (*shuffled(statement, answer, wrong, seed), "")
+        unread = any(isinstance(row.get(name), list | dict) and row[name] for name in (fields.options, *NAMES))
+        return [], answer, UNREAD if unread and re.fullmatch("[A-Z]", answer) else ""
     value = _at(row, names, fields.answer, set()) if fields.answer else _first(row, names, ANSWERS, set())
     keys = [answer if isinstance(value, str | dict | None) else value] if answer else []
     columns = [] if fields.answer else [column for column in KEYS if column in names]

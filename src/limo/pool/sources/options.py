@@ -33,6 +33,7 @@ NAMES = ("answer_option_list", "options", "choices", "option")
 KEYS = ("answerkey", "answer_key", "answer_idx", "answer_index", "correct_option", "correct", "label", "cop")
 AMBIGUOUS = "the key may be a number or a text of an option: set fields.answer_is"
 FROM_ONE = "the key is one past the last option: set fields.answer_is to index1 or index0"
+UNREAD = "the options cannot be read: two or more texts are needed"
 NOT_AN_OPTION = "answer is not among the options"
 _COLUMN = re.compile(r"[A-J]|(?:[Oo]p|[Oo]pt|[Oo]ption|[Cc]hoice)[ _]?(?:[A-Ja-j]|\d)")
 _WRONG = re.compile(r"(?:distractor|incorrect[ _]answer|wrong[ _]answer)[ _]?\d|incorrect_answers|distractors", re.I)

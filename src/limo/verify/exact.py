@@ -1,0 +1,64 @@
+"""The `exact` verifier: the stated answer reads like the known one; and how a stated answer is found.
+
+    ExactVerifier().verify(Problem.make("Capital of France?", "Paris"), Completion("Answer: paris.")).outcome  # correct
+
+The answer is what a box holds, or what stands behind the last `Answer:` (or 答案：) on its line; a text without either
+gives `no_answer`, and `truncated` where it was cut.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from typing import Literal
+
+from limo.core.prompts import EXACT_SYSTEM
+from limo.core.records import Completion, Problem, Verdict
+from limo.verify.boxes import boxed
+from limo.verify.decision import verdict_of
+from limo.verify.extract import split_thought
+from limo.verify.maths.equal import Decision
+
+_STATED = re.compile(r"(?:\banswer(?:\s+is)?\s*[:：]|答案(?:是|为)?\s*[:：])[ \t*]*([^\n]*\S)", re.I)
+_ENDS = " \t\n.,;:!?\"'“”‘’`*。，；：！？"
+
+
+def stated_answer(completion: Completion) -> tuple[str, Literal["", "no_answer", "truncated"]]:
+    """The answer that a completion states, or why there is none."""
+    text, _, closed = split_thought(completion.text)
+    is_cut = completion.finish_reason == "length"
+    lines = _STATED.findall(text)
+    answer = (boxed(text, cut=is_cut) or (lines[-1] if lines else "")).strip(" *")
+    if answer:
+        return answer, ""
+    return "", "truncated" if is_cut or not closed else "no_answer"
+
+
+class ExactVerifier:
+    """Compares texts: Unicode form, white space and punctuation at the ends aside, and case unless `case` is set."""
+
+    system = EXACT_SYSTEM
+
+    def __init__(self, case: bool = False) -> None:
+        self.case = case
+        self.identity = f"exact/1 case={case}"
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this answer cannot be compared: nothing is left of it."""
+        return "" if self._normalise(problem.answer) else "empty"
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict on one completion."""
+        start = time.perf_counter()
+        answer, missing = stated_answer(completion)
+        if missing:
+            return Verdict(missing, "", missing.replace("_", " "), "", time.perf_counter() - start)
+        if reason := self.why_not(problem):
+            return verdict_of(Decision(None, "type", reason), answer, start)
+        same = self._normalise(answer) == self._normalise(problem.answer)
+        return verdict_of(Decision(same, "exact", "the text"), answer, start)
+
+    def _normalise(self, text: str) -> str:
+        text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_ENDS)
+        return text if self.case else text.casefold()

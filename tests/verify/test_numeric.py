@@ -1,0 +1,80 @@
+"""A number with a unit: values, units, policies, and what is no quantity at all."""
+
+import pytest
+
+from limo.core.records import Completion, Problem
+from limo.verify.numeric import NumericVerifier, read_quantity
+
+
+def outcome(answer, text, **settings):
+    return NumericVerifier(**settings).verify(Problem("", "", answer), Completion(text)).outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "stated"),
+    [
+        ("10 m/s", "36 km/h"), ("9.8 m/s^2", "9.81 \\text{ m/s}^2"), ("12 N", "12 kg m/s^2"),
+        ("12 N", "12 kg·m·s^{-2}"), ("6.02e23", "6.02 \\times 10^{23}"), ("50%", "0.5"), ("50%", "50\\%"),
+        ("30°", "30^\\circ"), ("30 degrees", "0.5236 rad"), ("5 m", "5"), ("5 m", "x = 5.0 m"), ("1200 J", "1.2 kJ"),
+        ("1/2", "0.5"), ("\\frac{1}{2} m", "50 cm"), ("3 mA", "0.003 A"), ("10^3 kg", "1 t"), ("-4 °C", "-4 °C"),
+        ("4.18 J/(g K)", "4180 J/(kg K)"), ("5 kilowatts", "5 kW"), ("1,200 m", "1.2 km"), ("5 foo", "5 foo"),
+        ("2 µF", "2e-6 F"), ("2 hours", "120 min"), ("100 Pa", "100 N/m²"), ("2 Ω", "2 \\Omega"),
+        ("3 mol/L", "3000 mol/m^3"), ("5 m", "about 5 m above ground"), ("0 m", "0 m"), ("1 W", "1 J per s"),
+    ],
+)  # fmt: skip
+def test_the_same_quantity_is_correct(answer, stated):
+    assert outcome(answer, f"Thus.\nAnswer: {stated}") == "correct"
+
+
+@pytest.mark.parametrize(
+    ("answer", "stated"),
+    [
+        ("10 m/s", "10 km/h"), ("9.8 m/s^2", "9.8 m/s"), ("12 N", "12 kg m/s"), ("6.02e23", "6.02e22"),
+        ("50%", "5"), ("30°", "30 rad"), ("5 m", "5 kg"), ("5 m", "5 m or 6 m"), ("5 m", "-5 m"), ("1200 J", "1200 kJ"),
+        ("1/2", "2"), ("\\frac{1}{2} m", "\\frac{1}{2} cm"), ("3 mA", "3 MA"), ("10^3 kg", "10 kg"), ("4 °C", "4 K"),
+        ("4.18 J/(g K)", "4.18 J/g K^2"), ("1,200 m", "1.2 m"), ("5 foo", "5 bar m"), ("2 µF", "2 mF"),
+        ("2 hours", "2 min"), ("100 Pa", "100 N m^2"), ("5 m", "seven"), ("5 m", "between 3 and 5 m"), ("0 m", "1 m"),
+    ],
+)  # fmt: skip
+def test_another_quantity_is_not_correct(answer, stated):
+    assert outcome(answer, f"Thus.\nAnswer: {stated}") in ("wrong", "undecided")
+
+
+def test_each_policy_of_units_has_a_case_that_the_others_decide_otherwise():
+    cases = [("5 m", "500 cm"), ("5 m", "5 kg"), ("5 m", "5 metres"), ("5 m", "5")]
+    found = {
+        policy: [outcome(answer, f"Answer: {stated}", unit=policy) for answer, stated in cases]
+        for policy in ("same", "convertible", "ignore")
+    }
+    assert found["same"] == ["wrong", "wrong", "correct", "correct"]
+    assert found["convertible"] == ["correct", "wrong", "correct", "correct"]
+    assert found["ignore"] == ["wrong", "correct", "correct", "correct"]
+    assert outcome("5 m", "Answer: 5", missing_unit=False) == "wrong"
+
+
+def test_the_tolerance_is_relative():
+    assert outcome("200 m", "Answer: 201.9 m") == "correct" and outcome("200 m", "Answer: 202.1 m") == "wrong"
+    assert outcome("200 m", "Answer: 200.1 m", tolerance=0.0) == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "expected"),
+    [
+        ("no number is stated here", "stop", "no_answer"),
+        ("It falls and then", "length", "truncated"),
+        ("\\boxed{5\\,\\text{m}}", "stop", "correct"),
+        ("The answer is 5 m.", "stop", "correct"),
+        ("Answer: 7 m\nNo, again.\n**Answer:** 5 m", "stop", "correct"),
+        ("Answer: 5 m\nNo, again.\nAnswer: 7 m", "stop", "wrong"),
+    ],
+)
+def test_the_stated_answer_is_found_without_a_box_too(text, reason, expected):
+    verifier = NumericVerifier()
+    assert verifier.verify(Problem("", "", "5 m"), Completion(text, reason)).outcome == expected
+
+
+def test_an_answer_that_is_no_number_is_said_to_be_none():
+    verifier = NumericVerifier()
+    assert verifier.why_not(Problem("", "", "a red ball")) and verifier.why_not(Problem("", "", "5 m")) == ""
+    assert verifier.verify(Problem("", "", "red"), Completion("Answer: 5")).outcome == "undecided"
+    assert read_quantity("") is None
