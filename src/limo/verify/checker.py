@@ -91,7 +91,8 @@ class Checker:
         """The verdict on one completion of a problem."""
         if self._is_trusted:
             return self.verifier.verify(problem, completion)
-        return next(self.verify_many([(problem, completion)]))
+        (verdict,) = self.verify_many([(problem, completion)])
+        return verdict
 
     @property
     def is_here(self) -> bool:
