@@ -20,6 +20,7 @@ def pairs(rows):
     """Problems and completions of (answer, text, finish_reason) rows."""
     return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
 
+
 LIMITS = Limits(time_s=0.5, memory_bytes=1 << 30)
 FIVES = {"\u202e5\u202c", "5\u200b\u200c\u200d\ufeff", "\x00\x01\x02 5"}  # these are 5, in disguise
 NASTY = [
@@ -114,16 +115,19 @@ def rows():
 def assert_all_decided(outcomes):
     assert len(outcomes) == 3 * len(NASTY) >= 180
     disguised = [text in FIVES for text in NASTY for _ in range(3)]
-    assert not [one for one, five in zip(outcomes, disguised, strict=True) if one == "correct" and not five]
+    pairs_of = zip(outcomes, disguised, strict=True)
+    assert not [outcome for outcome, five in pairs_of if outcome == "correct" and not five]
     assert set(outcomes) <= {"correct", "wrong", "undecided", "no_answer", "truncated"}
 
 
-def test_every_eleventh_of_the_hostile_texts_gets_a_verdict_quickly():
-    with Checker(limits=LIMITS) as made:
-        assert all(
-            v.outcome != "correct" or v.extracted.strip("\x00\x01\x02 ")[:1] == "5"
-            for v in made.verify_many(pairs([*rows()][::11]))
-        )
+def test_every_eleventh_of_the_hostile_texts_gets_a_verdict_and_only_a_five_in_disguise_is_correct():
+    asked = [*rows()][::11]
+    fives = [("5", f"\\boxed{{{text}}}", "stop") for text in sorted(FIVES)]
+    with Checker(limits=LIMITS) as checker:
+        outcomes = [verdict.outcome for verdict in checker.verify_many(pairs(asked + fives))]
+    assert len(asked) >= 18
+    assert set(outcomes[: len(asked)]) <= {"wrong", "undecided", "no_answer", "truncated"}
+    assert outcomes[len(asked) :] == ["correct"] * len(fives)
 
 
 BATCH = """
@@ -159,7 +163,7 @@ if __name__ == "__main__":
     with Checker(n_workers=int(n_workers), limits=Limits(time_s=0.5, memory_bytes=1 << 30)) as checker:
         verdicts = globals()[way](checker, rows)
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    work_s, most_kib = sum(one.ru_utime + one.ru_stime for one in usage), max(one.ru_maxrss for one in usage)
+    work_s, most_kib = sum(u.ru_utime + u.ru_stime for u in usage), max(u.ru_maxrss for u in usage)
     with open(out, "w", encoding="utf-8") as sink:
         json.dump([work_s, most_kib, [v.outcome for v in verdicts], [v.tier for v in verdicts]], sink)
 """

@@ -1,18 +1,16 @@
-"""Where the answer stands in a completion: the box, the phrase, the last line; thoughts and cut texts told apart.
+"""Finds the answer in a completion: the box, the announced answer, the last line; thoughts and cut texts told apart.
 
-    extract("so \\\\boxed{\\\\frac12}").text           # "\\\\frac12"
+    extract("so \\boxed{\\frac12}").text           # "\\frac12"
     extract("The answer is (B).", letters=True).text  # "B"
-    extract("<think>let me see", "length").rule      # "" and .missing == "truncated"
+    extract("<think>let me see", "length").missing   # "truncated"
 
 The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), then the
 last phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then
-bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has said no answer,
-whatever numbers stand in what was to be its last sentence; an offer of more help ("let me know if ...") is no part of
-it, and only the sentence before such an offer is looked at.  A thought (`<think>`, `<|begin_of_thought|>`) is read only
-when nothing follows it, and then only for a box (its last words, where it was cut).
-All searches are linear and look at the last few thousand characters, however long the text.
-
-What it does not do: judge the answer, or read it as mathematics (see `maths.interpretations`).
+bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has no answer, whatever
+numbers stand in its last sentence; an offer of more help ("let me know if ...") is no part of it, and only the sentence
+before such an offer is looked at.  A thought (`<think>`, `<|begin_of_thought|>`) is read only when nothing follows it,
+and then only for a box (its last words, where it was cut).  All searches are linear and look at the last few thousand
+characters, however long the text.
 """
 
 from __future__ import annotations
@@ -24,23 +22,14 @@ from typing import Literal
 
 from limo.core.text import THOUGHT_END, THOUGHT_START
 from limo.verify.boxes import MAX_PLAIN, boxed, cut_in_box, ends_in_box
+from limo.verify.maths.tables import alternatives, table
 
 TAIL = 6000
-_STOP = re.compile(
+_END_OF_TURN = re.compile(
     r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>"
 )
 _WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
-_PHRASE = re.compile(
-    r"(?:\bfinal\s+(?:answer|result)|\banswers?|\b(?:correct|right)\s+(?:option|choice)|\breply|(?<![^\n])(?-i:A)(?=:\s))\b"
-    r"(?:[^\n.:=]{0,60}?(?:\s(?:is|are|was|be|equals)\b(?:\s*(?:therefore|thus|then|indeed|simply|just|exactly|actually|clearly|now)\b)?\s*[:：]?"
-    r"|\s*[:：])"
-    r"|[^\n.:=,]{0,12}=)\**\s*"
-    r"|\banswer\s*(?=\$|\\\[|\\\()"
-    r"|####\s*"
-    r"|(?:最终|正确|最后)?(?:答案|结果|选项)\s*(?:应该|应当|应)?(?:是|为|选|[:：])+\s*[:：]?\s*"
-    r"|(?:故|因此|所以|综上|应|则|本题)[^\n。，,]{0,12}?(?:选择?|答案[是为]?)\s*[:：]?\s*",
-    re.I,
-)
+_ANNOUNCEMENT = re.compile(alternatives("announcements"), re.I)
 _SENTENCE_END = re.compile(
     r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
 )
@@ -51,13 +40,9 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
 )
-_PROSE = re.compile(
-    r"\b(?:the|is|are|so|it'?s|therefore|thus|hence|we|my|this|that|because|which|first|then|find|has|have|get|compute|"
-    r"answer|value|number|solution|there|was|will|try|to|of|for)\b",
-    re.I,
-)
+_PROSE = re.compile(rf"\b(?:{alternatives('prose')})\b", re.I)
 # An "A" before a small word is an article, unless that word is what options do.
-_LETTER = re.compile(
+_OPTION_LETTER = re.compile(
     r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])"
     r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
 )
@@ -69,45 +54,29 @@ _SUBJECT = re.compile(
     re.I,
 )
 _OPTIONS = re.compile(r"(?:\A|[;,\n])\s*[(（]?([A-G])[.):：]\s*(?=[a-z\d$\\(])")
-_STATED = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
-_FINAL = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
-_HOLLOW = re.compile(
+_STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
+_FINAL_ANSWER = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
+_NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
-_CONCLUDES = re.compile(
-    r"\W*(?:therefore|thus|hence|so|consequently|in conclusion|因此|所以|综上)\b|.{0,60}\bindeed\b", re.I
-)
+_CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
-_DANGLING = re.compile(
-    r"(?:[,，、:：(\[{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:and|or|nor|so|the|a|an|of|to|in|with|into|than|then|that|which|who|is|are|was|were|"
-    r"be|we|if|for|by|from|at|on|but|because|since|where|when|while|let|other|next|each|these|those|this|its|their|"
-    r"our|it'|has|have|not|only|also|can|will|would|could|consider|means|case|now|wait|alternatively|however|similarly|"
-    r"(?:the|other|of|these|those|all|next|first|last)\s+(?:one|two|three|four|five|six)))\s*\Z",
-    re.I,
-)
-_COUNT_WORD = re.compile(r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.I)
-# What is said to the reader when all is said; a number in it ("... with step 6?") answers nothing.
-_OFFER = re.compile(
-    r"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:(?:just\s+)?let me know\b|feel free to\b|would you like\b"
-    r"|do you (?:want|need|have)\b|(?:is|was) there anything\b|i hope (?:this|that) (?:helps|clarifies)\b"
-    r"|(?:i(?:'m| am|'d be| would be) )?happy to (?:help|elaborate|explain)\b"
-    r"|if you(?:'d| would)? (?:have (?:any|more|further|other|additional)|need (?:any|more|further)|want me"
-    r"|like (?:me|to see|more|further|a|another))\b|如果(?:你|您)?(?:还)?(?:有|需要)|需要我)[^\n]*\Z",
-    re.I,
-)
-LOOP, LOOPS = range(4, 65), 20  # lengths of a piece of text, and how often in a row, that show a model in a loop
-_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
-_VALUE = re.compile(r'"((?:[^"\\\n]|\\.)*)"|(\[[^\[\]\n]*\]|[^\s",{}\[\]][^",{}\[\]\n]*)')
-_SUMS = re.compile(r"<<[^<>\n]{1,80}>>")  # a calculator's notes: 24+48 = <<24+48=72>>72
+_UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
+_COUNT_WORD = re.compile(rf"(?:{'|'.join(table('languages/english')['ones'][:13])})\b", re.I)
+_OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{alternatives('offers')})[^\n]*\Z", re.I)
+REPEATED_LENGTHS, N_REPEATS = range(4, 65), 20  # a piece so long, so often in a row, shows a model in a loop
+_JSON_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
+_JSON_VALUE = re.compile(r'"((?:[^"\\\n]|\\.)*)"|(\[[^\[\]\n]*\]|[^\s",{}\[\]][^",{}\[\]\n]*)')
+_CALCULATIONS = re.compile(r"<<[^<>\n]{1,80}>>")  # a calculator's notes: 24+48 = <<24+48=72>>72
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """`text` is the answer as written, `rule` how it was found (empty: nothing found, `missing` says why).
+    """`text` is the answer as written, `rule` how it was found (both empty where there is none; `missing` says why).
 
-    `fallback` is a second reading of a text without marks, for when `text` is no mathematics at all; where `text` is a
-    letter that a phrase announced, it is the phrase's whole sentence.
+    `fallback` is a second candidate, for when `text` is no mathematics at all; where `text` is a letter that a phrase
+    announced, it is the phrase's whole sentence.
     """
 
     text: str
@@ -118,47 +87,45 @@ class Extraction:
 
 def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) -> Extraction:
     """The answer in a completion.  `letters`: the problem is a multiple choice, so prefer a letter."""
-    said, thought, closed = split_thought(text)
+    answer, thought, closed = split_thought(text)
     cut = finish_reason == "length"
-    found = boxed(said, cut=cut)
-    later = _stated_later(said, letters) if found else ""
-    if later:
-        return Extraction(later, "phrase after the box")
-    if found:
-        return Extraction(found, "boxed")
-    if not said.strip() and thought and closed:
-        found = boxed(thought, cut=False)
-        return Extraction(found, "boxed in thought") if found else Extraction("", "", missing="no_answer")
-    if not closed and (found := ends_in_box(thought)):
-        return Extraction(found, "boxed in thought")
-    if cut or not closed or cut_in_box(said) or _cut_in_formula(said, bool(thought)):
+    box = boxed(answer, cut=cut)
+    if box:
+        later = _announced_after_box(answer, letters)
+        return Extraction(later, "phrase after the box") if later else Extraction(box, "boxed")
+    if not answer.strip() and thought and closed:
+        box = boxed(thought, cut=False)
+        return Extraction(box, "boxed in thought") if box else Extraction("", "", missing="no_answer")
+    if not closed and (box := ends_in_box(thought)):
+        return Extraction(box, "boxed in thought")
+    if cut or not closed or cut_in_box(answer) or _cut_in_formula(answer, bool(thought)):
         return Extraction("", "", missing="truncated")
-    tail = _whole_formulas(said[-TAIL:].strip(), len(said) > TAIL)
+    tail = _whole_formulas(answer[-TAIL:].strip(), len(answer) > TAIL)
     tail = _HOPE.sub(".", tail) if " hope " in tail else tail
-    tail = _SUMS.sub("", tail) if "<<" in tail else tail
+    tail = _CALCULATIONS.sub("", tail) if "<<" in tail else tail
     offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN, tail.rfind("\n")))
     tail = tail[: offer.start()].rstrip() if offer else tail
-    found_in_words = _phrase(tail, letters) or _plain(tail, letters, 1 if offer else 6)
-    if found_in_words is not None:
-        return found_in_words
-    return Extraction("", "", missing="truncated" if _breaks_off(tail) or _loops(tail) else "no_answer")
+    extraction = _announced(tail, letters) or _unannounced(tail, letters, 1 if offer else 6)
+    if extraction is not None:
+        return extraction
+    return Extraction("", "", missing="truncated" if _breaks_off(tail) or _repeats(tail) else "no_answer")
 
 
-def _stated_later(text: str, letters: bool) -> str:
+def _announced_after_box(text: str, letters: bool) -> str:
     """What "the final answer is ..." says after the last box, if it says anything."""
     end = text.rfind("boxed")
     end = max(end, text.rfind("fbox", max(end, 0)))
     if len(text) - end < len("boxed final answer is"):
         return ""
-    for match in reversed(list(_FINAL.finditer(text, max(end, len(text) - TAIL)))):
+    for match in reversed(list(_FINAL_ANSWER.finditer(text, max(end, len(text) - TAIL)))):
         sentence = first_sentence(_HOPE.sub("", text[match.end() :]))
         if _MATH.match(sentence) or _NUMBER.match(sentence):
-            return _reduce(sentence, letters)
+            return _answer_in_sentence(sentence, letters)
     return ""
 
 
 def split_thought(text: str) -> tuple[str, str, bool]:
-    """What is said, what is thought, and whether the thought was closed (True where there is none)."""
+    """The text without its thought, the thought, and whether that was closed (True where there is none)."""
     if "<" not in text:  # no mark of a thought or of a turn's end does without
         return text.lstrip(), "", True
     close = max(THOUGHT_END.finditer(text), key=re.Match.start, default=None)
@@ -174,7 +141,7 @@ def split_thought(text: str) -> tuple[str, str, bool]:
 def _trim(text: str) -> str:
     """Drop chat marks and whatever a model wrote after its turn ended."""
     text = _WRAPPER.sub(" ", text.lstrip())
-    end = _STOP.search(text, 1)
+    end = _END_OF_TURN.search(text, 1)
     return text[: end.start()] if end else text
 
 
@@ -207,26 +174,32 @@ def _amounts(line: str) -> str:
 def _breaks_off(text: str) -> bool:
     """Whether a text ends in the middle of a sentence: on a word that needs another, or long prose without a stop."""
     last = re.sub(r"[*_]{2}\Z", "", text.rstrip().rpartition("\n")[2])
-    if _DANGLING.search(last):
+    if _UNFINISHED.search(last):
         return True
     return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
 
 
-def _loops(text: str) -> bool:
-    """Whether a text ends in one piece over and over: only a limit ends such a text."""
-    return any(len(text) >= LOOPS * length and text.endswith(text[-length:] * LOOPS) for length in LOOP)
+def _repeats(text: str) -> bool:
+    """Whether a text ends in one piece repeated over and over: only a limit ends such a text."""
+    return any(
+        len(text) >= N_REPEATS * length and text.endswith(text[-length:] * N_REPEATS) for length in REPEATED_LENGTHS
+    )
 
 
-def _phrase(tail: str, letters: bool) -> Extraction | None:
+def _announced(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
-    for match in reversed(list(_PHRASE.finditer(tail))):
+    for match in reversed(list(_ANNOUNCEMENT.finditer(tail))):
         rest = tail[match.end() :].lstrip(" *:：\n")
-        if _FIELD.fullmatch(match.group()) and tail[: match.start()].endswith('"') and (value := _VALUE.match(rest)):
+        if (
+            _JSON_FIELD.fullmatch(match.group())
+            and tail[: match.start()].endswith('"')
+            and (value := _JSON_VALUE.match(rest))
+        ):
             return Extraction(next(group for group in value.groups() if group is not None).strip(), "field")
         line = rest.partition("\n")[0]
         sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
-        text = _reduce(sentence, letters)
-        if not text or _HOLLOW.fullmatch(text):
+        text = _answer_in_sentence(sentence, letters)
+        if not text or _NO_CONTENT.fullmatch(text):
             continue
         after = rest[len(sentence) :].strip()
         if after and not re.search(r"final|#|答案|[:：]", match.group(), re.I):
@@ -240,12 +213,12 @@ def _phrase(tail: str, letters: bool) -> Extraction | None:
 
 def _concluded(text: str) -> Extraction | None:
     """What the last sentence concludes: `Therefore, n is 3.`"""
-    last = next(iter(_last_parts(text.split("\n"))), "")
-    stated = _MATH.search(last) or _STATED.search(last)
-    if not stated or not _CONCLUDES.match(last) or _breaks_off(last):
+    last = next(iter(_last_sentences(text.split("\n"))), "")
+    has_statement = _MATH.search(last) or _STATEMENT.search(last)
+    if not has_statement or not _CONCLUDES.match(last) or _breaks_off(last):
         return None
-    found = _reduce(last, False, last=True)
-    return Extraction(found, "conclusion") if found else None
+    text = _answer_in_sentence(last, False, last=True)
+    return Extraction(text, "conclusion") if text else None
 
 
 def first_sentence(text: str) -> str:
@@ -255,29 +228,30 @@ def first_sentence(text: str) -> str:
     return text[: end.start()] if end else text[:2000]
 
 
-def _plain(tail: str, letters: bool, n_sentences: int) -> Extraction | None:
+def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | None:
     """A text without announcement: itself when it is short and no prose, else one of its last sentences reduced."""
     lines = [line.strip() for line in tail.split("\n") if line.strip()]
     if not lines:
         return None
-    if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options told once more, and none of them chosen
+    if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
     short = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _is_prose(tail)
-    if short and letters and (letter := _reduce(tail, True, last=True)):
+    if short and letters and (letter := _answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
     if short:
-        return Extraction(tail, "whole text", fallback=_reduce(tail, letters, last=True))
-    one = tail if _MATH.fullmatch(tail) else ""
-    broken = not one and _breaks_off(tail)
-    for part in [one] if one else _last_parts(lines)[:n_sentences]:
-        text = "" if broken else _reduce(part, letters, last=True)
+        return Extraction(tail, "whole text", fallback=_answer_in_sentence(tail, letters, last=True))
+    formula = bool(_MATH.fullmatch(tail))
+    if not formula and _breaks_off(tail):
+        return None
+    for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
+        text = _answer_in_sentence(part, letters, last=True)
         if text:
             whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
             return Extraction(text, "last sentence", fallback=whole)
     return None
 
 
-def _last_parts(lines: list[str]) -> list[str]:
+def _last_sentences(lines: list[str]) -> list[str]:
     """Sentences of the last lines, last first; display mathematics that spans lines stays whole."""
     block = "\n".join(lines[-12:])
     masked = _MATH.sub(lambda m: "x" * len(m.group()), block)
@@ -296,19 +270,17 @@ def _is_prose(text: str) -> bool:
     return n_words >= 4 or len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
 
 
-def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
+def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> str:
     """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
     sentence = sentence.strip().strip("*").strip()
     if letters:
-        found = _LETTER.findall(_REASON.sub("", sentence)) or _LETTER.findall(sentence)
-        if found and _ONLY_LETTERS.fullmatch(sentence):
-            return ",".join(dict.fromkeys(found))
-        if found:
-            return found[-1] if last else found[0] if len(found) < 2 else ",".join(dict.fromkeys(found))
+        named = _OPTION_LETTER.findall(_REASON.sub("", sentence)) or _OPTION_LETTER.findall(sentence)
+        if named:
+            return named[-1] if last and not _ONLY_LETTERS.fullmatch(sentence) else ",".join(dict.fromkeys(named))
     maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
     if maths and not (len(maths) == 1 and _is_money(sentence)):
         rest = sentence[list(_MATH.finditer(sentence))[-1].end() :]
-        if _STATED.search(rest) and _NUMBER.search(rest):
+        if _STATEMENT.search(rest) and _NUMBER.search(rest):
             return _last_number(rest, last)
         return _joined_maths(sentence, maths)
     if last:
@@ -319,7 +291,7 @@ def _reduce(sentence: str, letters: bool, *, last: bool = False) -> str:
     if bracket and _is_prose(sentence):
         return str(bracket[-1])
     if not _is_prose(sentence) and len(sentence) <= 200 and not last:
-        return _bare(_REASON.sub("", sentence))
+        return _stripped(_REASON.sub("", sentence))
     return _last_number(sentence, last)
 
 
@@ -342,7 +314,7 @@ def _is_money(sentence: str) -> bool:
     return len(re.findall(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))", sentence)) >= 2
 
 
-def _bare(text: str) -> str:
+def _stripped(text: str) -> str:
     """Without the marks and stops around it; the point of `.5` is none."""
     text = text.strip(" *:").rstrip(" .*:")
     return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
@@ -351,7 +323,7 @@ def _bare(text: str) -> str:
 def _last_number(sentence: str, last: bool) -> str:
     if last and (subject := _SUBJECT.match(sentence)):
         return subject.group(1)
-    tail = _bare(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
+    tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
     tail = re.sub(r"^(?:approximately|about|not|therefore|thus)\b\s*", "", tail)
     if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
         return tail
