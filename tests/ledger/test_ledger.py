@@ -11,7 +11,7 @@ import sys
 import tempfile
 import textwrap
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import chain
 from pathlib import Path
 
@@ -322,7 +322,7 @@ def test_what_is_spent_counts_lost_requests_and_every_model(ledger):
 
 def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
     ledger.add([rollout(verdict=replace(RIGHT, answer="4")), rollout(index=1), rollout(index=2, finish_reason="error")])
-    found = list(ledger.outcomes("m", "prompt", "sampling"))
+    found = [astuple(stored) for stored in ledger.outcomes("m", "prompt", "sampling")]
     assert found == [
         ("p1", 0, False, "correct", "4", "rules/1"), ("p1", 1, False, "", "", ""), ("p1", 2, True, "", "", "")
     ]  # fmt: skip

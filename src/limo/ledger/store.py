@@ -21,6 +21,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,8 @@ _ADD_SECONDS = """INSERT INTO starts VALUES (?, ?)
 Key = tuple[str, str, str, str, int]
 
 
-class StoredOutcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredOutcome:
     """A rollout without its text.  `outcome`, `answer` and `verifier` are those of its verdict, '' without one."""
 
     problem_id: str
@@ -159,7 +161,7 @@ class Ledger:
         with self._storage_errors():
             for row in self._db.execute(_SELECT + where + _ORDER, values):
                 verdict = Verdict(*row[12:]) if row[12] is not None else None
-                yield Rollout(*row[:5], Completion(*row[5:12]), verdict)
+                yield Rollout(*row[:5], completion=Completion(*row[5:12]), verdict=verdict)
 
     def outcomes(
         self, model: str, prompt_hash: str, sampling_hash: str, problem_ids: Iterable[str] | None = None

@@ -137,7 +137,7 @@ class _Collection:
             if stored.is_error and retry_errors:
                 continue
             if stored.outcome and (stored.answer, stored.verifier) == (problem.answer, self.verifier.identity):
-                self.record(stored.problem_id, stored.index, stored.outcome)
+                self.record(stored.problem_id, stored.index, stored.outcome)  # type: ignore[arg-type]
             else:
                 stale.add((stored.problem_id, stored.index))
         if stale:
