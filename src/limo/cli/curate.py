@@ -19,8 +19,9 @@ from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
     from limo.core.records import Grade
-    from limo.curate.audit import Agreement
+    from limo.curate.audit import Agreement, Audit
     from limo.curate.dataset import FunnelRow
+    from limo.stages.grade import RowAudits
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 SHOWN = 8
@@ -97,10 +98,8 @@ def grade(
         raise InputError("there is nothing to do", file, "-o FILE, --audit or both", "add one of them")
     rows = read_rows(file)
     if audit:
-        from limo.cli.audit import audit_text
-
         audits = stage.audit_rows(rows, settings, read_rows(against) if against else [])
-        call.result({"audits": [asdict(one) for one in audits.scorers]}, audit_text(audits))
+        call.result({"audits": [asdict(one) for one in audits.scorers]}, _audit_text(audits))
     if not output and settings.scorer != "judge":
         return
     ledger = ledger or f"{file.rstrip('/')}.judged.sqlite"
@@ -138,6 +137,40 @@ def _write_graded(call: Call, rows: Sequence[dict[str, object]], grades: Sequenc
         score = sum(grade.score for grade in of_level) / len(of_level)
         lines.append([level, len(of_level), f"{score:.2f}", *(f"{mean:.2f}" for mean in means)])
     call.result({"n_by_level": Counter(grade.level for grade in grades), "output": output}, table(lines) + "\n")
+
+
+def _audit_text(audits: RowAudits) -> str:
+    """Edits that raise or lower the scores, then the correlates of each scorer."""
+    parts = [_edits(audits.scorers), *(_correlations(audit, audits.labels) for audit in audits.scorers)]
+    return "\n\n".join(parts)
+
+
+def _edits(audits: Sequence[Audit]) -> str:
+    lines: list[list[object]] = [["test", *(audit.scorer for audit in audits)]]
+    shown = {
+        "50 keywords inserted: rises a level": [audit.keywords_inserted.level_rises for audit in audits],
+        "50 keywords inserted: score rises": [audit.keywords_inserted.score_rises for audit in audits],
+        "steps shuffled: score falls": [audit.shuffled["steps"].score_falls for audit in audits],
+        "paragraphs shuffled: score falls": [audit.shuffled["paragraphs"].score_falls for audit in audits],
+    }
+    lines += [[name, *(f"{100 * value:.1f}%" for value in values)] for name, values in shown.items()]
+    climbed = [f"{audit.keywords_inserted.mean_levels:+.2f}" for audit in audits]
+    lines.append(["50 keywords inserted: levels risen, mean", *climbed])
+    if audits[0].separation:
+        areas = [f"{audit.separation['score']:.3f}" for audit in audits]
+        lines.append(["separation from the other file: area under ROC", *areas])
+    return table(lines)
+
+
+def _correlations(report: Audit, labels: dict[str, list[float]]) -> str:
+    """A scorer's rank correlations: its traits down; length, what rows say, and the score across."""
+    across = ["length", *labels, "score"]
+    heads = [f"{report.scorer} with", *across, *(["separation"] if report.separation else [])]
+    lines: list[list[object]] = [list(heads)]
+    for name, row in report.correlations.items():
+        cells = [f"{row[other]:+.2f}" if other in row else "-" for other in across]
+        lines.append([name, *cells, *([f"{report.separation[name]:.3f}"] if report.separation else [])])
+    return table(lines)
 
 
 @command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)

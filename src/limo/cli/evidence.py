@@ -1,8 +1,8 @@
 """The hits of `limo pool decontaminate` as text, as Parquet and as a page.
 
-    report = ContaminationReport(evidence_table(kept, dropped), benchmark_names, missing_names)
-    report.write("evidence.parquet", "contamination.html")
-    print(report.totals())
+report = ContaminationReport(evidence_table(kept, dropped), benchmark_names, missing_names)
+report.write("evidence.parquet", "contamination.html")
+print(report.totals())
 """
 
 from __future__ import annotations

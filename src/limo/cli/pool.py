@@ -1,11 +1,11 @@
 """The commands of the pool: ingest, dedup, decontaminate, strata; and the benchmarks that are kept out of it.
 
-    limo pool ingest math.jsonl folder/ -o pool/              # a folder: any size, in shards, resumable
-    limo pool dedup pool/ -o clean/
-    limo pool decontaminate clean/ --benchmarks eval/data -o safe/
-    limo pool decontaminate train.jsonl --check               # is somebody else's training set clean?
-    limo pool strata clean/ by=stated 'cuts=[3, 5]' -o strata/
-    limo benchmarks list
+limo pool ingest math.jsonl folder/ -o pool/              # a folder: any size, in shards, resumable
+limo pool dedup pool/ -o clean/
+limo pool decontaminate clean/ --benchmarks eval/data -o safe/
+limo pool decontaminate train.jsonl --check               # is somebody else's training set clean?
+limo pool strata clean/ by=stated 'cuts=[3, 5]' -o strata/
+limo benchmarks list
 """
 
 from __future__ import annotations

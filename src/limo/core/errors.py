@@ -1,14 +1,13 @@
 """The error family: everything limo raises on purpose is a `LimoError`.
 
-A message has four beats: what is wrong, the value, what is allowed, what to do.  The command line prints it as
-one line and exits 2, so a message must stand alone without a traceback.  Each child has a standard-library second
-parent, so that code which knows nothing of limo can still catch it.
+A message has four parts: what is wrong, the value, what is allowed, what to do.  The command line prints it as one line
+and exits with 2.  Each child has a second parent from the standard library, so that `except ValueError` catches it too.
 
     >>> raise InputError("pool is empty", "pool.jsonl", "at least one problem", "check the path")
     Traceback (most recent call last):
     limo.core.errors.InputError: pool is empty: 'pool.jsonl' (allowed: at least one problem); check the path
 
-What it does not do: a failed rollout or verdict is data with a reason, never an exception.
+A failed rollout or verdict is data with a reason, not an exception.
 """
 
 from __future__ import annotations

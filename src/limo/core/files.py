@@ -5,8 +5,6 @@ end, and a killed process leaves the old file as it was.
 
     with atomic("runs/a/scores.json") as path:
         path.write_text("{}")
-
-What it does not do: folders (a stage that makes one writes its marker file last).
 """
 
 from __future__ import annotations

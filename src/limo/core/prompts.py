@@ -7,7 +7,7 @@ Qwen templates otherwise insert another.
     >>> [message["role"] for message in messages("What is 1+1?")]
     ['system', 'user']
 
-What it does not do: apply a chat template (the model's tokenizer does), or hold text a person reads.
+Chat templates are applied by the model's tokenizer or server.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def same_answer(problem: str, answer: str, found: str, completion: str) -> str:
 def _fenced(text: str) -> str:
     """The text without anything that could be taken for a marker, and without what cannot be seen."""
     seen = "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
-    return re.sub("[<＜﹤]{3,}|[>＞﹥]{3,}", lambda found: " ".join(found.group()), seen)
+    return re.sub("[<＜﹤]{3,}|[>＞﹥]{3,}", lambda match: " ".join(match.group()), seen)
 
 
 def plain_text(chat: list[Message]) -> str:

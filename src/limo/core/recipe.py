@@ -7,7 +7,7 @@ faults of a file are gathered and shown once, each with its line; an unknown key
         low: int = Field(1, ge=0, description="fewest correct rollouts to keep; paper: 1")
     band = load(Band, "band.yaml", ["low=2"])
 
-What it does not do: know any stage, or read anything but the one file (no includes, no inheritance).
+A recipe is one file: there are no includes and no inheritance.
 """
 
 from __future__ import annotations
@@ -157,32 +157,32 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
     if not equals or not key.strip():
         raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
     *path, last = key.strip().split(".")
-    place: Any = values
+    node: Any = values
     for name in path:
-        place = _child(place, name, override)
+        node = _child(node, name, override)
     try:
         value = yaml.safe_load(raw)
     except yaml.YAMLError:
         value = raw
-    if isinstance(place, list):
-        place[_index(place, last, override)] = value
+    if isinstance(node, list):
+        node[_index(node, last, override)] = value
     else:
-        place[last] = value
+        node[last] = value
     return (*path, last)
 
 
-def _child(place: Any, name: str, override: str) -> Any:
-    if isinstance(place, list):
-        return place[_index(place, name, override)]
-    child = place.setdefault(name, {})
+def _child(node: Any, name: str, override: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, name, override)]
+    child = node.setdefault(name, {})
     if not isinstance(child, dict | list):
         raise RecipeError("an override goes into a plain value", override, "section.key=value", f"'{name}' has no keys")
     return child
 
 
-def _index(place: list[Any], name: str, override: str) -> int:
-    if not name.isdigit() or int(name) >= len(place):
-        raise RecipeError("an override names no list entry", override, f"0..{len(place) - 1}", "count from 0")
+def _index(node: list[Any], name: str, override: str) -> int:
+    if not name.isdigit() or int(name) >= len(node):
+        raise RecipeError("an override names no list entry", override, f"0..{len(node) - 1}", "count from 0")
     return int(name)
 
 

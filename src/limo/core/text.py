@@ -3,7 +3,7 @@
     >>> normalise_statement("Find  $x$\\n if\\u00a0x=-1.")
     'Find $x$ if x=-1.'
 
-What it does not do: maths.  Signs, digits and punctuation all count, since a lost minus is another problem.
+Signs, digits and punctuation all count: a lost minus makes another problem.
 """
 
 from __future__ import annotations

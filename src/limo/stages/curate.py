@@ -216,7 +216,7 @@ class _Curation:
         recipe = self.recipe
 
         def read() -> Split:
-            sources = [one.model_copy(update={"path": recipe.resolve(one.path)}) for one in recipe.pool.sources]
+            sources = [s.model_copy(update={"path": recipe.resolve(s.path)}) for s in recipe.pool.sources]
             with recipe.checker() as checker:
                 ingested = ingest(sources, checker.why_not, recipe.pool)
             self.folder.write_problems(ingested.problems)

@@ -253,9 +253,7 @@ def score_rollouts(
     rates = pass_at_k(tried, right, 1)
     return Evaluation(
         model=model,
-        score=Score(
-            benchmark, value, low, high, len(scored), sum(outcomes.values()), provenance(rollouts, *source)
-        ),
+        score=Score(benchmark, value, low, high, len(scored), sum(outcomes.values()), provenance(rollouts, *source)),
         rate_by_problem={name: float(rate) for name, rate in zip(scored, rates, strict=True)},
         n_correct_by_problem={name: n_correct[name] for name in scored},
         n_decided_by_problem={name: n_decided[name] for name in scored},

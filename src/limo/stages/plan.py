@@ -181,9 +181,11 @@ def plan(
         source = f"{len(counts):,} problems" if counts else "assumed"
         if step.judges:
             n = step.settings.n_in_all
-            asked, n_fixed = chains.n_expected, round(n * chains.n_most)
+            n_chains, n_fixed = chains.n_expected, round(n * chains.n_most)
             read = letters + CHARACTERS * chains.length + len(prompts.rubric("", ""))
-            rows.append(_planned(step, asked, (n_fixed, n * asked, asked), (read, length), terms, chains.source))
+            rows.append(
+                _planned(step, n_chains, (n_fixed, n * n_chains, n_chains), (read, length), terms, chains.source)
+            )
             continue
         n_fixed = round(n_left * step.settings.n_in_all)
         row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, source)
@@ -246,7 +248,7 @@ def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
     each = step.settings.n if len(step.settings.models) > 1 else 1  # several models stop only between them
     open_ = np.zeros((n + 1, len(PASS_RATES)))  # chance of so many right and not stopped, by pass rate
     open_[0] = 1.0
-    kept, asked = np.zeros(len(PASS_RATES)), np.zeros(len(PASS_RATES))
+    kept, n_made = np.zeros(len(PASS_RATES)), np.zeros(len(PASS_RATES))
     for total in range(n + 1):
         for c in range(total + 1):
             decision = step.band.decide(c, total - c) if total % each == 0 else None
@@ -254,11 +256,11 @@ def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
                 kept += open_[c] * (decision == "keep")
                 open_[c] = 0.0
         if total < n:
-            asked += open_.sum(axis=0)
+            n_made += open_.sum(axis=0)
             up = open_ * PASS_RATES
             open_ *= 1 - PASS_RATES
             open_[1:] += up[:-1]
-    return float(weights @ kept), float(weights @ asked)
+    return float(weights @ kept), float(weights @ n_made)
 
 
 def fit_pass_rates(counts: Sequence[tuple[int, int]]) -> np.ndarray:
