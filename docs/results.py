@@ -1,10 +1,10 @@
-"""Writes what the README says was measured, from data: `results/pocket.json`.
+"""Writes the README's tables of results from data, `results/pocket.json`.
 
-    python docs/results.py runs/lab     # take the figures of a lab run, then write the tables
-    python docs/results.py              # write the tables from the stored figures
+    python docs/results.py runs/lab     # store the rows of a lab run, then write the tables
+    python docs/results.py              # write the tables from the stored rows
     python docs/results.py --check      # exit 1 where a README says something else
 
-No figure in a README is typed by hand.
+The stored rows leave out `provenance`, which names the ledgers of the run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
 BEGIN, END = "<!-- results: written by `make docs` -->", "<!-- end of results -->"
 KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment")
 GROUPS = ("in-domain", "out-of-domain", "all")
-SAID = {
+LABELS = {
     "en": {
         "arm": "arm", "examples": "examples", "updates": "updates", "tokens": "tokens trained on",
         "in-domain": "in-domain (3)", "out-of-domain": "out-of-domain (7)", "all": "all ten",
@@ -34,19 +34,25 @@ SAID = {
 }  # fmt: skip
 
 
-def take(run: Path) -> None:
-    """Store the figures of a finished lab run."""
+def store(run: Path) -> None:
+    """Store the rows of a finished lab run."""
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     STORED.parent.mkdir(exist_ok=True)
-    value = {name: report[name] for name in KEPT}
+    value = {name: _without_provenance(report[name]) for name in KEPT}
     STORED.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_provenance(part: Any) -> Any:
+    if isinstance(part, dict):
+        return part
+    return [{key: value for key, value in row.items() if key != "provenance"} for row in part]
 
 
 def tables(stored: dict[str, Any], language: str) -> str:
     """Averages of every arm and the paired comparisons, in points of pass@1 with 95% intervals."""
-    said = SAID[language]
+    words = LABELS[language]
     averages = {(row["arm"], row["group"]): row for row in stored["averages"]}
-    heads = [said["arm"], said["examples"], said["updates"], said["tokens"], *(said[group] for group in GROUPS)]
+    heads = [words["arm"], words["examples"], words["updates"], words["tokens"], *(words[group] for group in GROUPS)]
     lines = [_line(heads), _line(["---", *["--:"] * (len(heads) - 1)])]
     labels = {}
     for arm in stored["arms"]:
@@ -55,13 +61,13 @@ def tables(stored: dict[str, Any], language: str) -> str:
         lines.append(
             _line([labels[arm["name"]], *budget, *(_points(averages[arm["name"], group]) for group in GROUPS)])
         )
-    lines += ["", _line([said["difference"], *(said[group] for group in GROUPS)]), _line(["---", *["--:"] * 3])]
-    found = {(row["a"], row["b"], row["group"]): row for row in stored["comparisons"]}
+    lines += ["", _line([words["difference"], *(words[group] for group in GROUPS)]), _line(["---", *["--:"] * 3])]
+    comparisons = {(row["a"], row["b"], row["group"]): row for row in stored["comparisons"]}
     for a, b in dict.fromkeys((row["a"], row["b"]) for row in stored["comparisons"]):
         cells = []
         for group in GROUPS:
-            row = found[a, b, group]
-            cells.append(f"{_points(row, '+', 'difference')} {said['yes' if row['separable'] else 'no']}")
+            row = comparisons[a, b, group]
+            cells.append(f"{_points(row, '+', 'difference')} {words['yes' if row['separable'] else 'no']}")
         lines.append(_line([f"{labels[a]} − {labels[b]}", *cells]))
     return "\n".join(lines)
 
@@ -74,8 +80,8 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def written() -> dict[Path, str]:
-    """README -> what should stand in it."""
+def expected_pages() -> dict[Path, str]:
+    """README -> its text with the tables of the stored rows."""
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     pages = {}
     for name, language in READMES.items():
@@ -86,14 +92,14 @@ def written() -> dict[Path, str]:
 
 
 def stale() -> list[str]:
-    """READMEs whose tables are not those of the stored figures."""
-    return [path.name for path, text in written().items() if path.read_text(encoding="utf-8") != text]
+    """READMEs whose tables differ from the stored rows."""
+    return [path.name for path, text in expected_pages().items() if path.read_text(encoding="utf-8") != text]
 
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] != "--check":
-        take(Path(sys.argv[1]))
+        store(Path(sys.argv[1]))
     if sys.argv[1:] == ["--check"]:
         sys.exit(f"stale, run `make docs`: {', '.join(stale())}" if stale() else 0)
-    for page, table in written().items():
+    for page, table in expected_pages().items():
         page.write_text(table, encoding="utf-8")
