@@ -235,8 +235,8 @@ class TerminalProgress(Progress):
             self._bars.stop()
 
     def _draw(self, event: Event) -> None:
-        for stage in [stage for stage in self._task_by_stage if stage not in self.open_stages]:
-            self._bars.remove_task(self._task_by_stage.pop(stage))
+        for ended in [stage for stage in self._task_by_stage if stage not in self.open_stages]:
+            self._bars.remove_task(self._task_by_stage.pop(ended))
         stage = next((stage for stage in reversed(self.open_stages) if stage.name == event.stage), None)
         if stage is None:
             return

@@ -207,7 +207,8 @@ class StageLab:
 
         torch.set_num_threads(1)  # one core an arm, so that its numbers do not depend on how many run at once
         folder = self._arm_folder(arm.name, seed)
-        student, cost = self.hooks.model_path(arm.student or self.recipe.student), {}
+        student = self.hooks.model_path(arm.student or self.recipe.student)
+        cost: dict[str, Any] = {}
         if arm.selection:
             sft = getattr(self.recipe, arm.training).model_copy(update={"seed": seed})
             recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), sft=sft)

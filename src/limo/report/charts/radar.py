@@ -8,7 +8,7 @@ In-domain and out-of-domain benchmarks stand together, so each group is one arc 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limo.report.charts.drawing import (
     MARKERS,
@@ -115,7 +115,7 @@ def _add_outline(
     low_x, low_y = _points([row.low for row in scores], angles)
     band = {"color": placeholder(color), "alpha": 0.13, "linewidth": 0, "zorder": 2}
     axes.fill(high_x + low_x[::-1], high_y + low_y[::-1], **band)
-    mark = {"marker": MARKERS.get(color, "o"), "markersize": 5.5}
+    mark: dict[str, Any] = {"marker": MARKERS.get(color, "o"), "markersize": 5.5}
     mark |= {"markeredgecolor": placeholder("paper"), "markeredgewidth": 0.8}
     xs, ys = _points([row.value for row in scores], angles)
     axes.plot(xs, ys, color=placeholder(color), linewidth=2.2, solid_joinstyle="round", zorder=3, **mark)

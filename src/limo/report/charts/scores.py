@@ -9,7 +9,7 @@ own.  Values stand beside their marks, intervals are drawn everywhere, and score
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limo.report.charts.drawing import (
     NARROW,
@@ -135,7 +135,7 @@ def draw_scores(report: Report, language: Language, width: float) -> str:
             y = row + (index - (len(arms) - 1) / 2) * (0.17 if narrow else 0.2) + (0.14 if narrow else 0)
             if score:
                 add_interval(axes, (score.low, score.high), y, colors[arm.name], 2, alpha=0.55)
-                edge = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
+                edge: dict[str, Any] = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
                 add_marker(axes, score.value, y, colors[arm.name], zorder=4, **edge)
     add_legend(axes, arms, colors, language, y=1 + 15 / height)
     return to_svg(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
@@ -251,8 +251,8 @@ def draw_paper(report: Report, language: Language, width: float) -> str:
             if ends:
                 _add_bar(axes, row + 0.14, value, bar_color, ends, 0.4)
                 continue
-            outline = {"facecolor": "none", "edgecolor": placeholder(bar_color), "hatch": "////", "linewidth": 1.2}
-            axes.barh([row + 0.14], [value], height=0.4, zorder=2, **outline)
+            outline: dict[str, Any] = {"facecolor": "none", "edgecolor": placeholder(bar_color), "linewidth": 1.2}
+            axes.barh([row + 0.14], [value], height=0.4, hatch="////", zorder=2, **outline)
             add_text(axes, value, row + 0.14, points(value), "muted", 14, dx=7, weight="bold")
     return to_svg(figure, f"paper-{language}-{width:.0f}", alt_text("paper", language))
 
