@@ -3,15 +3,14 @@
     python bench/local.py                             # the shipped pocket models, one core
     python bench/local.py pocket-teacher --rows 512
 
-The work is that of the pocket lab: so many attempts at each of fresh problems, by the careful prompt.  Rivals:
+The work is that of the pocket lab: several rollouts of each of fresh problems, by the careful prompt.  Peers:
 
-- one attempt at a time: `generate` in a loop, the plain way;
+- one rollout at a time: `generate` in a loop;
 - one problem at a time: the same with `num_return_sequences=n`;
 - batches: the same rows a batch as ours, padded on the left, `num_return_sequences=n`.
 
-All run on one thread in this process, in turns, twice, and are counted by processor time, which hardly depends on what
-else the machine is doing.  A token counts when it comes before its row's end or is that end: what `generate` computes
-for rows that ended is its own affair.  Then our own texts are drawn again in other batches, and must be the same.
+All run on one thread in this process, in turns, twice, and are counted by processor time.  A token counts when it comes
+before its row's end or is that end.  Then our own texts are sampled again in other batches, and must be the same.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ from limo.models.local.completer import LocalCompleter
 SYSTEM = "Write every step and check it."
 
 
-def ours(completer: LocalCompleter, asked: list[Request]) -> dict[tuple[str, int], tuple[str, int]]:
-    found = {}
-    for group in completer.complete(iter(asked)):
-        for request, completion in group:
-            found[request.problem.id, request.index] = completion.text, completion.n_completion_tokens
-    return found
+def ours(completer: LocalCompleter, requests: list[Request]) -> dict[tuple[str, int], tuple[str, int]]:
+    return {
+        (request.problem.id, request.index): (completion.text, completion.n_completion_tokens)
+        for group in completer.complete(iter(requests))
+        for request, completion in group
+    }
 
 
-class Rival:
+class Peer:
     """A model and its tokenizer as transformers loads them."""
 
     def __init__(self, name: str, n: int, max_tokens: int) -> None:
@@ -53,7 +52,7 @@ class Rival:
 
     @torch.inference_mode()
     def draw(self, problems: list[Problem], rows: int) -> int:
-        """New tokens of `n` attempts each, `rows` at once (1: one attempt each)."""
+        """New tokens of `n` rollouts each, `rows` at once (1: one rollout each)."""
         n = min(self.n, rows)
         chats = [messages(problem.problem, SYSTEM) for problem in problems]
         texts = [self.tokenizer.apply_chat_template(c, tokenize=False, add_generation_prompt=True) for c in chats]
@@ -82,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["pocket-teacher", "pocket-rich"])
     parser.add_argument("--problems", type=int, default=64)
-    parser.add_argument("--n", type=int, default=8, help="attempts at each")
+    parser.add_argument("--n", type=int, default=8, help="rollouts of each")
     parser.add_argument("--rows", type=int, default=256, help="in one batch")
     parser.add_argument("--max-tokens", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=2)
@@ -90,19 +89,19 @@ def main() -> None:
     torch.set_num_threads(1)
     problems = sample_problems(families(), given.problems, range(1, 7), 7, "fresh")
     problems.sort(key=lambda problem: len(problem.problem))
-    asked = [
+    requests = [
         Request(p, messages(p.problem, SYSTEM), Sampling(max_tokens=given.max_tokens), k)
         for p in problems
         for k in range(given.n)
     ]
     few = problems[:: max(1, len(problems) // 12)]
     for name in given.models:
-        completer, rival = LocalCompleter(model_path(name), name, given.rows), Rival(name, given.n, given.max_tokens)
+        completer, peer = LocalCompleter(model_path(name), name, given.rows), Peer(name, given.n, given.max_tokens)
         arms: dict[str, Callable[[], int]] = {
-            "ours": lambda completer=completer: sum(n for _, n in ours(completer, asked).values()),
-            f"generate, {given.rows} rows a batch": lambda rival=rival: rival.draw(problems, given.rows),
-            "generate, a problem at a time": lambda rival=rival: rival.draw(few, given.n),
-            "generate, an attempt at a time": lambda rival=rival: rival.draw(few, 1),
+            "ours": lambda completer=completer: sum(n for _, n in ours(completer, requests).values()),
+            f"generate, {given.rows} rows a batch": lambda peer=peer: peer.draw(problems, given.rows),
+            "generate, a problem at a time": lambda peer=peer: peer.draw(few, given.n),
+            "generate, a rollout at a time": lambda peer=peer: peer.draw(few, 1),
         }
         best: dict[str, float] = {}
         for _ in range(given.rounds):
@@ -112,9 +111,9 @@ def main() -> None:
                 print(f"{name}, {arm}: {rate:,.0f} tokens a second of one core ({n:,} tokens)", flush=True)
         mine = best.pop("ours")
         print(f"{name}: " + "; ".join(f"{mine / rate:.2f} times {arm}" for arm, rate in best.items()))
-        first = ours(completer, asked)
+        first = ours(completer, requests)
         completer.batch_size = given.rows // 2 + 5
-        again = ours(completer, random.Random(1).sample(asked, len(asked)))
+        again = ours(completer, random.Random(1).sample(requests, len(requests)))
         same = sum(first[key] == again[key] for key in first)
         print(f"{name}: {same:,} of {len(first):,} texts are the same in other batches", flush=True)
 

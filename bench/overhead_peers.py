@@ -1,69 +1,35 @@
 """The other clients of overhead.py, as programs that run in environments of their own.
 
-Each takes the server's URL, the model, rollouts a problem, requests under way and a folder with texts.json, and prints
+Each takes the server's URL, the model, rollouts a problem, requests in flight and a folder with texts.json, and prints
 rollouts a second and milliseconds of its processor time for one.  Both are given their best case: no verdicts, and no
-time for their start; datatrove's runner with (1) and without (0) the request cache that lets it resume, and once (2)
-without that cache, but doing all that ours does: each rollout gets our verdict (every answer met before) and is
-committed to our ledger before it counts, in groups of whatever has come by then.  Curator's
-table of tokens, fetched from the net and needed only to reckon how long a prompt is, is replaced by an estimate that
-costs it less.
+time for their start.  datatrove's runner has the request cache that lets it resume; Curator always keeps its replies.
+Curator's table of tokens, which it downloads only to estimate a prompt's length, is replaced by a cheaper estimate.
 """
 
 DATATROVE = """
-import asyncio, json, pathlib, sys, time
+import json, pathlib, sys, time
 from loguru import logger
 logger.remove()
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
 from datatrove.pipeline.writers import JsonlWriter
-url, model, n, in_flight, folder, cache = sys.argv[1:7]
+url, model, n, in_flight, folder = sys.argv[1:6]
 texts = json.load(open(folder + "/texts.json"))
 
 async def rollout(document, generate):
-    found = await generate({"messages": [{"role": "user", "content": document.text}], "max_tokens": 512})
-    if cache == "2":
-        await kept(document, found)
-    return {"text": found.text, "finish_reason": found.finish_reason}
-
-if cache == "2":
-    import gzip
-    from collections import Counter
-    from limo.ledger.store import Ledger
-    from limo.core.records import Completion, Rollout
-    from limo.verify.checker import Checker
-    recorded = [json.loads(line) for line in gzip.open(sys.argv[7], "rt", encoding="utf-8")]
-    answers = {row["problem"]: row["gold"] for row in recorded}
-    checker, ledger, attempts, waiting = Checker(), Ledger(folder + "/ledger.sqlite"), Counter(), []
-    for row in recorded:
-        checker.check(row["gold"], row["response"])
-
-    async def kept(document, found):
-        here = asyncio.get_running_loop().create_future()
-        attempts[document.id] += 1
-        completion = Completion(found.text, "stop")
-        verdict = checker.check(answers[document.text], found.text)
-        waiting.append((Rollout(document.id, model, "p", "s", attempts[document.id], completion, verdict), here))
-        if len(waiting) == 1:
-            asyncio.get_running_loop().call_soon(commit)
-        await here
-
-    def commit():
-        ledger.add([one for one, _ in waiting])
-        for _, here in waiting:
-            here.set_result(None)
-        waiting.clear()
+    reply = await generate({"messages": [{"role": "user", "content": document.text}], "max_tokens": 512})
+    return {"text": reply.text, "finish_reason": reply.finish_reason}
 
 config = InferenceConfig("endpoint", model, endpoint_url=url.removesuffix("/v1"), rollouts_per_document=int(n),
     max_concurrent_generations=int(in_flight), metric_interval=10**6)
 out = JsonlWriter(folder + "/out", output_filename="${rank}_chunk_${chunk_index}.jsonl", compression=None)
-runner = InferenceRunner(rollout, config, out, checkpoints_local_dir=folder + "/cache" if cache == "1" else None)
+runner = InferenceRunner(rollout, config, out, checkpoints_local_dir=folder + "/cache")
 documents = [Document(text=text, id=str(k)) for k, text in enumerate(texts)]
 began, cpu = time.perf_counter(), time.process_time()
 runner.run(documents)
 taken, cpu = time.perf_counter() - began, time.process_time() - cpu
 rows = [json.loads(line) for file in pathlib.Path(folder, "out").rglob("*.jsonl") for line in open(file)]
 n_all = len(texts) * int(n)
-assert cache != "2" or len(ledger) == n_all
 assert sum(bool(one["text"]) for row in rows for one in row["metadata"]["rollout_results"]) == n_all, rows[:1]
 print(json.dumps([n_all / taken, 1e3 * cpu / n_all]))
 """
@@ -85,10 +51,10 @@ class Solve(curator.LLM):
 params = {"base_url": url, "max_requests_per_minute": 10**7, "max_tokens_per_minute": 10**10,
     "max_concurrent_requests": int(in_flight), "invalid_finish_reasons": ["content_filter"]}
 llm = Solve(model_name=model, backend="openai", backend_params=params, generation_params={"max_tokens": 512})
-rows = [{"problem": text, "attempt": k} for text in texts for k in range(int(n))]
+rows = [{"problem": text, "index": k} for text in texts for k in range(int(n))]
 began, cpu = time.perf_counter(), time.process_time()
-found = llm(rows)
+replies = llm(rows)
 taken, cpu = time.perf_counter() - began, time.process_time() - cpu
-assert len(getattr(found, "dataset", found)) == len(rows)
+assert len(getattr(replies, "dataset", replies)) == len(rows)
 print(json.dumps([len(rows) / taken, 1e3 * cpu / len(rows)]))
 """

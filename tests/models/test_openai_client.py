@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from limo.core.errors import InputError
-from limo.models.openai.client import BrokenReply, HttpClient, Unreachable, api_key, proxy_of, redact
+from limo.models.openai.client import BadReply, HttpClient, Unreachable, api_key, proxy_of, redact
 
 BODY = b'{"choices": []}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -66,7 +66,7 @@ def post(reply, n=1, timeout_s=5.0, closes=False, feed=bool, key=""):
             for _ in range(n):
                 try:
                     replies.append(await client.post(server.url, "/completions", b"{}", {"X-Once": "2"}, feed))
-                except (BrokenReply, Unreachable, TimeoutError) as error:
+                except (BadReply, Unreachable) as error:
                     replies.append(error)
         return replies, server
 
@@ -104,13 +104,13 @@ def test_what_is_no_acceptable_reply_is_refused_with_the_reason(name, monkeypatc
     monkeypatch.setattr("limo.models.openai.client.MAX_REPLY_BYTES", 1000)
     reply, reason = BROKEN[name]
     (error,), _ = post(reply, closes=True)
-    assert isinstance(error, BrokenReply) and reason in str(error)
+    assert isinstance(error, BadReply) and reason in str(error)
 
 
 def test_silence_is_a_timeout_and_ends_the_connection():
     async def send():
         async with Server(OK) as server, HttpClient([server.url], SecretStr(""), 0.05, 4) as client:
-            with pytest.raises(TimeoutError):
+            with pytest.raises(BadReply, match=r"silent for 0\.05 s"):
                 await client.post(server.url, "", b"{}", {}, bool)
             await server.is_left.wait()
 

@@ -9,7 +9,8 @@ import pytest
 from limo.core.prompts import messages
 from limo.core.records import Sampling
 from limo.models.completer import Request
-from limo.models.openai.protocol import BadReply, StreamReader, read_reply, request_body
+from limo.models.openai.client import BadReply
+from limo.models.openai.protocol import StreamReader, read_reply, request_body
 from limo.models.openai.settings import HttpSettings
 from rollout_cases import PROBLEMS
 

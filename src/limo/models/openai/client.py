@@ -33,8 +33,8 @@ class Unreachable(Exception):
     """No connection was made: the server has not seen the request."""
 
 
-class BrokenReply(Exception):
-    """The connection broke, or what came is no acceptable HTTP reply."""
+class BadReply(Exception):
+    """What came is no acceptable HTTP reply or no completion; a retry may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class HttpClient:
     ) -> Reply:
         """The reply to a request to one of `urls`.  A stream goes to `feed`, which returns True at its last part.
 
-        Raises Unreachable, BrokenReply, TimeoutError after `timeout_s` of silence, and what `feed` raises.
+        Raises Unreachable, BadReply (also after `timeout_s` of silence), and what `feed` raises.
         """
         import aiohttp
 
@@ -91,24 +91,24 @@ class HttpClient:
             ) as response:
                 return await _read(response, feed)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-            raise Unreachable(getattr(error, "strerror", None) or str(error)) from None
+            raise Unreachable(f"cannot be reached ({getattr(error, 'strerror', None) or error})") from None
+        except TimeoutError:
+            raise BadReply(f"silent for {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error, TimeoutError):
-                raise TimeoutError from None
-            raise BrokenReply(f"the connection broke ({type(error).__name__})") from None
+            raise BadReply(f"the connection broke ({type(error).__name__})") from None
 
 
 async def _read(response: Any, feed: Callable[[bytes], bool]) -> Reply:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", ""):
-        raise BrokenReply(f"the reply is compressed ({encoding}), which was not requested")
+        raise BadReply(f"the reply is compressed ({encoding}), which was not requested")
     is_stream = response.status == 200 and response.content_type == "text/event-stream"
     limit = MAX_ERROR_BYTES if response.status != 200 else 8 * MAX_REPLY_BYTES if is_stream else MAX_REPLY_BYTES
     parts, size = [], 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > limit:
-            raise BrokenReply(f"the reply is larger than {limit:,} bytes")
+            raise BadReply(f"the reply is larger than {limit:,} bytes")
         if not is_stream:
             parts.append(part)
         elif feed(part):

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from limo.core.prompts import plain_text
 from limo.core.records import Completion
 from limo.core.text import content_hash, shorten
 from limo.models.completer import Request
+from limo.models.openai.client import BadReply
 from limo.models.openai.settings import HttpSettings
 
 INDEX_HEADER = "X-Limo-Index"
@@ -29,11 +31,6 @@ STOP_REASONS = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_t
 LENGTH_REASONS = {"length", "max_tokens", "model_length", "max_output_tokens"}
 _MAX_COUNT = 2**53  # a larger token count is nonsense
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
-_Choice = tuple[str, str, str, str]  # text, finish_reason, error and reasoning of a completion
-
-
-class BadReply(Exception):
-    """What came cannot be read as completions; a retry may help."""
 
 
 def request_body(settings: HttpSettings, model: str, requests: Sequence[Request]) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
         choices = {int(choice.get("index") or 0): _read_choice(choice) for choice in reply["choices"]}
     except _UNREADABLE:
         raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
-    return _completions([choices[number] for number in sorted(choices)][:n], reply.get("usage"), elapsed_s)
+    return _counted([choices[number] for number in sorted(choices)][:n], reply.get("usage"), elapsed_s)
 
 
 def error_message(data: bytes) -> str:
@@ -135,8 +132,8 @@ class StreamReader:
         """The completions, each of which took `elapsed_s`.  Raises BadReply when one has not ended."""
         if not self._parts or len(self._reasons) < len(self._parts):
             raise BadReply("the stream ended before the completion did")
-        choices = [_choice(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
-        return _completions(choices[: self.n], self._usage, elapsed_s)
+        completions = [_completion(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
+        return _counted(completions[: self.n], self._usage, elapsed_s)
 
     def partial(self) -> tuple[str, str]:
         """Text and reasoning of the first completion as far as they came."""
@@ -147,18 +144,18 @@ class StreamReader:
         return "".join(texts), "".join(reasonings)
 
 
-def _read_choice(choice: dict[str, Any]) -> _Choice:
+def _read_choice(choice: dict[str, Any]) -> Completion:
     message = choice["message"] if choice.get("message") is not None else {"content": choice["text"]}
     reason = str(choice.get("finish_reason") or "stop")  # nothing shows that it was cut
-    return _choice(_text(message.get("content")), _reasoning(message), reason)
+    return _completion(_text(message.get("content")), _reasoning(message), reason)
 
 
-def _choice(text: str, reasoning: str, reason: str) -> _Choice:
+def _completion(text: str, reasoning: str, reason: str) -> Completion:
     if reason in ("abort", "error"):
         raise BadReply(f"the server gave up on the completion ({reason})")
     if reason in STOP_REASONS or reason in LENGTH_REASONS:
-        return text, "stop" if reason in STOP_REASONS else "length", "", reasoning
-    return text, "error", f"the server ended it: {shorten(reason, 60)}", reasoning
+        return Completion(text, "stop" if reason in STOP_REASONS else "length", reasoning=reasoning)
+    return Completion(text, "error", error=f"the server ended it: {shorten(reason, 60)}", reasoning=reasoning)
 
 
 def _reasoning(message: dict[str, Any]) -> str:
@@ -176,17 +173,17 @@ def _text(content: Any) -> str:
     raise BadReply(f"the reply's content is no text: {shorten(repr(content), 60)}")
 
 
-def _completions(choices: list[_Choice], usage: Any, elapsed_s: float) -> list[Completion]:
+def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> list[Completion]:
     """The completions with their token counts: the first has the prompt's, new tokens are shared by text length."""
-    if not choices:
+    if not completions:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    lengths = [len(text) + len(reasoning) + 1 for text, _, _, reasoning in choices]
+    lengths = [len(completion.text) + len(completion.reasoning) + 1 for completion in completions]
     shares = [n_new * length // sum(lengths) for length in lengths]
     shares[0] += n_new - sum(shares)
     return [
-        Completion(text, reason, n_prompt if k == 0 else 0, shares[k], elapsed_s, error, reasoning)
-        for k, (text, reason, error, reasoning) in enumerate(choices)
+        replace(completion, n_prompt_tokens=0 if k else n_prompt, n_completion_tokens=share, elapsed_s=elapsed_s)
+        for k, (completion, share) in enumerate(zip(completions, shares, strict=True))
     ]
 
 

@@ -31,11 +31,10 @@ from limo.core.errors import ModelError, PartialError
 from limo.core.records import Completion
 from limo.core.text import shorten
 from limo.models.completer import Request
-from limo.models.openai.client import BrokenReply, HttpClient, Unreachable, redact
+from limo.models.openai.client import BadReply, HttpClient, Unreachable, redact
 from limo.models.openai.protocol import (
     INDEX_HEADER,
     NOT_RECORDED,
-    BadReply,
     StreamReader,
     error_message,
     read_reply,
@@ -134,14 +133,7 @@ class RetryingSender:
         self, server: Server, body: bytes, headers: dict[str, str], stream: StreamReader, began_s: float
     ) -> list[Completion]:
         """One try.  Raises Unreachable, BadReply, _Busy and _Refused."""
-        try:
-            reply = await self.client.post(server.url, self._path, body, headers, stream.feed)
-        except Unreachable as error:
-            raise Unreachable(f"cannot be reached ({error})") from None
-        except TimeoutError:
-            raise BadReply(f"silent for {self.settings.timeout_s:g} s") from None
-        except BrokenReply as error:
-            raise BadReply(str(error)) from None
+        reply = await self.client.post(server.url, self._path, body, headers, stream.feed)
         if reply.status == 200:
             elapsed_s = (time.monotonic() - began_s) / stream.n
             return stream.completions(elapsed_s) if reply.is_stream else read_reply(reply.body, stream.n, elapsed_s)
