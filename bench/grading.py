@@ -26,11 +26,11 @@ _WORDS = re.compile(r"\w+")
 
 def texts(folder: Path, least: int) -> list[str]:
     """The recorded chains of at least `least` characters."""
-    found = []
+    responses = []
     for name in FILES:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
-            found += [json.loads(line)["response"] for line in lines]
-    return [text for text in found if len(text) >= least]
+            responses += [json.loads(line)["response"] for line in lines]
+    return [text for text in responses if len(text) >= least]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -55,8 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--least", type=int, default=4000, help="shortest chain that counts as long, in characters")
-    asked = parser.parse_args()
-    chains = texts(asked.data, asked.least)
+    arguments = parser.parse_args()
+    chains = texts(arguments.data, arguments.least)
     lengths = [len(text) for text in chains]
     mean = sum(lengths) / len(lengths)
     print(f"{len(chains):,} chains, {median(lengths):,.0f} characters in the median, {mean:,.0f} on average")

@@ -90,24 +90,24 @@ def main() -> None:
     boxed = [(a, f"\\boxed{{{x}}}") for a, x in distinct]
     distinct_s, _ = ours(boxed, memo=False)
     boxed_drawn = random.Random(arguments.seed).sample(boxed, min(arguments.plain or len(boxed), len(boxed)))
-    *plain_s, said = plain(drawn)
-    *plain_distinct_s, said_distinct = plain([(a, f"${x}$") for a, x in boxed_drawn])
+    *plain_s, opinions = plain(drawn)
+    *plain_distinct_s, distinct_opinions = plain([(a, f"${x}$") for a, x in boxed_drawn])
 
-    def line(name: str, n: int, seconds: float, told: list[bool | None], plain_s: float, silent_s: float) -> None:
-        rate, n_silent = n / seconds, sum(one is None for one in told)
-        other, finished = len(told) / plain_s, (len(told) - n_silent) / (plain_s - silent_s)
+    def line(name: str, n: int, seconds: float, opinions: list[bool | None], plain_s: float, silent_s: float) -> None:
+        rate, n_silent = n / seconds, opinions.count(None)
+        other, finished = len(opinions) / plain_s, (len(opinions) - n_silent) / (plain_s - silent_s)
         print(
             f"{name:15} ours {rate:9.0f}/s ({n} in {seconds:.1f} s)   "
-            f"Math-Verify {other:6.0f}/s ({len(told)})   ratio {rate / other:.1f}x"
+            f"Math-Verify {other:6.0f}/s ({len(opinions)})   ratio {rate / other:.1f}x"
             f"   without the {n_silent} that it does not finish: {finished:.0f}/s, {rate / finished:.1f}x"
         )
 
-    line("all rows", len(everything), all_s, said, *plain_s)
-    line("distinct pairs", len(distinct), distinct_s, said_distinct, *plain_distinct_s)
+    line("all rows", len(everything), all_s, opinions, *plain_s)
+    line("distinct pairs", len(distinct), distinct_s, distinct_opinions, *plain_distinct_s)
     known = {pair: verdict for pair, verdict in zip(everything, verdicts, strict=True)}
-    asked = [(a, known[a, c], c, s) for (a, c), s in zip(drawn, said, strict=True)]
-    differ = [row for row in asked if row[3] is None or (row[1].outcome == "correct") != row[3]]
-    n_silent = sum(s is None for s in said)
+    compared = [(a, known[a, c], c, opinion) for (a, c), opinion in zip(drawn, opinions, strict=True)]
+    differ = [row for row in compared if row[3] is None or (row[1].outcome == "correct") != row[3]]
+    n_silent = opinions.count(None)
     print(f"disagreements: {len(differ) - n_silent} of {len(drawn)} rows; Math-Verify is silent on {n_silent} more")
     if arguments.out:
         arguments.out.write_text(
@@ -119,13 +119,13 @@ def main() -> None:
                         "ours": v.outcome,
                         "tier": v.tier,
                         "reason": v.reason,
-                        "plain": s,
+                        "plain": opinion,
                         "end": c[-300:],
                     },
                     ensure_ascii=False,
                 )
                 + "\n"
-                for a, v, c, s in differ
+                for a, v, c, opinion in differ
             ),
             encoding="utf-8",
         )

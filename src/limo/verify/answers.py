@@ -5,9 +5,7 @@
     read_answer("... so \\\\boxed{5}.").text   # "5": some pools store whole solutions as answers
 
 An answer no rule can check (a proof, a drawing, several parts, nothing at all) is found when a pool is read and counted
-there; a completion is never scored against it.
-
-What it does not do: check that an answer is right.
+there; no completion is compared with it.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from limo.verify.maths.options import option_letters
 _PROOF = re.compile(
     r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I
 )
-_SEE = re.compile(
+_REFERENCE = re.compile(
     r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|unknown\b|todo|"
     r"answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|null|nan$)",
     re.I,
@@ -35,8 +33,10 @@ _PARTS = re.compile(
     r"(?:^|[\s;；,，。.])(?:\(?(?:a|b|c|i|ii|iii|1|2|3)\)|（[1-3一二三]）|Part [A-C1-3][:.)]|[①②③]|第[一二三]问)\s*\S",
     re.I,
 )
-_SHOW = re.compile(r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I)
-_GIVEN = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
+_PROOF_START = re.compile(
+    r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I
+)
+_ANNOUNCED = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
 MAX_WORDS = 40
 
 
@@ -53,7 +53,7 @@ class Answer:
 def read_answer(answer: str) -> Answer:
     """The answer inside what a pool stores as one."""
     text = answer.strip()
-    if len(text) <= 20 * MAX_ANSWER and _GIVEN.search(text):
+    if len(text) <= 20 * MAX_ANSWER and _ANNOUNCED.search(text):
         text = boxed(text) or extract(text[-MAX_ANSWER:]).text or text
     return Answer(text, option_letters(text), why_unverifiable(text))
 
@@ -65,14 +65,14 @@ def why_unverifiable(answer: str) -> str:
         return "empty"
     if len(text) > MAX_ANSWER:
         return "too long"
-    if _GIVEN.search(text):
+    if _ANNOUNCED.search(text):
         return ""
-    if _SEE.match(text):
+    if _REFERENCE.match(text):
         return "see solution"
     if _FIGURE.search(text):
         return "figure"
     words = len(re.findall(r"[A-Za-z]{2,}|[\u4e00-\u9fff]{2}", re.sub(r"\\[A-Za-z]+", " ", text)))
-    if (words > 2 and (_PROOF.search(text) or _SHOW.match(text))) or (
+    if (words > 2 and (_PROOF.search(text) or _PROOF_START.match(text))) or (
         _PROOF.search(text) and words < 3 and "\\" not in text
     ):
         return "proof"

@@ -4,8 +4,6 @@
     ends_in_box("... = 5. \\\\boxed{5} \\\\]")          # "5"
 
 Only the last boxes are looked at and each for a bounded length, so that a text of nothing but boxes costs no more.
-
-What it does not do: look for an answer outside of boxes (see `extract`).
 """
 
 from __future__ import annotations
@@ -13,16 +11,16 @@ from __future__ import annotations
 import re
 
 MAX_BOX, MAX_PLAIN = 4000, 400
-MAX_BOXES, MAX_TRIED = 24, 64  # the last ones that are looked at, and how often the words are looked for
+MAX_BOXES, MAX_WORDS = 24, 64  # how many of the last boxes, and of the words "boxed" and "fbox", are looked at
 _BOX = re.compile(
     r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
 )
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)")
 _UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)")
-_JOIN = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
+_JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 
-_APART = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
+_SEPARATE = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
 
 
 def boxed(text: str, *, cut: bool = False) -> str:
@@ -41,7 +39,7 @@ def boxed(text: str, *, cut: bool = False) -> str:
     group = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
-        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOIN.search(gap) or _APART.search(gap):
+        if len(gap) > 60 or "\n\n" in gap.strip() or not _JOINED.search(gap) or _SEPARATE.search(gap):
             break
         group.insert(0, box)
     return _join(text, group)
@@ -49,21 +47,21 @@ def boxed(text: str, *, cut: bool = False) -> str:
 
 def _starts(text: str) -> list[int]:
     """Where the contents of the last boxes begin, found from the end by plain search: no completion is too long."""
-    tried = sorted(_last(text, "boxed") + _last(text, "fbox"))[-MAX_TRIED:]
-    found = {match.end() for at in tried if (match := _BOX.match(text, _head(text, at)))}
-    return sorted(found)[-MAX_BOXES:]
+    words = sorted(_last(text, "boxed") + _last(text, "fbox"))[-MAX_WORDS:]
+    starts = {match.end() for word in words if (match := _BOX.match(text, _command_start(text, word)))}
+    return sorted(starts)[-MAX_BOXES:]
 
 
 def _last(text: str, word: str) -> list[int]:
-    found: list[int] = []
-    at = text.rfind(word)
-    while at >= 0 and len(found) < MAX_TRIED:
-        found.append(at)
-        at = text.rfind(word, 0, at)
-    return found
+    positions: list[int] = []
+    position = text.rfind(word)
+    while position >= 0 and len(positions) < MAX_WORDS:
+        positions.append(position)
+        position = text.rfind(word, 0, position)
+    return positions
 
 
-def _head(text: str, at: int) -> int:
+def _command_start(text: str, at: int) -> int:
     """Where a command begins whose name goes on at `at`: before its f, `\\begin` and backslashes."""
     at -= text[at - 1 : at] == "f"
     at -= 6 if text.endswith("\\begin", 0, at) else 0
