@@ -20,15 +20,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pool_peers import PEERS, any_ngram
 from pool_scripts import open_r1, s1
 from pool_world import COPIES, DISGUISES, VARIANTS, Made, plant, world
 
 from limo.core.records import Problem
 from limo.pool.decontaminate import decontaminate
-from limo.pool.dedup import ANOTHER_ANSWER, STAYS, Decisions, DedupSettings, decide, dedup
-from limo.pool.prints import BATCH, Columns, Prints, forget_answers, meant, prints
+from limo.pool.dedup import ANOTHER_ANSWER, REWORDINGS, TEXTS, DedupSettings, compare, dedup
+from limo.pool.fingerprints import PoolColumns
 from limo.pool.sources.benchmarks import load_present
 
 
@@ -46,7 +45,7 @@ def deduplicated(world: Sequence[Made], kept: Sequence[int]) -> dict[str, float]
     n_extra = sum(count - 1 for count in survivors.values())
     renumbered = [truth for truth, kind in kinds.items() if kind == "renumbered"]
     return {
-        "removed": 1 - n_extra / (len(world) - n_distinct),
+        "removed": 1 - n_extra / max(1, len(world) - n_distinct),
         "lost": 1 - len(survivors) / n_distinct,
         "renumbered lost": sum(truth not in survivors for truth in renumbered) / max(1, len(renumbered)),
     }
@@ -91,25 +90,18 @@ def bench_dedup(world: list[Made], peers: Sequence[str]) -> None:
 
 
 def ours(world: list[Made], problems: list[Problem]) -> None:
-    """Our rules twice: as places, which is what peers give, and as records with families and reasons."""
-    found, seconds = timed(lambda: decided(problems))
-    rows = np.flatnonzero(found.reason == STAYS).tolist()
+    """Our rules twice: as rows, which is what peers give, and as records with families and reasons."""
+    tables, seconds = timed(lambda: compare(PoolColumns.of_problems(problems), DedupSettings()))
+    found = [table["row"].to_pylist() for step in (TEXTS, REWORDINGS) for table in tables.tables(step, ["row"])]
+    dropped = {row for rows in found for row in rows}
+    rows = [row for row in range(len(problems)) if row not in dropped]
     show("limo", len(world), seconds, deduplicated(world, rows))
     print("  copies gone, by kind:", {kind: f"{share:.2%}" for kind, share in by_kind(world, rows).items()})
     print("  lost, by kind:", {kind: f"{share:.2%}" for kind, share in lost_by_kind(world, rows).items()})
-    forget_answers()
-    (kept, dropped), seconds = timed(lambda: dedup(problems))
+    (kept, removed), seconds = timed(lambda: dedup(problems))
     assert len(kept) == len(rows), "both ways give the same rows"
     show("  as records", len(world), seconds, {})
-    print("  answers in conflict, listed:", sum(one.reason == ANOTHER_ANSWER for one in dropped))
-
-
-def decided(problems: Sequence[Problem]) -> Decisions:
-    """Problems in; which stay, whom the others repeat, and families out, as arrays."""
-    settings = DedupSettings()
-    batches = (Columns.of(problems[start : start + BATCH]) for start in range(0, len(problems), BATCH))
-    taken = Prints.joined([prints(batch, settings.n, settings.prefer) for batch in batches])
-    return decide(taken, meant([one.answer for one in problems], [one.meta for one in problems]), settings)
+    print("  answers in conflict, listed:", sum(row.reason == ANOTHER_ANSWER for row in removed))
 
 
 def bench_pairs(folder: Path) -> None:
@@ -204,7 +196,6 @@ def main() -> None:
     print(f"{len(made):,} rows from {n_bases:,} real problems; {n_distinct:,} distinct; seed {given.seed}")
     print({kind: n for kind, n in Counter(one.kind for one in made).most_common()})
     bench_pairs(given.data)  # by which compiled code is loaded too, and no contender pays for that
-    forget_answers()
     bench_contamination(given.data, made, 100_000, {"s1": given.s1, "open-r1": given.open_r1})
     bench_dedup(made, given.peers)
 

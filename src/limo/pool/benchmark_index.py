@@ -37,7 +37,7 @@ Method = Literal["same text", "contained", "same numbers", "renumbered", "embedd
 METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "embedding", "n-gram")
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
-_FILTER_BITS = np.uint32(22)  # a table of 4 MiB, of which 10^5 n-grams fill a fortieth
+_FILTER_BITS = np.uint32(20)  # a table of 1 MiB, of which 10^5 n-grams fill a tenth
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class GramIndex:
         pairs, counts = np.unique(np.repeat(rows, n_items) << 32 | self._items[positions], return_counts=True)
         pairs, counts = pairs[counts >= least], counts[counts >= least]
         rows, items = pairs >> 32, pairs & 0xFFFFFFFF
-        row_sizes = {row: len(_row_set(values, ends, row)) for row in np.unique(rows).tolist()}
-        sizes = np.array([row_sizes[row] for row in rows.tolist()], np.int64)
+        sizes = _n_distinct(values, ends, rows)
         large = (counts >= item_share * self.sizes[items]) | (counts >= row_share * sizes)
         columns = (column[large].tolist() for column in (rows, items, counts, sizes))
         return list(zip(*columns, strict=True))
@@ -209,6 +208,17 @@ def _row_set(values: Array, ends: Array, row: int) -> Array:
     return np.unique(values[ends[row - 1] if row else 0 : ends[row]])
 
 
+def _n_distinct(values: Array, ends: Array, rows: Array) -> Array:
+    """The number of distinct hashes of each of the rows, which are sorted and may repeat."""
+    chosen = rows[np.r_[True, rows[1:] != rows[:-1]][: len(rows)]]
+    lengths = np.diff(ends, prepend=0)[chosen]
+    stops = np.cumsum(lengths)
+    positions = np.repeat(ends[chosen] - stops, lengths) + np.arange(lengths.sum())
+    row_and_value = np.sort(np.repeat(chosen, lengths) << 32 | values[positions].astype(np.int64))
+    new = np.r_[True, row_and_value[1:] != row_and_value[:-1]][: len(row_and_value)]
+    return np.bincount(row_and_value[new] >> 32, minlength=len(ends))[rows]
+
+
 def _split(values: Array, ends: Array) -> list[Array]:
     return [_row_set(values, ends, row) for row in range(len(ends))]
 
@@ -239,7 +249,8 @@ def _longest_run(tokens: Array, n: int, row_set: Array) -> tuple[int, int]:
 
 def _numbers(tokens: Array, kinds: tuple[int, ...]) -> list[int]:
     """The hashes of the numbers among the tokens, in order."""
-    numbers: list[int] = tokens[np.isin(tokens[:, buffers.KIND], kinds), buffers.HASH].tolist()
+    is_number = (tokens[:, buffers.KIND] == kinds[0]) | (tokens[:, buffers.KIND] == kinds[-1])
+    numbers: list[int] = tokens[is_number, buffers.HASH].tolist()
     return numbers
 
 

@@ -109,8 +109,9 @@ def decontaminate(
 ) -> tuple[list[Problem], list[Dropped]]:
     """The problems that no method drops, in order, and the others with their evidence in `detail["hits"]`."""
     settings, pool = settings or DecontaminateSettings(), list(problems)
-    columns = ([getattr(problem, name) for problem in pool] for name in ("id", "problem", "source"))
-    dropped, reported = find_contamination(*columns, settings.index(benchmarks), settings)
+    ids, texts = [problem.id for problem in pool], [problem.problem for problem in pool]
+    sources = [problem.source for problem in pool]
+    dropped, reported = find_contamination(ids, texts, sources, settings.index(benchmarks), settings)
     kept = [
         replace(problem, meta={**problem.meta, REPORTED: reported[row]}) if row in reported else problem
         for row, problem in enumerate(pool)

@@ -61,19 +61,20 @@ class PoolColumns:
     @classmethod
     def of_problems(cls, problems: Sequence[Problem]) -> PoolColumns:
         """Of problems in memory."""
-        names = ("id", "problem", "answer", "options")
-        columns = ([getattr(problem, name) for problem in problems] for name in names)
-        lengths = [len(problem.solution) for problem in problems]
-        return cls(*columns, lengths, [problem.source for problem in problems])
+        return cls(
+            [problem.id for problem in problems], [problem.problem for problem in problems],
+            [problem.answer for problem in problems], [problem.options for problem in problems],
+            [len(problem.solution) for problem in problems], [problem.source for problem in problems],
+        )  # fmt: skip
 
     @classmethod
     def of_table(cls, table: Any) -> PoolColumns:
         """Of an Arrow table with the columns of a pool."""
         import pyarrow.compute as pc
 
-        columns = (table.column(name).to_pylist() for name in ("id", "problem", "answer", "options"))
-        lengths = pc.utf8_length(table.column("solution")).to_pylist()
-        return cls(*columns, lengths, table.column("source").to_pylist())
+        names = ("id", "problem", "answer", "options", "source")
+        ids, problems, answers, options, sources = (table.column(name).to_pylist() for name in names)
+        return cls(ids, problems, answers, options, pc.utf8_length(table.column("solution")).to_pylist(), sources)
 
 
 def fingerprint_table(pool: PoolColumns, shard: int, ngram_words: int, prefer: Sequence[str]) -> Any:
