@@ -1,15 +1,19 @@
 """Scores from rollouts: every outcome counted, nothing asked twice."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
 from limo.core.errors import InputError
+from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
-from limo.pool.sources.benchmarks import benchmarks
-from limo.stages.evaluate import Decoding, averages, evaluate, paper_decoding
+from limo.pool.sources.benchmarks import benchmarks, load_benchmark
+from limo.stages.evaluate import Decoding, Recipe, averages, evaluate, paper_decoding
+from limo.stages.evaluate import run as run_stage
 
 PROBLEMS = [Problem.make(f"{i} plus {i}", str(2 * i)) for i in range(4)]
 
@@ -157,3 +161,48 @@ def test_a_benchmark_that_repeats_its_problems_is_decoded_by_the_number_of_diffe
 def test_several_greedy_samples_are_refused():
     with pytest.raises(ValidationError, match="all the same"):
         Decoding(n=4, temperature=0)
+
+
+def recipe_of(tmp_path, rows, **settings):
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = {"kind": "replay", "name": "scripted", "files": ["unused"]}
+    values = {"model": model, "benchmarks": {"mine": str(tmp_path / "set.jsonl")}, "decoding": {}} | settings
+    return Recipe.model_validate(values)
+
+
+def test_a_key_that_is_none_of_the_options_is_reported(tmp_path):
+    rows = [{"problem": "Which?", "choices": ["3 m", "5 m"], "answer": key} for key in ("B", "E")]
+    rows[1]["problem"] = "And which?"
+    progress = NoProgress()
+    recipe = recipe_of(tmp_path, rows, verifier="choice")
+    model = Scripted(lambda request: ("Answer: B", "stop", 3))
+    result = run_stage(recipe, tmp_path / "run", progress, opener=lambda settings, data: model)
+    (errors,) = result.key_errors.values()
+    assert list(errors) == [Problem.make(load_benchmark("mine", tmp_path / "set.jsonl")[1].problem, "").id]
+    assert any("1 of 2 keys cannot be verified" in line for line in progress.logged)
+    stored = json.loads((tmp_path / "run" / "evaluations.json").read_text())
+    assert stored["key_errors"] == result.key_errors
+
+
+def test_a_judge_as_verifier_decides_what_the_rules_leave_and_every_score_names_where_it_comes_from(tmp_path):
+    rows = [
+        {"problem": f"What is moved, {i}?", "answer": "a proof by induction over the number of red balls"}
+        for i in range(2)
+    ]
+    judge = {"kind": "judge", "rules": "maths", "models": [{"kind": "replay", "name": "judge", "files": ["unused"]}]}
+    recipe = recipe_of(tmp_path, rows, verifier=judge)
+
+    def open_scripted(settings, data):
+        model = Scripted(lambda request: ("CORRECT", "stop", 1))
+        if settings.name == "scripted":
+            model = Scripted(lambda request: ("It is \\boxed{induction}.", "stop", 3))
+        model.name = settings.name
+        return model
+
+    result = run_stage(recipe, tmp_path / "run", opener=open_scripted)
+    (evaluation,) = result.evaluations
+    assert evaluation.n_by_outcome["correct"] + evaluation.n_by_outcome["wrong"] == 2
+    source = evaluation.score.provenance
+    assert source.model == "scripted" and source.verifier.startswith("judge/1 judge n=1")
+    assert source.ledger == str(tmp_path / "run" / "ledger.sqlite")
+    assert result.averages[-1].provenance == [source]

@@ -48,7 +48,7 @@ from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
 from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
 from limo.rollouts.collect import CollectionStopped
-from limo.rollouts.judging import ChainJudgeSettings, judge_chains
+from limo.rollouts.judging import ChainJudgeSettings, JudgeVerifier, judge_chains, open_verifier
 from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe
 from limo.verify.checker import Checker
@@ -217,8 +217,7 @@ class _Curation:
 
         def read() -> Split:
             sources = [s.model_copy(update={"path": recipe.resolve(s.path)}) for s in recipe.pool.sources]
-            with recipe.checker() as checker:
-                ingested = ingest(sources, checker.why_not, recipe.pool)
+            ingested = ingest(sources, recipe.why_not(), recipe.pool)
             self.folder.write_problems(ingested.problems)
             rows = [{"id": problem.id, "row": number} for number, problem in enumerate(ingested.problems)]
             return rows, ingested.dropped
@@ -239,7 +238,7 @@ class _Curation:
         name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, self.recipe.checker(self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, self._verifier(ledger) as checker:
                 rates = self.runner.run(settings, problems, ledger, checker, name, band)
                 kept, dropped = apply_band(problems, rates, band, name)
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
@@ -264,7 +263,7 @@ class _Curation:
         teachers = [settings for settings in self.recipe.filters if settings.teacher] + self.recipe.teachers
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, self.recipe.checker(self.n_workers) as checker:
+            with Ledger(self.folder.ledger_path) as ledger, self._verifier(ledger) as checker:
                 for number, teacher in enumerate(self.recipe.teachers, start=1):
                     stage = f"teacher {number} of {len(self.recipe.teachers)}"
                     self.runner.run(teacher, problems, ledger, checker, stage)
@@ -290,7 +289,10 @@ class _Curation:
 
         return chains_from_table(self._step("chains", None, work))
 
-    def _official(self, problems: list[Problem], checker: Checker) -> Iterator[tuple[Problem, Verdict]]:
+    def _verifier(self, ledger: Ledger) -> Checker | JudgeVerifier:
+        return open_verifier(self.recipe.verifier, self.runner, ledger, self.n_workers)
+
+    def _official(self, problems: list[Problem], checker: Checker | JudgeVerifier) -> Iterator[tuple[Problem, Verdict]]:
         """The problems whose official solution competes, checked like any chain."""
         solved = [problem for problem in problems if problem.solution.strip()] if self.recipe.chains.official else []
         return zip(solved, checker.verify_many((p, Completion(p.solution)) for p in solved), strict=True)

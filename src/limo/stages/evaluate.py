@@ -34,6 +34,7 @@ from limo.models.settings import ModelSettings, open_model
 from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
+from limo.rollouts.judging import open_verifier
 from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 
@@ -142,10 +143,15 @@ class Average:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """What a run measured: an evaluation for each benchmark, and the averages over the paper's groups."""
+    """What a run measured: an evaluation for each benchmark, and the averages over the paper's groups.
+
+    `key_errors`: by benchmark, the problems whose answer cannot be verified (a letter that is none of the options, a
+    proof), with the reason by problem id; their rollouts are scored all the same.
+    """
 
     evaluations: list[Evaluation]
     averages: list[Average]
+    key_errors: dict[str, dict[str, str]]
     scores: Path
 
 
@@ -165,10 +171,15 @@ def run(
         name: load_benchmark(name, resolve_data_path(path, recipe.data) if path else None)
         for name, path in recipe.benchmarks.items()
     }
+    key_errors = {name: _key_errors(name, problems, recipe, progress) for name, problems in loaded.items()}
     with RunFolder(folder, recipe) as run_folder:
         completer = opener(recipe.model, recipe.data)
         evaluations = []
-        with Ledger(run_folder.ledger_path) as ledger, recipe.checker(n_workers) as checker:
+        runner = recipe.runner(progress, opener)
+        with (
+            Ledger(run_folder.ledger_path) as ledger,
+            open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+        ):
             meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
             for name, problems in loaded.items():
                 decoding = recipe.decoding_of(name, problems)
@@ -180,8 +191,19 @@ def run(
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
         run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
         stored = {"evaluations": [asdict(one) for one in evaluations], "averages": [asdict(mean) for mean in means]}
+        stored["key_errors"] = key_errors
         run_folder.write_json(EVALUATIONS, stored)
-    return EvaluateResult(evaluations, means, Path(folder) / SCORES)
+    return EvaluateResult(evaluations, means, key_errors, Path(folder) / SCORES)
+
+
+def _key_errors(name: str, problems: Sequence[Problem], recipe: Recipe, progress: Progress) -> dict[str, str]:
+    """Why answers of a benchmark cannot be verified, by problem id; logged with their number."""
+    why_not = recipe.why_not()
+    errors = {problem.id: reason for problem in problems if (reason := why_not(problem))}
+    if errors:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in Counter(errors.values()).most_common())
+        progress.log(f"{name}: {len(errors):,} of {len(problems):,} keys cannot be verified by rule: {reasons}")
+    return errors
 
 
 def _measurement(recipe: Recipe, evaluations: Sequence[Evaluation]) -> dict[str, Any]:

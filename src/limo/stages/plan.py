@@ -32,6 +32,7 @@ from limo.core.records import Band, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
+from limo.rollouts.judging import open_verifier
 from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
@@ -157,7 +158,7 @@ def _run_pilot(
     with (
         RunFolder(folder, recipe) as run_folder,
         Ledger(run_folder.ledger_path) as ledger,
-        recipe.checker(n_workers) as checker,
+        open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):
             rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)

@@ -10,7 +10,7 @@ the pass rate and its 95% interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -29,9 +29,10 @@ from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
+from limo.rollouts.judging import JudgeVerifierSettings, RecipeVerifierSettings, open_verifier
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
-from limo.verify.verifier import MathsSettings, VerifierSettings
+from limo.verify.verifier import MathsSettings
 
 UNDECIDED = "undecided.json"
 """File of a run that a budget or Ctrl-C stopped: the ids of the problems that were not decided."""
@@ -47,7 +48,7 @@ class ModelStageRecipe(Settings):
         json_schema_extra=EXECUTION_ONLY,
     )
 
-    verifier: VerifierSettings = Field(
+    verifier: RecipeVerifierSettings = Field(
         default_factory=MathsSettings,
         description="maths, choice, numeric, exact, judge or python:package.module:Class, or a mapping with options",
     )
@@ -57,14 +58,24 @@ class ModelStageRecipe(Settings):
         """Every model of the recipe, for prices and plans."""
         raise NotImplementedError
 
-    def checker(self, n_workers: int = 1) -> Checker:
-        """The recipe's verifier over `n_workers` processes.  Raises InputError for a class that cannot be used."""
-        return Checker(self.verifier, n_workers)
-
     def with_prompts(self) -> Self:
-        """The recipe with the verifier's system text wherever none was given: it says how an answer is written."""
-        with self.checker() as checker:
-            return _with_system(self, checker.system)
+        """The recipe with the verifier's system text wherever none was given: it says how an answer is written.
+
+        Raises InputError for a verifier class that cannot be used.
+        """
+        with self._rules() as rules:
+            return _with_system(self, rules.system)
+
+    def why_not(self) -> Callable[[Problem], str]:
+        """The function that gives the reason why a problem's answer cannot be verified, '' where it can."""
+        if isinstance(self.verifier, JudgeVerifierSettings):
+            return lambda problem: "" if problem.answer.strip() else "no answer"
+        return self._rules().why_not
+
+    def _rules(self) -> Checker:
+        """The verifier's rules, of a judge those that precede it."""
+        settings = self.verifier
+        return Checker(settings.rules if isinstance(settings, JudgeVerifierSettings) else settings)
 
     def resolve(self, path: str) -> str:
         """Where a path of the recipe lies (see `resolve_data_path`)."""
@@ -152,7 +163,10 @@ def run(
         runner = recipe.runner(progress or NoProgress(), opener)
         pass_rates = []
         try:
-            with Ledger(run_folder.ledger_path) as ledger, recipe.checker(n_workers) as checker:
+            with (
+                Ledger(run_folder.ledger_path) as ledger,
+                open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+            ):
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"
                     pass_rates.append(runner.run(settings, problems, ledger, checker, stage, settings.band))
@@ -167,8 +181,7 @@ def run(
 def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
     """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
-    with recipe.checker() as checker:
-        unique = {problem.id: problem for problem in ingest(sources, checker.why_not, pool).problems}
+    unique = {problem.id: problem for problem in ingest(sources, recipe.why_not(), pool).problems}
     if not unique:
         paths = ", ".join(source.path for source in sources)
         raise InputError("the pool is empty", paths, "one problem or more", "check the paths and the columns")
