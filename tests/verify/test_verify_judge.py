@@ -5,7 +5,7 @@ import json
 import pytest
 
 from limo.core.records import Verdict
-from limo.verify.judge import Agreement, Opinion, Question, merged, open_to_judge, read, together
+from limo.verify.judge import Agreement, Opinion, Question, apply_opinion, can_be_judged, combine_opinions, read_opinion
 
 OPEN = Verdict("undecided", "the ball", "words: for a judge", "structural")
 ASKED = Question("What moves?", "the ball", "the ball", "so it is the ball")
@@ -27,7 +27,7 @@ ASKED = Question("What moves?", "the ball", "the ball", "so it is the ball")
     ],
 )
 def test_a_verdict_stated_once_is_read(reply, said):
-    assert read(reply) == (said, "")
+    assert read_opinion(reply) == (said, "")
 
 
 @pytest.mark.parametrize(
@@ -53,42 +53,42 @@ def test_a_verdict_stated_once_is_read(reply, said):
     ],
 )
 def test_a_reply_that_states_none_or_several_is_no_opinion(reply):
-    said, why = read(reply)
+    said, why = read_opinion(reply)
     assert said == "" and why
 
 
 def test_a_reply_that_was_cut_is_no_opinion_whatever_it_says():
-    assert read("CORRECT", "length") == ("", "the reply was cut")
+    assert read_opinion("CORRECT", "length") == ("", "the reply was cut")
 
 
 def test_incorrect_is_never_read_as_correct():
     for before in ("", "So: ", "**", "verdict: ", '{"verdict": "'):
         for after in ("", ".", "**", '"}', " "):
-            assert read(f"{before}INCORRECT{after}")[0] in ("incorrect", "")
+            assert read_opinion(f"{before}INCORRECT{after}")[0] in ("incorrect", "")
 
 
 def test_a_judge_decides_only_what_the_rules_left_open():
     yes, no, none = (Opinion("model", said) for said in ("correct", "incorrect", "unsure"))
-    assert merged(OPEN, yes).outcome == "correct" and merged(OPEN, no).outcome == "wrong"
-    assert merged(OPEN, yes).tier == "judge: model" and "words: for a judge" in merged(OPEN, yes).reason
-    assert merged(OPEN, none) == OPEN == merged(OPEN, Opinion("model", "", "cut"))
+    assert apply_opinion(OPEN, yes).outcome == "correct" and apply_opinion(OPEN, no).outcome == "wrong"
+    assert apply_opinion(OPEN, yes).tier == "judge: model" and "words: for a judge" in apply_opinion(OPEN, yes).reason
+    assert apply_opinion(OPEN, none) == OPEN == apply_opinion(OPEN, Opinion("model", "", "cut"))
     for outcome in ("correct", "wrong", "no_answer", "truncated"):
         rule = Verdict(outcome, "5", "same string", "exact")
-        assert merged(rule, yes) == merged(rule, no) == rule
+        assert apply_opinion(rule, yes) == apply_opinion(rule, no) == rule
 
 
 def test_it_is_asked_where_there_is_something_to_compare():
-    assert open_to_judge(OPEN, ASKED)
-    assert not open_to_judge(Verdict("wrong"), ASKED)
-    assert not open_to_judge(OPEN, ASKED._replace(answer=" "))
-    assert not open_to_judge(OPEN, ASKED._replace(completion=""))
+    assert can_be_judged(OPEN, ASKED)
+    assert not can_be_judged(Verdict("wrong"), ASKED)
+    assert not can_be_judged(OPEN, ASKED._replace(answer=" "))
+    assert not can_be_judged(OPEN, ASKED._replace(completion=""))
 
 
 def test_replies_count_together_only_where_they_say_the_same():
     said = [Opinion("one", "correct"), Opinion("two", "", "the reply was cut"), Opinion("one", "correct")]
-    assert together(said) == Opinion("one + two", "correct")
-    assert together([*said, Opinion("two", "incorrect")]) == Opinion("one + two", "", "replies differ")
-    assert together([Opinion("one", "", "no verdict stated")]).why == "no verdict stated"
+    assert combine_opinions(said) == Opinion("one + two", "correct")
+    assert combine_opinions([*said, Opinion("two", "incorrect")]) == Opinion("one + two", "", "replies differ")
+    assert combine_opinions([Opinion("one", "", "no verdict stated")]).why == "no verdict stated"
 
 
 def test_agreement_counts_both_sides_and_takes_no_answer_as_not_right():

@@ -7,7 +7,7 @@ The verdict of such a rollout only says whether the reply could be read; it is n
     runner = RolloutRunner(open_model, data="", progress=progress)
     columns, missing = judge_chains(chains, statements, settings, runner, ledger)
     grades = grade(marked_chains, GradeSettings(scorer="judge"), columns)
-    opinions = judge_answers(questions, answer_settings, runner, ledger)      # for `verify.judge.merged`
+    opinions = judge_answers(questions, answer_settings, runner, ledger)      # for `verify.judge.apply_opinion`
     verifier = JudgeVerifier(Checker(), answer_settings, runner, ledger)      # where `collect` wants a verifier
 """
 
@@ -29,8 +29,7 @@ from limo.models.settings import SamplingSettings
 from limo.rollouts.collect import VERIFIED_TOGETHER, BatchVerifier
 from limo.rollouts.runner import RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
-from limo.verify.judge import Opinion, Question, merged, open_to_judge, together
-from limo.verify.judge import read as read_opinion
+from limo.verify.judge import Opinion, Question, apply_opinion, can_be_judged, combine_opinions, read_opinion
 from limo.verify.verifier import (
     ChoiceSettings,
     ExactSettings,
@@ -125,7 +124,7 @@ def judge_answers(
     opinions = []
     for replies in _replies(texts, settings, runner, ledger, VerdictReplyVerifier()):
         read = [_opinion(reply) for reply in replies]
-        opinions.append(together(read) if read else Opinion(names, "", "no reply"))
+        opinions.append(combine_opinions(read) if read else Opinion(names, "", "no reply"))
     return opinions
 
 
@@ -181,10 +180,10 @@ class JudgeVerifier:
                 Question(problem.problem, _full_answer(problem), verdict.extracted, completion.text)
                 for (problem, completion), verdict in zip(batch, verdicts, strict=True)
             ]
-            judged = [k for k, verdict in enumerate(verdicts) if open_to_judge(verdict, questions[k])]
+            judged = [k for k, verdict in enumerate(verdicts) if can_be_judged(verdict, questions[k])]
             opinions = judge_answers([questions[k] for k in judged], self.settings, self.runner, self.ledger)
             for k, opinion in zip(judged, opinions, strict=True):
-                verdicts[k] = merged(verdicts[k], opinion)
+                verdicts[k] = apply_opinion(verdicts[k], opinion)
             yield from verdicts
 
 

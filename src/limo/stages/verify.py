@@ -62,12 +62,12 @@ def run(
 
     Raises what rollouts raise: CollectionStopped at the budget, InputError, ModelError, StorageError.
     """
-    questions = opinions.questions(str(rows), recipe.rows == "all")
+    questions = opinions.read_questions(str(rows), recipe.rows == "all")
     runner = recipe.runner(progress or NoProgress(), opener)
     with Ledger(ledger) as store:
         n_before = len(store)
         verdicts = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
         n_requested = len(store) - n_before
-    summary, agreement = opinions.put(str(rows), dict(zip(questions, verdicts, strict=True)))
+    summary, agreement = opinions.write_opinions(str(rows), dict(zip(questions, verdicts, strict=True)))
     n_decided = sum(verdict.said in DECIDED for verdict in verdicts)
     return JudgedFile(summary, agreement, len(verdicts), n_decided, n_requested)

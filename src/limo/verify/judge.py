@@ -1,15 +1,13 @@
-"""A model's opinion where the rules have none: which rows it is asked about, how its reply is read, what becomes of it.
+"""A judge model's opinion of an answer: which rows can be judged, how a reply is read, how opinions change verdicts.
 
     question = Question("What is moved?", "the red ball", "the ball that is red", "... so it is the ball that is red")
-    (opinion,) = ask([question])                    # any callable: `judging.opinions` asks a completer
-    merged(verdict, opinion).tier                   # "judge: Qwen2.5-32B" where it decided, the rule's where it did not
+    (opinion,) = ask([question])    # any callable: `judging.judge_answers` requests replies from models
+    apply_opinion(verdict, opinion).tier    # "judge: Qwen2.5-32B" where the judge decided, the rule's where it did not
 
 A reply counts when it states one verdict exactly once: a line that is nothing but CORRECT, INCORRECT or UNSURE, or a
 JSON object with the key `verdict`.  Anything else, a verdict stated twice or inside a sentence among it, is no
 opinion, and the row stays undecided.  A rule's verdict is never overruled: where both spoke, they are set side by side
 (`Agreement`), and each says who it is.
-
-What it does not do: reach a model (`judging` does), or say what it is asked (`prompts.same_answer` does).
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from limo.verify.extract import split_thought
 
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
-Said = Literal["correct", "incorrect", "unsure"]
+OpinionWord = Literal["correct", "incorrect", "unsure"]
 _LINE = re.compile(r"[\s*_#>`\"'-]*(?:verdict\s*[:=][\s*_`\"']*)?(correct|incorrect|unsure)[\s*_`\"'.]*", re.I)
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
@@ -41,29 +39,29 @@ class Question(NamedTuple):
 
 
 class Opinion(NamedTuple):
-    """Who said what; `said` is '' where the reply states no verdict, and `why` then tells the reason."""
+    """A judge's opinion; `said` is '' where the reply states no verdict, and `why` is then the reason."""
 
     judge: str
-    said: Said | Literal[""]
+    said: OpinionWord | Literal[""]
     why: str = ""
 
 
 Ask = Callable[[Sequence[Question]], Iterable[Opinion]]
 
 
-def read(reply: str, finish_reason: str = "stop") -> tuple[Said | Literal[""], str]:
+def read_opinion(reply: str, finish_reason: str = "stop") -> tuple[OpinionWord | Literal[""], str]:
     """The one verdict that a reply states, or '' and why there is none."""
     if finish_reason == "length":
         return "", "the reply was cut"
-    said, _, closed = split_thought(reply)
+    text, _, closed = split_thought(reply)
     if not closed:
         return "", "the thought was never closed"
-    objects = [one for one in map(_verdict, _OBJECT.findall(said)) if one]
-    lines = [found.group(1) for line in said.split("\n") if (found := _LINE.fullmatch(line))]
-    stated = [one.lower() for one in [*objects, *lines]]
+    objects = [word for word in map(_verdict, _OBJECT.findall(text)) if word]
+    lines = [match.group(1) for line in text.split("\n") if (match := _LINE.fullmatch(line))]
+    stated = [word.lower() for word in [*objects, *lines]]
     if len(stated) != 1:
         return "", "no verdict stated" if not stated else f"{len(stated)} verdicts stated"
-    word: Said = "correct" if stated[0] == "correct" else "incorrect" if stated[0] == "incorrect" else "unsure"
+    word: OpinionWord = "correct" if stated[0] == "correct" else "incorrect" if stated[0] == "incorrect" else "unsure"
     return word, ""
 
 
@@ -77,22 +75,22 @@ def _verdict(text: str) -> str:
     return word if isinstance(word, str) and word.lower() in ("correct", "incorrect", "unsure") else ""
 
 
-def together(opinions: Sequence[Opinion]) -> Opinion:
+def combine_opinions(opinions: Sequence[Opinion]) -> Opinion:
     """One opinion of several replies: what all of them say that say anything; none where they differ."""
-    names = " + ".join(dict.fromkeys(one.judge for one in opinions))
-    said = {one.said for one in opinions if one.said}
-    if len(said) == 1:
-        return Opinion(names, said.pop())
-    why = "replies differ" if said else next((one.why for one in opinions), "nobody replied")
+    names = " + ".join(dict.fromkeys(opinion.judge for opinion in opinions))
+    words = {opinion.said for opinion in opinions if opinion.said}
+    if len(words) == 1:
+        return Opinion(names, words.pop())
+    why = "replies differ" if words else next((opinion.why for opinion in opinions), "no replies")
     return Opinion(names, "", why)
 
 
-def open_to_judge(verdict: Verdict, question: Question) -> bool:
+def can_be_judged(verdict: Verdict, question: Question) -> bool:
     """Whether a judge may decide: the rules left it open, and there are an answer and a text to compare."""
     return verdict.outcome == "undecided" and bool(question.answer.strip()) and bool(question.completion.strip())
 
 
-def merged(verdict: Verdict, opinion: Opinion) -> Verdict:
+def apply_opinion(verdict: Verdict, opinion: Opinion) -> Verdict:
     """The verdict that counts: the rule's, or the judge's where the rules were undecided and the judge was not."""
     if verdict.outcome != "undecided" or opinion.said not in DECIDED:
         return verdict
