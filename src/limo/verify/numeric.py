@@ -72,7 +72,7 @@ class Quantity(NamedTuple):
 
 
 def _table() -> dict[str, Unit]:
-    units = {}
+    units: dict[str, Unit] = {}
     for entry in _UNITS.replace("\n", ";").split(";"):
         names, _, definition = entry.partition("=")
         size, *bases = definition.split() or [""]

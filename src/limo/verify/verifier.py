@@ -142,26 +142,26 @@ def open_verifier(settings: str | Mapping[str, Any] | Settings, limits: Limits |
 
 def opener(settings: str | Mapping[str, Any] | Settings, limits: Limits | None = None) -> Callable[[], Verifier]:
     """What opens the verifier, picklable, for another process.  `limits` are those of one symbolic question."""
-    settings = verifier_settings(settings)
-    if isinstance(settings, MathsSettings):
+    chosen: Any = verifier_settings(settings)
+    if isinstance(chosen, MathsSettings):
         from limo.verify.maths_verifier import MathsVerifier
 
-        return partial(MathsVerifier, settings.tolerance, settings.digits, limits)
-    if isinstance(settings, ChoiceSettings):
+        return partial(MathsVerifier, chosen.tolerance, chosen.digits, limits)
+    if isinstance(chosen, ChoiceSettings):
         from limo.verify.choice import ChoiceVerifier
 
         return ChoiceVerifier
-    if isinstance(settings, NumericSettings):
+    if isinstance(chosen, NumericSettings):
         from limo.verify.numeric import NumericVerifier
 
-        return partial(NumericVerifier, settings.tolerance, settings.unit, settings.missing_unit)
-    if isinstance(settings, ExactSettings):
+        return partial(NumericVerifier, chosen.tolerance, chosen.unit, chosen.missing_unit)
+    if isinstance(chosen, ExactSettings):
         from limo.verify.exact import ExactVerifier
 
-        return partial(ExactVerifier, settings.case)
-    if isinstance(settings, PythonSettings):
+        return partial(ExactVerifier, chosen.case)
+    if isinstance(chosen, PythonSettings):
         from limo.verify.python import PythonVerifier
 
-        return partial(PythonVerifier, settings.path, settings.arguments)
-    do = "open it with limo.rollouts.judging" if isinstance(settings, JudgeSettings) else ""
-    raise InputError("this verifier cannot be opened here", settings.kind, KINDS, do)
+        return partial(PythonVerifier, chosen.path, chosen.arguments)
+    do = "open it with limo.rollouts.judging" if isinstance(chosen, JudgeSettings) else ""
+    raise InputError("this verifier cannot be opened here", chosen.kind, KINDS, do)
