@@ -89,7 +89,7 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
     path, found = recorded(tmp_path)
     bands = [("weak_filter", "weak", 2, 0, 1), ("strong_filter", "strong", 6, 1, 4)]
     with ReplayServer([path], ServeSettings(faults=faults, retry_after_s=0.01)).running() as url:
-        settings = {"backoff_s": 0.02, "patience_s": 120, "attempts": 20}
+        settings = {"backoff_s": 0.02, "patience_s": 120, "retries": 20}
         model = {"kind": "http", "base_urls": [url], "http": settings}
         filters = [
             {"name": stage, "models": [model | {"name": name}], "n": n, "low": low, "high": high, "teacher": True}
