@@ -162,12 +162,6 @@ def opener(settings: str | Mapping[str, Any] | Settings, limits: Limits | None =
     if isinstance(chosen, PythonSettings):
         from limo.verify.python import PythonVerifier
 
-<<<<<<< HEAD
         return partial(PythonVerifier, chosen.path, chosen.arguments)
-    do = "open it with limo.rollouts.judging" if isinstance(chosen, JudgeSettings) else ""
+    do = "name it in a recipe, with its models" if isinstance(chosen, JudgeSettings) else ""
     raise InputError("this verifier cannot be opened here", chosen.kind, KINDS, do)
-=======
-        return partial(PythonVerifier, settings.path, settings.arguments)
-    do = "name it in a recipe, with its models" if isinstance(settings, JudgeSettings) else ""
-    raise InputError("this verifier cannot be opened here", settings.kind, KINDS, do)
->>>>>>> a7e9f7f (Tests: a renamed setting; a message names no module)
