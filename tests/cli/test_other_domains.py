@@ -92,7 +92,7 @@ def test_a_recorded_set_like_gpqa_is_scored_right(limo, tmp_path):
     (tmp_path / "evaluate.yaml").write_text(json.dumps(recipe))
     code, out, err = limo("evaluate", tmp_path / "evaluate.yaml", "--run", tmp_path / "run", "--json")
     assert code == 0, err
-    assert '0.5' in out or '"value": 50' in out
+    assert "0.5" in out or '"value": 50' in out
     with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as ledger:
         outcomes = sorted(row[0] for row in ledger.execute("select outcome from verdicts"))
     assert outcomes == ["correct", "correct", "wrong", "wrong"]

@@ -106,3 +106,15 @@ def test_the_shipped_recipe_loads():
         ["judge.n=3", "rows=all"],
     )
     assert (recipe.judge.n, recipe.rows, recipe.judge.sampling.temperature) == (3, "all", 0.0)
+
+
+def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):
+    rows = [
+        {"answer": "5 m/s", "completion": "Answer: 18 km/h"},
+        {"answer": "5 m/s", "completion": "Answer: 18 m/s"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out.jsonl"
+    assert limo("verify", tmp_path / "rows.jsonl", "--verifier", "numeric", "-o", out)[0] == 0
+    assert [json.loads(line)["outcome"] for line in out.read_text().splitlines()] == ["correct", "wrong"]
+    assert "maths, choice, numeric" in fault("verify", tmp_path / "rows.jsonl", "--verifier", "abacus", "-o", out)

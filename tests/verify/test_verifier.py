@@ -96,7 +96,7 @@ def test_every_kind_has_a_verifier_and_its_identity_changes_with_its_settings(mo
         ("python:own_rules:NoVerify", "why_not"),
         ("python:own_rules:Broken", "no licence"),
         ({"kind": "python:own_rules:Last", "arguments": {"letters": 3}}, "letters"),
-        ("judge", "judging"),
+        ("judge", "in a recipe, with its models"),
     ],
 )
 def test_a_verifier_that_cannot_be_opened_is_bad_input(module, chosen, words):

@@ -26,24 +26,21 @@ if TYPE_CHECKING:
     OVERRIDES,
     output("The rows with their verdicts.", required=False),
     workers(),
-    click.option("--tolerance", type=float, default=0.0, help="Relative, for rounded decimal answers only."),
     click.option(
-        "--digits",
-        type=int,
-        default=15,
-        help="A decimal of so many digits may round an exact answer.",
-        show_default=True,
+        "--verifier", default="maths", metavar="KIND", help="maths, choice, numeric, exact or python:MODULE:CLASS."
     ),
-    click.option("--audit", is_flag=True, help="Rows carry `expected`: say how right the checker is."),
-    click.option("--plain", is_flag=True, help="With --audit: plain Math-Verify beside it."),
-    click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: take its verdicts anew, ask nobody."),
+    click.option("--tolerance", type=float, help="Relative: of maths for rounded decimals (0), of numeric (0.01)."),
+    click.option("--digits", type=int, help="maths: a decimal of so many digits may round an exact answer (15)."),
+    click.option("--audit", is_flag=True, help="Rows carry `expected`: measure the verifier."),
+    click.option("--plain", is_flag=True, help="With --audit: Math-Verify beside it."),
+    click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: verify its rollouts again."),
     click.option("--pool", metavar="FILE", help="With --ledger: a pool with answers.  [default: the verdicts' own]"),
-    click.option("--judge", metavar="RECIPE", help="A model decides what the rules leave open; overrides are for it."),
+    click.option("--judge", metavar="RECIPE", help="A model decides the undecided rows; overrides are for it."),
     click.option("--judgements", metavar="FILE", help="With --judge: their ledger.  [default: beside the output]"),
 )
 def verify(
-    call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, tolerance: float, digits: int,
-    audit: bool, plain: bool, ledger: bool, pool: str | None, judge: str | None, judgements: str | None,
+    call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, verifier: str,
+    tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool, pool: str | None, judge: str | None, judgements: str | None,
 ) -> None:  # fmt: skip
     """Verify completions against answers.
 
@@ -54,22 +51,23 @@ def verify(
         raise InputError("overrides are for a judge's recipe", " ".join(overrides), "--judge RECIPE", "add it")
     if judge and (ledger or audit or not output):
         raise InputError("a judge needs rows to write its verdicts to", file, "-o FILE, no --ledger, no --audit", "")
-    verifier = {"tolerance": tolerance, "digits": digits}
+    given = {"kind": verifier, "tolerance": tolerance, "digits": digits}
+    settings = {name: value for name, value in given.items() if value is not None}
     if ledger:
         from limo.verify.checker import Checker
 
-        _reverify(call, file, pool, Checker(verifier, workers))
+        _reverify(call, file, pool, Checker(settings, workers))
         return
     if audit:
         from limo.verify.audit import audit_file
 
-        report = audit_file(file, plain, call.progress, verifier=verifier)
+        report = audit_file(file, plain, call.progress, verifier=settings)
         mistakes = report.mistakes()
         call.result(asdict(report), table(report.table()) + (f"\n\n{table(mistakes)}" if mistakes else ""))
         return
     from limo.verify.files import verify_file
 
-    summary = verify_file(file, output, workers, call.progress, verifier=verifier)
+    summary = verify_file(file, output, workers, call.progress, verifier=settings)
     if judge and output:
         _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
     else:
