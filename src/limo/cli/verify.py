@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 )
 def verify(
     call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, verifier: str,
-    tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool, pool: str | None, judge: str | None, judgements: str | None,
+    tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool, pool: str | None,
+    judge: str | None, judgements: str | None,
 ) -> None:  # fmt: skip
     """Verify completions against answers.
 
