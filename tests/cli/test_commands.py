@@ -274,3 +274,19 @@ def test_the_doctor_says_what_is_here(limo):
     found = {one["what"]: one["here"] for one in events(out)[-1]["machine"]}
     assert {"cores", "memory", "disk", "python", "torch", "hub"} <= found.keys()
     assert any(name.startswith("GPU") for name in found)
+
+
+def test_a_dry_run_of_the_lab_lists_its_stages_and_writes_nothing(limo, tmp_path):
+    code, out, _ = limo("lab", "--dry-run", "--run", tmp_path / "lab", "--json")
+    expected = json.loads(out.splitlines()[-1])["expected_s"]
+    assert code == 0 and list(expected)[0] == "curation" and list(expected)[-1] == "train and score"
+    assert all(seconds > 0 for seconds in expected.values())
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_missing_file_is_named_before_a_run_or_a_request_begins(fault, world):
+    (world / "held_out.jsonl").unlink()
+    for words in (["curate", world / "recipe.yaml"], ["curate", world / "recipe.yaml", "--dry-run"]):
+        message = fault(*words, "--run", world / "run")
+        assert "the benchmark held-out does not exist" in message and "held_out.jsonl" in message
+    assert not (world / "run").exists()

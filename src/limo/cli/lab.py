@@ -14,19 +14,30 @@ import click
 from limo.cli.command import Call, command, run_folder, table
 
 
-@command("lab", click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."), run_folder("runs/lab"))
-def lab(call: Call, words: tuple[str, ...], run: str) -> None:
+@command(
+    "lab",
+    click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
+    run_folder("runs/lab"),
+    click.option("--dry-run", is_flag=True, help="List the stages still to do and their expected minutes."),
+)
+def lab(call: Call, words: tuple[str, ...], run: str, dry_run: bool) -> None:
     """Run the whole method in miniature: pool, rollouts, chains, training, evaluation, report.
 
     RECIPE is `pocket` unless named.  Stopped and started again, it continues where it was.
     """
     from limo.core.recipe import load
-    from limo.experiments.pocket.lab import PocketRecipe
+    from limo.experiments.pocket.lab import PocketRecipe, plan
     from limo.experiments.pocket.lab import run as run_lab
     from limo.report import tables
 
     named = bool(words) and "=" not in words[0]
     recipe = load(PocketRecipe, words[0] if named else "pocket", words[1:] if named else words)
+    if dry_run:
+        expected_s = plan(recipe, run)
+        rows = [[stage, f"{seconds / 60:.1f}"] for stage, seconds in expected_s.items()]
+        total = ["in all", f"{sum(expected_s.values()) / 60:.1f}"]
+        call.result({"expected_s": expected_s}, table([["stage", "minutes on two cores"], *rows, total]))
+        return
     report = run_lab(recipe, run, call.progress)
     page = Path(run) / "report.html"
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")

@@ -29,8 +29,12 @@ def resolve_data_path(path: str, data: str = "") -> str:
     the hub and stays as it is.
     """
     in_data = Path(data) / path
-    is_table = path.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_SUFFIXES)
-    return str(in_data) if in_data.exists() or (is_table and not Path(path).exists()) else path
+    return str(in_data) if in_data.exists() or (is_table_path(path) and not Path(path).exists()) else path
+
+
+def is_table_path(path: str) -> bool:
+    """Whether a path ends like a file of rows, compressed or not."""
+    return path.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_SUFFIXES)
 
 
 @contextmanager

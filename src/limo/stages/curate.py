@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Band, Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
 from limo.core.run_folder import RunFolder, RunPool
@@ -50,7 +50,7 @@ from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judging import ChainJudgeSettings, JudgeVerifier, judge_chains, open_verifier
 from limo.rollouts.runner import ModelOpener, RolloutSettings
-from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe
+from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe, source_files
 from limo.verify.checker import Checker
 
 SELECTED = "selected"
@@ -87,6 +87,14 @@ class Recipe(ModelStageRecipe):
     select: SelectSettings = Field(default_factory=SelectSettings)
     system: str = Field(prompts.SYSTEM, description="system text of every exported row, whatever the teacher's was")
     export: ExportSettings = Field(default_factory=ExportSettings)
+
+    def input_files(self) -> dict[str, str]:
+        """Recordings, sources that are files, and the benchmarks kept out."""
+        files = super().input_files() | source_files(self, self.pool)
+        files |= {f"benchmark {name}": self.resolve(path) for name, path in self.benchmarks.items()}
+        if self.decontaminate.path:
+            files["folder of benchmarks (decontaminate.path)"] = self.resolve(self.decontaminate.path)
+        return files
 
     @property
     def models(self) -> list[ModelSettings]:
@@ -133,7 +141,10 @@ def run(
     StorageError.
     """
     recipe = recipe.with_prompts()
-    with RunFolder(folder, recipe) as run_folder:
+    run_folder = RunFolder(folder, recipe)
+    if not run_folder.done("export"):
+        recipe.check_inputs()
+    with run_folder:
         try:
             return _Curation(recipe, run_folder, progress or NoProgress(), n_workers, opener).run()
         except CollectionStopped as stopped:
@@ -352,9 +363,6 @@ class _Curation:
     def _benchmarks(self) -> dict[str, list[Problem]]:
         named, settings = self.recipe.benchmarks, self.recipe.decontaminate
         files = {name: self.recipe.resolve(path) for name, path in named.items()}
-        for name, file in files.items():
-            if not Path(file).exists():
-                raise MissingFileError(f"the benchmark {name} is not there", file, "a file of problems", "check `data`")
         own = {name: load_benchmark(name, file) for name, file in files.items()}
         if own and not settings.benchmarks:
             return own

@@ -116,6 +116,7 @@ def run(
     Raises InputError for an empty pool, and what rollouts raise.
     """
     recipe = recipe.with_prompts()
+    recipe.check_inputs()
     problems, steps = read_problems(recipe, recipe.pool), steps_of(recipe)
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]

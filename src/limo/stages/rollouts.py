@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.errors import InputError
-from limo.core.files import resolve_data_path
+from limo.core.errors import InputError, MissingFileError
+from limo.core.files import is_table_path, resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import EXECUTION_ONLY, Settings
 from limo.core.records import Band, PassRate, Problem
@@ -81,6 +81,19 @@ class ModelStageRecipe(Settings):
         """Where a path of the recipe lies (see `resolve_data_path`)."""
         return resolve_data_path(path, self.data)
 
+    def input_files(self) -> dict[str, str]:
+        """What the stage reads from this machine: a description of each file or folder, and its resolved path."""
+        recordings = [(model, file) for model in self.models for file in getattr(model, "files", [])]
+        return {f"recording {file} of {model.name}": self.resolve(file) for model, file in recordings}
+
+    def check_inputs(self) -> None:
+        """Raise MissingFileError for the first input file that does not exist, before anything is requested."""
+        missing = {what: path for what, path in self.input_files().items() if not Path(path).exists()}
+        for what, path in list(missing.items())[:1]:
+            others = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
+            do = "check `data`, the folder where relative paths start, or the path"
+            raise MissingFileError(f"the {what} does not exist{others}", path, "an existing file or folder", do)
+
     def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
@@ -131,6 +144,10 @@ class Recipe(ModelStageRecipe):
     pool: IngestSettings = Field(description="where problems come from")
     rollouts: list[BandedRolloutSettings] = Field(min_length=1, description="models and counts, one after another")
 
+    def input_files(self) -> dict[str, str]:
+        """Recordings, and sources that are files."""
+        return super().input_files() | source_files(self, self.pool)
+
     @property
     def models(self) -> list[ModelSettings]:
         """Every model of `rollouts`."""
@@ -158,6 +175,7 @@ def run(
     Raises InputError for an empty pool, CollectionStopped at the budget or Ctrl-C, ModelError, StorageError.
     """
     recipe = recipe.with_prompts()
+    recipe.check_inputs()
     with RunFolder(folder, recipe) as run_folder:
         problems = read_problems(recipe, recipe.pool)
         runner = recipe.runner(progress or NoProgress(), opener)
@@ -176,6 +194,12 @@ def run(
         rows = [row for number, rates in enumerate(pass_rates, 1) for row in _rows(number, problems, rates)]
         run_folder.write_stage("rollouts", rows, [])
     return RolloutsResult(pass_rates, rows, run_folder.ledger_path)
+
+
+def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, str]:
+    """The sources of a pool that must be files; a path without a file's ending may be a name on the hub."""
+    paths = {source.name or source.path: recipe.resolve(source.path) for source in pool.sources}
+    return {f"source {name}": path for name, path in paths.items() if is_table_path(path)}
 
 
 def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:

@@ -78,6 +78,12 @@ def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = No
     return report
 
 
+def plan(recipe: PocketRecipe, folder: str | Path) -> dict[str, float]:
+    """Stage -> expected seconds on two cores of what the run in `folder` has still to do; nothing is written."""
+    arms = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
+    return expected_s(pocket_lab(recipe, Path(folder)), recipe, arms)
+
+
 def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
     """Write pool, bulk pool and benchmarks into `folder`; nothing where they are already."""
     bulk_pool = folder / recipe.bulk.pool
