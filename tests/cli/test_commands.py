@@ -279,7 +279,7 @@ def test_the_doctor_says_what_is_here(limo):
 def test_a_dry_run_of_the_lab_lists_its_stages_and_writes_nothing(limo, tmp_path):
     code, out, _ = limo("lab", "--dry-run", "--run", tmp_path / "lab", "--json")
     expected = json.loads(out.splitlines()[-1])["expected_s"]
-    assert code == 0 and list(expected)[0] == "curation" and list(expected)[-1] == "train and score"
+    assert code == 0 and next(iter(expected)) == "curation" and list(expected)[-1] == "train and score"
     assert all(seconds > 0 for seconds in expected.values())
     assert not (tmp_path / "lab").exists()
 
