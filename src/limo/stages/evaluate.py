@@ -24,13 +24,12 @@ from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import Settings
-from limo.core.records import Problem, Provenance, Rollout, Sampling, Score
+from limo.core.records import Problem, Provenance, Rollout, Score
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval, pass_at_k
 from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer
-from limo.models.settings import ModelSettings, open_model
+from limo.models.settings import ModelSettings, SamplingSettings, open_model
 from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect
@@ -44,25 +43,18 @@ SCORES, EVALUATIONS = "scores.json", "evaluations.json"
 Version = Literal["v1", "v2"]
 
 
-class Decoding(Settings):
-    """How a benchmark is answered: `n` completions a problem."""
+class Decoding(SamplingSettings):
+    """How a benchmark is answered: `n` completions a problem, drawn so."""
 
     n: int = Field(1, ge=1, description="completions a problem; paper: 1 from 50 problems on")
-    temperature: float = Field(0.0, ge=0, description="0 is greedy; paper: greedy once, else 0.6 (v1: 0.7)")
-    top_p: float = Field(1.0, gt=0, le=1, description="share of probability sampled from; paper: not reported")
-    max_tokens: int = Field(32768, ge=1, description="tokens of a completion; paper: 32,768")
-    seed: int = Field(0, ge=0, description="of the sampling; other seeds are other rollouts")
+    temperature: float = Field(0.0, ge=0, le=5, description="0 is greedy; paper: greedy once, else 0.6 (v1: 0.7)")
+    max_tokens: int = Field(32768, ge=1, description="most new tokens; paper: 32,768")
 
     @model_validator(mode="after")
     def _several_must_differ(self) -> Decoding:
         if self.n > 1 and self.temperature == 0:
             raise ValueError("several greedy completions are all the same; give a temperature above 0 or n=1")
         return self
-
-    @property
-    def sampling(self) -> Sampling:
-        """The settings as rollouts know them."""
-        return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
 
 
 class Recipe(ModelStageRecipe):
@@ -88,21 +80,18 @@ class Recipe(ModelStageRecipe):
         return self.decoding or paper_decoding(name, problems, self.version, self.max_tokens)
 
 
-def protocol(sampled: bool, version: Version = "v2", max_tokens: int = 32768, seed: int = 0) -> Decoding:
-    """The paper's decoding: one greedy completion, or (`sampled`) 4 samples at temperature 0.6 (v1: 16 at 0.7)."""
-    if not sampled:
-        return Decoding(max_tokens=max_tokens, seed=seed)
-    n, temperature = (16, 0.7) if version == "v1" else (4, 0.6)
-    return Decoding(n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
-
-
 def paper_decoding(
-    name: str, problems: Sequence[Problem] = (), version: Version = "v2", max_tokens: int = 32768, seed: int = 0
+    name: str, problems: Sequence[Problem] = (), version: Version = "v2", max_tokens: int = 32768
 ) -> Decoding:
-    """The paper's decoding of a benchmark: as its entry says, otherwise sampled when it has fewer than 50 problems."""
+    """The paper's decoding of a benchmark: one greedy completion, or 4 samples at temperature 0.6 (v1: 16 at 0.7).
+
+    A known benchmark is sampled as its entry says, another one when it has fewer than 50 different problems.
+    """
     entry = known_benchmarks().get(name.lower())
-    n_unique = len({problem.id for problem in problems})
-    return protocol(entry.decoding == "sampled" if entry else n_unique < SMALL, version, max_tokens, seed)
+    if (entry.decoding != "sampled") if entry else len({problem.id for problem in problems}) >= SMALL:
+        return Decoding(max_tokens=max_tokens)
+    n, temperature = (16, 0.7) if version == "v1" else (4, 0.6)
+    return Decoding(n=n, temperature=temperature, max_tokens=max_tokens)
 
 
 def known_benchmarks() -> dict[str, Benchmark]:
@@ -236,9 +225,9 @@ def evaluate(
     unique = {problem.id: problem for problem in problems}
     if not unique:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
-    how = (system, decoding.sampling, decoding.n, None, progress)
+    how = (system, decoding.sampling(), decoding.n, None, progress)
     collect(ledger, completer, unique.values(), checker, *how, meter=meter)
-    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling.hash)
+    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling().hash)
     rollouts = [r for r in stored if r.problem_id in unique and r.index < decoding.n]
     return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding, (run, str(ledger.path)))
 
