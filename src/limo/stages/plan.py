@@ -84,7 +84,7 @@ class PlannedStep:
 
     A judge's `n_problems` and `n_kept` are chains, and its `n_fixed` holds if every rollout of a teacher is correct.
     `source`: the number of problems in the ledger that the estimate rests on, or `assumed`; `gpu_hours` is None where
-    a model's size is not source.
+    the size of a model is not known.
     """
 
     step: str
