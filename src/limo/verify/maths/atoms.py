@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from limo.verify.maths import nodes
-from limo.verify.maths.cursor import Cursor
 from limo.verify.maths.nodes import INFINITY, Node, marked, multiply, parse_number
 from limo.verify.maths.tables import table
-from limo.verify.maths.tokens import FUNCTIONS, Unparsed
+from limo.verify.maths.tokens import FUNCTIONS, Cursor, Unparsed
 
 _APPLIED = frozenset(table("functions")["applied"])
 _BRACKETED = frozenset(table("functions")["bracketed"])

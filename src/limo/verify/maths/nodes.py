@@ -1,4 +1,4 @@
-"""The nodes of a tree: one small frozen class for each kind of expression, with named fields.
+"""The nodes of a tree: one frozen dataclass for each kind of expression, with named fields.
 
     Sum((Number(Fraction(1)), Symbol("x"))).symbols      # frozenset({"x"})
     parse_number("1.50")                                 # Number(Fraction(3, 2), significant=3, place=-2)
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from limo.verify.maths.tokens import Unparsed
 
@@ -20,10 +20,14 @@ MAX_DIGITS = 4000
 _MAX_BITS = 12_000  # numbers of more bits do not count as written digits
 
 
+@dataclass_transform(frozen_default=True)
 class Node:
-    """What all nodes share: their children, and facts about the whole tree under them, computed once."""
+    """The base of all nodes, which makes each a frozen dataclass; facts about a whole tree are computed once."""
 
     __match_args__: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
     @cached_property
     def children(self) -> tuple[Node, ...]:
@@ -60,12 +64,8 @@ class Node:
     @cached_property
     def n_digits(self) -> int:
         """Digits of all numbers written in the tree."""
-        values = (node.value for node in self.walk() if type(node) is Number)
-        return sum(
-            len(str(value.numerator)) + len(str(value.denominator))
-            for value in values
-            if value.numerator.bit_length() + value.denominator.bit_length() < _MAX_BITS
-        )
+        fractions = (node.value.as_integer_ratio() for node in self.walk() if type(node) is Number)
+        return sum(len(str(a)) + len(str(b)) for a, b in fractions if a.bit_length() + b.bit_length() < _MAX_BITS)
 
 
 def _nodes_in(value: Any) -> Iterator[Node]:
@@ -82,7 +82,6 @@ def _changed(value: Any, change: Callable[[Node], Node]) -> Any:
     return tuple(_changed(part, change) for part in value) if isinstance(value, tuple) else value
 
 
-@dataclass(frozen=True)
 class Number(Node):
     """A literal: its exact value; its significant digits and the power of ten of its last place (0 and 0 if whole)."""
 
@@ -91,118 +90,87 @@ class Number(Node):
     place: int = 0
 
 
-@dataclass(frozen=True)
 class Symbol(Node):
     name: str
 
 
-@dataclass(frozen=True)
 class Constant(Node):
     name: Literal["pi", "e", "i", "infinity"]
 
 
-@dataclass(frozen=True)
-class BasedNumeral(Node):
-    """`204_5`: digits and their base."""
-
+class BasedNumeral(Node):  # `204_5`
     digits: str
     base: int
 
 
-@dataclass(frozen=True)
-class UnaryNode(Node):
-    operand: Node
-
-
-@dataclass(frozen=True)
 class Sum(Node):
     terms: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
 class Product(Node):
     factors: tuple[Node, ...]
 
 
-class Negative(UnaryNode):
-    """`-a`."""
-
-
-@dataclass(frozen=True)
 class Quotient(Node):
     numerator: Node
     denominator: Node
 
 
-@dataclass(frozen=True)
 class Power(Node):
     base: Node
     exponent: Node
 
 
-@dataclass(frozen=True)
-class PlusMinus(Node):
-    """`a ± b`, or `a ∓ b` where `first` (the sign of the first of the two values) is "-"."""
+class Negative(Node):
+    operand: Node
 
+
+class Absolute(Node):
+    operand: Node
+
+
+class Factorial(Node):
+    operand: Node
+
+
+class Percent(Node):
+    operand: Node
+
+
+class Degrees(Node):
+    operand: Node
+
+
+class PlusMinus(Node):  # `a ± b`, or `a ∓ b` where `first`, the sign of the first of the two values, is "-"
     left: Node
     right: Node
     first: Literal["+", "-"] = "+"
 
 
-@dataclass(frozen=True)
-class Call(Node):
-    """A known function of its arguments."""
-
+class Call(Node):  # a function of `functions.yaml`
     function: str
     arguments: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Application(Node):
-    """A function nobody knows: `f(x)`."""
-
+class Application(Node):  # any other function: `f(x)`
     name: str
     arguments: tuple[Node, ...]
 
 
-class Absolute(UnaryNode):
-    """`|a|`."""
-
-
-class Factorial(UnaryNode):
-    """`a!`."""
-
-
-class Percent(UnaryNode):
-    """`a%`."""
-
-
-class Degrees(UnaryNode):
-    """`a^\\circ`."""
-
-
-@dataclass(frozen=True)
-class Quantity(Node):
-    """A value with the words after it, a unit as a rule."""
-
+class Quantity(Node):  # a value with the words after it, a unit as a rule
     value: Node
     unit: str
 
 
-@dataclass(frozen=True)
-class Labelled(Node):
-    """`the answer: 5`: words that name what follows."""
-
+class Labelled(Node):  # `the answer: 5`
     label: str
     value: Node
 
 
-@dataclass(frozen=True)
 class Ratio(Node):
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
 class Listing(Node):
     """Items in order; the brackets tell a tuple, an interval, a set `{}` and a bare list (no brackets) apart.
 
@@ -219,36 +187,27 @@ class Listing(Node):
         return self.opening + self.closing
 
 
-@dataclass(frozen=True)
-class Relation(Node):
-    """A chain `a < b = c`: its sides and the signs between them."""
-
+class Relation(Node):  # a chain `a < b = c`: its sides and the signs between them
     sides: tuple[Node, ...]
     signs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
 class Congruence(Node):
     residue: Node
     modulus: Node
 
 
-@dataclass(frozen=True)
 class SetOperation(Node):
     operation: Literal["union", "intersection", "difference"]
     left: Node
     right: Node
 
 
-@dataclass(frozen=True)
-class SetBuilder(Node):
-    """`{x | x > 2}`."""
-
+class SetBuilder(Node):  # `{x | x > 2}`
     variable: Node
     condition: Node
 
 
-@dataclass(frozen=True)
 class Matrix(Node):
     rows: tuple[tuple[Node, ...], ...]
 
@@ -259,19 +218,14 @@ PI, E, INFINITY = Constant("pi"), Constant("e"), Constant("infinity")
 
 def parse_number(text: str) -> Number:
     """A literal as an exact value.  Raises Unparsed where it has too many digits."""
-    if len(text) > MAX_DIGITS:
+    mantissa, _, exponent = text.lower().partition("e")
+    if len(text) > MAX_DIGITS or len(exponent) > 5:
         raise Unparsed("a number of too many digits")
     if text.isdigit():
         return Number(Fraction(int(text)))
-    mantissa, _, exponent = text.lower().partition("e")
-    if len(exponent) > 5:
-        raise Unparsed("an exponent of too many digits")
     whole, _, decimals = mantissa.partition(".")
-    power = int(exponent or 0)
-    value = Fraction(int(whole + decimals or "0"))
-    value = value * 10 ** (power - len(decimals)) if power >= len(decimals) else value / 10 ** (len(decimals) - power)
-    significant = len((whole + decimals).lstrip("0"))
-    return Number(value, significant if decimals or exponent else 0, power - len(decimals))
+    n_significant = len((whole + decimals).lstrip("0")) if decimals or exponent else 0
+    return Number(Fraction(text), n_significant, int(exponent or 0) - len(decimals))
 
 
 def add(terms: list[Node]) -> Node:
@@ -281,10 +235,14 @@ def add(terms: list[Node]) -> Node:
 
 def multiply(left: Node, right: Node) -> Node:
     """The product of two.  Raises Unparsed where one is a list or a set."""
-    for factor in (left, right):
-        if isinstance(factor, Listing) and factor.opening in ("", "{"):
-            raise Unparsed("a product with a list")
+    if any(isinstance(factor, Listing) and factor.opening in ("", "{") for factor in (left, right)):
+        raise Unparsed("a product with a list")
     return Product((*left.factors, right)) if isinstance(left, Product) else Product((left, right))
+
+
+def product_of(factors: list[Node]) -> Node:
+    """The product of factors; a single factor stays itself."""
+    return factors[0] if len(factors) == 1 else Product(tuple(factors))
 
 
 def difference(left: Node, right: Node) -> Sum:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from limo.verify.maths import nodes
 from limo.verify.maths.atoms import argument, atom, group, raw_group, starts_factor
-from limo.verify.maths.cursor import Cursor
-from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number
+from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number, product_of
 from limo.verify.maths.tables import table
-from limo.verify.maths.tokens import Unparsed, tokenise
+from limo.verify.maths.tokens import Cursor, Unparsed, tokenise
 
 _RELATIONS: dict[str, str] = table("symbols")["relations"]
 _SET_OPERATIONS = {"\\cup": "union", "U": "union", "\\cap": "intersection"}
@@ -120,7 +119,7 @@ class Parser:
         last = sides[-1]
         if signs and isinstance(last, nodes.Product) and isinstance(last.factors[-1], nodes.Relation):
             *factors, condition = last.factors  # `y = x^2 (x > 0)`
-            sides[-1] = nodes.Product(tuple(factors)) if len(factors) > 1 else factors[0]
+            sides[-1] = product_of(factors)
             return nodes.Listing("", "", (nodes.Relation(tuple(sides), tuple(signs)), condition))
         return nodes.Relation(tuple(sides), tuple(signs)) if signs else sides[0]
 

@@ -1,4 +1,4 @@
-"""Cleaned text to tokens: numbers, commands, symbols, words, brackets.
+"""Cleaned text to tokens (numbers, commands, symbols, words, brackets), and the cursor that the parser moves over them.
 
     [token.text for token in tokenise(r"2\\sin x")]     # ["2", "sin", "x", ""]
 
@@ -9,13 +9,15 @@ number, two or more capitals) and single letters otherwise: `xy` is a product, `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from limo.verify.maths.normalise import GREEK, WORD_CLOSE, WORD_OPEN
 from limo.verify.maths.tables import languages, table
 from limo.verify.maths.units import is_unit
 
-MAX_TOKENS = 1500
+MAX_TOKENS, MAX_DEPTH = 1500, 40
 FUNCTIONS = frozenset(table("functions")["names"])
 _JOINS = {word: sign for language in languages() for word, sign in language["joins"].items()}
 _SHORT_WORDS = frozenset(word for language in languages() for word in language.get("short_words", ()))
@@ -107,3 +109,77 @@ def _is_word(text: str, gap: bool) -> bool:
     if len(text) >= 4:
         return bool(_VOWEL.search(text)) and text[1:].islower()
     return not text.isupper() and gap and len(text) == 3 and bool(_VOWEL.search(text)) and text.lower() in _SHORT_WORDS
+
+
+class Nesting:
+    """One level deeper while it is entered.  Raises Unparsed where that is too deep."""
+
+    depth = 0
+
+    def __enter__(self) -> None:
+        if self.depth >= MAX_DEPTH:
+            raise Unparsed("nested too deeply")
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+
+class Cursor:
+    """Tokens, the current one and its index, the depth of nesting, and how many bars `|` are open."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.index = 0
+        self.token = tokens[0]
+        self.nesting = Nesting()
+        self.n_bars = 0
+
+    @property
+    def previous(self) -> Token:
+        return self.tokens[self.index - 1]
+
+    def ahead(self, n: int) -> Token:
+        """The token `n` places on; the last one beyond the end."""
+        return self.tokens[min(self.index + n, len(self.tokens) - 1)]
+
+    def move(self, index: int) -> None:
+        """Go to a token."""
+        self.index = index
+        self.token = self.tokens[index]
+
+    def take(self) -> Token:
+        """The current token, and go on.  Raises Unparsed at the end."""
+        token = self.token
+        if token.kind == "end":
+            raise Unparsed("ends too early")
+        self.move(self.index + 1)
+        return token
+
+    def accept(self, *texts: str) -> bool:
+        """Go on if the current token is one of the texts."""
+        if self.token.text not in texts:
+            return False
+        self.move(self.index + 1)
+        return True
+
+    def expect(self, text: str) -> None:
+        """Go on over a token that must stand here.  Raises Unparsed where it does not."""
+        if self.token.text != text:
+            raise Unparsed(f"{text!r} expected, not {self.token.text!r}")
+        self.move(self.index + 1)
+
+    def split_number(self) -> None:
+        """Part the first digit of the current number from the others: `\\frac12`."""
+        first, rest = self.token.text[0], self.token.text[1:]
+        self.tokens[self.index : self.index + 1] = [Token("num", first, False), Token("num", rest, False)]
+        self.move(self.index)
+
+    @contextmanager
+    def bars(self, n: int) -> Iterator[None]:
+        """`n` bars open inside."""
+        before, self.n_bars = self.n_bars, n
+        try:
+            yield
+        finally:
+            self.n_bars = before
