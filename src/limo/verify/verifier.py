@@ -23,7 +23,7 @@ from limo.core.errors import InputError
 from limo.core.recipe import Settings
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.text import shorten
-from limo.verify.maths.decimals import DOUBLE_DIGITS
+from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.process.limits import Limits
 
 KINDS = "maths, choice, numeric, exact, judge or python:package.module:Class"

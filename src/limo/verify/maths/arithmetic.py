@@ -20,16 +20,20 @@ GUARD_DIGITS = 20
 _LOCAL = threading.local()
 
 
-class Undefined(Exception):
-    """No value here: division by zero, a logarithm of zero, infinity minus infinity."""
+class NoValue(Exception):
+    """An expression without a value, for one of the three reasons below."""
 
 
-class TooLarge(Exception):
+class Undefined(NoValue):
+    """Division by zero, a logarithm of zero, infinity minus infinity."""
+
+
+class TooLarge(NoValue):
     """A value too large to write down."""
 
 
-class Unknown(Exception):
-    """What has no value: a list, a relation, words, a function without a rule."""
+class Unknown(NoValue):
+    """A list, a relation, words, a function without a rule."""
 
 
 def is_real(value: Any) -> bool:
@@ -74,6 +78,10 @@ class Arithmetic:
     def tiny(self) -> Any:
         """Below this, a difference is no difference."""
         return self.mp.mpf(10) ** (GUARD_DIGITS - self.digits)
+
+    def constant(self, name: str) -> Any:
+        """e, pi or i."""
+        return self.mp.mpc(0, 1) if name == "i" else +getattr(self.mp, name)
 
     def multiply(self, a: Any, b: Any) -> Any:
         if isinstance(a, float) or isinstance(b, float):
@@ -162,10 +170,7 @@ class Arithmetic:
         numbers = [self._moderate(value) for value in values]
         if function not in _MPMATH or len(numbers) != 1:
             raise Unknown(function)
-        try:
-            return getattr(self.mp, _MPMATH[function])(numbers[0])
-        except ValueError:
-            raise Undefined from None
+        return getattr(self.mp, _MPMATH[function])(numbers[0])
 
     def _moderate(self, value: Any) -> Any:
         """A number that mpmath can reduce to one turn."""

@@ -11,9 +11,7 @@ inequality by the interval it describes.  Every comparison gives True, False, or
 from __future__ import annotations
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
-from limo.verify.maths.curves import same_curve
-from limo.verify.maths.decimals import DOUBLE_DIGITS
+from limo.verify.maths.arithmetic import NoValue
 from limo.verify.maths.lists import (
     MAX_ITEMS,
     aligned_by_name,
@@ -37,18 +35,17 @@ from limo.verify.maths.relations import (
     with_bound_letter,
     with_constants_renamed,
 )
-from limo.verify.maths.scalars import Explanation, ScalarComparer, letter_unit, measured
+from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer, letter_unit, measured
 from limo.verify.maths.sets import is_set, same_set, solution_set
 from limo.verify.maths.units import compatible, split_unit
-from limo.verify.maths.values import ratio_at_points
+from limo.verify.maths.values import ratio_at_points, same_curve
 
 MAX_COMPARISONS = 4000
 _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
-_NO_VALUE = (Undefined, TooLarge, Unknown, TypeError)
 
 
 class Comparer:
-    """One comparison; `tolerance` is relative, for answers that are rounded decimals; `digits`: see `decimals`."""
+    """One comparison; `tolerance` and `digits` are those of `ScalarComparer`."""
 
     def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> None:
         self.explanation = Explanation()
@@ -78,16 +75,12 @@ class Comparer:
         kinds = {type(gold), type(pred)}
         if nodes.Listing in kinds or has_plus_minus(gold) or has_plus_minus(pred):
             return self.lists(gold, pred)
-        if nodes.Ratio in kinds:
-            return self.ratios(gold, pred)
-        return self.scalars(gold, pred)
+        return self.ratios(gold, pred) if nodes.Ratio in kinds else self.scalars(gold, pred)
 
     def differ(self, reason: str, verdict: bool | None = False) -> bool | None:
         """The verdict, with its reason kept."""
         self.explanation.reason = reason
         return verdict
-
-    # --- structures ----------------------------------------------------------------------------------------------
 
     def in_order(self, gold: tuple[Node, ...], pred: tuple[Node, ...]) -> bool | None:
         """Part by part."""
@@ -120,30 +113,26 @@ class Comparer:
 
     def matrices(self, gold: Node, pred: Node) -> bool | None:
         """Shape and entries; a column or row is also met by the tuple of its entries."""
-        gold, pred = as_matrix(gold), as_matrix(pred)
+        sides = gold, pred = as_matrix(gold), as_matrix(pred)
         if isinstance(gold, nodes.Matrix) and isinstance(pred, nodes.Matrix):
-            if [len(row) for row in gold.rows] != [len(row) for row in pred.rows]:
-                return False
-            return self.in_order(gold.children, pred.children)
-        matrix, other = (gold, pred) if isinstance(gold, nodes.Matrix) else (pred, gold)
-        assert isinstance(matrix, nodes.Matrix)
-        entries, is_line = matrix.children, len(matrix.rows) == 1 or all(len(row) == 1 for row in matrix.rows)
-        if isinstance(other, nodes.Listing) and is_line:
-            return self.in_order(*((entries, other.items) if matrix is gold else (other.items, entries)))
-        if len(entries) == 1:
-            return self.same(*((entries[0], other) if matrix is gold else (other, entries[0])))
-        return self.differ(
-            "a matrix against none", None if isinstance(other, nodes.Product | nodes.Sum | nodes.Power) else False
-        )
+            same_shape = [len(row) for row in gold.rows] == [len(row) for row in pred.rows]
+            return self.in_order(gold.children, pred.children) if same_shape else False
+        g_entries, p_entries = map(_entries, sides)
+        if g_entries is not None and p_entries is not None:
+            return self.in_order(g_entries, p_entries)
+        if any(isinstance(side, nodes.Matrix) and len(side.children) == 1 for side in sides):
+            return self.same(*(side.children[0] if isinstance(side, nodes.Matrix) else side for side in sides))
+        sums = any(isinstance(side, nodes.Product | nodes.Sum | nodes.Power) for side in sides)
+        return self.differ("a matrix against none", None if sums else False)
 
     def lists(self, gold: Node, pred: Node) -> bool | None:
         """Tuples keep their order, sets and bare lists do not."""
         (g_items, g_free), (p_items, p_free) = items_of(gold), items_of(pred)
         g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
-        if isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and not g_bare and not p_bare:
-            same_brackets = gold.brackets == pred.brackets or are_tuples(gold, pred, len(g_items))
-            if not same_brackets:
-                return self.differ("different brackets")
+        match gold, pred:
+            case nodes.Listing(), nodes.Listing() if not g_bare and not p_bare and gold.brackets != pred.brackets:
+                if not are_tuples(gold, pred, len(g_items)):
+                    return self.differ("different brackets")
         if g_free and p_free:
             if not (g_bare and p_bare):
                 g_items, p_items = distinct(g_items), distinct(p_items)
@@ -157,11 +146,10 @@ class Comparer:
 
     def sets(self, gold: Node, pred: Node) -> bool | None:
         """Sets of numbers, by what they hold."""
-        for side, other in ((gold, pred), (pred, gold)):
-            if isinstance(other, nodes.Listing) and not other.opening and is_set(side) and not is_set(other):
-                return self.differ("a set against a list")
+        if any(isinstance(side, nodes.Listing) and not side.opening and not is_set(side) for side in (gold, pred)):
+            return self.differ("a set against a list")
         alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
-        if alike and gold.opening in ("(", "[") and self.in_order(gold.children, pred.children):  # type: ignore[attr-defined]
+        if alike and _in_brackets(gold) and self.in_order(gold.children, pred.children):
             return True
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
@@ -170,39 +158,30 @@ class Comparer:
             return same
         if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
-        if (
-            isinstance(gold, nodes.SetOperation)
-            and isinstance(pred, nodes.SetOperation)
-            and gold.operation == pred.operation
-        ):
-            straight = self.in_order(gold.children, pred.children)
-            if straight or gold.operation == "difference":
-                return straight
-            return self.in_order(gold.children, pred.children[::-1])
-        if _is_pair(gold) and _is_pair(pred):
+        match gold, pred:
+            case nodes.SetOperation(operation), nodes.SetOperation(other) if operation == other:
+                straight = self.in_order(gold.children, pred.children)
+                if straight or operation == "difference":
+                    return straight
+                return self.in_order(gold.children, pred.children[::-1])
+        bracketed = [side for side in (gold, pred) if _in_brackets(side)]
+        if [len(side.children) for side in bracketed] == [2, 2]:
             return self.differ("different brackets", None if gold.symbols or pred.symbols else False)
-        if (a is None) != (b is None) and (_in_brackets(gold) or _in_brackets(pred)):
-            other = pred if _in_brackets(gold) else gold
-            return False if isinstance(other, _SIMPLE) else None
+        if (a is None) != (b is None) and bracketed:
+            return False if isinstance(pred if _in_brackets(gold) else gold, _SIMPLE) else None
         return self.differ("sets that cannot be solved", None)
 
     def congruences(self, gold: Node, pred: Node) -> bool | None:
         """3 mod 7 is 10 mod 7 and not 3 mod 8; the modulus may be left away, as a unit may."""
-        for relation, is_gold in ((gold, True), (pred, False)):
-            if isinstance(relation, nodes.Relation):
-                value = stated_value(relation, strict=True) if relation.signs == ("==",) else None
-                return False if value is None else self.same(*((value, pred) if is_gold else (gold, value)))
-        if not isinstance(gold, nodes.Congruence):
-            return self.same(gold, pred.residue)  # type: ignore[attr-defined]
-        if not isinstance(pred, nodes.Congruence):
-            return self.same(gold.residue, pred)
-        if not self.same(gold.modulus, pred.modulus):
-            return self.differ("different moduli")
-        if self.same(gold.residue, pred.residue):
-            return True
-        return self.values.same(ZERO, nodes.Call("mod", (difference(gold.residue, pred.residue), gold.modulus)))
-
-    # --- values with a mark ----------------------------------------------------------------------------------------
+        match gold, pred:
+            case nodes.Congruence(a, modulus), nodes.Congruence(b, other):
+                if not self.same(modulus, other):
+                    return self.differ("different moduli")
+                return self.same(a, b) or self.values.same(ZERO, nodes.Call("mod", (difference(a, b), modulus)))
+            case (nodes.Relation(), _) | (_, nodes.Relation()):
+                g, p = map(_congruent, (gold, pred))
+                return self.same(g, p) if g and p else False
+        return self.same(*_operands(nodes.Congruence, "residue", gold, pred))
 
     def scalars(self, gold: Node, pred: Node) -> bool | None:
         """Units, percent and degrees first, then the values."""
@@ -216,9 +195,7 @@ class Comparer:
         with_unit = letter_unit(pred) if not gold.symbols else None
         if with_unit:
             return self.values.same(gold, with_unit[0])
-        if nodes.BasedNumeral in kinds:
-            return self.values.based(gold, pred)
-        return self.values.same(gold, pred)
+        return self.values.based(gold, pred) if nodes.BasedNumeral in kinds else self.values.same(gold, pred)
 
     def quantities(self, gold: Node, pred: Node) -> bool | None:
         (g, g_unit), (p, p_unit) = measured(gold), measured(pred)
@@ -236,23 +213,19 @@ class Comparer:
 
     def percentages(self, gold: Node, pred: Node) -> bool | None:
         """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n >= 1."""
-        if isinstance(gold, nodes.Percent):
-            if isinstance(pred, nodes.Percent):
-                return self.same(gold.operand, pred.operand)
-            return self.values.same(gold, pred) or self.values.same(gold.operand, pred)
+        g, p = _operands(nodes.Percent, "operand", gold, pred)
+        if isinstance(gold, nodes.Percent) and isinstance(pred, nodes.Percent):
+            return self.same(g, p)
         if self.values.same(gold, pred):
             return True
-        return self.values.same(gold, pred.operand) if self.values.at_least_one(gold) else False  # type: ignore[attr-defined]
+        either = isinstance(gold, nodes.Percent) or self.values.at_least_one(gold)
+        return self.values.same(g, p) if either else False
 
     def angles(self, gold: Node, pred: Node) -> bool | None:
         """90 degrees are met by 90, and by pi/2 where pi is written."""
-        if isinstance(gold, nodes.Degrees) and isinstance(pred, nodes.Degrees):
-            return self.same(gold.operand, pred.operand)
-        marked, plain = (gold, pred) if isinstance(gold, nodes.Degrees) else (pred, gold)
-        assert isinstance(marked, nodes.Degrees)
-        if has_pi(plain):
-            return self.values.same(marked, plain)
-        return self.same(*((marked.operand, plain) if marked is gold else (plain, marked.operand)))
+        if any(has_pi(side) for side in (gold, pred) if not isinstance(side, nodes.Degrees)):
+            return self.values.same(gold, pred)
+        return self.same(*_operands(nodes.Degrees, "operand", gold, pred))
 
     def ratios(self, gold: Node, pred: Node) -> bool | None:
         """3:4 is 6:8 and 3/4; 12:00 is not 1:00."""
@@ -266,27 +239,19 @@ class Comparer:
             return self.in_order(gold.parts, pred.parts)
         return self.in_order(tuple(nodes.Product((a, p)) for a in g_rest), tuple(nodes.Product((b, g)) for b in p_rest))
 
-    # --- relations -----------------------------------------------------------------------------------------------
-
     def relations(self, gold: Node, pred: Node) -> bool | None:
         """Equations, assignments, inequalities; each against its like, or against the value or set it states."""
-        if isinstance(gold, nodes.Relation):
-            if isinstance(pred, nodes.Relation):
-                return self.two_relations(gold, pred)
-            value = stated_value(gold, strict=True)
-            if value is not None:
-                single = (
-                    isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
-                )
-                return self.same(value, pred.children[0] if single and not is_condition(gold) else pred)
-            other, condition = pred, is_condition(gold)
-        else:
-            assert isinstance(pred, nodes.Relation)
-            condition = is_condition(pred)
-            value = stated_value(pred, strict=condition)
-            if value is not None:
-                return self.same(gold, value)
-            other = gold
+        if isinstance(gold, nodes.Relation) and isinstance(pred, nodes.Relation):
+            return self.two_relations(gold, pred)
+        relation, other = (gold, pred) if isinstance(gold, nodes.Relation) else (pred, gold)
+        assert isinstance(relation, nodes.Relation)
+        condition = is_condition(relation)
+        value = stated_value(relation, strict=condition or relation is gold)
+        if value is not None and relation is pred:
+            return self.same(gold, value)
+        if value is not None:
+            single = isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
+            return self.same(value, pred.children[0] if single and not condition else pred)
         if not condition:
             return self.differ("a value against an equation" if other is gold else "an equation against none")
         if not isinstance(other, nodes.Listing | nodes.SetOperation | nodes.SetBuilder):
@@ -308,23 +273,19 @@ class Comparer:
             if same is not False or len(gold.sides) == 2:
                 return same
         if set(gold.signs) | set(pred.signs) <= {"=", "~"} and len(gold.sides) + len(pred.sides) > 4:
-            ends = [nodes.Relation((side.sides[0], side.sides[-1]), ("=",)) for side in (gold, pred)]
-            return self.same(*ends)
+            return self.same(*(nodes.Relation((side.sides[0], side.sides[-1]), ("=",)) for side in (gold, pred)))
         return False if len(gold.sides) == len(pred.sides) else None
 
     def assignments(self, gold: tuple[Node, Node], pred: tuple[Node, Node]) -> bool | None:
-        """`f(z) = z` is `f(x) = x`; `x = 5` is not `y = 5`."""
-        g_name, p_name = gold[0], pred[0]
-        kinds = {type(g_name), type(p_name)}
-        if kinds == {nodes.Symbol, nodes.Application} and g_name.name == p_name.name:  # type: ignore[attr-defined]
-            return self.same(gold[1], pred[1])  # y = ... and y(x) = ...
-        if is_graph(g_name, p_name) or is_graph(p_name, g_name):
-            return self.same(gold[1], pred[1])
+        """`f(z) = z` is `f(x) = x`, `y = x` is `y(x) = x`; `x = 5` is not `y = 5`."""
+        match gold[0], pred[0]:
+            case (nodes.Symbol(name), nodes.Application(other)) | (nodes.Application(name), nodes.Symbol(other)):
+                if name == other or is_graph(gold[0], pred[0]) or is_graph(pred[0], gold[0]):
+                    return self.same(gold[1], pred[1])
+            case nodes.Listing(_, _, items), nodes.Listing(_, _, others) if items == others:
+                return self.same(gold[1], pred[1])
         (g_name, g_value), (p_name, p_value) = with_bound_letter(*gold), with_bound_letter(*pred)
-        same_items = (
-            isinstance(g_name, nodes.Listing) and isinstance(p_name, nodes.Listing) and g_name.items == p_name.items
-        )
-        return self.same(g_value, p_value) if g_name == p_name or same_items else self.differ("different names")
+        return self.same(g_value, p_value) if g_name == p_name else self.differ("different names")
 
     def equations(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """One is a multiple of the other, or both are the same curve."""
@@ -338,10 +299,8 @@ class Comparer:
             if ratio_at_points(g, renamed) is not None:
                 self.explanation.note("symbolic", "the same equation up to a factor")
                 return True
-            if g.symbols != renamed.symbols:
-                return False
-            same = same_curve(g, renamed)
-        except _NO_VALUE:
+            same = same_curve(g, renamed) if g.symbols == renamed.symbols else False
+        except (NoValue, TypeError):
             return None
         if same:
             self.explanation.note("symbolic", "the same curve at every point tried")
@@ -369,7 +328,7 @@ class Comparer:
         """a < b and c < d are the same when b - a is a positive multiple of d - c."""
         try:
             factor = ratio_at_points(difference(*gold.sides[::-1]), difference(*pred.sides[::-1]))
-        except _NO_VALUE:
+        except (NoValue, TypeError):
             return None
         if not gold.symbols:
             return False
@@ -381,5 +340,20 @@ def _in_brackets(node: Node) -> bool:
     return isinstance(node, nodes.Listing) and node.opening in ("(", "[")
 
 
-def _is_pair(node: Node) -> bool:
-    return _in_brackets(node) and len(node.children) == 2
+def _operands(kind: type[Node], field: str, *sides: Node) -> list[Node]:
+    """The sides, each of a kind replaced by the node that it holds."""
+    return [getattr(side, field) if isinstance(side, kind) else side for side in sides]
+
+
+def _entries(node: Node) -> tuple[Node, ...] | None:
+    """The entries of a row, of a column or of a list; None for any other tree."""
+    if isinstance(node, nodes.Matrix):
+        return node.children if len(node.rows) == 1 or all(len(row) == 1 for row in node.rows) else None
+    return node.items if isinstance(node, nodes.Listing) else None
+
+
+def _congruent(node: Node) -> Node | None:
+    """What a congruence `x == 3` says x is; any other relation says nothing."""
+    if not isinstance(node, nodes.Relation):
+        return node
+    return stated_value(node, strict=True) if node.signs == ("==",) else None

@@ -19,12 +19,12 @@ from functools import partial
 from typing import NamedTuple
 
 from limo.verify.maths.compare import Comparer
-from limo.verify.maths.decimals import DOUBLE_DIGITS
 from limo.verify.maths.interpretations import Interpretations, interpret
 from limo.verify.maths.nodes import Listing, Quantity
 from limo.verify.maths.normalise import MAX_ANSWER, compact
 from limo.verify.maths.options import option_letters, option_text
 from limo.verify.maths.phrases import has_words, is_sentence, n_words, same_phrase
+from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.units import clock_times
 
 PROSE = 2  # from so many words on an answer may be said in other words

@@ -1,23 +1,31 @@
 """Two single values: equal exactly or to many digits, or one the other's rounding; and the units beside them.
 
-ScalarComparer().same(parse("0.6666667"), parse("2/3"))      # True, tier "numeric"
-measured(parse("1.2 \\times 10^3 m"))                         # (1200, "m")
+    ScalarComparer().same(parse("0.6666667"), parse("2/3"))      # True, tier "numeric"
+    rounds_to(Fraction(2, 3), decimal_of(parse("0.67")), MIN_DIGITS)     # False: two digits say too little
+    measured(parse("1.2 \\times 10^3 m"))                         # (1200, "m")
+
+An answer that is itself a rounded decimal is met by the value it rounds from five significant digits on (our own
+choice; fewer would let neighbours in), and by another decimal from six.  An exact answer is met by a decimal of 15
+digits and more only, which is a machine's double (equal to within a part in 10^13), unless fewer are asked for
+(`digits`).  A decimal that is a whole number (204.00) is exact.  No absolute difference is ever accepted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
-from limo.verify.maths.decimals import DOUBLE_DIGITS, MIN_DIGITS, MIN_DIGITS_BOTH, decimal_of, rounds_to
-from limo.verify.maths.nodes import Node
+from limo.verify.maths.arithmetic import NoValue, TooLarge, Undefined, Unknown
+from limo.verify.maths.nodes import Node, product_of
 from limo.verify.maths.relations import with_constants_renamed
 from limo.verify.maths.values import constant, same_value
 
 _COST = ("rational", "numeric", "symbolic", "structural")
 _UNIT_LETTERS = frozenset("mgshLNJVWKCTAFH")
+DOUBLE_DIGITS = 15  # significant digits that a machine's number keeps
+MIN_DIGITS, MIN_DIGITS_BOTH = 5, 6
 
 
 @dataclass
@@ -34,7 +42,7 @@ class Explanation:
 
 
 class ScalarComparer:
-    """Compares values.  `tolerance` is relative, for answers that are rounded decimals; `digits`: see `decimals`."""
+    """Compares values.  `tolerance` is relative, for answers that are rounded decimals; `digits`: see above."""
 
     def __init__(
         self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, explanation: Explanation | None = None
@@ -82,7 +90,7 @@ class ScalarComparer:
                 continue
             try:
                 constant(other)
-            except (TooLarge, Undefined, Unknown):
+            except NoValue:
                 continue
             self.explanation.reason = "different size"
             return False
@@ -98,7 +106,7 @@ class ScalarComparer:
             return False
         try:
             a, b = constant(gold), constant(pred)
-        except (TooLarge, Undefined, Unknown):
+        except NoValue:
             return False
         if second and rounds_to(a, second, MIN_DIGITS_BOTH if first else self.digits):
             return True
@@ -112,7 +120,7 @@ class ScalarComparer:
         """Whether the size of a constant is 1 or more."""
         try:
             return not node.symbols and abs(complex(constant(node))) >= 1
-        except (TooLarge, Undefined, Unknown, OverflowError):
+        except (NoValue, OverflowError):
             return False
 
 
@@ -149,4 +157,63 @@ def letter_unit(node: Node) -> tuple[Node, str] | None:
         or any(factor.symbols for factor in factors)
     ):
         return None
-    return (nodes.Product(tuple(factors)) if len(factors) > 1 else factors[0]), unit.name + power
+    return product_of(factors), unit.name + power
+
+
+class Decimal(NamedTuple):
+    """A literal: its value, its significant digits, the power of ten of its last place."""
+
+    value: Fraction
+    n_digits: int
+    place: int
+
+    def shifted(self, power: int) -> Decimal:
+        return Decimal(self.value * Fraction(10) ** power, self.n_digits, self.place + power)
+
+
+def decimal_of(node: Node) -> Decimal | None:
+    """The decimal literal that a tree is (with sign, power of ten, percent or unit); None for anything else."""
+    match node:
+        case nodes.Number(value, significant, place):
+            return Decimal(value, significant, place) if significant else None
+        case nodes.Quantity(inner) | nodes.Degrees(inner):
+            return decimal_of(inner)
+        case nodes.Negative(inner):
+            decimal = decimal_of(inner)
+            return decimal and decimal._replace(value=-decimal.value)
+        case nodes.Percent(inner):
+            decimal = decimal_of(inner)
+            return decimal and decimal.shifted(-2)
+        case nodes.Product((mantissa, nodes.Power(nodes.Number(Fraction(numerator=10, denominator=1)), exponent))):
+            decimal, power = decimal_of(mantissa), _whole_exponent(exponent)
+            return None if decimal is None or power is None else decimal.shifted(power)
+    return None
+
+
+def _whole_exponent(node: Node) -> int | None:
+    sign, node = (-1, node.operand) if isinstance(node, nodes.Negative) else (1, node)
+    if not isinstance(node, nodes.Number) or node.value.denominator != 1 or abs(node.value) > 5000:
+        return None
+    return sign * int(node.value)
+
+
+def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
+    """Whether a value, rounded to the last place of a decimal of enough digits, is the decimal."""
+    if isinstance(value, float) or getattr(value, "imag", False):
+        return False
+    exact = value if isinstance(value, Fraction) else _exact(value)
+    if decimal.n_digits >= DOUBLE_DIGITS:
+        return abs(exact - decimal.value) <= abs(exact) / 10**13
+    if decimal.value.denominator == 1 and decimal.place < 0:
+        return False
+    if decimal.n_digits < min_digits or exact.denominator == 1:
+        return False
+    return abs(exact - decimal.value) <= Fraction(10) ** decimal.place / 2
+
+
+def _exact(value: Any) -> Fraction:
+    """The exact fraction that a number of mpmath is; 0 for one that is too large or too small to be written down."""
+    sign, mantissa, exponent, _ = getattr(value, "real", value)._mpf_
+    if abs(exponent) > 100_000:
+        return Fraction(0)
+    return (-1) ** sign * int(mantissa) * Fraction(2) ** exponent
