@@ -21,8 +21,8 @@ from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
 from limo.verify.decision import failed, verdict_of
 from limo.verify.extract import Extraction, extract
-from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.equal import WORDS, Decision, equal
+from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
 from limo.verify.process.limits import Limits
 from limo.verify.process.worker import Worker

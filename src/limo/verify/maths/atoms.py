@@ -68,9 +68,6 @@ def starts_factor(cursor: Cursor) -> bool:
     return text in ("(", "{") or (text in ("[", "|") and not cursor.n_bars)
 
 
-# --- numbers and symbols ---------------------------------------------------------------------------------------------
-
-
 def _numeral(parser: Grammar, text: str) -> Node:
     number, cursor = parse_number(text), parser.cursor
     if text.isdigit() and cursor.accept("_"):
@@ -180,9 +177,6 @@ def _arguments(parser: Grammar, function: str) -> tuple[Node, ...]:
     return (node,)
 
 
-# --- groups ----------------------------------------------------------------------------------------------------------
-
-
 def argument(parser: Grammar) -> Node:
     """A group, or one character: `\\frac12` takes one digit at a time."""
     cursor = parser.cursor
@@ -224,9 +218,6 @@ def _subscript(cursor: Cursor) -> str:
     return "_" + raw_group(cursor) if cursor.accept("_") else ""
 
 
-# --- brackets --------------------------------------------------------------------------------------------------------
-
-
 def _bracket(parser: Grammar, opening: str) -> Node:
     """Round and square brackets: grouping, a tuple, or an interval whose ends may differ."""
     with parser.cursor.bars(0):
@@ -266,9 +257,6 @@ def _absolute(parser: Grammar) -> Node:
         inner = parser.sum()
     parser.cursor.expect("|")
     return nodes.Absolute(inner)
-
-
-# --- commands --------------------------------------------------------------------------------------------------------
 
 
 def _command(parser: Grammar, text: str) -> Node:

@@ -12,25 +12,23 @@ from __future__ import annotations
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue
-from limo.verify.maths.lists import (
+from limo.verify.maths.nodes import ZERO, Node, difference
+from limo.verify.maths.relations import (
+    INEQUALITIES,
     MAX_ITEMS,
     aligned_by_name,
     are_tuples,
     as_matrix,
-    distinct,
-    has_plus_minus,
-    items_of,
-    single_item,
-)
-from limo.verify.maths.nodes import ZERO, Node, difference
-from limo.verify.maths.relations import (
-    INEQUALITIES,
     assignment,
+    distinct,
     has_pi,
+    has_plus_minus,
     is_condition,
     is_graph,
+    items_of,
     rising,
     simplified,
+    single_item,
     stated_value,
     with_bound_letter,
     with_constants_renamed,

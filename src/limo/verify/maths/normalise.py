@@ -16,7 +16,6 @@ from fractions import Fraction
 from functools import lru_cache
 from operator import methodcaller
 
-from limo.verify.maths.chinese import to_arabic
 from limo.verify.maths.tables import languages, table
 
 WORD_OPEN, WORD_CLOSE, DOLLAR = "\ue001", "\ue002", "\ue003"
@@ -83,6 +82,12 @@ _ORDINAL = re.compile(
     r"|(?<=\d)(?:st|nd|rd|th)\b"
 )
 _AMOUNT = re.compile(rf"{DOLLAR}\s*(\d[\d,]*(?:\.\d+)?)(?=[\s}})\].]*\Z)")
+_CHINESE = table("languages/chinese")
+_DIGITS, _SMALL, _LARGE = _CHINESE["digits"], _CHINESE["small_scales"], _CHINESE["large_scales"]
+_NUMERAL = f"[{''.join([*_DIGITS, *_SMALL, *_LARGE])}]"
+_FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
+_WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
+_CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -190,3 +195,57 @@ def compact(text: str) -> str:
     if re.fullmatch(r"[A-Za-z\u4e00-\u9fff'\-.,()\"]{2,}", text) and re.search(r"[A-Za-z]{2}", text):
         text = text.lower()
     return text.strip(_EDGE + '"')
+
+
+def to_arabic(text: str) -> str:
+    """The text with its Chinese numbers rewritten; anything else is left as it is."""
+    if not re.search(r"[\u4e00-\u9fff〇]", text):
+        return text
+    text = _FRACTION.sub(_chinese_fraction, text)
+    text = _CHINESE_SCALED.sub(_chinese_scaled, text)
+    return _WHOLE.sub(lambda m: _chinese_decimal(m.group().strip()), text)
+
+
+def numeral(text: str) -> int | None:
+    """The value of a run of Chinese numerals; None where it is not one."""
+    if not 0 < len(text) < 40 or any(c not in _DIGITS and c not in _SMALL and c not in _LARGE for c in text):
+        return None
+    if all(c in _DIGITS for c in text):
+        return int("".join(str(_DIGITS[c]) for c in text))
+    total = section = digit = 0
+    for char in text:
+        if char in _DIGITS:
+            digit = _DIGITS[char]
+        elif char in _SMALL:
+            section += (digit or 1) * _SMALL[char]
+            digit = 0
+        else:
+            total = (total + section + digit) * _LARGE[char]
+            section = digit = 0
+    return total + section + digit
+
+
+def _chinese_decimal(text: str) -> str:
+    sign = "-" if text.startswith("负") else ""
+    whole, dot, rest = text.removeprefix("负").partition("点")
+    value = numeral(whole)
+    if value is None:
+        return text
+    return f"{sign}{value}" + ("." + "".join(str(_DIGITS[c]) for c in rest) if dot else "")
+
+
+def _chinese_fraction(match: re.Match[str]) -> str:
+    below, above = match.groups()
+    if below == "百":
+        return (str(numeral(above)) if not above[0].isdigit() else above) + r"\%"
+    low = int(below) if below.isdigit() else numeral(below)
+    high = above if above[0].isdigit() else numeral(above)
+    return match.group() if low is None or high is None else rf"\frac{{{high}}}{{{low}}}"
+
+
+def _chinese_scaled(match: re.Match[str]) -> str:
+    scale = 1
+    for char in match.group(2):
+        scale *= _LARGE[char]
+    value = Fraction(match.group(1)) * scale
+    return str(value.numerator) if value.denominator == 1 else match.group()

@@ -30,8 +30,6 @@ class Parser:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
 
-    # --- answers ---------------------------------------------------------------------------------------------------
-
     def answer(self) -> Node:
         """The whole text."""
         node = self.listing()
@@ -140,8 +138,6 @@ class Parser:
         while self.cursor.accept(":"):
             parts.append(self.sum())
         return nodes.Ratio(tuple(parts)) if len(parts) > 1 else parts[0]
-
-    # --- expressions -----------------------------------------------------------------------------------------------
 
     def sum(self) -> Node:
         """Terms with signs; what stands left of a ± is one side of it."""

@@ -1,6 +1,7 @@
-"""Relations taken apart: the name and value of an assignment, chains cut and turned, letters renamed.
+"""Relations and lists taken apart: names and values of assignments, chains cut and turned, the items of a list.
 
     assignment(parse("x = 5"))              # (Symbol("x"), Number(5))
+    items_of(parse("1 \\pm x"))              # ([1 + x, 1 - x], True): their order is free
     stated_value(parse("|AB| = 1"), strict=True)    # Number(1)
     stated_value(parse("2x + z = 1"), strict=True)  # None: an equation, not a name
 
@@ -9,11 +10,17 @@ A name is a symbol, an application (`f(x)`), a length or angle, a ratio or quoti
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limo.verify.maths import nodes
+from limo.verify.maths.arithmetic import NoValue
 from limo.verify.maths.nodes import PI, ZERO, Node, substituted
+from limo.verify.maths.values import same_value
 
 INEQUALITIES = frozenset(("<", ">", "<=", ">="))
 OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+MAX_ITEMS = 200
+_DOMAINS = {nodes.Symbol(name) for name in ("\\mathbbZ", "Z", "\\mathbbN", "R", "N")}
 _INDICES = {"k", "n", "m", "l"}  # letters that stand for any whole number
 _CONSTANTS = ("C", "c", "K", "k")  # letters that stand for any number
 
@@ -144,3 +151,103 @@ def rising(relation: nodes.Relation) -> nodes.Relation:
     if relation.signs[0] in (">", ">=") and all(sign in OPPOSITE for sign in relation.signs):
         return nodes.Relation(relation.sides[::-1], tuple(OPPOSITE[sign] for sign in reversed(relation.signs)))
     return relation
+
+
+def items_of(node: Node) -> tuple[list[Node], bool]:
+    """The items of a list (or the one expression that is none), ± written out; and whether their order is free."""
+    if not isinstance(node, nodes.Listing):
+        return _both_signs(node), True
+    kept = node.items if node.opening else tuple(item for item in node.items if not _is_domain(item))
+    return [value for item in _without_names(kept) for value in _both_signs(item)], node.opening in ("", "{")
+
+
+def single_item(node: Node) -> Node:
+    """A list that holds one item besides the range of its letters is that item."""
+    if isinstance(node, nodes.Listing) and not node.opening:
+        kept = [item for item in node.items if not _is_domain(item)]
+        if len(kept) == 1:
+            return kept[0]
+    return node
+
+
+def aligned_by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
+    """The values of both lists in order, where every item of exactly one of them has a name of its own."""
+    if not gold or len(gold) != len(pred):
+        return None
+    g, p = [assignment(item) for item in gold], [assignment(item) for item in pred]
+    named, others = (g, p) if all(g) else (p, g)
+    pairs = [pair for pair in named if pair]
+    if any(others) or len({repr(name) for name, _ in pairs}) < len(gold):
+        return None
+    values = tuple(value for _, value in pairs)
+    return (values, tuple(pred)) if named is g else (tuple(gold), values)
+
+
+def has_plus_minus(node: Node) -> bool:
+    """Whether a tree holds a ±."""
+    return nodes.PlusMinus in node.kinds
+
+
+def as_matrix(node: Node) -> Node:
+    """`[[1, 2], [3, 4]]` as the matrix it is."""
+    if not isinstance(node, nodes.Listing) or node.opening != "[" or not node.items:
+        return node
+    rows = [row.items for row in node.items if isinstance(row, nodes.Listing) and row.opening == "["]
+    return nodes.Matrix(tuple(rows)) if len(rows) == len(node.items) else node
+
+
+def are_tuples(gold: nodes.Listing, pred: nodes.Listing, n_items: int) -> bool:
+    """`(1, 2, 3)` and `[1, 2, 3]`: with three items and more square brackets mean no interval."""
+    return n_items > 2 and {gold.opening, pred.opening} == {"(", "["} and {gold.closing, pred.closing} == {")", "]"}
+
+
+def distinct(items: list[Node]) -> list[Node]:
+    """The items without those that repeat another."""
+    kept: list[Node] = []
+    for item in items[:MAX_ITEMS]:
+        if not any(_surely_same(item, other) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _is_domain(node: Node) -> bool:
+    """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
+    return isinstance(node, nodes.Relation) and node.signs == ("in",) and node.sides[1] in _DOMAINS
+
+
+def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
+    """`n = 1, 2, 3` is the list of its values; so is `x = 1, x = 2`."""
+    named = [assignment(item) for item in items]
+    if len(items) < 2 or not named[0]:
+        return items
+    name, value = named[0]
+    if not any(named[1:]):
+        return items if any(isinstance(item, nodes.Relation) for item in items[1:]) else (value, *items[1:])
+    if all(pair and pair[0] == name for pair in named):
+        return tuple(pair[1] for pair in named if pair)
+    return items
+
+
+def _both_signs(node: Node) -> list[Node]:
+    """`a ± b` as its two values."""
+    if not has_plus_minus(node) or isinstance(node, nodes.Listing | nodes.Matrix):
+        return [node]
+    if isinstance(node, nodes.Relation):
+        if len(node.sides) == 2 and has_plus_minus(node.sides[1]) and not isinstance(node.sides[1], nodes.Listing):
+            return [replace(node, sides=(node.sides[0], value)) for value in _both_signs(node.sides[1])]
+        return [node]
+    return [_with_sign(node, "+"), _with_sign(node, "-")]
+
+
+def _with_sign(node: Node, sign: str) -> Node:
+    if isinstance(node, nodes.PlusMinus):
+        left, right = _with_sign(node.left, sign), _with_sign(node.right, sign)
+        return nodes.Sum((left, right if sign == node.first else nodes.Negative(right)))
+    return node.rebuilt(lambda child: _with_sign(child, sign))
+
+
+def _surely_same(a: Node, b: Node) -> bool:
+    try:
+        return a == b or bool(same_value(a, b))
+    except NoValue:
+        return False
