@@ -48,8 +48,8 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
 
     result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress, workers)
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
-    value = {"scores": scores, "averages": [asdict(average) for average in result.averages]}
-    value["key_errors"] = result.key_errors
+    averages = [asdict(average) for average in result.averages]
+    value = {"scores": scores, "averages": averages, "key_errors": result.key_errors}
     call.result(value, f"{table(_score_rows(result.evaluations, result.averages))}\n\n{result.scores}")
 
 

@@ -180,8 +180,7 @@ def run(
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
         run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
         stored = {"evaluations": [asdict(one) for one in evaluations], "averages": [asdict(mean) for mean in means]}
-        stored["key_errors"] = key_errors
-        run_folder.write_json(EVALUATIONS, stored)
+        run_folder.write_json(EVALUATIONS, stored | {"key_errors": key_errors})
     return EvaluateResult(evaluations, means, key_errors, Path(folder) / SCORES)
 
 
