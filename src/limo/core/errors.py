@@ -1,13 +1,8 @@
 """The error family: everything limo raises on purpose is a `LimoError`.
 
-A message has four parts: what is wrong, the value, what is allowed, what to do.  The command line prints it as one line
-and exits with 2.  Each child has a second parent from the standard library, so that `except ValueError` catches it too.
-
-    >>> raise InputError("pool is empty", "pool.jsonl", "at least one problem", "check the path")
-    Traceback (most recent call last):
-    limo.core.errors.InputError: pool is empty: 'pool.jsonl' (allowed: at least one problem); check the path
-
-A failed rollout or verdict is data with a reason, not an exception.
+A message has four parts: what is wrong, the value, what is allowed, what to do.  Each child has a second parent from
+the standard library, so that `except ValueError` catches it too.  A failed rollout or verdict is data, not an
+exception.
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
 """Writing a file whole or not at all, and the hash that names a model folder.
 
-A reader never sees half a file: what is written goes to a temporary neighbour which takes the file's name at the
-end, and a killed process leaves the old file as it was.
-
-    with atomic("runs/a/scores.json") as path:
-        path.write_text("{}")
+What is written goes to a temporary neighbour that takes the file's name at the end, so a reader never sees half a file.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
 """Every string that a model reads is made here.
 
-A prompt is the list of chat messages before the assistant's turn.  The system text is the one that LIMO was
-trained and tested with (official repository); it stands in every row of training data too, because some trainers'
-Qwen templates otherwise insert another.
-
-    >>> [message["role"] for message in messages("What is 1+1?")]
-    ['system', 'user']
-
-Chat templates are applied by the model's tokenizer or server.
+A prompt is the list of chat messages before the assistant's turn.  The system text is the one that LIMO was trained and
+tested with (official repository); it stands in every row of training data too, because some trainers' Qwen templates
+otherwise insert another.  Chat templates are applied by the model's tokenizer or server.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
 """A recipe is a checked value: YAML to pydantic and back, with dotted overrides and a content hash.
 
-Each stage defines its own settings beside its code as a subclass of `Settings`; a command composes them.  All
-faults of a file are gathered and shown once, each with its line; an unknown key names the nearest known one.
+Each stage defines its settings beside its code as a subclass of `Settings`.  All faults of a file are shown at once,
+each with its line; an unknown key names the nearest known one.  A recipe is one file, without includes or inheritance.
 
-    class Band(Settings):
-        low: int = Field(1, ge=0, description="fewest correct rollouts to keep; paper: 1")
     band = load(Band, "band.yaml", ["low=2"])
-
-A recipe is one file: there are no includes and no inheritance.
 """
 
 from __future__ import annotations

@@ -1,11 +1,7 @@
 """The few small records that travel through every stage.
 
-One record for one word of the project (problem, completion, rollout, verdict, pass rate, chain, grade, score).
 They are frozen, hold plain values only, and turn into dictionaries with `dataclasses.asdict`, so any stage can be
 stored as Parquet or JSON without a converter of its own.
-
-    >>> Problem.make("What is 1+1?", "2").id == Problem.make("What is  1+1?", "2").id
-    True
 """
 
 from __future__ import annotations

@@ -2,13 +2,7 @@
 
 `recipe.yaml` (resolved) holds the settings, `environment.json` the machine and packages, `problems.parquet` the pool
 as it was read, `stages/` for each stage one Parquet file of what was kept and one of what was dropped and why.  Tables
-are written whole, the kept one last, so a process killed anywhere leaves stages that are done or not begun, and the
-same command continues.
-
-    with RunFolder("runs/a", recipe) as run:
-        if not run.done("difficulty"):
-            run.write_stage("difficulty", kept=[{"id": "p1", "n_correct": 2}], dropped=[])
-        rows = run.read_stage("difficulty")
+are written whole, the kept one last; after a kill the same command continues.
 """
 
 from __future__ import annotations

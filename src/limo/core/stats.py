@@ -3,10 +3,6 @@
 With thirty problems the choice of problems alone moves a score by about nine points, and one training seed by five
 to fifteen more (METHOD: arXiv 2411.00640, 2504.07086); so no number is reported without an interval.  Bootstraps draw
 from a numpy Generator with a fixed seed: the same data give the same interval.
-
-    wilson(57, 100)                              # (0.472, 0.663)
-    mean_interval([3, 0, 4], [4, 4, 4])          # three problems, four rollouts each
-    difference_interval([[[1, 0], [1, 1]]], [[[0, 0]]])  # one benchmark of two problems, two seeds against one
 """
 
 from __future__ import annotations

@@ -1,10 +1,4 @@
-"""Text in its plainest forms: hashes, the normal form that names a problem, hostile characters made visible.
-
-    >>> normalise_statement("Find  $x$\\n if\\u00a0x=-1.")
-    'Find $x$ if x=-1.'
-
-Signs, digits and punctuation all count: a lost minus makes another problem.
-"""
+"""Text in its plainest forms: hashes, the normal form that names a problem, hostile characters made visible."""
 
 from __future__ import annotations
 

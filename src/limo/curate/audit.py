@@ -1,15 +1,9 @@
 """How far a scorer can be trusted: what its scores go with, what they can be fooled by, and how far two agree.
 
-- correlations (Spearman's, ties shared) of each trait and the score with length, with correctness, and with whatever
-  labels the rows carry (`label_counts`: how often each behaviour was found in the chain);
-- insertion: words that the keyword scorer counts are put between the words of each chain; how many levels does it
-  rise among the others, which stay as they were?
+- correlations (Spearman's) of each trait and the score with length and with the labels that the rows carry;
+- insertion: words that the keyword scorer counts are put between the words of each chain; how far does it rise?
 - shuffling: the steps of each chain (sentences and lines, then paragraphs) are put in another order; does it fall?
-- separation: the chance that a chain of these has a higher score than one of another file (the area under the ROC
-  curve), for chains that reason against chains that do not.
-
-    report = audit(texts, GradeSettings(scorer="structure"), {"correct": [1.0, 0.0, ...]})
-    agreement(grades, other_grades).kappa
+- separation: the area under the ROC curve of chains that reason against chains that do not.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
 """Chains: which rollouts may become training material, and why the others may not.
 
 A chain is correct, whole, does not loop, keeps to the language of its problem, ends in a boxed answer, and holds no
-token that belongs to a chat template or a tool.  Several chains of one problem stay as candidates; selection takes
-the best.  Thought markers (`<think>`, begin-of-thought) are taken out by default and the thought itself kept, because
-the paper's training text has none.
-
-    chains, dropped = accept(problem, rollouts)
+token that belongs to a chat template or a tool.  Thought markers (`<think>`, begin-of-thought) are taken out by default
+and the thought itself kept, because the paper's training text has none.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
 """The selected chains as a dataset that others can load, with a card that says how they were made.
 
-The folder holds what `datasets.save_to_disk` writes and a README.md.  A row's `messages` (system, user, assistant)
-is all that a trainer needs; the other columns are its lineage.  Nothing in it depends on the time or the machine, so
-the same run gives the same bytes.  The funnel holds every stage's counts, which must add up.
-
-    write_dataset([dataset_row(candidate, rank, prompt) for rank, candidate in ranked], "runs/a/selected", card)
-    datasets.load_from_disk("runs/a/selected")
-
-`limo.curate.formats` converts the rows for particular trainers.
+The folder holds what `datasets.save_to_disk` writes and a README.md.  A row's `messages` (system, user, assistant) is
+all that a trainer needs; the other columns are its lineage.  Nothing depends on the time or the machine, so the same
+run gives the same bytes.
 """
 
 from __future__ import annotations

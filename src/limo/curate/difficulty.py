@@ -1,14 +1,9 @@
 """Difficulty from pass rates, and hard problems told from those with a wrong key.
 
-A problem stays when the number of correct rollouts of one model lies in a band.  The paper (v2) uses two: 0 of 4 for
-a weak model, then 1 to 3 of 32 for a strong one.  Counts are kept, never a yes or no, because the band is noisy: a
-problem that a model solves 1% of the time lands in 1..3 of 32 by luck in 28 of 100 cases.
-
-A very low pass rate often means a wrong key.  Where rollouts of several models agree on one other answer the problem
-is `suspect`, with that answer as evidence, whatever its band.
-
-    kept, dropped = apply_band(problems, rates, Band(1, 3, 32), "strong_filter")
-    evidence_by_problem = find_suspects(problems, rollouts, same=checker.same)
+A problem stays when the number of correct rollouts of one model lies in a band.  The paper (v2) uses two: 0 of 4 for a
+weak model, then 1 to 3 of 32 for a strong one.  Counts are kept, since the band is noisy: a problem that a model solves
+1% of the time lands in 1..3 of 32 in 28 of 100 cases.  Where rollouts of several models agree on one other answer the
+problem is `suspect`, with that answer as evidence, whatever its band.
 """
 
 from __future__ import annotations

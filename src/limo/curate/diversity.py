@@ -1,19 +1,9 @@
 """Choose problems that are unlike each other: a greedy k-centre over statements, traded against rank.
 
 Statements become TF-IDF vectors (scikit-learn) of their words, LaTeX commands and pairs of Han characters, digits left
-out: what a problem is about, not its numbers.  Each pick is the one with the largest
-
-    (1 - diversity) * rank_value + diversity * distance
-
-where `rank_value` falls from 1 (best ranked) to 0, and `distance` is 1 minus the cosine to the nearest pick so far.
-With diversity 1 this is the greedy k-centre (Gonzalez 1985), within twice the best covering radius; with 0 it is the
-rank.  One step is one product of a sparse matrix and a vector, so 800 of 100,000 take seconds.
-
-    picker = DiversePicker(statements, diversity=0.3)
-    index = picker.best(is_open)        # the next pick among those still open
-    picker.take(index)
-
-Two wordings of one idea are far apart here; give embeddings' clusters as `topic` and use quotas where that matters.
+out.  Each pick is the one with the largest `(1 - diversity) * rank_value + diversity * distance`: `rank_value` falls
+from 1 (best ranked) to 0, `distance` is 1 minus the cosine to the nearest pick so far.  With diversity 1 this is the
+greedy k-centre (Gonzalez 1985); with 0 it is the rank.
 """
 
 from __future__ import annotations

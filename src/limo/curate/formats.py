@@ -8,10 +8,7 @@
 | llamafactory | a folder: `limo.json`, `dataset_info.json` | LLaMA-Factory: `dataset: limo`, `dataset_dir: FOLDER` |
 | axolotl | a folder: `limo.jsonl` and `datasets.yaml`, to be put into its config | Axolotl |
 
-No message is changed.  The system text stands in every row of every format, because some trainers' templates otherwise
-put in another.
-
-    write_format(rows, "llamafactory", "out/lf", card="# ...")
+No message is changed; the system text stands in every row of every format.
 """
 
 from __future__ import annotations

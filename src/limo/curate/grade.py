@@ -2,22 +2,15 @@
 
 `limo-v2` is the paper's (section on chain quality): a weighted sum of elaborated reasoning 30% by length,
 self-verification 20%, exploratory approach 25% and adaptive granularity 25% by keyword frequencies divided by the
-text's length.  It leaves open how the four are brought to one scale, what breaks ties, and where the levels are cut.
-`structure` measures what a chain does, `judge` is a model with a rubric (see `limo.curate.scorers`).  Our choices:
+text's length.  It leaves open how the four come to one scale, what breaks ties, and where levels are cut.  Our choices:
 
-- scale `rank`: a trait's value is the share of the other chains that have less of it.  Any growing scale of length
-  (characters, tokens, logarithm) then gives the same score, and the weights mean what they say whatever the spread;
-  `max` divides by the largest value; `half` is value / (value + median of recorded long chains), of one text alone.
+- scale `rank`: a trait's value is the share of the other chains that have less of it; `max` divides by the largest
+  value; `half` is value / (value + median of recorded long chains), of one text alone.
 - a level is a fifth of the chains ranked by score: L5 is above at least 80% of them.  Equal scores share the lower
   level, so that many equal bare answers are L1.  Levels `fixed` are cut at scores that do not depend on the others.
-- `length_bins` makes a score the share of the chains of like length that it is above, so that no level is merely
-  longer.
+- `length_bins` makes a score the share of the chains of like length that it is above.
 
-    grades = grade(chains)
-    sorted(zip(grades, chains), key=lambda pair: -pair[0].score)
-
-No scorer sees whether the reasoning is true.  `limo-v2` counts words and can be fooled by them; `limo grade --audit`
-shows by how much.
+No scorer sees whether the reasoning is true; `limo grade --audit` shows by how much words alone raise a score.
 """
 
 from __future__ import annotations

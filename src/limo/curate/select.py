@@ -1,16 +1,9 @@
 """Select: the best chain of each problem, the best problems of all; with controls, diversity, quotas and budgets.
 
-The paper (v2) takes each problem's best chain, ranks all of them by score and keeps the top 800.  Whether selection
-did anything shows only beside its controls, so `by` also offers `random`, `longest`, `hardest` and `easiest` with the
-same budget, and `full` with none.  `balanced` is for v1's sampling across domains: the topics take turns, each with
-its best.  `diversity` trades rank against unlikeness of the statements, `max_likeness` keeps near repetitions out.
-
-Everything is deterministic for a seed; equal keys are ordered by the hash of the chain.  A chain that was verified and
-is not correct is never selected, whatever the order.
-
-    selected, dropped = select(candidates, SelectSettings(k=800))
-    print(why_fewer(selected, dropped, SelectSettings(k=800)))
-    chains_by_level = sample_levels(chains, grades, 500, ("L1", "L5"))
+The paper (v2) takes each problem's best chain, ranks all of them by score and keeps the top 800.  `random`, `longest`,
+`hardest`, `easiest` and `full` are its controls; `balanced` is for v1's sampling across domains.  Everything is
+deterministic for a seed; equal keys are ordered by the hash of the chain.  A chain that was verified and is not correct
+is never selected.
 """
 
 from __future__ import annotations

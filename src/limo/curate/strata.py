@@ -2,9 +2,6 @@
 
 The paper takes them by source (MATH, olympiads, past AIME), 500 each.  A pool may instead state a difficulty with each
 problem, or have been measured by pass rates.  A problem without a source, difficulty or pass rate to go by is left out.
-
-    strata = stratify(problems, StrataSettings(by="source", simple=["MATH"], complex=["Olympiad"], advanced=["AIME"]))
-    strata["Advanced"]
 """
 
 from __future__ import annotations

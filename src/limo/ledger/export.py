@@ -1,10 +1,6 @@
 """A ledger as a table, failed rollouts included: Parquet, or a dataset folder that `datasets` loads.
 
-    n = export("runs/a/ledger.sqlite", "rollouts.parquet")
-    n = export("runs/a/ledger.sqlite", "rollouts")            # datasets.load_from_disk("rollouts")
-
-A row is a rollout: problem, model and index, the text and thought, counts and seconds, the error where it failed, and
-its verdict.  `system` and `sampling` are what the hashes stand for.
+A row is a rollout with its verdict; `system` and `sampling` are what the hashes stand for.
 """
 
 from __future__ import annotations

@@ -1,18 +1,12 @@
 """Every rollout that was ever paid for, with its verdict, in one SQLite file.
 
-Difficulty, chains and evaluation are three readings of this file.  A row is named by its content (problem, model,
-prompt, sampling, index), never by when or where it ran; adding it again changes nothing, except that a completion
-replaces a failure.  Once `add` has returned, its rows are on the disk (WAL, synced at each commit), so a process that
-is killed loses at most the group it was working on.
+A row is named by its content (problem, model, prompt, sampling, index), never by when or where it ran; adding it again
+changes nothing, except that a completion replaces a failure.  Once `add` has returned, its rows are on the disk (WAL,
+synced at each commit).  `schema` lists the tables.
 
     with Ledger("runs/a/ledger.sqlite") as ledger:
         ledger.add(rollouts)
         correct = [r for r in ledger.rollouts(model="weak") if r.verdict and r.verdict.outcome == "correct"]
-
-Readable with plain SQL (`schema` lists the tables):
-
-      SELECT problem_id, count(*) AS n, sum(outcome = 'correct') AS n_correct
-      FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = 'weak' GROUP BY problem_id;
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
 """The budget of a run, and a meter of what was spent: no more is requested when it would pass the budget.
 
 What counts is what the run's ledger holds, over all its starts, so the same command with a larger budget continues.
-Outstanding requests are waited for, since they are paid for anyway; their cost is estimated by the mean so far.
-
-    meter = BudgetMeter(Budget(usd=25), {"QwQ-32B": Price(input=0.2, output=0.6)}, ledger)
-    meter.add("QwQ-32B", n_prompt_tokens=300, n_completion_tokens=9000)
-    meter.limit_reached(n_outstanding=12)
-
-Costs are estimates by the tokens that servers report: a provider may bill thoughts that it does not return, or discount
-cached prompts.
+Costs are estimates by the tokens that servers report: a provider may bill thoughts that it does not return.
 """
 
 from __future__ import annotations

@@ -2,14 +2,9 @@
 
 What the ledger holds is never requested again; a stored verdict on another answer or by another verifier is stale, and
 its completion is verified again.  Each group that a completer returns is verified and committed in one transaction, and
-what to request next follows from the ledger alone (see `schedule`), so a run that is killed at any point and restarted
-ends with the same decisions; with a completer that returns group by group it makes the same requests.
-
-    with Ledger("ledger.sqlite") as ledger, Checker() as verifier:
-        rates = collect(ledger, completer, problems, verifier, SYSTEM, Sampling(0.7), n=32, band=Band(1, 3, 32))
-
-A budget that is reached and the first Ctrl-C both end the requests, wait for the outstanding ones, and raise
-CollectionStopped.
+what to request next follows from the ledger alone (see `schedule`), so a run that is killed and restarted ends with the
+same decisions.  A budget that is reached and the first Ctrl-C both end the requests, wait for the outstanding ones, and
+raise CollectionStopped.
 """
 
 from __future__ import annotations

@@ -1,14 +1,8 @@
 """Judging by models: the reasoning of chains by a rubric, and whether an answer is the known one.
 
-What a judge reads is one text (the rubric over a problem and a chain; the known answer beside the candidate's), and a
-judgement is a rollout of that text: the ledger, budgets, servers, recordings and resuming are those of all rollouts.
-The verdict of such a rollout only says whether the reply could be read; it is never `correct`.
-
-    runner = RolloutRunner(open_model, data="", progress=progress)
-    columns, missing = judge_chains(chains, statements, settings, runner, ledger)
-    grades = grade(marked_chains, GradeSettings(scorer="judge"), columns)
-    opinions = judge_answers(questions, answer_settings, runner, ledger)      # for `verify.judge.apply_opinion`
-    verifier = JudgeVerifier(Checker(), answer_settings, runner, ledger)      # where `collect` wants a verifier
+A judgement is a rollout of one text (the rubric over a problem and a chain; the known answer beside the candidate's),
+so ledger, budgets, recordings and resuming are those of all rollouts.  Its verdict only says whether the reply could be
+read; it is never `correct`.
 """
 
 from __future__ import annotations

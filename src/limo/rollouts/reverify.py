@@ -1,10 +1,7 @@
 """Verify the stored completions of a ledger again, without requesting any: after a verifier or an answer has changed.
 
-    summary = reverify("runs/a/ledger.sqlite", verifier)               # on the answers that the verdicts name
-    summary = reverify("runs/a/ledger.sqlite", verifier, problems)     # on these problems
-
-Failed rollouts stay undecided, and the replies of judges are left as they are: their problem is the text that the
-judge read, not one of the pool.  Each batch is committed whole; after a kill, running it again completes the rest.
+Failed rollouts stay undecided; the replies of judges are left, since their problem is not one of the pool.  Each batch
+is committed whole; after a kill, running it again completes the rest.
 """
 
 from __future__ import annotations

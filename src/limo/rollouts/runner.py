@@ -2,10 +2,6 @@
 
 The rollouts of several models count together.  Only one model is open at a time, and the last one stays open, since
 neighbouring stages often share it.
-
-    runner = RolloutRunner(open_model, data="", progress=progress)
-    rates = runner.run(settings, problems, ledger, verifier, "strong filter", Band(1, 3, 32))
-    rollouts_by_problem = runner.rollouts([settings], problems, ledger)
 """
 
 from __future__ import annotations

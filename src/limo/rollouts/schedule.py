@@ -1,17 +1,10 @@
 """The order of requests: a pure function of the results so far, so a run that is killed and restarted repeats it.
 
 The next request is the first open rollout index of an unfinished problem.  A problem whose outstanding requests could
-decide its band is deferred until their results are in; when every problem is deferred, `next_request` either requests
-more than may be needed (`speculative`) or returns AWAIT_RESULTS.
-
-Two orders.  For models that work in batches: rollout indexes in blocks of as many as are certainly needed at the start
-(four for "1 to 3 of 32", all n without a band), and within a block problems by the length of their statement, which
-keeps the prompts of a batch alike.  For servers (`started_first`): started problems before new ones, so that decisions
-fall early.  In both, problems with a larger `priority` in their `meta` come first.
-
-    schedule = Schedule(problems, n=32, band=Band(1, 3, 32))
-    problem, index = schedule.next_request()
-    schedule.record(problem.id, index, "correct")
+decide its band is deferred until their results are in.  Batches take indexes in blocks of as many as are certainly
+needed at the start (four for "1 to 3 of 32"), and within a block problems by the length of their statement, which keeps
+prompts alike; servers (`started_first`) take started problems before new ones, so that decisions fall early.  In both,
+problems with a larger `priority` in their `meta` come first.
 """
 
 from __future__ import annotations

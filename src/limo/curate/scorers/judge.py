@@ -1,11 +1,7 @@
 """A model with a rubric as a scorer: how its reply is read, and how the marks become columns for `grade`.
 
-Five criteria, each marked 1 to 5 in a line of its own, after the model has reasoned as it likes.  A reply counts when
-all five are there; the last mark of each counts, so that a rubric repeated in the reasoning does no harm.  The prompt
-is `prompts.rubric`; `limo.rollouts.judging` requests the replies.
-
-    marks = read_marks("structure: 4\\ngranularity: 3\\n...")  # {"structure": 0.75, ...} or None
-    grades = grade(chains, GradeSettings(scorer="judge"), mean_marks([[marks]], [chain.text]))
+Five criteria, each marked 1 to 5 in a line of its own; the last mark of each counts, so that a rubric repeated in the
+reasoning does no harm.  The prompt is `prompts.rubric`; `limo.rollouts.judging` requests the replies.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """The keyword traits of the paper: how long a chain is, and how often words of three lists stand in it.
 
 The paper prints two words of each list; the full ones, English and Chinese, are `words/en.yaml` and `words/zh.yaml`.
-Length is counted in words: runs of Latin letters or digits, two Han characters to a word; the same count divides the
-frequencies, so that English and Chinese chains can stand in one ranking.
-
-    measure("Let me check: 7-4=3, so it holds.")["verification"]
+Length is counted in words: runs of Latin letters or digits, two Han characters to a word.
 """
 
 from __future__ import annotations

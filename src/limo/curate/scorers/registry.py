@@ -1,10 +1,4 @@
-"""The scorers of chains by name: a scorer is added by its module and one entry of `SCORERS`.
-
-    SCORERS["structure"].measure("To find x, let us ...")["score"]
-
-A scorer's `measure` sees one text alone.  Where it gives a `score`, that is the chain's score; where it gives counts
-that have no scale of their own, `limo.curate.grade` scales each trait and weighs it by the setting of its name.
-"""
+"""The scorers of chains by name: a scorer is added by its module and one entry of `SCORERS`."""
 
 from __future__ import annotations
 

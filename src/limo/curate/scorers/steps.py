@@ -2,11 +2,7 @@
 
 A step is a sentence or a line.  Its terms are the words and numbers that carry content: no function words, nothing of
 fewer than three letters, and none of the words that the keyword scorer counts.  A step without terms or an equation
-("Let me check this.", "Hmm, wait.") is left out, so that neither words strewn over a text nor empty sentences change
-what is measured.  Chinese, which has no spaces, is first turned into ASCII words, one for each pair of characters.
-
-    steps = cut_steps("Let x be 12. Then 2x = 24.\\nSo the answer is 24.")
-    steps.lines[1], steps.terms[1]
+("Let me check this.") is left out.  Chinese is first turned into ASCII words, one for each pair of characters.
 """
 
 from __future__ import annotations

@@ -6,19 +6,14 @@ Eight traits, each 0..1 and of one text alone, so that a score means the same in
 - `spread`: how evenly the steps come in small and large (entropy of their sizes), the adaptive granularity.
 - `restated`: how often a term that was introduced is used again.
 - `questions`: how many questions have a term that one of the next two steps uses; half at two.
-- `checks`: how many results are reached a second time from another expression; steps that only say "let me check"
-  count against it.
-- `detours`: how many turns there are (a step that opens with "But", "Wait", "Alternatively") which use terms of the
-  steps just before and bring a new one, the reason; half at four.
+- `checks`: how many results are reached a second time from another expression, against empty "let me check".
+- `detours`: how many turns ("But", "Wait") use terms of the steps just before and bring a new one; half at four.
 - `answer`: the answer is stated, once, in the last steps.
 - `order`: the task stands first and the answer last, numbered steps count up, an announced list or formula follows
   its announcement, and neighbouring steps share more terms than distant ones do.
 
 The score is their weighted mean, lowered in proportion where `novelty`, the share of steps whose set of terms did not
-occur before, is under nine tenths: a text that loops.  The words that `limo-v2` counts are no terms, so that they
-raise nothing.  Whether a step is true is not seen, and of mathematics only the equals sign is read.
-
-    measure("To find x, let us ...")["score"]
+occur before, is under nine tenths: a text that loops.  Words that `limo-v2` counts are no terms.
 """
 
 from __future__ import annotations
