@@ -78,18 +78,18 @@ CANDIDATE_END = 3000  # characters of a completion that the judge of answers rea
 
 
 def messages(problem: str, system: str = SYSTEM) -> list[Message]:
-    """The chat before the answer: system text (left out when empty), then the bare problem."""
+    """The chat before the answer: system text (left out when empty), then the problem."""
     head = [{"role": "system", "content": system}] if system else []
     return [*head, {"role": "user", "content": problem}]
 
 
 def rubric(problem: str, chain: str) -> str:
-    """What a judge of reasoning is asked; neither text can close the markers that it stands between."""
+    """The prompt of a judge of reasoning; neither text can close the markers around it."""
     return _RUBRIC.format(problem=_fenced(problem), chain=_fenced(chain))
 
 
 def same_answer(problem: str, answer: str, found: str, completion: str) -> str:
-    """What a judge of answers is asked; none of the texts can close the markers that it stands between."""
+    """The prompt of a judge of answers; none of the texts can close the markers around it."""
     end = completion if len(completion) <= CANDIDATE_END else "... " + completion[-CANDIDATE_END:]
     texts = {"problem": problem or "(not given)", "answer": answer, "found": found or "(nothing)", "candidate": end}
     number = content_hash("\0".join(texts.values()))  # texts that differ in a sign or a space are other questions
@@ -103,7 +103,7 @@ def _fenced(text: str) -> str:
 
 
 def plain_text(chat: list[Message]) -> str:
-    """The chat as one text, for models that continue text and know no turns."""
+    """The chat as one text, for models without a chat template."""
     return "".join(f"{message['content']}\n\n" for message in chat)
 
 

@@ -12,7 +12,7 @@ import difflib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,16 +27,11 @@ from limo.core.text import content_hash, hide_keys, shorten
 
 T = TypeVar("T", bound="Settings")
 
-
 EXECUTION_ONLY: JsonDict = {"pace": True}
 """`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
-
-
 RECIPES = Path(str(resources.files("limo"))) / "recipes"
 """The folder of the shipped recipes."""
-
-OVERRIDE = 0
-"""Where a value stands that no line of the file holds: the command line gave it."""
+OVERRIDE = 0  # the line number of a value from the command line
 
 
 class Settings(BaseModel):
@@ -129,22 +124,18 @@ def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], 
         return {}, {}
     if not isinstance(values, dict):
         raise RecipeError("the recipe is not a mapping", name, "key: value lines", "see recipes/ for examples")
-    lines: dict[tuple[str, ...], int] = {}
-    _lines(node, (), lines)
-    return values, lines
+    return values, dict(_lines(node))
 
 
-def _lines(node: yaml.Node | None, above: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
+def _lines(node: yaml.Node | None, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    entries: list[tuple[str, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*above, str(key.value))
-            lines[here] = key.start_mark.line + 1
-            _lines(value, here, lines)
+        entries = [(str(key.value), key, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            here = (*above, str(number))
-            lines[here] = value.start_mark.line + 1
-            _lines(value, here, lines)
+        entries = [(str(number), value, value) for number, value in enumerate(node.value)]
+    for name, start, value in entries:
+        yield (*above, name), start.start_mark.line + 1
+        yield from _lines(value, (*above, name))
 
 
 def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
@@ -155,25 +146,16 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
     *path, last = key.strip().split(".")
     node: Any = values
     for name in path:
-        node = _child(node, name, override)
+        node = node[_index(node, name, override)] if isinstance(node, list) else node.setdefault(name, {})
+        if not isinstance(node, dict | list):
+            do = f"'{name}' has no keys"
+            raise RecipeError("an override goes into a plain value", override, "section.key=value", do)
     try:
         value = yaml.safe_load(raw)
     except yaml.YAMLError:
         value = raw
-    if isinstance(node, list):
-        node[_index(node, last, override)] = value
-    else:
-        node[last] = value
+    node[_index(node, last, override) if isinstance(node, list) else last] = value
     return (*path, last)
-
-
-def _child(node: Any, name: str, override: str) -> Any:
-    if isinstance(node, list):
-        return node[_index(node, name, override)]
-    child = node.setdefault(name, {})
-    if not isinstance(child, dict | list):
-        raise RecipeError("an override goes into a plain value", override, "section.key=value", f"'{name}' has no keys")
-    return child
 
 
 def _index(node: list[Any], name: str, override: str) -> int:
@@ -223,29 +205,29 @@ def _follow(model: type[Settings], location: tuple[str, ...]) -> tuple[tuple[str
 
 
 def _tags(annotation: Any) -> list[str]:
-    """The values of a settings class's fields that have but one: what a union tells its members apart by."""
+    """The values of a settings class's fields that allow only one: the tags of a union."""
     fields = annotation.model_fields.values() if _is_model(annotation) else ()
     values = [typing.get_args(field.annotation) for field in fields if typing.get_origin(field.annotation) is Literal]
     return [str(value[0]) for value in values if len(value) == 1]
 
 
 def _inside(annotation: Any, name: str) -> list[Any]:
-    """What may stand under key or index `name` of a value so annotated, unions laid open."""
+    """The annotations under key or index `name` of a value so annotated, each member of a union apart."""
     if _is_model(annotation):
         field = annotation.model_fields.get(name)
-        return _laid_open(field.annotation) if field else []
+        return _members(field.annotation) if field else []
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if not inner or not isinstance(origin, type):
         return []
-    return _laid_open(inner[-1] if issubclass(origin, Mapping) else inner[0])
+    return _members(inner[-1] if issubclass(origin, Mapping) else inner[0])
 
 
-def _laid_open(annotation: Any) -> list[Any]:
+def _members(annotation: Any) -> list[Any]:
     """`A | None` as `[A, None]`; anything else alone."""
     if typing.get_origin(annotation) is typing.Annotated:
-        return _laid_open(typing.get_args(annotation)[0])
+        return _members(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return [inner for part in typing.get_args(annotation) for inner in _laid_open(part)]
+        return [inner for part in typing.get_args(annotation) for inner in _members(part)]
     return [annotation]
 
 

@@ -27,7 +27,7 @@ class Problem:
     """A statement with its answer.
 
     `id` is the hash of the normalised statement; `options` are the texts of a multiple choice problem in order (the
-    answer is then the letter of one of them: A is the first), or None; `meta` is a JSON object.
+    answer is then a letter: A is the first), or None; `meta` is a JSON object.
     """
 
     id: str
@@ -53,11 +53,7 @@ def problem_id(statement: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a completion is drawn.
-
-    `temperature` 0 is greedy; `max_tokens` bounds new tokens; `seed` is the run's; a text of `stop` ends a completion
-    and is not part of it.
-    """
+    """How a completion is drawn; a text of `stop` ends it and is not part of it."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -71,7 +67,7 @@ class Sampling:
         return _sampling_hash(self.temperature, self.top_p, self.max_tokens, self.seed, tuple(self.stop))
 
 
-@lru_cache(maxsize=256, typed=True)  # asked for once a rollout; typed, since 1 is written unlike 1.0
+@lru_cache(maxsize=256, typed=True)  # called once a rollout; typed, since 1 is written unlike 1.0
 def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int, stop: tuple[str, ...]) -> str:
     values = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
     return content_hash(json.dumps(values | ({"stop": stop} if stop else {}), sort_keys=True))
@@ -79,11 +75,11 @@ def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int,
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model gave back for one attempt.
+    """What a model returned for one rollout.
 
-    `finish_reason` is `stop`, `length` (cut at `max_tokens`) or `error` (then `error` says why and `text` is what
-    had come).  `elapsed_s` is seconds spent on this attempt, a batch's time shared evenly.  `reasoning` is the thought
-    of a server that keeps it apart from the text; the answer is looked for in the text alone.
+    `finish_reason` is `stop`, `length` (cut at `max_tokens`) or `error` (then `error` says why and `text` is partial).
+    `elapsed_s` are seconds, a batch's time shared evenly.  `reasoning` is the thought where a server keeps it apart
+    from the text; the answer is looked for in the text alone.
     """
 
     text: str
@@ -104,9 +100,8 @@ class Completion:
 class Verdict:
     """Whether a completion answers its problem, and on what evidence.
 
-    `extracted` is the answer found in the text, `tier` the rule that decided, `reason` one short phrase.  `answer` is
-    the problem's answer it was compared with, `verifier` the identity of the verifier that decided; '' where unknown.
-    A verdict on another answer or of another verifier is stale: it is taken anew.
+    `extracted` is the answer found in the text, `tier` the rule that decided, `reason` one short phrase, `answer` the
+    problem's answer it was compared with, `verifier` the verifier's identity; '' where unknown.
     """
 
     outcome: Outcome
@@ -120,7 +115,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One sampled attempt at a problem: who, how, which, what came and what it was worth."""
+    """One sampled attempt at a problem by a model, with its completion and verdict."""
 
     problem_id: str
     model: str
@@ -140,8 +135,7 @@ class Rollout:
 class Band:
     """Keep a problem when `low` to `high` of `n` rollouts are correct, both ends included.
 
-    "Drop if any of 4 is right" is `Band(0, 0, 4)`.  Most problems are decided long before the n-th rollout: four
-    correct ones end "1 to 3 of 32".  Raises InputError unless 0 <= low <= high <= n and n >= 1.
+    Raises InputError unless 0 <= low <= high <= n and n >= 1.
     """
 
     low: int
@@ -154,7 +148,7 @@ class Band:
             raise InputError("the band is empty", value, "0 <= low <= high <= n", "for example 1..3 of 32")
 
     def decide(self, n_correct: int, n_wrong: int) -> Decision | None:
-        """The decision of all `n` rollouts, given the counts so far; None while the remaining ones can change it."""
+        """The decision of all `n` rollouts by the counts so far; None while the remaining ones can change it."""
         most_correct = self.n - n_wrong
         if n_correct > self.high or most_correct < self.low:
             return "drop"
@@ -163,10 +157,9 @@ class Band:
         return None
 
     def n_more_needed(self, n_correct: int, n_wrong: int, n_undecided: int) -> int:
-        """The fewest further rollouts that can bring a decision: so many can be requested at once without waste.
+        """The fewest further rollouts that can bring a decision; 0 when the band is decided or cannot be any more.
 
-        An undecided rollout counts as remaining for ever, since it might have been either.  0 when the band is
-        decided, and when no further rollout can decide it (too many undecided ones).
+        An undecided rollout might have been either, so it always counts as remaining.
         """
         if self.decide(n_correct, n_wrong) is not None:
             return 0
@@ -206,7 +199,7 @@ class PassRate:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Why something did not go on: the problem (and attempt), the stage, a short fixed reason, the evidence."""
+    """What a stage dropped: the problem, the stage, a short fixed reason, the evidence."""
 
     problem_id: str
     stage: str
@@ -239,10 +232,7 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a number comes from: the rollouts with this model, prompt and sampling in this ledger, and their verifier.
-
-    `run` and `ledger` are paths as given to the command; the other fields are the names used in the ledger.
-    """
+    """Where a number comes from: paths as given to the command, and the names that the ledger uses."""
 
     run: str
     ledger: str

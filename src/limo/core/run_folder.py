@@ -80,9 +80,8 @@ class RunFolder:
             try:
                 lock.acquire()  # the kernel frees it when the process dies, however it dies
             except Timeout:
-                raise InputError(
-                    "another process uses this run", self.path, "one process a run", "wait for it or change --run"
-                ) from None
+                do = "wait for it or change --run"
+                raise InputError("another process uses this run", self.path, "one process a run", do) from None
         self._lock = lock
         try:
             self._check_recipe(recipe)
@@ -102,12 +101,11 @@ class RunFolder:
         keys = _differing(_stored(file, type(recipe)), recipe.identity())
         if keys:
             shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-            raise InputError(
+            what, do = (
                 f"this run was made by another recipe (differs in {shown})",
-                self.path,
-                "the recipe it was begun with",
                 "set the keys back or name another --run",
             )
+            raise InputError(what, self.path, "the recipe it was begun with", do)
 
     def _store_environment(self) -> None:
         """Store the environment of the first start; those of later starts that differ are added."""
@@ -143,13 +141,11 @@ class RunFolder:
     def read_problems(self) -> list[Problem]:
         """The pool of the run, in the order in which it was stored."""
         file = self.path / PROBLEMS
-        if not file.is_file():
-            raise MissingFileError("the run has no pool", file, "", "run the stage that reads it")
-        with _readable(file):
+        with _readable(file, "the run has no pool", "run the stage that reads it"):
             return [Problem(**row) for row in _read_table(file)]
 
     def read_stage(self, stage: str) -> list[Row]:
-        """The rows that the stage kept, as they were written; a key that a row lacked is None."""
+        """The rows that the stage kept; a key that a row lacked is None."""
         return self._read(stage, "kept")
 
     def read_dropped(self, stage: str) -> list[Dropped]:
@@ -171,7 +167,7 @@ class RunFolder:
         return counted
 
     def _orders(self) -> dict[str, int]:
-        """Which place each stage has, as written in the file that is written first."""
+        """The position of each stage, as noted in its file of dropped rows, which is written first."""
         import pyarrow.parquet as pq
 
         orders = {}
@@ -190,9 +186,7 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """A value stored by `write_json`."""
         file = self.path / name
-        if not file.is_file():
-            raise MissingFileError("the run has no such file", file, "", "run the stage that writes it")
-        with _readable(file):
+        with _readable(file, "the run has no such file", "run the stage that writes it"):
             return json.loads(file.read_text(encoding="utf-8"))
 
     def _file(self, stage: str, kind: str) -> Path:
@@ -201,8 +195,8 @@ class RunFolder:
     def _read(self, stage: str, kind: str) -> list[Row]:
         if not self.done(stage):
             raise MissingFileError("this stage is not done", f"{self.path}: {stage}", "", "run it first")
-        with _readable(self._file(stage, kind)):
-            return _read_table(self._file(stage, kind))
+        with _readable(file := self._file(stage, kind)):
+            return _read_table(file)
 
     def _must_be_locked(self) -> None:
         if self._lock is None:
@@ -272,20 +266,18 @@ def _differing(old: object, new: object, above: str = "") -> list[str]:
     """Dotted keys whose values differ."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return [] if old == new else [above]
-    keys = [*new, *(key for key in old if key not in new)]
-    missing = object()
-    return [
-        fault
-        for key in keys
-        for fault in _differing(old.get(key, missing), new.get(key, missing), f"{above}.{key}".strip("."))
-    ]
+    keys, missing = dict.fromkeys([*new, *old]), object()
+    pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
+    return [fault for name, before, now in pairs for fault in _differing(before, now, name)]
 
 
 @contextlib.contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turn the errors of a damaged file into one StorageError."""
+def _readable(file: Path, missing: str = "this file of the run is missing", do: str = "") -> Iterator[None]:
+    """Turn the errors of a missing and of a damaged file into MissingFileError and StorageError."""
     import pyarrow
 
+    if not file.is_file():
+        raise MissingFileError(missing, file, "", do)
     try:
         yield
     except (OSError, ValueError, yaml.YAMLError, pyarrow.ArrowException) as error:
@@ -303,18 +295,13 @@ def _write_table(rows: list[Row], path: Path, notes: dict[str, str]) -> None:
     for name in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(name) for row in rows]
         plain = _plain(values)
-        array = plain if plain is not None else pa.array([json.dumps(value, default=str) for value in values])
-        arrays.append(array)
-        fields.append(pa.field(name, array.type, metadata=None if plain is not None else _JSON))
-    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=notes))
-    pq.write_table(table, path)
+        arrays.append(plain or pa.array([json.dumps(value, default=str) for value in values]))
+        fields.append(pa.field(name, arrays[-1].type, metadata=None if plain else _JSON))
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=notes)), path)
 
 
 def _plain(values: list[Any]) -> Any:
-    """An Arrow column that gives exactly these values back, or None where there is none.
-
-    Dictionaries, mixed types, huge integers and text with lone surrogates (model text may hold anything) have none.
-    """
+    """An Arrow column that gives exactly these values back; None for mixed types, dictionaries, lone surrogates etc."""
     import pyarrow as pa
 
     kinds = {type(value) for value in values} - {type(None)}

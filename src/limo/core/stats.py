@@ -55,8 +55,8 @@ def pass_at_k(n: Sequence[int], n_correct: Sequence[int], k: int = 1) -> list[fl
 def mean_resamples(table: Table, n_resamples: int = N_RESAMPLES, seed: int | Sequence[int] = 0) -> np.ndarray:
     """Two-level bootstrap of the mean pass rate: draw problems, then each one's rollouts; shape (resamples,).
 
-    Drawing n of a problem's n >= 1 outcomes with replacement is a binomial draw.  Drawing at both levels counts the
-    rollouts' noise twice and is a little wide where n > 1 (95 to 98% covered in simulation).
+    Drawing n >= 1 outcomes with replacement is a binomial draw.  Drawing at both levels counts the rollouts' noise
+    twice and is a little wide where n > 1 (95 to 98% covered in simulation).
     """
     c_of, n_of = np.asarray(table[0]), np.asarray(table[1])
     if n_of.size == 0 or np.any(n_of < 1) or np.any(c_of < 0) or np.any(c_of > n_of):
@@ -73,11 +73,7 @@ def mean_resamples(table: Table, n_resamples: int = N_RESAMPLES, seed: int | Seq
 def mean_interval(
     n_correct: Sequence[int], n: Sequence[int], n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval:
-    """Mean pass rate over problems with its two-level bootstrap interval.
-
-    Where all problems came out alike (all right, all wrong) a bootstrap has no spread and would claim certainty;
-    there Wilson's interval on the number of problems stands in.
-    """
+    """Mean pass rate over problems with its two-level bootstrap interval; Wilson's where the draws do not vary."""
     return _bootstrap_interval([(n_correct, n)], [seed], n_resamples)
 
 
@@ -109,8 +105,7 @@ def difference_interval(a: Sequence[Any], b: Sequence[Any], n_resamples: int = N
     """Macro-averaged paired difference a - b with a hierarchical interval (training seeds, then problems).
 
     `a[i]`, `b[i]`: pass rates on benchmark i, shapes (seeds of a, problems) and (seeds of b, problems), the problems
-    in the same order.  Problems are drawn as a bootstrap does, one drawing for both arms (that is the pairing).
-    Seeds are too few for that: three of them, resampled, show two thirds of their variance and no tails.  So their
+    in the same order.  Problems are resampled, one drawing for both arms.  Seeds are too few for that, so their
     deviation, common to all benchmarks, is drawn from Student's t with the observed variance and Welch's degrees of
     freedom.  An arm of one seed shows no seed noise, and its interval then holds for that one training only.
     """
@@ -163,8 +158,7 @@ def _seed_deviations(arms: list[list[Any]], rng: np.random.Generator, n_resample
 def _problem_deviations(rows: tuple[Any, ...], rng: np.random.Generator, n_resamples: int) -> Any:
     """Bootstrap deviations of one benchmark's mean (or paired difference) due to its problems, shape (resamples,).
 
-    The share of a problem's variance that is due to single trainings is in the seeds' deviations already, so it is
-    taken out here; counting it twice made intervals up to a half too wide in simulation.
+    The share of a problem's variance that is due to single trainings is in the seeds' deviations, so it is taken out.
     """
     effect = rows[0].mean(axis=0) - (rows[1].mean(axis=0) if len(rows) > 1 else 0.0)
     effect = effect - effect.mean()
@@ -186,7 +180,7 @@ def _seed_by_problem_variance(rows: Any) -> float:
 
 
 def _wilson_of_alike(value: float, n_problems: int) -> Interval:
-    """Wilson's interval where all problems came out alike, so that resampling shows no spread."""
+    """Wilson's interval on the number of problems, for equal outcomes, which resampling gives no spread."""
     low, high = wilson(round(value * n_problems), n_problems)
     return Interval(value, min(low, value), max(high, value))
 
