@@ -19,7 +19,6 @@ _BRACE = re.compile(r"(?<!\\)[{}]")
 _TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)")
 _UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)")
 _JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
-
 _SEPARATE = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
 
 
@@ -42,23 +41,21 @@ def boxed(text: str, *, cut: bool = False) -> str:
         if len(gap) > 60 or "\n\n" in gap.strip() or not _JOINED.search(gap) or _SEPARATE.search(gap):
             break
         group.insert(0, box)
-    return _join(text, group)
+    contents = list(dict.fromkeys([content for *_, content in group]))
+    unit = _UNIT.match(text, group[-1][1], group[-1][1] + 16) if len(contents) == 1 else None
+    return ", ".join(contents) + (" " + unit.group(1) if unit else "")
 
 
 def _starts(text: str) -> list[int]:
     """Where the contents of the last boxes begin, found from the end by plain search: no completion is too long."""
-    words = sorted(_last(text, "boxed") + _last(text, "fbox"))[-MAX_WORDS:]
-    starts = {match.end() for word in words if (match := _BOX.match(text, _command_start(text, word)))}
-    return sorted(starts)[-MAX_BOXES:]
-
-
-def _last(text: str, word: str) -> list[int]:
-    positions: list[int] = []
-    position = text.rfind(word)
-    while position >= 0 and len(positions) < MAX_WORDS:
-        positions.append(position)
-        position = text.rfind(word, 0, position)
-    return positions
+    words: list[int] = []
+    for word in ("boxed", "fbox"):
+        position, n_found = text.rfind(word), 0
+        while position >= 0 and n_found < MAX_WORDS:
+            words.append(position)
+            position, n_found = text.rfind(word, 0, position), n_found + 1
+    matches = [_BOX.match(text, _command_start(text, position)) for position in sorted(words)[-MAX_WORDS:]]
+    return sorted({match.end() for match in matches if match})[-MAX_BOXES:]
 
 
 def _command_start(text: str, at: int) -> int:
@@ -85,14 +82,6 @@ def cut_in_box(text: str) -> bool:
         and len(text) - start < MAX_PLAIN
         and _closing(text, text.find("{", start)) is None
     )
-
-
-def _join(text: str, group: list[tuple[int, int, str]]) -> str:
-    contents = list(dict.fromkeys([content for _, _, content in group]))
-    if len(contents) > 1:
-        return ", ".join(contents)
-    unit = _UNIT.match(text, group[-1][1], group[-1][1] + 16)
-    return contents[0] + (" " + unit.group(1) if unit else "")
 
 
 def _closing(text: str, start: int) -> int | None:

@@ -4,13 +4,11 @@
     extract("The answer is (B).", letters=True).text  # "B"
     extract("<think>let me see", "length").missing   # "truncated"
 
-The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), then the
-last phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then
-bold text, mathematics or a number in the last sentence.  A text that breaks off in the middle has no answer, whatever
-numbers stand in its last sentence; an offer of more help ("let me know if ...") is no part of it, and only the sentence
-before such an offer is looked at.  A thought (`<think>`, `<|begin_of_thought|>`) is read only when nothing follows it,
-and then only for a box (its last words, where it was cut).  All searches are linear and look at the last few thousand
-characters, however long the text.
+The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), the last
+phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then bold
+text, mathematics or a number in the last sentence.  A text that breaks off in the middle has no answer.  A thought
+(`<think>`) is read only when nothing follows it, and then only for a box.  All searches are linear and look at the
+last few thousand characters.
 """
 
 from __future__ import annotations
@@ -34,6 +32,8 @@ _SENTENCE_END = re.compile(
     r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
 )
 _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
+_GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
+_AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
 _NUMBER = re.compile(
@@ -156,12 +156,11 @@ def _cut_in_formula(text: str, thought: bool) -> bool:
 def _whole_formulas(tail: str, sliced: bool) -> str:
     """The end of a text without a formula whose beginning was sliced off, and with the dollars of amounts marked."""
     if sliced:
-        openings = [at for at in (tail.find("\\["), tail.find("\\(")) if at >= 0]
-        closings = [at for at in (tail.find("\\]"), tail.find("\\)")) if at >= 0]
-        if closings and min(closings) < min(openings, default=TAIL):
-            tail = tail[min(closings) + 2 :]
+        delimiter = re.search(r"\\[()\[\]]", tail)
+        if delimiter and delimiter.group() in ("\\]", "\\)"):
+            tail = tail[delimiter.end() :]
         if tail.count("$$") % 2:
-            tail = tail[tail.find("$$") + 2 :]
+            tail = tail.partition("$$")[2]
     return "\n".join(_amounts(line) if "$" in line else line for line in tail.split("\n"))
 
 
@@ -190,11 +189,8 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
     for match in reversed(list(_ANNOUNCEMENT.finditer(tail))):
         rest = tail[match.end() :].lstrip(" *:：\n")
-        if (
-            _JSON_FIELD.fullmatch(match.group())
-            and tail[: match.start()].endswith('"')
-            and (value := _JSON_VALUE.match(rest))
-        ):
+        quoted = tail.endswith('"', 0, match.start()) and _JSON_FIELD.fullmatch(match.group())
+        if quoted and (value := _JSON_VALUE.match(rest)):
             return Extraction(next(group for group in value.groups() if group is not None).strip(), "field")
         line = rest.partition("\n")[0]
         sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
@@ -243,10 +239,9 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     formula = bool(_MATH.fullmatch(tail))
     if not formula and _breaks_off(tail):
         return None
+    whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
     for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
-        text = _answer_in_sentence(part, letters, last=True)
-        if text:
-            whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
+        if text := _answer_in_sentence(part, letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
     return None
 
@@ -277,12 +272,12 @@ def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> 
         named = _OPTION_LETTER.findall(_REASON.sub("", sentence)) or _OPTION_LETTER.findall(sentence)
         if named:
             return named[-1] if last and not _ONLY_LETTERS.fullmatch(sentence) else ",".join(dict.fromkeys(named))
-    maths = [next(group for group in m.groups() if group is not None) for m in _MATH.finditer(sentence)]
-    if maths and not (len(maths) == 1 and _is_money(sentence)):
-        rest = sentence[list(_MATH.finditer(sentence))[-1].end() :]
+    formulas = list(_MATH.finditer(sentence))
+    if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
+        rest = sentence[formulas[-1].end() :]
         if _STATEMENT.search(rest) and _NUMBER.search(rest):
             return _last_number(rest, last)
-        return _joined_maths(sentence, maths)
+        return _joined_maths(sentence, formulas)
     if last:
         bold = _BOLD.findall(sentence + "**" * (sentence.count("**") % 2))
         if bold and re.search(r"\d|[A-Za-z]", bold[-1]):
@@ -295,23 +290,14 @@ def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> 
     return _last_number(sentence, last)
 
 
-def _joined_maths(sentence: str, maths: list[str]) -> str:
+def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
     """One formula, or the run of formulas at the end that "and", "or" and commas join."""
-    spans = list(_MATH.finditer(sentence))
-    first = len(spans) - 1
-    while first > 0:
-        gap = sentence[spans[first - 1].end() : spans[first].start()]
-        if not re.fullmatch(r"[\s,;]*(?:and|or|和|或)?[\s,;]*", gap):
-            break
+    first = len(formulas) - 1
+    while first > 0 and _GAP.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
         first -= 1
-    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[spans[-1].end() :])
-    text = ", ".join(part.strip() for part in maths[first:])
-    return text + (unit.group() if unit else "")
-
-
-def _is_money(sentence: str) -> bool:
-    """Two dollar signs that stand before amounts, not around mathematics."""
-    return len(re.findall(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))", sentence)) >= 2
+    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[formulas[-1].end() :])
+    contents = (next(group for group in m.groups() if group is not None).strip() for m in formulas[first:])
+    return ", ".join(contents) + (unit.group() if unit else "")
 
 
 def _stripped(text: str) -> str:

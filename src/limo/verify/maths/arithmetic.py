@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 MAX_BITS = 200_000
+MAX_CHOICES = 20_000  # of things to choose from
 GUARD_DIGITS = 20
 _LOCAL = threading.local()
 
@@ -167,16 +168,12 @@ class Arithmetic:
             raise Unknown(f"{function} of {len(values)} arguments")
         if function in _EXACT:
             return _EXACT[function](self, values)
-        numbers = [self._moderate(value) for value in values]
+        if not all(isinstance(value, float | Fraction) or abs(value) <= 10**30 for value in values):
+            raise TooLarge  # mpmath cannot reduce it to one turn
+        numbers = [self.finite(value) for value in values]
         if function not in _MPMATH or len(numbers) != 1:
             raise Unknown(function)
         return getattr(self.mp, _MPMATH[function])(numbers[0])
-
-    def _moderate(self, value: Any) -> Any:
-        """A number that mpmath can reduce to one turn."""
-        if not isinstance(value, float | Fraction) and abs(value) > 10**30:
-            raise TooLarge
-        return self.finite(value)
 
     def log(self, value: Any, base: Any = None) -> Any:
         if value == 0 or base in (0, 1):
@@ -211,16 +208,12 @@ def sized(value: Fraction) -> Fraction:
 
 
 def whole_power(base: Fraction, exponent: int) -> Fraction:
-    if base == 0 and exponent <= 0:
-        if exponent == 0:
-            return Fraction(1)
-        raise Undefined
-    if base not in (0, 1, -1):
-        size = max(base.numerator.bit_length(), base.denominator.bit_length())
-        if size * abs(exponent) > MAX_BITS:
-            raise TooLarge
-    elif exponent:
-        return base if exponent % 2 else abs(base)
+    if base in (0, 1, -1):
+        if base == 0 and exponent < 0:
+            raise Undefined
+        exponent = exponent and 2 - exponent % 2  # which power of 0, 1 and -1 counts only by being odd
+    elif max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(exponent) > MAX_BITS:
+        raise TooLarge
     return base**exponent
 
 
@@ -228,8 +221,6 @@ def whole_root(value: int, q: int) -> int | None:
     """The whole q-th root of a non-negative integer, None where it has none."""
     if q == 2 or value < 2:
         root = math.isqrt(value)
-    elif value < 1 << 48:
-        root = round(value ** (1 / q))
     else:
         from mpmath.libmp import from_int, mpf_nthroot, to_int  # type: ignore[import-untyped]
 
@@ -251,24 +242,16 @@ def _float_log(value: Fraction) -> float:
     return math.log(value.numerator) - math.log(value.denominator)
 
 
-def _choose(count: Callable[[int, int], int], n: Any, k: Any) -> Fraction:
-    if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or n.denominator != 1 or k.denominator != 1:
-        raise Undefined
-    if max(abs(n), abs(k)) > 20000:
-        raise TooLarge
-    if n < 0 or k < 0:
-        raise Undefined
-    return Fraction(count(int(n), int(k)))
-
-
-def _of_integers(function: Callable[..., int], values: list[Any]) -> Fraction:
+def _of_integers(function: Callable[..., int], values: list[Any], limit: float = math.inf) -> Fraction:
     if not all(isinstance(value, Fraction) and value.denominator == 1 for value in values):
         raise Undefined
-    return Fraction(function(*[int(value) for value in values]))
+    if any(abs(value) > limit for value in values):
+        raise TooLarge
+    return Fraction(function(*map(int, values)))
 
 
 def _extreme(function: Callable[[list[Any]], Any], values: list[Any]) -> Any:
-    if not all(is_real(value) for value in values) or not values:
+    if not all(map(is_real, values)):
         raise Undefined
     return function(values)
 
@@ -284,8 +267,8 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "abs": lambda a, values: abs(values[0]),
     "floor": lambda a, values: a.floor(values[0]),
     "ceil": lambda a, values: -a.floor(-values[0]),
-    "binom": lambda a, values: _choose(math.comb, *values),
-    "perm": lambda a, values: _choose(math.perm, *values),
+    "binom": lambda a, values: _of_integers(math.comb, values, MAX_CHOICES),
+    "perm": lambda a, values: _of_integers(math.perm, values, MAX_CHOICES),
     "gcd": lambda a, values: _of_integers(math.gcd, values),
     "lcm": lambda a, values: _of_integers(math.lcm, values),
     "mod": lambda a, values: _of_integers(lambda x, y: x % y, values),

@@ -133,9 +133,8 @@ def _application(parser: Grammar, name: str) -> Node | None:
     if name.rstrip("'").removesuffix("^{-1}").split("_")[0] in _APPLIED or (
         single and not (isinstance(inner, nodes.Number) and name[-1].isdigit())
     ):
-        return nodes.Application(
-            name, inner.items if isinstance(inner, nodes.Listing) and not inner.opening else (inner,)
-        )
+        bare = isinstance(inner, nodes.Listing) and not inner.opening
+        return nodes.Application(name, inner.children if bare else (inner,))
     cursor.move(start)
     return None
 
@@ -304,11 +303,8 @@ def _vector(parser: Grammar) -> Node:
 def _blackboard(parser: Grammar) -> Node:
     """`\\mathbb{R}` is an interval, other letters are symbols."""
     name = raw_group(parser.cursor)
-    return (
-        nodes.Listing("(", ")", (nodes.Negative(INFINITY), INFINITY))
-        if name == "R"
-        else nodes.Symbol("\\mathbb" + name)
-    )
+    reals = nodes.Listing("(", ")", (nodes.Negative(INFINITY), INFINITY))
+    return reals if name == "R" else nodes.Symbol("\\mathbb" + name)
 
 
 def _degree_sign(parser: Grammar) -> Node:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 
 from limo.verify.maths.nodes import Node
 from limo.verify.maths.normalise import clean
@@ -60,16 +61,10 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
 
 
 def _variants(text: str, from_pool: bool) -> list[str]:
-    variants = []
     grouped = _outside_brackets(_GROUPED, _outside_brackets(_INDIAN, text))
-    if grouped != text:
-        variants.append(grouped)
     spaced = _SPACED.sub(lambda m: m.group().replace(" ", ""), text)
-    if spaced != text:
-        variants.append(spaced)
     european = _EUROPEAN.sub(lambda m: m.group().replace(".", "").replace(",", "."), text)
-    if european != text:
-        variants.append(european)
+    variants = [variant for variant in (grouped, spaced, european) if variant != text]
     decimal = _DECIMAL.match(text)
     if decimal and (len(decimal.group(2)) != 3 or decimal.group(1).strip("+-") == "0"):
         whole, part = decimal.groups()
@@ -95,21 +90,10 @@ def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
 
 def _after_last_equal(text: str) -> str | None:
     """The end of a chain of equations whose beginning cannot be read."""
-    if (
-        "," in text
-        or ";" in text
-        or "\\begin{cases" in text
-        or any(text.count(a) != text.count(b) for a, b in ("()", "{}"))
+    if any(part in text for part in (",", ";", "\\begin{cases")) or any(
+        text.count(a) != text.count(b) for a, b in ("()", "{}")
     ):
         return None
-    parts = _LAST_EQUAL.split(text)
-    return parts[-1] if len(parts) > 1 and parts[-1].strip() and "}" not in _unopened(parts[-1]) else None
-
-
-def _unopened(text: str) -> str:
-    depth = 0
-    for char in text:
-        depth += (char == "{") - (char == "}")
-        if depth < 0:
-            return "}"
-    return ""
+    *before, end = _LAST_EQUAL.split(text)
+    depths = accumulate((char == "{") - (char == "}") for char in end)
+    return end if before and end.strip() and min(depths) >= 0 else None

@@ -191,10 +191,10 @@ def decimal_of(node: Node) -> Decimal | None:
 
 
 def _whole_exponent(node: Node) -> int | None:
-    sign, node = (-1, node.operand) if isinstance(node, nodes.Negative) else (1, node)
-    if not isinstance(node, nodes.Number) or node.value.denominator != 1 or abs(node.value) > 5000:
-        return None
-    return sign * int(node.value)
+    match node:
+        case nodes.Negative(nodes.Number(value)) | nodes.Number(value) if value.denominator == 1 and abs(value) <= 5000:
+            return int(-value if isinstance(node, nodes.Negative) else value)
+    return None
 
 
 def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
@@ -212,7 +212,7 @@ def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
 
 
 def _exact(value: Any) -> Fraction:
-    """The exact fraction that a number of mpmath is; 0 for one that is too large or too small to be written down."""
+    """The fraction that a number of mpmath is; 0 for one too large or too small to be written down."""
     sign, mantissa, exponent, _ = getattr(value, "real", value)._mpf_
     if abs(exponent) > 100_000:
         return Fraction(0)

@@ -9,7 +9,7 @@ one symbol, or the absolute value of such a side stands against a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -50,24 +50,14 @@ def interval(low: Any, low_closed: bool, high: Any, high_closed: bool) -> RealSe
     return RealSet(tuple(end for end in (low, high) if abs(end) != _INF), contains)
 
 
-def point(number: Any) -> RealSet:
-    return interval(number, True, number, True)
-
-
-def unite(*sets: RealSet) -> RealSet:
-    return RealSet(_ends(sets), lambda number: any(each.contains(number) for each in sets))
-
-
-def intersect(*sets: RealSet) -> RealSet:
-    return RealSet(_ends(sets), lambda number: all(each.contains(number) for each in sets))
+def combined(rule: Callable[[Iterable[bool]], bool], *sets: RealSet) -> RealSet:
+    """The union (`any`) or intersection (`all`) of sets."""
+    ends = tuple(end for each in sets for end in each.ends)
+    return RealSet(ends, lambda number: rule(each.contains(number) for each in sets))
 
 
 def complement(a: RealSet) -> RealSet:
     return RealSet(a.ends, lambda number: not a.contains(number))
-
-
-def _ends(sets: Sequence[RealSet]) -> tuple[Any, ...]:
-    return tuple(end for each in sets for end in each.ends)
 
 
 def solution_set(node: Node) -> RealSet | None:
@@ -80,7 +70,7 @@ def solution_set(node: Node) -> RealSet | None:
 
 def same_set(a: RealSet, b: RealSet) -> bool:
     """Whether two sets hold the same numbers."""
-    return all(a.contains(number) == b.contains(number) for number in unite(a, b).samples())
+    return all(a.contains(number) == b.contains(number) for number in combined(any, a, b).samples())
 
 
 def is_set(node: Node) -> bool:
@@ -107,12 +97,9 @@ def _real_set(node: Node) -> RealSet | None:
             a, b = _real_set(left), _real_set(right)
             if a is None or b is None:
                 return None
-            if operation == "union":
-                return unite(a, b)
-            return intersect(a, b if operation == "intersection" else complement(b))
-    if node.symbols:
-        return None
-    return point(_real(node))
+            rule = any if operation == "union" else all
+            return combined(rule, a, complement(b) if operation == "difference" else b)
+    return None if node.symbols else _relative_to(_real(node), "=")
 
 
 def _real(node: Node) -> Any:
@@ -130,11 +117,10 @@ def _listing(node: nodes.Listing) -> RealSet | None:
     parts = [part for item in node.items[:MAX_ITEMS] if (part := _real_set(item)) is not None]
     if len(parts) < len(node.items):
         return None
-    union = unite(*parts)
-    if node.opening or node.joiner == "or" or not all(is_condition(item) for item in node.items):
+    union, intersection = combined(any, *parts), combined(all, *parts)
+    if node.opening or node.joiner == "or" or not all(map(is_condition, node.items)):
         return union
-    intersection = intersect(*parts)
-    return union if same_set(intersection, unite()) else intersection
+    return union if same_set(intersection, combined(any)) else intersection
 
 
 def _relation(node: nodes.Relation) -> RealSet | None:
@@ -146,7 +132,7 @@ def _relation(node: nodes.Relation) -> RealSet | None:
         if part is None:
             return None
         parts.append(part)
-    return intersect(*parts)
+    return combined(all, *parts)
 
 
 def _linear(left: Node, right: Node, sign: str) -> RealSet | None:
@@ -157,7 +143,7 @@ def _linear(left: Node, right: Node, sign: str) -> RealSet | None:
             b = _linear(side.operand, nodes.Negative(other), _TURNED[turned])
             if a is None or b is None:
                 return None
-            return intersect(a, b) if turned in ("<", "<=", "!=") else unite(a, b)
+            return combined(all if turned in ("<", "<=", "!=") else any, a, b)
     names = left.symbols | right.symbols
     if len(names) != 1:
         return None
@@ -171,15 +157,17 @@ def _linear(left: Node, right: Node, sign: str) -> RealSet | None:
         root = real_number(-exact[0] / (exact[1] - exact[0]), DIGITS)
     else:
         root = -at_0 / slope
-    return _half_line(root, sign if slope > 0 else _TURNED[sign])
+    return _relative_to(root, sign if slope > 0 else _TURNED[sign])
 
 
-def _half_line(root: Any, sign: str) -> RealSet:
-    if sign in ("=", "!="):
-        return point(root) if sign == "=" else complement(point(root))
-    return (
-        interval(-_INF, False, root, sign == "<=") if sign in ("<", "<=") else interval(root, sign == ">=", _INF, False)
-    )
+def _relative_to(number: Any, sign: str) -> RealSet:
+    """The numbers that are equal to, less than, ... a number."""
+    if sign in ("<", "<="):
+        return interval(-_INF, False, number, sign == "<=")
+    if sign in (">", ">="):
+        return interval(number, sign == ">=", _INF, False)
+    point = interval(number, True, number, True)
+    return point if sign == "=" else complement(point)
 
 
 def _near(a: Any, b: Any) -> bool:

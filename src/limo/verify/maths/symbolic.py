@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 
 Opinion = tuple[bool | None, str]  # equal, not equal, or None where it cannot say; and why
 
 
-def open_comparer() -> Callable[[tuple[str, str]], Opinion]:
-    """`compare`, with Math-Verify imported."""
-    _import_math_verify()
-    return compare
+def open_comparer(*, default_settings: bool = False) -> Callable[[tuple[str, str]], Opinion]:
+    """`compare`, or `compare_by_default`, with Math-Verify imported."""
+    gc.disable()  # nothing of an import is garbage
+    import math_verify  # noqa: F401
+
+    gc.enable()
+    gc.freeze()  # sympy's objects stay; traversing them again and again would cost more than the calls
+    return compare_by_default if default_settings else compare
 
 
-def open_default_comparer() -> Callable[[tuple[str, str]], Opinion]:
-    """`compare_by_default`, with Math-Verify imported."""
-    _import_math_verify()
-    return compare_by_default
+open_default_comparer = partial(open_comparer, default_settings=True)
 
 
 def compare(pair: tuple[str, str]) -> Opinion:
@@ -54,11 +56,3 @@ def compare_by_default(pair: tuple[str, str]) -> Opinion:
     delimited = answer if "$" in answer or "\\boxed" in answer else f"${answer}$"
     sides = [parse(text, parsing_timeout=None) for text in (delimited, completion)]
     return bool(verify(*sides, timeout_seconds=None)), "Math-Verify"
-
-
-def _import_math_verify() -> None:
-    gc.disable()  # nothing of an import is garbage
-    import math_verify  # noqa: F401
-
-    gc.enable()
-    gc.freeze()  # sympy's objects stay; traversing them again and again would cost more than the calls
