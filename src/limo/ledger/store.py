@@ -155,7 +155,8 @@ class Ledger:
         with self._storage_errors():
             for row in self._db.execute(_SELECT + where + _ORDER, values):
                 verdict = Verdict(*row[12:]) if row[12] is not None else None
-                yield Rollout(*row[:5], Completion(*row[5:12]), verdict)
+                problem_id, name, prompt, sampling, index = row[:5]
+                yield Rollout(problem_id, name, prompt, sampling, index, Completion(*row[5:12]), verdict)
 
     def outcomes(
         self, model: str, prompt_hash: str, sampling_hash: str, problem_ids: Iterable[str] | None = None
