@@ -85,13 +85,9 @@ def _mixed_number(parser: Grammar, whole: nodes.Number) -> Node:
     start = parser.cursor.index
     parser.cursor.take()
     over, under = argument(parser), argument(parser)
-    if (
-        isinstance(over, nodes.Number)
-        and isinstance(under, nodes.Number)
-        and min(over.value, under.value) > 0
-        and over.value.denominator == under.value.denominator == 1
-    ):
-        return nodes.Sum((whole, nodes.Quotient(over, under)))
+    match over, under:
+        case nodes.Number(a), nodes.Number(b) if min(a, b) > 0 and a.denominator == b.denominator == 1:
+            return nodes.Sum((whole, nodes.Quotient(over, under)))
     parser.cursor.move(start)
     return whole
 
@@ -142,8 +138,7 @@ def _application(parser: Grammar, name: str) -> Node | None:
 def _call(parser: Grammar, function: str) -> Node:
     """A known function with its power or base, and its arguments."""
     cursor = parser.cursor
-    power: Node | None = None
-    base: Node | None = None
+    base = power = None
     while cursor.token.text in ("^", "_"):
         if cursor.take().text == "_":
             base = group(parser) if cursor.token.text == "{" else atom(parser)
@@ -276,12 +271,11 @@ def _command(parser: Grammar, text: str) -> Node:
 
 
 def _root(parser: Grammar) -> Node:
-    index: Node | None = None
-    if parser.cursor.accept("["):
-        index = parser.sum()
+    index = parser.sum() if parser.cursor.accept("[") else None
+    if index:
         parser.cursor.expect("]")
     inner = group(parser) if parser.cursor.token.text == "{" else atom(parser)
-    return nodes.Call("sqrt", (inner,)) if index is None else nodes.Call("root", (inner, index))
+    return nodes.Call("root", (inner, index)) if index else nodes.Call("sqrt", (inner,))
 
 
 def _rounded(function: str, closing: str) -> Callable[[Grammar], Node]:

@@ -22,7 +22,6 @@ from limo.verify.maths.relations import (
     assignment,
     distinct,
     has_pi,
-    has_plus_minus,
     is_condition,
     is_graph,
     items_of,
@@ -71,7 +70,7 @@ class Comparer:
             return self.matrices(gold, pred)
         gold, pred = single_item(gold), single_item(pred)
         kinds = {type(gold), type(pred)}
-        if nodes.Listing in kinds or has_plus_minus(gold) or has_plus_minus(pred):
+        if nodes.Listing in kinds or nodes.PlusMinus in gold.kinds | pred.kinds:
             return self.lists(gold, pred)
         return self.ratios(gold, pred) if nodes.Ratio in kinds else self.scalars(gold, pred)
 

@@ -10,6 +10,7 @@ No value changes.  Commas stay: whether they group thousands is for `interpretat
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from fractions import Fraction
@@ -20,14 +21,7 @@ from limo.verify.maths.tables import languages, table
 
 WORD_OPEN, WORD_CLOSE, DOLLAR = "\ue001", "\ue002", "\ue003"
 MAX_ANSWER = 6000
-_INVISIBLE = dict.fromkeys(
-    code
-    for first, last in (
-        *((0x00, 0x08), (0x0B, 0x0B), (0x0E, 0x1F), (0x7F, 0x7F), (0xAD, 0xAD), (0x200B, 0x200F), (0x202A, 0x202E)),
-        *((0x2060, 0x2069), (0xFE0F, 0xFE0F), (0xFEFF, 0xFEFF), (0xE001, 0xE003)),
-    )
-    for code in range(first, last + 1)
-)
+_INVISIBLE = dict.fromkeys(code for first, last in table("symbols")["invisible"] for code in range(first, last + 1))
 _TABLE, _LATEX = table("symbols"), table("latex")
 _SUPERSCRIPTS, _SUBSCRIPTS = _TABLE["superscripts"], _TABLE["subscripts"]
 _SUPER, _SUB = (re.compile(f"[{''.join(script)}]+") for script in (_SUPERSCRIPTS, _SUBSCRIPTS))
@@ -176,7 +170,7 @@ def unbox(text: str) -> str:
             break
         depth, end = 1, start.end()
         while end < len(text) and depth:
-            depth += {"{": 1, "}": -1}.get(text[end], 0) if text[end - 1] != "\\" else 0
+            depth += (text[end] == "{") - (text[end] == "}") if text[end - 1] != "\\" else 0
             end += 1
         text = text[: start.start()] + text[start.end() : end - (0 if depth else 1)] + text[end:]
     return text
@@ -217,11 +211,9 @@ def numeral(text: str) -> int | None:
         if char in _DIGITS:
             digit = _DIGITS[char]
         elif char in _SMALL:
-            section += (digit or 1) * _SMALL[char]
-            digit = 0
+            section, digit = section + (digit or 1) * _SMALL[char], 0
         else:
-            total = (total + section + digit) * _LARGE[char]
-            section = digit = 0
+            total, section, digit = (total + section + digit) * _LARGE[char], 0, 0
     return total + section + digit
 
 
@@ -244,8 +236,5 @@ def _chinese_fraction(match: re.Match[str]) -> str:
 
 
 def _chinese_scaled(match: re.Match[str]) -> str:
-    scale = 1
-    for char in match.group(2):
-        scale *= _LARGE[char]
-    value = Fraction(match.group(1)) * scale
+    value = Fraction(match.group(1)) * math.prod(_LARGE[char] for char in match.group(2))
     return str(value.numerator) if value.denominator == 1 else match.group()

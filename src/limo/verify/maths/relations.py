@@ -37,11 +37,8 @@ def is_name(node: Node) -> bool:
         case nodes.Ratio(parts):
             return all(is_name(part) for part in parts)
         case nodes.Listing(opening, _, items):
-            return (
-                bool(items)
-                and opening in ("", "(")
-                and all(isinstance(i, nodes.Symbol | nodes.Application) for i in items)
-            )
+            named = all(isinstance(item, nodes.Symbol | nodes.Application) for item in items)
+            return bool(items) and opening in ("", "(") and named
         case nodes.Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
             return all(isinstance(f, nodes.Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
     return False
@@ -126,12 +123,8 @@ def simplified(node: Node) -> Node:
             return item
         case nodes.Negative(nodes.Number(value, significant, place)):
             return nodes.Number(-value, significant, place)
-        case nodes.Negative(nodes.Quantity(value, unit)):
-            return nodes.Quantity(nodes.Negative(value), unit)
-        case nodes.Negative(nodes.Percent(operand)):
-            return nodes.Percent(nodes.Negative(operand))
-        case nodes.Negative(nodes.Degrees(operand)):
-            return nodes.Degrees(nodes.Negative(operand))
+        case nodes.Negative(nodes.Quantity() | nodes.Percent() | nodes.Degrees() as inner):
+            return inner.rebuilt(nodes.Negative)
         case nodes.Quantity(nodes.Relation(sides, signs), unit) if signs[-1] == "=":  # `x = 5 cm` is x = (5 cm)
             return nodes.Relation((*sides[:-1], nodes.Quantity(sides[-1], unit)), signs)
         case nodes.Quantity(nodes.Relation() | nodes.Listing() | nodes.Labelled() as inner):
@@ -183,11 +176,6 @@ def aligned_by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...
     return (values, tuple(pred)) if named is g else (tuple(gold), values)
 
 
-def has_plus_minus(node: Node) -> bool:
-    """Whether a tree holds a ±."""
-    return nodes.PlusMinus in node.kinds
-
-
 def as_matrix(node: Node) -> Node:
     """`[[1, 2], [3, 4]]` as the matrix it is."""
     if not isinstance(node, nodes.Listing) or node.opening != "[" or not node.items:
@@ -230,10 +218,10 @@ def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def _both_signs(node: Node) -> list[Node]:
     """`a ± b` as its two values."""
-    if not has_plus_minus(node) or isinstance(node, nodes.Listing | nodes.Matrix):
+    if nodes.PlusMinus not in node.kinds or isinstance(node, nodes.Listing | nodes.Matrix):
         return [node]
     if isinstance(node, nodes.Relation):
-        if len(node.sides) == 2 and has_plus_minus(node.sides[1]) and not isinstance(node.sides[1], nodes.Listing):
+        if len(node.sides) == 2 and not isinstance(node.sides[1], nodes.Listing):
             return [replace(node, sides=(node.sides[0], value)) for value in _both_signs(node.sides[1])]
         return [node]
     return [_with_sign(node, "+"), _with_sign(node, "-")]

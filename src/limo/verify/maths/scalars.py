@@ -151,13 +151,9 @@ def letter_unit(node: Node) -> tuple[Node, str] | None:
     if isinstance(unit, nodes.Power):
         power = f"^{unit.exponent.value}" if isinstance(unit.exponent, nodes.Number) else ""
         unit = unit.base
-    if (
-        not isinstance(unit, nodes.Symbol)
-        or unit.name not in _UNIT_LETTERS
-        or any(factor.symbols for factor in factors)
-    ):
-        return None
-    return product_of(factors), unit.name + power
+    if isinstance(unit, nodes.Symbol) and unit.name in _UNIT_LETTERS and not any(f.symbols for f in factors):
+        return product_of(factors), unit.name + power
+    return None
 
 
 class Decimal(NamedTuple):

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     rf"|{WORD_OPEN}(?P<text>[^{WORD_CLOSE}]*){WORD_CLOSE}|(?P<han>[\u3400-\u9fff]+)|(?P<sym>[A-Za-z]+)|(?P<op>.))",
     re.S,
 )
+_LOGIC = {"lor": "or", "vee": "or", "land": "and", "wedge": "and"}
 _VOWEL = re.compile(r"[aeiou]", re.I)
 
 
@@ -68,10 +69,8 @@ def _command(text: str, gap: bool) -> Token:
     name = text[1:]
     if name in FUNCTIONS and name not in ("sqrt", "binom"):
         return Token("sym", name, gap)
-    if name in ("lor", "vee"):
-        return Token("op", "or", gap)
-    if name in ("land", "wedge"):
-        return Token("op", "and", gap)
+    if name in _LOGIC:
+        return Token("op", _LOGIC[name], gap)
     return Token("sym", text, gap) if name in GREEK else Token("cmd", text, gap)
 
 
@@ -129,11 +128,8 @@ class Cursor:
     """Tokens, the current one and its index, the depth of nesting, and how many bars `|` are open."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.index = 0
-        self.token = tokens[0]
-        self.nesting = Nesting()
-        self.n_bars = 0
+        self.tokens, self.token, self.index = tokens, tokens[0], 0
+        self.nesting, self.n_bars = Nesting(), 0
 
     @property
     def previous(self) -> Token:
@@ -144,7 +140,6 @@ class Cursor:
         return self.tokens[min(self.index + n, len(self.tokens) - 1)]
 
     def move(self, index: int) -> None:
-        """Go to a token."""
         self.index = index
         self.token = self.tokens[index]
 
@@ -171,8 +166,8 @@ class Cursor:
 
     def split_number(self) -> None:
         """Part the first digit of the current number from the others: `\\frac12`."""
-        first, rest = self.token.text[0], self.token.text[1:]
-        self.tokens[self.index : self.index + 1] = [Token("num", first, False), Token("num", rest, False)]
+        parts = self.token.text[0], self.token.text[1:]
+        self.tokens[self.index : self.index + 1] = [Token("num", part, False) for part in parts]
         self.move(self.index)
 
     @contextmanager

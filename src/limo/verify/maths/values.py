@@ -197,8 +197,7 @@ def _agree_below_zero(gold: Node, pred: Node, names: frozenset[str], digits: int
     """sqrt(x^2) is x only for positive x; a point where a side is not real says nothing."""
     for row, step in ((POINTS[0], 1), (POINTS[1], 2)):
         point = _point(names, row)
-        for name in sorted(names)[::step]:
-            point[name] = -point[name]
+        point |= {name: -point[name] for name in sorted(names)[::step]}
         try:
             a, b = Evaluation(point, digits)(gold), Evaluation(point, digits)(pred)
         except (Undefined, TooLarge):
