@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from functools import partial
 
 Opinion = tuple[bool | None, str]  # equal, not equal, or None where it cannot say; and why
 
@@ -26,7 +25,9 @@ def open_comparer(*, default_settings: bool = False) -> Callable[[tuple[str, str
     return compare_by_default if default_settings else compare
 
 
-open_default_comparer = partial(open_comparer, default_settings=True)
+def open_default_comparer() -> Callable[[tuple[str, str]], Opinion]:
+    """`compare_by_default`, with Math-Verify imported."""
+    return open_comparer(default_settings=True)
 
 
 def compare(pair: tuple[str, str]) -> Opinion:
