@@ -19,7 +19,7 @@ def test_accelerate_reads_the_file_and_its_head_names_it(file):
     kind = {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}[file.stem]
     assert str(config.distributed_type.value) == kind
     assert config.mixed_precision == "bf16" and config.num_processes == 8
-    assert f"--config_file recipes/accelerate/{file.name}" in file.read_text()
+    assert f"--config_file src/limo/recipes/accelerate/{file.name}" in file.read_text()
 
 
 def test_accelerate_refuses_an_unknown_key(tmp_path):

@@ -25,7 +25,8 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) 
 
     The run folder gets `model/`.
 
-    On several GPUs: accelerate launch --config_file recipes/accelerate/fsdp2.yaml -m limo.cli train RECIPE --run DIR
+    On several GPUs: accelerate launch --config_file src/limo/recipes/accelerate/fsdp2.yaml -m limo.cli train
+    RECIPE --run DIR
     """
     from limo.core.recipe import load
     from limo.stages import train as stage
