@@ -208,6 +208,7 @@ def sized(value: Fraction) -> Fraction:
 
 
 def whole_power(base: Fraction, exponent: int) -> Fraction:
+    """base ** exponent, exactly.  Raises Undefined for 0 to a negative power, TooLarge over MAX_BITS."""
     if base in (0, 1, -1):
         if base == 0 and exponent < 0:
             raise Undefined

@@ -91,83 +91,119 @@ class Number(Node):
 
 
 class Symbol(Node):
+    """A letter or word that stands for a value."""
+
     name: str
 
 
 class Constant(Node):
+    """A named number."""
+
     name: Literal["pi", "e", "i", "infinity"]
 
 
-class BasedNumeral(Node):  # `204_5`
+class BasedNumeral(Node):
+    """Digits in a base: `204_5`."""
+
     digits: str
     base: int
 
 
 class Sum(Node):
+    """Terms added; a difference has a `Negative` term."""
+
     terms: tuple[Node, ...]
 
 
 class Product(Node):
+    """Factors multiplied."""
+
     factors: tuple[Node, ...]
 
 
 class Quotient(Node):
+    """A fraction or division."""
+
     numerator: Node
     denominator: Node
 
 
 class Power(Node):
+    """A base and its exponent."""
+
     base: Node
     exponent: Node
 
 
 class Negative(Node):
+    """A term with a minus sign."""
+
     operand: Node
 
 
 class Absolute(Node):
+    """`|x|`."""
+
     operand: Node
 
 
 class Factorial(Node):
+    """`n!`."""
+
     operand: Node
 
 
 class Percent(Node):
+    """`x%`."""
+
     operand: Node
 
 
 class Degrees(Node):
+    """An angle in degrees."""
+
     operand: Node
 
 
-class PlusMinus(Node):  # `a ± b`, or `a ∓ b` where `first`, the sign of the first of the two values, is "-"
+class PlusMinus(Node):
+    """`a ± b`, or `a ∓ b` where `first`, the sign of the first of the two values, is "-"."""
+
     left: Node
     right: Node
     first: Literal["+", "-"] = "+"
 
 
-class Call(Node):  # a function of `functions.yaml`
+class Call(Node):
+    """A function of `functions.yaml` applied to arguments."""
+
     function: str
     arguments: tuple[Node, ...]
 
 
-class Application(Node):  # any other function: `f(x)`
+class Application(Node):
+    """Any other function: `f(x)`."""
+
     name: str
     arguments: tuple[Node, ...]
 
 
-class Quantity(Node):  # a value with the words after it, a unit as a rule
+class Quantity(Node):
+    """A value with the words after it, usually a unit."""
+
     value: Node
     unit: str
 
 
-class Labelled(Node):  # `the answer: 5`
+class Labelled(Node):
+    """A value with a label: `the answer: 5`."""
+
     label: str
     value: Node
 
 
 class Ratio(Node):
+    """`a : b : c`."""
+
     parts: tuple[Node, ...]
 
 
@@ -187,28 +223,38 @@ class Listing(Node):
         return self.opening + self.closing
 
 
-class Relation(Node):  # a chain `a < b = c`: its sides and the signs between them
+class Relation(Node):
+    """A chain `a < b = c`: its sides and the signs between them."""
+
     sides: tuple[Node, ...]
     signs: tuple[str, ...]
 
 
 class Congruence(Node):
+    """`residue (mod modulus)`."""
+
     residue: Node
     modulus: Node
 
 
 class SetOperation(Node):
+    """Two sets joined."""
+
     operation: Literal["union", "intersection", "difference"]
     left: Node
     right: Node
 
 
-class SetBuilder(Node):  # `{x | x > 2}`
+class SetBuilder(Node):
+    """`{x | x > 2}`."""
+
     variable: Node
     condition: Node
 
 
 class Matrix(Node):
+    """Rows of entries of equal length."""
+
     rows: tuple[tuple[Node, ...], ...]
 
 

@@ -57,6 +57,7 @@ def combined(rule: Callable[[Iterable[bool]], bool], *sets: RealSet) -> RealSet:
 
 
 def complement(a: RealSet) -> RealSet:
+    """The real numbers that are not in `a`."""
     return RealSet(a.ends, lambda number: not a.contains(number))
 
 
