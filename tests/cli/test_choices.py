@@ -55,6 +55,9 @@ def test_rollouts(limo, folder):
     assert code == 0, err
     assert [rate["n_correct"] for rate in json.loads(out.splitlines()[-1])["rates"]] == [2, 2]
     assert outcomes(limo, folder / "run" / "ledger.sqlite") == list(OUTCOMES.values())
+    code, out, _ = limo("verify", folder / "run", "--ledger", "--json")  # the options come from the run's pool
+    counts = json.loads(out.splitlines()[-1])
+    assert (code, counts["n_by_outcome"], counts["n_changed"]) == (0, {"correct": 4, "wrong": 4}, {})
 
 
 def test_evaluate(limo, folder):

@@ -8,6 +8,7 @@ limo verify labelled.jsonl --audit
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
     click.option("--audit", is_flag=True, help="Rows carry `expected`: measure the verifier."),
     click.option("--plain", is_flag=True, help="With --audit: Math-Verify beside it."),
     click.option("--ledger", is_flag=True, help="FILE is a ledger or its run: verify its rollouts again."),
-    click.option("--pool", metavar="FILE", help="With --ledger: a pool with answers.  [default: the verdicts' own]"),
+    click.option(
+        "--pool",
+        metavar="FILE",
+        help="With --ledger: a pool with answers.  [default: the run's, else the verdicts' own]",
+    ),
     click.option("--judge", metavar="RECIPE", help="A model decides the undecided rows; overrides are for it."),
     click.option("--judgements", metavar="FILE", help="With --judge: their ledger.  [default: beside the output]"),
 )
@@ -101,11 +106,15 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
 
 def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None:
     from limo.cli.rollouts import ledger_of
+    from limo.core.run_folder import PROBLEMS, RunFolder
     from limo.pool.ingest import read_pool
     from limo.rollouts.reverify import reverify
 
+    problems = read_pool(pool) if pool else []
+    if not pool and (Path(file) / PROBLEMS).is_file():
+        problems = RunFolder(file).read_problems()  # options, which verdicts do not hold
     with checker:
-        summary = reverify(ledger_of(file), checker, read_pool(pool) if pool else (), call.progress)
+        summary = reverify(ledger_of(file), checker, problems, call.progress)
     counts = {name: dict(getattr(summary, name)) for name in ("n_by_outcome", "n_changed", "n_left")}
     call.result(counts, table(summary.table()))
 

@@ -178,6 +178,7 @@ def run(
     recipe.check_inputs()
     with RunFolder(folder, recipe) as run_folder:
         problems = read_problems(recipe, recipe.pool)
+        run_folder.write_problems(problems)
         runner = recipe.runner(progress or NoProgress(), opener)
         pass_rates = []
         try:
