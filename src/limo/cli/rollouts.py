@@ -102,7 +102,7 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
     ),
     click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="What a 429 asks for."),
     click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
-    click.option("--repeat", is_flag=True, help="Answer attempts beyond the recorded ones from the first again."),
+    click.option("--repeat", is_flag=True, help="Replay the recordings again for indexes beyond them."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
 )
 def serve_replay(
@@ -117,7 +117,7 @@ def serve_replay(
     repeat: bool,
     seed: int,
 ) -> None:
-    """Answer with recorded completions over HTTP.
+    """Serve recorded completions over HTTP.
 
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
@@ -139,10 +139,7 @@ def serve_replay(
 
 @click.group("ledger")
 def ledger() -> None:
-    """What was asked and what came.
-
-    Look into ledgers, merge them, hand them on as tables.
-    """
+    """Ledgers of rollouts: count, merge and export them."""
 
 
 @command("show", click.argument("file"), group=ledger)

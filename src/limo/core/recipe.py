@@ -27,7 +27,7 @@ from limo.core.text import content_hash, hide_keys, shorten
 
 T = TypeVar("T", bound="Settings")
 
-EXECUTION_ONLY: JsonDict = {"pace": True}
+EXECUTION_ONLY: JsonDict = {"execution_only": True}
 """`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
 RECIPES = Path(str(resources.files("limo"))) / "recipes"
 """The folder of the shipped recipes."""
