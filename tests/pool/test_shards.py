@@ -83,6 +83,15 @@ def test_shards_give_the_rows_of_memory_whatever_the_shares(pool: Path, settings
     assert len({row.reason for row in dropped}) >= 2 and not (pool.parent / "out" / "work").exists()
 
 
+@pytest.mark.usefixtures("in_turn")
+def test_a_shard_of_which_nothing_was_kept_does_not_stop_dedup(pool: Path) -> None:
+    last = shards_of(pool)[-1]
+    shards.write_problems(last, [], [])
+    n_rows = len(_problems(pool))
+    counts = dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL, n_shares=4)
+    assert counts.total() == n_rows and read_problems(pool.parent / "out" / last.name) == []
+
+
 def test_threads_give_the_same_bytes_as_one_task_after_the_other(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dedup_shards(pool, pool.parent / "placed", SETTINGS, LOCAL, n_shares=2)
     for module in (dedup_module, decontaminate_module):

@@ -11,9 +11,6 @@ Six methods, from the surest to the weakest:
 
 Coverage is the share of the benchmark problem's word n-grams, numbers masked, that occur in the row; n-grams that
 many benchmark problems share ("where m and n are relatively prime positive integers") are boilerplate and ignored.
-
-    index = BenchmarkIndex({"MATH500": benchmark_problems})
-    for row, hit in index.search(ids, texts): print(row, hit.method, hit.benchmark_id, hit.score, hit.words)
 """
 
 from __future__ import annotations

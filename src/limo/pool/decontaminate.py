@@ -3,10 +3,6 @@
 Each method of `limo.pool.benchmark_index` has its own decision: `drop`, `report` (the row stays, the evidence goes into
 `meta["near_benchmark"]`) or `off`.
 
-    kept, dropped = decontaminate(problems, {"MATH500": load_benchmark("MATH500", "math500.jsonl")})
-    dropped[0].detail["hits"][0]["words"]
-    decontaminate_shards("pool/", "clean/", benchmarks, DecontaminateSettings(), ExecutorSettings())    # of any size
-
 About `renumbered`: a copy with other numbers teaches the same solution, so it is dropped by default.  In a pool made
 from templates (the pocket world) nearly every problem is a renumbered sibling of a benchmark problem by construction;
 there set `renumbered: report`, and the same text and same numbers rules still hold.
@@ -82,15 +78,9 @@ class DecontaminateSettings(Settings):
 
     def decision(self, method: Method) -> Decision:
         """What follows from a hit by `method`."""
-        decisions: dict[Method, Decision] = {
-            "same text": self.same_text,
-            "contained": self.contained,
-            "same numbers": self.same_numbers,
-            "renumbered": self.renumbered,
-            "embedding": self.embedding,
-            "n-gram": self.ngram,
-        }
-        return decisions[method]
+        field = "ngram" if method == "n-gram" else method.replace(" ", "_")
+        decision: Decision = getattr(self, field)
+        return decision
 
     def index(self, benchmarks: Mapping[str, Sequence[Problem]]) -> BenchmarkIndex:
         """The benchmarks by every method that is on.  Raises InputError where the model cannot be loaded."""

@@ -9,9 +9,6 @@ C. similar word 3-grams otherwise: a sibling, kept; `meta["family"]` is the id o
 
 Each problem is compared with problems that stay, never with one that was dropped, so similarity cannot chain.
 
-    kept, dropped = dedup(problems)
-    dedup_shards("pool/", "distinct/", DedupSettings(), ExecutorSettings())      # a pool of any size
-
 A pool in memory is one shard.  Rows of equal keys must meet: the fingerprints of all shards are read for each share of
 the keys (`key % n_shares`), and every step writes what it found, for the next ones to read.
 """
@@ -82,17 +79,16 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
     """
     pool = list(problems)
     tables = compare(PoolColumns.of_problems(pool), settings or DedupSettings())
-    dropped, families = _decisions(tables, 0, lambda rows: [_description(pool[row]) for row in rows])
+    names = ("id", "source", "answer")
+    dropped, families = _decisions(
+        tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows]
+    )
     kept = [
         replace(problem, meta={**problem.meta, "family": families[row]}) if row in families else problem
         for row, problem in enumerate(pool)
         if row not in dropped
     ]
     return kept, list(dropped.values())
-
-
-def _description(problem: Problem) -> dict[str, str]:
-    return {"id": problem.id, "source": problem.source, "answer": problem.answer}
 
 
 def compare(columns: PoolColumns, settings: DedupSettings) -> StepTables:

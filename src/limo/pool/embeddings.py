@@ -4,9 +4,6 @@ Paraphrases and translations share few words with their original, so no rule ove
 does, but it also finds problems that only resemble each other, and does not see numbers: so its hits are reported for a
 person or a judge, and dropped only where the settings say so.  The extra `embedding` brings sentence-transformers; the
 model is a folder or a hub id (multilingual, for Chinese against English).
-
-    index = EmbeddingIndex(load_encoder("models/all-MiniLM-L6-v2"), ["How many pens has Tom?"], 0.85)
-    index.search(["What number of pens does Tom own?"])          # rows, positions among the texts given, cosines
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The contamination report: every hit with both texts, as a table, as Parquet and as plain text.
-
-table = evidence_table(kept, dropped)            # of `limo.pool.decontaminate.decontaminate`
-write_evidence(table, "evidence.parquet")
-print(render(table))
-"""
+"""The contamination report: every hit with both texts, as a table, as Parquet and as plain text."""
 
 from __future__ import annotations
 
@@ -21,6 +16,7 @@ _TEXTS = (
 )  # fmt: skip
 EVIDENCE = "evidence"  # the folder of the evidence in a pool of shards
 REPORTED = "near_benchmark"  # the key of the evidence in the meta of a problem that stays
+_RANK = {str(method): number for number, method in enumerate(METHODS)}
 _MAX_SHOWN = 20  # hits that are spelled out; the table holds all
 
 
@@ -40,30 +36,20 @@ def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
     for row in table:
         key = (str(row["benchmark"]), str(row["source"]), str(row["method"]), str(row["decision"]))
         groups.setdefault(key, set()).add(row["problem_id"])
-    order = {str(method): number for number, method in enumerate(METHODS)}
-    ranked = sorted(
-        groups.items(), key=lambda group: (group[0][0], order.get(group[0][2], 9), -len(group[1]), group[0][1])
-    )
+    ranked = sorted(groups.items(), key=lambda item: (item[0][0], _RANK.get(item[0][2], 9), -len(item[1]), item[0][1]))
     names = ("benchmark", "source", "method", "decision")
     return [{**dict(zip(names, key, strict=True)), "n_problems": len(ids)} for key, ids in ranked]
 
 
-def arrow(table: Sequence[Mapping[str, object]]) -> Any:
-    """The table as Arrow, with its columns even where it has no row."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        [*((name, pa.string()) for name in _TEXTS), ("benchmark_row", pa.int64()), ("score", pa.float64())]
-    )
-    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in table], schema=schema)
-
-
 def write_evidence(table: Sequence[Mapping[str, object]], path: str | Path) -> None:
-    """The table as Parquet, whole or not at all."""
+    """The table as Parquet, whole or not at all, with its columns even where it has no row."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    names = [*((name, pa.string()) for name in _TEXTS), ("benchmark_row", pa.int64()), ("score", pa.float64())]
     with atomic(path) as temporary:
-        pq.write_table(arrow(table), temporary, compression="zstd")
+        rows = [{name: row.get(name) for name, _ in names} for row in table]
+        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(names)), temporary, compression="zstd")
 
 
 def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
@@ -76,8 +62,7 @@ def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
 
 def surest(table: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
     """At most so many rows, by method and score."""
-    order = {str(method): number for number, method in enumerate(METHODS)}
-    return sorted(table, key=lambda row: (order.get(str(row["method"]), 9), -float(str(row["score"]))))[:most]
+    return sorted(table, key=lambda row: (_RANK.get(str(row["method"]), 9), -float(str(row["score"]))))[:most]
 
 
 def render(table: Sequence[Mapping[str, Any]], most: int = _MAX_SHOWN) -> str:

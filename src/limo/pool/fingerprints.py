@@ -92,7 +92,8 @@ def fingerprint_table(pool: PoolColumns, shard: int, ngram_words: int, prefer: S
     return pa.table({
         "row": (shard << ROW_BITS) + np.arange(n),
         **dict(zip(RANKS, _ranks(pool, prefer), strict=True)),
-        "text0": text[0], "text1": text[1], "group": group, "meaning": answer_meanings(pool.answers, pool.options),
+        "text0": text[0], "text1": text[1], "group": group,
+        "meaning": pa.array(answer_meanings(pool.answers, pool.options), pa.string()),
         "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(grams)),
         "sketch": sketch, **dict(zip(BANDS, bands, strict=True)),
         "source": pa.array(pool.sources, pa.string()), "answer": pa.array(pool.answers, pa.string()),

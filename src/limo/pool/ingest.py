@@ -1,12 +1,7 @@
-r"""Any mix of sources becomes one pool; every row is either in it or in `dropped` with its file, line and reason.
+"""Any mix of sources becomes one pool; every row is either in it or in `dropped` with its file, line and reason.
 
 `stream` yields rows one by one with bounded memory; `ingest` collects them.  `why_not(problem)` says why an answer
 cannot be checked; it is the verifier's (`limo.verify.verifier`).
-
-    done = ingest(["math.jsonl", "folder/"], why_not=open_verifier("maths").why_not)
-    write_pool(done.problems, "pool.parquet")
-
-What it does not do: look for duplicates (`dedup`) or for benchmark problems (`decontaminate`).
 """
 
 from __future__ import annotations
@@ -69,13 +64,10 @@ def ingest(
     settings: IngestSettings | None = None,
 ) -> Ingested:
     """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked."""
-    done = Ingested([], [])
-    for item in stream(sources, why_not, settings):
-        if isinstance(item, Problem):
-            done.problems.append(item)
-        else:
-            done.dropped.append(item)
-    return done
+    items = list(stream(sources, why_not, settings))
+    return Ingested(
+        [item for item in items if isinstance(item, Problem)], [item for item in items if isinstance(item, Dropped)]
+    )
 
 
 def stream(
@@ -133,19 +125,19 @@ def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
 
 def statements(path: str | Path) -> tuple[list[Problem], list[Dropped]]:
     """Every statement of a file or folder, answered or not, and the rows without one: for looking, not for use."""
-    found: list[Problem] = []
-    gone: list[Dropped] = []
+    problems: list[Problem] = []
+    dropped: list[Dropped] = []
     for row in rows(path):
         shaped = shape(row.value, stem(row.file)) if not row.error else None
         if shaped and shaped.problem and shaped.reason != "broken characters":
-            found.append(shaped.problem)
+            problems.append(shaped.problem)
         else:
             why = row.error or (shaped.reason if shaped else "")
-            gone.append(Dropped("", "ingest", "no statement", {"file": row.file, "line": row.line, "error": why}))
-    if not found:
+            dropped.append(Dropped("", "ingest", "no statement", {"file": row.file, "line": row.line, "error": why}))
+    if not problems:
         do = "name its columns as one of: problem, question, prompt, messages"
         raise InputError("no row of the file gives a problem", path, "a column with the statement", do)
-    return found, gone
+    return problems, dropped
 
 
 def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
@@ -157,7 +149,9 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     try:
         with atomic(path) as aside:
             if name.endswith(".parquet"):
-                _write_parquet(problems, aside)
+                import pyarrow.parquet as pq
+
+                pq.write_table(table_of(problems), aside, compression="zstd")
             else:
                 _write_lines(problems, aside, name.endswith(".gz"))
     except UnicodeEncodeError as error:
@@ -197,12 +191,6 @@ def _check_understood(source: Source, n_rows: int, n_blank: int, n_from_one: int
         raise InputError("no row of the source gives a problem", source.path, "a column with the statement", do)
 
 
-def _write_parquet(problems: Sequence[Problem], path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    pq.write_table(table_of(problems), path, compression="zstd")
-
-
 def table_of(problems: Sequence[Problem]) -> Any:
     """Problems as an Arrow table of the canonical columns: text, and `options` as list<string> or null."""
     import pyarrow as pa
@@ -219,6 +207,6 @@ encode_meta = json.JSONEncoder(ensure_ascii=True, sort_keys=True).encode
 
 def _write_lines(problems: Iterable[Problem], path: Path, packed: bool) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) if packed else raw as stream:
-        for one in problems:
-            row = {name: getattr(one, name) for name in COLUMNS}
+        for problem in problems:
+            row = {name: getattr(problem, name) for name in COLUMNS}
             stream.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")

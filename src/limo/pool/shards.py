@@ -1,8 +1,5 @@
 """A pool of any size on disk: a folder of Parquet shards, each written whole, in the order of its rows.
 
-    ingest_shards(["math.jsonl", "more/"], "pool/", why_not)      # pool/part-00000.parquet, pool/dropped/...
-    for shard in shards_of("pool/"): problems = read_problems(shard)
-
 A shard holds what was kept of 50,000 rows read; `dropped/` beside it holds the reasons of the other rows.  The same
 call again continues after the last whole shard.
 """

@@ -8,21 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from limo.core.files import atomic
 
 ROW_BITS = 32
-
-
-class StepStore(Protocol):
-    """Where the steps write their tables, one a task, and read those of earlier steps."""
-
-    def write(self, step: str, task: str, table: Any) -> None:
-        """Keep the table of a task, sorted by row where it has a row for some problems only."""
-
-    def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """The tables of a step, one a task; only the rows of one shard if it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +22,11 @@ class StepTables:
     by_step: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def write(self, step: str, task: str, table: Any) -> None:
-        """See StepStore."""
+        """Keep the table of a task, sorted by row where it has a row for some problems only."""
         self.by_step.setdefault(step, {})[task] = table
 
     def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """See StepStore."""
+        """The tables of a step, one a task; only the rows of one shard if it is given."""
         return (table.select(columns) for table in self.by_step[step].values())
 
 
@@ -55,15 +45,18 @@ class StepFiles:
         return sorted((self.folder / step).glob("*.parquet"))
 
     def write(self, step: str, task: str, table: Any) -> None:
-        """See StepStore.  Hashes do not compress, and hardly one comes twice."""
+        """As StepTables.write.  Hashes do not compress, and hardly one comes twice."""
         import pyarrow.parquet as pq
 
         with atomic(self.path(step, task)) as temporary:
             pq.write_table(table, temporary, compression="none", use_dictionary=False, row_group_size=65_536)
 
     def tables(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
-        """See StepStore."""
+        """As StepTables.tables."""
         import pyarrow.parquet as pq
 
         rows = None if shard is None else [("row", ">=", shard << ROW_BITS), ("row", "<", (shard + 1) << ROW_BITS)]
         return (pq.read_table(file, columns=list(columns), filters=rows) for file in self.paths(step))
+
+
+StepStore = StepTables | StepFiles

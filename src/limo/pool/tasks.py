@@ -2,8 +2,6 @@
 
 A task reads files, writes one file whole, and returns nothing; so it may run anywhere that sees the folder, a task
 whose file is there is not run again, and a killed run continues where it was.
-
-    run_tasks(write_shard, ["0", "1"], ExecutorSettings(kind="local"))
 """
 
 from __future__ import annotations

@@ -1,10 +1,5 @@
 """Decorators that compile a function to machine code with Numba, once per machine.
 
-    @compiled
-    def total(values): ...          # fills or reads arrays that it is given
-    @allocating
-    def doubled(values): ...        # makes new ones
-
 Without Numba the decorators return the function as it is, `NUMBA` is False, and the callers use
 `limo.pool.canonical.reference` instead.
 

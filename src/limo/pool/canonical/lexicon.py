@@ -1,8 +1,4 @@
-"""The words and LaTeX commands that the scanner treats specially: by name, and as the table that compiled code reads.
-
-COMMAND_FLAGS["frac"] & buffers.IS_FRACTION
-hash_token("frac", buffers.COMMAND)             # the 64-bit hash of a token
-"""
+"""The words and LaTeX commands that the scanner treats specially: by name, and as the table for compiled code."""
 
 from __future__ import annotations
 

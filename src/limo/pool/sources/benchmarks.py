@@ -5,9 +5,6 @@ honours HF_HUB_OFFLINE).  All rows are kept, those without a rule-checkable answ
 change the score.
 
     problems = load_benchmark("AIME24", "eval/data")        # a file, or a folder laid out as in the official repository
-    for twin in duplicates(problems): print(twin.detail)
-
-Scores are computed by `limo.stages.evaluate`; a file is checked by its row count only.
 """
 
 from __future__ import annotations

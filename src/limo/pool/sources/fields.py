@@ -1,11 +1,8 @@
-"""A raw row becomes a problem: which column is the statement, which the answer, found without being told.
+"""Makes a problem of a raw row: which column is the statement, which the answer.
 
-Data sets name the same things differently, and hide the answer in a solution's last box (MATH, NuminaMath), after
-`####` (GSM8K) or in a list (OlympiadBench).  The tables below say in which order names are tried; a `FieldMap`
-overrides them column by column.  Columns that are not used go into `meta`, so nothing of a row is lost.
-
-    shaped = shape({"question": "1+1?", "answer": "It is two. #### 2"}, source="mine")
-    shaped.problem.answer, shaped.reason        # ("2", "")
+Data sets keep the answer in a column, in a solution's last box (MATH, NuminaMath), after `####` (GSM8K) or in a list
+(OlympiadBench).  The tables below say in which order names are tried; a `FieldMap` overrides them column by column.
+Columns that are not used go into `meta`.
 """
 
 from __future__ import annotations
@@ -152,11 +149,11 @@ def last_box(text: str) -> str:
     """What stands in the last whole `\\boxed{...}` of `text`, braces balanced; "" where there is none."""
     for start in reversed([match.end() for match in _BOX.finditer(text)]):
         depth = 1
-        for place in range(start, len(text)):
-            escaped = text[place - 1] == "\\"
-            depth += 0 if escaped else {"{": 1, "}": -1}.get(text[place], 0)
+        for position in range(start, len(text)):
+            escaped = text[position - 1] == "\\"
+            depth += 0 if escaped else {"{": 1, "}": -1}.get(text[position], 0)
             if depth == 0:
-                return text[start:place].strip()
+                return text[start:position].strip()
     return ""
 
 

@@ -2,11 +2,7 @@
 
 A source names the task and its settings: `chain_sum?size=500&seed=1&max_terms=3`.  The same source gives the same
 rows with the same release of reasoning-gym, whose name goes into each row.
-
-    for row in generated("chain_sum?size=2&seed=1"): row["question"], row["answer"]
-
-What it does not do: check answers by a task's own scorer; they are checked by rule as all others, and an answer that no
-rule can check is set aside by `ingest`.
+Answers are checked by rule as all others, not by a task's own scorer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,5 @@
 """Options of multiple choice problems: read from the usual shapes, written into the statement, the key made a letter.
 
-    options = find_options({"choices": ["4", "2", "1", "0"]})
-    answer_letter(1, options)                       # ("B", ""): a number counts from 0
-    answer_letter("1", options)                     # ("", "the key may be ...: set fields.answer_is")
-    with_options("How many?", ["2", "3"])           # "How many?\\nA. 2\\nB. 3"
-
 How a key is read, where `answer_is` of the source's field map does not say:
 
 1. A label of the row (`B`, `(B)`, `b`, ARC's `2` of `label: ["1", "2", ...]`), or several of them (`AC`, `["A", "C"]`).

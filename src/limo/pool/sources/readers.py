@@ -1,13 +1,7 @@
-"""Files in, raw rows out: one reader for every container a pool may come in.
+"""Raw rows of every container that a pool may come in.
 
-JSON Lines are split on "\\n" only, because `str.splitlines` also breaks on U+2028, which occurs inside real
-problems.  A row that cannot be read is still a row: it comes out with its line number and the error, so that the
-counts of a pool always add up.
-
-    for row in rows("pool.jsonl.gz"):
-        row.value if row.error == "" else (row.line, row.error)
-
-What it does not do: look inside a row (see `fields`), or repair a damaged file.
+JSON Lines are split on "\\n" only: `str.splitlines` also breaks on U+2028, which occurs inside real problems.  A row
+that cannot be read comes out with its line number and the error, so that the counts of a pool add up.
 """
 
 from __future__ import annotations
@@ -19,7 +13,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -53,7 +47,9 @@ def rows(source: str | Path) -> Iterator[Row]:
     """
     path = Path(source)
     if str(source).startswith(GENERATED):
-        yield from _generated(str(source))
+        from limo.pool.sources.generators import generated
+
+        yield from _numbered(generated(str(source).removeprefix(GENERATED)), str(source).partition("?")[0])
     elif path.is_dir():
         yield from _folder(path)
     elif path.is_file():
@@ -83,7 +79,9 @@ def _kind(path: Path) -> str:
 
 def _folder(path: Path) -> Iterator[Row]:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        yield from _saved(path)
+        import datasets
+
+        yield from _splits(datasets.load_from_disk(os.fspath(path)), path.name)
         return
     inside = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p) and not p.name.startswith("."))
     if not inside:
@@ -185,28 +183,11 @@ def _parquet(path: Path, name: str) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number = 0
     try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1024):
-            for value in batch.to_pylist():
-                number += 1
-                yield Row(name, number, value)
+        batches = pq.ParquetFile(path).iter_batches(batch_size=1024)
+        yield from _numbered((value for batch in batches for value in batch.to_pylist()), name)
     except pa.ArrowInvalid as error:
         raise StorageError("the file is not whole Parquet", path, "an intact file", shorten(str(error))) from None
-
-
-def _saved(path: Path) -> Iterator[Row]:
-    import datasets
-
-    loaded = datasets.load_from_disk(os.fspath(path))
-    yield from _splits(loaded, path.name)
-
-
-def _generated(source: str) -> Iterator[Row]:
-    from limo.pool.sources.generators import generated
-
-    for number, value in enumerate(generated(source.removeprefix(GENERATED)), start=1):
-        yield Row(source.partition("?")[0], number, value)
 
 
 def _is_hub_id(source: str) -> bool:
@@ -232,5 +213,8 @@ def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str =
 def _splits(loaded: Any, name: str) -> Iterator[Row]:
     tables = loaded.items() if isinstance(loaded, dict) else [("", loaded)]
     for split, table in tables:
-        for number, value in enumerate(table, start=1):
-            yield Row(f"{name}:{split}" if split else name, number, value)
+        yield from _numbered(table, f"{name}:{split}" if split else name)
+
+
+def _numbered(values: Iterable[dict[str, Any]], name: str) -> Iterator[Row]:
+    return (Row(name, number, value) for number, value in enumerate(values, start=1))
