@@ -86,9 +86,7 @@ def peer(python: str, program: str, url: str, problems: list[Problem], n: int) -
 def report(name: str, speeds: list[Speed]) -> None:
     rate, cpu_ms = (statistics.median(values) for values in zip(*speeds, strict=True))
     rates = ", ".join(f"{speed[0]:,.0f}" for speed in speeds)
-    print(
-        f"{name}: {rate:,.0f} rollouts/s, {cpu_ms:.2f} ms of processor time each (of {rates})", flush=True
-    )
+    print(f"{name}: {rate:,.0f} rollouts/s, {cpu_ms:.2f} ms of processor time each (of {rates})", flush=True)
 
 
 def main() -> None:

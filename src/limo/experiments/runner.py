@@ -1,7 +1,7 @@
 """Runs experiments in a lab: every arm is measured with every seed, in worker processes, and a report is written.
 
-    measured = measure_arms(lab, HEADLINE.arms, progress)
-    measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..1
+measured = measure_arms(lab, HEADLINE.arms, progress)
+measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..1
 """
 
 from __future__ import annotations

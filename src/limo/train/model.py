@@ -1,6 +1,6 @@
 """Loads the model and the tokenizer that a training starts from; code that comes with a model is never run.
 
-    tokenizer = load_tokenizer("Qwen/Qwen2.5-32B-Instruct")
+tokenizer = load_tokenizer("Qwen/Qwen2.5-32B-Instruct")
 """
 
 from __future__ import annotations

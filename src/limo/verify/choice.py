@@ -1,8 +1,8 @@
 """The `choice` verifier, and options for all: a letter, the option's text, and the two against each other.
 
-    ChoiceVerifier().verify(Problem.make("Who?", "B", options=["Ann", "Bo"]), Completion("Answer: B")).outcome
-    letter_or_text(read_answer("C"), "18", {"B": "15", "C": "18"})     # "C"
-    contradiction("C. 15", {"B": "15", "C": "18"})                    # "the letter C with the text of B"
+ChoiceVerifier().verify(Problem.make("Who?", "B", options=["Ann", "Bo"]), Completion("Answer: B")).outcome
+letter_or_text(read_answer("C"), "18", {"B": "15", "C": "18"})     # "C"
+contradiction("C. 15", {"B": "15", "C": "18"})                    # "the letter C with the text of B"
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pocket models: how each is made, and the folders of the shipped ones (weights, tokenizer, card).
 
-    path = model_path("pocket-rich")          # AutoModelForCausalLM and AutoTokenizer load it
-    model_card("pocket-rich")["n_tokens"]
+path = model_path("pocket-rich")          # AutoModelForCausalLM and AutoTokenizer load it
+model_card("pocket-rich")["n_tokens"]
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ def _set_scale(
             add_text(axes, tick, n_rows - 0.5, f"{tick * 100:.0f}", "muted", 11, ha="center", dy=-12)
 
 
-def _add_bar(
-    axes: Axes, y: float, value: float, color: str, ends: tuple[float, float], height: float = 0.46
-) -> None:
+def _add_bar(axes: Axes, y: float, value: float, color: str, ends: tuple[float, float], height: float = 0.46) -> None:
     """A horizontal bar with its interval; the value stands beyond the interval, or inside a full bar."""
     low, high = ends
     axes.barh([y], [value], height=height, color=placeholder(color), zorder=2)
