@@ -278,9 +278,9 @@ def test_simple_answers_never_start_a_process():
         assert made.verifier._worker.n_started == 0
 
 
-def test_importing_the_checker_loads_neither_sympy_nor_math_verify():
-    heavy = "('sympy', 'math_verify', 'torch', 'mpmath')"
-    code = f"import limo.verify.checker, sys; print([m for m in {heavy} if m in sys.modules])"
+def test_what_workers_import_loads_neither_pydantic_nor_sympy_nor_math_verify():
+    heavy = "('pydantic', 'sympy', 'math_verify', 'torch', 'mpmath')"
+    code = f"import limo.verify.files, limo.verify.maths_verifier, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -18,16 +18,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
-from limo.core.recipe import Settings
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.process.child import Handler, reply_of
 from limo.verify.process.limits import Limits
 from limo.verify.process.pool import WorkerPool
 from limo.verify.process.worker import Reply
-from limo.verify.verifier import Verifier, opener, verifier_settings
+
+if TYPE_CHECKING:  # workers import this module, and do without pydantic
+    from limo.core.recipe import Settings
+    from limo.verify.verifier import Verifier
 
 _PROBLEM = attrgetter(*Problem.__slots__)
 _COMPLETION = attrgetter(*Completion.__slots__)
@@ -51,6 +53,9 @@ class Checker:
         if n_workers < 1:
             raise InputError("n_workers is too small", n_workers, "1 or more", "one worker for each core is enough")
         self.n_workers, self.limits = n_workers, limits or Limits()
+        from limo.core.recipe import Settings
+        from limo.verify.verifier import opener, verifier_settings
+
         if isinstance(verifier, str | Mapping | Settings):
             settings = verifier_settings(verifier)
             self._opener: Callable[[], Verifier] = opener(settings, self.limits)

@@ -17,18 +17,20 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import Settings
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
 from limo.verify.process.limits import Limits
-from limo.verify.verifier import Verifier
+
+if TYPE_CHECKING:
+    from limo.core.recipe import Settings
+    from limo.verify.verifier import Verifier
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
 STATEMENT = ("problem", "question", "prompt")
