@@ -3,7 +3,7 @@
 | what happens | what follows |
 |---|---|
 | the server cannot be reached | another one or a later time, not counted as a retry |
-| it is busy (429, 529, 503 with Retry-After) | the same, after the time that it asks for |
+| it is busy (429, 529, 503 with Retry-After) | the same, after the backoff, and not before the time it names |
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
 | no such key, model or address (401, 403, 404, a redirect) | ModelError: no request can work |
@@ -94,10 +94,11 @@ class RetryingSender:
     async def _send_with_retries(self, requests: Sequence[Request]) -> list[Completion]:
         body = json.dumps(request_body(self.settings, self.model, requests)).encode()
         headers = {INDEX_HEADER: ",".join(str(request.index) for request in requests)}
-        began_s, n_failures, longest = time.monotonic(), 0, StreamReader(len(requests))
+        began_s, n_tries, n_failures, longest = time.monotonic(), 0, 0, StreamReader(len(requests))
         while True:
             server, wait_s = self.servers.choose(time.monotonic())
             if server is not None:
+                n_tries += 1
                 stream = StreamReader(len(requests))
                 number = server.begin(time.monotonic())
                 try:
@@ -108,14 +109,14 @@ class RetryingSender:
                     self._count_refusal(refused.status, message)
                     return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
                 except _Busy as busy:
-                    wait_s = self._backoff_s(n_failures + 1) if busy.wait_s is None else busy.wait_s
+                    wait_s = max(busy.wait_s or 0.0, self._backoff_s(n_tries))
                     message, is_requested = self._redact(busy, requests), busy.wait_s is not None
                     self.servers.busy(server, time.monotonic(), wait_s, message, is_requested)
                 except (Unreachable, BadReply) as error:
                     message = self._redact(error, requests)
                     self.servers.failed(server, time.monotonic(), message)
                     n_failures += isinstance(error, BadReply)
-                    wait_s = self._backoff_s(n_failures)
+                    wait_s = self._backoff_s(n_tries)
                     longest = max(longest, stream, key=lambda reader: sum(map(len, reader.partial())))
                     if n_failures > self.settings.retries:
                         return _failed(requests, longest, message, _share(began_s, requests))
@@ -144,9 +145,9 @@ class RetryingSender:
             raise BadReply(message)
         raise _Refused(message, reply.status)
 
-    def _backoff_s(self, n_failures: int) -> float:
-        """Seconds before the next retry: a random share of a bound that doubles, so that retries spread out."""
-        return random.uniform(0, min(self.settings.backoff_s * 2**n_failures, MAX_WAIT_S))
+    def _backoff_s(self, n_tries: int) -> float:
+        """Seconds before the next try: a random share of a bound that doubles, so that requests spread out."""
+        return random.uniform(0, min(self.settings.backoff_s * 2.0 ** min(n_tries - 1, 64), MAX_WAIT_S))
 
     def _check_silence(self, began_s: float) -> None:
         """Warn once when no server works, and raise PartialError after `patience_s`."""
