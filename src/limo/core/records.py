@@ -115,7 +115,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One sampled attempt at a problem by a model, with its completion and verdict."""
+    """One sampled completion of a problem by a model, with its verdict."""
 
     problem_id: str
     model: str
