@@ -12,7 +12,7 @@ import pytest
 
 from limo.core.progress import NoProgress
 from limo.core.records import problem_id
-from limo.core.run_folder import RunFolder
+from limo.core.run_folder import RunFolder, RunPool
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ServeSettings
 from limo.stages.curate import Recipe as CurateRecipe
@@ -110,7 +110,8 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
         progress = NoProgress()
         curate(recipe, tmp_path / "run", progress)
     run = RunFolder(tmp_path / "run")
-    answers = {row["id"]: row["answer"] for row in run.read_stage("decontaminate")}
+    pool = RunPool(run.read_problems())
+    answers = {row["id"]: pool.problem(row).answer for row in run.read_stage("decontaminate")}
     assert len(answers) > 500
     wanted = brute_force(found, answers, bands)
     for stage, *_ in bands:
