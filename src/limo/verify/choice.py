@@ -18,7 +18,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer
 from limo.verify.decision import failed, verdict_of
 from limo.verify.extract import Extraction, extract
-from limo.verify.maths.equal import Decision, equal
+from limo.verify.maths.equal import Comparison, equal
 from limo.verify.maths.options import option_letters, option_text
 
 _LATE = re.compile(
@@ -50,24 +50,24 @@ class ChoiceVerifier:
                 outcome = extraction.missing or "no_answer"
                 return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
             reason = self.why_not(problem)
-            decision = Decision(None, "type", reason) if reason else _decide(problem, text, extraction.fallback)
+            decision = Comparison(None, "type", reason) if reason else _decide(problem, text, extraction.fallback)
         except Exception as error:  # one verdict, never the batch
             decision, text = failed(error), extraction.text
         return verdict_of(decision, text, start)
 
 
-def _decide(problem: Problem, text: str, sentence: str) -> Decision:
+def _decide(problem: Problem, text: str, sentence: str) -> Comparison:
     options = by_letter(problem.options)
     if why := contradiction(sentence or text, options):
-        return Decision(False, "choice", why)
+        return Comparison(False, "choice", why)
     letters = option_letters(text, loose=True) or _letter_after_g(text)
     if not letters and options:
         letters = "".join(_options_with(text, options)[:1])
     if not letters:
-        return Decision(False, "choice", "neither a letter nor the text of an option")
+        return Comparison(False, "choice", "neither a letter nor the text of an option")
     if options and not set(letters) <= options.keys():
-        return Decision(False, "choice", f"the letter {letters} is none of the options")
-    return Decision(set(letters) == set(_key(problem)), "choice", "letters")
+        return Comparison(False, "choice", f"the letter {letters} is none of the options")
+    return Comparison(set(letters) == set(_key(problem)), "choice", "letters")
 
 
 def _key(problem: Problem) -> str:

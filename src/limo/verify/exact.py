@@ -18,7 +18,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.boxes import boxed
 from limo.verify.decision import verdict_of
 from limo.verify.extract import split_thought
-from limo.verify.maths.equal import Decision
+from limo.verify.maths.equal import Comparison
 
 _STATED = re.compile(r"(?:\banswer(?:\s+is)?\s*[:：]|答案(?:是|为)?\s*[:：])[ \t*]*([^\n]*\S)", re.I)
 _ENDS = " \t\n.,;:!?\"'“”‘’`*。，；：！？"
@@ -55,9 +55,9 @@ class ExactVerifier:
         if missing:
             return Verdict(missing, "", missing.replace("_", " "), "", time.perf_counter() - start)
         if reason := self.why_not(problem):
-            return verdict_of(Decision(None, "type", reason), answer, start)
+            return verdict_of(Comparison(None, "type", reason), answer, start)
         same = self._normalise(answer) == self._normalise(problem.answer)
-        return verdict_of(Decision(same, "exact", "the text"), answer, start)
+        return verdict_of(Comparison(same, "exact", "the text"), answer, start)
 
     def _normalise(self, text: str) -> str:
         text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_ENDS)

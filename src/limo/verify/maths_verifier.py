@@ -21,7 +21,7 @@ from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
 from limo.verify.decision import failed, verdict_of
 from limo.verify.extract import Extraction, extract
-from limo.verify.maths.equal import WORDS, Decision, equal
+from limo.verify.maths.equal import WORDS, Comparison, equal
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
 from limo.verify.process.limits import Limits
@@ -42,7 +42,7 @@ class MathsVerifier:
 
     def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: Limits | None = None) -> None:
         self.tolerance, self.digits = tolerance, digits
-        self.memo: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self.memo: OrderedDict[tuple[str, str], Comparison] = OrderedDict()
         self._worker = Worker(open_comparer, limits=limits)
         self._lock = threading.Lock()
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
@@ -72,17 +72,17 @@ class MathsVerifier:
             extracted = extraction.text
             decision = self.decide(answer, extraction, by_letter(problem.options))
         except (RecursionError, MemoryError) as error:
-            decision = Decision(None, "guard", f"over the limits ({type(error).__name__})")
+            decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
         except Exception as error:  # one verdict, never the batch
             decision = failed(error)
         return verdict_of(decision, extracted, start)
 
-    def decide(self, answer: Answer, extraction: Extraction, options: Mapping[str, str]) -> Decision:
+    def decide(self, answer: Answer, extraction: Extraction, options: Mapping[str, str]) -> Comparison:
         """Whether what was extracted is the answer; `options` by letter, {} where there are none."""
         text = extraction.text
         if options:
             if why := contradiction(extraction.fallback or text, options):
-                return Decision(False, "normalised", why)
+                return Comparison(False, "normalised", why)
             text = letter_or_text(answer, text, options)
         decision = self._equal(answer, text)
         if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
@@ -91,7 +91,7 @@ class MathsVerifier:
                 return other
         return decision
 
-    def _equal(self, answer: Answer, text: str) -> Decision:
+    def _equal(self, answer: Answer, text: str) -> Comparison:
         key = (answer.text, text)
         with self._lock:
             known = self.memo.get(key)
@@ -100,21 +100,21 @@ class MathsVerifier:
                 return known
         decision = equal(answer.text, text, self.tolerance, self.digits)
         if decision.same is not True and answer.unverifiable:
-            decision = Decision(None, "type", f"unverifiable: {answer.unverifiable}")
+            decision = Comparison(None, "type", f"unverifiable: {answer.unverifiable}")
         elif decision.same is None and decision.tier not in ("guard", WORDS):
             decision = self._symbolic(answer.text, text)
         if decision.same is not None or decision.tier in ("guard", "type", WORDS):
             self.remember(key, decision)
         return decision
 
-    def remember(self, key: tuple[str, str], decision: Decision) -> None:
+    def remember(self, key: tuple[str, str], decision: Comparison) -> None:
         """Keep a decision, so that the same pair is decided once."""
         with self._lock:
             self.memo[key] = decision
             while len(self.memo) > MEMO_SIZE:
                 self.memo.popitem(last=False)
 
-    def _symbolic(self, answer: str, text: str) -> Decision:
+    def _symbolic(self, answer: str, text: str) -> Comparison:
         reply = self._worker.call((answer, text))
         same, reason = reply.value or (None, reply.failure)
-        return Decision(same, "symbolic", reason, unread=same is not True)
+        return Comparison(same, "symbolic", reason, unread=same is not True)

@@ -21,7 +21,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.decision import failed, verdict_of
 from limo.verify.exact import stated_answer
 from limo.verify.extract import extract
-from limo.verify.maths.equal import Decision
+from limo.verify.maths.equal import Comparison
 
 UnitPolicy = Literal["same", "convertible", "ignore"]
 
@@ -118,37 +118,37 @@ class NumericVerifier:
             decision = failed(error)
         return verdict_of(decision, text, start)
 
-    def compare(self, answer: str, text: str) -> Decision:
+    def compare(self, answer: str, text: str) -> Comparison:
         """Whether a text states the quantity that is the answer."""
         known, stated = read_quantity(answer), read_quantity(text)
         if known is None:
-            return Decision(None, "type", "the answer is no number")
+            return Comparison(None, "type", "the answer is no number")
         if stated is None:
-            return Decision(False, "numeric", "not one number with a unit")
+            return Comparison(False, "numeric", "not one number with a unit")
         if self.unit == "ignore" or not known.unit:
             return self._close(known.value, stated.value, "numbers")
         first, second = read_unit(known.unit), read_unit(stated.unit)
         if not stated.unit:
             if not self.missing_unit:
-                return Decision(False, "numeric", "the unit is missing")
+                return Comparison(False, "numeric", "the unit is missing")
             plain = first is not None and not first.dimensions  # 0.5 is 50%
             if first is not None and plain and self._is_close(known.value * first.size, stated.value):
-                return Decision(True, "numeric", "numbers")
+                return Comparison(True, "numeric", "numbers")
             return self._close(known.value, stated.value, "numbers, the unit is missing")
         if first is None or second is None:
             if _plain(known.unit) == _plain(stated.unit):
                 return self._close(known.value, stated.value, "numbers, the unit as text")
             if first is None and second is None:
-                return Decision(False, "numeric", f"other units: {known.unit} and {stated.unit}")
-            return Decision(None, "numeric", f"unknown unit: {known.unit if first is None else stated.unit}")
+                return Comparison(False, "numeric", f"other units: {known.unit} and {stated.unit}")
+            return Comparison(None, "numeric", f"unknown unit: {known.unit if first is None else stated.unit}")
         if first.dimensions != second.dimensions:
-            return Decision(False, "numeric", f"other units: {known.unit} and {stated.unit}")
+            return Comparison(False, "numeric", f"other units: {known.unit} and {stated.unit}")
         if self.unit == "same" and not math.isclose(first.size, second.size):
-            return Decision(False, "numeric", f"not in {known.unit}")
+            return Comparison(False, "numeric", f"not in {known.unit}")
         return self._close(known.value * first.size, stated.value * second.size, "numbers and units")
 
-    def _close(self, known: float, stated: float, reason: str) -> Decision:
-        return Decision(self._is_close(known, stated), "numeric", reason)
+    def _close(self, known: float, stated: float, reason: str) -> Comparison:
+        return Comparison(self._is_close(known, stated), "numeric", reason)
 
     def _is_close(self, known: float, stated: float) -> bool:
         return abs(stated - known) <= (self.tolerance * abs(known) if known else self.tolerance) + 1e-12 * abs(known)

@@ -17,7 +17,7 @@ from limo.core.errors import InputError
 from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.core.text import shorten
 from limo.verify.decision import FAILED, failed, verdict_of
-from limo.verify.maths.equal import Decision
+from limo.verify.maths.equal import Comparison
 
 PYTHON = "python:"
 MEMBERS = ("identity", "system", "verify", "why_not")
@@ -53,7 +53,7 @@ class PythonVerifier:
             return verdict_of(failed(error), "", start)
         if not isinstance(verdict, Verdict) or verdict.outcome not in get_args(Outcome):
             why = f"the verifier gave {shorten(repr(verdict), 80)}, which is no verdict"
-            return verdict_of(Decision(None, FAILED, why), "", start)
+            return verdict_of(Comparison(None, FAILED, why), "", start)
         return verdict
 
     def why_not(self, problem: Problem) -> str:

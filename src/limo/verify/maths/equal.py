@@ -1,6 +1,6 @@
 """Are two answers the same?  Rules from the cheapest to the costliest, each decision naming the one that made it.
 
-    equal("1/2", "0.5")                  # Decision(True, "rational", ...)
+    equal("1/2", "0.5")                  # Comparison(True, "rational", ...)
     equal("(0,1)", "(0,1]").same         # False
     equal("\\int_0^1 x dx", "1/2").same   # None: for Math-Verify
 
@@ -46,7 +46,7 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
 _JOINS = frozenset(word for language in languages() for word in language["joins"])
 
 
-class Decision(NamedTuple):
+class Comparison(NamedTuple):
     """Equal, different or unknown (None); the rule that decided; why, in one phrase."""
 
     same: bool | None
@@ -55,7 +55,7 @@ class Decision(NamedTuple):
     unread: bool = False  # the completion's side was no mathematics that could be read
 
 
-def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> Decision:
+def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> Comparison:
     """Compare an answer with what was extracted from a completion.
 
     `tolerance` is relative and applies only where the answer is itself a rounded decimal;
@@ -63,24 +63,24 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
     """
     gold, pred = gold.strip(), pred.strip()
     if gold == pred:
-        return Decision(True, "exact", "same string")
+        return Comparison(True, "exact", "same string")
     if _INTEGER.match(gold) and _INTEGER.match(pred):
-        return Decision(int(gold) == int(pred), "rational", "integers")
+        return Comparison(int(gold) == int(pred), "rational", "integers")
     if max(len(gold), len(pred)) > MAX_ANSWER:
-        return Decision(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
+        return Comparison(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
     if compact(gold) == compact(pred) and compact(gold):
-        return Decision(True, "normalised", "same after cleaning")
+        return Comparison(True, "normalised", "same after cleaning")
     if compact(gold) in ("yes", "no") and (word := _YES_OR_NO.match(pred)):
-        return Decision(compact(word.group(1)) == compact(gold), "normalised", "first word")
+        return Comparison(compact(word.group(1)) == compact(gold), "normalised", "first word")
     if (same_time := clock_times(gold, pred)) is not None:
-        return Decision(same_time, "normalised", "times of day")
+        return Comparison(same_time, "normalised", "times of day")
     letters = option_letters(gold)
     if letters:
         return _same_option(gold, letters, pred)
     return _interpret_and_compare(gold, pred, partial(Comparer, tolerance, digits))
 
 
-def _same_option(gold: str, letters: str, pred: str) -> Decision:
+def _same_option(gold: str, letters: str, pred: str) -> Comparison:
     """A multiple choice: letters against letters; a gold such as "C. 1-i" may also be met by its text."""
     pred_letters, text = option_letters(pred, loose=True), option_text(gold)
     if pred_letters:
@@ -89,13 +89,13 @@ def _same_option(gold: str, letters: str, pred: str) -> Decision:
             decision = _interpret_and_compare(text, pred_text)
             if decision.same is False and decision.tier in ("rational", "structural"):
                 return decision
-        return Decision(set(pred_letters) == set(letters), "normalised", "letters")
+        return Comparison(set(pred_letters) == set(letters), "normalised", "letters")
     if len(text) > 1:
         return _interpret_and_compare(text, pred)
-    return Decision(False, "normalised", "not a letter")
+    return Comparison(False, "normalised", "not a letter")
 
 
-def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comparer] = Comparer) -> Decision:
+def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comparer] = Comparer) -> Comparison:
     golds, preds = interpret(gold, from_pool=True), interpret(pred)
     unsure, reason = False, ""
     for gold_tree in golds.trees:
@@ -103,39 +103,39 @@ def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comp
             comparer = new_comparer()
             same = comparer.same(gold_tree, pred_tree)
             if same:
-                return Decision(True, comparer.explanation.tier, comparer.explanation.reason)
+                return Comparison(True, comparer.explanation.tier, comparer.explanation.reason)
             unsure = unsure or same is None
             reason = reason or comparer.explanation.reason
     if golds.trees and preds.trees and not unsure:
         lists = any(isinstance(side.trees[0], Listing) for side in (golds, preds))
-        return Decision(False, "structural" if lists else "rational", reason)
+        return Comparison(False, "structural" if lists else "rational", reason)
     return _decide_unread(golds, preds, reason, new_comparer)
 
 
 def _decide_unread(
     golds: Interpretations, preds: Interpretations, reason: str, new_comparer: Callable[[], Comparer]
-) -> Decision:
+) -> Comparison:
     """A side is no mathematics that is read here: words differ, anything else is for Math-Verify."""
     if reason.startswith("too large"):
-        return Decision(None, "guard", reason)
+        return Comparison(None, "guard", reason)
     unread_texts = [side.text for side in (golds, preds) if not side.trees]
     unread = not preds.trees
     if has_words(golds.text) or has_words(preds.text):
         same = same_phrase(golds.text, preds.text, new_comparer)
         if same is not None:
-            return Decision(same, "structural", "words and formulas", unread)
+            return Comparison(same, "structural", "words and formulas", unread)
         quantity = any(isinstance(tree, Quantity) for tree in golds.trees)
         prose = n_words(golds.text) >= PROSE and has_words(preds.text) and not quantity
         if golds.trees and not prose:
-            return Decision(False, "normalised", "words instead of mathematics", unread)
+            return Comparison(False, "normalised", "words instead of mathematics", unread)
         sentences = is_sentence(golds.text) and is_sentence(preds.text)
         if unread_texts and (sentences or (_MATHS.search(golds.text) and has_words(preds.text))):
-            return Decision(None, WORDS, "other words: for a judge", unread)
+            return Comparison(None, WORDS, "other words: for a judge", unread)
     if unread_texts and not all(_MATHS.search(side.text) for side in (golds, preds)):
-        return Decision(False, "normalised", "different words", unread)
+        return Comparison(False, "normalised", "different words", unread)
     if unread_texts and not any("\\" in text for text in unread_texts):
-        return Decision(False if golds.trees else None, "structural", "not readable as mathematics", unread)
-    return Decision(None, "", reason or golds.failure or preds.failure, unread)
+        return Comparison(False if golds.trees else None, "structural", "not readable as mathematics", unread)
+    return Comparison(None, "", reason or golds.failure or preds.failure, unread)
 
 
 def has_words(text: str) -> bool:
