@@ -126,9 +126,9 @@ def test_a_prompt_that_leaves_no_room_fails_alone_and_a_long_one_ends_at_the_con
 
 
 def test_a_folder_that_is_no_model_is_told_in_one_line(folder, tmp_path):
-    with pytest.raises(ModelError, match="the folder is no model"):
+    with pytest.raises(ModelError, match="holds no model"):
         LocalCompleter(tmp_path)
-    with pytest.raises(ModelError, match="the folder is no model"):
+    with pytest.raises(ModelError, match="no such model"):
         LocalCompleter(tmp_path / "nowhere")
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)
@@ -168,18 +168,6 @@ def test_only_a_recipe_that_names_the_model_again_lets_its_code_run():
     assert LocalModel(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
     with pytest.raises(ValueError, match="names another model"):
         LocalModel(name="m", path="a/b", trust_remote_code="yes")
-
-
-def test_code_that_comes_with_a_model_is_never_run(folder, tmp_path):
-    hostile = tmp_path / "hostile"
-    shutil.copytree(folder, hostile)
-    (hostile / "modeling_x.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    config = json.loads((hostile / "config.json").read_text())
-    config |= {"model_type": "x", "architectures": ["X"], "auto_map": {"AutoConfig": "modeling_x.C"}}
-    (hostile / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError):
-        LocalCompleter(hostile)
-    assert not (tmp_path / "ran").exists()
 
 
 def test_the_identity_is_that_of_the_weights(folder, tmp_path):

@@ -187,7 +187,8 @@ def test_a_model_that_is_none_is_one_clear_line(rows, tmp_path, model_dir):
     empty.mkdir()
     shutil.copytree(model_dir, broken)
     (broken / "model.safetensors").write_bytes(b"nonsense")
-    for path, complaint in [(empty, "holds no model"), (tmp_path / "gone", "no such model"), (broken, "no model can")]:
+    cases = [(empty, "holds no model"), (tmp_path / "gone", "no such model"), (broken, "cannot be loaded")]
+    for path, complaint in cases:
         with pytest.raises(ModelError, match=complaint) as caught:
             train(path, rows, tmp_path / "out", small())
         assert "\n" not in str(caught.value)

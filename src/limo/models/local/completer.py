@@ -23,8 +23,9 @@ from limo.core.errors import InputError, ModelError
 from limo.core.files import model_identity
 from limo.core.prompts import Message
 from limo.core.records import Completion
-from limo.core.text import content_hash, shorten
+from limo.core.text import content_hash
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
+from limo.models.local.config import loading_error, read_config
 
 LOG = logging.getLogger(__name__)
 
@@ -137,21 +138,17 @@ def _uniforms(seed: str, n: int) -> Any:
 
 def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model, ready to decode, and its tokenizer."""
-    path = Path(model_path)
-    allowed = "a folder with config.json, safetensors and a tokenizer"
-    looks_local = path.exists() or path.is_absolute() or model_path.startswith((".", "~")) or model_path.count("/") != 1
-    if looks_local and not (path / "config.json").is_file():
-        raise ModelError("the folder is no model", model_path, allowed, "check the path")
+    config = read_config(model_path, trust_remote_code)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.float32 if device == "cpu" else "auto"
+    trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(model_path, trust_remote_code=trust_remote_code, dtype=dtype)
-        model = model.to(device).eval()
+        tokenizer = AutoTokenizer.from_pretrained(model_path, **trust)
+        model = AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype).to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
-        raise ModelError(f"the model cannot be loaded ({shorten(str(error), 160)})", model_path, allowed, "") from error
+        raise loading_error("model", model_path, error) from error
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError("the model's tokenizer has no chat template", model_path, "a chat template", "add one to it")
     return model, tokenizer

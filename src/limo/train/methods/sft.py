@@ -27,8 +27,9 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
 from limo.core.text import content_hash
+from limo.models.local.config import check_model
 from limo.train.data import Row, encode, read_rows
-from limo.train.model import check_model, load_model, load_tokenizer
+from limo.train.model import load_model, load_tokenizer
 from limo.train.trainer import make_trainer, run_trainer, sft_config
 
 if TYPE_CHECKING:
