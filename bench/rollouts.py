@@ -19,7 +19,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from limo.core.records import Band, Problem
+from limo.core.band import Band
+from limo.core.records import Problem
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 from limo.verify.checker import Checker
 

@@ -57,8 +57,8 @@ def ask_in_child(path, url, moment, said, limit=None):
     import threading
     from itertools import count
 
+    from limo.core.band import Band
     from limo.core.errors import LimoError
-    from limo.core.records import Band
     from limo.ledger.store import Ledger
     from limo.models.openai.completer import HttpCompleter
     from limo.models.openai.settings import HttpSettings

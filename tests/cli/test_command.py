@@ -6,7 +6,7 @@ import signal
 import click
 import pytest
 
-from limo.cli.command import Call, command, error_line, run_command, table
+from limo.cli.command import Call, aligned_table, command, error_line, run_command
 from limo.core.errors import InputError, PartialError, StorageError
 
 
@@ -128,7 +128,7 @@ def test_results_are_the_only_thing_on_stdout(limo, capsys):
 
 
 def test_columns_of_numbers_stand_to_the_right():
-    assert table([["what", "n", "note"], ["a", 5, "x 1"], ["bb", 1200, "7"]]) == (
+    assert aligned_table([["what", "n", "note"], ["a", 5, "x 1"], ["bb", 1200, "7"]]) == (
         "what     n  note\na        5  x 1\nbb    1200  7"
     )
 

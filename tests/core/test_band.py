@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
+from limo.core.band import Band
 from limo.core.errors import InputError
-from limo.core.records import Band
 
 BANDS = [Band(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]
 

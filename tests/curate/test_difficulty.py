@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from limo.core.records import Band, Completion, PassRate, Problem, Rollout, Verdict
+from limo.core.band import Band
+from limo.core.records import Completion, PassRate, Problem, Rollout, Verdict
 from limo.curate.difficulty import SuspectSettings, apply_band, find_suspects, probability_in_band
 from limo.verify.checker import Checker
 

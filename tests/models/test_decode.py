@@ -38,10 +38,10 @@ def prompts(n, seed=0):
 
 
 def rows_of(prompts, n_new, temperature=0.0, top_p=1.0):
-    from limo.models.local.decode import Row
+    from limo.models.local.decode import DecodingRow
 
     draws = [np.random.Generator(np.random.Philox(key=number)).random(n_new) for number in range(len(prompts))]
-    return [Row(prompt, draw, temperature, top_p) for prompt, draw in zip(prompts, draws, strict=True)]
+    return [DecodingRow(prompt, draw, temperature, top_p) for prompt, draw in zip(prompts, draws, strict=True)]
 
 
 def generated(model, row, n_new, stops):
@@ -98,9 +98,12 @@ def test_rows_longer_than_the_first_room_are_whole(model):
 
 
 def test_each_row_has_its_own_limit(model):
-    from limo.models.local.decode import Row, decode
+    from limo.models.local.decode import DecodingRow, decode
 
-    rows = [Row(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0) for number, ask in enumerate(rows_of(prompts(4), 20))]
+    rows = [
+        DecodingRow(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0)
+        for number, ask in enumerate(rows_of(prompts(4), 20))
+    ]
     assert [len(row) for row in decode(model, rows, ())] == [3, 4, 5, 6, 7, 8]
 
 

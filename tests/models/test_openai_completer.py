@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from limo.core.band import Band
 from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.prompts import messages
-from limo.core.records import Band, Sampling
+from limo.core.records import Sampling
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Request
 from limo.models.openai.completer import SPARE_FILES, HttpCompleter

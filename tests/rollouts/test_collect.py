@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import pytest
 
+from limo.core.band import Band
 from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
-from limo.core.records import Band, Completion, Problem, Sampling, Verdict
+from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
 from limo.rollouts.budget import Budget, BudgetMeter, Price

@@ -54,7 +54,7 @@ def child(processes, path, url, moment=None, limit=None):
 
 
 def decisions(path):
-    from limo.core.records import Band
+    from limo.core.band import Band
 
     counts = {problem.id: [0, 0] for problem in PROBLEMS}
     with Ledger(path) as ledger:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from limo.core.records import Band, Problem
+from limo.core.band import Band
+from limo.core.records import Problem
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 
 BAND = Band(1, 3, 12)

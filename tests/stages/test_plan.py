@@ -7,9 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
+from limo.core.band import Band
 from limo.core.errors import InputError
 from limo.core.prompts import prompt_hash
-from limo.core.records import Band, Completion, Problem, Rollout, Verdict
+from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.runner import RolloutSettings
 from limo.stages.plan import PASS_RATES, Step, Terms, expected, fit_pass_rates, plan, table

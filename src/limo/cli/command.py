@@ -111,7 +111,7 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def table(rows: Sequence[Sequence[object]]) -> str:
+def aligned_table(rows: Sequence[Sequence[object]]) -> str:
     """Rows (the first is the head) as aligned text: columns of numbers to the right, all others to the left."""
     columns = [_column([str(row[position]) for row in rows]) for position in range(len(rows[0]))]
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))

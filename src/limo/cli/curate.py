@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
+from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, run_of, workers
 from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _funnel_table(funnel: Sequence[FunnelRow]) -> str:
     for row in funnel:
         counts = (f"{row.n_in:,}", f"{row.n_kept:,}", f"{row.n_problems:,}")
         lines.append([row.stage, row.unit, *counts, describe_reasons(row.n_by_reason)])
-    return table(lines)
+    return aligned_table(lines)
 
 
 @command(
@@ -122,7 +122,7 @@ def _agreement_table(agreements: dict[str, Agreement]) -> str:
     lines: list[list[object]] = [["scorers", "chains", "rank correlation", "same level", "weighted kappa"]]
     for name, one in agreements.items():
         lines.append([name, one.n, f"{one.correlation:+.2f}", f"{one.same_level:.0%}", f"{one.kappa:+.2f}"])
-    return table(lines)
+    return aligned_table(lines)
 
 
 def _write_graded(call: Call, rows: Sequence[dict[str, object]], grades: Sequence[Grade], output: str) -> None:
@@ -136,7 +136,7 @@ def _write_graded(call: Call, rows: Sequence[dict[str, object]], grades: Sequenc
         means = [sum(grade.traits[name] for grade in of_level) / len(of_level) for name in traits]
         score = sum(grade.score for grade in of_level) / len(of_level)
         lines.append([level, len(of_level), f"{score:.2f}", *(f"{mean:.2f}" for mean in means)])
-    call.result({"n_by_level": Counter(grade.level for grade in grades), "output": output}, table(lines) + "\n")
+    call.result({"n_by_level": Counter(grade.level for grade in grades), "output": output}, aligned_table(lines) + "\n")
 
 
 def _audit_text(audits: RowAudits) -> str:
@@ -159,7 +159,7 @@ def _edits(audits: Sequence[Audit]) -> str:
     if audits[0].separation:
         areas = [f"{audit.separation['score']:.3f}" for audit in audits]
         lines.append(["separation from the other file: area under ROC", *areas])
-    return table(lines)
+    return aligned_table(lines)
 
 
 def _correlations(report: Audit, labels: dict[str, list[float]]) -> str:
@@ -170,7 +170,7 @@ def _correlations(report: Audit, labels: dict[str, list[float]]) -> str:
     for name, row in report.correlations.items():
         cells = [f"{row[other]:+.2f}" if other in row else "-" for other in across]
         lines.append([name, *cells, *([f"{report.separation[name]:.3f}"] if report.separation else [])])
-    return table(lines)
+    return aligned_table(lines)
 
 
 @command("select", click.argument("file"), OVERRIDES, output("The selected rows."), DROPPED)
@@ -194,7 +194,7 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     reasons = Counter(record.reason for record in gone)
     message = why_fewer(kept, gone, settings)
     value = {"n_selected": len(kept), "n_by_reason": dict(reasons), "output": output, "why_fewer": message}
-    text = table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
+    text = aligned_table([["what", "chains"], ["selected", len(kept)], *map(list, reasons.most_common())])
     call.result(value, f"{text}\n{message}".strip())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limo.cli.command import table
+from limo.cli.command import aligned_table
 
 MAX_ON_PAGE = 200  # hits that a page spells out; the evidence holds all
 
@@ -58,7 +58,7 @@ class ContaminationReport:
         from limo.pool.evidence import totals
 
         rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
-        return table(rows + [list(row.values()) for row in totals(self.hits)])
+        return aligned_table(rows + [list(row.values()) for row in totals(self.hits)])
 
     def benchmark_names(self) -> dict[str, object]:
         """What was compared with, for `--json`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from limo.cli.command import Call, command, run_folder, table
+from limo.cli.command import Call, aligned_table, command, run_folder
 
 
 @command(
@@ -36,7 +36,7 @@ def lab(call: Call, words: tuple[str, ...], run: str, dry_run: bool) -> None:
         expected_s = plan(recipe, run)
         rows = [[stage, f"{seconds / 60:.1f}"] for stage, seconds in expected_s.items()]
         total = ["in all", f"{sum(expected_s.values()) / 60:.1f}"]
-        call.result({"expected_s": expected_s}, table([["stage", "minutes on two cores"], *rows, total]))
+        call.result({"expected_s": expected_s}, aligned_table([["stage", "minutes on two cores"], *rows, total]))
         return
     report = run_lab(recipe, run, call.progress)
     page = Path(run) / "report.html"
@@ -84,9 +84,9 @@ def doctor(call: Call) -> None:
     """List what this machine has: cores, memory, disk, packages, GPU, hub."""
     from limo.stages.doctor import machine
 
-    findings = machine()
-    rows = [["what", "here", "for limo"], *([finding.what, finding.here, finding.advice] for finding in findings)]
-    call.result({"machine": [asdict(finding) for finding in findings]}, table(rows))
+    facts = machine()
+    rows = [["what", "here", "for limo"], *([fact.what, fact.here, fact.advice] for fact in facts)]
+    call.result({"machine": [asdict(fact) for fact in facts]}, aligned_table(rows))
 
 
 COMMANDS = (lab, pocket, report, doctor)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, Call, command, output, table
+from limo.cli.command import OVERRIDES, Call, aligned_table, command, output
 from limo.cli.evidence import ContaminationReport
 from limo.core.errors import InputError, LimoError
 
@@ -197,7 +197,7 @@ def _report(
 ) -> None:
     rows = [["kept", n_kept], *([reason, n] for reason, n in by_reason.most_common())]
     value = {"n_kept": n_kept, "n_dropped": sum(by_reason.values()), "n_by_reason": dict(by_reason), "output": output}
-    text = table([["what", "problems"], *rows])
+    text = aligned_table([["what", "problems"], *rows])
     if contamination:
         value |= contamination.benchmark_names()
         text += f"\n\n{contamination.totals()}" if contamination.hits else ""
@@ -246,7 +246,7 @@ def pool_strata(
         "output": output,
     }
     text = f"{n_left:,} of {len(problems):,} problems are in no stratum: their rows do not state what `by` needs"
-    call.result(value, table(rows) + (f"\n{text}" if n_left else ""))
+    call.result(value, aligned_table(rows) + (f"\n{text}" if n_left else ""))
 
 
 def _rates(run: str, model: str) -> dict[str, PassRate]:
@@ -298,7 +298,7 @@ def benchmarks_list(call: Call, path: str | None) -> None:
         where = _availability(name, path) if path else entry.home
         rows.append([name, entry.group, entry.n, how, "model" if entry.judge else "rules", where])
         value[name] = entry.model_dump(mode="json") | ({"here": where} if path else {})
-    call.result({"benchmarks": value}, table(rows))
+    call.result({"benchmarks": value}, aligned_table(rows))
 
 
 @command(
@@ -319,7 +319,7 @@ def benchmarks_show(call: Call, name: str, path: str | None) -> None:
         loaded = _summary(name, path)
         entry |= loaded
         rows += [[key, value] for key, value in loaded.items()]
-    call.result({"name": name, **entry}, table(rows))
+    call.result({"name": name, **entry}, aligned_table(rows))
 
 
 @command(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, command, output, run_folder, run_of, table, workers
+from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, run_of, workers
 from limo.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     result = stage.run(load(stage.Recipe, recipe, overrides), folder, call.progress, workers)
     head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
     lines = [head, *map(_summary, result.pass_rates)]
-    call.result({"rates": result.rows, "run": folder}, f"{table(lines)}\n\n{result.ledger}")
+    call.result({"rates": result.rows, "run": folder}, f"{aligned_table(lines)}\n\n{result.ledger}")
 
 
 def _summary(rates: dict[str, PassRate]) -> list[object]:
@@ -88,7 +88,7 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
 
     note = f"GPU-hours on {terms.gpu}; hours at {terms.tokens_per_s:g} tokens/s a request; "
     note += "duplicates and benchmark problems still included"
-    call.result({"steps": [asdict(step) for step in steps]}, f"{table(stage.table(steps))}\n\n{note}")
+    call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.table(steps))}\n\n{note}")
 
 
 @command(
@@ -154,7 +154,7 @@ def ledger_show(call: Call, file: str) -> None:
     if errors:
         raise InputError("the ledger is damaged", errors[0], "", "save what is left with: sqlite3 FILE .recover")
     head = [str(name) for name in rows[0]]
-    call.result({"models": [dict(zip(head, row, strict=True)) for row in rows[1:]]}, table(rows))
+    call.result({"models": [dict(zip(head, row, strict=True)) for row in rows[1:]]}, aligned_table(rows))
 
 
 @command(
@@ -168,7 +168,7 @@ def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
         added = {file: target.merge(ledger_of(file)) for file in files}
         n = len(target)
     rows: list[list[object]] = [["ledger", "new rollouts"], *([file, new] for file, new in added.items())]
-    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{table(rows)}\n\n{n:,} in {output}")
+    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{aligned_table(rows)}\n\n{n:,} in {output}")
 
 
 @command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, command, run_folder, run_of, table, workers
+from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, run_folder, run_of, workers
 
 if TYPE_CHECKING:
     from limo.stages.evaluate import Average, Evaluation
@@ -51,7 +51,7 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
     averages = [asdict(average) for average in result.averages]
     value = {"scores": scores, "averages": averages, "key_errors": result.key_errors}
-    call.result(value, f"{table(_score_rows(result.evaluations, result.averages))}\n\n{result.scores}")
+    call.result(value, f"{aligned_table(_score_rows(result.evaluations, result.averages))}\n\n{result.scores}")
 
 
 def _score_rows(evaluations: Sequence[Evaluation], averages: Sequence[Average]) -> list[list[object]]:
@@ -87,7 +87,7 @@ def compare(call: Call, runs: tuple[str, ...], arm: str | None, against: str | N
     for name, interval in {**comparison.by_benchmark, "all": total}.items():
         difference, low, high = (f"{100 * share:+.1f}" for share in interval)
         rows.append([name, difference, f"{low} to {high}"])
-    call.result(asdict(comparison), f"{comparison.sentence}\n\n{table(rows)}")
+    call.result(asdict(comparison), f"{comparison.sentence}\n\n{aligned_table(rows)}")
 
 
 COMMANDS = (train, evaluate, compare)

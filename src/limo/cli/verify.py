@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, Call, command, output, table, workers
+from limo.cli.command import OVERRIDES, Call, aligned_table, command, output, workers
 from limo.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def verify(
 
         report = audit_file(file, plain, call.progress, verifier=settings)
         mistakes = report.mistakes()
-        call.result(asdict(report), table(report.table()) + (f"\n\n{table(mistakes)}" if mistakes else ""))
+        call.result(
+            asdict(report), aligned_table(report.table()) + (f"\n\n{aligned_table(mistakes)}" if mistakes else "")
+        )
         return
     from limo.verify.files import verify_file
 
@@ -77,7 +79,7 @@ def verify(
     if judge and output:
         _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
     else:
-        call.result(asdict(summary), table(summary.table()))
+        call.result(asdict(summary), aligned_table(summary.table()))
 
 
 def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, rules: Summary) -> None:
@@ -91,9 +93,9 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
         "n_requested": judged.n_requested, "n_both": agreement.n_both,
         "agreement": agreement.rate if agreement.n_both else None,
     }  # fmt: skip
-    parts = [table(judged.summary.table())]
+    parts = [aligned_table(judged.summary.table())]
     if judged.n_judged:
-        parts.append(table(agreement.table()))
+        parts.append(aligned_table(agreement.table()))
     if agreement.n_both:
         share = f"{agreement.rate:.1%} of the {agreement.n_both:,} rows that both decided"
         parts.append(f"rules and judge agree on {share}")
@@ -116,7 +118,7 @@ def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None
     with checker:
         summary = reverify(ledger_of(file), checker, problems, call.progress)
     counts = {name: dict(getattr(summary, name)) for name in ("n_by_outcome", "n_changed", "n_left")}
-    call.result(counts, table(summary.table()))
+    call.result(counts, aligned_table(summary.table()))
 
 
 COMMANDS = (verify,)

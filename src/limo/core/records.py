@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from limo.core.errors import InputError
 from limo.core.text import content_hash, normalise_statement
 
 Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
-Decision = Literal["keep", "drop"]
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")
 UNVERIFIED = "not verified"
@@ -129,48 +127,6 @@ class Rollout:
     def key(self) -> tuple[str, str, str, str, int]:
         """What makes this rollout the same as another: its content, never when or where it ran."""
         return (self.problem_id, self.model, self.prompt_hash, self.sampling_hash, self.index)
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Keep a problem when `low` to `high` of `n` rollouts are correct, both ends included.
-
-    Raises InputError unless 0 <= low <= high <= n and n >= 1.
-    """
-
-    low: int
-    high: int
-    n: int
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.low <= self.high <= self.n and self.n >= 1):
-            value = f"low {self.low}, high {self.high}, n {self.n}"
-            raise InputError("the band is empty", value, "0 <= low <= high <= n", "for example 1..3 of 32")
-
-    def decide(self, n_correct: int, n_wrong: int) -> Decision | None:
-        """The decision of all `n` rollouts by the counts so far; None while the remaining ones can change it."""
-        most_correct = self.n - n_wrong
-        if n_correct > self.high or most_correct < self.low:
-            return "drop"
-        if n_correct >= self.low and most_correct <= self.high:
-            return "keep"
-        return None
-
-    def n_more_needed(self, n_correct: int, n_wrong: int, n_undecided: int) -> int:
-        """The fewest further rollouts that can bring a decision; 0 when the band is decided or cannot be any more.
-
-        An undecided rollout might have been either, so it always counts as remaining.
-        """
-        if self.decide(n_correct, n_wrong) is not None:
-            return 0
-        n_remaining = self.n - n_correct - n_wrong - n_undecided
-        most_correct = self.n - n_wrong
-        ways = (
-            self.high + 1 - n_correct,  # that many correct: too many
-            most_correct - self.low + 1,  # that many wrong: too few can still come
-            max(self.low - n_correct, 0) + max(most_correct - self.high, 0),  # correct up to low, and the rest wrong
-        )
-        return min((n for n in ways if n <= n_remaining), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import Field
 
+from limo.core.band import Band
 from limo.core.recipe import Settings
-from limo.core.records import Band, Dropped, PassRate, Problem, Rollout
+from limo.core.records import Dropped, PassRate, Problem, Rollout
 from limo.core.stats import wilson
 
 TOO_OFTEN, TOO_RARELY = "solved too often", "solved too rarely"

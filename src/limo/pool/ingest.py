@@ -23,7 +23,7 @@ from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, shape
 from limo.pool.sources.options import FROM_ONE
-from limo.pool.sources.readers import Row, rows, stem
+from limo.pool.sources.readers import SourceRow, rows, stem
 
 COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
 
@@ -159,7 +159,7 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
     return len(problems)
 
 
-def _item(row: Row, source: Source, why_not: Callable[[Problem], str] | None) -> Problem | Dropped:
+def _item(row: SourceRow, source: Source, why_not: Callable[[Problem], str] | None) -> Problem | Dropped:
     where: dict[str, object] = {"source": source.path, "file": row.file, "line": row.line}
     if row.error:
         return Dropped("", "ingest", "malformed row", {**where, "error": row.error})

@@ -114,7 +114,7 @@ def _damaged(shard: Path, error: Exception) -> StorageError:
     return StorageError("this shard cannot be read", shard, "whole Parquet", shorten(str(error)))
 
 
-def read_problems(shard: Path) -> list[Problem]:
+def read_shard(shard: Path) -> list[Problem]:
     """The problems of a shard, in order."""
     rows = read_table(shard).to_pylist()
     return [Problem(**{**row, "meta": decode_meta(row["meta"], shard)}) for row in rows]

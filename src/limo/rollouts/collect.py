@@ -20,10 +20,11 @@ from json import dumps
 from types import FrameType
 from typing import Protocol
 
+from limo.core.band import Band
 from limo.core.errors import InputError, PartialError
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
-from limo.core.records import Band, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
+from limo.core.records import Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Completer, CompletionGroup, Request
 from limo.rollouts.budget import Budget, BudgetMeter

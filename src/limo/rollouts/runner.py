@@ -12,9 +12,10 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from limo.core import prompts
+from limo.core.band import Band, Decision
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
-from limo.core.records import Band, Decision, PassRate, Problem, Rollout
+from limo.core.records import PassRate, Problem, Rollout
 from limo.core.text import hide_keys
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from limo.core.records import Band, Decision, Outcome, Problem
+from limo.core.band import Band, Decision
+from limo.core.records import Outcome, Problem
 
 SortKey = tuple[float, int, int, str]
 AwaitResults = Literal["await results"]

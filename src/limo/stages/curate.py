@@ -21,9 +21,10 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from limo.core import prompts
+from limo.core.band import Band
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
-from limo.core.records import Band, Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
+from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
 from limo.core.run_folder import RunFolder, RunPool
 from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_table, official_rollout
 from limo.curate.dataset import (

@@ -25,10 +25,11 @@ import numpy as np
 import yaml
 
 from limo.core import prompts
+from limo.core.band import Band
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import find, load
-from limo.core.records import Band, Problem
+from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
@@ -36,7 +37,7 @@ from limo.rollouts.judging import open_verifier
 from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
-from limo.stages.rollouts import read_problems
+from limo.stages.rollouts import ingest_sources
 
 # Dense bf16 TFLOP/s by the makers' data sheets.
 GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX4090": 165, "MI300X": 1307}
@@ -117,7 +118,7 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
-    problems, steps = read_problems(recipe, recipe.pool), steps_of(recipe)
+    problems, steps = ingest_sources(recipe, recipe.pool), steps_of(recipe)
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)

@@ -18,11 +18,12 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from limo.core import prompts
+from limo.core.band import Band
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import is_table_path, resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import EXECUTION_ONLY, Settings
-from limo.core.records import Band, PassRate, Problem
+from limo.core.records import PassRate, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
@@ -177,7 +178,7 @@ def run(
     recipe = recipe.with_prompts()
     recipe.check_inputs()
     with RunFolder(folder, recipe) as run_folder:
-        problems = read_problems(recipe, recipe.pool)
+        problems = ingest_sources(recipe, recipe.pool)
         run_folder.write_problems(problems)
         runner = recipe.runner(progress or NoProgress(), opener)
         pass_rates = []
@@ -203,7 +204,7 @@ def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, st
     return {f"source {name}": path for name, path in paths.items() if is_table_path(path)}
 
 
-def read_problems(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
+def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
     """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
     unique = {problem.id: problem for problem in ingest(sources, recipe.why_not(), pool).problems}

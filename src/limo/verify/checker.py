@@ -25,7 +25,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.process.child import Handler, reply_of
 from limo.verify.process.limits import Limits
 from limo.verify.process.pool import WorkerPool
-from limo.verify.process.worker import Reply
+from limo.verify.process.worker import CallResult
 
 if TYPE_CHECKING:  # workers import this module, and do without pydantic
     from limo.core.recipe import Settings
@@ -116,14 +116,14 @@ class Checker:
 
     def map(
         self, open_handler: Callable[[Verifier], Handler], payloads: Iterable[Any], size_of: Callable[[Any], int]
-    ) -> Generator[tuple[Any, Reply]]:
+    ) -> Generator[tuple[Any, CallResult]]:
         """Each payload with the reply of a handler that uses the verifier, in order and in flat memory.
 
         `open_handler` is a function of a module; it is called where the verdicts are taken, here or in each worker.
         """
         if self.is_here:
             handler = open_handler(self.verifier)
-            return ((payload, Reply(*reply_of(handler, payload))) for payload in payloads)
+            return ((payload, CallResult(*reply_of(handler, payload))) for payload in payloads)
         return self._pool(open_handler).map(payloads, size_of)
 
     def check(

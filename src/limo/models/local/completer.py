@@ -69,15 +69,17 @@ class LocalCompleter(Completer):
             yield self._complete_batch(batch)
 
     def _complete_batch(self, batch: list[Request]) -> CompletionGroup:
-        from limo.models.local.decode import Row, decode, generate
+        from limo.models.local.decode import DecodingRow, decode, generate
 
         began = time.perf_counter()
         prompts = self._tokenize([request.messages for request in batch])
-        rows: dict[int, Row] = {}  # by place in the batch: those whose prompts leave room
+        rows: dict[int, DecodingRow] = {}  # by place in the batch: those whose prompts leave room
         for place, (request, prompt) in enumerate(zip(batch, prompts, strict=True)):
             sampling = request.sampling
             if (n_new := min(sampling.max_tokens, self._room(len(prompt)))) > 0:
-                rows[place] = Row(prompt, _uniforms(self._seed(request), n_new), sampling.temperature, sampling.top_p)
+                rows[place] = DecodingRow(
+                    prompt, _uniforms(self._seed(request), n_new), sampling.temperature, sampling.top_p
+                )
         run = decode if self._is_fast else generate
         new = dict(zip(rows, run(self.model, list(rows.values()), self._stop_tokens) if rows else [], strict=True))
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))

@@ -4,7 +4,7 @@ Compared with transformers' `generate` the key-value cache has its room from the
 every token, a row that ends gives its place to the last one, the beginning that all prompts share is read once and so
 is each distinct prompt, and only last positions go through the vocabulary.
 
-    tokens = decode(model, [Row([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
+    tokens = decode(model, [DecodingRow([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
 
 A token is sampled by inverting the cumulative distribution at a uniform number that belongs to the row, so a row
 depends on its neighbours only through the rounding of a matrix product.  Layers other than full attention go through
@@ -31,7 +31,7 @@ NUCLEUS = 64  # tokens tried for top_p before the whole vocabulary is sorted
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DecodingRow:
     """Prompt tokens, one uniform number in [0, 1) for each new token at most, and how to sample."""
 
     prompt: Sequence[int]
@@ -47,7 +47,7 @@ def prepare(model: Any) -> None:
 
 
 @torch.inference_mode()
-def decode(model: Any, rows: Sequence[Row], stop: Iterable[int]) -> list[list[int]]:
+def decode(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> list[list[int]]:
     """The new tokens of each row, ending with a stop token or after `len(uniforms)` tokens."""
     batch = _Batch(model, rows)
     logits = batch.read_prompts()
@@ -69,7 +69,7 @@ def decode(model: Any, rows: Sequence[Row], stop: Iterable[int]) -> list[list[in
 
 
 @torch.inference_mode()
-def generate(model: Any, rows: Sequence[Row], stop: Iterable[int]) -> list[list[int]]:
+def generate(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> list[list[int]]:
     """As `decode`, by transformers' `generate`: slower, and for every causal language model."""
     batch, stops = _Batch(model, rows), set(stop)
     width = max(len(row.prompt) for row in rows)
@@ -138,7 +138,7 @@ class _Batch:
     `origin` is each row's number in the call of `decode`, `limit` its most new tokens.
     """
 
-    def __init__(self, model: Any, rows: Sequence[Row]) -> None:
+    def __init__(self, model: Any, rows: Sequence[DecodingRow]) -> None:
         device = model.device
         self.model, self.prompts = model, [tuple(row.prompt) for row in rows]
         self.origin = torch.arange(len(rows), device=device)

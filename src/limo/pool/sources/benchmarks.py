@@ -26,7 +26,7 @@ from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
 from limo.pool.canonical.statements import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
-from limo.pool.sources.readers import SUFFIXES, Row, rows, table_of_hub
+from limo.pool.sources.readers import SUFFIXES, SourceRow, rows, table_of_hub
 
 
 class Hub(Settings):
@@ -132,7 +132,7 @@ def duplicates(problems: Sequence[Problem]) -> list[Dropped]:
     return found
 
 
-def _local(name: str, entry: Benchmark, path: Path) -> Iterator[Row]:
+def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:
     if path.is_file():
         yield from rows(path)
         return
@@ -153,7 +153,7 @@ def _part(folder: Path, stem: str) -> Path | None:
     return next((path for path in names if path.is_file()), None)
 
 
-def _from_hub(name: str, entry: Benchmark) -> Iterator[Row]:
+def _from_hub(name: str, entry: Benchmark) -> Iterator[SourceRow]:
     if entry.hub is None:
         do = f"take it from {entry.home} and give its path"
         raise MissingFileError(f"{name} is not published on the hub", name, "a local file", do)
@@ -161,7 +161,7 @@ def _from_hub(name: str, entry: Benchmark) -> Iterator[Row]:
     return table_of_hub(hub.id, hub.config, hub.split, hub.revision)
 
 
-def _problems(name: str, found: Iterable[Row], fields: FieldMap, seed: int) -> list[Problem]:
+def _problems(name: str, found: Iterable[SourceRow], fields: FieldMap, seed: int) -> list[Problem]:
     problems: list[Problem] = []
     for row in found:
         shaped = shape(row.value, name, fields, seed) if not row.error else Shaped(None, row.error)

@@ -29,7 +29,7 @@ _ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourceRow:
     """One raw row: its file's name, its line (or row number, from 1), its value, or why it has none."""
 
     file: str
@@ -38,7 +38,7 @@ class Row:
     error: str = ""
 
 
-def rows(source: str | Path) -> Iterator[Row]:
+def rows(source: str | Path) -> Iterator[SourceRow]:
     """All rows of a file, a folder of files (sorted by path), a dataset saved to disk or on the hub, or made anew.
 
     What is made anew is named `reasoning-gym:TASK?size=500&seed=0`, with any setting of the task (see `generators`).
@@ -77,7 +77,7 @@ def _kind(path: Path) -> str:
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
 
 
-def _folder(path: Path) -> Iterator[Row]:
+def _folder(path: Path) -> Iterator[SourceRow]:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         import datasets
 
@@ -90,7 +90,7 @@ def _folder(path: Path) -> Iterator[Row]:
         yield from _file(file, str(file.relative_to(path)))
 
 
-def _file(path: Path, name: str) -> Iterator[Row]:
+def _file(path: Path, name: str) -> Iterator[SourceRow]:
     readers = {".parquet": _parquet, ".json": _json, ".csv": _csv, ".tsv": _csv}
     kind = _kind(path)
     if not kind:
@@ -116,7 +116,7 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _lines(path: Path, name: str) -> Iterator[Row]:
+def _lines(path: Path, name: str) -> Iterator[SourceRow]:
     with _open(path) as stream:
         for number, line in enumerate(stream, start=1):
             if number == 1:
@@ -125,22 +125,22 @@ def _lines(path: Path, name: str) -> Iterator[Row]:
                 yield _parsed(name, number, line)
 
 
-def _parsed(name: str, number: int, line: bytes) -> Row:
+def _parsed(name: str, number: int, line: bytes) -> SourceRow:
     try:
         return _row(name, number, json.loads(line.decode("utf-8")))
     except UnicodeDecodeError as error:
-        return Row(name, number, error=f"not UTF-8 at byte {error.start}")
+        return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
     except (ValueError, RecursionError) as error:
-        return Row(name, number, error=f"not JSON: {shorten(str(error), 120)}")
+        return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
 
 
-def _row(name: str, number: int, value: object) -> Row:
+def _row(name: str, number: int, value: object) -> SourceRow:
     if isinstance(value, dict):
-        return Row(name, number, value)
-    return Row(name, number, error=f"a {type(value).__name__} where a JSON object belongs")
+        return SourceRow(name, number, value)
+    return SourceRow(name, number, error=f"a {type(value).__name__} where a JSON object belongs")
 
 
-def _json(path: Path, name: str) -> Iterator[Row]:
+def _json(path: Path, name: str) -> Iterator[SourceRow]:
     """A list of objects, an object holding one such list, one object (as in MATH), or JSON Lines misnamed."""
     with _open(path) as stream:
         raw = stream.read()
@@ -158,7 +158,7 @@ def _json(path: Path, name: str) -> Iterator[Row]:
         yield _row(name, number, item)
 
 
-def _csv(path: Path, name: str) -> Iterator[Row]:
+def _csv(path: Path, name: str) -> Iterator[SourceRow]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     delimiter = "\t" if _kind(path) == ".tsv" else ","
     with _open(path) as stream:
@@ -171,15 +171,15 @@ def _csv(path: Path, name: str) -> Iterator[Row]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(name, reader.line_num, error=f"not CSV: {error}")
+                yield SourceRow(name, reader.line_num, error=f"not CSV: {error}")
                 continue
             if None in value or None in value.values():
-                yield Row(name, reader.line_num, error="the number of cells differs from the header's")
+                yield SourceRow(name, reader.line_num, error="the number of cells differs from the header's")
             else:
-                yield Row(name, reader.line_num, dict(value))
+                yield SourceRow(name, reader.line_num, dict(value))
 
 
-def _parquet(path: Path, name: str) -> Iterator[Row]:
+def _parquet(path: Path, name: str) -> Iterator[SourceRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -195,7 +195,7 @@ def _is_hub_id(source: str) -> bool:
     return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not _kind(Path(source))
 
 
-def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str = "") -> Iterator[Row]:
+def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str = "") -> Iterator[SourceRow]:
     """The rows of a data set on the hub, or from its cache where the hub is out of reach.
 
     Raises MissingFileError, with the client's reason, where neither has it.
@@ -210,11 +210,11 @@ def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str =
     yield from _splits(loaded, hub_id)
 
 
-def _splits(loaded: Any, name: str) -> Iterator[Row]:
+def _splits(loaded: Any, name: str) -> Iterator[SourceRow]:
     tables = loaded.items() if isinstance(loaded, dict) else [("", loaded)]
     for split, table in tables:
         yield from _numbered(table, f"{name}:{split}" if split else name)
 
 
-def _numbered(values: Iterable[dict[str, Any]], name: str) -> Iterator[Row]:
-    return (Row(name, number, value) for number, value in enumerate(values, start=1))
+def _numbered(values: Iterable[dict[str, Any]], name: str) -> Iterator[SourceRow]:
+    return (SourceRow(name, number, value) for number, value in enumerate(values, start=1))

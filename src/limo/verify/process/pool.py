@@ -17,7 +17,7 @@ from typing import Any, Self
 from limo.core.errors import InputError
 from limo.verify.process.child import Handler
 from limo.verify.process.limits import Limits
-from limo.verify.process.worker import Reply, Worker
+from limo.verify.process.worker import CallResult, Worker
 
 FIRST_CHUNK, MAX_CHUNK = 16, 512  # payloads, while nothing is known of their pace, and at most
 CHUNK_S = 0.06  # seconds that a chunk should take: long beside a message, short beside the end of a batch
@@ -47,14 +47,14 @@ class WorkerPool:
         for worker in self.workers:
             worker.close()
 
-    def map(self, payloads: Iterable[Any], size_of: Callable[[Any], int]) -> Generator[tuple[Any, Reply]]:
+    def map(self, payloads: Iterable[Any], size_of: Callable[[Any], int]) -> Generator[tuple[Any, CallResult]]:
         """Each payload with its reply, in order; `size_of` gives a payload's bytes.  Left early, the children end."""
         iterator = iter(payloads)
         free: SimpleQueue[Worker] = SimpleQueue()
         for worker in self.workers:
             free.put(worker)
         threads = ThreadPoolExecutor(len(self.workers), thread_name_prefix="limo-verify")
-        waiting: deque[tuple[list[Any], int, Future[list[Reply]]]] = deque()
+        waiting: deque[tuple[list[Any], int, Future[list[CallResult]]]] = deque()
         n_bytes, more, finished = 0, True, False
         try:
             while True:
@@ -79,7 +79,7 @@ class WorkerPool:
                 self.workers = self._new_workers()
             threads.shutdown()
 
-    def _call(self, free: SimpleQueue[Worker], chunk: list[Any]) -> list[Reply]:
+    def _call(self, free: SimpleQueue[Worker], chunk: list[Any]) -> list[CallResult]:
         worker, start = free.get(), time.perf_counter()
         try:
             replies = worker.call_many(chunk)

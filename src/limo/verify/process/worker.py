@@ -1,7 +1,7 @@
 """A killable child process that answers calls: a death or an overrun costs one call.
 
     with Worker(open_comparer, limits=Limits(time_s=2.0)) as worker:
-        worker.call(("x+1", "1+x"))          # Reply(value=(True, "Math-Verify"), failure="")
+        worker.call(("x+1", "1+x"))          # CallResult(value=(True, "Math-Verify"), failure="")
 
 `open_comparer` is called once in the child, with the arguments given, and returns the handler of payloads; it is sent
 by name, so it must be a function of a module that the child can import (not `__main__`).  The child is a plain program
@@ -38,7 +38,7 @@ _PROGRAM = (
 )
 
 
-class Reply(NamedTuple):
+class CallResult(NamedTuple):
     """What the handler returned for a payload; None and the reason where it failed."""
 
     value: Any
@@ -69,28 +69,28 @@ class Worker:
         if (process := self._process) is not None:
             process.kill()
 
-    def call(self, payload: Any) -> Reply:
+    def call(self, payload: Any) -> CallResult:
         """The reply to one payload."""
         return self.call_many([payload])[0]
 
-    def call_many(self, payloads: Sequence[Any]) -> list[Reply]:
+    def call_many(self, payloads: Sequence[Any]) -> list[CallResult]:
         """The replies, in order.  The payload that a child dies of has failed; the rest goes to a new child."""
         with self._lock:
             return self._call_here(payloads) if is_limited() else self._call_many(payloads)
 
-    def _call_here(self, payloads: Sequence[Any]) -> list[Reply]:
+    def _call_here(self, payloads: Sequence[Any]) -> list[CallResult]:
         """In a worker's child there is no need for another: this process may be killed."""
         if self._handler is None:
             with untimed():
                 self._handler = self._open_handler(*self._arguments)
-        return [Reply(*child.reply_of(self._handler, payload)) for payload in payloads]
+        return [CallResult(*child.reply_of(self._handler, payload)) for payload in payloads]
 
-    def _call_many(self, payloads: Sequence[Any]) -> list[Reply]:
-        replies: list[Reply] = []
+    def _call_many(self, payloads: Sequence[Any]) -> list[CallResult]:
+        replies: list[CallResult] = []
         while len(replies) < len(payloads):
             rest, n_received = payloads[len(replies) :], 0
             if self._closed:
-                return replies + [Reply(None, "the worker was closed")] * len(rest)
+                return replies + [CallResult(None, "the worker was closed")] * len(rest)
             try:
                 process = self._running()
                 process.send(rest)
@@ -103,9 +103,9 @@ class Worker:
                 if self._closed:
                     continue
                 if n_begun == 0:
-                    return replies + [Reply(None, f"no worker could be started: {failure}")] * len(rest)
+                    return replies + [CallResult(None, f"no worker could be started: {failure}")] * len(rest)
                 replies += self._call_many(rest[n_received : n_begun - 1])  # done before the death, but not sent
-                replies.append(Reply(None, failure))
+                replies.append(CallResult(None, failure))
             except BaseException as error:  # left in the middle: the pipe is out of step
                 self._end(error)
                 raise
@@ -164,7 +164,7 @@ class _Process:
         self._position[:] = bytes(8)
         self._pipe.send(list(payloads))
 
-    def receive(self) -> list[Reply]:
+    def receive(self) -> list[CallResult]:
         """The next replies.  Raises EOFError where the child died, TimeoutError where it no longer goes on."""
         n_begun = -1
         while not self._pipe.poll(
@@ -173,7 +173,7 @@ class _Process:
             if n_begun == self.n_begun:
                 raise TimeoutError
             n_begun = self.n_begun
-        return [Reply(*reply) for reply in self._pipe.recv()]
+        return [CallResult(*reply) for reply in self._pipe.recv()]
 
     def cause_of_death(self, overran: bool) -> str:
         """Why the child, which has ended, is dead."""
