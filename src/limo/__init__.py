@@ -35,7 +35,7 @@ _MODULES = {
     "Verdict": "core.records",
     "accept": "curate.chains",
     "check": "verify.checker",
-    "collect": "rollouts.collect",
+    "collect_rollouts": "rollouts.collect",
     "compare_arms": "stages.compare:compare",
     "decontaminate": "pool.decontaminate",
     "dedup": "pool.dedup",
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from limo.pool.dedup import dedup
     from limo.pool.ingest import ingest, read_pool, write_pool
     from limo.pool.sources.benchmarks import load_benchmark
-    from limo.rollouts.collect import collect
+    from limo.rollouts.collect import collect_rollouts
     from limo.stages.compare import compare as compare_arms
     from limo.stages.compare import run as run_compare
     from limo.stages.curate import Recipe as CurateRecipe
@@ -108,7 +108,7 @@ __all__ = [
     "Verdict",
     "accept",
     "check",
-    "collect",
+    "collect_rollouts",
     "compare_arms",
     "decontaminate",
     "dedup",

@@ -31,11 +31,11 @@ from limo.curate.select import sample_levels
 from limo.experiments.arms import Arm
 from limo.experiments.results import Measurement
 from limo.ledger.store import Ledger
-from limo.models.settings import LocalModel
+from limo.models.settings import LocalModelSettings
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool
-from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
 from limo.stages import curate as curate_stage
 from limo.stages import train as train_stage
 from limo.stages.evaluate import Decoding, evaluate
@@ -175,7 +175,7 @@ class StageLab:
         bulk, curation = self.recipe.bulk, self.recipe.curation
         problems, _ = dedup(read_pool(self.data / bulk.pool), curation.dedup)
         problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
-        runner = RolloutRunner(self.hooks.open_model, "", progress)
+        runner = MultiModelRunner(self.hooks.open_model, "", progress)
         with Ledger(self.folder / "bulk.sqlite") as ledger, Checker() as checker:
             runner.run(bulk.ask, problems, ledger, checker, "bulk")
             rollouts = runner.rollouts([bulk.ask], problems, ledger)
@@ -216,7 +216,7 @@ class StageLab:
             student = trained.model_dir
             cost = {"n_examples": trained.n_examples, "n_train_tokens": trained.n_tokens_seen}
             cost |= {"n_updates": trained.n_updates, "seconds": trained.seconds}
-        settings = LocalModel(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
+        settings = LocalModelSettings(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
         completer = self.hooks.open_model(settings, "")
         evaluations = []
         folder.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,7 @@ class _Model(Settings):
         return 1
 
 
-class LocalModel(_Model):
+class LocalModelSettings(_Model):
     """A small model in this process."""
 
     kind: Literal["local"] = Field("local", description="a model folder, or a name on the hub, in this process")
@@ -78,7 +78,7 @@ class LocalModel(_Model):
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
 
     @model_validator(mode="after")
-    def _trusts_its_own_path(self) -> LocalModel:
+    def _trusts_its_own_path(self) -> LocalModelSettings:
         if self.trust_remote_code not in ("", self.path):
             raise ValueError("`trust_remote_code` names another model than `path`; write the same or leave it out")
         return self
@@ -92,7 +92,7 @@ class LocalModel(_Model):
         return self.batch_size
 
 
-class ReplayModel(_Model):
+class ReplayModelSettings(_Model):
     """Recorded completions of a model."""
 
     kind: Literal["replay"] = Field("replay", description="recorded completions")
@@ -104,7 +104,7 @@ class ReplayModel(_Model):
         return self.model or self.name
 
 
-class HttpModel(_Model):
+class HttpModelSettings(_Model):
     """A model behind one or more OpenAI-compatible servers."""
 
     kind: Literal["http"] = Field("http", description="OpenAI-compatible servers")
@@ -130,17 +130,17 @@ class HttpModel(_Model):
         return self.http.in_flight
 
 
-ModelSettings = Annotated[LocalModel | ReplayModel | HttpModel, Field(discriminator="kind")]
+ModelSettings = Annotated[LocalModelSettings | ReplayModelSettings | HttpModelSettings, Field(discriminator="kind")]
 
 
 def open_model(settings: ModelSettings, data: str = "") -> Completer:
     """The completer of `settings`; relative paths start at `data`.  Raises what the completer raises."""
-    if isinstance(settings, ReplayModel):
+    if isinstance(settings, ReplayModelSettings):
         from limo.models.replay import ReplayCompleter
 
         files = [resolve_data_path(file, data) for file in settings.files]
         return ReplayCompleter(files, settings.source, settings.name)
-    if isinstance(settings, HttpModel):
+    if isinstance(settings, HttpModelSettings):
         from limo.models.openai.completer import HttpCompleter
 
         return HttpCompleter(settings.base_urls, settings.source, settings.name, settings.http)

@@ -37,7 +37,7 @@ N_SHOWN = 8  # unfinished problems named in the message; all are in `CollectionS
 
 
 class BatchVerifier(Protocol):
-    """What `collect` needs of a verifier (`limo.verify.checker.Checker` is one)."""
+    """What `collect_rollouts` needs of a verifier (`limo.verify.checker.Checker` is one)."""
 
     @property
     def identity(self) -> str:
@@ -59,7 +59,7 @@ class CollectionStopped(PartialError):
         self.undecided = undecided
 
 
-def collect(
+def collect_rollouts(
     ledger: Ledger,
     completer: Completer,
     problems: Iterable[Problem],
@@ -106,7 +106,7 @@ def verify_completions(verifier: BatchVerifier, pairs: Sequence[tuple[Problem, C
 
 
 class _Collection:
-    """One call of `collect`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
+    """One call of `collect_rollouts`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
 
     def __init__(
         self, ledger: Ledger, completer: Completer, problems: dict[str, Problem], system: str, sampling: Sampling,

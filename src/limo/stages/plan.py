@@ -33,8 +33,8 @@ from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
-from limo.rollouts.judging import open_verifier
-from limo.rollouts.runner import ModelOpener, RolloutSettings
+from limo.rollouts.judge_verifier import open_recipe_verifier
+from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import ingest_sources
@@ -118,7 +118,7 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
-    problems, steps = ingest_sources(recipe, recipe.pool), steps_of(recipe)
+    problems, steps = ingest_sources(recipe, recipe.pool), rollout_steps(recipe)
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)
@@ -137,7 +137,7 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | Roll
     return load(CurateRecipe, path, list(overrides))
 
 
-def steps_of(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
+def rollout_steps(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
     """The steps of a recipe that cost rollouts, in order."""
     if isinstance(recipe, RolloutsRecipe):
         return [Step(f"rollouts {k}", settings, settings.band) for k, settings in enumerate(recipe.rollouts, 1)]
@@ -160,7 +160,7 @@ def _run_pilot(
     with (
         RunFolder(folder, recipe) as run_folder,
         Ledger(run_folder.ledger_path) as ledger,
-        open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+        open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):
             rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)
@@ -319,7 +319,7 @@ HEAD = (
 )  # fmt: skip
 
 
-def table(rows: Sequence[PlannedStep]) -> list[list[object]]:
+def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
     """Head, steps and sum, for printing."""
     return [list(HEAD), *(_cells(row) for row in rows), _cells(_sum(rows))]
 

@@ -30,8 +30,8 @@ from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
-from limo.rollouts.judging import JudgeVerifierSettings, RecipeVerifierSettings, open_verifier
-from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.judge_verifier import JudgeVerifierSettings, RecipeVerifierSettings, open_recipe_verifier
+from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings
 
@@ -95,10 +95,10 @@ class ModelStageRecipe(Settings):
             do = "check `data`, the folder where relative paths start, or the path"
             raise MissingFileError(f"the {what} does not exist{others}", path, "an existing file or folder", do)
 
-    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
+    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> MultiModelRunner:
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
-        return RolloutRunner(opener, self.data, progress, self.budget, prices)
+        return MultiModelRunner(opener, self.data, progress, self.budget, prices)
 
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ def run(
         try:
             with (
                 Ledger(run_folder.ledger_path) as ledger,
-                open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+                open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
             ):
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"

@@ -19,7 +19,7 @@ from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
 from limo.rollouts.judging import AnswerJudgeSettings
-from limo.rollouts.runner import ModelOpener
+from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.verify import opinions
 from limo.verify.files import Summary

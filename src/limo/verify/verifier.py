@@ -8,7 +8,7 @@
     open_verifier(settings).verify(problem, completion).outcome
 
 A verifier of your own is a class with the members of `Verifier`; nothing is inherited.  `judge` needs a model and is
-opened by `limo.rollouts.judging`.
+opened by `limo.rollouts.judge_verifier`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from limo.experiments.rq1_chain_quality import RQ1
 from limo.experiments.runner import MEASURING, measure_arms, measuring_jobs
 from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
-from limo.models.settings import LocalModel, ModelSettings, open_model
+from limo.models.settings import LocalModelSettings, ModelSettings, open_model
 from limo.pool.ingest import write_pool
 from limo.report import content, page
 from limo.report.content import Report
@@ -101,7 +101,7 @@ def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
 
 def open_pocket_model(settings: ModelSettings, data: str) -> Completer:
     """A model of a recipe; a `path` that is the name of a pocket model means the shipped one."""
-    if isinstance(settings, LocalModel) and settings.path in PLANS:
+    if isinstance(settings, LocalModelSettings) and settings.path in PLANS:
         return LocalCompleter(model_path(settings.path), settings.name, settings.batch_size, settings.device)
     return open_model(settings, data)
 

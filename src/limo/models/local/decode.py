@@ -22,7 +22,7 @@ import torch
 from transformers import AttentionInterface, GenerationConfig
 from transformers.cache_utils import Cache
 
-from limo.models.local.kv_cache import ATTENTION, CacheLayer, Window, attend
+from limo.models.local.kv_cache import ATTENTION, PreallocatedCacheLayer, Window, attend
 
 # Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
 PREFILL_TOKENS = 2048  # prompt tokens in one forward pass: activations that stay in a core's cache
@@ -160,7 +160,9 @@ class _Batch:
         rests = [prompt[n_shared:] for prompt in distinct]
         width = max(map(len, rests))
         self.window = Window(len(distinct), n_shared + width + min(int(self.limit.max()), ROOM))
-        self.cache = Cache(layers=[CacheLayer(self.window) for _ in range(self.model.config.num_hidden_layers)])
+        self.cache = Cache(
+            layers=[PreallocatedCacheLayer(self.window) for _ in range(self.model.config.num_hidden_layers)]
+        )
         if n_shared:
             self._read_shared(distinct[0][:n_shared])
         logits = self._read_rests(rests, width, n_shared)
