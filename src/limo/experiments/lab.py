@@ -23,7 +23,7 @@ from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import LEVELS, Problem
 from limo.core.run_folder import RunFolder
 from limo.curate.chains import accept
@@ -87,9 +87,7 @@ class LabRecipe(Settings):
     sft_bulk: SftSettings = Field(description="training of the bulk arm; as many updates as `sft`")
     decoding: Decoding = Field(default_factory=lambda: Decoding(max_tokens=320))
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
-    n_workers: int = Field(
-        2, ge=1, description="arms measured at once, a process and a core each", json_schema_extra=EXECUTION_ONLY
-    )
+    n_workers: int = execution_field(2, ge=1, description="arms measured at once, a process and a core each")
 
 
 @dataclass(frozen=True, slots=True)

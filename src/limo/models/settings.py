@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from limo.core.files import resolve_data_path
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import Sampling
 from limo.core.text import hide_keys
 from limo.models.completer import Completer
@@ -45,14 +45,9 @@ class _Model(Settings):
     """What models of every kind have."""
 
     name: str = Field(min_length=1, description="what the ledger and the dataset call it")
-    price: Price = Field(
-        default_factory=Price, description="what it costs, for budgets", json_schema_extra=EXECUTION_ONLY
-    )
-    size_b: float | None = Field(
-        None,
-        gt=0,
-        description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)",
-        json_schema_extra=EXECUTION_ONLY,
+    price: Price = execution_field(default_factory=Price, description="what it costs, for budgets")
+    size_b: float | None = execution_field(
+        None, gt=0, description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)"
     )
 
     @property
@@ -74,7 +69,7 @@ class LocalModelSettings(_Model):
     trust_remote_code: str = Field(
         "", description="`path` written again, to run the code that comes with that model; '' runs none"
     )
-    batch_size: int = Field(128, ge=1, le=4096, description="rows decoded at once", json_schema_extra=EXECUTION_ONLY)
+    batch_size: int = execution_field(128, ge=1, le=4096, description="rows decoded at once")
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
 
     @model_validator(mode="after")
@@ -108,9 +103,7 @@ class HttpModelSettings(_Model):
     """A model behind one or more OpenAI-compatible servers."""
 
     kind: Literal["http"] = Field("http", description="OpenAI-compatible servers")
-    base_urls: list[str] = Field(
-        min_length=1, description="the servers, as http://host:8000/v1", json_schema_extra=EXECUTION_ONLY
-    )
+    base_urls: list[str] = execution_field(min_length=1, description="the servers, as http://host:8000/v1")
     model: str = Field("", description="its name at the servers, where it is not `name`")
     http: HttpSettings = Field(default_factory=HttpSettings, description="how requests are sent")
 

@@ -22,7 +22,7 @@ from limo.core.band import Band
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import is_table_path, resolve_data_path
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
@@ -43,10 +43,8 @@ class ModelStageRecipe(Settings):
     """What the recipes of all stages that use models have in common."""
 
     data: str = Field("", description="folder where relative paths of sources, benchmarks and recordings start")
-    budget: Budget = Field(
-        default_factory=Budget,
-        description="the most that rollouts may cost; reached: exit 3",
-        json_schema_extra=EXECUTION_ONLY,
+    budget: Budget = execution_field(
+        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3"
     )
 
     verifier: RecipeVerifierSettings = Field(
