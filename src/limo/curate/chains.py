@@ -58,8 +58,9 @@ def accept(
             dropped.append(_drop(rollout, reason))
             continue
         accepted.add(text)
-        n_tokens, (_, *source) = rollout.completion.n_completion_tokens, rollout.key
-        chains.append(Chain(problem.id, text, *source, n_tokens, rollout.verdict))  # type: ignore[call-arg]
+        n_tokens = rollout.completion.n_completion_tokens
+        source = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
+        chains.append(Chain(problem.id, text, *source, n_tokens, rollout.verdict))
     return chains, dropped
 
 
