@@ -115,7 +115,7 @@ class AverageRow(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow(_Closed):
-    """`difference` = a - b, paired by problem, with a 95% interval; `words.comparison_claim` writes what lacks words."""
+    """`difference` = a - b, paired by problem, with a 95% interval; `words.comparison_claim` writes missing words."""
 
     a: str
     b: str
