@@ -12,7 +12,7 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from limo.core import prompts
-from limo.core.band import Band, Decision
+from limo.core.band import Band
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import PassRate, Problem, Rollout
@@ -95,11 +95,14 @@ class MultiModelRunner:
                 ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
                 band if len(settings.models) == 1 else None, self.progress, meter=self._meters[ledger],
             )  # fmt: skip
-            rates |= {problem_id: _sum(rates[problem_id], rate) for problem_id, rate in model_rates.items()}
-            undecided = [p for p in undecided if band is None or _decision(band, rates[p.id]) is None]
+            for problem_id, more in model_rates.items():
+                rate = rates[problem_id]
+                n_decided, n_correct = rate.n_decided + more.n_decided, rate.n_correct + more.n_correct
+                decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
+                rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
+            undecided = [problem for problem in undecided if not rates[problem.id].decision]
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
-            rates = {name: replace(rate, decision=_decision(band, rate) or "") for name, rate in rates.items()}
         return rates
 
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
@@ -127,12 +130,3 @@ class MultiModelRunner:
             self._opened = None  # the previous model's memory is freed before the next one is opened
             self._opened = (model, self.opener(model, self.data))
         return self._opened[1]
-
-
-def _sum(before: PassRate, more: PassRate) -> PassRate:
-    n_decided, n_correct = before.n_decided + more.n_decided, before.n_correct + more.n_correct
-    return replace(before, n_decided=n_decided, n_correct=n_correct)
-
-
-def _decision(band: Band, rate: PassRate) -> Decision | None:
-    return band.decide(rate.n_correct, rate.n_wrong)
