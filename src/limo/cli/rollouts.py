@@ -161,14 +161,21 @@ def ledger_show(call: Call, file: str) -> None:
     "merge", click.argument("files", nargs=-1, required=True, metavar="FILE..."), output("The ledger."), group=ledger
 )
 def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
-    """Take the rollouts of several ledgers into one, each once; one that is there is added to."""
+    """Take the rollouts of several ledgers into one, each once; one that is there is added to.
+
+    Of a rollout that two ledgers hold with different texts the first stays, and the others are counted.
+    """
     from limo.ledger.store import Ledger
 
     with Ledger(output) as target:
-        added = {file: target.merge(ledger_of(file)) for file in files}
+        counts = {file: target.merge(ledger_of(file)) for file in files}
         n = len(target)
-    rows: list[list[object]] = [["ledger", "new rollouts"], *([file, new] for file, new in added.items())]
-    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{aligned_table(rows)}\n\n{n:,} in {output}")
+    rows: list[list[object]] = [["ledger", "new rollouts", "other texts"], *([f, *n] for f, n in counts.items())]
+    added, conflicts = {f: n.n_new for f, n in counts.items()}, {f: n.n_conflicts for f, n in counts.items()}
+    call.result(
+        {"n_rollouts": n, "n_new": added, "n_conflicts": conflicts, "output": output},
+        f"{aligned_table(rows)}\n\n{n:,} in {output}",
+    )
 
 
 @command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)
