@@ -21,7 +21,7 @@ from limo.rollouts.collect import VERIFIED_TOGETHER
 from limo.rollouts.judging import AnswerJudgeSettings, judge_answers
 from limo.rollouts.multi_model_runner import MultiModelRunner
 from limo.verify.checker import Checker
-from limo.verify.judge import Question, apply_opinion, can_be_judged
+from limo.verify.judge import JudgeQuestion, apply_opinion, can_be_judged
 from limo.verify.verifier import (
     ChoiceSettings,
     ExactSettings,
@@ -92,7 +92,7 @@ class JudgeVerifier:
         while batch := list(islice(remaining, VERIFIED_TOGETHER)):
             verdicts = list(self.rules.verify_many(batch))
             questions = [
-                Question(problem.problem, _full_answer(problem), verdict.extracted, completion.text)
+                JudgeQuestion(problem.problem, _full_answer(problem), verdict.extracted, completion.text)
                 for (problem, completion), verdict in zip(batch, verdicts, strict=True)
             ]
             judged = [k for k, verdict in enumerate(verdicts) if can_be_judged(verdict, questions[k])]

@@ -17,7 +17,7 @@ from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
 from limo.rollouts.multi_model_runner import MultiModelRunner, RolloutSettings
-from limo.verify.judge import Opinion, Question, combine_opinions, read_opinion
+from limo.verify.judge import JudgeOpinion, JudgeQuestion, combine_opinions, read_opinion
 
 JUDGE_REPLY = "judge reply: "
 """Begins the identity of `JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
@@ -97,22 +97,22 @@ def grade_by_model(
 
 
 def judge_answers(
-    questions: Sequence[Question], settings: AnswerJudgeSettings, runner: MultiModelRunner, ledger: Ledger
-) -> list[Opinion]:
+    questions: Sequence[JudgeQuestion], settings: AnswerJudgeSettings, runner: MultiModelRunner, ledger: Ledger
+) -> list[JudgeOpinion]:
     """An opinion on each question, in order; questions with the same text share one.  Raises as `grade_by_model`."""
     texts = [prompts.same_answer(*question) for question in questions]
     names = " + ".join(model.name for model in settings.models)
     opinions = []
     for replies in _replies(texts, settings, runner, ledger, ANSWER_REPLIES):
         read = [_opinion(reply) for reply in replies]
-        opinions.append(combine_opinions(read) if read else Opinion(names, "", "no reply"))
+        opinions.append(combine_opinions(read) if read else JudgeOpinion(names, "", "no reply"))
     return opinions
 
 
-def _opinion(reply: Rollout) -> Opinion:
+def _opinion(reply: Rollout) -> JudgeOpinion:
     if reply.completion.finish_reason == "error":
-        return Opinion(reply.model, "", reply.completion.error or "the judge failed")
-    return Opinion(reply.model, *read_opinion(reply.completion.text, reply.completion.finish_reason))
+        return JudgeOpinion(reply.model, "", reply.completion.error or "the judge failed")
+    return JudgeOpinion(reply.model, *read_opinion(reply.completion.text, reply.completion.finish_reason))
 
 
 def _replies(

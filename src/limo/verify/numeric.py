@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from limo.core.prompts import NUMERIC_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
-from limo.verify.decision import failed, verdict_of
+from limo.verify.decision import extract_and_decide
 from limo.verify.exact import stated_answer
-from limo.verify.extract import extract
+from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.units import Unit, read_unit
 
@@ -57,19 +56,9 @@ class NumericVerifier:
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict on one completion."""
-        start, text = time.perf_counter(), ""
-        try:
-            text, missing = stated_answer(completion)
-            if not text:
-                extraction = extract(completion.text, completion.finish_reason)
-                text, missing = extraction.text, extraction.missing or missing
-            if not text:
-                outcome = missing or "no_answer"
-                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
-            decision = self.compare(problem.answer, text)
-        except Exception as error:  # one verdict, never the batch
-            decision = failed(error)
-        return verdict_of(decision, text, start)
+        return extract_and_decide(
+            lambda: _extract(completion), lambda extraction: self.compare(problem.answer, extraction.text)
+        )
 
     def compare(self, answer: str, text: str) -> Comparison:
         """Whether a text states the quantity that is the answer."""
@@ -105,6 +94,11 @@ class NumericVerifier:
 
     def _is_close(self, known: float, stated: float) -> bool:
         return abs(stated - known) <= (self.tolerance * abs(known) if known else self.tolerance) + 1e-12 * abs(known)
+
+
+def _extract(completion: Completion) -> Extraction:
+    stated = stated_answer(completion)
+    return stated if stated.text else extract(completion.text, completion.finish_reason)
 
 
 @lru_cache(maxsize=8192)
