@@ -26,8 +26,7 @@ from pool_world import COPIES, DISGUISES, VARIANTS, Made, plant, world
 
 from limo.core.records import Problem
 from limo.pool.decontaminate import decontaminate
-from limo.pool.dedup import ANOTHER_ANSWER, REWORDINGS, TEXTS, DedupSettings, compare, dedup
-from limo.pool.fingerprints import PoolColumns
+from limo.pool.dedup import ANOTHER_ANSWER, REWORDINGS, TEXTS, DedupSettings, dedup, find_duplicates
 from limo.pool.sources.benchmarks import load_present
 
 
@@ -91,8 +90,8 @@ def bench_dedup(world: list[Made], peers: Sequence[str]) -> None:
 
 def ours(world: list[Made], problems: list[Problem]) -> None:
     """Our rules twice: as rows, which is what peers give, and as records with families and reasons."""
-    tables, seconds = timed(lambda: compare(PoolColumns.of_problems(problems), DedupSettings()))
-    found = [table["row"].to_pylist() for step in (TEXTS, REWORDINGS) for table in tables.tables(step, ["row"])]
+    tables, seconds = timed(lambda: find_duplicates(problems, DedupSettings()))
+    found = [table["row"].to_pylist() for step in (TEXTS, REWORDINGS) for table in tables.read(step, ["row"])]
     dropped = {row for rows in found for row in rows}
     rows = [row for row in range(len(problems)) if row not in dropped]
     show("limo", len(world), seconds, deduplicated(world, rows))

@@ -82,7 +82,7 @@ def world(tmp_path):
         "data": str(tmp_path),
         "pool": {"sources": ["pool.jsonl"]},
         "benchmarks": {"held-out": "held_out.jsonl"},
-        "dedup": {"reworded": 1},
+        "dedup": {"reworded_similarity": 1},
         "filters": [
             {"name": "weak_filter", "models": [model | {"name": "weak"}], "n": 1, "low": 0, "high": 0},
             {

@@ -71,7 +71,7 @@ def test_evaluate(limo, folder):
 def test_curate(limo, folder):
     band = {"name": "filter", "models": [MODEL], "n": 4, "low": 1, "high": 3, "teacher": True}
     values = {"pool": {"sources": ["set.jsonl"]}, "benchmarks": {"held": "held.jsonl"}, "filters": [band]}
-    values |= {"dedup": {"reworded": 1}, "select": {"k": 2}}
+    values |= {"dedup": {"reworded_similarity": 1}, "select": {"k": 2}}
     code, _, err = limo("curate", recipe(folder, values), "--run", folder / "run")
     assert code == 0, err
     assert outcomes(limo, folder / "run" / "ledger.sqlite") == list(OUTCOMES.values())

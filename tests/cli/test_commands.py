@@ -106,7 +106,9 @@ def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):
     assert code == 0, err
     assert (events(out)[-1]["n_kept"], events(out)[-1]["n_dropped"]) == (11, 1)
     assert len(rows(world / "dropped.jsonl")) == 1
-    code, out, _ = limo("pool", "dedup", world / "a.parquet", "reworded=1", "-o", world / "b.parquet", *options)
+    code, out, _ = limo(
+        "pool", "dedup", world / "a.parquet", "reworded_similarity=1", "-o", world / "b.parquet", *options
+    )
     assert (code, events(out)[-1]["n_kept"]) == (0, 10)
     where = ("--benchmark", "own", "--benchmarks", world / "own.jsonl")
     code, out, err = limo(
@@ -126,7 +128,7 @@ def test_a_pool_goes_the_same_road_in_parts(limo, world):
     code, out, err = limo("pool", "ingest", world / "pool.jsonl", "-o", world / "a", *options)
     assert (code, events(out)[-1]["n_by_reason"]) == (0, {"malformed row": 1}), err
     assert rows(world / "dropped.jsonl")[0]["detail"]["line"] == len(problems) + 2
-    code, out, err = limo("pool", "dedup", world / "a", "reworded=1", "-o", world / "b", *options)
+    code, out, err = limo("pool", "dedup", world / "a", "reworded_similarity=1", "-o", world / "b", *options)
     assert (code, events(out)[-1]["n_kept"]) == (0, len(problems)), err
     where = ("--benchmark", "own", "--benchmarks", world / "own.jsonl", "--evidence", world / "evidence.parquet")
     report = ("renumbered=report", "same_numbers=report")

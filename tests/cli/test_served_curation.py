@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from limo.models.replay_server import ReplayServer, ReplayServerSettings
+from limo.models.replay_server import ReplayServer, ServeSettings
 
 
 @pytest.fixture
 def served(world):
     """The recipe of `world` with its models at a server's address; the server counts what it is asked."""
-    server = ReplayServer([world / "said.jsonl"], ReplayServerSettings())
+    server = ReplayServer([world / "said.jsonl"], ServeSettings())
     recipe = yaml.safe_load((world / "recipe.yaml").read_text())
     with server.running() as url:
         for one in recipe["filters"]:

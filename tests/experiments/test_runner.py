@@ -10,7 +10,6 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -18,8 +17,10 @@ import pytest
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.experiments import results
-from limo.experiments.arms import EXPERIMENTS, Arm, Experiment
+from limo.experiments.arms import Arm, Experiment
+from limo.experiments.headline import HEADLINE
 from limo.experiments.results import Measurement
+from limo.experiments.rq1_chain_quality import RQ1
 from limo.experiments.runner import measure_arms
 from limo.report.content import BenchmarkRow, LocalizedText, check
 
@@ -40,7 +41,8 @@ class FakeLab:
     """Measures at once; each measurement leaves a file, since it is made in another process."""
 
     folder: Path
-    recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=2))
+    seeds: tuple[int, ...] = (0, 1)
+    n_workers: int = 2
     prepared: list[str] = field(default_factory=list)
     known: dict[tuple[str, int], Measurement] = field(default_factory=dict)
 
@@ -113,7 +115,7 @@ def test_a_measurement_comes_back_from_its_json_as_it_was():
 
 
 def test_the_experiments_compare_only_arms_that_they_have():
-    for experiment in EXPERIMENTS:
+    for experiment in (HEADLINE, RQ1):
         names = {arm.name for arm in experiment.arms}
         assert len(names) == len(experiment.arms)
         assert all({a, b} <= names for a, b in experiment.pairs)

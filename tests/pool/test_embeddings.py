@@ -12,7 +12,7 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.core.records import Problem
-from limo.pool import decontaminate as room
+from limo.pool import benchmark_index as room
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
 from limo.pool.evidence import REPORTED

@@ -85,7 +85,7 @@ def recipe(folder: Path, **changes: object) -> CurateRecipe:
         "pool": {"sources": [folder.name]},
         "benchmarks": {"held-out": "held_out.jsonl"},
         "decontaminate": {"same_numbers": "off", "renumbered": "report"},
-        "dedup": {"reworded": 1},
+        "dedup": {"reworded_similarity": 1},
         "filters": [
             {"name": "weak_filter", "models": [model("weak")], "n": 2, "low": 0, "high": 0},
             {"name": "strong_filter", "models": [model("strong")], "n": 8, "low": 1, "high": 7, "teacher": True},

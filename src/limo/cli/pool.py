@@ -10,27 +10,27 @@ limo benchmarks list
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from limo.cli.command import OVERRIDES, Call, aligned_table, command, output
-from limo.cli.evidence import ContaminationReport
 from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
-    from limo.core.records import Dropped, PassRate, Problem
+    from limo.core.records import PassRate
+    from limo.pool.shards import Written
+    from limo.pool.tasks import ExecutorSettings
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
 POOL = "The pool: a folder (shards, for any size), .parquet, .jsonl or .jsonl.gz."
 EXECUTOR = click.option(
     "--executor", type=click.Choice(["local", "ray"]), default="local", help="With a folder: where its shards are read."
 )
-PATH = click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]")
+MAX_ON_PAGE = 200  # hits that a page spells out; the evidence holds all
 
 
 @click.group("pool")
@@ -54,17 +54,12 @@ def pool_ingest(
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
     from limo.pool.ingest import IngestSettings, ingest
+    from limo.pool.shards import ingest_shards, write_output
     from limo.verify.checker import Checker
 
-    settings = IngestSettings(keep_unverifiable=keep_unverifiable)
-    if _is_folder(output):
-        from limo.pool.shards import ingest_shards
-
-        counts = ingest_shards(sources, output, Checker().why_not, settings, call.progress)
-        _report_shards(call, counts, output, dropped)
-        return
-    ingested = ingest(sources, Checker().why_not, settings)
-    _write_pool(call, ingested.problems, ingested.dropped, output, dropped)
+    given = sources, Checker().why_not, IngestSettings(keep_unverifiable=keep_unverifiable)
+    written = write_output(output, lambda: ingest(*given), lambda: ingest_shards(output, *given, call.progress))
+    _print_written(call, written, dropped)
 
 
 @command("dedup", click.argument("file"), OVERRIDES, output(POOL), DROPPED, EXECUTOR, group=pool)
@@ -75,14 +70,11 @@ def pool_dedup(
     from limo.core.recipe import load
     from limo.pool.dedup import DedupSettings, dedup, dedup_shards
     from limo.pool.ingest import read_pool
-    from limo.pool.tasks import ExecutorSettings
+    from limo.pool.shards import write_output
 
     settings = load(DedupSettings, None, overrides)
-    if _is_folder(output):
-        where = ExecutorSettings.model_validate({"kind": executor})
-        _report_shards(call, dedup_shards(file, output, settings, where, call.progress), output, dropped)
-        return
-    _write_pool(call, *dedup(read_pool(file), settings), output, dropped)
+    in_shards = lambda: dedup_shards(file, output, settings, _executor(executor), call.progress)  # noqa: E731
+    _print_written(call, write_output(output, lambda: dedup(read_pool(file), settings), in_shards), dropped)
 
 
 @command(
@@ -90,7 +82,7 @@ def pool_dedup(
     click.argument("file"),
     OVERRIDES,
     click.option("--benchmark", multiple=True, metavar="NAME", help="A benchmark; may be repeated.  [default: all]"),
-    PATH,
+    click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]"),
     output(POOL, required=False),
     DROPPED,
     click.option("--evidence", metavar="FILE", help="Write every hit, with both texts, as Parquet."),
@@ -114,94 +106,83 @@ def pool_decontaminate(
 ) -> None:
     """Drop problems that stand in a benchmark, each with its evidence."""
     from limo.core.recipe import load
+    from limo.pool import evidence as found
     from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decontaminate_shards
-    from limo.pool.evidence import evidence_table, read_evidence
-    from limo.pool.ingest import read_pool, statements
-    from limo.pool.tasks import ExecutorSettings
+    from limo.pool.ingest import read_pool, read_statements
+    from limo.pool.shards import write_output
+    from limo.pool.sources.benchmarks import find_benchmarks
 
     if check == bool(output):
         raise InputError("either a pool is written, or only checked", file, "-o POOL, or --check", "give one of them")
     settings = load(DecontaminateSettings, None, overrides)
-    known, missing = _load_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path)
+    known, missing = find_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path)
     call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
-    if output and _is_folder(output):
-        where = ExecutorSettings.model_validate({"kind": executor})
-        counts = decontaminate_shards(file, output, known, settings, where, call.progress)
-        contamination = ContaminationReport(read_evidence(output), list(known), missing)
-        contamination.write(evidence, report)
-        _report_shards(call, counts, output, dropped, contamination)
+    problems, without_statement = ([], []) if output else read_statements(file)
+    written: Written | None = None
+    if output:
+        in_memory = lambda: decontaminate(read_pool(file), known, settings)  # noqa: E731
+        where = _executor(executor)
+        in_shards = lambda: decontaminate_shards(file, output, known, settings, where, call.progress)  # noqa: E731
+        written = write_output(output, in_memory, in_shards)
+    rows_of = written.rows if written else decontaminate(problems, known, settings)
+    hits = found.evidence_table(*rows_of) if rows_of else found.read_evidence(str(output))
+    if evidence:
+        found.write_evidence(hits, evidence)
+    if report:
+        _write_report(hits, list(known), missing, report)
+    compared = {"benchmarks": list(known), "missing_benchmarks": missing}
+    rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
+    totals = aligned_table(rows + [list(row.values()) for row in found.totals(hits)]) if hits else ""
+    if written:
+        _print_written(call, written, dropped, compared, totals and f"\n\n{totals}")
         return
-    problems, without_statement = statements(file) if check else (read_pool(file), [])
-    kept, removed = decontaminate(problems, known, settings)
-    contamination = ContaminationReport(evidence_table(kept, removed), list(known), missing)
-    contamination.write(evidence, report)
-    if check:
-        call.result(*contamination.of_check(len(problems), len(without_statement)))
-    else:
-        _write_pool(call, kept, removed, str(output), dropped, contamination)
+    n_hit, n_blank = len({row["problem_id"] for row in hits if row["decision"] == "drop"}), len(without_statement)
+    value = {"n_problems": len(problems), "n_without_statement": n_blank, "n_contaminated": n_hit, **compared}
+    text = f"{n_hit:,} of {len(problems):,} problems stand in a benchmark"
+    text += f"; {n_blank:,} rows have no statement" if n_blank else ""
+    text += f"\n\n{totals}\n\n{found.render(hits)}" if hits else ""
+    call.result({**value, "totals": found.totals(hits), "hits": hits}, text)
 
 
-def _load_benchmarks(names: Sequence[str], path: str) -> tuple[Mapping[str, Sequence[Problem]], list[str]]:
-    """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
-    from limo.pool.sources.benchmarks import load_benchmarks, load_present
+def _executor(kind: str) -> ExecutorSettings:
+    from limo.pool.tasks import ExecutorSettings
 
-    if path and not names and Path(path).is_dir():
-        return load_present(path)
-    return load_benchmarks(names, path or None), []
+    return ExecutorSettings.model_validate({"kind": kind})
 
 
-def _is_folder(output: str) -> bool:
-    """Whether the output is a folder of shards: a name without a file's ending."""
-    return not output.lower().endswith((".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".gz"))
-
-
-def _report_shards(
-    call: Call,
-    counts: Counter[str],
-    output: str,
-    dropped: str | None,
-    contamination: ContaminationReport | None = None,
+def _print_written(
+    call: Call, written: Written, dropped: str | None, more: Mapping[str, object] | None = None, text: str = ""
 ) -> None:
-    """The result of a command that wrote shards."""
+    """The counts of a command that wrote a pool, and with `dropped` the rows that it left out."""
     if dropped:
-        from limo.pool.shards import dropped_of
         from limo.stages.rows import write_rows
 
-        write_rows([asdict(row) for row in dropped_of(output)], dropped)
-    by_reason = Counter({reason: n for reason, n in counts.items() if reason != "kept"})
-    _report(call, counts["kept"], by_reason, output, contamination)
+        write_rows([asdict(row) for row in written.read_dropped()], dropped)
+    n, reasons = written.n_kept, written.n_by_reason
+    value = {"n_kept": n, "n_dropped": reasons.total(), "n_by_reason": dict(reasons), "output": written.output}
+    rows: list[list[object]] = [["what", "problems"], ["kept", n], *map(list, reasons.most_common())]
+    call.result({**value, **(more or {})}, aligned_table(rows) + text)
 
 
-def _write_pool(
-    call: Call,
-    kept: list[Problem],
-    removed: Sequence[Dropped],
-    output: str,
-    dropped: str | None,
-    contamination: ContaminationReport | None = None,
-) -> None:
-    from limo.pool.ingest import write_pool
-    from limo.stages.rows import write_rows
+def _write_report(hits: list[dict[str, Any]], benchmarks: list[str], missing: Sequence[str], path: str) -> None:
+    """The surest hits as a page."""
+    from limo.pool.evidence import surest, totals
+    from limo.report import page
+    from limo.report.content import HitRow, LocalizedText, OverlapRow, Report
 
-    by_reason = Counter(row.reason for row in removed)
-    if not kept:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in by_reason.most_common())
-        raise InputError("no problem is left", reasons or "none came in", "one or more", "see --dropped FILE")
-    if dropped:
-        write_rows([asdict(row) for row in removed], dropped)
-    _report(call, write_pool(kept, output), by_reason, output, contamination)
-
-
-def _report(
-    call: Call, n_kept: int, by_reason: Counter[str], output: str, contamination: ContaminationReport | None
-) -> None:
-    rows = [["kept", n_kept], *([reason, n] for reason, n in by_reason.most_common())]
-    value = {"n_kept": n_kept, "n_dropped": sum(by_reason.values()), "n_by_reason": dict(by_reason), "output": output}
-    text = aligned_table([["what", "problems"], *rows])
-    if contamination:
-        value |= contamination.benchmark_names()
-        text += f"\n\n{contamination.totals()}" if contamination.hits else ""
-    call.result(value, text)
+    names = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
+    n = len({row["problem_id"] for row in hits if row["decision"] == "drop"})
+    notes = [LocalizedText(f"Compared with {', '.join(benchmarks)}.", f"对照的基准：{', '.join(benchmarks)}。")]
+    if missing:
+        absent = ", ".join(missing)
+        notes.append(LocalizedText(f"Not compared with, since not there: {absent}.", f"缺失而未对照：{absent}。"))
+    content = Report(
+        title=LocalizedText("Contamination", "数据污染"), notes=notes, paper=False,
+        headline=[LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")],
+        overlaps=[OverlapRow(**row) for row in totals(hits)],
+        hits=[HitRow(**{name: row[name] for name in names}) for row in surest(hits, MAX_ON_PAGE)],
+    )  # fmt: skip
+    page.write(content, path)
 
 
 @command(
@@ -231,20 +212,13 @@ def pool_strata(
     problems = read_pool(file)
     rates = _rates(run, model) if run and model else {}
     strata = stratify(problems, settings.model_copy(update={"n": None}), rates)
-    drawn = {name: members[: settings.n] for name, members in strata.items()}
     rows: list[list[object]] = [["stratum", "in the pool", "drawn", "file"]]
-    for name, members in drawn.items():
-        path = Path(output) / f"{name.lower()}.parquet"
+    for name, members in strata.items():
+        path, drawn = Path(output) / f"{name.lower()}.parquet", members[: settings.n]
         path.unlink(missing_ok=True)  # an earlier draw
-        if members:
-            write_pool(members, str(path))
-        rows.append([name, len(strata[name]), len(members), str(path) if members else "none"])
+        rows.append([name, len(members), write_pool(drawn, path) if drawn else 0, str(path) if drawn else "none"])
     n_left = len(problems) - sum(map(len, strata.values()))
-    value = {
-        "n_by_stratum": {name: len(members) for name, members in drawn.items()},
-        "n_unknown": n_left,
-        "output": output,
-    }
+    value = {"n_by_stratum": {row[0]: row[2] for row in rows[1:]}, "n_unknown": n_left, "output": output}
     text = f"{n_left:,} of {len(problems):,} problems are in no stratum: their rows do not state what `by` needs"
     call.result(value, aligned_table(rows) + (f"\n{text}" if n_left else ""))
 
@@ -287,15 +261,20 @@ def benchmarks_list(call: Call, path: str | None) -> None:
 
     The paper's group, rows, decoding, and where they are published or whether they are here.
     """
-    from limo.pool.sources.benchmarks import benchmarks as known
+    from limo.pool.sources import benchmarks as sources
     from limo.stages.evaluate import paper_decoding
 
     rows: list[list[object]] = [["benchmark", "group", "rows", "decoding", "judge", "here" if path else "home"]]
     value = {}
-    for name, entry in known().items():
+    for name, entry in sources.benchmarks().items():
         decoding = paper_decoding(name)
         how = f"{decoding.n} at {decoding.temperature}" if decoding.n > 1 else "greedy"
-        where = _availability(name, path) if path else entry.home
+        where = entry.home
+        if path:
+            try:
+                where = f"{len(sources.load_benchmark(name, path))} rows"
+            except LimoError as error:
+                where = str(error).split(" (allowed")[0]
         rows.append([name, entry.group, entry.n, how, "model" if entry.judge else "rules", where])
         value[name] = entry.model_dump(mode="json") | ({"here": where} if path else {})
     call.result({"benchmarks": value}, aligned_table(rows))
@@ -311,12 +290,14 @@ def benchmarks_list(call: Call, path: str | None) -> None:
 )
 def benchmarks_show(call: Call, name: str, path: str | None) -> None:
     """What is known of one: hub id, revision, licence, fields, decoding."""
-    from limo.pool.sources.benchmarks import benchmark
+    from limo.pool.sources.benchmarks import benchmark, duplicates, load_benchmark
 
     entry = benchmark(name).model_dump(mode="json")
     rows: list[list[object]] = [["what", "value"], *([key, value] for key, value in entry.items() if value)]
     if path:
-        loaded = _summary(name, path)
+        problems = load_benchmark(name, path)
+        repeats = ", ".join(f"{row.detail['row']}={row.detail['first_row']}" for row in duplicates(problems))
+        loaded = {"rows here": len(problems), "rows that repeat another": repeats or "none"}
         entry |= loaded
         rows += [[key, value] for key, value in loaded.items()]
     call.result({"name": name, **entry}, aligned_table(rows))
@@ -336,28 +317,9 @@ def benchmarks_fetch(call: Call, name: str, path: str | None, seed: int, output:
     from limo.pool.sources.benchmarks import duplicates, load_benchmark
 
     problems = load_benchmark(name, path, seed)
-    n, repeats = write_pool(problems, output), duplicates(problems)
-    call.result(
-        {"name": name, "n": n, "n_repeats": len(repeats), "output": output},
-        f"{n:,} rows of {name} in {output}; {len(repeats)} repeat an earlier row",
-    )
-
-
-def _summary(name: str, path: str) -> dict[str, object]:
-    from limo.pool.sources.benchmarks import duplicates, load_benchmark
-
-    problems = load_benchmark(name, path)
-    repeats = [(row.detail["row"], row.detail["first_row"]) for row in duplicates(problems)]
-    return {"rows here": len(problems), "rows that repeat another": ", ".join(f"{a}={b}" for a, b in repeats) or "none"}
-
-
-def _availability(name: str, path: str) -> str:
-    from limo.pool.sources.benchmarks import load_benchmark
-
-    try:
-        return f"{len(load_benchmark(name, path))} rows"
-    except LimoError as error:
-        return str(error).split(" (allowed")[0]
+    n, n_repeats = write_pool(problems, output), len(duplicates(problems))
+    text = f"{n:,} rows of {name} in {output}; {n_repeats} repeat an earlier row"
+    call.result({"name": name, "n": n, "n_repeats": n_repeats, "output": output}, text)
 
 
 COMMANDS = (pool, benchmarks)

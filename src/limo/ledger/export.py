@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, atomic_folder
+from limo.core.files import atomic, storage_errors
 from limo.core.records import Rollout
 from limo.ledger.store import Ledger
 
@@ -29,37 +29,39 @@ def export(ledger: str | Path, out: str | Path) -> int:
 
     `out` ends in .parquet, or names a folder that does not exist.  Raises InputError, MissingFileError, StorageError.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     out = Path(out)
     if out.suffix not in (".parquet", "") or (not out.suffix and out.exists()):
         allowed = "a .parquet, or a folder that does not exist"
         raise InputError("rollouts cannot be written there", out, allowed, "name another")
-    if out.suffix:
-        with atomic(out) as file:
-            return _write_table(ledger, file)
+    file = out if out.suffix else out.with_name(f"{out.name}.parquet.tmp")
+    fields = [(name, pa.large_string()) for name in _TEXTS] + [(name, pa.int64()) for name in _NUMBERS]
+    schema = pa.schema([*fields, ("elapsed_s", pa.float64())])
+    n = 0
+    with Ledger(ledger, read_only=True) as opened, atomic(file) as temporary:
+        definitions = opened.definitions()
+        with pq.ParquetWriter(temporary, schema) as writer:
+            rows = (_row(rollout, definitions) for rollout in opened.rollouts())
+            while batch := list(islice(rows, BATCH)):
+                writer.write_table(pa.Table.from_pylist(batch, schema))
+                n += len(batch)
+    if not out.suffix:
+        _to_dataset_folder(file, out)
+    return n
+
+
+def _to_dataset_folder(file: Path, out: Path) -> None:
     from datasets import Dataset
 
-    with atomic_folder(out) as folder:
-        work = folder / "work"
-        work.mkdir()
-        n = _write_table(ledger, work / "rows.parquet")
-        Dataset.from_parquet(str(work / "rows.parquet"), cache_dir=str(work)).save_to_disk(str(folder))
-        shutil.rmtree(work)
-    return n
-
-
-def _write_table(ledger: str | Path, file: Path) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = [(name, pa.large_string()) for name in _TEXTS] + [(name, pa.int64()) for name in _NUMBERS]
-    schema, n = pa.schema([*columns, ("elapsed_s", pa.float64())]), 0
-    with Ledger(ledger, read_only=True) as opened, pq.ParquetWriter(file, schema) as writer:
-        definitions = opened.definitions()
-        rows = (_row(rollout, definitions) for rollout in opened.rollouts())
-        while batch := list(islice(rows, BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-            n += len(batch)
-    return n
+    cache = out.with_name(f"{out.name}.cache.tmp")
+    try:
+        with storage_errors(out):
+            Dataset.from_parquet(str(file), cache_dir=str(cache)).save_to_disk(str(out))
+    finally:
+        file.unlink(missing_ok=True)
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 def _row(rollout: Rollout, definitions: dict[tuple[str, str], str]) -> dict[str, Any]:

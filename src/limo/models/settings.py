@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from limo.core.files import resolve_data_path
-from limo.core.recipe import Settings, execution_field
+from limo.core.recipe import EXECUTION_ONLY, Settings
 from limo.core.records import Sampling
 from limo.core.text import hide_keys
 from limo.models.completer import Completer
@@ -45,9 +45,14 @@ class _Model(Settings):
     """What models of every kind have."""
 
     name: str = Field(min_length=1, description="what the ledger and the dataset call it")
-    price: Price = execution_field(default_factory=Price, description="what it costs, for budgets")
-    size_b: float | None = execution_field(
-        None, gt=0, description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)"
+    price: Price = Field(
+        default_factory=Price, description="what it costs, for budgets", json_schema_extra=EXECUTION_ONLY
+    )
+    size_b: float | None = Field(
+        None,
+        gt=0,
+        description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)",
+        json_schema_extra=EXECUTION_ONLY,
     )
 
     @property
@@ -61,7 +66,7 @@ class _Model(Settings):
         return 1
 
 
-class LocalModelSettings(_Model):
+class LocalModel(_Model):
     """A small model in this process."""
 
     kind: Literal["local"] = Field("local", description="a model folder, or a name on the hub, in this process")
@@ -69,11 +74,11 @@ class LocalModelSettings(_Model):
     trust_remote_code: str = Field(
         "", description="`path` written again, to run the code that comes with that model; '' runs none"
     )
-    batch_size: int = execution_field(128, ge=1, le=4096, description="rows decoded at once")
+    batch_size: int = Field(128, ge=1, le=4096, description="rows decoded at once", json_schema_extra=EXECUTION_ONLY)
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
 
     @model_validator(mode="after")
-    def _trusts_its_own_path(self) -> LocalModelSettings:
+    def _trusts_its_own_path(self) -> LocalModel:
         if self.trust_remote_code not in ("", self.path):
             raise ValueError("`trust_remote_code` names another model than `path`; write the same or leave it out")
         return self
@@ -87,7 +92,7 @@ class LocalModelSettings(_Model):
         return self.batch_size
 
 
-class ReplayModelSettings(_Model):
+class ReplayModel(_Model):
     """Recorded completions of a model."""
 
     kind: Literal["replay"] = Field("replay", description="recorded completions")
@@ -99,11 +104,13 @@ class ReplayModelSettings(_Model):
         return self.model or self.name
 
 
-class HttpModelSettings(_Model):
+class HttpModel(_Model):
     """A model behind one or more OpenAI-compatible servers."""
 
     kind: Literal["http"] = Field("http", description="OpenAI-compatible servers")
-    base_urls: list[str] = execution_field(min_length=1, description="the servers, as http://host:8000/v1")
+    base_urls: list[str] = Field(
+        min_length=1, description="the servers, as http://host:8000/v1", json_schema_extra=EXECUTION_ONLY
+    )
     model: str = Field("", description="its name at the servers, where it is not `name`")
     http: HttpSettings = Field(default_factory=HttpSettings, description="how requests are sent")
 
@@ -123,17 +130,17 @@ class HttpModelSettings(_Model):
         return self.http.in_flight
 
 
-ModelSettings = Annotated[LocalModelSettings | ReplayModelSettings | HttpModelSettings, Field(discriminator="kind")]
+ModelSettings = Annotated[LocalModel | ReplayModel | HttpModel, Field(discriminator="kind")]
 
 
 def open_model(settings: ModelSettings, data: str = "") -> Completer:
     """The completer of `settings`; relative paths start at `data`.  Raises what the completer raises."""
-    if isinstance(settings, ReplayModelSettings):
+    if isinstance(settings, ReplayModel):
         from limo.models.replay import ReplayCompleter
 
         files = [resolve_data_path(file, data) for file in settings.files]
         return ReplayCompleter(files, settings.source, settings.name)
-    if isinstance(settings, HttpModelSettings):
+    if isinstance(settings, HttpModel):
         from limo.models.openai.completer import HttpCompleter
 
         return HttpCompleter(settings.base_urls, settings.source, settings.name, settings.http)

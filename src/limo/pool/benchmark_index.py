@@ -21,32 +21,24 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field, field_validator
 
+from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import shorten
 from limo.pool.canonical import buffers
 from limo.pool.canonical.statements import Scanned, scan_statements, word_runs
-from limo.pool.embeddings import EmbeddingIndex, Encoder
+from limo.pool.embeddings import EmbeddingIndex, load_encoder
 from limo.pool.fingerprints import ngrams
 
 Array = Any  # of NumPy
 Method = Literal["same text", "contained", "same numbers", "renumbered", "embedding", "n-gram"]
+Decision = Literal["drop", "report", "off"]
+PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "embedding", "n-gram")
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
 _FILTER_BITS = np.uint32(20)  # a table of 1 MiB, of which 10^5 n-grams fill a tenth
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """The numbers of the methods; `DecontaminateSettings` explains them."""
-
-    coverage_words: int = 5
-    same_numbers: float = 0.6
-    renumbered: float = 0.8
-    min_tokens: int = 20
-    ngram_words: int = 13
-    embedding: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +53,50 @@ class Hit:
     score: float
     words: str
     benchmark_problem: str
+
+
+class DecontaminateSettings(Settings):
+    """Against what, by which methods, with which consequence."""
+
+    benchmarks: list[str] = Field(default_factory=list, description="benchmark names; empty = all that are known")
+    path: str = Field(default="", description="folder with the benchmarks' files; empty = hub cache")
+    same_text: Decision = Field(default="drop", description="equal canonical text")
+    contained: Decision = Field(default="drop", description="one text inside the other, 20 words at least")
+    same_numbers: Decision = Field(default="drop", description="same numbers and coverage >= same_numbers_coverage")
+    renumbered: Decision = Field(
+        default="drop", description="other numbers, coverage >= renumbered_coverage; report in a pool of templates"
+    )
+    ngram: Decision = Field(
+        default="report",
+        description="any shared run of `ngram_words`; the paper's rule, its n unpublished; own choice: report only, "
+        "since it flags phrases that problems share by chance",
+    )
+    ngram_words: int = Field(default=13, ge=3, le=100, description="or s1 (13), open-r1 (8), light-r1 (32)")
+    embedding: Decision = Field(default="report", description="near by `embedding_model`, if one is named")
+    embedding_model: str = Field(
+        default="", description="sentence-transformers model, folder or hub id (extra `embedding`); empty = none"
+    )
+    embedding_cosine: float = Field(default=0.9, ge=0, le=1, description="least cosine of `embedding`; own choice")
+    coverage_words: int = Field(default=5, ge=2, le=13, description="in an n-gram of coverage; own choice, measured")
+    same_numbers_coverage: float = Field(default=0.6, ge=0, le=1, description="own choice, measured")
+    renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")
+    min_tokens: int = Field(default=20, ge=1, description="least words for `contained` and `renumbered`")
+
+    @field_validator("same_text", "contained", "same_numbers", "renumbered", "ngram", "embedding", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
+
+    @field_validator("ngram_words", mode="before")
+    @classmethod
+    def _preset(cls, value: object) -> object:
+        return PRESETS.get(value, value) if isinstance(value, str) else value
+
+    def decision(self, method: Method) -> Decision:
+        """What follows from a hit by `method`."""
+        field = "ngram" if method == "n-gram" else method.replace(" ", "_")
+        decision: Decision = getattr(self, field)
+        return decision
 
 
 class GramIndex:
@@ -109,91 +145,96 @@ class GramIndex:
 
 
 class BenchmarkIndex:
-    """All benchmark problems, searched by text, by n-gram, by run of words, and by embedding if `encode` is given.
+    """All benchmark problems, searched by every method that is on.  Safe to use from several threads.
 
-    Safe to use from several threads.
+    Raises InputError where the embedding model cannot be loaded.
     """
 
     def __init__(
         self,
         benchmarks: Mapping[str, Sequence[Problem]],
-        thresholds: Thresholds | None = None,
-        encode: Encoder | None = None,
+        settings: DecontaminateSettings | None = None,
     ) -> None:
-        limits = self.thresholds = thresholds or Thresholds()
+        self.settings = settings = settings or DecontaminateSettings()
         self._items = [
             (name, row, problem) for name, problems in benchmarks.items() for row, problem in enumerate(problems)
         ]
         texts = [problem.problem for _, _, problem in self._items]
         self._scanned = scan_statements(texts, keep_canonical=True)
         self._forms = self._scanned.canonical
-        sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, limits.coverage_words, False))
+        sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, settings.coverage_words, False))
         boilerplate = _boilerplate(sets)
         specific = [np.setdiff1d(grams, boilerplate, assume_unique=True) for grams in sets]
         self._by_gram = GramIndex([a if len(a) >= MIN_GRAMS else b for a, b in zip(specific, sets, strict=True)])
-        self._by_run = GramIndex(_split(*_runs(texts, limits.ngram_words)))
-        self._by_embedding = EmbeddingIndex(encode, texts, limits.embedding) if encode else None
+        self._run_words = 0 if settings.ngram == "off" else settings.ngram_words
+        self._by_run = GramIndex(_split(*_runs(texts, self._run_words)))
+        self._by_embedding: EmbeddingIndex | None = None
+        if settings.embedding_model and settings.embedding != "off":
+            encode = load_encoder(settings.embedding_model)
+            self._by_embedding = EmbeddingIndex(encode, texts, settings.embedding_cosine)
         self._by_text: dict[tuple[int, int], list[int]] = {}
         for item, form in enumerate(self._forms):
             if form:
                 self._by_text.setdefault(_text_key(self._scanned, item), []).append(item)
         self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
 
-    def search(self, ids: Sequence[str], texts: Sequence[str]) -> list[tuple[int, Hit]]:
+    def search(self, problems: Sequence[Problem]) -> list[tuple[int, Hit]]:
         """Everything found about a batch: its row and a hit for each benchmark problem and method that holds.
 
         Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
         the weaker may be the one that decides.
         """
-        limits = self.thresholds
+        settings, texts = self.settings, [problem.problem for problem in problems]
         scanned = scan_statements(texts)
-        values, ends = ngrams(scanned.tokens, scanned.token_ends, limits.coverage_words, False)
+        values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False)
         hits: list[tuple[int, int, Method, float]] = []
         for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
             hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
-        similar = self._by_gram.search(values, ends, 2, min(limits.same_numbers, limits.renumbered), _ROW_SHARE)
+        item_share = min(settings.same_numbers_coverage, settings.renumbered_coverage)
+        similar = self._by_gram.search(values, ends, 2, item_share, _ROW_SHARE)
         suspects = list(dict.fromkeys(row for row, *_ in similar))
         forms = scan_statements([texts[row] for row in suspects], keep_canonical=True).canonical
         form_of = dict(zip(suspects, forms, strict=True))
         for row, item, n_shared, _ in similar:
             tokens = scanned.tokens_of(row)
             hits += [(row, item, *found) for found in self._methods_that_hold(form_of[row], tokens, item, n_shared)]
-        for row, item, n_shared, n_runs in self._by_run.search(*_runs(texts, limits.ngram_words), 1, 0.0, 0.0):
+        for row, item, n_shared, n_runs in self._by_run.search(*_runs(texts, self._run_words), 1, 0.0, 0.0):
             hits.append((row, item, "n-gram", round(n_shared / n_runs, 3)))
         near = self._by_embedding.search(texts) if self._by_embedding and texts else []
         hits += [(row, item, "embedding", cosine) for row, item, cosine in near]
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
-        return [(row, self._hit(ids[row], sets[row], item, method, score)) for row, item, method, score in hits]
+        return [(row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits]
 
     def _methods_that_hold(self, form: str, row_tokens: Array, item: int, n_shared: int) -> list[tuple[Method, float]]:
         """Which of `contained`, `same numbers` and `renumbered` hold, and their scores."""
-        limits, holds = self.thresholds, list[tuple[Method, float]]()
+        settings, holds = self.settings, list[tuple[Method, float]]()
         item_tokens, n_grams = self._scanned.tokens_of(item), int(self._by_gram.sizes[item])
         coverage = round(n_shared / n_grams, 3)
         by_length = sorted(((form, len(row_tokens)), (self._forms[item], len(item_tokens))), key=lambda text: text[1])
         (shorter, n_tokens), (longer, _) = by_length
-        if n_tokens >= limits.min_tokens and shorter in longer:
+        if n_tokens >= settings.min_tokens and shorter in longer:
             holds.append(("contained", round(len(shorter) / len(longer), 3)))
         if n_grams < MIN_GRAMS:
             return holds
         # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
         both, digits = (buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,)
         same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in (both, digits))
-        if same and coverage >= limits.same_numbers:
+        if same and coverage >= settings.same_numbers_coverage:
             holds.append(("same numbers", coverage))
-        if not same and coverage >= limits.renumbered and len(item_tokens) >= limits.min_tokens:
+        if not same and coverage >= settings.renumbered_coverage and len(item_tokens) >= settings.min_tokens:
             holds.append(("renumbered", coverage))
         return holds
 
-    def _hit(self, problem_id: str, row_set: Array, item: int, method: Method, score: float) -> Hit:
+    def _hit(self, found: Problem, row_set: Array, item: int, method: Method, score: float) -> Hit:
         name, row, problem = self._items[item]
         tokens = self._scanned.tokens_of(item)
-        start, end = _longest_run(tokens, self.thresholds.coverage_words, row_set)
+        start, end = _longest_run(tokens, self.settings.coverage_words, row_set)
         words = ""
         if end:
             words = self._scanned.text_between(int(tokens[start, buffers.START]), int(tokens[end - 1, buffers.END]))
-        return Hit(problem_id, name, problem.id, row, method, score, shorten(words, 300), shorten(problem.problem, 300))
+        words = shorten(words, 300)
+        return Hit(found.id, name, problem.id, row, method, score, words, shorten(problem.problem, 300))
 
 
 def _text_key(scanned: Scanned, row: int) -> tuple[int, int]:

@@ -19,7 +19,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,13 @@ from limo.pool.fingerprints import (
     N_MINIMA,
     RANKS,
     Array,
-    PoolColumns,
     answer_hashes,
     fingerprint_table,
     mix_hashes,
     sketch_similarity,
 )
-from limo.pool.shards import count_rows, read_table, shards_of, write_split
-from limo.pool.step_tables import ROW_BITS, StepFiles, StepStore, StepTables
+from limo.pool.shards import count_rows, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.step_tables import ROW_BITS, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
@@ -61,8 +59,12 @@ class DedupSettings(Settings):
     """When two problems are one."""
 
     ngram_words: int = Field(default=3, ge=1, le=13, description="words in an n-gram; own choice, measured")
-    reworded: float = Field(default=0.5, ge=0, le=1, description="least Jaccard similarity for rule B; 1 = off")
-    family: float = Field(default=0.6, ge=0, le=1, description="least (estimated) similarity of siblings (rule C)")
+    reworded_similarity: float = Field(
+        default=0.5, ge=0, le=1, description="least Jaccard similarity for rule B; 1 = off"
+    )
+    family_similarity: float = Field(
+        default=0.6, ge=0, le=1, description="least (estimated) similarity of siblings (rule C)"
+    )
     prefer: list[str] = Field(default_factory=list, description="sources whose copy is kept, best first")
     conflicts: str = Field(
         default="keep_one",
@@ -78,23 +80,17 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
     longest solution, then the smaller id.
     """
     pool = list(problems)
-    tables = compare(PoolColumns.of_problems(pool), settings or DedupSettings())
     names = ("id", "source", "answer")
-    dropped, families = _decisions(
-        tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows]
+    tables = find_duplicates(pool, settings or DedupSettings())
+    return split_problems(
+        pool, *_decisions(tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows])
     )
-    kept = [
-        replace(problem, meta={**problem.meta, "family": families[row]}) if row in families else problem
-        for row, problem in enumerate(pool)
-        if row not in dropped
-    ]
-    return kept, list(dropped.values())
 
 
-def compare(columns: PoolColumns, settings: DedupSettings) -> StepTables:
-    """All steps on a pool in memory."""
+def find_duplicates(pool: Sequence[Problem], settings: DedupSettings) -> StepTables:
+    """All steps on a pool in memory: `read(TEXTS, ["row"])` and `read(REWORDINGS, ["row"])` are the rows that go."""
     tables = StepTables()
-    tables.write(FINGERPRINTS, "0", fingerprint_table(columns, 0, settings.ngram_words, settings.prefer))
+    tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer))
     for step in (_drop_same_text, _drop_rewordings, _find_families):
         step(tables, settings, 1, "0")
     return tables
@@ -114,7 +110,7 @@ def dedup_shards(
     the number of rows kept and dropped by reason.
     """
     shards, out = shards_of(pool), Path(out)
-    names, files = [shard.name for shard in shards], StepFiles(out / "work")
+    names, files = [shard.name for shard in shards], StepTables(out / "work")
     if not all((out / name).exists() for name in names):
 
         def run(step: str, task: Any, tasks: Sequence[str]) -> None:
@@ -137,7 +133,7 @@ def dedup_shards(
     return count_rows(out, names)
 
 
-def _n_shares(files: StepFiles) -> int:
+def _n_shares(files: StepTables) -> int:
     """A power of two, so that a key falls to a share by its low bits."""
     import pyarrow.parquet as pq
 
@@ -148,15 +144,16 @@ def _n_shares(files: StepFiles) -> int:
 # The steps: functions of a store, the settings, the number of shares, and the name of a task, which is its share.
 
 
-def _fingerprint(files: StepFiles, shards: Sequence[Path], settings: DedupSettings, task: str) -> None:
+def _fingerprint(files: StepTables, shards: Sequence[Path], settings: DedupSettings, task: str) -> None:
     """The fingerprints of one shard."""
-    table = read_table(shards[int(task)], ("id", "problem", "answer", "options", "solution", "source"))
-    columns = PoolColumns.of_table(table)
-    files.write(FINGERPRINTS, task, fingerprint_table(columns, int(task), settings.ngram_words, settings.prefer))
+    problems = read_shard(shards[int(task)], ("id", "problem", "answer", "options", "solution", "source"))
+    first_row = int(task) << ROW_BITS
+    table = fingerprint_table(problems, first_row, settings.ngram_words, settings.prefer)
+    files.write(FINGERPRINTS, task, table)
 
 
 def _select(
-    store: StepStore, keys: Sequence[str], share: int, n_shares: int, columns: Sequence[str], dropped: Array
+    store: StepTables, keys: Sequence[str], share: int, n_shares: int, columns: Sequence[str], dropped: Array
 ) -> Any:
     """The fingerprints that no earlier step dropped, of a share of the keys, the best first.
 
@@ -165,7 +162,7 @@ def _select(
     import pyarrow as pa
 
     selected = []
-    for table in store.tables(FINGERPRINTS, ["row", *RANKS, *keys, *columns]):
+    for table in store.read(FINGERPRINTS, ["row", *RANKS, *keys, *columns]):
         mask = np.ones(table.num_rows, bool)
         if n_shares > 1:
             mask = _numbers(table, keys[0]) & np.uint64(n_shares - 1) == np.uint64(share)
@@ -192,13 +189,13 @@ def _numbers(table: Any, name: str) -> Array:
     return table.column(name).to_numpy()
 
 
-def _dropped_rows(store: StepStore, *steps: str) -> Array:
+def _dropped_rows(store: StepTables, *steps: str) -> Array:
     """The rows that the steps dropped, sorted."""
-    rows = [_numbers(table, "row") for step in steps for table in store.tables(step, ["row"])]
+    rows = [_numbers(table, "row") for step in steps for table in store.read(step, ["row"])]
     return np.sort(np.concatenate(rows))
 
 
-def _drop_same_text(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+def _drop_same_text(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule A on the texts of a share: all but the best of each, and why they go."""
     columns = ("text1", "meaning", "source", "answer")
     table = _select(store, ["text0"], int(task), n_shares, columns, np.empty(0, np.int64))
@@ -219,7 +216,7 @@ def _drop_same_text(store: StepStore, settings: DedupSettings, n_shares: int, ta
     _write_dropped(store, TEXTS, task, table, rows, leader[rows], reasons, np.ones(len(rows)))
 
 
-def _drop_rewordings(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+def _drop_rewordings(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule B on the groups of a share: which better problem each one rewords, and how similar they are."""
     columns = ("grams", "meaning", "source", "answer")
     table = _select(store, ["group"], int(task), n_shares, columns, _dropped_rows(store, TEXTS))
@@ -227,15 +224,22 @@ def _drop_rewordings(store: StepStore, settings: DedupSettings, n_shares: int, t
     ends, values = grams.offsets.to_numpy()[1:].astype(np.int64), grams.values.to_numpy().copy()  # sorted in place
     group = mix_hashes(_numbers(table, "group"), answer_hashes(answers))
     is_evidence = [bool(answer) and not _OPTION_LETTER.fullmatch(answer) for answer in answers]  # a bare letter is not
-    candidates = np.flatnonzero(is_evidence) if settings.reworded < 1 else np.empty(0, np.int64)
+    candidates = np.flatnonzero(is_evidence) if settings.reworded_similarity < 1 else np.empty(0, np.int64)
     order = candidates[np.argsort(group[candidates], kind="stable")]
-    twin, similarity = _find_rewordings(order, group, values, ends, settings.reworded)
+    twin, similarity = _find_rewordings(order, group, values, ends, settings.reworded_similarity)
     rows = np.flatnonzero(twin >= 0)
     _write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
 
 
 def _write_dropped(
-    store: StepStore, step: str, task: str, table: Any, rows: Array, twins: Array, reasons: list[str], similarity: Array
+    store: StepTables,
+    step: str,
+    task: str,
+    table: Any,
+    rows: Array,
+    twins: Array,
+    reasons: list[str],
+    similarity: Array,
 ) -> None:
     """Which rows go, and the evidence."""
     import pyarrow as pa
@@ -248,21 +252,21 @@ def _write_dropped(
     store.write(step, task, evidence.sort_by("row"))  # sorted, so that a shard reads its own rows and few others
 
 
-def _find_band_leaders(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+def _find_band_leaders(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule C on a share of one band's keys: for each row the band's best, where they are similar."""
     band, share = map(int, task.split("-"))
     dropped = _dropped_rows(store, TEXTS, REWORDINGS)
     table = _select(store, [BANDS[band]], share, n_shares, ("sketch",), dropped)
-    _write_leaders(store, BAND_LEADERS, task, *_leaders_of(table, [BANDS[band]], settings.family))
+    _write_leaders(store, BAND_LEADERS, task, *_leaders_of(table, [BANDS[band]], settings.family_similarity))
 
 
-def _find_families(store: StepStore, settings: DedupSettings, n_shares: int, task: str) -> None:
+def _find_families(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule C for a share of the rows: the best problem that each is similar to, which names itself too."""
     if n_shares == 1:
         dropped = _dropped_rows(store, TEXTS, REWORDINGS)
-        row, leader = _leaders_of(_select(store, BANDS, 0, 1, ("sketch",), dropped), BANDS, settings.family)
+        row, leader = _leaders_of(_select(store, BANDS, 0, 1, ("sketch",), dropped), BANDS, settings.family_similarity)
     else:
-        tables = store.tables(BAND_LEADERS, ["row", *_LEADER])
+        tables = store.read(BAND_LEADERS, ["row", *_LEADER])
         row, leader = _best_leaders(_share_of_rows(table, int(task), n_shares) for table in tables)
     own = np.unique(leader["leader_row"], return_index=True)[1]
     row = np.concatenate([row, leader["leader_row"][own]])
@@ -295,33 +299,33 @@ def _leaders_of(table: Any, bands: Sequence[str], least: float) -> tuple[Array, 
     return row[members], {"leader_row": row[leaders], **{name: _numbers(table, name)[leaders] for name in RANKS}}
 
 
-def _write_leaders(store: StepStore, step: str, task: str, row: Array, leader: Mapping[str, Array]) -> None:
+def _write_leaders(store: StepTables, step: str, task: str, row: Array, leader: Mapping[str, Array]) -> None:
     import pyarrow as pa
 
     order = np.argsort(row, kind="stable")
     store.write(step, task, pa.table({"row": row[order], **{name: column[order] for name, column in leader.items()}}))
 
 
-def _write_distinct(files: StepFiles, shards: Sequence[Path], out: Path, task: str) -> None:
+def _write_distinct(files: StepTables, shards: Sequence[Path], out: Path, task: str) -> None:
     """One shard of the pool without what was dropped, the others with the name of their family."""
     import pyarrow as pa
 
     shard = shards[int(task)]
     table = read_table(shard)
     cells = table.select(["id", "source", "answer"])
-    dropped, families = _decisions(files, int(task), lambda rows: cells.take(pa.array(rows, pa.int64())).to_pylist())
-    write_split(out / shard.name, table, dropped, {row: ("family", name) for row, name in families.items()}, shard)
+    decisions = _decisions(files, int(task), lambda rows: cells.take(pa.array(rows, pa.int64())).to_pylist())
+    write_split(out / shard.name, table, *decisions, shard)
 
 
 def _decisions(
-    store: StepStore, shard: int, describe: Callable[[list[int]], list[dict[str, str]]]
-) -> tuple[dict[int, Dropped], dict[int, str]]:
-    """Of one shard the rows that go, in order, and the names of the families of those that stay, by row.
+    store: StepTables, shard: int, describe: Callable[[list[int]], list[dict[str, str]]]
+) -> tuple[dict[int, Dropped], dict[int, tuple[str, str]]]:
+    """Of one shard the rows that go, in order, and the families of those that stay, as keys of `meta`, by row.
 
     `describe` gives the id, source and answer of rows.
     """
     columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer"]
-    tables = [table for step in (TEXTS, REWORDINGS) for table in store.tables(step, columns, shard)]
+    tables = [table for step in (TEXTS, REWORDINGS) for table in store.read(step, columns, shard)]
     evidence = sorted((row for table in tables for row in table.to_pylist()), key=lambda row: row["row"])
     rows = [row["row"] - (shard << ROW_BITS) for row in evidence]
     dropped = {}
@@ -335,9 +339,9 @@ def _decisions(
             "kept_answer": found["kept_answer"],
         }
         dropped[row] = Dropped(problem["id"], "dedup", found["reason"], detail)
-    row, leader = _best_leaders(store.tables(FAMILIES, ["row", *_LEADER], shard))
+    row, leader = _best_leaders(store.read(FAMILIES, ["row", *_LEADER], shard))
     numbers = zip((row - (shard << ROW_BITS)).tolist(), leader["rank1"].tolist(), strict=True)
-    return dropped, {number: f"{leader_id:016x}" for number, leader_id in numbers}
+    return dropped, {number: ("family", f"{leader_id:016x}") for number, leader_id in numbers}
 
 
 def _best_leaders(tables: Iterable[Any]) -> tuple[Array, dict[str, Array]]:

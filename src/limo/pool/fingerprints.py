@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -32,7 +31,6 @@ from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels, reference
 from limo.pool.canonical.compiled import NUMBA
 from limo.pool.canonical.statements import answer_keys, scan_statements
-from limo.pool.step_tables import ROW_BITS
 
 Array = Any  # of NumPy
 BATCH = 512  # problems that are scanned together: few enough for their arrays to stay in the processor's cache
@@ -47,56 +45,29 @@ _ID = re.compile("[0-9a-f]{16}")
 _minima = (kernels if NUMBA else reference).minima
 
 
-@dataclass(frozen=True, slots=True)
-class PoolColumns:
-    """The columns of a shard that fingerprints are made of."""
-
-    ids: Sequence[str]
-    problems: Sequence[str]
-    answers: Sequence[str]
-    options: Sequence[Sequence[str] | None]
-    solution_lengths: Sequence[int]
-    sources: Sequence[str]
-
-    @classmethod
-    def of_problems(cls, problems: Sequence[Problem]) -> PoolColumns:
-        """Of problems in memory."""
-        return cls(
-            [problem.id for problem in problems], [problem.problem for problem in problems],
-            [problem.answer for problem in problems], [problem.options for problem in problems],
-            [len(problem.solution) for problem in problems], [problem.source for problem in problems],
-        )  # fmt: skip
-
-    @classmethod
-    def of_table(cls, table: Any) -> PoolColumns:
-        """Of an Arrow table with the columns of a pool."""
-        import pyarrow.compute as pc
-
-        names = ("id", "problem", "answer", "options", "source")
-        ids, problems, answers, options, sources = (table.column(name).to_pylist() for name in names)
-        return cls(ids, problems, answers, options, pc.utf8_length(table.column("solution")).to_pylist(), sources)
-
-
-def fingerprint_table(pool: PoolColumns, shard: int, ngram_words: int, prefer: Sequence[str]) -> Any:
-    """The fingerprints of a shard; copies of `prefer`red sources rank first, best source first."""
+def fingerprint_table(
+    problems: Sequence[Problem], first_row: int, ngram_words: int, preferred_sources: Sequence[str]
+) -> Any:
+    """The fingerprints of problems, numbered from `first_row`; of copies the preferred source's ranks first."""
     import pyarrow as pa
 
-    n = len(pool.ids)
-    starts = range(0, n, BATCH) if n else [0]
-    batches = [_fingerprints(pool.problems[start : start + BATCH], ngram_words) for start in starts]
+    n = len(problems)
+    texts = [problem.problem for problem in problems]
+    batches = [_fingerprints(texts[start : start + BATCH], ngram_words) for start in range(0, max(n, 1), BATCH)]
     text, group, grams, n_grams, bands, sketches = (
         np.concatenate(arrays, axis=-1) for arrays in zip(*batches, strict=True)
     )
     offsets = np.concatenate([[0], np.cumsum(n_grams)]).astype(np.int32)
     sketch = pa.FixedSizeBinaryArray.from_buffers(pa.binary(N_MINIMA), n, [None, pa.py_buffer(sketches)])
     return pa.table({
-        "row": (shard << ROW_BITS) + np.arange(n),
-        **dict(zip(RANKS, _ranks(pool, prefer), strict=True)),
+        "row": first_row + np.arange(n),
+        **dict(zip(RANKS, _ranks(problems, preferred_sources), strict=True)),
         "text0": text[0], "text1": text[1], "group": group,
-        "meaning": pa.array(answer_meanings(pool.answers, pool.options), pa.string()),
+        "meaning": pa.array(map(answer_meaning, problems), pa.string()),
         "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(grams)),
         "sketch": sketch, **dict(zip(BANDS, bands, strict=True)),
-        "source": pa.array(pool.sources, pa.string()), "answer": pa.array(pool.answers, pa.string()),
+        "source": pa.array([problem.source for problem in problems], pa.string()),
+        "answer": pa.array([problem.answer for problem in problems], pa.string()),
     })  # fmt: skip
 
 
@@ -176,19 +147,21 @@ def sketch_similarity(left: Array, right: Array) -> Array:
     return np.maximum(0.0, (share_equal - 1 / 256) / (1 - 1 / 256))
 
 
-def _ranks(pool: PoolColumns, prefer: Sequence[str]) -> tuple[Array, Array, Array]:
+def _ranks(problems: Sequence[Problem], preferred_sources: Sequence[str]) -> tuple[Array, Array, Array]:
     """The preferred source, then one with an answer, then the longest solution, then the smaller id, source, text."""
-    preference = {source: number for number, source in enumerate(prefer)}
-    source = np.array([preference.get(name, len(prefer)) for name in pool.sources], np.uint64)
-    unanswered = np.array([not answer for answer in pool.answers], np.uint64)
-    length = np.minimum(np.array(pool.solution_lengths, np.uint64), np.uint64(_LONGEST))
-    first = source << np.uint64(48) | unanswered << np.uint64(41) | (np.uint64(_LONGEST) - length)
-    by_source = {name: zlib.crc32(name.encode("utf-8", "surrogatepass")) << 32 for name in set(pool.sources)}
-    checksums = [
-        by_source[name] | zlib.crc32(text.encode("utf-8", "surrogatepass"))
-        for name, text in zip(pool.sources, pool.problems, strict=True)
+    preference = {source: number for number, source in enumerate(preferred_sources)}
+    first = [
+        preference.get(problem.source, len(preference)) << 48
+        | (not problem.answer) << 41
+        | _LONGEST - min(len(problem.solution), _LONGEST)
+        for problem in problems
     ]
-    return first, _id_numbers(pool.ids), np.array(checksums, np.uint64)
+    checksums = [_checksum(problem.source) << 32 | _checksum(problem.problem) for problem in problems]
+    return np.array(first, np.uint64), _id_numbers([problem.id for problem in problems]), np.array(checksums, np.uint64)
+
+
+def _checksum(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def _id_numbers(ids: Sequence[str]) -> Array:
@@ -203,14 +176,10 @@ def _id_numbers(ids: Sequence[str]) -> Array:
     return numbers.astype(np.uint64)
 
 
-def answer_meanings(answers: Sequence[str], options: Sequence[Sequence[str] | None]) -> list[str]:
-    """The answers; an option's letter becomes the option's text where that is known, since copies shuffle options."""
-    return [_option_text(answer, texts) if texts else answer for answer, texts in zip(answers, options, strict=True)]
-
-
-def _option_text(answer: str, options: Sequence[str]) -> str:
-    number = ord(answer) - ord("A") if len(answer) == 1 else -1
-    return options[number] if 0 <= number < len(options) else answer
+def answer_meaning(problem: Problem) -> str:
+    """The answer; an option's letter becomes the option's text where that is known, since copies shuffle options."""
+    number = ord(problem.answer) - ord("A") if problem.options and len(problem.answer) == 1 else -1
+    return problem.options[number] if problem.options and 0 <= number < len(problem.options) else problem.answer
 
 
 def answer_hashes(answers: Sequence[str]) -> Array:

@@ -10,9 +10,9 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -21,7 +21,7 @@ from limo.core.files import atomic
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
-from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.fields import FieldMap, Shaped, shape
 from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import SourceRow, rows, stem
 
@@ -50,8 +50,7 @@ class IngestSettings(Settings):
         return [{"path": item} if isinstance(item, str) else item for item in value]
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(NamedTuple):
     """The pool, and what did not get into it: `len(problems) + len(dropped)` is the number of rows read."""
 
     problems: list[Problem]
@@ -106,35 +105,27 @@ def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
     Strict, since a pool in use may lose nothing silently.  Raises InputError where a row is malformed, has no
     statement, or (`require_answer`) no answer; `ingest` sets such rows aside instead.
     """
-    problems: list[Problem] = []
-    faults: list[str] = []
-    for row in rows(path):
-        shaped = shape(row.value, stem(row.file)) if not row.error else None
-        problem = shaped.problem if shaped else None
-        reason = row.error or (shaped.reason if shaped else "")
-        if problem is None or reason == "broken characters" or (require_answer and not problem.answer):
-            faults.append(f"line {row.line} of {row.file}: {reason}")
-        else:
-            problems.append(problem)
-    if faults or not problems:
-        what = f"{len(faults)} rows of the pool cannot be used" if faults else "the pool has no rows"
-        shown = "; ".join(faults[:3]) or "nothing in it"
-        raise InputError(what, path, "a statement and an answer in each row", f"ingest sets them aside ({shown})")
+    problems, dropped = read_statements(path, require_answer)
+    if dropped or not problems:
+        what = f"{len(dropped)} rows of the pool cannot be used" if dropped else "the pool has no rows"
+        shown = "; ".join("line {line} of {file}: {error}".format(**row.detail) for row in dropped[:3])
+        do = f"ingest sets them aside ({shown or 'nothing in it'})"
+        raise InputError(what, path, "a statement and an answer in each row", do)
     return problems
 
 
-def statements(path: str | Path) -> tuple[list[Problem], list[Dropped]]:
-    """Every statement of a file or folder, answered or not, and the rows without one: for looking, not for use."""
-    problems: list[Problem] = []
-    dropped: list[Dropped] = []
+def read_statements(path: str | Path, require_answer: bool = False) -> tuple[list[Problem], list[Dropped]]:
+    """Every statement of a file or folder, and the rows without one (or an answer): for looking, not for use."""
+    problems, dropped = list[Problem](), list[Dropped]()
     for row in rows(path):
-        shaped = shape(row.value, stem(row.file)) if not row.error else None
-        if shaped and shaped.problem and shaped.reason != "broken characters":
-            problems.append(shaped.problem)
+        shaped = shape(row.value, stem(row.file)) if not row.error else Shaped(None, row.error)
+        problem = shaped.problem
+        if problem is None or shaped.reason == "broken characters" or (require_answer and not problem.answer):
+            detail: dict[str, object] = {"file": row.file, "line": row.line, "error": shaped.reason}
+            dropped.append(Dropped("", "ingest", "no statement", detail))
         else:
-            why = row.error or (shaped.reason if shaped else "")
-            dropped.append(Dropped("", "ingest", "no statement", {"file": row.file, "line": row.line, "error": why}))
-    if not problems:
+            problems.append(problem)
+    if not problems and not require_answer:
         do = "name its columns as one of: problem, question, prompt, messages"
         raise InputError("no row of the file gives a problem", path, "a column with the statement", do)
     return problems, dropped

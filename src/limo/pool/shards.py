@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Dropped, Problem
 from limo.core.text import shorten
-from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of
+from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 
 SHARD_ROWS = 50_000
 DROPPED = "dropped"
@@ -28,8 +29,8 @@ _SUMMARY = "counts.json"
 
 
 def ingest_shards(
-    sources: Iterable[str | Path | Source],
     folder: str | Path,
+    sources: Iterable[str | Path | Source],
     why_not: Callable[[Problem], str] | None = None,
     settings: IngestSettings | None = None,
     progress: Progress | None = None,
@@ -53,6 +54,39 @@ def ingest_shards(
             temporary.write_text(json.dumps(summary, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
         (progress or NoProgress()).log(f"{n_done * SHARD_ROWS:,} rows read, {counts['kept']:,} kept")
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A pool that was written: rows kept, rows dropped by reason, and both themselves where they are in memory."""
+
+    n_kept: int
+    n_by_reason: Counter[str]
+    output: str
+    rows: tuple[list[Problem], list[Dropped]] | None = None
+
+    def read_dropped(self) -> list[Dropped]:
+        """What was dropped."""
+        return self.rows[1] if self.rows else dropped_of(self.output)
+
+
+def write_output(
+    output: str, in_memory: Callable[[], tuple[list[Problem], list[Dropped]]], in_shards: Callable[[], Counter[str]]
+) -> Written:
+    """A step's result in one file, or in a folder of shards where the name of the output has no file's ending.
+
+    Raises InputError where nothing is left for the file.
+    """
+    if not output.lower().endswith((".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".gz")):
+        counts = in_shards()
+        return Written(counts.pop("kept", 0), counts, output)
+    kept, dropped = in_memory()
+    by_reason = Counter(row.reason for row in dropped)
+    if not kept:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in by_reason.most_common())
+        do = "see why in a folder: -o NAME without an ending"
+        raise InputError("no problem is left", reasons or "none came in", "one or more", do)
+    return Written(write_pool(kept, output), by_reason, output, (kept, dropped))
 
 
 def _read_summary(folder: Path, sources: list[str]) -> tuple[Counter[str], int]:
@@ -114,9 +148,11 @@ def _damaged(shard: Path, error: Exception) -> StorageError:
     return StorageError("this shard cannot be read", shard, "whole Parquet", shorten(str(error)))
 
 
-def read_shard(shard: Path) -> list[Problem]:
-    """The problems of a shard, in order."""
-    rows = read_table(shard).to_pylist()
+def read_shard(shard: Path, columns: Sequence[str] = COLUMNS) -> list[Problem]:
+    """The problems of a shard, in order; all or some of their columns."""
+    rows = read_table(shard, columns).to_pylist()
+    if "meta" not in columns:
+        return [Problem(**{"answer": "", **row}) for row in rows]
     return [Problem(**{**row, "meta": decode_meta(row["meta"], shard)}) for row in rows]
 
 
@@ -140,10 +176,22 @@ def write_problems(shard: Path, kept: Sequence[Problem], dropped: Sequence[Dropp
     _write(shard, table, dropped)
 
 
+def split_problems(
+    problems: Sequence[Problem], dropped: Mapping[int, Dropped], metas: Mapping[int, tuple[str, Any]]
+) -> tuple[list[Problem], list[Dropped]]:
+    """The problems that are not dropped, with one more key in the `meta` of some of them, and what was dropped."""
+    kept = [
+        replace(problem, meta={**problem.meta, metas[row][0]: metas[row][1]}) if row in metas else problem
+        for row, problem in enumerate(problems)
+        if row not in dropped
+    ]
+    return kept, list(dropped.values())
+
+
 def write_split(
     shard: Path, table: Any, dropped: Mapping[int, Dropped], metas: Mapping[int, tuple[str, Any]], source: object
 ) -> None:
-    """A shard of the rows of `table` that are not dropped, with one more key in the `meta` of some of them."""
+    """The same of the rows of a shard's table, as another shard."""
     import pyarrow as pa
 
     cells = table.column("meta").to_pylist()

@@ -75,7 +75,8 @@ def _run_on_ray(task: Task, names: Sequence[str], address: str) -> None:
             do = f"start one with `ray start`, or check the address ({shorten(str(error))})"
             raise InputError("the Ray cluster cannot be reached", address or "local", "HOST:PORT", do) from None
     remote: Any = ray.remote(_error_text)
-    for text in ray.get([remote.remote(task, name) for name in names]):
+    shared = ray.put(task)  # once: it may hold an index of benchmarks
+    for text in ray.get([remote.remote(shared, name) for name in names]):
         if text:
             raise TaskError(text)
 

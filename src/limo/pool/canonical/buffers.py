@@ -24,16 +24,12 @@ N_COLUMNS = 5
 N_OUT, N_TOKENS, GAP, OPENS, DEPTH, FIRST = range(6)
 BRACES, MAX_DEPTH = 8, 248
 OUT = BRACES + MAX_DEPTH  # the canonical characters start here
-PLAIN, DROPPED, TWICE = range(3)  # the closing brace is written, dropped with its font, or closes its accent as well
 
 # The lexicon is a hash table, uint64 [4 + N_SPELLED, slots]: each column is a word's hash, its flags, the hash of a
 # number word's value, and a synonym's spelling.
 L_HASH, L_FLAGS, L_VALUE, L_SPELLED = range(4)
 N_SPELLED, N_SLOTS = 12, 2048
-IS_DROPPED, IS_FONT, IS_ACCENT, IS_ALONE, IS_SYNONYM, IS_NUMBER, IS_OPENER, IS_OPERATOR, IS_HEADING, IS_POINTS = (
-    1, 2, 4, 8, 16, 32, 64, 128, 256, 512,
-)  # fmt: skip
-IS_FRACTION, IS_ROOT = 1024, 2048
+IS_DROPPED, IS_FONT, IS_ROOT, IS_ALONE, IS_SYNONYM, IS_NUMBER, IS_OPENER, IS_OPERATOR = 1, 2, 4, 8, 16, 32, 64, 128
 
 SEED = np.uint64(0x517CC1B727220A95)
 RUN_MULTIPLIER = np.uint64(0x2545F4914F6CDD1D)  # of the rolling hash of a run of words
@@ -124,17 +120,17 @@ def emit_braced(out: Any, tokens: Any, chars: Any, start: int, end: int, kind: i
 
 
 @compiled
-def push(out: Any, closing: int) -> None:
-    """Open a brace whose closing brace will be PLAIN, DROPPED or TWICE."""
+def push(out: Any, of_font: bool) -> None:
+    """Open a brace; that of a font is not written, nor is the one that closes it."""
     if out[DEPTH] < MAX_DEPTH:
-        out[BRACES + out[DEPTH]] = closing
+        out[BRACES + out[DEPTH]] = of_font
     out[DEPTH] += 1
 
 
 @compiled
 def pop(out: Any) -> int:
-    """Close a brace: PLAIN, DROPPED or TWICE; PLAIN where none is open."""
+    """Close a brace: 1 where a font opened it, 0 otherwise and where none is open."""
     if out[DEPTH] == 0:
-        return PLAIN
+        return 0
     out[DEPTH] -= 1
-    return out[BRACES + out[DEPTH]] if out[DEPTH] < MAX_DEPTH else PLAIN
+    return out[BRACES + out[DEPTH]] if out[DEPTH] < MAX_DEPTH else 0

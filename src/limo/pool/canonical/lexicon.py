@@ -20,11 +20,8 @@ SYNONYMS = {
     "gt": ">", "to": r"\rightarrow", "degree": r"\circ", "ldots": r"\dots", "cdots": r"\dots", "dotsc": r"\dots",
     "dotsb": r"\dots",
 }  # fmt: skip
-_ACCENTS = "overline bar hat vec tilde"
 _ALONE = "circ degree prime infty pi alpha beta gamma theta perp top ast star prime"  # commands without arguments
 _OPERATORS = "times div le ge ne cdot pm mp"
-_HEADINGS = "problem question example exercise"
-_POINTS = "point points mark marks"
 _WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
           "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]  # fmt: skip
 _TENS = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"]
@@ -52,14 +49,10 @@ def _flags(lists: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 COMMAND_FLAGS = _flags([
-    (_FONTS, buffers.IS_FONT), (_DROPPED, buffers.IS_DROPPED), (_ACCENTS, buffers.IS_ACCENT),
+    (_FONTS, buffers.IS_FONT), (_DROPPED, buffers.IS_DROPPED), ("sqrt", buffers.IS_ROOT),
     (_ALONE, buffers.IS_ALONE), (" ".join(SYNONYMS), buffers.IS_SYNONYM), (_OPERATORS, buffers.IS_OPERATOR),
-    ("frac", buffers.IS_FRACTION), ("sqrt", buffers.IS_ROOT),
 ])  # fmt: skip
-WORD_FLAGS = _flags([
-    (" ".join(NUMBER_WORDS), buffers.IS_NUMBER), (_OPENERS, buffers.IS_OPENER), (_HEADINGS, buffers.IS_HEADING),
-    (_POINTS, buffers.IS_POINTS),
-])  # fmt: skip
+WORD_FLAGS = _flags([(" ".join(NUMBER_WORDS), buffers.IS_NUMBER), (_OPENERS, buffers.IS_OPENER)])
 
 
 def mix(hashed: int, value: int) -> int:
@@ -79,11 +72,10 @@ def hash_token(spelling: str, kind: int) -> int:
 
 @lru_cache(maxsize=1)
 def lexicon_table() -> Any:
-    """The hash table that `buffers` describes; column 0 holds what the scanner writes itself: `frac` and `dots`."""
+    """The hash table that `buffers` describes; column 0 holds what the scanner writes itself: `dots`."""
     entries = [(word, buffers.COMMAND, flags) for word, flags in COMMAND_FLAGS.items()]
     entries += [(word, buffers.WORD, flags) for word, flags in WORD_FLAGS.items()]
     table = np.zeros((4 + buffers.N_SPELLED, buffers.N_SLOTS + len(entries)), np.uint64)
-    table[buffers.L_VALUE, 0] = hash_token("frac", buffers.COMMAND)
     table[buffers.L_SPELLED, 0] = hash_token("dots", buffers.COMMAND)
     for word, kind, flags in entries:
         hashed = hash_token(word, kind)

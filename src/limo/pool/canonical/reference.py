@@ -20,12 +20,8 @@ _BITS = (1 << 64) - 1
 _SEED, _SECOND = int(buffers.SEED), 0xC2B2AE3D27D4EB4F
 _S = r"[\x00-\x20$&~\x7f]*"  # white space
 _SPACES, _LETTERS, _DIGITS = re.compile(_S), re.compile("[A-Za-z]*"), re.compile("[0-9]*")
-_NUMBER = re.compile(r"([0-9]*)((?:(?:,|\{,\})[0-9]{3}(?![0-9]))*)(?:\.([0-9]+))?")
-_FRACTION = re.compile(rf"(?<![A-Za-z0-9_./}}\\])([0-9]+){_S}/{_S}([0-9]+)(?:(?![A-Za-z0-9_./{{])|(?=\.(?![0-9])))")
-_ACCENTED = re.compile(rf"{_S}\{{([A-Za-z])\}}{_S}_({_S}\{{)?")
+_NUMBER = re.compile(r"([0-9]*)(?:\.([0-9]+))?")
 _PAUSE = re.compile(r",(?:[\x00-\x20$&~\x7f]|\\[^A-Za-z{}|%#_])+[A-Za-z]{3}")  # `\` and `\,` are white space too
-_POINTS = re.compile(rf"\({_S}[0-9]{{1,3}}(?![0-9]){_S}(分|[A-Za-z]+){_S}\)")
-_HEADING = re.compile(rf"{_S}(?:(例|题|[A-Za-z]+){_S}([0-9]{{1,4}})|([0-9]{{1,3}}))(?![0-9])")
 
 
 def scan_batch(chars: Any, ends: Any, keep: bool) -> tuple[Any, Any, Any, list[str]]:
@@ -48,8 +44,8 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self.text, self.out, self.tokens = text, list[str](), list[tuple[int, int, int, int, int]]()
         self.after_space, self.sentence_begins = False, True
-        self.open_braces: list[int] = []
-        position = self._after_heading()
+        self.open_braces: list[bool] = []
+        position = 0
         while position < len(text):
             position = self._element(position)
         self.canonical = "".join(self.out).rstrip(".,;:!")
@@ -126,17 +122,11 @@ class _Scan:
         return stop
 
     def _number(self, position: int) -> int:
-        r"""A number without thousands' marks and trailing zeros; a slashed fraction becomes `\frac`."""
-        if fraction := _FRACTION.match(self.text, position):
-            self._emit("\\frac")
-            self._token(hash_token("frac", COMMAND), COMMAND, position, fraction.end())
-            self._braced(*fraction.span(1), NUMBER)
-            self._braced(*fraction.span(2), NUMBER)
-            return fraction.end()
+        """A number without idle zeros."""
         number = _NUMBER.match(self.text, position)
         assert number is not None  # it matches the empty text
-        decimals = (number[3] or "").rstrip("0")
-        written = (number[1] + re.sub(r"[,{}]", "", number[2]) or "0") + ("." + decimals if decimals else "")
+        decimals = (number[2] or "").rstrip("0")
+        written = (number[1] or "0") + ("." + decimals if decimals else "")
         self._emit(written)
         self._token(hash_token(written, NUMBER), NUMBER, position, number.end())
         return number.end()
@@ -163,14 +153,10 @@ class _Scan:
             brace = _end(_SPACES, self.text, stop)
             if flags & buffers.IS_DROPPED or self._char(brace) != "{":
                 return stop
-            self._push(buffers.DROPPED)
+            self._open(of_font=True)
             return brace + 1
-        flags = self._named(name, position, stop)
-        if flags & buffers.IS_FRACTION:
-            return self._short_fraction(stop)
-        if flags & buffers.IS_ROOT:
-            return self._short_group(stop)
-        return self._accent(stop) if flags & buffers.IS_ACCENT else stop
+        is_root = self._named(name, position, stop) & buffers.IS_ROOT
+        return self._short_group(stop) if is_root else stop
 
     def _named(self, name: str, position: int, stop: int) -> int:
         """Write a command under its one name; the flags of that name."""
@@ -201,46 +187,19 @@ class _Scan:
         self._emit("}")
         return stop
 
-    def _short_fraction(self, position: int) -> int:
-        r"""`\frac12` becomes `\frac{1}{2}`, and `\frac1{23}` becomes `\frac{1}{23}`."""
-        for _ in range(2):
-            digit = _end(_SPACES, self.text, position)
-            if not _is_digit(self._char(digit)):
-                break
-            self._braced(digit, digit + 1, NUMBER)
-            position = digit + 1
-        return position
-
-    def _accent(self, position: int) -> int:
-        r"""`\bar{r}_1` becomes `\bar{r_{1}}`."""
-        accented = _ACCENTED.match(self.text, position)
-        if accented is None:
-            return position
-        self._emit("{" + accented[1] + "_")
-        self._token(hash_token(accented[1].lower(), WORD), WORD, *accented.span(1))
-        if accented[2] is not None:
-            self._emit("{")
-            self._push(buffers.TWICE)
-            return accented.end()
-        stop = self._short_group(accented.end())
-        self._emit("}")
-        return stop
-
-    def _push(self, closing: int) -> None:
-        self.open_braces.append(closing if len(self.open_braces) < buffers.MAX_DEPTH else buffers.PLAIN)
+    def _open(self, of_font: bool) -> None:
+        self.open_braces.append(of_font and len(self.open_braces) < buffers.MAX_DEPTH)
 
     def _brace(self, char: str) -> None:
-        """An opening or closing brace; those of fonts are dropped, that of an accent's index closes the accent too."""
+        """An opening or closing brace; those of fonts are dropped."""
         self.sentence_begins = False
         if char == "{":
             self._emit("{")
-            self._push(buffers.PLAIN)
-            return
-        closing = self.open_braces.pop() if self.open_braces else buffers.PLAIN
-        if closing == buffers.DROPPED:
+            self._open(of_font=False)
+        elif self.open_braces and self.open_braces.pop():
             self.after_space = True
         else:
-            self._emit("}}" if closing == buffers.TWICE else "}")
+            self._emit("}")
 
     def _mark(self, position: int) -> int:
         """Everything else: punctuation, operators, Han characters, letters of other alphabets."""
@@ -255,15 +214,9 @@ class _Scan:
             self.sentence_begins = True
         elif char in '"`' or (char == "'" and not self._is_prime(position)) or _PAUSE.match(self.text, position):
             pass
-        elif char == "(":
-            points = _POINTS.match(self.text, position)
-            if points and (points[1] == "分" or WORD_FLAGS.get(points[1].lower(), 0) & buffers.IS_POINTS):
-                self.after_space = True
-                return points.end()
-            self._emit(char)
         else:
             self._emit(char)
-            self.sentence_begins = char in "!:"
+            self.sentence_begins = char in "!:" or (char == "(" and self.sentence_begins)
             if 0x3400 <= ord(char) <= 0x9FFF:
                 self._token(mix(_SEED, ord(char)), HAN, position, position + 1)
             elif char in "-+*/=<>!|%" and not (char == "-" and self._is_hyphen(position)):
@@ -283,23 +236,6 @@ class _Scan:
         """`two-digit` and `9-kilometer` are hyphenated; `x-1` and `ab-cd` are differences."""
         before = position >= 3 and _end(_LETTERS, self.text, position - 3) == position
         return before or _end(_LETTERS, self.text, position + 1) >= position + 4
-
-    def _after_heading(self) -> int:
-        """Behind `Problem 5.`, `例3` or `12.` at the start of a text; 0 where it begins otherwise."""
-        heading = _HEADING.match(self.text)
-        if heading is None:
-            return 0
-        word = heading[1] or ""
-        if word.isascii() and word and not WORD_FLAGS.get(word.lower(), 0) & buffers.IS_HEADING:
-            return 0
-        mark = _end(_SPACES, self.text, heading.end())
-        char = self._char(mark)
-        is_marked = char in (".", ")") or (char == ":" and word != "")
-        stop = mark + 1 if is_marked else heading.end()
-        after = _end(_SPACES, self.text, stop)
-        if after == stop or not (word or (is_marked and not _is_digit(self._char(after)))):
-            return 0
-        return after
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:

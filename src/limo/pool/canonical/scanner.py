@@ -18,16 +18,13 @@ from limo.pool.canonical.characters import (
     after_spaces,
     are_letters,
     char_at,
-    denominator,
     is_digit,
     is_han,
     is_hyphen,
     is_letter,
     is_space,
-    thousands,
 )  # fmt: skip
 from limo.pool.canonical.compiled import compiled
-from limo.pool.canonical.latex import brace, command, short_group
 from limo.pool.canonical.lexicon import lexicon_table
 
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -41,7 +38,7 @@ def scan_batch(chars: Any, ends: Any, keep: bool) -> tuple[Any, Any, Any, list[s
     canonical forms.
     """
     longest = chars.size if keep else int(np.diff(ends, prepend=0).max(initial=0))
-    # Nothing grows more than `1/2`, whose three characters become twelve, and it has no more tokens than characters.
+    # Nothing grows more than `\to`, which becomes `\rightarrow`, and a text has no more tokens than characters.
     out = np.zeros(buffers.OUT + 4 * longest + 16, np.int64)
     tokens = np.empty((chars.size + 8, buffers.N_COLUMNS), np.uint64)
     keys, text_ends = np.empty((len(ends), buffers.N_KEYS), np.uint64), np.empty((len(ends), 2), np.int64)
@@ -69,7 +66,7 @@ def scan(chars: Any, ends: Any, lexicon: Any, out: Any, tokens: Any, keys: Any, 
         first_out, first_token = out[buffers.N_OUT], out[buffers.N_TOKENS]
         out[buffers.FIRST] = first_out
         out[buffers.GAP], out[buffers.OPENS], out[buffers.DEPTH] = 0, 1, 0
-        position = _after_heading(chars, start, end, lexicon)
+        position = start
         while position < end:
             position = _step(chars, position, start, end, lexicon, out, tokens)
         while out[buffers.N_OUT] > first_out and _is_trailing(out[out[buffers.N_OUT] - 1]):
@@ -89,17 +86,17 @@ def _step(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
         out[buffers.GAP] = 1
         return position + 1
     if is_digit(char) or (char == 46 and is_digit(char_at(chars, position + 1, end))):
-        return _number(chars, position, start, end, lexicon, out, tokens)
+        return _number(chars, position, end, out, tokens)
     if char == 92:
         return _backslash(chars, position, start, end, lexicon, out, tokens)
     if char == 123 or char == 125:
-        brace(char, out)
+        _brace(char, out)
         return position + 1
     if char == 94 or char == 95:
         buffers.emit(out, char)
         if char == 94:
             buffers.add_token(out, tokens, np.uint64(char), buffers.SIGN, position, position + 1)
-        return short_group(chars, position + 1, end, lexicon, out, tokens)
+        return _short_group(chars, position + 1, end, lexicon, out, tokens)
     return _mark(chars, position, start, end, lexicon, out, tokens)
 
 
@@ -160,48 +157,27 @@ def _word(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: A
 
 
 @compiled
-def _number(chars: Any, position: int, start: int, end: int, lexicon: Any, out: Any, tokens: Any) -> int:
-    r"""A number without thousands' marks and idle zeros; a slashed fraction becomes `\frac`."""
+def _number(chars: Any, position: int, end: int, out: Any, tokens: Any) -> int:
+    """A number without idle zeros."""
     first, stop = position, after_digits(chars, position, end)
-    below = denominator(chars, position, stop, start, end)
-    if below > 0:
-        return _fraction(chars, position, stop, below, end, lexicon, out, tokens)
-    length = 0
+    n_before = out[buffers.N_OUT]
     if position == stop:  # `.5`
         buffers.emit(out, 48)
-        length = 1
     while position < stop:
         buffers.emit(out, chars[position])
-        length += 1
         position += 1
-        following = thousands(chars, position, end) if position == stop else 0
-        if following > 0:
-            position, stop = following, following + 3
     if char_at(chars, stop, end) == 46 and is_digit(char_at(chars, stop + 1, end)):
-        position, stop = stop, after_digits(chars, stop + 1, end)
+        stop = after_digits(chars, stop + 1, end)
         last = stop
         while chars[last - 1] == 48:
             last -= 1
-        while (position < last and last - position > 1) or (position < last and chars[position] != 46):
+        while position < last and chars[last - 1] != 46:
             buffers.emit(out, chars[position])
-            length += 1
             position += 1
     n_out = out[buffers.N_OUT]
-    hashed = buffers.hash_of(out, n_out - length, n_out, buffers.NUMBER, False)
+    hashed = buffers.hash_of(out, n_before + (out[n_before] == 32), n_out, buffers.NUMBER, False)
     buffers.add_token(out, tokens, hashed, buffers.NUMBER, first, stop)
     return stop
-
-
-@compiled
-def _fraction(chars: Any, position: int, stop: int, below: int, end: int, lexicon: Any, out: Any, tokens: Any) -> int:
-    """`1/2` between the positions given, written as LaTeX writes it."""
-    last = after_digits(chars, below, end)
-    for char in (92, 102, 114, 97, 99):
-        buffers.emit(out, char)
-    buffers.add_token(out, tokens, lexicon[buffers.L_VALUE, 0], buffers.COMMAND, position, last)
-    buffers.emit_braced(out, tokens, chars, position, stop, buffers.NUMBER)
-    buffers.emit_braced(out, tokens, chars, below, last, buffers.NUMBER)
-    return last
 
 
 @compiled
@@ -209,7 +185,7 @@ def _backslash(chars: Any, position: int, start: int, end: int, lexicon: Any, ou
     r"""A command, or an escaped character: `\{`, `\}`, `\|` stand, `\%`, `\#`, `\_` are the character, others space."""
     char = char_at(chars, position + 1, end)
     if is_letter(char):
-        return command(chars, position, end, lexicon, out, tokens)
+        return _command(chars, position, end, lexicon, out, tokens)
     if _is_spacing(char):
         out[buffers.GAP] = 1
     elif char == 37 or char == 35 or char == 95:
@@ -219,6 +195,82 @@ def _backslash(chars: Any, position: int, start: int, end: int, lexicon: Any, ou
         buffers.emit(out, char)
         out[buffers.OPENS] = 0
     return position + 2
+
+
+@compiled
+def _command(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: Any) -> int:
+    """The command at `position`: fonts and spacing are dropped, synonyms become one name, others are copied."""
+    stop = after_letters(chars, position + 1, end)
+    entry = buffers.find_entry(lexicon, buffers.hash_of(chars, position + 1, stop, buffers.COMMAND, False))
+    flags = buffers.flags_of(lexicon, entry)
+    if flags & (buffers.IS_DROPPED | buffers.IS_FONT):
+        out[buffers.GAP] = 1
+        brace = after_spaces(chars, stop, end)
+        if flags & buffers.IS_DROPPED or char_at(chars, brace, end) != 123:
+            return stop
+        buffers.push(out, True)
+        return brace + 1
+    is_root = _named(chars, position, stop, entry, lexicon, out, tokens) & buffers.IS_ROOT
+    return _short_group(chars, stop, end, lexicon, out, tokens) if is_root else stop
+
+
+@compiled
+def _named(chars: Any, position: int, stop: int, entry: int, lexicon: Any, out: Any, tokens: Any) -> int:
+    """Write a command under its one name; the flags of that name."""
+    if buffers.flags_of(lexicon, entry) & buffers.IS_SYNONYM == 0:
+        buffers.emit(out, chars[position])
+        buffers.emit_word(out, chars, position + 1, stop, False)
+        flags = buffers.flags_of(lexicon, entry)
+        hashed = buffers.hash_of(chars, position + 1, stop, buffers.COMMAND, False)
+    else:
+        spelled, last = lexicon[buffers.L_SPELLED :, entry], 0
+        while spelled[last] != 0:
+            buffers.emit(out, spelled[last])
+            last += 1
+        if not is_letter(spelled[last - 1]):  # a sign: `|`, `<`, `\{`
+            if last == 1:
+                buffers.add_token(out, tokens, buffers.mix(buffers.SEED, spelled[0]), buffers.OPERATOR, position, stop)
+            return 0
+        hashed = buffers.hash_of(spelled, 1, last, buffers.COMMAND, False)
+        flags = buffers.flags_of(lexicon, buffers.find_entry(lexicon, hashed))
+    kind = buffers.OPERATOR if flags & buffers.IS_OPERATOR else buffers.COMMAND
+    buffers.add_token(out, tokens, hashed, kind, position, stop)
+    return flags
+
+
+@compiled
+def _short_group(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: Any) -> int:
+    r"""Braces for an argument of `^`, `_` or a root without: `^2` becomes `^{2}`, `^\circ` becomes `^{\circ}`."""
+    first = after_spaces(chars, position, end)
+    char = char_at(chars, first, end)
+    if is_letter(char) or is_digit(char):
+        buffers.emit_braced(out, tokens, chars, first, first + 1, buffers.NUMBER if is_digit(char) else buffers.WORD)
+        return first + 1
+    stop = after_letters(chars, first + 1, end)
+    entry = (
+        buffers.find_entry(lexicon, buffers.hash_of(chars, first + 1, stop, buffers.COMMAND, False))
+        if char == 92
+        else 0
+    )
+    if buffers.flags_of(lexicon, entry) & buffers.IS_ALONE:
+        buffers.emit(out, 123)
+        _named(chars, first, stop, entry, lexicon, out, tokens)
+        buffers.emit(out, 125)
+        return stop
+    return position
+
+
+@compiled
+def _brace(char: int, out: Any) -> None:
+    """An opening or closing brace, which stands unless its font went."""
+    out[buffers.OPENS] = 0
+    if char == 123:
+        buffers.emit(out, 123)
+        buffers.push(out, False)
+    elif buffers.pop(out):
+        out[buffers.GAP] = 1
+    else:
+        buffers.emit(out, 125)
 
 
 @compiled
@@ -237,15 +289,10 @@ def _mark(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
         out[buffers.OPENS] = 1
     elif is_quote or (char == 44 and _is_pause(chars, position, end)):
         return position + 1
-    elif char == 40:
-        after = _after_points(chars, position, end, lexicon)
-        if after > 0:
-            out[buffers.GAP] = 1
-            return after
-        buffers.emit(out, char)
     else:
         buffers.emit(out, char)
-        out[buffers.OPENS] = 1 if char == 33 or char == 58 else 0
+        if char != 40:  # `(` may stand before a sentence's first word
+            out[buffers.OPENS] = 1 if char == 33 or char == 58 else 0
         hashed = buffers.mix(buffers.SEED, np.uint64(char))
         if is_han(char):
             buffers.add_token(out, tokens, hashed, buffers.HAN, position, position + 1)
@@ -288,51 +335,3 @@ def _is_spacing(char: int) -> bool:
     r"""Whether it is a space or a delimiter behind a backslash: all but letters, `{`, `}`, `|`, `%`, `#` and `_`."""
     itself = char == 123 or char == 125 or char == 124 or char == 37 or char == 35 or char == 95
     return not itself and not is_letter(char)
-
-
-@compiled
-def _has_flag(chars: Any, start: int, end: int, lexicon: Any, flag: int) -> bool:
-    """Whether the word between two positions has a flag in the lexicon."""
-    entry = buffers.find_entry(lexicon, buffers.hash_of(chars, start, end, buffers.WORD, True))
-    return buffers.flags_of(lexicon, entry) & flag != 0
-
-
-@compiled
-def _after_points(chars: Any, position: int, end: int, lexicon: Any) -> int:
-    """Behind `(5 points)`, which an exam adds to a problem; 0 where nothing of that kind stands here."""
-    number = after_spaces(chars, position + 1, end)
-    stop = after_digits(chars, number, end)
-    if stop == number or stop - number > 3:
-        return 0
-    word = after_spaces(chars, stop, end)
-    last = after_letters(chars, word, end)
-    if char_at(chars, word, end) == 0x5206:  # 分
-        last = word + 1
-    elif last == word or not _has_flag(chars, word, last, lexicon, buffers.IS_POINTS):
-        return 0
-    last = after_spaces(chars, last, end)
-    return last + 1 if char_at(chars, last, end) == 41 else 0
-
-
-@compiled
-def _after_heading(chars: Any, start: int, end: int, lexicon: Any) -> int:
-    """Behind `Problem 5.`, `例3` or `12.` at the start of a text; `start` where it begins otherwise."""
-    first = after_spaces(chars, start, end)
-    word = after_letters(chars, first, end)
-    if char_at(chars, first, end) == 0x4F8B or char_at(chars, first, end) == 0x9898:  # 例, 题
-        word = first + 1
-    elif word > first and not _has_flag(chars, first, word, lexicon, buffers.IS_HEADING):
-        return start
-    number = after_spaces(chars, word, end)
-    stop = after_digits(chars, number, end)
-    if stop == number or stop - number > (4 if word > first else 3):
-        return start
-    mark = after_spaces(chars, stop, end)
-    char = char_at(chars, mark, end)
-    marked = char == 46 or char == 41 or (char == 58 and word > first)
-    after = after_spaces(chars, mark + 1 if marked else stop, end)
-    if not marked and word == first:
-        return start
-    if after == (mark + 1 if marked else stop) or (word == first and is_digit(char_at(chars, after, end))):
-        return start
-    return after

@@ -11,7 +11,6 @@ There is no algebra: `x+1` and `1+x` differ.
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,14 +34,26 @@ _SYMBOLS = {
     "。": ".", "、": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/",
 }  # fmt: skip
 _SYMBOL = re.compile("[" + "".join(_SYMBOLS) + "]")
+_S = r"[\x00-\x20$&~\x7f]*"  # white space
+_POINTS = re.compile(rf"\({_S}[0-9]{{1,3}}{_S}(?:分|(?i:points?|marks?)){_S}\)")
+_HEADING = re.compile(  # `Problem 5.`, `例3`, `12.`
+    rf"{_S}(?:(?:例|题|(?i:problem|question|example|exercise)){_S}[0-9]{{1,4}}(?![0-9])"
+    rf"(?:{_S}[.):]{_S}|[\x00-\x20$&~\x7f]+)"
+    rf"|[0-9]{{1,3}}(?![0-9]){_S}[.)][\x00-\x20$&~\x7f]++(?![0-9]))"
+)
+_THOUSANDS = re.compile(r"(?<=[0-9])(?:,|\{,\})(?=[0-9]{3}(?![0-9]))")
+_FRACTION = re.compile(rf"(?<![A-Za-z0-9_^./}}\\])([0-9]+){_S}/{_S}([0-9]+)(?:(?![A-Za-z0-9_./{{])|(?=\.(?![0-9])))")
+_SHORT_FRACTION = re.compile(rf"(\\[dt]?frac){_S}([0-9]){_S}([0-9])?")
+_ACCENTED = re.compile(
+    rf"(\\(?:overline|bar|hat|vec|tilde)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
+)
 _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
 _ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=(?:\\frac|\\sqrt|\\pi|[^=A-Za-z])+$)")
 # ^ per cent, degrees, and the `x=` of `x=4`; `y=2x` is an equation and stays
 _OPTION = re.compile(r"\(?([A-Ja-j])\)?")
+_JOINS = "\ufffe"  # no character: stands for one that joins its neighbours
 _DECIMAL = re.compile(r"[-+]?\d*\.\d+")
 _LEADING_ZEROS = re.compile(r"^([-+]?)0+(?=\d)")
-_N_CODES = 0x110000
-_UNKNOWN, _REPLACED, _JOINING = range(3)
 
 Array = Any  # of NumPy
 _scan_batch = scanner.scan_batch if NUMBA else reference.scan_batch
@@ -75,7 +86,7 @@ class Scanned:
 
 def scan_statements(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
     """Scan a batch of texts."""
-    chars, ends = code_points(_normaliser().normalise(texts))
+    chars, ends = code_points(map(respell, _normaliser().normalise(texts)))
     tokens, keys, token_ends, canonical_forms = _scan_batch(chars, ends, keep_canonical)
     return Scanned(chars, keys, tokens, token_ends, canonical_forms)
 
@@ -114,6 +125,29 @@ def normalise_unicode(text: str) -> str:
     return _replace_symbols(normalise_statement(_replace_symbols(text)))
 
 
+def respell(text: str) -> str:
+    r"""Statement marks dropped, and one spelling of numbers and LaTeX: `1/2` and `\frac12` as `\frac{1}{2}`."""
+    if heading := _HEADING.match(text):
+        text = text[heading.end() :]
+    if "(" in text:
+        text = _POINTS.sub(" ", text)
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
+    if "/" in text:
+        text = _FRACTION.sub(r"\\frac{\1}{\2}", text)
+    if "frac" in text:
+        text = _SHORT_FRACTION.sub(_braced_digits, text)
+    return _ACCENTED.sub(_index_inside, text) if "}" in text and "_" in text else text
+
+
+def _braced_digits(fraction: re.Match[str]) -> str:
+    return fraction[1] + "".join(f"{{{digit}}}" for digit in fraction.groups()[1:] if digit)
+
+
+def _index_inside(accented: re.Match[str]) -> str:
+    return f"{accented[1]}{{{accented[2]}_{accented[3]}}}"
+
+
 def _replace_symbols(text: str) -> str:
     """Symbols as LaTeX; a substitution is several times faster than a translation where few occur."""
     return _SYMBOL.sub(lambda symbol: _SYMBOLS[symbol[0]], text)
@@ -127,60 +161,31 @@ def code_points(texts: Iterable[str]) -> tuple[Array, Array]:
     return chars, np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
 
 
-class UnicodeNormaliser:
-    """Applies a rule for whole texts character by character, up to white space; safe to use from several threads.
+class UnicodeNormaliser(dict[int, str]):
+    """Applies a rule for whole texts character by character, up to white space.
 
-    Python's own normalisation costs as much as the rest of a scan.  Nearly every character is replaced alike wherever
-    it stands, so the rule is applied once to each character, when it is first seen.  Texts with characters that join
-    their neighbours (accents written apart, Hangul letters), and with those of `joining`, take the rule itself.
+    A character is replaced alike wherever it stands, so the rule is applied once to each, when it is first seen.
+    Texts with characters that join their neighbours (accents apart, Hangul letters, those of `joining`) take the rule.
     """
 
     def __init__(self, rule: Callable[[str], str], joining: Iterable[str] = ()) -> None:
-        self._rule, self._joining = rule, frozenset(joining)
-        self._kinds = np.zeros(_N_CODES, np.uint8)
-        self._starts, self._lengths = np.zeros(_N_CODES, np.int32), np.zeros(_N_CODES, np.int32)
-        self._replacements = np.empty(0, np.uint32)
-        self._lock = threading.Lock()
+        super().__init__(dict.fromkeys(map(ord, joining), _JOINS))
+        self._rule = rule
 
-    def normalise(self, texts: Sequence[str]) -> list[str]:
+    def normalise(self, texts: Iterable[str]) -> list[str]:
         """The texts; ASCII ones as they are."""
-        normalised = list(texts)
-        rows = [row for row, text in enumerate(texts) if not text.isascii()]
-        if not rows:
-            return normalised
-        chars, ends = code_points(texts[row] for row in rows)
-        kinds = self._kinds[chars]
-        if not kinds.all():
-            self._learn(np.unique(chars[kinds == _UNKNOWN]).tolist())
-            kinds = self._kinds[chars]
-        joined = set(np.searchsorted(ends, np.flatnonzero(kinds == _JOINING), side="right").tolist())
-        lengths = self._lengths[chars]
-        stops = np.cumsum(lengths)
-        sources = np.repeat(self._starts[chars] - stops + lengths, lengths) + np.arange(lengths.sum())
-        text = self._replacements[sources].tobytes().decode("utf-32-le", "surrogatepass")
-        start = 0
-        for number, (row, stop) in enumerate(zip(rows, stops[ends - 1].tolist(), strict=True)):
-            normalised[row] = self._rule(texts[row]) if number in joined else text[start:stop]
-            start = stop
-        return normalised
+        return [text if text.isascii() else self._normalised(text) for text in texts]
 
-    def _learn(self, codes: Sequence[int]) -> None:
-        with self._lock:
-            for code in codes:
-                if self._kinds[code] != _UNKNOWN:  # another thread was first
-                    continue
-                char = chr(code)
-                joins = char in self._joining or _joins(char)
-                written = code_points([char if joins else self._rule(f"x{char}x")[1:-1]])[0]  # the ends are stripped
-                self._starts[code], self._lengths[code] = len(self._replacements), len(written)
-                self._replacements = np.concatenate([self._replacements, written])
-                self._kinds[code] = _JOINING if joins else _REPLACED  # last: from now on other threads read the rest
+    def _normalised(self, text: str) -> str:
+        replaced = text.translate(self)
+        return self._rule(text) if _JOINS in replaced else replaced
 
-
-def _joins(char: str) -> bool:
-    """Whether normal form KC, or lower case, may depend on what stands beside the character."""
-    first = unicodedata.normalize("NFKD", char)[0]
-    return unicodedata.category(first)[0] == "M" or 0x1100 <= ord(first) <= 0x11FF or char == "Σ"
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        first = unicodedata.normalize("NFKD", char)[0]
+        joins = unicodedata.category(first)[0] == "M" or 0x1100 <= ord(first) <= 0x11FF or char == "Σ"
+        self[code] = _JOINS if joins else self._rule(f"x{char}x")[1:-1]  # the ends are stripped
+        return self[code]
 
 
 @lru_cache(maxsize=1)

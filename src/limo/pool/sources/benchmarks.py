@@ -101,6 +101,13 @@ def load_benchmarks(
     return {name: load_benchmark(name, path, seed) for name in (list(names) or known)}
 
 
+def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Problem]], list[str]]:
+    """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
+    if path and not names and Path(path).is_dir():
+        return load_present(path)
+    return load_benchmarks(names, path or None), []
+
+
 def load_present(folder: str | Path, seed: int = 0) -> tuple[dict[str, list[Problem]], list[str]]:
     """The benchmarks that a folder holds, slots too, and the names of those that it does not hold.
 

@@ -1,6 +1,8 @@
-r"""The atoms of an expression: numbers, symbols, calls, commands, brackets, matrices: `\frac12` is Quotient(1, 2).
+"""The atoms of an expression: numbers, symbols, calls, commands, brackets, matrices.  One function for each.
 
-A function starts at the token after the one that it is named for, and raises Unparsed where the atom is not whole.
+    atom(Parser(tokenise(r"\\frac12")))      # Quotient(Number(1), Number(2))
+
+Each function starts at the token after the one that it is named for, and raises Unparsed where the atom is not whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The tables of words and symbols that the rules read: the YAML files beside this one, each loaded once."""
+"""The tables of words and symbols that the rules read: the YAML files beside this one, each loaded once.
+
+table("functions")["names"]                          # ["sin", "cos", ...]
+[language["joins"] for language in languages()]      # the words for "and" and "or"; a file is one language
+"""
 
 from __future__ import annotations
 
