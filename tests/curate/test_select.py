@@ -230,7 +230,7 @@ pools = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(pools, kinds)
 def test_whatever_is_asked_the_invariants_of_a_selection_hold(pool, wanted):
     asked = SelectSettings(**wanted)

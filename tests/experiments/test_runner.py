@@ -60,29 +60,41 @@ class FakeLab:
         return Measurement(arm.name, seed, outcomes, n_completion_tokens=9.0, provenance=provenance)
 
 
-def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(tmp_path):
-    lab = FakeLab(tmp_path)
-    measured = measure_arms(lab, ARMS, NoProgress())
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A lab in which both arms were measured once, in its worker processes; what it measured is in `known`."""
+    made = FakeLab(tmp_path_factory.mktemp("lab"))
+    measured = measure_arms(made, ARMS, NoProgress())
+    made.known = {(arm, row.seed): row for arm, rows in measured.items() for row in rows}
+    return made
+
+
+@pytest.fixture
+def measured(lab):
+    return {arm.name: [row for (name, _), row in lab.known.items() if name == arm.name] for arm in ARMS}
+
+
+def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(lab, measured):
     assert lab.prepared == ["base", "good"]
     assert [row.seed for row in measured["base"]] == [0]
     assert [row.seed for row in measured["good"]] == [0, 1]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["base-0", "good-0", "good-1"]
+    assert sorted(file.name for file in lab.folder.iterdir()) == ["base-0", "good-0", "good-1"]
 
 
 def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
-    lab = FakeLab(tmp_path, known={("good", 1): Measurement("good", 1, _outcomes(0.5))})
+    base, known = Measurement("base", 0, _outcomes(0.0)), Measurement("good", 1, _outcomes(0.5))
+    lab = FakeLab(tmp_path, n_workers=1, known={("base", 0): base, ("good", 1): known})
     measured = measure_arms(lab, ARMS, NoProgress())
-    assert not (tmp_path / "good-1").exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["good-0"]
     assert measured["good"][1].outcomes == _outcomes(0.5)
 
 
 def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
     with pytest.raises(ValueError, match="cannot be fitted"):
-        measure_arms(FakeLab(tmp_path), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
+        measure_arms(FakeLab(tmp_path, n_workers=1), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
 
 
-def test_scores_averages_and_comparisons_follow_from_the_outcomes(tmp_path):
-    measured = measure_arms(FakeLab(tmp_path), ARMS, NoProgress())
+def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):
     rows = {(row.arm, row.benchmark): row for row in results.score_rows(measured, ["b1", "b2"])}
     assert rows["good", "b1"].value == 1.0
     assert rows["base", "b1"].value == 0.0
@@ -97,8 +109,7 @@ def test_scores_averages_and_comparisons_follow_from_the_outcomes(tmp_path):
     assert (apart.difference, apart.separable) == (1.0, True)
 
 
-def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(tmp_path):
-    measured = measure_arms(FakeLab(tmp_path), ARMS, NoProgress())
+def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(measured):
     experiment = Experiment("x", "?", "？", ARMS, (("good", "base"),))
     benchmarks = [BenchmarkRow("b1", "One"), BenchmarkRow("b2", "Two", group="out-of-domain")]
     report = results.build_report(LocalizedText("T"), benchmarks, [experiment], measured, "student")
@@ -130,6 +141,7 @@ class EndlessLab(FakeLab):
         threading.Event().wait()
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_a_killed_run(tmp_path):
     body = "t.measure_arms(t.EndlessLab(pathlib.Path(sys.argv[1])), t.ARMS, t.NoProgress())"
     script = f"import sys, pathlib, test_runner as t\nif __name__ == '__main__':\n    {body}\n"

@@ -112,7 +112,7 @@ def test_each_fault_is_overcome(recording, recorded, fault, stream):
     server = ReplayServer([recording], ServeSettings(faults={fault: 0.3}, retry_after_s=0.01, drip_s=9))
     some = requests(2)
     with server.running() as url:
-        settings = quick(stream=stream, timeout_s=1.0, retries=19, patience_s=60)
+        settings = quick(stream=stream, timeout_s=0.4 if fault == "drip" else 2.0, retries=40, patience_s=60)
         found = content(answers(HttpCompleter([url], "m", settings=settings), some))
     assert found == {key: recorded[key] for key in found} and len(found) == len(some)
     assert server.n_requests > len(some)

@@ -120,7 +120,7 @@ _KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.dictionaries(_KEYS, _VALUES, max_size=6), min_size=1, max_size=5))
 def test_no_row_however_odd_breaks_ingest_or_gets_lost(tmp_path_factory: pytest.TempPathFactory, table: list) -> None:
     path = tmp_path_factory.mktemp("odd") / "a.jsonl"

@@ -61,9 +61,10 @@ def test_every_pair_known_to_be_exact_is_among_the_hits() -> None:
     assert len(wanted) == 13 and wanted <= found
 
 
-def test_no_problem_with_a_changed_number_and_another_answer_is_merged() -> None:
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_problem_with_a_changed_number_and_another_answer_is_merged(every: int) -> None:
     merged = []
-    for row in rows(DATA / "pairs" / "gsm_hard_number_swaps.jsonl.gz"):
+    for row in [*rows(DATA / "pairs" / "gsm_hard_number_swaps.jsonl.gz")][::every]:
         pair = row.value
         if pair["same_answer"] or not pair["original"]:
             continue
@@ -73,4 +74,4 @@ def test_no_problem_with_a_changed_number_and_another_answer_is_merged() -> None
         )
         merged += dedup([changed, original])[1]
     # One pair's texts are equal to the letter: there is nothing to tell apart but a wrong key, and it is named.
-    assert [d.reason for d in merged] == [ANOTHER_ANSWER]
+    assert [d.reason for d in merged] == ([ANOTHER_ANSWER] if every == 1 else [])

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,7 +73,9 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "settings", [SETTINGS, DedupSettings(conflicts="drop_all", prefer=["c"]), DedupSettings(reworded_similarity=1)]
 )
-@pytest.mark.parametrize("n_shares", [1, 4])
+@pytest.mark.parametrize(
+    "n_shares", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("in_turn")
 def test_shards_give_the_rows_of_memory_whatever_the_shares(pool: Path, settings: DedupSettings, n_shares: int) -> None:
     counts = dedup_shards(pool, pool.parent / "out", settings, LOCAL, n_shares=n_shares)
@@ -125,10 +127,18 @@ def _decontaminated(pool: Path, out: Path) -> None:
     decontaminate_shards(pool, out, KNOWN, DecontaminateSettings(renumbered="report"), LOCAL)
 
 
-@pytest.mark.parametrize(("work", "least"), [(_deduplicated, 4), (_decontaminated, 2)])
+@pytest.mark.parametrize(
+    ("work", "moments", "least"),
+    [
+        pytest.param(_deduplicated, [8], 1, id="dedup, once"),
+        pytest.param(_decontaminated, [3], 1, id="decontaminate, once"),
+        pytest.param(_deduplicated, (0, 3, 8, 14, 26), 4, id="dedup, often", marks=pytest.mark.slow),
+        pytest.param(_decontaminated, (0, 3, 8, 14, 26), 2, id="decontaminate, often", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("in_turn")
 def test_stopped_before_any_file_and_started_again_it_ends_the_same(
-    pool: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Path, Path], None], least: int
+    pool: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Path, Path], None], moments: Sequence[int], least: int
 ) -> None:
     work(pool, pool.parent / "whole")
     replaces, left = os.replace, 0
@@ -141,7 +151,7 @@ def test_stopped_before_any_file_and_started_again_it_ends_the_same(
         replaces(source, target)  # type: ignore[arg-type]
 
     n_kills = 0
-    for allowed in (0, 3, 8, 14, 26):
+    for allowed in moments:
         out = pool.parent / f"out{allowed}"
         left = allowed
         monkeypatch.setattr(os, "replace", replace)
@@ -156,7 +166,9 @@ def test_stopped_before_any_file_and_started_again_it_ends_the_same(
 
 
 @pytest.mark.parametrize("work", [_deduplicated, _decontaminated])
-@pytest.mark.parametrize("n_written", [0, 2, 5])
+@pytest.mark.parametrize(
+    "n_written", [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(5, marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("in_turn")
 def test_a_full_disk_is_told_in_one_line_and_the_next_start_goes_on(
     pool: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Path, Path], None], n_written: int
@@ -197,9 +209,12 @@ def test_a_meta_that_is_no_object_and_an_id_that_is_none_are_told_in_one_line(
             work(pool, pool.parent / "other")
 
 
+@pytest.mark.parametrize(
+    "n_shares", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("in_turn")
 def test_a_family_of_many_bands_has_one_name_whatever_the_shares(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_shares: int
 ) -> None:
     rng, words = random.Random(5), [f"{a}{b}{c}" for a in "bdfgklmn" for b in "aeiou" for c in "prst"]
     texts = [" ".join(rng.choices(words, k=24)) for _ in range(6)]
@@ -215,9 +230,8 @@ def test_a_family_of_many_bands_has_one_name_whatever_the_shares(
     ingest_shards(tmp_path / "pool", [file])
     kept, _ = dedup(_problems(tmp_path / "pool"), SETTINGS)
     assert len({problem.meta.get("family") for problem in kept}) > 6
-    for n_shares in (1, 4):
-        dedup_shards(tmp_path / "pool", tmp_path / str(n_shares), SETTINGS, LOCAL, n_shares=n_shares)
-        assert _problems(tmp_path / str(n_shares)) == kept
+    dedup_shards(tmp_path / "pool", tmp_path / "out", SETTINGS, LOCAL, n_shares=n_shares)
+    assert _problems(tmp_path / "out") == kept
 
 
 def test_an_ingest_that_was_stopped_continues_after_its_last_whole_shard(tmp_path: Path, monkeypatch) -> None:

@@ -196,12 +196,20 @@ def killed(path, band, n_statements):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("band", [None, Band(1, 2, 6)], ids=str)
-def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_committed_one_again(path, tmp_path, band):
+@pytest.mark.parametrize(
+    ("band", "moments"),
+    [
+        (Band(1, 2, 6), [9]),
+        *(pytest.param(band, [2, 9, 12, 40], marks=pytest.mark.slow) for band in (None, Band(1, 2, 6))),
+    ],
+)
+def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_committed_one_again(
+    path, tmp_path, band, moments
+):
     run(tmp_path / "straight.sqlite", Model(), band=band)
     with Ledger(tmp_path / "straight.sqlite") as ledger:
         wanted = list(ledger.rollouts())
-    for n_statements in (2, 9, 12, 40):
+    for n_statements in moments:
         path.unlink(missing_ok=True)
         n_kills = 0
         while killed(path, band, n_statements + 3 * n_kills):  # a later point each time, or it would never end

@@ -19,7 +19,7 @@ from limo.rollouts.collect import collect
 from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 SEEDS = range(50)
-FAST = 6  # of them in the fast tier; all run with -m slow
+FAST = 2  # of them in the fast tier; all run with -m slow
 
 
 @pytest.fixture(scope="module")

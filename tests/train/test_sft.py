@@ -104,11 +104,23 @@ train(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], SftSettings(**json.load
 """
 
 
-def test_killed_in_the_middle_it_goes_on_to_the_same_weights(model_dir, rows, tmp_path):
+class Stopper(NoProgress):
+    def show(self, event):
+        if event.kind == "advance" and event.n_done == 5:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["ctrl-c", "kill -9"])
+def test_stopped_in_the_middle_it_goes_on_to_the_same_weights(model_dir, rows, tmp_path, killed):
     settings = {**SMALL, "save_strategy": "epoch", "num_train_epochs": 3}
-    call = [sys.executable, "-c", KILLED, str(model_dir), json.dumps(rows), str(tmp_path / "cut"), json.dumps(settings)]
-    path = os.pathsep.join([str(Path(limo.core.errors.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    assert subprocess.run(call, capture_output=True, env={**os.environ, "PYTHONPATH": path}).returncode == -9
+    if killed:
+        given = [str(model_dir), json.dumps(rows), str(tmp_path / "cut"), json.dumps(settings)]
+        path = os.pathsep.join([str(Path(limo.core.errors.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+        call, environment = [sys.executable, "-c", KILLED, *given], {**os.environ, "PYTHONPATH": path}
+        assert subprocess.run(call, capture_output=True, env=environment).returncode == -9
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train(model_dir, rows, tmp_path / "cut", SftSettings(**settings), Stopper())
     assert not (tmp_path / "cut").exists()
     work = next(tmp_path.glob(".cut.training-*"))
     assert (work / "checkpoint-3" / "trainer_state.json").is_file()

@@ -29,9 +29,11 @@ def pairs(rows):
 def test_rows_are_read_only_as_they_are_needed(n_workers):
     n_read, n_done, ahead = 0, 0, []
 
+    n_rows = N_ROWS_AHEAD if n_workers > 1 else MAX_CHUNK
+
     def rows():
         nonlocal n_read
-        for n in range(N_ROWS_AHEAD):
+        for n in range(n_rows):
             n_read += 1
             yield str(n), f"\\boxed{{{n}}}", "stop"
 
@@ -39,18 +41,22 @@ def test_rows_are_read_only_as_they_are_needed(n_workers):
         for _ in checker.verify_many(pairs(rows())):
             n_done += 1
             ahead.append(n_read - n_done)
-    assert n_done == N_ROWS_AHEAD
+    assert n_done == n_rows
     assert max(ahead) <= (0 if n_workers == 1 else (MAX_CHUNKS + 1) * MAX_CHUNK)
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-def test_a_row_that_kills_its_process_costs_one_verdict_and_the_order_stays(n_workers):
-    rows = [(DEADLY, "\\boxed{\\int y}") if n % 400 == 7 else (str(n % 90), f"\\boxed{{{n}}}") for n in range(2000)]
+@pytest.mark.parametrize(
+    ("n_workers", "n_rows"), [(1, 500), *(pytest.param(n, 2000, marks=pytest.mark.slow) for n in (1, 2))]
+)
+def test_a_row_that_kills_its_process_costs_one_verdict_and_the_order_stays(n_workers, n_rows):
+    rows = [(DEADLY, "\\boxed{\\int y}") if n % 400 == 7 else (str(n % 90), f"\\boxed{{{n}}}") for n in range(n_rows)]
     with Checker(n_workers=n_workers, limits=Limits(time_s=0.3)) as checker:
         verdicts = list(checker.verify_many(pairs(rows)))
-    outcomes = ["undecided" if n % 400 == 7 else "correct" if n < 90 else "wrong" for n in range(2000)]
+    outcomes = ["undecided" if n % 400 == 7 else "correct" if n < 90 else "wrong" for n in range(n_rows)]
     assert [verdict.outcome for verdict in verdicts] == outcomes
-    assert [v.extracted for v in verdicts if v.outcome != "undecided"] == [str(n) for n in range(2000) if n % 400 != 7]
+    assert [v.extracted for v in verdicts if v.outcome != "undecided"] == [
+        str(n) for n in range(n_rows) if n % 400 != 7
+    ]
     assert {v.reason for v in verdicts if v.outcome == "undecided"} == {"over 0.3 s of processor time"}
 
 
@@ -84,7 +90,7 @@ def test_memory_does_not_grow_with_the_rows(n_workers):
     assert late - early < 120
 
 
-@pytest.mark.parametrize("n_workers", ["1", "2"])
+@pytest.mark.parametrize("n_workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_interrupted_the_command_leaves_a_valid_file_and_no_process(tmp_path, n_workers):
     source, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     source.write_text(

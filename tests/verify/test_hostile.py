@@ -120,12 +120,13 @@ def assert_all_decided(outcomes):
     assert set(outcomes) <= {"correct", "wrong", "undecided", "no_answer", "truncated"}
 
 
-def test_every_eleventh_of_the_hostile_texts_gets_a_verdict_and_only_a_five_in_disguise_is_correct():
-    asked = [*rows()][::11]
+@pytest.mark.parametrize("every", [31, pytest.param(11, marks=pytest.mark.slow)])
+def test_some_of_the_hostile_texts_get_a_verdict_and_only_a_five_in_disguise_is_correct(every):
+    asked = [*rows()][::every]
     fives = [("5", f"\\boxed{{{text}}}", "stop") for text in sorted(FIVES)]
     with Checker(limits=LIMITS) as checker:
         outcomes = [verdict.outcome for verdict in checker.verify_many(pairs(asked + fives))]
-    assert len(asked) >= 18
+    assert len(asked) >= 200 // every
     assert set(outcomes[: len(asked)]) <= {"wrong", "undecided", "no_answer", "truncated"}
     assert outcomes[len(asked) :] == ["correct"] * len(fives)
 
@@ -261,7 +262,7 @@ def _in_daemon(queue):
         queue.put(inner.check(*SYMBOLIC).outcome)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_it_works_inside_a_daemon_process(method):
     context = multiprocessing.get_context(method)
     queue = context.Queue()

@@ -13,7 +13,7 @@ fractions = st.builds(Fraction, st.integers(-999, 999), st.integers(1, 999))
 WRAPPERS = st.sampled_from(
     ["{}", "${}$", "\\boxed{{{}}}", "\\left({}\\right)", "x = {}", "\\text{{}}{}", " {} .", "\\displaystyle {}"]
 )
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=60, deadline=None)
 
 
 def tex(value: Fraction) -> str:

@@ -26,8 +26,10 @@ MODULE = """
         def verify(self, problem, completion):
             if completion.text == "raise":
                 raise ZeroDivisionError("no")
-            if completion.text == "hang":
+            if completion.text == "sleep":
                 time.sleep(60)
+            while completion.text == "loop":
+                pass
             if completion.text == "die":
                 os._exit(3)
             if completion.text == "odd":
@@ -104,9 +106,12 @@ def test_a_verifier_that_cannot_be_opened_is_bad_input(module, chosen, words):
         open_verifier(chosen)
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-def test_a_class_of_your_own_costs_one_verdict_at_the_most(module, n_workers):
-    texts = ["4", "raise", "5", "odd", "hang", "4", "die", "5", "4"]
+@pytest.mark.parametrize(
+    ("n_workers", "hang"),
+    [(1, "loop"), *(pytest.param(n, "sleep", marks=pytest.mark.slow) for n in (1, 2))],
+)
+def test_a_class_of_your_own_costs_one_verdict_at_the_most(module, n_workers, hang):
+    texts = ["4", "raise", "5", "odd", hang, "4", "die", "5", "4"]
     with Checker(f"{module}Last", n_workers, Limits(time_s=0.5)) as checker:
         verdicts = list(checker.verify_many((FOUR, Completion(text)) for text in texts))
         assert [verdict.outcome for verdict in verdicts] == [

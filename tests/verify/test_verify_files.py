@@ -101,7 +101,7 @@ def test_all_that_a_row_says_of_problem_and_completion_reaches_the_verifier(tmp_
     ]
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_workers, monkeypatch):
     lines = []
     monkeypatch.setattr(NoProgress, "log", lambda _, text: lines.append(text))

@@ -214,7 +214,7 @@ def test_scores_are_those_that_were_recorded(text, score, n_steps, n_words, freq
     assert [counts[name] for name in COUNTED] == pytest.approx(frequencies, abs=1e-9)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), st.text(max_size=400)))
 def test_any_text_is_measured_and_a_line_without_content_changes_nothing(text):
     found = measure(text)

@@ -24,7 +24,26 @@ TINY = PretrainPlan("rich", hidden=32, layers=1, n_steps=150, batch_tokens=512, 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return world_tokenizer()
+    """The shipped one, which a slow test compares with one that is learnt anew."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model_path("pocket-rich"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learns_the_tokenizer_anew(tokenizer, monkeypatch):
+    monkeypatch.setattr("limo.experiments.pocket.pretrain.world_tokenizer", lambda: tokenizer)
+
+
+@pytest.mark.slow
+def test_the_shipped_tokenizer_is_the_one_that_is_learnt_from_the_corpora(tokenizer):
+    learnt = world_tokenizer()
+    assert learnt.get_vocab() == tokenizer.get_vocab()
+    assert learnt.chat_template == tokenizer.chat_template
+    rng = random.Random(7)
+    for _ in range(300):
+        parts = sample_document("teacher", rng)
+        assert encode(parts, learnt) == encode(parts, tokenizer)
 
 
 def test_every_number_below_a_hundred_is_one_token(tokenizer):

@@ -29,14 +29,14 @@ def _equal(left: object, right: object) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))  # type: ignore[call-overload]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TEXTS, st.booleans())
 def test_the_compiled_scanner_is_its_reference(texts: list[str], keep: bool) -> None:
     chars, ends = code_points(texts)
     assert _equal(scanner.scan_batch(chars, ends, keep), reference.scan_batch(chars, ends, keep))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(TEXTS, st.sampled_from([1, 3, 13]))
 def test_compiled_word_runs_are_their_reference(texts: list[str], n: int) -> None:
     assert _equal(kernels.word_runs(*code_points(texts), n), reference.word_runs(*code_points(texts), n))
@@ -45,7 +45,7 @@ def test_compiled_word_runs_are_their_reference(texts: list[str], n: int) -> Non
 GRAMS = st.lists(st.lists(st.integers(0, 12) | st.integers(0, 2**32 - 1), max_size=12), min_size=1, max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(GRAMS, st.lists(st.integers(0, 2), min_size=12, max_size=12), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
 def test_compiled_minima_and_rewordings_are_their_reference(
     rows: list[list[int]], groups: list[int], least: float

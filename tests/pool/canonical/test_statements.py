@@ -53,7 +53,7 @@ def test_signs_digits_and_structure_are_a_difference(left: str, right: str) -> N
     assert canonical(left) != canonical(right)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text(max_size=80))
 def test_the_forms_of_any_text_exist_and_the_canonical_one_ignores_white_space(text: str) -> None:
     assert len(scan_statements([text]).tokens) <= 3 * len(text) + 3
@@ -65,7 +65,7 @@ LATEX = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(LATEX, LATEX)
 def test_a_text_is_read_alike_alone_and_in_a_batch(one: list[str], other: list[str]) -> None:
     texts = ["".join(one), "".join(other), "", "".join(one)]

@@ -22,7 +22,7 @@ def _normaliser() -> UnicodeNormaliser:
 NORMALISER, LOWER = _normaliser(), UnicodeNormaliser(lambda text: normalise_statement(text).lower())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.text(ODD, max_size=12) | st.text(max_size=12), max_size=6))
 def test_a_batch_is_normalised_as_each_text_alone_up_to_white_space(texts: list[str]) -> None:
     normalised = [" ".join(text.split()) for text in NORMALISER.normalise(texts)]
