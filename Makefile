@@ -1,6 +1,6 @@
 # Everything a newcomer needs.  A bare machine with Python 3.11+, make and pip is enough; nothing is compiled.
 #   make lab     LIMO in miniature, from a pool to a report: runs/lab/report.html
-#   make test    the fast tests
+#   make test    the fast tests (the slow ones: pytest -m slow)
 #   make lint    style, types, import layers, generated pages
 #   make check   what a change must pass: lint and test
 #   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
@@ -18,7 +18,7 @@ lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from pathlib import Path
 
-import datasets
 import pytest
 
 from limo.pool.sources.benchmarks import load_benchmark
@@ -30,6 +29,8 @@ def page(tmp_path, monkeypatch):
 
 
 def selected(folder):
+    import datasets
+
     return list(datasets.load_from_disk(str(folder / "selected")))
 
 

@@ -2,7 +2,6 @@ import math
 import random
 
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
 from limo.core.records import LEVELS, Grade
 from limo.curate.audit import agreement, area_under_roc, audit, insert_keywords, rank_correlation, shuffle
@@ -77,6 +76,8 @@ def grades(levels: list[int]) -> list[Grade]:
 
 
 def test_kappa_is_that_of_scikit_learn_and_the_share_counts_equal_levels():
+    from sklearn.metrics import cohen_kappa_score
+
     rng = random.Random(0)
     for _ in range(20):
         one = [rng.randrange(5) for _ in range(40)]
