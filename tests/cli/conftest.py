@@ -12,6 +12,7 @@ import yaml
 
 from limo.cli import root
 from limo.cli.command import run_command
+from limo.core.interrupts import STOPPING
 
 N = 10
 
@@ -20,7 +21,7 @@ N = 10
 def limo(capsys, monkeypatch):
     """Calls the command as a shell would: `code, out, err = limo("curate", ...)`."""
     logger, environment = logging.getLogger(), dict(os.environ)
-    before = logger.handlers[:], logger.level, signal.getsignal(signal.SIGTERM)
+    before, handlers = (logger.handlers[:], logger.level), {number: signal.getsignal(number) for number in STOPPING}
 
     def call(*arguments):
         capsys.readouterr()
@@ -30,8 +31,9 @@ def limo(capsys, monkeypatch):
         return ended.value.code, out, err
 
     yield call
-    logger.handlers[:], logger.level = before[:2]
-    signal.signal(signal.SIGTERM, before[2])
+    logger.handlers[:], logger.level = before
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     logging.captureWarnings(False)
     os.environ.clear()
     os.environ.update(environment)

@@ -39,10 +39,48 @@ def test_what_the_user_gave_exits_with_two_and_one_line(end):
     assert (code, err) == (2, ["limo: the pool is empty: 'a.jsonl' (allowed: one problem); check the path"])
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG])
 def test_a_disk_that_refuses_is_the_users_business_too(end, number):
     code, _, err = end(OSError(number, os.strerror(number), "runs/a"))
-    assert (code, err) == (2, [f"limo: the disk cannot be written ({os.strerror(number)}): 'runs/a'"])
+    assert code == 2 and len(err) == 1
+    assert err[0].startswith(f"limo: the disk cannot be written ({os.strerror(number)}): 'runs/a'; free some space")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])
+def test_a_path_that_cannot_be_used_is_the_users_business_too(end, number):
+    code, _, err = end(OSError(number, os.strerror(number), "runs/" + "a" * 5000))
+    assert code == 2 and len(err) == 1 and len(err[0]) < 400
+    assert err[0].startswith(f"limo: a file or folder cannot be used ({os.strerror(number)}): 'runs/aaa")
+
+
+def wrapped(message, cause):
+    error = RuntimeError(message)
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wrapped("An error occurred while generating the dataset", OSError(errno.ENOSPC, "No space left on device")),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("Error while serializing: IoError(os error 28)"),
+    ],
+    ids=str,
+)
+def test_a_full_disk_that_a_library_tells_in_its_own_way_is_no_bug(end, error):
+    code, _, err = end(error)
+    assert code == 2 and err[0].startswith("limo: the disk cannot be written (No space left on device)")
+
+
+def test_what_a_terminal_would_obey_is_shown_as_marks(end):
+    code, _, err = end(InputError("the column \x1b]0;owned\x07 is \u202eunknown", "\x9b2J"))
+    assert (code, err) == (2, ["limo: the column \\x1b]0;owned\\x07 is \\u202eunknown: '\\x9b2J'"])
+
+
+def test_arguments_that_are_no_utf8_are_refused_whole(limo):
+    code, _, err = limo("verify", "a\udcff.jsonl")
+    assert (code, err) == (2, "limo: an argument is not UTF-8: 'a\\udcff.jsonl'; rename the file or folder\n")
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("division"), OSError(errno.EPIPE + 900, "odd"), AssertionError()])

@@ -1,10 +1,23 @@
 import errno
 import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
+from limo.core import files
 from limo.core.errors import InputError, StorageError
-from limo.core.files import atomic, atomic_folder, resolve_data_path, storage_errors
+from limo.core.files import (
+    atomic,
+    atomic_folder,
+    hash_path,
+    locked,
+    output_folder,
+    require_room,
+    resolve_data_path,
+    storage_errors,
+)
 
 
 def test_a_file_appears_whole_with_the_folders_above_it(tmp_path):
@@ -75,3 +88,132 @@ def test_a_path_of_a_recipe_is_looked_for_in_its_data_folder_first(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert resolve_data_path(path, "data") == where
     assert resolve_data_path("here.jsonl") == "here.jsonl"
+
+
+def dead_process():
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    return int(child.stdout)
+
+
+@pytest.mark.parametrize("writer", [atomic, atomic_folder])
+def test_what_killed_writers_left_is_swept_whatever_it_is_and_what_others_write_stays(tmp_path, writer):
+    dead, host = dead_process(), files._HOST
+    (tmp_path / f".out.{host}-{dead}.tmp").mkdir()
+    (tmp_path / f".out.{host}-{dead}.tmp" / "half").write_text("")
+    kept = [f".out.{host}-{os.getppid()}.tmp", f".out.ffffff-{dead}.tmp", f".outer.{host}-{dead}.tmp", ".out.notes.tmp"]
+    for name in kept:
+        (tmp_path / name).write_text("another's")
+    for _ in range(2):
+        with writer(tmp_path / "out") as path:
+            (path / "a" if path.is_dir() else path).write_text("all")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "out"])
+
+
+def test_a_folder_whose_replacing_was_killed_between_two_renames_comes_back(tmp_path):
+    former = tmp_path / f".set.{files._HOST}-{dead_process()}.former.tmp"
+    former.mkdir()
+    (former / "old").write_text("whole")
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "set"):
+        _ = 1 / 0
+    assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["old"]
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_old_one(tmp_path, monkeypatch):
+    with atomic_folder(tmp_path / "set") as folder:
+        (folder / "old").write_text("")
+    replace = os.replace
+
+    def refuse(source, target):
+        if str(source).endswith(f"{os.getpid()}.tmp"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    with pytest.raises(StorageError), atomic_folder(tmp_path / "set") as folder:
+        (folder / "new").write_text("")
+    assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["old"]
+
+
+def test_names_as_long_as_the_file_system_allows_can_be_written(tmp_path):
+    for name in ("x" * 255, "名" * 85):
+        with atomic(tmp_path / name) as path:
+            path.write_text("all")
+        assert (tmp_path / name).read_text() == "all"
+    with pytest.raises(StorageError, match="File name too long") as caught, atomic(tmp_path / ("x" * 256)) as path:
+        path.write_text("all")
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (RuntimeError("IoError { code: (os error 122) }"), True),
+        (RuntimeError("the tensor has no shape"), False),
+        (KeyError("x"), False),
+    ],
+)
+def test_a_library_that_wraps_the_error_of_a_full_disk_is_understood(tmp_path, error, is_told):
+    with pytest.raises(StorageError if is_told else type(error)), storage_errors(tmp_path):
+        raise error
+
+
+def test_an_error_without_words_on_a_disk_without_room_is_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(StorageError, match="No space left"), storage_errors(tmp_path / "a"):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+    with pytest.raises(StorageError, match=r"0\.00 GB free, and 2\.00 GB will be written"):
+        require_room(tmp_path / "a" / "b", 2 * 10**9)
+    require_room(tmp_path, 50)
+
+
+MADE_FROM = {"pool": "aa", "settings": "bb"}
+
+
+def test_a_folder_goes_on_for_the_same_inputs_and_refuses_all_others(tmp_path):
+    folder = tmp_path / "a" / "out"
+    for _ in range(2):
+        with output_folder(folder, MADE_FROM):
+            (folder / "part").write_text("1")
+    for other, named in (
+        ({**MADE_FROM, "pool": "ab"}, "pool"),
+        ({"settings": "bb"}, "pool"),
+        ({**MADE_FROM, "x": ""}, "x"),
+    ):
+        with pytest.raises(InputError, match=rf"differs in {named}\)"), output_folder(folder, other):
+            pass
+    (folder / "made_from.json").write_text("[1")
+    with pytest.raises(StorageError, match="damaged"), output_folder(folder, MADE_FROM):
+        pass
+
+
+def test_a_folder_of_unknown_origin_is_not_filled(tmp_path):
+    (tmp_path / "part").write_text("")
+    with pytest.raises(InputError, match="unknown origin"), output_folder(tmp_path, MADE_FROM):
+        pass
+
+
+def test_one_process_at_a_time_writes_an_output(tmp_path):
+    for path in (tmp_path, tmp_path / "file.jsonl"):
+        with locked(path), pytest.raises(InputError, match="another process writes there"), locked(path):
+            pass
+        with locked(path):
+            pass
+
+
+def test_the_hash_of_a_path_names_its_content_and_of_a_folder_its_files(tmp_path):
+    for name, text in (
+        ("a/x", "1"),
+        ("a/y", "2"),
+        ("b/x", "1"),
+        ("b/y", "2"),
+        ("b/.lock", "z"),
+        ("c/x", "12"),
+        ("c/y", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    a, b, c = (hash_path(tmp_path / name) for name in "abc")
+    assert a == b != c and len(a) == 16
+    assert hash_path(tmp_path / "a" / "x") == hash_path(tmp_path / "b" / "x") != hash_path(tmp_path / "a" / "y")
+    assert hash_path(tmp_path / "nothing") == ""

@@ -286,3 +286,30 @@ def test_a_pool_is_stored_once_and_stages_name_its_rows_and_what_they_added_to_m
 def test_a_run_without_a_pool_says_so(run):
     with pytest.raises(MissingFileError, match="no pool"):
         run.read_problems()
+
+
+def test_a_changed_input_is_refused_and_an_absent_one_is_not_missed(tmp_path):
+    source, folder = tmp_path / "pool.jsonl", tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "aime.jsonl").write_text("1")
+    source.write_text("1")
+    inputs = {"source pool": str(source), "benchmarks": str(folder), "source hub": "owner/name"}
+    for _ in range(2):
+        with RunFolder(tmp_path / "run", Recipe()) as run:
+            run.check_inputs(inputs)
+    for changed, what in ((folder / "aime.jsonl", "benchmarks"), (source, "source pool")):
+        changed.write_text("2")
+        with pytest.raises(InputError, match=f"{what} has changed"), RunFolder(tmp_path / "run", Recipe()) as run:
+            run.check_inputs(inputs)
+        changed.unlink()
+    with RunFolder(tmp_path / "run", Recipe()) as run:
+        run.check_inputs(inputs)
+
+
+def test_whatever_a_killed_process_left_is_swept(tmp_path):
+    with RunFolder(tmp_path, Recipe()):
+        (tmp_path / ".selected.1-2.tmp").mkdir()
+        (tmp_path / ".selected.1-2.tmp" / "half").write_text("")
+        (tmp_path / "stages" / ".a.tmp").write_text("")
+    with RunFolder(tmp_path, Recipe()):
+        assert not list(tmp_path.rglob("*.tmp"))

@@ -314,3 +314,25 @@ def test_a_missing_pool_and_a_missing_benchmark_are_said_plainly(pool, bench, tm
         bench(recipe(pool, pool={"sources": ["nowhere.jsonl.gz"]}))
     with pytest.raises(LimoError, match=r"gone\.jsonl"):
         Bench(tmp_path / "other")(recipe(pool, benchmarks={"held-out": "gone.jsonl"}))
+
+
+def test_a_half_export_that_a_killed_process_left_is_replaced(pool, bench, tmp_path):
+    expected = hashes(Bench(tmp_path / "whole")(recipe(pool)).folder)
+    done = bench(recipe(pool))
+    (bench.folder / "stages" / "export.kept.parquet").unlink()
+    done.folder.rename(bench.folder / ".selected.abcdef-4194305.tmp")
+    done.folder.mkdir()
+    (done.folder / "half").write_text("")
+    assert hashes(bench(recipe(pool)).folder) == expected
+    assert not list(bench.folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl", "held_out.jsonl"])
+def test_a_run_does_not_answer_for_a_source_that_has_changed(pool, bench, name):
+    bench(recipe(pool))
+    with (pool.parent / name).open("a") as file:
+        file.write(json.dumps({"problem": "What is 2 + 2 in the ring of numbers modulo three?", "answer": "1"}) + "\n")
+    with pytest.raises(InputError, match=r"(source pool\.jsonl|benchmark held-out) has changed since"):
+        bench(recipe(pool))
+    (pool.parent / name).unlink()
+    assert bench(recipe(pool)).did_nothing

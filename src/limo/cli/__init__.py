@@ -12,7 +12,7 @@ from __future__ import annotations
 import click
 
 from limo.cli import curate, lab, pool, rollouts, train, verify
-from limo.cli.command import run_command
+from limo.cli.command import end_process, run_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -36,4 +36,4 @@ for _module in (lab, curate, rollouts, train, pool, verify):
 
 def main() -> None:
     """Entry point of the `limo` script."""
-    run_command(root)
+    end_process(lambda: run_command(root))

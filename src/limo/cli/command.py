@@ -10,28 +10,29 @@ with `--json` an event on stdout too; `--debug` prints the traceback.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import functools
+import io
 import json
 import os
 import re
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from limo.core.errors import LimoError, PartialError
-from limo.core.progress import Progress, choose_display, start_logging
+from limo.core.errors import LimoError, PartialError, StorageError
+from limo.core.files import disk_reason
+from limo.core.interrupts import handle_signals, was_stopped
+from limo.core.progress import Progress, choose_display, print_line, start_logging
+from limo.core.text import printable, shorten
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
-_DISK = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 RECIPE = click.argument("recipe", metavar="RECIPE")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*%?|-?")
@@ -47,10 +48,13 @@ class Call:
 
     def result(self, value: dict[str, Any], text: str) -> None:
         """Print the result on stdout: `text`, or with `--json` one event with the fields of `value`."""
-        if self.as_json:
-            print(json.dumps({"event": "result", **value}, default=str), flush=True)
-        else:
-            print(text, flush=True)
+        line = json.dumps({"event": "result", **value}, default=str) if self.as_json else printable(text)
+        try:
+            print_line(line, sys.stdout)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _unwritable_result(error) from error
 
 
 def command(name: str, *parameters: Decorator, group: click.Group | None = None) -> Callable[..., click.Command]:
@@ -66,8 +70,8 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
                 except KeyboardInterrupt:
                     raise PartialError(_interrupted(progress)) from None
                 except BrokenPipeError:  # the reader of the output has closed it, for example `head`
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                    sys.exit(PartialError.exit_code)
+                    _replace_by_nothing(1)
+                    sys.exit(PARTIAL)
 
         function: Callable[..., None] = run
         json_help = "One JSON event a line on stdout, the result last."
@@ -123,23 +127,60 @@ def _column(cells: list[str]) -> list[str]:
 
 
 def run_command(command: click.Command, arguments: list[str] | None = None) -> None:
-    """Run the command and exit; SIGTERM ends it as Ctrl-C does: run folders are unlocked and whole."""
+    """Run the command and exit with its code, whatever became of its standard streams."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    _open_standard_streams()
+    handle_signals()
+    code = DONE
     try:
-        code = command.main(arguments, "limo", standalone_mode=False)
+        for argument in arguments:
+            argument.encode()
+        code = command.main(arguments, "limo", standalone_mode=False) or DONE
         sys.stdout.flush()
+    except SystemExit as error:  # 1 is click's own where the reader of a help text has gone
+        code = PARTIAL if error.code == BUG else int(error.code or DONE)
     except click.ClickException as error:
-        error.show()
-        sys.exit(INPUT)
+        code = INPUT
+        with contextlib.suppress(OSError):
+            error.show()
     except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
         if "--debug" in arguments:
             traceback.print_exc()
         code, text = error_line(error, arguments)
         _print_error(text, code, "--json" in arguments)
-    sys.exit(code if isinstance(code, int) else DONE)
+    for number in (1, 2):
+        _cannot_be_written(number)
+    sys.exit(code)
+
+
+def end_process(run: Callable[[], None]) -> None:
+    """Run the command of this process and end it.
+
+    After a signal without the interpreter's own end, which waits for threads and lets some of them abort the process.
+    """
+    try:
+        run()
+    except SystemExit as ended:
+        if not was_stopped():
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else BUG)
+
+
+def _open_standard_streams() -> None:
+    """Give closed standard streams a file, else the next file opened would be written to as if it were one of them.
+
+    Writing to a closed stdout then fails as it does for other tools; a closed stderr swallows what is written.
+    """
+    for number, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, flags)  # the lowest free number, mostly this one
+            os.dup2(opened, number)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+        if number and isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
@@ -150,19 +191,45 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
             text += f"; continue with: limo {shlex.join(arguments)}"
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
-    elif isinstance(error, OSError) and error.errno in _DISK:
-        text, code = f"the disk cannot be written ({error.strerror}): {error.filename or 'unknown file'!r}", INPUT
+    elif isinstance(error, OSError) and _cannot_be_written(1):  # a help text
+        text, code = str(_unwritable_result(error)), INPUT
+    elif isinstance(error, UnicodeEncodeError) and error.object in arguments:
+        text, code = f"an argument is not UTF-8: {error.object!a}; rename the file or folder", INPUT
+    elif reason := disk_reason(error):
+        path = getattr(error, "filename", None) or "unknown file"
+        text, code = f"the disk cannot be written ({reason}): {path!r}; free some space or name another folder", INPUT
+    elif isinstance(error, OSError) and error.filename:
+        path = shorten(os.fsdecode(error.filename), 200)
+        text, code = f"a file or folder cannot be used ({error.strerror}): {path!r}; check the path", INPUT
     else:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
-    return code, " ".join(text.split())
+    return code, printable(" ".join(text.split()))
+
+
+def _cannot_be_written(number: int) -> bool:
+    """Whether stdout (1) or stderr (2) refuses what it holds; then it is replaced, so that no end complains."""
+    stream = sys.stdout if number == 1 else sys.stderr
+    try:
+        stream.flush()
+    except OSError:
+        _replace_by_nothing(number)
+        return True
+    return False
+
+
+def _unwritable_result(error: OSError) -> StorageError:
+    what, do = "the result cannot be written to stdout", "give it a file with room or a reader"
+    return StorageError(what, error.strerror or "closed", "", do)
+
+
+def _replace_by_nothing(number: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _print_error(text: str, code: int, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"event": "error", "exit_code": code, "text": text}), flush=True)
-    print(f"limo: {text}", file=sys.stderr, flush=True)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with contextlib.suppress(OSError):
+        if as_json:
+            print(json.dumps({"event": "error", "exit_code": code, "text": text}), flush=True)
+    with contextlib.suppress(OSError):
+        print(f"limo: {text}", file=sys.stderr, flush=True)

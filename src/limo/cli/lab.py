@@ -6,7 +6,6 @@ limo report runs/lab
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -82,11 +81,11 @@ def report(call: Call, run: str, output: str | None, language: str) -> None:
 @command("doctor")
 def doctor(call: Call) -> None:
     """List what this machine has: cores, memory, disk, packages, GPU, hub."""
-    from limo.stages.doctor import machine
+    from limo.stages.doctor import machine_facts
 
-    facts = machine()
-    rows = [["what", "here", "for limo"], *([fact.what, fact.here, fact.advice] for fact in facts)]
-    call.result({"machine": [asdict(fact) for fact in facts]}, aligned_table(rows))
+    facts = list(machine_facts())
+    text = aligned_table([["what", "here", "for limo"], *facts])
+    call.result({"machine": [fact._asdict() for fact in facts]}, text)
 
 
 COMMANDS = (lab, pocket, report, doctor)

@@ -1,21 +1,29 @@
-"""Writing a file whole or not at all, and the hash that names a model folder.
+"""Files and folders written whole or not at all, one process an output, the disk's errors, and hashes of what is read.
 
-What is written goes to a temporary neighbour that takes the file's name at the end, so a reader never sees half a file.
+What is written goes to a temporary neighbour that takes the final name at the end, so a reader never sees half of it.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from limo.core.errors import LimoError, StorageError
+from limo.core.errors import InputError, LimoError, StorageError
+from limo.core.text import content_hash, shorten
 
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 """Endings of the files of rows that are read; each may end in .gz or .zst as well."""
+MADE_FROM = "made_from.json"
+_FORMER = ".former.tmp"
+_HOST = content_hash(platform.node())[:6]  # process numbers of another machine mean nothing here
+_FULL = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)}
 
 
 def resolve_data_path(path: str, data: str = "") -> str:
@@ -33,16 +41,55 @@ def is_table_path(path: str) -> bool:
     return path.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_SUFFIXES)
 
 
+def disk_reason(error: BaseException | None) -> str:
+    """Why a disk cannot hold more, in the system's words; '' for an error of another kind.
+
+    Libraries wrap the errors of the system, some in text alone (Rust's "os error 28"): causes and texts are read too.
+    """
+    for _ in range(10):
+        text = str(error)[:2000]
+        for number, reason in _FULL.items():
+            if getattr(error, "errno", None) == number or reason in text or f"os error {number})" in text:
+                return reason
+        error = error and (error.__cause__ or error.__context__)
+    return ""
+
+
 @contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turn the disk's complaints about `path` into one StorageError."""
+    """Turn the disk's complaints about `path`, wrapped by a library or not, into one StorageError."""
     try:
         yield
     except LimoError:
         raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write ({reason})", path, "", "free some space or name another folder") from error
+    except Exception as error:
+        reason = disk_reason(error)
+        if not reason and isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        if not reason and not isinstance(error, ValueError | TypeError | LookupError) and _is_full(path):
+            reason = _FULL[errno.ENOSPC]  # torch says only that a write failed
+        if not reason:
+            raise
+        do = "free some space or name another folder"
+        raise StorageError(f"cannot write ({reason})", shorten(str(path), 200), "", do) from error
+
+
+def _is_full(path: str | Path) -> bool:
+    return _free_bytes(path) < 1 << 16
+
+
+def require_room(path: str | Path, n_bytes: int) -> None:
+    """Raise StorageError where the disk of `path` has less than `n_bytes` free."""
+    if (free := _free_bytes(path)) < n_bytes:
+        what = f"the disk has {free / 1e9:.2f} GB free, and {n_bytes / 1e9:.2f} GB will be written"
+        raise StorageError(what, path, "", "free some space or name another folder")
+
+
+def _free_bytes(path: str | Path) -> float:
+    try:
+        return shutil.disk_usage(next(p for p in Path(path).absolute().parents if p.exists())).free
+    except OSError:
+        return float("inf")
 
 
 @contextmanager
@@ -51,29 +98,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     Missing folders above are made.  Raises StorageError when the disk is full or cannot be written.
     """
-    path = Path(path)
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            yield temporary
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def model_identity(folder: str | Path) -> str:
-    """16 hex digits of a model folder's weights, settings and tokenizer; '' where it has none of them (a hub name)."""
-    files = [p for p in sorted(Path(folder).glob("*")) if p.suffix in (".safetensors", ".bin", ".json", ".jinja")]
-    digest = blake2b(digest_size=8)
-    for file in files:
-        if file.name != "card.json":  # describes the model and does not change it
-            with open(file, "rb") as opened:
-                while block := opened.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest() if files else ""
+    with _replacing(Path(path)) as temporary:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
 
 
 @contextmanager
@@ -82,15 +110,150 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     What stood at `path` is replaced as a whole.  Raises StorageError when the disk is full or cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _replacing(Path(path)) as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = f".{os.fsdecode(os.fsencode(path.name)[:200])}."
+        _sweep_dead(path, start)
+        temporary = path.with_name(f"{start}{_HOST}-{os.getpid()}.tmp")
+        former = temporary.with_suffix(_FORMER)
+        remove(temporary)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
             yield temporary
-            if path.exists():
-                shutil.rmtree(path)
+            if temporary.is_dir() and path.is_dir():  # a folder that holds files cannot be replaced in one step
+                os.replace(path, former)
             os.replace(temporary, path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
+            _settle(former, path)
+
+
+def _sweep_dead(path: Path, start: str) -> None:
+    """Remove what writers of `path` left whose processes are gone; a former folder without a successor comes back."""
+    folder = path.parent
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(start) and entry.name.endswith(".tmp")]
+    for name in names:
+        host, _, rest = name.removeprefix(start).partition("-")
+        number = rest.partition(".")[0]
+        if host == _HOST and number.isdigit() and int(number) != os.getpid() and not _is_alive(int(number)):
+            _settle(folder / name, path) if name.endswith(_FORMER) else remove(folder / name)
+
+
+def _settle(former: Path, path: Path) -> None:
+    """Bring the former folder back where nothing took its place, else remove it."""
+    if former.exists() and not path.exists():
+        os.replace(former, path)
+    remove(former)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, what: str = "another process writes there") -> Iterator[None]:
+    """Hold the file or folder `path` for this process.  Raises InputError(`what`) where another process holds it."""
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    with storage_errors(path):
+        (path if path.is_dir() else path.parent).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock"), timeout=0)
+        try:
+            lock.acquire()  # the kernel frees it when the process dies, however it dies
+        except Timeout:
+            raise InputError(what, path, "one process at a time", "wait for it or name another") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def output_folder(path: str | Path, made_from: Mapping[str, str]) -> Iterator[None]:
+    """Hold a folder that is filled piece by piece, so that the same call continues it and no other is answered by it.
+
+    `made_from`: hashes of inputs and settings, by name; they are kept in the folder.  Raises InputError where another
+    process holds it, it was made from something else, or it holds files of unknown origin; StorageError.
+    """
+    path, file = Path(path), Path(path) / MADE_FROM
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        if not file.is_file():
+            if any(not entry.name.startswith(".") for entry in path.iterdir()):
+                allowed = "an empty folder, or one begun by this command"
+                raise InputError("the folder holds files of unknown origin", path, allowed, "name an empty folder")
+            with atomic(file) as temporary:
+                temporary.write_text(json.dumps(dict(made_from), indent=1) + "\n", encoding="ascii")
+        check_made_from(file, made_from)
+        yield
+
+
+def check_made_from(file: Path, made_from: Mapping[str, str]) -> None:
+    """Compare the hashes kept in `file` with those of today.  Raises InputError that names what differs."""
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        differing = [name for name in {**stored, **made_from} if stored.get(name) != made_from.get(name)]
+    except (OSError, ValueError, TypeError, AttributeError):
+        what = "this file says what a folder was made from, and is damaged"
+        raise StorageError(what, file, "", "remove the folder, or name another") from None
+    if differing:
+        what = f"the folder was made from other inputs or settings (differs in {', '.join(differing[:5])})"
+        allowed = "the inputs and settings it was begun with"
+        raise InputError(what, file.parent, allowed, "give the same, or name another folder")
+
+
+def hash_path(path: str | Path) -> str:
+    """16 hex digits of a file's content, or of the names and contents of a folder's files; '' where there is nothing.
+
+    Hidden files and what `output_folder` keeps are left out.
+    """
+    path = Path(path)
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest, n = blake2b(digest_size=8), 0
+    for file in files:
+        name = str(file.relative_to(path))
+        if (file.name.startswith(".") and file != path) or file.name == MADE_FROM:
+            continue
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + str(file.stat().st_size).encode() + b"\0")
+        _update(digest, file)
+        n += 1
+    return digest.hexdigest() if n else ""
+
+
+def model_identity(folder: str | Path) -> str:
+    """16 hex digits of a model folder's weights, settings and tokenizer; '' where it has none of them (a hub name)."""
+    files = [p for p in sorted(Path(folder).glob("*")) if p.suffix in (".safetensors", ".bin", ".json", ".jinja")]
+    digest = blake2b(digest_size=8)
+    for file in files:
+        if file.name != "card.json":  # describes the model and does not change it
+            _update(digest, file)
+    return digest.hexdigest() if files else ""
+
+
+def _update(digest: blake2b, file: Path) -> None:
+    with open(file, "rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)

@@ -10,6 +10,7 @@ by the command line, on stdout.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -186,12 +187,18 @@ class PlainProgress(Progress):
         if event.kind == "advance" and now - self._last_s.get(event.stage, now) < self.every_s:
             return
         self._last_s[event.stage] = now
-        self.stream.write(self.line(event) + "\n")
-        self.stream.flush()
+        with contextlib.suppress(OSError, ValueError):  # a terminal that went away or a full disk stops no work
+            print_line(self.line(event), self.stream)
 
     def line(self, event: Event) -> str:
         """The event in one line."""
         return event.text if event.kind == "log" else f"{event.stage}: {describe(event)}"
+
+
+def print_line(text: str, stream: TextIO) -> None:
+    """Write one line at once."""
+    stream.write(text + "\n")
+    stream.flush()
 
 
 class JsonProgress(PlainProgress):

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,13 +22,14 @@ import pydantic
 import yaml
 
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 
 Row = dict[str, Any]
 _JSON = {b"limo": b"json"}  # a column whose values Parquet cannot hold as they are
 PROBLEMS = "problems.parquet"
+INPUTS = "inputs.json"
 _PACKAGES = ("limo", "torch", "transformers", "trl", "datasets", "math-verify", "numpy", "pyarrow")
 
 
@@ -51,7 +52,8 @@ class RunFolder:
     def __init__(self, path: str | Path, recipe: Settings | None = None) -> None:
         self.path = Path(path)
         self._recipe = recipe
-        self._lock: Any = None
+        self._held = contextlib.ExitStack()
+        self._is_open = False
         if recipe is None and not (self.path / "recipe.yaml").is_file():
             allowed = "a folder made by a limo command"
             raise MissingFileError("this folder is not a run", path, allowed, "check the path")
@@ -67,30 +69,35 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._is_open = False
+        self._held.close()
 
     def _open(self, recipe: Settings) -> None:
-        from filelock import FileLock, Timeout
-
         with storage_errors(self.path):
             (self.path / "stages").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            try:
-                lock.acquire()  # the kernel frees it when the process dies, however it dies
-            except Timeout:
-                do = "wait for it or change --run"
-                raise InputError("another process uses this run", self.path, "one process a run", do) from None
-        self._lock = lock
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.path, "another process uses this run"))
             self._check_recipe(recipe)
             for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("stages/.*.tmp")]:
-                leftover.unlink(missing_ok=True)
+                remove(leftover)
+            self._is_open = True
             self._store_environment()
-        except BaseException:
-            self.__exit__()
-            raise
+            self._held = stack.pop_all()
+
+    def check_inputs(self, files: Mapping[str, str]) -> None:
+        """Compare the content of files and folders, by name, with that of the run's first start; absent ones are not.
+
+        Raises InputError for one that has changed: what is done already would answer for another input.
+        """
+        self._must_be_open()
+        stored = self.read_json(INPUTS) if (self.path / INPUTS).exists() else {}
+        hashes = {name: content for name, path in files.items() if (content := hash_path(path))}
+        for name in hashes.keys() & stored.keys():
+            if hashes[name] != stored[name]:
+                do = "put the former file back or name another --run"
+                raise InputError(f"{name} has changed since this run was begun", files[name], "the same content", do)
+        if hashes.keys() - stored.keys():
+            self.write_json(INPUTS, stored | hashes)
 
     def _check_recipe(self, recipe: Settings) -> None:
         file = self.path / "recipe.yaml"
@@ -122,7 +129,7 @@ class RunFolder:
 
     def write_stage(self, stage: str, kept: list[Row], dropped: list[Dropped]) -> None:
         """Store what a stage kept and what it dropped; a stage written again replaces the former whole."""
-        self._must_be_locked()
+        self._must_be_open()
         orders = self._orders()
         order = str(orders.get(stage, max(orders.values(), default=-1) + 1))
         why = [{"problem_id": d.problem_id, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in dropped]
@@ -134,7 +141,7 @@ class RunFolder:
 
     def write_problems(self, problems: list[Problem]) -> None:
         """Store the pool of the run, once; stages name its rows by number and add columns of their own."""
-        self._must_be_locked()
+        self._must_be_open()
         with atomic(self.path / PROBLEMS) as path:
             _write_table([asdict(problem) for problem in problems], path, {})
 
@@ -179,7 +186,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: object) -> None:
         """Store a small value as a file of the run, whole."""
-        self._must_be_locked()
+        self._must_be_open()
         with atomic(self.path / name) as path:
             path.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
@@ -198,8 +205,8 @@ class RunFolder:
         with _readable(file := self._file(stage, kind)):
             return _read_table(file)
 
-    def _must_be_locked(self) -> None:
-        if self._lock is None:
+    def _must_be_open(self) -> None:
+        if not self._is_open:
             raise RuntimeError("a RunFolder is written only inside `with RunFolder(path, recipe)`")
 
 

@@ -16,6 +16,7 @@ _KEY = re.compile(
     r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{12,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
 HIDDEN = "[hidden]"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
 # What models put around their thought, and around the solution after it.
 THOUGHT_START = re.compile(r"<think(?:ing)?>|<\|begin_of_thought\|>", re.IGNORECASE)
@@ -50,6 +51,11 @@ def language_of(text: str) -> str:
 def hide_keys(text: str) -> str:
     """`text` with everything that is shaped like a key or a password in an address replaced by `[hidden]`."""
     return _KEY.sub(HIDDEN, text)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters (escapes of a terminal) and what turns the direction of writing made visible."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def shorten(text: str, width: int = 80) -> str:

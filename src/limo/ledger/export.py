@@ -5,7 +5,6 @@ A row is a rollout with its verdict; `system` and `sampling` are what the hashes
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import atomic, atomic_folder, remove
 from limo.core.records import Rollout
 from limo.ledger.store import Ledger
 
@@ -29,39 +28,43 @@ def export(ledger: str | Path, out: str | Path) -> int:
 
     `out` ends in .parquet, or names a folder that does not exist.  Raises InputError, MissingFileError, StorageError.
     """
+    out = Path(out)
+    is_dataset = (out / "state.json").is_file()  # an earlier export, which is replaced
+    if out.suffix not in (".parquet", "") or (not out.suffix and out.exists() and not is_dataset):
+        allowed = "a .parquet, or a folder that does not exist or holds an earlier export"
+        raise InputError("rollouts cannot be written there", out, allowed, "name another")
+    if not out.suffix:
+        with atomic_folder(out) as folder:
+            return _to_dataset_folder(ledger, folder)
+    return _to_parquet(ledger, out)
+
+
+def _to_parquet(ledger: str | Path, out: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    out = Path(out)
-    if out.suffix not in (".parquet", "") or (not out.suffix and out.exists()):
-        allowed = "a .parquet, or a folder that does not exist"
-        raise InputError("rollouts cannot be written there", out, allowed, "name another")
-    file = out if out.suffix else out.with_name(f"{out.name}.parquet.tmp")
     fields = [(name, pa.large_string()) for name in _TEXTS] + [(name, pa.int64()) for name in _NUMBERS]
     schema = pa.schema([*fields, ("elapsed_s", pa.float64())])
     n = 0
-    with Ledger(ledger, read_only=True) as opened, atomic(file) as temporary:
+    with Ledger(ledger, read_only=True) as opened, atomic(out) as temporary:
         definitions = opened.definitions()
         with pq.ParquetWriter(temporary, schema) as writer:
             rows = (_row(rollout, definitions) for rollout in opened.rollouts())
             while batch := list(islice(rows, BATCH)):
                 writer.write_table(pa.Table.from_pylist(batch, schema))
                 n += len(batch)
-    if not out.suffix:
-        _to_dataset_folder(file, out)
     return n
 
 
-def _to_dataset_folder(file: Path, out: Path) -> None:
+def _to_dataset_folder(ledger: str | Path, folder: Path) -> int:
     from datasets import Dataset
 
-    cache = out.with_name(f"{out.name}.cache.tmp")
-    try:
-        with storage_errors(out):
-            Dataset.from_parquet(str(file), cache_dir=str(cache)).save_to_disk(str(out))
-    finally:
-        file.unlink(missing_ok=True)
-        shutil.rmtree(cache, ignore_errors=True)
+    file, cache = folder / "rollouts.parquet", folder / "cache"
+    n = _to_parquet(ledger, file)
+    Dataset.from_parquet(str(file), cache_dir=str(cache)).save_to_disk(str(folder))
+    remove(file)
+    remove(cache)
+    return n
 
 
 def _row(rollout: Rollout, definitions: dict[tuple[str, str], str]) -> dict[str, Any]:

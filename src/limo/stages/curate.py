@@ -91,11 +91,17 @@ class Recipe(ModelStageRecipe):
 
     def input_files(self) -> dict[str, str]:
         """Recordings, sources that are files, and the benchmarks kept out."""
-        files = super().input_files() | source_files(self, self.pool)
-        files |= {f"benchmark {name}": self.resolve(path) for name, path in self.benchmarks.items()}
-        if self.decontaminate.path:
-            files["folder of benchmarks (decontaminate.path)"] = self.resolve(self.decontaminate.path)
-        return files
+        return super().input_files() | source_files(self, self.pool) | self._benchmark_files()
+
+    def pool_files(self) -> dict[str, str]:
+        """What the pool is made from, and the benchmarks kept out of it; a path may be a name on the hub."""
+        sources = {f"source {source.name or source.path}": self.resolve(source.path) for source in self.pool.sources}
+        return sources | self._benchmark_files()
+
+    def _benchmark_files(self) -> dict[str, str]:
+        files = {f"benchmark {name}": self.resolve(path) for name, path in self.benchmarks.items()}
+        folder = self.decontaminate.path
+        return files | ({"folder of benchmarks (decontaminate.path)": self.resolve(folder)} if folder else {})
 
     @property
     def models(self) -> list[ModelSettings]:
@@ -146,6 +152,7 @@ def run(
     if not run_folder.done("export"):
         recipe.check_inputs()
     with run_folder:
+        run_folder.check_inputs(recipe.pool_files())
         try:
             return _Curation(recipe, run_folder, progress or NoProgress(), n_workers, opener).run()
         except CollectionStopped as stopped:

@@ -1,0 +1,75 @@
+"""What signals do: the first stops the work in order, a second ends the process at once; both mean exit code 3.
+
+`uninterrupted` puts a stop off until what must not be cut in two is done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+STOPPED_EXIT_CODE = 3
+_received: list[int] = []
+
+
+def handle_signals() -> None:
+    """From now on the first signal raises KeyboardInterrupt, and a second ends this process and its children."""
+    _received.clear()
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # under nohup a lost terminal stops nothing
+            signal.signal(number, _stop)
+
+
+def was_stopped() -> bool:
+    """Whether a signal has come since `handle_signals`."""
+    return bool(_received)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    _received.append(number)
+    if len(_received) > 1:
+        end_at_once()
+    raise KeyboardInterrupt
+
+
+def end_at_once() -> None:
+    """End this process and its children without waiting for anything; what is written whole stays whole."""
+    with suppress(Exception):
+        os.write(2, b"limo: stopped at once; the same command continues\n")
+    with suppress(Exception):
+        import psutil
+
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+    os._exit(STOPPED_EXIT_CODE)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put the first signal off until the block ends; a second one acts as it would without the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.getsignal(number) for number in STOPPING}
+
+    def put_off(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+        handler = before[signal.Signals(number)]
+        if len(waiting) > 1 and callable(handler):
+            handler(number, frame)
+
+    for number in STOPPING:
+        signal.signal(number, put_off)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if len(waiting) == 1:  # a second has been acted on
+            signal.raise_signal(waiting[0])
