@@ -46,8 +46,11 @@ def test_a_folder_is_a_dataset_that_loads(ledger, tmp_path):
     assert export(ledger, tmp_path / "out") == 4
     assert load_from_disk(str(tmp_path / "out"))["index"][:] == [0, 1, 2, 3]
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == []
+    assert export(ledger, tmp_path / "out") == 4  # the same again, as after a kill at the very end
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("")
     with pytest.raises(InputError, match="does not exist"):
-        export(ledger, tmp_path / "out")
+        export(ledger, tmp_path / "mine")
 
 
 def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledger):
