@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
+from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
 from limo.core.errors import MissingFileError, RecipeError
 from limo.core.text import content_hash, hide_keys, shorten
 
@@ -116,10 +117,9 @@ def _read(path: Path) -> str:
 def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
     """The values of a YAML text and the line (from 1) on which each key stands."""
     try:
-        values = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values, node = load_yaml(text)
     except yaml.YAMLError as error:
-        raise RecipeError("the recipe is not YAML", name, "key: value lines", shorten(str(error), 160)) from None
+        raise RecipeError("the recipe is not YAML", name, "key: value lines", describe_yaml_error(error)) from None
     if values is None:
         return {}, {}
     if not isinstance(values, dict):
@@ -144,6 +144,8 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
     if not equals or not key.strip():
         raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
     *path, last = key.strip().split(".")
+    if len(path) > MAX_DEPTH:
+        raise RecipeError("an override is too deep", shorten(key), f"{MAX_DEPTH} keys", "give fewer")
     node: Any = values
     for name in path:
         node = node[_index(node, name, override)] if isinstance(node, list) else node.setdefault(name, {})
@@ -151,7 +153,9 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
             do = f"'{name}' has no keys"
             raise RecipeError("an override goes into a plain value", override, "section.key=value", do)
     try:
-        value = yaml.safe_load(raw)
+        value, _ = load_yaml(raw)
+    except YamlBoundError as error:
+        raise RecipeError("an override is too much", key, "a short value", describe_yaml_error(error)) from None
     except yaml.YAMLError:
         value = raw
     node[_index(node, last, override) if isinstance(node, list) else last] = value

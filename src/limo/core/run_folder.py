@@ -21,6 +21,7 @@ from typing import Any, Self
 import pydantic
 import yaml
 
+from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
@@ -260,7 +261,7 @@ def environment() -> dict[str, object]:
 def _stored(file: Path, model: type[Settings]) -> Row:
     """The run's recipe with the defaults of today for keys that were not known when it was made."""
     with _readable(file):
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values, _ = load_yaml(file.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise StorageError("the run's recipe is damaged", file, "", "name another --run")
     try:

@@ -1,0 +1,89 @@
+"""YAML of unknown origin, read with bounds on size, depth and what its aliases stand for.
+
+Everything that is wrong with a text is a `yaml.YAMLError` with the line where it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from limo.core.text import shorten
+
+MAX_CHARACTERS = 1_000_000  # a recipe has some thousand
+MAX_DEPTH = 50
+MAX_NODES = 100_000  # values once aliases and merge keys are written out
+
+
+class YamlBoundError(yaml.MarkedYAMLError):
+    """A text that is too long, too deep, or stands for too many values."""
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """PyYAML's own, whose errors for wrongly tagged values are any exceptions and name no line."""
+        try:
+            return super().construct_object(node, deep)
+        except yaml.YAMLError:
+            raise
+        except Exception as error:
+            what = f"this is no value of its kind ({shorten(f'{type(error).__name__}: {error}', 100)})"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from error
+
+
+def load_yaml(text: str) -> tuple[Any, yaml.Node | None]:
+    """The value of a YAML text and its nodes, which have lines.  Raises yaml.YAMLError, YamlBoundError among them."""
+    if len(text) > MAX_CHARACTERS:
+        raise YamlBoundError(problem=f"{len(text):,} characters where {MAX_CHARACTERS:,} are allowed")
+    _check_depth(text)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _count(node, {})
+        return loader.construct_document(node), node
+    finally:
+        loader.dispose()
+
+
+def describe_yaml_error(error: yaml.YAMLError) -> str:
+    """The line of an error and what is wrong there."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return (f"line {mark.line + 1}: " if mark else "") + shorten(str(problem), 160)
+
+
+def _check_depth(text: str) -> None:
+    """Before nodes are made, which is recursive."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            problem = f"deeper than {MAX_DEPTH} lists and mappings in each other"
+            raise YamlBoundError(problem=problem, problem_mark=event.start_mark)
+
+
+def _count(node: yaml.Node, n_by_node: dict[int, int]) -> int:
+    """How many values a node stands for, aliases written out.  Raises YamlBoundError for too many, or without end."""
+    if id(node) in n_by_node:
+        if n_by_node[id(node)] == 0:  # still being counted
+            raise YamlBoundError(problem="an alias stands inside of what it names", problem_mark=node.start_mark)
+        return n_by_node[id(node)]
+    n_by_node[id(node)] = 0
+    n = 1
+    if isinstance(node, yaml.ScalarNode):
+        if "\0" in node.value or any("\ud800" <= char <= "\udfff" for char in node.value):
+            raise YamlBoundError(problem="a character that no text holds", problem_mark=node.start_mark)
+    else:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else [(item,) for item in node.value]
+        n += sum(_count(inner, n_by_node) for pair in pairs for inner in pair)
+    if n > MAX_NODES:
+        problem = f"aliases that stand for more than {MAX_NODES:,} values"
+        raise YamlBoundError(problem=problem, problem_mark=node.start_mark)
+    n_by_node[id(node)] = n
+    return n

@@ -1,0 +1,97 @@
+import pytest
+import yaml
+
+from limo.core.bounded_yaml import MAX_CHARACTERS, MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
+from limo.core.errors import RecipeError
+from limo.core.recipe import Settings, load
+
+
+class Recipe(Settings):
+    name: str = ""
+    n: int = 1
+    extra: dict[str, object] = {}
+
+
+BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{b}: &{b} [{','.join(f'*{a}' for _ in range(9))}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGE = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{b}: &{b} {{p{b}: *{a}, q{b}: *{a}, <<: [*{a}, *{a}, *{a}]}}\n"
+    for a, b in zip("abcdefghijklmnop", "bcdefghijklmnopq", strict=True)
+)
+BOUNDED = {
+    "alias bomb": (BOMB, 6),
+    "merge bomb": (MERGE, 8),
+    "recursive list": ("n: 1\nextra: &a [*a]", 2),
+    "recursive mapping": ("extra: &a {b: {c: *a}}", 1),
+    "recursive merge": ("a: &a\n  <<: *a", 1),
+    "deep lists": ("[" * 100_000, 1),
+    "deep mappings": ("{a: " * 60_000, 1),
+    "deep blocks": ("n: 1\n" + "".join("  " * d + "a:\n" for d in range(200)), MAX_DEPTH + 2),
+    "deep dashes": ("- " * 5000 + "1", 1),
+    "a lone surrogate": ('n: 1\nname: "\\ud800"', 2),
+    "a null character": ('n: 1\n\nname: "a\\0b"', 3),
+    "a surrogate in a key": ('"\\udfff": 1', 1),
+}
+WRONG = {
+    "no number": ("n: !!int abc", 1),
+    "no truth": ("name: a\nn: !!bool maybe", 2),
+    "no time": ("n: !!timestamp yesterday", 1),
+    "no date of the calendar": ("n: 1\nname: 2024-02-31", 2),
+    "an empty number": ("n: !!int ''", 1),
+    "no share": ("n: !!float abc", 1),
+    "too many digits": ("n: 1\nname: " + "9" * 5000, 2),
+    "an object of Python": ("n: !!python/object/apply:os.system [id]", 1),
+    "a tag of nobody": ("n: !mine 1", 1),
+    "a list as a key": ("? [a, b]\n: 1", 1),
+    "a mapping as a key": ("n: 1\n? {a: b}\n: 1", 2),
+    "two documents": ("n: 1\n---\nn: 2", 2),
+    "a tab": ("n:\n\t- 1", 2),
+    "an unknown alias": ("n: 1\nname: *nobody", 2),
+    "an open quote": ("n: 1\nname: 'a", 2),
+    "no base64": ("name: !!binary '\u00e9'", 1),
+    "a set of pairs": ("n: !!omap 1", 1),
+}
+
+
+@pytest.mark.parametrize("name", [*BOUNDED, *WRONG])
+def test_whatever_is_wrong_with_a_recipe_is_bad_input_with_its_line(tmp_path, name):
+    text, line = (BOUNDED | WRONG)[name]
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=f"line {line}: ") as caught:
+        load(Recipe, tmp_path / "r.yaml")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["deep lists", "deep mappings", "deep dashes"])
+def test_an_override_has_the_same_bounds(name):
+    with pytest.raises(RecipeError):
+        load(Recipe, None, [f"extra={BOUNDED[name][0]}"])
+
+
+@pytest.mark.parametrize("override", ["a." * 10_000 + "b=1", "extra." + "a." * 600 + "b=1"])
+def test_an_override_is_not_deeper_than_a_recipe(override):
+    with pytest.raises(RecipeError, match="too deep"):
+        load(Recipe, None, [override])
+
+
+def test_a_text_that_is_no_recipe_by_its_length_is_not_read():
+    with pytest.raises(YamlBoundError) as caught:
+        load_yaml("#" * (MAX_CHARACTERS + 1))
+    assert "1,000,001 characters" in describe_yaml_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("# nothing", None),
+        ("a: &x {b: 1}\nc: {<<: *x, d: 2}\ne: [*x, *x]",
+         {"a": {"b": 1}, "c": {"b": 1, "d": 2}, "e": [{"b": 1}, {"b": 1}]}),
+        ("a: " + "[" * 40 + "]" * 40, yaml.safe_load("a: " + "[" * 40 + "]" * 40)),
+        ("n: !!str 1\nt: 2024-02-29", {"n": "1", "t": yaml.safe_load("2024-02-29")}),
+        ("l: [" + "1, " * 3000 + "1]", {"l": [1] * 3001}),
+    ],
+)  # fmt: skip
+def test_what_people_write_is_read_as_before(text, value):
+    assert load_yaml(text)[0] == value
