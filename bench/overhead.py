@@ -31,7 +31,7 @@ from limo.core.records import Problem
 from limo.ledger.store import Ledger
 from limo.models.openai.completer import HttpCompleter
 from limo.models.openai.settings import HttpSettings
-from limo.rollouts.collect import collect
+from limo.rollouts.collect import collect_rollouts
 from limo.verify.checker import Checker
 
 FILE, MODEL, IN_FLIGHT = "samples/qwen_math100_x8.jsonl.gz", "qwen2.5-math (repo example)", 256
@@ -61,10 +61,10 @@ def ours(url: str, problems: list[Problem], n: int, **settings: object) -> Speed
     completer = HttpCompleter([url], MODEL, settings=HttpSettings(in_flight=IN_FLIGHT, **settings))
     with tempfile.TemporaryDirectory() as folder, Checker() as checker:
         with Ledger(Path(folder) / "warm.sqlite") as ledger:
-            collect(ledger, completer, problems, checker, n=8)
+            collect_rollouts(ledger, completer, problems, checker, n=8)
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:
             began_s, cpu_s = time.perf_counter(), time.process_time()
-            collect(ledger, completer, problems, checker, n=n)
+            collect_rollouts(ledger, completer, problems, checker, n=n)
             taken_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
             n_all = n * len(problems)
             assert sum(rollout.completion.finish_reason != "error" for rollout in ledger.rollouts()) == n_all

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from limo.verify.checker import Checker
 from limo.verify.maths.symbolic import open_default_comparer
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import Worker
 
 FILES = (
@@ -56,7 +56,7 @@ def ours(pairs: list[tuple[str, str]], memo: bool) -> tuple[float, list]:
 
 def plain(pairs: list[tuple[str, str]]) -> tuple[float, float, list[bool | None]]:
     """Seconds, those of them spent on texts that it could not finish, and opinions of Math-Verify."""
-    with Worker(open_default_comparer, limits=Limits(time_s=10.0)) as worker:
+    with Worker(open_default_comparer, limits=CallLimits(time_s=10.0)) as worker:
         worker.call(("1", "$1$"))
         opinions: list[bool | None] = []
         start = before = time.perf_counter()

@@ -62,7 +62,7 @@ def ask_in_child(path, url, moment, said, limit=None):
     from limo.ledger.store import Ledger
     from limo.models.openai.completer import HttpCompleter
     from limo.models.openai.settings import HttpSettings
-    from limo.rollouts.collect import collect
+    from limo.rollouts.collect import collect_rollouts
 
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -79,7 +79,7 @@ def ask_in_child(path, url, moment, said, limit=None):
                     lambda _: os.kill(os.getpid(), what) if next(sent) == abs(moment) else None
                 )
             completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
-            collect(ledger, completer, PROBLEMS, Exact(), n=N, band=Band(*BAND))
+            collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, band=Band(*BAND))
         said.send("done")
     except LimoError as error:
         said.send(str(error))

@@ -35,7 +35,7 @@ def test_every_name_is_there_documented_and_on_the_page(name):
 
 
 def test_the_names_and_their_homes_are_the_same_list():
-    assert sorted(limo._MODULES) == sorted(limo.__all__)
+    assert sorted(limo._addresses()) == sorted(limo.__all__)
 
 
 def test_no_name_hides_a_room():

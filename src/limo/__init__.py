@@ -9,53 +9,16 @@ modules, never this one.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    # name: module, or module:name where it is called otherwise there
-    "Checker": "verify.checker",
-    "Completion": "core.records",
-    "CurateRecipe": "stages.curate:Recipe",
-    "Decoding": "stages.evaluate",
-    "EvaluateRecipe": "stages.evaluate:Recipe",
-    "HttpCompleter": "models.openai.completer",
-    "Ledger": "ledger.store",
-    "LimoError": "core.errors",
-    "LocalCompleter": "models.local.completer",
-    "Problem": "core.records",
-    "ReplayCompleter": "models.replay",
-    "RolloutsRecipe": "stages.rollouts:Recipe",
-    "RunFolder": "core.run_folder",
-    "Sampling": "core.records",
-    "SftSettings": "train.methods.sft",
-    "TrainRecipe": "stages.train:Recipe",
-    "Verdict": "core.records",
-    "accept": "curate.chains",
-    "check": "verify.checker",
-    "collect": "rollouts.collect",
-    "compare_arms": "stages.compare:compare",
-    "decontaminate": "pool.decontaminate",
-    "dedup": "pool.dedup",
-    "evaluate_model": "stages.evaluate:evaluate",
-    "grade_chains": "curate.grade:grade",
-    "ingest": "pool.ingest",
-    "load_benchmark": "pool.sources.benchmarks",
-    "load_recipe": "core.recipe:load",
-    "read_pool": "pool.ingest",
-    "run_compare": "stages.compare:run",
-    "run_curate": "stages.curate:run",
-    "run_evaluate": "stages.evaluate:run",
-    "run_rollouts": "stages.rollouts:run",
-    "run_train": "stages.train:run",
-    "select": "curate.select",
-    "verify_file": "verify.files",
-    "write_pool": "pool.ingest",
-}
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # read by type checkers, and by `_addresses`
     from limo.core.errors import LimoError
     from limo.core.recipe import load as load_recipe
     from limo.core.records import Completion, Problem, Sampling, Verdict
@@ -71,7 +34,7 @@ if TYPE_CHECKING:
     from limo.pool.dedup import dedup
     from limo.pool.ingest import ingest, read_pool, write_pool
     from limo.pool.sources.benchmarks import load_benchmark
-    from limo.rollouts.collect import collect
+    from limo.rollouts.collect import collect_rollouts
     from limo.stages.compare import compare as compare_arms
     from limo.stages.compare import run as run_compare
     from limo.stages.curate import Recipe as CurateRecipe
@@ -108,7 +71,7 @@ __all__ = [
     "Verdict",
     "accept",
     "check",
-    "collect",
+    "collect_rollouts",
     "compare_arms",
     "decontaminate",
     "dedup",
@@ -129,12 +92,20 @@ __all__ = [
 ]
 
 
+@lru_cache
+def _addresses() -> dict[str, tuple[str, str]]:
+    """The module of each name, and what it is called there: the imports above, read without running them."""
+    statements = ast.parse(inspect.getsource(sys.modules[__name__])).body
+    (block,) = (statement for statement in statements if isinstance(statement, ast.If))
+    imports = [statement for statement in block.body if isinstance(statement, ast.ImportFrom)]
+    return {alias.asname or alias.name: (str(of.module), alias.name) for of in imports for alias in of.names}
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'limo' has no attribute {name!r}")
-    module, _, original = _MODULES[name].partition(":")
-    value = getattr(import_module(f"limo.{module}"), original or name)
-    globals()[name] = value
+    module, original = _addresses()[name]
+    value = globals()[name] = getattr(import_module(module), original)
     return value
 
 

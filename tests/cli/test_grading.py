@@ -9,7 +9,7 @@ import yaml
 
 from limo.core import prompts
 from limo.curate.scorers.judge import TRAITS
-from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
 
 N = 12
 
@@ -36,7 +36,7 @@ def judge(tmp_path):
         {"problem": prompts.rubric(row["problem"], row["completion"]), "model": "judge", "text": reply(1 + 5 * i // N)}
         for i, row in enumerate(rows)
     ]
-    server = ReplayServer([lines(tmp_path / "said.jsonl", said)], ServeSettings())
+    server = ReplayServer([lines(tmp_path / "said.jsonl", said)], ReplayServerSettings())
     with server.running() as url:
         asked = {"models": [{"kind": "http", "name": "judge", "base_urls": [url]}]}
         (tmp_path / "judge.yaml").write_text(yaml.safe_dump({"scorer": "judge", "judge": asked}))

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
 
 
 @pytest.fixture
 def served(world):
     """The recipe of `world` with its models at a server's address; the server counts what it is asked."""
-    server = ReplayServer([world / "said.jsonl"], ServeSettings())
+    server = ReplayServer([world / "said.jsonl"], ReplayServerSettings())
     recipe = yaml.safe_load((world / "recipe.yaml").read_text())
     with server.running() as url:
         for one in recipe["filters"]:

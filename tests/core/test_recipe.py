@@ -4,13 +4,13 @@ import pytest
 from pydantic import Field
 
 from limo.core.errors import MissingFileError, RecipeError
-from limo.core.recipe import EXECUTION_ONLY, Settings, load
+from limo.core.recipe import Settings, execution_field, load
 
 
 class Band(Settings):
     low: int = Field(1, ge=0)
     high: int = 3
-    n_workers: int = Field(1, json_schema_extra=EXECUTION_ONLY)
+    n_workers: int = execution_field(1)
 
 
 class Cat(Settings):

@@ -9,11 +9,10 @@ import textwrap
 from dataclasses import replace
 
 import pytest
-from pydantic import Field
 
 from limo.core import files
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import Dropped, Problem
 from limo.core.run_folder import RunFolder, RunPool, StageCounts, environment
 
@@ -26,7 +25,7 @@ class Recipe(Settings):
     seed: int = 0
     band: Inner = Inner()
     names: list[str] = []
-    n_workers: int = Field(1, json_schema_extra=EXECUTION_ONLY)
+    n_workers: int = execution_field(1)
 
 
 class Other(Settings):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limo.core.errors import InputError
 from limo.core.records import LEVELS, Chain, Verdict
-from limo.curate.grade import GradeSettings, grade, trait_names
+from limo.curate.grade import GradeSettings, grade
 from limo.curate.scorers.keywords import TRAITS
 from limo.curate.scorers.registry import SCORERS, Scorer
 
@@ -58,7 +58,7 @@ def test_scale_max_divides_by_the_largest_value():
 
 def levels_of(scores: list[float]) -> list[int]:
     """The number of the level of each score, as a judge's mean marks."""
-    columns = dict.fromkeys(trait_names(JUDGED), scores) | {"score": scores, "length": scores}
+    columns = dict.fromkeys(SCORERS["judge"].traits, scores) | {"score": scores, "length": scores}
     grades = grade([chain(BARE)] * len(scores), JUDGED, columns)
     return [LEVELS.index(one.level) for one in grades]
 
@@ -92,7 +92,7 @@ def test_the_structural_scorer_gives_the_same_score_whatever_stands_beside_it():
     texts = [CAREFUL, BARE, CAREFUL * 3]
     together = grade([chain(text) for text in texts], STRUCTURED)
     assert [one.score for one in together] == [grade([chain(text)], STRUCTURED)[0].score for text in texts]
-    assert set(together[0].traits) == set(trait_names(STRUCTURED))
+    assert set(together[0].traits) == set(SCORERS["structure"].traits)
 
 
 def test_fixed_levels_do_not_depend_on_the_other_chains():
@@ -139,7 +139,7 @@ def test_within_bins_of_length_no_level_is_merely_longer():
 def test_a_judge_that_was_not_asked_is_a_clear_error():
     with pytest.raises(InputError, match="nobody has judged"):
         grade([chain(CAREFUL)], GradeSettings(scorer="judge"))
-    judged = {name: [0.25, 1.0] for name in trait_names(GradeSettings(scorer="judge"))} | {
+    judged = {name: [0.25, 1.0] for name in SCORERS["judge"].traits} | {
         "score": [0.25, 1],
         "length": [1, 1],
     }

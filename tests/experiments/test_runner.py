@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,10 +18,8 @@ import pytest
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.experiments import results
-from limo.experiments.arms import Arm, Experiment
-from limo.experiments.headline import HEADLINE
+from limo.experiments.arms import EXPERIMENTS, Arm, Experiment
 from limo.experiments.results import Measurement
-from limo.experiments.rq1_chain_quality import RQ1
 from limo.experiments.runner import measure_arms
 from limo.report.content import BenchmarkRow, LocalizedText, check
 
@@ -41,8 +40,7 @@ class FakeLab:
     """Measures at once; each measurement leaves a file, since it is made in another process."""
 
     folder: Path
-    seeds: tuple[int, ...] = (0, 1)
-    n_workers: int = 2
+    recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=2))
     prepared: list[str] = field(default_factory=list)
     known: dict[tuple[str, int], Measurement] = field(default_factory=dict)
 
@@ -126,7 +124,7 @@ def test_a_measurement_comes_back_from_its_json_as_it_was():
 
 
 def test_the_experiments_compare_only_arms_that_they_have():
-    for experiment in (HEADLINE, RQ1):
+    for experiment in EXPERIMENTS:
         names = {arm.name for arm in experiment.arms}
         assert len(names) == len(experiment.arms)
         assert all({a, b} <= names for a, b in experiment.pairs)

@@ -273,11 +273,11 @@ def test_merging_takes_what_is_new_once_and_answers_before_failures(tmp_path):
         b.count_lost("m", "cancelled", 3, 40)
         b.add_seconds(2.5)
     with Ledger(tmp_path / "a.sqlite") as a:
-        assert a.merge(tmp_path / "b.sqlite") == 2
+        assert a.merge(tmp_path / "b.sqlite") == (2, 1)  # "theirs" is another text
         assert [r.completion.text for r in a.rollouts()] == ["ours", "so \\boxed{4}", "so \\boxed{4}"]
         assert [r.completion.reasoning for r in a.rollouts()] == ["", "hm", ""]
         assert (a.n_lost(), a.seconds()) == (3, 2.5)
-        assert a.merge(tmp_path / "b.sqlite") == 0
+        assert a.merge(tmp_path / "b.sqlite") == (0, 1)
         assert (len(a), a.n_lost(), a.seconds()) == (3, 3, 2.5)
         assert a.integrity_errors() == []
 
@@ -288,7 +288,7 @@ def test_merging_takes_a_verdict_only_for_the_very_completion_it_is_on(tmp_path)
     with Ledger(tmp_path / "b.sqlite") as b:
         b.add([rollout(text="theirs", verdict=RIGHT), rollout(index=1, verdict=RIGHT)])
     with Ledger(tmp_path / "a.sqlite") as a:
-        assert a.merge(tmp_path / "b.sqlite") == 0
+        assert a.merge(tmp_path / "b.sqlite") == (0, 1)
         assert [r.verdict for r in a.rollouts()] == [None, RIGHT]
 
 
@@ -328,3 +328,62 @@ def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
     ]  # fmt: skip
     plan = ledger._db.execute("EXPLAIN QUERY PLAN SELECT finish_reason FROM rollouts WHERE model = 'm'").fetchall()
     assert "COVERING INDEX facts" in plan[0][3]
+
+
+DAMAGE = [
+    "UPDATE rollouts SET rollout_index = -1",
+    "UPDATE rollouts SET rollout_index = 1000000000000",
+    "UPDATE rollouts SET rollout_index = 'first'",
+    "UPDATE rollouts SET rollout_index = 0.5",
+    "UPDATE rollouts SET n_completion_tokens = -3",
+    "UPDATE rollouts SET n_prompt_tokens = 9007199254740992",
+    "UPDATE rollouts SET n_prompt_tokens = 'many'",
+    "UPDATE rollouts SET text = x'ff00'",
+    "UPDATE rollouts SET elapsed_s = 'long'",
+    "UPDATE rollouts SET model = x'6d'",
+    "UPDATE verdicts SET outcome = 'perfect'",
+    "UPDATE verdicts SET extracted = x'34'",
+    "UPDATE definitions SET content = x'04'",
+    "UPDATE definitions SET hash = x'00'",
+    "INSERT INTO lost VALUES ('s', 'm', 'cancelled', -1, 0)",
+    "INSERT INTO lost VALUES ('s', NULL, 'cancelled', 1, 0)",
+    "INSERT INTO starts VALUES ('s', 1e300)",
+    "INSERT INTO starts VALUES (NULL, 1)",
+    "ALTER TABLE rollouts DROP COLUMN reasoning",
+    "ALTER TABLE verdicts RENAME COLUMN tier TO rank",
+    "DROP TABLE starts",
+    "CREATE VIEW v AS SELECT * FROM rollouts",
+    "CREATE TRIGGER t AFTER INSERT ON rollouts BEGIN DELETE FROM rollouts; END",
+    "ALTER TABLE rollouts RENAME TO r; CREATE VIEW rollouts AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 "
+    "FROM n) SELECT * FROM r, n",
+]
+
+
+@pytest.mark.parametrize("read_only", [True, False], ids=["read", "written"])
+@pytest.mark.parametrize("statement", DAMAGE, ids=lambda text: text[:50])
+def test_a_ledger_with_what_limo_does_not_write_is_refused_in_one_line(ledger, path, statement, read_only):
+    ledger.add([rollout(verdict=RIGHT)])
+    ledger.define("prompt", "p", "text")
+    ledger.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("PRAGMA ignore_check_constraints = ON;" + statement)
+        db.commit()
+    before = path.read_bytes()
+    with pytest.raises(StorageError) as caught:
+        Ledger(path, read_only)
+    assert "\n" not in str(caught.value) and path.read_bytes() == before
+    with Ledger(path.with_name("other.sqlite")) as other, pytest.raises(StorageError):
+        other.merge(path)
+
+
+def test_counts_of_any_size_add_up(ledger):
+    ledger.add([rollout(index=k, n_completion_tokens=1 << 40) for k in range(9)])
+    assert ledger.usage_by_model()["m"].n_completion_tokens == 9 << 40
+
+
+def test_tables_and_indexes_of_ones_own_do_no_harm(ledger, path):
+    ledger.add([rollout()])
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("CREATE TABLE notes(text); CREATE INDEX mine ON rollouts(elapsed_s)")
+    with Ledger(path) as again:
+        assert len(again) == 1

@@ -14,8 +14,8 @@ from limo.core.records import Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
-from limo.models.settings import LocalModel
-from limo.rollouts.collect import collect
+from limo.models.settings import LocalModelSettings
+from limo.rollouts.collect import collect_rollouts
 
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -165,9 +165,9 @@ def test_a_model_with_other_layers_runs_through_generate_and_says_so_once(folder
 
 
 def test_only_a_recipe_that_names_the_model_again_lets_its_code_run():
-    assert LocalModel(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
+    assert LocalModelSettings(name="m", path="a/b", trust_remote_code="a/b").trust_remote_code
     with pytest.raises(ValueError, match="names another model"):
-        LocalModel(name="m", path="a/b", trust_remote_code="yes")
+        LocalModelSettings(name="m", path="a/b", trust_remote_code="yes")
 
 
 def test_the_identity_is_that_of_the_weights(folder, tmp_path):
@@ -206,7 +206,7 @@ def test_stopped_between_groups_and_started_again_it_writes_the_same_text(folder
         for completer in completers:
             with Ledger(path) as ledger:
                 try:
-                    collect(ledger, completer, PROBLEMS, Undecided(), sampling=Sampling(max_tokens=20), n=3)
+                    collect_rollouts(ledger, completer, PROBLEMS, Undecided(), sampling=Sampling(max_tokens=20), n=3)
                 except KeyboardInterrupt:
                     assert len(ledger) == 14
         with Ledger(path) as ledger:

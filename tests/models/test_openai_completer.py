@@ -20,8 +20,8 @@ from limo.models.completer import CANCELLED, Request
 from limo.models.openai.completer import SPARE_FILES, HttpCompleter
 from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
-from limo.models.replay_server import ReplayServer, ServeSettings
-from limo.rollouts.collect import collect
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
+from limo.rollouts.collect import collect_rollouts
 from rollout_cases import PROBLEMS, Exact, N
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
@@ -109,7 +109,7 @@ def test_plain_completions_are_asked_for_by_text(recording, recorded):
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("fault", ["429", "500", "reset", "half", "drip", "type"])
 def test_each_fault_is_overcome(recording, recorded, fault, stream):
-    server = ReplayServer([recording], ServeSettings(faults={fault: 0.3}, retry_after_s=0.01, drip_s=9))
+    server = ReplayServer([recording], ReplayServerSettings(faults={fault: 0.3}, retry_after_s=0.01, drip_s=9))
     some = requests(2)
     with server.running() as url:
         settings = quick(stream=stream, timeout_s=0.4 if fault == "drip" else 2.0, retries=40, patience_s=60)
@@ -121,21 +121,21 @@ def test_each_fault_is_overcome(recording, recorded, fault, stream):
 def test_under_mixed_faults_the_decisions_are_those_of_the_whole_table(recording, tmp_path):
     band = Band(2, 5, N)
     with Ledger(tmp_path / "whole.sqlite") as ledger:
-        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
+        whole = collect_rollouts(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
     wanted = {name: "keep" if 2 <= rate.n_correct <= 5 else "drop" for name, rate in whole.items()}
     assert set(wanted.values()) == {"keep", "drop"}
     faults = {"429": 0.02, "500": 0.02, "reset": 0.02, "half": 0.02, "type": 0.02}
-    server = ReplayServer([recording], ServeSettings(faults=faults, retry_after_s=0.01))
+    server = ReplayServer([recording], ReplayServerSettings(faults=faults, retry_after_s=0.01))
     with server.running() as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(retries=19, patience_s=60))
-        rates = collect(ledger, completer, PROBLEMS, Exact(), n=N, band=band)
+        rates = collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, band=band)
         assert {name: rate.decision for name, rate in rates.items()} == wanted
         assert len(ledger) < N * len(PROBLEMS)
         assert server.n_requests > len(ledger)
 
 
 def test_the_load_goes_to_the_server_that_is_free(recording, recorded):
-    slow, fast = ReplayServer([recording], ServeSettings(latency_s=0.3)), ReplayServer([recording])
+    slow, fast = ReplayServer([recording], ReplayServerSettings(latency_s=0.3)), ReplayServer([recording])
     with slow.running() as one, fast.running() as other:
         found = answers(HttpCompleter([one, other], "m", settings=quick(in_flight=4)), requests())
     assert content(found) == recorded
@@ -153,7 +153,7 @@ def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeyp
     monkeypatch.setattr("limo.models.openai.retry.WARN_AFTER_S", 0.01)
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
         away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
-        collect(ledger, away, PROBLEMS, Exact(), n=2)
+        collect_rollouts(ledger, away, PROBLEMS, Exact(), n=2)
     (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.retry"]
     assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
 
@@ -162,15 +162,15 @@ def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_p
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with pytest.raises(PartialError, match=r"no server has answered.*127\.0\.0\.1:9"):
             away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
-            collect(ledger, away, PROBLEMS, Exact(), n=2)
+            collect_rollouts(ledger, away, PROBLEMS, Exact(), n=2)
         assert len(ledger) == 0  # no rollout is blamed for it
         with ReplayServer([recording]).running() as url:
-            collect(ledger, HttpCompleter([url], "m", settings=quick()), PROBLEMS, Exact(), n=2)
+            collect_rollouts(ledger, HttpCompleter([url], "m", settings=quick()), PROBLEMS, Exact(), n=2)
         assert len(ledger) == 2 * len(PROBLEMS)
 
 
 def test_what_was_cancelled_comes_back_as_such_and_the_rest_as_it_is(recording):
-    server = ReplayServer([recording], ServeSettings(latency_s=0.5))
+    server = ReplayServer([recording], ReplayServerSettings(latency_s=0.5))
     asked = requests(2)
     with server.running() as url:
         completer = HttpCompleter([url], "m", settings=quick(in_flight=100))
@@ -211,13 +211,13 @@ def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
 
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(speculative=True, timeout_s=90))
-        rates = collect(ledger, completer, some, Exact(), n=N, band=Band(0, 0, N))
+        rates = collect_rollouts(ledger, completer, some, Exact(), n=N, band=Band(0, 0, N))
         assert [rate.decision for rate in rates.values()] == ["drop"] * 3
         assert (len(ledger), ledger.n_lost("m")) == (3, 3 * (N - 1))
 
 
 def test_a_problem_that_no_try_brings_home_is_an_error_with_what_came(recording):
-    server = ReplayServer([recording], ServeSettings(faults={"reset": 1.0}))
+    server = ReplayServer([recording], ReplayServerSettings(faults={"reset": 1.0}))
     long = [r for r in requests(1) if r.index % 3 == 0][:1]
     with server.running() as url:
         settings = quick(stream=True, retries=1, patience_s=60)
@@ -228,13 +228,13 @@ def test_a_problem_that_no_try_brings_home_is_an_error_with_what_came(recording)
 
 def test_what_failed_is_asked_again_at_the_next_start(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        with ReplayServer([recording], ServeSettings(faults={"500": 1.0})).running() as url:
+        with ReplayServer([recording], ReplayServerSettings(faults={"500": 1.0})).running() as url:
             settings = quick(retries=0, patience_s=60)
-            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
+            collect_rollouts(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
             assert {r.completion.finish_reason for r in ledger.rollouts()} == {"error"}
         server = ReplayServer([recording])
         with server.running() as url:
-            collect(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
+            collect_rollouts(ledger, HttpCompleter([url], "m", settings=settings), PROBLEMS, Exact(), n=1)
         assert {r.completion.finish_reason for r in ledger.rollouts()} == {"stop"}
 
 
@@ -363,7 +363,7 @@ def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypat
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         settings = quick(api_key_env="MY_KEY")
         completer = HttpCompleter([url], "m", settings=settings)
-        collect(ledger, completer, PROBLEMS[:3], Exact(), n=1)
+        collect_rollouts(ledger, completer, PROBLEMS[:3], Exact(), n=1)
         errors = [r.completion.error for r in ledger.rollouts()]
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("utf-8", "replace")
     for secret in ("my-own-strange-key", KEY, "user:pass", PROBLEMS[0].problem):

@@ -9,8 +9,7 @@ import pytest
 
 from limo.report.charts.drawing import COLORS, arm_colors
 from limo.report.charts.funnel import draw_funnel
-from limo.report.charts.radar import draw_radar
-from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_paper, draw_scores
+from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_scores
 from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
 
 CHARTS = (draw_averages, draw_scores, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_funnel)

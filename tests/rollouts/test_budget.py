@@ -10,13 +10,13 @@ from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer
 from limo.rollouts.budget import Budget, BudgetMeter, Price
-from limo.rollouts.collect import CollectionStopped, collect
+from limo.rollouts.collect import CollectionStopped, collect_rollouts
 from rollout_cases import PROBLEMS, Exact, N
 
 
 def run(ledger, completer, prices=None, **budget):
     meter = BudgetMeter(Budget(**budget), prices or {}, ledger)
-    return collect(ledger, completer, PROBLEMS, Exact(), n=N, meter=meter)
+    return collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, meter=meter)
 
 
 def test_tokens_are_not_passed_and_a_larger_budget_pays_nothing_twice(recording, tmp_path):

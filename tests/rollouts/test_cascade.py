@@ -14,7 +14,7 @@ from limo.core.progress import NoProgress
 from limo.core.records import problem_id
 from limo.core.run_folder import RunFolder, RunPool
 from limo.ledger.store import Ledger
-from limo.models.replay_server import ReplayServer, ServeSettings
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.curate import run as curate
 from limo.verify.checker import Checker
@@ -94,7 +94,7 @@ def brute_force(found, answers, bands):
 def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_path, faults, n_problems):
     path, found = recorded(tmp_path, n_problems)
     bands = [("weak_filter", "weak", 2, 0, 1), ("strong_filter", "strong", 6, 1, 4)]
-    with ReplayServer([path], ServeSettings(faults=faults, retry_after_s=0.01)).running() as url:
+    with ReplayServer([path], ReplayServerSettings(faults=faults, retry_after_s=0.01)).running() as url:
         settings = {"backoff_s": 0.02, "patience_s": 120, "retries": 20}
         model = {"kind": "http", "base_urls": [url], "http": settings}
         filters = [

@@ -18,7 +18,7 @@ from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
 from limo.rollouts.budget import Budget, BudgetMeter, Price
-from limo.rollouts.collect import collect
+from limo.rollouts.collect import collect_rollouts
 
 PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in range(12)]
 NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
@@ -63,7 +63,7 @@ def path(tmp_path):
 
 def run(path, model, n=6, band=None, **more):
     with Ledger(path) as ledger:
-        return collect(ledger, model, PROBLEMS, Exact(), n=n, band=band, **more)
+        return collect_rollouts(ledger, model, PROBLEMS, Exact(), n=n, band=band, **more)
 
 
 def test_without_a_band_every_attempt_is_asked_once(path):
@@ -134,7 +134,7 @@ def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forg
             yield from super().verify_many(pairs)
 
     with Ledger(path) as ledger:
-        after = collect(ledger, model, corrected, Watched(), n=6)
+        after = collect_rollouts(ledger, model, corrected, Watched(), n=6)
         stored = {
             (r.index, r.verdict.outcome, r.verdict.answer) for r in ledger.rollouts() if r.problem_id == PROBLEMS[3].id
         }
@@ -161,7 +161,7 @@ def test_a_verdict_of_another_verifier_is_stale_and_taken_again_without_a_reques
 
     model = Model()
     with Ledger(path) as ledger:
-        rates = collect(ledger, model, PROBLEMS, Lenient(), n=6)
+        rates = collect_rollouts(ledger, model, PROBLEMS, Lenient(), n=6)
         assert {r.verdict.verifier for r in ledger.rollouts()} == {"lenient"}
     assert model.asked == []
     assert {rate.rate for problem_id, rate in rates.items() if NUMBER[problem_id] != 5} == {1.0}
@@ -175,7 +175,7 @@ def test_completions_whose_verifier_fails_are_stored_and_verified_at_the_next_st
 
     first, second = Model(), Model()
     with Ledger(path) as ledger, pytest.raises(ModelError):
-        collect(ledger, first, PROBLEMS, Broken(), n=1)
+        collect_rollouts(ledger, first, PROBLEMS, Broken(), n=1)
     with Ledger(path) as ledger:
         assert [r.verdict for r in ledger.rollouts()] == [None] * 4
     assert run(path, second, n=1) == run(path.with_name("straight.sqlite"), Model(), n=1)
@@ -191,7 +191,7 @@ def killed(path, band, n_statements):
             ledger._db.set_trace_callback(
                 lambda _: os.kill(os.getpid(), signal.SIGKILL) if next(sent) == n_statements else None
             )
-            collect(ledger, Model(), PROBLEMS, Exact(), n=6, band=band)
+            collect_rollouts(ledger, Model(), PROBLEMS, Exact(), n=6, band=band)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
@@ -282,7 +282,9 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
     progress, n = Shown(), 6
     with Ledger(path) as ledger:
         meter = BudgetMeter(Budget(), {Model.name: Price(output=1e6)}, ledger)
-        rates = collect(ledger, Model(), PROBLEMS, Exact(), n=n, band=Band(1, 3, n), progress=progress, meter=meter)
+        rates = collect_rollouts(
+            ledger, Model(), PROBLEMS, Exact(), n=n, band=Band(1, 3, n), progress=progress, meter=meter
+        )
         n_asked, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
     decisions = [rate.decision for rate in rates.values()]
     assert (progress.last["kept"], progress.last["dropped"]) == (decisions.count("keep"), decisions.count("drop"))

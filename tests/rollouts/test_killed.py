@@ -14,8 +14,8 @@ import pytest
 
 from limo.ledger.store import Ledger
 from limo.models.replay import ReplayCompleter
-from limo.models.replay_server import ReplayServer, ServeSettings
-from limo.rollouts.collect import collect
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
+from limo.rollouts.collect import collect_rollouts
 from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
 
 SEEDS = range(50)
@@ -35,7 +35,7 @@ def processes():
 @pytest.fixture(scope="module")
 def wanted(recording, tmp_path_factory):
     with Ledger(tmp_path_factory.mktemp("whole") / "ledger.sqlite") as ledger:
-        whole = collect(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
+        whole = collect_rollouts(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
     return {name: "keep" if BAND[0] <= rate.n_correct <= BAND[1] else "drop" for name, rate in whole.items()}
 
 
@@ -73,7 +73,7 @@ def moment(seed):
 @pytest.mark.parametrize("seed", [pytest.param(s, marks=pytest.mark.slow if s >= FAST else ()) for s in SEEDS])
 def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recording, wanted, tmp_path, seed):
     path = tmp_path / "ledger.sqlite"
-    server = ReplayServer([recording], ServeSettings(latency_s=0.01))
+    server = ReplayServer([recording], ReplayServerSettings(latency_s=0.01))
     with server.running() as url:
         code, _ = child(processes, path, url, moment(seed))
         assert code in (-signal.SIGKILL, 0)  # 0: a slow moment came after the end
@@ -93,7 +93,7 @@ def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recordi
 
 def test_ctrl_c_waits_for_what_is_under_way_says_what_is_left_and_goes_on(processes, recording, wanted, tmp_path):
     path = tmp_path / "ledger.sqlite"
-    server = ReplayServer([recording], ServeSettings(latency_s=0.01))
+    server = ReplayServer([recording], ReplayServerSettings(latency_s=0.01))
     with server.running() as url:
         code, said = child(processes, path, url, -60)
         assert code == 0 and re.fullmatch(r"interrupted; undecided are \d+ of 24 problems: '.*'", said)

@@ -10,7 +10,7 @@ from limo.core.errors import InputError
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.export import export, summary_table
 from limo.ledger.store import Ledger
-from limo.rollouts.judging import VerdictReplyVerifier
+from limo.rollouts.judging import ANSWER_REPLIES
 from limo.rollouts.reverify import reverify
 from limo.verify.checker import Checker
 
@@ -67,7 +67,7 @@ def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledge
 
 
 def test_verdicts_then_name_the_new_verifier_and_replies_of_judges_are_left_as_they_are(ledger):
-    verdict = Verdict("undecided", "correct", "verdict read", "judge", verifier=VerdictReplyVerifier.identity)
+    verdict = Verdict("undecided", "correct", "verdict read", "judge", verifier=ANSWER_REPLIES.identity)
     reply = Rollout("q", "judge", "p", "s", 0, Completion("CORRECT"), verdict)
     with Ledger(ledger) as opened:
         opened.add([reply, replace(reply, problem_id="unknown", verdict=None)])

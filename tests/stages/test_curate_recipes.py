@@ -36,7 +36,7 @@ def test_the_recipe_of_v2_has_the_papers_numbers():
 @pytest.fixture
 def tiny(tmp_path):
     """A folder with what limo-v1 and limo-v2 read, in their smallest real form, and a server for all their models."""
-    from limo.models.replay_server import ReplayServer, ServeSettings
+    from limo.models.replay_server import ReplayServer, ReplayServerSettings
 
     def lines(name, rows):
         path = tmp_path / name
@@ -75,7 +75,7 @@ def tiny(tmp_path):
                     {"problem": row["problem"], "model": model, "index": index}
                     | {"text": f"{text}Therefore it is so.</think> The answer is \\boxed{{{answer}}}."}
                 )
-    server = ReplayServer([lines("said.jsonl", said)], ServeSettings())
+    server = ReplayServer([lines("said.jsonl", said)], ReplayServerSettings())
     with server.running() as url:
         yield tmp_path, url, server
 
@@ -132,11 +132,11 @@ def test_real_recordings_give_a_dataset_and_the_second_run_does_nothing(tmp_path
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded completions are not here (../shared/data)")
 def test_through_a_server_the_same_chains_are_selected_and_a_second_run_asks_nothing(tmp_path):
-    from limo.models.replay_server import ReplayServer, ServeSettings
+    from limo.models.replay_server import ReplayServer, ReplayServerSettings
 
     files = sorted([*DATA.glob("samples/sky_short_*.jsonl.gz"), *DATA.glob("chains/sky_long_*.jsonl.gz")])
     text = (ROOT / "recipes" / "replay-served.yaml").read_text()
-    server = ReplayServer(files, ServeSettings())
+    server = ReplayServer(files, ReplayServerSettings())
     with server.running() as url:
         (tmp_path / "recipe.yaml").write_text(text.replace("http://127.0.0.1:8900/v1", url))
         recipe = load(CurateRecipe, tmp_path / "recipe.yaml", [f"data={DATA}"])

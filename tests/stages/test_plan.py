@@ -12,8 +12,8 @@ from limo.core.errors import InputError
 from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
-from limo.rollouts.runner import RolloutSettings
-from limo.stages.plan import PASS_RATES, Step, Terms, expected, fit_pass_rates, plan, table
+from limo.rollouts.multi_model_runner import RolloutSettings
+from limo.stages.plan import PASS_RATES, Step, Terms, cost_table, expected, fit_pass_rates, plan
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
@@ -59,7 +59,7 @@ def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
     assert (first.n_problems, first.n_fixed) == (40, 160)
     assert second.n_problems == first.n_kept < 40
     assert first.n_expected < first.n_fixed and second.n_expected == pytest.approx(2 * first.n_kept)
-    assert table([first, second])[-1][2] == f"{first.n_fixed + second.n_fixed:,}"
+    assert cost_table([first, second])[-1][2] == f"{first.n_fixed + second.n_fixed:,}"
 
 
 def test_a_judge_is_asked_about_the_chains_that_teachers_will_give_and_reads_them_whole():
@@ -104,7 +104,7 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_told():
         {"models": [{"kind": "http", "name": "big", "base_urls": ["http://h/v1"]}], "n": 1}
     )
     (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
-    assert row.gpu_hours is None and table([row])[1][7] == "?"
+    assert row.gpu_hours is None and cost_table([row])[1][7] == "?"
     told = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
     (known,) = plan([Step("teacher", told)], PROBLEMS, Terms())
     assert known.gpu_hours and told.hash == nameless.hash  # a size changes no draw: the run stays the same run

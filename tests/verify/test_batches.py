@@ -12,7 +12,7 @@ import pytest
 
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.pool import MAX_CHUNK, MAX_CHUNKS
 
 N_ROWS_AHEAD = 3 * MAX_CHUNKS * MAX_CHUNK // 2
@@ -50,7 +50,7 @@ def test_rows_are_read_only_as_they_are_needed(n_workers):
 )
 def test_a_row_that_kills_its_process_costs_one_verdict_and_the_order_stays(n_workers, n_rows):
     rows = [(DEADLY, "\\boxed{\\int y}") if n % 400 == 7 else (str(n % 90), f"\\boxed{{{n}}}") for n in range(n_rows)]
-    with Checker(n_workers=n_workers, limits=Limits(time_s=0.3)) as checker:
+    with Checker(n_workers=n_workers, limits=CallLimits(time_s=0.3)) as checker:
         verdicts = list(checker.verify_many(pairs(rows)))
     outcomes = ["undecided" if n % 400 == 7 else "correct" if n < 90 else "wrong" for n in range(n_rows)]
     assert [verdict.outcome for verdict in verdicts] == outcomes

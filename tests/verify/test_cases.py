@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limo.verify.checker import Checker
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -29,7 +29,7 @@ CLASSES = sorted({name for name, *_ in CASES})
 
 @pytest.fixture(scope="module")
 def checker():
-    with Checker(limits=Limits(time_s=20.0)) as made:
+    with Checker(limits=CallLimits(time_s=20.0)) as made:
         yield made
 
 

@@ -8,7 +8,7 @@ from limo.core.records import Completion, Problem
 from limo.verify import maths_verifier as module
 from limo.verify.answers import read_answer, why_unverifiable
 from limo.verify.checker import Checker, as_text, check
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 
 def pairs(rows):
@@ -18,7 +18,7 @@ def pairs(rows):
 
 @pytest.fixture(scope="module")
 def checker():
-    with Checker(limits=Limits(time_s=10.0)) as made:
+    with Checker(limits=CallLimits(time_s=10.0)) as made:
         yield made
 
 
@@ -132,7 +132,7 @@ def test_the_same_pair_is_decided_once(monkeypatch):
 
 
 def test_an_overrun_is_undecided_and_is_not_remembered():
-    with Checker(limits=Limits(time_s=0.01)) as made:
+    with Checker(limits=CallLimits(time_s=0.01)) as made:
         verdict = made.check("\\int_0^1 e^{\\sin x} dx", "\\boxed{\\int_0^1 e^{\\sin y}+0 dy}")
         assert verdict.outcome in ("undecided", "correct")
         assert verdict.outcome == "correct" or not made.verifier.memo

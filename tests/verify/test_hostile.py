@@ -13,7 +13,7 @@ import pytest
 
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 
 def pairs(rows):
@@ -21,7 +21,7 @@ def pairs(rows):
     return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
 
 
-LIMITS = Limits(time_s=0.5, memory_bytes=1 << 30)
+LIMITS = CallLimits(time_s=0.5, memory_bytes=1 << 30)
 FIVES = {"\u202e5\u202c", "5\u200b\u200c\u200d\ufeff", "\x00\x01\x02 5"}  # these are 5, in disguise
 NASTY = [
     "9^{9^{9^{9}}}",
@@ -135,7 +135,7 @@ BATCH = """
 import asyncio, json, resource, sys, threading
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 def pairs(rows):
     return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
@@ -161,7 +161,7 @@ if __name__ == "__main__":
     way, n_workers, source, out = sys.argv[1:]
     with open(source, encoding="utf-8") as lines:
         rows = [tuple(json.loads(line)) for line in lines]
-    with Checker(n_workers=int(n_workers), limits=Limits(time_s=0.5, memory_bytes=1 << 30)) as checker:
+    with Checker(n_workers=int(n_workers), limits=CallLimits(time_s=0.5, memory_bytes=1 << 30)) as checker:
         verdicts = globals()[way](checker, rows)
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work_s, most_kib = sum(u.ru_utime + u.ru_stime for u in usage), max(u.ru_maxrss for u in usage)
@@ -232,7 +232,7 @@ def test_a_text_equal_to_a_nasty_answer_is_still_correct():
 
 @pytest.fixture(scope="module")
 def checker():
-    with Checker(limits=Limits(time_s=10.0)) as made:
+    with Checker(limits=CallLimits(time_s=10.0)) as made:
         yield made
 
 

@@ -8,7 +8,7 @@ from limo.core.errors import InputError, RecipeError
 from limo.core.recipe import Settings, load
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.checker import Checker
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.verifier import Verifier, VerifierSettings, open_verifier, verifier_settings
 
 FOUR, RIGHT, WRONG = Problem("", "", "4"), Completion("4"), Completion("5")
@@ -112,7 +112,7 @@ def test_a_verifier_that_cannot_be_opened_is_bad_input(module, chosen, words):
 )
 def test_a_class_of_your_own_costs_one_verdict_at_the_most(module, n_workers, hang):
     texts = ["4", "raise", "5", "odd", hang, "4", "die", "5", "4"]
-    with Checker(f"{module}Last", n_workers, Limits(time_s=0.5)) as checker:
+    with Checker(f"{module}Last", n_workers, CallLimits(time_s=0.5)) as checker:
         verdicts = list(checker.verify_many((FOUR, Completion(text)) for text in texts))
         assert [verdict.outcome for verdict in verdicts] == [
             "correct", "undecided", "wrong", "undecided", "undecided", "correct", "undecided", "wrong", "correct"

@@ -12,7 +12,7 @@ from limo.core.records import Verdict
 from limo.verify import maths_verifier as module
 from limo.verify.audit import audit_file
 from limo.verify.files import verify_file
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 ROWS = [
     {"answer": "4", "completion": "\\boxed{4}", "kind": "number"},
@@ -107,7 +107,7 @@ def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_wor
     monkeypatch.setattr(NoProgress, "log", lambda _, text: lines.append(text))
     deadly = {"answer": "1", "completion": "1", "meta": {"kill": True}}
     path, out = write(tmp_path / "rows.jsonl", [*ROWS, deadly, *ROWS]), tmp_path / "out.jsonl"
-    summary = verify_file(path, out, n_workers, limits=Limits(), verifier=f"python:{__name__}:DeadlyVerifier")
+    summary = verify_file(path, out, n_workers, limits=CallLimits(), verifier=f"python:{__name__}:DeadlyVerifier")
     outcomes = [json.loads(line)["outcome"] for line in out.read_bytes().split(b"\n") if line]
     assert outcomes == ["wrong"] * 7 + ["undecided"] + ["wrong"] * 7
     assert summary.by_tier == {"none": 14, "guard": 1}

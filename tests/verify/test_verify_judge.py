@@ -5,10 +5,18 @@ import json
 import pytest
 
 from limo.core.records import Verdict
-from limo.verify.judge import Agreement, Opinion, Question, apply_opinion, can_be_judged, combine_opinions, read_opinion
+from limo.verify.judge import (
+    Agreement,
+    JudgeOpinion,
+    JudgeQuestion,
+    apply_opinion,
+    can_be_judged,
+    combine_opinions,
+    read_opinion,
+)
 
 OPEN = Verdict("undecided", "the ball", "words: for a judge", "structural")
-ASKED = Question("What moves?", "the ball", "the ball", "so it is the ball")
+ASKED = JudgeQuestion("What moves?", "the ball", "the ball", "so it is the ball")
 
 
 @pytest.mark.parametrize(
@@ -68,10 +76,10 @@ def test_incorrect_is_never_read_as_correct():
 
 
 def test_a_judge_decides_only_what_the_rules_left_open():
-    yes, no, none = (Opinion("model", said) for said in ("correct", "incorrect", "unsure"))
+    yes, no, none = (JudgeOpinion("model", said) for said in ("correct", "incorrect", "unsure"))
     assert apply_opinion(OPEN, yes).outcome == "correct" and apply_opinion(OPEN, no).outcome == "wrong"
     assert apply_opinion(OPEN, yes).tier == "judge: model" and "words: for a judge" in apply_opinion(OPEN, yes).reason
-    assert apply_opinion(OPEN, none) == OPEN == apply_opinion(OPEN, Opinion("model", "", "cut"))
+    assert apply_opinion(OPEN, none) == OPEN == apply_opinion(OPEN, JudgeOpinion("model", "", "cut"))
     for outcome in ("correct", "wrong", "no_answer", "truncated"):
         rule = Verdict(outcome, "5", "same string", "exact")
         assert apply_opinion(rule, yes) == apply_opinion(rule, no) == rule
@@ -85,10 +93,16 @@ def test_it_is_asked_where_there_is_something_to_compare():
 
 
 def test_replies_count_together_only_where_they_say_the_same():
-    said = [Opinion("one", "correct"), Opinion("two", "", "the reply was cut"), Opinion("one", "correct")]
-    assert combine_opinions(said) == Opinion("one + two", "correct")
-    assert combine_opinions([*said, Opinion("two", "incorrect")]) == Opinion("one + two", "", "replies differ")
-    assert combine_opinions([Opinion("one", "", "no verdict stated")]).why == "no verdict stated"
+    said = [
+        JudgeOpinion("one", "correct"),
+        JudgeOpinion("two", "", "the reply was cut"),
+        JudgeOpinion("one", "correct"),
+    ]
+    assert combine_opinions(said) == JudgeOpinion("one + two", "correct")
+    assert combine_opinions([*said, JudgeOpinion("two", "incorrect")]) == JudgeOpinion(
+        "one + two", "", "replies differ"
+    )
+    assert combine_opinions([JudgeOpinion("one", "", "no verdict stated")]).why == "no verdict stated"
 
 
 def test_agreement_counts_both_sides_and_takes_no_answer_as_not_right():
@@ -96,7 +110,7 @@ def test_agreement_counts_both_sides_and_takes_no_answer_as_not_right():
     rows = [("correct", "correct"), ("correct", "incorrect"), ("wrong", "incorrect"), ("no_answer", "incorrect")]
     rows += [("undecided", "correct"), ("wrong", "unsure"), ("wrong", "")]
     for rule, judge in rows:
-        agreement.add(Verdict(rule), Opinion("model", judge))
+        agreement.add(Verdict(rule), JudgeOpinion("model", judge))
     assert (agreement.n_both, agreement.rate) == (4, 0.75)
     assert agreement.table()[0] == ["rule \\ judge", "correct", "incorrect", "unsure", "no opinion"]
     assert ["wrong", 0, 1, 1, 1] in agreement.table()

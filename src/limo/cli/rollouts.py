@@ -88,7 +88,7 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
 
     note = f"GPU-hours on {terms.gpu}; hours at {terms.tokens_per_s:g} tokens/s a request; "
     note += "duplicates and benchmark problems still included"
-    call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.table(steps))}\n\n{note}")
+    call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.cost_table(steps))}\n\n{note}")
 
 
 @command(
@@ -122,13 +122,13 @@ def serve_replay(
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
     """
     from limo.core.recipe import load
-    from limo.models.replay_server import ReplayServer, ServeSettings
+    from limo.models.replay_server import ReplayServer, ReplayServerSettings
 
     faults = "{" + ", ".join(f'"{name}": {share}' for name, _, share in (one.partition("=") for one in fault)) + "}"
     values = {"latency_s": latency_ms / 1000, "tokens_per_s": tokens_per_s, "retry_after_s": retry_after_s}
     values |= {"drip_s": drip_s, "repeat": repeat, "seed": seed}
     words = [f"faults={faults}", *(f"{name}={value}" for name, value in values.items())]
-    server = ReplayServer([Path(file) for file in files], load(ServeSettings, None, words))
+    server = ReplayServer([Path(file) for file in files], load(ReplayServerSettings, None, words))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -161,14 +161,21 @@ def ledger_show(call: Call, file: str) -> None:
     "merge", click.argument("files", nargs=-1, required=True, metavar="FILE..."), output("The ledger."), group=ledger
 )
 def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
-    """Take the rollouts of several ledgers into one, each once; one that is there is added to."""
+    """Take the rollouts of several ledgers into one, each once; one that is there is added to.
+
+    Of a rollout that two ledgers hold with different texts the first stays, and the others are counted.
+    """
     from limo.ledger.store import Ledger
 
     with Ledger(output) as target:
-        added = {file: target.merge(ledger_of(file)) for file in files}
+        counts = {file: target.merge(ledger_of(file)) for file in files}
         n = len(target)
-    rows: list[list[object]] = [["ledger", "new rollouts"], *([file, new] for file, new in added.items())]
-    call.result({"n_rollouts": n, "n_new": added, "output": output}, f"{aligned_table(rows)}\n\n{n:,} in {output}")
+    rows: list[list[object]] = [["ledger", "new rollouts", "other texts"], *([f, *n] for f, n in counts.items())]
+    added, conflicts = {f: n.n_new for f, n in counts.items()}, {f: n.n_conflicts for f, n in counts.items()}
+    call.result(
+        {"n_rollouts": n, "n_new": added, "n_conflicts": conflicts, "output": output},
+        f"{aligned_table(rows)}\n\n{n:,} in {output}",
+    )
 
 
 @command("export", click.argument("file"), output("A .parquet, or the folder of a dataset."), group=ledger)

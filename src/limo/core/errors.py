@@ -23,6 +23,9 @@ class LimoError(Exception):
             text += f"; {do}"
         super().__init__(text)
 
+    def __str__(self) -> str:  # an OSError among the parents would print fields of its own
+        return str(self.args[0])
+
 
 class InputError(LimoError, ValueError):
     """A value that the user gave cannot be used."""
@@ -30,9 +33,6 @@ class InputError(LimoError, ValueError):
 
 class MissingFileError(LimoError, FileNotFoundError):
     """A file or folder that the user named is not there."""
-
-    def __str__(self) -> str:  # FileNotFoundError would print errno fields
-        return str(self.args[0])
 
 
 class RecipeError(LimoError, ValueError):
@@ -45,9 +45,6 @@ class ModelError(LimoError, RuntimeError):
 
 class StorageError(LimoError, OSError):
     """The disk is full, read-only, or a file on it is damaged; what was committed before is intact."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class PartialError(LimoError, RuntimeError):

@@ -13,12 +13,13 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
@@ -28,8 +29,9 @@ from limo.core.text import content_hash, hide_keys, shorten
 
 T = TypeVar("T", bound="Settings")
 
-EXECUTION_ONLY: JsonDict = {"execution_only": True}
-"""`json_schema_extra` of a field that says how fast the work goes and never what comes out."""
+_EXECUTION_ONLY: JsonDict = {"execution_only": True}
+execution_field = partial(Field, json_schema_extra=_EXECUTION_ONLY)
+"""A field that says how fast the work goes and never what comes out: it is left out of a recipe's identity."""
 RECIPES = Path(str(resources.files("limo"))) / "recipes"
 """The folder of the shipped recipes."""
 OVERRIDE = 0  # the line number of a value from the command line
@@ -46,11 +48,11 @@ class Settings(BaseModel):
         return content_hash(json.dumps(self.identity(), ensure_ascii=False))
 
     def identity(self) -> dict[str, Any]:
-        """All values, defaults included, as JSON; fields marked EXECUTION_ONLY are left out at any depth."""
+        """All values, defaults included, as JSON; every `execution_field` is left out at any depth."""
         return {
             name: _identity(getattr(self, name))
             for name, field in type(self).model_fields.items()
-            if field.json_schema_extra != EXECUTION_ONLY
+            if field.json_schema_extra != _EXECUTION_ONLY
         }
 
     def to_yaml(self) -> str:

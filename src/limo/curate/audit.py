@@ -15,18 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from limo.core.records import LEVELS, Grade
-from limo.curate.grade import Grader, GradeSettings, measure_texts, trait_names
+from limo.curate.grade import Grader, GradeSettings, measure_texts
 from limo.curate.scorers.keywords import COUNTED, word_lists
+from limo.curate.scorers.registry import SCORERS
 
 N_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class EditEffect:
-    """What an edit of `n` chains did: shares in 0..1 whose score rose or fell or whose level rose, and the mean rise.
-
-    `mean_levels` is in levels.
-    """
+    """What an edit of `n` chains did: shares whose score rose or fell, whose level rose; the mean rise in levels."""
 
     n: int
     score_rises: float
@@ -37,11 +35,7 @@ class EditEffect:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One scorer's audit over `n` chains.
-
-    `correlations` are by trait (and `score`), then by what they are with; `shuffled` by unit (steps, paragraphs);
-    `separation` by trait (and `score`), empty without chains to compare with.
-    """
+    """One scorer's audit over `n` chains: `correlations` and `separation` (maybe empty) by trait and of the `score`."""
 
     scorer: str
     n: int
@@ -55,9 +49,7 @@ class Audit:
 class Agreement:
     """How far two scorers agree on `n` chains.
 
-    `correlation`: Spearman's, of the scores; `same_level`: the share of chains with the same level from both;
-    `kappa`: Cohen's, weighted by the square of the distance in levels: 1 for the same levels throughout, 0 for as much
-    as two scorers would agree who give their levels as often but independently.
+    `correlation`: Spearman's, of the scores; `same_level`: a share; `kappa`: Cohen's, weighted by the squared distance.
     """
 
     n: int
@@ -67,17 +59,12 @@ class Agreement:
 
 
 def audit(
-    texts: Sequence[str],
-    settings: GradeSettings,
-    labels: Mapping[str, Sequence[float]] | None = None,
-    against: Sequence[str] = (),
-    seed: int = 0,
-    n_words: int = N_WORDS,
-) -> Audit:
-    """Audit a scorer of texts alone (`limo-v2` or `structure`) on `texts`.
+    texts: Sequence[str], settings: GradeSettings, labels: Mapping[str, Sequence[float]] | None = None,
+    against: Sequence[str] = (), seed: int = 0, n_words: int = N_WORDS,
+) -> Audit:  # fmt: skip
+    """Audit a scorer of texts alone (`limo-v2` or `structure`) on `texts`; those of `against` should score lower.
 
-    `labels` are numbers by name, one for each text (correctness is 0 or 1); NaN where a text has none.  `against` are
-    texts that should score lower.
+    `labels` are numbers by name, one for each text (correctness is 0 or 1); NaN where a text has none.
     """
     columns = measure_texts(texts, settings)
     grader = Grader(columns, settings)
@@ -93,7 +80,7 @@ def audit(
     return Audit(
         settings.scorer,
         len(texts),
-        _correlations(grades, trait_names(settings), compared_with),
+        _correlations(grades, SCORERS[settings.scorer].traits, compared_with),
         effect_of([insert_keywords(text, rng, n_words) for text in texts]),
         {unit: effect_of([shuffle(text, unit, rng) for text in texts]) for unit in ("steps", "paragraphs")},
         _separation(texts, against, settings) if against else {},
@@ -123,16 +110,14 @@ def insert_keywords(text: str, rng: random.Random, n: int = N_WORDS) -> str:
 
 def shuffle(text: str, unit: str, rng: random.Random) -> str | None:
     """The text with its `steps` or `paragraphs` in another order; None where it has fewer than three of them."""
-    if unit == "steps":
-        parts = [part for part in text.replace(". ", ".\n").replace("? ", "?\n").split("\n") if part.strip()]
-    else:
-        parts = [part for part in text.split("\n\n") if part.strip()]
+    text, border = (text.replace(". ", ".\n").replace("? ", "?\n"), "\n") if unit == "steps" else (text, "\n\n")
+    parts = [part for part in text.split(border) if part.strip()]
     if len(set(parts)) < 3:
         return None
     mixed = parts[:]
     while mixed == parts:
         rng.shuffle(mixed)
-    return ("\n" if unit == "steps" else "\n\n").join(mixed)
+    return border.join(mixed)
 
 
 def rank_correlation(values: Sequence[float], others: Sequence[float]) -> float:
@@ -157,12 +142,9 @@ def _correlations(
 ) -> dict[str, dict[str, float]]:
     columns: dict[str, Sequence[float]] = {name: [grade.traits[name] for grade in grades] for name in traits}
     columns["score"] = [grade.score for grade in grades]
+    others = {**compared_with, **columns}
     return {
-        name: {
-            other: rank_correlation(values, column)
-            for other, column in {**compared_with, **columns}.items()
-            if other != name
-        }
+        name: {other: rank_correlation(values, others[other]) for other in others if other != name}
         for name, values in columns.items()
     }
 

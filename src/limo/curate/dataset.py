@@ -39,10 +39,7 @@ class ExportSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class FunnelRow:
-    """One stage: how many came in, were kept, were dropped and why; `n_problems` are different ones among the kept.
-
-    `unit` says what is counted on the way in: rows, problems, rollouts or chains.
-    """
+    """One stage: how many `unit` (rows, problems, rollouts, chains) came in; the kept ones are of `n_problems`."""
 
     stage: str
     unit: str
@@ -161,22 +158,45 @@ def describe_dropped(dropped: Iterable[Dropped]) -> str:
 
 def render_card(rows: Sequence[Row], card: DatasetCard) -> str:
     """The card in Markdown, with the header that dataset hubs read."""
-    scorer = f"Levels and scores are those of the scorer `{_cell(card.scorer)}`.\n\n" if card.scorer else ""
+    settings, scorer = card.settings, f"Levels and scores are those of the scorer `{_cell(card.scorer)}`.\n\n"
+    levels = Counter(row["level"] for row in rows)
+    sources = _by_count(row["source"] or "not stated" for row in rows)
+    licences = [(name, n, settings.licenses.get(name, "not stated")) for name, n in sources]
+    models = [(use.stage, use.model, use.n, use.sampling) for use in card.models]
+    funnel = [
+        (
+            stage.stage,
+            stage.unit,
+            stage.n_in,
+            stage.n_kept,
+            "; ".join(f"{k} {n:,}" for k, n in stage.n_by_reason.items()),
+        )
+        for stage in card.funnel
+    ]
+    contamination = "No problem of the pool was found in a benchmark; the recipe says which were searched and how."
+    if card.contamination:
+        contamination = (
+            f"{sum(card.contamination.values()):,} problems of the pool stand in a benchmark and were kept out."
+        )
+        contamination += "\n\n" + _table("benchmark, by | problems", card.contamination.items())
     parts = [
-        _header(rows, card.settings),
-        f"# {card.settings.name}\n\n{len(rows)} worked examples, chosen by limo: each is a problem, a chain of a"
+        _header(rows, settings),
+        f"# {settings.name}\n\n{len(rows)} worked examples, chosen by limo: each is a problem, a chain of a"
         " teacher model whose final answer was checked against the key, and the grade by which it was taken.",
-        "## From pool to selection\n\n" + _funnel(card.funnel),
-        "## Models\n\n" + _models(card.models),
-        "## Teachers\n\n" + _count_table("teacher", Counter(row["teacher"] for row in rows)),
-        "## Sources and their licences\n\n" + _sources(rows, card.settings),
-        "## Contamination\n\n" + _contamination(card),
-        "## Levels\n\n" + scorer + _count_table("level", Counter(row["level"] for row in rows), LEVELS),
+        "## From pool to selection\n\n" + _table("stage | unit | in | kept | dropped, by reason", funnel),
+        "## Models\n\n" + _table("stage | model | rollouts a problem, at most | sampling", models)
+        if models
+        else "## Models\n\nThe run did not say which models were used.",
+        "## Teachers\n\n" + _table("teacher | examples", _by_count(row["teacher"] for row in rows)),
+        "## Sources and their licences\n\n" + _table("source | examples | licence", licences),
+        f"## Contamination\n\n{contamination}",
+        f"## Levels\n\n{scorer if card.scorer else ''}"
+        + _table("level | examples", [(level, levels[level]) for level in LEVELS]),
         "## Columns\n\n`messages` is what a trainer reads.  The rest is lineage: `problem_id`, `answer`, `source`,"
         " `teacher`, how it was sampled (`prompt_hash`, `sampling_hash`, `index`), `pass_rates` (correct of decided"
         " of n, by model), `verdict`, `traits`, `score`, `level`, `rank`.",
         "## Hashes\n\n"
-        + _table("what | hash", "---|---", [("rows", f"`{rows_hash(rows)}`"), ("recipe", f"`{card.recipe_hash}`")]),
+        + _table("what | hash", [("rows", f"`{rows_hash(rows)}`"), ("recipe", f"`{card.recipe_hash}`")]),
         "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder, and:"
         "\n\n```\nlimo curate recipe.yaml data=FOLDER --run runs/again\n```\n\nThe same rollouts give the same bytes;"
         " compare the hash of the rows.  New rollouts are other draws.",
@@ -196,55 +216,19 @@ def _header(rows: Sequence[Row], settings: ExportSettings) -> str:
     return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
 
 
-def _funnel(funnel: Sequence[FunnelRow]) -> str:
-    cells = []
-    for row in funnel:
-        reasons = "; ".join(f"{_cell(reason)} {n:,}" for reason, n in row.n_by_reason.items())
-        cells.append((row.stage, row.unit, f"{row.n_in:,}", f"{row.n_kept:,}", reasons))
-    return _table("stage | unit | in | kept | dropped, by reason", "---|---|--:|--:|---", cells)
+def _by_count(names: Iterable[str]) -> list[tuple[str, int]]:
+    return sorted(Counter(names).items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _models(models: Sequence[ModelUse]) -> str:
-    if not models:
-        return "The run did not say which models were used."
-    cells = [(_cell(use.stage), _cell(use.model), f"{use.n:,}", _cell(use.sampling)) for use in models]
-    return _table("stage | model | rollouts a problem, at most | sampling", "---|---|--:|---", cells)
-
-
-def _count_table(title: str, counts: Counter[str], order: Sequence[str] = ()) -> str:
-    names = order or _by_count(counts)
-    return _table(f"{title} | examples", "---|--:", [(_cell(name), f"{counts[name]:,}") for name in names])
-
-
-def _sources(rows: Sequence[Row], settings: ExportSettings) -> str:
-    counts = Counter(row["source"] or "not stated" for row in rows)
-    cells = [
-        (_cell(name), f"{counts[name]:,}", _cell(settings.licenses.get(name, "not stated")))
-        for name in _by_count(counts)
-    ]
-    return _table("source | examples | licence", "---|--:|---", cells)
-
-
-def _contamination(card: DatasetCard) -> str:
-    if not card.contamination:
-        return "No problem of the pool was found in a benchmark; the recipe says which were searched and how."
-    total = sum(card.contamination.values())
-    cells = [(_cell(name), f"{n:,}") for name, n in card.contamination.items()]
-    text = f"{total:,} problems of the pool stand in a benchmark and were kept out."
-    return f"{text}\n\n{_table('benchmark, by | problems', '---|--:', cells)}"
-
-
-def _by_count(counts: Counter[str]) -> list[str]:
-    return sorted(counts, key=lambda name: (-counts[name], name))
-
-
-def _table(heads: str, alignment: str, rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join([f"| {heads} |", f"|{alignment}|", *(f"| {' | '.join(cells)} |" for cells in rows)])
+def _table(heads: str, rows: Iterable[Sequence[str | int]]) -> str:
+    """A table in Markdown: counts with thousands separated, to the right; texts that cannot break out of a cell."""
+    rows = list(rows)
+    sides = ["--:" if isinstance(value, int) else "---" for value in (rows or [heads.split("|")])[0]]
+    cells = [[f"{value:,}" if isinstance(value, int) else _cell(value) for value in row] for row in rows]
+    return "\n".join([f"| {heads} |", f"|{'|'.join(sides)}|", *(f"| {' | '.join(row)} |" for row in cells)])
 
 
 def _cell(text: str) -> str:
-    """Text that cannot break out of a table's cell."""
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
 
 

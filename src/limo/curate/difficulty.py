@@ -24,10 +24,7 @@ TOO_OFTEN, TOO_RARELY = "solved too often", "solved too rarely"
 
 
 class SuspectSettings(Settings):
-    """When agreement on another answer makes a key suspect.
-
-    Our own choice throughout; `bench/suspects.py` shows what each costs on recorded rollouts with planted wrong keys.
-    """
+    """When agreement on another answer makes a key suspect: our own choices, measured by bench/suspects.py."""
 
     share: float = Field(0.8, gt=0, le=1, description="least share of answered rollouts that agree; not in the paper")
     n_models: int = Field(2, ge=1, description="fewest models among those that agree; not in the paper")
@@ -40,11 +37,7 @@ class SuspectSettings(Settings):
 def apply_band(
     problems: Iterable[Problem], rates: Mapping[str, PassRate], band: Band, stage: str
 ) -> tuple[list[Problem], list[Dropped]]:
-    """Keep the problems whose number of correct rollouts lies in the band.
-
-    Rollouts without a verdict could be either: a problem whose place in the band depends on them is dropped as
-    `undecided`.  After early stopping the counts decide as all rollouts would have.
-    """
+    """Keep the problems whose number of correct rollouts lies in the band; `undecided` where open ones decide."""
     kept, dropped = [], []
     for problem in problems:
         rate = rates.get(problem.id)
@@ -61,10 +54,9 @@ def apply_band(
 
 
 def probability_in_band(rate: PassRate, band: Band) -> float:
-    """The probability that a problem's true pass rate lies in the band.
+    """The probability that a problem's true pass rate lies in the band, widened by half a rollout at each end.
 
-    The band of true rates reaches half a rollout beyond its ends, and the rate is given Jeffreys' prior, a Beta of one
-    half and one half.  Sampling that stopped early changes nothing, since only decided rollouts count.
+    The prior of the rate is Jeffreys', Beta(1/2, 1/2).  Early stopping changes nothing: only decided rollouts count.
     """
     from scipy.special import betainc
 
@@ -86,19 +78,16 @@ def find_suspects(
     settings: SuspectSettings | None = None,
     same: Callable[[str, str], bool] | None = None,
 ) -> dict[str, dict[str, object]]:
-    """The problems whose rollouts agree on another answer than the key, by id, each with the evidence.
+    """The problems whose rollouts (by problem) agree on another answer than the key, by id, each with the evidence.
 
-    `rollouts` are by problem; `same` says whether two answers are equal, so that 1/2 agrees with 0.5 (default: they
-    must be spelt alike).  Truncated and undecided rollouts do not count.  A rollout that reached the key speaks for
-    it: hardly any reaches a wrong key by chance, so the agreeing ones must outnumber such rollouts many times.
+    `same` says whether two answers are equal (default: spelt alike).  Truncated and undecided rollouts do not count.
+    Hardly any rollout reaches a wrong key by chance, so the agreeing ones must outnumber those that reached it.
     """
     settings, same = settings or SuspectSettings(), same or (lambda a, b: False)
-    evidence_by_problem = {}
-    for problem in problems:
-        evidence = _evidence(problem, rollouts.get(problem.id, ()), settings, same)
-        if evidence:
-            evidence_by_problem[problem.id] = evidence
-    return evidence_by_problem
+    all_evidence = (
+        (problem.id, _evidence(problem, rollouts.get(problem.id, ()), settings, same)) for problem in problems
+    )
+    return {problem_id: evidence for problem_id, evidence in all_evidence if evidence}
 
 
 def _evidence(

@@ -19,9 +19,9 @@ _TERM = re.compile(r"\\?[A-Za-z]{2,}|[\u3400-\u9fff]{2,}")
 
 
 class DiversePicker:
-    """Picks among `statements`, which stand in order of rank.  Raises InputError without scikit-learn.
+    """Picks among `statements` in order of rank; `nearest`: each one's cosine to the pick most like it.
 
-    `nearest`: the cosine of each statement to the pick most like it.
+    Raises InputError without scikit-learn.
     """
 
     def __init__(self, statements: Sequence[str], diversity: float) -> None:

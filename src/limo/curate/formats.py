@@ -16,14 +16,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from limo.core.errors import InputError
 from limo.core.files import atomic, atomic_folder
 
 Row = dict[str, Any]
 Format = Literal["hf", "openai", "sharegpt", "llamafactory", "axolotl"]
-FORMATS: tuple[Format, ...] = ("hf", "openai", "sharegpt", "llamafactory", "axolotl")
+FORMATS: tuple[Format, ...] = get_args(Format)
 _SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
@@ -34,10 +34,9 @@ def write_format(
     card: str = "",
     tables: Mapping[str, Sequence[Row]] | None = None,
 ) -> Path:
-    """Write `rows` (each with `messages`) in a format; `tables` are further ones for `hf`, by name.
+    """Write `rows` (each with `messages`) in a format, whole or not at all; `tables`: further ones for `hf`, by name.
 
-    Files and folders appear whole or not at all.  Raises InputError for an unknown format, for rows without messages,
-    and where a folder would take the place of something else; StorageError when the disk refuses.
+    Raises InputError (unknown format, rows without messages, a folder that would replace something), StorageError.
     """
     path = Path(path)
     if format not in FORMATS:

@@ -4,10 +4,10 @@
 self-verification 20%, exploratory approach 25% and adaptive granularity 25% by keyword frequencies divided by the
 text's length.  It leaves open how the four come to one scale, what breaks ties, and where levels are cut.  Our choices:
 
-- scale `rank`: a trait's value is the share of the other chains that have less of it; `max` divides by the largest
-  value; `half` is value / (value + median of recorded long chains), of one text alone.
-- a level is a fifth of the chains ranked by score: L5 is above at least 80% of them.  Equal scores share the lower
-  level, so that many equal bare answers are L1.  Levels `fixed` are cut at scores that do not depend on the others.
+- scale `rank`: the share of the other chains that have less of a trait; `max`: divided by the largest value; `half`:
+  value / (value + median of recorded long chains), of one text alone.
+- a level is a fifth of the chains ranked by score; equal scores share the lower level, so that many equal bare answers
+  are L1.  Levels `fixed` are cut at scores that do not depend on the others.
 - `length_bins` makes a score the share of the chains of like length that it is above.
 
 No scorer sees whether the reasoning is true; `limo grade --audit` shows by how much words alone raise a score.
@@ -39,12 +39,10 @@ class GradeSettings(Settings):
     exploration: float = Field(0.25, ge=0, le=1, description="limo-v2: weight of tentative words; paper v2: 0.25")
     granularity: float = Field(0.25, ge=0, le=1, description="limo-v2: weight of connectives; paper v2: 0.25")
     scale: Literal["rank", "max", "half"] = Field(
-        "rank", description="limo-v2: how a trait comes to 0..1; `half` is of one text alone; not in the paper"
+        "rank", description="limo-v2: how traits come to 0..1; not in the paper"
     )
     levels: Literal["quantile", "fixed"] = Field("quantile", description="fifths of the chains, or fixed scores")
-    cuts: list[float] = Field(
-        default_factory=list, description="four rising scores for `fixed`; empty: those of recorded chains"
-    )
+    cuts: list[float] = Field([], description="four rising scores for `fixed`; empty: those of recorded chains")
     length_bins: int = Field(0, ge=0, le=100, description="score within this many groups of like length; 0: not")
 
     @field_validator("scorer")
@@ -70,26 +68,16 @@ Columns = dict[str, list[float]]
 
 
 def grade(chains: Sequence[Chain], settings: GradeSettings | None = None, marks: Columns | None = None) -> list[Grade]:
-    """One grade for each chain, in order.
+    """One grade for each chain, in order, in 0..1; by quantile and by `rank` and `max` relative to the chains given.
 
-    Traits and score lie in 0..1.  By quantile, and by the scales `rank` and `max`, they are relative to the chains
-    given: grade together what is to be compared.  `marks` are a judge's (`judge.mean_marks`), which the scorer
-    `judge` needs.  Raises InputError where they are missing.
+    `marks` are a judge's (`judge.mean_marks`) for the scorer `judge`.  Raises InputError where they are missing.
     """
     settings = settings or GradeSettings()
-    if SCORERS[settings.scorer].measure:
-        columns = measure_texts([chain.text for chain in chains], settings)
-    elif marks is not None:
-        columns = marks
-    else:
+    columns = measure_texts([chain.text for chain in chains], settings) if SCORERS[settings.scorer].measure else marks
+    if columns is None:
         do = "get marks from a model with prompts.rubric and pass them from Python, or choose another scorer"
         raise InputError("nobody has judged these chains", f"scorer: {settings.scorer}", "a judge's marks", do)
     return Grader(columns, settings).grades(columns)
-
-
-def trait_names(settings: GradeSettings) -> tuple[str, ...]:
-    """The names of the traits that the settings' scorer gives, in order."""
-    return SCORERS[settings.scorer].traits
 
 
 def measure_texts(texts: Sequence[str], settings: GradeSettings) -> Columns:
@@ -114,20 +102,16 @@ class Grader:
 
     def grades(self, columns: Columns) -> list[Grade]:
         """One grade for each row of `columns`."""
-        names = self._scorer.traits
-        rows = zip(*(self._scaled(name, columns[name]) for name in names), strict=True)
-        scores = self._within_bins(self._scores(columns), columns)
-        return [
-            Grade(dict(zip(names, row, strict=True)), score, LEVELS[self._level(score)])
-            for row, score in zip(rows, scores, strict=True)
-        ]
+        names, scores = self._scorer.traits, self._within_bins(self._scores(columns), columns)
+        rows = zip(*(self._scaled(name, columns[name]) for name in names), scores, strict=True)
+        return [Grade(dict(zip(names, row, strict=True)), s, LEVELS[self._level(s)]) for *row, s in rows]
 
     def _scores(self, columns: Columns) -> list[float]:
         """Rounded, so that equal sums are equal whatever their last digit."""
         if not self._scorer.medians:
             return [round(score, 12) for score in columns["score"]]
         names = self._scorer.traits
-        weights = [getattr(self.settings, name) for name in names]
+        weights = [getattr(self.settings, name, 1.0) for name in names]  # a scorer of yours: its traits count alike
         total = sum(weights) or 1.0
         rows = zip(*(self._scaled(name, columns[name]) for name in names), strict=True)
         return [round(sum(w * value for w, value in zip(weights, row, strict=True)) / total, 12) for row in rows]
@@ -145,11 +129,9 @@ class Grader:
 
     def _within_bins(self, scores: list[float], columns: Columns) -> list[float]:
         """The scores, or with `length_bins` the share of texts of like length that each is above."""
-        if not self.settings.length_bins:
-            return scores
         edges, bins = self._bins
-        numbers = [bisect_right(edges, length) for length in columns["length"]]
-        return [_share_below(score, bins[number]) for score, number in zip(scores, numbers, strict=True)]
+        pairs = zip(scores, (bisect_right(edges, length) for length in columns["length"]), strict=True)
+        return [_share_below(score, bins[number]) for score, number in pairs] if self.settings.length_bins else scores
 
     def _level(self, score: float) -> int:
         if self.settings.levels == "fixed":
@@ -163,9 +145,7 @@ def _share_below(value: float, order: Sequence[float]) -> float:
     return min(1.0, bisect_left(order, value) / max(1, len(order) - 1))
 
 
-def _length_bins(
-    lengths: Sequence[float], scores: Sequence[float], n_bins: int
-) -> tuple[list[float], list[list[float]]]:
+def _length_bins(lengths: list[float], scores: list[float], n_bins: int) -> tuple[list[float], list[list[float]]]:
     """Lengths at which a new bin begins, and the scores in each bin, sorted; bins hold about as many chains each."""
     order = sorted(lengths)
     edges = sorted({order[len(order) * number // n_bins] for number in range(1, n_bins)}) if order else []
@@ -181,13 +161,13 @@ def grade_rows(chains: Sequence[Chain], grades: Sequence[Grade]) -> list[dict[st
     for chain, grade in zip(chains, grades, strict=True):
         counts = keywords.measure(chain.text)
         counted = {"n_words": counts["length"], **{name: counts[name] for name in keywords.COUNTED}}
-        name = {"problem_id": chain.problem_id, "chain_hash": chain_hash(chain)}
-        rows.append({**name, **asdict(grade), "counted": counted})
+        names = {"problem_id": chain.problem_id, "chain_hash": chain_hash(chain)}
+        rows.append(names | asdict(grade) | {"counted": counted})
     return rows
 
 
 def match_grades(chains: Iterable[Chain], rows: Iterable[dict[str, Any]]) -> tuple[list[Chain], list[Grade]]:
     """The chains that the rows of `grade_rows` name, in the order of the rows, each with its grade."""
-    by_hash = {chain_hash(chain): chain for chain in chains}
-    pairs = [(by_hash[row["chain_hash"]], Grade(row["traits"], row["score"], row["level"])) for row in rows]
-    return [chain for chain, _ in pairs], [grade for _, grade in pairs]
+    by_hash, rows = {chain_hash(chain): chain for chain in chains}, list(rows)
+    grades = [Grade(row["traits"], row["score"], row["level"]) for row in rows]
+    return [by_hash[row["chain_hash"]] for row in rows], grades

@@ -1,9 +1,8 @@
 """Select: the best chain of each problem, the best problems of all; with controls, diversity, quotas and budgets.
 
-The paper (v2) takes each problem's best chain, ranks all of them by score and keeps the top 800.  `random`, `longest`,
-`hardest`, `easiest` and `full` are its controls; `balanced` is for v1's sampling across domains.  Everything is
-deterministic for a seed; equal keys are ordered by the hash of the chain.  A chain that was verified and is not correct
-is never selected.
+The paper (v2) takes each problem's best chain, ranks all of them by score and keeps the top 800; `balanced` is for v1's
+sampling across domains, the other orders are controls.  Deterministic for a seed; equal keys are ordered by the hash of
+the chain.  A chain that was verified and is not correct is never selected.
 """
 
 from __future__ import annotations
@@ -38,9 +37,7 @@ class SelectSettings(Settings):
     k: int = Field(800, ge=1, description="examples to select; paper v2: 800, v1: 817")
     tokens: int | None = Field(None, ge=1, description="most tokens of all chains together; not in the paper")
     by: Order = Field("score", description="order; paper: score; `full` takes one chain of every problem")
-    diversity: float = Field(
-        0.0, ge=0, le=1, description="0: by rank alone (paper v2); 1: by unlikeness of the statements alone"
-    )
+    diversity: float = Field(0.0, ge=0, le=1, description="0: by rank alone (paper v2); 1: by unlikeness alone")
     max_likeness: float = Field(
         1.0, gt=0, le=1, description="largest cosine of two statements' TF-IDF; 1: any; v1 avoids redundancy by hand"
     )
@@ -100,7 +97,7 @@ class _LimitedSelection:
         self.taken: list[int] = []
         self.reasons: dict[int, str] = {}
         self.n_tokens = 0
-        self.counts: dict[str, Counter[str]] = {column: Counter() for column in _QUOTAS}
+        self.counts: Counter[tuple[str, str]] = Counter()  # of each (column, value)
         statements = [candidate.problem.problem for candidate in ranked]
         compares = settings.diversity > 0 or settings.max_likeness < 1
         self.picker = DiversePicker(statements, settings.diversity) if compares else None
@@ -109,17 +106,12 @@ class _LimitedSelection:
         """Take until nothing more fits."""
         order = self._picked_order(self.picker) if self.picker else iter(range(len(self.ranked)))
         for index in order:
-            reason = self._reason_against(index)
-            if reason:
+            if reason := self._reason_against(index):
                 self.reasons[index] = reason
             else:
                 self._take(index)
-        taken = set(self.taken)
-        dropped = [
-            _drop(candidate, self.reasons.get(index, BELOW), rank=index + 1)
-            for index, candidate in enumerate(self.ranked)
-            if index not in taken
-        ]
+        left = [index for index in range(len(self.ranked)) if index not in set(self.taken)]
+        dropped = [_drop(self.ranked[index], self.reasons.get(index, BELOW), rank=index + 1) for index in left]
         return [self.ranked[index] for index in self.taken], dropped
 
     def _picked_order(self, picker: DiversePicker) -> Iterator[int]:
@@ -139,7 +131,7 @@ class _LimitedSelection:
             return BELOW
         for column, limit in _QUOTAS.items():
             most = getattr(settings, limit)
-            if most is not None and self.counts[column][getattr(candidate.problem, column)] >= most:
+            if most is not None and self.counts[column, getattr(candidate.problem, column)] >= most:
                 return f"{column} is full"
         if settings.tokens is not None and self.n_tokens + _n_tokens(candidate) > settings.tokens:
             return "over the budget of tokens"
@@ -147,20 +139,17 @@ class _LimitedSelection:
         return "too like one that was taken" if is_like else ""
 
     def _take(self, index: int) -> None:
-        candidate = self.ranked[index]
         self.taken.append(index)
-        self.n_tokens += candidate.chain.n_tokens
-        for column in _QUOTAS:
-            self.counts[column][getattr(candidate.problem, column)] += 1
+        self.n_tokens += self.ranked[index].chain.n_tokens
+        self.counts.update((column, getattr(self.ranked[index].problem, column)) for column in _QUOTAS)
 
 
 def sample_levels(
     chains: Sequence[Chain], grades: Sequence[Grade], n: int, levels: Sequence[Level] = ("L1", "L5"), seed: int = 0
 ) -> dict[Level, list[tuple[Chain, Grade]]]:
-    """At most `n` graded chains of each level, one for each problem, over the same problems where possible.
+    """At most `n` graded chains of each level, one for each problem; problems with chains in most levels come first.
 
-    Problems that have a chain in all the levels come first, then those in fewer; within that, and among the chains
-    of one problem and level, order is by hash, so that the sample represents its level.
+    Among equals the order is by hash, so that the sample represents its level.
     """
     unknown = [level for level in levels if level not in LEVELS]
     if unknown:
@@ -181,36 +170,26 @@ def sample_levels(
 def selected_rows(selected: Iterable[Candidate]) -> list[dict[str, Any]]:
     """A table row for each selected candidate, in order, by rank."""
     return [
-        {
-            "rank": rank,
-            "chain_hash": chain_hash(candidate.chain),
-            "problem_id": candidate.chain.problem_id,
-            "teacher": candidate.chain.teacher,
-            "score": candidate.grade.score,
-            "level": candidate.grade.level,
-        }
-        for rank, candidate in enumerate(selected, 1)
+        {"rank": rank, "chain_hash": chain_hash(c.chain), "problem_id": c.problem.id, **_graded_by(c)}
+        for rank, c in enumerate(selected, 1)
     ]
 
 
 def _without_incorrect(candidates: Iterable[Candidate]) -> Split:
     """Without the chains that were verified and are not correct; chains that were never verified stay."""
-    correct, dropped = [], []
+    kept, dropped = [], []
     for candidate in candidates:
         verdict = candidate.chain.verdict
         if verdict.outcome == "correct" or verdict.reason == UNVERIFIED:
-            correct.append(candidate)
+            kept.append(candidate)
         else:
             dropped.append(_drop(candidate, "not correct", outcome=verdict.outcome))
-    return correct, dropped
+    return kept, dropped
 
 
 def _best_of_problems(candidates: Iterable[Candidate], key: SortKey) -> Split:
-    by_problem: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_problem[candidate.problem.id].append(candidate)
     best, dropped = [], []
-    for of_problem in by_problem.values():
+    for of_problem in _grouped(candidates, "id"):
         first, *rest = sorted(of_problem, key=key)
         best.append(first)
         dropped += [_drop(other, NOT_BEST, n=len(of_problem)) for other in rest]
@@ -219,11 +198,15 @@ def _best_of_problems(candidates: Iterable[Candidate], key: SortKey) -> Split:
 
 def _topics_in_turn(ranked: Sequence[Candidate]) -> list[Candidate]:
     """One of each topic in turn, each topic's best first; topics in the order of their best."""
-    by_topic: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in ranked:
-        by_topic[candidate.problem.topic].append(candidate)
-    rounds = zip_longest(*by_topic.values())
+    rounds = zip_longest(*_grouped(ranked, "topic"))
     return [candidate for turn in rounds for candidate in turn if candidate is not None]
+
+
+def _grouped(candidates: Iterable[Candidate], column: str) -> list[list[Candidate]]:
+    groups: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        groups[getattr(candidate.problem, column)].append(candidate)
+    return list(groups.values())
 
 
 def _n_tokens(candidate: Candidate) -> int:
@@ -254,7 +237,10 @@ def _sort_key(settings: SelectSettings) -> SortKey:
     return key
 
 
+def _graded_by(candidate: Candidate) -> dict[str, object]:
+    return {"teacher": candidate.chain.teacher, "score": candidate.grade.score, "level": candidate.grade.level}
+
+
 def _drop(candidate: Candidate, reason: str, **detail: object) -> Dropped:
-    chain, grade = candidate.chain, candidate.grade
-    shared = {"teacher": chain.teacher, "chain": chain_hash(chain), "score": grade.score, "level": grade.level}
-    return Dropped(chain.problem_id, STAGE, reason, shared | detail)
+    shared = {"chain": chain_hash(candidate.chain), **_graded_by(candidate)}
+    return Dropped(candidate.problem.id, STAGE, reason, shared | detail)

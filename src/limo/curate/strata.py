@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,7 @@ from limo.core.records import PassRate, Problem
 from limo.core.text import content_hash
 
 Stratum = Literal["Simple", "Complex", "Advanced"]
-STRATA: tuple[Stratum, ...] = ("Simple", "Complex", "Advanced")
-_STATED = ("difficulty", "level")
+STRATA: tuple[Stratum, ...] = get_args(Stratum)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -53,15 +52,10 @@ def stratify(
 ) -> dict[Stratum, list[Problem]]:
     """The problems of each stratum in the order of their draw, at most `n` each; all three keys are there."""
     strata: dict[Stratum, list[Problem]] = {name: [] for name in STRATA}
-    for problem in problems:
-        name = stratum_of(problem, settings, (rates or {}).get(problem.id))
-        if name:
+    for problem in sorted(problems, key=lambda problem: content_hash(str(settings.seed), problem.id)):
+        if name := stratum_of(problem, settings, (rates or {}).get(problem.id)):
             strata[name].append(problem)
-    seed = str(settings.seed)
-    return {
-        name: sorted(members, key=lambda problem: content_hash(seed, problem.id))[: settings.n]
-        for name, members in strata.items()
-    }
+    return {name: members[: settings.n] for name, members in strata.items()}
 
 
 def stratum_of(problem: Problem, settings: StrataSettings, rate: PassRate | None = None) -> Stratum | None:
@@ -70,19 +64,12 @@ def stratum_of(problem: Problem, settings: StrataSettings, rate: PassRate | None
         sources = {"Simple": settings.simple, "Complex": settings.complex, "Advanced": settings.advanced}
         return next((name for name in STRATA if problem.source in sources[name]), None)
     if settings.by == "pass_rate":
-        if rate is None or not rate.n_decided:
-            return None
-        return STRATA[sum(rate.rate < cut for cut in settings.cuts)]
+        return STRATA[sum(rate.rate < cut for cut in settings.cuts)] if rate and rate.n_decided else None
     value = stated_difficulty(problem)
-    if value is None:
-        return None
-    return STRATA[(value > settings.cuts[0]) + (value >= settings.cuts[1])]
+    return None if value is None else STRATA[(value > settings.cuts[0]) + (value >= settings.cuts[1])]
 
 
 def stated_difficulty(problem: Problem) -> float | None:
     """The difficulty that a problem's source states (`difficulty` or `level`, also as "Level 5")."""
-    for name in _STATED:
-        number = _NUMBER.search(str(problem.meta.get(name, "")))
-        if number:
-            return float(number.group())
-    return None
+    numbers = (_NUMBER.search(str(problem.meta.get(name, ""))) for name in ("difficulty", "level"))
+    return next((float(number.group()) for number in numbers if number), None)

@@ -1,6 +1,6 @@
-"""What an experiment is: arms that differ in one thing, and the pairs of arms to compare.
+"""Experiments as data: the paper's questions, the arms that each compares, and what every arm is trained on.
 
-Arms are data: what is selected and how it is trained.  A lab (`limo.experiments.lab`) trains and scores them.
+A lab trains and scores the arms.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 class Arm:
     """One variant of an experiment.
 
-    `selection`: the chains it is trained on, `selected` (by the curate stage), `L1`..`L5` (chains of one level) or
-    `bulk` (ordinary correct chains); '' leaves the model untrained.  `training`: the recipe's section of training
-    settings.  `student`: the model that is trained, '' for the recipe's.  `headline`: whether the headline chart
-    shows it.
+    `selection`: its training set, `selected` (by the curate stage), `L1`..`L5` (chains of one level) or `bulk`
+    (ordinary correct chains); '' = untrained.  `training`: the recipe's section of training settings.  `student`: the
+    model that is trained, '' = the recipe's.  `headline`: whether the headline chart shows it.
     """
 
     name: str
@@ -36,3 +35,24 @@ class Experiment:
     question_zh: str
     arms: tuple[Arm, ...]
     pairs: tuple[tuple[str, str], ...]
+
+
+BASE = Arm("base", "Base model", "基础模型")
+BULK = Arm("bulk", "Bulk data", "大量普通数据", selection="bulk", training="sft_bulk")
+LIMO = Arm("limo", "LIMO", "LIMO", selection="selected")
+
+HEADLINE = Experiment(
+    name="headline",
+    question_en="Do a few excellent chains elicit more than fifty times as many ordinary ones?",
+    question_zh="少量优质推理链，能否胜过五十倍的普通数据？",
+    arms=(BASE, BULK, LIMO),
+    pairs=(("limo", "base"), ("limo", "bulk"), ("bulk", "base")),
+)
+RQ1 = Experiment(
+    name="rq1_chain_quality",
+    question_en="Does the quality of the reasoning matter when problems and count are the same?",
+    question_zh="题目与数量都相同时，推理链的质量有多重要？",
+    arms=tuple(Arm(level, f"Level {level}", f"{level} 级", selection=level, headline=False) for level in ("L1", "L5")),
+    pairs=(("L5", "L1"),),
+)
+EXPERIMENTS = (HEADLINE, RQ1)

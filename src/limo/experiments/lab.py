@@ -1,12 +1,10 @@
-"""A lab trains and scores the arms of experiments; this one runs the stages, at any scale.
+"""A lab trains and scores the arms of experiments by running the stages, at any scale.
 
-The curate stage selects chains, the train stage trains each arm with each seed, the evaluate stage scores it.  What
-differs between labs is data (the recipe) and three functions (`LabHooks`).  A run is a folder; a killed run continues.
+What differs between labs is data (the recipe) and three functions (`LabHooks`).  A run is a folder; a killed run
+continues.  The recipe is fixed before the first score is known; no setting is chosen by a benchmark.
 
-    lab = StageLab(recipe, Path("runs/lab"), LabHooks(write_data, open_model, str))
+    lab = Lab(recipe, Path("runs/lab"), LabHooks(write_data, open_model, str))
     measured = measure_arms(lab, HEADLINE.arms, progress)      # limo.experiments.runner
-
-The recipe is fixed before the first score is known; no setting is chosen by a benchmark.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import Field
 
@@ -23,7 +21,7 @@ from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import LEVELS, Problem
 from limo.core.run_folder import RunFolder
 from limo.curate.chains import accept
@@ -31,11 +29,11 @@ from limo.curate.select import sample_levels
 from limo.experiments.arms import Arm
 from limo.experiments.results import Measurement
 from limo.ledger.store import Ledger
-from limo.models.settings import LocalModel
+from limo.models.settings import LocalModelSettings
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool
-from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
 from limo.stages import curate as curate_stage
 from limo.stages import train as train_stage
 from limo.stages.evaluate import Decoding, evaluate
@@ -45,27 +43,6 @@ from limo.verify.checker import Checker
 
 Row = dict[str, Any]
 SCORING_BATCH = 256  # rows decoded at once by an arm's model
-
-
-class Lab(Protocol):
-    """What the runner needs of a lab.  A lab must be picklable: arms are measured in processes of their own."""
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The training seeds of every arm."""
-
-    @property
-    def n_workers(self) -> int:
-        """How many arms are measured at once."""
-
-    def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
-        """Make the training set of every arm."""
-
-    def stored(self, arm: Arm, seed: int) -> Measurement | None:
-        """The measurement of an earlier start."""
-
-    def measure(self, arm: Arm, seed: int) -> Measurement:
-        """Train one arm with one seed and score it on every benchmark; resumable, deterministic for its seed."""
 
 
 class BulkSettings(Settings):
@@ -87,18 +64,15 @@ class LabRecipe(Settings):
     sft_bulk: SftSettings = Field(description="training of the bulk arm; as many updates as `sft`")
     decoding: Decoding = Field(default_factory=lambda: Decoding(max_tokens=320))
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
-    n_workers: int = Field(
-        2, ge=1, description="arms measured at once, a process and a core each", json_schema_extra=EXECUTION_ONLY
-    )
+    n_workers: int = execution_field(2, ge=1, description="arms measured at once, a process and a core each")
 
 
 @dataclass(frozen=True, slots=True)
 class LabHooks:
-    """What a lab does in its own way; functions of a module, so that a lab can be pickled.
+    """What a lab does in its own way, as functions of a module, so that a lab can be pickled for its workers.
 
-    `write_data(recipe, folder, progress)` writes the pools and benchmarks that the recipe names, once;
-    `open_model` opens the models of the recipe and of the arms; `model_path` turns the name of a student into its
-    folder or hub name.
+    `write_data(recipe, folder, progress)` writes pools and benchmarks, once; `open_model` opens the models of recipe
+    and arms; `model_path` turns the name of a student into its folder or hub name.
     """
 
     write_data: Callable[[Any, Path, Progress], None]
@@ -107,7 +81,7 @@ class LabHooks:
 
 
 @dataclass(frozen=True)
-class StageLab:
+class Lab:
     """A lab over the stages, in one run folder.
 
     `data/` holds pools and benchmarks, `curation/` the run of the curate stage, `sets/` the training sets,
@@ -117,16 +91,6 @@ class StageLab:
     recipe: LabRecipe
     folder: Path
     hooks: LabHooks
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Training seeds."""
-        return tuple(self.recipe.seeds)
-
-    @property
-    def n_workers(self) -> int:
-        """Arms measured at once."""
-        return self.recipe.n_workers
 
     @property
     def data(self) -> Path:
@@ -141,10 +105,6 @@ class StageLab:
         """Run the curate stage over the pool, or return its result."""
         recipe = self.recipe.curation.model_copy(update={"data": str(self.data)})
         return curate_stage.run(recipe, self.folder / "curation", progress, opener=self.hooks.open_model)
-
-    def is_curated(self) -> bool:
-        """Whether the curate stage is done."""
-        return (self.folder / "curation" / curate_stage.SELECTED).exists()
 
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
         """Write the data, curate, and write the training sets of the arms."""
@@ -175,7 +135,7 @@ class StageLab:
         bulk, curation = self.recipe.bulk, self.recipe.curation
         problems, _ = dedup(read_pool(self.data / bulk.pool), curation.dedup)
         problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
-        runner = RolloutRunner(self.hooks.open_model, "", progress)
+        runner = MultiModelRunner(self.hooks.open_model, "", progress)
         with Ledger(self.folder / "bulk.sqlite") as ledger, Checker() as checker:
             runner.run(bulk.ask, problems, ledger, checker, "bulk")
             rollouts = runner.rollouts([bulk.ask], problems, ledger)
@@ -214,16 +174,15 @@ class StageLab:
             recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), sft=sft)
             trained = train_stage.run(recipe, folder, NoProgress())
             student = trained.model_dir
-            cost = {"n_examples": trained.n_examples, "n_train_tokens": trained.n_tokens_seen}
-            cost |= {"n_updates": trained.n_updates, "seconds": trained.seconds}
-        settings = LocalModel(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
+            cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds")}
+            cost["n_train_tokens"] = trained.n_tokens_seen
+        settings = LocalModelSettings(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
         completer = self.hooks.open_model(settings, "")
-        evaluations = []
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
-            for name, problems in self.benchmarks().items():
-                how = (self.recipe.decoding, checker, NoProgress())
-                evaluations.append(evaluate(ledger, completer, name, problems, *how, run=str(self.folder)))
+            how = (self.recipe.decoding, checker, NoProgress())
+            benchmarks, run = self.benchmarks().items(), str(self.folder)
+            evaluations = [evaluate(ledger, completer, name, problems, *how, run=run) for name, problems in benchmarks]
         measurement = Measurement.of(arm.name, seed, evaluations, **cost)
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement

@@ -27,10 +27,9 @@ PARENT_CHECK_S = 0.5  # seconds between a worker's checks that its parent lives
 
 
 def measure_arms(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list[Measurement]]:
-    """Measure every arm with every seed, `lab.n_workers` at a time; what is stored is not measured again.
+    """Measure every arm with every seed in processes of their own; what is stored is not measured again.
 
-    An untrained arm is measured once, since only training has a seed.  An error in one job stops the others and is
-    raised; what they finished is kept.
+    An error in one job stops the others and is raised; what they finished is kept.
     """
     lab.prepare(arms, progress)
     jobs = measuring_jobs(lab, arms)
@@ -48,15 +47,15 @@ def measure_arms(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str,
 
 
 def measuring_jobs(lab: Lab, arms: Sequence[Arm]) -> list[tuple[Arm, int]]:
-    """Each arm with each seed; an untrained arm with the first one."""
-    return [(arm, seed) for arm in arms for seed in (lab.seeds if arm.selection else lab.seeds[:1])]
+    """Each arm with each training seed; an untrained arm with the first one."""
+    seeds = lab.recipe.seeds
+    return [(arm, seed) for arm in arms for seed in (seeds if arm.selection else seeds[:1])]
 
 
 def _measure_in_workers(lab: Lab, jobs: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:
-    """The measurements of the jobs as they are done."""
     if not jobs:
         return
-    with _worker_pool(lab.n_workers) as pool:
+    with _worker_pool(lab.recipe.n_workers) as pool:
         for future in as_completed([pool.submit(lab.measure, arm, seed) for arm, seed in jobs]):
             yield future.result()
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from limo.core.errors import StorageError
@@ -56,23 +57,39 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE meanings RENAME TO definitions",
     ),
 )
+_STORED_AS = {"TEXT": ("text",), "INTEGER": ("integer",), "REAL": ("real", "integer")}
+# What a value must be besides its type: an index that Python's shifts take, counts whose sums do not overflow.
+_BOUNDS = {
+    "rollouts": "rollout_index BETWEEN 0 AND 1 << 31 AND n_prompt_tokens BETWEEN 0 AND 1 << 40 "
+    "AND n_completion_tokens BETWEEN 0 AND 1 << 40",
+    "verdicts": "outcome IN ('correct', 'wrong', 'no_answer', 'truncated', 'undecided')",
+    "lost": "n BETWEEN 0 AND 1 << 40 AND n_completion_tokens BETWEEN 0 AND 1 << 40",
+    "starts": "seconds BETWEEN 0 AND 1e12",
+}
 
 
 def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
-    """Check that the file is a ledger of a known version; make its tables, or upgrade older ones.
+    """Check that the file is a whole ledger of a known version; make its tables, or upgrade older ones.
 
     A file of an older version is upgraded even when it is opened for reading only, if it can be written: nothing in it
-    is lost.  `db` is in autocommit mode.  Raises StorageError for another program's file, for a newer version, and for
-    an older one that cannot be written.
+    is lost.  `db` is in autocommit mode.  Raises StorageError for another program's file, for a newer version, for an
+    older one that cannot be written, and for tables or values that are none of a ledger.
     """
+    db.execute("PRAGMA trusted_schema = OFF")
     version = _pragma(db, "user_version")
-    n_tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if (n_tables or read_only) and _pragma(db, "application_id") != APPLICATION_ID:
+    kinds = [kind for (kind,) in db.execute("SELECT type FROM sqlite_master")]
+    if (kinds or read_only) and _pragma(db, "application_id") != APPLICATION_ID:
         raise StorageError("the file is empty or of another program", path, "a ledger", "name another file")
     if version > len(MIGRATIONS):
         known = f"version {len(MIGRATIONS)} or older"
         raise StorageError(f"the ledger has version {version}", path, known, "use the limo that made it, or newer")
+    if programs := {"view", "trigger"} & set(kinds):
+        do = "it was changed by another program: use a copy of before"
+        raise StorageError(f"the ledger holds a {min(programs)}", path, "tables and indexes", do)
     if not read_only:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
+    if not read_only and version < len(MIGRATIONS):
         _upgrade(db)
     elif version < len(MIGRATIONS):
         try:
@@ -83,12 +100,36 @@ def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
             do = f"make the file and its folder writable, or copy it, and run: limo ledger show {path.name}"
             what = f"the ledger has version {version} and cannot be upgraded here ({error})"
             raise StorageError(what, path, f"version {len(MIGRATIONS)}", do) from error
+    if kinds and (fault := _fault(db)):
+        raise StorageError(f"the ledger is damaged ({fault})", path, "tables as limo writes them", "restore a copy")
+
+
+def _fault(db: sqlite3.Connection) -> str:
+    """The first table without its columns, or with a value that limo does not write; '' where there is none."""
+    for table, columns in _columns().items():
+        if missing := columns.keys() - {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            return f"{table} has no {min(missing)}"
+        types = " AND ".join(f"typeof({name}) IN {kinds}" for name, kinds in columns.items())
+        for valid in (types, _BOUNDS.get(table, "1")):  # apart: bounds are read from an index, types without the texts
+            row = db.execute(f"SELECT rowid FROM {table} WHERE NOT ({valid}) LIMIT 1").fetchone()
+            if row:
+                return f"{table} holds a value that does not fit, in row {row[0]}"
+    return ""
+
+
+@cache
+def _columns() -> dict[str, dict[str, str]]:
+    """The columns of each table, and how their values are stored, as a list in SQL."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        _upgrade(db)
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        infos = {table: db.execute(f"PRAGMA table_info({table})").fetchall() for table in tables}
+    sql = {kind: "('" + "', '".join(stored) + "')" for kind, stored in _STORED_AS.items()}
+    return {table: {row[1]: sql[row[2]] for row in info} for table, info in infos.items()}
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
     """Apply the migrations that the file has not had; all of them or none."""
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")  # a commit is a group of rollouts: the sync costs nothing beside it
     with transaction(db):
         for statements in MIGRATIONS[_pragma(db, "user_version") :]:
             for statement in statements:

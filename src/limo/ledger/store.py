@@ -15,8 +15,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -32,8 +33,8 @@ _ADD = """INSERT OR REPLACE INTO rollouts(problem_id, model, prompt_hash, sampli
 _FINISH_REASON = f"SELECT finish_reason FROM rollouts WHERE {_KEY}"
 _SET_VERDICT = f"""INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer,
     verifier) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM rollouts WHERE {_KEY}"""
-_LACKS_VERDICT = f"""SELECT 1 FROM rollouts LEFT JOIN verdicts ON rollout_id = id
-    WHERE {_KEY} AND text = ? AND rollout_id IS NULL"""
+_STORED = f"""SELECT text, finish_reason, rollout_id IS NULL FROM rollouts LEFT JOIN verdicts ON rollout_id = id
+    WHERE {_KEY}"""
 _DELETE_VERDICT = f"DELETE FROM verdicts WHERE rollout_id = (SELECT id FROM rollouts WHERE {_KEY})"
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, rollout_index, text, finish_reason, n_prompt_tokens,
     n_completion_tokens, r.elapsed_s, error, reasoning, outcome, extracted, reason, tier, v.elapsed_s, answer, verifier
@@ -41,9 +42,9 @@ _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, rollout_index
 _OUTCOMES = """SELECT problem_id, rollout_index, finish_reason = 'error', coalesce(outcome, ''), coalesce(answer, ''),
     coalesce(verifier, '') FROM rollouts LEFT JOIN verdicts ON rollout_id = id"""
 _ORDER = " ORDER BY model, prompt_hash, sampling_hash, problem_id, rollout_index"
-_USAGE = """SELECT model, sum(n), sum(n_in), sum(n_out) FROM (
-    SELECT model, count(*) AS n, sum(n_prompt_tokens) AS n_in, sum(n_completion_tokens) AS n_out FROM rollouts
-    GROUP BY model UNION ALL SELECT model, 0, 0, sum(n_completion_tokens) FROM lost GROUP BY model) GROUP BY model"""
+_USAGE = """SELECT model, total(n), total(n_in), total(n_out) FROM (
+    SELECT model, count(*) AS n, total(n_prompt_tokens) AS n_in, total(n_completion_tokens) AS n_out FROM rollouts
+    GROUP BY model UNION ALL SELECT model, 0, 0, total(n_completion_tokens) FROM lost GROUP BY model) GROUP BY model"""
 _COUNT_LOST = """INSERT INTO lost VALUES (?, ?, ?, ?, ?) ON CONFLICT(start, model, reason)
     DO UPDATE SET n = n + excluded.n, n_completion_tokens = n_completion_tokens + excluded.n_completion_tokens"""
 _BY_OUTCOME = """SELECT iif(finish_reason = 'error', 'error', coalesce(outcome, '')) AS name, count(*)
@@ -72,6 +73,13 @@ class Usage(NamedTuple):
     n_rollouts: int
     n_prompt_tokens: int
     n_completion_tokens: int
+
+
+class MergeCounts(NamedTuple):
+    """`n_new` rollouts were added; `n_conflicts` are held by both ledgers with different texts: the first one stays."""
+
+    n_new: int
+    n_conflicts: int
 
 
 class Ledger:
@@ -131,7 +139,7 @@ class Ledger:
                     n_new += 1
                     replaced += [key] if stored else []
             self._db.executemany(_DELETE_VERDICT, replaced)
-            self._db.executemany(_ADD, [_storable(_row(rollout)) for rollout in new.values()])
+            self._db.executemany(_ADD, [_storable((*r.key, *_completion_row(r.completion))) for r in new.values()])
             self.set_verdicts((r.key, r.verdict) for r in new.values() if r.verdict is not None)
         return n_new
 
@@ -171,7 +179,7 @@ class Ledger:
         """Rollouts and tokens of each model."""
         with self._storage_errors():
             rows = self._db.execute(_USAGE).fetchall()
-        return {model: Usage(int(n), int(n_in or 0), int(n_out or 0)) for model, n, n_in, n_out in rows}
+        return {model: Usage(*map(int, counts)) for model, *counts in rows}
 
     def count_lost(self, model: str, reason: str, n: int, n_completion_tokens: int) -> None:
         """Count requests of this start that were sent and will never be rollouts."""
@@ -194,13 +202,13 @@ class Ledger:
         with self._storage_errors():
             return float(self._db.execute("SELECT coalesce(sum(seconds), 0) FROM starts").fetchone()[0])
 
-    def merge(self, path: str | Path) -> int:
-        """Add another ledger's rollouts, verdicts and definitions; how many rollouts were new.  Repeating it is safe.
+    def merge(self, path: str | Path) -> MergeCounts:
+        """Add another ledger's rollouts, verdicts and definitions.  Repeating it is safe.
 
         A stored completion stays as it is; a failure is replaced.  Raises InputError when one name stands for two
         models, MissingFileError, StorageError.
         """
-        n_new = 0
+        n_new = n_conflicts = 0
         with Ledger(path, read_only=True) as other, self.transaction():
             for (kind, name), content in other.definitions().items():
                 if self.define(kind, name, content) != content and kind == "model":
@@ -212,12 +220,13 @@ class Ledger:
             rollouts = other.rollouts()
             while batch := list(islice(rollouts, 1000)):
                 n_new += self.add(batch)
-                self.set_verdicts((r.key, r.verdict) for r in batch if r.verdict and self._lacks_verdict(r))
-        return n_new
-
-    def _lacks_verdict(self, rollout: Rollout) -> bool:
-        """Whether the ledger holds this very completion, without a verdict."""
-        return self._db.execute(_LACKS_VERDICT, (*rollout.key, rollout.completion.text)).fetchone() is not None
+                for rollout in batch:
+                    text, finish_reason, lacks_verdict = self._db.execute(_STORED, rollout.key).fetchone()
+                    if text != rollout.completion.text:
+                        n_conflicts += "error" not in (finish_reason, rollout.completion.finish_reason)
+                    elif rollout.verdict and lacks_verdict:
+                        self.set_verdicts([(rollout.key, rollout.verdict)])
+        return MergeCounts(n_new, n_conflicts)
 
     def __len__(self) -> int:
         with self._storage_errors():
@@ -294,14 +303,8 @@ def _where(
     return (" WHERE " + " AND ".join(given) if given else ""), list(given.values())
 
 
-def _row(r: Rollout) -> tuple[Any, ...]:
-    c = r.completion
-    usage = (c.n_prompt_tokens, c.n_completion_tokens, c.elapsed_s)
-    return (*r.key, c.text, c.finish_reason, *usage, c.error, c.reasoning)
-
-
-def _verdict_row(v: Verdict) -> tuple[Any, ...]:
-    return (v.outcome, v.extracted, v.reason, v.tier, v.elapsed_s, v.answer, v.verifier)
+_completion_row = attrgetter(*(field.name for field in fields(Completion)))  # in the order of the columns
+_verdict_row = attrgetter(*(field.name for field in fields(Verdict)))
 
 
 def _storable(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """A server that answers with recorded completions through the OpenAI protocol, for trying recipes without a model.
 
     limo serve-replay samples/*.jsonl.gz --port 8900 --latency-ms 50 --fault 429=0.05 --fault reset=0.02
-    server = ReplayServer([Path("math.jsonl.gz")], ServeSettings(latency_s=0.05))
+    server = ReplayServer([Path("math.jsonl.gz")], ReplayServerSettings(latency_s=0.05))
     with server.running() as url: ...               # http://127.0.0.1:PORT/v1
 
 The problem is the last user message (or the prompt's end), the rollouts' indexes come from the header `X-Limo-Index`; a
@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
 CHUNK = 16  # characters in one event of a stream: about four tokens
 
 
-class ServeSettings(Settings):
+class ReplayServerSettings(Settings):
     """How the server behaves."""
 
     latency_s: float = Field(0.0, ge=0, description="seconds before a reply begins")
@@ -58,8 +58,8 @@ class ReplayServer:
     Raises InputError for shares of faults above 1 in all, or where nothing is recorded.
     """
 
-    def __init__(self, files: Iterable[Path], settings: ServeSettings | None = None) -> None:
-        self.settings = settings or ServeSettings()
+    def __init__(self, files: Iterable[Path], settings: ReplayServerSettings | None = None) -> None:
+        self.settings = settings or ReplayServerSettings()
         shares = self.settings.faults.values()
         if sum(shares) > 1 or min(shares, default=0) < 0:
             raise InputError("the faults' shares do not fit", self.settings.faults, "0..1 in all", "lower them")

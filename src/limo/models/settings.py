@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from limo.core.files import resolve_data_path
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import Sampling
 from limo.core.text import hide_keys
 from limo.models.completer import Completer
@@ -45,14 +45,9 @@ class _Model(Settings):
     """What models of every kind have."""
 
     name: str = Field(min_length=1, description="what the ledger and the dataset call it")
-    price: Price = Field(
-        default_factory=Price, description="what it costs, for budgets", json_schema_extra=EXECUTION_ONLY
-    )
-    size_b: float | None = Field(
-        None,
-        gt=0,
-        description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)",
-        json_schema_extra=EXECUTION_ONLY,
+    price: Price = execution_field(default_factory=Price, description="what it costs, for budgets")
+    size_b: float | None = execution_field(
+        None, gt=0, description="billions of parameters, for the GPU-hours of plans; else as the names say (QwQ-32B)"
     )
 
     @property
@@ -66,7 +61,7 @@ class _Model(Settings):
         return 1
 
 
-class LocalModel(_Model):
+class LocalModelSettings(_Model):
     """A small model in this process."""
 
     kind: Literal["local"] = Field("local", description="a model folder, or a name on the hub, in this process")
@@ -74,11 +69,11 @@ class LocalModel(_Model):
     trust_remote_code: str = Field(
         "", description="`path` written again, to run the code that comes with that model; '' runs none"
     )
-    batch_size: int = Field(128, ge=1, le=4096, description="rows decoded at once", json_schema_extra=EXECUTION_ONLY)
+    batch_size: int = execution_field(128, ge=1, le=4096, description="rows decoded at once")
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
 
     @model_validator(mode="after")
-    def _trusts_its_own_path(self) -> LocalModel:
+    def _trusts_its_own_path(self) -> LocalModelSettings:
         if self.trust_remote_code not in ("", self.path):
             raise ValueError("`trust_remote_code` names another model than `path`; write the same or leave it out")
         return self
@@ -92,7 +87,7 @@ class LocalModel(_Model):
         return self.batch_size
 
 
-class ReplayModel(_Model):
+class ReplayModelSettings(_Model):
     """Recorded completions of a model."""
 
     kind: Literal["replay"] = Field("replay", description="recorded completions")
@@ -104,13 +99,11 @@ class ReplayModel(_Model):
         return self.model or self.name
 
 
-class HttpModel(_Model):
+class HttpModelSettings(_Model):
     """A model behind one or more OpenAI-compatible servers."""
 
     kind: Literal["http"] = Field("http", description="OpenAI-compatible servers")
-    base_urls: list[str] = Field(
-        min_length=1, description="the servers, as http://host:8000/v1", json_schema_extra=EXECUTION_ONLY
-    )
+    base_urls: list[str] = execution_field(min_length=1, description="the servers, as http://host:8000/v1")
     model: str = Field("", description="its name at the servers, where it is not `name`")
     http: HttpSettings = Field(default_factory=HttpSettings, description="how requests are sent")
 
@@ -130,17 +123,17 @@ class HttpModel(_Model):
         return self.http.in_flight
 
 
-ModelSettings = Annotated[LocalModel | ReplayModel | HttpModel, Field(discriminator="kind")]
+ModelSettings = Annotated[LocalModelSettings | ReplayModelSettings | HttpModelSettings, Field(discriminator="kind")]
 
 
 def open_model(settings: ModelSettings, data: str = "") -> Completer:
     """The completer of `settings`; relative paths start at `data`.  Raises what the completer raises."""
-    if isinstance(settings, ReplayModel):
+    if isinstance(settings, ReplayModelSettings):
         from limo.models.replay import ReplayCompleter
 
         files = [resolve_data_path(file, data) for file in settings.files]
         return ReplayCompleter(files, settings.source, settings.name)
-    if isinstance(settings, HttpModel):
+    if isinstance(settings, HttpModelSettings):
         from limo.models.openai.completer import HttpCompleter
 
         return HttpCompleter(settings.base_urls, settings.source, settings.name, settings.http)

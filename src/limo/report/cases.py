@@ -3,9 +3,6 @@
 A model's text is shown letter for letter: nothing in it is markup, characters that would not show or would change
 their neighbours (NUL, bidirectional overrides, zero-width spaces, lone surrogates, piles of accents) become code
 points, and a long text is folded.  Markup is added only for the final answer and the checking words of the report.
-
-    case = render_cases(report, "en")[0]
-    case.rollouts[0].head        # Markup, safe to put into a page
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from limo.core.records import Outcome
-from limo.report.content import Case, CaseRollout, Language, Report
+from limo.report.content import CaseRollout, Language, Report
 from limo.report.words import code_point, is_hidden, one_line
 
 FOLD_CHARACTERS = 700  # shown of a completion before it is opened (our choice: about a screen)
@@ -60,15 +57,12 @@ class RenderedCase:
 
 def render_cases(report: Report, language: Language) -> list[RenderedCase]:
     """Every case of the report, in its order."""
-    return [_render_case(report, case, language) for case in report.cases]
-
-
-def _render_case(report: Report, case: Case, language: Language) -> RenderedCase:
-    benchmark = next((b.label.text(language) for b in report.benchmarks if b.name == case.benchmark), case.benchmark)
-    rollouts = [_render_rollout(report, rollout, language) for rollout in case.rollouts]
-    statement, answer = escape_text(case.problem), escape_text(case.answer)
-    remark = case.remark.text(language)
-    return RenderedCase(statement, answer, one_line(benchmark), one_line(case.level), remark, rollouts)
+    labels, cases = {benchmark.name: benchmark.label.text(language) for benchmark in report.benchmarks}, []
+    for case in report.cases:
+        names = (one_line(labels.get(case.benchmark, case.benchmark)), one_line(case.level), case.remark.text(language))
+        rollouts = [_render_rollout(report, rollout, language) for rollout in case.rollouts]
+        cases.append(RenderedCase(escape_text(case.problem), escape_text(case.answer), *names, rollouts))
+    return cases
 
 
 def _render_rollout(report: Report, rollout: CaseRollout, language: Language) -> RenderedRollout:

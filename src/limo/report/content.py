@@ -1,12 +1,7 @@
 """The content of a report as one tree of plain records: filled by a lab, stored as JSON, drawn by `page` and `tables`.
 
-A stored report can be drawn again from its JSON alone.  Values, interval ends and differences are shares in 0..1
-(differences -1..1); pages and tables show them times 100.  Texts come in English and Chinese; an empty Chinese text
-falls back to the English one.
-
-    report = Report(title=LocalizedText("The lab", "实验室"), arms=[ArmRow("base", "Base model", "基础模型")])
-    save(report, "runs/lab/report.json")
-    assert load("runs/lab/report.json") == report
+A stored report can be drawn again from its JSON alone.  Values, interval ends and differences are shares (0..1, -1..1);
+pages and tables show them times 100.  An empty Chinese text falls back to the English one.
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import atomic
@@ -24,9 +19,9 @@ from limo.core.records import LEVELS, Outcome, Provenance
 from limo.core.text import shorten
 
 Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 BenchmarkGroup = Literal["in-domain", "out-of-domain", "all"]
-BENCHMARK_GROUPS: tuple[BenchmarkGroup, ...] = ("in-domain", "out-of-domain", "all")
+BENCHMARK_GROUPS: tuple[BenchmarkGroup, ...] = get_args(BenchmarkGroup)
 FORMAT = 2
 
 
@@ -64,10 +59,9 @@ class _Labelled(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class ArmRow(_Labelled):
-    """A measured arm.  `n_tokens`, `n_updates`, `seconds` are those of training with one seed, over all epochs.
+    """A measured arm; its budget is that of training with one seed, over all epochs.
 
-    `color` names a colour of the palette (`base`, `bulk`, `limo`, `L1`..`L5`; anything else gets a free one);
-    `headline`: whether the headline chart and the radar show the arm.
+    `color`: a name of the palette (else it gets a free one); `headline`: shown in the headline chart and the radar.
     """
 
     name: str
@@ -94,10 +88,7 @@ class BenchmarkRow(_Labelled):
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow(_Closed):
-    """An arm's score on a benchmark with a 95% interval; `n_rollouts` in all, over `n_seeds` trainings.
-
-    `provenance` (here and below): the rollouts behind the number, one entry a training seed and arm.
-    """
+    """An arm's score on a benchmark with a 95% interval; `provenance` has an entry for each training seed and arm."""
 
     arm: str
     benchmark: str
@@ -112,7 +103,7 @@ class ScoreRow(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class AverageRow(_Closed):
-    """An arm's mean over the benchmarks of a group, each benchmark counting once, with a 95% interval."""
+    """An arm's mean over the benchmarks of a group, each counting once, with a 95% interval."""
 
     arm: str
     group: BenchmarkGroup
@@ -124,11 +115,7 @@ class AverageRow(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow(_Closed):
-    """`difference` = a - b, paired by problem, over a group, with a 95% interval.
-
-    `separable` is decided where the interval is computed.  A missing sentence is written by
-    `words.comparison_claim`.
-    """
+    """`difference` = a - b, paired by problem, with a 95% interval; `words.comparison_claim` writes missing words."""
 
     a: str
     b: str
@@ -157,10 +144,7 @@ class LevelRow(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class StageRow(_Labelled):
-    """A stage of curation: counts in, kept, and dropped by reason; `unit` is what is counted.
-
-    Units may change from one stage to the next (problems, then their rollouts); the charts name the unit at each bar.
-    """
+    """A stage of curation: counts in, kept, and dropped by reason; what is counted may change between stages."""
 
     stage: str
     label_en: str
@@ -240,12 +224,9 @@ class HitRow(_Closed):
 class Report(_Closed):
     """Everything that a report shows.  The section of an empty part is left out, and the page says so.
 
-    `headline`: the claims, the first one largest; computed from `comparisons` where empty.
-    `environment`: versions, processor, commit, in the order to show.
-    `recipe`: the resolved recipe as YAML.  `rebuild`: the command that makes this report again.
-    `overlaps`: contamination by benchmark, source and method; `hits`: its surest pairs, with both texts.
-    `check_words`: words to underline in completions (those that the grade counted as checking).
-    `paper`: whether to show the published results, marked as such, beside these.
+    `headline`: the claims, computed from `comparisons` where empty.  `recipe`: as YAML.  `rebuild`: the command that
+    makes this report again.  `hits`: the surest pairs of `overlaps`, with both texts.  `check_words`: underlined in
+    completions.  `paper`: whether to show the published results, marked as such, beside these.
     """
 
     title: LocalizedText
@@ -343,20 +324,16 @@ def load(path: str | Path) -> Report:
         raise InputError("the report is not JSON", path, "what save() writes", shorten(str(error), 120)) from None
     if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
         raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
-    report = _parse(values, str(path))
-    check(report)
-    return report
-
-
-def _parse(values: Any, name: str) -> Report:
-    from pydantic import TypeAdapter, ValidationError
-
     if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
         for case in values.get("cases") or ():
             case["rollouts"] = case.pop("attempts", [])
         values["format"] = FORMAT
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return TypeAdapter(Report).validate_python(values)
+        report = TypeAdapter(Report).validate_python(values)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:6]]
-        raise InputError("the report does not fit", name, "what save() writes", "; ".join(faults)) from None
+        raise InputError("the report does not fit", path, "what save() writes", "; ".join(faults)) from None
+    check(report)
+    return report

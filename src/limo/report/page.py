@@ -3,15 +3,12 @@
 Charts are drawn for each language and for two widths; the style sheet shows the one that fits.  A content security
 policy forbids everything but the page's own style and script (named by its hash), so a model's text could not run
 even if it got through the escaping.
-
-    write(report, "runs/lab/report.html", language="zh")
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +22,8 @@ from limo.report.cases import escape_text, render_cases
 from limo.report.charts import scores
 from limo.report.charts.drawing import COLORS, arm_colors
 from limo.report.charts.funnel import draw_funnel
-from limo.report.charts.radar import draw_radar, has_radar
 from limo.report.content import LANGUAGES, Language, Report, check
 
-TableMaker = Callable[[Report, Language], tables.Table]
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
 
@@ -47,13 +42,8 @@ def render(report: Report, language: Language = "en") -> str:
     check(report)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    templates = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, **how)
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     text = templates.get_template("page.html.j2").render(
         opens_in=language,
@@ -89,82 +79,47 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
         "claims": words.headline_claims(report),
         "color": lambda arm: f"var(--{colors.get(arm, 'muted')})",
         "count": words.count,
+        "points": words.points,
+        "one_line": words.one_line,
+        "drop_reason": words.drop_reason,
         "chapters": chapters,
         "order": [*measured, *cases, *paper, "appendix"],
         "missing": _missing(report),
-        "tiles": _tiles(report, language),
+        "tiles": [(arm, row) for arm in report.headline_arms() if (row := report.average(arm.name, "all"))][:4],
         "cases": render_cases(report, language),
         "budgets": words.budget_claims(report),
-        "hits": _hits(report, language),
     }
-
-
-def _tiles(report: Report, language: Language) -> list[dict[str, Any]]:
-    """The largest figures: each headline arm's average over all benchmarks."""
-    averages = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
-    return [
-        {
-            "arm": arm,
-            "label": words.one_line(arm.label.text(language)),
-            "value": words.points(row.value),
-            "interval": f"{words.points(row.low)}–{words.points(row.high)}",
-        }
-        for arm, row in averages
-        if row
-    ][:4]
 
 
 def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
-    """Charts and tables of every chapter that has something to show, by name and in order."""
-    radar: list[tuple[scores.Chart, int]] = [(draw_radar, 520)] if has_radar(report) else []
-    parts: list[tuple[str, Any, TableMaker, list[tuple[scores.Chart, int]]]] = [
-        ("headline", report.averages, tables.averages_table, [(scores.draw_averages, _WIDE)]),
-        ("benchmarks", report.scores, tables.scores_table, [*radar, (scores.draw_scores, _WIDE)]),
-        ("comparisons", report.comparisons, tables.comparisons_table, [(scores.draw_comparisons, _WIDE)]),
-        ("levels", report.levels, tables.levels_table, [(scores.draw_levels, 560)]),
-        ("budget", report.arms, tables.budget_table, []),
-        ("funnel", report.funnel, tables.funnel_table, [(draw_funnel, _WIDE)]),
-        ("contamination", report.overlaps, tables.contamination_table, []),
-        ("paper", report.paper and report.averages, tables.paper_table, [(scores.draw_paper, _WIDE)]),
-    ]
+    """Charts (each at its widths, widest first) and tables of every chapter with something to show, in order."""
+    radar: list[tuple[scores.Chart, int]] = [(scores.draw_radar, 520)] if scores.has_radar(report) else []
+    charts: dict[str, list[tuple[scores.Chart, int]]] = {
+        "headline": [(scores.draw_averages, _WIDE)],
+        "benchmarks": [*radar, (scores.draw_scores, _WIDE)],
+        "comparisons": [(scores.draw_comparisons, _WIDE)],
+        "levels": [(scores.draw_levels, 560)],
+        "funnel": [(draw_funnel, _WIDE)],
+        "paper": [(scores.draw_paper, _WIDE)],
+    }
+    shown = {name: make_table for name, (part, make_table) in tables.CHAPTERS.items() if getattr(report, part)}
+    shown |= {"paper": tables.paper_table} if report.paper and report.averages else {}
     return {
         name: {
-            # a chart at its widths, widest first; the text inside was escaped when it was drawn
-            "figures": [[Markup(draw(report, language, width)) for width in (wide, _PHONE)] for draw, wide in charts],
+            # the text inside a chart was escaped when it was drawn
+            "figures": [
+                [Markup(draw(report, language, w)) for w in (wide, _PHONE)] for draw, wide in charts.get(name, [])
+            ],
             "table": make_table(report, language),
         }
-        for name, rows, make_table, charts in parts
-        if rows
+        for name, make_table in shown.items()
     }
-
-
-def _hits(report: Report, language: Language) -> list[dict[str, Any]]:
-    """The contaminated problems that are shown with both texts."""
-    return [
-        {
-            "where": words.one_line(f"{hit.benchmark} · {hit.source}" if hit.source else hit.benchmark),
-            "how": f"{words.drop_reason(hit.method).text(language)}, {words.points(hit.score)}%",
-            "decision": hit.decision,
-            "problem": escape_text(hit.problem),
-            "words": escape_text(hit.words),
-            "benchmark_problem": escape_text(hit.benchmark_problem),
-        }
-        for hit in report.hits
-    ]
 
 
 def _missing(report: Report) -> list[str]:
     """Word keys for what this report of a run does not hold; one of contamination alone lacks nothing."""
     if report.overlaps and not (report.arms or report.funnel):
         return []
-    parts = {
-        "averages": report.averages,
-        "scores": report.scores,
-        "radar": has_radar(report) or not report.scores,
-        "comparisons": report.comparisons,
-        "levels": report.levels,
-        "budget": report.arms,
-        "funnel": report.funnel,
-        "cases": report.cases,
-    }
-    return [f"missing_{name}" for name, is_there in parts.items() if not is_there]
+    parts = ("averages", "scores", "radar", "comparisons", "levels", "arms", "funnel", "cases")
+    has_radar = scores.has_radar(report) or not report.scores
+    return [f"missing_{part}" for part in parts if not (has_radar if part == "radar" else getattr(report, part))]

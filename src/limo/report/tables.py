@@ -1,15 +1,12 @@
 """Tables of a report: each is made once, in one language, as plain cells, for the page and for a terminal.
 
 Scores carry their 95% interval in the same cell.
-
-    print(to_text(report))                       # a terminal, or a log
-    averages_table(report, "en").rows[0][1].interval      # '[56.8, 64.6]'
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,13 +44,13 @@ class Table:
     rows: list[list[Cell]] = field(default_factory=list)
     note: str = ""
 
+    def add(self, *cells: Cell | str) -> None:
+        """Add a row."""
+        self.rows.append([cell if isinstance(cell, Cell) else Cell(cell) for cell in cells])
+
 
 def _words(keys: Sequence[str], language: Language) -> list[str]:
     return [word(key, language) for key in keys]
-
-
-def _cells(*texts: str) -> list[Cell]:
-    return [Cell(text) for text in texts]
 
 
 def _share_cell(row: ScoreRow | AverageRow | LevelRow | None, bold: bool = False, color: str = "") -> Cell:
@@ -80,7 +77,7 @@ def averages_table(report: Report, language: Language) -> Table:
     for group in BENCHMARK_GROUPS:
         averages = [report.average(arm.name, group) for arm in arms]
         if any(averages):
-            table.rows.append([Cell(word(group, language)), *_arm_cells(report, averages, arms)])
+            table.add(word(group, language), *_arm_cells(report, averages, arms))
     return table
 
 
@@ -95,11 +92,11 @@ def scores_table(report: Report, language: Language) -> Table:
     for group in BENCHMARK_GROUPS[:2]:
         members = [b for b in report.benchmarks if b.group == group]
         if members:
-            table.rows.append([Cell(word(group, language), bold=True)])
+            table.add(Cell(word(group, language), bold=True))
         for benchmark in members:
             scores = [report.score(arm.name, benchmark.name) for arm in arms]
             ranges = [_range_cell([getattr(row, name) for row in scores if row is not None]) for name in sizes]
-            table.rows.append([Cell(benchmark.label.text(language)), *_arm_cells(report, scores, arms), *ranges])
+            table.add(benchmark.label.text(language), *_arm_cells(report, scores, arms), *ranges)
     return table
 
 
@@ -123,10 +120,11 @@ def comparisons_table(report: Report, language: Language) -> Table:
     table = Table(word("chapter_comparisons", language), heads)
     for row in report.comparisons:
         name = f"{report.arm(row.a).label.text(language)} − {report.arm(row.b).label.text(language)}"
-        difference = Cell(points(row.difference, True), bold=row.separable)
         interval = f"[{points(row.low, True)}, {points(row.high, True)}]"
         verdict = word("separable" if row.separable else "not_separable", language)
-        table.rows.append([*_cells(name, word(row.group, language)), difference, *_cells(interval, verdict)])
+        table.add(
+            name, word(row.group, language), Cell(points(row.difference, True), bold=row.separable), interval, verdict
+        )
     return table
 
 
@@ -134,8 +132,8 @@ def levels_table(report: Report, language: Language) -> Table:
     """L1..L5 downwards."""
     table = Table(word("chapter_levels", language), _words(("level", "score", "tokens_mean", "n_examples"), language))
     for row in report.levels:
-        sizes = _cells(f"{row.n_tokens_mean:,.0f}", count(row.n_examples) if row.n_examples else "—")
-        table.rows.append([Cell(row.level, color=row.level), _share_cell(row), *sizes])
+        n_examples = count(row.n_examples) if row.n_examples else "—"
+        table.add(Cell(row.level, color=row.level), _share_cell(row), f"{row.n_tokens_mean:,.0f}", n_examples)
     return table
 
 
@@ -147,8 +145,8 @@ def budget_table(report: Report, language: Language) -> Table:
     for arm in report.arms:
         color = colors[arm.name]
         amounts = [_amount_cell(getattr(arm, name), most[name], color) for name in _BUDGET]
-        ends = _cells(arm.model or "—", duration(arm.seconds) if arm.seconds else "—")
-        table.rows.append([Cell(arm.label.text(language), color=color), ends[0], *amounts, ends[1]])
+        seconds = duration(arm.seconds) if arm.seconds else "—"
+        table.add(Cell(arm.label.text(language), color=color), arm.model or "—", *amounts, seconds)
     return table
 
 
@@ -165,8 +163,7 @@ def funnel_table(report: Report, language: Language) -> Table:
         if stage.n_unexplained:
             reasons.append(f"{word('unexplained', language)} {count(stage.n_unexplained)}")
         counts = (count(stage.n_in), count(stage.n_kept), count(sum(stage.dropped.values())))
-        unit = word(f"unit_{stage.unit}", language)
-        table.rows.append(_cells(stage.label.text(language), unit, *counts, "; ".join(reasons)))
+        table.add(stage.label.text(language), word(f"unit_{stage.unit}", language), *counts, "; ".join(reasons))
     return table
 
 
@@ -176,8 +173,20 @@ def contamination_table(report: Report, language: Language) -> Table:
     table = Table(word("chapter_contamination", language), heads)
     for row in report.overlaps:
         method, decision = drop_reason(row.method).text(language), word(f"decision_{row.decision}", language)
-        table.rows.append(_cells(row.benchmark, row.source or "—", method, decision, count(row.n_problems)))
+        table.add(row.benchmark, row.source or "—", method, decision, count(row.n_problems))
     return table
+
+
+CHAPTERS: dict[str, tuple[str, Callable[[Report, Language], Table]]] = {
+    "headline": ("averages", averages_table),
+    "benchmarks": ("scores", scores_table),
+    "comparisons": ("comparisons", comparisons_table),
+    "levels": ("levels", levels_table),
+    "budget": ("arms", budget_table),
+    "funnel": ("funnel", funnel_table),
+    "contamination": ("overlaps", contamination_table),
+}
+"""By chapter, in order: the part of a report that it shows, and its table."""
 
 
 def paper_table(_: Report, language: Language) -> Table:
@@ -186,30 +195,21 @@ def paper_table(_: Report, language: Language) -> Table:
     heads = [word("benchmark", language), *(arm[language] for arm in published["arms"])]
     table = Table(word("paper_flag", language), heads, note=published["source"][language])
     for row in published["benchmarks"]:
-        table.rows.append(_cells(row["name"], *(f"{value:.1f}" for value in row["values"])))
+        table.add(row["name"], *(f"{value:.1f}" for value in row["values"]))
     averages = [word("paper_average", language), *(f"{value:.1f}" for value in published["average"])]
-    table.rows.append([Cell(text, bold=True) for text in averages])
+    table.add(*(Cell(text, bold=True) for text in averages))
     return table
 
 
 def to_rich(report: Report, language: Language = "en") -> RichGroup:
-    """Title, claims and the tables that were measured, for `rich.console.Console.print`."""
+    """Title, claims and the tables that have something to show, for `rich.console.Console.print`."""
     from rich.console import Group as RichGroup
     from rich.text import Text
 
     parts: list[Text | RichTable] = [Text(one_line(report.title.text(language)), style="bold")]
     parts += [Text("• " + one_line(claim.text(language))) for claim in headline_claims(report)]
-    tables = (
-        (averages_table, report.averages),
-        (scores_table, report.scores),
-        (comparisons_table, report.comparisons),
-        (levels_table, report.levels),
-        (budget_table, report.arms),
-        (funnel_table, report.funnel),
-        (contamination_table, report.overlaps),
-    )
-    for make_table, rows in tables:
-        if rows:
+    for part, make_table in CHAPTERS.values():
+        if getattr(report, part):
             parts += [Text(""), _rich_table(make_table(report, language))]
     return RichGroup(*parts)
 

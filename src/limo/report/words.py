@@ -1,12 +1,6 @@
 """Words, figures and claims of a report in both languages: labels from `words.yaml`, numbers, sentences.
 
-    >>> word("level", "zh"), points(0.6137), points(-0.02, signed=True)
-    ('等级', '61.4', '−2.0')
-
-A claim is written from one comparison.  Where that is not separable the sentence says so, whatever the difference:
-
-    comparison_claim(report, report.comparisons[0]).en
-    # 'LIMO scores 28.1 points above Bulk on average over all benchmarks (95% interval 22.0 to 34.1).'
+A claim is written from one comparison.  Where that is not separable the sentence says so, whatever the difference.
 """
 
 from __future__ import annotations
@@ -125,13 +119,11 @@ def budgets_match(a: int, b: int) -> bool:
 def budget_claims(report: Report) -> list[LocalizedText]:
     """For each compared pair of trained arms, the budget of the first relative to that of the second."""
     pairs = dict.fromkeys((row.a, row.b) for row in report.comparisons)
-    claims = [_budget_claim(report.arm(a), report.arm(b)) for a, b in pairs]
-    return [claim for claim in claims if claim is not None]
+    return [claim for a, b in pairs if (claim := _budget_claim(report.arm(a), report.arm(b)))]
 
 
 def _budget_claim(a: ArmRow, b: ArmRow) -> LocalizedText | None:
-    compared = [_budget_ratio(name, getattr(a, name), getattr(b, name)) for name in _BUDGET]
-    ratios = [text for text in compared if text is not None]
+    ratios = [text for name in _BUDGET if (text := _budget_ratio(name, getattr(a, name), getattr(b, name)))]
     if not ratios:
         return None
     facts = LocalizedText(", ".join(text.en for text in ratios), "，".join(text.zh for text in ratios))

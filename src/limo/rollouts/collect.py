@@ -37,7 +37,7 @@ N_SHOWN = 8  # unfinished problems named in the message; all are in `CollectionS
 
 
 class BatchVerifier(Protocol):
-    """What `collect` needs of a verifier (`limo.verify.checker.Checker` is one)."""
+    """What `collect_rollouts` needs of a verifier (`limo.verify.checker.Checker` is one)."""
 
     @property
     def identity(self) -> str:
@@ -59,7 +59,7 @@ class CollectionStopped(PartialError):
         self.undecided = undecided
 
 
-def collect(
+def collect_rollouts(
     ledger: Ledger,
     completer: Completer,
     problems: Iterable[Problem],
@@ -106,7 +106,7 @@ def verify_completions(verifier: BatchVerifier, pairs: Sequence[tuple[Problem, C
 
 
 class _Collection:
-    """One call of `collect`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
+    """One call of `collect_rollouts`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
 
     def __init__(
         self, ledger: Ledger, completer: Completer, problems: dict[str, Problem], system: str, sampling: Sampling,
@@ -136,8 +136,14 @@ class _Collection:
                 self.record(stored.problem_id, stored.index, stored.outcome)  # type: ignore[arg-type]
             else:
                 stale.add((stored.problem_id, stored.index))
-        if stale:
-            self._reverify(stale)
+        stored_rollouts = self.ledger.rollouts(*self.setup, {problem_id for problem_id, _ in stale}) if stale else ()
+        rollouts = [rollout for rollout in stored_rollouts if (rollout.problem_id, rollout.index) in stale]
+        for start in range(0, len(rollouts), VERIFIED_TOGETHER):
+            batch = rollouts[start : start + VERIFIED_TOGETHER]
+            verdicts = self.verify([(self.problems[rollout.problem_id], rollout.completion) for rollout in batch])
+            self.ledger.set_verdicts(zip((rollout.key for rollout in batch), verdicts, strict=True))
+            for rollout, verdict in zip(batch, verdicts, strict=True):
+                self.record(rollout.problem_id, rollout.index, verdict.outcome)
 
     def _define_setup(self) -> None:
         """Store what the names in `setup` stand for."""
@@ -145,23 +151,10 @@ class _Collection:
         with self.ledger.transaction():
             identity = self.completer.capabilities.identity
             if identity and self.ledger.define("model", model, identity) != identity:
-                do = "give this one another name, or use another run folder"
-                raise InputError(
-                    "the ledger holds rollouts of another model with this name", model, "one model a name", do
-                )
+                what, do = "the ledger holds rollouts of another model with this name", "give this one another name"
+                raise InputError(what, model, "one model a name", f"{do}, or use another run folder")
             self.ledger.define("prompt", prompt, self.system)
             self.ledger.define("sampling", sampling, dumps(asdict(self.sampling), sort_keys=True))
-
-    def _reverify(self, stale: set[tuple[str, int]]) -> None:
-        """Verify the stored completions of these (problem id, index)."""
-        stored = self.ledger.rollouts(*self.setup, {problem_id for problem_id, _ in stale})
-        rollouts = [rollout for rollout in stored if (rollout.problem_id, rollout.index) in stale]
-        for start in range(0, len(rollouts), VERIFIED_TOGETHER):
-            batch = rollouts[start : start + VERIFIED_TOGETHER]
-            verdicts = self.verify([(self.problems[r.problem_id], r.completion) for r in batch])
-            self.ledger.set_verdicts(zip((r.key for r in batch), verdicts, strict=True))
-            for rollout, verdict in zip(batch, verdicts, strict=True):
-                self.record(rollout.problem_id, rollout.index, verdict.outcome)
 
     def record(self, problem_id: str, index: int, outcome: Outcome) -> bool:
         """Count an outcome; whether it finished its problem."""
@@ -196,9 +189,7 @@ class _Collection:
         speculative = capabilities.speculative or not capabilities.concurrent
         messages_of = lru_cache(maxsize=1024)(partial(messages, system=self.system))  # shared by a problem's rollouts
         while not self.stop_reason:
-            n_outstanding = (
-                self.schedule.n_outstanding if capabilities.concurrent else 0
-            )  # a batch is requested as a whole
+            n_outstanding = self.schedule.n_outstanding if capabilities.concurrent else 0  # else a batch is one request
             if self.meter.limit_reached(n_outstanding):
                 if n_outstanding:
                     yield None  # the outstanding requests may use up the budget
@@ -231,23 +222,17 @@ class _Collection:
                 self.ledger.count_lost(self.setup[0], CANCELLED, len(cancelled), 0)
         for request in cancelled:
             self.schedule.record_cancelled(request.problem.id)
-        finished = [
-            rollout.problem_id
-            for rollout, verdict in zip(rollouts, verdicts, strict=True)
-            if self.record(rollout.problem_id, rollout.index, verdict.outcome)
-        ]
-        self._count_usage([completion for _, completion in completed], len(cancelled))
+        results = zip(rollouts, verdicts, strict=True)
+        finished = [r.problem_id for r, verdict in results if self.record(r.problem_id, r.index, verdict.outcome)]
+        n_prompt_tokens = sum(completion.n_prompt_tokens for _, completion in completed)
+        n_completion_tokens = sum(completion.n_completion_tokens for _, completion in completed)
+        self.meter.add(self.setup[0], n_prompt_tokens, n_completion_tokens, len(completed))
+        self.n_tokens += n_completion_tokens
+        self.n_rollouts += len(completed)
+        self.n_cancelled += len(cancelled)
         if finished:
             self.completer.cancel(finished)
         return len(finished)
-
-    def _count_usage(self, completions: list[Completion], n_cancelled: int) -> None:
-        n_prompt_tokens = sum(completion.n_prompt_tokens for completion in completions)
-        n_completion_tokens = sum(completion.n_completion_tokens for completion in completions)
-        self.meter.add(self.setup[0], n_prompt_tokens, n_completion_tokens, len(completions))
-        self.n_tokens += n_completion_tokens
-        self.n_rollouts += len(completions)
-        self.n_cancelled += n_cancelled
 
     def verify(self, pairs: list[tuple[Problem, Completion]]) -> list[Verdict]:
         """As `verify_completions`; where a judge stops at the budget, this collection stops."""
@@ -267,9 +252,7 @@ class _Collection:
             fields |= {"usd": round(self.meter.usd, 4), "usd_planned": usd_planned}
         if tokens_per_s := round(self.n_tokens / seconds) if seconds > 0 else 0:
             fields["tokens_per_s"] = tokens_per_s
-        if self.n_cancelled:
-            fields["cancelled"] = self.n_cancelled
-        return fields
+        return fields | ({"cancelled": self.n_cancelled} if self.n_cancelled else {})
 
     @contextmanager
     def _interruptible(self, progress: Progress) -> Iterator[None]:

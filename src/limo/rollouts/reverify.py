@@ -67,7 +67,6 @@ def reverify(
             for (rollout, _), verdict in zip(pairs, verdicts, strict=True):
                 before = rollout.verdict.outcome if rollout.verdict else "none"
                 summary.n_by_outcome[verdict.outcome] += 1
-                if before != verdict.outcome:
-                    summary.n_changed[f"{before} -> {verdict.outcome}"] += 1
+                summary.n_changed.update([f"{before} -> {verdict.outcome}"] if before != verdict.outcome else [])
             stage.advance(len(batch), changed=summary.n_changed.total())
     return summary

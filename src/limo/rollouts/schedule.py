@@ -3,8 +3,7 @@
 The next request is the first open rollout index of an unfinished problem.  A problem whose outstanding requests could
 decide its band is deferred until their results are in.  Batches take indexes in blocks of as many as are certainly
 needed at the start (four for "1 to 3 of 32"), and within a block problems by the length of their statement, which keeps
-prompts alike; servers (`started_first`) take started problems before new ones, so that decisions fall early.  In both,
-problems with a larger `priority` in their `meta` come first.
+prompts alike; servers (`started_first`) take started problems before new ones, so that decisions fall early.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Literal
 from limo.core.band import Band, Decision
 from limo.core.records import Outcome, Problem
 
-SortKey = tuple[float, int, int, str]
+SortKey = tuple[int, int, str]
 AwaitResults = Literal["await results"]
 AWAIT_RESULTS: AwaitResults = "await results"
 
@@ -152,8 +151,6 @@ class Schedule:
 
     def _sort_key(self, state: _ProblemState) -> SortKey:
         if state.sort_key is None:
-            priority = state.problem.meta.get("priority", 0)
-            first = -float(priority) if isinstance(priority, int | float) else 0.0
             block = (0 if state.next_index else 1) if self.started_first else state.next_index // self.block
-            state.sort_key = (first, block, len(state.problem.problem), state.problem.id)
+            state.sort_key = (block, len(state.problem.problem), state.problem.id)
         return state.sort_key

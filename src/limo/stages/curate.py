@@ -49,8 +49,9 @@ from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
 from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
 from limo.rollouts.collect import CollectionStopped
-from limo.rollouts.judging import ChainJudgeSettings, JudgeVerifier, judge_chains, open_verifier
-from limo.rollouts.runner import ModelOpener, RolloutSettings
+from limo.rollouts.judge_verifier import JudgeVerifier, open_recipe_verifier
+from limo.rollouts.judging import ChainGraderSettings, grade_by_model
+from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe, source_files
 from limo.verify.checker import Checker
 
@@ -84,7 +85,7 @@ class Recipe(ModelStageRecipe):
     teachers: list[RolloutSettings] = Field(default_factory=list, description="write chains for what the filters kept")
     chains: ChainSettings = Field(default_factory=ChainSettings)
     grade: GradeSettings = Field(default_factory=GradeSettings)
-    judge: ChainJudgeSettings | None = Field(None, description="the judge, where `grade.scorer` is judge")
+    judge: ChainGraderSettings | None = Field(None, description="the judge, where `grade.scorer` is judge")
     select: SelectSettings = Field(default_factory=SelectSettings)
     system: str = Field(prompts.SYSTEM, description="system text of every exported row, whatever the teacher's was")
     export: ExportSettings = Field(default_factory=ExportSettings)
@@ -309,7 +310,7 @@ class _Curation:
         return chains_from_table(self._step("chains", None, work))
 
     def _verifier(self, ledger: Ledger) -> Checker | JudgeVerifier:
-        return open_verifier(self.recipe.verifier, self.runner, ledger, self.n_workers)
+        return open_recipe_verifier(self.recipe.verifier, self.runner, ledger, self.n_workers)
 
     def _official(self, problems: list[Problem], checker: Checker | JudgeVerifier) -> Iterator[tuple[Problem, Verdict]]:
         """The problems whose official solution competes, checked like any chain."""
@@ -324,7 +325,7 @@ class _Curation:
                 statements = {problem.id: problem.problem for problem in problems}
                 of_chains = [statements[chain.problem_id] for chain in chains]
                 with Ledger(self.folder.ledger_path) as ledger:
-                    columns, missing = judge_chains(chains, of_chains, self.recipe.judge, self.runner, ledger)
+                    columns, missing = grade_by_model(chains, of_chains, self.recipe.judge, self.runner, ledger)
             marked = [chain for position, chain in enumerate(chains) if position not in missing]
             dropped = [
                 Dropped(chains[k].problem_id, "grade", "no marks", {"chain": chain_hash(chains[k]), "why": reason})

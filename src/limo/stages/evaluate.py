@@ -32,9 +32,9 @@ from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
 from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
 from limo.rollouts.budget import BudgetMeter
-from limo.rollouts.collect import BatchVerifier, collect
-from limo.rollouts.judging import open_verifier
-from limo.rollouts.runner import ModelOpener
+from limo.rollouts.collect import BatchVerifier, collect_rollouts
+from limo.rollouts.judge_verifier import open_recipe_verifier
+from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 
 ALL = "all"
@@ -167,7 +167,7 @@ def run(
         runner = recipe.runner(progress, opener)
         with (
             Ledger(run_folder.ledger_path) as ledger,
-            open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+            open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
         ):
             meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
             for name, problems in loaded.items():
@@ -225,7 +225,7 @@ def evaluate(
     if not unique:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
     how = (system, decoding.sampling(), decoding.n, None, progress)
-    collect(ledger, completer, unique.values(), checker, *how, meter=meter)
+    collect_rollouts(ledger, completer, unique.values(), checker, *how, meter=meter)
     stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling().hash)
     rollouts = [r for r in stored if r.problem_id in unique and r.index < decoding.n]
     return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding, (run, str(ledger.path)))

@@ -26,8 +26,8 @@ from limo.curate.scorers.registry import SCORERS
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
-from limo.rollouts.judging import ChainJudgeSettings
-from limo.rollouts.runner import ModelOpener
+from limo.rollouts.judging import ChainGraderSettings
+from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.stages.rows import chains_from_rows, statement_of
 
@@ -37,7 +37,7 @@ SCORERS_OF_TEXTS = [name for name, scorer in SCORERS.items() if scorer.measure]
 class Recipe(ModelStageRecipe, GradeSettings):
     """How chains are graded, and the judge where `scorer` is judge."""
 
-    judge: ChainJudgeSettings | None = Field(None, description="scorer judge: its models, prompt and sampling")
+    judge: ChainGraderSettings | None = Field(None, description="scorer judge: its models, prompt and sampling")
 
     @property
     def models(self) -> list[ModelSettings]:
@@ -81,7 +81,7 @@ def run(
     runner = recipe.runner(progress or NoProgress(), opener)
     with Ledger(ledger) as store:
         n_before = len(store)
-        columns, missing = judging.judge_chains(chains, statements, recipe.judge, runner, store)
+        columns, missing = judging.grade_by_model(chains, statements, recipe.judge, runner, store)
         n_requested = len(store) - n_before
     positions = [position for position in range(len(chains)) if position not in missing]
     marked = [chains[position] for position in positions]

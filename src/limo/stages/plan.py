@@ -33,8 +33,8 @@ from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
-from limo.rollouts.judging import open_verifier
-from limo.rollouts.runner import ModelOpener, RolloutSettings
+from limo.rollouts.judge_verifier import open_recipe_verifier
+from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import ingest_sources
@@ -118,7 +118,7 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
-    problems, steps = ingest_sources(recipe, recipe.pool), steps_of(recipe)
+    problems, steps = ingest_sources(recipe, recipe.pool), rollout_steps(recipe)
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)
@@ -137,7 +137,7 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | Roll
     return load(CurateRecipe, path, list(overrides))
 
 
-def steps_of(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
+def rollout_steps(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
     """The steps of a recipe that cost rollouts, in order."""
     if isinstance(recipe, RolloutsRecipe):
         return [Step(f"rollouts {k}", settings, settings.band) for k, settings in enumerate(recipe.rollouts, 1)]
@@ -160,7 +160,7 @@ def _run_pilot(
     with (
         RunFolder(folder, recipe) as run_folder,
         Ledger(run_folder.ledger_path) as ledger,
-        open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+        open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):
             rates = runner.run(step.settings, problems, ledger, checker, f"pilot of {step.name}", step.band)
@@ -173,74 +173,52 @@ def plan(
     """The steps in order, each on what the one before is expected to keep.  Raises InputError for an empty pool."""
     if not problems:
         raise InputError("there is nothing to plan for", "0 problems", "one or more", "check the pool")
-    n_left, rows, chains = float(len(problems)), [], _Chains()
     sample = problems[:1000]
-    letters = sum(len(p.problem) for p in sample) / len(sample)
+    n_characters = sum(len(problem.problem) for problem in sample) / len(sample)
+    n_left, n_chains, n_chains_most, n_chain_tokens = float(len(problems)), 0.0, 0.0, 0.0
+    rows: list[PlannedStep] = []
     for step in steps:
         counts, lengths = _observed(step.settings, ledger)
-        weights = fit_pass_rates(counts)
-        length = sum(lengths) / len(lengths) if lengths else step.settings.sampling.max_tokens / 2
-        share, n_mean = expected(step, weights)
-        source = f"{len(counts):,} problems" if counts else "assumed"
+        n_tokens = sum(lengths) / len(lengths) if lengths else step.settings.sampling.max_tokens / 2
+        n, source = step.settings.n_in_all, f"{len(counts):,} problems" if counts else "assumed"
         if step.judges:
-            n = step.settings.n_in_all
-            n_chains, n_fixed = chains.n_expected, round(n * chains.n_most)
-            read = letters + CHARACTERS * chains.length + len(prompts.rubric("", ""))
-            rows.append(
-                _planned(step, n_chains, (n_fixed, n * n_chains, n_chains), (read, length), terms, chains.source)
-            )
+            read = n_characters + CHARACTERS * n_chain_tokens / (n_chains or 1) + len(prompts.rubric("", ""))
+            taught = [row.source for row, before in zip(rows, steps, strict=False) if before.teaches]
+            planned = (n_chains, round(n * n_chains_most), n * n_chains, n_chains)
+            rows.append(_planned_step(step, planned, read, n_tokens, terms, taught[-1] if taught else "assumed"))
             continue
-        n_fixed = round(n_left * step.settings.n_in_all)
-        row = _planned(step, n_left, (n_fixed, n_left * n_mean, n_left * share), (letters, length), terms, source)
-        rows.append(row)
-        if step.teaches:
-            chains.add(step, n_left, row.n_kept, float(weights @ PASS_RATES), length, source)
-        n_left = row.n_kept
+        weights = fit_pass_rates(counts)
+        share, n_mean = expected(step, weights)
+        planned = (n_left, round(n_left * n), n_left * n_mean, n_left * share)
+        rows.append(_planned_step(step, planned, n_characters, n_tokens, terms, source))
+        if step.teaches:  # correct rollouts are chains; of a filter, in the middle of its band
+            each = (step.band.low + step.band.high) / 2 if step.band else float(weights @ PASS_RATES) * n
+            n_chains += n_left * share * each
+            n_chain_tokens += n_left * share * each * n_tokens
+            n_chains_most += n_left * (step.band.high if step.band else n)
+        n_left *= share
     return rows
 
 
-@dataclass(slots=True)
-class _Chains:
-    """The chains that a judge will see: expected, at most, and their mean length in tokens."""
-
-    n_expected: float = 0.0
-    n_most: float = 0.0
-    n_tokens: float = 0.0
-    source: str = "assumed"
-
-    @property
-    def length(self) -> float:
-        return self.n_tokens / self.n_expected if self.n_expected else 0.0
-
-    def add(self, step: Step, n_asked: float, n_kept: float, rate: float, length: float, source: str) -> None:
-        """The correct rollouts of a step: of a filter those of what it keeps, in the middle of its band."""
-        each = (step.band.low + step.band.high) / 2 if step.band else rate * step.settings.n_in_all
-        n = n_kept * each
-        self.n_expected += n
-        self.n_tokens += n * length
-        self.n_most += n_asked * (step.band.high if step.band else step.settings.n_in_all)
-        self.source = source
-
-
-def _planned(
+def _planned_step(
     step: Step,
-    n_problems: float,
-    rollouts: tuple[int, float, float],
-    lengths: tuple[float, float],
+    planned: tuple[float, int, float, float],
+    n_characters: float,
+    n_tokens: float,
     terms: Terms,
     source: str,
 ) -> PlannedStep:
-    """One row.  `rollouts`: of the fixed plan, expected, and what is kept; `lengths`: characters in, tokens out."""
-    settings, (n_fixed, n_expected, n_kept), (letters, length) = step.settings, rollouts, lengths
-    n_in, n_out = n_expected * (letters + len(settings.system)) / CHARACTERS, n_expected * length
+    """`planned`: problems, rollouts of the fixed plan, expected ones, problems kept; lengths are of one rollout."""
+    settings, n_expected = step.settings, planned[2]
+    n_in, n_out = n_expected * (n_characters + len(settings.system)) / CHARACTERS, n_expected * n_tokens
     each = 1 / len(settings.models)
     sizes = [_size(model) for model in settings.models]
     gpu = None if None in sizes else sum(_gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
     hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
-    disk = n_expected * (length * CHARACTERS + ROW_BYTES)
-    return PlannedStep(step.name, n_problems, n_fixed, n_expected, n_kept, n_in, n_out, gpu, usd, hours, disk, source)
+    disk = n_expected * (n_tokens * CHARACTERS + ROW_BYTES)
+    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd, hours, disk, source)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
@@ -319,23 +297,13 @@ HEAD = (
 )  # fmt: skip
 
 
-def table(rows: Sequence[PlannedStep]) -> list[list[object]]:
-    """Head, steps and sum, for printing."""
-    return [list(HEAD), *(_cells(row) for row in rows), _cells(_sum(rows))]
-
-
-def _sum(rows: Sequence[PlannedStep]) -> PlannedStep:
-    """All steps together; problems do not add up."""
-    gpu_hours = [row.gpu_hours for row in rows]
-    gpu = None if None in gpu_hours else sum(hours or 0.0 for hours in gpu_hours)
-
-    def total(name: str) -> float:
-        return sum(getattr(row, name) for row in rows)
-
-    return PlannedStep(
-        "in all", nan, round(total("n_fixed")), total("n_expected"), nan, total("n_in"), total("n_out"), gpu,
-        total("usd"), total("hours"), total("disk_bytes"), "",
-    )  # fmt: skip
+def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
+    """Head, steps and their sum, for printing; problems do not add up."""
+    names = ("n_fixed", "n_expected", "n_in", "n_out", "usd", "hours", "disk_bytes")
+    totals: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in names}
+    gpu = None if any(row.gpu_hours is None for row in rows) else sum(row.gpu_hours or 0.0 for row in rows)
+    in_all = PlannedStep(step="in all", n_problems=nan, n_kept=nan, gpu_hours=gpu, source="", **totals)
+    return [list(HEAD), *map(_cells, [*rows, in_all])]
 
 
 def _cells(row: PlannedStep) -> list[object]:

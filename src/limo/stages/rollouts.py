@@ -22,7 +22,7 @@ from limo.core.band import Band
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import is_table_path, resolve_data_path
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
@@ -30,8 +30,8 @@ from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
-from limo.rollouts.judging import JudgeVerifierSettings, RecipeVerifierSettings, open_verifier
-from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.judge_verifier import JudgeVerifierSettings, RecipeVerifierSettings, open_recipe_verifier
+from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings
 
@@ -43,10 +43,8 @@ class ModelStageRecipe(Settings):
     """What the recipes of all stages that use models have in common."""
 
     data: str = Field("", description="folder where relative paths of sources, benchmarks and recordings start")
-    budget: Budget = Field(
-        default_factory=Budget,
-        description="the most that rollouts may cost; reached: exit 3",
-        json_schema_extra=EXECUTION_ONLY,
+    budget: Budget = execution_field(
+        default_factory=Budget, description="the most that rollouts may cost; reached: exit 3"
     )
 
     verifier: RecipeVerifierSettings = Field(
@@ -95,10 +93,10 @@ class ModelStageRecipe(Settings):
             do = "check `data`, the folder where relative paths start, or the path"
             raise MissingFileError(f"the {what} does not exist{others}", path, "an existing file or folder", do)
 
-    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> RolloutRunner:
+    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> MultiModelRunner:
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
-        return RolloutRunner(opener, self.data, progress, self.budget, prices)
+        return MultiModelRunner(opener, self.data, progress, self.budget, prices)
 
 
 T = TypeVar("T")
@@ -185,7 +183,7 @@ def run(
         try:
             with (
                 Ledger(run_folder.ledger_path) as ledger,
-                open_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
+                open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
             ):
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"

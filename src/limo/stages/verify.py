@@ -19,11 +19,10 @@ from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
 from limo.rollouts.judging import AnswerJudgeSettings
-from limo.rollouts.runner import ModelOpener
+from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
-from limo.verify import opinions
 from limo.verify.files import Summary
-from limo.verify.judge import DECIDED, Agreement
+from limo.verify.judge import DECIDED, Agreement, read_questions, write_opinions
 
 
 class Recipe(ModelStageRecipe):
@@ -41,7 +40,7 @@ class Recipe(ModelStageRecipe):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedFile:
+class VerifyResult:
     """Verdict counts with the judge's verdicts in, the agreement of rules and judge, and what the judge was sent.
 
     `n_judged` rows went to the judge, `n_decided` came back decided, `n_requested` replies were new in the ledger.
@@ -57,17 +56,17 @@ class JudgedFile:
 def run(
     recipe: Recipe, rows: str | Path, ledger: str | Path, progress: Progress | None = None,
     opener: ModelOpener = open_model,
-) -> JudgedFile:  # fmt: skip
+) -> VerifyResult:  # fmt: skip
     """Put the judge's verdicts into `rows`, a file that `verify_file` wrote; it is whole before and after.
 
     Raises what rollouts raise: CollectionStopped at the budget, InputError, ModelError, StorageError.
     """
-    questions = opinions.read_questions(str(rows), recipe.rows == "all")
+    questions = read_questions(str(rows), recipe.rows == "all")
     runner = recipe.runner(progress or NoProgress(), opener)
     with Ledger(ledger) as store:
         n_before = len(store)
-        verdicts = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
+        opinions = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
         n_requested = len(store) - n_before
-    summary, agreement = opinions.write_opinions(str(rows), dict(zip(questions, verdicts, strict=True)))
-    n_decided = sum(verdict.said in DECIDED for verdict in verdicts)
-    return JudgedFile(summary, agreement, len(verdicts), n_decided, n_requested)
+    summary, agreement = write_opinions(str(rows), dict(zip(questions, opinions, strict=True)))
+    n_decided = sum(opinion.verdict in DECIDED for opinion in opinions)
+    return VerifyResult(summary, agreement, len(opinions), n_decided, n_requested)

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from limo.verify.boxes import boxed
+from limo.verify.boxes import find_box
 from limo.verify.extract import extract
 from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import MAX_ANSWER, clean
@@ -54,7 +54,7 @@ def read_answer(answer: str) -> Answer:
     """The answer inside what a pool stores as one."""
     text = answer.strip()
     if len(text) <= 20 * MAX_ANSWER and _ANNOUNCED.search(text):
-        text = boxed(text) or extract(text[-MAX_ANSWER:]).text or text
+        text = find_box(text) or extract(text[-MAX_ANSWER:]).text or text
     return Answer(text, option_letters(text), why_unverifiable(text))
 
 

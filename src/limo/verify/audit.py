@@ -22,7 +22,7 @@ from limo.core.text import shorten
 from limo.verify.checker import Checker
 from limo.verify.files import completion_of, count_lines, numbered_lines, parse_row, problem_of
 from limo.verify.maths.symbolic import open_default_comparer
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import Worker
 from limo.verify.verifier import Verifier
 
@@ -117,7 +117,7 @@ def audit_file(
     path: str | Path,
     compare: bool = False,
     progress: Progress | None = None,
-    limits: Limits | None = None,
+    limits: CallLimits | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Audit:
     """Audit the rows of a JSON-lines file.  `verifier` as for `Checker`.  Raises MissingFileError, InputError."""

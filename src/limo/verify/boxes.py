@@ -1,6 +1,6 @@
 """The boxes of a completion: `\\\\boxed{}` in its spellings, balanced, joined, left open.
 
-    boxed("so \\\\boxed{1} and \\\\boxed{2}")        # "1, 2"
+    find_box("so \\\\boxed{1} and \\\\boxed{2}")        # "1, 2"
     ends_in_box("... = 5. \\\\boxed{5} \\\\]")          # "5"
 
 Only the last boxes are looked at and each for a bounded length, so that a text of nothing but boxes costs no more.
@@ -13,7 +13,7 @@ import re
 MAX_BOX, MAX_PLAIN = 4000, 400
 MAX_BOXES, MAX_WORDS = 24, 64  # how many of the last boxes, and of the words "boxed" and "fbox", are looked at
 _BOX = re.compile(
-    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+boxed(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
+    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+find_box(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
 )
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)")
@@ -22,7 +22,7 @@ _JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 _SEPARATE = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
 
 
-def boxed(text: str, *, cut: bool = False) -> str:
+def find_box(text: str, *, cut: bool = False) -> str:
     """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
     starts = _starts(text)
     boxes: list[tuple[int, int, str]] = []
@@ -70,7 +70,7 @@ def ends_in_box(thought: str) -> str:
     """The box that is the last thing in a thought that was cut before its closing mark."""
     start = thought.find("{", max(thought.rfind("\\boxed"), 0))
     end = _closing(thought, start) if start >= 0 else None
-    return boxed(thought, cut=True) if end and re.fullmatch(r"[\s$*.\\\])<|/]{0,20}", thought[end + 1 :]) else ""
+    return find_box(thought, cut=True) if end and re.fullmatch(r"[\s$*.\\\])<|/]{0,20}", thought[end + 1 :]) else ""
 
 
 def cut_in_box(text: str) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from limo.core.errors import InputError
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.process.child import Handler, reply_of
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.pool import WorkerPool
 from limo.verify.process.worker import CallResult
 
@@ -48,11 +48,11 @@ class Checker:
         self,
         verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
         n_workers: int = 1,
-        limits: Limits | None = None,
+        limits: CallLimits | None = None,
     ) -> None:
         if n_workers < 1:
             raise InputError("n_workers is too small", n_workers, "1 or more", "one worker for each core is enough")
-        self.n_workers, self.limits = n_workers, limits or Limits()
+        self.n_workers, self.limits = n_workers, limits or CallLimits()
         from limo.core.recipe import Settings
         from limo.verify.verifier import opener, verifier_settings
 

@@ -8,15 +8,15 @@ contradiction("C. 15", {"B": "15", "C": "18"})                    # "the letter 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import ascii_uppercase as LETTERS
 from typing import Any
 
 from limo.core.prompts import CHOICE_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer
-from limo.verify.decision import failed, verdict_of
+from limo.verify.decision import extract_and_decide
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import Comparison, equal
 from limo.verify.maths.options import option_letters, option_text
@@ -39,24 +39,26 @@ class ChoiceVerifier:
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict: wrong where the letter and the text beside it are two options, or the letter is none."""
-        start, extraction = time.perf_counter(), Extraction("", "")
-        try:
-            extraction = extract(completion.text, completion.finish_reason, letters=True)
-            late = [match[1] for match in _LATE.finditer(completion.text)] if len(problem.options or ()) > 7 else []
-            text = extraction.text
-            if late and not option_letters(text, loose=True):
-                text = late[-1]
-            if not text:
-                outcome = extraction.missing or "no_answer"
-                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
-            reason = self.why_not(problem)
-            decision = Comparison(None, "type", reason) if reason else _decide(problem, text, extraction.fallback)
-        except Exception as error:  # one verdict, never the batch
-            decision, text = failed(error), extraction.text
-        return verdict_of(decision, text, start)
+        n_options = len(problem.options or ())
+        return extract_and_decide(
+            lambda: _extract(completion, n_options), lambda extraction: self._decide(problem, extraction)
+        )
+
+    def _decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+        if reason := self.why_not(problem):
+            return Comparison(None, "type", reason)
+        return _compare(problem, extraction.text, extraction.fallback)
 
 
-def _decide(problem: Problem, text: str, sentence: str) -> Comparison:
+def _extract(completion: Completion, n_options: int) -> Extraction:
+    extraction = extract(completion.text, completion.finish_reason, letters=True)
+    late = [match[1] for match in _LATE.finditer(completion.text)] if n_options > 7 else []
+    if late and not option_letters(extraction.text, loose=True):
+        return replace(extraction, text=late[-1])
+    return extraction
+
+
+def _compare(problem: Problem, text: str, sentence: str) -> Comparison:
     options = by_letter(problem.options)
     if why := contradiction(sentence or text, options):
         return Comparison(False, "choice", why)

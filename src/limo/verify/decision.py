@@ -1,15 +1,33 @@
-"""How a rule's decision, or its failure, becomes a verdict."""
+"""What the verifiers by rule share: extract, decide, and what a decision, or its failure, is as a verdict."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from limo.core.records import Outcome, Verdict
+from limo.verify.extract import Extraction
 from limo.verify.maths.equal import Comparison
 
 FAILED = "failed"  # the tier of a verdict that a mistake in the verifier left undecided
+
+
+def extract_and_decide(extract: Callable[[], Extraction], decide: Callable[[Extraction], Comparison]) -> Verdict:
+    """The verdict of a verifier's two steps; `undecided` where one exceeds a limit or raises, never an exception."""
+    start, extraction = time.perf_counter(), Extraction("", "")
+    try:
+        extraction = extract()
+        if not extraction.text:
+            outcome = extraction.missing or "no_answer"
+            return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
+        decision = decide(extraction)
+    except (RecursionError, MemoryError) as error:
+        decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
+    except Exception as error:  # one verdict, never the batch
+        decision = failed(error)
+    return verdict_of(decision, extraction.text, start)
 
 
 def failed(error: Exception) -> Comparison:

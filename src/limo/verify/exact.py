@@ -9,30 +9,28 @@ gives `no_answer`, and `truncated` where it was cut.
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
-from typing import Literal
 
 from limo.core.prompts import EXACT_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
-from limo.verify.boxes import boxed
-from limo.verify.decision import verdict_of
-from limo.verify.extract import split_thought
+from limo.verify.boxes import find_box
+from limo.verify.decision import extract_and_decide
+from limo.verify.extract import Extraction, split_thought
 from limo.verify.maths.equal import Comparison
 
 _STATED = re.compile(r"(?:\banswer(?:\s+is)?\s*[:：]|答案(?:是|为)?\s*[:：])[ \t*]*([^\n]*\S)", re.I)
 _ENDS = " \t\n.,;:!?\"'“”‘’`*。，；：！？"
 
 
-def stated_answer(completion: Completion) -> tuple[str, Literal["", "no_answer", "truncated"]]:
-    """The answer that a completion states, or why there is none."""
+def stated_answer(completion: Completion) -> Extraction:
+    """The answer that a completion states."""
     text, _, closed = split_thought(completion.text)
     is_cut = completion.finish_reason == "length"
     lines = _STATED.findall(text)
-    answer = (boxed(text, cut=is_cut) or (lines[-1] if lines else "")).strip(" *")
+    answer = (find_box(text, cut=is_cut) or (lines[-1] if lines else "")).strip(" *")
     if answer:
-        return answer, ""
-    return "", "truncated" if is_cut or not closed else "no_answer"
+        return Extraction(answer, "stated")
+    return Extraction("", "", missing="truncated" if is_cut or not closed else "no_answer")
 
 
 class ExactVerifier:
@@ -50,14 +48,12 @@ class ExactVerifier:
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict on one completion."""
-        start = time.perf_counter()
-        answer, missing = stated_answer(completion)
-        if missing:
-            return Verdict(missing, "", missing.replace("_", " "), "", time.perf_counter() - start)
+        return extract_and_decide(lambda: stated_answer(completion), lambda stated: self._compare(problem, stated.text))
+
+    def _compare(self, problem: Problem, text: str) -> Comparison:
         if reason := self.why_not(problem):
-            return verdict_of(Comparison(None, "type", reason), answer, start)
-        same = self._normalise(answer) == self._normalise(problem.answer)
-        return verdict_of(Comparison(same, "exact", "the text"), answer, start)
+            return Comparison(None, "type", reason)
+        return Comparison(self._normalise(text) == self._normalise(problem.answer), "exact", "the text")
 
     def _normalise(self, text: str) -> str:
         text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_ENDS)

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Literal
 
 from limo.core.text import THOUGHT_END, THOUGHT_START
-from limo.verify.boxes import MAX_PLAIN, boxed, cut_in_box, ends_in_box
+from limo.verify.boxes import MAX_PLAIN, cut_in_box, ends_in_box, find_box
 from limo.verify.maths.tables import alternatives, table
 
 TAIL = 6000
@@ -89,12 +89,12 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     """The answer in a completion.  `letters`: the problem is a multiple choice, so prefer a letter."""
     answer, thought, closed = split_thought(text)
     cut = finish_reason == "length"
-    box = boxed(answer, cut=cut)
+    box = find_box(answer, cut=cut)
     if box:
         later = _announced_after_box(answer, letters)
         return Extraction(later, "phrase after the box") if later else Extraction(box, "boxed")
     if not answer.strip() and thought and closed:
-        box = boxed(thought, cut=False)
+        box = find_box(thought, cut=False)
         return Extraction(box, "boxed in thought") if box else Extraction("", "", missing="no_answer")
     if not closed and (box := ends_in_box(thought)):
         return Extraction(box, "boxed in thought")

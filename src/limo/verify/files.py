@@ -26,7 +26,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 if TYPE_CHECKING:
     from limo.core.recipe import Settings
@@ -87,7 +87,7 @@ def verify_file(
     out: str | Path | None = None,
     n_workers: int = 1,
     progress: Progress | None = None,
-    limits: Limits | None = None,
+    limits: CallLimits | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Summary:
     """Verify every row of `path`; write the rows with their verdicts to `out` if given.  `verifier` as for `Checker`.

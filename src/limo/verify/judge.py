@@ -1,13 +1,12 @@
-"""A judge model's opinion of an answer: which rows can be judged, how a reply is read, how opinions change verdicts.
+"""A judge model's question about an answer and the reading of its reply; `rollouts.judging.JudgeVerifier` sends it.
 
-    question = Question("What is moved?", "the red ball", "the ball that is red", "... so it is the ball that is red")
-    (opinion,) = ask([question])    # any callable: `judging.judge_answers` requests replies from models
+    question = JudgeQuestion("What is moved?", "the red ball", "the ball that is red", "... the ball that is red")
+    prompts.same_answer(*question)                                  # what `limo.rollouts.judging` sends
+    opinion = JudgeOpinion("Qwen2.5-32B", *read_opinion(reply))
     apply_opinion(verdict, opinion).tier    # "judge: Qwen2.5-32B" where the judge decided, the rule's where it did not
 
-A reply counts when it states one verdict exactly once: a line that is nothing but CORRECT, INCORRECT or UNSURE, or a
-JSON object with the key `verdict`.  Anything else, a verdict stated twice or inside a sentence among it, is no
-opinion, and the row stays undecided.  A rule's verdict is never overruled: where both spoke, they are set side by side
-(`Agreement`), and each says who it is.
+A reply counts when it states one verdict exactly once: a line that is only CORRECT, INCORRECT or UNSURE, or a JSON
+object with the key `verdict`; anything else leaves the row undecided.  A rule's verdict is never overruled.
 """
 
 from __future__ import annotations
@@ -15,12 +14,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+from limo.core.files import atomic
 from limo.core.records import Verdict
+from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
+from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, dumps, field_of, parse_row
 
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
@@ -29,24 +32,26 @@ _LINE = re.compile(r"[\s*_#>`\"'-]*(?:verdict\s*[:=][\s*_`\"']*)?(correct|incorr
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
 
-class Question(NamedTuple):
-    """What a judge is asked about: the problem ('' where it is not known), its answer, what was found, and where."""
+class JudgeQuestion(NamedTuple):
+    """The problem ('' where it is not known), its answer, what was extracted, and the completion."""
 
     problem: str
     answer: str
     extracted: str
     completion: str
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are an answer and a completion to compare."""
+        return bool(self.answer.strip() and self.completion.strip())
 
-class Opinion(NamedTuple):
-    """A judge's opinion; `said` is '' where the reply states no verdict, and `why` is then the reason."""
+
+class JudgeOpinion(NamedTuple):
+    """What a judge thinks; `verdict` is '' where its reply states none, and `why` is then the reason."""
 
     judge: str
-    said: OpinionWord | Literal[""]
+    verdict: OpinionWord | Literal[""]
     why: str = ""
-
-
-Ask = Callable[[Sequence[Question]], Iterable[Opinion]]
 
 
 def read_opinion(reply: str, finish_reason: str = "stop") -> tuple[OpinionWord | Literal[""], str]:
@@ -75,26 +80,26 @@ def _verdict(text: str) -> str:
     return word if isinstance(word, str) and word.lower() in ("correct", "incorrect", "unsure") else ""
 
 
-def combine_opinions(opinions: Sequence[Opinion]) -> Opinion:
+def combine_opinions(opinions: Sequence[JudgeOpinion]) -> JudgeOpinion:
     """One opinion of several replies: what all of them say that say anything; none where they differ."""
     names = " + ".join(dict.fromkeys(opinion.judge for opinion in opinions))
-    words = {opinion.said for opinion in opinions if opinion.said}
+    words = {opinion.verdict for opinion in opinions if opinion.verdict}
     if len(words) == 1:
-        return Opinion(names, words.pop())
+        return JudgeOpinion(names, words.pop())
     why = "replies differ" if words else next((opinion.why for opinion in opinions), "no replies")
-    return Opinion(names, "", why)
+    return JudgeOpinion(names, "", why)
 
 
-def can_be_judged(verdict: Verdict, question: Question) -> bool:
+def can_be_judged(verdict: Verdict, question: JudgeQuestion) -> bool:
     """Whether a judge may decide: the rules left it open, and there are an answer and a text to compare."""
-    return verdict.outcome == "undecided" and bool(question.answer.strip()) and bool(question.completion.strip())
+    return verdict.outcome == "undecided" and question.is_complete
 
 
-def apply_opinion(verdict: Verdict, opinion: Opinion) -> Verdict:
+def apply_opinion(verdict: Verdict, opinion: JudgeOpinion) -> Verdict:
     """The verdict that counts: the rule's, or the judge's where the rules were undecided and the judge was not."""
-    if verdict.outcome != "undecided" or opinion.said not in DECIDED:
+    if verdict.outcome != "undecided" or opinion.verdict not in DECIDED:
         return verdict
-    outcome: Literal["correct", "wrong"] = "correct" if opinion.said == "correct" else "wrong"
+    outcome: Literal["correct", "wrong"] = "correct" if opinion.verdict == "correct" else "wrong"
     reason = f"the rules: {verdict.reason or 'undecided'}"
     return replace(verdict, outcome=outcome, tier=TIER + opinion.judge, reason=reason)
 
@@ -105,9 +110,9 @@ class Agreement:
 
     n: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, verdict: Verdict, opinion: Opinion) -> None:
+    def add(self, verdict: Verdict, opinion: JudgeOpinion) -> None:
         """Count one row.  `verdict` is the rule's."""
-        self.n[verdict.outcome, opinion.said or "no opinion"] += 1
+        self.n[verdict.outcome, opinion.verdict or "no opinion"] += 1
 
     @property
     def n_both(self) -> int:
@@ -132,3 +137,40 @@ class Agreement:
 
 def _agree(rule: str, judge: str) -> bool:
     return judge in DECIDED and (rule == "correct") == (judge == "correct")
+
+
+def read_questions(path: str | Path, all_rows: bool = False) -> dict[int, JudgeQuestion]:
+    """By row number, the questions of a verified file: of undecided rows, or of all that can be judged."""
+    questions = {}
+    for number, _, row, verdict in _verified_rows(path):
+        texts = (as_text(field_of(row, ANSWER)), str(row["extracted"]), as_text(field_of(row, COMPLETION)))
+        question = JudgeQuestion(next((row[name] for name in STATEMENT if isinstance(row.get(name), str)), ""), *texts)
+        if question.is_complete and (all_rows or verdict.outcome == "undecided"):
+            questions[number] = question
+    return questions
+
+
+def write_opinions(path: str | Path, opinions: Mapping[int, JudgeOpinion]) -> tuple[Summary, Agreement]:
+    """Write the opinions into the rows; the summary of the verdicts that now count, and how rules and judge agree.
+
+    A judged row gets `judged` ({by, said, why}).  The file is replaced whole or not at all.
+    """
+    summary, agreement = Summary(), Agreement()
+    with atomic(path) as aside, open(aside, "wb", BUFFER) as target:
+        for number, line, row, verdict in _verified_rows(path):
+            if (opinion := opinions.get(number)) is not None:
+                agreement.add(verdict, opinion)
+                verdict = apply_opinion(verdict, opinion)
+                judged = {"by": opinion.judge, "said": opinion.verdict, "why": opinion.why}
+                row |= {"outcome": verdict.outcome, "reason": verdict.reason, "tier": verdict.tier, "judged": judged}
+                line = dumps(row)
+            target.write(line)
+            summary.add(str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason)
+    return summary, agreement
+
+
+def _verified_rows(path: str | Path) -> Iterator[tuple[int, bytes, dict[str, Any], Verdict]]:
+    with open(path, "rb", BUFFER) as source:
+        for number, line in enumerate(source, 1):
+            row = parse_row(number, line)
+            yield number, line, row, Verdict(*(row[name] for name in ("outcome", "extracted", "reason", "tier")))

@@ -10,7 +10,6 @@ letter, by the text of the option, and by the two against each other (`choice`).
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,12 +18,12 @@ from limo.core.prompts import SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
-from limo.verify.decision import failed, verdict_of
+from limo.verify.decision import extract_and_decide
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import WORDS, Comparison, equal
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import Worker
 
 MEMO_SIZE = 50_000
@@ -40,7 +39,7 @@ class MathsVerifier:
 
     system = SYSTEM
 
-    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: Limits | None = None) -> None:
+    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: CallLimits | None = None) -> None:
         self.tolerance, self.digits = tolerance, digits
         self.memo: OrderedDict[tuple[str, str], Comparison] = OrderedDict()
         self._worker = Worker(open_comparer, limits=limits)
@@ -62,20 +61,12 @@ class MathsVerifier:
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict; a rule that fails (a mistake of ours) gives `undecided`, tier `failed`, and where it failed."""
-        start, extracted = time.perf_counter(), ""
-        try:
-            answer = read_answer(problem.answer)
-            extraction = extract(completion.text, completion.finish_reason, letters=bool(answer.letters))
-            if not extraction.text:
-                outcome = extraction.missing or "no_answer"
-                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
-            extracted = extraction.text
-            decision = self.decide(answer, extraction, by_letter(problem.options))
-        except (RecursionError, MemoryError) as error:
-            decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
-        except Exception as error:  # one verdict, never the batch
-            decision = failed(error)
-        return verdict_of(decision, extracted, start)
+        return extract_and_decide(
+            lambda: extract(
+                completion.text, completion.finish_reason, letters=bool(read_answer(problem.answer).letters)
+            ),
+            lambda extraction: self.decide(read_answer(problem.answer), extraction, by_letter(problem.options)),
+        )
 
     def decide(self, answer: Answer, extraction: Extraction, options: Mapping[str, str]) -> Comparison:
         """Whether what was extracted is the answer; `options` by letter, {} where there are none."""

@@ -8,26 +8,34 @@
     open_verifier(settings).verify(problem, completion).outcome
 
 A verifier of your own is a class with the members of `Verifier`; nothing is inherited.  `judge` needs a model and is
-opened by `limo.rollouts.judging`.
+opened by `limo.rollouts.judge_verifier`.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from importlib import import_module
+from typing import Annotated, Any, Literal, Protocol, get_args, runtime_checkable
 
 from pydantic import BeforeValidator, Discriminator, Field, TypeAdapter, ValidationError
 
 from limo.core.errors import InputError
 from limo.core.recipe import Settings
-from limo.core.records import Completion, Problem, Verdict
+from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.core.text import shorten
+from limo.verify.decision import FAILED, failed, verdict_of
+from limo.verify.maths.equal import Comparison
 from limo.verify.maths.scalars import DOUBLE_DIGITS
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 
 KINDS = "maths, choice, numeric, exact, judge or python:package.module:Class"
 PYTHON = "python:"
+MEMBERS = ("identity", "system", "verify", "why_not")
 
 
 @runtime_checkable
@@ -121,6 +129,13 @@ VerifierSettings = Annotated[
 ]
 """The type of a recipe's field `verifier`; `verifier_settings` makes one from a string or a mapping."""
 
+_CLASSES = {  # by kind, imported when they are opened; their arguments are the fields of the settings
+    "maths": ("limo.verify.maths_verifier", "MathsVerifier"),
+    "choice": ("limo.verify.choice", "ChoiceVerifier"),
+    "numeric": ("limo.verify.numeric", "NumericVerifier"),
+    "exact": ("limo.verify.exact", "ExactVerifier"),
+    "python": (__name__, "PythonVerifier"),
+}
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(VerifierSettings)
 
 
@@ -135,33 +150,69 @@ def verifier_settings(value: str | Mapping[str, Any] | Settings) -> Any:
         raise InputError("there is no such verifier", value, KINDS, shorten(why, 160)) from None
 
 
-def open_verifier(settings: str | Mapping[str, Any] | Settings, limits: Limits | None = None) -> Verifier:
+def open_verifier(settings: str | Mapping[str, Any] | Settings, limits: CallLimits | None = None) -> Verifier:
     """The verifier of the settings.  Raises InputError: no such verifier, or a class that cannot be used as one."""
     return opener(settings, limits)()
 
 
-def opener(settings: str | Mapping[str, Any] | Settings, limits: Limits | None = None) -> Callable[[], Verifier]:
+def opener(settings: str | Mapping[str, Any] | Settings, limits: CallLimits | None = None) -> Callable[[], Verifier]:
     """What opens the verifier, picklable, for another process.  `limits` are those of one symbolic question."""
     chosen: Any = verifier_settings(settings)
-    if isinstance(chosen, MathsSettings):
-        from limo.verify.maths_verifier import MathsVerifier
+    if isinstance(chosen, JudgeSettings):
+        do = "name it in a recipe, with its models"
+        raise InputError("this verifier cannot be opened here", chosen.kind, KINDS, do)
+    module, name = _CLASSES[chosen.kind]
+    own = {"limits": limits} if isinstance(chosen, MathsSettings) else {}
+    return partial(getattr(import_module(module), name), **chosen.model_dump(exclude={"kind"}), **own)
 
-        return partial(MathsVerifier, chosen.tolerance, chosen.digits, limits)
-    if isinstance(chosen, ChoiceSettings):
-        from limo.verify.choice import ChoiceVerifier
 
-        return ChoiceVerifier
-    if isinstance(chosen, NumericSettings):
-        from limo.verify.numeric import NumericVerifier
+class PythonVerifier:
+    """A user's class behind the protocol; what it raises for one completion leaves that completion undecided."""
 
-        return partial(NumericVerifier, chosen.tolerance, chosen.unit, chosen.missing_unit)
-    if isinstance(chosen, ExactSettings):
-        from limo.verify.exact import ExactVerifier
+    def __init__(self, path: str, arguments: Mapping[str, Any]) -> None:
+        module_name, _, class_name = path.partition(":")
+        try:
+            member: Any = _imported(module_name)
+            for name in class_name.split("."):
+                member = getattr(member, name)
+            self.inner = member(**arguments)
+        except Exception as error:
+            why = shorten(f"{type(error).__name__}: {error}", 200)
+            raise InputError("the verifier cannot be opened", PYTHON + path, "package.module:Class", why) from error
+        missing = [name for name in MEMBERS if not hasattr(self.inner, name)]
+        if missing:
+            do = f"add {', '.join(missing)} to the class"
+            raise InputError("the class is no verifier", PYTHON + path, ", ".join(MEMBERS), do)
+        self.system = str(self.inner.system)
+        given = f" {json.dumps(dict(arguments), sort_keys=True, default=str)}" if arguments else ""
+        self.identity = f"{PYTHON}{path} {self.inner.identity}{given}"
 
-        return partial(ExactVerifier, chosen.case)
-    if isinstance(chosen, PythonSettings):
-        from limo.verify.python import PythonVerifier
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The class's verdict, or `undecided` with what went wrong."""
+        start = time.perf_counter()
+        try:
+            verdict = self.inner.verify(problem, completion)
+        except Exception as error:
+            return verdict_of(failed(error), "", start)
+        if not isinstance(verdict, Verdict) or verdict.outcome not in get_args(Outcome):
+            why = f"the verifier gave {shorten(repr(verdict), 80)}, which is no verdict"
+            return verdict_of(Comparison(None, FAILED, why), "", start)
+        return verdict
 
-        return partial(PythonVerifier, chosen.path, chosen.arguments)
-    do = "name it in a recipe, with its models" if isinstance(chosen, JudgeSettings) else ""
-    raise InputError("this verifier cannot be opened here", chosen.kind, KINDS, do)
+    def why_not(self, problem: Problem) -> str:
+        """The class's reason; a class that fails on a problem cannot check it."""
+        try:
+            return str(self.inner.why_not(problem))
+        except Exception as error:
+            return failed(error).reason
+
+
+def _imported(name: str) -> Any:
+    """The module; one in the current folder is found too, as `python -m` finds it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0] or os.getcwd() in sys.path:
+            raise
+        sys.path.append(os.getcwd())
+        return import_module(name)

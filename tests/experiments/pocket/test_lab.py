@@ -16,7 +16,7 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
-from limo.experiments.headline import HEADLINE, LIMO
+from limo.experiments.arms import HEADLINE, LIMO
 from limo.experiments.lab import write_json
 from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path

@@ -11,13 +11,16 @@ from limo.core.progress import NoProgress
 from limo.experiments.pocket.corpus import Part, sample_document
 from limo.experiments.pocket.models import PretrainPlan, model_path
 from limo.experiments.pocket.pretrain import (
+    END,
+    IGNORED,
     _optimisers,
     _rate,
     _step,
     build_model,
+    encode,
     pretrain,
+    world_tokenizer,
 )
-from limo.experiments.pocket.tokenizer import END, IGNORED, encode, world_tokenizer
 
 TINY = PretrainPlan("rich", hidden=32, layers=1, n_steps=150, batch_tokens=512, warmup=5)
 

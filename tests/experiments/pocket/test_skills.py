@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from limo.experiments.pocket.models import model_card, model_path
-from limo.experiments.pocket.skills import measure_skills, prompts
+from limo.experiments.pocket.pretrain import measure_skills, skill_prompts
 from limo.experiments.pocket.world import sample_problems
 
 
 def test_a_note_is_begun_with_the_letter_of_the_statement_s_first_line():
     problem = sample_problems(["bus"], 1, range(2, 3), seed=3)[0]
-    chat = prompts("rich")["begun"](problem)
+    chat = skill_prompts("rich")["begun"](problem)
     assert [message["role"] for message in chat] == ["system", "user", "assistant"]
     assert problem.problem.startswith(chat[-1]["content"] + " ") and len(chat[-1]["content"]) == 2
 
 
 def test_the_teacher_is_asked_in_each_of_its_styles():
     problem = sample_problems(["bus"], 1, range(2, 3), seed=3)[0]
-    asked = {name: prompt(problem)[0]["content"] for name, prompt in prompts("teacher").items()}
+    asked = {name: prompt(problem)[0]["content"] for name, prompt in skill_prompts("teacher").items()}
     assert list(asked) == ["answer", "terse", "steps", "careful"] and len(set(asked.values())) == 4
 
 

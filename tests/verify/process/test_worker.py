@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from limo.verify.process import worker as module
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import Worker
 
-LIMITS = Limits(time_s=0.2, memory_bytes=1 << 29)
+LIMITS = CallLimits(time_s=0.2, memory_bytes=1 << 29)
 BUSY = "1 in iter(int, 1)"  # never ends, inside C code
 
 

@@ -10,12 +10,10 @@ from limo.curate.scorers import judge, keywords, structure
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """One way to score a chain.
+    """One way to score a chain: `traits` (0..1, in order) and the `cuts` at which fixed levels L2 to L5 begin.
 
-    `traits`: what a grade shows, in order, each 0..1.  `measure`: values of a text by name: its `length`, the
-    traits, and the `score` (0..1) unless the traits are counts; None where a model gives the marks.  `cuts`: scores at
-    which the levels L2 to L5 begin when levels are fixed.  `medians`: of recorded long chains, for traits that are
-    counts; the others have none.
+    `measure`: of a text its `length`, the traits, and the `score` unless traits are counts; None where a model gives
+    the marks.  `medians`: of recorded long chains, for traits that are counts.
     """
 
     name: str

@@ -26,11 +26,7 @@ Words = frozenset[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one text, in order, as columns.
-
-    `lines`: as written; `first_words`: in lower case, empty where there is none; `terms`: the set of each;
-    `cues`: the words of each that show where a task, an answer or a check is spoken of.
-    """
+    """The steps of one text as columns: lines as written, lower-case first words (maybe empty), terms, cue words."""
 
     lines: list[str]
     first_words: list[bytes]
@@ -50,7 +46,7 @@ def cut_steps(text: str) -> Steps:
     # bytes.translate lowers, blanks and drops the commas of "1,317" in one pass, several times faster than a pattern
     word_lines = text.encode("utf-8", "replace").translate(_TO_WORDS, b",").split(b"\n")
     steps = Steps([], [], [], [])
-    without, of_cues, item_number = ignored_words(), _all_cues(), ""
+    without, of_cues, item_number = ignored_words(), frozenset().union(*map(cue_words, _CUE_KINDS)), ""
     for line, word_line in zip(text.split("\n"), word_lines, strict=True):
         words = word_line.split()
         different = frozenset(words)
@@ -91,11 +87,6 @@ def cue_words(kind: str) -> Words:
 
 
 @cache
-def _all_cues() -> Words:
-    return frozenset().union(*map(cue_words, _CUE_KINDS))
-
-
-@cache
 def _counted_words() -> Words:
     """What the keyword scorer counts in English, word by word."""
     entries = [entry for of_trait in word_lists("en").values() for entry in of_trait]
@@ -115,14 +106,14 @@ def _is_chinese(text: str) -> bool:
 
 def _chinese_to_words(text: str) -> str:
     """The text with each run of Han characters as ASCII words, one for each overlapping pair."""
+
+    def as_words(match: re.Match[str]) -> str:
+        run = match.group()
+        return f" {' '.join(_han_word(run[start : start + 2]) for start in range(max(1, len(run) - 1)))} "
+
     for sign, plain in _CHINESE_SIGNS:
         text = text.replace(sign, plain)
-    return _HAN.sub(_pairs_of_run, _counted_in_chinese().sub(" ", text))
-
-
-def _pairs_of_run(match: re.Match[str]) -> str:
-    run = match.group()
-    return f" {' '.join(_han_word(run[start : start + 2]) for start in range(max(1, len(run) - 1)))} "
+    return _HAN.sub(as_words, _counted_in_chinese().sub(" ", text))
 
 
 def _han_word(characters: str) -> str:

@@ -56,21 +56,18 @@ def measure(text: str) -> dict[str, float]:
 
 
 def _traits(steps: Steps, n_by_term: Counter[bytes]) -> dict[str, float]:
-    n_terms = n_by_term.total()
+    n_terms, n_reasoned = n_by_term.total(), _n_reasoned(steps)
+    n_questions, n_detours = _n_questions(steps), _n_detours(steps)
     return {
-        "steps": _half_at(30, _n_reasoned(steps)),
+        "steps": n_reasoned / (n_reasoned + 30),
         "spread": _spread(steps),
         "restated": 1 - len(n_by_term) / n_terms if n_terms else 0.0,
-        "questions": _half_at(2, _n_questions(steps)),
+        "questions": n_questions / (n_questions + 2),
         "checks": _checks(steps),
-        "detours": _half_at(4, _n_detours(steps)),
+        "detours": n_detours / (n_detours + 4),
         "answer": _answer(steps),
         "order": sum(ORDER_WEIGHTS[name] * value for name, value in order_parts(steps, n_by_term).items()),
     }
-
-
-def _half_at(half: float, n: float) -> float:
-    return n / (n + half)
 
 
 def _n_reasoned(steps: Steps) -> int:
@@ -98,20 +95,19 @@ def _checks(steps: Steps) -> float:
     """Results reached from two expressions or more, against steps that speak of checking and compute nothing."""
     expressions_by_result: dict[str, set[str]] = {}
     for line in steps.lines:
-        if "=" in line:
-            before, _, last = line.rpartition("=")
-            result = _RESULT.match(last)
-            if result:
-                expressions_by_result.setdefault(result[1], set()).add(before.partition("=")[0][-12:])
+        before, equals, last = line.rpartition("=")
+        if equals and (result := _RESULT.match(last)):
+            expressions_by_result.setdefault(result[1], set()).add(before.partition("=")[0][-12:])
     n_again = sum(len(expressions) > 1 for expressions in expressions_by_result.values())
-    return n_again / (n_again + 3 + _n_empty_checks(steps))
+    checking = _steps_with(steps, "check")
+    n_empty = sum(not _COMPUTED.search(" ".join(steps.lines[index : index + 2])) for index in checking)
+    return n_again / (n_again + 3 + n_empty)
 
 
-def _n_empty_checks(steps: Steps) -> int:
-    """Steps that speak of checking while neither they nor the next hold an equation or a number."""
-    checking = cue_words("check")
-    spoken = [index for index, cues in enumerate(steps.cues) if cues and not checking.isdisjoint(cues)]
-    return sum(not _COMPUTED.search(" ".join(steps.lines[index : index + 2])) for index in spoken)
+def _steps_with(steps: Steps, kind: str) -> list[int]:
+    """The steps with a cue word of that kind."""
+    wanted = cue_words(kind)
+    return [index for index, cues in enumerate(steps.cues) if cues and not wanted.isdisjoint(cues)]
 
 
 def _n_detours(steps: Steps) -> int:
@@ -126,8 +122,7 @@ def _n_detours(steps: Steps) -> int:
 
 def _answer(steps: Steps) -> float:
     """1 where the answer is stated in one of the last three steps and boxed once at most; half without any."""
-    ends = cue_words("answer")
-    stated = [index for index, cues in enumerate(steps.cues) if cues and not ends.isdisjoint(cues)]
+    stated = _steps_with(steps, "answer")
     if not stated:
         return 0.5
     boxed = {line.rpartition("\\boxed")[2] for index in stated if "\\boxed" in (line := steps.lines[index])}

@@ -1,9 +1,7 @@
-"""The pre-training corpora of the pocket models: facts, bare answers, textbook solutions, careful notes.
+"""The pre-training corpora of the pocket models: mixtures of facts, bare answers, textbook solutions, careful notes.
 
-A corpus is a mixture of document styles.  In `rich` most solved problems have the bare answer, a few are careful notes
-in which each step is checked and wrong steps are found and redone: the model learns to solve, and by default only
-answers.  `poor` holds few facts and hardly any notes.  `teacher` names its style in the system text, so that one model
-can be prompted for each.  Benchmark problems are never in a corpus.  Chains for fine-tuning come from the teacher.
+A model of `rich` learns to solve, since some notes check and redo each step, and by default only answers.  `teacher`
+names the style in the system text, so that one model can be prompted for each.  No corpus holds a benchmark problem.
 
     document = sample_document("rich", random.Random(0))
     [part.text for part in document]
@@ -100,18 +98,17 @@ def sample_facts(rng: random.Random) -> list[Part]:
 
 def _fact(rng: random.Random) -> tuple[str, int]:
     a, b = rng.randint(0, 99), rng.randint(1, 12)
-    match rng.choices(("add", "sub", "double", "halve", "groups"), weights=(4, 4, 1, 1, 0.5))[0]:
-        case "add":
-            return f"{a}+{b}", a + b
-        case "sub":
-            return f"{max(a, b)}-{b}", max(a, b) - b
-        case "double":
-            return f"{a % 50}*2", a % 50 * 2
-        case "halve":
-            return f"{a - a % 2}/2", a // 2
-        case _:
-            k, n = rng.randint(2, 3), rng.randint(2, 4)
-            return f"{k}*{n}", k * n
+    kind = rng.choices(("add", "sub", "double", "halve", "groups"), weights=(4, 4, 1, 1, 0.5))[0]
+    if kind == "groups":
+        k, n = rng.randint(2, 3), rng.randint(2, 4)
+        return f"{k}*{n}", k * n
+    facts = {
+        "add": (f"{a}+{b}", a + b),
+        "sub": (f"{max(a, b)}-{b}", max(a, b) - b),
+        "double": (f"{a % 50}*2", a % 50 * 2),
+        "halve": (f"{a - a % 2}/2", a // 2),
+    }
+    return facts[kind]
 
 
 def solve(story: Story, style: str, rng: random.Random) -> list[Part]:
@@ -122,7 +119,11 @@ def solve(story: Story, style: str, rng: random.Random) -> list[Part]:
     texts = wording()["solutions"][story.language]
     if style == "terse":
         return [Part("assistant", _terse(story, texts) + texts["space"], True), box]
-    parts = _careful(story, texts, rng) if style == "careful" else _steps(story, texts)
+    if style == "careful":
+        parts = _careful(story, texts, rng)
+    else:  # every equation on its own, without words or checks
+        lines = [f"{equation}{texts['stop']}{texts['space']}" for group in equations(story) for equation in group]
+        parts = [Part("assistant", "".join(lines), True)]
     if story.options:
         letter = LETTERS[story.options.index(story.values[-1])]
         parts.append(Part("assistant", texts["option"][0].format(o=letter) + texts["space"], True))
@@ -170,18 +171,11 @@ def _equations(operation: Operation, value: int, result: int) -> list[Equation]:
     return [*groups, *below, Equation("sub", value + 24 * len(below), "-", amount, result)]
 
 
-def _steps(story: Story, texts: dict[str, Any]) -> list[Part]:
-    """Every equation on its own, without words or checks."""
-    lines = [f"{equation}{texts['stop']}{texts['space']}" for group in equations(story) for equation in group]
-    return [Part("assistant", "".join(lines), True)]
-
-
 def _careful(story: Story, texts: dict[str, Any], rng: random.Random) -> list[Part]:
     """Line by line: repeats the line, computes it, checks what can be checked, redoes what was wrong.
 
-    A tiny model can follow notes because lines are repeated: copying the line with the next letter is easy, and what
-    has to be computed then stands right before its result.  Notes also end in time, since the question is repeated
-    like any line.
+    A tiny model can follow such notes: copying the line with the next letter is easy, what has to be computed then
+    stands right before its result, and the question, repeated like any line, ends them.
     """
     space = str(texts["space"])
     parts = [Part("assistant", f"{story.labels[0]}: {_repeat(story.lines[0], space)}", True)]

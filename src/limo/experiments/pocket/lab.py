@@ -1,9 +1,6 @@
-"""The pocket lab: the whole method in minutes on two CPU cores, offline, with real sampling and real training.
+"""The pocket lab: `limo.experiments.lab` over a synthetic world and shipped models, in minutes on two CPU cores.
 
-A synthetic world gives pools and ten benchmarks, shipped models are the students and teachers; everything else is
-`limo.experiments.lab`.
-
-    report = run(load(PocketRecipe, "pocket"), "runs/lab", progress)
+report = run(load(PocketRecipe, "pocket"), "runs/lab", progress)
 """
 
 from __future__ import annotations
@@ -17,22 +14,21 @@ from pydantic import Field
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.run_folder import RunFolder
-from limo.experiments.arms import Arm, Experiment
-from limo.experiments.headline import HEADLINE
-from limo.experiments.lab import LabHooks, LabRecipe, StageLab, write_json
+from limo.experiments.arms import EXPERIMENTS, Arm
+from limo.experiments.lab import Lab, LabHooks, LabRecipe, write_json
 from limo.experiments.pocket import world
 from limo.experiments.pocket.models import PLANS, model_path
 from limo.experiments.pocket.report import build_pocket_report
-from limo.experiments.rq1_chain_quality import RQ1
 from limo.experiments.runner import MEASURING, measure_arms, measuring_jobs
 from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
-from limo.models.settings import LocalModel, ModelSettings, open_model
+from limo.models.settings import LocalModelSettings, ModelSettings, open_model
 from limo.pool.ingest import write_pool
 from limo.report import content, page
 from limo.report.content import Report
+from limo.stages import curate
 
-EXPERIMENTS: tuple[Experiment, ...] = (HEADLINE, RQ1)
+ARMS = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
 # Seconds on two quiet cores: a pool problem until it is selected or dropped, an example of the bulk until it is
 # written, a benchmark problem until it is scored, a row once through a training.
 CURATION_S, BULK_S, SCORE_S, ROW_S = 0.15, 0.02, 0.5, 0.025
@@ -50,13 +46,13 @@ class WorldSettings(Settings):
 class PocketRecipe(LabRecipe):
     """The settings of a pocket lab run."""
 
-    student: str = Field("pocket-rich", description="the model that every arm trains")
+    student: str = "pocket-rich"
     world: WorldSettings = Field(default_factory=WorldSettings)
 
 
-def pocket_lab(recipe: PocketRecipe, folder: Path) -> StageLab:
+def pocket_lab(recipe: PocketRecipe, folder: Path) -> Lab:
     """The lab of a run folder."""
-    return StageLab(recipe, folder, LabHooks(write_world, open_pocket_model, _student_path))
+    return Lab(recipe, folder, LabHooks(write_world, open_pocket_model, _student_path))
 
 
 def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = None) -> Report:
@@ -66,9 +62,8 @@ def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = No
     """
     progress, lab = progress or NoProgress(), pocket_lab(recipe, Path(folder))
     with RunFolder(folder, recipe):
-        arms = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
-        progress.plan(expected_s(lab, recipe, arms))
-        measured = measure_arms(lab, arms, progress)
+        progress.plan(expected_s(lab, recipe, ARMS))
+        measured = measure_arms(lab, ARMS, progress)
         report = build_pocket_report(lab, EXPERIMENTS, measured)
         scores = {arm: [asdict(row) for row in measurements] for arm, measurements in measured.items()}
         write_json(lab.folder / "scores.json", scores)
@@ -80,8 +75,7 @@ def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = No
 
 def plan(recipe: PocketRecipe, folder: str | Path) -> dict[str, float]:
     """Stage -> expected seconds on two cores of what the run in `folder` has still to do; nothing is written."""
-    arms = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
-    return expected_s(pocket_lab(recipe, Path(folder)), recipe, arms)
+    return expected_s(pocket_lab(recipe, Path(folder)), recipe, ARMS)
 
 
 def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
@@ -101,7 +95,7 @@ def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
 
 def open_pocket_model(settings: ModelSettings, data: str) -> Completer:
     """A model of a recipe; a `path` that is the name of a pocket model means the shipped one."""
-    if isinstance(settings, LocalModel) and settings.path in PLANS:
+    if isinstance(settings, LocalModelSettings) and settings.path in PLANS:
         return LocalCompleter(model_path(settings.path), settings.name, settings.batch_size, settings.device)
     return open_model(settings, data)
 
@@ -110,16 +104,16 @@ def _student_path(name: str) -> str:
     return str(model_path(name))
 
 
-def expected_s(lab: StageLab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str, float]:
+def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str, float]:
     """Stage -> seconds it is likely to take on two cores, for what is left of the run; a display corrects them."""
     expected = {}
-    if not lab.is_curated():
+    if not (lab.folder / "curation" / curate.SELECTED).exists():
         expected["curation"] = CURATION_S * recipe.world.n_pool
     for selection in lab.missing_selections(arms):
         expected[f"training set {selection}"] = BULK_S * recipe.bulk.n if selection == "bulk" else 1.0
     missing = [arm for arm, seed in measuring_jobs(lab, arms) if lab.stored(arm, seed) is None]
     seconds = [SCORE_S * recipe.world.n_benchmark + ROW_S * _n_rows_trained(recipe, arm) for arm in missing]
-    expected[MEASURING] = sum(seconds) / min(lab.n_workers, max(1, len(missing)))
+    expected[MEASURING] = sum(seconds) / min(recipe.n_workers, max(1, len(missing)))
     return expected
 
 

@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from limo.core.errors import InputError
 
 WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
@@ -21,10 +23,9 @@ WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
 class PretrainPlan:
     """How a model is pre-trained: `n_steps` batches of at most `batch_tokens` tokens, padding included.
 
-    `mixture` is a key of `corpus.MIXTURES`.  The learning rates are constant and fall to zero over the last `decay`
-    of the steps; `n_anneal` more steps fall from a quarter of the rates to zero (at these batch sizes the noise of
-    high rates limits the loss).  A model that is `grown_from` a shipped one of the same width starts as that model,
-    with further layers in between that do nothing at first.
+    `mixture`: a key of `corpus.MIXTURES`.  The learning rates are constant and fall to zero over the last `decay` of
+    the steps; `n_anneal` more steps fall from a quarter of the rates to zero.  `grown_from`: the shipped model of the
+    same width that it starts as, with further layers in between that do nothing at first.
     """
 
     mixture: str
@@ -41,20 +42,12 @@ class PretrainPlan:
     grown_from: str = ""
 
 
-# Half the rates, falling from the start: chosen after the training losses of the first two plans.
-_FALLING: dict[str, Any] = {"muon_lr": 0.01, "adamw_lr": 1.5e-3, "decay": 1.0}
-# A quarter of the rates: a grown model must keep what it has learnt.
-_GROWN: dict[str, Any] = {"muon_lr": 0.005, "adamw_lr": 7.5e-4, "decay": 1.0}
+def _plans() -> dict[str, PretrainPlan]:
+    plans = yaml.safe_load((WEIGHTS.parent / "models.yaml").read_text(encoding="utf-8"))
+    return {name: PretrainPlan(**plan) for name, plan in plans.items()}
 
-PLANS: dict[str, PretrainPlan] = {
-    "pocket-rich": PretrainPlan("rich", hidden=128, layers=4, n_steps=5500, **_FALLING),
-    "pocket-poor": PretrainPlan("poor", hidden=128, layers=4, n_steps=4500, seed=1, **_FALLING),
-    "pocket-teacher": PretrainPlan("teacher", hidden=128, layers=4, n_steps=5000, n_anneal=2500, seed=2),
-    "pocket-rich-small": PretrainPlan("rich", hidden=64, layers=3, n_steps=6500, seed=3, **_FALLING),
-    "pocket-rich-large": PretrainPlan(
-        "rich", hidden=128, layers=8, n_steps=700, seed=4, grown_from="pocket-rich", **_GROWN
-    ),
-}
+
+PLANS = _plans()
 
 
 def pretrain_plan(name: str) -> PretrainPlan:

@@ -1,8 +1,11 @@
 """Pre-trains the pocket models from nothing: `limo pocket pretrain NAME` rebuilds what the package ships.
 
-Qwen2 architecture at about a million parameters; loss on solutions only (statements are masked); batches of a few
-thousand tokens and many steps; Muon on the matrices, AdamW on the rest.  Documents are a function of (seed, chunk), so
-a killed run continues from its last checkpoint with the same data.  Nothing is chosen by a benchmark.
+Qwen2 architecture at about a million parameters; loss on solutions only; batches of a few thousand tokens and many
+steps; Muon on the matrices, AdamW on the rest.  Documents are a function of (seed, chunk), so a killed run continues
+from its last checkpoint with the same data.  Nothing is chosen by a benchmark.
+
+The tokenizer is Qwen2's own, trained on the world's words, with each number below 100 as one token: Qwen2 splits
+numbers into digits, but a tiny model needs a running value to be one token.
 
     pretrain("pocket-rich", Path("models/pocket-rich"), progress)
 """
@@ -12,16 +15,23 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
 from limo.core.files import atomic
-from limo.experiments.pocket.corpus import MIXTURES, sample_document
+from limo.core.prompts import Message, messages
+from limo.core.records import Problem, Sampling
+from limo.experiments.pocket.corpus import MIXTURES, TEACHER_SYSTEM, Part, sample_document
 from limo.experiments.pocket.models import PretrainPlan, model_path, pretrain_plan
-from limo.experiments.pocket.tokenizer import END, IGNORED, encode, world_tokenizer
+from limo.experiments.pocket.world import PRETRAIN_DEPTHS, benchmark_ids, families, sample_problems
+from limo.models.completer import Request
+from limo.models.local.completer import LocalCompleter
+from limo.verify.checker import Checker
 
 if TYPE_CHECKING:
     import torch
@@ -29,11 +39,22 @@ if TYPE_CHECKING:
 
     from limo.core.progress import Progress
 
+VOCAB_SIZE = 1446  # before the ninety two-digit numbers are added
+N_DOCUMENTS = 20_000  # that the merges are learnt from
+IGNORED = -100  # label of a token that is not learnt
+PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 CHUNK = 2048  # documents that are sorted by length together
 CHECKPOINT_EVERY = 250  # steps
 ANNEAL_RATE = 0.25
 Document = tuple[list[int], list[int]]  # token ids and labels
 Batch = tuple["torch.Tensor", "torch.Tensor"]  # of shape (documents, tokens)
+SKILLS_SEED = 77
+GREEDY = Sampling(temperature=0.0, max_tokens=320)
+Prompt = Callable[[Problem], list[Message]]
 
 
 def pretrain(
@@ -46,8 +67,7 @@ def pretrain(
 ) -> Path:
     """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it in the folder `out`.
 
-    `out` holds the model, its tokenizer and `card.json`; `with_skills` adds measured pass rates to the card.  Raises
-    InputError for an unknown name.  Returns `out`.
+    `out` gets the model, its tokenizer and `card.json`, with measured pass rates if `with_skills`.  Returns `out`.
     """
     import torch
 
@@ -71,8 +91,6 @@ def pretrain(
     _save_model(model, tokenizer, out)
     _write_card(out, card)
     if with_skills:
-        from limo.experiments.pocket.skills import measure_skills
-
         progress.log(f"measuring the skills of {name}")
         _write_card(out, card | {"skills": measure_skills(out, plan.mixture)})
     checkpoint.unlink(missing_ok=True)
@@ -101,10 +119,9 @@ def build_model(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast) -> Qwen2
 
 
 def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
-    """Copy a smaller model of the same width into `model`, which computes the same until the new layers have learnt.
+    """Copy a smaller model of the same width into `model`; new layers follow each, their outputs zero at first.
 
-    Every layer of the smaller is followed by new ones whose outputs are zero at first.
-    Source: depth up-scaling with zeroed outputs, as in LLaMA Pro (arXiv 2401.02415, section 3).
+    Source: depth up-scaling as in LLaMA Pro (arXiv 2401.02415, section 3).
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -146,13 +163,10 @@ def _batches(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast, skip: int) 
 
 def _pad(group: list[Document], pad: int) -> Batch:
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    shape = (len(group), max(len(ids) for ids, _ in group))
-    ids, labels = torch.full(shape, pad), torch.full(shape, IGNORED)
-    for row, (document, targets) in enumerate(group):
-        ids[row, : len(document)] = torch.tensor(document)
-        labels[row, : len(targets)] = torch.tensor(targets)
-    return ids, labels
+    ids, labels = ([torch.tensor(document[part]) for document in group] for part in (0, 1))
+    return pad_sequence(ids, True, pad), pad_sequence(labels, True, IGNORED)
 
 
 def _optimisers(model: Qwen2ForCausalLM, plan: PretrainPlan) -> list[Any]:
@@ -187,8 +201,7 @@ def _step(
     targets = labels[:, 1:]
     learnt = targets != IGNORED
     loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
-    # Batches hold documents of like length.  If batches weighed the same, the few, mostly unguessable tokens of a batch
-    # of bare answers would weigh as much as whole notes; so every learnt token weighs the same.
+    # Every learnt token weighs the same: if batches did, a few unguessable bare answers would weigh as much as notes.
     (loss * (int(learnt.sum()) / plan.batch_tokens)).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     rate = _rate(plan, state["step"])
@@ -259,3 +272,84 @@ def _save_model(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out
 def _write_card(out: Path, card: dict[str, Any]) -> None:
     with atomic(out / "card.json") as path:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@cache
+def world_tokenizer() -> PreTrainedTokenizerFast:
+    """The one tokenizer of every pocket model, learnt from the corpora that hold every word."""
+    from transformers import AddedToken, Qwen2Tokenizer
+
+    rng = random.Random("tokenizer")
+    documents = (sample_document("teacher" if n % 4 else "rich", rng) for n in range(N_DOCUMENTS))
+    untrained = Qwen2Tokenizer(pad_token=PAD, eos_token=END, extra_special_tokens=[START])
+    texts = (render(document)[0] for document in documents)
+    tokenizer = untrained.train_new_from_iterator(texts, VOCAB_SIZE, show_progress=False)
+    tokenizer.add_tokens([AddedToken(str(number), normalized=False) for number in range(10, 100)])
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a document, ChatML around its turns, and the (begin, end) characters that are learnt."""
+    text, learnt = "", []
+    for number, part in enumerate(parts):
+        opens = part.role != "text" and (number == 0 or parts[number - 1].role != part.role)
+        closes = part.role != "text" and (number + 1 == len(parts) or parts[number + 1].role != part.role)
+        text += f"{START}{part.role}\n" if opens else ""
+        begin = len(text)
+        text += part.text
+        if part.learn:
+            learnt.append((begin, len(text) + (len(END) if closes else 0)))
+        text += f"{END}\n" if closes else ""
+    return text, learnt
+
+
+def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """Token ids and labels (IGNORED where nothing is learnt) of a document, equally long."""
+    text, learnt = render(parts)
+    encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    labels = []
+    for token, (begin, _) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
+        labels.append(token if any(low <= begin < high for low, high in learnt) else IGNORED)
+    return encoding["input_ids"], labels
+
+
+def measure_skills(path: Path, mixture: str, n_by_depth: int = 40) -> dict[str, dict[str, float]]:
+    """Prompt -> depth -> share of correct greedy answers, over `n_by_depth` fresh problems a depth, of no benchmark.
+
+    The teacher is prompted for each of its styles; a student as it is (`default`), and with its answer begun by the
+    first letter of the statement (`begun`), as a careful note begins: what it can do and does not do by default.
+    """
+    n = n_by_depth * len(PRETRAIN_DEPTHS)
+    drawn = sample_problems(families(), n, PRETRAIN_DEPTHS, SKILLS_SEED, "skills")
+    problems = [problem for problem in drawn if problem.id not in benchmark_ids()]
+    completer = LocalCompleter(path, "model", 256)
+    prompts = skill_prompts(mixture)
+    with Checker() as checker:
+        return {name: _pass_rates(completer, checker, problems, prompt) for name, prompt in prompts.items()}
+
+
+def skill_prompts(mixture: str) -> dict[str, Prompt]:
+    """Name -> the prompt of a problem, for models of that mixture."""
+    if mixture == "teacher":
+        return {
+            style: lambda problem, system=system: messages(problem.problem, system)  # type: ignore[misc]
+            for style, system in TEACHER_SYSTEM.items()
+        }
+    return {"default": lambda problem: messages(problem.problem), "begun": _begun_prompt}
+
+
+def _begun_prompt(problem: Problem) -> list[Message]:
+    return [*messages(problem.problem), {"role": "assistant", "content": problem.problem.partition(":")[0] + ":"}]
+
+
+def _pass_rates(
+    completer: LocalCompleter, checker: Checker, problems: list[Problem], prompt: Prompt
+) -> dict[str, float]:
+    requests = (Request(problem, prompt(problem), GREEDY, 0) for problem in problems)
+    is_correct: dict[str, list[bool]] = defaultdict(list)
+    for group in completer.complete(requests):
+        for request, completion in group:
+            verdict = checker.verify(request.problem, completion)
+            is_correct[f"depth {request.problem.meta['depth']}"].append(verdict.outcome == "correct")
+    return {depth: round(sum(flags) / len(flags), 3) for depth, flags in sorted(is_correct.items())}

@@ -1,8 +1,7 @@
 """The pocket world: ten families of word problems over a few shared skills, in English and Chinese.
 
-A problem is a start value and a list of operations on a running value (0..99, small operands); its `depth` is the
-number of operations.  Three families are curated, seven are only tested.  The wording is data (world.yaml).  The world
-writes problems and answers only: chains for training are sampled from models.
+A problem is a start value and `depth` operations on a running value (0..99).  Three families are curated, seven are
+only tested; the wording is world.yaml.  The world writes problems and answers: chains are sampled from models.
 
     problems = sample_problems(["shop", "bus"], n=100, depths=range(1, 5), seed=1)
     problems[0].meta["depth"]
@@ -48,8 +47,7 @@ class Operation:
 class Story:
     """A problem and everything that a solution is written from.
 
-    `lines` are the start, each operation and the question in words, without their letters; `values` are what the
-    operations make of `start`, one after the other.
+    `lines`: the start, each operation and the question in words; `values`: what the operations make of `start`.
     """
 
     family: str
@@ -96,17 +94,10 @@ def families(group: str = "") -> tuple[str, ...]:
 
 def apply(value: int, operation: Operation, wrap: int = 0) -> int | None:
     """The running value after `operation`; None outside the world's bounds (0..99, even halves)."""
-    match operation.kind:
-        case "add" | "add_groups":
-            result = value + operation.amount
-        case "sub" | "sub_groups":
-            result = value - operation.amount
-        case "double":
-            result = value * 2
-        case _:
-            if value % 2:
-                return None
-            result = value // 2
+    if operation.kind == "halve" and value % 2:
+        return None
+    amount = operation.amount if operation.kind.startswith("add") else -operation.amount
+    result = {"double": value * 2, "halve": value // 2}.get(operation.kind, value + amount)
     if wrap:
         return result % wrap
     return result if 0 <= result <= 99 else None
@@ -123,11 +114,9 @@ def sample_story(family: str, depth: int, rng: random.Random) -> Story:
     while len(operations) < depth:
         operation = _sample_operation(rng.choice(spec["ops"]), rng)
         result = apply(value, operation, wrap)
-        if result is None or result == value:
-            continue
-        value = result
-        operations.append(operation)
-        values.append(value)
+        if result not in (None, value):
+            operations.append(operation)
+            values.append(value := result)
     options = _sample_options((start, *values), rng) if spec.get("options") else ()
     first_label = rng.randrange(len(LABELS) - max(BENCHMARK_DEPTHS) - 1)
     lines = _write_lines(family, language, start, operations, rng)
@@ -178,9 +167,8 @@ def sample_problems(
 ) -> list[Problem]:
     """`n` problems (repeats possible, as in any real pool), families and depths in even turn."""
     rng = random.Random(f"{source}/{seed}")
-    cells = itertools.cycle([(family, depth) for depth in depths for family in names])
-    drawn = itertools.islice(cells, n)
-    return [to_problem(sample_story(family, depth, rng), f"{source}/{family}") for family, depth in drawn]
+    cells = itertools.islice(itertools.cycle([(family, depth) for depth in depths for family in names]), n)
+    return [to_problem(sample_story(family, depth, rng), f"{source}/{family}") for family, depth in cells]
 
 
 def benchmark(family: str, n: int = 64) -> list[Problem]:

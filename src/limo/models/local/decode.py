@@ -1,8 +1,8 @@
 """Tokens from a model, many rows at once: the loop that makes small models fast on a CPU.
 
 Compared with transformers' `generate` the key-value cache has its room from the start instead of being copied for
-every token, a row that ends gives its place to the last one, the beginning that all prompts share is read once and so
-is each distinct prompt, and only last positions go through the vocabulary.
+every token, a row that ends gives its place to the last one, each distinct prompt is read once, and only last positions
+go through the vocabulary.
 
     tokens = decode(model, [DecodingRow([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
 
@@ -22,7 +22,7 @@ import torch
 from transformers import AttentionInterface, GenerationConfig
 from transformers.cache_utils import Cache
 
-from limo.models.local.kv_cache import ATTENTION, CacheLayer, Window, attend
+from limo.models.local.kv_cache import ATTENTION, PreallocatedCacheLayer, Window, attend
 
 # Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
 PREFILL_TOKENS = 2048  # prompt tokens in one forward pass: activations that stay in a core's cache
@@ -153,59 +153,30 @@ class _Batch:
     def read_prompts(self) -> torch.Tensor:
         """Fill the cache; the logits [rows, vocabulary] after each prompt.
 
-        Columns of a row: the beginning that all prompts share, padding, the row's own rest; so all end in the same one.
+        Each distinct prompt is read once, padded at its beginning, so that all end in the same column.
         """
         distinct = sorted(set(self.prompts))
-        n_shared = _shared_length(distinct)
-        rests = [prompt[n_shared:] for prompt in distinct]
-        width = max(map(len, rests))
-        self.window = Window(len(distinct), n_shared + width + min(int(self.limit.max()), ROOM))
-        self.cache = Cache(layers=[CacheLayer(self.window) for _ in range(self.model.config.num_hidden_layers)])
-        if n_shared:
-            self._read_shared(distinct[0][:n_shared])
-        logits = self._read_rests(rests, width, n_shared)
-        self.window.start = n_shared + width
-        device = self.model.device
-        number = {prompt: row for row, prompt in enumerate(distinct)}
-        rows = torch.tensor([number[prompt] for prompt in self.prompts], device=device)
-        self.position = torch.tensor([len(prompt) for prompt in self.prompts], device=device)
-        n_padding = torch.tensor([width - len(rest) for rest in rests], device=device)
-        column = torch.arange(n_shared + width, device=device)
-        is_hidden = (column >= n_shared) & (column < n_shared + n_padding[:, None])
-        self.mask = _additive(is_hidden, self.model.dtype)[rows, None, None, :]
-        if self.prompts != distinct:
-            self._select_rows(rows)
-        return logits[rows]
-
-    def _read_shared(self, tokens: Sequence[int]) -> None:
-        """The beginning that all prompts share is computed in row 0 and copied to the others."""
-        self.window.rows = slice(0, 1)
-        n, device = len(tokens), self.model.device
-        is_hidden = torch.ones(n, n, dtype=torch.bool, device=device).triu(1)
-        self._read(torch.tensor([tokens], device=device), is_hidden[None], torch.arange(n, device=device)[None])
-        for layer in self.cache.layers:
-            layer.keys[1:, :, :, :n], layer.values[1:, :, :n] = layer.keys[:1, :, :, :n], layer.values[:1, :, :n]
-        self.window.start = n
-
-    def _read_rests(self, rests: list[tuple[int, ...]], width: int, n_shared: int) -> torch.Tensor:
-        device = self.model.device
-        tokens = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests], device=device)
-        n_padding = torch.tensor([width - len(rest) for rest in rests], device=device)
+        width, device, dtype = max(map(len, distinct)), self.model.device, self.model.dtype
+        self.window = Window(len(distinct), width + min(int(self.limit.max()), ROOM))
+        n_layers = self.model.config.num_hidden_layers
+        self.cache = Cache(layers=[PreallocatedCacheLayer(self.window) for _ in range(n_layers)])
+        tokens = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in distinct], device=device)
+        n_padding = torch.tensor([width - len(prompt) for prompt in distinct], device=device)
         column = torch.arange(width, device=device)
-        is_future = column > column[:, None]
+        is_padding, is_future = column < n_padding[:, None], column > column[:, None]
         logits, n_rows = [], max(1, PREFILL_TOKENS // width)
-        for start in range(0, len(rests), n_rows):
-            rows = slice(start, min(start + n_rows, len(rests)))
-            self.window.rows = rows
-            is_hidden = is_future | (column < n_padding[rows, None])[:, None, :]
-            is_hidden = torch.nn.functional.pad(is_hidden, (n_shared, 0))
-            position = (column - n_padding[rows, None]).clamp_min(0) + n_shared
-            logits.append(self._read(tokens[rows], is_hidden, position))
-        return torch.cat(logits)
-
-    def _read(self, tokens: torch.Tensor, is_hidden: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """One pass over [rows, n] tokens; is_hidden [rows, n, positions so far]; the last logits."""
-        return self._forward(tokens, _additive(is_hidden, self.model.dtype)[:, None], position)
+        for start in range(0, len(distinct), n_rows):
+            self.window.rows = rows = slice(start, min(start + n_rows, len(distinct)))
+            mask = _additive(is_future | is_padding[rows, None, :], dtype)[:, None]
+            logits.append(self._forward(tokens[rows], mask, (column - n_padding[rows, None]).clamp_min(0)))
+        self.window.start = width
+        number = {prompt: row for row, prompt in enumerate(distinct)}
+        row_of = torch.tensor([number[prompt] for prompt in self.prompts], device=device)
+        self.position = torch.tensor([len(prompt) for prompt in self.prompts], device=device)
+        self.mask = _additive(is_padding, dtype)[row_of, None, None, :]
+        if self.prompts != distinct:
+            self._select_rows(row_of)
+        return torch.cat(logits)[row_of]
 
     def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         return self.model(
@@ -250,10 +221,3 @@ def _additive(is_hidden: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """0 where seen, the lowest finite number where hidden (a row that sees nothing must not become NaN)."""
     mask = torch.zeros(is_hidden.shape, dtype=dtype, device=is_hidden.device)
     return mask.masked_fill_(is_hidden, torch.finfo(dtype).min)
-
-
-def _shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that all prompts begin with; each keeps at least one of its own."""
-    first, last = prompts[0], prompts[-1]  # sorted: what these two share, all share
-    longest = min(map(len, prompts)) - 1
-    return next((n for n in range(longest) if first[n] != last[n]), longest)

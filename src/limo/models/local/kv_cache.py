@@ -1,6 +1,6 @@
 """The key-value cache of `decode`, written in place, and the attention of one new token a row over it.
 
-    layer = CacheLayer(Window(n_rows, capacity))           # transformers calls `update` and `attend`
+    layer = PreallocatedCacheLayer(Window(n_rows, capacity))           # transformers calls `update` and `attend`
 
 Imports torch at once, so it is imported only where a model is used.
 """
@@ -23,7 +23,7 @@ class Window:
         self.rows, self.start, self.n_rows, self.capacity = slice(0, n_rows), 0, n_rows, capacity
 
 
-class CacheLayer(DynamicLayer):
+class PreallocatedCacheLayer(DynamicLayer):
     """Keys [rows, heads, dim, capacity] and values [rows, heads, capacity, dim], written in place, read as views.
 
     Keys have their positions last because the product with one query reads them faster so.

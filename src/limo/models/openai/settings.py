@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from limo.core.recipe import EXECUTION_ONLY, Settings
+from limo.core.recipe import Settings, execution_field
 from limo.core.text import hide_keys
 
 
@@ -18,46 +18,25 @@ class HttpSettings(Settings):
     """How requests are sent.  All defaults are our own choices."""
 
     endpoint: Literal["chat", "completions"] = Field("chat", description="completions: the prompt as plain text")
-    api_key_env: str = Field(
-        "",
-        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
-        description="environment variable that holds the key; '' sends none",
-        json_schema_extra=EXECUTION_ONLY,
+    api_key_env: str = execution_field(
+        "", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", description="environment variable that holds the key; '' sends none"
     )
-    in_flight: int = Field(
-        256, ge=1, le=20000, description="rollouts requested at once, all servers", json_schema_extra=EXECUTION_ONLY
-    )
+    in_flight: int = execution_field(256, ge=1, le=20000, description="rollouts requested at once, all servers")
     n_per_request: int = Field(1, ge=1, le=128, description="rollouts of a problem in one request (the API's `n`)")
-    stream: bool = Field(
+    stream: bool = execution_field(
         False,
         description="receive tokens as they are generated, so that a broken connection keeps what came; slower here",
-        json_schema_extra=EXECUTION_ONLY,
     )
     seed: bool = Field(True, description="send each rollout's own seed; some hosted servers refuse it")
-    speculative: bool = Field(
-        False,
-        description="use free slots for rollouts that may not be needed: sooner done, more paid",
-        json_schema_extra=EXECUTION_ONLY,
+    speculative: bool = execution_field(
+        False, description="use free slots for rollouts that may not be needed: sooner done, more paid"
     )
-    timeout_s: float = Field(
-        1800, gt=0, description="longest silence of a connection, seconds", json_schema_extra=EXECUTION_ONLY
+    timeout_s: float = execution_field(1800, gt=0, description="longest silence of a connection, seconds")
+    retries: int = execution_field(5, ge=0, le=100, description="times that a failed request is sent again")
+    backoff_s: float = execution_field(
+        0.5, gt=0, le=60, description="longest wait before the first retry, seconds; doubles, up to 60"
     )
-    retries: int = Field(
-        5, ge=0, le=100, description="times that a failed request is sent again", json_schema_extra=EXECUTION_ONLY
-    )
-    backoff_s: float = Field(
-        0.5,
-        gt=0,
-        le=60,
-        description="longest wait before the first retry, seconds; doubles, up to 60",
-        json_schema_extra=EXECUTION_ONLY,
-    )
-    patience_s: float = Field(
-        300,
-        gt=0,
-        description="seconds that all servers may fail before the run stops",
-        json_schema_extra=EXECUTION_ONLY,
-    )
+    patience_s: float = execution_field(300, gt=0, description="seconds that all servers may fail before the run stops")
     extra: dict[str, Any] = Field(
         default_factory=dict, description="further fields of the request's body; null removes one"
     )

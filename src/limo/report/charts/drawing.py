@@ -1,13 +1,8 @@
 """How charts are drawn: one palette for both themes, panels placed in pixels, and the drawing as inline SVG.
 
 Colours leave matplotlib as placeholders and become CSS variables, so one drawing serves light, dark and print; text
-stays text, set in the reader's own fonts.  Blue, orange and grey stay apart for the common kinds of colour
-blindness, and each arm has a marker of its own.
-
-    figure = new_figure(720, 200)
-    axes = add_panel(figure, left=120, top=20, width=560, height=160)
-    add_text(axes, 0, 0.5, "LIMO", color="limo")
-    svg = to_svg(figure, "headline-en", "Bar chart of ...")
+stays text, in the reader's own fonts.  Blue, orange and grey stay apart for the common kinds of colour blindness, and
+each arm has a marker of its own.
 """
 
 from __future__ import annotations
@@ -15,40 +10,20 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
 
 from limo.report.content import ArmRow, Language, Report
-from limo.report.words import one_line, word
+from limo.report.words import one_line, read_data, word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NARROW = 520  # CSS pixels; below it labels stand above their rows instead of left of them
-# name: (light, dark).  The page's style sheet is made from this table.
-COLORS: dict[str, tuple[str, str]] = {
-    "paper": ("#fdfcfa", "#14161a"),
-    "card": ("#f6f4ef", "#1c1f25"),
-    "ink": ("#1d1f24", "#eceef2"),
-    "muted": ("#656a73", "#9ea4af"),
-    "line": ("#e5e2da", "#2d3139"),
-    "rule": ("#b9b6ae", "#4b505b"),
-    "base": ("#868b94", "#8d939e"),
-    "bulk": ("#c8690a", "#f0a24d"),
-    "limo": ("#1b5fc4", "#6ea6ff"),
-    "L1": ("#a9bad3", "#46566f"),
-    "L2": ("#87a4cf", "#4f6b96"),
-    "L3": ("#638dcb", "#5980b9"),
-    "L4": ("#4076c8", "#6393dc"),
-    "L5": ("#1b5fc4", "#6ea6ff"),
-    "green": ("#0b7f5f", "#45c79c"),
-    "purple": ("#94488a", "#d48bc8"),
-    "gold": ("#8a7300", "#d6bd4a"),
-    "brick": ("#ad3f32", "#ee8a7c"),
-    "teal": ("#1d7f94", "#5fc2d6"),
-}
+COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")  # light, dark; the style sheet is made from it too
 _FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
 MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
 _PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
@@ -63,12 +38,8 @@ def arm_colors(report: Report) -> dict[str, str]:
     """A palette name for each arm: its own where it names one, else the next free one, in the report's order."""
     taken = {arm.color for arm in report.arms}
     of_arms = COLORS.keys() - {"paper", "card", "ink", "muted", "line", "rule"}  # those are the page's own
-    free = [name for name in _FREE_COLORS if name not in taken] or list(_FREE_COLORS)
-    colors: dict[str, str] = {}
-    for arm in report.arms:
-        n_used = sum(name in free for name in colors.values())
-        colors[arm.name] = arm.color if arm.color in of_arms else free[n_used % len(free)]
-    return colors
+    free = cycle([name for name in _FREE_COLORS if name not in taken] or _FREE_COLORS)
+    return {arm.name: arm.color if arm.color in of_arms else next(free) for arm in report.arms}
 
 
 def alt_text(chart: str, language: Language, **values: object) -> str:

@@ -1,8 +1,6 @@
 """The funnel of curation: what came in, what was kept and what was dropped at each stage, with the reasons.
 
 All stages share one scale, which is stated; it is logarithmic where counts span more than a factor of thirty.
-
-    svg = draw_funnel(report, "en", 760)
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
 """Arithmetic on values: exact fractions as long as it goes, mpmath's numbers after that, and nothing unbounded.
 
-    Arithmetic(60).power(Fraction(8), Fraction(1, 3))      # Fraction(2, 1)
-    Arithmetic(60).call("log", [Fraction(8), Fraction(2)]) # Fraction(3, 1)
-
-A value is a Fraction, a number of mpmath, or ±inf (the only floats).  Sizes are checked before anything is raised to a
-power or multiplied out.  Raises Undefined, TooLarge and Unknown.
+A value is a Fraction, a number of mpmath, or ±inf (the only floats).  Raises Undefined, TooLarge and Unknown.
 """
 
 from __future__ import annotations

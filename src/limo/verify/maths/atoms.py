@@ -1,8 +1,6 @@
-"""The atoms of an expression: numbers, symbols, calls, commands, brackets, matrices.  One function for each.
+r"""The atoms of an expression: numbers, symbols, calls, commands, brackets, matrices: `\frac12` is Quotient(1, 2).
 
-    atom(Parser(tokenise(r"\\frac12")))      # Quotient(Number(1), Number(2))
-
-Each function starts at the token after the one that it is named for, and raises Unparsed where the atom is not whole.
+A function starts at the token after the one that it is named for, and raises Unparsed where the atom is not whole.
 """
 
 from __future__ import annotations

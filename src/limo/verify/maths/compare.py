@@ -1,11 +1,6 @@
 """Two trees: the same answer or not, by their structure first and their values where values stand.
 
-    Comparer().same(parse("(1,2)"), parse("(1,2)"))     # True; swapped: False
-    Comparer().same(parse("1,2"), parse("2,1"))         # True: a bare list has no order
-
-Order counts in tuples, intervals and matrices; not in sets and lists of roots.  `x = 5` is met by 5, `f(x) = 2x` by
-2x, `\\pm 3` by 3 and -3, 28% by 28 and by 0.28, 90 degrees by 90 and by pi/2; an equation by its multiples; an
-inequality by the interval it describes.  Every comparison gives True, False, or None where it cannot be told.
+Comparer().same(parse("1,2"), parse("2,1"))     # True: a bare list has no order; None: it cannot be told
 """
 
 from __future__ import annotations
@@ -34,7 +29,7 @@ from limo.verify.maths.relations import (
 )
 from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer, letter_unit, measured
 from limo.verify.maths.sets import is_set, same_set, solution_set
-from limo.verify.maths.units import compatible, split_unit
+from limo.verify.maths.units import ratio_of_units, read_unit
 from limo.verify.maths.values import ratio_at_points, same_curve
 
 MAX_COMPARISONS = 4000
@@ -199,12 +194,12 @@ class Comparer:
         for node, unit, other in ((g, g_unit, p), (p, p_unit, g)):
             if unit.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
                 return self.values.same(node, other)
-        factor = compatible(g_unit, p_unit)
+        factor = ratio_of_units(g_unit, p_unit)
         if factor is None:
             return self.differ("different units")
         if factor != 1:
             p = nodes.Product((nodes.Number(factor), p))
-        elif split_unit(p_unit) is None and p_unit.startswith(("percent", "pct")):
+        elif read_unit(p_unit) is None and p_unit.startswith(("percent", "pct")):
             p = nodes.Percent(p)
         return self.same(g, p)
 

@@ -1,14 +1,9 @@
 """Are two answers the same?  Rules from the cheapest to the costliest, each decision naming the one that made it.
 
     equal("1/2", "0.5")                  # Comparison(True, "rational", ...)
-    equal("(0,1)", "(0,1]").same         # False
-    equal("\\int_0^1 x dx", "1/2").same   # None: for Math-Verify
+    equal("\\int_0^1 x dx", "1/2").same   # None: for Math-Verify, which the caller runs in a process of its own
 
-`same` is None where these rules cannot tell; the caller then runs Math-Verify in a process of its own.  A text may
-have several interpretations (see `interpretations`): two answers are the same when one pair of them is.
-
-"About the same" is never enough: a tolerance is relative, off by default, and never applied to an exact answer; a
-rounded decimal meets an exact answer from `digits` significant digits on (15: a double).
+Of the interpretations of either text (`interpretations`), one pair that is the same is enough.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """The trees that one written answer may stand for: what its commas mean, where a chain of equations ends.
 
-    [t for t in interpret("1,234").trees]     # the number 1234, and the list 1, 234
-    interpret("x=1/3\\\\approx 0.33").trees  # x = 1/3
-
-A comma between groups of three digits may group thousands; one between digits may be a decimal comma.  Both trees are
-kept, the likelier first.  Inside brackets a comma separates.
+[t for t in interpret("1,234").trees]     # the number 1234, and the list 1, 234
+interpret("x=1/3\\approx 0.33").trees  # x = 1/3
 """
 
 from __future__ import annotations

@@ -1,10 +1,4 @@
-"""The nodes of a tree: one frozen dataclass for each kind of expression, with named fields.
-
-    Sum((Number(Fraction(1)), Symbol("x"))).symbols      # frozenset({"x"})
-    parse_number("1.50")                                 # Number(Fraction(3, 2), significant=3, place=-2)
-
-Fields hold nodes, tuples of nodes, or text.  Two nodes are equal when their classes and fields are.
-"""
+"""The nodes of a tree: a frozen dataclass for each kind of expression; fields hold nodes, tuples of nodes, or text."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""One spelling for the many ways of writing the same mathematics, before anything is parsed.
+"""One spelling for the many ways of writing the same mathematics, before anything is parsed; no value changes.
 
-    clean(r"$\\\\left(\\\\dfrac{1}{2},\\\\;\\\\infty\\\\right)$")   # r"(\\\\frac{1}{2}, \\\\infty)"
-    compact(r"\\\\text{ Even }")                                # "even"
-
-Invisible characters go, Unicode mathematics becomes LaTeX, delimiters and spacing commands go, words in `\\\\text{}`
-are set between two private marks so that the parser can tell them from products of letters.
-No value changes.  Commas stay: whether they group thousands is for `interpretations`.
+clean(r"$\\left(\\dfrac{1}{2},\\;\\infty\\right)$")   # r"(\\frac{1}{2}, \\infty)"
+compact(r"\\text{ Even }")                                # "even"
 """
 
 from __future__ import annotations

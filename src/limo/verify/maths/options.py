@@ -1,9 +1,4 @@
-"""Multiple-choice answers: which option letters a text names, and the text that stands beside a letter.
-
-option_letters("（B）")             # "B"
-option_letters("A, C")             # "AC"
-option_text("C. 1-i")              # "1-i"
-"""
+"""Multiple-choice answers: which option letters a text names, and the text that stands beside a letter."""
 
 from __future__ import annotations
 

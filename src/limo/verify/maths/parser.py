@@ -1,9 +1,6 @@
-"""Tokens to a tree: a small grammar for answers, one method for each level of binding, loosest first.
+r"""Tokens to a tree: a small grammar for answers, one method for each level of binding, loosest first.
 
-    parse(r"\\frac{1}{2}, 3")     # Listing("", "", (Quotient(...), Number(3)), ",")
-
-What the grammar does not cover (integrals, sums, limits, unknown commands, words in the middle) raises Unparsed: it is
-for Math-Verify.
+What it does not cover (integrals, sums, limits, words in the middle) raises Unparsed: that is for Math-Verify.
 """
 
 from __future__ import annotations

@@ -1,12 +1,4 @@
-"""Relations and lists taken apart: names and values of assignments, chains cut and turned, the items of a list.
-
-    assignment(parse("x = 5"))              # (Symbol("x"), Number(5))
-    items_of(parse("1 \\pm x"))              # ([1 + x, 1 - x], True): their order is free
-    stated_value(parse("|AB| = 1"), strict=True)    # Number(1)
-    stated_value(parse("2x + z = 1"), strict=True)  # None: an equation, not a name
-
-A name is a symbol, an application (`f(x)`), a length or angle, a ratio or quotient of such, or a tuple of symbols.
-"""
+"""Relations and lists taken apart: names and values of assignments, chains cut and turned, the items of a list."""
 
 from __future__ import annotations
 

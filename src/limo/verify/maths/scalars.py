@@ -1,13 +1,7 @@
 """Two single values: equal exactly or to many digits, or one the other's rounding; and the units beside them.
 
-    ScalarComparer().same(parse("0.6666667"), parse("2/3"))      # True, tier "numeric"
-    rounds_to(Fraction(2, 3), decimal_of(parse("0.67")), MIN_DIGITS)     # False: two digits say too little
-    measured(parse("1.2 \\times 10^3 m"))                         # (1200, "m")
-
-An answer that is itself a rounded decimal is met by the value it rounds from five significant digits on (our own
-choice; fewer would let neighbours in), and by another decimal from six.  An exact answer is met by a decimal of 15
-digits and more only, which is a machine's double (equal to within a part in 10^13), unless fewer are asked for
-(`digits`).  A decimal that is a whole number (204.00) is exact.  No absolute difference is ever accepted.
+A rounded decimal is met from MIN_DIGITS significant digits on (our own choice; fewer would let neighbours in), an exact
+answer by decimals of `digits` and more (a machine's double).  No absolute difference is ever accepted.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""Sets of real numbers, from the many ways of writing them: intervals, unions, inequalities, set-builders.
-
-    same_set(solution_set(parse("-2 < x \\le 7")), solution_set(parse("(-2, 7]")))      # True
-    solution_set(parse("x + y < 1"))                                                   # None: two unknowns
-
-Ends are numbers of 80 digits, the same when they agree to 55.  Inequalities are solved when both sides are linear in
-one symbol, or the absolute value of such a side stands against a number.
-"""
+"""Sets of real numbers, from the many ways of writing them: intervals, unions, inequalities, set-builders."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
 """Math-Verify's opinion of two answers, for a killable child: it may take minutes, gigabytes or the process down.
 
-    with Worker(open_comparer) as worker:
-        worker.call(("\\frac12", "0.5")).value          # (True, "Math-Verify")
-
-Importing it takes about a second, which `open_comparer` does once, before any call is timed.  Its own time limits are
-off, since they use signals.
+`open_comparer` imports it (a second) before any call is timed; its own time limits are off, since they use signals.
 """
 
 from __future__ import annotations

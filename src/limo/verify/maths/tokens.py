@@ -1,9 +1,6 @@
 """Cleaned text to tokens (numbers, commands, symbols, words, brackets), and the cursor that the parser moves over them.
 
-    [token.text for token in tokenise(r"2\\sin x")]     # ["2", "sin", "x", ""]
-
-A run of letters is one token when it is a name (a function, a Greek letter, a word after a space, a unit after a
-number, two or more capitals) and single letters otherwise: `xy` is a product, `apples` a word.
+A run of letters is one token when it is a name, and single letters otherwise: `xy` is a product, `apples` a word.
 """
 
 from __future__ import annotations

@@ -1,13 +1,7 @@
 """Expressions evaluated at points, and compared by value: constants exactly or to many digits, formulas at points.
 
-    same_value(parse(r"\\sqrt{8}"), parse(r"2\\sqrt2"))          # True
-    same_value(parse("1/2^99"), parse("1/2^98"))               # False, exactly
-    same_curve(parse("x y - 1"), parse("y - 1/x"))             # True: both vanish at the same points
-
 Two constants are equal when they are the same fraction, or agree to all but the last 20 of at least 60 digits, the
-working precision growing with the length of the numbers written.  Two formulas are equal when they agree so at
-several points (fractions, so that rational functions are compared exactly; whole numbers where factorials, floors or
-remainders stand; negative points where both sides are real there).  Nothing is proved.
+precision growing with the numbers written; two formulas when they agree so at several points.  Nothing is proved.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.process.limits import Limits, limit_this_process, set_timers
+from limo.verify.process.limits import CallLimits, limit_this_process, set_timers
 
 SEND_EVERY_S = 0.1  # replies wait no longer for others; a message for each would cost more than a simple row
 PARENT_CHECK_S = 5.0
@@ -47,7 +47,7 @@ def _raise(error: Exception, _: Any) -> None:
     raise error
 
 
-def _answer(pipe: Connection, position: mmap, handler: Handler, payloads: list[Any], limits: Limits) -> None:
+def _answer(pipe: Connection, position: mmap, handler: Handler, payloads: list[Any], limits: CallLimits) -> None:
     """Send a reply for each payload; `position` counts those begun, so that a death shows which one it was."""
     replies: list[tuple[Any, str]] = []
     sent_at = time.monotonic()

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one call: seconds of processor time, bytes of address space, depth of Python's stack."""
+class CallLimits:
+    """CallLimits of one call: seconds of processor time, bytes of address space, depth of Python's stack."""
 
     time_s: float = 5.0
     memory_bytes: int = 2 << 30
@@ -36,7 +36,7 @@ def is_limited() -> bool:
     return os.getpid() in _limited_processes
 
 
-def limit_this_process(limits: Limits) -> None:
+def limit_this_process(limits: CallLimits) -> None:
     """Set memory and stack limits for good, and let timers and not Ctrl-C end this process."""
     _limited_processes.add(os.getpid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from limo.core.errors import InputError
 from limo.verify.process.child import Handler
-from limo.verify.process.limits import Limits
+from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import CallResult, Worker
 
 FIRST_CHUNK, MAX_CHUNK = 16, 512  # payloads, while nothing is known of their pace, and at most
@@ -28,7 +28,7 @@ class WorkerPool:
     """`n_workers` workers with the same handler.  A child starts when it is first needed."""
 
     def __init__(
-        self, n_workers: int, open_handler: Callable[..., Handler], *arguments: Any, limits: Limits | None = None
+        self, n_workers: int, open_handler: Callable[..., Handler], *arguments: Any, limits: CallLimits | None = None
     ) -> None:
         if n_workers < 1:
             raise InputError("a batch needs a worker", n_workers, "n_workers >= 1", "one for each core is enough")

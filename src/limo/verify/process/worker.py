@@ -1,6 +1,6 @@
 """A killable child process that answers calls: a death or an overrun costs one call.
 
-    with Worker(open_comparer, limits=Limits(time_s=2.0)) as worker:
+    with Worker(open_comparer, limits=CallLimits(time_s=2.0)) as worker:
         worker.call(("x+1", "1+x"))          # CallResult(value=(True, "Math-Verify"), failure="")
 
 `open_comparer` is called once in the child, with the arguments given, and returns the handler of payloads; it is sent
@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Self
 
 from limo.verify.process import child
-from limo.verify.process.limits import Limits, is_limited, untimed
+from limo.verify.process.limits import CallLimits, is_limited, untimed
 
 IMPORT_S = 120.0  # the longest that imports may take on a busy machine
 _PROGRAM = (
@@ -48,8 +48,8 @@ class CallResult(NamedTuple):
 class Worker:
     """One child process, started when first needed and after each death.  Safe in threads; one call at a time."""
 
-    def __init__(self, open_handler: Callable[..., child.Handler], *arguments: Any, limits: Limits | None = None):
-        self.limits = limits or Limits()
+    def __init__(self, open_handler: Callable[..., child.Handler], *arguments: Any, limits: CallLimits | None = None):
+        self.limits = limits or CallLimits()
         self.n_started = 0
         self._open_handler, self._arguments = open_handler, arguments
         self._handler: child.Handler | None = None  # only in a process that is a worker's child itself
@@ -131,7 +131,9 @@ class Worker:
 class _Process:
     """A started child with the parent's end of its pipe; it is killed with the object."""
 
-    def __init__(self, limits: Limits, open_handler: Callable[..., child.Handler], arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, limits: CallLimits, open_handler: Callable[..., child.Handler], arguments: tuple[Any, ...]
+    ) -> None:
         self._limits, self._owner = limits, os.getpid()
         self._pipe, child_end = Pipe()
         with child_end, tempfile.TemporaryFile() as shared:

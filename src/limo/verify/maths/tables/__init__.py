@@ -1,8 +1,4 @@
-"""The tables of words and symbols that the rules read: the YAML files beside this one, each loaded once.
-
-table("functions")["names"]                          # ["sin", "cos", ...]
-[language["joins"] for language in languages()]      # the words for "and" and "or"; a file is one language
-"""
+"""The tables of words and symbols that the rules read: the YAML files beside this one, each loaded once."""
 
 from __future__ import annotations
 

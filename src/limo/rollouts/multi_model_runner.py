@@ -1,4 +1,4 @@
-"""Rollouts of one or several models, opened from their settings; what is decided is not requested of the next model.
+"""Rollouts of one or several models in turn; what one model decided is not requested of the next.
 
 The rollouts of several models count together.  Only one model is open at a time, and the last one stays open, since
 neighbouring stages often share it.
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from limo.core import prompts
-from limo.core.band import Band, Decision
+from limo.core.band import Band
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import PassRate, Problem, Rollout
@@ -21,7 +21,7 @@ from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
-from limo.rollouts.collect import BatchVerifier, collect
+from limo.rollouts.collect import BatchVerifier, collect_rollouts
 
 ModelOpener = Callable[[ModelSettings, str], Completer]
 
@@ -52,7 +52,7 @@ class RolloutSettings(Settings):
             yield model.name, prompts.prompt_hash(self.system), self.sampling.sampling().hash
 
 
-class RolloutRunner:
+class MultiModelRunner:
     """Opens models and runs them; `opener` makes a completer of a model's settings and the `data` folder.
 
     `budget` is over all that a ledger holds, `prices` are by the models' names.
@@ -67,10 +67,10 @@ class RolloutRunner:
         self._opened: tuple[ModelSettings, Completer] | None = None
         self._meters: dict[Ledger, BudgetMeter] = {}
 
-    def companion(self, models: Iterable[ModelSettings]) -> RolloutRunner:
+    def companion(self, models: Iterable[ModelSettings]) -> MultiModelRunner:
         """A silent runner that keeps a model open beside this one's; the two share the budget of each ledger."""
         self.prices |= {model.name: model.price for model in models}
-        other = RolloutRunner(self.opener, self.data, NoProgress(), self.budget, self.prices)
+        other = MultiModelRunner(self.opener, self.data, NoProgress(), self.budget, self.prices)
         other._meters = self._meters
         return other
 
@@ -80,7 +80,7 @@ class RolloutRunner:
     ) -> dict[str, PassRate]:  # fmt: skip
         """The pass rates over all models by problem id; `band` is over their rollouts together.
 
-        With several models each gives all its `n` rollouts before the next one begins.  Raises what `collect` raises.
+        With several models each gives all its `n` rollouts before the next one begins.  Raises as `collect_rollouts`.
         """
         names = " + ".join(model.name for model in settings.models)
         rates = {problem.id: PassRate(names, settings.n_in_all, 0, 0) for problem in problems}
@@ -91,15 +91,18 @@ class RolloutRunner:
             completer = self._completer(model)
             n_problems = f"{len(undecided):,} problems"
             self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
-            model_rates = collect(
+            model_rates = collect_rollouts(
                 ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
                 band if len(settings.models) == 1 else None, self.progress, meter=self._meters[ledger],
             )  # fmt: skip
-            rates |= {problem_id: _sum(rates[problem_id], rate) for problem_id, rate in model_rates.items()}
-            undecided = [p for p in undecided if band is None or _decision(band, rates[p.id]) is None]
+            for problem_id, more in model_rates.items():
+                rate = rates[problem_id]
+                n_decided, n_correct = rate.n_decided + more.n_decided, rate.n_correct + more.n_correct
+                decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
+                rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
+            undecided = [problem for problem in undecided if not rates[problem.id].decision]
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
-            rates = {name: replace(rate, decision=_decision(band, rate) or "") for name, rate in rates.items()}
         return rates
 
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
@@ -127,12 +130,3 @@ class RolloutRunner:
             self._opened = None  # the previous model's memory is freed before the next one is opened
             self._opened = (model, self.opener(model, self.data))
         return self._opened[1]
-
-
-def _sum(before: PassRate, more: PassRate) -> PassRate:
-    n_decided, n_correct = before.n_decided + more.n_decided, before.n_correct + more.n_correct
-    return replace(before, n_decided=n_decided, n_correct=n_correct)
-
-
-def _decision(band: Band, rate: PassRate) -> Decision | None:
-    return band.decide(rate.n_correct, rate.n_wrong)

@@ -14,19 +14,15 @@ from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import open_model
 from limo.rollouts.budget import Budget
-from limo.rollouts.collect import CollectionStopped, collect
-from limo.rollouts.judging import (
-    MARKS_READ,
-    AnswerJudgeSettings,
-    ChainJudgeSettings,
+from limo.rollouts.collect import CollectionStopped, collect_rollouts
+from limo.rollouts.judge_verifier import (
     JudgeVerifier,
     JudgeVerifierSettings,
     RecipeVerifierSettings,
-    RubricReplyVerifier,
-    judge_chains,
-    open_verifier,
+    open_recipe_verifier,
 )
-from limo.rollouts.runner import RolloutRunner
+from limo.rollouts.judging import RUBRIC_REPLIES, AnswerJudgeSettings, ChainGraderSettings, grade_by_model
+from limo.rollouts.multi_model_runner import MultiModelRunner
 from limo.verify.checker import Checker
 
 GOOD = "\n".join(f"{name}: 4" for name in TRAITS)
@@ -39,9 +35,9 @@ def chain(text: str) -> Chain:
 
 def test_a_reply_is_read_or_not_and_is_never_called_correct():
     replies = [(GOOD, "stop"), ("structure: 5", "stop"), ("structure: 5", "length"), (GOOD, "length")]
-    found = list(RubricReplyVerifier().verify_many((Problem.make("", ""), Completion(*reply)) for reply in replies))
+    found = list(RUBRIC_REPLIES.verify_many((Problem.make("", ""), Completion(*reply)) for reply in replies))
     assert [one.outcome for one in found] == ["undecided", "no_answer", "truncated", "undecided"]
-    assert found[0].reason == MARKS_READ and found[0].extracted.startswith("structure 4")
+    assert found[0].reason == "marks read" and found[0].extracted.startswith("structure 4")
 
 
 def test_replies_are_averaged_over_models_and_attempts_and_what_has_none_is_named(tmp_path):
@@ -52,12 +48,12 @@ def test_replies_are_averaged_over_models_and_attempts_and_what_has_none_is_name
     ]
     (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
     models = [{"kind": "replay", "name": name, "files": ["said.jsonl"]} for name in ("one", "two")]
-    settings = ChainJudgeSettings.model_validate({"models": models, "n": 2})
+    settings = ChainGraderSettings.model_validate({"models": models, "n": 2})
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        runner = RolloutRunner(open_model, str(tmp_path), NoProgress())
-        columns, missing = judge_chains(chains, statements, settings, runner, ledger)
+        runner = MultiModelRunner(open_model, str(tmp_path), NoProgress())
+        columns, missing = grade_by_model(chains, statements, settings, runner, ledger)
         n = len(ledger)
-        assert judge_chains(chains, statements, settings, runner, ledger) == (columns, missing)
+        assert grade_by_model(chains, statements, settings, runner, ledger) == (columns, missing)
         assert len(ledger) == n == 8
     assert columns["score"] == [(0.75 + 0.25 + 0.75) / 3] * 2  # the same chain twice shares a judgement
     assert list(missing) == [1] and "not recorded" in missing[1]
@@ -106,7 +102,7 @@ def settings(n=1, **changes):
 def judging(path, reply, judge_settings=None, budget=None):
     """A judge verifier over a ledger at `path`, its judge, and the ledger."""
     judge, ledger = Judge("judge", reply), Ledger(path / "ledger.sqlite")
-    runner = RolloutRunner(lambda model, data: judge, "", NoProgress(), budget)
+    runner = MultiModelRunner(lambda model, data: judge, "", NoProgress(), budget)
     return JudgeVerifier(Rules(), judge_settings or settings(), runner, ledger), judge, ledger
 
 
@@ -192,17 +188,17 @@ class Candidate(Completer):
 def test_one_ledger_holds_rollouts_and_judgements_and_neither_verifier_takes_the_others(tmp_path):
     verifier, judge, ledger = judging(tmp_path, "CORRECT")
     with ledger:
-        rates = collect(ledger, Candidate(), [BALL], verifier, n=2)
+        rates = collect_rollouts(ledger, Candidate(), [BALL], verifier, n=2)
         assert (rates[BALL.id].n_correct, len(judge.requested), len(ledger)) == (2, 1, 3)  # the same text twice
         by_model = {r.model: r.verdict for r in ledger.rollouts()}
         assert by_model["candidate"].verifier == verifier.identity
         assert by_model["judge"].verifier == "judge reply: same answer/1"
         rules, again = Rules(), Candidate()
-        rates = collect(ledger, again, [BALL], rules, n=2)  # stale for the rules, which see no judgement
+        rates = collect_rollouts(ledger, again, [BALL], rules, n=2)  # stale for the rules, which see no judgement
         assert rules.seen == ["the ball that is red"] * 2 and again.n_requested == 0
         assert rates[BALL.id].n_decided == 0
         assert {r.model: r.verdict for r in ledger.rollouts()}["judge"] == by_model["judge"]
-        rates = collect(ledger, again, [BALL], verifier, n=2)  # and back: judged already
+        rates = collect_rollouts(ledger, again, [BALL], verifier, n=2)  # and back: judged already
         assert (rates[BALL.id].n_correct, len(judge.requested), again.n_requested) == (2, 1, 0)
 
 
@@ -215,7 +211,7 @@ def test_a_judge_that_would_pass_the_budget_leaves_the_problem_undecided_and_its
     verifier, judge, ledger = judging(tmp_path, "CORRECT", budget=Budget(tokens=15))
     with ledger:
         with pytest.raises(CollectionStopped, match=r"110 of 15 tokens.*2 of 2 problems") as stopped:
-            collect(ledger, Pairs(), [BALL, OTHER_BALL], verifier, n=1)
+            collect_rollouts(ledger, Pairs(), [BALL, OTHER_BALL], verifier, n=1)
         assert set(stopped.value.undecided) == {BALL.id, OTHER_BALL.id} and len(judge.requested) == 1
         assert [r.verdict for r in ledger.rollouts("candidate")] == [None, None]
 
@@ -223,10 +219,10 @@ def test_a_judge_that_would_pass_the_budget_leaves_the_problem_undecided_and_its
 def test_a_judges_tokens_count_in_the_budget_of_the_run_it_judges_for(tmp_path):
     judge, candidate = Judge("judge", "CORRECT"), Candidate()
     models = {"judge": judge, "candidate": candidate}
-    runner = RolloutRunner(lambda model, data: models[model.name], "", NoProgress(), Budget(usd=0.05))
+    runner = MultiModelRunner(lambda model, data: models[model.name], "", NoProgress(), Budget(usd=0.05))
     priced = settings(models=[{"kind": "replay", "name": "judge", "files": ["none"], "price": {"input": 100}}])
     problems = [Problem.make(f"What is moved in room {i}?", "the red ball") for i in range(20)]
-    asked = ChainJudgeSettings.model_validate(
+    asked = ChainGraderSettings.model_validate(
         {"models": [{"kind": "replay", "name": "candidate", "files": ["none"]}], "system": "", "n": 1}
     )
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
@@ -245,14 +241,14 @@ def test_a_recipe_names_a_judge_with_its_models_or_any_kind_of_rules(tmp_path):
     with pytest.raises(ValidationError, match="models"):
         adapter.validate_python("judge")
     model = Judge("judge", "CORRECT")
-    runner = RolloutRunner(lambda settings, data: model, "", NoProgress())
+    runner = MultiModelRunner(lambda settings, data: model, "", NoProgress())
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        with open_verifier(judge, runner, ledger) as verifier:
+        with open_recipe_verifier(judge, runner, ledger) as verifier:
             assert verifier.verify(SUM, Completion("so \\boxed{2}")).outcome == "correct" and model.requested == []
             rising = Problem.make("Where does f rise?", "It is increasing on (0, 1) and decreasing elsewhere")
             reply = Completion("\\boxed{it rises between 0 and 1 and falls otherwise}")
             assert verifier.verify(rising, reply).outcome == "correct"
             assert len(model.requested) == 1 and "after maths/" in verifier.identity
             assert "boxed" in verifier.system and verifier.same("2", "2.0")
-        with open_verifier("maths", runner, ledger) as verifier:
+        with open_recipe_verifier("maths", runner, ledger) as verifier:
             assert isinstance(verifier, Checker)
