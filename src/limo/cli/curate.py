@@ -90,8 +90,8 @@ def grade(
     instead of counting words; scorer=judge uses a model (recipe `judge`), each chain once, ever.
     """
     from limo.core.recipe import load
+    from limo.core.rows import read_rows
     from limo.stages import grade as stage
-    from limo.stages.rows import read_rows
 
     settings = load(stage.Recipe, recipe, overrides)
     if not audit and not output and settings.scorer != "judge":
@@ -126,7 +126,7 @@ def _agreement_table(agreements: dict[str, Agreement]) -> str:
 
 
 def _write_graded(call: Call, rows: Sequence[dict[str, object]], grades: Sequence[Grade], output: str) -> None:
-    from limo.stages.rows import write_rows
+    from limo.core.rows import write_rows
 
     write_rows([row | asdict(grade) for row, grade in zip(rows, grades, strict=True)], output)
     traits = list(grades[0].traits)
@@ -180,9 +180,10 @@ def select(call: Call, file: str, overrides: tuple[str, ...], output: str, dropp
     The best chain of each problem, then the best k of all; or a control: by=random, longest, hardest, easiest, full.
     """
     from limo.core.recipe import load
+    from limo.core.rows import read_rows, write_rows
     from limo.curate.select import SelectSettings, why_fewer
     from limo.curate.select import select as select_chains
-    from limo.stages.rows import candidates_from_rows, read_rows, write_rows
+    from limo.stages.rows import candidates_from_rows
 
     rows, settings = read_rows(file), load(SelectSettings, None, overrides)
     candidates = candidates_from_rows(rows)

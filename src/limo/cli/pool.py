@@ -155,7 +155,7 @@ def _print_written(
 ) -> None:
     """The counts of a command that wrote a pool, and with `dropped` the rows that it left out."""
     if dropped:
-        from limo.stages.rows import write_rows
+        from limo.core.rows import write_rows
 
         write_rows([asdict(row) for row in written.read_dropped()], dropped)
     n, reasons = written.n_kept, written.n_by_reason

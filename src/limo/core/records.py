@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from limo.core.text import content_hash, normalise_statement
 
+Row = dict[str, Any]
+"""A row of a table: values by the names of columns."""
 Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")

@@ -25,10 +25,9 @@ from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
-from limo.core.records import Dropped, Problem
+from limo.core.records import Dropped, Problem, Row
+from limo.core.tables import read_table, write_table
 
-Row = dict[str, Any]
-_JSON = {b"limo": b"json"}  # a column whose values Parquet cannot hold as they are
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
 _PACKAGES = ("limo", "torch", "transformers", "trl", "datasets", "math-verify", "numpy", "pyarrow")
@@ -138,19 +137,19 @@ class RunFolder:
             self._file(stage, "kept").unlink(missing_ok=True)  # from here until the last line the stage is not done
         for kind, rows in (("dropped", why), ("kept", kept)):
             with atomic(self._file(stage, kind)) as path:
-                _write_table(rows, path, {"limo.order": order})
+                write_table(rows, path, {"limo.order": order}, exact=True)
 
     def write_problems(self, problems: list[Problem]) -> None:
         """Store the pool of the run, once; stages name its rows by number and add columns of their own."""
         self._must_be_open()
         with atomic(self.path / PROBLEMS) as path:
-            _write_table([asdict(problem) for problem in problems], path, {})
+            write_table([asdict(problem) for problem in problems], path, exact=True)
 
     def read_problems(self) -> list[Problem]:
         """The pool of the run, in the order in which it was stored."""
         file = self.path / PROBLEMS
         with _readable(file, "the run has no pool", "run the stage that reads it"):
-            return [Problem(**row) for row in _read_table(file)]
+            return [Problem(**row) for row in read_table(file)]
 
     def read_stage(self, stage: str) -> list[Row]:
         """The rows that the stage kept; a key that a row lacked is None."""
@@ -204,7 +203,7 @@ class RunFolder:
         if not self.done(stage):
             raise MissingFileError("this stage is not done", f"{self.path}: {stage}", "", "run it first")
         with _readable(file := self._file(stage, kind)):
-            return _read_table(file)
+            return read_table(file)
 
     def _must_be_open(self) -> None:
         if not self._is_open:
@@ -292,42 +291,3 @@ def _readable(file: Path, missing: str = "this file of the run is missing", do: 
         if isinstance(error, StorageError):
             raise
         raise StorageError("this file of the run is damaged", file, "", f"restore or remove it ({error})") from error
-
-
-def _write_table(rows: list[Row], path: Path, notes: dict[str, str]) -> None:
-    """Rows to Parquet: plain columns as they are, all others as JSON marked as such."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    arrays, fields = [], []
-    for name in dict.fromkeys(key for row in rows for key in row):
-        values = [row.get(name) for row in rows]
-        plain = _plain(values)
-        arrays.append(plain or pa.array([json.dumps(value, default=str) for value in values]))
-        fields.append(pa.field(name, arrays[-1].type, metadata=None if plain else _JSON))
-    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=notes)), path)
-
-
-def _plain(values: list[Any]) -> Any:
-    """An Arrow column that gives exactly these values back; None for mixed types, dictionaries, lone surrogates etc."""
-    import pyarrow as pa
-
-    kinds = {type(value) for value in values} - {type(None)}
-    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
-        return None
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, UnicodeEncodeError, OverflowError):
-        return None
-
-
-def _read_table(path: Path) -> list[Row]:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
-    columns = {}
-    for entry in table.schema:
-        values = table.column(entry.name).to_pylist()
-        as_json = (entry.metadata or {}).get(b"limo") == b"json"
-        columns[entry.name] = [json.loads(value) for value in values] if as_json else values
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -20,12 +20,11 @@ from pydantic import Field
 from limo.core.errors import InputError
 from limo.core.files import atomic_folder
 from limo.core.recipe import Settings
-from limo.core.records import LEVELS, Dropped
+from limo.core.records import LEVELS, Dropped, Row
 from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
 from limo.curate.select import Candidate
 
-Row = dict[str, Any]
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 

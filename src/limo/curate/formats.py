@@ -16,12 +16,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from limo.core.errors import InputError
 from limo.core.files import atomic, atomic_folder
+from limo.core.records import Row
 
-Row = dict[str, Any]
 Format = Literal["hf", "openai", "sharegpt", "llamafactory", "axolotl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 _SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt"}

@@ -22,7 +22,7 @@ from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
-from limo.core.records import LEVELS, Problem
+from limo.core.records import LEVELS, Problem, Row
 from limo.core.run_folder import RunFolder
 from limo.curate.chains import accept
 from limo.curate.select import sample_levels
@@ -41,7 +41,6 @@ from limo.train.data import read_rows
 from limo.train.methods.sft import SftSettings
 from limo.verify.checker import Checker
 
-Row = dict[str, Any]
 SCORING_BATCH = 256  # rows decoded at once by an arm's model
 
 

@@ -20,10 +20,11 @@ from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
+from limo.core.rows import SourceRow
 from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, Shaped, shape
 from limo.pool.sources.options import FROM_ONE
-from limo.pool.sources.readers import SourceRow, rows, stem
+from limo.pool.sources.readers import rows, stem
 
 COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
 

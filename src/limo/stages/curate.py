@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -24,7 +23,7 @@ from limo.core import prompts
 from limo.core.band import Band
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
-from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Verdict
+from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Row, Verdict
 from limo.core.run_folder import RunFolder, RunPool
 from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_table, official_rollout
 from limo.curate.dataset import (
@@ -172,7 +171,6 @@ def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
     return [pool.problem(row) for row in run_folder.read_stage(step)]
 
 
-Row = dict[str, Any]
 Split = tuple[list[Row], list[Dropped]]
 
 

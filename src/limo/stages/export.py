@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from limo.core.errors import InputError
+from limo.core.records import Row
+from limo.core.rows import read_rows, write_rows
 from limo.core.run_folder import RunFolder
 from limo.curate.formats import Format, write_format
 from limo.stages.curate import SELECTED
-from limo.stages.rows import read_rows, write_rows
-
-Row = dict[str, Any]
 
 
 def run(folder: str | Path, output: str, to: str | None = None, evidence: bool = False) -> int:

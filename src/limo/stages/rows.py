@@ -1,57 +1,23 @@
-"""Rows of loose files and the records made of them.
+"""The records made of rows of loose files (see `limo.core.rows`).
 
 A row is what `limo curate` exports or what people have: `messages` (the chain is the last assistant turn) or a text
 under one of a few names; for selecting, the problem and the columns that `limo grade` wrote as well.
 
     chains = chains_from_rows(read_rows("chains.jsonl"))
-    write_rows(rows, "graded.parquet")
 
 A row that lacks what is needed is an InputError that names its number.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from limo.core.errors import InputError
-from limo.core.files import atomic
-from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Verdict, problem_id
+from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Row, Verdict, problem_id
 from limo.curate.select import Candidate
-from limo.pool.sources.readers import rows as stream_rows
 
-Row = dict[str, Any]
 _TEXT = ("completion", "response", "text", "solution")
 _STATEMENT = ("problem", "question", "prompt")
-
-
-def read_rows(path: str) -> list[Row]:
-    """Every row of a file, folder or saved dataset.  Raises InputError for a malformed row, or when there is none."""
-    values = []
-    for row in stream_rows(path):
-        if row.error:
-            what = f"line {row.line} of {row.file} is not a row"
-            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
-        values.append(row.value)
-    if not values:
-        raise InputError("the file has no rows", path, "one or more", "check the path")
-    return values
-
-
-def write_rows(rows: Sequence[Row], path: str) -> None:
-    """Write `.jsonl` or `.parquet`, whole or not at all.  Raises InputError for another ending, StorageError."""
-    if not path.endswith((".jsonl", ".parquet")):
-        raise InputError("rows are written as JSON lines or Parquet", path, "a name in .jsonl or .parquet", "rename it")
-    with atomic(path) as temporary:
-        if path.endswith(".jsonl"):
-            with open(temporary, "w", encoding="ascii") as sink:  # escapes carry whatever a model wrote
-                sink.writelines(json.dumps(row, default=str) + "\n" for row in rows)
-        else:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
 
 
 def chains_from_rows(rows: Sequence[Row]) -> list[Chain]:

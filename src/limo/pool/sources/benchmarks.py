@@ -21,12 +21,14 @@ import yaml
 from pydantic import Field
 
 from limo.core.errors import InputError, MissingFileError
+from limo.core.files import TABLE_SUFFIXES
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
+from limo.core.rows import SourceRow
 from limo.core.text import shorten
 from limo.pool.canonical.statements import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
-from limo.pool.sources.readers import SUFFIXES, SourceRow, rows, table_of_hub
+from limo.pool.sources.readers import rows, table_of_hub
 
 
 class Hub(Settings):
@@ -156,7 +158,7 @@ def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:
 
 
 def _part(folder: Path, stem: str) -> Path | None:
-    names = [folder / f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz", ".zst")]
+    names = [folder / f"{stem}{suffix}{packed}" for suffix in TABLE_SUFFIXES for packed in ("", ".gz", ".zst")]
     return next((path for path in names if path.is_file()), None)
 
 

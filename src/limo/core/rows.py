@@ -1,0 +1,271 @@
+"""Rows of loose files: one reader of every container that people have, and one writer.
+
+    for row in read_file("pool.jsonl.gz"):
+        row.value if not row.error else f"line {row.line}: {row.error}"
+    write_rows(rows, "graded.parquet")
+
+JSON Lines are split on "\\n" only: `str.splitlines` also breaks on U+2028, which occurs inside real problems.  A row
+that cannot be read comes out with its line number and the error, so that counts add up.  What one row may hold is
+bounded, whatever its file unpacks to.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import TABLE_SUFFIXES, atomic
+from limo.core.records import Row
+from limo.core.tables import decode_columns, write_table
+from limo.core.text import shorten
+
+PACKED = (".gz", ".zst")
+MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
+MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
+MAX_DEPTH = 100  # lists and objects inside each other
+ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
+_WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
+_TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One raw row: its file's name, its line (or row number, from 1), its value, or why it has none."""
+
+    file: str
+    line: int
+    value: Row = field(default_factory=dict)
+    error: str = ""
+
+
+def read_file(path: str | Path) -> Iterator[SourceRow]:
+    """All rows of a file, of a folder of files (sorted by path), or of a dataset saved to disk.
+
+    Raises MissingFileError, InputError (nothing readable there, or empty) and StorageError (damaged file).
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise MissingFileError("there is no such file", path, ALLOWED, "check the path")
+    return _file(path, path.name)
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """Every row of a file, folder or saved dataset.  Raises InputError for a malformed row, or when there is none."""
+    values = []
+    for row in read_file(path):
+        if row.error:
+            what = f"line {row.line} of {row.file} is not a row"
+            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
+        values.append(row.value)
+    if not values:
+        raise InputError("the file has no rows", path, "one or more", "check the path")
+    return values
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says how to read `path`, or ""."""
+    name = path.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def parse_json(data: str | bytes) -> Any:
+    """The value of a JSON text.  Raises ValueError, also where it is nested deeper than `MAX_DEPTH`."""
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
+    n_open = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
+    layer, depth = [value], 0
+    while n_open > MAX_DEPTH and layer:  # breadth first, since recursion is what is to be avoided
+        depth += 1
+        if depth > MAX_DEPTH + 1:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        layers = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
+        layer = [inner for items in layers for inner in items]
+    return value
+
+
+def numbered(values: Iterable[Row], name: str) -> Iterator[SourceRow]:
+    """Rows of a source that has no lines."""
+    return (SourceRow(name, number, value) for number, value in enumerate(values, start=1))
+
+
+def splits(loaded: Any, name: str) -> Iterator[SourceRow]:
+    """The rows of a loaded dataset, of all its splits."""
+    for split, table in loaded.items() if isinstance(loaded, dict) else [("", loaded)]:
+        yield from numbered(table, f"{name}:{split}" if split else name)
+
+
+def write_rows(rows: Sequence[Row], path: str) -> None:
+    """Write `.jsonl`, `.jsonl.gz` or `.parquet`, whole or not at all.
+
+    In Parquet a column of mixed types, or of texts that are no Unicode, becomes JSON, which `read_file` turns back.
+    Raises InputError for another ending, StorageError.
+    """
+    if not path.endswith(_WRITTEN):
+        allowed = f"a name in {', '.join(_WRITTEN)}"
+        raise InputError("rows are written as JSON lines or Parquet", path, allowed, "rename it")
+    with atomic(path) as temporary:
+        if path.endswith(".parquet"):
+            write_table(rows, temporary)
+            return
+        lines = (json.dumps(row, default=str) + "\n" for row in rows)  # escapes carry whatever a model wrote
+        packed = gzip.GzipFile(temporary, "wb", mtime=0) if path.endswith(".gz") else open(temporary, "wb")  # noqa: SIM115
+        with packed as sink:
+            sink.writelines(line.encode("ascii") for line in lines)
+
+
+def _folder(path: Path) -> Iterator[SourceRow]:
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        import datasets
+
+        try:
+            loaded = datasets.load_from_disk(os.fspath(path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError("the dataset is damaged", path, "a saved dataset", shorten(str(error))) from None
+        yield from splits(loaded, path.name)
+        return
+    inside = sorted(p for p in path.rglob("*") if kind_of(p) and not p.name.startswith("."))
+    if dangling := [p for p in inside if p.is_symlink() and not p.exists()]:
+        raise MissingFileError("a link in the folder leads nowhere", dangling[0], "existing files", "remove or mend it")
+    files = [p for p in inside if p.is_file()]
+    if not files:
+        raise InputError("the folder holds no file of rows", path, ALLOWED, "name another folder")
+    for file in files:
+        yield from _file(file, str(file.relative_to(path)))
+
+
+def _file(path: Path, name: str) -> Iterator[SourceRow]:
+    readers = {".parquet": _parquet, ".json": _json, ".csv": _csv, ".tsv": _csv}
+    kind = kind_of(path)
+    if not kind:
+        raise InputError("the kind of file is not known", path, ALLOWED, "rename it by its kind")
+    if path.stat().st_size == 0:
+        raise InputError("the file is empty", path, "at least one row", "check how it was written")
+    try:
+        yield from readers.get(kind, _lines)(path, name)
+    except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
+        if isinstance(error, StorageError | MissingFileError):
+            raise
+        raise StorageError("the file cannot be read to its end", path, "an intact file", shorten(str(error))) from None
+
+
+def _open(path: Path) -> BinaryIO:
+    name = path.name.lower()
+    if name.endswith(".gz"):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if name.endswith(".zst"):
+        import pyarrow as pa
+
+        return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.OSFile(os.fspath(path)), "zstd")))
+    return path.open("rb")
+
+
+def _bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of a stream, without a byte order mark; None for one that is longer than a row may be."""
+    line = stream.readline(MAX_ROW_BYTES + 1).removeprefix(b"\xef\xbb\xbf")
+    while line:
+        is_long = len(line) > MAX_ROW_BYTES
+        while is_long and line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_ROW_BYTES + 1)
+        yield None if is_long else line
+        line = stream.readline(MAX_ROW_BYTES + 1)
+
+
+def _lines(path: Path, name: str) -> Iterator[SourceRow]:
+    with _open(path) as stream:
+        for number, line in enumerate(_bounded_lines(stream), start=1):
+            if line is None:
+                yield SourceRow(name, number, error=_TOO_LONG)
+            elif line.strip():
+                yield _parsed(name, number, line)
+
+
+def _parsed(name: str, number: int, line: bytes) -> SourceRow:
+    try:
+        return _row(name, number, parse_json(line.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
+    except ValueError as error:
+        return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
+
+
+def _row(name: str, number: int, value: object) -> SourceRow:
+    if isinstance(value, dict):
+        return SourceRow(name, number, value)
+    return SourceRow(name, number, error=f"a {type(value).__name__} where a JSON object belongs")
+
+
+def _json(path: Path, name: str) -> Iterator[SourceRow]:
+    """A list of objects, an object holding one such list, one object (as in MATH), or JSON Lines misnamed."""
+    with _open(path) as stream:
+        raw = stream.read(MAX_JSON_BYTES + 1)
+    if len(raw) > MAX_JSON_BYTES:
+        do = "write its rows as JSON lines"
+        raise InputError("a .json is read whole, and this one is too large", path, f"{MAX_JSON_BYTES >> 30} GB", do)
+    try:
+        value = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        yield from _lines(path, name)
+        return
+    if isinstance(value, dict):
+        tables = [v for v in value.values() if isinstance(v, list) and v and all(isinstance(r, dict) for r in v)]
+        value = tables[0] if len(tables) == 1 and len(value) <= 3 else [value]
+    if not isinstance(value, list):
+        value = [value]
+    for number, item in enumerate(value, start=1):
+        yield _bounded(_row(name, number, item))
+
+
+def _bounded(row: SourceRow) -> SourceRow:
+    """The row, or its error where it is nested too deeply; for rows that have no line of their own."""
+    try:
+        parse_json(json.dumps(row.value, default=str))
+    except (ValueError, RecursionError):
+        return SourceRow(row.file, row.line, error=f"not JSON: nested deeper than {MAX_DEPTH}")
+    return row
+
+
+def _csv(path: Path, name: str) -> Iterator[SourceRow]:
+    csv.field_size_limit(MAX_ROW_BYTES)
+    delimiter = "\t" if kind_of(path) == ".tsv" else ","
+    with _open(path) as stream:
+        # Undecodable bytes become lone surrogates, which are refused row by row where text must be whole.
+        lines = ((line or b"").decode("utf-8", "surrogateescape") for line in _bounded_lines(stream))
+        reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+        while True:
+            try:
+                value = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield SourceRow(name, reader.line_num, error=f"not CSV: {error}")
+                continue
+            if None in value or None in value.values():
+                yield SourceRow(name, reader.line_num, error="the number of cells differs from the header's")
+            else:
+                yield SourceRow(name, reader.line_num, dict(value))
+
+
+def _parquet(path: Path, name: str) -> Iterator[SourceRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        yield from numbered((row for batch in file.iter_batches(1024) for row in decode_columns(batch)), name)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise StorageError("the file is not whole Parquet", path, "an intact file", shorten(str(error))) from None

@@ -1,0 +1,98 @@
+"""Rows in Parquet: what Parquet cannot hold as it is stands there as JSON, marked, and is read back as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from limo.core.errors import InputError
+from limo.core.records import Row
+
+_JSON = {b"limo": b"json"}  # of a field whose values are JSON
+
+
+def write_table(rows: Sequence[Row], path: Path, notes: Mapping[str, str] | None = None, exact: bool = False) -> None:
+    """Write rows; a key that a row lacks is null.
+
+    `exact`: lists and objects are JSON too, so that every value comes back with its own type and keys; else they are
+    lists and structs, which other programs read.  Raises InputError for a column whose name is no text.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays, fields = [], []
+    for name in dict.fromkeys(key for row in rows for key in row):
+        values = [row.get(name) for row in rows]
+        column = _column(values, exact)
+        as_json = column is None
+        arrays.append(pa.array([json.dumps(value, default=str) for value in values]) if as_json else column)
+        try:
+            fields.append(pa.field(name, arrays[-1].type, metadata=_JSON if as_json else None))
+        except UnicodeEncodeError:
+            what, do = "the name of a column holds broken characters", "rename it"
+            raise InputError(what, ascii(name), "whole Unicode", do) from None
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=dict(notes or {}))), path)
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows that `write_table` wrote."""
+    import pyarrow.parquet as pq
+
+    return decode_columns(pq.read_table(path))
+
+
+def decode_columns(table: Any) -> list[Row]:
+    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text."""
+    columns = []
+    for entry, column in zip(table.schema, table.columns, strict=True):
+        values = _values(column)
+        as_json = (entry.metadata or {}).get(b"limo") == b"json"
+        columns.append([json.loads(value) for value in values] if as_json else values)
+    names = table.schema.names
+    if not columns:
+        return [{} for _ in range(table.num_rows)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError, UnicodeDecodeError):
+        pass
+    values = []
+    for cell in column:
+        try:
+            values.append(cell.as_py())
+        except (ValueError, OverflowError, UnicodeDecodeError):
+            try:
+                values.append(cell.cast(pa.string()).as_py())
+            except (pa.ArrowException, ValueError):  # inside a list or struct
+                values.append(f"a value that cannot be read ({cell.type})")
+    return values
+
+
+def _column(values: list[Any], exact: bool) -> Any:
+    """An Arrow column of these values; None where they must be JSON: mixed types, lone surrogates, no members."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values} - {type(None)}
+    if exact and (len(kinds) != 1 or not kinds <= {str, int, float, bool}):
+        return None
+    try:
+        column = pa.array(values)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        return None
+    return None if _has_empty_struct(column.type) else column
+
+
+def _has_empty_struct(kind: Any) -> bool:
+    """Whether a type holds a struct without members, which Parquet cannot store."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return kind.num_fields == 0 or any(_has_empty_struct(inner.type) for inner in kind)
+    return pa.types.is_list(kind) and _has_empty_struct(kind.value_type)
