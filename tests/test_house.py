@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "src" / "limo" / "recipes"
 MODULES = sorted((ROOT / "src" / "limo").rglob("*.py"))
-HEAVY = {"torch", "transformers", "trl", "datasets", "matplotlib", "accelerate", "scipy", "pandas", "sklearn"}
+HEAVY = {"torch", "transformers", "trl", "datasets", "matplotlib", "accelerate", "peft", "scipy", "pandas", "sklearn"}
 NOT_OUR_WORDS = {"utils", "common", "helpers", "manager", "misc"}
 # The decoding loop is torch from end to end; nothing imports it but functions (checked below).
 TORCH_ITSELF = ("src/limo/models/local/decode.py", "src/limo/models/local/kv_cache.py")

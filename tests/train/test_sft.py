@@ -13,11 +13,12 @@ from train_rows import chat
 import limo.core.errors
 from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
-from limo.train.methods.sft import RECORD, SftSettings, finished, train
+from limo.train.methods.sft import SftSettings, train
+from limo.train.result import RECORD, finished
 
 SMALL = {
     "bf16": False, "use_cpu": True, "gradient_checkpointing": False, "save_strategy": "no", "max_length": 256,
-    "learning_rate": 1e-2, "num_train_epochs": 2, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1,
+    "learning_rate": 1e-2, "num_train_epochs": 2, "per_device_train_batch_size": 8, "examples_per_update": 8,
 }  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def test_a_training_of_other_settings_begun_and_left_is_swept_away(model_dir, ro
 
 
 def test_stopping_after_an_epoch_keeps_the_schedule_of_the_whole(model_dir, rows, tmp_path):
-    settings = small(num_train_epochs=3, stop_after_epoch=2)
+    settings = small(num_train_epochs=3, checkpoint=2)
     result = train(model_dir, rows, tmp_path / "model", settings)
     assert (result.n_updates, result.n_epochs, result.checkpoint) == (6, 2, "epoch 2")
     whole = train(model_dir, rows, tmp_path / "whole", small(num_train_epochs=3))
@@ -160,7 +161,7 @@ def test_accumulated_small_batches_are_the_large_batch(model_dir, rows, tmp_path
     from safetensors.torch import load_file
 
     train(model_dir, rows, tmp_path / "one", small(max_steps=2, optim="sgd"))
-    split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    split = {"per_device_train_batch_size": 2}
     train(model_dir, rows, tmp_path / "four", small(max_steps=2, optim="sgd", **split))
     one, four = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "four"))
     assert all(torch.allclose(one[name], four[name], atol=1e-5) for name in one)
@@ -168,8 +169,10 @@ def test_accumulated_small_batches_are_the_large_batch(model_dir, rows, tmp_path
 
 def test_packed_rows_do_not_see_each_other(model_dir, rows, tmp_path):
     # one update over all 24 rows: packed or padded, the loss per learnt token must be the same
-    padded = train(model_dir, rows, tmp_path / "padded", small(max_steps=1, per_device_train_batch_size=24))
-    settings = small(max_steps=1, packing=True, gradient_accumulation_steps=24)
+    padded = train(
+        model_dir, rows, tmp_path / "padded", small(max_steps=1, per_device_train_batch_size=24, examples_per_update=24)
+    )
+    settings = small(max_steps=1, packing=True, per_device_train_batch_size=1, examples_per_update=24)
     packed = train(model_dir, rows, tmp_path / "packed", settings)
     assert packed.losses[0] == pytest.approx(padded.losses[0], abs=1e-3)
 

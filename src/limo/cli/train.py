@@ -34,6 +34,7 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) 
     result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
         counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
+        counts += f", {result.flops:.2g} FLOP, checkpoint: {result.checkpoint}"
         loss = result.losses[-1] if result.losses else "none"
         call.result(asdict(result), f"{result.model_dir}: {counts}, last loss {loss}")
 

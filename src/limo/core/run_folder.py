@@ -30,7 +30,7 @@ from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
-_PACKAGES = ("limo", "torch", "transformers", "trl", "datasets", "math-verify", "numpy", "pyarrow")
+_PACKAGES = ("limo", "torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)

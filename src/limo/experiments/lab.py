@@ -170,7 +170,7 @@ class Lab:
         cost: dict[str, Any] = {}
         if arm.selection:
             sft = getattr(self.recipe, arm.training).model_copy(update={"seed": seed})
-            recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), sft=sft)
+            recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), method=sft)
             trained = train_stage.run(recipe, folder, NoProgress())
             student = trained.model_dir
             cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds")}

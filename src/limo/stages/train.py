@@ -1,4 +1,4 @@
-"""The train stage: a base model fine-tuned on a dataset of chains.
+"""The train stage: a base model trained on a dataset of chains, or by reinforcement learning on a pool of problems.
 
     run(load(Recipe, "train-v2", ["dataset=runs/limo-v2/selected"]), "runs/train-v2")
 
@@ -8,24 +8,41 @@ arguments and the first one keeps the run folder.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from limo.core.progress import Progress
 from limo.core.recipe import Settings
+from limo.core.records import Problem, Rollout, Sampling, Verdict
 from limo.core.run_folder import RunFolder
-from limo.train.methods.sft import SftSettings, TrainResult, train
+from limo.ledger.store import Ledger
+from limo.pool.ingest import read_pool
+from limo.rollouts.collect import BatchVerifier, verify_completions
+from limo.train.methods import grpo, lora, sft
+from limo.train.result import TrainResult
+from limo.verify.checker import Checker
+from limo.verify.verifier import MathsSettings, VerifierSettings
+
+Method = Annotated[sft.SftSettings | lora.LoraSettings | grpo.GrpoSettings, Field(discriminator="kind")]
+"""A training method is registered here: its settings by kind, and in `run` what it is given."""
 
 
 class Recipe(Settings):
-    """What is trained on what."""
+    """What is trained on what, and how."""
 
     model: str = Field(description="folder or hub name of the base model; paper: Qwen/Qwen2.5-32B-Instruct")
-    dataset: str = Field(description="folder that `limo curate` made, or a .jsonl or .parquet of `messages`")
-    sft: SftSettings = Field(default_factory=SftSettings)
+    dataset: str = Field(
+        description="folder that `limo curate` made, or a .jsonl or .parquet of `messages`; for grpo a pool of problems"
+    )
+    method: Method = Field(default_factory=sft.SftSettings, description="sft, lora or grpo, with its settings")
+    verifier: VerifierSettings = Field(default_factory=MathsSettings, description="what rewards a completion (grpo)")
 
 
 def is_main_process() -> bool:
@@ -38,5 +55,38 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
 
     Raises ModelError, InputError (rows that cannot be trained on, a folder of another recipe), StorageError.
     """
+    folder = Path(folder)
+    out, how = folder / "model", recipe.method
     with RunFolder(folder, recipe) if is_main_process() else nullcontext():
-        return train(recipe.model, recipe.dataset, Path(folder) / "model", recipe.sft, progress)
+        if isinstance(how, grpo.GrpoSettings):
+            folder.mkdir(parents=True, exist_ok=True)
+            with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
+                account = RolloutAccount(ledger, checker, how)
+                return grpo.train(recipe.model, read_pool(recipe.dataset), out, how, account, progress)
+        if isinstance(how, lora.LoraSettings):
+            return lora.train(recipe.model, recipe.dataset, out, how, progress)
+        return sft.train(recipe.model, recipe.dataset, out, how, progress)
+
+
+def ledger_path(folder: Path) -> Path:
+    """The ledger of a run's rollouts; each further process of a launch keeps one of its own."""
+    return folder / ("ledger.sqlite" if is_main_process() else f"ledger-{os.environ['RANK']}.sqlite")
+
+
+class RolloutAccount:
+    """Verifies the rollouts of a training and keeps them in its ledger, like every other rollout."""
+
+    def __init__(self, ledger: Ledger, verifier: BatchVerifier, settings: grpo.GrpoSettings) -> None:
+        from limo.core.prompts import prompt_hash
+
+        self._ledger, self._verifier = ledger, verifier
+        sampling = Sampling(settings.temperature, settings.top_p, settings.max_completion_length, settings.seed)
+        with ledger.transaction():
+            ledger.define("prompt", prompt_hash(settings.system), settings.system)
+            ledger.define("sampling", sampling.hash, json.dumps(asdict(sampling), sort_keys=True))
+
+    def add(self, rollouts: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
+        """The verdict of each rollout, stored with it in one transaction."""
+        verdicts = verify_completions(self._verifier, [(problem, r.completion) for problem, r in rollouts])
+        self._ledger.add(replace(r, verdict=verdict) for (_, r), verdict in zip(rollouts, verdicts, strict=True))
+        return verdicts

@@ -78,7 +78,7 @@ def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
         raise MissingFileError("there is no such dataset", path, allowed, "check the path")
     try:
         return list(_read(path))
-    except (OSError, ValueError) as error:  # pyarrow's and datasets' own errors are children of these
+    except (OSError, ValueError, RecursionError) as error:  # pyarrow's and datasets' own are children of these
         allowed, reason = "a dataset folder, .jsonl or .parquet", shorten(str(error), 120)
         raise InputError("this is not a dataset of rows", path, allowed, reason) from None
 
@@ -92,7 +92,7 @@ def _read(path: Path) -> Iterable[Row]:
         import pyarrow.parquet as pq
 
         return pq.read_table(path).to_pylist()
-    with open(path, encoding="utf-8", newline="\n") as lines:  # a text may hold other line ends than the file
+    with open(path, encoding="utf-8-sig", newline="\n") as lines:  # a text may hold other line ends than the file
         rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is not a JSON object")
@@ -104,14 +104,15 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     on_too_long: Literal["error", "drop"] = "error",
+    join_reasoning: Literal["", "think", "plain"] = "",
 ) -> Encoded:
-    """Every row as tokens and labels, in order.
+    """Every row as tokens and labels, in order; reasoning that a message keeps apart is joined to its text or refused.
 
     Raises InputError for a row that cannot be learnt from (the message says which), ModelError for a chat template
     that cannot be trusted.
     """
     template = _Template(tokenizer)
-    rows = list(rows)
+    rows = [_joined(number, row, join_reasoning) for number, row in enumerate(rows)]
     pieces = [template.pieces(number, row) for number, row in enumerate(rows)]
     if not pieces:
         raise InputError("there is nothing to train on", "0 rows", "at least one row of messages", "check the dataset")
@@ -127,6 +128,24 @@ def encode(
     if not examples:
         raise InputError("every row is too long", f"{len(dropped)} rows", f"{max_length} tokens", "raise max_length")
     return Encoded(examples, dropped, template.end_token_id)
+
+
+def _joined(number: int, row: Row, how: str) -> Row:
+    """The row with the reasoning of its messages in their text.  Raises InputError where `how` is not said."""
+    messages = row.get("messages")
+    keys = ("reasoning_content", "reasoning", "thinking")
+    if not isinstance(messages, list) or not any(isinstance(m, Mapping) and m.get(k) for m in messages for k in keys):
+        return row
+    if not how:
+        value = next(key for key in keys for m in messages if isinstance(m, Mapping) and m.get(key))
+        do = "set join_reasoning=think or plain"
+        raise InputError(f"row {number} keeps reasoning apart from its text", value, "texts with all they hold", do)
+    joined = []
+    for message in messages:
+        thought = next((str(message[key]) for key in keys if message.get(key)), "")
+        text = f"<think>\n{thought}\n</think>\n\n" if how == "think" else f"{thought}\n\n"
+        joined.append({**message, "content": (text if thought else "") + str(message.get("content") or "")})
+    return {**row, "messages": joined}
 
 
 def _join(pieces: list[_Piece], ids: Iterator[list[int]]) -> Example:
@@ -208,7 +227,12 @@ class _Template:
         return [{"role": m["role"], "content": m["content"]} for m in chat]
 
     def _render(self, chat: list[dict[str, str]], prompt: bool = False) -> str:
-        return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=prompt))
+        try:
+            return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=prompt))
+        except Exception as error:  # a template is a program of the model folder's, and raises what it likes
+            roles, reason = ", ".join(message["role"] for message in chat), shorten(f"{error}", 120)
+            what = f"the chat template of {self._tokenizer.name_or_path} fails for {roles}"
+            raise ModelError(what, reason, "a template that takes a system text", "give it another") from None
 
     def _gaps(self, roles: tuple[str, ...]) -> list[str]:
         """What the template puts before each text and after the last; checked, and once for chats of the same shape."""

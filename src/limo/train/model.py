@@ -14,8 +14,6 @@ from limo.models.local.config import loading_error, read_config
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from limo.train.data import Encoded
-
 
 def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer.  Raises ModelError."""
@@ -31,10 +29,12 @@ def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, encoded: Encoded) -> PreTrainedModel:
-    """The model, checked to be long enough for the rows, and set to stop at their end token when it generates.
+def load_model(
+    model_dir: str | Path, dtype: str, attn_implementation: str, longest: int = 0, end_token_id: int | None = None
+) -> PreTrainedModel:
+    """The model, checked to hold rows of `longest` tokens, and set to stop at `end_token_id` when it generates.
 
-    Raises ModelError, or InputError where a row is longer than the model's positions.
+    Weights are read from safetensors only.  Raises ModelError, or InputError where a row is longer than the positions.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -44,17 +44,18 @@ def load_model(model_dir: str | Path, dtype: str, attn_implementation: str, enco
     extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            str(model_dir), config=config, trust_remote_code=False, dtype=dtype, **extra
+            str(model_dir), config=config, trust_remote_code=False, use_safetensors=True, dtype=dtype, **extra
         )
     except Exception as error:  # transformers raises many kinds
         raise loading_error("model", model_dir, error) from error
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions and encoded.longest > positions:
+    if positions and longest > positions:
         raise InputError(
-            "a row is longer than the model's positions", f"{encoded.longest} tokens", f"up to {positions}",
+            "a row is longer than the model's positions", f"{longest} tokens", f"up to {positions}",
             "lower max_length with on_too_long=drop, or extend the model's positions",
         )  # fmt: skip
-    _add_end_token(model.generation_config, encoded.end_token_id)
+    if end_token_id is not None:
+        _add_end_token(model.generation_config, end_token_id)
     model.config.use_cache = True
     return model
 

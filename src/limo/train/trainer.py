@@ -1,92 +1,127 @@
-"""TRL's SFTTrainer without telemetry or reports to others, resumable, with our progress display.
+"""TRL's trainers without telemetry or reports to others: resumable, stopped where numbers are no longer finite.
 
-TRL's own preparation of the data, which would cut long rows, is switched off.
-
-    trainer = make_trainer(model, tokenizer, encoded, sft_config({"max_steps": 10}, work))
-    run_trainer(trainer, work, NoProgress(), "train")
+config = trl_config(SFTConfig, settings, work)
+trainer = watched(SFTTrainer)(model=model, args=config, ...)
+run_trainer(trainer, work, NoProgress(), "train")
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.files import storage_errors
 from limo.core.progress import Progress
 from limo.core.text import shorten
-
-if TYPE_CHECKING:
-    from trl import SFTConfig, SFTTrainer
-
-    from limo.train.data import Encoded
+from limo.train.compute import speed_line
+from limo.train.result import TrainSettings
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
-def sft_config(fields: dict[str, Any], work: Path) -> SFTConfig:
-    """TRL's settings from ours, with reports to others and further work on the rows switched off.
+def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: Any) -> Any:
+    """TRL's settings from ours, with reports to others switched off; `fixed` are those that the method decides.
 
-    Raises InputError with TRL's own reason, for example bf16 on a machine that cannot.
+    Raises InputError: examples that do not divide over the devices, or TRL's own reason, such as bf16 on a CPU.
     """
-    from trl import SFTConfig
-
-    fixed: dict[str, Any] = {
+    fields = settings.model_dump(exclude=set(settings.NOT_OF_TRL))
+    fixed |= {
         "output_dir": str(work),
         "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
         "log_level": "error",
+        "logging_nan_inf_filter": False,  # the loss that is shown is the true one
         "dataloader_pin_memory": False,  # rows of tokens are too small for it to pay
-        "dataset_kwargs": {"skip_prepare_dataset": not fields["packing"]},
-        "packing_strategy": "bfd",  # cuts nothing here: no row is longer than max_length
-        "optim_args": fields["optim_args"] or None,
+        "optim_args": settings.optim_args or None,
     }
     try:
         with warnings.catch_warnings():  # of names that transformers will change and TRL still uses
             warnings.simplefilter("ignore", FutureWarning)
-            return SFTConfig(**{**fields, **fixed})
+            world_size = config_class(output_dir=str(work), use_cpu=settings.use_cpu, bf16=False).world_size
+            at_once = settings.per_device_train_batch_size * world_size
+            if settings.examples_per_update % at_once:
+                raise InputError(
+                    "the examples of an update do not divide over the devices", settings.examples_per_update,
+                    f"multiples of {at_once} ({world_size} devices x per_device_train_batch_size)",
+                    "change examples_per_update or the number of processes",
+                )  # fmt: skip
+            fixed["gradient_accumulation_steps"] = settings.examples_per_update // at_once
+            config = config_class(**{**fields, **fixed})
+    except InputError:
+        raise
     except (ValueError, KeyError, ImportError) as error:
         reason = shorten(str(error), 160)
         raise InputError("the training settings do not fit", reason, "", "on a CPU: bf16=false use_cpu=true") from error
+    config._n_gpu = min(config.n_gpu, 1)  # several visible GPUs in one process would multiply the batch
+    return config
 
 
-def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, config: SFTConfig) -> SFTTrainer:
-    """A trainer over the rows, their labels as they are.  Raises InputError with TRL's own reason."""
-    from datasets import Dataset
-    from transformers import PrinterCallback
-    from trl import SFTTrainer
+def watched(trainer_class: type) -> Any:
+    """A trainer class without telemetry that stops, before it leaves a checkpoint, where a number is not finite."""
+    import torch
 
-    class QuietTrainer(SFTTrainer):
-        """Without the telemetry that TRL sends."""
+    class Watched(trainer_class):
+        """See `watched`."""
 
         def _send_telemetry(self) -> None:
             return
 
-    columns = {
-        "input_ids": [example.input_ids for example in encoded.examples],
-        "labels": [example.labels for example in encoded.examples],
-    }
-    try:
-        rows = Dataset.from_dict(columns)
-        trainer = QuietTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
-    except (ValueError, ImportError) as error:
-        reason = shorten(str(error), 160)
-        raise InputError("TRL refuses these settings", reason, "", "change the setting that it names") from error
+        def training_step(self, *args: Any, **kwargs: Any) -> Any:
+            """One forward and backward pass.  Raises ModelError for a loss that is not finite."""
+            loss = super().training_step(*args, **kwargs)
+            if not bool(torch.isfinite(loss)):
+                raise _diverged(f"the loss is {loss.item()} in update {self.state.global_step + 1}")
+            return loss
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            check_finite(model, self.state.global_step)
+            super()._save_checkpoint(model, trial)
+
+    return Watched
+
+
+def check_finite(model: Any, step: int) -> None:
+    """Raise ModelError where a weight of the model is not finite."""
+    for name, weights in model.named_parameters():
+        if weights.requires_grad and not bool(weights.detach().isfinite().all()):
+            raise _diverged(f"weights of {name} are not finite after update {step}")
+
+
+def _diverged(what: str) -> ModelError:
+    do = "lower learning_rate or set max_grad_norm=1; the last whole checkpoint is kept beside the model's folder"
+    return ModelError("the training diverged", what, "finite numbers", do)
+
+
+def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> float:
+    """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work`; the seconds it took."""
+    from transformers import PrinterCallback
+
     trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
-    return trainer
-
-
-def run_trainer(trainer: SFTTrainer, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> None:
-    """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work` where there is one."""
+    started_s = time.monotonic()
     with ExitStack() as stack, storage_errors(work):
         trainer.add_callback(_progress_callback(progress, stage, stack, stop_after_epoch))
         trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    check_finite(trainer.model, trainer.state.global_step)
+    return round(time.monotonic() - started_s, 2)
+
+
+def log_speed(progress: Progress, stage: str, flops: float, n_tokens: int, seconds: float) -> None:
+    """Log how fast a training was, and its peak memory on a GPU."""
+    import torch
+
+    is_gpu = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if is_gpu else ""
+    line = f"{stage}: {speed_line(flops, n_tokens, seconds, device, int(os.environ.get('WORLD_SIZE', '1')))}"
+    progress.log(line + (f", peak {torch.cuda.max_memory_allocated() / 1e9:.1f} GB a device" if is_gpu else ""))
 
 
 def last_checkpoint(work: Path) -> str | None:
@@ -112,14 +147,15 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, stop_af
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage = stack.enter_context(progress.stage(stage, state.max_steps, state.global_step))
-            self.loss: dict[str, float] = {}
+            self.shown: dict[str, float] = {}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.stage.advance(1, **self.loss)
+            self.stage.advance(1, **self.shown)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             last = state.log_history[-1] if state.log_history else {}
-            self.loss = {"loss": last["loss"]} if "loss" in last else {}
+            names = {"loss": "loss", "mean_token_accuracy": "token_accuracy", "reward": "reward"}
+            self.shown = {name: round(last[key], 4) for key, name in names.items() if key in last}
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if stop_after_epoch and round(state.epoch) >= stop_after_epoch:

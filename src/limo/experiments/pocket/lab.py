@@ -119,4 +119,4 @@ def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str,
 
 def _n_rows_trained(recipe: PocketRecipe, arm: Arm) -> int:
     sft = getattr(recipe, arm.training)
-    return max(0, sft.max_steps) * sft.per_device_train_batch_size if arm.selection else 0
+    return max(0, sft.max_steps) * sft.examples_per_update if arm.selection else 0

@@ -1,8 +1,8 @@
 """Supervised fine-tuning of all parameters on selected chains, by TRL's SFTTrainer, with checked labels.
 
-Settings have TRL's names and state the paper's values.  The checkpoint rule is fixed beforehand: the model after the
-last update, or after `stop_after_epoch` of the schedule.  The folder of a finished model appears whole, by one rename;
-the same call again returns its record and does nothing; a killed training continues from its last whole checkpoint.
+An update is exactly `examples_per_update` examples, whatever the number of devices.  `loss_weight: example` is the
+paper's objective (one example a device: each weighs alike); `token` is what trainers do since mid-2025 (long chains
+weigh more).  A killed training continues from its last whole checkpoint.
 
     result = train("Qwen/Qwen2.5-32B-Instruct", read_rows("runs/a/selected"), "runs/a/model", SftSettings())
     print(result.n_examples, result.n_updates, result.losses[-1])
@@ -12,93 +12,49 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, model_identity, storage_errors
+from limo.core.files import model_identity
 from limo.core.progress import NoProgress, Progress
-from limo.core.recipe import Settings
-from limo.core.records import Dropped
-from limo.core.text import content_hash
+from limo.core.text import content_hash, shorten
 from limo.models.local.config import check_model
-from limo.train.data import Row, encode, read_rows
+from limo.train.compute import TRAIN
+from limo.train.data import Encoded, Row, encode, read_rows
 from limo.train.model import load_model, load_tokenizer
-from limo.train.trainer import make_trainer, run_trainer, sft_config
+from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
+from limo.train.trainer import log_speed, run_trainer, trl_config, watched
 
-if TYPE_CHECKING:
-    from trl import SFTTrainer
-
-RECORD = "training.json"
-_NOT_OF_TRL = {"dtype", "attn_implementation", "on_too_long", "stop_after_epoch"}  # not fields of TRL's SFTConfig
+LONGEST_WITH_MASK = 4096  # tokens of a row for which a mask of tokens x tokens may be built
+HAS_NO_MASK = ("flash", "flex")  # attention that keeps examples of one row apart without such a mask
 
 
-class SftSettings(Settings):
-    """How to fine-tune.  Names are TRL's (`SFTConfig`); defaults are the paper's v2 where it reports one."""
+class SftSettings(TrainSettings):
+    """How to fine-tune."""
 
-    learning_rate: float = Field(5e-6, gt=0, description="peak; paper: 5e-6")
-    num_train_epochs: float = Field(15, gt=0, description="passes over the data; paper: 15")
-    max_steps: int = Field(-1, ge=-1, description="updates; above 0 it decides instead of num_train_epochs")
-    per_device_train_batch_size: int = Field(1, ge=1, description="rows a device takes at once")
-    gradient_accumulation_steps: int = Field(
-        64, ge=1, description="forward passes an update; paper v2: 64 rows an update over all devices (v1: 32)"
+    NOT_OF_TRL: ClassVar[frozenset[str]] = TrainSettings.NOT_OF_TRL | {"on_too_long", "loss_weight", "join_reasoning"}
+    kind: Literal["sft"] = Field("sft", description="all parameters")
+    loss_weight: Literal["example", "token"] = Field(
+        "example", description="what weighs alike in an update: each example (paper), or each learnt token"
     )
-    lr_scheduler_type: str = Field("cosine", description="shape of the learning rate; paper: cosine")
-    warmup_steps: float = Field(0, ge=0, description="updates of warm-up, below 1 a share of all; paper: none")
-    optim: str = Field("adamw_torch_fused", description="optimiser by transformers' name; paper: not reported")
-    optim_args: str = Field("", description="further arguments of the optimiser, as transformers reads them")
-    adam_beta1: float = Field(0.9, ge=0, lt=1, description="paper: not reported")
-    adam_beta2: float = Field(0.999, ge=0, lt=1, description="paper: not reported")
-    weight_decay: float = Field(0.0, ge=0, description="paper: not reported")
-    max_grad_norm: float = Field(1.0, ge=0, description="clip gradients to this norm; 0 = do not; paper: not reported")
     max_length: int = Field(16384, ge=8, description="tokens of the longest row; paper: 16,384")
     on_too_long: Literal["error", "drop"] = Field("error", description="what a longer row is; it is never cut")
-    packing: bool = Field(False, description="several rows in one sequence, none cut; paper: not reported")
-    train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = Field(
-        "random", description="order of rows; group_by_length pads less but mixes lengths less well"
+    join_reasoning: Literal["", "think", "plain"] = Field(
+        "", description="reasoning kept apart from a message's text: '' refuses it, think puts it between <think> tags"
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="precision the weights are held in")
-    bf16: bool = Field(True, description="compute in bfloat16; paper: yes.  CPUs without such units are slower by it")
-    gradient_checkpointing: bool = Field(True, description="less memory for a fifth more time")
-    attn_implementation: str = Field("", description="for example flash_attention_2 (paper); empty = the model's own")
-    use_cpu: bool = Field(False, description="train on the CPU even where there is a GPU")
-    save_strategy: Literal["no", "epoch", "steps"] = Field("epoch", description="when to leave a checkpoint to resume")
-    save_steps: int = Field(500, ge=1, description="updates between checkpoints when save_strategy is steps")
-    logging_steps: int = Field(1, ge=1, description="updates between two recorded losses")
-    stop_after_epoch: int = Field(
-        0, ge=0, description="keep the model after this epoch of the schedule, 0 = the last; v1's weights are epoch 9"
+    padding_free: bool = Field(
+        False, description="the examples that a device takes at once in one row without padding; needs flash or flex"
     )
-    seed: int = Field(0, ge=0, description="order of rows; the same seed gives the same weights on a CPU")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """The record of a training.  `n_tokens` is one pass over the rows, `n_tokens_seen` all passes, padding left out.
-
-    `losses`: mean loss per learnt token of each logged step; `seconds`: training of the start that finished it,
-    loading left out; `checkpoint`: the rule that chose it; `identity` names base model, rows and settings.
-    """
-
-    model_dir: str
-    base: str
-    n_examples: int
-    n_tokens: int
-    n_loss_tokens: int
-    n_updates: int
-    n_tokens_seen: int
-    n_epochs: float
-    seconds: float
-    losses: list[float]
-    checkpoint: str
-    identity: str
-    settings: dict[str, object]
-    dropped: list[Dropped] = field(default_factory=list)
+    packing: bool = Field(
+        False, description="several examples in one row, none cut: an update then holds more examples than it names"
+    )
+    train_sampling_strategy: Literal["random", "sequential", "group_by_length", "batch_rebalance"] = Field(
+        "random", description="order of rows; group_by_length pads less, batch_rebalance evens lengths over devices"
+    )
 
 
 def train(
@@ -111,9 +67,28 @@ def train(
 ) -> TrainResult:
     """Fine-tune the model at `model_dir` (folder or hub name) on rows of `messages`; the result is in `out_dir`.
 
-    Raises ModelError (no model there, or none that can be used), InputError (rows, or an `out_dir` that holds
-    something else) and StorageError.
+    Raises ModelError (no model there, or the training diverged), InputError (rows, settings, or an `out_dir` that
+    holds something else) and StorageError.
     """
+
+    def save(trainer: Any, new: Path) -> None:
+        trainer.save_model(str(new))
+
+    return train_rows(model_dir, dataset, out_dir, settings, progress, stage, save)
+
+
+def train_rows(
+    model_dir: str | Path,
+    dataset: str | Path | Iterable[Row],
+    out_dir: str | Path,
+    settings: SftSettings,
+    progress: Progress | None,
+    stage: str,
+    save: Callable[[Any, Path], None],
+    peft_config: Any = None,
+    flops_per_token: int = TRAIN,
+) -> TrainResult:
+    """The one way from rows to a trained model, with an adapter where `peft_config` is given; `save` writes it."""
     is_main = os.environ.get("RANK", "0") == "0"  # under accelerate one process of several shows progress
     progress, out = (progress if is_main else None) or NoProgress(), Path(out_dir)
     rows = read_rows(dataset)
@@ -123,82 +98,131 @@ def train(
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
     tokenizer = load_tokenizer(model_dir)
-    encoded = encode(rows, tokenizer, settings.max_length, settings.on_too_long)
+    encoded = encode(rows, tokenizer, settings.max_length, settings.on_too_long, settings.join_reasoning)
     if encoded.dropped:
         progress.log(f"{stage}: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
-    work = out.with_name(f".{out.name}.training-{identity}")
-    with storage_errors(out):
-        _remove_leftovers(out, keep=work)
-        work.mkdir(parents=True, exist_ok=True)
-    config = sft_config(settings.model_dump(exclude=_NOT_OF_TRL), work)
-    model = load_model(model_dir, settings.dtype, settings.attn_implementation, encoded)
-    trainer = make_trainer(model, tokenizer, encoded, config)
-    started_s = time.monotonic()
-    run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
-    state, epochs = trainer.state, round(float(trainer.state.epoch or 0.0), 4)
-    result = TrainResult(
+    check_layout(settings, encoded.longest)
+    work = make_work_folder(out, identity)
+    model = load_model(model_dir, settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id)
+    n_parameters = model.num_parameters()
+    trainer = make_trainer(model, tokenizer, encoded, settings, work, peft_config)
+    seconds = run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
+    n_tokens_seen = round(encoded.n_tokens * float(trainer.state.epoch or 0.0))
+    flops = float(flops_per_token * n_parameters * n_tokens_seen)
+    log_speed(progress, stage, flops, n_tokens_seen, seconds)
+    result = result_of(
+        trainer,
+        settings,
+        settings.kind,
         model_dir=str(out),
         base=str(model_dir),
         n_examples=len(encoded.examples),
         n_tokens=encoded.n_tokens,
         n_loss_tokens=encoded.n_loss_tokens,
-        n_updates=state.global_step,
-        n_tokens_seen=round(encoded.n_tokens * epochs),
-        n_epochs=epochs,
-        seconds=round(time.monotonic() - started_s, 2),
-        losses=[round(entry["loss"], 6) for entry in state.log_history if "loss" in entry],
-        checkpoint=f"epoch {settings.stop_after_epoch}" if settings.stop_after_epoch else "last",
+        n_tokens_seen=n_tokens_seen,
+        seconds=seconds,
+        flops=flops,
         identity=identity,
-        settings=settings.model_dump(mode="json"),
         dropped=encoded.dropped,
     )
-    _publish(trainer, result, out, work)
+    publish(result, work, lambda new: save(trainer, new), trainer.args.should_save)
     return result
 
 
-def finished(out: Path, identity: str = "") -> TrainResult | None:
-    """The record of the training that made the model at `out`; None where nothing is there yet.
+def check_layout(settings: SftSettings, longest: int) -> None:
+    """Raise InputError where a row would need a mask of tokens x tokens, which at these lengths no device can hold."""
+    is_apart = any(name in settings.attn_implementation for name in HAS_NO_MASK)
+    in_a_row = settings.max_length if settings.packing else longest
+    if settings.padding_free and not settings.packing:
+        in_a_row *= settings.per_device_train_batch_size
+    names = [name for name in ("packing", "padding_free") if getattr(settings, name)]
+    names += ["per_device_train_batch_size"] if settings.per_device_train_batch_size > 1 and not names else []
+    if names and not is_apart and in_a_row > LONGEST_WITH_MASK:
+        raise InputError(
+            f"{names[0]} would build a dense attention mask of {in_a_row:,} x {in_a_row:,}",
+            settings.attn_implementation or "the model's own attention", "flash_attention_2, flex_attention",
+            "install one and name it in attn_implementation, or take one example a row: packing=false "
+            "padding_free=false per_device_train_batch_size=1",
+        )  # fmt: skip
 
-    Raises InputError when the folder holds something else, or (with `identity`) a model of another training.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
+
+def make_trainer(
+    model: Any, tokenizer: Any, encoded: Encoded, settings: SftSettings, work: Path, peft_config: Any = None
+) -> Any:
+    """A trainer over the rows, their labels as they are.  Raises InputError with TRL's own reason."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    config = trl_config(
+        SFTConfig,
+        settings,
+        work,
+        dataset_kwargs={"skip_prepare_dataset": not settings.packing},  # TRL's own preparation would cut long rows
+        packing_strategy="bfd",  # cuts nothing here: no row is longer than max_length
+        max_length=settings.max_length if settings.packing or not settings.padding_free else None,
+    )
+    columns = {
+        "input_ids": [example.input_ids for example in encoded.examples],
+        "labels": [example.labels for example in encoded.examples],
+    }
+    base = watched(SFTTrainer)
+    trainer_class = base if settings.loss_weight == "token" else _weigh_examples_alike(base)
     try:
-        values = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        values["dropped"] = [Dropped(**row) for row in values["dropped"]]
-        result = TrainResult(**{**values, "model_dir": str(out)})
-    except (OSError, ValueError, TypeError, KeyError):
-        what = "this folder does not hold a trained model"
-        raise InputError(what, out, "a new folder", "name another for the model") from None
-    if identity and result.identity != identity:
-        allowed = "the base model, rows and settings it was trained with"
-        raise InputError("this folder holds a model of another training", out, allowed, "name another for the model")
-    return result
+        rows = Dataset.from_dict(columns)
+        return trainer_class(
+            model=model, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=peft_config
+        )
+    except (ValueError, ImportError) as error:
+        reason = shorten(str(error), 160)
+        raise InputError("TRL refuses these settings", reason, "", "change the setting that it names") from error
+
+
+def _weigh_examples_alike(trainer_class: type) -> Any:
+    """The trainer with the mean over the examples of an update of each one's mean loss, on all devices together."""
+    import torch
+
+    class ExampleTrainer(trainer_class):
+        """See `_weigh_examples_alike`."""
+
+        def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+            """The number of examples in the update."""
+            count = torch.tensor(sum(_n_examples(batch) for batch in batch_samples), device=device)
+            return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            """The sum over the batch's examples of their mean loss, over the examples of the update."""
+            if len(inputs["input_ids"]) == 1:
+                inputs.pop("attention_mask", None)  # nothing is padded: attention takes its fast causal path
+            inputs["use_cache"] = False
+            outputs = model(**inputs, fused_lm_head=True)
+            learnt = outputs.label_mask
+            weights = learnt / _n_learnt(learnt, inputs.get("seq_idx")).clamp(min=1)
+            n_examples = num_items_in_batch if num_items_in_batch is not None else _n_examples(inputs)
+            loss = -(outputs.log_probs * weights).sum() / n_examples * self.accelerator.num_processes
+            n_right, n = (self.accelerator.gather(t.sum()).sum().item() for t in (outputs.is_top1, learnt))
+            self._metrics["train"]["mean_token_accuracy"].append(n_right / max(n, 1))
+            return (loss, outputs) if return_outputs else loss
+
+    return ExampleTrainer
+
+
+def _n_examples(batch: Any) -> int:
+    """Rows, or the examples of one row without padding."""
+    return len(batch["cu_seq_lens_q"]) - 1 if "cu_seq_lens_q" in batch else len(batch["input_ids"])
+
+
+def _n_learnt(learnt: Any, example_of_token: Any) -> Any:
+    """For every predicted token, of shape (rows, tokens - 1), how many are learnt of its example."""
+    import torch
+
+    if example_of_token is None:
+        return learnt.sum(1, keepdim=True)
+    examples = example_of_token[0, 1:].long()
+    counts = torch.zeros(int(examples.max()) + 1, dtype=torch.long, device=learnt.device)
+    return counts.index_add(0, examples, learnt[0].long())[examples][None]
 
 
 def _rows_hash(rows: list[Row]) -> str:
     return content_hash(*(json.dumps(row.get("messages"), sort_keys=True, default=str) for row in rows))
-
-
-def _remove_leftovers(out: Path, keep: Path | None = None) -> None:
-    """Remove what unfinished trainings of other settings left beside `out`."""
-    for leftover in out.parent.glob(f".{out.name}.*"):
-        if leftover.is_dir() and leftover != keep and leftover.suffix.startswith((".training-", ".done-")):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _publish(trainer: SFTTrainer, result: TrainResult, out: Path, work: Path) -> None:
-    """Save model, tokenizer and record beside `out` and give them its name in one rename; then drop the checkpoints."""
-    new = out.with_name(f".{out.name}.done-{result.identity}")
-    with storage_errors(out):
-        trainer.save_model(str(new))  # every process takes part: shards are gathered
-        if not trainer.args.should_save:
-            return
-        (new / "training_args.bin").unlink(missing_ok=True)  # a pickle of paths of this machine
-        with atomic(new / RECORD) as path:
-            path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
-        for file in new.iterdir():
-            with open(file, "rb") as written:
-                os.fsync(written.fileno())
-        os.replace(new, out)
-        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,155 @@
+"""The train stage: a method by its kind, and reinforcement learning whose rollouts stand in the run's ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from limo.core.errors import RecipeError
+from limo.core.progress import NoProgress
+from limo.core.recipe import load
+from limo.experiments.pocket.models import model_path
+from limo.experiments.pocket.world import sample_problems
+from limo.ledger.store import Ledger
+from limo.pool.ingest import write_pool
+from limo.stages.train import Recipe, run
+from limo.train.result import finished
+
+GRPO = [
+    "method.kind=grpo", "method.max_steps=2", "method.num_generations=4", "method.examples_per_update=8",
+    "method.per_device_train_batch_size=8", "method.max_completion_length=12", "method.bf16=false",
+    "method.use_cpu=true", "method.gradient_checkpointing=false", "method.learning_rate=1e-4",
+    "method.save_strategy=no",
+]  # fmt: skip
+
+
+def grpo_recipe(tmp_path: Path, *changes: str) -> Recipe:
+    pool = tmp_path / "pool.parquet"
+    if not pool.exists():
+        write_pool(sample_problems(["bus", "shop"], 16, range(1, 3), seed=5), pool)
+    return load(Recipe, None, [f"model={model_path('pocket-rich')}", f"dataset={pool}", *GRPO, *changes])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grpo")
+    return folder / "run", run(grpo_recipe(folder), folder / "run"), folder
+
+
+def test_a_kind_that_is_none_names_those_there_are():
+    with pytest.raises(RecipeError, match=r"method\.kind .*not 'ppo' but one of: sft, lora, grpo"):
+        load(Recipe, None, ["model=m", "dataset=d", "method.kind=ppo"])
+
+
+def test_without_a_method_all_parameters_are_fine_tuned_as_in_the_paper():
+    method = load(Recipe, None, ["model=m", "dataset=d"]).method
+    assert (method.kind, method.learning_rate, method.examples_per_update) == ("sft", 5e-6, 64)
+
+
+def test_every_rollout_of_a_training_by_reward_is_in_the_ledger_with_its_verdict(trained):
+    folder, result, _ = trained
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        rollouts = list(ledger.rollouts())
+    assert len(rollouts) == result.measures["n_rollouts"] == 16
+    assert {r.model.partition("@")[2] for r in rollouts} == {"0", "1"}, "the policy at each update is a model"
+    shown = [result.measures["pass_rate_first"], result.measures["pass_rate_last"]]
+    steps = [[r.verdict.outcome == "correct" for r in rollouts if r.model.endswith(f"@{step}")] for step in (0, 1)]
+    assert shown == pytest.approx([sum(step) / len(step) for step in steps])
+    assert all(r.verdict.verifier.startswith("maths") for r in rollouts)
+    cut = [r for r in rollouts if r.completion.finish_reason == "length"]
+    assert all(r.completion.n_completion_tokens == 12 for r in cut)
+    assert result.measures["truncated"] == pytest.approx(len(cut) / 16)
+
+
+def test_the_cost_counts_what_was_generated_and_what_was_trained_on(trained):
+    folder, result, _ = trained
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        n_completion_tokens = sum(r.completion.n_completion_tokens for r in ledger.rollouts())
+    assert result.measures["n_completion_tokens"] == pytest.approx(n_completion_tokens)
+    assert result.n_tokens_seen > n_completion_tokens, "prompts are read too"
+    assert result.flops == pytest.approx((2 + 6) * 1_051_264 * result.n_tokens_seen)
+
+
+def test_a_finished_training_by_reward_is_left_as_it_is(trained):
+    folder, result, base = trained
+    progress = NoProgress()
+    assert run(grpo_recipe(base), folder, progress) == result == finished(folder / "model")
+    assert "trained already" in progress.logged[-1]
+
+
+def test_a_training_by_reward_ends_at_the_cost_of_another(trained, tmp_path):
+    _, result, _ = trained
+    stopped = run(
+        grpo_recipe(tmp_path, f"method.max_flops={result.flops / 4}", "method.max_steps=50"), tmp_path / "run"
+    )
+    assert stopped.n_updates == 1 and stopped.flops >= result.flops / 4
+
+
+def test_another_verifier_rewards_what_it_calls_correct(tmp_path):
+    result = run(grpo_recipe(tmp_path, "verifier=python:reward_cases:Always", "method.max_steps=1"), tmp_path / "run")
+    assert result.measures["pass_rate_first"] == 1.0
+    assert result.measures["groups_without_variance"] == 1.0, "equal rewards teach nothing, and are counted"
+
+
+KILLED = """
+import sys, os, signal
+from limo.core.progress import NoProgress
+from limo.core.recipe import load
+from limo.stages.train import Recipe, run
+import torch, json
+torch.set_num_threads(1)
+class Killer(NoProgress):
+    def show(self, event):
+        if event.kind == "advance" and event.n_done == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+if __name__ == "__main__":
+    run(load(Recipe, None, json.loads(sys.argv[1])), sys.argv[2], Killer())
+"""
+
+
+@pytest.mark.slow
+def test_training_by_reward_raises_the_pass_rate_and_survives_a_kill(tmp_path):
+    from limo.core.records import Sampling
+    from limo.models.local.completer import LocalCompleter
+    from limo.rollouts.collect import collect_rollouts
+    from limo.verify.checker import Checker
+
+    pool = tmp_path / "pool.parquet"
+    write_pool(sample_problems(["bus", "shop"], 400, range(1, 4), seed=5), pool)
+    words = [
+        f"model={model_path('pocket-rich')}", f"dataset={pool}", *GRPO, "method.max_steps=40",
+        "method.num_generations=8", "method.examples_per_update=64", "method.per_device_train_batch_size=64",
+        "method.max_completion_length=160", "method.learning_rate=3e-4", "method.save_strategy=steps",
+        "method.save_steps=10",
+    ]  # fmt: skip
+    folder = tmp_path / "run"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    call = [sys.executable, "-c", KILLED, json.dumps(words), str(folder), "15"]
+    assert subprocess.run(call, env=environment, capture_output=True).returncode == -signal.SIGKILL
+    result = run(load(Recipe, None, words), folder)
+    assert result.n_updates == 40
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        assert len(ledger) == 40 * 64, "what was generated again after the kill is the same rollout"
+    fresh, rates = sample_problems(["bus", "shop"], 120, range(1, 4), seed=99), {}
+    for name, path in (("base", model_path("pocket-rich")), ("grpo", folder / "model")):
+        with Ledger(tmp_path / f"{name}.sqlite") as ledger, Checker() as checker:
+            completer = LocalCompleter(path, name, 128)
+            sampling = Sampling(temperature=1.0, max_tokens=160)
+            rates[name] = collect_rollouts(ledger, completer, fresh, checker, sampling=sampling, n=4)
+    differences = [rates["grpo"][p.id].rate - rates["base"][p.id].rate for p in {p.id: p for p in fresh}.values()]
+    mean, low, high = interval(differences)
+    print(f"pass rate {mean:+.3f} ({low:+.3f} to {high:+.3f}); {result.measures}; {result.seconds} s")
+    assert low > 0
+
+
+def interval(differences):
+    from statistics import mean, stdev
+
+    half = 1.96 * stdev(differences) / len(differences) ** 0.5
+    return mean(differences), mean(differences) - half, mean(differences) + half
