@@ -10,20 +10,19 @@ from hypothesis import strategies as st
 
 from limo.core.stats import (
     difference_interval,
+    holm,
     macro_interval,
+    majority,
     mcnemar,
     mean_interval,
-    mean_resamples,
     pass_at_k,
+    pass_at_k_interval,
+    rollouts_of,
+    score_interval,
     seeds_interval,
+    sign_flip,
     wilson,
 )
-
-# Recorded from the first version: the figures of published experiments rest on these random streams.
-MEAN = (0.4329906204906205, 0.20833333333333334, 0.6614769345238096)
-MACRO = (0.4329906204906205, 0.26968259604978356, 0.5942443407287158)
-SEEDS = (0.7, 0.1685964595087715, 1.0)
-DIFFERENCE = (0.35, -1.0, 1.0)
 
 
 def test_wilson_gives_the_published_values():
@@ -70,43 +69,96 @@ def test_pass_at_k_needs_k_attempts_and_does_not_overflow():
         pass_at_k([2], [1], 0)
 
 
-def test_two_level_resamples_have_the_moments_of_drawing_by_hand():
-    outcomes = [[1, 0, 0, 0], [1, 1, 0, 1], [0, 0, 0, 0]]
-    draws = mean_resamples(([sum(o) for o in outcomes], [4, 4, 4]), 20_000)
-    rng = np.random.default_rng(1)
-    by_hand = [np.mean([rng.choice(outcomes[i], 4).mean() for i in rng.integers(3, size=3)]) for _ in range(4_000)]
-    assert draws.mean() == pytest.approx(np.mean(by_hand), abs=0.01)
-    assert draws.std() == pytest.approx(np.std(by_hand), rel=0.05)
+def test_with_one_rollout_a_score_has_wilsons_interval_on_one_problem_less_with_students_t():
+    from scipy.stats import t
+
+    z, n, p = t.ppf(0.975, 29), 29, 0.4
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    found = mean_interval([1] * 12 + [0] * 18, [1] * 30)
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+    assert found.sampling is None  # one rollout a problem says nothing of how another would end
 
 
-def test_the_same_data_and_seed_give_the_recorded_intervals():
-    table = ([1, 0, 3, 6, 2, 5, 4, 1], [4, 5, 7, 8, 3, 6, 9, 11])
-    a = [[[1, 0, 1, 1, 0.5], [1, 1, 0, 1, 0.25], [0, 1, 1, 1, 0.75]]]
-    b = [[[0, 0, 1, 1, 0.5], [0, 1, 0, 0, 0]]]
-    assert mean_interval(*table) == pytest.approx(MEAN, abs=1e-12)
-    assert macro_interval([table, table]) == pytest.approx(MACRO, abs=1e-12)
-    assert seeds_interval(a) == pytest.approx(SEEDS, abs=1e-12)
-    assert difference_interval(a, b) == pytest.approx(DIFFERENCE, abs=1e-12)
-    assert mean_interval(*table, seed=1) != pytest.approx(MEAN, abs=1e-12)
+def test_rollouts_of_problems_alike_count_in_full_and_of_problems_unlike_as_problems():
+    alike, unlike = mean_interval([2] * 40, [4] * 40), mean_interval([0, 4] * 20, [4] * 40)
+    assert alike.high - alike.low < 0.75 * (unlike.high - unlike.low)
+    assert alike.sampling == 1 and unlike.sampling == 0
+    assert unlike.high - unlike.low == pytest.approx(0.32, abs=0.02)  # as of 40 answers
+
+
+def test_unequal_rollouts_weigh_each_problem_once():
+    found = score_interval([1.0, 0.0, 0.5], [16, 1, 4])
+    assert found.value == 0.5 and 0 <= found.low < 0.5 < found.high <= 1
 
 
 def test_all_right_or_all_wrong_never_claims_certainty():
-    assert mean_interval([0] * 20, [1] * 20) == pytest.approx((0, 0, wilson(0, 20)[1]))
-    assert mean_interval([4] * 20, [4] * 20).low == pytest.approx(wilson(20, 20)[0])
-    assert macro_interval([([1] * 10, [1] * 10)] * 2).low < 1
+    assert mean_interval([0] * 20, [1] * 20).high == pytest.approx(0.18, abs=0.005)
+    assert mean_interval([4] * 20, [4] * 20).low == pytest.approx(0.82, abs=0.005)
+    assert macro_interval([mean_interval([1] * 10, [1] * 10)] * 2).low < 0.97
     assert seeds_interval([[[0.0] * 20] * 3]).high > 0
+
+
+def test_one_problem_says_nothing_of_problems_like_it():
+    assert mean_interval([1], [1]).interval == (1, 0, 1)
+    assert mean_interval([3], [8]).low < 0.1 and mean_interval([3], [8]).high > 0.9
+    assert difference_interval([[1.0]], [[0.0]]).interval == (1, -1, 1)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 30, 115, 500])
+def test_one_differing_problem_is_never_a_difference(n):
+    one = np.zeros(n)
+    one[0] = 1
+    found = difference_interval([one], [np.zeros(n)])
+    assert found.low < 0 < found.value
+    assert sign_flip(one) == 1
+
+
+def test_twelve_against_eleven_of_thirty_hold_zero():
+    a, b = np.zeros(30), np.zeros(30)
+    a[:12], b[:11] = 1, 1
+    _, low, high = difference_interval([a], [b]).interval
+    assert low < -0.05 and high > 0.1
+
+
+def test_an_average_with_a_benchmark_of_three_is_as_unsure_as_these_three():
+    found = macro_interval([mean_interval([1] * 3, [1] * 3), mean_interval([1] * 30 + [0] * 30, [1] * 60)])
+    assert found.value == 0.75 and found.low < 0.55 and found.high > 0.9
+
+
+def test_pass_at_k_has_an_interval_over_the_problems_with_enough_rollouts():
+    n, c = [16] * 20 + [4] * 5, list(range(16, 6, -1)) * 2 + [0] * 5
+    one, eight = pass_at_k_interval(n, c, 1), pass_at_k_interval(n, c, 8)
+    assert one.interval == mean_interval(c, n).interval
+    assert eight.value == pytest.approx(np.mean(pass_at_k(n[:20], c[:20], 8)))
+    assert eight.low < eight.value <= eight.high
+    assert pass_at_k_interval([1024] * 4, [1, 0, 5, 1024], 1024).value == 0.75
+    with pytest.raises(ValueError, match="17 rollouts"):
+        pass_at_k_interval(n, c, 17)
+
+
+def test_the_majority_is_what_was_said_most_often_and_a_tie_is_shared():
+    assert majority([("4", True), ("5", False), ("4", True)]) == 1
+    assert majority([("4", True), ("5", False), ("5", False)]) == 0
+    assert majority([("4", True), ("5", False)]) == 0.5
+    assert majority([]) == 0
+
+
+def test_rollouts_are_read_off_the_rates():
+    assert [rollouts_of(np.array(rates)) for rates in ([0.0, 1.0], [0.25, 0.5], [1 / 3, 0], [5 / 16])] == [1, 4, 3, 16]
 
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(4, 6)), min_size=1, max_size=12))
 def test_an_interval_holds_its_value_within_0_and_1(rows):
-    value, low, high = mean_interval([c for c, _ in rows], [n for _, n in rows], 200)
+    value, low, high = mean_interval([c for c, _ in rows], [n for _, n in rows]).interval
     assert 0 <= low <= value <= high <= 1
     assert value == pytest.approx(np.mean([c / n for c, n in rows]))
 
 
 def test_a_macro_average_counts_each_benchmark_once():
-    assert macro_interval([([1] * 90, [1] * 90), ([0] * 10, [1] * 10)]).value == pytest.approx(0.5)
+    scores = [mean_interval([1] * 90, [1] * 90), mean_interval([0] * 10, [1] * 10)]
+    assert macro_interval(scores).value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("bad", [([], []), ([1], [0]), ([2], [1])])
@@ -131,11 +183,11 @@ def test_pairing_takes_out_what_both_arms_find_hard():
 
 
 def test_seeds_that_disagree_widen_the_interval_and_three_are_no_crowd():
-    base = np.zeros((1, 50))
+    base = np.full((1, 50), 3 / 997)  # of many rollouts, so that nothing but the seeds varies
     level = np.full((3, 50), 0.5)
     calm = difference_interval([level + 0.001 * np.arange(3)[:, None]], [base])
     wild = difference_interval([level + 0.1 * (np.arange(3) - 1)[:, None]], [base])
-    assert wild.high - wild.low > 20 * (calm.high - calm.low)
+    assert wild.high - wild.low > 10 * (calm.high - calm.low)
     # only seeds vary: exactly Student's t with 2 degrees of freedom, 4.30 standard errors to each side
     assert (wild.high - wild.low) / 2 == pytest.approx(4.303 * 0.1 / math.sqrt(3), rel=0.1)
 
@@ -150,20 +202,48 @@ def test_arms_that_do_not_pair_are_refused(a, b):
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_promise():
-    rng = np.random.default_rng(3)
-    scores = differences = 0
-    for trial in range(200):
-        rates = rng.beta(1, 2, 40)
-        found = mean_interval(rng.binomial(4, rates), [4] * 40, 400, trial)
-        scores += found.low <= 1 / 3 <= found.high
+    rng, n, trials = np.random.default_rng(3), 30, 300
+    scores = differences = alarms = 0
+    for _ in range(trials):
+        rates = rng.beta(0.6, 1.2, n)
+        scores += (found := mean_interval(rng.binomial(4, rates), [4] * n)).low <= 1 / 3 <= found.high
+        a, b = rng.binomial(1, rates), rng.binomial(1, rates)
+        differences += (found := difference_interval([a], [b])).low <= 0 <= found.high
+        alarms += sign_flip(a - b) < 0.05
+    assert 0.92 <= scores / trials <= 0.995
+    assert 0.92 <= differences / trials <= 0.995
+    assert alarms / trials < 0.08
+
+
+def test_seeds_that_vary_are_held_by_the_interval_too():
+    rng, trials, held = np.random.default_rng(4), 150, 0
+    for _ in range(trials):
         seeds_a, seeds_b = rng.normal(0, 0.04, (3, 1)), rng.normal(0, 0.04, (3, 1))
-        shared = rng.random(40)
-        a = [shared + seeds_a + rng.normal(0, 0.2, (3, 40)) + rng.normal(0, 0.2, 40) for _ in range(2)]
-        b = [shared + seeds_b + rng.normal(0, 0.2, (3, 40)) for _ in range(2)]
-        found = difference_interval(a, b, 400, trial)
-        differences += found.low <= 0 <= found.high
-    assert 0.91 <= scores / 200 <= 1.0
-    assert 0.91 <= differences / 200 <= 0.995
+        shared = rng.uniform(0.3, 0.7, 40)
+        a = shared + seeds_a + rng.normal(0, 0.1, (3, 40)) + rng.normal(0, 0.1, 40)
+        b = shared + seeds_b + rng.normal(0, 0.1, (3, 40))
+        held += (found := difference_interval([a], [b])).low <= 0 <= found.high
+    assert 0.9 <= held / trials <= 1
+
+
+def test_the_flipped_signs_are_counted_exactly_for_few_and_drawn_for_many():
+    rng = np.random.default_rng(1)
+    for n in (1, 5, 11):
+        gaps = rng.normal(0.4, 1, n)
+        flipped = [abs(sum(s * g for s, g in zip(signs, gaps, strict=True)))
+                   for signs in itertools.product((1, -1), repeat=n)]  # fmt: skip
+        assert sign_flip([*gaps, 0.0, 0.0]) == pytest.approx(np.mean(np.array(flipped) >= abs(gaps.sum()) - 1e-9))
+    assert sign_flip([1.0] * 9 + [-1.0]) == pytest.approx(mcnemar(9, 1))
+    assert sign_flip([1.0] * 40 + [-1.0] * 20) == pytest.approx(mcnemar(40, 20))
+    many = rng.normal(0.3, 1, 60)
+    from scipy.stats import ttest_1samp
+
+    assert sign_flip(many) == pytest.approx(ttest_1samp(many, 0).pvalue, abs=0.01)
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls():
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
+    assert holm({"a": 0.6, "b": 0.9}) == {"a": 1.0, "b": 1.0}
 
 
 def test_mcnemar_is_the_exact_sign_test():

@@ -58,6 +58,9 @@ class FakeLab:
         return Measurement(arm.name, seed, outcomes, n_completion_tokens=9.0, provenance=provenance)
 
 
+ONE_WORKER = SimpleNamespace(seeds=[0, 1], n_workers=1)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """A lab in which both arms were measured once, in its worker processes; what it measured is in `known`."""
@@ -81,7 +84,7 @@ def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(la
 
 def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
     base, known = Measurement("base", 0, _outcomes(0.0)), Measurement("good", 1, _outcomes(0.5))
-    lab = FakeLab(tmp_path, n_workers=1, known={("base", 0): base, ("good", 1): known})
+    lab = FakeLab(tmp_path, ONE_WORKER, known={("base", 0): base, ("good", 1): known})
     measured = measure_arms(lab, ARMS, NoProgress())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["good-0"]
     assert measured["good"][1].outcomes == _outcomes(0.5)
@@ -89,7 +92,7 @@ def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
 
 def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
     with pytest.raises(ValueError, match="cannot be fitted"):
-        measure_arms(FakeLab(tmp_path, n_workers=1), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
+        measure_arms(FakeLab(tmp_path, ONE_WORKER), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
 
 
 def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):

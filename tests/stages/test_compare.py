@@ -6,7 +6,7 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.core.stats import mcnemar
-from limo.stages.compare import average, compare
+from limo.stages.compare import average, compare, compare_table, pairs_of, self_test
 
 
 def table(rates_by_benchmark):
@@ -73,10 +73,43 @@ def test_single_answers_give_mcnemars_counts():
     assert found.p_value == mcnemar(3, 1)
 
 
-def test_no_mcnemar_for_several_seeds_or_samples(outcomes):
-    assert compare(outcomes, "limo", "bulk").p_value is None
-    sampled = {"a": {0: table({"s": [0.5, 1]})}, "b": {0: table({"s": [0, 1]})}}
-    assert compare(sampled, "a", "b").p_value is None
+def test_one_more_of_thirty_is_not_separable_and_says_how_many_problems_it_would_take():
+    rates = {"a": [1.0] * 12 + [0.0] * 18, "b": [1.0] * 11 + [0.0] * 19}
+    found = compare({name: {0: table({"s": of})} for name, of in rates.items()}, "a", "b")
+    assert not found.separable and found.low < 0 < found.high and found.p_value == 1
+    assert "not separable: +3.3 points" in found.sentence
+    assert found.detectable > found.difference and found.n_needed > 300
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 30])
+def test_one_problem_never_separates(n):
+    found = compare({"a": {0: table({"s": [1.0] + [0.0] * (n - 1)})}, "b": {0: table({"s": [0.0] * n})}}, "a", "b")
+    assert not found.separable and found.low < 0 and found.p_value == 1
+
+
+def test_an_interval_that_leaves_out_zero_is_not_enough_where_the_signs_say_otherwise():
+    rates = [1.0] * 5 + [0.0] * 25  # five of five: 2 of 32 drawings of signs are as large
+    found = compare({"a": {0: table({"s": rates})}, "b": {0: table({"s": [0.0] * 30})}}, "a", "b")
+    assert found.p_value == 2 / 32 and not found.separable
+
+
+def test_over_a_table_the_p_values_are_adjusted(outcomes):
+    alone = compare(outcomes, "bulk", "base")
+    found = compare_table(outcomes, pairs_of(list(outcomes)))
+    assert len(found) == 6
+    (again,) = [one for one in found if (one.arm, one.against) == ("base", "bulk")]
+    assert again.p_value == alone.p_value and again.p_adjusted >= again.p_value
+    assert all(one.p_adjusted < 0.05 for one in found if one.separable)
+    assert pairs_of(["a", "b", "c"], "b") == [("a", "b"), ("c", "b")]
+    with pytest.raises(InputError, match="no such arm"):
+        pairs_of(["a"], "z")
+
+
+def test_arms_made_identical_raise_few_alarms(outcomes):
+    found = self_test(outcomes, "limo", "bulk", n_trials=60)
+    assert found.n_trials == 60 and found.n_separable <= found.n_low_p <= 9
+    with pytest.raises(InputError, match="different seeds"):
+        self_test(outcomes, "limo", "base")
 
 
 def test_a_problem_that_one_seed_could_not_decide_is_left_out_and_counted(outcomes):

@@ -16,7 +16,9 @@ import click
 from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, run_folder, run_of, workers
 
 if TYPE_CHECKING:
+    from limo.stages.compare import Comparison
     from limo.stages.evaluate import Average, Evaluation
+    from limo.stages.score_details import ScoreDetails
 
 
 @command("train", RECIPE, OVERRIDES, run_folder())
@@ -52,7 +54,17 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
     averages = [asdict(average) for average in result.averages]
     value = {"scores": scores, "averages": averages, "key_errors": result.key_errors}
-    call.result(value, f"{aligned_table(_score_rows(result.evaluations, result.averages))}\n\n{result.scores}")
+    told = [f"{one.score.benchmark}: {_beside(one.details)}" for one in result.evaluations]
+    table = aligned_table(_score_rows(result.evaluations, result.averages))
+    call.result(value, "\n".join([table, "", *told, "", str(result.scores)]))
+
+
+def _beside(details: ScoreDetails) -> str:
+    """What stands beside a score in words, with pass@k and maj@n where there are several rollouts."""
+    points = [(f"pass@{k}", interval) for k, interval in details.pass_at_k.items() if k > 1]
+    points += [("majority", details.majority)] if details.majority else []
+    told = [f"{name} {value:.1%} ({low:.1%} to {high:.1%})" for name, (value, low, high) in points]
+    return "; ".join([details.sentence, *told])
 
 
 def _score_rows(evaluations: Sequence[Evaluation], averages: Sequence[Average]) -> list[list[object]]:
@@ -74,21 +86,58 @@ def _score_rows(evaluations: Sequence[Evaluation], averages: Sequence[Average]) 
     click.argument("runs", nargs=-1, required=True, metavar="RUN..."),
     click.option("--arm", metavar="NAME", help="The arm in question.  [default: the second of two]"),
     click.option("--against", metavar="NAME", help="What it is compared with.  [default: the first of two]"),
+    click.option("--baseline", metavar="NAME", help="Compare all others with this one.  [default: each with each]"),
+    click.option("--self-test", is_flag=True, help="Compare arms made identical, and count the false alarms."),
 )
-def compare(call: Call, runs: tuple[str, ...], arm: str | None, against: str | None) -> None:
-    """Compare two arms: the difference, paired over problems and training seeds, with a 95% interval.
+def compare(
+    call: Call, runs: tuple[str, ...], arm: str | None, against: str | None, baseline: str | None, self_test: bool
+) -> None:
+    """Compare arms: the differences, paired over problems and training seeds, with 95% intervals and p values.
 
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """
     from limo.stages import compare as stage
 
-    comparison = stage.run(runs, arm, against)
-    total = (comparison.difference, comparison.low, comparison.high)
+    found = stage.run(runs, arm, against, baseline)
+    if self_test:
+        outcomes = stage.read_outcomes(runs)
+        tests = [(one, stage.self_test(outcomes, one.arm, one.against)) for one in found]
+        value = {f"{one.arm} and {one.against}": asdict(test) for one, test in tests}
+        lines: list[list[object]] = [["identical by exchange", "comparisons", "p < 0.05", "called separable"]]
+        lines += [
+            [f"{one.arm}, {one.against}", test.n_trials, f"{test.n_low_p / test.n_trials:.1%}",
+             f"{test.n_separable / test.n_trials:.1%}"] for one, test in tests
+        ]  # fmt: skip
+        call.result(value, aligned_table(lines))
+    elif len(found) == 1:
+        call.result(asdict(found[0]) | {"sentence": found[0].sentence}, _comparison(found[0]))
+    else:
+        table = {"comparisons": [asdict(one) | {"sentence": one.sentence} for one in found]}
+        call.result(table, _matrix(found))
+
+
+def _comparison(found: Comparison) -> str:
+    """One comparison: the sentence, what it could have shown, and a row for each benchmark."""
     rows: list[list[object]] = [["benchmark", "difference", "95% interval"]]
-    for name, interval in {**comparison.by_benchmark, "all": total}.items():
+    for name, interval in {**found.by_benchmark, "all": (found.difference, found.low, found.high)}.items():
         difference, low, high = (f"{100 * share:+.1f}" for share in interval)
         rows.append([name, difference, f"{low} to {high}"])
-    call.result(asdict(comparison), f"{comparison.sentence}\n\n{aligned_table(rows)}")
+    noise = "" if found.sampling is None else f" {found.sampling:.0%} of the noise is sampling."
+    shown = f"About problems like these; they show differences from {100 * found.detectable:.1f} points on.{noise}"
+    if not found.separable and found.n_needed and max(found.n_seeds) == 1:
+        shown += f" A true difference of this size needs about {found.n_needed:,} problems."
+    return f"{found.sentence}\n{shown}\n\n{aligned_table(rows)}"
+
+
+def _matrix(found: Sequence[Comparison]) -> str:
+    """Rows minus columns in points, * where separable; then each difference with its interval."""
+    columns = list(dict.fromkeys(one.against for one in found))
+    cells = {(one.arm, one.against): f"{100 * one.difference:+.1f}{'*' if one.separable else ' '}" for one in found}
+    rows: list[list[object]] = [["row - column", *columns]]
+    for arm in dict.fromkeys(one.arm for one in found):
+        rows.append([arm, *(cells.get((arm, column), "") for column in columns)])
+    end = "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these"
+    return "\n".join([aligned_table(rows), "", end, "", *(one.sentence for one in found)])
 
 
 COMMANDS = (train, evaluate, compare)

@@ -1,23 +1,26 @@
-"""Confidence intervals of pass rates and of their differences, unbiased pass@k, and McNemar's test.
+"""Intervals of pass rates and of paired differences in closed form, pass@k and maj@n, and tests of differences.
 
 With thirty problems the choice of problems alone moves a score by about nine points, and one training seed by five
-to fifteen more (METHOD: arXiv 2411.00640, 2504.07086); so no number is reported without an interval.  Bootstraps draw
-from a numpy Generator with a fixed seed: the same data give the same interval.
+to fifteen more (METHOD: arXiv 2411.00640, 2504.07086); so no number is reported without an interval.  Each interval is
+about problems like these ones: problems and rollouts both vary.  `bench/statistics.py` simulates what they cover.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-Table = tuple[Sequence[int], Sequence[int]]  # of one benchmark: correct and decided rollouts of each problem
-CONFIDENCE = 0.95
-N_RESAMPLES = 4000  # our choice: the ends of an interval then move by about 2% of its width between generator seeds
-_CHUNK = 1 << 22  # resampled cells held at once, 32 MB
+CONFIDENCE, POWER = 0.95, 0.8
+N_EXACT = 20  # differing problems up to which every assignment of signs is counted
+N_FLIPS = 19_999  # drawn assignments beyond: a p value of .05 is then off by .003 at most
+MOST_ROLLOUTS = 1024  # of one problem, when their number is read off the pass rates
 
 
 class Interval(NamedTuple):
@@ -28,9 +31,36 @@ class Interval(NamedTuple):
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95% interval and where its noise comes from.
+
+    `error`: standard error; `freedom`: degrees of freedom of Student's t; `sampling`: share of the variance, 0..1, that
+    more rollouts of the same problems would take away (the rest is the choice of problems); None where it is unknown,
+    since each problem has one rollout.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+    freedom: float
+    sampling: float | None = None
+
+    @property
+    def interval(self) -> Interval:
+        """The value and both ends."""
+        return Interval(self.value, self.low, self.high)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference from 0 that data like these would have shown with 80% probability."""
+        return (_t(self.freedom) + _t(self.freedom, POWER)) * self.error if self.freedom > 0 else math.inf
+
+
 @lru_cache(maxsize=1 << 14)
 def wilson(n_correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a share, (0, 1) when `n` is 0; it holds near 0 and 1, where bootstraps do not."""
+    """Wilson's score interval of a share, (0, 1) when `n` is 0; it holds near 0 and 1."""
     if not 0 <= n_correct <= n:
         raise ValueError(f"{n_correct} correct of {n}")
     if n == 0:
@@ -39,6 +69,13 @@ def wilson(n_correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
 
     interval = binomtest(n_correct, n).proportion_ci(confidence, "wilson")
     return float(interval.low), float(interval.high)
+
+
+@lru_cache(maxsize=1 << 12)
+def _t(freedom: float, share: float = (1 + CONFIDENCE) / 2) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(share, freedom))
 
 
 def pass_at_k(n: Sequence[int], n_correct: Sequence[int], k: int = 1) -> list[float]:
@@ -52,84 +89,180 @@ def pass_at_k(n: Sequence[int], n_correct: Sequence[int], k: int = 1) -> list[fl
     return [1 - math.comb(m - c, k) / math.comb(m, k) if m >= k else math.nan for m, c in pairs]
 
 
-def mean_resamples(table: Table, n_resamples: int = N_RESAMPLES, seed: int | Sequence[int] = 0) -> np.ndarray:
-    """Two-level bootstrap of the mean pass rate: draw problems, then each one's rollouts; shape (resamples,).
+def pass_at_k_interval(n: Sequence[int], n_correct: Sequence[int], k: int) -> Estimate:
+    """Mean pass@k over the problems with `k` rollouts or more, with its interval.  ValueError where there is none."""
+    rates = pass_at_k(n, n_correct, k)
+    kept = [(rate, max(1.0, m / k)) for rate, m in zip(rates, n, strict=True) if m >= k]  # n/k drawings of k each
+    if not kept:
+        raise ValueError(f"no problem has {k} rollouts")
+    return _score(np.array([rate for rate, _ in kept]), np.array([size for _, size in kept]))
 
-    Drawing n >= 1 outcomes with replacement is a binomial draw.  Drawing at both levels counts the rollouts' noise
-    twice and is a little wide where n > 1 (95 to 98% covered in simulation).
+
+def majority(votes: Iterable[tuple[str, bool]]) -> float:
+    """Whether the answer given most often is right, 0..1: of answers that tie, the share that is right.
+
+    `votes`: (answer, whether it is right) of each rollout that gave one; an answer that was judged both ways counts as
+    its majority says.  0 without a vote.
     """
-    c_of, n_of = np.asarray(table[0]), np.asarray(table[1])
-    if n_of.size == 0 or np.any(n_of < 1) or np.any(c_of < 0) or np.any(c_of > n_of):
+    counts: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for answer, is_right in votes:
+        counts[answer] += 1
+        right[answer] += is_right
+    first = [answer for answer, n in counts.items() if n == max(counts.values())]
+    return sum(2 * right[answer] > counts[answer] for answer in first) / len(first) if first else 0.0
+
+
+def score_interval(rates: Sequence[float], n: Sequence[int]) -> Estimate:
+    """Mean over problems of their pass rates, each of `n` rollouts, with its interval."""
+    return _score(*_checked(rates, n))
+
+
+def mean_interval(n_correct: Sequence[int], n: Sequence[int]) -> Estimate:
+    """Mean pass rate over problems with its interval, from counts."""
+    if len(n_correct) != len(n) or any(not 0 <= c <= m or m < 1 for c, m in zip(n_correct, n, strict=True)):
         raise ValueError("an interval needs one problem or more, each with 1 <= n and 0 <= n_correct <= n")
-    rng = np.random.default_rng(seed)
-    parts, size = [], max(1, _CHUNK // n_of.size)
-    for start in range(0, n_resamples, size):
-        drawn = rng.integers(n_of.size, size=(min(size, n_resamples - start), n_of.size))
-        n_drawn = n_of[drawn]
-        parts.append((rng.binomial(n_drawn, c_of[drawn] / n_drawn) / n_drawn).mean(axis=1))
-    return np.concatenate(parts)
+    return score_interval([c / m for c, m in zip(n_correct, n, strict=True)], n)
 
 
-def mean_interval(
-    n_correct: Sequence[int], n: Sequence[int], n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> Interval:
-    """Mean pass rate over problems with its two-level bootstrap interval; Wilson's where the draws do not vary."""
-    return _bootstrap_interval([(n_correct, n)], [seed], n_resamples)
+def _checked(rates: Sequence[float], n: Sequence[int]) -> tuple[Any, Any]:
+    values, sizes = np.asarray(rates, dtype=float), np.asarray(n, dtype=float)
+    if values.size == 0 or values.shape != sizes.shape or not ((values >= 0) & (values <= 1)).all() or sizes.min() < 1:
+        raise ValueError("an interval needs one problem or more, each with a rate in 0..1 and one rollout or more")
+    return values, sizes
 
 
-def macro_interval(tables: Sequence[Table], n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
-    """Mean over benchmarks of their mean pass rates, each benchmark counting once."""
-    if not tables:
+def _score(rates: Any, sizes: Any) -> Estimate:
+    """Wilson's interval on as many problems as would vary like these, with Student's t instead of the normal.
+
+    The variance of a problem's rate takes in a pseudo problem solved and one not solved, of weight 1 - mean(1/n).
+    """
+    n, p = rates.size, float(math.fsum(rates) / rates.size)
+    weight = 1.0 - float(np.mean(1 / sizes))
+    spread = _spread(rates - p, weight, (1 - p) ** 2 + p**2)
+    if p in (0.0, 1.0):  # for sums with other scores: the variance of one problem more solved, and one more not
+        n_effective, variance = float(n), (n + 1) / (n + 2) ** 2 / n
+    else:
+        variance = max(spread / n, p * (1 - p) / float(sizes.sum()))
+        n_effective = p * (1 - p) / variance
+    low, high = _wilson_t(p, n_effective, n - 1)
+    return Estimate(p, min(low, p), max(high, p), math.sqrt(variance), n - 1, _sampling([(rates, sizes)], spread))
+
+
+def _spread(deviations: Any, weight: float, pseudo: float) -> float:
+    """Variance of one problem's value: squared deviations and a pseudo pair (sum of squares `pseudo`) of a weight."""
+    freedom = deviations.size - 1 + 2 * weight
+    return float((deviations**2).sum() + weight * pseudo) / freedom if freedom > 0 else math.inf
+
+
+def _wilson_t(p: float, n: float, freedom: float) -> tuple[float, float]:
+    if freedom <= 0 or n <= 0:
+        return 0.0, 1.0
+    z = _t(freedom)
+    middle, shrink = p + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, (middle - half) / shrink), min(1.0, (middle + half) / shrink)
+
+
+def _sampling(tables: Sequence[tuple[Any, Any]], spread: float) -> float | None:
+    """Share of `spread` (variance of one problem's value) that single rollouts make, from problems with several."""
+    share = 0.0
+    for rates, sizes in tables:
+        several = sizes > 1
+        if not several.any() or not 0 < spread < math.inf:
+            return None
+        share += float(np.mean(rates[several] * (1 - rates[several]) / (sizes[several] - 1))) / spread
+    return min(1.0, share)
+
+
+def _sum_variances(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The sum of independent (variance, degrees of freedom) and Welch's degrees of freedom of it."""
+    known = [(variance, freedom) for variance, freedom in parts if variance > 0]
+    total = math.fsum(variance for variance, _ in known)
+    if not known:
+        return 0.0, min(freedom for _, freedom in parts[:1])
+    if any(freedom <= 0 or variance == math.inf for variance, freedom in known):
+        return math.inf, 0.0
+    return total, total**2 / math.fsum(variance**2 / freedom for variance, freedom in known)
+
+
+def macro_interval(scores: Sequence[Estimate]) -> Estimate:
+    """Mean of the scores of benchmarks, each counting once, by Student's t with Welch's degrees of freedom."""
+    if not scores:
         raise ValueError("an average over no benchmark")
-    return _bootstrap_interval(tables, [[seed, number] for number in range(len(tables))], n_resamples)
+    if len(scores) == 1:
+        return scores[0]
+    n, value = len(scores), math.fsum(score.value for score in scores) / len(scores)
+    parts = [(score.error**2 / n**2, score.freedom) for score in scores]
+    shares = [score.sampling for score in scores]
+    return _by_student(value, parts, shares, 0.0)
 
 
-def _bootstrap_interval(tables: Sequence[Table], seeds: Sequence[int | Sequence[int]], n_resamples: int) -> Interval:
-    draws = np.mean([mean_resamples(table, n_resamples, seed) for table, seed in zip(tables, seeds, strict=True)], 0)
-    rates = [[c / n for c, n in zip(*table, strict=True)] for table in tables]
-    value = math.fsum(math.fsum(of) / len(of) for of in rates) / len(rates)
-    if float(np.ptp(draws)) == 0.0:
-        return _wilson_of_alike(value, sum(map(len, rates)))
-    return _percentiles(value, draws, 0.0, 1.0)
+def _by_student(
+    value: float, parts: Sequence[tuple[float, float]], shares: Sequence[float | None], least: float
+) -> Estimate:
+    """Student's interval, within `least`..1, from independent (variance, degrees of freedom) and their sampling."""
+    variance, freedom = _sum_variances(parts)
+    known = 0 < variance < math.inf
+    half = _t(freedom) * math.sqrt(variance) if known else 0.0 if variance == 0 else math.inf
+    sampled = [share * part for share, (part, _) in zip(shares, parts, strict=True) if share is not None and known]
+    sampling = min(1.0, math.fsum(sampled) / variance) if len(sampled) == len(parts) else None
+    return Estimate(
+        value, min(max(value - half, least), value), max(min(value + half, 1.0), value), math.sqrt(variance), freedom,
+        sampling,
+    )  # fmt: skip
 
 
-def seeds_interval(arm: Sequence[Any], n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
+def rollouts_of(rates: Any) -> int:
+    """Rollouts behind pass rates, where they were not stored: the largest denominator among the rates."""
+    return max(Fraction(float(rate)).limit_denominator(MOST_ROLLOUTS).denominator for rate in np.unique(rates))
+
+
+def seeds_interval(arm: Sequence[Any]) -> Estimate:
     """Macro average of one arm over its training seeds: benchmarks of arrays (seeds, problems) of pass rates 0..1."""
-    value, draws = _hierarchical_resamples([arm], n_resamples, seed)
-    if value in (0.0, 1.0):
-        return _wilson_of_alike(value, sum(len(rows[0]) for rows in arm))
-    return _percentiles(value, draws, 0.0, 1.0)
+    arm = [np.atleast_2d(np.asarray(rows, dtype=float)) for rows in arm]
+    _check_shapes([arm])
+    scores = [_score(rows.mean(axis=0), np.full(rows.shape[1], len(rows) * rollouts_of(rows))) for rows in arm]
+    if len(arm[0]) == 1:
+        return macro_interval(scores)
+    return _with_seeds([arm], [(score.value, score.error**2 * rows.shape[1], score.sampling)
+                               for score, rows in zip(scores, arm, strict=True)], 0.0)  # fmt: skip
 
 
-def difference_interval(a: Sequence[Any], b: Sequence[Any], n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
-    """Macro-averaged paired difference a - b with a hierarchical interval (training seeds, then problems).
+def difference_interval(a: Sequence[Any], b: Sequence[Any]) -> Estimate:
+    """Macro-averaged paired difference a - b with its interval, by Student's t.
 
     `a[i]`, `b[i]`: pass rates on benchmark i, shapes (seeds of a, problems) and (seeds of b, problems), the problems
-    in the same order.  Problems are resampled, one drawing for both arms.  Seeds are too few for that, so their
-    deviation, common to all benchmarks, is drawn from Student's t with the observed variance and Welch's degrees of
-    freedom.  An arm of one seed shows no seed noise, and its interval then holds for that one training only.
+    in the same order.  The variance over problems takes in a pseudo pair of differences (+1, -1) of weight 1/rollouts,
+    or a few equal answers would be certainty.  Training seeds add the variance of their macro averages.  An arm of one
+    seed shows no seed noise, and its interval then holds for that one training only.
     """
-    return _percentiles(*_hierarchical_resamples([a, b], n_resamples, seed), -1.0, 1.0)
-
-
-def mcnemar(n_only_a: int, n_only_b: int) -> float:
-    """Exact two-sided McNemar p value of the discordant problems: those that only a, and only b, has right."""
-    from scipy.stats import binomtest
-
-    n = n_only_a + n_only_b
-    return float(binomtest(n_only_a, n).pvalue) if n else 1.0
-
-
-def _hierarchical_resamples(outcomes: Sequence[Sequence[Any]], n_resamples: int, seed: int) -> tuple[float, Any]:
-    """The macro average of one arm, or the difference of two, and its resamples, shape (resamples,)."""
-    arms = [[np.atleast_2d(np.asarray(rows, dtype=float)) for rows in arm] for arm in outcomes]
+    arms = [[np.atleast_2d(np.asarray(rows, dtype=float)) for rows in arm] for arm in (a, b)]
     _check_shapes(arms)
-    rng = np.random.default_rng(seed)
-    value = sum(sign * float(np.mean([rows.mean() for rows in arm])) for sign, arm in zip((1, -1), arms, strict=False))
-    draws = value + _seed_deviations(arms, rng, n_resamples)
+    effects = []
     for rows in zip(*arms, strict=True):
-        draws += _problem_deviations(rows, rng, n_resamples) / len(arms[0])
-    return value, draws
+        means, sizes = [table.mean(axis=0) for table in rows], [len(table) * rollouts_of(table) for table in rows]
+        gaps, weight = means[0] - means[1], sum(1 / size for size in sizes) / 2
+        value = float(gaps.mean())
+        spread = _spread(gaps - value, weight, (1 - value) ** 2 + (1 + value) ** 2)
+        tables = [(mean, np.full(mean.size, size)) for mean, size in zip(means, sizes, strict=True)]
+        effects.append((value, spread, _sampling(tables, spread)))
+    return _with_seeds(arms, effects, -1.0)
+
+
+def _with_seeds(arms: list[list[Any]], effects: list[tuple[float, float, float | None]], least: float) -> Estimate:
+    """The macro average of effects (value, variance of one problem's, sampling) of one arm, or of a pair of arms.
+
+    The share of a problem's variance that single trainings make is in the seeds' variance, so it is taken out.
+    """
+    n, parts = len(effects), [_seeds_variance(arms)]
+    for number, (_, spread, _) in enumerate(effects):
+        tables = [arm[number] for arm in arms]
+        rest = max(0.0, spread - sum(_seed_by_problem_variance(rows) for rows in tables))
+        parts.append((rest / tables[0].shape[1] / n**2, tables[0].shape[1] - 1))
+    value = math.fsum(effect[0] for effect in effects) / n
+    several = any(len(arm[0]) > 1 for arm in arms)  # then a problem's rates hold the noise of trainings too
+    return _by_student(value, parts, [0.0, *(None if several else effect[2] for effect in effects)], least)
 
 
 def _check_shapes(arms: list[list[Any]]) -> None:
@@ -141,33 +274,16 @@ def _check_shapes(arms: list[list[Any]]) -> None:
         raise ValueError("a paired comparison needs the same problems in both arms")
 
 
-def _seed_deviations(arms: list[list[Any]], rng: np.random.Generator, n_resamples: int) -> Any:
-    """Student-distributed deviations of the macro average due to training seeds, shape (resamples,)."""
+def _seeds_variance(arms: list[list[Any]]) -> tuple[float, float]:
+    """Variance of the macro average due to training seeds, and Welch's degrees of freedom."""
     by_seed = [np.mean([rows.mean(axis=1) for rows in arm], axis=0) for arm in arms]
-    parts = [(float(m.var(ddof=1)) / m.size, m.size - 1) for m in by_seed if m.size > 1]
-    observed = sum(part for part, _ in parts)
+    parts = [(float(m.var(ddof=1)) / m.size, float(m.size - 1)) for m in by_seed if m.size > 1]
     # three seeds may agree by luck; the noise of single problems says how far apart they should at least be
     least = sum(_seed_by_problem_variance(rows) / rows.shape[1] for arm in arms for rows in arm) / len(arms[0]) ** 2
-    if max(observed, least) <= 0:
-        return np.zeros(n_resamples)
-    weight = sum(part**2 / degrees for part, degrees in parts)
-    freedom = observed**2 / weight if weight > 0 else sum(degrees for _, degrees in parts)
-    return math.sqrt(max(observed, least)) * rng.standard_t(freedom, n_resamples)
-
-
-def _problem_deviations(rows: tuple[Any, ...], rng: np.random.Generator, n_resamples: int) -> Any:
-    """Bootstrap deviations of one benchmark's mean (or paired difference) due to its problems, shape (resamples,).
-
-    The share of a problem's variance that is due to single trainings is in the seeds' deviations, so it is taken out.
-    """
-    effect = rows[0].mean(axis=0) - (rows[1].mean(axis=0) if len(rows) > 1 else 0.0)
-    effect = effect - effect.mean()
-    n, variance = effect.size, float(effect.var(ddof=1)) if effect.size > 1 else 0.0
-    if variance == 0.0:
-        return np.zeros(n_resamples)
-    shrink = math.sqrt(max(0.0, 1 - sum(_seed_by_problem_variance(part) for part in rows) / variance))
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    return shrink * (counts @ effect) / n
+    if not parts or max(observed := math.fsum(part for part, _ in parts), least) <= 0:
+        return 0.0, 1.0
+    _, freedom = _sum_variances(parts) if observed > 0 else (0.0, math.fsum(degrees for _, degrees in parts))
+    return max(observed, least), freedom
 
 
 def _seed_by_problem_variance(rows: Any) -> float:
@@ -179,13 +295,39 @@ def _seed_by_problem_variance(rows: Any) -> float:
     return float((rest**2).sum()) / ((n_seeds - 1) * (n_problems - 1)) / n_seeds
 
 
-def _wilson_of_alike(value: float, n_problems: int) -> Interval:
-    """Wilson's interval on the number of problems, for equal outcomes, which resampling gives no spread."""
-    low, high = wilson(round(value * n_problems), n_problems)
-    return Interval(value, min(low, value), max(high, value))
+def sign_flip(differences: Sequence[float], n_drawn: int = N_FLIPS) -> float:
+    """Two-sided p value: how often the sum of these differences is as large when each one's sign is a coin's.
+
+    Exact for up to 20 differences that are not 0, which for single answers is McNemar's exact test; drawn beyond.
+    """
+    moved = np.array([value for value in differences if abs(value) > 1e-12])
+    observed = abs(math.fsum(moved)) * (1 - 1e-9)
+    if moved.size <= N_EXACT:
+        sums = np.zeros(1)
+        for value in moved:
+            sums = np.concatenate([sums + value, sums - value])
+        return float(np.mean(np.abs(sums) >= observed))
+    if np.ptp(np.abs(moved)) < 1e-12:  # all of one size: the exact test of signs
+        return mcnemar(int((moved > 0).sum()), int((moved < 0).sum()))
+    rng, n_as_large = np.random.default_rng(0), 0
+    for start in range(0, n_drawn, 1000):
+        signs = rng.integers(0, 2, (min(1000, n_drawn - start), moved.size)) * 2 - 1
+        n_as_large += int((np.abs(signs @ moved) >= observed).sum())
+    return (n_as_large + 1) / (n_drawn + 1)
 
 
-def _percentiles(value: float, draws: Any, least: float, most: float) -> Interval:
-    """The interval of the draws within `least`..`most`; it holds the value, which a skewed draw may leave outside."""
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(value, min(max(float(low), least), value), max(min(float(high), most), value))
+def mcnemar(n_only_a: int, n_only_b: int) -> float:
+    """Exact two-sided McNemar p value of the discordant problems: those that only a, and only b, has right."""
+    from scipy.stats import binomtest
+
+    n = n_only_a + n_only_b
+    return float(binomtest(n_only_a, n).pvalue) if n else 1.0
+
+
+def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:
+    """Holm's adjusted p values of a table of comparisons: an error anywhere in it stays below the level."""
+    adjusted, most = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        most = max(most, min(1.0, p * (len(p_values) - rank)))
+        adjusted[name] = most
+    return {name: adjusted[name] for name in p_values}

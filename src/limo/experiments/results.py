@@ -25,7 +25,7 @@ from limo.report.content import (
     Report,
     ScoreRow,
 )
-from limo.stages.compare import average, compare
+from limo.stages.compare import average, compare_table
 from limo.stages.evaluate import Evaluation
 
 Groups = Mapping[BenchmarkGroup, Sequence[str]]
@@ -119,7 +119,7 @@ def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:
         for benchmark in benchmarks:
             n_problems, n_seeds = len(measurements[0].outcomes[benchmark]), len(measurements)
             sizes = (n_problems, n_problems * n_seeds, n_seeds)
-            interval = average(outcomes, arm, [benchmark])
+            interval = average(outcomes, arm, [benchmark]).interval
             rows.append(ScoreRow(arm, benchmark, *interval, *sizes, _provenance(measurements, [benchmark])))
     return rows
 
@@ -128,21 +128,20 @@ def average_rows(measured: Measured, groups: Groups) -> list[AverageRow]:
     """Each arm over each group of benchmarks, every benchmark counting once."""
     outcomes = _outcomes(measured)
     return [
-        AverageRow(arm, group, *average(outcomes, arm, names), _provenance(measurements, names))
+        AverageRow(arm, group, *average(outcomes, arm, names).interval, _provenance(measurements, names))
         for arm, measurements in measured.items()
         for group, names in groups.items()
     ]
 
 
 def comparison_rows(measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups) -> list[ComparisonRow]:
-    """First minus second of each pair, paired by problem, in each group."""
-    outcomes, rows = _outcomes(measured), []
-    for a, b in pairs:
-        for group, names in groups.items():
-            result = compare(outcomes, a, b, names)
-            provenance = _provenance([*measured[a], *measured[b]], names)
-            interval = (result.difference, result.low, result.high)
-            rows.append(ComparisonRow(a, b, group, *interval, result.separable, provenance=provenance))
+    """First minus second of each pair, paired by problem, in each group; p values adjusted over all of them."""
+    found = compare_table(_outcomes(measured), pairs, list(groups.values()))
+    rows, places = [], [(a, b, group) for a, b in pairs for group in groups]
+    for (a, b, group), result in zip(places, found, strict=True):
+        provenance = _provenance([*measured[a], *measured[b]], groups[group])
+        interval = (result.difference, result.low, result.high)
+        rows.append(ComparisonRow(a, b, group, *interval, result.separable, provenance=provenance))
     return rows
 
 
@@ -152,7 +151,7 @@ def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
     for level in LEVELS:
         if measurements := measured.get(level):
             n_tokens = mean(measurement.n_completion_tokens for measurement in measurements)
-            interval, provenance = average(outcomes, level, benchmarks), _provenance(measurements, benchmarks)
+            interval, provenance = average(outcomes, level, benchmarks).interval, _provenance(measurements, benchmarks)
             rows.append(LevelRow(level, *interval, n_tokens, measurements[0].n_examples, provenance))
     return rows
 

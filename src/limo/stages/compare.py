@@ -1,8 +1,8 @@
-"""The compare stage: is one arm better than another?  The paired difference with an interval.
+"""The compare stage: is one arm better than another?  The paired difference with an interval and a p value.
 
 Both arms answer the same problems, so the difference is taken problem by problem: what makes a problem hard for both
-cancels.  Training seeds are resampled as well as problems (single-seed swings are 5 to 15 points, 2504.07086).  Each
-benchmark counts once, whatever its size.  Many comparisons are not corrected for.
+cancels.  Training seeds vary as well as problems (single-seed swings are 5 to 15 points, 2504.07086).  Each benchmark
+counts once, whatever its size.  Over a table of comparisons the p values are adjusted (Holm).
 
     outcomes = read_outcomes(["runs/base", "runs/limo"])     # arm, seed, benchmark, problem id -> pass rate in 0..1
     print(compare(outcomes, "limo", "base").sentence)
@@ -11,26 +11,30 @@ benchmark counts once, whatever its size.  Many comparisons are not corrected fo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError
-from limo.core.stats import Interval, difference_interval, mcnemar, seeds_interval
+from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
 from limo.stages.evaluate import SCORES
 
 Rates = Mapping[str, float]  # problem -> pass rate in 0..1
 Outcomes = Mapping[str, Mapping[Any, Mapping[str, Rates]]]  # arm -> seed -> benchmark -> Rates
+N_TRIALS, N_FLIPS = 400, 999  # of the self-test; drawn signs of each trial
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`difference` = `arm` minus `against`, in -1..1, with its 95% interval; `separable` where that leaves out 0.
+    """`difference` = `arm` minus `against`, in -1..1, with its 95% interval, about problems like these.
 
-    `n_better`, `n_worse`, `n_same` count problems by mean pass rate over seeds.  `p_value` is exact McNemar's and
-    given only where both arms have one seed and one answer a problem.  `n_left_out` problems were not decided in
-    every seed of both arms.
+    `p_value`: sign-flip permutation over problems (for single answers exact McNemar's); `p_adjusted`: Holm's over the
+    table that the comparison stands in.  `separable`: the interval leaves out 0, p_adjusted < .05, and there is more
+    than one problem.  `n_better`, `n_worse`, `n_same` count problems by mean pass rate over seeds; `n_left_out` were
+    not decided in every seed of both arms.  `sampling`: share of the noise that more rollouts would take away, None
+    where unknown.  `detectable`: the smallest true difference that would have been seen with 80% probability.
     """
 
     arm: str
@@ -45,21 +49,61 @@ class Comparison:
     n_worse: int
     n_same: int
     n_left_out: int
-    p_value: float | None
-    sentence: str
+    p_value: float
+    p_adjusted: float
+    sampling: float | None
+    detectable: float
+    benchmarks: list[str]
     by_benchmark: dict[str, Interval] = field(default_factory=dict)
 
+    @property
+    def n_needed(self) -> int:
+        """Problems that would show a true difference of this size with 80% probability; 0 where it is 0."""
+        ratio = self.detectable / abs(self.difference) if self.difference else math.inf
+        return math.ceil(self.n_problems * ratio**2) if ratio < math.inf else 0
 
-def run(runs: Sequence[str | Path], arm: str | None = None, against: str | None = None) -> Comparison:
-    """Compare two arms of runs; of two arms the second is held against the first where none is named.
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        return _sentence(self)
 
-    Raises InputError for arms that are not there or not named, MissingFileError for a run without scores.
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """Comparisons of identical arms: how many of `n_trials` were called separable, and had a p value below .05."""
+
+    n_trials: int
+    n_separable: int
+    n_low_p: int
+
+
+def run(
+    runs: Sequence[str | Path], arm: str | None = None, against: str | None = None, baseline: str | None = None
+) -> list[Comparison]:
+    """Compare the arms of runs: `arm` against `against`, every other arm against `baseline`, or each with each.
+
+    Of two arms the second is held against the first where none is named.  Raises InputError for arms that are not
+    there or named by halves, MissingFileError for a run without scores.
     """
     outcomes = read_outcomes(runs)
     names = list(outcomes)
-    if (arm is None or against is None) and len(names) != 2:
-        raise InputError("the runs do not hold two arms", ", ".join(names), "two names", "give --arm and --against")
-    return compare(outcomes, arm or names[1 - (against == names[1])], against or names[arm == names[0]])
+    if len(names) < 2:
+        raise InputError("the runs do not hold two arms", ", ".join(names) or "none", "two or more", "name more runs")
+    if arm is None and against is None:
+        return compare_table(outcomes, pairs_of(names, baseline))
+    if baseline or ((arm is None or against is None) and len(names) != 2):
+        do = "give --arm and --against, or --baseline alone"
+        raise InputError("it is not clear which arms to compare", ", ".join(names), "two names", do)
+    return [compare(outcomes, arm or names[1 - (against == names[1])], against or names[arm == names[0]])]
+
+
+def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[tuple[str, str]]:
+    """Every later arm against every earlier one, or every other arm against `baseline`."""
+    if baseline is not None:
+        if baseline not in names:
+            raise InputError("there is no such arm", baseline, ", ".join(names), "measure it first")
+        return [(name, baseline) for name in names if name != baseline]
+    return [(later, names[i]) for i in range(len(names)) for later in names[i + 1 :]]
 
 
 def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
@@ -89,21 +133,71 @@ def compare(outcomes: Outcomes, arm: str, against: str, benchmarks: Sequence[str
     names = _benchmarks(outcomes, (arm, against), benchmarks)
     tables = {name: _paired(outcomes[arm], outcomes[against], name) for name in names}
     a, b = [table[0] for table in tables.values()], [table[1] for table in tables.values()]
-    difference = difference_interval(a, b)
-    separable = difference.low > 0 or difference.high < 0
-    gaps = [gap for left, right in zip(a, b, strict=True) for gap in left.mean(axis=0) - right.mean(axis=0)]
+    found, gaps = difference_interval(a, b), _gaps(a, b)
     n_better, n_worse = sum(bool(gap > 1e-9) for gap in gaps), sum(bool(gap < -1e-9) for gap in gaps)
-    n_seeds = (len(outcomes[arm]), len(outcomes[against]))
+    p_value = sign_flip(gaps)
     return Comparison(
-        arm, against, *difference, separable, len(gaps), n_seeds, n_better, n_worse, len(gaps) - n_better - n_worse,
+        arm, against, *found.interval, _separable(found, p_value, len(gaps)), len(gaps),
+        (len(outcomes[arm]), len(outcomes[against])), n_better, n_worse, len(gaps) - n_better - n_worse,
         n_left_out=sum(table[2] for table in tables.values()),
-        p_value=mcnemar(n_better, n_worse) if n_seeds == (1, 1) and _single(a + b) else None,
-        sentence=_sentence(arm, against, difference, separable, len(gaps), len(names), n_seeds),
-        by_benchmark={name: difference_interval([left], [right]) for name, (left, right, _) in tables.items()},
+        p_value=p_value,
+        p_adjusted=p_value,
+        sampling=found.sampling,
+        detectable=min(found.detectable, 1.0),
+        benchmarks=names,
+        by_benchmark={name: difference_interval([left], [right]).interval for name, (left, right, _) in tables.items()},
     )  # fmt: skip
 
 
-def average(outcomes: Outcomes, arm: str, benchmarks: Sequence[str] | None = None) -> Interval:
+def compare_table(
+    outcomes: Outcomes, pairs: Sequence[tuple[str, str]], groups: Sequence[Sequence[str] | None] = (None,)
+) -> list[Comparison]:
+    """Every pair over every group of benchmarks (all that both have for None), the p values adjusted over them all."""
+    found = [compare(outcomes, a, b, group) for a, b in pairs for group in groups]
+    adjusted = holm({number: one.p_value for number, one in enumerate(found)})
+    return [
+        replace(one, p_adjusted=adjusted[number], separable=one.separable and adjusted[number] < 1 - CONFIDENCE)
+        for number, one in enumerate(found)
+    ]
+
+
+def _gaps(a: list[Any], b: list[Any]) -> list[float]:
+    """Differences of single problems, each weighed so that every benchmark counts once."""
+    return [
+        float(gap) / left.shape[1] / len(a)
+        for left, right in zip(a, b, strict=True)
+        for gap in left.mean(axis=0) - right.mean(axis=0)
+    ]
+
+
+def _separable(found: Estimate, p_value: float, n_problems: int) -> bool:
+    return n_problems > 1 and (found.low > 0 or found.high < 0) and p_value < 1 - CONFIDENCE
+
+
+def self_test(outcomes: Outcomes, arm: str, against: str, n_trials: int = N_TRIALS) -> SelfTest:
+    """Compare what is the same by making: the answers of two arms, exchanged problem by problem at random.
+
+    About 5% of the p values should lie below .05, and no more be called separable.
+    """
+    import numpy as np
+
+    rng, n_separable, n_low_p = np.random.default_rng(0), 0, 0
+    names = _benchmarks(outcomes, (arm, against), None)
+    tables = [_paired(outcomes[arm], outcomes[against], name)[:2] for name in names]
+    if any(left.shape != right.shape for left, right in tables):
+        raise InputError("arms of different seeds cannot be exchanged", f"{arm}, {against}", "as many seeds", "")
+    for _ in range(n_trials):
+        kept = [rng.random(left.shape[1]) < 0.5 for left, _ in tables]
+        a = [np.where(keep, left, right) for keep, (left, right) in zip(kept, tables, strict=True)]
+        b = [np.where(keep, right, left) for keep, (left, right) in zip(kept, tables, strict=True)]
+        gaps = _gaps(a, b)
+        p_value = sign_flip(gaps, N_FLIPS)
+        n_low_p += p_value < 1 - CONFIDENCE
+        n_separable += _separable(difference_interval(a, b), p_value, len(gaps))
+    return SelfTest(n_trials, n_separable, n_low_p)
+
+
+def average(outcomes: Outcomes, arm: str, benchmarks: Sequence[str] | None = None) -> Estimate:
     """An arm's pass@1 over benchmarks, each counting once, and over its training seeds, with a 95% interval."""
     names = _benchmarks(outcomes, (arm,), benchmarks)
     return seeds_interval([_paired(outcomes[arm], None, name)[0] for name in names])
@@ -138,21 +232,16 @@ def _paired(a: Mapping[Any, Any], b: Mapping[Any, Any] | None, benchmark: str) -
     return rows[: len(a)], rows[len(a) :], len(every) - len(problems)
 
 
-def _single(tables: list[Any]) -> bool:
-    """Whether every pass rate is 0 or 1, as one greedy answer a problem makes it."""
-    return all(((rows == 0) | (rows == 1)).all() for rows in tables)
-
-
-def _sentence(
-    arm: str, against: str, difference: Interval, separable: bool, n_problems: int, n_benchmarks: int,
-    n_seeds: tuple[int, int],
-) -> str:  # fmt: skip
-    points = [100 * share for share in difference]
-    interval = f"95% interval {points[1]:+.1f} to {points[2]:+.1f}"
-    if separable:
-        text = f"{arm} is {abs(points[0]):.1f} points {'above' if points[0] > 0 else 'below'} {against} ({interval})"
+def _sentence(found: Comparison) -> str:
+    difference, low, high = (100 * share for share in (found.difference, found.low, found.high))
+    p = f"p = {found.p_adjusted:.2g}" if found.p_adjusted >= 0.001 else "p < 0.001"
+    interval = f"95% interval {low:+.1f} to {high:+.1f}, {p}"
+    if found.separable:
+        side = "above" if difference > 0 else "below"
+        text = f"{found.arm} is {abs(difference):.1f} points {side} {found.against} ({interval})"
     else:
-        text = f"{arm} and {against} are not separable: {points[0]:+.1f} points ({interval} holds 0)"
+        text = f"{found.arm} and {found.against} are not separable: {difference:+.1f} points ({interval})"
+    n_seeds, n_benchmarks = found.n_seeds, len(found.benchmarks)
     seeds = f"{n_seeds[0]} and {n_seeds[1]} training seeds" if max(n_seeds) > 1 else "one training seed each"
     of = f"{n_benchmarks} benchmark{'s' if n_benchmarks > 1 else ''}"
-    return f"{text}; {n_problems} problems of {of}, {seeds}"
+    return f"{text}; {found.n_problems} problems of {of}, {seeds}"

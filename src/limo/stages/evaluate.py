@@ -26,7 +26,7 @@ from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Problem, Provenance, Rollout, Score
 from limo.core.run_folder import RunFolder
-from limo.core.stats import macro_interval, mean_interval, pass_at_k
+from limo.core.stats import macro_interval, mean_interval
 from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
@@ -36,6 +36,7 @@ from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
 from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
+from limo.stages.score_details import ScoreDetails, score_details
 
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
@@ -104,7 +105,8 @@ class Evaluation:
     """A model on a benchmark.  `rate_by_problem` holds pass@1 in 0..1 of each problem with a decided rollout.
 
     `n_correct_by_problem` of `n_decided_by_problem` rollouts; `n_by_outcome` counts rollouts by verdict; `unscored`
-    names problems of which no rollout was decided; `n_tokens_mean` is the mean length of a completion.
+    names problems of which no rollout was decided; `n_tokens_mean` is the mean length of a completion; `details` stands
+    beside the score: its noise, bounds, pass@k, maj@n.
     """
 
     model: str
@@ -116,6 +118,7 @@ class Evaluation:
     unscored: list[str]
     n_tokens_mean: float
     decoding: Decoding
+    details: ScoreDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,18 +262,18 @@ def score_rollouts(
         do = "see the reasons in the ledger's verdicts"
         raise InputError("nothing of this benchmark could be decided", benchmark, "one decided rollout or more", do)
     right, tried = [n_correct[name] for name in scored], [n_decided[name] for name in scored]
-    value, low, high = mean_interval(right, tried)
-    rates = pass_at_k(tried, right, 1)
+    interval = mean_interval(right, tried).interval
     return Evaluation(
         model=model,
-        score=Score(benchmark, value, low, high, len(scored), sum(outcomes.values()), provenance(rollouts, *source)),
-        rate_by_problem={name: float(rate) for name, rate in zip(scored, rates, strict=True)},
+        score=Score(benchmark, *interval, len(scored), sum(outcomes.values()), provenance(rollouts, *source)),
+        rate_by_problem={name: n_correct[name] / n_decided[name] for name in scored},
         n_correct_by_problem={name: n_correct[name] for name in scored},
         n_decided_by_problem={name: n_decided[name] for name in scored},
         n_by_outcome=dict(outcomes),
         unscored=[name for name in problem_ids if not n_decided[name]],
         n_tokens_mean=sum(lengths) / len(lengths) if lengths else 0.0,
         decoding=decoding,
+        details=score_details(rollouts),
     )
 
 
@@ -290,6 +293,6 @@ def averages(evaluations: Sequence[Evaluation], group_by_benchmark: Mapping[str,
 
 
 def _average(group: str, members: list[Evaluation]) -> Average:
-    tables = [(list(m.n_correct_by_problem.values()), list(m.n_decided_by_problem.values())) for m in members]
+    scores = [mean_interval([*m.n_correct_by_problem.values()], [*m.n_decided_by_problem.values()]) for m in members]
     sources = [member.score.provenance for member in members if member.score.provenance]
-    return Average(group, *macro_interval(tables), len(members), sources)
+    return Average(group, *macro_interval(scores).interval, len(members), sources)

@@ -1,0 +1,90 @@
+"""What stands beside a score: its noise, what it could have shown, the bounds of what was not decided, pass@k, maj@n.
+
+details = score_details(rollouts)      # verified rollouts of one model on one benchmark
+details.pass_at_k[4], details.majority, details.sentence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from limo.core.records import Rollout
+from limo.core.stats import Interval, majority, mean_interval, pass_at_k_interval, score_interval
+
+WITHOUT_ANSWER = {"no_answer", "truncated", "undecided"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDetails:
+    """`sampling`: share of the noise from sampling, 0..1, the rest is of the problems; None: one rollout a problem.
+
+    `error`: standard error.  `detectable`: the smallest difference to another model, tested on the same problems
+    without pairing, that would be seen with 80% probability.  `least`, `most`: the score if every truncated or
+    undecided rollout were wrong, or right.  `pass_at_k`: by k, over the problems with k decided rollouts or more (a
+    k that half of the problems lack is left out).  `majority`: maj@n, None where each problem has one rollout.
+    """
+
+    error: float
+    sampling: float | None
+    detectable: float
+    least: float
+    most: float
+    pass_at_k: dict[int, Interval] = field(default_factory=dict)
+    majority: Interval | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What the number is about and how sure it is, in words."""
+        noise = "" if self.sampling is None else f", {self.sampling:.0%} of the noise is sampling"
+        bounds = f"; {self.least:.1%} to {self.most:.1%} if what was cut or left open were wrong or right"
+        return (
+            f"about problems like these{noise}; another model must differ by {100 * self.detectable:.1f} points to be "
+            f"told apart{bounds if self.most > self.least else ''}"
+        )
+
+
+def score_details(rollouts: Iterable[Rollout], ks: Sequence[int] | None = None) -> ScoreDetails:
+    """Details of the rollouts of one benchmark; `ks` default: powers of two up to the rollouts of a problem, and these.
+
+    Raises ValueError when no rollout is decided.
+    """
+    by_problem: dict[str, list[Rollout]] = {}
+    for rollout in rollouts:
+        by_problem.setdefault(rollout.problem_id, []).append(rollout)
+    outcomes = {name: [_outcome(rollout) for rollout in group] for name, group in by_problem.items()}
+    decided = {name: len(of) - of.count("undecided") for name, of in outcomes.items()}
+    scored = [name for name in by_problem if decided[name]]
+    n, n_correct = [decided[name] for name in scored], [outcomes[name].count("correct") for name in scored]
+    estimate, most = mean_interval(n_correct, n), max(n)
+    wanted = ks if ks is not None else sorted({*(2**i for i in range(most.bit_length())), most})
+    useful = [k for k in wanted if 2 * sum(m >= k for m in n) > len(n)]
+    shares = [
+        [(of.count("correct") + sum(of.count(name) for name in also)) / len(of) for of in outcomes.values()]
+        for also in ((), ("truncated", "undecided"))
+    ]
+    votes = [majority(_vote(rollout) for rollout in by_problem[name] if _answered(rollout)) for name in scored]
+    return ScoreDetails(
+        error=estimate.error,
+        sampling=estimate.sampling,
+        detectable=min(1.0, estimate.detectable * 2**0.5),
+        least=sum(shares[0]) / len(outcomes),
+        most=sum(shares[1]) / len(outcomes),
+        pass_at_k={k: pass_at_k_interval(n, n_correct, k).interval for k in useful},
+        majority=score_interval(votes, [1] * len(votes)).interval if most > 1 else None,
+    )
+
+
+def _outcome(rollout: Rollout) -> str:
+    return rollout.verdict.outcome if rollout.verdict else "undecided"
+
+
+def _answered(rollout: Rollout) -> bool:
+    return _outcome(rollout) not in WITHOUT_ANSWER
+
+
+def _vote(rollout: Rollout) -> tuple[str, bool]:
+    """The answer and whether it is right; a right one in any spelling counts as the problem's own answer."""
+    assert rollout.verdict is not None
+    is_right = rollout.verdict.outcome == "correct"
+    return ("" if is_right else " ".join(rollout.verdict.extracted.split()), is_right)
