@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from limo.core.prompts import SYSTEM
 from limo.core.records import Completion, Problem, Verdict
@@ -23,6 +24,7 @@ from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import WORDS, Comparison, equal
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
+from limo.verify.maths.units import UnitPolicy
 from limo.verify.process.limits import CallLimits
 from limo.verify.process.worker import Worker
 
@@ -39,9 +41,19 @@ class MathsVerifier:
 
     system = SYSTEM
 
-    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, limits: CallLimits | None = None) -> None:
-        self.tolerance, self.digits = tolerance, digits
-        self.memo: OrderedDict[tuple[str, str], Comparison] = OrderedDict()
+    def __init__(
+        self,
+        tolerance: float = 0.0,
+        digits: int = DOUBLE_DIGITS,
+        limits: CallLimits | None = None,
+        *,
+        unit: UnitPolicy = "asked",
+        missing_unit: bool = True,
+        time_s: float = 2.0,
+    ) -> None:
+        self.rules: dict[str, Any] = dict(tolerance=tolerance, digits=digits, unit=unit, missing_unit=missing_unit)
+        self.time_s = time_s
+        self.memo: OrderedDict[tuple[str, str, str], Comparison] = OrderedDict()
         self._worker = Worker(open_comparer, limits=limits)
         self._lock = threading.Lock()
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
@@ -49,7 +61,7 @@ class MathsVerifier:
     @property
     def identity(self) -> str:
         """Names the rules with their settings."""
-        return f"maths/2 tolerance={self.tolerance:g} digits={self.digits}"
+        return "maths/3 " + " ".join(f"{name}={value}" for name, value in self.rules.items())
 
     def close(self) -> None:
         """End the child; what it is at in another thread ends as undecided."""
@@ -65,31 +77,35 @@ class MathsVerifier:
             lambda: extract(
                 completion.text, completion.finish_reason, letters=bool(read_answer(problem.answer).letters)
             ),
-            lambda extraction: self.decide(read_answer(problem.answer), extraction, by_letter(problem.options)),
+            lambda extraction: self.decide(
+                read_answer(problem.answer), extraction, by_letter(problem.options), problem.problem
+            ),
         )
 
-    def decide(self, answer: Answer, extraction: Extraction, options: Mapping[str, str]) -> Comparison:
+    def decide(
+        self, answer: Answer, extraction: Extraction, options: Mapping[str, str], statement: str = ""
+    ) -> Comparison:
         """Whether what was extracted is the answer; `options` by letter, {} where there are none."""
         text = extraction.text
         if options:
             if why := contradiction(extraction.fallback or text, options):
                 return Comparison(False, "normalised", why)
             text = letter_or_text(answer, text, options)
-        decision = self._equal(answer, text)
+        decision = self._equal(answer, text, statement)
         if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
-            other = self._equal(answer, extraction.fallback)
+            other = self._equal(answer, extraction.fallback, statement)
             if other.same:
                 return other
         return decision
 
-    def _equal(self, answer: Answer, text: str) -> Comparison:
-        key = (answer.text, text)
+    def _equal(self, answer: Answer, text: str, statement: str = "") -> Comparison:
+        key = (answer.text, text, statement)
         with self._lock:
             known = self.memo.get(key)
             if known is not None:
                 self.memo.move_to_end(key)
                 return known
-        decision = equal(answer.text, text, self.tolerance, self.digits)
+        decision = equal(answer.text, text, **self.rules, statement=statement, time_s=self.time_s)
         if decision.same is not True and answer.unverifiable:
             decision = Comparison(None, "type", f"unverifiable: {answer.unverifiable}")
         elif decision.same is None and decision.tier not in ("guard", WORDS):
@@ -98,7 +114,7 @@ class MathsVerifier:
             self.remember(key, decision)
         return decision
 
-    def remember(self, key: tuple[str, str], decision: Comparison) -> None:
+    def remember(self, key: tuple[str, str, str], decision: Comparison) -> None:
         """Keep a decision, so that the same pair is decided once."""
         with self._lock:
             self.memo[key] = decision

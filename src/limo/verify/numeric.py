@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from limo.core.prompts import NUMERIC_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
@@ -16,9 +16,7 @@ from limo.verify.decision import extract_and_decide
 from limo.verify.exact import stated_answer
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import Comparison
-from limo.verify.maths.units import Unit, read_unit
-
-UnitPolicy = Literal["same", "convertible", "ignore"]
+from limo.verify.maths.units import Unit, UnitPolicy, must_be_in, read_unit
 
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?"
 _VALUE = re.compile(
@@ -40,15 +38,15 @@ class Quantity(NamedTuple):
 class NumericVerifier:
     """Compares quantities.  `tolerance` is relative to the known value (absolute where that is 0).
 
-    `unit`: `same` wants the same unit, `convertible` converts, `ignore` compares the numbers alone.  With
-    `missing_unit` a number without a unit is taken to be in the unit of the answer.
+    `unit`: `same` wants the same unit, `convertible` converts, `asked` converts where the problem does not ask for the
+    answer's unit, `ignore` compares the numbers alone.  `missing_unit`: a number without a unit has the answer's.
     """
 
     system = NUMERIC_SYSTEM
 
-    def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "convertible", missing_unit: bool = True) -> None:
+    def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "asked", missing_unit: bool = True) -> None:
         self.tolerance, self.unit, self.missing_unit = tolerance, unit, missing_unit
-        self.identity = f"numeric/1 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
+        self.identity = f"numeric/2 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: it is no number with a unit."""
@@ -57,10 +55,11 @@ class NumericVerifier:
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict on one completion."""
         return extract_and_decide(
-            lambda: _extract(completion), lambda extraction: self.compare(problem.answer, extraction.text)
+            lambda: _extract(completion),
+            lambda extraction: self.compare(problem.answer, extraction.text, problem.problem),
         )
 
-    def compare(self, answer: str, text: str) -> Comparison:
+    def compare(self, answer: str, text: str, statement: str = "") -> Comparison:
         """Whether a text states the quantity that is the answer."""
         known, stated = read_quantity(answer), read_quantity(text)
         if known is None:
@@ -85,7 +84,8 @@ class NumericVerifier:
             return Comparison(None, "numeric", f"unknown unit: {known.unit if first is None else stated.unit}")
         if first.dimensions != second.dimensions:
             return Comparison(False, "numeric", f"other units: {known.unit} and {stated.unit}")
-        if self.unit == "same" and first.size != second.size:
+        fixed = self.unit == "same" or (self.unit == "asked" and must_be_in(statement, first, stated.value, second))
+        if fixed and first.size != second.size:
             return Comparison(False, "numeric", f"not in {known.unit}")
         return self._close(known.value * float(first.size), stated.value * float(second.size), "numbers and units")
 

@@ -31,6 +31,7 @@ from limo.core.text import shorten
 from limo.verify.decision import FAILED, failed, verdict_of
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.scalars import DOUBLE_DIGITS
+from limo.verify.maths.units import UnitPolicy
 from limo.verify.process.limits import CallLimits
 
 KINDS = "maths, choice, numeric, exact, judge or python:package.module:Class"
@@ -61,12 +62,21 @@ class Verifier(Protocol):
         ...
 
 
+_UNIT = (
+    "same: the answer's unit; convertible: 1 km is 1000 m; asked: convertible, and the same where the problem asks for "
+    "it; ignore: units are not compared"
+)
+
+
 class MathsSettings(Settings):
     """Mathematical answers in any form, in \\boxed{} or announced."""
 
     kind: Literal["maths"] = "maths"
     tolerance: float = Field(0.0, ge=0, lt=0.1, description="relative, for rounded decimal answers only")
     digits: int = Field(DOUBLE_DIGITS, ge=2, description="a decimal of so many digits may round an exact answer")
+    unit: UnitPolicy = Field("asked", description=_UNIT)
+    missing_unit: bool = Field(True, description="accept a number without a unit")
+    time_s: float = Field(2.0, gt=0, description="processor time of the rules for one row, undecided past it")
 
 
 class ChoiceSettings(Settings):
@@ -80,9 +90,7 @@ class NumericSettings(Settings):
 
     kind: Literal["numeric"] = "numeric"
     tolerance: float = Field(0.01, ge=0, lt=1, description="largest relative difference")
-    unit: Literal["same", "convertible", "ignore"] = Field(
-        "convertible", description="same: the same unit; convertible: 1 km is 1000 m; ignore: units are not compared"
-    )
+    unit: UnitPolicy = Field("asked", description=_UNIT)
     missing_unit: bool = Field(True, description="accept a number without a unit")
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -29,8 +31,28 @@ class TooLarge(NoValue):
     """A value too large to write down."""
 
 
+class Undecidable(NoValue):
+    """The processor time of this comparison is spent, or the points of a formula do not tell."""
+
+
 class Unknown(NoValue):
     """A list, a relation, words, a function without a rule."""
+
+
+@contextmanager
+def limited_time(seconds: float) -> Iterator[None]:
+    """Inside, this thread may compute for so many seconds of processor time."""
+    _LOCAL.end = time.thread_time() + seconds
+    try:
+        yield
+    finally:
+        _LOCAL.end = math.inf
+
+
+def check_time() -> None:
+    """Raises Undecidable where the time of `limited_time` is over."""
+    if time.thread_time() > getattr(_LOCAL, "end", math.inf):
+        raise Undecidable("over the processor time of a comparison")
 
 
 def is_real(value: Any) -> bool:
@@ -262,6 +284,8 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "lg": lambda a, values: a.log(values[0], Fraction(10)),
     "exp": lambda a, values: a.exp(values[0]),
     "abs": lambda a, values: abs(values[0]),
+    "Abs": lambda a, values: abs(values[0]),
+    "factorial": lambda a, values: a.factorial(values[0]),
     "floor": lambda a, values: a.floor(values[0]),
     "ceil": lambda a, values: -a.floor(-values[0]),
     "binom": lambda a, values: _of_integers(math.comb, values, MAX_CHOICES),
@@ -274,8 +298,12 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
 }
 _N_ARGUMENTS = {"binom": 2, "perm": 2, "mod": 2}
 _MPMATH = {
-    **{name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arg")},
-    **{name: name for name in ("asin", "acos", "atan")},
-    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot")},
+    **{
+        name: name
+        for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "sech", "csch", "coth")
+    },
+    **{name: name for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "arg")},
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
+    **{f"ar{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
     "sgn": "sign",
 }

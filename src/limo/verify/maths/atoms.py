@@ -95,7 +95,9 @@ def _symbol(parser: Grammar, text: str) -> Node:
     if text in FUNCTIONS:
         return _call(parser, text)
     name = text + _subscript(cursor)
-    if name in _CONSTANTS and not (name == "i" and cursor.token.text == "(" and not cursor.token.gap):
+    if name in _CONSTANTS and not (
+        name == "i" and [t.text for t in cursor.tokens[cursor.index : cursor.index + 3]] == ["(", "t", ")"]
+    ):
         return _CONSTANTS[name]
     while cursor.accept("'"):
         name += "'"
@@ -276,6 +278,14 @@ def _root(parser: Grammar) -> Node:
     return nodes.Call("root", (inner, index)) if index else nodes.Call("sqrt", (inner,))
 
 
+def _fraction(over: Node, under: Node) -> Node:
+    """A quotient, or a derivative: `\\frac{dy}{dx}` is no quotient of products."""
+    (d, *of), (d_under, *by) = (node.factors if isinstance(node, nodes.Product) else (node,) for node in (over, under))
+    if d == d_under == nodes.Symbol("d") and len(by) == 1 and isinstance(by[0], nodes.Symbol):
+        return nodes.Application(f"d/d{by[0].name}", tuple(of))
+    return nodes.Quotient(over, under)
+
+
 def _rounded(function: str, closing: str) -> Callable[[Grammar], Node]:
     def read(parser: Grammar) -> Node:
         inner = parser.sum()
@@ -340,7 +350,7 @@ def _system(parser: Grammar) -> Node:
 
 
 _COMMANDS: dict[str, Callable[[Grammar], Node]] = {
-    "\\frac": lambda parser: nodes.Quotient(argument(parser), argument(parser)),
+    "\\frac": lambda parser: _fraction(argument(parser), argument(parser)),
     "\\binom": lambda parser: nodes.Call("binom", (argument(parser), argument(parser))),
     "\\sqrt": _root,
     "\\lfloor": _rounded("floor", "\\rfloor"),

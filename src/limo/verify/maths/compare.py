@@ -5,6 +5,9 @@ Comparer().same(parse("1,2"), parse("2,1"))     # True: a bare list has no order
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
+
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue
 from limo.verify.maths.nodes import ZERO, Node, difference
@@ -15,7 +18,9 @@ from limo.verify.maths.relations import (
     are_tuples,
     as_matrix,
     assignment,
+    differ_in_logic,
     distinct,
+    has_equations,
     has_pi,
     is_condition,
     is_graph,
@@ -26,22 +31,33 @@ from limo.verify.maths.relations import (
     stated_value,
     with_bound_letter,
     with_constants_renamed,
+    with_signs,
 )
-from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer, letter_unit, measured
+from limo.verify.maths.roots import same_curve
+from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer, measured
 from limo.verify.maths.sets import is_set, same_set, solution_set
-from limo.verify.maths.units import ratio_of_units, read_unit
-from limo.verify.maths.values import ratio_at_points, same_curve
+from limo.verify.maths.units import UnitPolicy, changes_number, is_harmless, must_be_in, read_unit, share_words
+from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
+_PERCENT = re.compile(r"percent|%|百分", re.I)
 _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
 
 
 class Comparer:
-    """One comparison; `tolerance` and `digits` are those of `ScalarComparer`."""
+    """One comparison; `tolerance` and `digits` are those of `ScalarComparer`, `unit` and `missing_unit` of `equal`."""
 
-    def __init__(self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> None:
+    def __init__(
+        self,
+        tolerance: float = 0.0,
+        digits: int = DOUBLE_DIGITS,
+        unit: UnitPolicy = "asked",
+        missing_unit: bool = True,
+        statement: str = "",
+    ) -> None:
         self.explanation = Explanation()
         self.values = ScalarComparer(tolerance, digits, self.explanation)
+        self.unit, self.missing_unit, self.statement = unit, missing_unit, statement
         self.n_comparisons = 0
 
     def same(self, gold: Node, pred: Node) -> bool | None:
@@ -54,6 +70,8 @@ class Comparer:
             structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)
             self.explanation.note("structural" if structured else "rational", "same form")
             return True
+        if nodes.PlusMinus in gold.kinds | pred.kinds:
+            return self.signs(gold, pred)
         kinds = {type(gold), type(pred)}
         if nodes.Congruence in kinds:
             return self.congruences(gold, pred)
@@ -65,13 +83,27 @@ class Comparer:
             return self.matrices(gold, pred)
         gold, pred = single_item(gold), single_item(pred)
         kinds = {type(gold), type(pred)}
-        if nodes.Listing in kinds or nodes.PlusMinus in gold.kinds | pred.kinds:
+        if nodes.Listing in kinds:
             return self.lists(gold, pred)
         return self.ratios(gold, pred) if nodes.Ratio in kinds else self.scalars(gold, pred)
 
     def differ(self, reason: str, verdict: bool | None = False) -> bool | None:
         """The verdict, with its reason kept."""
         self.explanation.reason = reason
+        return verdict
+
+    def undecidable(self, reason: str) -> bool | None:
+        """No verdict, from any other rule either."""
+        self.explanation.undecidable = True
+        return self.differ(reason, None)
+
+    def signs(self, gold: Node, pred: Node) -> bool | None:
+        """± written out: with one sign for all of an expression, or each with its own."""
+        verdict = None
+        for independent in (False, True):
+            verdict = self.same(with_signs(gold, independent=independent), with_signs(pred, independent=independent))
+            if verdict:
+                break
         return verdict
 
     def in_order(self, gold: tuple[Node, ...], pred: tuple[Node, ...]) -> bool | None:
@@ -119,7 +151,10 @@ class Comparer:
 
     def lists(self, gold: Node, pred: Node) -> bool | None:
         """Tuples keep their order, sets and bare lists do not."""
-        (g_items, g_free), (p_items, p_free) = items_of(gold), items_of(pred)
+        if differ_in_logic(gold, pred):
+            return self.differ("and against or")
+        named = not (has_equations(gold) or has_equations(pred))
+        (g_items, g_free), (p_items, p_free) = items_of(gold, named=named), items_of(pred, named=named)
         g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
         match gold, pred:
             case nodes.Listing(), nodes.Listing() if not g_bare and not p_bare and gold.brackets != pred.brackets:
@@ -148,6 +183,8 @@ class Comparer:
             same = same_set(a, b)
             self.explanation.note("structural", "same set" if same else "different sets")
             return same
+        if differ_in_logic(gold, pred):
+            return self.differ("and against or")
         if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
         match gold, pred:
@@ -184,34 +221,54 @@ class Comparer:
             return self.percentages(gold, pred)
         if nodes.Degrees in kinds:
             return self.angles(gold, pred)
-        with_unit = letter_unit(pred) if not gold.symbols else None
-        if with_unit:
-            return self.values.same(gold, with_unit[0])
-        return self.values.based(gold, pred) if nodes.BasedNumeral in kinds else self.values.same(gold, pred)
+        if measured(pred)[1] and not gold.symbols:
+            return self.quantities(gold, pred)
+        if nodes.BasedNumeral in kinds:
+            return self.values.based(gold, pred)
+        gold, pred = without_degrees(gold, pred), without_degrees(pred, gold)
+        return self.values.same(gold, with_products(gold, pred))
 
     def quantities(self, gold: Node, pred: Node) -> bool | None:
-        (g, g_unit), (p, p_unit) = measured(gold), measured(pred)
-        for node, unit, other in ((g, g_unit, p), (p, p_unit, g)):
-            if unit.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
+        """Values with units or words: by the policy for units, and undecided where a word may change the value."""
+        (g, g_words), (p, p_words) = measured(gold), measured(pred)
+        for node, words, other in ((g, g_words, p), (p, p_words, g)):
+            if words.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
                 return self.values.same(node, other)
-        factor = ratio_of_units(g_unit, p_unit)
-        if factor is None:
-            return self.differ("different units")
-        if factor != 1:
-            p = nodes.Product((nodes.Number(factor), p))
-        elif read_unit(p_unit) is None and p_unit.startswith(("percent", "pct")):
-            p = nodes.Percent(p)
-        return self.same(g, p)
+        if g_words == p_words or self.unit == "ignore":
+            return self.same(g, p)
+        g_unit, p_unit = read_unit(g_words), read_unit(p_words)
+        for words, unit in ((g_words, g_unit), (p_words, p_unit)):
+            if words and unit is None and not is_harmless(words, self.statement):
+                if not changes_number(words) and self.same(g, p) is False:
+                    return False
+                return self.undecidable(f"words that may change the number: {words}")
+        if g_unit and p_unit:
+            if g_unit.dimensions != p_unit.dimensions:
+                return self.differ("different units")
+            value = p.value if isinstance(p, nodes.Number) else None
+            asked = self.unit == "asked" and must_be_in(self.statement, g_unit, value, p_unit)
+            if g_unit.size != p_unit.size and (asked or self.unit == "same"):
+                return self.differ("not in the unit asked for")
+            return self.same(g, p if g_unit.size == p_unit.size else times(p, p_unit.size / g_unit.size))
+        if g_unit and not self.missing_unit:
+            return self.differ("the unit is missing")
+        if g_words and p_words and not (g_unit or p_unit) and not share_words(g_words, p_words):
+            return self.undecidable("different words")
+        return (
+            self.same(g, p)
+            if not (g_words and p_words and (g_unit or p_unit))
+            else self.undecidable("a unit and words")
+        )
 
     def percentages(self, gold: Node, pred: Node) -> bool | None:
-        """28% is met by 28 and by 0.28; an answer without % by a percentage of its value, or by n% if n >= 1."""
+        """28% is met by 28 and 0.28; an answer without % by its value in percent, or by n% where they are asked for."""
         g, p = _operands(nodes.Percent, "operand", gold, pred)
         if isinstance(gold, nodes.Percent) and isinstance(pred, nodes.Percent):
             return self.same(g, p)
         if self.values.same(gold, pred):
             return True
-        either = isinstance(gold, nodes.Percent) or self.values.at_least_one(gold)
-        return self.values.same(g, p) if either else False
+        asked = self.values.at_least_one(gold) and _PERCENT.search(self.statement)
+        return self.values.same(g, p) if isinstance(gold, nodes.Percent) or asked else False
 
     def angles(self, gold: Node, pred: Node) -> bool | None:
         """90 degrees are met by 90, and by pi/2 where pi is written."""
@@ -238,12 +295,17 @@ class Comparer:
         relation, other = (gold, pred) if isinstance(gold, nodes.Relation) else (pred, gold)
         assert isinstance(relation, nodes.Relation)
         condition = is_condition(relation)
-        value = stated_value(relation, strict=condition or relation is gold)
+        value = stated_value(relation)
         if value is not None and relation is pred:
             return self.same(gold, value)
         if value is not None:
             single = isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
             return self.same(value, pred.children[0] if single and not condition else pred)
+        if not condition and isinstance(other, nodes.Listing) and relation.symbols == other.symbols:
+            a, b = solution_set(relation), solution_set(other)
+            if a is not None and b is not None:
+                self.explanation.note("structural", "the same solutions")
+                return same_set(a, b)
         if not condition:
             return self.differ("a value against an equation" if other is gold else "an equation against none")
         if not isinstance(other, nodes.Listing | nodes.SetOperation | nodes.SetBuilder):
@@ -293,7 +355,9 @@ class Comparer:
                 return True
             same = same_curve(g, renamed) if g.symbols == renamed.symbols else False
         except (NoValue, TypeError):
-            return None
+            same = None
+        if same is None:
+            return self.undecidable("too few points of the curves were found")
         if same:
             self.explanation.note("symbolic", "the same curve at every point tried")
         return same
@@ -328,6 +392,31 @@ class Comparer:
         return factor is not None and not getattr(factor, "imag", 0) and factor > 0
 
 
+def times(node: Node, factor: Fraction) -> Node:
+    """A decimal stays a decimal where a unit is converted by a power of ten."""
+    power = next((k for k in range(-40, 41) if Fraction(10) ** k == factor), None)
+    if isinstance(node, nodes.Number) and node.significant and power is not None:
+        return nodes.Number(node.value * factor, node.significant, node.place + power)
+    return nodes.Product((nodes.Number(factor), node))
+
+
+def without_degrees(node: Node, other: Node) -> Node:
+    """`180° - 2a` as 180 - 2a where the other side has no degrees and no π; degrees inside a function stay."""
+    inside = any(isinstance(part, nodes.Call) and nodes.Degrees in part.kinds for part in node.walk())
+    if nodes.Degrees not in node.kinds or nodes.Degrees in other.kinds or has_pi(other) or inside:
+        return node
+    return (
+        node.operand if isinstance(node, nodes.Degrees) else node.rebuilt(lambda child: without_degrees(child, other))
+    )
+
+
+def with_products(gold: Node, pred: Node) -> Node:
+    """`g(x+1)` as a product where the answer has a g that is no function."""
+    if isinstance(pred, nodes.Application) and pred.name in gold.symbols and len(pred.arguments) == 1:
+        return nodes.Product((nodes.Symbol(pred.name), pred.arguments[0]))
+    return pred.rebuilt(lambda child: with_products(gold, child)) if nodes.Application in pred.kinds else pred
+
+
 def _in_brackets(node: Node) -> bool:
     return isinstance(node, nodes.Listing) and node.opening in ("(", "[")
 
@@ -348,4 +437,4 @@ def _congruent(node: Node) -> Node | None:
     """What a congruence `x == 3` says x is; any other relation says nothing."""
     if not isinstance(node, nodes.Relation):
         return node
-    return stated_value(node, strict=True) if node.signs == ("==",) else None
+    return stated_value(node) if node.signs == ("==",) else None

@@ -8,11 +8,15 @@ Of the interpretations of either text (`interpretations`), one pair that is the 
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+from limo.verify.maths.arithmetic import limited_time
+from limo.verify.maths.chemistry import same_formula_of_elements
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import Interpretations, interpret
 from limo.verify.maths.nodes import Listing, Quantity
@@ -20,8 +24,14 @@ from limo.verify.maths.normalise import MAX_ANSWER, WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.maths.options import option_letters, option_text
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.tables import languages
-from limo.verify.maths.units import clock_times
+from limo.verify.maths.times import read_range, same_time
+from limo.verify.maths.units import UnitPolicy
 
+_VALUE_TWICE = re.compile(r"(.+\S)\s+\((.+)\)")
+_SPACING = re.compile(r"[\s$\\{}~,]|left|right|displaystyle")
+_ASKS = "(?:find|valueof|whatis|compute|calculate|determine|evaluate|求|则)(?:the)?(?:value|valueof|sum|product|of)*"
+_BETWEEN_NAMES = re.compile(r"\s*(?:[,;、，]|\band\b|&|和|与|及)+\s*")
+_NAME = re.compile(r"[^\W\d_][^\W\d_.'-]+(?:\s[^\W\d_]+){0,3}")
 PROSE = 2  # from so many words on an answer may be said in other words
 WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
 _YES_OR_NO = re.compile(
@@ -50,13 +60,24 @@ class Comparison(NamedTuple):
     unread: bool = False  # the completion's side was no mathematics that could be read
 
 
-def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS) -> Comparison:
+def equal(
+    gold: str,
+    pred: str,
+    tolerance: float = 0.0,
+    digits: int = DOUBLE_DIGITS,
+    *,
+    unit: UnitPolicy = "asked",
+    missing_unit: bool = True,
+    statement: str = "",
+    time_s: float = 2.0,
+) -> Comparison:
     """Compare an answer with what was extracted from a completion.
 
-    `tolerance` is relative and applies only where the answer is itself a rounded decimal;
-    an exact answer is met by a decimal that rounds it rightly to `digits` significant digits or more.
+    `tolerance` is relative, where the answer is a rounded decimal; an exact answer is met by a decimal that rounds it
+    to `digits` significant digits or more.  `unit`, `missing_unit`: the policy for units.  `statement`: the problem's.
+    `time_s`: processor time past which the comparison is undecided.
     """
-    gold, pred = gold.strip(), pred.strip()
+    gold, pred = key_of(gold.strip()), pred.strip()
     if gold == pred:
         return Comparison(True, "exact", "same string")
     if _INTEGER.match(gold) and _INTEGER.match(pred):
@@ -65,14 +86,49 @@ def equal(gold: str, pred: str, tolerance: float = 0.0, digits: int = DOUBLE_DIG
         return Comparison(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
     if compact(gold) == compact(pred) and compact(gold):
         return Comparison(True, "normalised", "same after cleaning")
-    if compact(gold) in ("yes", "no") and (word := _YES_OR_NO.match(pred)):
-        return Comparison(compact(word.group(1)) == compact(gold), "normalised", "first word")
-    if (same_time := clock_times(gold, pred)) is not None:
-        return Comparison(same_time, "normalised", "times of day")
-    letters = option_letters(gold)
-    if letters:
+    if (word := _YES_OR_NO.match(gold)) and (other := _YES_OR_NO.match(pred)):
+        return Comparison(compact(word[1]) == compact(other[1]), "normalised", "first word")
+    for rule, reason in ((same_time, "dates and times"), (same_formula_of_elements, "chemical formula")):
+        if (same := rule(gold, pred)) is not None:
+            return Comparison(same, "normalised", reason)
+    with limited_time(time_s):
+        return _by_structure(gold, pred, partial(Comparer, tolerance, digits, unit, missing_unit, statement), statement)
+
+
+def _by_structure(gold: str, pred: str, new_comparer: Callable[[], Comparer], statement: str) -> Comparison:
+    if letters := option_letters(gold):
         return _same_option(gold, letters, pred)
-    return _interpret_and_compare(gold, pred, partial(Comparer, tolerance, digits))
+    ranges = read_range(gold), read_range(pred)
+    if ranges[0] and ranges[1]:
+        same = all(_same_formula(a, b, new_comparer) for a, b in zip(ranges[0], ranges[1], strict=True))
+        return Comparison(same, "structural", "the ends of a range")
+    pred = asked_value(pred, statement) or pred
+    comparison = _interpret_and_compare(gold, pred, new_comparer)
+    if any(ranges) and comparison.same:
+        return Comparison(None, "guard", "a range against a value")
+    twice = _VALUE_TWICE.fullmatch(clean(pred))
+    if comparison.same is False and twice and all(_same_formula(gold, part, new_comparer) for part in twice.groups()):
+        return Comparison(True, comparison.tier, "its value in two ways")
+    return comparison
+
+
+def key_of(text: str) -> str:
+    """An answer that is stored as a list of strings (`["3", "5"]`), as the list it is."""
+    if re.match(r"\[\s*['\"]", text):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            items = ast.literal_eval(text)
+            if items and all(isinstance(item, str) for item in items):
+                return ", ".join(item.strip().strip("$") for item in items)
+    return text
+
+
+def asked_value(text: str, statement: str) -> str:
+    """The value in `m+n = 5` where the problem asks for m+n; "" where it does not."""
+    left, sign, right = text.partition("=")
+    if not sign or not statement:
+        return ""
+    asked, name = (_SPACING.sub("", part) for part in (statement, left))
+    return right if re.search(rf"(?:{_ASKS}){re.escape(name)}(?![\w^_+*/=-])", asked, re.I) else ""
 
 
 def _same_option(gold: str, letters: str, pred: str) -> Comparison:
@@ -92,18 +148,23 @@ def _same_option(gold: str, letters: str, pred: str) -> Comparison:
 
 def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comparer] = Comparer) -> Comparison:
     golds, preds = interpret(gold, from_pool=True), interpret(pred)
-    unsure, reason = False, ""
+    unsure, reason, undecidable = False, "", ""
     for gold_tree in golds.trees:
         for pred_tree in preds.trees:
             comparer = new_comparer()
-            same = comparer.same(gold_tree, pred_tree)
+            same, explanation = comparer.same(gold_tree, pred_tree), comparer.explanation
+            if same and golds.qualifier and preds.qualifier and compact(golds.qualifier) != compact(preds.qualifier):
+                return Comparison(None, "guard", "other conditions")
             if same:
-                return Comparison(True, comparer.explanation.tier, comparer.explanation.reason)
+                return Comparison(True, explanation.tier, explanation.reason)
             unsure = unsure or same is None
-            reason = reason or comparer.explanation.reason
+            undecidable = undecidable or (explanation.reason if explanation.undecidable else "")
+            reason = reason or explanation.reason
+    if undecidable and unsure:
+        return Comparison(None, "guard", undecidable)
     if golds.trees and preds.trees and not unsure:
         lists = any(isinstance(side.trees[0], Listing) for side in (golds, preds))
-        return Comparison(False, "structural" if lists else "rational", reason)
+        return Comparison(False, "structural" if lists else "rational", reason, unread=bool(golds.qualifier))
     return _decide_unread(golds, preds, reason, new_comparer)
 
 
@@ -111,8 +172,8 @@ def _decide_unread(
     golds: Interpretations, preds: Interpretations, reason: str, new_comparer: Callable[[], Comparer]
 ) -> Comparison:
     """A side is no mathematics that is read here: words differ, anything else is for Math-Verify."""
-    if reason.startswith("too large"):
-        return Comparison(None, "guard", reason)
+    if (sets := [name_list(side.text) for side in (golds, preds)]) and all(sets):
+        return Comparison(sets[0] == sets[1], "structural", "names")
     unread_texts = [side.text for side in (golds, preds) if not side.trees]
     unread = not preds.trees
     if has_words(golds.text) or has_words(preds.text):
@@ -131,6 +192,14 @@ def _decide_unread(
     if unread_texts and not any("\\" in text for text in unread_texts):
         return Comparison(False if golds.trees else None, "structural", "not readable as mathematics", unread)
     return Comparison(None, "", reason or golds.failure or preds.failure, unread)
+
+
+def name_list(text: str) -> frozenset[str]:
+    """The names in `Alice and Bob`, "" where the text is anything else."""
+    names = _BETWEEN_NAMES.split(text.replace(WORD_OPEN, " ").replace(WORD_CLOSE, " "))
+    compacted = [compact(name) for name in names]
+    is_list = len(names) > 1 and all(_NAME.fullmatch(name.strip()) for name in names)
+    return frozenset(compacted) if is_list and len(set(compacted)) == len(names) else frozenset()
 
 
 def has_words(text: str) -> bool:

@@ -12,9 +12,11 @@ from functools import lru_cache
 from itertools import accumulate
 
 from limo.verify.maths.nodes import Node
-from limo.verify.maths.normalise import clean
+from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.maths.parser import parse
+from limo.verify.maths.times import compound_quantity
 from limo.verify.maths.tokens import Unparsed
+from limo.verify.maths.units import UNIT_LETTERS, read_unit
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
 _EUROPEAN = re.compile(
@@ -23,6 +25,17 @@ _EUROPEAN = re.compile(
 _SPACED = re.compile(r"(?<![\d.,\w}^_])\d{1,3}(?: \d{3})+(?!\d)(?=\s*(?:$|[.][\d]|[^\d\s,]))")
 _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
+_REMARK = r"\((?![^()]*(?:exclu|wrong|dozen|mod))[^()]*\)"
+_COMMENT = re.compile(
+    rf"\s*{WORD_OPEN}\s*{_REMARK}\s*{WORD_CLOSE}\s*\Z|(?<=[a-z.])\s*{_REMARK}\s*(?={WORD_CLOSE}\s*\Z)"
+)
+_AMOUNT = re.compile(
+    r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?:\s*\\times\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+))?"
+)
+_WORD_START = re.compile(WORD_OPEN)
+_QUALIFIER = re.compile(
+    rf"((?:(?!\\forall|\bfor\b|\bwhere\b).)+?)[\s,;]*((?:{WORD_OPEN}?\s*(?:for(?!\s+some)|where|with|when)\b|\\forall)(?:(?!\bfor\b|\\forall|\bif\b).)*)"
+)
 _LAST_EQUAL = re.compile(r"(?<![<>!\\=])=(?!=)")
 
 
@@ -31,6 +44,7 @@ class Interpretations:
     """The trees a text may stand for, likeliest first; `failure`: why the text could not be parsed."""
 
     text: str
+    qualifier: str = ""  # "for all x", which says where the answer holds
     trees: list[Node] = field(default_factory=list)
     failure: str = ""
 
@@ -39,8 +53,12 @@ class Interpretations:
 def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
     """All interpretations of an answer; `from_pool`: it is the pool's, so `-3,0` is a list and no decimal."""
     cleaned = clean(text)
-    result = Interpretations(cleaned)
-    for variant in _variants(cleaned, from_pool):
+    main = _COMMENT.sub("", cleaned)
+    qualified = _QUALIFIER.fullmatch(main)
+    main, qualifier = (qualified[1], qualified[2]) if qualified else (main, "")
+    main = compound_quantity(main) or _with_unit(main, from_pool)
+    result = Interpretations(cleaned, qualifier)
+    for variant in _variants(main, from_pool):
         try:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
@@ -55,6 +73,22 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
         if tree not in result.trees:
             result.trees.append(tree)
     return result
+
+
+def _with_unit(text: str, from_pool: bool) -> str:
+    """`5 kg m/s^2` with its unit as one word; letters that may be symbols only behind a space or in a completion."""
+    amount = _AMOUNT.match(text)
+    for at in ([amount.end()] if amount else []) + [match.start() for match in _WORD_START.finditer(text)]:
+        unit = text[at:].strip().replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
+        if not read_unit(unit):
+            continue
+        is_marked, letters = text[at] == WORD_OPEN, re.findall(r"[A-Za-z\\µ°]+", unit)
+        apart = text[at : at + 1].isspace()
+        if is_marked or (len(letters) > 1 and (apart or not from_pool or any(len(part) > 1 for part in letters))):
+            return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"
+        if apart and from_pool and letters and (letters[0] in UNIT_LETTERS - {"h"} or letters[0] == "M"):
+            return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"
+    return text
 
 
 def _variants(text: str, from_pool: bool) -> list[str]:

@@ -253,7 +253,8 @@ class Matrix(Node):
 
 
 ZERO = Number(Fraction(0))
-PI, E, INFINITY = Constant("pi"), Constant("e"), Constant("infinity")
+PI, E, IMAGINARY, INFINITY = Constant("pi"), Constant("e"), Constant("i"), Constant("infinity")
+ELLIPSIS = Symbol("\\ldots")
 
 
 def parse_number(text: str) -> Number:
@@ -304,8 +305,11 @@ def marked(node: Node, mark: str) -> Node:
     raise Unparsed(f"{mark} on an expression")
 
 
-def substituted(node: Node, name: str, replacement: Node) -> Node:
+def replaced(node: Node, old: Node, new: Node) -> Node:
+    """The tree with each part that is `old` replaced."""
+    return new if node == old else node.rebuilt(lambda child: replaced(child, old, new))
+
+
+def substituted(node: Node, name: str, new: Node) -> Node:
     """The tree with a symbol replaced."""
-    if isinstance(node, Symbol):
-        return replacement if node.name == name else node
-    return node.rebuilt(lambda child: substituted(child, name, replacement))
+    return replaced(node, Symbol(name), new)

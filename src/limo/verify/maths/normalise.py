@@ -6,6 +6,7 @@ compact(r"\\text{ Even }")                                # "even"
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import unicodedata
@@ -14,6 +15,7 @@ from functools import lru_cache
 from operator import methodcaller
 
 from limo.verify.maths.tables import languages, table
+from limo.verify.maths.units import UNIT_LETTERS
 
 WORD_OPEN, WORD_CLOSE, DOLLAR = "\ue001", "\ue002", "\ue003"
 MAX_ANSWER = 6000
@@ -71,11 +73,30 @@ _ORDINAL = re.compile(
     r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
     r"|(?<=\d)(?:st|nd|rd|th)\b"
 )
+_CIRCLED = frozenset(map(chr, range(0x2460, 0x2474)))
+_BETWEEN_CIRCLED = re.compile(r"\\text|\\mathrm|[\s{}$、,，;；和与及()（）]|and")
+_MARKS_AT_ENDS = re.compile(
+    "\\A[\u2600-\u27bf\u2b50\u220e\U0001f300-\U0001faff\\s]+|[\u2600-\u27bf\u2b50\u220e\u25a0\u25a1\U0001f300-\U0001faff\\s.]+\\Z"
+)
+_HTML = {"sup": "^", "sub": "_"}
+_MONEY = table("units")["money"]
+_MONEY_BEFORE = re.compile(rf"(?<![\w\\])({'|'.join(map(re.escape, _MONEY))})\s*(\d[\d,]*(?:\.\d+)?)")
+_MONEY_BEHIND = re.compile(r"(?<=\d)\s*([€£¥₹])")
+_INTERVALS = [(re.compile(pattern), replacement) for pattern, replacement in _LATEX["intervals"]]
+_CROSS = re.compile(
+    r"(\\(?:vec|overrightarrow|mathbf|boldsymbol|bm)\s*\{?\s*[A-Za-z]\s*\}?)\s*\\times(?=\s*\\(?:vec|over|mathbf|bold|bm))"
+)
+_SENTENCE_START = re.compile(
+    r"\A\s*((?:[A-Za-z]{1,15}(?:\\ |[\s~])+){2,12}(?:is|are|equals))(?:\\ |[\s~:])+(?=[\d\\($-])"
+)
+_NUMBER_IN_WORDS = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)*(?![\w])")
+_LAST_JOIN = re.compile(r"(.*\S)[\s,]+(and|or)\Z", re.S)
 _AMOUNT = re.compile(rf"{DOLLAR}\s*(\d[\d,]*(?:\.\d+)?)(?=[\s}})\].]*\Z)")
 _CHINESE = table("languages/chinese")
 _DIGITS, _SMALL, _LARGE = _CHINESE["digits"], _CHINESE["small_scales"], _CHINESE["large_scales"]
 _NUMERAL = f"[{''.join([*_DIGITS, *_SMALL, *_LARGE])}]"
 _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
+_MIXED = re.compile(rf"({_NUMERAL}+|\d+)又(?=\\frac|\d+/\d)")
 _WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
 _EDGE = ".,;:。 \t\n"
@@ -85,11 +106,21 @@ _EDGE = ".,;:。 \t\n"
 def clean(text: str) -> str:
     """The text in one spelling; parsing and comparing start from here."""
     text = text[:MAX_ANSWER].translate(_INVISIBLE).replace("\x0crac", r"\frac")
+    if "<" in text or "&" in text:
+        text = re.sub(r"<(sup|sub)>(.*?)</\1>", lambda m: f"{_HTML[m[1]]}{{{m[2]}}}", text)
+        text = html.unescape(text) if re.search(r"&#?\w+;", text) else text
     text = _SUPER.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m.group()) + "}", text)
     text = _SUB.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m.group()) + "}", text)
     text = _GROUPING.sub("", text)
     text = re.sub(r"(?<=\d)。(?=\d)", ".", text)
+    if _CIRCLED.intersection(text):
+        text = _circled(text)
+    text = _MONEY_BEFORE.sub(lambda m: rf"{m[2]} \text{{{_MONEY[m[1]]}}}", text.replace("￥", "¥"))
+    text = _MONEY_BEHIND.sub(lambda m: rf" \text{{{_MONEY[m[1]]}}}", text)
+    if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
+        text = text.replace("$", r"\$")
     if not text.isascii():
+        text = _MARKS_AT_ENDS.sub("", text)
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
     if "\\begin" not in text and "\\\\" in text:
         text = re.sub(r"\\{2,}(?=[A-Za-z{}%!,;()\[\]])", r"\\", text)
@@ -98,6 +129,14 @@ def clean(text: str) -> str:
     text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
     text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
+
+
+def _circled(text: str) -> str:
+    """`①③` and `①、③` as the list 1, 3; circled digits beside anything else stay signs of their own."""
+    digits = _BETWEEN_CIRCLED.sub("", text)
+    if _CIRCLED.issuperset(digits):
+        return ", ".join(str(ord(digit) - 0x245F) for digit in digits)
+    return "".join(rf"\circled{{{ord(c) - 0x245F}}}" if c in _CIRCLED else c for c in text)
 
 
 def _scaled(match: re.Match[str]) -> str:
@@ -110,12 +149,14 @@ def _latex(text: str) -> str:
     if "\\" in text or "$" in text:
         text = unbox(text)
         text = re.sub(r"\\left\s*\.|\\right\s*\.", "", text)
+        text = _CROSS.sub(r"\1\\cross ", text) if "\\times" in text else text
         text = _STYLE.sub(" ", text)
         text = _GROUPING.sub("", text).replace(r"\!", "").replace(r"\,", " ")
         text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", DOLLAR).replace("$", " ")
         text = _AMOUNT.sub(rf"\1 {WORD_OPEN}dollars{WORD_CLOSE} ", text).replace(DOLLAR, "")
     if "mod" in text:
         text = _congruence(text)
+    text = _SENTENCE_START.sub(rf"{WORD_OPEN}\1{WORD_CLOSE} ", text)
     text = _ORDINAL.sub("", text)
     text = _REPEATING.sub(_repeating, _SPACES.sub(" ", text))
     for pattern, replacement in _ALIASES:
@@ -124,6 +165,9 @@ def _latex(text: str) -> str:
         text, n_words = _WORDS.subn(_word, text)
         if not n_words:
             break
+    if "[" in text or "]" in text:
+        for pattern, replacement in _INTERVALS:
+            text = pattern.sub(replacement, text)
     text = text.replace(r"\'", "'").replace(r"\_", "_").replace(r"\&", "&").replace(r"\#", "#")
     text = text.strip().strip("*`").strip()
     return re.sub(r"\s+", " ", _LAST_BACKSLASH.sub("", text))
@@ -137,15 +181,22 @@ def _congruence(text: str) -> str:
 
 
 def _word(match: re.Match[str]) -> str:
-    """A single letter in roman type is a symbol; more is a word, except names of functions."""
+    """A letter in roman type is a symbol or the unit of a number; more is a word, except names of functions."""
     content = match.group(1).strip()
+    if content in UNIT_LETTERS | {"M"} and re.search(
+        r"[\d})]\s*\Z", match.string[max(0, match.start() - 8) : match.start()]
+    ):
+        return f" {WORD_OPEN}{content}{WORD_CLOSE} "
     if len(content) <= 1 or re.fullmatch(r"[\d\s.,+\-*/^_=()%\\]*", content) or "\\operatorname" in match.group():
         return " \\" + content + " " if "\\operatorname" in match.group() and content.isalpha() else content
     if content.lower() in ("percent", "percentage", "pct"):
         return "%"
     if re.search(r"[\\_^=+]", content) and not re.search(r"[A-Za-z]{3}", content):
         return content
-    return f" {WORD_OPEN}{content}{WORD_CLOSE} "
+    if join := _LAST_JOIN.match(content):
+        return f" {WORD_OPEN}{join[1]}{WORD_CLOSE} {join[2]} "
+    words = _NUMBER_IN_WORDS.sub(rf"{WORD_CLOSE} \g<0> {WORD_OPEN}", content)
+    return f" {WORD_OPEN}{words}{WORD_CLOSE} ".replace(WORD_OPEN + WORD_CLOSE, "")
 
 
 def _repeating(match: re.Match[str]) -> str:
@@ -179,12 +230,19 @@ def compact(text: str) -> str:
     Words are compared without case; a single letter keeps its case.
     """
     text = clean(text).replace(WORD_OPEN, "").replace(WORD_CLOSE, "")
-    text = re.sub(r"\s+", "", text)
+    text = re.sub(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])", _small, text)
+    text = re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text)
     text = _SYNONYMS.get(text.lower().rstrip(".。"), text)
     text = re.sub(r"([\^_])\{(\w)\}", r"\1\2", text)
-    if re.fullmatch(r"[A-Za-z\u4e00-\u9fff'\-.,()\"]{2,}", text) and re.search(r"[A-Za-z]{2}", text):
-        text = text.lower()
     return text.strip(_EDGE + '"')
+
+
+def _small(match: re.Match[str]) -> str:
+    """A word in small letters; letters side by side (`ABC`, `Rr`) keep their case."""
+    word = match.group()
+    known = word.lower() in _SYNONYMS or word.lower() in _SYNONYMS.values()
+    is_word = known or (len(word) > 2 and (word[1:].islower() or (len(word) > 4 and word.isupper())))
+    return word.lower() if is_word and re.search("[aeiouyAEIOUY]", word) else word
 
 
 def to_arabic(text: str) -> str:
@@ -192,6 +250,7 @@ def to_arabic(text: str) -> str:
     if not re.search(r"[\u4e00-\u9fff〇]", text):
         return text
     text = _FRACTION.sub(_chinese_fraction, text)
+    text = _MIXED.sub(lambda m: f"{m[1] if m[1].isdigit() else numeral(m[1])} ", text)
     text = _CHINESE_SCALED.sub(_chinese_scaled, text)
     return _WHOLE.sub(lambda m: _chinese_decimal(m.group().strip()), text)
 

@@ -11,6 +11,9 @@ _ONE_LETTER = re.compile(r"\s*(?:\\text\s*\{)?\s*[\(（\[]?\s*([A-ZＡ-Ｚ])\s*[
 _LETTER_AND_TEXT = re.compile(
     r"\s*(?:\\text\s*\{)?[\(（\[]?\s*([A-GＡ-Ｇ])\s*(?:[\)）\]]\}?\s*[.．:：]?\s*|\}\s+|[.．、](?:\s+|\s*(?!\d))|[:：]\s+)\S"
 )
+_LETTER_AND_WORDS = re.compile(
+    r"\s*(?:\\text\s*\{)?\s*([A-G])(?:\s+[-–—]\s+|,\s+)(?=[A-Za-z]{2,}\s*[A-Za-z]{2})(?!and\b|or\b)"
+)
 _ANNOUNCED_LETTER = re.compile(
     r"\s*(?:option|choice|answer|选项|选|答案[是为]?)\s*[:：]?\s*[\(（]?([A-Ga-gＡ-Ｇ])(?![A-Za-z])[\)）]?", re.I
 )
@@ -28,9 +31,10 @@ def option_letters(text: str, *, loose: bool = False) -> str:
         return ""
     text = re.sub(r"\\(?:mathrm|textbf|mathbf|mbox|textit|rm|mathit)\b", r"\\text", text)
     text = re.sub(r"\\text\s*\{\\text\s*\{(.*)\}\s*\}", r"\\text{\1}", text)
-    for pattern in (_ONE_LETTER, _LETTER_AND_TEXT):
+    text = re.sub(r"\\text\s*\{\s*(and|or)\s*\}", r" \1 ", text)
+    for pattern in (_ONE_LETTER, _LETTER_AND_TEXT, *((_LETTER_AND_WORDS,) if loose else ())):
         match = pattern.match(text)
-        if match and (loose or pattern is _ONE_LETTER or len(text) > 2):
+        if match and _SEVERAL_LETTERS.match(text) is None and (loose or pattern is _ONE_LETTER or len(text) > 2):
             letter = chr(ord(match.group(1)) - 0xFEE0) if match.group(1) > "Z" else match.group(1)
             return letter if letter in "ABCDEFG" or (loose and pattern is _ONE_LETTER) else ""
     several = _SEVERAL_LETTERS.match(text)
@@ -48,4 +52,4 @@ def option_letters(text: str, *, loose: bool = False) -> str:
 def option_text(text: str) -> str:
     """What stands after the letter of an option."""
     plain = clean(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
-    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][\s)）]*[.．:：、]?\s*", "", plain).strip()
+    return re.sub(r"^[\s(（]*[A-ZＡ-Ｚ][\s)）]*(?:[.．:：、,]|[-–—](?=\s))?\s*", "", plain).strip()

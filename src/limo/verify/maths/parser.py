@@ -6,13 +6,16 @@ What it does not cover (integrals, sums, limits, words in the middle) raises Unp
 from __future__ import annotations
 
 from limo.verify.maths import nodes
-from limo.verify.maths.atoms import argument, atom, group, raw_group, starts_factor
+from limo.verify.maths.atoms import argument, atom, group, starts_factor
 from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number, product_of
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import Cursor, Unparsed, tokenise
+from limo.verify.maths.units import changes_number
 
 _RELATIONS: dict[str, str] = table("symbols")["relations"]
 _SET_OPERATIONS = {"\\cup": "union", "U": "union", "\\cap": "intersection"}
+_INTRODUCING = (":", "：", "=", "为", "是", " is", " are", " be", " get", " have", " equals")
+_LABELS = frozenset(table("languages/english")["labels"])
 _MARKS = ("*", "\\prime", "'", "\\top", "\\dagger", "\\circ")  # superscripts that are no exponents
 
 
@@ -55,6 +58,8 @@ class Parser:
             parts = (row[0] if len(row) == 1 else nodes.Listing("", "", tuple(row)) for row in rows)
             return nodes.Listing("", "", tuple(parts), ";")
         items = tuple(item for row in rows for item in row)
+        if len({isinstance(item, nodes.Labelled) for item in items}) > 1:
+            raise Unparsed("words before one of several")
         if not items:
             raise Unparsed("nothing to read")
         return items[0] if len(items) == 1 else nodes.Listing("", "", items, joiner or ";")
@@ -69,17 +74,13 @@ class Parser:
             label = self.leading_words()
             node = self.relation()
             unit: list[str] = []
-            while cursor.token.kind == "word" or (unit and self.at_unit_power()):
-                text = cursor.take().text
-                if text == "/":
-                    unit.append("/" + cursor.take().text)
-                else:
-                    unit.append("^" + raw_group(cursor) if text == "^" else text)
+            while cursor.token.kind == "word":
+                unit.append(cursor.take().text)
         if unit:
             node = nodes.Quantity(node, " ".join(unit))
         if not label:
             return node
-        if cursor.token.kind != "end" or cursor.index < 2:
+        if not (cursor.token.kind == "end" or self.at_separator()) or cursor.index < 2:
             raise Unparsed("words before an expression")
         return nodes.Labelled(label, node)
 
@@ -88,14 +89,14 @@ class Parser:
         start, words = self.cursor.index, []
         while self.cursor.token.kind == "word":
             words.append(self.cursor.take().text)
-        if words and (self.cursor.accept("=", ":") or words[-1].endswith((":", "：", "=", "为", "是", "is"))):
-            return " ".join(words)
+        label = " ".join(words).lower()
+        named = label in _LABELS and self.cursor.token.kind == "num"
+        if words and (self.cursor.accept("=", ":") or named or words[-1].lower().endswith(_INTRODUCING)):
+            if changes_number(label, before=True):
+                raise Unparsed("words that change the value behind them")
+            return label
         self.cursor.move(start)
         return ""
-
-    def at_unit_power(self) -> bool:
-        text, following = self.cursor.token.text, self.cursor.ahead(1).kind
-        return (text == "^" and following in ("num", "op")) or (text == "/" and following in ("word", "sym"))
 
     def relation(self) -> Node:
         """Expressions with relation signs between them, kept as one chain."""
@@ -158,12 +159,16 @@ class Parser:
         while True:
             if cursor.accept("*", "\\cdot", "\\times"):
                 node = multiply(node, self.signed())
+            elif cursor.accept("\\cross"):
+                node = nodes.Application("cross product", (node, self.signed()))
             elif cursor.accept("/"):
                 node = nodes.Quotient(node, self.signed())
             elif cursor.accept("mod", "\\bmod", "\\mod"):
                 node = nodes.Call("mod", (node, self.signed()))
             elif starts_factor(cursor):
+                last = node.factors[-1] if isinstance(node, nodes.Product) else node
                 both_numbers = cursor.token.kind == cursor.previous.kind == "num"
+                both_numbers = both_numbers and not (isinstance(last, nodes.Power) and cursor.token.gap)
                 node = self.mixed_number(node) if both_numbers else multiply(node, self.factor())
             else:
                 return node

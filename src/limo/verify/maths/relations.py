@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle, product
+from typing import TypeGuard
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue
-from limo.verify.maths.nodes import PI, ZERO, Node, substituted
-from limo.verify.maths.values import same_value
+from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, PI, Node, replaced, substituted
+from limo.verify.maths.units import read_unit
+from limo.verify.maths.values import progression, same_value
 
 INEQUALITIES = frozenset(("<", ">", "<=", ">="))
 OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-MAX_ITEMS = 200
+MAX_ITEMS, MAX_SIGNS = 200, 5
 _DOMAINS = {nodes.Symbol(name) for name in ("\\mathbbZ", "Z", "\\mathbbN", "R", "N")}
 _INDICES = {"k", "n", "m", "l"}  # letters that stand for any whole number
 _CONSTANTS = ("C", "c", "K", "k")  # letters that stand for any number
@@ -22,7 +26,9 @@ def is_name(node: Node) -> bool:
     match node:
         case nodes.Symbol() | nodes.Application() | nodes.Constant("e" | "i"):
             return True
-        case nodes.Absolute(inner) | nodes.Degrees(inner) | nodes.Labelled(_, inner):
+        case nodes.Absolute(inner):
+            return is_name(inner) and not isinstance(inner, nodes.Symbol)
+        case nodes.Degrees(inner) | nodes.Labelled(_, inner):
             return is_name(inner)
         case nodes.Quotient(over, under):
             return is_name(over) and is_name(under)
@@ -56,19 +62,14 @@ def assignment(node: Node) -> tuple[Node, Node] | None:
     return None
 
 
-def stated_value(relation: nodes.Relation, *, strict: bool) -> Node | None:
-    """What a relation says its name is.  Not strict: the right side of any equation that ends in a constant."""
-    sides, last = relation.sides, relation.sides[-1]
+def stated_value(relation: nodes.Relation) -> Node | None:
+    """What a relation says its name is; a single name, or a calculation, introduces a value and nothing else does."""
     if relation.signs in (("in",), ("==",)):
-        return sides[1] if relation.signs == ("in",) and is_name(sides[0]) else last
+        return relation.sides[1] if relation.signs == ("==",) or is_name(relation.sides[0]) else None
     named = assignment(relation)
-    if named:
-        return named[1]
-    if set(relation.signs) - {"=", "~"}:
-        return None
-    if not relation.symbols:
-        return last
-    return last if not strict and not last.symbols and last != ZERO else None
+    if named or set(relation.signs) - {"=", "~"}:
+        return named[1] if named else None
+    return None if relation.symbols else relation.sides[-1]
 
 
 def is_graph(name: Node, other: Node) -> bool:
@@ -88,6 +89,8 @@ def with_constants_renamed(gold: Node, pred: Node) -> Node:
     """`pred` with constants of integration (`+ C`, `+ c_1`) that it alone has given the names that `gold` alone has."""
     missing = sorted(gold.symbols - pred.symbols)
     extra = sorted(pred.symbols - gold.symbols)
+    if extra == ["I"] and IMAGINARY in gold.walk():
+        return replaced(pred, nodes.Symbol("I"), IMAGINARY)
     if not missing or len(missing) != len(extra) or len(missing) > 4:
         return pred
     if {*missing, *extra} <= _INDICES and len(missing) == 1 and has_pi(gold) and has_pi(pred):
@@ -138,12 +141,32 @@ def rising(relation: nodes.Relation) -> nodes.Relation:
     return relation
 
 
-def items_of(node: Node) -> tuple[list[Node], bool]:
-    """The items of a list (or the one expression that is none), ± written out; and whether their order is free."""
+def items_of(node: Node, *, named: bool = True) -> tuple[list[Node], bool]:
+    """The items of a list (or the one expression that is none), and whether their order is free; `named`: as values."""
     if not isinstance(node, nodes.Listing):
-        return _both_signs(node), True
+        return [node], True
     kept = node.items if node.opening else tuple(item for item in node.items if not _is_domain(item))
-    return [value for item in _without_names(kept) for value in _both_signs(item)], node.opening in ("", "{")
+    pairs = [_labelled(item) if isinstance(item, nodes.Ratio) else None for item in kept]
+    if len(kept) > 1 and all(pairs):
+        kept = tuple(nodes.Relation(pair, ("=",)) for pair in pairs if pair)
+    items = grouped(list(_without_names(kept))) if named else list(kept)
+    return _whole_progression(items), node.opening in ("", "{")
+
+
+def _whole_progression(items: list[Node]) -> list[Node]:
+    """`1, 2, ..., 5` with all its numbers, where it has an end."""
+    at = items.index(ELLIPSIS) if ELLIPSIS in items else 0
+    known = [item.value for item in items if isinstance(item, nodes.Number)]
+    if not at or at != len(items) - 2 or len(known) < len(items) - 1:
+        return items
+    numbers = progression(known[:at], known[at])
+    return [nodes.Number(number) for number in numbers] if numbers else items
+
+
+def has_equations(node: Node) -> bool:
+    """Whether an item of a list is an equation that states no value."""
+    items = node.items if isinstance(node, nodes.Listing) else ()
+    return any(isinstance(item, nodes.Relation) and set(item.signs) == {"="} and not assignment(item) for item in items)
 
 
 def single_item(node: Node) -> Node:
@@ -159,13 +182,23 @@ def aligned_by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...
     """The values of both lists in order, where every item of exactly one of them has a name of its own."""
     if not gold or len(gold) != len(pred):
         return None
-    g, p = [assignment(item) for item in gold], [assignment(item) for item in pred]
+    g, p = [_labelled(item) for item in gold], [_labelled(item) for item in pred]
     named, others = (g, p) if all(g) else (p, g)
     pairs = [pair for pair in named if pair]
     if any(others) or len({repr(name) for name, _ in pairs}) < len(gold):
         return None
     values = tuple(value for _, value in pairs)
     return (values, tuple(pred)) if named is g else (tuple(gold), values)
+
+
+def _labelled(node: Node) -> tuple[Node, Node] | None:
+    """Name and value of an item: `x = 1`, `x: 1`, `12 boys`."""
+    match node:
+        case nodes.Ratio((nodes.Symbol() as name, value)) if not value.symbols:
+            return name, value
+        case nodes.Quantity(value, words) if read_unit(words) is None:
+            return nodes.Symbol(words), value
+    return assignment(node)
 
 
 def as_matrix(node: Node) -> Node:
@@ -208,22 +241,53 @@ def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
     return items
 
 
-def _both_signs(node: Node) -> list[Node]:
-    """`a ± b` as its two values."""
-    if nodes.PlusMinus not in node.kinds or isinstance(node, nodes.Listing | nodes.Matrix):
-        return [node]
-    if isinstance(node, nodes.Relation):
-        if len(node.sides) == 2 and not isinstance(node.sides[1], nodes.Listing):
-            return [replace(node, sides=(node.sides[0], value)) for value in _both_signs(node.sides[1])]
-        return [node]
-    return [_with_sign(node, "+"), _with_sign(node, "-")]
+def with_signs(node: Node, *, independent: bool) -> Node:
+    """The bare list of what ± stands for; `independent`: each ± of an item has a sign of its own (`(±1, ±2)`)."""
+    if nodes.PlusMinus not in node.kinds:
+        return node
+    if isinstance(node, nodes.Listing) and node.opening in ("", "{"):
+        parts = (with_signs(item, independent=independent) for item in node.items)
+        items = [item for part in parts for item in (part.items if _is_bare(part) else (part,))]
+        return replace(node, items=tuple(items))
+    n = sum(isinstance(part, nodes.PlusMinus) for part in node.walk()) if independent else 1
+    choices = product("+-", repeat=n) if n <= MAX_SIGNS else ()
+    return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices))
 
 
-def _with_sign(node: Node, sign: str) -> Node:
+def _is_bare(node: Node) -> TypeGuard[nodes.Listing]:
+    return isinstance(node, nodes.Listing) and not node.opening
+
+
+def _with_signs(node: Node, signs: Iterator[str]) -> Node:
     if isinstance(node, nodes.PlusMinus):
-        left, right = _with_sign(node.left, sign), _with_sign(node.right, sign)
+        sign = next(signs)
+        left, right = _with_signs(node.left, signs), _with_signs(node.right, signs)
         return nodes.Sum((left, right if sign == node.first else nodes.Negative(right)))
-    return node.rebuilt(lambda child: _with_sign(child, sign))
+    return node.rebuilt(lambda child: _with_signs(child, signs))
+
+
+def grouped(items: list[Node]) -> list[Node]:
+    """`x=1, y=2, x=3, y=4` as the pairs (1, 2), (3, 4): names that come again begin the next."""
+    named = [assignment(item) for item in items]
+    names = [repr(pair[0]) for pair in named if pair]
+    period = len(set(names))
+    if period < 2 or len(names) < len(items) or len(names) % period or names != names[:period] * (len(names) // period):
+        return items
+    if len(names) == period:
+        return items
+    order = sorted(range(period), key=names[:period].__getitem__)
+    values = [pair[1] for pair in named if pair]
+    return [nodes.Listing("(", ")", tuple(values[at + k] for k in order)) for at in range(0, len(values), period)]
+
+
+def differ_in_logic(gold: Node, pred: Node) -> bool:
+    """Whether one says "and" and the other "or" of what is no value: conditions, propositions, several unknowns."""
+    if not (isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing)):
+        return False
+    items = (*gold.items, *pred.items)
+    n_names = min(len({repr(pair[0]) for item in side.items if (pair := assignment(item))}) for side in (gold, pred))
+    logical = any(is_condition(item) or isinstance(item, nodes.Symbol) for item in items) or n_names > 1
+    return {gold.joiner, pred.joiner} == {"and", "or"} and logical
 
 
 def _surely_same(a: Node, b: Node) -> bool:

@@ -11,15 +11,15 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import NoValue, TooLarge, Undefined, Unknown
+from limo.verify.maths.arithmetic import NoValue, TooLarge, Undecidable, Undefined, Unknown
 from limo.verify.maths.nodes import Node, product_of
 from limo.verify.maths.relations import with_constants_renamed
+from limo.verify.maths.units import UNIT_LETTERS
 from limo.verify.maths.values import constant, same_value
 
 _COST = ("rational", "numeric", "symbolic", "structural")
-_UNIT_LETTERS = frozenset("mgshLNJVWKCTAFH")
-DOUBLE_DIGITS = 15  # significant digits that a machine's number keeps
-MIN_DIGITS, MIN_DIGITS_BOTH = 5, 6
+DOUBLE_DIGITS = 16  # significant digits that a machine's number keeps
+MIN_DIGITS = 6
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Explanation:
 
     tier: str = "rational"
     reason: str = ""
+    undecidable: bool = False  # no other rule and no library decides it either
 
     def note(self, tier: str, reason: str) -> None:
         """Keep a tier that costs at least as much as the one before."""
@@ -53,6 +54,9 @@ class ScalarComparer:
             same = None
         except TooLarge:
             return self.too_large(gold, pred)
+        except Undecidable as error:
+            self.explanation.reason, self.explanation.undecidable = str(error), True
+            return None
         except Unknown:
             self.explanation.reason = "no value"
             return None
@@ -73,9 +77,13 @@ class ScalarComparer:
             if gold.base == pred.base:
                 return gold.digits.lstrip("0") == pred.digits.lstrip("0")
             return self.same(gold, pred) or False
-        numeral, other = (gold, pred) if isinstance(gold, nodes.BasedNumeral) else (pred, gold)
-        assert isinstance(numeral, nodes.BasedNumeral)
-        return self.same(nodes.Number(Fraction(int(numeral.digits))), other)
+        if not isinstance(gold, nodes.BasedNumeral):
+            self.explanation.reason, self.explanation.undecidable = (
+                "a numeral with a base the answer does not have",
+                True,
+            )
+            return None
+        return self.same(nodes.Number(Fraction(int(gold.digits))), pred) if gold.digits.isdigit() else False
 
     def too_large(self, gold: Node, pred: Node) -> bool | None:
         """One side cannot be written down: different from any number that can, if it only grows."""
@@ -88,7 +96,7 @@ class ScalarComparer:
                 continue
             self.explanation.reason = "different size"
             return False
-        self.explanation.reason = "too large to compare"
+        self.explanation.reason, self.explanation.undecidable = "too large to compare", True
         return None
 
     def rounded(self, gold: Node, pred: Node) -> bool:
@@ -102,9 +110,9 @@ class ScalarComparer:
             a, b = constant(gold), constant(pred)
         except NoValue:
             return False
-        if second and rounds_to(a, second, MIN_DIGITS_BOTH if first else self.digits):
+        if second and rounds_to(a, second, MIN_DIGITS if first else self.digits):
             return True
-        if first and rounds_to(b, first, MIN_DIGITS_BOTH if second else MIN_DIGITS):
+        if first and rounds_to(b, first, MIN_DIGITS):
             return True
         if not (self.tolerance and first) or isinstance(a, float) or isinstance(b, float):
             return False
@@ -133,20 +141,17 @@ def measured(node: Node) -> tuple[Node, str]:
 
 
 def letter_unit(node: Node) -> tuple[Node, str] | None:
-    """The number and the unit in `6 m`, `6 m^2` or `1.2 \\times 10^3 m`, where the unit was read as a symbol."""
-    if isinstance(node, nodes.Quotient):
-        over = letter_unit(node.numerator)
-        under = letter_unit(nodes.Product((nodes.Number(Fraction(1)), node.denominator))) if over else None
-        return (over[0], f"{over[1]}/{under[1]}") if over and under else None
-    if not isinstance(node, nodes.Product):
-        return None
-    *factors, unit = node.factors
-    power = ""
-    if isinstance(unit, nodes.Power):
-        power = f"^{unit.exponent.value}" if isinstance(unit.exponent, nodes.Number) else ""
-        unit = unit.base
-    if isinstance(unit, nodes.Symbol) and unit.name in _UNIT_LETTERS and not any(f.symbols for f in factors):
-        return product_of(factors), unit.name + power
+    """The number and the unit in `6 m` and `6 m^2`, where the letter of a unit was read as a symbol."""
+    match node:
+        case nodes.Negative(inner):
+            split = letter_unit(inner)
+            return (nodes.Negative(split[0]), split[1]) if split else None
+        case nodes.Product((*factors, nodes.Symbol(name))) if name in UNIT_LETTERS and not any(
+            f.symbols for f in factors
+        ):
+            return product_of(factors), name
+        case nodes.Product((*factors, nodes.Power(nodes.Symbol(name), nodes.Number(power)))) if name in UNIT_LETTERS:
+            return None if any(f.symbols for f in factors) else (product_of(factors), f"{name}^{power}")
     return None
 
 
@@ -192,8 +197,10 @@ def rounds_to(value: Any, decimal: Decimal, min_digits: int) -> bool:
     if isinstance(value, float) or getattr(value, "imag", False):
         return False
     exact = value if isinstance(value, Fraction) else _exact(value)
-    if decimal.n_digits >= DOUBLE_DIGITS:
-        return abs(exact - decimal.value) <= abs(exact) / 10**13
+    if (Fraction(10) ** -decimal.place * exact).denominator == 1:
+        return False  # it can be written in as many digits, and is another number
+    if decimal.n_digits >= DOUBLE_DIGITS or (decimal.n_digits == DOUBLE_DIGITS - 1 and -decimal.place >= DOUBLE_DIGITS):
+        return abs(exact - decimal.value) <= abs(exact) / 10**14
     if decimal.value.denominator == 1 and decimal.place < 0:
         return False
     if decimal.n_digits < min_digits or exact.denominator == 1:

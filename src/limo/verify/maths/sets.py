@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
-from limo.verify.maths.nodes import INFINITY, Node, difference, substituted
+from limo.verify.maths.nodes import INFINITY, Node, difference, replaced
 from limo.verify.maths.relations import OPPOSITE, is_condition
-from limo.verify.maths.values import constant, real_number
+from limo.verify.maths.roots import polynomial, real_roots
+from limo.verify.maths.values import constant, evaluate, real_number
 
 DIGITS, DIGITS_SAME, MAX_ITEMS = 80, 55, 200
 _INF = float("inf")
-_TURNED = {**OPPOSITE, "=": "=", "!=": "!="}
+_SOLVABLE = frozenset((*OPPOSITE, "=", "!="))
 
 
 class RealSet(NamedTuple):
@@ -56,6 +57,8 @@ def complement(a: RealSet) -> RealSet:
 
 def solution_set(node: Node) -> RealSet | None:
     """The real numbers a tree stands for; None where it is no such set."""
+    if len(node.symbols) > 1:
+        return None
     try:
         return _real_set(node)
     except (Undefined, Unknown, TooLarge, TypeError):
@@ -75,7 +78,9 @@ def is_set(node: Node) -> bool:
         infinite = len(node.items) == 2 and any(item in (INFINITY, nodes.Negative(INFINITY)) for item in node.items)
         if infinite or node.brackets in ("[)", "(]", "][", "[[", "]]"):
             return True
-        return bool(node.items) and not node.opening and all(is_condition(item) for item in node.items)
+        if node.opening or not all(isinstance(item, nodes.Relation) for item in node.items):
+            return False
+        return (any(map(is_condition, node.items)) and len(node.symbols) == 1) or all(map(is_condition, node.items))
     return is_condition(node)
 
 
@@ -122,36 +127,41 @@ def _relation(node: nodes.Relation) -> RealSet | None:
         return _real_set(node.sides[1])
     parts = []
     for left, right, sign in zip(node.sides, node.sides[1:], node.signs, strict=False):
-        part = _linear(left, right, sign) if sign in _TURNED else None
+        part = _solved(left, right, sign) if sign in _SOLVABLE else None
         if part is None:
             return None
         parts.append(part)
     return combined(all, *parts)
 
 
-def _linear(left: Node, right: Node, sign: str) -> RealSet | None:
-    """One relation between two sides that are linear in one symbol."""
-    for side, other, turned in ((left, right, sign), (right, left, _TURNED[sign])):
-        if isinstance(side, nodes.Absolute) and not other.symbols:
-            a = _linear(side.operand, other, turned)
-            b = _linear(side.operand, nodes.Negative(other), _TURNED[turned])
-            if a is None or b is None:
-                return None
-            return combined(all if turned in ("<", "<=", "!=") else any, a, b)
+def _solved(left: Node, right: Node, sign: str) -> RealSet | None:
+    """One relation of quotients of polynomials in one symbol, or absolute values of such."""
     names = left.symbols | right.symbols
     if len(names) != 1:
         return None
     (name,) = names
-    exact = [constant(substituted(difference(left, right), name, nodes.Number(Fraction(n))), DIGITS) for n in (0, 1, 2)]
-    at_0, at_1, at_2 = (real_number(value, DIGITS) for value in exact)
-    slope = at_1 - at_0
-    if slope == 0 or not _near(at_2 - at_1, slope):
-        return None
-    if all(isinstance(value, Fraction) for value in exact):
-        root = real_number(-exact[0] / (exact[1] - exact[0]), DIGITS)
-    else:
-        root = -at_0 / slope
-    return _relative_to(root, sign if slope > 0 else _TURNED[sign])
+    side = difference(left, right)
+
+    def contains(number: Any) -> bool:
+        try:
+            value, scale = evaluate(side, {name: number}, DIGITS, real=True)
+        except (Undefined, Unknown):
+            return False
+        if abs(value) <= abs(scale) / 10**DIGITS_SAME:
+            return sign in ("=", "<=", ">=")
+        return sign == "!=" or (sign in ("<", "<=") if value < 0 else sign in (">", ">="))
+
+    return RealSet(tuple(_critical(side, name)), contains)
+
+
+def _critical(node: Node, name: str) -> list[Any]:
+    """Zeros and poles.  Raises Undefined where they cannot be found."""
+    inner = next((part for part in node.walk() if isinstance(part, nodes.Absolute) and name in part.symbols), None)
+    if inner is not None:
+        signs = (inner.operand, nodes.Negative(inner.operand))
+        return [end for part in signs for end in _critical(replaced(node, inner, part), name)]
+    parts = polynomial(node, name, {})
+    return [real_number(end, DIGITS) for coefficients in parts for end in real_roots(coefficients)]
 
 
 def _relative_to(number: Any, sign: str) -> RealSet:

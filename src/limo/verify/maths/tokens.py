@@ -16,6 +16,7 @@ from limo.verify.maths.units import is_unit
 
 MAX_TOKENS, MAX_DEPTH = 1500, 40
 FUNCTIONS = frozenset(table("functions")["names"])
+_BRACKETED = frozenset(table("functions")["bracketed"])
 _JOINS = {word: sign for language in languages() for word, sign in language["joins"].items()}
 _SHORT_WORDS = frozenset(word for language in languages() for word in language.get("short_words", ()))
 _TOKEN = re.compile(
@@ -49,9 +50,9 @@ def tokenise(text: str) -> list[Token]:
         elif match["cmd"] is not None:
             tokens.append(_command(match["cmd"], gap))
         elif match["text"] is not None:
-            tokens.append(_word(match["text"].strip(), True))
+            tokens.append(_word(match["text"].strip(), True, text[match.end() :].lstrip()[:1], tokens))
         elif match["han"] is not None:
-            tokens.append(_word(match["han"], True))
+            tokens.append(_word(match["han"], True, "", tokens))
         elif match["sym"] is not None:
             tokens.extend(_letters(match["sym"], gap, tokens))
         elif match["op"].strip():
@@ -71,11 +72,15 @@ def _command(text: str, gap: bool) -> Token:
     return Token("sym", text, gap) if name in GREEK else Token("cmd", text, gap)
 
 
-def _word(text: str, gap: bool) -> Token:
+def _word(text: str, gap: bool, following: str, before: list[Token]) -> Token:
     bare = text.strip(" ,;.").lower()
     if bare in _JOINS:
         return Token("op", _JOINS[bare], gap)
-    if text in FUNCTIONS:
+    if (
+        text in FUNCTIONS
+        and not (_ends_value(before) and is_unit(text))
+        and (text not in _BRACKETED or following in "({[_\\")
+    ):
         return Token("sym", text, gap)
     return Token("word", text, gap)
 
@@ -83,6 +88,8 @@ def _word(text: str, gap: bool) -> Token:
 def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
     """A run of Latin letters: one name or word, or a product of single letters."""
     lower = text.lower()
+    if _ends_value(before) and is_unit(text):
+        return [Token("word", text, gap)]
     if text in FUNCTIONS:
         return [Token("sym", text, gap)]
     if text in GREEK:
@@ -91,14 +98,15 @@ def _letters(text: str, gap: bool, before: list[Token]) -> list[Token]:
         return [Token("op", _JOINS[lower], gap)]
     if lower in ("inf", "infty", "infinity", "oo"):
         return [Token("cmd", "\\infty", gap)]
-    after_number = bool(before) and (before[-1].kind == "num" or before[-1].text in (")", "}", "%"))
-    if is_unit(text) and after_number:
-        return [Token("word", text, gap)]
     if len(text) == 1:
         return [Token("sym", text, gap)]
     if _is_word(text, gap):
         return [Token("word", text, gap)]
     return [Token("sym", letter, gap and i == 0) for i, letter in enumerate(text)]
+
+
+def _ends_value(before: list[Token]) -> bool:
+    return bool(before) and (before[-1].kind == "num" or before[-1].text in (")", "}", "%"))
 
 
 def _is_word(text: str, gap: bool) -> bool:

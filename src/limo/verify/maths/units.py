@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from limo.verify.maths.tables import table
 
 _COUNTERS, _GLUED = frozenset(table("units")["counters"]), frozenset(table("units")["glued"])
+_ENGLISH = table("languages/english")
+_CHANGING, _CHANGING_BEFORE, _VERBS, _HARMLESS = (
+    frozenset(_ENGLISH[name]) for name in ("changing", "changing_before", "verbs", "harmless")
+)
+UNIT_LETTERS = frozenset("mgshLNJVWKCTAFH")  # that are read as units where they could be symbols
+_CJK, _CHINESE_SCALE = re.compile("[\u3400-\u9fff]"), re.compile("[十百千万亿兆半双打对]")
 _SUPERSCRIPTS = str.maketrans(table("symbols")["superscripts"])
 _REWRITTEN = [  # the spellings of products, quotients and powers
     (re.compile(pattern), replacement)
@@ -25,6 +31,15 @@ _GAP = re.compile(r"[\s·⋅*×(]*(/?)[\s·⋅*×(]*|[\s)]+")
 _FACTOR = re.compile(
     r"((?:degrees?\s+)?[A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff.-]*[A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff])\s*\^?\s*\{?\(?\s*([-−]?\d)?\s*\)?\}?"
 )
+
+
+UnitPolicy = Literal["asked", "same", "convertible", "ignore"]
+_ASKED = re.compile(
+    r"(?:\b(?:in|to|into|as|how many|number of|unit:?)\s+|多少|换算成|化成|化为|单位[：:是为]?)"
+    r"\$?\\?(?:text|mathrm)?\{?\s*([^\s{}$?.，。？)]+)",
+    re.I,
+)
+_STATED = re.compile(r"(?<![\d.])(\d[\d,]*(?:\.\d+)?)[\s$~\\,]*(?:\\(?:text|mathrm)\s*\{)?\s*([^\s\d{}$,.;?]+)")
 
 
 class Unit(NamedTuple):
@@ -43,7 +58,8 @@ def is_unit(word: str) -> bool:
 @lru_cache(maxsize=4096)
 def read_unit(text: str) -> Unit | None:
     """The unit that a text names, None where it names none; a slash divides by the next unit or by a parenthesis."""
-    text = text.translate(_SUPERSCRIPTS).replace("\\cdot", "·").replace("{", "").replace("}", "").strip(" .,;:")
+    text = text.translate(_SUPERSCRIPTS).replace("\\cdot", "·").replace("\\times", "·").replace("\\Omega", "Ω")
+    text = text.replace("{", "").replace("}", "").strip(" .,;:")
     for pattern, replacement in _REWRITTEN:
         text = pattern.sub(replacement, text)
     size, exponents, position, is_below, in_parentheses = Fraction(1), dict[str, int](), 0, False, False
@@ -103,34 +119,44 @@ def _single(name: str) -> Unit | None:
     return folded.get(lower) or (folded.get(lower.removesuffix("s")) if len(lower) > 2 else None)
 
 
-def ratio_of_units(gold: str, pred: str) -> Fraction | None:
-    """How many of `gold`'s unit make one of `pred`'s; 1 where either is no known unit, None where they clash."""
-    first, second = read_unit(gold), read_unit(pred)
-    if first is None or second is None:
-        return Fraction(1)
-    if first.dimensions != second.dimensions:
-        return None
-    return second.size / first.size
+def changes_number(words: str, *, before: bool = False) -> bool:
+    """Whether words around a number may make it another one: `5 dozen`; `before`: `twice the answer is 5`."""
+    if before:
+        return not _CHANGING_BEFORE.isdisjoint(_split(words))
+    return any(
+        word in _CHANGING or word.removesuffix("s") in _CHANGING or word.endswith("ths") for word in _split(words)
+    )
 
 
-_CLOCK = re.compile(
-    r"\s*\$?\s*(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*(?:\\(?:text|mathrm)\s*\{)?[\s~\\,]*(?:([ap])\.?\s?m\.?)?[\s}$]*\Z",
-    re.I,
-)
-
-
-def clock_times(gold: str, pred: str) -> bool | None:
-    """Whether two times of day are the same; None where they are none, or may as well be ratios."""
-    times = [_CLOCK.match(text[:60]) for text in (gold, pred)]
-    if not all(times) or not any(time and (time.group(3) or time.group(4)) for time in times):
-        return None
-    (h, m, s, half), (h2, m2, s2, half2) = (time.groups("") for time in times if time)
-    if (m, s or "00") != (m2, s2 or "00"):
+def is_harmless(words: str, statement: str = "") -> bool:
+    """Whether words behind a number only say what is counted: known ones, plurals, words of the problem's statement."""
+    words = re.sub(r"\b(?:square|sq|cubic|cu)\.?\s+(?=units?\b)", "", words)
+    if _CJK.search(words):
+        return words[0] in _COUNTERS and not _CHINESE_SCALE.search(words)
+    if changes_number(words) and words.lower().strip(" .,") not in _HARMLESS:
         return False
-    hours, hours2 = _hour(int(h), half), _hour(int(h2), half2)
-    both = bool(half) == bool(half2) or max(int(h), int(h2)) > 12  # else one of them does not say which half of the day
-    return hours == hours2 if both else hours % 12 == hours2 % 12
+    names = _split(words)
+    if any(word in _VERBS or word.removesuffix("s") in _VERBS for word in names):
+        return False
+    last = names[-1] if names else "unit"
+    is_plural = len(last) > 3 and last.endswith("s") and not last.endswith(("ss", "us", "is"))
+    return (
+        is_plural or last in _HARMLESS or bool(re.search(rf"(?<![a-z]){re.escape(last)}(?![a-z])", statement.lower()))
+    )
 
 
-def _hour(hour: int, half: str) -> int:
-    return hour if not half else hour % 12 + 12 * (half.lower() == "p")
+def share_words(one: str, other: str) -> bool:
+    """Whether two texts have a word in common."""
+    return not set(_split(one)).isdisjoint(_split(other)) or one == other
+
+
+def _split(words: str) -> list[str]:
+    return re.findall(r"[a-z']+", words.lower())
+
+
+def must_be_in(statement: str, unit: Unit, value: object, other: Unit) -> bool:
+    """Whether a problem asks for its answer in a unit ("to hours", "how many km"), or states the quantity itself."""
+    if any(read_unit(match[1].rstrip(".?,;:")) == unit for match in _ASKED.finditer(statement)):
+        return True
+    stated = ((match[1].replace(",", ""), match[2]) for match in _STATED.finditer(statement))
+    return any(Fraction(number) == value and read_unit(word) == other for number, word in stated)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -18,19 +18,24 @@ from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import (
     GUARD_DIGITS,
     Arithmetic,
-    NoValue,
     TooLarge,
+    Undecidable,
     Undefined,
     Unknown,
+    check_time,
     context,
     is_real,
     mpf,
     sized,
 )
-from limo.verify.maths.nodes import E, Factorial, Node
+from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, E, Factorial, Node
 
-_OF_INTEGERS = frozenset(("floor", "ceil", "mod", "gcd", "lcm", "binom", "perm"))
-POINTS = tuple(
+_OF_WHOLE = frozenset(("mod", "gcd", "lcm", "binom", "perm"))  # functions of whole numbers alone
+_ROUNDING = frozenset(("floor", "ceil"))
+_WHOLE_LETTERS = frozenset("ijklmnpqrs")  # what stands for whole numbers beside a floor
+_COMPLEX_LETTERS = frozenset("zw")
+Rows = tuple[tuple[Fraction, ...], ...]
+POINTS: Rows = tuple(
     tuple(map(Fraction, row.split()))
     for row in (
         "17/7 23/11 31/13 37/17 41/19 43/23 53/29 59/31 13/5",
@@ -38,31 +43,35 @@ POINTS = tuple(
         "101/9 67/10 71/12 83/14 89/15 97/16 61/8 79/18 47/6",
     )
 )
+_SIGNS = {1: (1, 1), 2: (1, 2, 3)}  # which of the symbols are negative, as bits; of three and more all eight cases
 _DRAW = random.Random(20)
 _WHOLE_POINTS = (
     *(tuple(Fraction(1 + (step + 5 * slot) % 30) for slot in range(9)) for step in range(30)),
     *(tuple(Fraction(_DRAW.randint(1, 14)) for _ in range(9)) for _ in range(30)),
 )
+MAX_TERMS, MAX_SCALE = 400, 10**9
 MIN_POINTS, MIN_WHOLE_POINTS = 2, 6  # points at which both sides must be defined
-_CURVE_DIGITS, _N_POINTS, _MAX_STEPS = 40, 3, 60
-_STARTS = ((Fraction(1, 2), Fraction(3, 4)), (Fraction(-3), Fraction(-2)), (Fraction(5), Fraction(11, 2)))
 
 
 class Evaluation:
     """The values of trees at one point; `scale` is the largest term added, against which a difference is small.
 
     A function without a rule gets a fixed number for its name and arguments, so that f(x) = f(x) and f(x) != f(y).
-    Raises Undefined, TooLarge, and Unknown for a node without a value.
+    `real`: a part that is not real has no value.  Raises Undefined, TooLarge, and Unknown for a node without a value.
     """
 
-    def __init__(self, point: Mapping[str, Any], digits: int) -> None:
-        self.point = point
+    def __init__(self, point: Mapping[str, Any], digits: int, *, real: bool = False) -> None:
+        self.point, self.real = point, real
         self.arithmetic = Arithmetic(digits)
         self.scale: Any = 1
 
     def __call__(self, node: Node) -> Any:
+        check_time()
         try:
-            return self._value(node)
+            value = self._value(node)
+            if self.real and not is_real(value) and not isinstance(value, float):
+                raise Undefined
+            return value
         except (ZeroDivisionError, ValueError):
             raise Undefined from None
         except (OverflowError, MemoryError):
@@ -75,6 +84,10 @@ class Evaluation:
                 return value
             case nodes.Symbol(name):
                 return self.point[name] if name in self.point else self._fixed_number(name, ())
+            case nodes.Product(factors) if ELLIPSIS in factors:
+                return reduce(arithmetic.multiply, self._progression(factors), Fraction(1))
+            case nodes.Sum(terms) if ELLIPSIS in terms:
+                return self._sum(self._progression(terms))
             case nodes.Product(factors):
                 return reduce(arithmetic.multiply, map(self, factors), Fraction(1))
             case nodes.Quotient(over, under):
@@ -119,11 +132,37 @@ class Evaluation:
         self.scale = max(self.scale, *map(abs, numbers))
         return sum(numbers, self.arithmetic.mp.mpf(0))
 
+    def _progression(self, parts: tuple[Node, ...]) -> list[Any]:
+        """The numbers of `1, 2, ..., 9`: those before the dots go on, in steps or by a factor, to those after them."""
+        at = parts.index(ELLIPSIS)
+        before, after = [self(part) for part in parts[:at]], [self(part) for part in parts[at + 1 :]]
+        numbers = progression(before, after[0]) if after else None
+        if numbers is None:
+            raise Undefined
+        return [*numbers, *after[1:]]
+
     def _fixed_number(self, name: str, values: tuple[Any, ...]) -> Fraction:
         """A number between 1 and 2 for a name and the values of its arguments."""
         mp = self.arithmetic.mp
         spelled = ",".join(str(v) if isinstance(v, Fraction | float) else mp.nstr(v, 18) for v in values)
         return 1 + Fraction(zlib.crc32(f"{name}({spelled})".encode()), 1 << 32)
+
+
+def progression(before: list[Any], last: Any) -> list[Any] | None:
+    """The whole of an arithmetic progression, or a geometric one of three terms and more; None where it is neither."""
+    if len(before) < 2 or not all(isinstance(value, Fraction) for value in [*before, last]) or before[0] == before[1]:
+        return None
+    step, factor = before[1] - before[0], before[1] / before[0] if before[0] else Fraction(0)
+    if len(before) > 2 and before[2] - before[1] != step:
+        numbers = before[:2]
+        while len(numbers) < MAX_TERMS and abs(numbers[-1]) < abs(last) and abs(factor) > 1:
+            numbers.append(numbers[-1] * factor)
+    else:
+        n_steps = (last - before[0]) / step
+        if n_steps.denominator > 1 or not 0 <= n_steps < MAX_TERMS:
+            return None
+        numbers = [before[0] + k * step for k in range(int(n_steps) + 1)]
+    return numbers if numbers[-1] == last and numbers[: len(before)] == before[: len(numbers)] else None
 
 
 def same_value(gold: Node, pred: Node) -> bool | None:
@@ -134,18 +173,60 @@ def same_value(gold: Node, pred: Node) -> bool | None:
     digits = 60 + min(800, gold.n_digits + pred.n_digits)
     if not names:
         return _agree(gold, pred, {}, digits)
-    whole = Factorial in gold.kinds | pred.kinds or bool((gold.functions | pred.functions) & _OF_INTEGERS)
-    n_agreed = 0
-    for row in _WHOLE_POINTS if whole else POINTS:
+    kinds, functions = gold.kinds | pred.kinds, gold.functions | pred.functions
+    whole = Factorial in kinds or bool(functions & _OF_WHOLE) or ELLIPSIS.name in names
+    whole = whole or any(map(_alternates, (*gold.walk(), *pred.walk())))
+    rounding = bool(functions & _ROUNDING)
+    is_complex = is_complex_valued(names, gold, pred)
+    points = _WHOLE_POINTS if whole or (rounding and all(name[0] in _WHOLE_LETTERS for name in names)) else POINTS
+    n_agreed, n_outside = 0, 0
+    steps = [point_of(names, row) for row in _WHOLE_POINTS[:4]] if rounding and points is POINTS else []
+    for point in (*steps, *points_of(names, points, gold, pred)):
+        if rounding:
+            point |= {name: Fraction(round(value)) for name, value in point.items() if name[0] in _WHOLE_LETTERS}
+        if is_complex:
+            point |= {name: context(digits).mpc(mpf(x, digits), mpf(x, digits) / 3) for name, x in point.items()}
         try:
-            if not _agree(gold, pred, _point(names, row), digits):
-                return False
+            value, scale = evaluate(gold, point, digits, real=not is_complex)
         except Undefined:
             continue
+        try:
+            other, other_scale = evaluate(pred, point, digits, real=not is_complex)
+        except Undefined:
+            n_outside += 1
+            continue
+        if not _near(value, other, digits, max(scale, other_scale)):
+            return False
         n_agreed += 1
-    if n_agreed < (MIN_WHOLE_POINTS if whole else MIN_POINTS):
+    if n_agreed < (MIN_POINTS if points is POINTS else MIN_WHOLE_POINTS):
         return None
-    return whole or _agree_below_zero(gold, pred, names, digits)
+    if n_outside and points is POINTS:
+        raise Undecidable("defined on fewer points")
+    return True
+
+
+def _alternates(node: Node) -> bool:
+    """`(-1)^n`: only whole numbers may stand for n."""
+    return isinstance(node, nodes.Power) and isinstance(node.base, nodes.Negative) and bool(node.exponent.symbols)
+
+
+def is_complex_valued(names: frozenset[str], *sides: Node) -> bool:
+    """Whether the symbols stand for complex numbers: `i` is written, or there is none but z and w."""
+    return any(IMAGINARY in side.walk() for side in sides) or all(name[0] in _COMPLEX_LETTERS for name in names)
+
+
+def points_of(names: frozenset[str], rows: Rows, *sides: Node) -> Iterator[dict[str, Any]]:
+    """Points of every sign, and, where larger numbers are written, points of their size."""
+    for row in rows:
+        yield point_of(names, row)
+    if rows is not POINTS:
+        return
+    numbers = (abs(node.value) for side in sides for node in side.walk() if isinstance(node, nodes.Number))
+    largest = max((number for number in numbers if number < MAX_SCALE), default=Fraction(0))
+    for size in (1, largest * 2 / 5) if largest > 5 else (1,):
+        for k, signs in enumerate((*_SIGNS.get(len(names), range(1, 8)), *((0, 0) if size > 1 else ()))):
+            point = point_of(names, rows[k % len(rows)])
+            yield {name: point[name] * size * (-1 if signs >> j % 3 & 1 else 1) for j, name in enumerate(sorted(names))}
 
 
 def constant(node: Node, digits: int = 60) -> Any:
@@ -153,9 +234,9 @@ def constant(node: Node, digits: int = 60) -> Any:
     return Evaluation({}, digits)(node)
 
 
-def evaluate(node: Node, point: Mapping[str, Any], digits: int) -> tuple[Any, Any]:
+def evaluate(node: Node, point: Mapping[str, Any], digits: int, *, real: bool = False) -> tuple[Any, Any]:
     """The value at a point, and the size of the largest term that was added."""
-    evaluation = Evaluation(point, digits)
+    evaluation = Evaluation(point, digits, real=real)
     return evaluation(node), evaluation.scale
 
 
@@ -171,34 +252,27 @@ def real_number(value: Any, digits: int) -> Any:
 def ratio_at_points(gold: Node, pred: Node) -> Fraction | Any | None:
     """The constant c with gold = c * pred, or None where there is none."""
     names = gold.symbols | pred.symbols
-    ratios = []
-    for row in POINTS:
-        point = _point(names, row)
+    ratios, is_complex = [], is_complex_valued(names, gold, pred)
+    for point in points_of(names, POINTS, gold, pred):
+        if is_complex:
+            point = {name: context(80).mpc(mpf(x, 80), mpf(x, 80) / 3) for name, x in point.items()}
         try:
-            over, under = Evaluation(point, 80)(gold), Evaluation(point, 80)(pred)
+            over = Evaluation(point, 80, real=not is_complex)(gold)
         except Undefined:
             continue
+        try:
+            under = Evaluation(point, 80, real=not is_complex)(pred)
+        except Undefined:
+            return None
         if under == 0 or over == 0:
+            if under == over:
+                continue
             return None
         exact = isinstance(over, Fraction) and isinstance(under, Fraction)
         ratios.append(over / under if exact else context(80).mpmathify(mpf(over, 80)) / mpf(under, 80))
     if len(ratios) < MIN_POINTS:
         return None
     return ratios[0] if all(_near(ratios[0], ratio, 60, 1) for ratio in ratios[1:]) else None
-
-
-def _agree_below_zero(gold: Node, pred: Node, names: frozenset[str], digits: int) -> bool:
-    """sqrt(x^2) is x only for positive x; a point where a side is not real says nothing."""
-    for row, step in ((POINTS[0], 1), (POINTS[1], 2)):
-        point = _point(names, row)
-        point |= {name: -point[name] for name in sorted(names)[::step]}
-        try:
-            a, b = Evaluation(point, digits)(gold), Evaluation(point, digits)(pred)
-        except (Undefined, TooLarge):
-            continue
-        if is_real(a) and is_real(b) and not _near(a, b, digits, 1):
-            return False
-    return True
 
 
 def _agree(gold: Node, pred: Node, point: Mapping[str, Any], digits: int) -> bool:
@@ -219,7 +293,7 @@ def _near(a: Any, b: Any, digits: int, scale: Any) -> bool:
     return bool(abs(x - y) <= mp.mpf(10) ** (GUARD_DIGITS - digits) * size)
 
 
-def _point(names: frozenset[str], row: tuple[Fraction, ...]) -> dict[str, Fraction]:
+def point_of(names: frozenset[str], row: tuple[Fraction, ...]) -> dict[str, Fraction]:
     """A value for each name; the same name always gets the same value where there is room."""
     point: dict[str, Fraction] = {}
     taken: set[int] = set()
@@ -231,64 +305,3 @@ def _point(names: frozenset[str], row: tuple[Fraction, ...]) -> dict[str, Fracti
         taken.add(slot)
         point[name] = row[slot] + extra
     return point
-
-
-def same_curve(gold: Node, pred: Node) -> bool | None:
-    """Whether two expressions in the same symbols vanish together; None where too few points were found.
-
-    Points of each are found numerically and tried in the other: three decide "same", one "different".
-    """
-    names = sorted(gold.symbols)
-    if gold.symbols != pred.symbols or not 0 < len(names) <= 6:
-        return None
-    there, back = _vanishes_on(gold, pred, names), _vanishes_on(pred, gold, names)
-    if there is False or back is False:
-        return False
-    return True if there and back else None
-
-
-def _vanishes_on(curve: Node, other: Node, names: list[str]) -> bool | None:
-    """Whether `other` is zero at points of `curve`; None if too few were found."""
-    n_zeros = 0
-    for unknown in names[::-1]:
-        for row in POINTS[:2]:
-            point: dict[str, Any] = dict(zip(names, row, strict=False))
-            root = next((r for start in _STARTS if (r := _root(curve, point, unknown, start)) is not None), None)
-            if root is None:
-                continue
-            zero = _is_zero(other, {**point, unknown: root})
-            if zero is False:
-                return False
-            n_zeros += zero is True
-            if n_zeros >= _N_POINTS:
-                return True
-    return True if n_zeros >= _N_POINTS - 1 else None
-
-
-def _root(node: Node, point: dict[str, Any], name: str, start: tuple[Fraction, Fraction]) -> Any:
-    """A real zero by the secant method; None where it finds none."""
-    mp = context(_CURVE_DIGITS)
-    try:
-        root = mp.findroot(
-            lambda x: _real(node, {**point, name: x}), [mpf(x, _CURVE_DIGITS) for x in start], maxsteps=_MAX_STEPS
-        )
-    except (NoValue, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return root if abs(root) <= 10**9 else None
-
-
-def _real(node: Node, point: dict[str, Any]) -> Any:
-    value, _ = evaluate(node, point, _CURVE_DIGITS)
-    if isinstance(value, float) or getattr(value, "imag", False):
-        raise Undefined
-    return mpf(value, _CURVE_DIGITS).real
-
-
-def _is_zero(node: Node, point: dict[str, Any]) -> bool | None:
-    try:
-        value, scale = evaluate(node, point, _CURVE_DIGITS)
-    except NoValue:
-        return None
-    if isinstance(value, float):
-        return None
-    return bool(abs(complex(value)) <= 1e-20 * float(abs(scale)))
