@@ -150,7 +150,7 @@ def test_the_protocol_is_the_papers():
 def test_small_benchmarks_are_sampled_and_large_ones_greedy():
     few, many = paper_decoding("AIME24"), paper_decoding("MATH500")
     assert (few.n, few.temperature, few.max_tokens) == (4, 0.6, 32768)
-    assert paper_decoding("AIME24", version="v1").n == 16
+    assert paper_decoding("AIME24", protocol="v1").n == 16
     assert (many.n, many.temperature) == (1, 0.0)
     assert all((entry.decoding == "sampled") == (entry.n < 50) for entry in benchmarks().values())
 

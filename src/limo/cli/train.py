@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,7 @@ from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, ru
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
-    from limo.stages.evaluate import Average, Evaluation
+    from limo.stages.evaluate import Average, Evaluation, Recipe
     from limo.stages.score_details import ScoreDetails
 
 
@@ -41,8 +42,15 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) 
         call.result(asdict(result), f"{result.model_dir}: {counts}, last loss {loss}")
 
 
-@command("evaluate", RECIPE, OVERRIDES, run_folder(), workers())
-def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
+@command(
+    "evaluate",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    workers(),
+    click.option("--dry-run", is_flag=True, help="Cost, first prompt and the server's context; request nothing."),
+)
+def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool) -> None:
     """Score a model on benchmarks.
 
     pass@1 with 95% intervals, and how many completions were truncated or could not be decided.
@@ -50,13 +58,32 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     from limo.core.recipe import load
     from limo.stages import evaluate as stage
 
-    result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress, workers)
+    settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
+    if dry_run:
+        _print_plan(call, settings, folder)
+        return
+    result = stage.run(settings, folder, call.progress, workers)
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
     averages = [asdict(average) for average in result.averages]
-    value = {"scores": scores, "averages": averages, "key_errors": result.key_errors}
-    told = [f"{one.score.benchmark}: {_beside(one.details)}" for one in result.evaluations]
-    table = aligned_table(_score_rows(result.evaluations, result.averages))
-    call.result(value, "\n".join([table, "", *told, "", str(result.scores)]))
+    judged = {one.score.benchmark: one.judged for one in result.evaluations if one.judged}
+    value = {"scores": scores, "averages": averages, "key_errors": result.key_errors, "judged": judged}
+    beside = [f"{one.score.benchmark}: {_beside(one.details)}" for one in result.evaluations]
+    parts = [aligned_table(_score_rows(result.evaluations, result.averages)), "\n".join(beside), *result.notes]
+    for name, counts in judged.items():
+        n = f"{counts['n_judged']:,} read, {counts['n_settled']:,} undecided ones settled"
+        parts.append(
+            f"judge on {name}: {n}, {counts['n_overruled']:,} rules overruled\n{aligned_table(counts['table'])}"
+        )
+    call.result(value | {"notes": result.notes}, "\n\n".join([*parts, str(result.scores)]))
+
+
+def _print_plan(call: Call, recipe: Recipe, folder: Path) -> None:
+    from limo.stages.evaluation_plan import plan_evaluation
+
+    plan = plan_evaluation(recipe, folder)
+    facts = ", ".join(f"{name} {value}" for name, value in plan.facts.items()) or "nothing is known of it"
+    parts = [aligned_table(plan.table()), f"model: {facts}", f"first prompt as sent:\n{plan.first_prompt}", *plan.notes]
+    call.result(asdict(plan), "\n\n".join([*parts, *(f"warning: {warning}" for warning in plan.warnings)]))
 
 
 def _beside(details: ScoreDetails) -> str:
@@ -97,8 +124,13 @@ def compare(
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """
     from limo.stages import compare as stage
+    from limo.stages.fingerprint import run_differences
 
     found = stage.run(runs, arm, against, baseline)
+    differ = {f"{one.arm} and {one.against}": run_differences(runs, one.arm, one.against) for one in found}
+    for name, differences in differ.items():
+        for difference in differences:
+            call.progress.log(f"warning: {name} differ in {difference}")
     if self_test:
         outcomes = stage.read_outcomes(runs)
         tests = [(one, stage.self_test(outcomes, one.arm, one.against)) for one in found]
@@ -110,10 +142,12 @@ def compare(
         ]  # fmt: skip
         call.result(value, aligned_table(lines))
     elif len(found) == 1:
-        call.result(asdict(found[0]) | {"sentence": found[0].sentence}, _comparison(found[0]))
+        call.result(
+            asdict(found[0]) | {"sentence": found[0].sentence, "settings_differ": differ}, _comparison(found[0])
+        )
     else:
         table = {"comparisons": [asdict(one) | {"sentence": one.sentence} for one in found]}
-        call.result(table, _matrix(found))
+        call.result(table | {"settings_differ": differ}, _matrix(found))
 
 
 def _comparison(found: Comparison) -> str:

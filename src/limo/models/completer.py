@@ -13,13 +13,15 @@ fail for every request (no such model, no disk) is an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from limo.core.errors import ModelError
 from limo.core.prompts import Message
 from limo.core.records import Completion, Problem, Sampling
 
+FIRST_REQUESTS = 20  # our choice: when more than half of so many fail, `FailureGuard` ends the run
 CANCELLED = "cancelled"
 """Finish reason of a request that was cancelled: it makes no rollout and is only counted."""
 
@@ -76,3 +78,33 @@ class Completer(Protocol):
         Does nothing where a completer cannot cancel.
         """
         return
+
+
+class FailureGuard(Completer):
+    """Passes on what a completer yields; raises ModelError when more than half of the first 20 requests failed."""
+
+    def __init__(self, completer: Completer) -> None:
+        self.completer, self.name, self.capabilities = completer, completer.name, completer.capabilities
+        self._errors: list[str] = []  # of the first requests, '' where a completion came
+
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
+        """As the completer; a group is yielded, and so stored, before the error is raised."""
+        groups = self.completer.complete(requests)
+        try:
+            for group in groups:
+                yield group
+                completions = [completion for _, completion in group if completion.finish_reason != CANCELLED]
+                errors = [c.error or "failed" if c.finish_reason == "error" else "" for c in completions]
+                self._errors += errors[: FIRST_REQUESTS - len(self._errors)]
+                n_failed = sum(map(bool, self._errors))
+                if len(self._errors) == FIRST_REQUESTS and n_failed > FIRST_REQUESTS // 2:
+                    what = f"{n_failed} of the first {FIRST_REQUESTS} requests to {self.name} failed"
+                    do = "mend the server or the recipe; the same command requests the failed ones again"
+                    raise ModelError(what, next(filter(None, self._errors)), "half of them at most", do)
+        finally:
+            if isinstance(groups, Generator):
+                groups.close()  # the open requests end now, not when the memory is freed
+
+    def cancel(self, problem_ids: Iterable[str]) -> None:
+        """As the completer."""
+        self.completer.cancel(problem_ids)

@@ -92,7 +92,7 @@ class JudgeVerifier:
         while batch := list(islice(remaining, VERIFIED_TOGETHER)):
             verdicts = list(self.rules.verify_many(batch))
             questions = [
-                JudgeQuestion(problem.problem, _full_answer(problem), verdict.extracted, completion.text)
+                JudgeQuestion(problem.problem, full_answer(problem), verdict.extracted, completion.text)
                 for (problem, completion), verdict in zip(batch, verdicts, strict=True)
             ]
             judged = [k for k, verdict in enumerate(verdicts) if can_be_judged(verdict, questions[k])]
@@ -111,7 +111,7 @@ def open_recipe_verifier(
     return Checker(settings, n_workers)
 
 
-def _full_answer(problem: Problem) -> str:
+def full_answer(problem: Problem) -> str:
     """The answer as a judge reads it: the letter of an option with the option's text."""
     position = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(problem.answer) if len(problem.answer) == 1 else -1
     options = problem.options or []

@@ -1,47 +1,54 @@
 """The evaluate stage: rollouts on benchmarks through the ledger, unbiased pass@1, intervals.
 
 A benchmark is a pool that is never trained on.  A completion cut at its token limit is not correct, and how many there
-were stands beside the score; an undecided one (a verifier or a server failed) counts neither way.
+were stands beside the score; an undecided one (a verifier or a server failed) counts neither way.  A row that repeats a
+problem is scored once.  A judge of the recipe reads what its benchmarks and the rules leave to it (`benchmark_judge`).
 
     result = run(load(Recipe, "evaluate", ["data=eval/data", "model.path=runs/sft/model"]), "runs/scores")
     result.evaluations[0].score
 
 `scores.json` of the run holds the model's name -> its measurements, one for each training seed, with a pass rate for
-each problem; `limo compare` reads it.  `evaluations.json` holds the scores and averages with their provenance.
+each problem and the fingerprint of its setting; `limo compare` reads it.  `evaluations.json` holds the scores and
+averages with their provenance, `stages/verdicts` each rollout's verdicts of the rules and of the judge.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Problem, Provenance, Rollout, Score
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval
 from limo.ledger.store import Ledger, provenance
-from limo.models.completer import Completer
+from limo.models.completer import Completer, FailureGuard
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
 from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
+from limo.rollouts.judging import AnswerJudgeSettings
 from limo.rollouts.multi_model_runner import ModelOpener
+from limo.stages.benchmark_judge import JudgedRollouts, judge_rollouts
+from limo.stages.fingerprint import fingerprint, model_facts
 from limo.stages.rollouts import ModelStageRecipe
 from limo.stages.score_details import ScoreDetails, score_details
 
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
+SAMPLED = {"v1": (16, 0.7), "v2": (4, 0.6)}  # paper: samples and temperature of small benchmarks
 SCORES, EVALUATIONS = "scores.json", "evaluations.json"
-Version = Literal["v1", "v2"]
+Protocol = Literal["v1", "v2", "own"]
 
 
 class Decoding(SamplingSettings):
@@ -66,23 +73,49 @@ class Recipe(ModelStageRecipe):
     benchmarks: dict[str, str] = Field(
         min_length=1, description="name: file or folder; empty = the hub's client, with its cache"
     )
-    version: Version = Field("v2", description="the paper's decoding, where `decoding` is not set")
-    max_tokens: int = Field(32768, ge=1, description="tokens of a completion, likewise; paper: 32,768")
-    decoding: Decoding | None = Field(None, description="how every benchmark is answered; default: as in the paper")
+    protocol: Protocol = Field("v2", description="the paper's decoding, v1 or v2; own: `decoding` for all benchmarks")
+    max_tokens: int = Field(32768, ge=1, description="v1, v2: tokens of a completion; paper: 32,768")
+    decoding: Decoding | None = Field(None, description="own: how every benchmark is answered")
+    judge: AnswerJudgeSettings | None = Field(
+        None, description="judges what rules leave undecided, and benchmarks whose entry says so; paper: Qwen2.5-32B"
+    )
+    overrule: list[str] = Field([], description="benchmarks where the judge's verdict counts before that of the rules")
     system: str = Field(prompts.SYSTEM, description="system text of every prompt")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_decoding(cls, values: Any) -> Any:
+        """A recipe with `decoding` is of the protocol `own`."""
+        is_own = isinstance(values, dict) and values.get("decoding") is not None and "protocol" not in values
+        return {**values, "protocol": "own"} if is_own else values
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Recipe:
+        if (self.protocol == "own") != (self.decoding is not None):
+            raise ValueError("`protocol: own` and `decoding` belong together; give both, or neither")
+        if unknown := [name for name in self.overrule if name not in self.benchmarks]:
+            raise ValueError(f"`overrule` names {unknown[0]!r}, which is none of `benchmarks`")
+        if self.overrule and self.judge is None:
+            raise ValueError("`overrule` needs `judge`, whose verdicts then count")
+        return self
 
     @property
     def models(self) -> list[ModelSettings]:
-        """The one model."""
-        return [self.model]
+        """The model, and those of the judge."""
+        return [self.model, *(self.judge.models if self.judge else [])]
 
     def decoding_of(self, name: str, problems: Sequence[Problem]) -> Decoding:
         """How a benchmark is answered: the recipe's `decoding`, otherwise the paper's."""
-        return self.decoding or paper_decoding(name, problems, self.version, self.max_tokens)
+        return self.decoding or paper_decoding(name, problems, self.protocol, self.max_tokens)
+
+    def load_benchmarks(self) -> dict[str, list[Problem]]:
+        """The rows of each benchmark by its name in the recipe.  Raises what `load_benchmark` raises."""
+        paths = {name: resolve_data_path(path, self.data) if path else None for name, path in self.benchmarks.items()}
+        return {name: load_benchmark(name, path) for name, path in paths.items()}
 
 
 def paper_decoding(
-    name: str, problems: Sequence[Problem] = (), version: Version = "v2", max_tokens: int = 32768
+    name: str, problems: Sequence[Problem] = (), protocol: Protocol = "v2", max_tokens: int = 32768
 ) -> Decoding:
     """The paper's decoding of a benchmark: one greedy completion, or 4 samples at temperature 0.6 (v1: 16 at 0.7).
 
@@ -91,7 +124,7 @@ def paper_decoding(
     entry = known_benchmarks().get(name.lower())
     if (entry.decoding != "sampled") if entry else len({problem.id for problem in problems}) >= SMALL:
         return Decoding(max_tokens=max_tokens)
-    n, temperature = (16, 0.7) if version == "v1" else (4, 0.6)
+    n, temperature = SAMPLED[protocol]
     return Decoding(n=n, temperature=temperature, max_tokens=max_tokens)
 
 
@@ -106,7 +139,7 @@ class Evaluation:
 
     `n_correct_by_problem` of `n_decided_by_problem` rollouts; `n_by_outcome` counts rollouts by verdict; `unscored`
     names problems of which no rollout was decided; `n_tokens_mean` is the mean length of a completion; `details` stands
-    beside the score: its noise, bounds, pass@k, maj@n.
+    beside the score: its noise, bounds, pass@k, maj@n; `judged` counts what a judge read and decided.
     """
 
     model: str
@@ -119,6 +152,8 @@ class Evaluation:
     n_tokens_mean: float
     decoding: Decoding
     details: ScoreDetails
+    judged: dict[str, Any] = field(default_factory=dict)
+    fingerprint: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +173,14 @@ class EvaluateResult:
     """What a run measured: an evaluation for each benchmark, and the averages over the paper's groups.
 
     `key_errors`: by benchmark, the problems whose answer cannot be verified (a letter that is none of the options, a
-    proof), with the reason by problem id; their rollouts are scored all the same.
+    proof), with the reason by problem id; their rollouts are scored all the same.  `notes`: what a reader of the scores
+    should know of the benchmarks (repeated rows, suspected contamination).
     """
 
     evaluations: list[Evaluation]
     averages: list[Average]
     key_errors: dict[str, dict[str, str]]
+    notes: list[str]
     scores: Path
 
 
@@ -156,35 +193,67 @@ def run(
 ) -> EvaluateResult:
     """Score the recipe's model on its benchmarks; what the run's ledger holds is not requested again.
 
-    Raises InputError (a benchmark that cannot be read or decided), CollectionStopped, ModelError, StorageError.
+    Raises InputError (a benchmark that cannot be read or decided), ModelError (of the first 20 requests more than half
+    failed, or no request can work), CollectionStopped, StorageError.
     """
-    progress, recipe = progress or NoProgress(), recipe.with_prompts()
-    loaded = {
-        name: load_benchmark(name, resolve_data_path(path, recipe.data) if path else None)
-        for name, path in recipe.benchmarks.items()
-    }
+    progress, recipe, known = progress or NoProgress(), recipe.with_prompts(), known_benchmarks()
+    loaded = recipe.load_benchmarks()
+    notes = [note for name, problems in loaded.items() for note in benchmark_notes(name, problems)]
+    for note in notes:
+        progress.log(note)
     key_errors = {name: _key_errors(name, problems, recipe, progress) for name, problems in loaded.items()}
+    unique = {name: list({problem.id: problem for problem in problems}.values()) for name, problems in loaded.items()}
+    decodings = {name: recipe.decoding_of(name, problems) for name, problems in unique.items()}
     with RunFolder(folder, recipe) as run_folder:
-        completer = opener(recipe.model, recipe.data)
-        evaluations = []
+        completer = FailureGuard(opener(recipe.model, recipe.data))
         runner = recipe.runner(progress, opener)
         with (
             Ledger(run_folder.ledger_path) as ledger,
             open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
         ):
-            meter = BudgetMeter(recipe.budget, {recipe.model.name: recipe.model.price}, ledger)
-            for name, problems in loaded.items():
-                decoding = recipe.decoding_of(name, problems)
-                progress.log(f"{name}: {len(problems):,} problems, {decoding.n} completions each")
-                how = (checker, progress, recipe.system, meter, str(folder))
-                evaluations.append(evaluate(ledger, completer, name, problems, decoding, *how))
-        known = known_benchmarks()
+            meter = BudgetMeter(recipe.budget, {model.name: model.price for model in recipe.models}, ledger)
+            rollouts = {}
+            for name, problems in unique.items():
+                progress.log(f"{name}: {len(problems):,} problems, {decodings[name].n} completions each")
+                how = (decodings[name], checker, progress, recipe.system, meter)
+                rollouts[name] = _rollouts(ledger, completer, name, problems, *how)
+            judged: dict[str, JudgedRollouts] = {}
+            if recipe.judge is not None:
+                is_judged = {name: name.lower() in known and known[name.lower()].judge for name in unique}
+                judged = judge_rollouts(recipe.judge, unique, rollouts, is_judged, recipe.overrule, runner, ledger)
+        facts: dict[str, str] = {}
+        with suppress(ModelError):  # a server that has gone since
+            facts = model_facts(recipe.model, recipe.data)
+        evaluations = []
+        for name, problems in unique.items():
+            judged_rollouts = judged.get(name, JudgedRollouts(rollouts[name]))
+            source = (str(folder), str(run_folder.ledger_path))
+            ids, decoding = [problem.id for problem in problems], decodings[name]
+            evaluation = score_rollouts(name, recipe.model.name, ids, judged_rollouts.rollouts, decoding, source)
+            setting = fingerprint(facts, problems, evaluation.score.provenance)
+            evaluations.append(replace(evaluation, judged=judged_rollouts.counts(), fingerprint=setting))
         groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
+        verdicts = [row for name in unique for row in judged.get(name, JudgedRollouts(rollouts[name])).rows(name)]
+        run_folder.write_stage("verdicts", verdicts, [])
         run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
         stored = {"evaluations": [asdict(one) for one in evaluations], "averages": [asdict(mean) for mean in means]}
-        run_folder.write_json(EVALUATIONS, stored | {"key_errors": key_errors})
-    return EvaluateResult(evaluations, means, key_errors, Path(folder) / SCORES)
+        run_folder.write_json(EVALUATIONS, stored | {"key_errors": key_errors, "notes": notes})
+    return EvaluateResult(evaluations, means, key_errors, notes, Path(folder) / SCORES)
+
+
+def benchmark_notes(name: str, problems: Sequence[Problem]) -> list[str]:
+    """What a reader of a score on these rows should know: repeated rows, suspected contamination."""
+    notes: list[str] = []
+    first: dict[str, Problem] = {}
+    repeated = [problem for problem in problems if first.setdefault(problem.id, problem) is not problem]
+    if repeated:
+        n_differ = sum(problem.answer != first[problem.id].answer for problem in repeated)
+        other_key = f", {n_differ:,} with another key, of which the first counts" if n_differ else ""
+        rows = f"{len(problems):,} rows are {len(first):,} problems"
+        notes.append(f"{name}: {rows}; {len(repeated):,} repeat an earlier row{other_key}; each problem is scored once")
+    entry = known_benchmarks().get(name.lower())
+    return notes + ([f"{name}: suspected of contamination: {entry.suspected}"] if entry and entry.suspected else [])
 
 
 def _key_errors(name: str, problems: Sequence[Problem], recipe: Recipe, progress: Progress) -> dict[str, str]:
@@ -204,6 +273,7 @@ def _measurement(recipe: Recipe, evaluations: Sequence[Evaluation]) -> dict[str,
         "seed": recipe.seed,
         "outcomes": {one.score.benchmark: one.rate_by_problem for one in evaluations},
         "provenance": {score.benchmark: asdict(score.provenance) for score in scores if score.provenance},
+        "fingerprint": {one.score.benchmark: one.fingerprint for one in evaluations},
     }
 
 
@@ -224,14 +294,24 @@ def evaluate(
     Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the
     budget of `meter` is reached; StorageError.
     """
-    unique = {problem.id: problem for problem in problems}
-    if not unique:
+    unique = list({problem.id: problem for problem in problems}.values())
+    rollouts = _rollouts(ledger, completer, benchmark, unique, decoding, checker, progress, system, meter)
+    ids = [problem.id for problem in unique]
+    return score_rollouts(benchmark, completer.name, ids, rollouts, decoding, (run, str(ledger.path)))
+
+
+def _rollouts(
+    ledger: Ledger, completer: Completer, benchmark: str, problems: list[Problem], decoding: Decoding,
+    checker: BatchVerifier, progress: Progress | None, system: str, meter: BudgetMeter | None,
+) -> list[Rollout]:  # fmt: skip
+    """The verified rollouts of one benchmark, those that the ledger lacks requested first."""
+    if not problems:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
     how = (system, decoding.sampling(), decoding.n, None, progress)
-    collect_rollouts(ledger, completer, unique.values(), checker, *how, meter=meter)
-    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling().hash)
-    rollouts = [r for r in stored if r.problem_id in unique and r.index < decoding.n]
-    return score_rollouts(benchmark, completer.name, list(unique), rollouts, decoding, (run, str(ledger.path)))
+    collect_rollouts(ledger, completer, problems, checker, *how, meter=meter)
+    ids = {problem.id for problem in problems}
+    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling().hash, ids)
+    return [rollout for rollout in stored if rollout.index < decoding.n]
 
 
 def score_rollouts(
@@ -258,6 +338,9 @@ def score_rollouts(
         if rollout.completion.finish_reason != "error":
             lengths.append(rollout.completion.n_completion_tokens)
     scored = [name for name in problem_ids if n_decided[name]]
+    if rollouts and not lengths:
+        what, do = f"every request of {benchmark} failed, which is no score", "mend the server or the recipe, and again"
+        raise InputError(what, rollouts[0].completion.error, "completions", do)
     if not scored:
         do = "see the reasons in the ledger's verdicts"
         raise InputError("nothing of this benchmark could be decided", benchmark, "one decided rollout or more", do)

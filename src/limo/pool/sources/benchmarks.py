@@ -53,6 +53,7 @@ class Benchmark(Settings):
     licence: str = Field(default="none stated", description="of the rows, as their owner states it")
     decoding: Literal["greedy", "sampled"] = Field(description="greedy once, or several samples")
     judge: bool = Field(default=False, description="the paper judges it by a model")
+    suspected: str = Field(default="", description="evidence that models were trained on it; empty: none known")
     fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
 
 

@@ -1,0 +1,83 @@
+"""What a server says of itself: engine and version, the model's context, its chat template.
+
+There is no standard for it, so the addresses of vLLM, SGLang, llama.cpp and Ollama are tried, each briefly; what is not
+answered, or not as expected, is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from limo.core.errors import ModelError
+from limo.core.text import content_hash, shorten
+from limo.models.openai.client import api_key, proxy_of
+from limo.models.openai.completer import checked_url
+from limo.models.settings import HttpModelSettings
+
+TIMEOUT_S = 5.0
+MAX_BYTES = 1 << 20
+_PATHS = {"models": "/v1/models", "vllm": "/version", "sglang": "/get_server_info", "llama.cpp": "/props"}
+_PATHS |= {"ollama": "/api/version"}
+
+
+def server_info(settings: HttpModelSettings) -> dict[str, str]:
+    """`engine`, `context` (tokens), `dtype`, `template` (hash) of the first server, as far as it says them.
+
+    Raises ModelError where it does not answer, InputError for an address, proxy or key that cannot be used.
+    """
+    url = checked_url(settings.base_urls[0])
+    key = api_key(settings.http.api_key_env).get_secret_value()
+    with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
+        answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
+    models = answers["models"].get("data")
+    entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+    model = next((entry for entry in entries if entry.get("id") == settings.source), {})
+    props, sglang = answers["llama.cpp"], answers["sglang"]
+    defaults, meta = props.get("default_generation_settings"), model.get("meta")
+    contexts = [
+        model.get("max_model_len"),
+        sglang.get("context_length"),
+        defaults.get("n_ctx") if isinstance(defaults, dict) else None,
+        meta.get("n_ctx_train") if isinstance(meta, dict) else None,
+    ]
+    versions = {name: answers[name].get("version") for name in ("vllm", "sglang", "ollama")}
+    engines = [
+        f"{name} {version}" for name, version in (versions | {"llama.cpp": props.get("build_info")}).items() if version
+    ]
+    facts = {
+        "engine": engines[0] if engines else model.get("owned_by"),
+        "context": next((n for n in contexts if isinstance(n, int) and n > 0), None),
+        "dtype": sglang.get("dtype"),
+        "template": content_hash(template) if isinstance(template := props.get("chat_template"), str) else None,
+    }
+    return {name: shorten(str(value), 100) for name, value in facts.items() if value}
+
+
+async def _get_all(url: str, key: str) -> dict[str, dict[str, Any]]:
+    import aiohttp
+
+    root, proxy = url.removesuffix("/v1"), proxy_of(url)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def get(path: str) -> dict[str, Any] | None:
+            """A JSON object, empty where something else came; None where nothing did."""
+            try:
+                async with session.get(root + path, allow_redirects=False, proxy=proxy) as response:
+                    body = await response.content.read(MAX_BYTES) if response.status == 200 else b"{}"
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                return None
+            try:
+                value = json.loads(body)
+            except (ValueError, RecursionError):
+                return {}
+            return value if isinstance(value, dict) else {}
+
+        answers = await asyncio.gather(*map(get, _PATHS.values()))
+    if all(answer is None for answer in answers):
+        raise ModelError("the server does not answer", url, "a running server", "start it, or mend base_urls")
+    return dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))

@@ -1,0 +1,89 @@
+"""What a score depends on besides the model's weights: engine, precision, hardware, template, benchmark, verifier.
+
+Two scores are comparable where their fingerprints agree; `differences` lists where they do not.  What a server does not
+say of itself is left out: an absent fact is never a difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from limo.core.files import resolve_data_path
+from limo.core.records import Problem, Provenance
+from limo.core.run_folder import environment
+from limo.core.text import content_hash
+from limo.models.server_info import server_info
+from limo.models.settings import HttpModelSettings, LocalModelSettings, ModelSettings
+
+Facts = dict[str, str]
+
+
+def model_facts(settings: ModelSettings, data: str = "") -> Facts:
+    """What can be learnt of how a model is run: `engine`, `dtype`, `hardware`, `template`, `context` where known."""
+    if isinstance(settings, HttpModelSettings):
+        return server_info(settings)
+    if not isinstance(settings, LocalModelSettings):
+        return {"engine": "recording"}
+    packages = [f"{name} {metadata.version(name)}" for name in ("transformers", "torch")]
+    facts = {"engine": ", ".join(packages), "hardware": _hardware(settings.device)}
+    folder = Path(resolve_data_path(settings.path, data))
+    config = _read_json(folder / "config.json")
+    dtype, context = config.get("dtype") or config.get("torch_dtype"), config.get("max_position_embeddings")
+    template = folder / "chat_template.jinja"
+    text = template.read_text(encoding="utf-8") if template.is_file() else ""
+    text = text or json.dumps(_read_json(folder / "tokenizer_config.json").get("chat_template") or "")
+    facts |= {"dtype": str(dtype)} if dtype else {}
+    facts |= {"context": str(context)} if isinstance(context, int) else {}
+    return facts | ({"template": content_hash(text)} if text != '""' else {})
+
+
+def fingerprint(facts: Facts, problems: Sequence[Problem], source: Provenance | None) -> Facts:
+    """The fingerprint of a score on `problems`: the model's facts, and hashes of benchmark, prompt and sampling."""
+    rows = [part for problem in problems for part in (problem.id, problem.answer)]
+    own = (
+        {"prompt": source.prompt_hash, "sampling": source.sampling_hash, "verifier": source.verifier} if source else {}
+    )
+    return facts | {"benchmark": content_hash(*rows)} | own
+
+
+def differences(one: Mapping[str, Facts], other: Mapping[str, Facts]) -> list[str]:
+    """Where the fingerprints of two measurements differ, in words; both are by benchmark."""
+    benchmarks_by_fact: dict[tuple[str, str, str], list[str]] = {}
+    for benchmark in [name for name in one if name in other]:
+        for fact in [name for name in one[benchmark] if name in other[benchmark]]:
+            a, b = one[benchmark][fact], other[benchmark][fact]
+            if a != b:
+                benchmarks_by_fact.setdefault((fact, a, b), []).append(benchmark)
+    return [f"{fact}: {a} and {b} ({', '.join(names)})" for (fact, a, b), names in benchmarks_by_fact.items()]
+
+
+def run_differences(runs: Sequence[str | Path], arm: str, against: str) -> list[str]:
+    """Where the settings of two measured arms differ, by the `scores.json` of their runs."""
+    found: dict[str, dict[str, Facts]] = {}
+    for folder in runs:
+        stored = _read_json(Path(folder) / "scores.json")
+        for name in (arm, against):
+            for measurement in stored.get(name) or []:
+                found.setdefault(name, {}).update(measurement.get("fingerprint") or {})
+    return differences(found.get(arm, {}), found.get(against, {}))
+
+
+def _hardware(device: str) -> str:
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device)) if torch.cuda.is_available() else device
+    return str(environment()["platform"])
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """A JSON object in a file; empty where there is none."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
