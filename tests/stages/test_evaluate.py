@@ -5,15 +5,16 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.pool.sources.benchmarks import benchmarks, load_benchmark
-from limo.stages.evaluate import Decoding, Recipe, averages, evaluate, paper_decoding
+from limo.stages.evaluate import Decoding, Recipe, averages, benchmark_notes, evaluate, paper_decoding
 from limo.stages.evaluate import run as run_stage
+from limo.stages.fingerprint import differences
 
 PROBLEMS = [Problem.make(f"{i} plus {i}", str(2 * i)) for i in range(4)]
 
@@ -183,6 +184,56 @@ def test_a_key_that_is_none_of_the_options_is_reported(tmp_path):
     assert any("1 of 2 keys cannot be verified" in line for line in progress.logged)
     stored = json.loads((tmp_path / "run" / "evaluations.json").read_text())
     assert stored["key_errors"] == result.key_errors
+
+
+def test_a_benchmark_of_repeated_rows_is_announced_and_decoded_by_its_different_problems(tmp_path):
+    rows = [{"problem": f"{i % 3} plus 1?", "answer": str(i % 3 + 1 + (i == 59))} for i in range(60)]
+    progress, model = NoProgress(), Scripted(right)
+    recipe = recipe_of(tmp_path, rows, decoding=None)
+    result = run_stage(recipe, tmp_path / "run", progress, opener=lambda settings, data: model)
+    assert len(model.asked) == 12 and result.evaluations[0].score.n_problems == 3
+    assert result.notes == [
+        "mine: 60 rows are 3 problems; 57 repeat an earlier row, 1 with another key, of which the first counts; "
+        "each problem is scored once"
+    ]
+    assert result.notes[0] in progress.logged
+
+
+def test_aime24_is_marked_as_suspected_of_contamination():
+    assert "AIME24: suspected of contamination" in benchmark_notes("AIME24", PROBLEMS)[0]
+    assert benchmark_notes("AIME25", PROBLEMS) == []
+
+
+@pytest.mark.parametrize("n_failed", [10, 11])
+def test_a_run_stops_when_more_than_half_of_the_first_twenty_requests_fail(tmp_path, n_failed):
+    rows = [{"problem": f"{i} plus 0?", "answer": str(i)} for i in range(60)]
+    model = Scripted(lambda r: ("", "error", 0) if len(model.asked) <= n_failed else right(r))
+    recipe, opener = recipe_of(tmp_path, rows), lambda settings, data: model
+    if n_failed == 10:
+        assert run_stage(recipe, tmp_path / "run", opener=opener).evaluations[0].score.n_problems == 50
+        return
+    with pytest.raises(ModelError, match="11 of the first 20 requests to scripted failed: 'broke'"):
+        run_stage(recipe, tmp_path / "run", opener=opener)
+    assert len(model.asked) <= 21, "the others are not sent"
+    with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
+        assert len(ledger) == 20, "what came is kept"
+
+
+def test_a_run_whose_every_request_failed_is_no_score(ledger):
+    with pytest.raises(InputError, match="every request of sums failed, which is no score: 'broke'"):
+        run(ledger, lambda r: ("", "error", 0))
+
+
+def test_each_score_carries_a_fingerprint_that_changes_with_what_it_depends_on(tmp_path):
+    opener = lambda settings, data: Scripted(right)  # noqa: E731
+    rows = [{"problem": f"{i} plus 0?", "answer": str(i)} for i in range(3)]
+    prints = []
+    for number, decoding in enumerate(({}, {"max_tokens": 9})):
+        run_stage(recipe_of(tmp_path, rows, decoding=decoding), tmp_path / f"run{number}", opener=opener)
+        stored = json.loads((tmp_path / f"run{number}" / "scores.json").read_text())
+        prints.append(stored["scripted"][0]["fingerprint"])
+    assert prints[0]["mine"].keys() == {"engine", "benchmark", "prompt", "sampling", "verifier"}
+    assert [line.split(":")[0] for line in differences(*prints)] == ["sampling"]
 
 
 def test_a_judge_as_verifier_decides_what_the_rules_leave_and_every_score_names_where_it_comes_from(tmp_path):

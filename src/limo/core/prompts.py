@@ -24,6 +24,7 @@ EXACT_SYSTEM = "Think step by step. End with a line 'Answer: ' followed by the a
 Message = dict[str, str]
 JUDGE_SYSTEM = "You are a careful grader of mathematical reasoning."
 ANSWER_JUDGE_SYSTEM = "You compare a candidate's final answer with the known answer of a problem."
+_VERDICT_WORD = re.compile(r"\b(?:in)?correct\b|\bunsure\b", re.IGNORECASE)
 CANDIDATE_END = 3000  # characters of a completion that the judge of answers reads
 
 
@@ -39,8 +40,12 @@ def rubric(problem: str, chain: str) -> str:
 
 
 def same_answer(problem: str, answer: str, found: str, completion: str) -> str:
-    """The prompt of a judge of answers; none of the texts can close the markers around it."""
+    """The prompt of a judge of answers; none of the texts can close the markers around it.
+
+    In what the candidate wrote the words of a verdict are spelt with spaces: a judge that obeys it says none.
+    """
     end = completion if len(completion) <= CANDIDATE_END else "... " + completion[-CANDIDATE_END:]
+    found, end = (_VERDICT_WORD.sub(lambda match: " ".join(match.group()), text) for text in (found, end))
     texts = {"problem": problem or "(not given)", "answer": answer, "found": found or "(nothing)", "candidate": end}
     number = content_hash("\0".join(texts.values()))  # texts that differ in a sign or a space are other questions
     return _judge_prompt("same_answer").format(number=number, **{name: _fenced(text) for name, text in texts.items()})
