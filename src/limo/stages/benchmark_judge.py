@@ -16,7 +16,7 @@ from limo.ledger.store import Ledger
 from limo.rollouts.judge_verifier import full_answer
 from limo.rollouts.judging import AnswerJudgeSettings, judge_answers
 from limo.rollouts.multi_model_runner import MultiModelRunner
-from limo.verify.judge import DECIDED, TIER, Agreement, Opinion, Question, apply_opinion, can_be_judged
+from limo.verify.judge import DECIDED, TIER, Agreement, JudgeOpinion, JudgeQuestion, apply_opinion, can_be_judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class JudgedRollouts:
 
     rollouts: list[Rollout]
     rules: dict[object, Verdict] = field(default_factory=dict)
-    opinions: dict[object, Opinion] = field(default_factory=dict)
+    opinions: dict[object, JudgeOpinion] = field(default_factory=dict)
 
     def agreement(self) -> Agreement:
         """Rules and judge on the rollouts that the judge read."""
@@ -74,7 +74,7 @@ def judge_rollouts(
 
     `is_judged`: benchmarks of which the judge reads every whole completion.  Raises CollectionStopped, ModelError.
     """
-    asked: list[tuple[str, Rollout, Question]] = []
+    asked: list[tuple[str, Rollout, JudgeQuestion]] = []
     for name, of_benchmark in rollouts.items():
         by_id = {problem.id: problem for problem in problems[name]}
         for rollout in of_benchmark:
@@ -83,13 +83,13 @@ def judge_rollouts(
             if can_be_judged(_rule(rollout), question) or (is_judged[name] and is_whole):
                 asked.append((name, rollout, question))
     opinions = judge_answers([question for _, _, question in asked], settings, runner, ledger)
-    by_benchmark: dict[str, dict[object, Opinion]] = {name: {} for name in rollouts}
+    by_benchmark: dict[str, dict[object, JudgeOpinion]] = {name: {} for name in rollouts}
     for (name, rollout, _), opinion in zip(asked, opinions, strict=True):
         by_benchmark[name][rollout.key] = opinion
     return {name: _judged(list(of), by_benchmark[name], name in overrule) for name, of in rollouts.items()}
 
 
-def _judged(rollouts: list[Rollout], opinions: dict[object, Opinion], may_overrule: bool) -> JudgedRollouts:
+def _judged(rollouts: list[Rollout], opinions: dict[object, JudgeOpinion], may_overrule: bool) -> JudgedRollouts:
     final = []
     for rollout in rollouts:
         opinion, rule = opinions.get(rollout.key), _rule(rollout)
@@ -97,7 +97,7 @@ def _judged(rollouts: list[Rollout], opinions: dict[object, Opinion], may_overru
     return JudgedRollouts(final, {rollout.key: _rule(rollout) for rollout in rollouts}, opinions)
 
 
-def final_verdict(rule: Verdict, opinion: Opinion, may_overrule: bool) -> Verdict:
+def final_verdict(rule: Verdict, opinion: JudgeOpinion, may_overrule: bool) -> Verdict:
     """The verdict that counts: the rule's, unless it is undecided or the judge may overrule it and disagrees."""
     agrees = (rule.outcome == "correct") == (opinion.said == "correct")
     if rule.outcome == "undecided" or not may_overrule or opinion.said not in DECIDED or agrees:
@@ -112,5 +112,5 @@ def _rule(rollout: Rollout) -> Verdict:
     return rollout.verdict or Verdict("undecided")
 
 
-def _question(problem: Problem, rollout: Rollout) -> Question:
-    return Question(problem.problem, full_answer(problem), _rule(rollout).extracted, rollout.completion.text)
+def _question(problem: Problem, rollout: Rollout) -> JudgeQuestion:
+    return JudgeQuestion(problem.problem, full_answer(problem), _rule(rollout).extracted, rollout.completion.text)
