@@ -56,7 +56,7 @@ class JudgedRollouts:
             rule, opinion = self.rules.get(rollout.key, verdict), self.opinions.get(rollout.key)
             names = {"benchmark": benchmark, "problem_id": rollout.problem_id, "index": rollout.index}
             facts = {"extracted": verdict.extracted, "answer": verdict.answer, "reason": verdict.reason}
-            judge = {"judge": opinion.said if opinion else None, "judge_why": opinion.why if opinion else None}
+            judge = {"judge": opinion.verdict if opinion else None, "judge_why": opinion.why if opinion else None}
             rows.append(names | {"outcome": verdict.outcome, "rule": rule.outcome} | judge | facts)
         return rows
 
@@ -99,11 +99,11 @@ def _judged(rollouts: list[Rollout], opinions: dict[object, JudgeOpinion], may_o
 
 def final_verdict(rule: Verdict, opinion: JudgeOpinion, may_overrule: bool) -> Verdict:
     """The verdict that counts: the rule's, unless it is undecided or the judge may overrule it and disagrees."""
-    agrees = (rule.outcome == "correct") == (opinion.said == "correct")
-    if rule.outcome == "undecided" or not may_overrule or opinion.said not in DECIDED or agrees:
+    agrees = (rule.outcome == "correct") == (opinion.verdict == "correct")
+    if rule.outcome == "undecided" or not may_overrule or opinion.verdict not in DECIDED or agrees:
         verdict = apply_opinion(rule, opinion)
     else:
-        outcome, reason = ("correct" if opinion.said == "correct" else "wrong"), f"the rules: {rule.outcome}"
+        outcome, reason = ("correct" if opinion.verdict == "correct" else "wrong"), f"the rules: {rule.outcome}"
         verdict = replace(rule, outcome=outcome, tier=TIER + opinion.judge, reason=reason)  # type: ignore[arg-type]
     return replace(verdict, verifier=f"{rule.verifier}, {TIER}{opinion.judge}") if verdict is not rule else rule
 
