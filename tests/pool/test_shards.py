@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from limo.core.errors import InputError, LimoError, StorageError
+from limo.core.files import locked
 from limo.core.records import Problem
 from limo.pool import decontaminate as decontaminate_module
 from limo.pool import dedup as dedup_module
@@ -26,6 +28,7 @@ from limo.pool import shards
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decontaminate_shards
 from limo.pool.dedup import DedupSettings, dedup, dedup_shards
 from limo.pool.evidence import evidence_table, read_evidence
+from limo.pool.ingest import IngestSettings
 from limo.pool.shards import dropped_of, ingest_shards, read_shard, shards_of
 from limo.pool.tasks import ExecutorSettings, TaskError, _error_text, run_tasks
 
@@ -253,7 +256,7 @@ def test_an_ingest_that_was_stopped_continues_after_its_last_whole_shard(tmp_pat
     assert ingest_shards(tmp_path / "pool", [file]) == whole and len(calls) == 5
     assert _bytes(tmp_path / "pool") == _bytes(tmp_path / "whole")
     assert ingest_shards(tmp_path / "pool", [file]) == whole and len(calls) == 5  # whole already
-    with pytest.raises(InputError, match="other sources"):
+    with pytest.raises(InputError, match="made from other inputs or settings"):
         ingest_shards(tmp_path / "pool", [tmp_path / "other.jsonl"])
 
 
@@ -342,3 +345,74 @@ def test_a_ray_cluster_gives_the_same_bytes(pool: Path) -> None:
     command = [sys.executable, "-c", CODE, str(pool), str(pool.parent / "ray"), "ray"]
     subprocess.run(command, check=True)
     assert _bytes(pool.parent / "ray") == local != {}
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_a_folder_never_answers_for_another_pool_other_settings_or_other_benchmarks(pool: Path) -> None:
+    known = {"bench": [Problem.make(LAMP.format(who="Tom", n=4, p=5), "20")]}
+    others = {"bench": [Problem.make(LAMP.format(who="Ann", n=4, p=5), "20")]}
+    report = DecontaminateSettings(renumbered="report")
+    one, two = pool.parent / "one", pool.parent / "two"
+    counts = dedup_shards(pool, one, SETTINGS, LOCAL)
+    assert dedup_shards(pool, one, SETTINGS, LOCAL) == counts
+    decontaminate_shards(pool, two, known, DecontaminateSettings(), LOCAL)
+    with pytest.raises(InputError, match=r"differs in settings\)"):
+        dedup_shards(pool, one, DedupSettings(conflicts="drop_all"), LOCAL)
+    with pytest.raises(InputError, match=r"differs in benchmarks\)"):
+        decontaminate_shards(pool, two, others, DecontaminateSettings(), LOCAL)
+    with pytest.raises(InputError, match=r"differs in settings\)"):
+        decontaminate_shards(pool, two, known, report, LOCAL)
+    with pytest.raises(InputError, match="made from other inputs"):
+        decontaminate_shards(pool, one, known, DecontaminateSettings(), LOCAL)
+    shards.write_problems(shards_of(pool)[0], _problems(pool)[:10], [])
+    with pytest.raises(InputError, match=r"differs in pool\)"):
+        dedup_shards(pool, one, SETTINGS, LOCAL)
+    with pytest.raises(InputError, match=r"differs in pool\)"):
+        decontaminate_shards(pool, two, known, DecontaminateSettings(), LOCAL)
+
+
+@pytest.mark.usefixtures("in_turn")
+def test_a_pool_is_not_its_own_output(pool: Path) -> None:
+    with pytest.raises(InputError, match="made from other inputs"):
+        dedup_shards(pool, pool, SETTINGS, LOCAL)
+
+
+def test_a_killed_dedup_does_not_go_on_with_another_pool(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def first_step_only(task: Any, names: list[str], *_: object) -> None:
+        if "_fingerprint" not in repr(task):
+            raise Killed
+        for name in names:
+            task(name)
+
+    monkeypatch.setattr(dedup_module, "run_tasks", first_step_only)
+    with pytest.raises(Killed):
+        dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL)
+    shards.write_problems(shards_of(pool)[0], _problems(pool)[:10], [])
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"differs in pool\)"):
+        dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL)
+
+
+def test_a_changed_source_or_setting_is_not_answered_by_what_was_read_before(pool: Path) -> None:
+    file, settings = pool.parent / "rows.jsonl", IngestSettings(keep_unverifiable=True)
+    with pytest.raises(InputError, match=r"differs in settings\)"):
+        ingest_shards(pool, [file], None, settings)
+    with file.open("a") as rows:
+        rows.write(json.dumps(_row(300)) + "\n")
+    with pytest.raises(InputError, match=r"differs in source 1, .*rows\.jsonl\)"):
+        ingest_shards(pool, [file])
+
+
+def test_two_processes_do_not_fill_one_folder(pool: Path) -> None:
+    (pool.parent / "out").mkdir()
+    with locked(pool.parent / "out"):
+        for fill in (
+            lambda out: dedup_shards(pool, out, SETTINGS, LOCAL),
+            lambda out: decontaminate_shards(pool, out, {}, DecontaminateSettings(), LOCAL),
+            lambda out: ingest_shards(out, [pool.parent / "rows.jsonl"]),
+        ):
+            with pytest.raises(InputError, match="another process writes there"):
+                fill(pool.parent / "out")

@@ -6,7 +6,7 @@ import json
 import pytest
 from train_rows import chat
 
-from limo.core.errors import InputError, MissingFileError, ModelError
+from limo.core.errors import InputError, LimoError, MissingFileError, ModelError
 from limo.train.data import IGNORED, encode, read_rows
 
 END = "<|im_end|>"
@@ -127,11 +127,12 @@ def test_rows_come_from_a_folder_a_file_or_python(tokenizer, tmp_path):
 
 
 def test_a_dataset_that_is_none_is_one_clear_line(tmp_path):
-    with pytest.raises(MissingFileError, match="no such dataset"):
+    with pytest.raises(MissingFileError, match="no such file"):
         read_rows(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.parquet").write_text("nonsense")
     (tmp_path / "bad.jsonl").write_text("nonsense")
-    for name in ("empty", "bad.parquet", "bad.jsonl"):
-        with pytest.raises(InputError, match="not a dataset of rows"):
+    (tmp_path / "deep.jsonl").write_text('{"messages": ' + "[" * 900 + "]" * 900 + "}")
+    for name in ("empty", "bad.parquet", "bad.jsonl", "deep.jsonl"):
+        with pytest.raises(LimoError, match=name):
             read_rows(tmp_path / name)

@@ -1,14 +1,17 @@
 """Files of rows: the columns that come back, the summary, the audit, and the message for a bad line."""
 
+import gzip
 import json
 import os
 from dataclasses import asdict
 
 import pytest
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.progress import NoProgress
 from limo.core.records import Verdict
+from limo.core.rows import write_rows
+from limo.verify import files as verify_files
 from limo.verify import maths_verifier as module
 from limo.verify.audit import audit_file
 from limo.verify.files import verify_file
@@ -189,3 +192,58 @@ def test_what_verify_and_audit_return_can_be_written_as_json(tmp_path):
 def test_an_unlabelled_row_is_refused(tmp_path):
     with pytest.raises(InputError, match="row 1 has no label"):
         audit_file(write(tmp_path / "rows.jsonl", [{"answer": "1", "pred": "1"}]))
+
+
+TWO_ROWS = [{"answer": "2", "completion": "\\boxed{2}"}, {"answer": "3", "completion": "\\boxed{2}", "id": "名"}]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.csv", "a.parquet", "a", "bom.jsonl", "bom.csv", "folder"]
+)
+def test_rows_of_every_kind_of_file_are_verified(tmp_path, name):
+    path, mark = tmp_path / name, "\ufeff" if name.startswith("bom") else ""
+    lines = mark + "".join(json.dumps(row) + "\n" for row in TWO_ROWS)
+    if name.endswith(".parquet"):
+        write_rows(TWO_ROWS, str(path))
+    elif name.endswith(".csv"):
+        path.write_text(mark + "answer,completion\n2,\\boxed{2}\n3,\\boxed{2}\n", encoding="utf-8")
+    elif name == "folder":
+        path.mkdir()
+        (path / "one.jsonl").write_text(lines)
+    else:
+        content = json.dumps(TWO_ROWS).encode() if name.endswith(".json") else lines.encode()
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    summary = verify_file(path, tmp_path / "out.jsonl")
+    assert summary.by_kind["all"]["correct"] == 1 and summary.n_rows == 2
+    assert [json.loads(line)["outcome"] for line in (tmp_path / "out.jsonl").open()] == ["correct", "wrong"]
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.jsonl.gz", "out.tsv"])
+def test_verdicts_are_not_written_into_a_file_whose_name_says_another_kind(tmp_path, name):
+    (tmp_path / "a.jsonl").write_text(json.dumps(TWO_ROWS[0]) + "\n")
+    with pytest.raises(InputError, match="verdicts are written as JSON lines"):
+        verify_file(tmp_path / "a.jsonl", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_row_nested_too_deeply_is_named_by_its_line(tmp_path):
+    text = json.dumps(TWO_ROWS[0]) + "\n" + '{"answer": "1", "completion": "1", "x": ' + "[" * 900 + "]" * 900 + "}\n"
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(InputError, match="line 2 is no JSON object"):
+        verify_file(tmp_path / "a.jsonl")
+
+
+def test_an_interrupted_verify_keeps_an_earlier_output(tmp_path, monkeypatch):
+    (tmp_path / "a.jsonl").write_text(json.dumps(TWO_ROWS[0]) + "\n")
+    (tmp_path / "out.jsonl").write_text("earlier")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verify_files, "_verify_lines", interrupt)
+    with pytest.raises(PartialError, match="the earlier output is kept"):
+        verify_file(tmp_path / "a.jsonl", tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text() == "earlier"
+    with pytest.raises(PartialError, match="what is done is in the output"):
+        verify_file(tmp_path / "a.jsonl", tmp_path / "new.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "new.jsonl", "out.jsonl"]

@@ -34,7 +34,7 @@ MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
 MAX_DEPTH = 100  # lists and objects inside each other
 ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
-_TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
+TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,11 @@ def kind_of(path: Path) -> str:
     for packed in PACKED:
         name = name.removesuffix(packed)
     return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def is_packed(path: str | Path) -> bool:
+    """Whether a file's name says that it is compressed."""
+    return str(path).lower().endswith(PACKED)
 
 
 def parse_json(data: str | bytes) -> Any:
@@ -174,7 +179,7 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
+def bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
     """The lines of a stream, without a byte order mark; None for one that is longer than a row may be."""
     line = stream.readline(MAX_ROW_BYTES + 1).removeprefix(b"\xef\xbb\xbf")
     while line:
@@ -187,9 +192,9 @@ def _bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
 
 def _lines(path: Path, name: str) -> Iterator[SourceRow]:
     with _open(path) as stream:
-        for number, line in enumerate(_bounded_lines(stream), start=1):
+        for number, line in enumerate(bounded_lines(stream), start=1):
             if line is None:
-                yield SourceRow(name, number, error=_TOO_LONG)
+                yield SourceRow(name, number, error=TOO_LONG)
             elif line.strip():
                 yield _parsed(name, number, line)
 
@@ -244,7 +249,7 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
     delimiter = "\t" if kind_of(path) == ".tsv" else ","
     with _open(path) as stream:
         # Undecodable bytes become lone surrogates, which are refused row by row where text must be whole.
-        lines = ((line or b"").decode("utf-8", "surrogateescape") for line in _bounded_lines(stream))
+        lines = ((line or b"").decode("utf-8", "surrogateescape") for line in bounded_lines(stream))
         reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
         while True:
             try:

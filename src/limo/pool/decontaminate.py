@@ -16,12 +16,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from limo.core.files import output_folder
 from limo.core.progress import Progress
 from limo.core.records import Dropped, Problem
-from limo.core.text import shorten
+from limo.core.text import content_hash, shorten
 from limo.pool.benchmark_index import BenchmarkIndex, DecontaminateSettings, Hit
 from limo.pool.evidence import EVIDENCE, REPORTED, evidence_table, write_evidence
-from limo.pool.shards import count_rows, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, shards_of, split_problems, write_split
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 CONTAMINATED = "in a benchmark"
@@ -49,10 +50,12 @@ def decontaminate_shards(
 ) -> Counter[str]:
     """Write the pool's shards without benchmark problems into `out`, `out/dropped` and `out/evidence` beside them."""
     shards, out = shards_of(pool), Path(out)
-    missing = [str(shard) for shard in shards if not (out / shard.name).exists()]
-    if missing:
-        run_tasks(partial(_write_clean, BenchmarkIndex(benchmarks, settings), out), missing, executor, progress)
-    return count_rows(out, [shard.name for shard in shards])
+    held_out = content_hash(*(text for name in benchmarks for text in (name, *(p.problem for p in benchmarks[name]))))
+    with output_folder(out, {"pool": hash_shards(shards), "benchmarks": held_out, "settings": settings.hash}):
+        missing = [str(shard) for shard in shards if not (out / shard.name).exists()]
+        if missing:
+            run_tasks(partial(_write_clean, BenchmarkIndex(benchmarks, settings), out), missing, executor, progress)
+        return count_rows(out, [shard.name for shard in shards])
 
 
 def _write_clean(index: BenchmarkIndex, out: Path, task: str) -> None:

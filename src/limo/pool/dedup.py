@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from limo.core.files import output_folder
 from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
@@ -41,7 +42,7 @@ from limo.pool.fingerprints import (
     mix_hashes,
     sketch_similarity,
 )
-from limo.pool.shards import count_rows, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, shards_of, split_problems, write_split
 from limo.pool.step_tables import ROW_BITS, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
@@ -110,6 +111,14 @@ def dedup_shards(
     the number of rows kept and dropped by reason.
     """
     shards, out = shards_of(pool), Path(out)
+    with output_folder(out, {"pool": hash_shards(shards), "settings": settings.hash, "n_shares": str(n_shares)}):
+        return _write_distinct_shards(shards, out, settings, executor, progress, n_shares)
+
+
+def _write_distinct_shards(
+    shards: list[Path], out: Path, settings: DedupSettings, executor: ExecutorSettings, progress: Progress | None,
+    n_shares: int,
+) -> Counter[str]:  # fmt: skip
     names, files = [shard.name for shard in shards], StepTables(out / "work")
     if not all((out / name).exists() for name in names):
 

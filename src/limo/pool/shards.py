@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.files import atomic
+from limo.core.files import atomic, hash_path, output_folder
 from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.core.text import shorten
+from limo.core.text import content_hash, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 
 SHARD_ROWS = 50_000
@@ -41,7 +42,23 @@ def ingest_shards(
     """
     folder, sources = Path(folder), list(sources)
     paths = [str(getattr(source, "path", source)) for source in sources]
-    counts, n_done = _read_summary(folder, paths)
+    made_from = {f"source {number}, {path}": hash_path(path) for number, path in enumerate(paths, 1)}
+    texts = (value.hash if isinstance(value, Settings) else str(value) for value in (settings, *sources))
+    made_from["settings"] = content_hash(*texts)
+    with output_folder(folder, made_from):
+        return _write_ingested(folder, sources, paths, why_not, settings, progress)
+
+
+def hash_shards(shards: Iterable[Path]) -> str:
+    """Names the content of a pool."""
+    return content_hash(*(text for shard in shards for text in (shard.name, hash_path(shard))))
+
+
+def _write_ingested(
+    folder: Path, sources: list[str | Path | Source], paths: list[str], why_not: Callable[[Problem], str] | None,
+    settings: IngestSettings | None, progress: Progress | None,
+) -> Counter[str]:  # fmt: skip
+    counts, n_done = _read_summary(folder)
     rows = stream(sources, why_not, settings, skip=n_done * SHARD_ROWS)
     while batch := list(islice(rows, SHARD_ROWS)):
         kept = [row for row in batch if isinstance(row, Problem)]
@@ -89,18 +106,12 @@ def write_output(
     return Written(write_pool(kept, output), by_reason, output, (kept, dropped))
 
 
-def _read_summary(folder: Path, sources: list[str]) -> tuple[Counter[str], int]:
+def _read_summary(folder: Path) -> tuple[Counter[str], int]:
     """The counts and the number of whole shards that an earlier call left."""
     file = folder / _SUMMARY
     if not file.is_file():
-        if folder.is_dir() and any(folder.glob("part-*.parquet")):
-            what, do = "the folder holds shards of unknown origin", "name an empty folder"
-            raise InputError(what, folder, "an empty folder, or one begun by this command", do)
         return Counter(), 0
     summary = json.loads(file.read_text(encoding="utf-8"))
-    if summary["sources"] != sources:
-        do = "give the same sources, or another folder"
-        raise InputError("the folder was begun from other sources", folder, ", ".join(summary["sources"]), do)
     return Counter(summary["counts"]), int(summary["n_parts"])
 
 

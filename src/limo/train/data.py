@@ -12,14 +12,14 @@ dropped with its reason when the recipe says so.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from limo.core.errors import InputError, MissingFileError, ModelError
+from limo.core import rows as row_files
+from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
 from limo.core.text import shorten
 
@@ -66,37 +66,8 @@ class _Piece:
 
 
 def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
-    """Rows of `messages` from a dataset folder (`datasets.save_to_disk`), a .jsonl or .parquet file, or an iterable.
-
-    Raises MissingFileError or InputError.
-    """
-    if not isinstance(source, str | Path):
-        return list(source)
-    path = Path(source)
-    if not path.exists():
-        allowed = "a dataset folder, .jsonl or .parquet"
-        raise MissingFileError("there is no such dataset", path, allowed, "check the path")
-    try:
-        return list(_read(path))
-    except (OSError, ValueError, RecursionError) as error:  # pyarrow's and datasets' own are children of these
-        allowed, reason = "a dataset folder, .jsonl or .parquet", shorten(str(error), 120)
-        raise InputError("this is not a dataset of rows", path, allowed, reason) from None
-
-
-def _read(path: Path) -> Iterable[Row]:
-    if path.is_dir():
-        from datasets import load_from_disk
-
-        return load_from_disk(str(path))
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path).to_pylist()
-    with open(path, encoding="utf-8-sig", newline="\n") as lines:  # a text may hold other line ends than the file
-        rows = [json.loads(line) for line in lines if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is not a JSON object")
-    return rows
+    """Rows of `messages` from a dataset folder, a file of rows, or an iterable.  Raises what `limo.core.rows` does."""
+    return list(row_files.read_rows(source) if isinstance(source, str | Path) else source)
 
 
 def encode(

@@ -126,10 +126,9 @@ def audit_file(
     with (
         Checker(verifier, 1, limits) as checker,
         Worker(open_default_comparer, limits=limits) as worker,
-        open(path, "rb") as source,
         (progress or NoProgress()).stage("audit", n_lines) as stage,
     ):
-        for number, line in numbered_lines(source):
+        for number, line in numbered_lines(path):
             stage.advance()
             row = parse_row(number, line)
             if row.get("disputed"):

@@ -23,6 +23,7 @@ from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, kind_of, parse_json, read_file
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
@@ -95,19 +96,23 @@ def verify_file(
     Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
     interrupted: then `out` holds the rows done so far.
     """
+    if (out is not None and kind_of(Path(out)) not in ("", ".jsonl", ".ndjson", ".json")) or is_packed(out or ""):
+        raise InputError("verdicts are written as JSON lines", out, "a name in .jsonl", "rename it")
     n_lines = count_lines(path)
     summary, progress, interrupted = Summary(), progress or NoProgress(), False
     with (
         Checker(verifier, n_workers, limits) as checker,
         nullcontext(os.devnull) if out is None else atomic(out) as written,
-        open(path, "rb", BUFFER) as source,
         open(written, "wb", BUFFER) as target,
         progress.stage("verify", n_lines) as stage,
     ):
         try:
-            _verify_lines(checker, source, target, summary, lambda n: stage.advance(n, correct=summary.n_correct))
+            _verify_lines(checker, path, target, summary, lambda n: stage.advance(n, correct=summary.n_correct))
         except KeyboardInterrupt:
             interrupted = True
+            if out is not None and Path(out).exists():
+                what, done = "interrupted; the earlier output is kept", f"{summary.n_rows} rows done"
+                raise PartialError(what, done, "", "start it again for all rows") from None
     for line in summary.warnings():
         progress.log(line)
     if interrupted:
@@ -116,9 +121,9 @@ def verify_file(
 
 
 def _verify_lines(
-    checker: Checker, source: BinaryIO, target: BinaryIO, summary: Summary, advance: Callable[[int], None]
+    checker: Checker, path: str | Path, target: BinaryIO, summary: Summary, advance: Callable[[int], None]
 ) -> None:
-    with closing(checker.map(open_line_handler, numbered_lines(source), lambda payload: len(payload[1]))) as replies:
+    with closing(checker.map(open_line_handler, numbered_lines(path), lambda payload: len(payload[1]))) as replies:
         for (number, line), reply in replies:
             if isinstance(reply.value, str):
                 raise InputError(reply.value)
@@ -151,17 +156,40 @@ def _verified(row: dict[str, Any], verdict: Verdict) -> VerifiedLine:
     return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
 
 
-def count_lines(path: str | Path) -> int:
-    """Lines of a file.  Raises MissingFileError."""
-    if not Path(path).is_file():
-        raise MissingFileError("there is no such file", path, "JSON lines of {answer, completion}", "check the path")
+def count_lines(path: str | Path) -> int | None:
+    """Lines of a file of JSON lines; None for rows of another kind.  Raises MissingFileError."""
+    if not Path(path).exists():
+        raise MissingFileError("there is no such file", path, "rows of {answer, completion}", "check the path")
+    if not _is_json_lines(path):
+        return None
     with open(path, "rb") as source:
         return sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
 
 
-def numbered_lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not empty, with their numbers from 1; split at b"\\n" only, since U+2028 occurs in rows."""
-    return ((number, line) for number, line in enumerate(source, 1) if not line.isspace())
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """JSON lines that are not empty, with their numbers from 1, of a file of rows of any kind.
+
+    Raises what `limo.core.rows` does, and InputError for a line that is no row.
+    """
+    if not _is_json_lines(path):
+        for row in read_file(path):
+            if row.error:
+                raise InputError(
+                    f"line {row.line} of {row.file} is no row", row.error, "{answer, completion}", "mend it"
+                )
+            yield row.line, dumps(row.value)
+        return
+    with open(path, "rb", BUFFER) as source:
+        for number, line in enumerate(bounded_lines(source), 1):
+            if line is None:
+                raise InputError(f"line {number} is no row", TOO_LONG, "{answer, completion}", "mend or drop the line")
+            if not line.isspace():
+                yield number, line
+
+
+def _is_json_lines(path: str | Path) -> bool:
+    """Whether the lines of a file are its rows: most files are, and then the workers parse them."""
+    return Path(path).is_file() and not is_packed(path) and kind_of(Path(path)) in ("", ".jsonl", ".ndjson")
 
 
 def dumps(row: dict[str, Any]) -> bytes:
@@ -175,8 +203,8 @@ def dumps(row: dict[str, Any]) -> bytes:
 def parse_row(number: int, line: bytes) -> dict[str, Any]:
     """The object on a line.  Raises InputError with the line's number."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parse_json(line)
+    except ValueError:
         row = None
     if not isinstance(row, dict):
         shown = line[:60].decode("utf-8", "replace")
