@@ -60,6 +60,9 @@ def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledge
         assert done.n_changed == {"wrong -> correct": 1, "wrong -> no_answer": 1}
         done = reverify(ledger, checker, [Problem("p", "", "5")])
         assert done.n_changed == {"correct -> wrong": 1, "wrong -> correct": 1}
+        listed = [(row["index"], row["before"], row["now"], row["extracted"], row["answer"]) for row in done.changed]
+        assert listed == [(0, "correct", "wrong", "4", "5"), (1, "wrong", "correct", "5", "5")]
+        assert done.changed_table()[0][3:5] == ["before", "now"] and len(done.changed_table()) == 3
     with Ledger(ledger) as opened:
         found = [(r.completion.text, r.verdict.outcome, r.verdict.answer) for r in opened.rollouts()]
     assert found[:2] == [("\\boxed{4}", "wrong", "5"), ("\\boxed{5}", "correct", "5")]

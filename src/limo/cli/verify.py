@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "verify",
     click.argument("file"),
     OVERRIDES,
-    output("The rows with their verdicts.", required=False),
+    output("The rows with their verdicts; with --ledger those that changed.", required=False),
     workers(),
     click.option(
         "--verifier", default="maths", metavar="KIND", help="maths, choice, numeric, exact or python:MODULE:CLASS."
@@ -62,7 +62,7 @@ def verify(
     if ledger:
         from limo.verify.checker import Checker
 
-        _reverify(call, file, pool, Checker(settings, workers))
+        _reverify(call, file, pool, Checker(settings, workers), output)
         return
     if audit:
         from limo.verify.audit import audit_file
@@ -106,8 +106,9 @@ def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledge
     call.result(value, "\n\n".join(parts))
 
 
-def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None:
+def _reverify(call: Call, file: str, pool: str | None, checker: Checker, output: str | None) -> None:
     from limo.cli.rollouts import ledger_of
+    from limo.core.rows import write_rows
     from limo.core.run_folder import PROBLEMS, RunFolder
     from limo.pool.ingest import read_pool
     from limo.rollouts.reverify import reverify
@@ -118,7 +119,13 @@ def _reverify(call: Call, file: str, pool: str | None, checker: Checker) -> None
     with checker:
         summary = reverify(ledger_of(file), checker, problems, call.progress)
     counts = {name: dict(getattr(summary, name)) for name in ("n_by_outcome", "n_changed", "n_left")}
-    call.result(counts, aligned_table(summary.table()))
+    parts = [aligned_table(summary.table()), *([aligned_table(summary.changed_table())] if summary.changed else [])]
+    if output:
+        write_rows(summary.changed, output)
+        parts.append(f"{len(summary.changed):,} changed verdicts in {output}")
+    if (Path(file) / "evaluations.json").is_file() and summary.changed:
+        parts.append("the scores of this run are older than its verdicts: the same `limo evaluate` makes them anew")
+    call.result(counts | {"changed": summary.changed}, "\n\n".join(parts))
 
 
 COMMANDS = (verify,)

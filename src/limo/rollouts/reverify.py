@@ -13,21 +13,27 @@ from itertools import islice
 from pathlib import Path
 
 from limo.core.progress import NoProgress, Progress
-from limo.core.records import Problem, Rollout
+from limo.core.records import Problem, Rollout, Row
+from limo.core.text import shorten
 from limo.ledger.store import Ledger
 from limo.rollouts.collect import BatchVerifier, verify_completions
 from limo.rollouts.judging import JUDGE_REPLY
 
 BATCH = 1000  # verdicts written together
+N_SHOWN = 20  # changed verdicts that are printed
 
 
 @dataclass(slots=True)
 class ReverifySummary:
-    """Counts of rollouts: by outcome now, by `before -> now` where it changed, and those that were left as they are."""
+    """Counts of rollouts: by outcome now, by `before -> now` where it changed, and those that were left as they are.
+
+    `changed` lists the rollouts whose outcome changed, with what was found, the answer, and the reason of the new one.
+    """
 
     n_by_outcome: Counter[str] = field(default_factory=Counter)
     n_changed: Counter[str] = field(default_factory=Counter)
     n_left: Counter[str] = field(default_factory=Counter)
+    changed: list[Row] = field(default_factory=list)
 
     def table(self) -> list[list[object]]:
         """Head and rows for printing."""
@@ -35,6 +41,11 @@ class ReverifySummary:
         rows += [[outcome, n] for outcome, n in self.n_by_outcome.most_common()]
         rows += [[f"changed: {change}", n] for change, n in self.n_changed.most_common()]
         return rows + [[f"not verified: {reason}", n] for reason, n in self.n_left.most_common()]
+
+    def changed_table(self) -> list[list[object]]:
+        """Head and the first rollouts whose outcome changed, for printing."""
+        rows: list[list[object]] = [["problem", "model", "index", "before", "now", "found", "answer", "reason"]]
+        return rows + [[shorten(str(value), 40) for value in row.values()] for row in self.changed[:N_SHOWN]]
 
 
 def reverify(
@@ -67,6 +78,10 @@ def reverify(
             for (rollout, _), verdict in zip(pairs, verdicts, strict=True):
                 before = rollout.verdict.outcome if rollout.verdict else "none"
                 summary.n_by_outcome[verdict.outcome] += 1
-                summary.n_changed.update([f"{before} -> {verdict.outcome}"] if before != verdict.outcome else [])
+                if before != verdict.outcome:
+                    summary.n_changed[f"{before} -> {verdict.outcome}"] += 1
+                    names = {"problem_id": rollout.problem_id, "model": rollout.model, "index": rollout.index}
+                    names |= {"before": before, "now": verdict.outcome, "extracted": verdict.extracted}
+                    summary.changed.append(names | {"answer": verdict.answer, "reason": verdict.reason})
             stage.advance(len(batch), changed=summary.n_changed.total())
     return summary

@@ -47,7 +47,7 @@ from limo.stages.score_details import ScoreDetails, score_details
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
 SAMPLED = {"v1": (16, 0.7), "v2": (4, 0.6)}  # paper: samples and temperature of small benchmarks
-SCORES, EVALUATIONS = "scores.json", "evaluations.json"
+SCORES, EVALUATIONS, VERDICTS = "scores.json", "evaluations.json", "verdicts"
 Protocol = Literal["v1", "v2", "own"]
 
 
@@ -205,6 +205,7 @@ def run(
     unique = {name: list({problem.id: problem for problem in problems}.values()) for name, problems in loaded.items()}
     decodings = {name: recipe.decoding_of(name, problems) for name, problems in unique.items()}
     with RunFolder(folder, recipe) as run_folder:
+        run_folder.write_problems([problem for problems in unique.values() for problem in problems])
         completer = FailureGuard(opener(recipe.model, recipe.data))
         runner = recipe.runner(progress, opener)
         with (
@@ -235,9 +236,10 @@ def run(
         groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
         verdicts = [row for name in unique for row in judged.get(name, JudgedRollouts(rollouts[name])).rows(name)]
-        run_folder.write_stage("verdicts", verdicts, [])
+        run_folder.write_stage(VERDICTS, verdicts, [])
         run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
-        stored = {"evaluations": [asdict(one) for one in evaluations], "averages": [asdict(mean) for mean in means]}
+        stored = {"evaluations": [asdict(one) | {"decoding": one.decoding.model_dump()} for one in evaluations]}
+        stored["averages"] = [asdict(mean) for mean in means]
         run_folder.write_json(EVALUATIONS, stored | {"key_errors": key_errors, "notes": notes})
     return EvaluateResult(evaluations, means, key_errors, notes, Path(folder) / SCORES)
 

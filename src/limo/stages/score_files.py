@@ -1,0 +1,298 @@
+"""Scores made elsewhere, as measurements that `limo compare` reads; and ours as a log that Inspect reads.
+
+| file | made by |
+|---|---|
+| .eval, .json | Inspect |
+| samples_*.jsonl | lm-evaluation-harness with --log_samples |
+| details_*.parquet | lighteval with --save-details |
+| rows with `correct` or `outcome` beside a problem | `limo verify -o`, recordings |
+
+    import_scores(["samples_math.jsonl"], "base", "MATH500", load_benchmark("MATH500", "eval/data"), "runs/base")
+
+A row belongs to the problem whose statement its prompt is, or else holds; what matches none is counted, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from limo.core.errors import InputError, MissingFileError
+from limo.core.files import atomic
+from limo.core.records import Problem, Row
+from limo.core.rows import read_rows
+from limo.core.run_folder import RunFolder
+from limo.core.text import normalise_statement
+from limo.ledger.store import Ledger
+from limo.pool.sources.fields import STATEMENTS
+from limo.stages.evaluate import EVALUATIONS, SCORES, VERDICTS
+
+ZSTANDARD = 93  # a zip entry's method of compression, which zipfile does not know
+MAX_ENTRY_BYTES = 1 << 28
+_LETTERS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # Inspect's: correct, incorrect, partly, no answer
+_OUTCOMES = {"correct": 1.0, "wrong": 0.0, "no_answer": 0.0, "truncated": 0.0}
+_FORMATS = "a log of Inspect, samples of lm-eval, details of lighteval, or rows with `correct` or `outcome`"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """One scored rollout made elsewhere: its prompt or statement, and its value in 0..1, None where it has none."""
+
+    prompt: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedScores:
+    """What was read: rows, those that match no problem, those without a value, and the mean over problems."""
+
+    n_rows: int
+    n_unmatched: int
+    n_without_value: int
+    n_problems: int
+    mean: float
+    scores: Path
+
+
+def import_scores(
+    files: Sequence[str | Path], model: str, benchmark: str, problems: Sequence[Problem], folder: str | Path,
+    metric: str = "", seed: int = 0,
+) -> ImportedScores:  # fmt: skip
+    """Write the rows of `files` as the scores of `model` on a benchmark into `folder`, beside what is there.
+
+    `metric` names one where a file holds several.  Raises InputError for an unknown format, an unclear metric, or rows
+    of which none matches; MissingFileError, StorageError.
+    """
+    rows = [row for file in files for row in read_scores(file, metric)]
+    statements = {normalise_statement(problem.problem): problem.id for problem in problems}
+    values: dict[str, list[float]] = defaultdict(list)
+    n_unmatched = n_without_value = 0
+    for row in rows:
+        problem_id = _match(row.prompt, statements)
+        n_unmatched += problem_id is None
+        n_without_value += problem_id is not None and row.value is None
+        if problem_id is not None and row.value is not None:
+            values[problem_id].append(row.value)
+    if not values:
+        do = "name the benchmark that they were made on, with its --path"
+        raise InputError(f"no row is of {benchmark}", f"{len(rows)} rows", "prompts that hold its statements", do)
+    rates = {name: math.fsum(of_problem) / len(of_problem) for name, of_problem in values.items()}
+    file = Path(folder) / SCORES
+    stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    others = [measurement for measurement in stored.get(model, []) if measurement["seed"] != seed]
+    same = [measurement for measurement in stored.get(model, []) if measurement["seed"] == seed]
+    own: dict[str, Any] = same[0] if same else {"arm": model, "seed": seed, "outcomes": {}, "provenance": {}}
+    own["outcomes"][benchmark] = rates
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with atomic(file) as temporary:
+        text = json.dumps({**stored, model: [*others, own]}, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return ImportedScores(
+        len(rows), n_unmatched, n_without_value, len(rates), math.fsum(rates.values()) / len(rates), file
+    )
+
+
+def _match(prompt: str, statements: dict[str, str]) -> str | None:
+    """The problem whose statement a prompt is, or the longest that it holds."""
+    text = normalise_statement(prompt)
+    if text in statements:
+        return statements[text]
+    inside = [statement for statement in statements if statement in text]
+    return statements[max(inside, key=len)] if inside else None
+
+
+def read_scores(file: str | Path, metric: str = "") -> Iterator[ScoredRow]:
+    """The scored rows of a file in any of the formats.  Raises as `import_scores`."""
+    file = Path(file)
+    if not file.is_file():
+        raise MissingFileError("there are no such scores", file, _FORMATS, "check the path")
+    if file.suffix == ".eval":
+        return _inspect_rows(_eval_samples(file), metric)
+    if file.suffix == ".json":
+        try:
+            log = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            raise InputError("the file is not JSON", file, _FORMATS, "write it anew") from None
+        if isinstance(log, dict) and "eval" in log:
+            return _inspect_rows(log.get("samples") or [], metric)
+    rows = read_rows(file)
+    if "filtered_resps" in rows[0] and "doc" in rows[0]:
+        return _lm_eval_rows(rows, metric)
+    if "doc" in rows[0] and "metric" in rows[0]:
+        return _lighteval_rows(rows, metric)
+    return _plain_rows(rows, file)
+
+
+def _inspect_rows(samples: Iterable[Any], metric: str) -> Iterator[ScoredRow]:
+    for sample in samples:
+        scores = sample.get("scores") or {}
+        score = _one(scores, metric, "scorer") if scores else None
+        value = score.get("value") if isinstance(score, dict) else None
+        asked = sample.get("input")
+        if isinstance(asked, list):
+            asked = next((turn.get("content") for turn in reversed(asked) if turn.get("role") == "user"), "")
+        if isinstance(asked, list):
+            asked = "".join(str(part.get("text", "")) for part in asked if isinstance(part, dict))
+        yield ScoredRow(str(asked or ""), _LETTERS.get(value) if isinstance(value, str) else _number(value))
+
+
+def _eval_samples(file: Path) -> Iterator[Any]:
+    """The samples of Inspect's zip, one after another."""
+    try:
+        with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
+            for entry in archive.infolist():
+                if entry.filename.startswith("samples/") and entry.filename.endswith(".json"):
+                    if entry.file_size > MAX_ENTRY_BYTES:
+                        raise InputError("a sample is too large", entry.filename, f"{MAX_ENTRY_BYTES:,} bytes", "")
+                    yield json.loads(
+                        _zstandard(raw, entry) if entry.compress_type == ZSTANDARD else archive.read(entry)
+                    )
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("this is no log of Inspect", file, _FORMATS, str(error)) from None
+
+
+def _zstandard(raw: Any, entry: zipfile.ZipInfo) -> bytes:
+    import pyarrow as pa
+
+    raw.seek(entry.header_offset + 26)
+    n_name, n_extra = (int.from_bytes(raw.read(2), "little") for _ in range(2))
+    raw.seek(n_name + n_extra, 1)
+    return bytes(pa.Codec("zstd").decompress(raw.read(entry.compress_size), entry.file_size, asbytes=True))
+
+
+def _lm_eval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
+    """lm-eval writes a document once for each filter; `metric` is NAME or NAME,FILTER as in its tables."""
+    filters = list(dict.fromkeys(str(row.get("filter", "")) for row in rows))
+    name, _, chosen = metric.partition(",")
+    if len(filters) > 1 and chosen not in filters:
+        do = f"name one with --metric, for example {name or 'exact_match'},{filters[0]}"
+        raise InputError("the samples hold several filters", chosen or "none named", ", ".join(filters), do)
+    for row in rows:
+        if chosen in ("", str(row.get("filter", ""))):
+            doc = row["doc"] if isinstance(row["doc"], dict) else {}
+            asked = next((doc[key] for key in STATEMENTS if isinstance(doc.get(key), str)), None)
+            measured = {key: row.get(key) for key in row.get("metrics") or ["exact_match"]}
+            yield ScoredRow(str(asked or _first_text(row.get("arguments"))), _number(_one(measured, name, "metric")))
+
+
+def _lighteval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
+    for row in rows:
+        doc, measured = (json.loads(row[key]) if isinstance(row[key], str) else row[key] for key in ("doc", "metric"))
+        asked = doc.get("original_query") or doc.get("unconditioned_query") or doc.get("query")
+        yield ScoredRow(str(asked or ""), _number(_one(measured, metric, "metric")))
+
+
+def _plain_rows(rows: Sequence[Row], file: Path) -> Iterator[ScoredRow]:
+    for number, row in enumerate(rows, 1):
+        asked = next((row[name] for name in STATEMENTS if isinstance(row.get(name), str)), None)
+        if asked is None or not ("correct" in row or "outcome" in row):
+            raise InputError(f"row {number} of {file.name} is no scored rollout", ", ".join(row), _FORMATS, "")
+        outcome = row.get("outcome")
+        yield ScoredRow(asked, _OUTCOMES.get(str(outcome)) if outcome is not None else _number(row["correct"]))
+
+
+def _one(measured: dict[str, Any], wanted: str, what: str) -> Any:
+    """The value called `wanted`, or the only one."""
+    present = {name: value for name, value in measured.items() if value is not None}
+    if wanted in present:
+        return present[wanted]
+    if wanted or len(present) != 1:
+        do = f"name one with --metric, for example {next(iter(present), 'exact_match')}"
+        raise InputError(f"which {what} counts is not clear", wanted or "none named", ", ".join(present), do)
+    return next(iter(present.values()))
+
+
+def _number(value: Any) -> float | None:
+    """A value in 0..1; None for what is none."""
+    if isinstance(value, bool | int | float) and 0 <= value <= 1:
+        return float(value)
+    return None
+
+
+def _first_text(value: Any) -> str:
+    """The first text inside lists and objects: lm-eval's arguments of a request."""
+    while isinstance(value, list | dict) and value:
+        value = next(iter(value.values() if isinstance(value, dict) else value))
+    return value if isinstance(value, str) else ""
+
+
+def export_inspect(run: str | Path, output: str | Path) -> list[Path]:
+    """Write a log that `inspect view` opens for each benchmark of an evaluate run, into the folder `output`.
+
+    Raises MissingFileError for a run that `limo evaluate` did not make, StorageError.
+    """
+    folder = RunFolder(run)
+    stored = folder.read_json(EVALUATIONS)
+    problems = {problem.id: problem for problem in folder.read_problems()}
+    verdicts = folder.read_stage(VERDICTS)
+    files = []
+    for evaluation in stored["evaluations"]:
+        score, source = evaluation["score"], evaluation["score"]["provenance"]
+        own = {(row["problem_id"], row["index"]): row for row in verdicts if row["benchmark"] == score["benchmark"]}
+        with Ledger(folder.ledger_path, read_only=True) as ledger:
+            setup = (evaluation["model"], source["prompt_hash"], source["sampling_hash"])
+            rollouts = [r for r in ledger.rollouts(*setup) if (r.problem_id, r.index) in own]
+            samples = [_sample(problems[r.problem_id], r, own[r.problem_id, r.index]) for r in rollouts]
+        made = datetime.fromtimestamp((folder.path / EVALUATIONS).stat().st_mtime, UTC).isoformat(timespec="seconds")
+        log = _log(evaluation, samples, Path(run).name, made)
+        file = Path(output) / f"{score['benchmark']}.json"
+        Path(output).mkdir(parents=True, exist_ok=True)
+        with atomic(file) as temporary:
+            temporary.write_text(json.dumps(log, indent=1), encoding="ascii")
+        files.append(file)
+    return files
+
+
+def _log(evaluation: dict[str, Any], samples: list[Row], run: str, made: str) -> Row:
+    score, decoding = evaluation["score"], evaluation["decoding"]
+    accuracy = {"name": "accuracy", "value": score["value"], "params": {}}
+    spec = {
+        "eval_id": f"{run}-{score['benchmark']}",
+        "run_id": run,
+        "created": made,
+        "task": score["benchmark"],
+        "dataset": {"name": score["benchmark"], "samples": score["n_problems"]},
+        "model": evaluation["model"],
+        "config": {"epochs": decoding["n"]},
+        "metadata": {"limo": {"interval": [score["low"], score["high"]], "fingerprint": evaluation["fingerprint"]}},
+    }
+    scores = [{"name": "limo", "scorer": "limo", "params": {}, "metrics": {"accuracy": accuracy}}]
+    results = {"total_samples": len(samples), "completed_samples": len(samples), "scores": scores}
+    config = {name: decoding[name] for name in ("temperature", "top_p", "max_tokens", "seed")}
+    plan = {"name": "plan", "steps": [], "config": config}
+    return {"version": 2, "status": "success", "eval": spec, "plan": plan, "results": results, "samples": samples}
+
+
+def _sample(problem: Problem, rollout: Any, verdict: Row) -> Row:
+    completion = rollout.completion
+    message = {"role": "assistant", "content": completion.full_text, "source": "generate", "model": rollout.model}
+    reason = {"stop": "stop", "length": "max_tokens"}.get(completion.finish_reason, "unknown")
+    n_in, n_out = completion.n_prompt_tokens, completion.n_completion_tokens
+    usage = {"input_tokens": n_in, "output_tokens": n_out, "total_tokens": n_in + n_out}
+    value = {"correct": "C", "no_answer": "N"}.get(verdict["outcome"], "I")
+    explanation = f"{verdict['outcome']}: {verdict['reason']}"
+    score = {"value": value, "answer": verdict["extracted"], "explanation": explanation}
+    return {
+        "id": problem.id,
+        "epoch": rollout.index + 1,
+        "input": problem.problem,
+        "target": problem.answer,
+        "messages": [{"role": "user", "content": problem.problem}, message],
+        "output": {
+            "model": rollout.model,
+            "choices": [{"message": message, "stop_reason": reason}],
+            "usage": usage,
+            "completion": completion.full_text,
+        },
+        "scores": {} if verdict["outcome"] == "undecided" else {"limo": score},
+        "metadata": {},
+    }

@@ -1,0 +1,163 @@
+"""Scores made by other tools are read problem by problem, and ours are written as a log of Inspect."""
+
+import json
+import zipfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from limo.core.errors import InputError
+from limo.core.records import Completion, Problem
+from limo.models.completer import Completer
+from limo.stages.evaluate import Recipe
+from limo.stages.evaluate import run as run_evaluate
+from limo.stages.score_files import export_inspect, import_scores, read_scores
+
+PROBLEMS = [Problem.make(f"What is {i} plus 1?", str(i + 1)) for i in range(3)]
+STATEMENTS = [problem.problem for problem in PROBLEMS]
+
+
+def rates(folder, model="m", benchmark="sums"):
+    """The imported rates in the order of the problems."""
+    outcomes = json.loads((folder / "scores.json").read_text())[model][0]["outcomes"][benchmark]
+    return [outcomes.get(problem.id) for problem in PROBLEMS]
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def sample(i, epoch, value, **rest):
+    return {"id": f"p{i}", "epoch": epoch, "input": STATEMENTS[i], "target": str(i + 1),
+            "scores": {"match": {"value": value, "answer": "7"}}, **rest}  # fmt: skip
+
+
+def test_a_log_of_inspect_is_read_with_its_epochs_and_letters(tmp_path):
+    chat = [{"role": "system", "content": "hm"}, {"role": "user", "content": [{"type": "text", "text": STATEMENTS[2]}]}]
+    samples = [sample(0, 1, "C"), sample(0, 2, "I"), sample(1, 1, "N"), sample(2, 1, 1.0, input=chat)]
+    (tmp_path / "log.json").write_text(json.dumps({"version": 2, "eval": {}, "samples": samples}))
+    imported = import_scores([tmp_path / "log.json"], "m", "sums", PROBLEMS, tmp_path / "run")
+    assert rates(tmp_path / "run") == [0.5, 0.0, 1.0] and imported.mean == 0.5
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, 93])
+def test_an_eval_file_is_read_also_where_zipfile_does_not_know_its_compression(tmp_path, method):
+    file = tmp_path / "log.eval"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if method != 93 else zipfile.ZIP_STORED) as archive:
+        archive.writestr("header.json", "{}")
+        for i, value in enumerate("CI"):
+            data = json.dumps(sample(i, 1, value)).encode()
+            archive.writestr(
+                f"samples/p{i}_epoch_1.json", pa.compress(data, "zstd", asbytes=True) if method == 93 else data
+            )
+    if method == 93:  # the entries as a newer Python writes them
+        raw = bytearray(file.read_bytes())
+        with zipfile.ZipFile(file) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename.startswith("samples/")]
+            sizes = {entry.filename: len(json.dumps(sample(i, 1, "CI"[i]))) for i, entry in enumerate(entries)}
+        for entry in entries:
+            raw[entry.header_offset + 8 : entry.header_offset + 10] = (93).to_bytes(2, "little")
+            at = raw.index(entry.filename.encode(), entry.header_offset + 40) - 46
+            raw[at + 10 : at + 12] = (93).to_bytes(2, "little")
+            raw[at + 24 : at + 28] = sizes[entry.filename].to_bytes(4, "little")
+        file.write_bytes(bytes(raw))
+    assert [row.value for row in read_scores(file)] == [1.0, 0.0]
+
+
+def test_samples_of_lm_eval_are_read_by_metric_and_filter(tmp_path):
+    rows = [
+        {"doc_id": i, "doc": {"problem": STATEMENTS[i]}, "filter": name, "metrics": ["exact_match"], "resps": [["x"]],
+         "filtered_resps": ["x"], "exact_match": float(i == 0 or name == "flexible")}
+        for i in range(3) for name in ("strict", "flexible")
+    ]  # fmt: skip
+    file = lines(tmp_path / "samples_math.jsonl", rows)
+    with pytest.raises(InputError, match=r"several filters.*strict, flexible.*exact_match,strict"):
+        list(read_scores(file))
+    import_scores([file], "m", "sums", PROBLEMS, tmp_path / "run", "exact_match,strict")
+    assert rates(tmp_path / "run") == [1.0, 0.0, 0.0]
+    import_scores([file], "m", "sums", PROBLEMS, tmp_path / "run", ",flexible")
+    assert rates(tmp_path / "run") == [1.0, 1.0, 1.0]
+
+
+def test_details_of_lighteval_are_matched_by_the_statement_inside_their_prompt(tmp_path):
+    rows = [
+        {"doc": {"query": f"Solve the following.\n\n  {text}\nAnswer:", "choices": [""]},
+         "metric": {"pass@k:k=1": i / 2}, "model_response": {"text": ["x"]}}
+        for i, text in enumerate(STATEMENTS)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "details_math.parquet")
+    import_scores([tmp_path / "details_math.parquet"], "m", "sums", PROBLEMS, tmp_path / "run")
+    assert rates(tmp_path / "run") == [0.0, 0.5, 1.0]
+
+
+def test_rows_of_our_own_are_read_and_what_is_undecided_or_of_another_problem_is_counted(tmp_path):
+    outcomes = ("correct", "truncated", "undecided", "correct")
+    rows = [{"problem": p, "outcome": o} for p, o in zip([*STATEMENTS, "What else?"], outcomes, strict=True)]
+    imported = import_scores([lines(tmp_path / "rows.jsonl", rows)], "m", "sums", PROBLEMS, tmp_path / "run")
+    assert rates(tmp_path / "run") == [1.0, 0.0, None]
+    assert (imported.n_rows, imported.n_unmatched, imported.n_without_value, imported.n_problems) == (4, 1, 1, 2)
+
+
+def test_models_seeds_and_benchmarks_are_kept_side_by_side(tmp_path):
+    file = lines(tmp_path / "rows.jsonl", [{"question": text, "correct": True} for text in STATEMENTS])
+    for model, benchmark, seed in (("a", "sums", 0), ("b", "sums", 0), ("a", "more", 0), ("a", "sums", 1)):
+        import_scores([file], model, benchmark, PROBLEMS, tmp_path / "run", seed=seed)
+    stored = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert {model: [(m["seed"], list(m["outcomes"])) for m in rows] for model, rows in stored.items()} == {
+        "a": [(0, ["sums", "more"]), (1, ["sums"])], "b": [(0, ["sums"])],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("x.eval", "no zip", "no log of Inspect"),
+        ("x.json", "{", "not JSON"),
+        ("x.jsonl", '{"a": 1}\n', "no scored rollout"),
+        ("x.jsonl", '{"problem": "Which?", "correct": true}\n', "no row is of sums"),
+        ("x.json", '{"eval": {}, "samples": [{"scores": {"a": {"value": 1}, "b": {"value": 0}}}]}', "scorer"),
+    ],
+)
+def test_a_file_that_holds_no_scores_is_bad_input(tmp_path, name, text, fault):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=fault):
+        import_scores([tmp_path / name], "m", "sums", PROBLEMS, tmp_path / "run")
+
+
+class Adder(Completer):
+    name = "adder"
+
+    def complete(self, requests):
+        for request in requests:
+            text = "?" if request.problem.answer == "3" else f"\\boxed{{{int(request.problem.answer) + request.index}}}"
+            yield [(request, Completion(text, "stop", 5, 7))]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    lines(tmp_path / "set.jsonl", [{"problem": problem.problem, "answer": problem.answer} for problem in PROBLEMS])
+    model = {"kind": "replay", "name": "adder", "files": ["unused"]}
+    values = {"model": model, "benchmarks": {"sums": str(tmp_path / "set.jsonl")}}
+    recipe = Recipe.model_validate(values | {"decoding": {"n": 2, "temperature": 0.5}})
+    run_evaluate(recipe, tmp_path / "run", opener=lambda settings, data: Adder())
+    (file,) = export_inspect(tmp_path / "run", tmp_path / "logs")
+    return file
+
+
+def test_an_exported_log_holds_each_rollout_with_its_verdict_and_reads_back(exported, tmp_path):
+    log = json.loads(exported.read_text())
+    assert log["eval"]["task"] == "sums" and len(log["samples"]) == 6 and log["eval"]["config"] == {"epochs": 2}
+    first = next(s for s in log["samples"] if s["target"] == "1" and s["epoch"] == 2)
+    assert first["scores"]["limo"]["value"] == "I" and first["scores"]["limo"]["answer"] == "2"
+    import_scores([exported], "again", "sums", PROBLEMS, tmp_path / "back")
+    ours = json.loads((tmp_path / "run" / "scores.json").read_text())["adder"][0]["outcomes"]["sums"]
+    assert json.loads((tmp_path / "back" / "scores.json").read_text())["again"][0]["outcomes"]["sums"] == ours
+
+
+@pytest.mark.slow
+def test_inspect_itself_opens_the_log(exported):
+    log_module = pytest.importorskip("inspect_ai.log", reason="inspect-ai is not installed")
+    log = log_module.read_eval_log(str(exported))
+    assert log.status == "success" and len(log.samples) == 6 and log.results.scores[0].name == "limo"
