@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from limo.core.errors import InputError
-from limo.models.openai.client import BadReply, HttpClient, Unreachable, api_key, proxy_of, redact
+from limo.core.secrets import hide_secrets
+from limo.models.openai.client import BadReply, HttpClient, Unreachable, api_key, proxy_of
 
 BODY = b'{"choices": []}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -117,6 +118,41 @@ def test_silence_is_a_timeout_and_ends_the_connection():
     run(send())
 
 
+DRIPS = {
+    "a byte of the head": (b"", b"H"),
+    "a header": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "an interim reply": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a byte of the body": (OK + b"Content-Length: 100000\r\n\r\n", b" "),
+    "a comment of a stream": (STREAM, b"8\r\n: ping\n\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_reply_that_never_ends_ends_at_the_deadline(name):
+    begin, drip = DRIPS[name]
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begin)
+        try:
+            while True:
+                writer.write(drip)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            writer.close()
+
+    async def send():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with HttpClient([url], SecretStr(""), 5, 4) as client:
+            with pytest.raises(BadReply):
+                await client.post(url, "", b"{}", {}, lambda part: False, deadline_s=0.1)
+        server.close()
+
+    run(send())
+
+
 def test_a_cancelled_request_ends_its_connection():
     async def send():
         async with Server(b"") as server, HttpClient([server.url], SecretStr(""), 30, 4) as client:
@@ -179,6 +215,40 @@ def test_a_proxy_of_the_environment_is_used_and_passwords_of_netrc_are_not_sent(
     assert "Authorization" not in ours and "Authorization" in theirs
 
 
+def test_behind_a_proxy_the_key_is_sent_and_nothing_of_netrc(tmp_path, monkeypatch, no_proxies):
+    (tmp_path / "netrc").write_text("default login me password netrc-secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    async def send():
+        async with Server(WHOLE) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+            async with HttpClient(["http://far.example/v1"], SecretStr("own-key"), 5, 4) as client:
+                await client.post("http://far.example/v1", "/completions", b"{}", {}, bool)
+        return proxy.heads
+
+    (head,) = run(send())
+    assert "\r\nAuthorization: Bearer own-key\r\n" in head and "Proxy-Authorization" not in head
+
+
+def test_a_proxy_that_only_tunnels_sees_no_key(monkeypatch, no_proxies):
+    heads = []
+
+    async def serve(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.close()
+
+    async def send():
+        proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        async with HttpClient(["https://far.example/v1"], SecretStr("own-key"), 5, 4) as client:
+            with pytest.raises((BadReply, Unreachable)):
+                await client.post("https://far.example/v1", "", b"{}", {}, bool)
+        proxy.close()
+
+    run(send())
+    assert heads[0].startswith("CONNECT far.example:443") and "own-key" not in heads[0]
+
+
 def test_which_servers_are_behind_a_proxy(monkeypatch, no_proxies):
     assert proxy_of("http://far.example/v1") is None
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
@@ -200,7 +270,7 @@ def test_a_key_is_hidden_wherever_it_is_shown(monkeypatch):
     monkeypatch.setenv("MY_KEY", "my-own-strange-key\n")
     key = api_key("MY_KEY")
     assert key.get_secret_value() == "my-own-strange-key" and "strange" not in f"{key!r} {key}"
-    assert redact("the key my-own-strange-key", [key.get_secret_value(), "", "the"]) == "the key [hidden]"
+    assert hide_secrets("the key my-own-strange-key") == "the key [hidden]"
     monkeypatch.setenv("MY_KEY", "two\nlines")
     with pytest.raises(InputError, match="MY_KEY"):
         api_key("MY_KEY")

@@ -79,7 +79,7 @@ def serving(handler):
         loop.close()
 
 
-def said(text="4", **more):
+def reply_of(text="4", **more):
     from aiohttp import web
 
     message = {"role": "assistant", "content": text} | more
@@ -207,7 +207,7 @@ def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
     async def handler(request, body):
         if request.headers["X-Limo-Index"] != "0":
             await asyncio.sleep(60)
-        return said(next(p.answer for p in some if p.problem == body["messages"][-1]["content"]))
+        return reply_of(next(p.answer for p in some if p.problem == body["messages"][-1]["content"]))
 
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(speculative=True, timeout_s=90))
@@ -243,7 +243,7 @@ def test_the_body_says_what_the_recipe_says():
 
     async def handler(request, body):
         bodies.append((request.path, request.headers.get("Authorization"), body))
-        return said()
+        return reply_of()
 
     sampling = Sampling(0.6, 0.95, 77, 3, ("\nQ:",))
     ask = [Request(PROBLEMS[0], messages(PROBLEMS[0].problem), sampling, index) for index in (0, 1)]
@@ -263,7 +263,7 @@ def test_a_server_that_ignores_n_is_asked_one_by_one(recording):
 
     async def handler(request, body):
         n_asked.append(body.get("n", 1))
-        return said(str(len(n_asked)))
+        return reply_of(str(len(n_asked)))
 
     with serving(handler) as url:
         settings = quick(n_per_request=4, in_flight=4)
@@ -298,7 +298,7 @@ def test_one_refused_request_is_data_with_its_reason():
     async def handler(request, body):
         if PROBLEMS[3].problem in body["messages"][-1]["content"]:
             return web.json_response({"error": "the prompt is too long"}, status=400)
-        return said()
+        return reply_of()
 
     with serving(handler) as url:
         found = answers(HttpCompleter([url], "m", settings=quick()), requests(1))
@@ -309,7 +309,7 @@ def test_one_refused_request_is_data_with_its_reason():
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_a_thought_is_kept_apart_under_either_name(name):
     async def handler(request, body):
-        return said("so 4", **{name: "two and two"})
+        return reply_of("so 4", **{name: "two and two"})
 
     with serving(handler) as url:
         (found,) = answers(HttpCompleter([url], "m", settings=quick()), requests(1, PROBLEMS[:1])).values()
@@ -349,7 +349,7 @@ def test_counts_that_cannot_be_are_not_believed(count):
     assert (found.text, found.n_completion_tokens) == ("4", 0)
 
 
-def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypatch, caplog):
+def test_keys_and_prompts_are_not_in_what_is_written_or_reply_of(tmp_path, monkeypatch, caplog):
     """The server repeats key and prompt in its errors, as some do."""
     from aiohttp import web
 
@@ -371,12 +371,106 @@ def test_keys_and_prompts_are_not_in_what_is_written_or_said(tmp_path, monkeypat
     assert len(errors) == 3 and all("[hidden]" in error for error in errors)
 
 
+ROADS = {
+    "an error": lambda key: {"error": {"message": f"no such key: {key}"}, "status": 422},
+    "an error, escaped": lambda key: {"error": "".join(f"\\u{ord(c):04x}" for c in key), "status": 400},
+    "an error, cut": lambda key: {"error": "x " * 140 + key, "status": 400},
+    "a failure": lambda key: {"error": {"code": key, "message": [key]}, "status": 500},
+    "a finish reason": lambda key: {"choices": [{"message": {"content": "4"}, "finish_reason": key}]},
+    "a text": lambda key: {"choices": [{"message": {"content": f"4 {key}", "reasoning": key}}]},
+    "no text": lambda key: {"choices": [{"message": {"content": {"key": key}}}]},
+    "no choices": lambda key: {"key": key},
+}
+
+
+@pytest.mark.parametrize("key", ["my-own-strange-key", "q7Z+x/0Lk3vB9n", "q7Zx0"])
+@pytest.mark.parametrize("road", ROADS)
+def test_a_key_that_the_server_repeats_is_in_no_file_and_no_message(tmp_path, monkeypatch, caplog, road, key):
+    from aiohttp import web
+
+    monkeypatch.setenv("MY_KEY", key)
+    reply = ROADS[road](key)
+
+    async def handler(request, body):
+        return web.json_response(reply, status=reply.get("status", 200))
+
+    caplog.set_level(logging.DEBUG)
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(api_key_env="MY_KEY", retries=0))
+        collect_rollouts(ledger, completer, PROBLEMS[:2], Exact(), n=1)
+        stored = [r.completion for r in ledger.rollouts()]
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("utf-8", "replace")
+    if road != "a text" or len(key) >= 12:  # a short key is a word that a completion may hold
+        assert key not in written + caplog.text + repr(stored) and len(stored) == 2
+        assert road == "an error, cut" or "[hidden]" in repr(stored)
+
+
+def test_control_characters_of_a_server_are_shown_as_marks(tmp_path, caplog):
+    from aiohttp import web
+
+    async def handler(request, body):
+        return web.json_response({"error": "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\x9b31m"}, status=503)
+
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(retries=0, patience_s=60))
+        collect_rollouts(ledger, completer, PROBLEMS[:1], Exact(), n=1)
+        (rollout,) = ledger.rollouts()
+    assert rollout.completion.error.isprintable() and "\\x1b[2J" in rollout.completion.error
+
+
+def test_an_end_of_the_servers_own_is_kept_and_requested_again_only_on_demand(tmp_path):
+    from aiohttp import web
+
+    replies = ["content_filter", "tool_calls", "stop"]
+
+    async def handler(request, body):
+        return web.json_response({"choices": [{"message": {"content": "0"}, "finish_reason": replies.pop(0)}]})
+
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(in_flight=1))
+        for retry_errors, left, reason in (
+            (False, 2, "other"),
+            (False, 2, "other"),
+            (True, 1, "other"),
+            (True, 0, "stop"),
+        ):
+            rates = collect_rollouts(ledger, completer, PROBLEMS[:1], Exact(), n=1, retry_errors=retry_errors)
+            assert len(replies) == left
+            assert [r.completion.finish_reason for r in ledger.rollouts()] == [reason]
+    assert rates[PROBLEMS[0].id].n_correct == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_completions_that_a_server_does_not_number_are_each_taken_once(stream):
+    from aiohttp import web
+
+    sent = []
+
+    async def handler(request, body):
+        texts = [f"{len(sent) + k}" for k in range(body.get("n", 1))]
+        sent.extend(texts)
+        choices = [{"index": 0, "message": {"content": text}, "finish_reason": "stop"} for text in texts]
+        if not stream:
+            return web.json_response({"choices": choices})
+        events = [{"choices": [{"index": 0, "delta": {"content": c["message"]["content"]}}]} for c in choices]
+        events += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]} for _ in choices]
+        body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+        return web.Response(text=body, content_type="text/event-stream")
+
+    with serving(handler) as url:
+        settings = quick(stream=stream, n_per_request=4, in_flight=4, retries=0)
+        found = answers(HttpCompleter([url], "m", settings=settings), requests(4, PROBLEMS[:3]))
+    texts = [completion.text for completion in found.values()]
+    assert len(set(texts)) == 12 and set(texts) <= set(sent)
+    assert stream or len(sent) == 12  # whole replies: nothing paid for is thrown away
+
+
 def test_the_key_reaches_the_server_and_a_missing_one_is_told(monkeypatch):
     keys = []
 
     async def handler(request, body):
         keys.append(request.headers.get("Authorization"))
-        return said()
+        return reply_of()
 
     monkeypatch.setenv("MY_KEY", KEY)
     with serving(handler) as url:

@@ -10,7 +10,7 @@ from limo.core.prompts import messages
 from limo.core.records import Sampling
 from limo.models.completer import Request
 from limo.models.openai.client import BadReply
-from limo.models.openai.protocol import StreamReader, read_reply, request_body
+from limo.models.openai.protocol import MixedStream, StreamReader, read_reply, request_body
 from limo.models.openai.settings import HttpSettings
 from rollout_cases import PROBLEMS
 
@@ -88,3 +88,93 @@ def test_of_a_stream_that_breaks_off_the_first_completion_is_kept_as_far_as_it_c
     assert stream.partial() == ("It is", "") and stream.n_chunks == 3
     with pytest.raises(BadReply):
         stream.completions()
+
+
+@pytest.mark.parametrize("index", [b"", b', "index": 0', b', "index": null', b', "index": 7'])
+def test_completions_without_numbers_of_their_own_are_taken_in_order(index):
+    choices = b", ".join(b'{"message": {"content": "%d"}%s}' % (k, index) for k in range(4))
+    assert [completion.text for completion in read_reply(reply(choices), 4)] == ["0", "1", "2", "3"]
+
+
+def test_completions_are_taken_by_their_numbers_where_these_differ():
+    choices = b", ".join(b'{"message": {"content": "%d"}, "index": %d}' % (k, k) for k in (2, 0, 1))
+    assert [completion.text for completion in read_reply(reply(choices), 3)] == ["0", "1", "2"]
+
+
+def streamed(n, events):
+    stream = StreamReader(n)
+    for index, text, reason, role in events:
+        delta = {"content": text} | ({"role": role} if role else {})
+        stream.feed(
+            b"data: "
+            + json.dumps({"choices": [{"index": index, "delta": delta, "finish_reason": reason}]}).encode()
+            + b"\n"
+        )
+    return [completion.text for completion in stream.completions()]
+
+
+MIXED = {
+    "one after the other": [(0, "A", None, ""), (0, "A", "stop", ""), (0, "B", None, ""), (0, "B", "stop", "")],
+    "in turns": [(0, "A", None, ""), (0, "B", None, ""), (0, "", "stop", ""), (0, "", "stop", "")],
+    "in turns, with roles": [(0, "A", None, "assistant"), (0, "B", None, "assistant"), (0, "", "stop", "")],
+    "in turns, one longer": [(0, "A", None, ""), (0, "B", "stop", ""), (0, "B", None, "")],
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_stream_that_mixes_completions_is_refused_and_never_taken_for_one(name):
+    with pytest.raises(MixedStream):
+        streamed(2, MIXED[name])
+
+
+def test_a_stream_that_repeats_its_end_or_its_role_is_taken():
+    assert streamed(1, [(0, "A", None, "assistant"), (0, "A", "stop", ""), (0, "", "stop", "")]) == ["AA"]
+    events = [(k, text, reason, "") for text, reason in (("A", None), ("A", "stop"), ("", "stop")) for k in (0, 1)]
+    assert streamed(2, events) == ["AA", "AA"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("stop", "stop"), ("STOP", "stop"), (" Stop ", "stop"), ("EOS", "stop"), ("end_turn", "stop"), (None, "stop"),
+     ("FINISH_REASON_STOP", "stop"), ("MAX_TOKENS", "length"), ("Length", "length"), ("tool_calls", "other"),
+     ("content_filter", "other"), ("function_call", "other"), ("\x1b[31mred\x1b]0;title\x07", "other"),
+     ("x" * 10**6, "other"),
+     (["stop"], "other"), ({"a": 1}, "other")],
+    ids=lambda value: ascii(value)[:30],
+)  # fmt: skip
+def test_a_reason_is_one_of_four_and_what_the_server_calls_it_is_short_and_clean(reason, kind):
+    choice = json.dumps({"message": {"content": "4"}, "finish_reason": reason}).encode()
+    (found,) = read_reply(reply(choice), 1)
+    assert (found.text, found.finish_reason) == ("4", kind)
+    assert bool(found.error) == (kind == "other") and len(found.error) < 100 and found.error.isprintable()
+
+
+@pytest.mark.parametrize("message", [b'{"content": null}', b'{"content": null, "reasoning_content": null}', b"{}"])
+def test_no_text_for_counted_tokens_is_a_failure_that_says_so(message):
+    rest = b', "usage": {"completion_tokens": 900}'
+    (found,) = read_reply(reply(b'{"message": ' + message + b"}", rest), 1)
+    assert (found.finish_reason, found.n_completion_tokens) == ("other", 900) and "900 tokens" in found.error
+
+
+def test_reasoning_without_content_is_a_completion():
+    (found,) = read_reply(
+        reply(b'{"message": {"content": null, "reasoning_content": "so 4"}}', b', "usage": {"completion_tokens": 9}'), 1
+    )
+    assert (found.finish_reason, found.text, found.reasoning) == ("stop", "", "so 4")
+
+
+@pytest.mark.parametrize("count", [2**31, 2**53 - 1, 2**53, 2**63, -1])
+def test_counts_that_no_completion_has_are_not_stored(count):
+    (found,) = read_reply(reply(b'{"message": {"content": "4"}}', b', "usage": {"completion_tokens": %d}' % count), 1)
+    assert found.n_completion_tokens == 0
+
+
+def test_a_line_of_a_stream_is_bounded_and_read_once():
+    stream, part = StreamReader(1), b"data: " + b" " * (1 << 16)
+    with pytest.raises(BadReply, match="longer than"):
+        for _ in range(1000):
+            stream.feed(part)
+    stream = StreamReader(1)
+    for byte in b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}\n':
+        stream.feed(bytes([byte]))
+    assert stream.completions()[0].text == "4"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
 import pytest
-from pydantic import SecretStr
 
+from limo.core.errors import PartialError
 from limo.core.records import Problem, Sampling
 from limo.models.completer import Request
 from limo.models.openai import retry
-from limo.models.openai.client import Reply
+from limo.models.openai.client import HttpReply
 from limo.models.openai.settings import HttpSettings
 
 ANSWER = json.dumps({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}).encode()
@@ -21,47 +22,81 @@ class Client:
     """Gives the scripted replies, then the answer."""
 
     def __init__(self, replies):
-        self.replies = list(replies)
+        self.replies, self.times = list(replies), []
 
     async def post(self, *_):
-        return self.replies.pop(0) if self.replies else Reply(200, ANSWER, False, None)
+        self.times.append(retry.time.monotonic())
+        return self.replies.pop(0) if self.replies else HttpReply(200, ANSWER, False, None)
 
 
 @pytest.fixture
-def waits(monkeypatch):
-    """Seconds slept, where every random share of a bound is the whole of it."""
-    slept = []
+def clock(monkeypatch):
+    """Seconds since the start; they pass in sleep alone, and every random share of a bound is the whole of it."""
+    now = [1000.0]
 
     async def sleep(seconds):
-        slept.append(seconds)
+        assert seconds < 4000
+        now[0] += seconds
 
     monkeypatch.setattr(retry.asyncio, "sleep", sleep)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(retry.random, "uniform", lambda _, high: high)
-    return slept
+    return now
 
 
-def complete(replies):
+def complete(replies, urls=("http://a/v1",), **changes):
+    """The completion, and the times that passed between the requests."""
     problem = Problem.make("2+2?", "4")
     request = Request(problem, [{"role": "user", "content": problem.problem}], Sampling(), 0)
-    settings = HttpSettings(backoff_s=0.5, retries=20)
-    sender = retry.RetryingSender(Client(replies), ["http://a/v1"], "m", settings, SecretStr(""))
+    settings = HttpSettings(**{"backoff_s": 0.5, "retries": 20} | changes)
+    client = Client(replies)
+    sender = retry.RetryingSender(client, urls, "m", settings)
     (completion,) = asyncio.run(sender.complete([request]))
-    return completion
+    return completion, [later - sooner for sooner, later in pairwise(client.times)]
+
+
+def busy(retry_after, status=429):
+    return HttpReply(status, b"{}", False, retry_after)
+
+
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 @pytest.mark.parametrize(
-    ("status", "retry_after"), [(429, None), (429, "0"), (429, "-5"), (503, "0"), (529, None)], ids=str
-)
-def test_a_server_that_stays_busy_is_left_alone_longer_each_time_whatever_it_says(waits, status, retry_after):
-    assert complete([Reply(status, b"{}", False, retry_after)] * 9).text == "4"
-    assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    ("status", "retry_after"),
+    [(429, None), (429, "0"), (429, "-5"), (429, PAST), (429, "nan"), (429, "soon"), (429, "1e-9"), (503, "0"),
+     (503, PAST), (503, "-inf"), (529, None)], ids=str,
+)  # fmt: skip
+def test_a_server_that_stays_busy_is_left_alone_longer_each_time_whatever_it_names(clock, status, retry_after):
+    completion, waits = complete([busy(retry_after, status)] * 9)
+    assert completion.text == "4"
+    assert waits == pytest.approx([0.5, 1, 2, 4, 8, 16, 32, 60, 60])
 
 
-def test_the_time_that_a_server_names_is_waited_for_where_it_is_longer(waits):
-    complete([Reply(429, b"{}", False, after) for after in ("7", "0.1", "7")])
-    assert waits == [7, 1, 7]
+@pytest.mark.parametrize("retry_after", ["0", "-1", PAST, "1e-9", "", None, "nan", "2", "inf", "1e999", "99999999"])
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_server_that_is_busy_for_ever_ends_the_run_after_few_requests(clock, status, retry_after, caplog):
+    replies = [busy(retry_after, status)] * 10_000
+    if status == 503 and not retry_after:  # then it is a failure like any other
+        assert complete(replies, retries=3)[0].finish_reason == "error"
+        return
+    with pytest.raises(PartialError, match="no server has answered"):
+        complete(replies, patience_s=300)
+    assert clock[0] - 1000 < 3600 + 300 + 4000
+    assert "no server answers" in caplog.text
 
 
-def test_failures_wait_as_long_as_the_setting_says_and_then_twice_as_long(waits):
-    complete([Reply(500, b"{}", False, None)] * 3)
-    assert waits == [0.5, 1, 2]
+def test_the_time_that_a_server_names_is_waited_for_where_it_is_longer(clock):
+    _, waits = complete([busy("7"), busy("0.1"), busy("7")])
+    assert waits[0] >= 7 and waits[1] == 1 and waits[2] >= 7 and max(waits) <= 8
+
+
+def test_a_request_goes_to_a_free_server_while_another_one_names_a_time(clock):
+    completion, waits = complete([busy("600")], urls=("http://a/v1", "http://b/v1"))
+    assert completion.text == "4" and waits == [0]
+    completion, waits = complete([busy("600"), busy("600")], urls=("http://a/v1", "http://b/v1"))
+    assert completion.text == "4" and waits[0] == 0 and 600 <= waits[1] < 602
+
+
+def test_failures_wait_as_long_as_the_setting_says_and_then_twice_as_long(clock):
+    assert complete([HttpReply(500, b"{}", False, None)] * 3)[1] == pytest.approx([0.5, 1, 2])

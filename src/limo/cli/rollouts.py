@@ -25,8 +25,17 @@ if TYPE_CHECKING:
     from limo.stages.plan import PlannedStep, Terms
 
 
-@command("rollouts", RECIPE, OVERRIDES, run_folder(), workers())
-def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int) -> None:
+@command(
+    "rollouts",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    click.option("--retry-errors", is_flag=True, help="Request again what failed or was ended by the server."),
+    workers(),
+)
+def rollouts(
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, retry_errors: bool, workers: int
+) -> None:
     """Complete the problems of a pool with models.
 
     Every completion is verified and kept in the run's ledger; the same command again requests only what is missing.
@@ -35,7 +44,8 @@ def rollouts(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     from limo.stages import rollouts as stage
 
     folder = run_of(run, recipe)
-    result = stage.run(load(stage.Recipe, recipe, overrides), folder, call.progress, workers)
+    settings = load(stage.Recipe, recipe, overrides)
+    result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
     head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
     lines = [head, *map(_summary, result.pass_rates)]
     call.result({"rates": result.rows, "run": folder}, f"{aligned_table(lines)}\n\n{result.ledger}")

@@ -21,6 +21,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
+from limo.core.secrets import hide_secrets
+from limo.core.text import printable
+
 Kind = Literal["start", "advance", "end", "stop", "log"]
 _QUIET_LIBRARIES = {
     "TRANSFORMERS_VERBOSITY": "error",
@@ -116,7 +119,7 @@ class Progress:
     def log(self, text: str) -> None:
         """Show one line."""
         with self.lock:
-            self.show(Event("log", text=text))
+            self.show(Event("log", text=printable(hide_secrets(text))))
 
     def remaining_s(self, stage: Stage) -> float | None:
         """Seconds until the planned run ends, at the pace of its stages so far; None without a plan."""

@@ -25,13 +25,16 @@ from pydantic_core import to_jsonable_python
 
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
 from limo.core.errors import MissingFileError, RecipeError
-from limo.core.text import content_hash, hide_keys, shorten
+from limo.core.secrets import hide_secrets
+from limo.core.text import HIDDEN, content_hash, shorten
 
 T = TypeVar("T", bound="Settings")
 
 _EXECUTION_ONLY: JsonDict = {"execution_only": True}
 execution_field = partial(Field, json_schema_extra=_EXECUTION_ONLY)
 """A field that says how fast the work goes and never what comes out: it is left out of a recipe's identity."""
+SECRET_INPUT = "secret_input"
+"""Type of a validator's PydanticCustomError whose value may hold a secret: it is not shown."""
 RECIPES = Path(str(resources.files("limo"))) / "recipes"
 """The folder of the shipped recipes."""
 OVERRIDE = 0  # the line number of a value from the command line
@@ -190,7 +193,8 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
         return f"{where} is not a known key; {advice}"
     if item["type"] == "missing":
         return f"{where} is missing; give it a value"
-    return f"{where} is {shorten(hide_keys(repr(item['input'])), 60)}: {item['msg'][:1].lower() + item['msg'][1:]}"
+    shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
+    return f"{where} is {shown}: {item['msg'][:1].lower() + item['msg'][1:]}"
 
 
 def _follow(model: type[Settings], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:

@@ -18,6 +18,9 @@ Row = dict[str, Any]
 Outcome = Literal["correct", "wrong", "no_answer", "truncated", "undecided"]
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 LEVELS: tuple[Level, ...] = ("L1", "L2", "L3", "L4", "L5")
+OTHER = "other"
+FAILED = ("error", OTHER)
+"""Finish reasons of completions that are not verified."""
 UNVERIFIED = "not verified"
 """Reason of the verdict of a chain whose row says nothing of one."""
 
@@ -77,7 +80,8 @@ def _sampling_hash(temperature: float, top_p: float, max_tokens: int, seed: int,
 class Completion:
     """What a model returned for one rollout.
 
-    `finish_reason` is `stop`, `length` (cut at `max_tokens`) or `error` (then `error` says why and `text` is partial).
+    `finish_reason` is `stop`, `length` (cut at `max_tokens`), `error` or `other`; of the last two `error` says why.  An
+    `error` is a failed request, with what came of the text; `other` is an end that the server gave a reason of its own.
     `elapsed_s` are seconds, a batch's time shared evenly.  `reasoning` is the thought where a server keeps it apart
     from the text; the answer is looked for in the text alone.
     """

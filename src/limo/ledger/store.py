@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
-from limo.core.records import Completion, Provenance, Rollout, Verdict
+from limo.core.records import FAILED, Completion, Provenance, Rollout, Verdict
 from limo.ledger import schema
 
 _KEY = "problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND rollout_index = ?"
@@ -39,7 +39,7 @@ _DELETE_VERDICT = f"DELETE FROM verdicts WHERE rollout_id = (SELECT id FROM roll
 _SELECT = """SELECT problem_id, model, prompt_hash, sampling_hash, rollout_index, text, finish_reason, n_prompt_tokens,
     n_completion_tokens, r.elapsed_s, error, reasoning, outcome, extracted, reason, tier, v.elapsed_s, answer, verifier
     FROM rollouts AS r LEFT JOIN verdicts AS v ON v.rollout_id = r.id"""
-_OUTCOMES = """SELECT problem_id, rollout_index, finish_reason = 'error', coalesce(outcome, ''), coalesce(answer, ''),
+_OUTCOMES = """SELECT problem_id, rollout_index, finish_reason, coalesce(outcome, ''), coalesce(answer, ''),
     coalesce(verifier, '') FROM rollouts LEFT JOIN verdicts ON rollout_id = id"""
 _ORDER = " ORDER BY model, prompt_hash, sampling_hash, problem_id, rollout_index"
 _USAGE = """SELECT model, total(n), total(n_in), total(n_out) FROM (
@@ -61,7 +61,7 @@ class StoredOutcome:
 
     problem_id: str
     index: int
-    is_error: bool
+    finish_reason: str
     outcome: str
     answer: str
     verifier: str
@@ -125,7 +125,7 @@ class Ledger:
     def add(self, rollouts: Iterable[Rollout]) -> int:
         """Add rollouts, with their verdicts where they have one, in one transaction; how many were new.
 
-        A stored rollout stays as it is, unless it failed (finish_reason `error`) and the new one did not.
+        A stored rollout stays as it is, unless it failed (finish_reason `error` or `other`) and the new one did not.
         """
         new: dict[Key, Rollout] = {}
         n_new, replaced = 0, []
@@ -134,7 +134,7 @@ class Ledger:
                 key = _storable(rollout.key)
                 stored = self._db.execute(_FINISH_REASON, key).fetchone() if key not in new else None
                 before = new[key].completion.finish_reason if key in new else stored[0] if stored else None
-                if before is None or (before == "error" and rollout.completion.finish_reason != "error"):
+                if before is None or (before in FAILED and rollout.completion.finish_reason not in FAILED):
                     new[key] = rollout
                     n_new += 1
                     replaced += [key] if stored else []
@@ -172,8 +172,8 @@ class Ledger:
         """As `rollouts`, without their texts."""
         where, values = _where(model, prompt_hash, sampling_hash, problem_ids)
         with self._storage_errors():
-            for problem_id, index, is_error, *verdict in self._db.execute(_OUTCOMES + where + _ORDER, values):
-                yield StoredOutcome(problem_id, index, bool(is_error), *verdict)
+            for row in self._db.execute(_OUTCOMES + where + _ORDER, values):
+                yield StoredOutcome(*row)
 
     def usage_by_model(self) -> dict[str, Usage]:
         """Rollouts and tokens of each model."""
@@ -223,7 +223,7 @@ class Ledger:
                 for rollout in batch:
                     text, finish_reason, lacks_verdict = self._db.execute(_STORED, rollout.key).fetchone()
                     if text != rollout.completion.text:
-                        n_conflicts += "error" not in (finish_reason, rollout.completion.finish_reason)
+                        n_conflicts += not {finish_reason, rollout.completion.finish_reason} & set(FAILED)
                     elif rollout.verdict and lacks_verdict:
                         self.set_verdicts([(rollout.key, rollout.verdict)])
         return MergeCounts(n_new, n_conflicts)

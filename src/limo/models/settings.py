@@ -8,16 +8,22 @@ models:
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from limo.core.errors import InputError
 from limo.core.files import resolve_data_path
-from limo.core.recipe import Settings, execution_field
+from limo.core.recipe import SECRET_INPUT, Settings, execution_field
 from limo.core.records import Sampling
-from limo.core.text import hide_keys
 from limo.models.completer import Completer
+from limo.models.openai.address import checked_address
 from limo.models.openai.settings import HttpSettings
+
+MIN_KEY = 5  # characters: shorter keys are words that a recipe may hold
 
 
 class Price(Settings):
@@ -109,10 +115,21 @@ class HttpModelSettings(_Model):
 
     @field_validator("base_urls")
     @classmethod
-    def _hold_no_key(cls, value: list[str]) -> list[str]:
-        if any(hide_keys(url) != url for url in value):
-            raise ValueError("an address may hold no key; put it into a variable and name that in http.api_key_env")
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        try:
+            for address in value:
+                checked_address(address)
+        except InputError as error:
+            raise PydanticCustomError(SECRET_INPUT, "{error}", {"error": str(error)}) from None
         return value
+
+    @model_validator(mode="after")
+    def _holds_no_key(self) -> HttpModelSettings:
+        key = os.environ.get(self.http.api_key_env, "").strip() if self.http.api_key_env else ""
+        written = json.dumps([self.name, self.model, self.base_urls, self.http.extra], default=str, ensure_ascii=False)
+        if len(key) >= MIN_KEY and (key in written or json.dumps(key)[1:-1] in written):
+            raise PydanticCustomError(SECRET_INPUT, "it holds the key itself, and a recipe is stored: take it out")
+        return self
 
     @property
     def source(self) -> str:

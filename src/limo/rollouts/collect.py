@@ -24,7 +24,7 @@ from limo.core.band import Band
 from limo.core.errors import InputError, PartialError
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
-from limo.core.records import Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
+from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Completer, CompletionGroup, Request
 from limo.rollouts.budget import Budget, BudgetMeter
@@ -74,10 +74,10 @@ def collect_rollouts(
 ) -> dict[str, PassRate]:
     """The pass rate of each problem by id: `n` rollouts each, or as many as decide `band`.
 
-    A rollout that failed (finish_reason `error`) stays undecided and is requested again with `retry_errors`, or when
-    the completer `retries_errors`.  Raises InputError for a band of another n, for stop texts that the completer does
-    not support, or when the ledger holds another model of this name; CollectionStopped when the budget of `meter` is
-    reached or at Ctrl-C; StorageError.
+    A rollout that failed stays undecided.  It is requested again with `retry_errors`, and one whose request failed
+    (finish_reason `error`) also where the completer `retries_errors`.  Raises InputError for a band of another n, for
+    stop texts that the completer does not support, or when the ledger holds another model of this name;
+    CollectionStopped when the budget of `meter` is reached or at Ctrl-C; StorageError.
     """
     if n < 1 or (band is not None and band.n != n):
         raise InputError("the band is not over the requested rollouts", band, f"n = {n}, 1 or more", "make them equal")
@@ -89,17 +89,17 @@ def collect_rollouts(
     schedule = Schedule(by_id.values(), n, band, started_first=completer.capabilities.concurrent)
     meter = meter or BudgetMeter(Budget(), {}, ledger)
     collection = _Collection(ledger, completer, by_id, system, sampling, schedule, verifier, meter)
-    collection.load_stored(retry_errors or completer.capabilities.retries_errors)
+    collection.load_stored(retry_errors)
     collection.request_missing(progress or NoProgress())
     return {problem_id: collection.pass_rate(problem_id) for problem_id in by_id}
 
 
 def verify_completions(verifier: BatchVerifier, pairs: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
     """A verdict for each pair, with its answer and verifier; a failed completion is undecided, its error the reason."""
-    verdicts = iter(list(verifier.verify_many((p, c) for p, c in pairs if c.finish_reason != "error")))
+    verdicts = iter(list(verifier.verify_many((p, c) for p, c in pairs if c.finish_reason not in FAILED)))
     stamped = []
     for problem, completion in pairs:
-        is_error = completion.finish_reason == "error"
+        is_error = completion.finish_reason in FAILED
         verdict = Verdict("undecided", reason=completion.error or "failed") if is_error else next(verdicts)
         stamped.append(replace(verdict, answer=problem.answer, verifier=verifier.identity))
     return stamped
@@ -127,10 +127,11 @@ class _Collection:
     def load_stored(self, retry_errors: bool) -> None:
         """Record the outcomes that the ledger holds; completions without a current verdict are verified first."""
         self._define_setup()
+        retried = FAILED if retry_errors else ("error",) if self.completer.capabilities.retries_errors else ()
         stale: set[tuple[str, int]] = set()
         for stored in self.ledger.outcomes(*self.setup, self.problems):
             problem = self.problems[stored.problem_id]
-            if stored.is_error and retry_errors:
+            if stored.finish_reason in retried:
                 continue
             if stored.outcome and (stored.answer, stored.verifier) == (problem.answer, self.verifier.identity):
                 self.record(stored.problem_id, stored.index, stored.outcome)  # type: ignore[arg-type]

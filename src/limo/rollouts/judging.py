@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pydantic import Field
 
 from limo.core import prompts
-from limo.core.records import Chain, Completion, Problem, Rollout, Verdict
+from limo.core.records import FAILED, Chain, Completion, Problem, Rollout, Verdict
 from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
@@ -110,7 +110,7 @@ def judge_answers(
 
 
 def _opinion(reply: Rollout) -> JudgeOpinion:
-    if reply.completion.finish_reason == "error":
+    if reply.completion.finish_reason in FAILED:
         return JudgeOpinion(reply.model, "", reply.completion.error or "the judge failed")
     return JudgeOpinion(reply.model, *read_opinion(reply.completion.text, reply.completion.finish_reason))
 

@@ -55,14 +55,14 @@ class RolloutSettings(Settings):
 class MultiModelRunner:
     """Opens models and runs them; `opener` makes a completer of a model's settings and the `data` folder.
 
-    `budget` is over all that a ledger holds, `prices` are by the models' names.
+    `budget` is over all that a ledger holds, `prices` are by the models' names; `retry_errors`: see `collect_rollouts`.
     """
 
     def __init__(
         self, opener: ModelOpener, data: str, progress: Progress, budget: Budget | None = None,
-        prices: dict[str, Price] | None = None,
+        prices: dict[str, Price] | None = None, retry_errors: bool = False,
     ) -> None:  # fmt: skip
-        self.opener, self.data, self.progress = opener, data, progress
+        self.opener, self.data, self.progress, self.retry_errors = opener, data, progress, retry_errors
         self.budget, self.prices = budget or Budget(), dict(prices or {})
         self._opened: tuple[ModelSettings, Completer] | None = None
         self._meters: dict[Ledger, BudgetMeter] = {}
@@ -70,7 +70,7 @@ class MultiModelRunner:
     def companion(self, models: Iterable[ModelSettings]) -> MultiModelRunner:
         """A silent runner that keeps a model open beside this one's; the two share the budget of each ledger."""
         self.prices |= {model.name: model.price for model in models}
-        other = MultiModelRunner(self.opener, self.data, NoProgress(), self.budget, self.prices)
+        other = MultiModelRunner(self.opener, self.data, NoProgress(), self.budget, self.prices, self.retry_errors)
         other._meters = self._meters
         return other
 
@@ -93,7 +93,8 @@ class MultiModelRunner:
             self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
             model_rates = collect_rollouts(
                 ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
-                band if len(settings.models) == 1 else None, self.progress, meter=self._meters[ledger],
+                band if len(settings.models) == 1 else None, self.progress, self.retry_errors,
+                self._meters[ledger],
             )  # fmt: skip
             for problem_id, more in model_rates.items():
                 rate = rates[problem_id]

@@ -270,7 +270,7 @@ def _observed(settings: RolloutSettings, ledger: Ledger | None) -> tuple[list[tu
     for model in settings.models if ledger is not None else ():
         assert ledger is not None
         for stored in ledger.outcomes(model.name, *key):
-            if stored.index < settings.n and not stored.is_error and stored.outcome not in ("", "undecided"):
+            if stored.index < settings.n and stored.outcome not in ("", "undecided"):
                 counts.setdefault(stored.problem_id, [0, 0])[stored.outcome != "correct"] += 1
         n, _, n_out = ledger.usage_by_model().get(model.name, (0, 0, 0))
         lengths += [n_out / n] if n and n_out else []

@@ -93,10 +93,12 @@ class ModelStageRecipe(Settings):
             do = "check `data`, the folder where relative paths start, or the path"
             raise MissingFileError(f"the {what} does not exist{others}", path, "an existing file or folder", do)
 
-    def runner(self, progress: Progress, opener: ModelOpener = open_model) -> MultiModelRunner:
+    def runner(
+        self, progress: Progress, opener: ModelOpener = open_model, retry_errors: bool = False
+    ) -> MultiModelRunner:
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
-        return MultiModelRunner(opener, self.data, progress, self.budget, prices)
+        return MultiModelRunner(opener, self.data, progress, self.budget, prices, retry_errors)
 
 
 T = TypeVar("T")
@@ -168,8 +170,11 @@ def run(
     progress: Progress | None = None,
     n_workers: int = 1,
     opener: ModelOpener = open_model,
+    retry_errors: bool = False,
 ) -> RolloutsResult:
     """Make what the ledger of the run in `folder` lacks; `n_workers` processes verify.
+
+    With `retry_errors` rollouts that failed are requested again, whatever the reason.
 
     Raises InputError for an empty pool, CollectionStopped at the budget or Ctrl-C, ModelError, StorageError.
     """
@@ -178,7 +183,7 @@ def run(
     with RunFolder(folder, recipe) as run_folder:
         problems = ingest_sources(recipe, recipe.pool)
         run_folder.write_problems(problems)
-        runner = recipe.runner(progress or NoProgress(), opener)
+        runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
         pass_rates = []
         try:
             with (

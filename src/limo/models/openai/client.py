@@ -2,7 +2,7 @@
 
     key = api_key("OPENAI_API_KEY")
     async with HttpClient(["http://gpu1:8000/v1"], key, timeout_s=60, n_connections=256) as client:
-        reply = await client.post("http://gpu1:8000/v1", "/chat/completions", b"{}", {}, stream.feed)
+        reply = await client.post("http://gpu1:8000/v1", "/chat/completions", b"{}", {}, stream.feed, deadline_s=600)
 
 Redirects are not followed (a key must not travel to another host), `~/.netrc` is not read, and replies are requested
 uncompressed; a compressed one is refused.
@@ -10,6 +10,7 @@ uncompressed; a compressed one is refused.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,13 +21,13 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import SecretStr
 
 from limo.core.errors import InputError
-from limo.core.text import HIDDEN, hide_keys
+from limo.core.secrets import remember_secret
+from limo.models.openai.address import shown_address
 
 CONNECT_S = 30.0  # the longest that connecting may take
 IDLE_S = 30.0  # how long a connection is kept for the next request
 MAX_REPLY_BYTES = 1 << 27  # a larger reply is no completion; a stream may be 8 times as large
 MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 200
-MIN_SECRET = 6  # characters: shorter texts are words, not secrets
 
 
 class Unreachable(Exception):
@@ -38,7 +39,7 @@ class BadReply(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """A reply; `body` is empty where it was a stream of events."""
 
     status: int
@@ -55,18 +56,18 @@ class HttpClient:
 
     def __init__(self, urls: Iterable[str], key: SecretStr, timeout_s: float, n_connections: int) -> None:
         self._proxies = {url: proxy_of(url) for url in urls}
-        self._key, self._timeout_s, self._n_connections = key, timeout_s, n_connections
+        self._timeout_s, self._n_connections = timeout_s, n_connections
+        # Sent with each request: aiohttp would give headers of the session to a proxy too, the key among them.
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key.get_secret_value()}"
 
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._n_connections, keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._timeout_s),
-            headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,  # True would read proxies, and send the passwords of ~/.netrc too
@@ -77,28 +78,43 @@ class HttpClient:
         await self._session.close()
 
     async def post(
-        self, url: str, path: str, body: bytes, headers: Mapping[str, str], feed: Callable[[bytes], bool]
-    ) -> Reply:
+        self,
+        url: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        feed: Callable[[bytes], bool],
+        deadline_s: float | None = None,
+    ) -> HttpReply:
         """The reply to a request to one of `urls`.  A stream goes to `feed`, which returns True at its last part.
 
-        Raises Unreachable, BadReply (also after `timeout_s` of silence), and what `feed` raises.
+        Raises Unreachable, BadReply (also after `timeout_s` of silence or `deadline_s` in all), and what `feed` raises.
         """
         import aiohttp
 
+        limit = asyncio.timeout(deadline_s)
         try:
-            async with self._session.post(
-                url + path, data=body, headers=headers, allow_redirects=False, proxy=self._proxies[url]
-            ) as response:
+            async with (
+                limit,
+                self._session.post(
+                    url + path,
+                    data=body,
+                    headers={**self._headers, **headers},
+                    allow_redirects=False,
+                    proxy=self._proxies[url],
+                ) as response,
+            ):
                 return await _read(response, feed)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
             raise Unreachable(f"cannot be reached ({getattr(error, 'strerror', None) or error})") from None
         except TimeoutError:
-            raise BadReply(f"silent for {self._timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
+            what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
+            raise BadReply(what) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
             raise BadReply(f"the connection broke ({type(error).__name__})") from None
 
 
-async def _read(response: Any, feed: Callable[[bytes], bool]) -> Reply:
+async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", ""):
         raise BadReply(f"the reply is compressed ({encoding}), which was not requested")
@@ -113,7 +129,7 @@ async def _read(response: Any, feed: Callable[[bytes], bool]) -> Reply:
             parts.append(part)
         elif feed(part):
             break
-    return Reply(response.status, b"".join(parts), is_stream, response.headers.get("Retry-After"))
+    return HttpReply(response.status, b"".join(parts), is_stream, response.headers.get("Retry-After"))
 
 
 def proxy_of(url: str) -> str | None:
@@ -126,10 +142,15 @@ def proxy_of(url: str) -> str | None:
     if not proxy or parts.hostname in ("localhost", "127.0.0.1", "::1") or proxy_bypass(parts.netloc):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(proxy).scheme not in ("http", "https"):
-        do = "set another, or name the server in NO_PROXY"
-        raise InputError("the environment's proxy cannot be used", hide_keys(proxy), "http://host:port", do)
-    return proxy
+    try:
+        proxy_parts = urlsplit(proxy)
+        remember_secret(proxy_parts.password or "")
+        if proxy_parts.scheme in ("http", "https") and proxy_parts.hostname and proxy_parts.port != 0:
+            return proxy
+    except ValueError:
+        pass
+    do = "set another, or name the server in NO_PROXY"
+    raise InputError("the environment's proxy cannot be used", shown_address(proxy), "http://host:port", do)
 
 
 def api_key(variable: str) -> SecretStr:
@@ -139,12 +160,5 @@ def api_key(variable: str) -> SecretStr:
         raise InputError("the variable with the key is not set", variable, "a key", f"export {variable}=...")
     if not key.isascii() or not key.isprintable():
         raise InputError("the key cannot be sent", variable, "one line of ASCII", "look at the variable again")
+    remember_secret(key)
     return SecretStr(key)
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` without the `secrets` and without anything shaped like a key."""
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, HIDDEN)
-    return hide_keys(text)

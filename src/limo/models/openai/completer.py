@@ -20,12 +20,11 @@ from concurrent.futures import Future
 from itertools import groupby
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
 
 from limo.core.errors import InputError
 from limo.core.records import Completion
-from limo.core.text import hide_keys
 from limo.models.completer import CANCELLED, Capabilities, Completer, CompletionGroup, Request
+from limo.models.openai.address import checked_address
 from limo.models.openai.client import HttpClient, api_key
 from limo.models.openai.retry import RetryingSender
 from limo.models.openai.settings import HttpSettings
@@ -48,7 +47,7 @@ class HttpCompleter(Completer):
     ) -> None:
         self.settings = settings or HttpSettings()
         self.name, self.model = name or model, model
-        self.urls = [checked_url(url) for url in base_urls]
+        self.urls = [checked_address(url) for url in base_urls]
         if not self.urls:
             raise InputError("there is no server", None, "one base_url or more", "for example http://localhost:8000/v1")
         self.key = api_key(self.settings.api_key_env)
@@ -91,7 +90,7 @@ class _OpenRequests:
         self._n_per_request = completer.settings.n_per_request
         c = completer
         self._client = HttpClient(c.urls, c.key, c.settings.timeout_s, n_connections)
-        self._sender = RetryingSender(self._client, c.urls, c.model, c.settings, c.key)
+        self._sender = RetryingSender(self._client, c.urls, c.model, c.settings)
         self._by_problem: dict[str, set[Future[list[Completion]]]] = {}
         self._finished: SimpleQueue[tuple[list[Request], Future[list[Completion]]]] = SimpleQueue()
         self._error: BaseException | None = None
@@ -171,17 +170,6 @@ def _pull(requests: Iterator[Request | None], n: int) -> tuple[list[Request], bo
             break
         batch.append(request)
     return batch, True
-
-
-def checked_url(url: str) -> str:
-    """The address without a slash at its end.  Raises InputError, which shows no password, when it is none."""
-    parts = urlsplit(url.strip())
-    shown = hide_keys(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError("this is no address of a server", shown, "http://host:port/v1", "see the server's start")
-    if parts.username or parts.password or parts.query or shown != url:
-        raise InputError("an address may hold no key", shown, "http://host:port/v1", "name its variable in api_key_env")
-    return url.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/completions")
 
 
 def _within_file_limit(in_flight: int) -> int:

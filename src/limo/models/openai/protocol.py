@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from limo.core.prompts import plain_text
-from limo.core.records import Completion
-from limo.core.text import content_hash, shorten
+from limo.core.records import OTHER, Completion
+from limo.core.secrets import hide_in_completion, hide_secrets
+from limo.core.text import content_hash, printable, shorten
 from limo.models.completer import Request
 from limo.models.openai.client import BadReply
 from limo.models.openai.settings import HttpSettings
@@ -27,10 +28,15 @@ INDEX_HEADER = "X-Limo-Index"
 NOT_RECORDED = 422
 """Status of the replay server for what it has not recorded; it says nothing about the settings."""
 
-STOP_REASONS = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token"}
-LENGTH_REASONS = {"length", "max_tokens", "model_length", "max_output_tokens"}
-_MAX_COUNT = 2**53  # a larger token count is nonsense
+STOP_REASONS = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "finish_reason_stop", "complete"}
+LENGTH_REASONS = {"length", "max_tokens", "model_length", "max_output_tokens", "finish_reason_max_tokens"}
+MAX_EVENT_BYTES = 1 << 24  # a longer line of a stream is no event
+_MAX_COUNT = 1 << 31  # a larger token count is nonsense
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+class MixedStream(BadReply):
+    """Several completions came under one number, so that their parts cannot be told apart."""
 
 
 def request_body(settings: HttpSettings, model: str, requests: Sequence[Request]) -> dict[str, Any]:
@@ -60,27 +66,29 @@ def seed_of(request: Request) -> int:
 
 
 def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
-    """The completions of a whole reply, up to `n`, in the order of their numbers.  Raises BadReply.
+    """The completions of a whole reply, up to `n`, by their numbers, or in order where these are not distinct.
 
-    `elapsed_s` is how long each took.
+    `elapsed_s` is how long each took.  Raises BadReply.
     """
     try:
         reply = json.loads(data)
-        choices = {int(choice.get("index") or 0): _read_choice(choice) for choice in reply["choices"]}
+        numbered = [(int(choice.get("index") or 0), _read_choice(choice)) for choice in reply["choices"]]
     except _UNREADABLE:
         raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
-    return _counted([choices[number] for number in sorted(choices)][:n], reply.get("usage"), elapsed_s)
+    if len({number for number, _ in numbered}) == len(numbered):
+        numbered.sort(key=lambda pair: pair[0])
+    return _counted([completion for _, completion in numbered][:n], reply.get("usage"), elapsed_s)
 
 
 def error_message(data: bytes) -> str:
-    """What an error reply says, in one line."""
+    """What an error reply says."""
     try:
         message = json.loads(data)
         message = message.get("error", message) if isinstance(message, dict) else message
         message = message.get("message", message) if isinstance(message, dict) else message
+        return message if isinstance(message, str) else json.dumps(message)
     except (ValueError, RecursionError):
-        message = data.decode("utf-8", "replace")
-    return shorten(message if isinstance(message, str) else json.dumps(message), 1000)
+        return data.decode("utf-8", "replace")
 
 
 class StreamReader:
@@ -89,19 +97,23 @@ class StreamReader:
     def __init__(self, n: int) -> None:
         self.n = n
         self.n_chunks = 0
-        self._unread = b""
+        self._unread = bytearray()
         self._parts: dict[int, tuple[list[str], list[str]]] = {}  # by number: texts and reasoning
         self._reasons: dict[int, str] = {}
         self._usage: Any = None
-        self._is_done = False
+        self._is_done = self._is_mixed = False
 
     def feed(self, data: bytes) -> bool:
         """Read the next bytes; whether the stream has ended.  Raises BadReply for an event that cannot be read."""
-        *lines, self._unread = (self._unread + data).split(b"\n")
-        for line in lines:
-            line = line.strip()
-            if line.startswith(b"data:"):
-                self._read_event(line[5:].strip())
+        self._unread += data
+        if b"\n" in data:
+            *lines, self._unread = self._unread.split(b"\n")
+            for line in lines:
+                line = line.strip()
+                if line.startswith(b"data:"):
+                    self._read_event(bytes(line[5:].strip()))
+        if len(self._unread) > MAX_EVENT_BYTES:
+            raise BadReply(f"an event of the stream is longer than {MAX_EVENT_BYTES:,} bytes")
         return self._is_done
 
     def _read_event(self, data: bytes) -> None:
@@ -119,17 +131,26 @@ class StreamReader:
             raise BadReply(f"the stream holds no completion: {_excerpt(data)}") from None
 
     def _read_delta(self, choice: dict[str, Any]) -> None:
+        delta = choice.get("delta") or {"content": choice.get("text")}
+        text, reasoning, reason = _text(delta.get("content")), _reasoning(delta), choice.get("finish_reason")
         number = int(choice.get("index") or 0)
         texts, reasonings = self._parts.setdefault(number, ([], []))
-        delta = choice.get("delta") or {"content": choice.get("text")}
-        texts.append(_text(delta.get("content")))
-        reasonings.append(_reasoning(delta))
-        self.n_chunks += bool(texts[-1] or reasonings[-1])
-        if choice.get("finish_reason"):
-            self._reasons[number] = str(choice["finish_reason"])
+        if number in self._reasons or (delta.get("role") and any(texts)):  # it has ended, or another one begins
+            self._is_mixed = self._is_mixed or bool(text or reasoning or reason)
+            return
+        texts.append(text)
+        reasonings.append(reasoning)
+        self.n_chunks += bool(text or reasoning)
+        if reason:
+            self._reasons[number] = str(reason)
 
     def completions(self, elapsed_s: float = 0.0) -> list[Completion]:
-        """The completions, each of which took `elapsed_s`.  Raises BadReply when one has not ended."""
+        """The completions, each of which took `elapsed_s`.
+
+        Raises BadReply when one has not ended, MixedStream where parts of several cannot be told apart.
+        """
+        if self._is_mixed and len(self._parts) < self.n:
+            raise MixedStream(f"a stream of {self.n} completions gives several of them one number")
         if not self._parts or len(self._reasons) < len(self._parts):
             raise BadReply("the stream ended before the completion did")
         completions = [_completion(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
@@ -141,21 +162,24 @@ class StreamReader:
 
     def _joined(self, number: int) -> tuple[str, str]:
         texts, reasonings = self._parts[number]
-        return "".join(texts), "".join(reasonings)
+        return hide_in_completion("".join(texts)), hide_in_completion("".join(reasonings))
 
 
 def _read_choice(choice: dict[str, Any]) -> Completion:
     message = choice["message"] if choice.get("message") is not None else {"content": choice["text"]}
     reason = str(choice.get("finish_reason") or "stop")  # nothing shows that it was cut
-    return _completion(_text(message.get("content")), _reasoning(message), reason)
+    text, reasoning = _text(message.get("content")), _reasoning(message)
+    return _completion(hide_in_completion(text), hide_in_completion(reasoning), reason)
 
 
 def _completion(text: str, reasoning: str, reason: str) -> Completion:
-    if reason in ("abort", "error"):
-        raise BadReply(f"the server gave up on the completion ({reason})")
-    if reason in STOP_REASONS or reason in LENGTH_REASONS:
-        return Completion(text, "stop" if reason in STOP_REASONS else "length", reasoning=reasoning)
-    return Completion(text, "error", error=f"the server ended it: {shorten(reason, 60)}", reasoning=reasoning)
+    name = reason.strip().lower()
+    if name in ("abort", "error"):
+        raise BadReply(f"the server gave up on the completion ({name})")
+    if name in STOP_REASONS or name in LENGTH_REASONS:
+        return Completion(text, "stop" if name in STOP_REASONS else "length", reasoning=reasoning)
+    error = f"the server ended it: {shorten(printable(hide_secrets(reason)), 60)}"
+    return Completion(text, OTHER, error=error, reasoning=reasoning)
 
 
 def _reasoning(message: dict[str, Any]) -> str:
@@ -170,7 +194,7 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise BadReply(f"the reply's content is no text: {shorten(repr(content), 60)}")
+    raise BadReply(f"the reply's content is no text: {repr(content)[:200]}")
 
 
 def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> list[Completion]:
@@ -178,6 +202,9 @@ def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> lis
     if not completions:
         raise BadReply("the reply holds no completion")
     n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if n_new > len(completions) and not any(completion.full_text for completion in completions):
+        error = f"the server counts {n_new:,} tokens and returned no text"
+        completions = [replace(completion, finish_reason=OTHER, error=error) for completion in completions]
     lengths = [len(completion.text) + len(completion.reasoning) + 1 for completion in completions]
     shares = [n_new * length // sum(lengths) for length in lengths]
     shares[0] += n_new - sum(shares)
@@ -193,4 +220,4 @@ def _count(usage: Any, key: str) -> int:
 
 
 def _excerpt(data: bytes) -> str:
-    return repr(shorten(data[:200].decode("utf-8", "replace"), 80))
+    return repr(data[:1000].decode("utf-8", "replace"))

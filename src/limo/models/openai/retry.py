@@ -3,14 +3,15 @@
 | what happens | what follows |
 |---|---|
 | the server cannot be reached | another one or a later time, not counted as a retry |
-| it is busy (429, 529, 503 with Retry-After) | the same, after the backoff, and not before the time it names |
+| it is busy (429, 529, 503 with Retry-After) | the same, after the backoff; this server not before the time it names |
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
+| it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
 | no such key, model or address (401, 403, 404, a redirect) | ModelError: no request can work |
 | no server has worked for `patience_s` | PartialError |
 
     async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
-        sender = RetryingSender(client, urls, "Qwen/QwQ-32B", HttpSettings(), key)
+        sender = RetryingSender(client, urls, "Qwen/QwQ-32B", HttpSettings())
         completions = await sender.complete([request])
 """
 
@@ -25,36 +26,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from pydantic import SecretStr
-
 from limo.core.errors import ModelError, PartialError
 from limo.core.records import Completion
-from limo.core.text import shorten
+from limo.core.secrets import hide_secrets
+from limo.core.text import HIDDEN, printable, shorten
 from limo.models.completer import Request
-from limo.models.openai.client import BadReply, HttpClient, Unreachable, redact
+from limo.models.openai.client import BadReply, HttpClient, Unreachable
 from limo.models.openai.protocol import (
     INDEX_HEADER,
     NOT_RECORDED,
+    MixedStream,
     StreamReader,
     error_message,
     read_reply,
     request_body,
 )
-from limo.models.openai.servers import MAX_WAIT_S, Server, Servers
+from limo.models.openai.servers import MAX_NAMED_S, MAX_WAIT_S, Server, Servers
 from limo.models.openai.settings import HttpSettings
 
 LOG = logging.getLogger(__name__)
 WARN_AFTER_S = 5.0  # of silence of all servers
 MAX_REFUSED = 32  # refusals without a single answer after which the settings are to blame
-MAX_RETRY_AFTER_S = 3600.0
+MIN_PROMPT = 6  # characters: shorter messages of a prompt are words that an error may hold
 _RETRY_STATUS = {408, 409, 425}  # besides 5xx
 _BUSY_STATUS = {429, 503, 529}
 
 
 class _Busy(Exception):
-    """The server is overloaded; `wait_s` is what it asked for, if it did."""
+    """The server is overloaded; `wait_s` is what it named, 0 where it did not."""
 
-    def __init__(self, message: str, wait_s: float | None) -> None:
+    def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
         self.wait_s = wait_s
 
@@ -70,10 +71,8 @@ class _Refused(Exception):
 class RetryingSender:
     """Requests rollouts of a model from `urls`, all served by it."""
 
-    def __init__(
-        self, client: HttpClient, urls: Sequence[str], model: str, settings: HttpSettings, key: SecretStr
-    ) -> None:
-        self.client, self.model, self.settings, self.key = client, model, settings, key
+    def __init__(self, client: HttpClient, urls: Sequence[str], model: str, settings: HttpSettings) -> None:
+        self.client, self.model, self.settings = client, model, settings
         self.servers = Servers(urls, 2 * settings.backoff_s)
         self._path = "/chat/completions" if settings.endpoint == "chat" else "/completions"
         self._n_refused = self._n_answered = 0
@@ -84,10 +83,13 @@ class RetryingSender:
         """One completion for each rollout of one problem.  Raises ModelError and PartialError."""
         completions: list[Completion] = []
         while left := requests[len(completions) :]:
-            received = await self._send_with_retries(left if self._supports_n else left[:1])
+            try:
+                received = await self._send_with_retries(left if self._supports_n else left[:1])
+            except MixedStream:
+                received = []
             if len(received) < len(left) and self._supports_n:
                 self._supports_n = False
-                LOG.warning("the server ignores n = %d; rollouts are requested one by one", len(left))
+                LOG.warning("the server ignores n = %d, or mixes them; rollouts are requested one by one", len(left))
             completions += received
         return completions
 
@@ -97,23 +99,28 @@ class RetryingSender:
         began_s, n_tries, n_failures, longest = time.monotonic(), 0, 0, StreamReader(len(requests))
         while True:
             server, wait_s = self.servers.choose(time.monotonic())
-            if server is not None:
+            if server is None:
+                wait_s += random.uniform(0, self.settings.backoff_s)  # else all that wait would come at once
+            else:
                 n_tries += 1
                 stream = StreamReader(len(requests))
                 number = server.begin(time.monotonic())
                 try:
-                    completions = await self._send(server, body, headers, stream, began_s)
-                except _Refused as refused:
+                    completions = await self._send(server, body, headers, stream, requests)
+                except (_Refused, MixedStream) as refused:
                     self.servers.succeeded(server)
-                    message = self._redact(refused, requests)
+                    if isinstance(refused, MixedStream):
+                        raise
+                    message = _message(refused, requests)
                     self._count_refusal(refused.status, message)
                     return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
                 except _Busy as busy:
-                    wait_s = max(busy.wait_s or 0.0, self._backoff_s(n_tries))
-                    message, is_requested = self._redact(busy, requests), busy.wait_s is not None
-                    self.servers.busy(server, time.monotonic(), wait_s, message, is_requested)
+                    own_s, now = self._backoff_s(n_tries), time.monotonic()
+                    named_s = busy.wait_s if busy.wait_s > own_s else 0.0
+                    self.servers.busy(server, now, max(own_s, named_s), _message(busy, requests), named_s)
+                    wait_s = 0.0 if self.servers.has_free(now) else own_s
                 except (Unreachable, BadReply) as error:
-                    message = self._redact(error, requests)
+                    message = _message(error, requests)
                     self.servers.failed(server, time.monotonic(), message)
                     n_failures += isinstance(error, BadReply)
                     wait_s = self._backoff_s(n_tries)
@@ -124,20 +131,22 @@ class RetryingSender:
                     self.servers.succeeded(server)
                     self._n_answered += 1
                     self._has_warned = False
-                    return completions
+                    share_s = _share(began_s, requests)
+                    return [replace(completion, elapsed_s=share_s) for completion in completions]
                 finally:
                     server.end(number)
-            self._check_silence(began_s)
+            self._check_silence(began_s, wait_s if server is None else 0.0)
             await asyncio.sleep(wait_s)
 
     async def _send(
-        self, server: Server, body: bytes, headers: dict[str, str], stream: StreamReader, began_s: float
+        self, server: Server, body: bytes, headers: dict[str, str], stream: StreamReader, requests: Sequence[Request]
     ) -> list[Completion]:
         """One try.  Raises Unreachable, BadReply, _Busy and _Refused."""
-        reply = await self.client.post(server.url, self._path, body, headers, stream.feed)
+        n_tokens = len(requests) * requests[0].sampling.max_tokens
+        deadline_s = self.settings.timeout_s + n_tokens / self.settings.min_tokens_per_s
+        reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
         if reply.status == 200:
-            elapsed_s = (time.monotonic() - began_s) / stream.n
-            return stream.completions(elapsed_s) if reply.is_stream else read_reply(reply.body, stream.n, elapsed_s)
+            return stream.completions() if reply.is_stream else read_reply(reply.body, stream.n)
         message = f"status {reply.status}: {error_message(reply.body)}"
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
@@ -149,17 +158,17 @@ class RetryingSender:
         """Seconds before the next try: a random share of a bound that doubles, so that requests spread out."""
         return random.uniform(0, min(self.settings.backoff_s * 2.0 ** min(n_tries - 1, 64), MAX_WAIT_S))
 
-    def _check_silence(self, began_s: float) -> None:
-        """Warn once when no server works, and raise PartialError after `patience_s`."""
+    def _check_silence(self, began_s: float, wait_s: float) -> None:
+        """Warn once when no server works or takes a request for `wait_s`; raise PartialError after `patience_s`."""
         silent_s, patience_s = self.servers.silent_s(began_s, time.monotonic()), self.settings.patience_s
-        if silent_s < min(WARN_AFTER_S, patience_s):
+        if max(silent_s, wait_s) < min(WARN_AFTER_S, patience_s):
             return
         errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
         if silent_s > patience_s:
             raise PartialError(f"no server has answered for {silent_s:.0f} s", errors, "", "check the servers")
         if not self._has_warned:
             self._has_warned = True
-            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, patience_s)
+            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, wait_s + patience_s)
 
     def _count_refusal(self, status: int, message: str) -> None:
         """Raise ModelError where no request can work."""
@@ -173,10 +182,14 @@ class RetryingSender:
             do = "check `sampling` and `extra`"
             raise ModelError(f"the server refuses every request (status {status})", message, "", do)
 
-    def _redact(self, error: Exception, requests: Sequence[Request]) -> str:
-        """The error's text without key and prompt: some servers repeat the request in their errors."""
-        secrets = [self.key.get_secret_value(), *(message["content"] for message in requests[0].messages)]
-        return shorten(redact(str(error), secrets), 300)
+
+def _message(error: Exception, requests: Sequence[Request]) -> str:
+    """The error's text in one line, without secrets and prompt: some servers repeat the request in their errors."""
+    text = str(error)
+    for message in requests[0].messages:
+        for form in (message["content"], json.dumps(message["content"])[1:-1], repr(message["content"])[1:-1]):
+            text = text.replace(form, HIDDEN) if len(form) >= MIN_PROMPT else text
+    return shorten(printable(hide_secrets(text)), 300)
 
 
 def _failed(requests: Sequence[Request], stream: StreamReader, error: str, elapsed_s: float) -> list[Completion]:
@@ -191,15 +204,13 @@ def _share(began_s: float, requests: Sequence[Request]) -> float:
     return (time.monotonic() - began_s) / len(requests)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header, at most an hour; None where there is none that can be read."""
-    if not retry_after:
-        return None
+def _seconds(retry_after: str | None) -> float:
+    """The seconds of a Retry-After header, at most an hour; 0 where there is none that can be read."""
     try:
-        wait_s = float(retry_after)
+        wait_s = float(retry_after or 0)
     except ValueError:
         try:
-            wait_s = parsedate_to_datetime(retry_after).timestamp() - time.time()
-        except (ValueError, TypeError):
-            return None
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else None
+            wait_s = parsedate_to_datetime(str(retry_after)).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return min(max(wait_s, 0.0), MAX_NAMED_S) if wait_s == wait_s else 0.0

@@ -6,11 +6,14 @@ http: {in_flight: 1024, api_key_env: OPENAI_API_KEY, extra: {chat_template_kwarg
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from limo.core.recipe import Settings, execution_field
+from limo.core.recipe import SECRET_INPUT, Settings, execution_field
 from limo.core.text import hide_keys
 
 
@@ -32,6 +35,9 @@ class HttpSettings(Settings):
         False, description="use free slots for rollouts that may not be needed: sooner done, more paid"
     )
     timeout_s: float = execution_field(1800, gt=0, description="longest silence of a connection, seconds")
+    min_tokens_per_s: float = execution_field(
+        1.0, gt=0, description="slowest rate waited for: a request may take timeout_s and its max_tokens at this rate"
+    )
     retries: int = execution_field(5, ge=0, le=100, description="times that a failed request is sent again")
     backoff_s: float = execution_field(
         0.5, gt=0, le=60, description="longest wait before the first retry, seconds; doubles, up to 60"
@@ -44,6 +50,28 @@ class HttpSettings(Settings):
     @field_validator("extra")
     @classmethod
     def _holds_no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if hide_keys(json.dumps(value, default=str)) != json.dumps(value, default=str):
-            raise ValueError("this looks like a key; put it into an environment variable and name that in api_key_env")
+        text = json.dumps(value, default=str)
+        if hide_keys(text) != text or any(_SECRET_NAME.search(name) for name in _names(value)):
+            do = "put it into an environment variable and name that in api_key_env"
+            raise PydanticCustomError(SECRET_INPUT, "this looks like a key; " + do)
         return value
+
+
+# Fields that hold a key or a password, in any spelling: apiKey, x-api-key, Authorization, access_token.
+_SECRET_NAME = re.compile(
+    r"(api|access|secret|private|auth)[-_]?key$|^key$|authori[sz]ation|passw(or)?d|credential|(^|[-_])secrets?$"
+    r"|client[-_]?secret|bearer|^token$|(access|auth|api|hf|id|refresh|session)[-_]?token$",
+    re.I,
+)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all fields of a JSON value that are set, at any depth."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is not None:
+                yield str(name)
+                yield from _names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner)
