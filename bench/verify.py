@@ -19,8 +19,8 @@ from pathlib import Path
 
 from limo.verify.checker import Checker
 from limo.verify.maths.symbolic import open_default_comparer
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.worker import Worker
+from limo.core.process.limits import CallLimits
+from limo.core.process.worker import Worker
 
 FILES = (
     "samples/qwen_math100_x8",

@@ -10,10 +10,10 @@ import time
 import psutil
 import pytest
 
+from limo.core.process.limits import CallLimits
+from limo.core.process.pool import MAX_CHUNK, MAX_CHUNKS
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.pool import MAX_CHUNK, MAX_CHUNKS
 
 N_ROWS_AHEAD = 3 * MAX_CHUNKS * MAX_CHUNK // 2
 N_ROWS = 400_000  # far more than are verified before the interruption

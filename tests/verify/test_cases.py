@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from limo.core.process.limits import CallLimits
 from limo.verify.checker import Checker
-from limo.verify.process.limits import CallLimits
 
 FOLDER = Path(__file__).parent / "cases"
 

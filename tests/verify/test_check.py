@@ -4,11 +4,11 @@ import psutil
 import pytest
 
 from limo.core.errors import InputError
+from limo.core.process.limits import CallLimits
 from limo.core.records import Completion, Problem
 from limo.verify import maths_verifier as module
 from limo.verify.answers import read_answer, why_unverifiable
 from limo.verify.checker import Checker, as_text, check
-from limo.verify.process.limits import CallLimits
 
 
 def pairs(rows):

@@ -11,9 +11,9 @@ import threading
 import psutil
 import pytest
 
+from limo.core.process.limits import CallLimits
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import CallLimits
 
 
 def pairs(rows):
@@ -135,7 +135,7 @@ BATCH = """
 import asyncio, json, resource, sys, threading
 from limo.core.records import Completion, Problem
 from limo.verify.checker import Checker
-from limo.verify.process.limits import CallLimits
+from limo.core.process.limits import CallLimits
 
 def pairs(rows):
     return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)

@@ -5,10 +5,10 @@ import textwrap
 import pytest
 
 from limo.core.errors import InputError, RecipeError
+from limo.core.process.limits import CallLimits
 from limo.core.recipe import Settings, load
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.checker import Checker
-from limo.verify.process.limits import CallLimits
 from limo.verify.verifier import Verifier, VerifierSettings, open_verifier, verifier_settings
 
 FOUR, RIGHT, WRONG = Problem("", "", "4"), Completion("4"), Completion("5")

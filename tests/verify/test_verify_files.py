@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from limo.core.errors import InputError, MissingFileError, PartialError
+from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress
 from limo.core.records import Verdict
 from limo.core.rows import write_rows
@@ -15,7 +16,6 @@ from limo.verify import files as verify_files
 from limo.verify import maths_verifier as module
 from limo.verify.audit import audit_file
 from limo.verify.files import verify_file
-from limo.verify.process.limits import CallLimits
 
 ROWS = [
     {"answer": "4", "completion": "\\boxed{4}", "kind": "number"},

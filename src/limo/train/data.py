@@ -22,6 +22,7 @@ from limo.core import rows as row_files
 from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
 from limo.core.text import shorten
+from limo.models.local.chat_template import ChatTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -143,8 +144,7 @@ class _Template:
     """A tokenizer's chat template, used only after its rendering has been checked."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        if not tokenizer.chat_template:
-            raise ModelError("the tokenizer has no chat template", tokenizer.name_or_path, "", "use a chat model's")
+        self._template = ChatTemplate(tokenizer, tokenizer.name_or_path)
         self._tokenizer = tokenizer
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
         special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
@@ -198,12 +198,7 @@ class _Template:
         return [{"role": m["role"], "content": m["content"]} for m in chat]
 
     def _render(self, chat: list[dict[str, str]], prompt: bool = False) -> str:
-        try:
-            return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=prompt))
-        except Exception as error:  # a template is a program of the model folder's, and raises what it likes
-            roles, reason = ", ".join(message["role"] for message in chat), shorten(f"{error}", 120)
-            what = f"the chat template of {self._tokenizer.name_or_path} fails for {roles}"
-            raise ModelError(what, reason, "a template that takes a system text", "give it another") from None
+        return self._template.render([chat], add_generation_prompt=prompt)[0]
 
     def _gaps(self, roles: tuple[str, ...]) -> list[str]:
         """What the template puts before each text and after the last; checked, and once for chats of the same shape."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError
+from limo.core.process.limits import CallLimits
+from limo.core.process.worker import Worker
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Outcome, Verdict
@@ -22,8 +24,6 @@ from limo.core.text import shorten
 from limo.verify.checker import Checker
 from limo.verify.files import completion_of, count_lines, numbered_lines, parse_row, problem_of
 from limo.verify.maths.symbolic import open_default_comparer
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.worker import Worker
 from limo.verify.verifier import Verifier
 
 

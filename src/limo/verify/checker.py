@@ -21,11 +21,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
+from limo.core.process.child import Handler, reply_of
+from limo.core.process.limits import CallLimits
+from limo.core.process.pool import WorkerPool
+from limo.core.process.worker import CallResult
 from limo.core.records import Completion, Problem, Verdict
-from limo.verify.process.child import Handler, reply_of
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.pool import WorkerPool
-from limo.verify.process.worker import CallResult
 
 if TYPE_CHECKING:  # workers import this module, and do without pydantic
     from limo.core.recipe import Settings

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import atomic
+from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.rows import TOO_LONG, bounded_lines, is_packed, kind_of, parse_json, read_file
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
-from limo.verify.process.limits import CallLimits
 
 if TYPE_CHECKING:
     from limo.core.recipe import Settings

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from limo.core.process.limits import CallLimits
+from limo.core.process.worker import Worker
 from limo.core.prompts import SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer, read_answer, why_unverifiable
@@ -25,8 +27,6 @@ from limo.verify.maths.equal import WORDS, Comparison, equal
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
 from limo.verify.maths.units import UnitPolicy
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.worker import Worker
 
 MEMO_SIZE = 50_000
 

@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args, runtime_checkabl
 from pydantic import BeforeValidator, Discriminator, Field, TypeAdapter, ValidationError
 
 from limo.core.errors import InputError
+from limo.core.process.limits import CallLimits
 from limo.core.recipe import Settings
 from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.core.text import shorten
@@ -32,7 +33,6 @@ from limo.verify.decision import FAILED, failed, verdict_of
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.units import UnitPolicy
-from limo.verify.process.limits import CallLimits
 
 KINDS = "maths, choice, numeric, exact, judge or python:package.module:Class"
 PYTHON = "python:"

@@ -25,6 +25,7 @@ from limo.core.prompts import Message
 from limo.core.records import Completion
 from limo.core.text import content_hash
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
+from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import loading_error, read_config
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class LocalCompleter(Completer):
         self.batch_size = batch_size
         self.capabilities = Capabilities(stop_texts=True, identity=model_identity(model))
         self.model, self.tokenizer = _load(str(model), device, trust_remote_code)
+        self._template = ChatTemplate(self.tokenizer, model)
         self._stop_tokens = _stop_tokens(self.model, self.tokenizer)
         layers = set(getattr(self.model.config, "layer_types", None) or ["full_attention"])
         self._is_fast = layers == {"full_attention"}
@@ -102,14 +104,13 @@ class LocalCompleter(Completer):
         """Each chat by the model's own template, equal ones once: ready for the assistant's turn, or inside it where
         the chat ends with an assistant's words, which are then continued."""
         keys = [tuple((message["role"], message["content"]) for message in chat) for chat in chats]
-        texts = {}
-        for key, chat in dict(zip(keys, chats, strict=True)).items():
-            is_begun = chat[-1]["role"] == "assistant"
-            texts[key] = self.tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=not is_begun, continue_final_message=is_begun
-            )
-        ids = self.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]
-        tokens = dict(zip(texts, ids, strict=True))
+        distinct = dict(zip(keys, chats, strict=True))
+        texts: dict[tuple[tuple[str, str], ...], str] = {}
+        for is_begun in (False, True):
+            some = {key: chat for key, chat in distinct.items() if (chat[-1]["role"] == "assistant") == is_begun}
+            texts |= zip(some, self._template.render(list(some.values()), not is_begun, is_begun), strict=True)
+        ids = self.tokenizer([texts[key] for key in distinct], add_special_tokens=False)["input_ids"]
+        tokens = dict(zip(distinct, ids, strict=True))
         return [tokens[key] for key in keys]
 
     def _texts(self, rows: list[list[int]]) -> list[str]:
@@ -151,8 +152,6 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
         model = AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype).to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise loading_error("model", model_path, error) from error
-    if not getattr(tokenizer, "chat_template", None):
-        raise ModelError("the model's tokenizer has no chat template", model_path, "a chat template", "add one to it")
     return model, tokenizer
 
 

@@ -15,9 +15,9 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from limo.core.errors import InputError
-from limo.verify.process.child import Handler
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.worker import CallResult, Worker
+from limo.core.process.child import Handler
+from limo.core.process.limits import CallLimits
+from limo.core.process.worker import CallResult, Worker
 
 FIRST_CHUNK, MAX_CHUNK = 16, 512  # payloads, while nothing is known of their pace, and at most
 CHUNK_S = 0.06  # seconds that a chunk should take: long beside a message, short beside the end of a batch

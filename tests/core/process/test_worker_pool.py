@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from limo.core.errors import InputError
-from limo.verify.process.pool import CHUNK_S, MAX_CHUNK, MAX_CHUNKS, WorkerPool
+from limo.core.process.pool import CHUNK_S, MAX_CHUNK, MAX_CHUNKS, WorkerPool
 
 
 def open_length():

@@ -26,8 +26,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Self
 
-from limo.verify.process import child
-from limo.verify.process.limits import CallLimits, is_limited, untimed
+from limo.core.process import child
+from limo.core.process.limits import CallLimits, is_limited, untimed
 
 IMPORT_S = 120.0  # the longest that imports may take on a busy machine
 _PROGRAM = (

@@ -15,7 +15,7 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
-from limo.verify.process.limits import CallLimits, limit_this_process, set_timers
+from limo.core.process.limits import CallLimits, limit_this_process, set_timers
 
 SEND_EVERY_S = 0.1  # replies wait no longer for others; a message for each would cost more than a simple row
 PARENT_CHECK_S = 5.0

@@ -6,9 +6,9 @@ import threading
 import psutil
 import pytest
 
-from limo.verify.process import worker as module
-from limo.verify.process.limits import CallLimits
-from limo.verify.process.worker import Worker
+from limo.core.process import worker as module
+from limo.core.process.limits import CallLimits
+from limo.core.process.worker import Worker
 
 LIMITS = CallLimits(time_s=0.2, memory_bytes=1 << 29)
 BUSY = "1 in iter(int, 1)"  # never ends, inside C code
