@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from limo.verify.checker import Checker
-from limo.verify.maths.symbolic import open_default_comparer
 from limo.core.process.limits import CallLimits
 from limo.core.process.worker import Worker
+from limo.verify.checker import Checker
+from limo.verify.maths.symbolic import open_default_comparer
 
 FILES = (
     "samples/qwen_math100_x8",
