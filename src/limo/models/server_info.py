@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from limo.core.errors import ModelError
-from limo.core.text import content_hash, shorten
+from limo.core.secrets import hide_secrets
+from limo.core.text import content_hash, printable, shorten
+from limo.models.openai.address import checked_address
 from limo.models.openai.client import api_key, proxy_of
-from limo.models.openai.completer import checked_url
 from limo.models.settings import HttpModelSettings
 
 TIMEOUT_S = 5.0
@@ -28,7 +29,7 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
 
     Raises ModelError where it does not answer, InputError for an address, proxy or key that cannot be used.
     """
-    url = checked_url(settings.base_urls[0])
+    url = checked_address(settings.base_urls[0])
     key = api_key(settings.http.api_key_env).get_secret_value()
     with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
         answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
@@ -53,7 +54,7 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
         "dtype": sglang.get("dtype"),
         "template": content_hash(template) if isinstance(template := props.get("chat_template"), str) else None,
     }
-    return {name: shorten(str(value), 100) for name, value in facts.items() if value}
+    return {name: shorten(printable(hide_secrets(str(value))), 100) for name, value in facts.items() if value}
 
 
 async def _get_all(url: str, key: str) -> dict[str, dict[str, Any]]:
@@ -62,12 +63,13 @@ async def _get_all(url: str, key: str) -> dict[str, dict[str, Any]]:
     root, proxy = url.removesuffix("/v1"), proxy_of(url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
 
         async def get(path: str) -> dict[str, Any] | None:
             """A JSON object, empty where something else came; None where nothing did."""
             try:
-                async with session.get(root + path, allow_redirects=False, proxy=proxy) as response:
+                # headers of the session would go to a proxy too, the key among them
+                async with session.get(root + path, headers=headers, allow_redirects=False, proxy=proxy) as response:
                     body = await response.content.read(MAX_BYTES) if response.status == 200 else b"{}"
             except (aiohttp.ClientError, OSError, TimeoutError):
                 return None

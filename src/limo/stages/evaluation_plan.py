@@ -17,7 +17,7 @@ from pathlib import Path
 from limo.core import prompts
 from limo.core.errors import LimoError
 from limo.core.files import resolve_data_path
-from limo.core.records import Problem
+from limo.core.records import FAILED, Problem
 from limo.ledger.store import Ledger
 from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.stages.evaluate import Recipe, benchmark_notes
@@ -109,7 +109,11 @@ def _planned(recipe: Recipe, name: str, rows: list[Problem], terms: Terms, ledge
     n_rollouts, n_stored, length = decoding.n * len(problems), 0, decoding.max_tokens / 2
     if ledger is not None:
         setup = (recipe.model.name, prompts.prompt_hash(recipe.system), decoding.sampling().hash)
-        stored = [row for row in ledger.outcomes(*setup, problems) if row.index < decoding.n and not row.is_error]
+        stored = [
+            row
+            for row in ledger.outcomes(*setup, problems)
+            if row.index < decoding.n and row.finish_reason not in FAILED
+        ]
         n_stored, usage = len(stored), ledger.usage_by_model().get(recipe.model.name)
         length = usage.n_completion_tokens / usage.n_rollouts if usage and usage.n_completion_tokens else length
     letters = [len(recipe.system) + len(problem.problem) for problem in problems.values()]
