@@ -324,7 +324,7 @@ def test_outcomes_are_those_of_the_rollouts_without_their_texts(ledger):
     ledger.add([rollout(verdict=replace(RIGHT, answer="4")), rollout(index=1), rollout(index=2, finish_reason="error")])
     found = [astuple(stored) for stored in ledger.outcomes("m", "prompt", "sampling")]
     assert found == [
-        ("p1", 0, False, "correct", "4", "rules/1"), ("p1", 1, False, "", "", ""), ("p1", 2, True, "", "", "")
+        ("p1", 0, "stop", "correct", "4", "rules/1"), ("p1", 1, "stop", "", "", ""), ("p1", 2, "error", "", "", "")
     ]  # fmt: skip
     plan = ledger._db.execute("EXPLAIN QUERY PLAN SELECT finish_reason FROM rollouts WHERE model = 'm'").fetchall()
     assert "COVERING INDEX facts" in plan[0][3]
