@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from limo.verify.boxes import find_box
 from limo.verify.extract import extract
+from limo.verify.maths.equal import is_sentence
 from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import MAX_ANSWER, clean
 from limo.verify.maths.options import option_letters
@@ -24,8 +24,9 @@ _PROOF = re.compile(
     r"\b(?:proof|proved?n?|q\.?e\.?d\.?|\\blacksquare|\\square)\b|证明|略[。.]?$|证毕|得证|见解析|答案不唯一", re.I
 )
 _REFERENCE = re.compile(
-    r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|unknown\b|todo|"
-    r"answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|null|nan$)",
+    r"^\W*(?:see|refer to|as (?:shown|in)|omitted|n/?a\b|none given|not? (?:answer|provided)|not ?found|unknown\b|todo|"
+    r"tbd\b|(?:marked )?invalid\b|missing\b|answers? (?:may |will )?var|open[- ]ended|no (?:final )?answer|解析|同上|"
+    r"null|nan$)",
     re.I,
 )
 _FIGURE = re.compile(r"\b(?:see|in) (?:the )?(?:figure|diagram|graph|picture)\b|!\[|<img|\.png|\.jpg|如图", re.I)
@@ -37,6 +38,8 @@ _PROOF_START = re.compile(
     r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I
 )
 _ANNOUNCED = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+_QUOTED_LIST = re.compile(rf"\[\s*{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*\]")  # as pools of JSON store several answers
 MAX_WORDS = 40
 
 
@@ -53,8 +56,10 @@ class Answer:
 def read_answer(answer: str) -> Answer:
     """The answer inside what a pool stores as one."""
     text = answer.strip()
+    if len(text) <= MAX_ANSWER and _QUOTED_LIST.fullmatch(text):
+        text = ", ".join(item[1:-1].replace("\\\\", "\\") for item in re.findall(_QUOTED, text))
     if len(text) <= 20 * MAX_ANSWER and _ANNOUNCED.search(text):
-        text = find_box(text) or extract(text[-MAX_ANSWER:]).text or text
+        text = extract(text).text or text
     return Answer(text, option_letters(text), why_unverifiable(text))
 
 
@@ -76,7 +81,7 @@ def why_unverifiable(answer: str) -> str:
         _PROOF.search(text) and words < 3 and "\\" not in text
     ):
         return "proof"
-    if words > MAX_WORDS:
+    if words > MAX_WORDS or (is_sentence(clean(text)) and not re.search(r"[\d\\=<>$^]", text)):
         return "prose"
     if (len(_PARTS.findall(text)) >= 2 and not interpret(text).trees) or re.match(r'\s*\{\s*"', text):
         return "several parts"

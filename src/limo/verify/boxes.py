@@ -1,40 +1,54 @@
 """The boxes of a completion: `\\\\boxed{}` in its spellings, balanced, joined, left open.
 
-    find_box("so \\\\boxed{1} and \\\\boxed{2}")        # "1, 2"
-    ends_in_box("... = 5. \\\\boxed{5} \\\\]")          # "5"
+    find_box("so \\\\boxed{1} and \\\\boxed{2}.").text     # "1, 2"
+    ends_in_box("... = 5. \\\\boxed{5} \\\\]")              # "5"
 
-Only the last boxes are looked at and each for a bounded length, so that a text of nothing but boxes costs no more.
+Only the last boxes are read and all but the last for a bounded length, so the cost is linear in the text.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 MAX_BOX, MAX_PLAIN = 4000, 400
 MAX_BOXES, MAX_WORDS = 24, 64  # how many of the last boxes, and of the words "boxed" and "fbox", are looked at
 _BOX = re.compile(
-    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))|\\+find_box(?=\s*-?(?:[\d\w]|\\(?:frac|sqrt|pi|text)))"
+    r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))"
+    r"|\\+boxed(?=\s*(?:-?\s*\.?\d|\\(?:d?frac|sqrt|pi|text)|[A-HJ-Zb-hj-z](?![A-Za-z'])))"
 )
 _BRACE = re.compile(r"(?<!\\)[{}]")
-_TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+|-?[\w.]+)")
-_UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|percent\b|pct\b)")
+_TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+(?:\s*\{[^{}]*\}|\s*\d){0,2}|-?\s*[\w.]+)")
+_UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|(?:percent|pct|dozen|hundred|thousand|[mbtr]+illion|squared|cubed)\b)")
 _JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 _SEPARATE = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
+_APPROXIMATION = re.compile(r"\s*(?:\\approx|\\simeq|≈|~)")
 
 
-def find_box(text: str, *, cut: bool = False) -> str:
-    """Content of the last balanced box, joined to the boxes before it where they form one list; "" if none."""
+class Box(NamedTuple):
+    """What the last box holds ("" where it was left open and is not readable), and where the text goes on behind it."""
+
+    text: str
+    end: int
+    is_open: bool = False
+
+
+def find_box(text: str) -> Box | None:
+    """The last box, joined to the boxes before it where they form one list; None where there is none."""
     starts = _starts(text)
+    if not starts:
+        return None
+    if _closing(text, starts[-1], len(text)) is None:
+        line = _unclosed(text, starts[-1])
+        return Box(line, starts[-1] + 1 + len(line), is_open=True)
     boxes: list[tuple[int, int, str]] = []
     for start in starts:
-        end = _closing(text, start)
-        if end is None:
-            continue
-        content = text[start + 1 : end] if text[start] == "{" else text[start:end]
-        if content.strip():
+        end = _closing(text, start, len(text) if start == starts[-1] else start + MAX_BOX)
+        content = "" if end is None else text[start + 1 : end] if text[start] == "{" else text[start:end]
+        if end is not None and content.strip() and not (boxes and _APPROXIMATION.match(content)):
             boxes.append((start, end, content.strip()))
     if not boxes:
-        return "" if cut or not starts or _closing(text, starts[-1]) is not None else _unclosed(text, starts[-1])
+        return None
     group = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         gap = re.sub(r"\\+(?:text|boxed|fbox|quad|qquad)\b|\\[()\[\]]", " ", text[box[1] + 1 : group[0][0]])
@@ -42,8 +56,8 @@ def find_box(text: str, *, cut: bool = False) -> str:
             break
         group.insert(0, box)
     contents = list(dict.fromkeys([content for *_, content in group]))
-    unit = _UNIT.match(text, group[-1][1], group[-1][1] + 16) if len(contents) == 1 else None
-    return ", ".join(contents) + (" " + unit.group(1) if unit else "")
+    unit = _UNIT.match(text, group[-1][1], group[-1][1] + 24) if len(contents) == 1 else None
+    return Box(", ".join(contents) + (" " + unit.group(1) if unit else ""), unit.end() if unit else group[-1][1] + 1)
 
 
 def _starts(text: str) -> list[int]:
@@ -68,31 +82,18 @@ def _command_start(text: str, at: int) -> int:
 
 def ends_in_box(thought: str) -> str:
     """The box that is the last thing in a thought that was cut before its closing mark."""
-    start = thought.find("{", max(thought.rfind("\\boxed"), 0))
-    end = _closing(thought, start) if start >= 0 else None
-    return find_box(thought, cut=True) if end and re.fullmatch(r"[\s$*.\\\])<|/]{0,20}", thought[end + 1 :]) else ""
+    box = find_box(thought)
+    at_end = box is not None and not box.is_open and re.fullmatch(r"[\s$*.\\\])<|/}]{0,20}", thought[box.end :])
+    return box.text if box and at_end else ""
 
 
-def cut_in_box(text: str) -> bool:
-    """A long text whose last words are a box that was never closed."""
-    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    return (
-        start >= 0
-        and len(text) >= MAX_PLAIN
-        and len(text) - start < MAX_PLAIN
-        and _closing(text, text.find("{", start)) is None
-    )
-
-
-def _closing(text: str, start: int) -> int | None:
+def _closing(text: str, start: int, end: int) -> int | None:
     """Index of the brace that closes the one at `start`; for an unbraced box, the end of its token."""
-    if start >= len(text):
-        return None
-    if text[start] != "{":
+    if text[start : start + 1] != "{":
         token = _TOKEN.match(text, start)
         return token.end() if token else None
     depth = 0
-    for brace in _BRACE.finditer(text, start, start + MAX_BOX):
+    for brace in _BRACE.finditer(text, start, end):
         if brace.group() == "{":
             depth += 1
         elif depth == 1:
@@ -103,7 +104,7 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _unclosed(text: str, start: int) -> str:
-    """A box whose brace was forgotten: the rest of its line."""
+    """A box whose brace was forgotten: the rest of its line; "" where the text ends in it."""
     rest = text[start + 1 : start + 1 + MAX_PLAIN]
     parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
     ended = len(parts) > 1 or len(text) < MAX_PLAIN

@@ -17,7 +17,7 @@ from limo.core.prompts import CHOICE_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer
 from limo.verify.decision import extract_and_decide
-from limo.verify.extract import Extraction, extract
+from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison, equal
 from limo.verify.maths.options import option_letters, option_text
 
@@ -51,7 +51,7 @@ class ChoiceVerifier:
 
 
 def _extract(completion: Completion, n_options: int) -> Extraction:
-    extraction = extract(completion.text, completion.finish_reason, letters=True)
+    extraction = extract_from(completion, letters=True)
     late = [match[1] for match in _LATE.finditer(completion.text)] if n_options > 7 else []
     if late and not option_letters(extraction.text, loose=True):
         return replace(extraction, text=late[-1])

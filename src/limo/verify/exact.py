@@ -8,29 +8,22 @@ gives `no_answer`, and `truncated` where it was cut.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 from limo.core.prompts import EXACT_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
-from limo.verify.boxes import find_box
 from limo.verify.decision import extract_and_decide
-from limo.verify.extract import Extraction, split_thought
+from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 
-_STATED = re.compile(r"(?:\banswer(?:\s+is)?\s*[:：]|答案(?:是|为)?\s*[:：])[ \t*]*([^\n]*\S)", re.I)
 _ENDS = " \t\n.,;:!?\"'“”‘’`*。，；：！？"
 
 
 def stated_answer(completion: Completion) -> Extraction:
     """The answer that a completion states."""
-    text, _, closed = split_thought(completion.text)
-    is_cut = completion.finish_reason == "length"
-    lines = _STATED.findall(text)
-    answer = (find_box(text, cut=is_cut) or (lines[-1] if lines else "")).strip(" *")
-    if answer:
-        return Extraction(answer, "stated")
-    return Extraction("", "", missing="truncated" if is_cut or not closed else "no_answer")
+    extraction = extract_from(completion)
+    stated = extraction.stated.strip(" *")
+    return Extraction(stated, extraction.rule, missing="" if stated else extraction.missing or "no_answer")
 
 
 class ExactVerifier:

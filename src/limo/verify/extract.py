@@ -1,33 +1,54 @@
-"""Finds the answer in a completion: the box, the announced answer, the last line; thoughts and cut texts told apart.
+r"""Finds the answer in a completion: tags, boxes, announced answers, last lines; thoughts and cut texts told apart.
 
-    extract("so \\boxed{\\frac12}").text           # "\\frac12"
+    extract("so \\boxed{\\frac12}").text              # "\\frac12"
     extract("The answer is (B).", letters=True).text  # "B"
-    extract("<think>let me see", "length").missing   # "truncated"
+    extract("<think>let me see", "length").missing    # "truncated"
 
-The order of trust: the last balanced box (with its neighbours when they are joined by "and" or a comma), the last
-phrase that announces an answer ("the answer is", "答案是", "####") or the sentence that concludes after it, then bold
-text, mathematics or a number in the last sentence.  A text that breaks off in the middle has no answer.  A thought
-(`<think>`) is read only when nothing follows it, and then only for a box.  All searches are linear and look at the
-last few thousand characters.
+Which of several answers counts is one rule, `_last_word`; docs/verify.md has its table.  The phrases of the languages
+are data (`phrases.yaml`).  All searches are linear and look at the last few thousand characters.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import yaml
+
+from limo.core.records import Completion
 from limo.core.text import THOUGHT_END, THOUGHT_START
-from limo.verify.boxes import MAX_PLAIN, cut_in_box, ends_in_box, find_box
-from limo.verify.maths.tables import alternatives, table
+from limo.verify.boxes import MAX_PLAIN, ends_in_box, find_box
+from limo.verify.maths.tables import table
+from limo.verify.maths.units import read_unit
 
 TAIL = 6000
-_END_OF_TURN = re.compile(
-    r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_solution|end_of_text|eos)\|>|</s>|<｜end▁of▁sentence｜>"
+_OPTION = r"[\(（]?[A-GＡ-Ｇ][\)）]?"
+_LETTERS = rf"{_OPTION}(?:(?:\s*[,，、/]\s*|\s*(?:\b(?:and|or|nor)\b|[和或])\s*){_OPTION})*(?![A-Za-z'])"
+_PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"), yaml.SafeLoader)
+
+
+def _alternatives(name: str) -> str:
+    return "|".join(_PHRASES[name])
+
+
+_ANNOUNCEMENT = re.compile(_alternatives("announcements"), re.I)
+_RIGHT_OPTION = re.compile(_alternatives("right_options"))
+_DENIAL = re.compile(_alternatives("denials"), re.I)
+_DENIED_BOX = re.compile(_PHRASES["denied_box"], re.I)
+_DENIED_LETTERS = re.compile(_alternatives("denied_letters").replace("LETTERS", _LETTERS))
+_GOVERNOR, _MODIFIER = re.compile(_PHRASES["governors"], re.I), re.compile(_PHRASES["modifiers"], re.I)
+_END_OF_TURN = re.compile(_alternatives("end_of_turn"))
+_ENDING = re.compile(rf"\s*(?:{_alternatives('endings')})\s*[。.।!！]*\s*\Z")
+_TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
+_STRAY_TAG = re.compile(r"</?answer>|<\|begin_of_solution\|>", re.I)
+_MARKS = re.compile(  # check marks and ornaments; crosses are none of them
+    r"[\s*]*(?:[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
+    r"|\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z]))+[\s*]*"
 )
-_WRAPPER = re.compile(r"</?answer>|<\|begin_of_solution\|>")
-_ANNOUNCEMENT = re.compile(alternatives("announcements"), re.I)
 _SENTENCE_END = re.compile(
     r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
 )
@@ -40,7 +61,7 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
 )
-_PROSE = re.compile(rf"\b(?:{alternatives('prose')})\b", re.I)
+_PROSE = re.compile(rf"\b(?:{_alternatives('prose')})\b", re.I)
 # An "A" before a small word is an article, unless that word is what options do.
 _OPTION_LETTER = re.compile(
     r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])"
@@ -55,20 +76,32 @@ _SUBJECT = re.compile(
 )
 _OPTIONS = re.compile(r"(?:\A|[;,\n])\s*[(（]?([A-G])[.):：]\s*(?=[a-z\d$\\(])")
 _STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
-_FINAL_ANSWER = re.compile(r"\bfinal answer\b[^\n.]{0,40}?\s(?:is|are)\b\s*:?\s*(?=\S)", re.I)
+_ANSWER_START = re.compile(  # what stands behind an announcement and is an answer: not a sentence about it
+    r"[\s*(\[{<]*(?:[-+−±]?\s*(?:\\?[$€£¥]\s?)?\d|\.\d|[-+−±√π∞]|[$\\]|[A-GＡ-Ｇ]\b(?!\s+[a-z]{2})|[a-zA-Z]\s*=)"
+)
+_LETTER_START = re.compile(
+    rf"[\s*$\[{{]*(?:\\[a-z]+\s*\{{[\s(]*)?(?:(?i:option|choice|选项)\s*)?{_OPTION}(?![A-Za-z'])"
+)
+_NAME = re.compile(r"[\s*]*[^\W\da-z]\S*(?:\s+\S+){0,3}[\s.*]*")  # a few words, the first with a capital
+_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z", re.I)
 _NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
-_CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
+_CONCLUDES = re.compile(rf"\W*(?:{_alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
-_UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
-_COUNT_WORD = re.compile(rf"(?:{'|'.join(table('languages/english')['ones'][:13])})\b", re.I)
-_OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{alternatives('offers')})[^\n]*\Z", re.I)
+_UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{_alternatives('unfinished')}))\s*\Z", re.I)
+_COUNTS = "|".join(table("languages/english")["ones"][:13])
+_COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
+_COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
+_UNIT = r"(?:[A-Za-zµμΩ]+|°[CF]?)(?:\^?\{?-?[\d²³]\}?)?"
+_UNIT_WORD = re.compile(rf"\s*({_UNIT}(?:[/·*]{_UNIT})*)(?![\w/])")
+_NO_UNITS = frozenset(["a", "am", "are", "as", "at", "in", "t", "u"])  # words first, units in the second place
+_OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{_alternatives('offers')})[^\n]*\Z", re.I)
 REPEATED_LENGTHS, N_REPEATS = range(4, 65), 20  # a piece so long, so often in a row, shows a model in a loop
 _JSON_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
 _JSON_VALUE = re.compile(r'"((?:[^"\\\n]|\\.)*)"|(\[[^\[\]\n]*\]|[^\s",{}\[\]][^",{}\[\]\n]*)')
 _CALCULATIONS = re.compile(r"<<[^<>\n]{1,80}>>")  # a calculator's notes: 24+48 = <<24+48=72>>72
-_HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
+_HOPE = re.compile(r"\s*\([^()]*\\boxed[^(){}]*\)\s*\Z|\.?\s*I hope (?:it|this) is correct.*", re.I | re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,52 +109,105 @@ class Extraction:
     """`text` is the answer as written, `rule` how it was found (both empty where there is none; `missing` says why).
 
     `fallback` is a second candidate, for when `text` is no mathematics at all; where `text` is a letter that a phrase
-    announced, it is the phrase's whole sentence.
+    announced, it is the phrase's whole sentence.  `stated` is what a tag, a box or an announcement holds, unreduced.
     """
 
     text: str
     rule: str
     fallback: str = ""
     missing: Literal["", "no_answer", "truncated"] = ""
+    stated: str = ""
+
+
+NO_ANSWER, TRUNCATED = Extraction("", "", missing="no_answer"), Extraction("", "", missing="truncated")
+
+
+def extract_from(completion: Completion, *, letters: bool = False) -> Extraction:
+    """The answer of a completion; a thought that its server keeps apart is read where there is no text beside it."""
+    text = completion.text if completion.text.strip() else completion.full_text
+    return extract(text, completion.finish_reason, letters=letters)
 
 
 def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) -> Extraction:
-    """The answer in a completion.  `letters`: the problem is a multiple choice, so prefer a letter."""
+    """The answer in a text.  `letters`: the problem is a multiple choice, so prefer a letter."""
     answer, thought, closed = split_thought(text)
     cut = finish_reason == "length"
-    box = find_box(answer, cut=cut)
-    if box:
-        later = _announced_after_box(answer, letters)
-        return Extraction(later, "phrase after the box") if later else Extraction(box, "boxed")
-    if not answer.strip() and thought and closed:
-        box = find_box(thought, cut=False)
-        return Extraction(box, "boxed in thought") if box else Extraction("", "", missing="no_answer")
-    if not closed and (box := ends_in_box(thought)):
-        return Extraction(box, "boxed in thought")
-    if cut or not closed or cut_in_box(answer) or _cut_in_formula(answer, bool(thought)):
-        return Extraction("", "", missing="truncated")
-    tail = _whole_formulas(answer[-TAIL:].strip(), len(answer) > TAIL)
-    tail = _HOPE.sub(".", tail) if " hope " in tail else tail
+    if closed and (answer.strip() or not thought):
+        extraction = _last_word(answer, cut, letters, bool(thought))
+    elif closed:
+        box = find_box(thought)
+        extraction = Extraction(box.text, "boxed in thought", stated=box.text) if box and box.text else NO_ANSWER
+    else:
+        content = ends_in_box(thought)
+        extraction = Extraction(content, "boxed in thought", stated=content) if content else TRUNCATED
+    plain = _without_marks(extraction.text)
+    return extraction if plain == extraction.text else replace(extraction, text=plain)
+
+
+def _last_word(text: str, cut: bool, letters: bool, has_thought: bool) -> Extraction:
+    """The answer that counts where a text states several: the rule of precedence of docs/verify.md.
+
+    A tag outranks the rest.  Then the last of boxes and of announcements behind them; a denial takes back what was
+    said before it; a text that was cut inside its last box has no answer.
+    """
+    for tag in reversed(list(_TAG.finditer(text[-TAIL:]))):
+        content = tag.group(1).strip()
+        if content and (tag.group().endswith(">") or len(content) <= MAX_PLAIN):
+            inner = _last_word(content, cut and not tag.group().endswith(">"), letters, False)
+            return replace(inner, rule="tag", stated=inner.stated or content) if inner.text else inner
+    text = _STRAY_TAG.sub(" ", text) if "<" in text else text
+    box = find_box(text)
+    if box and box.is_open and (cut or not box.text):
+        return TRUNCATED
+    said = box.end if box else 0
+    denials = [*_DENIAL.finditer(text, max(said, len(text) - TAIL))]
+    if not denials and box and (denial := _DENIED_BOX.match(text, said)):
+        denials = [denial]
+    if box and not denials:
+        return _announced_after_box(text[said:], letters) or Extraction(box.text, "boxed", stated=box.text)
+    if cut or _cut_in_formula(text, has_thought) or (denials and _breaks_off(text[-TAIL:])):
+        return TRUNCATED
+    return _stated(text[denials[-1].end() :].lstrip(" .,;:!)]}$*\n") if denials else text, letters)
+
+
+def _stated(text: str, letters: bool) -> Extraction:
+    """The answer of a text without a box: announced, concluded, or in its last sentences."""
+    tail = _whole_formulas(text[-TAIL:].strip(), len(text) > TAIL)
+    tail = _HOPE.sub(".", tail) if " hope " in tail or "boxed" in tail else tail
     tail = _CALCULATIONS.sub("", tail) if "<<" in tail else tail
     offer = _OFFER.search(tail, max(0, len(tail) - MAX_PLAIN, tail.rfind("\n")))
     tail = tail[: offer.start()].rstrip() if offer else tail
     extraction = _announced(tail, letters) or _unannounced(tail, letters, 1 if offer else 6)
     if extraction is not None:
         return extraction
-    return Extraction("", "", missing="truncated" if _breaks_off(tail) or _repeats(tail) else "no_answer")
+    return TRUNCATED if _breaks_off(tail) or _repeats(tail) else NO_ANSWER
 
 
-def _announced_after_box(text: str, letters: bool) -> str:
-    """What "the final answer is ..." says after the last box, if it says anything."""
-    end = text.rfind("boxed")
-    end = max(end, text.rfind("fbox", max(end, 0)))
-    if len(text) - end < len("boxed final answer is"):
-        return ""
-    for match in reversed(list(_FINAL_ANSWER.finditer(text, max(end, len(text) - TAIL)))):
-        sentence = first_sentence(_HOPE.sub("", text[match.end() :]))
-        if _MATH.match(sentence) or _NUMBER.match(sentence):
-            return _answer_in_sentence(sentence, letters)
-    return ""
+def _announced_after_box(text: str, letters: bool) -> Extraction | None:
+    """An answer announced behind the last box, if it reads like one: a formula, a number, a letter, a few words."""
+    tail = text[-TAIL:]
+    if letters and (options := _RIGHT_OPTION.findall(tail)):
+        letter = "".join(options[-1])
+        return Extraction(letter, "phrase after the box", stated=letter)
+    for match in reversed(list(_ANNOUNCEMENT.finditer(tail))):
+        sentence = first_sentence(_HOPE.sub("", tail[match.end() :].lstrip(" *:：\n")))
+        is_name = re.search(r"final|####|最终", match.group(), re.I) and _NAME.fullmatch(sentence)
+        starts = (_LETTER_START if letters else _ANSWER_START).match(sentence) or (is_name and not letters)
+        answer = _answer_in_sentence(sentence, letters) if starts else ""
+        if answer and not _NO_CONTENT.fullmatch(answer):
+            return Extraction(answer, "phrase after the box", sentence if letters else "", stated=sentence)
+    return None
+
+
+def _without_marks(text: str) -> str:
+    """The answer without ornaments around it, and with the digits of other scripts as 0 to 9."""
+    if text.isascii() and "\\" not in text:
+        return text
+    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c for c in text)
+    start = _MARKS.match(text)
+    text = text[start.end() :] if start and start.end() < len(text) else text
+    ends = [marks.start() for marks in _MARKS.finditer(text) if marks.end() == len(text)]
+    return text[: ends[0]] if ends and ends[0] else text
 
 
 def split_thought(text: str) -> tuple[str, str, bool]:
@@ -140,7 +226,7 @@ def split_thought(text: str) -> tuple[str, str, bool]:
 
 def _trim(text: str) -> str:
     """Drop chat marks and whatever a model wrote after its turn ended."""
-    text = _WRAPPER.sub(" ", text.lstrip())
+    text = text.lstrip().replace("<|begin_of_box|>", "\\boxed{").replace("<|end_of_box|>", "}")
     end = _END_OF_TURN.search(text, 1)
     return text[: end.start()] if end else text
 
@@ -191,7 +277,8 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
         rest = tail[match.end() :].lstrip(" *:：\n")
         quoted = tail.endswith('"', 0, match.start()) and _JSON_FIELD.fullmatch(match.group())
         if quoted and (value := _JSON_VALUE.match(rest)):
-            return Extraction(next(group for group in value.groups() if group is not None).strip(), "field")
+            text = next(group for group in value.groups() if group is not None).strip()
+            return Extraction(text, "field", stated=text)
         line = rest.partition("\n")[0]
         sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
         text = _answer_in_sentence(sentence, letters)
@@ -203,7 +290,7 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
                 return later
             if "\n" in after and _breaks_off(tail):
                 return None
-        return Extraction(text, "phrase", fallback=sentence if letters else "")
+        return Extraction(text, "phrase", fallback=sentence if letters else "", stated=sentence)
     return None
 
 
@@ -231,7 +318,8 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
         return None
     if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
-    short = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _is_prose(tail)
+    is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
+    short = is_one and not _is_prose(tail)
     if short and letters and (letter := _answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
     if short:
@@ -269,7 +357,8 @@ def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> 
     """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
     sentence = sentence.strip().strip("*").strip()
     if letters:
-        named = _OPTION_LETTER.findall(_REASON.sub("", sentence)) or _OPTION_LETTER.findall(sentence)
+        kept = _DENIED_LETTERS.sub(" ", sentence)
+        named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
         if named:
             return named[-1] if last and not _ONLY_LETTERS.fullmatch(sentence) else ",".join(dict.fromkeys(named))
     formulas = list(_MATH.finditer(sentence))
@@ -303,10 +392,12 @@ def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
 def _stripped(text: str) -> str:
     """Without the marks and stops around it; the point of `.5` is none."""
     text = text.strip(" *:").rstrip(" .*:")
+    text = _ENDING.sub("", text) if not text.isascii() else text
     return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
 
 
 def _last_number(sentence: str, last: bool) -> str:
+    """What a sentence says in the end: the phrase behind its verb, or the last number that is not part of another."""
     if last and (subject := _SUBJECT.match(sentence)):
         return subject.group(1)
     tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
@@ -320,6 +411,17 @@ def _last_number(sentence: str, last: bool) -> str:
     if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not wordy:
         return tail
     numbers = list(_NUMBER.finditer(sentence))
-    if not numbers and not last and (word := _COUNT_WORD.match(sentence)):
-        return word.group()
-    return numbers[-1].group().strip() if numbers else ""
+    for number in reversed(numbers):
+        before = sentence[max(0, number.start() - 40) : number.start()]
+        if not _GOVERNOR.search(before) and not _MODIFIER.match(sentence, number.end()):
+            return number.group().strip() + _unit_behind(sentence, number.end())
+    if numbers:  # only parts of something: the phrase is the answer, if there is one
+        return "" if last else tail
+    word = _TRUTH.search(sentence) or (_COUNT_AT_END.search(sentence) if last else _COUNT_WORD.match(sentence))
+    return word.group(1) if word else ""
+
+
+def _unit_behind(sentence: str, end: int) -> str:
+    """The unit right behind a number, so that 60 km/h is not taken for 60; words that are units by chance are none."""
+    word = _UNIT_WORD.match(sentence, end)
+    return word.group() if word and word.group(1) not in _NO_UNITS and read_unit(word.group(1)) else ""

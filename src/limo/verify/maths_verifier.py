@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
 from limo.verify.decision import extract_and_decide
-from limo.verify.extract import Extraction, extract
+from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import WORDS, Comparison, equal
 from limo.verify.maths.scalars import DOUBLE_DIGITS
 from limo.verify.maths.symbolic import open_comparer
@@ -69,14 +70,12 @@ class MathsVerifier:
 
     def why_not(self, problem: Problem) -> str:
         """Why no rule can check this problem's answer; "" where one can."""
-        return key_error(problem) or self._why_unverifiable(problem.answer)
+        return key_error(problem) if problem.options else self._why_unverifiable(problem.answer)
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict; a rule that fails (a mistake of ours) gives `undecided`, tier `failed`, and where it failed."""
         return extract_and_decide(
-            lambda: extract(
-                completion.text, completion.finish_reason, letters=bool(read_answer(problem.answer).letters)
-            ),
+            lambda: extract_from(completion, letters=bool(read_answer(problem.answer).letters)),
             lambda extraction: self.decide(
                 read_answer(problem.answer), extraction, by_letter(problem.options), problem.problem
             ),
@@ -90,7 +89,7 @@ class MathsVerifier:
         if options:
             if why := contradiction(extraction.fallback or text, options):
                 return Comparison(False, "normalised", why)
-            text = letter_or_text(answer, text, options)
+            text, answer = letter_or_text(answer, text, options), replace(answer, unverifiable="")
         decision = self._equal(answer, text, statement)
         if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
             other = self._equal(answer, extraction.fallback, statement)

@@ -22,8 +22,3 @@ def table(name: str) -> dict[str, Any]:
 def languages() -> list[dict[str, Any]]:
     """The tables of all languages."""
     return [table(f"languages/{path.stem}") for path in sorted((FOLDER / "languages").glob("*.yaml"))]
-
-
-def alternatives(name: str) -> str:
-    """The regular expressions of all languages under a name, as one."""
-    return "|".join(pattern for language in languages() for pattern in language[name])
