@@ -1,7 +1,7 @@
 """The `choice` verifier, and options for all: a letter, the option's text, and the two against each other.
 
 ChoiceVerifier().verify(Problem.make("Who?", "B", options=["Ann", "Bo"]), Completion("Answer: B")).outcome
-letter_or_text(read_answer("C"), "18", {"B": "15", "C": "18"})     # "C"
+same_option(read_answer("C"), "18", {"B": "15", "C": "18"}).same     # True
 contradiction("C. 15", {"B": "15", "C": "18"})                    # "the letter C with the text of B"
 """
 
@@ -100,13 +100,19 @@ def by_letter(options: Sequence[str] | None) -> dict[str, str]:
     return dict(zip(LETTERS, options or (), strict=False))
 
 
-def letter_or_text(answer: Answer, text: str, options: Mapping[str, str]) -> str:
-    """The letter of the option whose text was given instead, or the text where the answer is text and not a letter."""
-    letter = option_letters(text, loose=True)
-    if not answer.letters:
-        return options[letter] if letter in options and not equal(answer.text, text).same else text
-    same = [] if letter else _options_with(text, options)
-    return same[0] if len(same) == 1 else text
+def same_option(answer: Answer, text: str, options: Mapping[str, str]) -> Comparison | None:
+    """Whether key and text, each a letter or the text of one option, are the same option; None where one is neither."""
+    known, stated = (
+        _option_of(side, letters, options) for side, letters in ((answer.text, answer.letters), (text, ""))
+    )
+    return Comparison(known == stated, "normalised", "letters") if known and stated else None
+
+
+def _option_of(text: str, letters: str, options: Mapping[str, str]) -> str:
+    """The letter of the one option that a text names or is; "" where there is none."""
+    letters = letters or option_letters(text, loose=True)
+    same = [] if letters in options else _options_with(text, options)
+    return letters if letters in options else same[0] if len(same) == 1 else ""
 
 
 def contradiction(text: str, options: Mapping[str, str]) -> str:

@@ -124,7 +124,9 @@ NO_ANSWER, TRUNCATED = Extraction("", "", missing="no_answer"), Extraction("", "
 
 def extract_from(completion: Completion, *, letters: bool = False) -> Extraction:
     """The answer of a completion; a thought that its server keeps apart is read where there is no text beside it."""
-    text = completion.text if completion.text.strip() else completion.full_text
+    text, thought = completion.text, completion.reasoning
+    if thought and not text.strip():
+        text = f"<think>{thought}" + ("" if completion.finish_reason == "length" else "</think>")
     return extract(text, completion.finish_reason, letters=letters)
 
 
@@ -167,7 +169,7 @@ def _last_word(text: str, cut: bool, letters: bool, has_thought: bool) -> Extrac
         return _announced_after_box(text[said:], letters) or Extraction(box.text, "boxed", stated=box.text)
     if cut or _cut_in_formula(text, has_thought) or (denials and _breaks_off(text[-TAIL:])):
         return TRUNCATED
-    return _stated(text[denials[-1].end() :].lstrip(" .,;:!)]}$*\n") if denials else text, letters)
+    return _stated(text[denials[-1].end() :].lstrip(" .,;:!)]}$*\n。，；！") if denials else text, letters)
 
 
 def _stated(text: str, letters: bool) -> Extraction:
@@ -391,7 +393,7 @@ def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
 
 def _stripped(text: str) -> str:
     """Without the marks and stops around it; the point of `.5` is none."""
-    text = text.strip(" *:").rstrip(" .*:")
+    text = text.strip(" *:").rstrip(" .*:。")
     text = _ENDING.sub("", text) if not text.isascii() else text
     return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
 
@@ -401,7 +403,7 @@ def _last_number(sentence: str, last: bool) -> str:
     if last and (subject := _SUBJECT.match(sentence)):
         return subject.group(1)
     tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
-    tail = re.sub(r"^(?:approximately|about|not|therefore|thus)\b\s*", "", tail)
+    tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|(?:因此|所以|故|即)?一?共?[是为有])", "", tail)
     if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
         return tail
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))

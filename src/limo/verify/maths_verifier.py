@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +20,7 @@ from limo.core.process.worker import Worker
 from limo.core.prompts import SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.answers import Answer, read_answer, why_unverifiable
-from limo.verify.choice import by_letter, contradiction, key_error, letter_or_text
+from limo.verify.choice import by_letter, contradiction, key_error, same_option
 from limo.verify.decision import extract_and_decide
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import WORDS, Comparison, equal
@@ -89,7 +88,8 @@ class MathsVerifier:
         if options:
             if why := contradiction(extraction.fallback or text, options):
                 return Comparison(False, "normalised", why)
-            text, answer = letter_or_text(answer, text, options), replace(answer, unverifiable="")
+            if not equal(answer.text, text).same and (comparison := same_option(answer, text, options)):
+                return comparison
         decision = self._equal(answer, text, statement)
         if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
             other = self._equal(answer, extraction.fallback, statement)
