@@ -41,6 +41,7 @@ _DENIAL = re.compile(_alternatives("denials"), re.I)
 _DENIED_BOX = re.compile(_PHRASES["denied_box"], re.I)
 _DENIED_LETTERS = re.compile(_alternatives("denied_letters").replace("LETTERS", _LETTERS))
 _GOVERNOR, _MODIFIER = re.compile(_PHRASES["governors"], re.I), re.compile(_PHRASES["modifiers"], re.I)
+_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{|[{}$]")
 _END_OF_TURN = re.compile(_alternatives("end_of_turn"))
 _ENDING = re.compile(rf"\s*(?:{_alternatives('endings')})\s*[。.।!！]*\s*\Z")
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
@@ -359,10 +360,10 @@ def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> 
     """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
     sentence = sentence.strip().strip("*").strip()
     if letters:
-        kept = _DENIED_LETTERS.sub(" ", sentence)
+        kept = _DENIED_LETTERS.sub(" ", _TEXT_COMMAND.sub(" ", sentence))
         named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
         if named:
-            return named[-1] if last and not _ONLY_LETTERS.fullmatch(sentence) else ",".join(dict.fromkeys(named))
+            return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
     formulas = list(_MATH.finditer(sentence))
     if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
         rest = sentence[formulas[-1].end() :]
@@ -414,8 +415,9 @@ def _last_number(sentence: str, last: bool) -> str:
         return tail
     numbers = list(_NUMBER.finditer(sentence))
     for number in reversed(numbers):
-        before = sentence[max(0, number.start() - 40) : number.start()]
-        if not _GOVERNOR.search(before) and not _MODIFIER.match(sentence, number.end()):
+        before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
+        after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
+        if not _GOVERNOR.search(before) and not _MODIFIER.match(after):
             return number.group().strip() + _unit_behind(sentence, number.end())
     if numbers:  # only parts of something: the phrase is the answer, if there is one
         return "" if last else tail
