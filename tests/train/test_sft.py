@@ -227,3 +227,16 @@ def test_a_record_that_is_damaged_is_not_taken_for_a_model(trained, tmp_path):
     (tmp_path / "copy" / RECORD).write_text("{")
     with pytest.raises(InputError, match="does not hold a trained model"):
         finished(tmp_path / "copy")
+
+
+def test_checkpoints_that_are_kept_load_as_models_and_hold_nothing_of_the_optimiser(model_dir, rows, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    settings = small(save_strategy="epoch", num_train_epochs=2, keep_checkpoints=True)
+    train(model_dir, rows, tmp_path / "run" / "model", settings)
+    assert beside(tmp_path / "run" / "model") == ["checkpoints"]
+    kept = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    assert [path.name for path in kept] == ["checkpoint-3", "checkpoint-6"]
+    assert not [file for file in (tmp_path / "run" / "checkpoints").rglob("*") if file.suffix in (".pt", ".bin")]
+    assert weights(kept[1]) == weights(tmp_path / "run" / "model")
+    AutoModelForCausalLM.from_pretrained(kept[0])

@@ -49,11 +49,17 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) 
     run_folder(),
     workers(),
     click.option("--dry-run", is_flag=True, help="Cost, first prompt and the server's context; request nothing."),
+    click.option("--checkpoints", metavar="TRAINING", help="Score the checkpoints that this training kept."),
 )
-def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool) -> None:
+def evaluate(
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool,
+    checkpoints: str | None,
+) -> None:  # fmt: skip
     """Score a model on benchmarks.
 
     pass@1 with 95% intervals, and how many completions were truncated or could not be decided.
+
+    With --checkpoints: the curve over them, the last against the best, and how much of the best is luck.
     """
     from limo.core.recipe import load
     from limo.stages import evaluate as stage
@@ -61,6 +67,9 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
     settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
     if dry_run:
         _print_plan(call, settings, folder)
+        return
+    if checkpoints:
+        _print_curve(call, settings, checkpoints, folder, workers)
         return
     result = stage.run(settings, folder, call.progress, workers)
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
@@ -75,6 +84,18 @@ def evaluate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | Non
             f"judge on {name}: {n}, {counts['n_overruled']:,} rules overruled\n{aligned_table(counts['table'])}"
         )
     call.result(value | {"notes": result.notes}, "\n\n".join([*parts, str(result.scores)]))
+
+
+def _print_curve(call: Call, recipe: Recipe, training: str, folder: Path, workers: int) -> None:
+    """Score the checkpoints of a training and print their curve."""
+    from limo.stages import checkpoints as stage
+
+    curve = stage.run(recipe, training, folder, call.progress, workers)
+    rows: list[list[object]] = [["checkpoint", "pass@1", "95% interval"]]
+    for name, (value, low, high) in curve.scores.items():
+        marks = "".join(f", {mark}" for mark, of in (("best", curve.best), ("last", curve.last)) if of == name)
+        rows.append([f"{name}{marks}", f"{value:.1%}", f"{low:.1%} to {high:.1%}"])
+    call.result(asdict(curve) | {"sentence": curve.sentence}, f"{aligned_table(rows)}\n\n{curve.sentence}")
 
 
 def _print_plan(call: Call, recipe: Recipe, folder: Path) -> None:
@@ -114,11 +135,13 @@ def _score_rows(evaluations: Sequence[Evaluation], averages: Sequence[Average]) 
     click.option("--arm", metavar="NAME", help="The arm in question.  [default: the second of two]"),
     click.option("--against", metavar="NAME", help="What it is compared with.  [default: the first of two]"),
     click.option("--baseline", metavar="NAME", help="Compare all others with this one.  [default: each with each]"),
+    click.option("--reach", metavar="RUN", help="What training elicited, taught, lost; RUN: the base, sampled often."),
     click.option("--self-test", is_flag=True, help="Compare arms made identical, and count the false alarms."),
 )
 def compare(
-    call: Call, runs: tuple[str, ...], arm: str | None, against: str | None, baseline: str | None, self_test: bool
-) -> None:
+    call: Call, runs: tuple[str, ...], arm: str | None, against: str | None, baseline: str | None, reach: str | None,
+    self_test: bool,
+) -> None:  # fmt: skip
     """Compare arms: the differences, paired over problems and training seeds, with 95% intervals and p values.
 
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
@@ -131,7 +154,14 @@ def compare(
     for name, differences in differ.items():
         for difference in differences:
             call.progress.log(f"warning: {name} differ in {difference}")
-    if self_test:
+    if reach:
+        from limo.stages import reach as reach_stage
+
+        shares = [(one, reach_stage.run(runs, reach, one.arm, one.against)) for one in found]
+        told = [f"{one.arm} from {one.against}: {of.sentence}" for one, of in shares]
+        listed = [asdict(of) | {"arm": one.arm, "base": one.against} for one, of in shares]
+        call.result({"reach": listed}, "\n".join(told))
+    elif self_test:
         outcomes = stage.read_outcomes(runs)
         tests = [(one, stage.self_test(outcomes, one.arm, one.against)) for one in found]
         value = {f"{one.arm} and {one.against}": asdict(test) for one, test in tests}

@@ -2,7 +2,7 @@
 
 With thirty problems the choice of problems alone moves a score by about nine points, and one training seed by five
 to fifteen more (METHOD: arXiv 2411.00640, 2504.07086); so no number is reported without an interval.  Each interval is
-about problems like these ones: problems and rollouts both vary.  `bench/statistics.py` simulates what they cover.
+about problems like these ones: problems and rollouts both vary.  `bench/intervals.py` simulates what they cover.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from limo.core.files import atomic, storage_errors
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
 
-RECORD = "training.json"
+RECORD, CHECKPOINTS = "training.json", "checkpoints"
 PAPER_EPOCH = 9  # of 15: v1's released weights
 
 
@@ -32,7 +32,7 @@ class TrainSettings(Settings):
     """What every method is set by.  Names are TRL's; defaults are the paper's v2 where it reports one."""
 
     NOT_OF_TRL: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "dtype", "attn_implementation", "examples_per_update", "checkpoint"}
+        {"kind", "dtype", "attn_implementation", "examples_per_update", "checkpoint", "keep_checkpoints"}
     )
 
     learning_rate: float = Field(5e-6, gt=0, description="peak; paper: 5e-6")
@@ -57,6 +57,9 @@ class TrainSettings(Settings):
     use_cpu: bool = Field(False, description="train on the CPU even where there is a GPU")
     save_strategy: Literal["no", "epoch", "steps"] = Field("epoch", description="when to leave a checkpoint to resume")
     save_steps: int = Field(500, ge=1, description="updates between checkpoints when save_strategy is steps")
+    keep_checkpoints: bool = Field(
+        False, description="keep every checkpoint's model in `checkpoints/`, for `limo evaluate --checkpoints`"
+    )
     logging_steps: int = Field(1, ge=1, description="updates between two recorded losses")
     checkpoint: Literal["last", "paper"] | PositiveInt = Field(
         "last",
@@ -158,8 +161,12 @@ def make_work_folder(out: Path, identity: str) -> Path:
     return work
 
 
-def publish(result: TrainResult, work: Path, save: Callable[[Path], None], is_main: bool) -> None:
+def publish(
+    result: TrainResult, work: Path, save: Callable[[Path], None], is_main: bool, keep_checkpoints: bool = False
+) -> None:
     """Save model and record beside the result's folder, give them its name in one rename, drop the checkpoints.
+
+    `keep_checkpoints`: their models stay, in the folder `checkpoints` beside it.
 
     Every process of a launch calls `save`, which gathers shards; the first one does the rest.
     """
@@ -175,5 +182,17 @@ def publish(result: TrainResult, work: Path, save: Callable[[Path], None], is_ma
         for file in filter(Path.is_file, new.rglob("*")):
             with open(file, "rb") as written:
                 os.fsync(written.fileno())
+        if keep_checkpoints:
+            _keep_models(work, out.with_name(CHECKPOINTS))
         os.replace(new, out)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _keep_models(work: Path, folder: Path) -> None:
+    """Give the checkpoints in `work` the name `folder`, without what only a resumed training needs."""
+    for pattern in ("optimizer*", "scheduler*", "rng_state*", "training_args.bin"):
+        for file in work.glob(f"checkpoint-*/{pattern}"):
+            file.unlink()
+    (work / "README.md").unlink(missing_ok=True)  # the trainer's own card
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(work, folder)

@@ -35,7 +35,7 @@ def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: 
     fields = settings.model_dump(exclude=set(settings.NOT_OF_TRL))
     fixed |= {
         "output_dir": str(work),
-        "save_total_limit": 1,
+        "save_total_limit": None if settings.keep_checkpoints else 1,
         "report_to": "none",
         "disable_tqdm": True,
         "log_level": "error",

@@ -117,7 +117,8 @@ def train(
         identity=identity,
         measures=measures,
     )
-    publish(result, work, lambda new: trainer.save_model(str(new)), trainer.args.should_save)
+    save = lambda new: trainer.save_model(str(new))  # noqa: E731
+    publish(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
     return result
 
 

@@ -125,7 +125,7 @@ def train_rows(
         identity=identity,
         dropped=encoded.dropped,
     )
-    publish(result, work, lambda new: save(trainer, new), trainer.args.should_save)
+    publish(result, work, lambda new: save(trainer, new), trainer.args.should_save, settings.keep_checkpoints)
     return result
 
 

@@ -1,0 +1,178 @@
+"""What intervals of scores and of paired differences cover, and how wide they are, beside evalstats and Inspect.
+
+    python bench/intervals.py [../shared/data] [--draws 2000]      # rivals: pip install evalstats inspect-ai
+
+Scores are simulated: each problem's pass rate from a beta distribution of mean p and correlation rho (0: all alike, 1:
+each solved always or never), each of its rollouts a coin.  Every rival gets the same draws (the first `--rival-draws`
+of each cell).  A rival's mean width is given beside ours on those draws, over the cells in which it covers 93%.
+A folder adds real verdicts: samples of the 500 problems of recorded models, whose mean over all 500 is the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from limo.core.stats import difference_interval, score_interval, sign_flip
+
+SIZES, RATES, CORRELATIONS = (15, 30, 75, 200, 500), (0.05, 0.2, 0.5, 0.8, 0.95), (0.0, 0.3, 0.7, 1.0)
+ROLLOUTS: tuple[int | str, ...] = (1, 4, 16, "unequal")
+Rows = list[np.ndarray]  # of each problem, the outcomes of its rollouts
+
+
+def pass_rates(rng: Any, n: int, p: float, rho: float) -> np.ndarray:
+    """True pass rates of problems."""
+    if rho in (0.0, 1.0):
+        return np.full(n, p) if rho == 0 else (rng.random(n) < p) * 1.0
+    return rng.beta(p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho, n)
+
+
+def ours(rows: Rows) -> tuple[float, float]:
+    """The interval of a score."""
+    found = score_interval([row.mean() for row in rows], [len(row) for row in rows])
+    return found.low, found.high
+
+
+def rivals() -> dict[str, Callable[[Rows], tuple[float, float] | None]]:
+    """Intervals of a score by installed packages; None where a package has none for such rows."""
+    found: dict[str, Callable[[Rows], tuple[float, float] | None]] = {}
+    try:
+        from evalstats.core.resampling import wilson_nested_od_t
+
+        def evalstats(rows: Rows) -> tuple[float, float] | None:
+            return wilson_nested_od_t(np.array(rows, float), 0.05) if len({len(row) for row in rows}) == 1 else None
+
+        found["evalstats wilson_nested_od_t"] = evalstats
+    except ImportError:
+        print("evalstats is not installed")
+    try:
+        from inspect_ai.scorer import ci_wilson
+
+        metric = ci_wilson(to_float=float, cluster="problem")
+
+        def inspect(rows: Rows) -> tuple[float, float] | None:
+            scores = [
+                SimpleNamespace(score=SimpleNamespace(value=value), sample_id=i, sample_metadata={"problem": i})
+                for i, row in enumerate(rows) for value in row.tolist()
+            ]  # fmt: skip
+            ends = metric(scores)
+            return ends["lower"], ends["upper"]
+
+        found["inspect ci_wilson(cluster)"] = inspect
+    except ImportError:
+        print("inspect-ai is not installed")
+    return found
+
+
+def measure_scores(n_draws: int, n_rival: int) -> None:
+    """Coverage of the mean pass rate over the grid."""
+    rng, others = np.random.default_rng(0), rivals()
+    cells: list[tuple[str, int, float]] = []
+    beside: dict[str, list[tuple[float, float, float]]] = defaultdict(list)  # coverage, width, our width
+    for n, p, rho, r in itertools.product(SIZES, RATES, CORRELATIONS, ROLLOUTS):
+        hits, sums, drawn = 0, defaultdict(lambda: [0, 0.0, 0.0, 0]), 0
+        for draw in range(n_draws):
+            sizes = rng.choice([1, 2, 4, 16], n) if r == "unequal" else np.full(n, int(r))
+            rows = [(rng.random(k) < rate) * 1.0 for rate, k in zip(pass_rates(rng, n, p, rho), sizes, strict=True)]
+            low, high = ours(rows)
+            hits, drawn = hits + (low - 1e-12 <= p <= high + 1e-12), drawn + 1
+            for name, interval in others.items() if draw < n_rival else ():
+                if ends := interval(rows):
+                    part = sums[name]
+                    part[0] += ends[0] - 1e-12 <= p <= ends[1] + 1e-12
+                    part[1], part[2], part[3] = part[1] + ends[1] - ends[0], part[2] + high - low, part[3] + 1
+        cells.append((f"n={n} p={p} rho={rho} rollouts={r}", n, hits / drawn))
+        for name, (n_held, width, our_width, k) in sums.items():
+            beside[name].append((n_held / k, width / k, our_width / k))
+    print(f"scores: {len(cells)} cells of {n_draws} draws")
+    for n in SIZES:
+        held = [share for _, size, share in cells if size == n]
+        print(f"  limo n={n}: least {min(held):.3f} mean {sum(held) / len(held):.3f}")
+    print("  lowest:", *sorted((round(share, 3), name) for name, _, share in cells)[:3])
+    for name, rows_of in beside.items():
+        table = np.array(rows_of)
+        good = table[table[:, 0] >= 0.93]
+        print(f"  {name}: least {table[:, 0].min():.3f} mean {table[:, 0].mean():.3f} cells below 93%: "
+              f"{(table[:, 0] < 0.93).mean():.0%}; our width / its width where it covers "
+              f"{(good[:, 2] / good[:, 1]).mean():.3f}")  # fmt: skip
+
+
+def measure_differences(n_draws: int) -> None:
+    """Coverage of paired differences, and false alarms of the test where there is no difference."""
+    from scipy.stats import t
+
+    rng, alarms, cells = np.random.default_rng(1), [], []
+    for n, p, rho, r, lift in itertools.product((15, 30, 75), (0.05, 0.3, 0.7), (0.3, 0.9), (1, 4), (0.0, 0.1, 0.3)):
+        held = [0, 0]
+        widths, low_p, separable = [0.0, 0.0], 0, 0
+        for _ in range(n_draws):
+            rates = pass_rates(rng, n, p, rho)
+            better = np.where(rng.random(n) < lift, 1.0, rates)  # a share of the problems is now always solved
+            truth = lift * (1 - p)
+            gaps = (a := rng.binomial(r, better) / r) - (b := rng.binomial(r, rates) / r)
+            found = difference_interval([a], [b])
+            half = t.ppf(0.975, n - 1) * gaps.std(ddof=1) / n**0.5
+            held = [held[0] + (found.low <= truth <= found.high), held[1] + (abs(gaps.mean() - truth) <= half)]
+            widths = [widths[0] + found.high - found.low, widths[1] + 2 * half]
+            if lift == 0:
+                p_value = sign_flip(gaps, 999)
+                low_p += p_value < 0.05
+                separable += p_value < 0.05 and not found.low <= 0 <= found.high
+        cells.append((n, held[0] / n_draws, held[1] / n_draws, widths[0] / max(widths[1], 1e-12)))
+        if lift == 0:
+            alarms.append((low_p / n_draws, separable / n_draws))
+    table = np.array(cells)
+    for n in (15, 30, 75):
+        part = table[table[:, 0] == n]
+        print(f"differences, n={n}: limo least {part[:, 1].min():.3f} mean {part[:, 1].mean():.3f}; plain t least "
+              f"{part[:, 2].min():.3f} mean {part[:, 2].mean():.3f}; width ratio {part[:, 3].mean():.2f}")  # fmt: skip
+    told = np.array(alarms)
+    print(f"false alarms: p < .05 in {told[:, 0].mean():.3f} (most {told[:, 0].max():.3f}), called separable "
+          f"{told[:, 1].mean():.3f} (most {told[:, 1].max():.3f})")  # fmt: skip
+
+
+def measure_recorded(data: Path, n_draws: int) -> None:
+    """Coverage over samples of the problems of recorded models, by model and by pair of models."""
+    by_model: dict[str, dict[str, float]] = defaultdict(dict)
+    with gzip.open(data / "samples" / "sky_short_math500.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
+        for row in map(json.loads, lines):
+            by_model[row["model"]][row["problem"]] = float(row["correct"])
+    problems = sorted(set.intersection(*(set(rates) for rates in by_model.values())))
+    table = np.array([[rates[problem] for problem in problems] for rates in by_model.values()])
+    rng = np.random.default_rng(2)
+    for n in (30, 75):
+        held: dict[str, list[bool]] = defaultdict(list)
+        for _ in range(n_draws):
+            some = rng.choice(len(problems), n, replace=False)
+            for rates in table:
+                found = score_interval(rates[some], [1] * n)
+                held["one model, 1 rollout"].append(found.low <= rates.mean() <= found.high)
+            runs = rng.permutation(len(table))
+            mixed = score_interval(table[runs[:4]][:, some].mean(axis=0), [4] * n)
+            held["4 models as 4 rollouts"].append(mixed.low <= table[runs[:4]].mean() <= mixed.high)
+            a, b = table[runs[0]], table[runs[1]]
+            found = difference_interval([a[some]], [b[some]])
+            held["pair of models"].append(found.low <= a.mean() - b.mean() <= found.high)
+        shares = ", ".join(f"{name} {sum(of) / len(of):.3f}" for name, of in held.items())
+        print(f"recorded MATH500, {n} of {len(problems)} problems: {shares}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, help="folder of recorded verdicts")
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--rival-draws", type=int, default=200)
+    given = parser.parse_args()
+    if given.data:
+        measure_recorded(given.data, given.draws)
+    measure_differences(given.draws)
+    measure_scores(given.draws, given.rival_draws)
