@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import NoValue
+from limo.verify.maths.arithmetic import NoValue, check_time
 from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.relations import (
     INEQUALITIES,
@@ -62,6 +62,7 @@ class Comparer:
 
     def same(self, gold: Node, pred: Node) -> bool | None:
         """Equal, different, or None."""
+        check_time()
         self.n_comparisons += 1
         if self.n_comparisons > MAX_COMPARISONS:
             return self.differ("too many parts", None)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from limo.verify.maths.arithmetic import limited_time
+from limo.verify.maths.arithmetic import Undecidable, check_time, limited_time
 from limo.verify.maths.chemistry import same_formula_of_elements
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import Interpretations, interpret
@@ -91,8 +91,13 @@ def equal(
     for rule, reason in ((same_time, "dates and times"), (same_formula_of_elements, "chemical formula")):
         if (same := rule(gold, pred)) is not None:
             return Comparison(same, "normalised", reason)
-    with limited_time(time_s):
-        return _by_structure(gold, pred, partial(Comparer, tolerance, digits, unit, missing_unit, statement), statement)
+    try:
+        with limited_time(time_s):
+            return _by_structure(
+                gold, pred, partial(Comparer, tolerance, digits, unit, missing_unit, statement), statement
+            )
+    except Undecidable as error:
+        return Comparison(None, "guard", str(error))
 
 
 def _by_structure(gold: str, pred: str, new_comparer: Callable[[], Comparer], statement: str) -> Comparison:
@@ -106,7 +111,7 @@ def _by_structure(gold: str, pred: str, new_comparer: Callable[[], Comparer], st
     comparison = _interpret_and_compare(gold, pred, new_comparer)
     if any(ranges) and comparison.same:
         return Comparison(None, "guard", "a range against a value")
-    twice = _VALUE_TWICE.fullmatch(clean(pred))
+    twice = _VALUE_TWICE.fullmatch(clean(pred)) if pred.rstrip("$ .").endswith(")") else None
     if comparison.same is False and twice and all(_same_formula(gold, part, new_comparer) for part in twice.groups()):
         return Comparison(True, comparison.tier, "its value in two ways")
     return comparison
@@ -237,6 +242,7 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
 
 
 def _same_formula(gold: str, pred: str, new_comparer: Callable[[], Comparer]) -> bool:
+    check_time()
     if compact(gold) == compact(pred):
         return True
     return any(new_comparer().same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)

@@ -78,7 +78,7 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
 def _with_unit(text: str, from_pool: bool) -> str:
     """`5 kg m/s^2` with its unit as one word; letters that may be symbols only behind a space or in a completion."""
     amount = _AMOUNT.match(text)
-    for at in ([amount.end()] if amount else []) + [match.start() for match in _WORD_START.finditer(text)]:
+    for at in ([amount.end()] if amount else []) + [match.start() for match in _WORD_START.finditer(text, len(text) - 80)]:
         unit = text[at:].strip().replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
         if not read_unit(unit):
             continue
@@ -86,7 +86,7 @@ def _with_unit(text: str, from_pool: bool) -> str:
         apart = text[at : at + 1].isspace()
         if is_marked or (len(letters) > 1 and (apart or not from_pool or any(len(part) > 1 for part in letters))):
             return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"
-        if apart and from_pool and letters and (letters[0] in UNIT_LETTERS - {"h"} or letters[0] == "M"):
+        if apart and letters and ((from_pool and letters[0] in UNIT_LETTERS - {"h"} | {"M"}) or letters[0] == "K"):
             return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"
     return text
 

@@ -183,7 +183,7 @@ def _congruence(text: str) -> str:
 def _word(match: re.Match[str]) -> str:
     """A letter in roman type is a symbol or the unit of a number; more is a word, except names of functions."""
     content = match.group(1).strip()
-    if content in UNIT_LETTERS | {"M"} and re.search(
+    if content in UNIT_LETTERS | {"M", "K"} and re.search(
         r"[\d})]\s*\Z", match.string[max(0, match.start() - 8) : match.start()]
     ):
         return f" {WORD_OPEN}{content}{WORD_CLOSE} "

@@ -27,11 +27,11 @@ def is_name(node: Node) -> bool:
         case nodes.Symbol() | nodes.Application() | nodes.Constant("e" | "i"):
             return True
         case nodes.Absolute(inner):
-            return is_name(inner) and not isinstance(inner, nodes.Symbol)
+            return is_name(inner) and not _is_unknown(inner)
         case nodes.Degrees(inner) | nodes.Labelled(_, inner):
             return is_name(inner)
         case nodes.Quotient(over, under):
-            return is_name(over) and is_name(under)
+            return all(is_name(part) and not _is_unknown(part) for part in (over, under))
         case nodes.Ratio(parts):
             return all(is_name(part) for part in parts)
         case nodes.Listing(opening, _, items):
@@ -40,6 +40,10 @@ def is_name(node: Node) -> bool:
         case nodes.Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
             return all(isinstance(f, nodes.Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
     return False
+
+
+def _is_unknown(node: Node) -> bool:
+    return isinstance(node, nodes.Symbol) and node.name.islower()
 
 
 def is_condition(node: Node) -> bool:

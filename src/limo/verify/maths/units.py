@@ -14,8 +14,8 @@ _ENGLISH = table("languages/english")
 _CHANGING, _CHANGING_BEFORE, _VERBS, _HARMLESS = (
     frozenset(_ENGLISH[name]) for name in ("changing", "changing_before", "verbs", "harmless")
 )
-UNIT_LETTERS = frozenset("mgshLNJVWKCTAFH")  # that are read as units where they could be symbols
-_CJK, _CHINESE_SCALE = re.compile("[\u3400-\u9fff]"), re.compile("[十百千万亿兆半双打对]")
+UNIT_LETTERS = frozenset("mgshLNJVWCTAFH")  # that are read as units where they could be symbols
+_CJK, _CHINESE_SCALE = re.compile("[\u3400-\u9fff]"), re.compile("[十百千万亿兆半双打对上下多余超不约]")
 _SUPERSCRIPTS = str.maketrans(table("symbols")["superscripts"])
 _REWRITTEN = [  # the spellings of products, quotients and powers
     (re.compile(pattern), replacement)
@@ -28,9 +28,8 @@ _REWRITTEN = [  # the spellings of products, quotients and powers
     )
 ]
 _GAP = re.compile(r"[\s·⋅*×(]*(/?)[\s·⋅*×(]*|[\s)]+")
-_FACTOR = re.compile(
-    r"((?:degrees?\s+)?[A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff.-]*[A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff])\s*\^?\s*\{?\(?\s*([-−]?\d)?\s*\)?\}?"
-)
+_SIGNS = "A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff"
+_FACTOR = re.compile(rf"((?:degrees?\s+)?[{_SIGNS}.-]*[{_SIGNS}])(?:\s*\^\s*\(?\s*([-−]?\d)\s*\)?|([-−]?\d)(?![\d.]))?")
 
 
 UnitPolicy = Literal["asked", "same", "convertible", "ignore"]
@@ -74,7 +73,7 @@ def read_unit(text: str) -> Unit | None:
         unit = _single(factor[1]) if factor else None
         if factor is None or unit is None:
             return None
-        power = (-1 if is_below else 1) * int((factor[2] or "1").replace("−", "-"))
+        power = (-1 if is_below else 1) * int((factor[2] or factor[3] or "1").replace("−", "-"))
         size *= unit.size**power
         for name, exponent in unit.dimensions:
             exponents[name] = exponents.get(name, 0) + exponent * power
