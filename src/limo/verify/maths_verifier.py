@@ -35,7 +35,7 @@ class MathsVerifier:
     """Compares mathematical answers by rule.  Safe in threads, under asyncio and in daemon processes.
 
     `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from which
-    a rightly rounded decimal stands for an exact answer (15: a double).  `limits` are those of one symbolic question.
+    a rightly rounded decimal stands for an exact answer (16: a double).  `limits` are those of one symbolic question.
     The child starts when it is first needed.
     """
 

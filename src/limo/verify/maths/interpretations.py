@@ -78,7 +78,9 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
 def _with_unit(text: str, from_pool: bool) -> str:
     """`5 kg m/s^2` with its unit as one word; letters that may be symbols only behind a space or in a completion."""
     amount = _AMOUNT.match(text)
-    for at in ([amount.end()] if amount else []) + [match.start() for match in _WORD_START.finditer(text, len(text) - 80)]:
+    for at in ([amount.end()] if amount else []) + [
+        match.start() for match in _WORD_START.finditer(text, len(text) - 80)
+    ]:
         unit = text[at:].strip().replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
         if not read_unit(unit):
             continue
