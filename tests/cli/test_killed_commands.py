@@ -11,7 +11,7 @@ from hashlib import sha256
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]
-N_KILLS = 8
+N_KILLS = 4
 OWN_WORDS = ("state.json", "dataset_info.json")  # `datasets` puts a fingerprint of its own into them
 COMMANDS = {
     "curate": ("curate recipe.yaml --run out/run", ["run/selected"]),

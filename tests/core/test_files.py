@@ -217,3 +217,8 @@ def test_the_hash_of_a_path_names_its_content_and_of_a_folder_its_files(tmp_path
     assert a == b != c and len(a) == 16
     assert hash_path(tmp_path / "a" / "x") == hash_path(tmp_path / "b" / "x") != hash_path(tmp_path / "a" / "y")
     assert hash_path(tmp_path / "nothing") == ""
+
+
+def test_without_any_folder_for_temporary_files_the_disk_is_told(tmp_path):
+    with pytest.raises(StorageError, match="temporary files"), storage_errors(tmp_path):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")

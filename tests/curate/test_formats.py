@@ -97,3 +97,13 @@ def test_a_format_that_there_is_not_and_rows_without_messages_are_said_plainly(t
     assert all(name in str(raised.value) for name in FORMATS)
     with pytest.raises(InputError, match="row 2 has no messages"):
         write_format([*rows(1), {"text": "x"}], "openai", tmp_path / "x")
+
+
+def test_an_earlier_export_is_replaced_by_the_same_again(tmp_path):
+    for _ in range(2):  # as after a kill at the very end
+        folder = write_format(rows(), "llamafactory", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds 'notes\.txt'"):
+        write_format(rows(), "llamafactory", folder)
+    assert (folder / "notes.txt").exists()

@@ -48,6 +48,8 @@ def disk_reason(error: BaseException | None) -> str:
     """
     for _ in range(10):
         text = str(error)[:2000]
+        if "No usable temporary directory" in text:
+            return "no folder for temporary files can be written"
         for number, reason in _FULL.items():
             if getattr(error, "errno", None) == number or reason in text or f"os error {number})" in text:
                 return reason
@@ -105,14 +107,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, only_like_itself: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends, and goes when it fails.
 
-    What stood at `path` is replaced as a whole.  Raises StorageError when the disk is full or cannot be written.
+    What stood at `path` is replaced as a whole; `only_like_itself`: unless it holds a name that the new one does not.
+    Raises InputError then, and StorageError when the disk is full or cannot be written.
     """
-    with _replacing(Path(path)) as temporary:
+    path = Path(path)
+    with _replacing(path) as temporary:
         temporary.mkdir()
         yield temporary
+        others = set(os.listdir(path)) - set(os.listdir(temporary)) if only_like_itself and path.is_dir() else ()
+        if others:
+            allowed = "a new or an empty folder, or an earlier export"
+            what = f"a folder cannot be written there, since it holds {shorten(sorted(others)[0], 60)!r}"
+            raise InputError(what, path, allowed, "name another with -o")
 
 
 @contextmanager

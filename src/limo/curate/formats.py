@@ -47,9 +47,9 @@ def write_format(
             lines = chats if format == "openai" else [sharegpt_row(chat) for chat in chats]
             temporary.write_text(_json_lines(lines), encoding="ascii")
         return path
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not path.is_dir():
         raise InputError("a folder cannot be written there", path, "a new or an empty folder", "name another with -o")
-    with atomic_folder(path) as temporary:
+    with atomic_folder(path, only_like_itself=True) as temporary:
         if format == "hf":
             _write_hub(rows, temporary, card, tables or {})
         elif format == "llamafactory":

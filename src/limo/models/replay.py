@@ -19,7 +19,6 @@ What was not recorded comes back as a completion with finish_reason `error`, whi
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,7 @@ from typing import Any
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.records import Completion, problem_id
+from limo.core.rows import parse_json
 from limo.core.text import shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
@@ -134,7 +134,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with opener(path, "rt", encoding="utf-8", newline="\n") as file:
             for line, text in enumerate(file, 1):
                 if text.strip():
-                    row = json.loads(text)
+                    row = parse_json(text)
                     if not isinstance(row, dict):
                         raise ValueError("not an object")
                     yield line, row

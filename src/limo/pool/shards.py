@@ -21,6 +21,7 @@ from limo.core.files import atomic, hash_path, output_folder
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
+from limo.core.rows import parse_json
 from limo.core.text import content_hash, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 
@@ -170,7 +171,7 @@ def read_shard(shard: Path, columns: Sequence[str] = COLUMNS) -> list[Problem]:
 def decode_meta(text: str, file: object) -> dict[str, Any]:
     """The object in a cell of `meta`; {} for an empty one.  Raises InputError for another value."""
     try:
-        value = json.loads(text or "{}")
+        value = parse_json(text or "{}")
     except ValueError:
         value = None
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.core.errors import InputError
+from limo.core.files import locked
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Grade
 from limo.curate.audit import Agreement, Audit, agreement, audit
@@ -79,7 +80,7 @@ def run(
         raise InputError("the scorer `judge` needs a judge", "none", "`judge` with one model or more", do)
     statements = [statement_of(row, number) for number, row in enumerate(rows, 1)]
     runner = recipe.runner(progress or NoProgress(), opener)
-    with Ledger(ledger) as store:
+    with locked(ledger), Ledger(ledger) as store:
         n_before = len(store)
         columns, missing = judging.grade_by_model(chains, statements, recipe.judge, runner, store)
         n_requested = len(store) - n_before

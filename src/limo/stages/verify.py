@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from limo.core.files import locked
 from limo.core.progress import NoProgress, Progress
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
@@ -63,7 +64,7 @@ def run(
     """
     questions = read_questions(str(rows), recipe.rows == "all")
     runner = recipe.runner(progress or NoProgress(), opener)
-    with Ledger(ledger) as store:
+    with locked(ledger), Ledger(ledger) as store:
         n_before = len(store)
         opinions = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
         n_requested = len(store) - n_before

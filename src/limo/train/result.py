@@ -21,6 +21,7 @@ from pydantic import Field, PositiveInt, field_validator
 
 from limo.core.errors import InputError
 from limo.core.files import atomic, storage_errors
+from limo.core.interrupts import uninterrupted
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
 
@@ -172,7 +173,7 @@ def publish(
     """
     out = Path(result.model_dir)
     new = out.with_name(f".{out.name}.done-{result.identity}")
-    with storage_errors(out):
+    with storage_errors(out), uninterrupted():  # a training that has ended gets its name
         save(new)
         if not is_main:
             return

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Problem
+from limo.core.rows import parse_json
 from limo.core.text import language_of
 from limo.pool.sources.options import (
     KEYS,
@@ -174,7 +175,7 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     meta = row["meta"]
     if isinstance(meta, str):
         try:
-            meta = json.loads(meta or "{}")
+            meta = parse_json(meta or "{}")
         except ValueError:
             return Shaped(None, "meta is not JSON")
     texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
@@ -195,7 +196,7 @@ def _canonical_options(value: Any) -> Options | None:
     """Options as a pool holds them: a list of texts, in CSV as JSON."""
     if isinstance(value, str) and value.startswith("["):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return None
     if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
