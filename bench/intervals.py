@@ -113,7 +113,7 @@ def measure_differences(n_draws: int) -> None:
     rng, alarms, cells = np.random.default_rng(1), [], []
     for n, p, rho, r, lift in itertools.product((15, 30, 75), (0.05, 0.3, 0.7), (0.3, 0.9), (1, 4), (0.0, 0.1, 0.3)):
         held = [0, 0]
-        widths, low_p, separable = [0.0, 0.0], 0, 0
+        widths, low_p, separable, n_moved = [0.0, 0.0], 0, 0, 0
         for _ in range(n_draws):
             rates = pass_rates(rng, n, p, rho)
             better = np.where(rng.random(n) < lift, 1.0, rates)  # a share of the problems is now always solved
@@ -125,19 +125,20 @@ def measure_differences(n_draws: int) -> None:
             widths = [widths[0] + found.high - found.low, widths[1] + 2 * half]
             if lift == 0:
                 p_value = sign_flip(gaps, 999)
-                low_p += p_value < 0.05
+                low_p, n_moved = low_p + (p_value < 0.05), n_moved + np.count_nonzero(gaps)
                 separable += p_value < 0.05 and not found.low <= 0 <= found.high
         cells.append((n, held[0] / n_draws, held[1] / n_draws, widths[0] / max(widths[1], 1e-12)))
         if lift == 0:
-            alarms.append((low_p / n_draws, separable / n_draws))
+            alarms.append((low_p / n_draws, separable / n_draws, n_moved / n_draws))
     table = np.array(cells)
     for n in (15, 30, 75):
         part = table[table[:, 0] == n]
         print(f"differences, n={n}: limo least {part[:, 1].min():.3f} mean {part[:, 1].mean():.3f}; plain t least "
               f"{part[:, 2].min():.3f} mean {part[:, 2].mean():.3f}; width ratio {part[:, 3].mean():.2f}")  # fmt: skip
     told = np.array(alarms)
-    print(f"false alarms: p < .05 in {told[:, 0].mean():.3f} (most {told[:, 0].max():.3f}), called separable "
-          f"{told[:, 1].mean():.3f} (most {told[:, 1].max():.3f})")  # fmt: skip
+    for name, part in (("20 or more", told[told[:, 2] >= 20]), ("fewer", told[told[:, 2] < 20])):
+        print(f"false alarms where {name} problems differ, {len(part)} cells: p < .05 in {part[:, 0].mean():.3f} (most "
+              f"{part[:, 0].max():.3f}), called separable {part[:, 1].mean():.3f}")  # fmt: skip
 
 
 def measure_recorded(data: Path, n_draws: int) -> None:

@@ -70,7 +70,7 @@ def test_the_same_recipe_runs_against_transformers_serve(server, folder, tmp_pat
     model = {"kind": "http", "name": "tiny", "model": str(folder), "base_urls": [server]}
     model["http"] = {"in_flight": 4, "timeout_s": 600, **way}
     recipe = {"data": str(tmp_path), "pool": {"sources": ["pool.jsonl"]}}
-    recipe["ask"] = [{"models": [model], "n": 2, "sampling": {"max_tokens": 12}, "low": 1, "high": 1}]
+    recipe["rollouts"] = [{"models": [model], "n": 2, "sampling": {"max_tokens": 12}, "low": 1, "high": 1}]
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     command = [sys.executable, "-m", "limo.cli", "rollouts", str(tmp_path / "recipe.yaml")]
     command += ["--run", str(tmp_path / "run")]
