@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from limo.experiments.pocket.models import model_path
 from limo.experiments.pocket.world import sample_problems
 from limo.ledger.store import Ledger
 from limo.pool.ingest import write_pool
-from limo.stages.train import Recipe, run
+from limo.stages.train import Recipe, easy_problems, run
 from limo.train.result import finished
 
 GRPO = [
@@ -97,11 +98,33 @@ def test_another_verifier_rewards_what_it_calls_correct(tmp_path):
     assert result.measures["groups_without_variance"] == 1.0, "equal rewards teach nothing, and are counted"
 
 
+def test_a_training_tells_whether_it_hurt_what_the_base_could_do(tmp_path, monkeypatch):
+    import limo.stages.train as stage
+
+    monkeypatch.setattr(stage, "_train", lambda recipe, folder, progress: None)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model").symlink_to(model_path("pocket-poor"))
+    write_pool(sample_problems(["bus"], 24, range(2, 4), seed=3), tmp_path / "easy.parquet")
+    progress, words = NoProgress(), [f"did_it_hurt={tmp_path}/easy.parquet", "check_max_tokens=24"]
+    run(grpo_recipe(tmp_path, *words), tmp_path / "run", progress)
+    stored = json.loads((tmp_path / "run" / "did_it_hurt.json").read_text())
+    assert (stored["arm"], stored["against"]) == ("trained", "base") and stored["low"] <= stored["difference"]
+    assert f"did it hurt? {stored['sentence']}" in progress.logged
+
+
+def test_the_easy_problems_are_the_same_for_ever_and_their_answers_true():
+    problems = easy_problems()
+    assert problems == easy_problems() and len({p.id for p in problems}) == 40
+    for problem in problems:
+        numbers = [int(n) for n in re.findall(r"\d+", problem.problem)]
+        assert int(problem.answer) == (sum(numbers) if "+" in problem.problem else numbers[1])
+
+
 KILLED = """
 import sys, os, signal
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
-from limo.stages.train import Recipe, run
+from limo.stages.train import Recipe, easy_problems, run
 import torch, json
 torch.set_num_threads(1)
 class Killer(NoProgress):
@@ -121,26 +144,26 @@ def test_training_by_reward_raises_the_pass_rate_and_survives_a_kill(tmp_path):
     from limo.verify.checker import Checker
 
     pool = tmp_path / "pool.parquet"
-    write_pool(sample_problems(["bus", "shop"], 400, range(1, 4), seed=5), pool)
+    write_pool(sample_problems(["bus", "shop"], 400, range(1, 3), seed=5), pool)
     words = [
-        f"model={model_path('pocket-rich')}", f"dataset={pool}", *GRPO, "method.max_steps=40",
-        "method.num_generations=8", "method.examples_per_update=64", "method.per_device_train_batch_size=64",
-        "method.max_completion_length=160", "method.learning_rate=3e-4", "method.save_strategy=steps",
-        "method.save_steps=10",
+        f"model={model_path('pocket-rich')}", f"dataset={pool}", *GRPO, "method.max_steps=30",
+        "method.num_generations=8", "method.examples_per_update=32", "method.per_device_train_batch_size=32",
+        "method.max_completion_length=96", "method.learning_rate=3e-4", "method.save_strategy=steps",
+        "method.save_steps=5",
     ]  # fmt: skip
     folder = tmp_path / "run"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    call = [sys.executable, "-c", KILLED, json.dumps(words), str(folder), "15"]
+    call = [sys.executable, "-c", KILLED, json.dumps(words), str(folder), "8"]
     assert subprocess.run(call, env=environment, capture_output=True).returncode == -signal.SIGKILL
     result = run(load(Recipe, None, words), folder)
-    assert result.n_updates == 40
+    assert result.n_updates == 30
     with Ledger(folder / "ledger.sqlite") as ledger:
-        assert len(ledger) == 40 * 64, "what was generated again after the kill is the same rollout"
-    fresh, rates = sample_problems(["bus", "shop"], 120, range(1, 4), seed=99), {}
+        assert len(ledger) == 30 * 32, "what was generated again after the kill is the same rollout"
+    fresh, rates = sample_problems(["bus", "shop"], 120, range(1, 3), seed=99), {}
     for name, path in (("base", model_path("pocket-rich")), ("grpo", folder / "model")):
         with Ledger(tmp_path / f"{name}.sqlite") as ledger, Checker() as checker:
             completer = LocalCompleter(path, name, 128)
-            sampling = Sampling(temperature=1.0, max_tokens=160)
+            sampling = Sampling(temperature=1.0, max_tokens=96)
             rates[name] = collect_rollouts(ledger, completer, fresh, checker, sampling=sampling, n=4)
     differences = [rates["grpo"][p.id].rate - rates["base"][p.id].rate for p in {p.id: p for p in fresh}.values()]
     mean, low, high = interval(differences)

@@ -7,6 +7,8 @@ limo compare runs/base runs/scores
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,18 +24,29 @@ if TYPE_CHECKING:
     from limo.stages.score_details import ScoreDetails
 
 
-@command("train", RECIPE, OVERRIDES, run_folder())
-def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None) -> None:
-    """Fine-tune a model on a dataset.
+@command(
+    "train",
+    RECIPE,
+    OVERRIDES,
+    run_folder(),
+    click.option("--nproc", type=click.IntRange(1), default=1, metavar="N", help="Processes, one a GPU."),
+    click.option(
+        "--launch", type=click.Choice(["ddp", "fsdp2", "zero3"]), default="fsdp2",
+        help="How several processes share the model: a copy each, or in shards.  [default: fsdp2]",
+    ),
+)  # fmt: skip
+def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, nproc: int, launch: str) -> None:
+    """Train a model: on a dataset of chains, or by reinforcement learning on a pool.
 
     The run folder gets `model/`.
-
-    On several GPUs: accelerate launch --config_file src/limo/recipes/accelerate/fsdp2.yaml -m limo.cli train
-    RECIPE --run DIR
     """
     from limo.core.recipe import load
     from limo.stages import train as stage
 
+    if nproc > 1:
+        load(stage.Recipe, recipe, overrides)  # a fault is one line, not one a process
+        words = [recipe, *overrides, "--run", str(run_of(run, recipe)), *(["--json"] if call.as_json else [])]
+        sys.exit(subprocess.call(stage.launch_command(nproc, launch, words)))
     result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
         counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -18,13 +20,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from limo.core.progress import Progress
-from limo.core.recipe import Settings
+from limo.core.files import atomic
+from limo.core.progress import NoProgress, Progress
+from limo.core.prompts import prompt_hash
+from limo.core.recipe import RECIPES, Settings
 from limo.core.records import Problem, Rollout, Sampling, Verdict
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
+from limo.models.local.completer import LocalCompleter
 from limo.pool.ingest import read_pool
 from limo.rollouts.collect import BatchVerifier, verify_completions
+from limo.stages.compare import Comparison, compare
+from limo.stages.evaluate import Decoding, evaluate
 from limo.train.methods import grpo, lora, sft
 from limo.train.result import TrainResult
 from limo.verify.checker import Checker
@@ -43,11 +50,24 @@ class Recipe(Settings):
     )
     method: Method = Field(default_factory=sft.SftSettings, description="sft, lora or grpo, with its settings")
     verifier: VerifierSettings = Field(default_factory=MathsSettings, description="what rewards a completion (grpo)")
+    did_it_hurt: str = Field(
+        "",
+        description="a pool that base and trained model answer afterwards, beside the gain: `easy` (sums and reading, "
+        "shipped) or a file of your own; '' asks nothing",
+    )
+    check_max_tokens: int = Field(256, ge=1, description="tokens of a completion of that check, which is greedy")
 
 
 def is_main_process() -> bool:
     """Whether this process is the first (or only) one of a distributed launch."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def launch_command(n_processes: int, launch: str, words: Sequence[str]) -> list[str]:
+    """The command that runs `limo train` with these words in several processes, by a shipped file of accelerate's."""
+    file = RECIPES / "accelerate" / f"{launch}.yaml"
+    start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+    return [*start, "--num_processes", str(n_processes), "-m", "limo.cli", "train", *words]
 
 
 def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) -> TrainResult:
@@ -56,16 +76,55 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
     Raises ModelError, InputError (rows that cannot be trained on, a folder of another recipe), StorageError.
     """
     folder = Path(folder)
-    out, how = folder / "model", recipe.method
     with RunFolder(folder, recipe) if is_main_process() else nullcontext():
-        if isinstance(how, grpo.GrpoSettings):
-            folder.mkdir(parents=True, exist_ok=True)
-            with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
-                account = RolloutAccount(ledger, checker, how)
-                return grpo.train(recipe.model, read_pool(recipe.dataset), out, how, account, progress)
-        if isinstance(how, lora.LoraSettings):
-            return lora.train(recipe.model, recipe.dataset, out, how, progress)
-        return sft.train(recipe.model, recipe.dataset, out, how, progress)
+        result = _train(recipe, folder, progress)
+        if recipe.did_it_hurt and is_main_process():
+            check_harm(recipe, folder, progress or NoProgress())
+        return result
+
+
+def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResult:
+    out, how = folder / "model", recipe.method
+    if isinstance(how, grpo.GrpoSettings):
+        folder.mkdir(parents=True, exist_ok=True)
+        with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
+            account = RolloutAccount(ledger, checker, how)
+            return grpo.train(recipe.model, read_pool(recipe.dataset), out, how, account, progress)
+    if isinstance(how, lora.LoraSettings):
+        return lora.train(recipe.model, recipe.dataset, out, how, progress)
+    return sft.train(recipe.model, recipe.dataset, out, how, progress)
+
+
+def check_harm(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:
+    """Base and trained model on easy problems, greedy: did the training hurt?  Kept as `did_it_hurt.json`."""
+    import torch
+
+    problems = easy_problems() if recipe.did_it_hurt == "easy" else read_pool(recipe.did_it_hurt)
+    decoding = Decoding(max_tokens=recipe.check_max_tokens)
+    device = "cuda" if torch.cuda.is_available() and not recipe.method.use_cpu else "cpu"
+    outcomes: dict[str, dict[int, dict[str, dict[str, float]]]] = {}
+    with Ledger(folder / "did_it_hurt.sqlite") as ledger, Checker(recipe.verifier) as checker:
+        for name, model in (("base", recipe.model), ("trained", str(folder / "model"))):
+            completer = LocalCompleter(model, name, batch_size=32, device=device)
+            evaluation = evaluate(ledger, completer, "easy", problems, decoding, checker, progress, run=str(folder))
+            outcomes[name] = {0: {"easy": evaluation.rate_by_problem}}
+    comparison = compare(outcomes, "trained", "base")
+    with atomic(folder / "did_it_hurt.json") as path:
+        values = {**asdict(comparison), "sentence": comparison.sentence}
+        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    progress.log(f"did it hurt? {comparison.sentence}")
+    return comparison
+
+
+def easy_problems(n: int = 40) -> list[Problem]:
+    """Sums of two small numbers and numbers to be read out of a sentence: what any base model can do."""
+    rng, problems = random.Random("easy"), dict[str, Problem]()
+    while len(problems) < n:
+        a, b = rng.randint(10, 49), rng.randint(10, 49)
+        sums, reading = f"What is {a} + {b}?", f"A train has {a} seats and {b} windows. How many windows has it?"
+        problem = Problem.make(*((sums, str(a + b)) if len(problems) % 2 else (reading, str(b))), source="easy")
+        problems.setdefault(problem.id, problem)
+    return list(problems.values())
 
 
 def ledger_path(folder: Path) -> Path:
@@ -77,8 +136,6 @@ class RolloutAccount:
     """Verifies the rollouts of a training and keeps them in its ledger, like every other rollout."""
 
     def __init__(self, ledger: Ledger, verifier: BatchVerifier, settings: grpo.GrpoSettings) -> None:
-        from limo.core.prompts import prompt_hash
-
         self._ledger, self._verifier = ledger, verifier
         sampling = Sampling(settings.temperature, settings.top_p, settings.max_completion_length, settings.seed)
         with ledger.transaction():

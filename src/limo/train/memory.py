@@ -17,7 +17,10 @@ from typing import Any
 from limo.train.result import TrainSettings
 
 GB = 1e9
-HEAD_TOKENS = 4096  # positions of the vocabulary's scores that TRL's loss holds at once, in float32, with gradients
+HEAD_TOKENS = 4096  # positions whose scores of the whole vocabulary TRL's loss holds at once
+HEAD_COPIES = {"cuda": 2, "cpu": 6}  # of these scores in float32: the fused kernel's, and plain PyTorch's
+MARGIN = 1.03  # of the sum, for buffers that nobody counts
+SMALL = 50_000_000  # parameters of a model whose memory is not worth a line
 _LENGTHS, _DEPTHS = (128, 256), (1, 2)
 OPTIMISER_BYTES = {"sgd": 0, "adafactor": 0, "adamw_8bit": 2, "adamw_bnb_8bit": 2, "paged_adamw_8bit": 2}  # else 8
 
@@ -35,7 +38,7 @@ class MemoryPlan:
     @property
     def total(self) -> float:
         """Bytes on one device."""
-        return (self.weights + self.gradients + self.optimiser) / self.n_shards + self.activations
+        return MARGIN * ((self.weights + self.gradients + self.optimiser) / self.n_shards + self.activations)
 
     def __str__(self) -> str:
         shares = [("weights", self.weights), ("gradients", self.gradients), ("optimiser", self.optimiser)]
@@ -45,12 +48,15 @@ class MemoryPlan:
 
 def plan_memory(model: Any, settings: TrainSettings, longest: int, n_trained: int) -> MemoryPlan:
     """The memory of one device for rows of `longest` tokens, where `n_trained` of the parameters learn."""
+    import torch
+
     size = 2 if settings.dtype == "bfloat16" else 4
     per_layer, rest = activation_bytes(model.config, settings, longest)
     n_layers = model.config.get_text_config().num_hidden_layers
     hidden = longest * model.config.get_text_config().hidden_size * size
     kept = n_layers * hidden + per_layer if settings.gradient_checkpointing else n_layers * per_layer
-    head = min(longest, HEAD_TOKENS) * model.config.get_text_config().vocab_size * 4 * 2
+    copies = HEAD_COPIES["cuda" if torch.cuda.is_available() and not settings.use_cpu else "cpu"]
+    head = min(longest, HEAD_TOKENS) * model.config.get_text_config().vocab_size * 4 * copies
     return MemoryPlan(
         weights=size * model.num_parameters(),
         gradients=size * n_trained,
@@ -58,6 +64,32 @@ def plan_memory(model: Any, settings: TrainSettings, longest: int, n_trained: in
         activations=settings.per_device_train_batch_size * (kept + rest) + head,
         n_shards=int(os.environ.get("WORLD_SIZE", "1")) if _is_sharded() else 1,
     )
+
+
+def memory_lines(plan: MemoryPlan, settings: TrainSettings, available: int) -> list[str]:
+    """The plan as lines of the log, with what would need less where it does not fit into `available` bytes."""
+    lines = [f"memory: {plan}"]
+    if plan.total > available:
+        ways = {
+            "gradient_checkpointing=true": not settings.gradient_checkpointing,
+            "per_device_train_batch_size=1": settings.per_device_train_batch_size > 1,
+            "kind: lora": settings.kind == "sft",  # type: ignore[attr-defined]
+            "more devices (accelerate/fsdp2.yaml)": plan.n_shards == 1,
+            "a lower max_length with on_too_long=drop": True,
+        }
+        do = ", or ".join(way for way, helps in ways.items() if helps)
+        lines.append(f"memory: this device has {available / GB:.3g} GB; it would fit with {do}")
+    return lines
+
+
+def available_bytes(use_cpu: bool) -> int:
+    """Memory of the device that trains: a GPU's whole, or what this machine has free."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available() and not use_cpu:
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return int(psutil.virtual_memory().available)
 
 
 def _is_sharded() -> bool:

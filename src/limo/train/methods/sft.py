@@ -25,6 +25,7 @@ from limo.core.text import content_hash, shorten
 from limo.models.local.config import check_model
 from limo.train.compute import TRAIN
 from limo.train.data import Encoded, Row, encode, read_rows
+from limo.train.memory import SMALL, available_bytes, memory_lines, plan_memory
 from limo.train.model import load_model, load_tokenizer
 from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched
@@ -106,6 +107,11 @@ def train_rows(
     model = load_model(model_dir, settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id)
     n_parameters = model.num_parameters()
     trainer = make_trainer(model, tokenizer, encoded, settings, work, peft_config)
+    if n_parameters >= SMALL:
+        n_trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+        plan = plan_memory(model, settings, encoded.longest, n_trained)
+        for line in memory_lines(plan, settings, available_bytes(settings.use_cpu)):
+            progress.log(f"{stage}: {line}")
     seconds = run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
     n_tokens_seen = round(encoded.n_tokens * float(trainer.state.epoch or 0.0))
     flops = float(flops_per_token * n_parameters * n_tokens_seen)
