@@ -100,6 +100,13 @@ def test_rows_of_our_own_are_read_and_what_is_undecided_or_of_another_problem_is
     assert (imported.n_rows, imported.n_unmatched, imported.n_without_value, imported.n_problems) == (4, 1, 1, 2)
 
 
+def test_rows_of_limo_s_own_code_count_each_sample_and_not_whether_any_is_right(tmp_path):
+    rows = [{"question": text, "generated_responses": ["x"] * 4, "is_correct": True,
+             "answers_correctness": [True, False, False, i > 0]} for i, text in enumerate(STATEMENTS)]  # fmt: skip
+    import_scores([lines(tmp_path / "rows.jsonl", rows)], "m", "sums", PROBLEMS, tmp_path / "run")
+    assert rates(tmp_path / "run") == [0.25, 0.5, 0.5]
+
+
 def test_models_seeds_and_benchmarks_are_kept_side_by_side(tmp_path):
     file = lines(tmp_path / "rows.jsonl", [{"question": text, "correct": True} for text in STATEMENTS])
     for model, benchmark, seed in (("a", "sums", 0), ("b", "sums", 0), ("a", "more", 0), ("a", "sums", 1)):

@@ -4,8 +4,7 @@ ingest -> dedup -> decontaminate -> each filter -> chains -> grade -> select -> 
 and what it dropped (with the reason) into the run folder and is skipped when that is there, so the same command again
 does only what is missing.  Rollouts go through the ledger, which pays for each once.
 
-    result = run(load(Recipe, "replay", ["data=../shared/data"]), "runs/replay")
-    result.funnel, result.folder
+    run(load(Recipe, "replay", ["data=../shared/data"]), "runs/replay").funnel
 
 `problems.parquet` of the run holds the pool as it was read; the tables of the steps name its rows by number.
 """
@@ -249,8 +248,7 @@ class _Curation:
         return [self.pool.problem(row) for row in self._step("decontaminate", len(unique), work)]
 
     def _split(self, split: tuple[list[Problem], list[Dropped]]) -> Split:
-        kept, dropped = split
-        return self.pool.rows(kept), dropped
+        return self.pool.rows(split[0]), split[1]
 
     def _filter(self, settings: FilterSettings, problems: list[Problem]) -> list[Problem]:
         name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
@@ -294,9 +292,8 @@ class _Curation:
             dropped: list[Dropped] = []
             for problem in problems:
                 if problem.id in evidence:
-                    dropped += [
-                        Dropped(problem.id, "chains", SUSPECT, evidence[problem.id]) for _ in rollouts[problem.id]
-                    ]
+                    suspect = Dropped(problem.id, "chains", SUSPECT, evidence[problem.id])
+                    dropped += [suspect] * len(rollouts[problem.id])
                     continue
                 chains, others = accept(problem, rollouts[problem.id], self.recipe.chains)
                 kept += [asdict(chain) for chain in chains]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,6 @@ from limo.rollouts.judging import ChainGraderSettings
 from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.stages.rows import chains_from_rows, statement_of
-
-SCORERS_OF_TEXTS = [name for name, scorer in SCORERS.items() if scorer.measure]
 
 
 class Recipe(ModelStageRecipe, GradeSettings):
@@ -101,28 +100,23 @@ class RowAudits:
 def audit_rows(
     rows: Sequence[dict[str, Any]], settings: GradeSettings, against: Sequence[dict[str, Any]] = ()
 ) -> RowAudits:
-    """Audit the scorers limo-v2 and structure on the chains of rows; those of `against` should score lower.
+    """Audit the scorers of texts on the chains of rows; those of `against` should score lower.
 
-    Rows may state whether a chain is correct (`verdict`, `correct`) and how often each behaviour was found in it
-    (`label_counts`); what they do not state is left out.
+    Rows may state whether a chain is correct (`verdict`, `correct`) and counts of behaviours (`label_counts`).
     """
-    texts, lower = (
-        [without_thought_markers(chain.text) for chain in chains_from_rows(some)] for some in (rows, against)
-    )
+    texts, lower = ([without_thought_markers(c.text) for c in chains_from_rows(some)] for some in (rows, against))
     labels = _labels(rows)
-    each = [settings.model_copy(update={"scorer": scorer}) for scorer in SCORERS_OF_TEXTS]
-    audits = [audit(texts, of_scorer, labels, lower) for of_scorer in each]
-    return RowAudits(audits, labels)
+    each = [settings.model_copy(update={"scorer": name}) for name, scorer in SCORERS.items() if scorer.measure]
+    return RowAudits([audit(texts, of_scorer, labels, lower) for of_scorer in each], labels)
 
 
 def _labels(rows: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
     """By name, a number for each row: correctness (1 or 0), and the count of each labelled behaviour."""
-    labels: dict[str, list[float]] = {}
     correct = [_correct(row) for row in rows]
-    if len({value for value in correct if value == value}) > 1:
-        labels["correct"] = correct
     counts = [row.get("label_counts") for row in rows]
-    for name in sorted({name for count in counts if isinstance(count, dict) for name in count}):
+    names = sorted({name for count in counts if isinstance(count, dict) for name in count})
+    labels = {"correct": correct} if len({value for value in correct if value == value}) > 1 else {}
+    for name in names:
         labels[name] = [float(count.get(name) or 0) if isinstance(count, dict) else nan for count in counts]
     return labels
 
@@ -139,10 +133,6 @@ def scorer_agreements(
     chains: Sequence[Chain], columns: dict[str, list[float]], settings: GradeSettings
 ) -> dict[str, Agreement]:
     """How far each two of judge, limo-v2 and structure agree, levels being fifths of these chains."""
-    defaults = GradeSettings(length_bins=settings.length_bins)
-    grades = {
-        scorer: grade(chains, defaults.model_copy(update={"scorer": scorer}), columns)
-        for scorer in ("judge", "limo-v2", "structure")
-    }
-    pairs = [("judge", "limo-v2"), ("judge", "structure"), ("limo-v2", "structure")]
-    return {f"{a} and {b}": agreement(grades[a], grades[b]) for a, b in pairs}
+    names, defaults = ("judge", "limo-v2", "structure"), GradeSettings(length_bins=settings.length_bins)
+    grades = {name: grade(chains, defaults.model_copy(update={"scorer": name}), columns) for name in names}
+    return {f"{a} and {b}": agreement(grades[a], grades[b]) for a, b in combinations(names, 2)}

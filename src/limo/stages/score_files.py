@@ -5,7 +5,7 @@
 | .eval, .json | Inspect |
 | samples_*.jsonl | lm-evaluation-harness with --log_samples |
 | details_*.parquet | lighteval with --save-details |
-| rows with `correct` or `outcome` beside a problem | `limo verify -o`, recordings |
+| rows: a problem and `correct`, `outcome` or `answers_correctness` | `limo verify -o`, recordings, LIMO's own code |
 
     import_scores(["samples_math.jsonl"], "base", "MATH500", load_benchmark("MATH500", "eval/data"), "runs/base")
 
@@ -194,10 +194,13 @@ def _lighteval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
 def _plain_rows(rows: Sequence[Row], file: Path) -> Iterator[ScoredRow]:
     for number, row in enumerate(rows, 1):
         asked = next((row[name] for name in STATEMENTS if isinstance(row.get(name), str)), None)
-        if asked is None or not ("correct" in row or "outcome" in row):
+        outcome, each = row.get("outcome"), row.get("answers_correctness")
+        if asked is None or (outcome is None and "correct" not in row and not isinstance(each, list)):
             raise InputError(f"row {number} of {file.name} is no scored rollout", ", ".join(row), _FORMATS, "")
-        outcome = row.get("outcome")
-        yield ScoredRow(asked, _OUTCOMES.get(str(outcome)) if outcome is not None else _number(row["correct"]))
+        if outcome is not None:
+            yield ScoredRow(asked, _OUTCOMES.get(str(outcome)))
+        else:  # LIMO's own code keeps a verdict for each sample beside `is_correct`, which says whether any is right
+            yield from (ScoredRow(asked, _number(v)) for v in (each if isinstance(each, list) else [row["correct"]]))
 
 
 def _one(measured: dict[str, Any], wanted: str, what: str) -> Any:
