@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -48,8 +48,7 @@ class FunnelRow:
     n_by_reason: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelUse:
+class ModelUse(NamedTuple):
     """A model of the run: in which stage, how many rollouts of each problem at most, and their sampling as text."""
 
     stage: str
@@ -104,18 +103,16 @@ def write_dataset(rows: Sequence[Row], folder: str | Path, card: DatasetCard) ->
     if not rows:
         do = "see why in the run's stages; widen the band, add teachers, or loosen the chain rules"
         raise InputError("no chain is left to export", folder, "at least one", do)
-    from datasets import Dataset
-    from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+    from datasets import Dataset, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    shown = is_progress_bar_enabled()
-    disable_progress_bar()
+    restore = disable_progress_bars if are_progress_bars_disabled() else enable_progress_bars
+    disable_progress_bars()
     try:
         with atomic_folder(folder) as temporary:
             Dataset.from_list([_storable(row) for row in rows]).save_to_disk(temporary, num_shards=1)
             (temporary / "README.md").write_text(render_card(rows, card), encoding="utf-8")
     finally:
-        if shown:
-            enable_progress_bar()
+        restore()
     return Path(folder)
 
 
@@ -131,7 +128,7 @@ def count_contaminated(dropped: Iterable[Dropped]) -> dict[str, int]:
 
 def rows_hash(rows: Sequence[Row]) -> str:
     """Names the exported rows by their messages, in order."""
-    return content_hash(*(part for row in rows for turn in row["messages"] for part in (turn["role"], turn["content"])))
+    return content_hash(*(turn[key] for row in rows for turn in row["messages"] for key in ("role", "content")))
 
 
 def check_funnel(funnel: Sequence[FunnelRow]) -> None:
@@ -161,7 +158,6 @@ def render_card(rows: Sequence[Row], card: DatasetCard) -> str:
     levels = Counter(row["level"] for row in rows)
     sources = _by_count(row["source"] or "not stated" for row in rows)
     licences = [(name, n, settings.licenses.get(name, "not stated")) for name, n in sources]
-    models = [(use.stage, use.model, use.n, use.sampling) for use in card.models]
     funnel = [
         (
             stage.stage,
@@ -183,8 +179,8 @@ def render_card(rows: Sequence[Row], card: DatasetCard) -> str:
         f"# {settings.name}\n\n{len(rows)} worked examples, chosen by limo: each is a problem, a chain of a"
         " teacher model whose final answer was checked against the key, and the grade by which it was taken.",
         "## From pool to selection\n\n" + _table("stage | unit | in | kept | dropped, by reason", funnel),
-        "## Models\n\n" + _table("stage | model | rollouts a problem, at most | sampling", models)
-        if models
+        "## Models\n\n" + _table("stage | model | rollouts a problem, at most | sampling", card.models)
+        if card.models
         else "## Models\n\nThe run did not say which models were used.",
         "## Teachers\n\n" + _table("teacher | examples", _by_count(row["teacher"] for row in rows)),
         "## Sources and their licences\n\n" + _table("source | examples | licence", licences),

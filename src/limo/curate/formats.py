@@ -43,8 +43,8 @@ def write_format(
         raise InputError("there is no such format", format, ", ".join(FORMATS), "name one of them with --to")
     chats = [{"messages": _messages(row, number)} for number, row in enumerate(rows, 1)]
     if format in ("openai", "sharegpt"):
+        lines = chats if format == "openai" else [_sharegpt_row(chat) for chat in chats]
         with atomic(path) as temporary:
-            lines = chats if format == "openai" else [sharegpt_row(chat) for chat in chats]
             temporary.write_text(_json_lines(lines), encoding="ascii")
         return path
     if path.exists() and not path.is_dir():
@@ -59,12 +59,13 @@ def write_format(
     return path
 
 
-def sharegpt_row(row: Row) -> Row:
+def _sharegpt_row(row: Row) -> Row:
     """One row in ShareGPT's words: the system text apart, then human and gpt in turn."""
-    system = "\n\n".join(turn["content"] for turn in row["messages"] if turn["role"] == "system")
-    turns = [turn for turn in row["messages"] if turn["role"] != "system"]
-    conversations = [{"from": _SHAREGPT_NAMES[turn["role"]], "value": turn["content"]} for turn in turns]
-    return {"conversations": conversations, **({"system": system} if system else {})}
+    turns = [{"from": _SHAREGPT_NAMES[turn["role"]], "value": turn["content"]} for turn in row["messages"]]
+    system = "\n\n".join(turn["value"] for turn in turns if turn["from"] == "system")
+    return {"conversations": [turn for turn in turns if turn["from"] != "system"]} | (
+        {"system": system} if system else {}
+    )
 
 
 def _messages(row: Row, number: int) -> list[dict[str, str]]:

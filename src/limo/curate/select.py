@@ -26,7 +26,7 @@ from limo.curate.diversity import DiversePicker
 STAGE = "select"
 NOT_BEST = "another chain of its problem is better"
 BELOW = "below the top k"
-_QUOTAS = {"topic": "per_topic", "source": "per_source", "language": "per_language"}
+_QUOTAS = ("topic", "source", "language")  # columns that settings limit by `per_...`
 
 Order = Literal["score", "balanced", "random", "longest", "hardest", "easiest", "full"]
 
@@ -64,7 +64,7 @@ SortKey = Callable[[Candidate], Any]
 def select(candidates: Iterable[Candidate], settings: SelectSettings | None = None) -> Split:
     """At most `k` candidates of different problems in the order they were taken, and a reason for each other one.
 
-    Raises InputError where the settings need what candidates lack: pass rates, token counts, scikit-learn.
+    Raises InputError where pass rates, token counts or scikit-learn are needed and missing.
     """
     settings = settings or SelectSettings()
     correct, not_correct = _without_incorrect(candidates)
@@ -118,10 +118,9 @@ class _LimitedSelection:
         """Indexes by rank and unlikeness, each once, since what does not fit now never fits later."""
         is_open = np.ones(len(self.ranked), dtype=bool)
         while is_open.any() and len(self.taken) < self.settings.k:
-            index = picker.best(is_open)
+            yield (index := picker.best(is_open))
             is_open[index] = False
-            yield index
-            if self.taken and self.taken[-1] == index:
+            if self.taken[-1:] == [index]:
                 picker.take(index)
 
     def _reason_against(self, index: int) -> str:
@@ -129,8 +128,8 @@ class _LimitedSelection:
         settings, candidate = self.settings, self.ranked[index]
         if len(self.taken) >= settings.k:
             return BELOW
-        for column, limit in _QUOTAS.items():
-            most = getattr(settings, limit)
+        for column in _QUOTAS:
+            most = getattr(settings, f"per_{column}")
             if most is not None and self.counts[column, getattr(candidate.problem, column)] >= most:
                 return f"{column} is full"
         if settings.tokens is not None and self.n_tokens + _n_tokens(candidate) > settings.tokens:
