@@ -96,6 +96,18 @@ def test_a_server_that_is_not_there_is_a_warning_of_the_plan(tmp_path):
         server_info(recipe.model)
 
 
+@pytest.mark.slow
+def test_a_model_of_this_process_shows_its_own_template_and_what_its_folder_says(tmp_path):
+    from limo.experiments.pocket.models import model_path
+
+    model = {"kind": "local", "name": "tiny", "path": str(model_path("pocket-rich"))}
+    plan = plan_evaluation(recipe_of(tmp_path, "", max_tokens=256, model=model), tmp_path / "run")
+    assert "What is 0 plus 1?" in plan.first_prompt and not plan.first_prompt.startswith("[")
+    assert {"engine", "hardware", "context", "template"} <= plan.facts.keys() and plan.warnings == []
+    gone = plan_evaluation(recipe_of(tmp_path, "", model=model | {"path": str(tmp_path)}), tmp_path / "run")
+    assert "holds no model" in gone.warnings[0]
+
+
 def test_settings_that_differ_are_named_with_their_benchmarks_and_unknown_ones_are_not():
     one = {"a": {"engine": "vllm 0.9", "verifier": "maths/3"}, "b": {"engine": "vllm 0.9", "verifier": "maths/3"}}
     other = {"a": {"engine": "vllm 0.10", "verifier": "maths/3"}, "b": {"engine": "vllm 0.10", "dtype": "float16"}}

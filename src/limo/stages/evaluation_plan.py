@@ -19,6 +19,7 @@ from limo.core.errors import LimoError
 from limo.core.files import resolve_data_path
 from limo.core.records import FAILED, Problem
 from limo.ledger.store import Ledger
+from limo.models.local.config import loading_error, read_config
 from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.stages.evaluate import Recipe, benchmark_notes
 from limo.stages.fingerprint import Facts, model_facts
@@ -74,9 +75,10 @@ def plan_evaluation(recipe: Recipe, folder: str | Path, terms: Terms | None = No
     notes = [note for name, problems in loaded.items() for note in benchmark_notes(name, problems)]
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
         planned = [_planned(recipe, name, problems, terms, ledger) for name, problems in loaded.items()]
-    warnings: list[str] = []
-    facts: Facts = {}
+    first = next(problem for problems in loaded.values() for problem in problems)
+    warnings, facts, prompt = [], {}, ""
     try:
+        prompt = first_prompt(recipe, first)
         facts = model_facts(recipe.model, recipe.data)
     except LimoError as error:
         warnings.append(str(error))
@@ -85,12 +87,14 @@ def plan_evaluation(recipe: Recipe, folder: str | Path, terms: Terms | None = No
         if benchmark.longest > context:
             what = f"{benchmark.benchmark}: prompt and max_tokens need {benchmark.longest:,} tokens"
             warnings.append(f"{what}, the context has {context:,}; serve a longer one, or lower max_tokens")
-    first = next(problem for problems in loaded.values() for problem in problems)
-    return EvaluationPlan(planned, first_prompt(recipe, first), facts, notes, warnings)
+    return EvaluationPlan(planned, prompt, facts, notes, warnings)
 
 
 def first_prompt(recipe: Recipe, problem: Problem) -> str:
-    """What is sent for a problem: the messages as JSON, or the text where a template is applied here."""
+    """What is sent for a problem: the messages as JSON, or the text where a template is applied here.
+
+    Raises ModelError for a model folder that cannot be used.
+    """
     chat = prompts.messages(problem.problem, recipe.system)
     if isinstance(recipe.model, HttpModelSettings):
         is_chat = recipe.model.http.endpoint == "chat"
@@ -98,8 +102,13 @@ def first_prompt(recipe: Recipe, problem: Problem) -> str:
     if isinstance(recipe.model, LocalModelSettings):
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(resolve_data_path(recipe.model.path, recipe.data))
-        return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        path, trust = resolve_data_path(recipe.model.path, recipe.data), bool(recipe.model.trust_remote_code)
+        config = read_config(path, trust)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, config=config, trust_remote_code=trust)
+            return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # whatever transformers found wrong with the files
+            raise loading_error("tokenizer", path, error) from error
     return json.dumps(chat, ensure_ascii=False, indent=1)
 
 
