@@ -56,7 +56,7 @@ def scores_import(
 )
 def scores_export(call: Call, run: str, output: str) -> None:
     """Write an evaluate run as logs that `inspect view` opens: prompts, completions, verdicts and scores."""
-    from limo.stages.score_files import export_inspect
+    from limo.stages.write_inspect import export_inspect
 
     files = export_inspect(run, output)
     call.result({"files": files}, "\n".join(map(str, files)))
