@@ -30,6 +30,7 @@ from limo.core.errors import LimoError, PartialError, StorageError
 from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.progress import Progress, choose_display, print_line, start_logging
+from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
@@ -204,7 +205,7 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     else:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
-    return code, printable(" ".join(text.split()))
+    return code, printable(hide_secrets(" ".join(text.split())))
 
 
 def _cannot_be_written(number: int) -> bool:

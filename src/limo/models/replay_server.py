@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 Fault = Literal["429", "500", "reset", "half", "drip", "type"]
 HOST = "127.0.0.1"
+MAX_ROLLOUTS = 128  # in one request
+MAX_ENDS = 16  # ends of a plain prompt that are looked up
 CHUNK = 16  # characters in one event of a stream: about four tokens
 
 
@@ -118,14 +120,16 @@ class ReplayServer:
             ids = [problem_id(statement) for statement in _statements(body)]
             problem = next((problem for problem in ids if recording.n_of(problem)), ids[0])
             indexes = self._indexes(request.headers.get(INDEX_HEADER), body, problem, recording)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            if not 1 <= len(indexes) <= MAX_ROLLOUTS:
+                return _error(f"1 to {MAX_ROLLOUTS} rollouts a request", 400)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
             return _error(f"the request cannot be read: {type(error).__name__}", 400)
-        self.n_requested.update((body["model"], problem, index) for index in indexes)
         n_recorded = recording.n_of(problem) if self.settings.repeat else 0
         completions = [recording.find(problem, index % n_recorded if n_recorded else index) for index in indexes]
         for completion in completions:
             if completion.finish_reason == "error":
                 return _error(completion.error, NOT_RECORDED)
+        self.n_requested.update((body["model"], problem, index) for index in indexes)
         try:
             return await self._reply(request, body, completions)
         except ConnectionError:  # the client has gone, or was meant to lose its connection
@@ -133,8 +137,10 @@ class ReplayServer:
 
     def _indexes(self, header: str | None, body: Any, problem: str, recording: Recording) -> list[int]:
         if header is not None:
-            return [int(number) for number in header.split(",")]
+            return [int(number) for number in header.split(",", MAX_ROLLOUTS)]
         n, n_recorded = int(body.get("n") or 1), max(recording.n_of(problem), 1)
+        if not 1 <= n <= MAX_ROLLOUTS:
+            return []
         first = self._n_served[body["model"], problem]
         self._n_served[body["model"], problem] += n
         return [(first + k) % n_recorded for k in range(n)]
@@ -196,8 +202,12 @@ def _statements(body: dict[str, Any]) -> list[str]:
     """What may be the problem: the last user message, or each end of the prompt that begins after an empty line."""
     if "messages" in body:
         return [str([message["content"] for message in body["messages"] if message["role"] == "user"][-1])]
-    parts = str(body["prompt"]).split("\n\n")
-    return ["\n\n".join(parts[k:]) for k in range(len(parts)) if parts[k].strip()]
+    statements: list[str] = []
+    rest = str(body["prompt"])
+    while rest.strip() and len(statements) < MAX_ENDS:
+        statements.append(rest)
+        rest = rest.lstrip().partition("\n\n")[2]
+    return statements
 
 
 def _whole(completions: Sequence[Completion], model: str, is_chat: bool) -> bytes:

@@ -3,8 +3,8 @@
 What the ledger holds is never requested again; a stored verdict on another answer or by another verifier is stale, and
 its completion is verified again.  Each group that a completer returns is verified and committed in one transaction, and
 what to request next follows from the ledger alone (see `schedule`), so a run that is killed and restarted ends with the
-same decisions.  A budget that is reached and the first Ctrl-C both end the requests, wait for the outstanding ones, and
-raise CollectionStopped.
+same decisions.  A budget that is reached and the first signal (Ctrl-C, SIGTERM) both end the requests, wait for the
+outstanding ones, and raise CollectionStopped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Protocol
 
 from limo.core.band import Band
 from limo.core.errors import InputError, PartialError
+from limo.core.interrupts import STOPPING
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
@@ -257,20 +258,23 @@ class _Collection:
 
     @contextmanager
     def _interruptible(self, progress: Progress) -> Iterator[None]:
-        """The first Ctrl-C ends the requests and waits for the outstanding ones; the second one interrupts at once."""
-        previous = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(previous):
-            yield  # Ctrl-C goes to another thread or to nobody
+        """The first signal ends the requests and waits for the outstanding ones; a second one acts as without this."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals go to another thread
             return
+        handlers = {number: handler for number in STOPPING if callable(handler := signal.getsignal(number))}
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             if self.stop_reason:
-                raise KeyboardInterrupt
+                handlers[signal.Signals(number)](number, frame)
+                return
             self.stop_reason = "interrupted"
             progress.log(f"waiting for {self.schedule.n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
 
-        signal.signal(signal.SIGINT, interrupt)
         try:
+            for number in handlers:
+                signal.signal(number, interrupt)
             yield
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
