@@ -45,7 +45,7 @@ def recording(tmp_path_factory):
 BAND = (2, 5, N)
 
 
-def ask_in_child(path, url, moment, said, limit=None):
+def collect_in_child(path, url, moment, said, limit=None):
     """What a process of its own does: asks through HTTP, and is killed at a moment: a time, or a statement's number.
 
     A negative number is a statement at which Ctrl-C comes instead.  `limit` is the largest file it may write, in

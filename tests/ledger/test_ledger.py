@@ -138,7 +138,7 @@ def test_the_first_meaning_of_a_name_stays(ledger):
     assert ledger.define("model", "h", "other files") == "these files"
 
 
-def test_what_is_no_ledger_is_told_in_one_line(tmp_path):
+def test_what_is_no_ledger_is_named_in_one_line(tmp_path):
     with pytest.raises(MissingFileError, match="no ledger"):
         Ledger(tmp_path / "none.sqlite", read_only=True)
     (tmp_path / "text.sqlite").write_text("not a database, though long enough to look like one" * 20)
@@ -224,7 +224,7 @@ def test_an_empty_file_is_not_made_a_ledger_by_reading_it(tmp_path):
     assert (tmp_path / "empty.sqlite").stat().st_size == 0
 
 
-def test_a_full_disk_is_told_and_what_was_committed_stays(ledger):
+def test_a_full_disk_is_named_and_what_was_committed_stays(ledger):
     ledger.add([rollout()])
     pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
     ledger._db.execute(f"PRAGMA max_page_count = {pages + 1}")

@@ -105,8 +105,8 @@ def test_each_row_has_its_own_limit(model):
     from limo.models.local.decode import DecodingRow, decode
 
     rows = [
-        DecodingRow(ask.prompt, ask.uniforms[: 3 + number], 1.0, 1.0)
-        for number, ask in enumerate(rows_of(prompts(4), 20))
+        DecodingRow(request.prompt, request.uniforms[: 3 + number], 1.0, 1.0)
+        for number, request in enumerate(rows_of(prompts(4), 20))
     ]
     assert [len(row) for row in decode(model, rows, ())] == [3, 4, 5, 6, 7, 8]
 

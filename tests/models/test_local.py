@@ -1,4 +1,4 @@
-"""A model in this process: what is no model is told in one line; text follows from the rollout, not from the batch."""
+"""A model in this process: a folder without a model is one line; text follows from the rollout, not from the batch."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def requests(sampling, n=2, problems=PROBLEMS):
     return [Request(p, messages(p.problem), sampling, index) for index in range(n) for p in problems]
 
 
-def answers(completer, asked):
-    pairs = [pair for group in completer.complete(iter(asked)) for pair in group]
-    assert [request for request, _ in pairs] == asked
+def answers(completer, requested):
+    pairs = [pair for group in completer.complete(iter(requested)) for pair in group]
+    assert [request for request, _ in pairs] == requested
     return {(request.problem.id, request.index): completion for request, completion in pairs}
 
 
@@ -88,9 +88,9 @@ def test_a_completion_carries_its_text_its_end_and_its_counts(folder):
 
 @pytest.mark.parametrize("sampling", [Sampling(0.0, max_tokens=30), Sampling(1.0, 0.9, 30)], ids=["greedy", "drawn"])
 def test_text_does_not_depend_on_the_order_or_size_of_batches(folder, sampling):
-    asked = requests(sampling)
-    wanted = text_of(answers(LocalCompleter(folder, batch_size=20), asked))
-    assert text_of(answers(LocalCompleter(folder, batch_size=3), asked[::-1])) == wanted
+    requested = requests(sampling)
+    wanted = text_of(answers(LocalCompleter(folder, batch_size=20), requested))
+    assert text_of(answers(LocalCompleter(folder, batch_size=3), requested[::-1])) == wanted
 
 
 def test_a_completion_ends_before_the_first_stop_text(folder):
@@ -104,7 +104,7 @@ def test_a_completion_ends_before_the_first_stop_text(folder):
     assert not any(early in c.text or late in c.text for c in cut.values())
 
 
-def test_another_attempt_seed_or_name_is_another_draw_and_greedy_is_not(folder):
+def test_another_index_seed_or_name_is_another_draw_and_greedy_is_not(folder):
     one = PROBLEMS[:1]
     completer, renamed = LocalCompleter(folder), LocalCompleter(folder, "other")
     drawn = [c.text for c in answers(completer, requests(Sampling(max_tokens=20), n=4, problems=one)).values()]
@@ -125,7 +125,7 @@ def test_a_prompt_that_leaves_no_room_fails_alone_and_a_long_one_ends_at_the_con
     assert found[short.id, 0].finish_reason != "error"
 
 
-def test_a_folder_that_is_no_model_is_told_in_one_line(folder, tmp_path):
+def test_a_folder_that_is_no_model_is_named_in_one_line(folder, tmp_path):
     with pytest.raises(ModelError, match="holds no model"):
         LocalCompleter(tmp_path)
     with pytest.raises(ModelError, match="no such model"):
@@ -138,7 +138,7 @@ def test_a_folder_that_is_no_model_is_told_in_one_line(folder, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_a_model_that_could_not_be_asked_rightly_is_refused(folder, tmp_path):
+def test_a_model_that_could_not_complete_rightly_is_refused(folder, tmp_path):
     silent = tmp_path / "no-template"
     shutil.copytree(folder, silent)
     (silent / "chat_template.jinja").unlink()
@@ -154,13 +154,13 @@ def test_a_model_with_other_layers_runs_through_generate_and_says_so_once(folder
     config = json.loads((sliding / "config.json").read_text())
     config |= {"layer_types": ["full_attention", "sliding_attention"], "use_sliding_window": True, "sliding_window": 8}
     (sliding / "config.json").write_text(json.dumps(config))
-    asked = requests(Sampling(1.0, 0.9, 30))
+    requested = requests(Sampling(1.0, 0.9, 30))
     completer = LocalCompleter(sliding, "tiny", batch_size=7)
-    found = text_of(answers(completer, asked))
+    found = text_of(answers(completer, requested))
     assert [record.getMessage() for record in caplog.records if "sliding_attention" in record.getMessage()] == [
         "tiny has layers (sliding_attention) that only transformers' slower `generate` runs"
     ]
-    assert text_of(answers(completer, asked[::-1])) == found != text_of(answers(LocalCompleter(folder), asked))
+    assert text_of(answers(completer, requested[::-1])) == found != text_of(answers(LocalCompleter(folder), requested))
     assert {reason for _, reason, _ in found.values()} == {"stop", "length"}
 
 

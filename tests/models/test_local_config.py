@@ -69,6 +69,6 @@ def test_a_config_that_names_an_attention_of_transformers_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "gone", "./gone", "a/b/c", "../a", "-/..", "a\nb/c"])
-def test_what_can_be_no_model_is_refused_before_the_hub_is_asked(name):
+def test_what_can_be_no_model_is_refused_before_the_hub_gets_the_request(name):
     with pytest.raises(ModelError, match=r"no such model|holds no model"):
         check_model(name)

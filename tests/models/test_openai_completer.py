@@ -35,8 +35,8 @@ def requests(n=N, problems=PROBLEMS):
     return [Request(p, messages(p.problem), Sampling(), index) for p in problems for index in range(n)]
 
 
-def answers(completer, asked):
-    return {(r.problem.id, r.index): c for group in completer.complete(iter(asked)) for r, c in group}
+def answers(completer, requested):
+    return {(r.problem.id, r.index): c for group in completer.complete(iter(requested)) for r, c in group}
 
 
 def content(found):
@@ -88,9 +88,9 @@ def reply_of(text="4", **more):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("n_per_request", [1, 3])
-def test_what_was_recorded_comes_back_by_problem_and_attempt(recording, recorded, stream, n_per_request):
+def test_what_was_recorded_comes_back_by_problem_and_index(recording, recorded, stream, n_per_request):
     server = ReplayServer([recording])
-    room = len(PROBLEMS) * N  # for all of them at once: where it ends between two attempts, these travel apart
+    room = len(PROBLEMS) * N  # for all of them at once: where it ends between two rollouts, these travel apart
     settings = quick(stream=stream, n_per_request=n_per_request, in_flight=room)
     with server.running() as url:
         found = answers(HttpCompleter([url], "m", settings=settings), requests())
@@ -100,7 +100,7 @@ def test_what_was_recorded_comes_back_by_problem_and_attempt(recording, recorded
     assert sum(c.n_completion_tokens for c in found.values()) == 30 * len(found)
 
 
-def test_plain_completions_are_asked_for_by_text(recording, recorded):
+def test_plain_completions_are_requested_by_text(recording, recorded):
     with ReplayServer([recording]).running() as url:
         found = answers(HttpCompleter([url], "m", settings=quick(endpoint="completions")), requests())
     assert {key: c.text for key, c in found.items()} == {key: text for key, (text, _, _) in recorded.items()}
@@ -154,8 +154,8 @@ def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeyp
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(PartialError):
         away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
         collect_rollouts(ledger, away, PROBLEMS, Exact(), n=2)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.retry"]
-    assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in told
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.retry"]
+    assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in message
 
 
 def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_path):
@@ -171,37 +171,37 @@ def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_p
 
 def test_what_was_cancelled_comes_back_as_such_and_the_rest_as_it_is(recording):
     server = ReplayServer([recording], ReplayServerSettings(latency_s=0.5))
-    asked = requests(2)
+    requested = requests(2)
     with server.running() as url:
         completer = HttpCompleter([url], "m", settings=quick(in_flight=100))
         later = threading.Timer(0.1, completer.cancel, [[PROBLEMS[0].id, PROBLEMS[1].id]])
         later.start()
-        found = answers(completer, asked)
+        found = answers(completer, requested)
     gone = {name for (name, _), c in found.items() if c.finish_reason == CANCELLED}
     assert gone == {PROBLEMS[0].id, PROBLEMS[1].id}
-    assert len(found) == len(asked)
+    assert len(found) == len(requested)
 
 
 def test_what_is_cancelled_before_it_began_comes_back_too(recording):
-    def asked():
+    def requested():
         completer._open._loop.call_soon_threadsafe(time.sleep, 0.2)  # the loop finds both at once when it comes back
         yield from requests(1)[:2]
-        yield None  # for now nothing: what was asked for goes out
+        yield None  # for now nothing: what was requested goes out
         completer.cancel([PROBLEMS[0].id])
 
     found = {}
     with ReplayServer([recording]).running() as url:
         completer = HttpCompleter([url], "m", settings=quick())
-        asking = threading.Thread(target=lambda: found.update(answers(completer, asked())), daemon=True)
-        asking.start()
-        asking.join(10)
+        requesting = threading.Thread(target=lambda: found.update(answers(completer, requested())), daemon=True)
+        requesting.start()
+        requesting.join(10)
     assert {key: c.finish_reason for key, c in found.items()} == {
         (PROBLEMS[0].id, 0): CANCELLED,
         (PROBLEMS[1].id, 0): "stop",
     }
 
 
-def test_asking_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
+def test_requesting_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_path):
     some = PROBLEMS[:3]
 
     async def handler(request, body):
@@ -226,7 +226,7 @@ def test_a_problem_that_no_try_brings_home_is_an_error_with_what_came(recording)
     assert (found.reasoning, found.text) == ("Ship 0, thought 0.", "")  # the second half was not there when it broke
 
 
-def test_what_failed_is_asked_again_at_the_next_start(recording, tmp_path):
+def test_what_failed_is_requested_again_at_the_next_start(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with ReplayServer([recording], ReplayServerSettings(faults={"500": 1.0})).running() as url:
             settings = quick(retries=0, patience_s=60)
@@ -246,10 +246,10 @@ def test_the_body_says_what_the_recipe_says():
         return reply_of()
 
     sampling = Sampling(0.6, 0.95, 77, 3, ("\nQ:",))
-    ask = [Request(PROBLEMS[0], messages(PROBLEMS[0].problem), sampling, index) for index in (0, 1)]
+    two = [Request(PROBLEMS[0], messages(PROBLEMS[0].problem), sampling, index) for index in (0, 1)]
     with serving(handler) as url:
         settings = quick(extra={"top_p": None, "repetition_penalty": 1.1}, in_flight=1)
-        answers(HttpCompleter([url + "/"], "served", settings=settings), ask)
+        answers(HttpCompleter([url + "/"], "served", settings=settings), two)
     (path, key, first), (_, _, second) = bodies
     assert path == "/v1/chat/completions" and key is None
     assert first["model"] == "served" and first["messages"] == messages(PROBLEMS[0].problem)
@@ -258,18 +258,18 @@ def test_the_body_says_what_the_recipe_says():
     assert first["seed"] != second["seed"] and 0 <= first["seed"] < 2**31
 
 
-def test_a_server_that_ignores_n_is_asked_one_by_one(recording):
-    n_asked = []
+def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
+    n_sent = []
 
     async def handler(request, body):
-        n_asked.append(body.get("n", 1))
-        return reply_of(str(len(n_asked)))
+        n_sent.append(body.get("n", 1))
+        return reply_of(str(len(n_sent)))
 
     with serving(handler) as url:
         settings = quick(n_per_request=4, in_flight=4)
         found = answers(HttpCompleter([url], "m", settings=settings), requests(4, PROBLEMS[:2]))
     assert len(found) == 8 and {c.finish_reason for c in found.values()} == {"stop"}
-    assert n_asked[0] == 4 and n_asked.count(4) <= 2
+    assert n_sent[0] == 4 and n_sent.count(4) <= 2
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_completions_that_a_server_does_not_number_are_each_taken_once(stream):
     assert stream or len(sent) == 12  # whole replies: nothing paid for is thrown away
 
 
-def test_the_key_reaches_the_server_and_a_missing_one_is_told(monkeypatch):
+def test_the_key_reaches_the_server_and_a_missing_one_is_named(monkeypatch):
     keys = []
 
     async def handler(request, body):

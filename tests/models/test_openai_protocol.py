@@ -1,4 +1,4 @@
-"""The protocol: a body says what was asked for, and whatever a server sends is completions or a BadReply."""
+"""The protocol: a body says what is requested, and whatever a server sends is completions or a BadReply."""
 
 from __future__ import annotations
 

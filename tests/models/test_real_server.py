@@ -58,7 +58,9 @@ def answers(url):
 WAYS = {
     "whole": {},
     "streamed": {"stream": True},
-    "several a request": {"n_per_request": 2},  # which this server does not know: it gives one, and is asked again
+    "several a request": {
+        "n_per_request": 2
+    },  # which this server ignores: it gives one, and the other is requested alone
     "plain text": {"endpoint": "completions"},
 }
 

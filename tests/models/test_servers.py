@@ -1,4 +1,4 @@
-"""Which server is asked: the freest one that works; one that fails in a row is left alone, longer each time."""
+"""Which server gets a request: the freest one that works; one that fails in a row is left alone, longer each time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def break_(of, server, now):
         of.failed(server, now, "status 500")
 
 
-def test_the_server_with_the_fewest_open_requests_is_asked():
+def test_the_server_with_the_fewest_open_requests_gets_the_request():
     of = fleet(3)
     for server, n_open in zip(of.servers, (4, 1, 2), strict=True):
         hold(server, n_open)
@@ -39,7 +39,7 @@ def test_failures_in_a_row_open_the_circuit_and_a_success_between_them_does_not(
     assert server is None and wait_s > 0
 
 
-def test_the_others_are_asked_while_a_circuit_is_open():
+def test_the_others_get_requests_while_a_circuit_is_open():
     of = fleet()
     break_(of, of.servers[0], 0.0)
     hold(of.servers[1], 1000)
@@ -70,7 +70,7 @@ def test_the_time_alone_doubles_and_has_an_end():
     assert waits[1] > 1.5 * waits[0] and max(waits) <= 1.5 * MAX_WAIT_S
 
 
-def test_a_busy_server_is_asked_last_and_only_until_its_time_is_over():
+def test_a_busy_server_gets_requests_last_and_only_until_its_time_is_over():
     of = fleet()
     of.busy(of.servers[0], 0.0, 5.0, "status 429")
     hold(of.servers[1], 50)
@@ -84,7 +84,7 @@ def test_silence_begins_when_the_last_server_breaks_and_ends_when_one_works():
     assert of.silent_s(0.0, 400.0) == 0.0  # nothing is known against the other
     break_(of, of.servers[1], 100.0)
     assert of.silent_s(0.0, 400.0) == 300.0
-    assert of.silent_s(350.0, 400.0) == 50.0  # nobody asked before
+    assert of.silent_s(350.0, 400.0) == 50.0  # no request was sent before
     of.succeeded(of.servers[0])
     assert of.silent_s(0.0, 400.0) == 0.0
 
@@ -109,7 +109,7 @@ def test_a_few_failures_between_long_thoughts_are_no_silence():
         assert of.silent_s(0.0, now) == 0.0
 
 
-def test_a_server_that_only_says_that_it_is_busy_is_silent_but_not_while_it_asked_to_wait():
+def test_a_server_that_only_says_that_it_is_busy_is_silent_but_not_while_it_named_a_time():
     of = fleet(1)
     (server,) = of.servers
     of.busy(server, 100.0, 1.0, "status 429")

@@ -34,7 +34,7 @@ def rows(name):
 
 
 def recorded(tmp_path, n_problems):
-    """One file of attempts: several recorded models as the attempts of one, since each was recorded once a problem."""
+    """One file of rollouts: several recorded models as the rollouts of one, since each was recorded once a problem."""
     short, long, qwen = rows(HERE[1]), rows(HERE[2]), rows(HERE[0])
     weak = ["Qwen/Qwen2.5-Math-7B", "google/gemma-2-27b-it"]
     kept = [row | {"model": "weak", "sample": weak.index(row["model"])} for row in short if row["model"] in weak]
@@ -50,7 +50,7 @@ def recorded(tmp_path, n_problems):
     ]
     some = set(sorted({problem_id(row["problem"]) for row in kept})[:n_problems])
     found, seen = [], set()
-    for row in kept:  # math100 and math500 share problems: the first recording of an attempt stays
+    for row in kept:  # math100 and math500 share problems: the first recording of a rollout stays
         key = (problem_id(row["problem"]), row["model"], row["sample"])
         if key not in seen and key[0] in some:
             seen.add(key)

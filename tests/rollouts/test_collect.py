@@ -1,4 +1,4 @@
-"""Collecting: nothing asked twice, nothing asked that is decided, and the same whatever stopped it on the way."""
+"""Collecting: nothing is requested twice or once decided, and it ends the same whatever stopped it on the way."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
 
 
 class Model(Completer):
-    """Right on attempt `index` of problem i where (index + i) % 3 == 0; problem 5 always fails."""
+    """Right on rollout `index` of problem i where (index + i) % 3 == 0; problem 5 always fails."""
 
     name = "model"
 
     def __init__(self, group=4, die_after=None, identity=""):
         self.group, self.die_after, self.capabilities = group, die_after, Capabilities(identity=identity)
-        self.asked = []
+        self.requested = []
 
     def complete(self, requests):
         while batch := list(islice(requests, self.group)):
-            if self.die_after is not None and len(self.asked) >= self.die_after:
+            if self.die_after is not None and len(self.requested) >= self.die_after:
                 raise KeyboardInterrupt
-            self.asked += [(NUMBER[request.problem.id], request.index) for request in batch]
+            self.requested += [(NUMBER[request.problem.id], request.index) for request in batch]
             yield [(request, self.answer(NUMBER[request.problem.id], request.index)) for request in batch]
 
     def answer(self, i, index):
@@ -66,10 +66,10 @@ def run(path, model, n=6, band=None, **more):
         return collect_rollouts(ledger, model, PROBLEMS, Exact(), n=n, band=band, **more)
 
 
-def test_without_a_band_every_attempt_is_asked_once(path):
+def test_without_a_band_every_rollout_is_requested_once(path):
     model = Model()
     rates = run(path, model)
-    assert sorted(model.asked) == [(i, index) for i in range(12) for index in range(6)]
+    assert sorted(model.requested) == [(i, index) for i in range(12) for index in range(6)]
     assert {rate.n_decided for rate in rates.values()} == {6, 0}
     assert rates[PROBLEMS[0].id].rate == pytest.approx(1 / 3)
 
@@ -77,29 +77,29 @@ def test_without_a_band_every_attempt_is_asked_once(path):
 def test_a_second_call_asks_nothing_and_says_the_same(path):
     first, again = Model(), Model()
     assert run(path, first) == run(path, again)
-    assert again.asked == []
+    assert again.requested == []
 
 
-def test_more_attempts_ask_only_the_new_ones(path):
+def test_more_rollouts_request_only_the_new_ones(path):
     run(path, Model(), n=2)
     more = Model()
     run(path, more, n=3)
-    assert {index for _, index in more.asked} == {2}
+    assert {index for _, index in more.requested} == {2}
 
 
 @pytest.mark.parametrize("band", [Band(0, 0, 6), Band(1, 2, 6), Band(0, 3, 6)], ids=str)
-def test_with_a_band_a_decided_problem_is_asked_no_more_and_decided_as_all_attempts_would(path, tmp_path, band):
+def test_with_a_band_a_decided_problem_gets_no_more_requests_and_is_decided_as_by_all_rollouts(path, tmp_path, band):
     whole = run(tmp_path / "whole.sqlite", Model())
     model = Model(group=1)
     rates = run(path, model, band=band)
-    assert len(model.asked) < 6 * 12
+    assert len(model.requested) < 6 * 12
     for problem in PROBLEMS:
         rate, all_of_it = rates[problem.id], whole[problem.id]
         if NUMBER[problem.id] == 5:
             continue
         wanted = band.decide(all_of_it.n_correct, all_of_it.n_wrong)
         assert band.decide(rate.n_correct, rate.n_wrong) == wanted
-    with Ledger(path) as ledger:  # nothing asked after it was decided
+    with Ledger(path) as ledger:  # nothing requested after it was decided
         for problem in PROBLEMS:
             outcomes = [r.verdict.outcome for r in ledger.rollouts() if r.problem_id == problem.id][:-1]
             assert band.decide(outcomes.count("correct"), outcomes.count("wrong")) is None
@@ -113,8 +113,8 @@ def test_stopped_and_started_again_it_asks_the_same_in_all_and_nothing_twice(pat
     with contextlib.suppress(KeyboardInterrupt):
         run(path, first, band=band)
     assert run(path, second, band=band) == wanted
-    assert not set(first.asked) & set(second.asked)
-    assert sorted(first.asked + second.asked) == sorted(straight.asked)
+    assert not set(first.requested) & set(second.requested)
+    assert sorted(first.requested + second.requested) == sorted(straight.requested)
 
 
 @pytest.mark.parametrize("forget", [False, True], ids=["corrected", "verdicts of a version 1 ledger"])
@@ -138,7 +138,7 @@ def test_a_verdict_counts_for_the_answer_it_was_taken_on_and_no_other(path, forg
         stored = {
             (r.index, r.verdict.outcome, r.verdict.answer) for r in ledger.rollouts() if r.problem_id == PROBLEMS[3].id
         }
-    assert model.asked == []
+    assert model.requested == []
     assert len(seen) == (66 if forget else 6)  # only what must be taken anew
     assert after[PROBLEMS[3].id].n_correct == 4
     assert stored == {(i, "correct" if i % 3 else "wrong", "?") for i in range(6)}
@@ -163,7 +163,7 @@ def test_a_verdict_of_another_verifier_is_stale_and_taken_again_without_a_reques
     with Ledger(path) as ledger:
         rates = collect_rollouts(ledger, model, PROBLEMS, Lenient(), n=6)
         assert {r.verdict.verifier for r in ledger.rollouts()} == {"lenient"}
-    assert model.asked == []
+    assert model.requested == []
     assert {rate.rate for problem_id, rate in rates.items() if NUMBER[problem_id] != 5} == {1.0}
     assert rates[PROBLEMS[5].id].n_decided == 0  # a failed request stays undecided
 
@@ -179,7 +179,7 @@ def test_completions_whose_verifier_fails_are_stored_and_verified_at_the_next_st
     with Ledger(path) as ledger:
         assert [r.verdict for r in ledger.rollouts()] == [None] * 4
     assert run(path, second, n=1) == run(path.with_name("straight.sqlite"), Model(), n=1)
-    assert len(first.asked) == 4 and not set(first.asked) & set(second.asked)
+    assert len(first.requested) == 4 and not set(first.requested) & set(second.requested)
 
 
 def killed(path, band, n_statements):
@@ -223,27 +223,27 @@ def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_comm
             assert list(ledger.rollouts()) == wanted
 
 
-def test_after_a_kill_only_what_was_not_committed_is_asked(path):
+def test_after_a_kill_only_what_was_not_committed_is_requested(path):
     straight, rest = Model(), Model()
     assert killed(path, None, 40)
     with Ledger(path) as ledger:
         committed = {(NUMBER[r.problem_id], r.index) for r in ledger.rollouts()}
     run(path, rest)
     run(path.with_name("straight.sqlite"), straight)
-    assert 0 < len(committed) < len(straight.asked)
-    assert straight.asked == straight.asked[: len(committed)] + rest.asked
-    assert set(straight.asked[: len(committed)]) == committed
+    assert 0 < len(committed) < len(straight.requested)
+    assert straight.requested == straight.requested[: len(committed)] + rest.requested
+    assert set(straight.requested[: len(committed)]) == committed
 
 
-def test_a_failure_counts_neither_way_and_is_asked_again_only_when_wanted(path):
+def test_a_failure_counts_neither_way_and_is_requested_again_only_when_wanted(path):
     model, patient = Model(), Model()
     rates = run(path, model)
     failed = rates[PROBLEMS[5].id]
     assert (failed.n, failed.n_decided, failed.n_correct) == (6, 0, 0)
     run(path, patient)
-    assert patient.asked == []
+    assert patient.requested == []
     run(path, patient, retry_errors=True)
-    assert {i for i, _ in patient.asked} == {5}
+    assert {i for i, _ in patient.requested} == {5}
 
 
 def test_another_prompt_or_sampling_is_another_rollout(path):
@@ -251,7 +251,7 @@ def test_another_prompt_or_sampling_is_another_rollout(path):
     for more in ({"system": "Be brief."}, {"sampling": Sampling(temperature=0.5)}):
         model = Model()
         run(path, model, n=1, **more)
-        assert len(model.asked) == 12
+        assert len(model.requested) == 12
 
 
 def test_another_model_under_the_same_name_is_refused(path):
@@ -285,12 +285,12 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
         rates = collect_rollouts(
             ledger, Model(), PROBLEMS, Exact(), n=n, band=Band(1, 3, n), progress=progress, meter=meter
         )
-        n_asked, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
+        n_sent, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
     decisions = [rate.decision for rate in rates.values()]
     assert (progress.last["kept"], progress.last["dropped"]) == (decisions.count("keep"), decisions.count("drop"))
-    assert progress.last["rollouts"] == n_asked < progress.last["planned"] == n * len(PROBLEMS)
+    assert progress.last["rollouts"] == n_sent < progress.last["planned"] == n * len(PROBLEMS)
     assert progress.last["usd"] == n_tokens
-    assert progress.last["usd_planned"] == pytest.approx(n_tokens / n_asked * n * len(PROBLEMS), rel=1e-3)
+    assert progress.last["usd_planned"] == pytest.approx(n_tokens / n_sent * n * len(PROBLEMS), rel=1e-3)
 
 
 def test_stop_texts_are_not_silently_passed_over(path):

@@ -40,7 +40,7 @@ def test_a_reply_is_read_or_not_and_is_never_called_correct():
     assert found[0].reason == "marks read" and found[0].extracted.startswith("structure 4")
 
 
-def test_replies_are_averaged_over_models_and_attempts_and_what_has_none_is_named(tmp_path):
+def test_replies_are_averaged_over_models_and_replies_and_what_has_none_is_named(tmp_path):
     chains, statements = [chain("a"), chain("b"), chain("a")], ["P?", "P?", "P?"]
     said = [
         {"problem": prompts.rubric("P?", "a"), "model": model, "index": index, "text": text}
@@ -222,13 +222,13 @@ def test_a_judges_tokens_count_in_the_budget_of_the_run_it_judges_for(tmp_path):
     runner = MultiModelRunner(lambda model, data: models[model.name], "", NoProgress(), Budget(usd=0.05))
     priced = settings(models=[{"kind": "replay", "name": "judge", "files": ["none"], "price": {"input": 100}}])
     problems = [Problem.make(f"What is moved in room {i}?", "the red ball") for i in range(20)]
-    asked = ChainGraderSettings.model_validate(
+    requested = ChainGraderSettings.model_validate(
         {"models": [{"kind": "replay", "name": "candidate", "files": ["none"]}], "system": "", "n": 1}
     )
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         verifier = JudgeVerifier(Rules(), priced, runner, ledger)
         with pytest.raises(CollectionStopped, match="US dollars"):
-            runner.run(asked, problems, ledger, verifier, "rollouts")
+            runner.run(requested, problems, ledger, verifier, "rollouts")
         assert len(judge.requested) == candidate.n_requested == 5  # 0.01 US dollars a judgement
 
 

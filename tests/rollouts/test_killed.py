@@ -1,4 +1,4 @@
-"""Killed at 50 moments, out of disk, not allowed to write: nothing answered is lost or asked again."""
+"""Killed at 50 moments, out of disk, not allowed to write: nothing answered is lost or requested again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from limo.ledger.store import Ledger
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.rollouts.collect import collect_rollouts
-from rollout_cases import BAND, PROBLEMS, Exact, N, ask_in_child
+from rollout_cases import BAND, PROBLEMS, Exact, N, collect_in_child
 
 SEEDS = range(50)
 FAST = 2  # of them in the fast tier; all run with -m slow
@@ -42,7 +42,7 @@ def wanted(recording, tmp_path_factory):
 def child(processes, path, url, moment=None, limit=None):
     """Its exit code and its last words."""
     ours, theirs = processes.Pipe()
-    process = processes.Process(target=ask_in_child, args=(path, url, moment, theirs, limit))
+    process = processes.Process(target=collect_in_child, args=(path, url, moment, theirs, limit))
     process.start()
     theirs.close()
     process.join(120)
@@ -80,11 +80,11 @@ def test_killed_it_goes_on_and_asks_no_answered_rollout_again(processes, recordi
         with Ledger(path) as ledger:
             assert ledger.integrity_errors() == []
             answered = {rollout.key: rollout for rollout in ledger.rollouts()}
-        asked = dict(server.n_requested)
+        requested = dict(server.n_requested)
         assert child(processes, path, url) == (0, "done")
     for key in answered:
         name = ("m", key[0], key[4])
-        assert server.n_requested[name] == asked[name], "asked again after its answer was written down"
+        assert server.n_requested[name] == requested[name], "requested again after its answer was written down"
     assert decisions(path) == wanted
     with Ledger(path) as ledger:
         kept = {rollout.key: rollout for rollout in ledger.rollouts()}
@@ -99,7 +99,7 @@ def test_ctrl_c_waits_for_what_is_under_way_says_what_is_left_and_goes_on(proces
         assert code == 0 and re.fullmatch(r"interrupted; undecided are \d+ of 24 problems: '.*'", said)
         with Ledger(path) as ledger:
             answered = {("m", r.problem_id, r.index) for r in ledger.rollouts()}
-        assert answered == set(server.n_requested)  # what was asked was waited for
+        assert answered == set(server.n_requested)  # what was requested was waited for
         assert child(processes, path, url) == (0, "done")
     assert max(server.n_requested.values()) == 1
     assert decisions(path) == wanted

@@ -1,4 +1,4 @@
-"""A ledger handed on as a table, and its verdicts taken anew without asking."""
+"""A ledger handed on as a table, and its verdicts taken anew without requesting."""
 
 from __future__ import annotations
 

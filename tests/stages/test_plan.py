@@ -18,7 +18,7 @@ from limo.stages.plan import PASS_RATES, Step, Terms, cost_table, expected, fit_
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
 
-def asking(n=4, models=1, **more):
+def rollout_settings(n=4, models=1, **more):
     named = [
         {"kind": "http", "name": f"Qwen-{7 * (k + 1)}B", "base_urls": ["http://h/v1"], **more} for k in range(models)
     ]
@@ -36,25 +36,25 @@ def at(rate):
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 1.0])
 def test_the_expectation_is_the_mean_over_all_sequences(band, rate):
     p, weights = at(rate)
-    asked = kept = 0.0
+    expected_n = kept = 0.0
     for draws in product([True, False], repeat=band.n):
         chance = np.prod([p if right else 1 - p for right in draws])
         stop = next(k for k in range(band.n + 1) if band.decide(sum(draws[:k]), k - sum(draws[:k])))
-        asked += chance * stop
+        expected_n += chance * stop
         kept += chance * (band.low <= sum(draws) <= band.high)
-    found = expected(Step("f", asking(band.n), band), weights)
-    assert found == pytest.approx((kept, asked))
+    found = expected(Step("f", rollout_settings(band.n), band), weights)
+    assert found == pytest.approx((kept, expected_n))
 
 
 def test_several_models_stop_only_between_them():
     p, weights = at(0.5)
-    share, n = expected(Step("f", asking(2, models=2), Band(0, 0, 4)), weights)
+    share, n = expected(Step("f", rollout_settings(2, models=2), Band(0, 0, 4)), weights)
     assert n == pytest.approx(2 + 2 * (1 - p) ** 2)
     assert share == pytest.approx((1 - p) ** 4)
 
 
 def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
-    steps = [Step("weak", asking(), Band(0, 0, 4)), Step("teacher", asking(2))]
+    steps = [Step("weak", rollout_settings(), Band(0, 0, 4)), Step("teacher", rollout_settings(2))]
     first, second = plan(steps, PROBLEMS, Terms())
     assert (first.n_problems, first.n_fixed) == (40, 160)
     assert second.n_problems == first.n_kept < 40
@@ -62,9 +62,12 @@ def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
     assert cost_table([first, second])[-1][2] == f"{first.n_fixed + second.n_fixed:,}"
 
 
-def test_a_judge_is_asked_about_the_chains_that_teachers_will_give_and_reads_them_whole():
-    strong, other = Step("strong", asking(6), Band(1, 3, 6), teaches=True), Step("teacher", asking(2), teaches=True)
-    judge = Step("judge", asking(3), judges=True)
+def test_a_judge_gets_the_chains_that_teachers_will_give_and_reads_them_whole():
+    strong, other = (
+        Step("strong", rollout_settings(6), Band(1, 3, 6), teaches=True),
+        Step("teacher", rollout_settings(2), teaches=True),
+    )
+    judge = Step("judge", rollout_settings(3), judges=True)
     first, second, last = plan([strong, other, judge], PROBLEMS, Terms())
     chains = 2 * first.n_kept + 0.5 * second.n_expected  # the middle of the band; a flat prior says one in two
     assert last.n_problems == pytest.approx(chains) and last.n_expected == pytest.approx(3 * chains)
@@ -74,7 +77,7 @@ def test_a_judge_is_asked_about_the_chains_that_teachers_will_give_and_reads_the
 
 
 def test_money_and_hours_follow_from_prices_and_speed():
-    dear = asking(4, price={"input": 1.0, "output": 10.0})
+    dear = rollout_settings(4, price={"input": 1.0, "output": 10.0})
     (row,) = plan([Step("teacher", dear)], PROBLEMS, Terms("H100", 2.0, 50.0))
     assert row.n_out == 4 * 40 * 500  # half of max_tokens, as nothing is known
     hours = 2 * 7e9 * (row.n_in / 0.5 + row.n_out / 0.15) / 989e12 / 3600
@@ -85,7 +88,7 @@ def test_money_and_hours_follow_from_prices_and_speed():
 
 
 def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
-    one = asking()
+    one = rollout_settings()
     where = (one.models[0].name, prompt_hash(one.system), one.sampling.sampling().hash)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         never = [
@@ -99,15 +102,15 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)
 
 
-def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_told():
+def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_named():
     nameless = RolloutSettings.model_validate(
         {"models": [{"kind": "http", "name": "big", "base_urls": ["http://h/v1"]}], "n": 1}
     )
     (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
     assert row.gpu_hours is None and cost_table([row])[1][7] == "?"
-    told = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
-    (known,) = plan([Step("teacher", told)], PROBLEMS, Terms())
-    assert known.gpu_hours and told.hash == nameless.hash  # a size changes no draw: the run stays the same run
+    message = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
+    (known,) = plan([Step("teacher", message)], PROBLEMS, Terms())
+    assert known.gpu_hours and message.hash == nameless.hash  # a size changes no draw: the run stays the same run
     with pytest.raises(InputError, match="H100"):
         Terms("abacus")
     with pytest.raises(InputError, match="nothing to plan"):

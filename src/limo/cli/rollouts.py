@@ -110,7 +110,7 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
     click.option(
         "--fault", multiple=True, metavar="NAME=SHARE", help="429, 500, reset, half, drip or type; repeat it."
     ),
-    click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="What a 429 asks for."),
+    click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="Retry-After of a 429, seconds."),
     click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
     click.option("--repeat", is_flag=True, help="Replay the recordings again for indexes beyond them."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
