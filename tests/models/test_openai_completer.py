@@ -405,6 +405,25 @@ def test_a_key_that_the_server_repeats_is_in_no_file_and_no_message(tmp_path, mo
         assert road == "an error, cut" or "[hidden]" in repr(stored)
 
 
+@pytest.mark.parametrize("status", [401, 404, 400])
+def test_a_key_that_the_server_repeats_is_not_in_the_errors_behind_an_error(monkeypatch, status):
+    import traceback
+
+    from aiohttp import web
+
+    monkeypatch.setenv("MY_KEY", "q7Zx+0Lk3")
+
+    async def handler(request, body):
+        return web.json_response({"error": "no such key: q7Zx+0Lk3, q7Zx%2B0Lk3"}, status=status)
+
+    with serving(handler) as url, pytest.raises(ModelError) as caught:
+        answers(HttpCompleter([url], "m", settings=quick(api_key_env="MY_KEY")), requests())
+    errors = [caught.value]
+    while errors[-1].__context__ is not None:
+        errors.append(errors[-1].__context__)
+    assert "q7Zx" not in "".join(map(str, errors)) + "".join(traceback.format_exception(caught.value))
+
+
 def test_control_characters_of_a_server_are_shown_as_marks(tmp_path, caplog):
     from aiohttp import web
 

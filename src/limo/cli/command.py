@@ -30,7 +30,7 @@ from limo.core.errors import LimoError, PartialError, StorageError
 from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.progress import Progress, choose_display, print_line, start_logging
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_in_completion, hide_secrets
 from limo.core.text import printable, shorten
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
@@ -146,7 +146,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
             error.show()
     except BaseException as error:
         if "--debug" in arguments:
-            traceback.print_exc()
+            print(printable(hide_in_completion(traceback.format_exc())), file=sys.stderr)
         code, text = error_line(error, arguments)
         _print_error(text, code, "--json" in arguments)
     for number in (1, 2):

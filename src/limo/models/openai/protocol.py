@@ -81,14 +81,15 @@ def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
 
 
 def error_message(data: bytes) -> str:
-    """What an error reply says."""
+    """What an error reply says, without secrets."""
     try:
         message = json.loads(data)
         message = message.get("error", message) if isinstance(message, dict) else message
         message = message.get("message", message) if isinstance(message, dict) else message
-        return message if isinstance(message, str) else json.dumps(message)
+        text = message if isinstance(message, str) else json.dumps(message)
     except (ValueError, RecursionError):
-        return data.decode("utf-8", "replace")
+        text = data.decode("utf-8", "replace")
+    return printable(hide_secrets(text))
 
 
 class StreamReader:
@@ -194,7 +195,7 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise BadReply(f"the reply's content is no text: {repr(content)[:200]}")
+    raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content))[:200]}")
 
 
 def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> list[Completion]:
@@ -220,4 +221,4 @@ def _count(usage: Any, key: str) -> int:
 
 
 def _excerpt(data: bytes) -> str:
-    return repr(data[:1000].decode("utf-8", "replace"))
+    return hide_secrets(repr(data[:1000].decode("utf-8", "replace")))

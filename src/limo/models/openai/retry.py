@@ -174,13 +174,13 @@ class RetryingSender:
         """Raise ModelError where no request can work."""
         do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
         if status in (401, 403):
-            raise ModelError(f"the server refuses the key (status {status})", message, "", do)
+            raise ModelError(f"the server refuses the key (status {status})", message, "", do) from None
         if status in (404, 405) or 300 <= status < 400:
-            raise ModelError(f"the server has no such model or address (status {status})", message, "", do)
+            raise ModelError(f"the server has no such model or address (status {status})", message, "", do) from None
         self._n_refused += status != NOT_RECORDED
         if self._n_refused >= MAX_REFUSED and not self._n_answered:
             do = "check `sampling` and `extra`"
-            raise ModelError(f"the server refuses every request (status {status})", message, "", do)
+            raise ModelError(f"the server refuses every request (status {status})", message, "", do) from None
 
 
 def _message(error: Exception, requests: Sequence[Request]) -> str:
