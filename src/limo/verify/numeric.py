@@ -16,6 +16,8 @@ from limo.verify.decision import extract_and_decide
 from limo.verify.exact import stated_answer
 from limo.verify.extract import Extraction, extract
 from limo.verify.maths.equal import Comparison
+from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind
+from limo.verify.maths.times import compound_quantity
 from limo.verify.maths.units import Unit, UnitPolicy, must_be_in, read_unit
 
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?"
@@ -104,6 +106,8 @@ def _extract(completion: Completion) -> Extraction:
 @lru_cache(maxsize=8192)
 def read_quantity(text: str) -> Quantity | None:
     """The one number of a text with its unit; None where there is no number, or more than one."""
+    text = compound_quantity(text) or money_behind(text)
+    text = text.replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
     text = _FRACTION.sub(r"\1/\2", text.translate(_SUPERSCRIPTS)) if "frac" in text else text.translate(_SUPERSCRIPTS)
     text = _WORDS.sub(" ", text).replace("\\times", "×").replace("\\cdot", "·").replace("−", "-").replace("\\%", "%")
     text = text.replace("^\\circ", "°").replace("^{\\circ}", "°").replace("\\degree", "°").replace("\\Omega", "Ω")

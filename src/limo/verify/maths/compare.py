@@ -6,7 +6,6 @@ Comparer().same(parse("1,2"), parse("2,1"))     # True: a bare list has no order
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue, check_time
@@ -18,13 +17,17 @@ from limo.verify.maths.relations import (
     are_tuples,
     as_matrix,
     assignment,
+    congruent,
     differ_in_logic,
     distinct,
+    entries,
     has_equations,
     has_pi,
+    in_brackets,
     is_condition,
     is_graph,
     items_of,
+    operands,
     rising,
     simplified,
     single_item,
@@ -34,7 +37,15 @@ from limo.verify.maths.relations import (
     with_signs,
 )
 from limo.verify.maths.roots import same_curve
-from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer, measured
+from limo.verify.maths.scalars import (
+    DOUBLE_DIGITS,
+    Explanation,
+    ScalarComparer,
+    converted,
+    measured,
+    with_products,
+    without_degrees,
+)
 from limo.verify.maths.sets import is_set, same_set, solution_set
 from limo.verify.maths.units import UnitPolicy, changes_number, is_harmless, must_be_in, read_unit, share_words
 from limo.verify.maths.values import ratio_at_points
@@ -100,12 +111,10 @@ class Comparer:
 
     def signs(self, gold: Node, pred: Node) -> bool | None:
         """± written out: with one sign for all of an expression, or each with its own."""
-        verdict = None
-        for independent in (False, True):
-            verdict = self.same(with_signs(gold, independent=independent), with_signs(pred, independent=independent))
-            if verdict:
-                break
-        return verdict
+        together, apart = (
+            [with_signs(side, independent=independent) for side in (gold, pred)] for independent in (False, True)
+        )
+        return self.same(*together) or self.same(*apart)
 
     def in_order(self, gold: tuple[Node, ...], pred: tuple[Node, ...]) -> bool | None:
         """Part by part."""
@@ -142,7 +151,7 @@ class Comparer:
         if isinstance(gold, nodes.Matrix) and isinstance(pred, nodes.Matrix):
             same_shape = [len(row) for row in gold.rows] == [len(row) for row in pred.rows]
             return self.in_order(gold.children, pred.children) if same_shape else False
-        g_entries, p_entries = map(_entries, sides)
+        g_entries, p_entries = map(entries, sides)
         if g_entries is not None and p_entries is not None:
             return self.in_order(g_entries, p_entries)
         if any(isinstance(side, nodes.Matrix) and len(side.children) == 1 for side in sides):
@@ -177,7 +186,7 @@ class Comparer:
         if any(isinstance(side, nodes.Listing) and not side.opening and not is_set(side) for side in (gold, pred)):
             return self.differ("a set against a list")
         alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
-        if alike and _in_brackets(gold) and self.in_order(gold.children, pred.children):
+        if alike and in_brackets(gold) and self.in_order(gold.children, pred.children):
             return True
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
@@ -194,11 +203,11 @@ class Comparer:
                 if straight or operation == "difference":
                     return straight
                 return self.in_order(gold.children, pred.children[::-1])
-        bracketed = [side for side in (gold, pred) if _in_brackets(side)]
+        bracketed = [side for side in (gold, pred) if in_brackets(side)]
         if [len(side.children) for side in bracketed] == [2, 2]:
             return self.differ("different brackets", None if gold.symbols or pred.symbols else False)
         if (a is None) != (b is None) and bracketed:
-            return False if isinstance(pred if _in_brackets(gold) else gold, _SIMPLE) else None
+            return False if isinstance(pred if in_brackets(gold) else gold, _SIMPLE) else None
         return self.differ("sets that cannot be solved", None)
 
     def congruences(self, gold: Node, pred: Node) -> bool | None:
@@ -209,9 +218,9 @@ class Comparer:
                     return self.differ("different moduli")
                 return self.same(a, b) or self.values.same(ZERO, nodes.Call("mod", (difference(a, b), modulus)))
             case (nodes.Relation(), _) | (_, nodes.Relation()):
-                g, p = map(_congruent, (gold, pred))
+                g, p = map(congruent, (gold, pred))
                 return self.same(g, p) if g and p else False
-        return self.same(*_operands(nodes.Congruence, "residue", gold, pred))
+        return self.same(*operands(nodes.Congruence, "residue", gold, pred))
 
     def scalars(self, gold: Node, pred: Node) -> bool | None:
         """Units, percent and degrees first, then the values."""
@@ -250,20 +259,18 @@ class Comparer:
             asked = self.unit == "asked" and must_be_in(self.statement, g_unit, value, p_unit)
             if g_unit.size != p_unit.size and (asked or self.unit == "same"):
                 return self.differ("not in the unit asked for")
-            return self.same(g, p if g_unit.size == p_unit.size else times(p, p_unit.size / g_unit.size))
+            return self.same(g, p if g_unit.size == p_unit.size else converted(p, p_unit.size / g_unit.size))
         if g_unit and not self.missing_unit:
             return self.differ("the unit is missing")
         if g_words and p_words and not (g_unit or p_unit) and not share_words(g_words, p_words):
             return self.undecidable("different words")
-        return (
-            self.same(g, p)
-            if not (g_words and p_words and (g_unit or p_unit))
-            else self.undecidable("a unit and words")
-        )
+        if g_words and p_words and (g_unit or p_unit):
+            return self.undecidable("a unit and words")
+        return self.same(g, p)
 
     def percentages(self, gold: Node, pred: Node) -> bool | None:
         """28% is met by 28 and 0.28; an answer without % by its value in percent, or by n% where they are asked for."""
-        g, p = _operands(nodes.Percent, "operand", gold, pred)
+        g, p = operands(nodes.Percent, "operand", gold, pred)
         if isinstance(gold, nodes.Percent) and isinstance(pred, nodes.Percent):
             return self.same(g, p)
         if self.values.same(gold, pred):
@@ -275,7 +282,7 @@ class Comparer:
         """90 degrees are met by 90, and by pi/2 where pi is written."""
         if any(has_pi(side) for side in (gold, pred) if not isinstance(side, nodes.Degrees)):
             return self.values.same(gold, pred)
-        return self.same(*_operands(nodes.Degrees, "operand", gold, pred))
+        return self.same(*operands(nodes.Degrees, "operand", gold, pred))
 
     def ratios(self, gold: Node, pred: Node) -> bool | None:
         """3:4 is 6:8 and 3/4; 12:00 is not 1:00."""
@@ -391,51 +398,3 @@ class Comparer:
             return False
         self.explanation.note("symbolic", "the same inequality up to a factor")
         return factor is not None and not getattr(factor, "imag", 0) and factor > 0
-
-
-def times(node: Node, factor: Fraction) -> Node:
-    """A decimal stays a decimal where a unit is converted by a power of ten."""
-    power = next((k for k in range(-40, 41) if Fraction(10) ** k == factor), None)
-    if isinstance(node, nodes.Number) and node.significant and power is not None:
-        return nodes.Number(node.value * factor, node.significant, node.place + power)
-    return nodes.Product((nodes.Number(factor), node))
-
-
-def without_degrees(node: Node, other: Node) -> Node:
-    """`180° - 2a` as 180 - 2a where the other side has no degrees and no π; degrees inside a function stay."""
-    inside = any(isinstance(part, nodes.Call) and nodes.Degrees in part.kinds for part in node.walk())
-    if nodes.Degrees not in node.kinds or nodes.Degrees in other.kinds or has_pi(other) or inside:
-        return node
-    return (
-        node.operand if isinstance(node, nodes.Degrees) else node.rebuilt(lambda child: without_degrees(child, other))
-    )
-
-
-def with_products(gold: Node, pred: Node) -> Node:
-    """`g(x+1)` as a product where the answer has a g that is no function."""
-    if isinstance(pred, nodes.Application) and pred.name in gold.symbols and len(pred.arguments) == 1:
-        return nodes.Product((nodes.Symbol(pred.name), pred.arguments[0]))
-    return pred.rebuilt(lambda child: with_products(gold, child)) if nodes.Application in pred.kinds else pred
-
-
-def _in_brackets(node: Node) -> bool:
-    return isinstance(node, nodes.Listing) and node.opening in ("(", "[")
-
-
-def _operands(kind: type[Node], field: str, *sides: Node) -> list[Node]:
-    """The sides, each of a kind replaced by the node that it holds."""
-    return [getattr(side, field) if isinstance(side, kind) else side for side in sides]
-
-
-def _entries(node: Node) -> tuple[Node, ...] | None:
-    """The entries of a row, of a column or of a list; None for any other tree."""
-    if isinstance(node, nodes.Matrix):
-        return node.children if len(node.rows) == 1 or all(len(row) == 1 for row in node.rows) else None
-    return node.items if isinstance(node, nodes.Listing) else None
-
-
-def _congruent(node: Node) -> Node | None:
-    """What a congruence `x == 3` says x is; any other relation says nothing."""
-    if not isinstance(node, nodes.Relation):
-        return node
-    return stated_value(node) if node.signs == ("==",) else None

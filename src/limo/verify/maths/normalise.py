@@ -17,7 +17,7 @@ from operator import methodcaller
 from limo.verify.maths.tables import languages, table
 from limo.verify.maths.units import UNIT_LETTERS
 
-WORD_OPEN, WORD_CLOSE, DOLLAR = "\ue001", "\ue002", "\ue003"
+WORD_OPEN, WORD_CLOSE = "\ue001", "\ue002"
 MAX_ANSWER = 6000
 _INVISIBLE = dict.fromkeys(code for first, last in table("symbols")["invisible"] for code in range(first, last + 1))
 _TABLE, _LATEX = table("symbols"), table("latex")
@@ -32,14 +32,10 @@ _CHARACTERS = str.maketrans(
     }
 )
 _WORDS = re.compile(rf"\\(?:{'|'.join(_LATEX['text_commands'])})\s*\{{([^{{}}]*)\}}")
-_STYLE = re.compile(rf"\\(?:{'|'.join(_LATEX['style_commands'])})(?![A-Za-z])")
-_SPACES = re.compile(
-    rf"\\(?:{'|'.join(_LATEX['space_commands'])})(?![A-Za-z])"
-    r"|\\[hvm]space\*?\{[^{}]*\}|(?<!\\)\\[;: >]|~|\\h?phantom\{[^{}]*\}"
+_FIRST, _ALIASES, _INTERVALS = (  # functions, because re looks at a string with a backslash anew for every text
+    [(re.compile(pattern), methodcaller("expand", replacement)) for pattern, replacement in _LATEX[name]]
+    for name in ("first", "aliases", "intervals")
 )
-_ALIASES = [  # functions, because re looks at a string with a backslash anew for every text
-    (re.compile(pattern), methodcaller("expand", replacement)) for pattern, replacement in _LATEX["aliases"]
-]
 _GROUPING = re.compile(
     r"(?<=\d)(?:,\\!\s*|\\!,|\\,|,\\,|\s?\{\s*,\s*\}\s?|\{\\,\}|\\ |\\;|[\u2009\u202f\u00a0'_]|,\\;)(?=\d{3}(?!\d))"
 )
@@ -68,11 +64,6 @@ _SYNONYMS = {
     for synonym in synonyms
 } | _number_words(_ENGLISH["ones"], _ENGLISH["tens"])
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
-_ORDINAL = re.compile(
-    r"(?<=\d)\s*\^\s*\{\s*\\(?:text|mathrm|textrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}"
-    r"|(?<=\d)\s*\^?\s*\\(?:text|mathrm|textrm|textsuperscript)\s*\{\s*(?:st|nd|rd|th)\s*\}"
-    r"|(?<=\d)(?:st|nd|rd|th)\b"
-)
 _CIRCLED = frozenset(map(chr, range(0x2460, 0x2474)))
 _BETWEEN_CIRCLED = re.compile(r"\\text|\\mathrm|[\s{}$、,，;；和与及()（）]|and")
 _MARKS_AT_ENDS = re.compile(
@@ -82,16 +73,12 @@ _HTML = {"sup": "^", "sub": "_"}
 _MONEY = table("units")["money"]
 _MONEY_BEFORE = re.compile(rf"(?<![\w\\])({'|'.join(map(re.escape, _MONEY))})\s*(\d[\d,]*(?:\.\d+)?)")
 _MONEY_BEHIND = re.compile(r"(?<=\d)\s*([€£¥₹])")
-_INTERVALS = [(re.compile(pattern), replacement) for pattern, replacement in _LATEX["intervals"]]
-_CROSS = re.compile(
-    r"(\\(?:vec|overrightarrow|mathbf|boldsymbol|bm)\s*\{?\s*[A-Za-z]\s*\}?)\s*\\times(?=\s*\\(?:vec|over|mathbf|bold|bm))"
-)
 _SENTENCE_START = re.compile(
     r"\A\s*((?:[A-Za-z]{1,15}(?:\\ |[\s~])+){2,12}(?:is|are|equals))(?:\\ |[\s~:])+(?=[\d\\($-])"
 )
 _NUMBER_IN_WORDS = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)*(?![\w])")
 _LAST_JOIN = re.compile(r"(.*\S)[\s,]+(and|or)\Z", re.S)
-_AMOUNT = re.compile(rf"{DOLLAR}\s*(\d[\d,]*(?:\.\d+)?)(?=[\s}})\].]*\Z)")
+_DOLLARS = re.compile(r"(?:\\\$|\A\s*\$)\s*(\d[\d,]*(?:\.\d+)?)(?=[\s}\])$.]*\Z)")
 _CHINESE = table("languages/chinese")
 _DIGITS, _SMALL, _LARGE = _CHINESE["digits"], _CHINESE["small_scales"], _CHINESE["large_scales"]
 _NUMERAL = f"[{''.join([*_DIGITS, *_SMALL, *_LARGE])}]"
@@ -115,10 +102,7 @@ def clean(text: str) -> str:
     text = re.sub(r"(?<=\d)。(?=\d)", ".", text)
     if _CIRCLED.intersection(text):
         text = _circled(text)
-    text = _MONEY_BEFORE.sub(lambda m: rf"{m[2]} \text{{{_MONEY[m[1]]}}}", text.replace("￥", "¥"))
-    text = _MONEY_BEHIND.sub(lambda m: rf" \text{{{_MONEY[m[1]]}}}", text)
-    if text.count("$") == 1 and re.match(r"\s*-?\$\s*\d", text):
-        text = text.replace("$", r"\$")
+    text = money_behind(text)
     if not text.isascii():
         text = _MARKS_AT_ENDS.sub("", text)
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
@@ -129,6 +113,14 @@ def clean(text: str) -> str:
     text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
     text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
+
+
+def money_behind(text: str) -> str:
+    """`€5` and `EUR 5` as 5 EUR, `$5` as 5 USD where its sign is no delimiter."""
+    text = _MONEY_BEFORE.sub(lambda m: rf"{m[2]} \text{{{_MONEY[m[1]]}}}", text.replace("￥", "¥"))
+    if text.count("$") in (1, 3):  # with a pair around the formula
+        text = _DOLLARS.sub(r"\1 \\text{USD}", text)
+    return _MONEY_BEHIND.sub(lambda m: rf" \text{{{_MONEY[m[1]]}}}", text)
 
 
 def _circled(text: str) -> str:
@@ -148,29 +140,28 @@ def _scaled(match: re.Match[str]) -> str:
 def _latex(text: str) -> str:
     if "\\" in text or "$" in text:
         text = unbox(text)
-        text = re.sub(r"\\left\s*\.|\\right\s*\.", "", text)
-        text = _CROSS.sub(r"\1\\cross ", text) if "\\times" in text else text
-        text = _STYLE.sub(" ", text)
+        text = _rewritten(text, _FIRST)
         text = _GROUPING.sub("", text).replace(r"\!", "").replace(r"\,", " ")
-        text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", DOLLAR).replace("$", " ")
-        text = _AMOUNT.sub(rf"\1 {WORD_OPEN}dollars{WORD_CLOSE} ", text).replace(DOLLAR, "")
+        text = re.sub(r"(?<!\\)\\[()\[\]]", " ", text).replace(r"\$", "").replace("$", " ")
     if "mod" in text:
         text = _congruence(text)
     text = _SENTENCE_START.sub(rf"{WORD_OPEN}\1{WORD_CLOSE} ", text)
-    text = _ORDINAL.sub("", text)
-    text = _REPEATING.sub(_repeating, _SPACES.sub(" ", text))
-    for pattern, replacement in _ALIASES:
-        text = pattern.sub(replacement, text)
+    text = _REPEATING.sub(_repeating, _rewritten(text, _ALIASES))
     for _ in range(4):
         text, n_words = _WORDS.subn(_word, text)
         if not n_words:
             break
     if "[" in text or "]" in text:
-        for pattern, replacement in _INTERVALS:
-            text = pattern.sub(replacement, text)
+        text = _rewritten(text, _INTERVALS)
     text = text.replace(r"\'", "'").replace(r"\_", "_").replace(r"\&", "&").replace(r"\#", "#")
     text = text.strip().strip("*`").strip()
     return re.sub(r"\s+", " ", _LAST_BACKSLASH.sub("", text))
+
+
+def _rewritten(text: str, rules: list[tuple[re.Pattern[str], methodcaller]]) -> str:
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _congruence(text: str) -> str:

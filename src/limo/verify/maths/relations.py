@@ -205,6 +205,30 @@ def _labelled(node: Node) -> tuple[Node, Node] | None:
     return assignment(node)
 
 
+def entries(node: Node) -> tuple[Node, ...] | None:
+    """The entries of a row, of a column or of a list; None for any other tree."""
+    if isinstance(node, nodes.Matrix):
+        return node.children if len(node.rows) == 1 or all(len(row) == 1 for row in node.rows) else None
+    return node.items if isinstance(node, nodes.Listing) else None
+
+
+def congruent(node: Node) -> Node | None:
+    """What a congruence `x == 3` says x is; any other relation says nothing."""
+    if not isinstance(node, nodes.Relation):
+        return node
+    return stated_value(node) if node.signs == ("==",) else None
+
+
+def in_brackets(node: Node) -> bool:
+    """A tuple or an interval."""
+    return isinstance(node, nodes.Listing) and node.opening in ("(", "[")
+
+
+def operands(kind: type[Node], field: str, *sides: Node) -> list[Node]:
+    """The sides, each of a kind replaced by the node that it holds."""
+    return [getattr(side, field) if isinstance(side, kind) else side for side in sides]
+
+
 def as_matrix(node: Node) -> Node:
     """`[[1, 2], [3, 4]]` as the matrix it is."""
     if not isinstance(node, nodes.Listing) or node.opening != "[" or not node.items:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue, TooLarge, Undecidable, Undefined, Unknown
 from limo.verify.maths.nodes import Node, product_of
-from limo.verify.maths.relations import with_constants_renamed
+from limo.verify.maths.relations import has_pi, with_constants_renamed
 from limo.verify.maths.units import UNIT_LETTERS
 from limo.verify.maths.values import constant, same_value
 
@@ -153,6 +153,31 @@ def letter_unit(node: Node) -> tuple[Node, str] | None:
         case nodes.Product((*factors, nodes.Power(nodes.Symbol(name), nodes.Number(power)))) if name in UNIT_LETTERS:
             return None if any(f.symbols for f in factors) else (product_of(factors), f"{name}^{power}")
     return None
+
+
+def converted(node: Node, factor: Fraction) -> Node:
+    """A decimal stays a decimal where a unit is converted by a power of ten."""
+    power = next((k for k in range(-40, 41) if Fraction(10) ** k == factor), None)
+    if isinstance(node, nodes.Number) and node.significant and power is not None:
+        return nodes.Number(node.value * factor, node.significant, node.place + power)
+    return nodes.Product((nodes.Number(factor), node))
+
+
+def without_degrees(node: Node, other: Node) -> Node:
+    """`180° - 2a` as 180 - 2a where the other side has no degrees and no π; degrees inside a function stay."""
+    inside = any(isinstance(part, nodes.Call) and nodes.Degrees in part.kinds for part in node.walk())
+    if nodes.Degrees not in node.kinds or nodes.Degrees in other.kinds or has_pi(other) or inside:
+        return node
+    if isinstance(node, nodes.Degrees):
+        return node.operand
+    return node.rebuilt(lambda child: without_degrees(child, other))
+
+
+def with_products(gold: Node, pred: Node) -> Node:
+    """`g(x+1)` as a product where the answer has a g that is no function."""
+    if isinstance(pred, nodes.Application) and pred.name in gold.symbols and len(pred.arguments) == 1:
+        return nodes.Product((nodes.Symbol(pred.name), pred.arguments[0]))
+    return pred.rebuilt(lambda child: with_products(gold, child)) if nodes.Application in pred.kinds else pred
 
 
 class Decimal(NamedTuple):
