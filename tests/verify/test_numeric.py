@@ -20,6 +20,8 @@ def outcome(answer, text, **settings):
         ("4.18 J/(g K)", "4180 J/(kg K)"), ("5 kilowatts", "5 kW"), ("1,200 m", "1.2 km"), ("5 foo", "5 foo"),
         ("2 µF", "2e-6 F"), ("2 hours", "120 min"), ("100 Pa", "100 N/m²"), ("2 Ω", "2 \\Omega"),
         ("3 mol/L", "3000 mol/m^3"), ("5 m", "about 5 m above ground"), ("0 m", "0 m"), ("1 W", "1 J per s"),
+        ("€960", "960 EUR"), ("$5", "5"), ("2h 30min", "150 minutes"), ("0.5 M", "0.5 mol/L"),
+        ("1.6e-19 C", "1.6 x 10^-19 C"),
     ],
 )  # fmt: skip
 def test_the_same_quantity_is_correct(answer, stated):
@@ -34,6 +36,7 @@ def test_the_same_quantity_is_correct(answer, stated):
         ("1/2", "2"), ("\\frac{1}{2} m", "\\frac{1}{2} cm"), ("3 mA", "3 MA"), ("10^3 kg", "10 kg"), ("4 °C", "4 K"),
         ("4.18 J/(g K)", "4.18 J/g K^2"), ("1,200 m", "1.2 m"), ("5 foo", "5 bar m"), ("2 µF", "2 mF"),
         ("2 hours", "2 min"), ("100 Pa", "100 N m^2"), ("5 m", "seven"), ("5 m", "between 3 and 5 m"), ("0 m", "1 m"),
+        ("€960", "$960"), ("¥100", "100 JPY"), ("2h 30min", "230 min"), ("5 V", "5 mV"), ("60 km", "60 km/h"),
     ],
 )  # fmt: skip
 def test_another_quantity_is_not_correct(answer, stated):
@@ -50,6 +53,13 @@ def test_each_policy_of_units_has_a_case_that_the_others_decide_otherwise():
     assert found["convertible"] == ["correct", "wrong", "correct", "correct"]
     assert found["ignore"] == ["wrong", "correct", "correct", "correct"]
     assert outcome("5 m", "Answer: 5", missing_unit=False) == "wrong"
+
+
+def test_the_unit_that_the_problem_asks_for_is_required():
+    verifier = NumericVerifier()
+    for statement, expected in (("Convert 9 days to hours.", "wrong"), ("How long does the trip take?", "correct")):
+        problem = Problem.make(statement, "216 hours")
+        assert verifier.verify(problem, Completion("Answer: 9 days")).outcome == expected
 
 
 def test_the_tolerance_is_relative():
