@@ -169,6 +169,20 @@ def test_an_audit_has_no_second_line_for_rows_without_a_kind(tmp_path):
     assert [row[1:3] for row in mixed[1:]] == [["all", "3"], ["number", "1"]]
 
 
+def test_an_audit_has_a_line_for_bare_answers_and_one_for_whole_responses(tmp_path):
+    rows = [
+        {"gold": "3", "pred": "3", "expected": True, "as": "answer", "kind": "numbers"},
+        {"gold": "3", "pred": "So it is 4.", "expected": True, "as": "response", "kind": "numbers"},
+    ]
+    table = audit_file(write(tmp_path / "labelled.jsonl", rows)).table()
+    assert [row[1:] for row in table[1:]] == [
+        ["all", "2", "50.0%", "0", "1"],
+        ["as answer", "1", "100.0%", "0", "0"],
+        ["as response", "1", "0.0%", "0", "1"],
+        ["numbers", "2", "50.0%", "0", "1"],
+    ]
+
+
 def test_a_rule_that_failed_is_counted_and_reported_with_its_row(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise IndexError

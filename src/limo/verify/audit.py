@@ -29,10 +29,13 @@ from limo.verify.verifier import Verifier
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A labelled row on which a verifier is wrong; `expected` is the label, the texts are shortened."""
+    """A labelled row on which a verifier is wrong; `expected` is the label, the texts are shortened.
+
+    `groups` are the names under which the row is counted: "all", its kind, and "as answer" or the like.
+    """
 
     row: int
-    kind: str
+    groups: tuple[str, ...]
     answer: str
     completion: str
     expected: bool
@@ -65,17 +68,17 @@ class Accuracy:
 
     def add(self, row: Mistake) -> None:
         """Count a row, and keep it where the verifier is wrong."""
-        for kind in {"all", row.kind or "all"}:
-            self.n_by_kind[kind] = self.n_by_kind.get(kind, 0) + 1
+        for group in row.groups:
+            self.n_by_kind[group] = self.n_by_kind.get(group, 0) + 1
         if (row.verdict.outcome == "correct") != row.expected:
             (self.false_rejects if row.expected else self.false_accepts).append(row)
 
     def table(self) -> list[list[str]]:
         """A row for all kinds and one for each, with the columns of `Audit.table`."""
         rows = []
-        for kind, n in sorted(self.n_by_kind.items(), key=lambda item: (item[0] != "all", item)):
+        for kind, n in sorted(self.n_by_kind.items(), key=lambda item: (item[0] != "all", item[0][:3] != "as ", item)):
             accepts, rejects = (
-                sum(kind in ("all", mistake.kind) for mistake in mistakes)
+                sum(kind in mistake.groups for mistake in mistakes)
                 for mistakes in (self.false_accepts, self.false_rejects)
             )
             rows.append([self.name, kind, str(n), f"{1 - (accepts + rejects) / n:.1%}", str(accepts), str(rejects)])
@@ -143,11 +146,12 @@ def audit_file(
 
 def _audit_row(number: int, row: dict[str, Any], checker: Checker, worker: Worker, audit: Audit) -> None:
     problem, completion = problem_of(row), completion_of(row)
-    text, kind = completion.text, str(row.get("kind", ""))
-    known = (number, kind, shorten(problem.answer), shorten(text[-400:]), bool(row["expected"]))
+    text, kind, form = completion.text, str(row.get("kind", "")), row.get("as")
+    groups = tuple(dict.fromkeys(("all", f"as {form}" if isinstance(form, str) else "all", kind or "all")))
+    known = (number, groups, shorten(problem.answer), shorten(text[-400:]), bool(row["expected"]))
     audit.ours.add(Mistake(*known, checker.verify(problem, completion)))
     if audit.math_verify is not None:
-        reply = worker.call((problem.answer, f"${text.strip().strip('$')}$" if kind == "answer" else text))
+        reply = worker.call((problem.answer, f"${text.strip().strip('$')}$" if "answer" in (kind, form) else text))
         same, reason = reply.value or (None, reply.failure)
         outcome: Outcome = "undecided" if same is None else "correct" if same else "wrong"
         audit.math_verify.add(Mistake(*known, Verdict(outcome, reason=reason)))

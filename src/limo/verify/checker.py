@@ -58,7 +58,7 @@ class Checker:
 
         if isinstance(verifier, str | Mapping | Settings):
             settings = verifier_settings(verifier)
-            self._opener: Callable[[], Verifier] = opener(settings, self.limits)
+            self._opener: Callable[[], Verifier] = opener(settings, limits)
             self.verifier, self._is_trusted = self._opener(), settings.kind != "python"
         else:
             self.verifier, self._opener, self._is_trusted = verifier, partial(_itself, verifier), False

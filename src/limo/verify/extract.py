@@ -14,36 +14,19 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Literal
-
-import yaml
+from typing import Literal
 
 from limo.core.records import Completion
 from limo.core.text import THOUGHT_END, THOUGHT_START
 from limo.verify.boxes import MAX_PLAIN, ends_in_box, find_box
-from limo.verify.maths.tables import table
-from limo.verify.maths.units import read_unit
+from limo.verify.sentences import MATH, OPTION, PHRASES, STATEMENT, alternatives, answer_in_sentence, is_prose
 
 TAIL = 6000
-_OPTION = r"[\(（]?[A-GＡ-Ｇ][\)）]?"
-_LETTERS = rf"{_OPTION}(?:(?:\s*[,，、/]\s*|\s*(?:\b(?:and|or|nor)\b|[和或])\s*){_OPTION})*(?![A-Za-z'])"
-_PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"), yaml.SafeLoader)
-
-
-def _alternatives(name: str) -> str:
-    return "|".join(_PHRASES[name])
-
-
-_ANNOUNCEMENT = re.compile(_alternatives("announcements"), re.I)
-_RIGHT_OPTION = re.compile(_alternatives("right_options"))
-_DENIAL = re.compile(_alternatives("denials"), re.I)
-_DENIED_BOX = re.compile(_PHRASES["denied_box"], re.I)
-_DENIED_LETTERS = re.compile(_alternatives("denied_letters").replace("LETTERS", _LETTERS))
-_GOVERNOR, _MODIFIER = re.compile(_PHRASES["governors"], re.I), re.compile(_PHRASES["modifiers"], re.I)
-_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{|[{}$]")
-_END_OF_TURN = re.compile(_alternatives("end_of_turn"))
-_ENDING = re.compile(rf"\s*(?:{_alternatives('endings')})\s*[。.।!！]*\s*\Z")
+_ANNOUNCEMENT = re.compile(alternatives("announcements"), re.I)
+_RIGHT_OPTION = re.compile(alternatives("right_options"))
+_DENIAL = re.compile(alternatives("denials"), re.I)
+_DENIED_BOX = re.compile(PHRASES["denied_box"], re.I)
+_END_OF_TURN = re.compile(alternatives("end_of_turn"))
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
 _STRAY_TAG = re.compile(r"</?answer>|<\|begin_of_solution\|>", re.I)
 _MARKS = re.compile(  # check marks and ornaments; crosses are none of them
@@ -53,51 +36,19 @@ _MARKS = re.compile(  # check marks and ornaments; crosses are none of them
 _SENTENCE_END = re.compile(
     r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
 )
-_MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
-_GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
-_AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
-_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
-_BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
-_NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
-    r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
-)
-_PROSE = re.compile(rf"\b(?:{_alternatives('prose')})\b", re.I)
-# An "A" before a small word is an article, unless that word is what options do.
-_OPTION_LETTER = re.compile(
-    r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])"
-    r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
-)
-_ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
-_REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
-# "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
-_SUBJECT = re.compile(
-    r"\W*(?:so|thus|hence|therefore)?,?\s*((?:\\?\$)?-?\d[\d,.]*\d|-?\d)\s+(?:is|was)\s+(?:indeed\s+)?(?:the|our|my)\b",
-    re.I,
-)
 _OPTIONS = re.compile(r"(?:\A|[;,\n])\s*[(（]?([A-G])[.):：]\s*(?=[a-z\d$\\(])")
-_STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
 _ANSWER_START = re.compile(  # what stands behind an announcement and is an answer: not a sentence about it
     r"[\s*(\[{<]*(?:[-+−±]?\s*(?:\\?[$€£¥]\s?)?\d|\.\d|[-+−±√π∞]|[$\\]|[A-GＡ-Ｇ]\b(?!\s+[a-z]{2})|[a-zA-Z]\s*=)"
 )
-_LETTER_START = re.compile(
-    rf"[\s*$\[{{]*(?:\\[a-z]+\s*\{{[\s(]*)?(?:(?i:option|choice|选项)\s*)?{_OPTION}(?![A-Za-z'])"
-)
+_LETTER_START = re.compile(rf"[\s*$\[{{]*(?:\\[a-z]+\s*\{{[\s(]*)?(?:(?i:option|choice|选项)\s*)?{OPTION}(?![A-Za-z'])")
 _NAME = re.compile(r"[\s*]*[^\W\da-z]\S*(?:\s+\S+){0,3}[\s.*]*")  # a few words, the first with a capital
-_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z", re.I)
 _NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
-_CONCLUDES = re.compile(rf"\W*(?:{_alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
+_CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
-_UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{_alternatives('unfinished')}))\s*\Z", re.I)
-_COUNTS = "|".join(table("languages/english")["ones"][:13])
-_COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
-_COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
-_UNIT = r"(?:[A-Za-zµμΩ]+|°[CF]?)(?:\^?\{?-?[\d²³]\}?)?"
-_UNIT_WORD = re.compile(rf"\s*({_UNIT}(?:[/·*]{_UNIT})*)(?![\w/])")
-_NO_UNITS = frozenset(["a", "am", "are", "as", "at", "in", "t", "u"])  # words first, units in the second place
-_OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{_alternatives('offers')})[^\n]*\Z", re.I)
+_UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
+_OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{alternatives('offers')})[^\n]*\Z", re.I)
 REPEATED_LENGTHS, N_REPEATS = range(4, 65), 20  # a piece so long, so often in a row, shows a model in a loop
 _JSON_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
 _JSON_VALUE = re.compile(r'"((?:[^"\\\n]|\\.)*)"|(\[[^\[\]\n]*\]|[^\s",{}\[\]][^",{}\[\]\n]*)')
@@ -196,7 +147,7 @@ def _announced_after_box(text: str, letters: bool) -> Extraction | None:
         sentence = first_sentence(_HOPE.sub("", tail[match.end() :].lstrip(" *:：\n")))
         is_name = re.search(r"final|####|最终", match.group(), re.I) and _NAME.fullmatch(sentence)
         starts = (_LETTER_START if letters else _ANSWER_START).match(sentence) or (is_name and not letters)
-        answer = _answer_in_sentence(sentence, letters) if starts else ""
+        answer = answer_in_sentence(sentence, letters) if starts else ""
         if answer and not _NO_CONTENT.fullmatch(answer):
             return Extraction(answer, "phrase after the box", sentence if letters else "", stated=sentence)
     return None
@@ -264,7 +215,7 @@ def _breaks_off(text: str) -> bool:
     last = re.sub(r"[*_]{2}\Z", "", text.rstrip().rpartition("\n")[2])
     if _UNFINISHED.search(last):
         return True
-    return len(text) >= MAX_PLAIN and not _ENDED.search(last) and _is_prose(last) and not re.search(r"\d\S*\Z", last)
+    return len(text) >= MAX_PLAIN and not _ENDED.search(last) and is_prose(last) and not re.search(r"\d\S*\Z", last)
 
 
 def _repeats(text: str) -> bool:
@@ -284,7 +235,7 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
             return Extraction(text, "field", stated=text)
         line = rest.partition("\n")[0]
         sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
-        text = _answer_in_sentence(sentence, letters)
+        text = answer_in_sentence(sentence, letters)
         if not text or _NO_CONTENT.fullmatch(text):
             continue
         after = rest[len(sentence) :].strip()
@@ -300,16 +251,16 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
 def _concluded(text: str) -> Extraction | None:
     """What the last sentence concludes: `Therefore, n is 3.`"""
     last = next(iter(_last_sentences(text.split("\n"))), "")
-    has_statement = _MATH.search(last) or _STATEMENT.search(last)
+    has_statement = MATH.search(last) or STATEMENT.search(last)
     if not has_statement or not _CONCLUDES.match(last) or _breaks_off(last):
         return None
-    text = _answer_in_sentence(last, False, last=True)
+    text = answer_in_sentence(last, False, last=True)
     return Extraction(text, "conclusion") if text else None
 
 
 def first_sentence(text: str) -> str:
     """Up to the first stop that ends a sentence; stops inside mathematics do not count."""
-    masked = _MATH.sub(lambda m: "x" * len(m.group()), text[:2000])
+    masked = MATH.sub(lambda m: "x" * len(m.group()), text[:2000])
     end = _SENTENCE_END.search(masked)
     return text[: end.start()] if end else text[:2000]
 
@@ -322,17 +273,17 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
     is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
-    short = is_one and not _is_prose(tail)
-    if short and letters and (letter := _answer_in_sentence(tail, True, last=True)):
+    short = is_one and not is_prose(tail)
+    if short and letters and (letter := answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
     if short:
-        return Extraction(tail, "whole text", fallback=_answer_in_sentence(tail, letters, last=True))
-    formula = bool(_MATH.fullmatch(tail))
+        return Extraction(tail, "whole text", fallback=answer_in_sentence(tail, letters, last=True))
+    formula = bool(MATH.fullmatch(tail))
     if not formula and _breaks_off(tail):
         return None
     whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
     for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
-        if text := _answer_in_sentence(part, letters, last=True):
+        if text := answer_in_sentence(part, letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
     return None
 
@@ -340,92 +291,7 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
 def _last_sentences(lines: list[str]) -> list[str]:
     """Sentences of the last lines, last first; display mathematics that spans lines stays whole."""
     block = "\n".join(lines[-12:])
-    masked = _MATH.sub(lambda m: "x" * len(m.group()), block)
+    masked = MATH.sub(lambda m: "x" * len(m.group()), block)
     cuts = [0, *[m.end() for m in re.finditer(r"[.!?](?=\s)|[。！？]|\n", masked)], len(block)]
     parts = [block[a:b].strip() for a, b in pairwise(cuts)]
     return [part for part in reversed(parts) if part][:6]
-
-
-def _is_prose(text: str) -> bool:
-    bare = _MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
-    masked = bare != text
-    bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
-    if masked and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
-        return True
-    n_words = len(re.findall(r"(?<![A-Za-z\\])[A-Za-z]{3,}", bare))
-    return n_words >= 4 or len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
-
-
-def _answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> str:
-    """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
-    sentence = sentence.strip().strip("*").strip()
-    if letters:
-        kept = _DENIED_LETTERS.sub(" ", _TEXT_COMMAND.sub(" ", sentence))
-        named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
-        if named:
-            return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
-    formulas = list(_MATH.finditer(sentence))
-    if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
-        rest = sentence[formulas[-1].end() :]
-        if _STATEMENT.search(rest) and _NUMBER.search(rest):
-            return _last_number(rest, last)
-        return _joined_maths(sentence, formulas)
-    if last:
-        bold = _BOLD.findall(sentence + "**" * (sentence.count("**") % 2))
-        if bold and re.search(r"\d|[A-Za-z]", bold[-1]):
-            return str(bold[-1]).strip(" .:")
-    bracket = _BRACKET.findall(sentence)
-    if bracket and _is_prose(sentence):
-        return str(bracket[-1])
-    if not _is_prose(sentence) and len(sentence) <= 200 and not last:
-        return _stripped(_REASON.sub("", sentence))
-    return _last_number(sentence, last)
-
-
-def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
-    """One formula, or the run of formulas at the end that "and", "or" and commas join."""
-    first = len(formulas) - 1
-    while first > 0 and _GAP.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
-        first -= 1
-    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[formulas[-1].end() :])
-    contents = (next(group for group in m.groups() if group is not None).strip() for m in formulas[first:])
-    return ", ".join(contents) + (unit.group() if unit else "")
-
-
-def _stripped(text: str) -> str:
-    """Without the marks and stops around it; the point of `.5` is none."""
-    text = text.strip(" *:").rstrip(" .*:。")
-    text = _ENDING.sub("", text) if not text.isascii() else text
-    return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
-
-
-def _last_number(sentence: str, last: bool) -> str:
-    """What a sentence says in the end: the phrase behind its verb, or the last number that is not part of another."""
-    if last and (subject := _SUBJECT.match(sentence)):
-        return subject.group(1)
-    tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
-    tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|(?:因此|所以|故|即)?一?共?[是为有])", "", tail)
-    if not last and 0 < len(tail) <= 60 and not _is_prose(tail):
-        return tail
-    chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
-    if chain and not _is_prose(chain.group(1)):
-        return chain.group(1).strip()
-    wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
-    if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not _is_prose(tail) and not wordy:
-        return tail
-    numbers = list(_NUMBER.finditer(sentence))
-    for number in reversed(numbers):
-        before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
-        after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
-        if not _GOVERNOR.search(before) and not _MODIFIER.match(after):
-            return number.group().strip() + _unit_behind(sentence, number.end())
-    if numbers:  # only parts of something: the phrase is the answer, if there is one
-        return "" if last else tail
-    word = _TRUTH.search(sentence) or (_COUNT_AT_END.search(sentence) if last else _COUNT_WORD.match(sentence))
-    return word.group(1) if word else ""
-
-
-def _unit_behind(sentence: str, end: int) -> str:
-    """The unit right behind a number, so that 60 km/h is not taken for 60; words that are units by chance are none."""
-    word = _UNIT_WORD.match(sentence, end)
-    return word.group() if word and word.group(1) not in _NO_UNITS and read_unit(word.group(1)) else ""

@@ -54,7 +54,7 @@ class MathsVerifier:
         self.rules: dict[str, Any] = dict(tolerance=tolerance, digits=digits, unit=unit, missing_unit=missing_unit)
         self.time_s = time_s
         self.memo: OrderedDict[tuple[str, str, str], Comparison] = OrderedDict()
-        self._worker = Worker(open_comparer, limits=limits)
+        self._worker = Worker(open_comparer, limits=limits or CallLimits(time_s=time_s))
         self._lock = threading.Lock()
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
 

@@ -76,7 +76,9 @@ class MathsSettings(Settings):
     digits: int = Field(DOUBLE_DIGITS, ge=2, description="a decimal of so many digits may round an exact answer")
     unit: UnitPolicy = Field("asked", description=_UNIT)
     missing_unit: bool = Field(True, description="accept a number without a unit")
-    time_s: float = Field(2.0, gt=0, description="processor time of the rules for one row, undecided past it")
+    time_s: float = Field(
+        2.0, gt=0, description="processor time for a row by rules, and by Math-Verify; undecided past it"
+    )
 
 
 class ChoiceSettings(Settings):

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times faster
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times faster
 
 
 @cache
 def table(name: str) -> dict[str, Any]:
     """The entries of one file, by name."""
-    entries: dict[str, Any] = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
+    entries: dict[str, Any] = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), Loader=LOADER)
     return entries
 
 

@@ -1,0 +1,146 @@
+"""What one sentence of a completion gives as the answer: letters, mathematics, a number with its unit, or its words.
+
+answer_in_sentence("there are 12 apples left in the box", letters=False, last=True)    # "12"
+answer_in_sentence("it is D, not C", letters=True)                                     # "D"
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from limo.verify.maths.tables import LOADER, table
+from limo.verify.maths.units import read_unit
+
+PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"), LOADER)
+
+
+def alternatives(name: str) -> str:
+    """The regular expressions under a name as one."""
+    return "|".join(PHRASES[name])
+
+
+OPTION = r"[\(（]?[A-GＡ-Ｇ][\)）]?"
+_LETTERS = rf"{OPTION}(?:(?:\s*[,，、/]\s*|\s*(?:\b(?:and|or|nor)\b|[和或])\s*){OPTION})*(?![A-Za-z'])"
+_DENIED_LETTERS = re.compile(alternatives("denied_letters").replace("LETTERS", _LETTERS))
+_GOVERNOR, _MODIFIER = re.compile(PHRASES["governors"], re.I), re.compile(PHRASES["modifiers"], re.I)
+_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{|[{}$]")
+_ENDING = re.compile(rf"\s*(?:{alternatives('endings')})\s*[。.।!！]*\s*\Z")
+MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
+_GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
+_AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
+NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.\\^{])[-+−]?(?:\\?[$€£¥]\s?)?(?:\d{1,3}(?:[,  ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?:[eE][-+]?\d+)?(?:\s*[/×^]\s*-?\d+(?:\.\d+)?)*(?:\s*(?:\\?%|percent\b|°|degrees\b))?"
+)
+_PROSE = re.compile(rf"\b(?:{alternatives('prose')})\b", re.I)
+# An "A" before a small word is an article, unless that word is what options do.
+_OPTION_LETTER = re.compile(
+    r"(?<![A-Za-z\\])[\(（]?([A-GＡ-Ｇ])[\)）]?(?![A-Za-z'])"
+    r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
+)
+_ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
+_REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
+# "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
+_SUBJECT = re.compile(
+    r"\W*(?:so|thus|hence|therefore)?,?\s*((?:\\?\$)?-?\d[\d,.]*\d|-?\d)\s+(?:is|was)\s+(?:indeed\s+)?(?:the|our|my)\b",
+    re.I,
+)
+STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
+_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z", re.I)
+_COUNTS = "|".join(table("languages/english")["ones"][:13])
+_COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
+_COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
+_UNIT = r"(?:[A-Za-zµμΩ]+|°[CF]?)(?:\^?\{?-?[\d²³]\}?)?"
+_UNIT_WORD = re.compile(rf"\s*({_UNIT}(?:[/·*]{_UNIT})*)(?![\w/])")
+_NO_UNITS = frozenset(["a", "am", "are", "as", "at", "in", "t", "u"])  # words first, units in the second place
+
+
+def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> str:
+    """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
+    sentence = sentence.strip().strip("*").strip()
+    if letters:
+        kept = _DENIED_LETTERS.sub(" ", _TEXT_COMMAND.sub(" ", sentence))
+        named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
+        if named:
+            return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
+    formulas = list(MATH.finditer(sentence))
+    if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
+        rest = sentence[formulas[-1].end() :]
+        if STATEMENT.search(rest) and NUMBER.search(rest):
+            return _last_number(rest, last)
+        return _joined_maths(sentence, formulas)
+    if last:
+        bold = _BOLD.findall(sentence + "**" * (sentence.count("**") % 2))
+        if bold and re.search(r"\d|[A-Za-z]", bold[-1]):
+            return str(bold[-1]).strip(" .:")
+    bracket = _BRACKET.findall(sentence)
+    if bracket and is_prose(sentence):
+        return str(bracket[-1])
+    if not is_prose(sentence) and len(sentence) <= 200 and not last:
+        return _stripped(_REASON.sub("", sentence))
+    return _last_number(sentence, last)
+
+
+def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
+    """One formula, or the run of formulas at the end that "and", "or" and commas join."""
+    first = len(formulas) - 1
+    while first > 0 and _GAP.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
+        first -= 1
+    unit = re.match(r"\s*(?:\\?%|percent\b|pct\b|percentage\b)", sentence[formulas[-1].end() :])
+    contents = (next(group for group in m.groups() if group is not None).strip() for m in formulas[first:])
+    return ", ".join(contents) + (unit.group() if unit else "")
+
+
+def _stripped(text: str) -> str:
+    """Without the marks and stops around it; the point of `.5` is none."""
+    text = text.strip(" *:").rstrip(" .*:。")
+    text = _ENDING.sub("", text) if not text.isascii() else text
+    return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
+
+
+def _last_number(sentence: str, last: bool) -> str:
+    """What a sentence says in the end: the phrase behind its verb, or the last number that is not part of another."""
+    if last and (subject := _SUBJECT.match(sentence)):
+        return subject.group(1)
+    tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
+    tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|(?:因此|所以|故|即)?一?共?[是为有])", "", tail)
+    if not last and 0 < len(tail) <= 60 and not is_prose(tail):
+        return tail
+    chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
+    if chain and not is_prose(chain.group(1)):
+        return chain.group(1).strip()
+    wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
+    if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not is_prose(tail) and not wordy:
+        return tail
+    numbers = list(NUMBER.finditer(sentence))
+    for number in reversed(numbers):
+        before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
+        after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
+        if not _GOVERNOR.search(before) and not _MODIFIER.match(after):
+            return number.group().strip() + _unit_behind(sentence, number.end())
+    if numbers:  # only parts of something: the phrase is the answer, if there is one
+        return "" if last else tail
+    word = _TRUTH.search(sentence) or (_COUNT_AT_END.search(sentence) if last else _COUNT_WORD.match(sentence))
+    return word.group(1) if word else ""
+
+
+def _unit_behind(sentence: str, end: int) -> str:
+    """The unit right behind a number, so that 60 km/h is not taken for 60; words that are units by chance are none."""
+    word = _UNIT_WORD.match(sentence, end)
+    return word.group() if word and word.group(1) not in _NO_UNITS and read_unit(word.group(1)) else ""
+
+
+def is_prose(text: str) -> bool:
+    bare = MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
+    masked = bare != text
+    bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
+    if masked and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
+        return True
+    n_words = len(re.findall(r"(?<![A-Za-z\\])[A-Za-z]{3,}", bare))
+    return n_words >= 4 or len(_PROSE.findall(bare)) >= (1 if len(bare.split()) > 2 else 2)
