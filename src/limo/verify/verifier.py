@@ -76,9 +76,7 @@ class MathsSettings(Settings):
     digits: int = Field(DOUBLE_DIGITS, ge=2, description="a decimal of so many digits may round an exact answer")
     unit: UnitPolicy = Field("asked", description=_UNIT)
     missing_unit: bool = Field(True, description="accept a number without a unit")
-    time_s: float = Field(
-        2.0, gt=0, description="processor time for a row by rules, and by Math-Verify; undecided past it"
-    )
+    time_s: float = Field(2.0, gt=0, description="processor time of a row for the rules, and again for Math-Verify")
 
 
 class ChoiceSettings(Settings):
