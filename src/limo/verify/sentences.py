@@ -45,6 +45,7 @@ _OPTION_LETTER = re.compile(
     r"(?!(?<=A) (?!(?:is|are|was|and|or|as|because|since|would|must|seems|fits|matches|in)\b)[a-z])"
 )
 _ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
+_UNDECIDED = re.compile(rf"{OPTION}\s*(?:\bor\b|或)\s*{OPTION}(?![A-Za-z'])[^A-G]*\Z")
 _REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
 # "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
 _SUBJECT = re.compile(
@@ -67,6 +68,8 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
     if letters:
         kept = _DENIED_LETTERS.sub(" ", _TEXT_COMMAND.sub(" ", sentence))
         named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
+        if last and len(named) > 1 and _UNDECIDED.search(kept):
+            return ",".join(named[-2:])
         if named:
             return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
     formulas = list(MATH.finditer(sentence))
@@ -100,7 +103,7 @@ def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
 def _stripped(text: str) -> str:
     """Without the marks and stops around it; the point of `.5` is none."""
     text = text.strip(" *:").rstrip(" .*:。")
-    text = _ENDING.sub("", text) if not text.isascii() else text
+    text = _ENDING.sub("", text).strip(" *:") if not text.isascii() else text
     return text if re.match(r"\.\d", text) else text.lstrip(" .*:")
 
 

@@ -1,0 +1,88 @@
+"""Answers in prose, in sixteen languages, and the near misses that are none."""
+
+import time
+
+import pytest
+
+from limo.verify.checker import Checker
+from limo.verify.extract import extract
+
+
+@pytest.fixture(scope="module")
+def checker():
+    with Checker() as made:
+        yield made
+
+
+LANGUAGES = [
+    "The correct answer is {}.",
+    "Ans: {}",
+    "所以最终答案是{}。",
+    "Das Ergebnis ist {}.",
+    "Antwort: {}",
+    "La réponse est {}.",
+    "Respuesta final: {}",
+    "El resultado es {}.",
+    "A resposta final é {}.",
+    "La risposta corretta è {}.",
+    "Правильный ответ: {}.",
+    "したがって、答えは{}です。",
+    "따라서 정답은 {}입니다.",
+    "إذن الإجابة هي {}",
+    "अतः सही उत्तर {} है।",
+    "সুতরাং উত্তর: {}",
+    "కాబట్టి సమాధానం: {}",
+    "ดังนั้นคำตอบคือ {}",
+    "Kwa hiyo jibu ni {}.",
+    "Vậy đáp án là {}.",
+]
+
+
+@pytest.mark.parametrize("phrase", LANGUAGES)
+def test_an_announcement_is_known_in_each_language(checker, phrase):
+    for shown in ("79", "$79$", "**79**"):
+        assert checker.check("79", phrase.format(shown)).outcome == "correct", shown
+    assert checker.check("79", phrase.format("97")).outcome == "wrong"
+    assert checker.check("79", "\\boxed{79}\n\n" + phrase.format("97")).outcome == "wrong"
+    assert checker.check("79", "\\boxed{97}\n\n" + phrase.format("79")).outcome == "correct"
+
+
+NEAR_MISSES = [
+    ("5", "The answer is not 5."),
+    ("5", "The answer is at least 5."),
+    ("5", "She is left with half of 5."),
+    ("5", "So she has 5 times as many."),
+    ("5", "So the answer is 5 minus 2 over the root of 7."),
+    ("5", "That makes 5 dozen eggs."),
+    ("12", "He is left with 12 out of the 20."),
+    ("60 km", "So the train travels at 60 km/h."),
+    ("5 cm", "So the side is 5 m."),
+    ("B", "The answer is not B."),
+    ("B", "B is wrong, so it must be D."),
+    ("B", "It could be A or B, I cannot tell."),
+    ("4", "\\boxed{4}\n\nWait, that is wrong. I need more time."),
+    ("4", "<answer></answer> I do not know."),
+    ("4", "<answer>5</answer> (I first thought of 4.)"),
+    ("5", "73 ❌ 5 ❌"),
+]
+
+
+@pytest.mark.parametrize(("key", "text"), NEAR_MISSES)
+def test_a_near_miss_is_not_accepted(checker, key, text):
+    assert checker.check(key, text).outcome != "correct"
+
+
+def test_the_verdict_of_a_tag_a_box_and_a_phrase_is_the_same(checker):
+    for key in ("\\frac{1}{2}", "x^2+1", "B", "(0,1)", "5\\text{ cm}"):
+        for form in ("<answer>{}</answer>", "\\boxed{{{}}}", "The answer is ${}$.", "<|begin_of_box|>{}<|end_of_box|>"):
+            assert checker.check(key, form.format(key)).outcome == "correct", (key, form)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<answer>", "<answer>x</answer>", "that is wrong. ", "not A or B, ", "✅ ", "\\checkmark "]
+)
+def test_a_hundred_thousand_repetitions_cost_a_moment(piece):
+    start = time.process_time()
+    extract(piece * 100_000)
+    extract(piece * 100_000, letters=True)
+    assert time.process_time() - start < 3
