@@ -214,3 +214,10 @@ def test_with_debug_everything_is_logged(root_logging):
     start_logging(progress, debug=True)
     logging.getLogger("some.library").info("chatter")
     assert progress.logged == ["info: some.library: chatter"]
+
+
+def test_a_library_that_logs_badly_stops_nothing_and_prints_no_traceback(root_logging, capsys):
+    progress = NoProgress()
+    start_logging(progress)
+    logging.getLogger("some.library").error("%d of %s", "one")
+    assert progress.logged == ["error: some.library: %d of %s"] and capsys.readouterr().err == ""

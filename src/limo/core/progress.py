@@ -306,9 +306,10 @@ class _LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._progress.log(f"{record.levelname.lower()}: {record.name}: {record.getMessage()}")
-        except Exception:  # as logging's own handlers do: a log line never stops the work
-            self.handleError(record)
+            text = record.getMessage()
+        except Exception:  # a library's mistake in its log line never stops the work, nor prints a traceback
+            text = str(record.msg)
+        self._progress.log(f"{record.levelname.lower()}: {record.name}: {text}")
 
 
 def start_logging(progress: Progress, debug: bool = False) -> None:
