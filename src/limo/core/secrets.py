@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from limo.core.text import HIDDEN, hide_keys
 
-MAX_MESSAGE = 4000  # characters of a message that are searched; what follows is cut off first
 CERTAIN = 12  # characters of a secret that no other text contains by chance: hidden in completions too
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone
 _WINDOW = 8  # characters in a row of a secret that are hidden wherever they stand
@@ -32,12 +31,16 @@ _ESCAPE = re.compile(
     re.I | re.S,
 )
 _secrets: dict[str, list[str]] = {}  # by secret: itself and the forms that are no escapes of single characters
+_in_completions: dict[str, set[str]] = {}  # by secret: the forms that are looked for in completions
 
 
 def remember_secret(secret: str) -> None:
     """Hide this text from now on; an empty one is none."""
     if secret:
         _secrets[secret] = [secret, *({*_encoded(secret)} - {secret} if len(secret) >= SHORT else ())]
+    if len(secret) >= CERTAIN:
+        escaped = {json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret)}
+        _in_completions[secret] = {*_secrets[secret], *escaped}
 
 
 def _encoded(secret: str) -> Iterator[str]:
@@ -54,16 +57,14 @@ def _encoded(secret: str) -> Iterator[str]:
 
 def hide_in_completion(text: str) -> str:
     """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
-    for secret, forms in _secrets.items():
-        if len(secret) >= CERTAIN:
-            for form in {*forms, json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret)}:
-                text = text.replace(form, HIDDEN)
+    for forms in _in_completions.values():
+        for form in forms:
+            text = text.replace(form, HIDDEN)
     return text
 
 
 def hide_secrets(text: str) -> str:
-    """A message without the secrets, and without what is shaped like a key; cut to MAX_MESSAGE characters before."""
-    text = text[:MAX_MESSAGE]
+    """A message without the secrets, and without what is shaped like a key."""
     spans = [span for forms in _secrets.values() for form in forms for span in _spans(text, form)]
     shown, end = [], 0
     for start, stop in sorted(spans):

@@ -30,6 +30,7 @@ NOT_RECORDED = 422
 
 STOP_REASONS = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "finish_reason_stop", "complete"}
 LENGTH_REASONS = {"length", "max_tokens", "model_length", "max_output_tokens", "finish_reason_max_tokens"}
+MAX_MESSAGE = 4000  # characters of what an error says
 MAX_EVENT_BYTES = 1 << 24  # a longer line of a stream is no event
 _MAX_COUNT = 1 << 31  # a larger token count is nonsense
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
@@ -89,7 +90,7 @@ def error_message(data: bytes) -> str:
         text = message if isinstance(message, str) else json.dumps(message)
     except (ValueError, RecursionError):
         text = data.decode("utf-8", "replace")
-    return printable(hide_secrets(text))
+    return printable(hide_secrets(text[:MAX_MESSAGE]))
 
 
 class StreamReader:
@@ -179,7 +180,7 @@ def _completion(text: str, reasoning: str, reason: str) -> Completion:
         raise BadReply(f"the server gave up on the completion ({name})")
     if name in STOP_REASONS or name in LENGTH_REASONS:
         return Completion(text, "stop" if name in STOP_REASONS else "length", reasoning=reasoning)
-    error = f"the server ended it: {shorten(printable(hide_secrets(reason)), 60)}"
+    error = f"the server ended it: {shorten(printable(hide_secrets(reason[:MAX_MESSAGE])), 60)}"
     return Completion(text, OTHER, error=error, reasoning=reasoning)
 
 
@@ -195,7 +196,7 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content))[:200]}")
+    raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content)[:MAX_MESSAGE])[:200]}")
 
 
 def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> list[Completion]:
