@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, LimoError, MissingFileError
 from limo.core.records import Problem, Sampling
 from limo.models.completer import Request
 from limo.models.replay import ReplayCompleter
@@ -63,7 +63,13 @@ def test_a_line_separator_inside_a_text_ends_no_line(recorded):
         ({"problem": "p", "model": "m"}, "lacks its problem or text"),
         (ROW | {"index": -1}, "bad index"),
         (ROW | {"index": "x"}, "bad index"),
+        (ROW | {"index": 2**63}, "bad index"),
+        (ROW | {"index": 5, "n_completion_tokens": 2**62}, "bad index"),
         (ROW | {"finish_reason": "tired"}, "unknown finish_reason"),
+        (ROW | {"finish_reason": ["stop"]}, "unknown finish_reason"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"problem": ' + "[" * 5000 + "]" * 5000 + "}", "cannot be read"),
+        ("x" * (17 << 20), "cannot be read"),
         (ROW | {"text": "another"}, "recorded twice"),
     ],
 )
@@ -82,5 +88,5 @@ def test_a_recording_that_is_not_there_or_cut_off_is_named(tmp_path):
     with pytest.raises(MissingFileError):
         ReplayCompleter([tmp_path / "none.jsonl"], "m")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(json.dumps(ROW).encode() * 50)[:-9])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(LimoError, match=r"damaged|cannot be read"):
         ReplayCompleter([tmp_path / "cut.jsonl.gz"], "m")

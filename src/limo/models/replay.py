@@ -18,8 +18,6 @@ What was not recorded comes back as a completion with finish_reason `error`, whi
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -28,11 +26,12 @@ from typing import Any
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.records import Completion, problem_id
-from limo.core.rows import parse_json
+from limo.core.rows import read_file
 from limo.core.text import shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
 MAX_GROUP = 256  # completions yielded, and so committed, together
+MAX_NUMBER = 1 << 31  # of indexes and token counts
 FINISH_REASONS = ("stop", "length")
 
 
@@ -92,14 +91,14 @@ class Recording:
                 "a recorded line lacks its problem or text", where, "problem, model, index, text", "correct it"
             )
         reason, reasoning = row.get("finish_reason") or "stop", row.get("reasoning") or ""
-        if reason not in FINISH_REASONS:
+        if not isinstance(reason, str) or reason not in FINISH_REASONS:
             raise InputError(f"{where} has an unknown finish_reason", reason, "stop or length", "correct or remove it")
         if not isinstance(reasoning, str):
             raise InputError(f"{where} has a reasoning that is no text", reasoning, "text", "correct or remove it")
         problem = problem_id(statement)
         index = row.get("index", row.get("sample", self._n[problem]))
         counts = [row.get(key) or 0 for key in ("n_prompt_tokens", "n_completion_tokens")]
-        if not all(isinstance(number, int) and number >= 0 for number in (index, *counts)):
+        if not all(isinstance(number, int) and 0 <= number < MAX_NUMBER for number in (index, *counts)):
             raise InputError(
                 f"{where} has a bad index or token count", [index, *counts], "whole numbers from 0", "correct it"
             )
@@ -116,30 +115,14 @@ def read_recordings(files: Iterable[Path], model: str | None = None) -> tuple[di
     recordings: dict[str, Recording] = {}
     models: set[str] = set()
     for path in files:
-        for line, row in _rows(path):
-            name = str(row.get("model", ""))
+        if not path.is_file():
+            raise MissingFileError("there is no such recording", path, "a .jsonl or .jsonl.gz file", "check the path")
+        for row in read_file(path):
+            if row.error:
+                what = f"the recording cannot be read ({shorten(row.error, 100)})"
+                raise InputError(what, f"{path}:{row.line}", "JSON Lines", "correct it")
+            name = str(row.value.get("model", ""))
             models.add(name)
-            if model is None or row.get("model") == model:
-                recordings.setdefault(name, Recording()).add(row, f"{path}:{line}")
+            if model is None or row.value.get("model") == model:
+                recordings.setdefault(name, Recording()).add(row.value, f"{path}:{row.line}")
     return recordings, models
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of each line; only "\\n" ends a line."""
-    if not path.is_file():
-        raise MissingFileError("there is no such recording", path, "a .jsonl or .jsonl.gz file", "check the path")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    line = 0
-    try:
-        with opener(path, "rt", encoding="utf-8", newline="\n") as file:
-            for line, text in enumerate(file, 1):
-                if text.strip():
-                    row = parse_json(text)
-                    if not isinstance(row, dict):
-                        raise ValueError("not an object")
-                    yield line, row
-    except (ValueError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, InputError | MissingFileError):
-            raise
-        what = f"the recording cannot be read ({shorten(str(error), 100)})"
-        raise InputError(what, f"{path}:{line}", "JSON Lines", "correct it") from error
