@@ -1,4 +1,4 @@
-"""Before an evaluation: its cost, its first prompt, what the server says of itself; and which settings differ after."""
+"""Before an evaluation: its cost, its first prompt, and what the server says of itself."""
 
 import json
 import threading
@@ -12,7 +12,6 @@ from limo.models.server_info import server_info
 from limo.models.settings import HttpModelSettings
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluation_plan import plan_evaluation
-from limo.stages.fingerprint import differences
 
 
 @pytest.fixture
@@ -106,10 +105,3 @@ def test_a_model_of_this_process_shows_its_own_template_and_what_its_folder_says
     assert {"engine", "hardware", "context", "template"} <= plan.facts.keys() and plan.warnings == []
     gone = plan_evaluation(recipe_of(tmp_path, "", model=model | {"path": str(tmp_path)}), tmp_path / "run")
     assert "holds no model" in gone.warnings[0]
-
-
-def test_settings_that_differ_are_named_with_their_benchmarks_and_unknown_ones_are_not():
-    one = {"a": {"engine": "vllm 0.9", "verifier": "maths/3"}, "b": {"engine": "vllm 0.9", "verifier": "maths/3"}}
-    other = {"a": {"engine": "vllm 0.10", "verifier": "maths/3"}, "b": {"engine": "vllm 0.10", "dtype": "float16"}}
-    assert differences(one, other) == ["engine: vllm 0.9 and vllm 0.10 (a, b)"]
-    assert differences(one, {"c": {"engine": "x"}}) == differences({}, one) == []

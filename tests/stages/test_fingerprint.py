@@ -1,0 +1,35 @@
+"""Which settings of two scores differ, by what each score keeps of its own."""
+
+import json
+
+from limo.core.records import Problem, Provenance
+from limo.stages.fingerprint import differences, fingerprint, run_differences
+
+ONE = {"a": {"engine": "vllm 0.9", "verifier": "maths/3"}, "b": {"engine": "vllm 0.9", "verifier": "maths/3"}}
+
+
+def test_settings_that_differ_are_named_with_their_benchmarks_and_unknown_ones_are_not():
+    other = {"a": {"engine": "vllm 0.10", "verifier": "maths/3"}, "b": {"engine": "vllm 0.10", "dtype": "float16"}}
+    assert differences(ONE, other) == ["engine: vllm 0.9 and vllm 0.10 (a, b)"]
+    assert differences(ONE, {"c": {"engine": "x"}}) == differences({}, ONE) == []
+
+
+def test_a_fingerprint_changes_with_a_statement_or_a_key_of_the_benchmark():
+    source = Provenance("run", "ledger", "m", "p", "s", "maths/3")
+    prints = [
+        fingerprint({"engine": "x"}, [Problem.make(text, key)], source)
+        for text, key in (("1+1?", "2"), ("1+1?", "3"), ("1+2?", "2"), ("1+1?", "2"))
+    ]
+    assert prints[0] == prints[3] and len({one["benchmark"] for one in prints}) == 3
+    assert prints[0] | {"benchmark": ""} == {
+        "engine": "x", "benchmark": "", "prompt": "p", "sampling": "s", "verifier": "maths/3",
+    }  # fmt: skip
+
+
+def test_runs_are_compared_by_what_their_scores_keep_and_older_ones_say_nothing(tmp_path):
+    for name, kept in (("old", {}), ("one", ONE), ("two", {"a": {"engine": "vllm 0.10"}})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.json").write_text(json.dumps({name: [{"seed": 0, "fingerprint": kept}]}))
+    folders = [tmp_path / name for name in ("old", "one", "two", "gone")]
+    assert run_differences(folders, "one", "two") == ["engine: vllm 0.9 and vllm 0.10 (a)"]
+    assert run_differences(folders, "one", "old") == run_differences(folders, "one", "gone") == []
