@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.pool.canonical import kernels, reference
 from limo.pool.canonical.compiled import NUMBA
+from limo.pool.canonical.spelling import normalise_all
+from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
 from limo.pool.fingerprints import (
     BANDS,
     N_MINIMA,
@@ -42,13 +44,23 @@ from limo.pool.fingerprints import (
     mix_hashes,
     sketch_similarity,
 )
-from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.shards import (
+    count_rows,
+    count_table_rows,
+    hash_shards,
+    read_shard,
+    read_table,
+    shards_of,
+    split_problems,
+    write_split,
+)
 from limo.pool.step_tables import ROW_BITS, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
 ANOTHER_ANSWER = "duplicate with another answer"
 REWORDED = "reworded duplicate"
+SAMPLE_ROWS = 20_000  # about so many rows are searched for the wrappers that a source's rows share
 SHARE_ROWS = 4_000_000  # rows that one share of the keys may hold: about 1 GB at its widest
 FINGERPRINTS, TEXTS, REWORDINGS, BAND_LEADERS, FAMILIES = "fingerprints", "texts", "rewordings", "bands", "families"
 _LEADER = ("leader_row", *RANKS)
@@ -91,10 +103,18 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
 def find_duplicates(pool: Sequence[Problem], settings: DedupSettings) -> StepTables:
     """All steps on a pool in memory: `read(TEXTS, ["row"])` and `read(REWORDINGS, ["row"])` are the rows that go."""
     tables = StepTables()
-    tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer))
+    shared = find_shared_wrappers(_sample(pool, len(pool)))
+    tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer, shared))
     for step in (_drop_same_text, _drop_rewordings, _find_families):
         step(tables, settings, 1, "0")
     return tables
+
+
+def _sample(problems: Iterable[Problem], n_rows: int) -> Iterator[tuple[str, str]]:
+    """Normalised statements with their sources: of all rows, or of a larger pool those with every k-th id."""
+    stride = -(-n_rows // SAMPLE_ROWS)
+    chosen = (problem for problem in problems if stride == 1 or int(problem.id[-6:], 16) % stride == 0)
+    return ((normalise_all([problem.problem])[0], problem.source) for problem in chosen)
 
 
 def dedup_shards(
@@ -125,9 +145,11 @@ def _write_distinct_shards(
         def run(step: str, task: Any, tasks: Sequence[str]) -> None:
             run_tasks(task, [name for name in tasks if not files.path(step, name).exists()], executor, progress)
 
-        run(
-            FINGERPRINTS, partial(_fingerprint, files, shards, settings), [str(number) for number in range(len(shards))]
-        )
+        numbers = [str(number) for number in range(len(shards))]
+        rows = (problem for shard in shards for problem in read_shard(shard, ("id", "problem", "source")))
+        is_missing = not all(files.path(FINGERPRINTS, number).exists() for number in numbers)
+        shared = find_shared_wrappers(_sample(rows, sum(map(count_table_rows, shards)))) if is_missing else {}
+        run(FINGERPRINTS, partial(_fingerprint, files, shards, settings, shared), numbers)
         n = n_shares or _n_shares(files)
         shares = [str(share) for share in range(n)]
         run(TEXTS, partial(_drop_same_text, files, settings, n), shares)
@@ -144,20 +166,20 @@ def _write_distinct_shards(
 
 def _n_shares(files: StepTables) -> int:
     """A power of two, so that a key falls to a share by its low bits."""
-    import pyarrow.parquet as pq
-
-    n_rows = sum(pq.read_metadata(file).num_rows for file in files.paths(FINGERPRINTS))
+    n_rows = sum(map(count_table_rows, files.paths(FINGERPRINTS)))
     return 1 << max(0, -(-n_rows // SHARE_ROWS) - 1).bit_length()
 
 
 # The steps: functions of a store, the settings, the number of shares, and the name of a task, which is its share.
 
 
-def _fingerprint(files: StepTables, shards: Sequence[Path], settings: DedupSettings, task: str) -> None:
+def _fingerprint(
+    files: StepTables, shards: Sequence[Path], settings: DedupSettings, shared: SharedWrappers, task: str
+) -> None:
     """The fingerprints of one shard."""
     problems = read_shard(shards[int(task)], ("id", "problem", "answer", "options", "solution", "source"))
     first_row = int(task) << ROW_BITS
-    table = fingerprint_table(problems, first_row, settings.ngram_words, settings.prefer)
+    table = fingerprint_table(problems, first_row, settings.ngram_words, settings.prefer, shared)
     files.write(FINGERPRINTS, task, table)
 
 
@@ -206,16 +228,13 @@ def _dropped_rows(store: StepTables, *steps: str) -> Array:
 
 def _drop_same_text(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule A on the texts of a share: all but the best of each, and why they go."""
-    columns = ("text1", "meaning", "source", "answer")
+    columns = ("text1", "extra", "meaning", "wrapper", "source", "answer")
     table = _select(store, ["text0"], int(task), n_shares, columns, np.empty(0, np.int64))
-    text0, text1 = _numbers(table, "text0"), _numbers(table, "text1")
-    by_text = np.lexsort((text1, text0))  # stable: the best stays first among equals
-    new = (text0[by_text][1:] != text0[by_text][:-1]) | (text1[by_text][1:] != text1[by_text][:-1])
-    starts = np.flatnonzero(np.r_[True, new][: len(by_text)])
-    leader = np.empty(len(by_text), np.int64)
-    leader[by_text] = np.repeat(by_text[starts], np.diff(np.r_[starts, len(by_text)]))
+    keys = [_numbers(table, name) for name in ("extra", "text1", "text0")]
+    leader = _first_of_equals(keys)
     answer = answer_hashes(table.column("meaning").to_pylist())
     conflict = (answer != 0) & (answer[leader] != 0) & (answer != answer[leader])
+    leader = _join_bare(leader, keys, answer)[leader]
     goes = leader != np.arange(len(leader))
     if settings.conflicts == "drop_all":
         goes[leader[conflict]] = True
@@ -225,19 +244,53 @@ def _drop_same_text(store: StepTables, settings: DedupSettings, n_shares: int, t
     _write_dropped(store, TEXTS, task, table, rows, leader[rows], reasons, np.ones(len(rows)))
 
 
+def _first_of_equals(keys: Sequence[Array]) -> Array:
+    """For each row the first with the same keys."""
+    order = np.lexsort(keys)  # stable: the best stays first among equals
+    new = np.zeros(max(len(order) - 1, 0), bool)
+    for key in keys:
+        new |= key[order][1:] != key[order][:-1]
+    starts = np.flatnonzero(np.r_[True, new][: len(order)])
+    leader = np.empty(len(order), np.int64)
+    leader[order] = np.repeat(order[starts], np.diff(np.r_[starts, len(order)]))
+    return leader
+
+
+def _join_bare(leader: Array, keys: Sequence[Array], answer: Array) -> Array:
+    """Leaders without options and figure as those of the same text and answer with them; the others as they are."""
+    joined = np.arange(len(leader))
+    leaders = np.flatnonzero((leader == joined) & (answer != 0))
+    extra, *text = keys
+    by_question = [answer[leaders], *(key[leaders] for key in text)]
+    full = extra[leaders] != 0
+    first_full = _first_of_equals([*by_question, ~full])
+    same = _first_of_equals(by_question)
+    fullest = np.full(len(leaders), -1)
+    fullest[same[full]] = first_full[full]
+    bare = np.flatnonzero(~full & (fullest[same] >= 0))
+    joined[leaders[bare]] = leaders[fullest[same[bare]]]
+    return joined
+
+
 def _drop_rewordings(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
     """Rule B on the groups of a share: which better problem each one rewords, and how similar they are."""
-    columns = ("grams", "meaning", "source", "answer")
+    columns = ("grams", "words", "meaning", "wrapper", "source", "answer")
     table = _select(store, ["group"], int(task), n_shares, columns, _dropped_rows(store, TEXTS))
-    answers, grams = table.column("meaning").to_pylist(), table.column("grams").combine_chunks()
-    ends, values = grams.offsets.to_numpy()[1:].astype(np.int64), grams.values.to_numpy().copy()  # sorted in place
+    answers = table.column("meaning").to_pylist()
+    (values, ends), words = _lists(table, "grams"), _lists(table, "words")
     group = mix_hashes(_numbers(table, "group"), answer_hashes(answers))
     is_evidence = [bool(answer) and not _OPTION_LETTER.fullmatch(answer) for answer in answers]  # a bare letter is not
     candidates = np.flatnonzero(is_evidence) if settings.reworded_similarity < 1 else np.empty(0, np.int64)
     order = candidates[np.argsort(group[candidates], kind="stable")]
-    twin, similarity = _find_rewordings(order, group, values, ends, settings.reworded_similarity)
+    twin, similarity = _find_rewordings(order, group, values, ends, *words, settings.reworded_similarity)
     rows = np.flatnonzero(twin >= 0)
     _write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
+
+
+def _lists(table: Any, name: str) -> tuple[Array, Array]:
+    """A column of lists as all their values, which may be sorted in place, and where each list ends."""
+    lists = table.column(name).combine_chunks()
+    return lists.values.to_numpy().copy(), lists.offsets.to_numpy()[1:].astype(np.int64)
 
 
 def _write_dropped(
@@ -253,9 +306,10 @@ def _write_dropped(
     """Which rows go, and the evidence."""
     import pyarrow as pa
 
-    dropped, kept = table.select(["row"]).take(pa.array(rows)), table.take(pa.array(twins))
+    dropped, kept = table.select(["row", "rank1", "wrapper"]).take(pa.array(rows)), table.take(pa.array(twins))
     evidence = pa.table({
-        "row": dropped.column("row"), "reason": pa.array(reasons, pa.string()), "twin": kept.column("rank1"),
+        "row": dropped.column("row"), "id": dropped.column("rank1"), "wrapper": dropped.column("wrapper"),
+        "reason": pa.array(reasons, pa.string()), "twin": kept.column("rank1"),
         "similarity": similarity, "kept_source": kept.column("source"), "kept_answer": kept.column("answer"),
     })  # fmt: skip
     store.write(step, task, evidence.sort_by("row"))  # sorted, so that a shard reads its own rows and few others
@@ -333,19 +387,25 @@ def _decisions(
 
     `describe` gives the id, source and answer of rows.
     """
-    columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer"]
+    columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer", "wrapper"]
+    names = ("twin", "kept_source", "kept_answer")
+    reworded = (table.to_pydict() for table in store.read(REWORDINGS, ["id", *names]))
+    # What a copy duplicates may itself reword another: that one is kept.
+    kept_of = {row[0]: row[1:] for table in reworded for row in zip(*table.values(), strict=True)}
     tables = [table for step in (TEXTS, REWORDINGS) for table in store.read(step, columns, shard)]
     evidence = sorted((row for table in tables for row in table.to_pylist()), key=lambda row: row["row"])
     rows = [row["row"] - (shard << ROW_BITS) for row in evidence]
     dropped = {}
     for row, problem, found in zip(rows, describe(rows), evidence, strict=True):
+        twin, kept_source, kept_answer = kept_of.get(found["twin"], tuple(found[name] for name in names))
         detail = {
-            "duplicate_of": f"{found['twin']:016x}",
+            "duplicate_of": f"{twin:016x}",
             "similarity": round(found["similarity"], 3),
             "source": problem["source"],
-            "kept_source": found["kept_source"],
+            "kept_source": kept_source,
             "answer": problem["answer"],
-            "kept_answer": found["kept_answer"],
+            "kept_answer": kept_answer,
+            **({"wrapper": found["wrapper"]} if found["wrapper"] else {}),
         }
         dropped[row] = Dropped(problem["id"], "dedup", found["reason"], detail)
     row, leader = _best_leaders(store.read(FAMILIES, ["row", *_LEADER], shard))

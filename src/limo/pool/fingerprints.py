@@ -5,7 +5,9 @@
 | row | the shard's number in the high 32 bits, the position in it in the low |
 | rank0 ... rank2 | sorts the better of several copies first; rank1 is the problem's id as a number |
 | text0, text1 | 128-bit hash of the canonical text: equal for the same problem in any typography |
-| group | hash of the numbers, operators and names in order: equal for possible rewordings |
+| extra | hash of the options as a set and of the figure; 0 without either |
+| group | hash of the numbers, symbols and names in order, and of `extra`: equal for possible rewordings |
+| words | content words: of two rewordings only one may have some that the other lacks, and none that are critical |
 | grams | word n-grams, numbers masked, 32-bit hashes |
 | band0 ... band15, sketch | MinHash: similar texts share a band; one byte of each of 80 minima |
 | meaning | the answer; for an option's letter, the option's text |
@@ -30,7 +32,9 @@ from limo.core.records import Problem
 from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels, reference
 from limo.pool.canonical.compiled import NUMBA
-from limo.pool.canonical.statements import answer_keys, scan_statements
+from limo.pool.canonical.statements import answer_keys, scan_statements, scan_texts
+from limo.pool.canonical.thesaurus import content_words
+from limo.pool.canonical.wrappers import SharedWrappers, Unwrapped
 
 Array = Any  # of NumPy
 BATCH = 512  # problems that are scanned together: few enough for their arrays to stay in the processor's cache
@@ -46,45 +50,76 @@ _minima = (kernels if NUMBA else reference).minima
 
 
 def fingerprint_table(
-    problems: Sequence[Problem], first_row: int, ngram_words: int, preferred_sources: Sequence[str]
+    problems: Sequence[Problem],
+    first_row: int,
+    ngram_words: int,
+    preferred_sources: Sequence[str],
+    shared_wrappers: SharedWrappers,
 ) -> Any:
     """The fingerprints of problems, numbered from `first_row`; of copies the preferred source's ranks first."""
     import pyarrow as pa
 
     n = len(problems)
-    texts = [problem.problem for problem in problems]
-    batches = [_fingerprints(texts[start : start + BATCH], ngram_words) for start in range(0, max(n, 1), BATCH)]
-    text, group, grams, n_grams, bands, sketches = (
-        np.concatenate(arrays, axis=-1) for arrays in zip(*batches, strict=True)
+    starts = range(0, max(n, 1), BATCH)
+    batches = [_fingerprints(problems[start : start + BATCH], ngram_words, shared_wrappers) for start in starts]
+    *columns, answers, wrappers = zip(*batches, strict=True)
+    text, extra, group, grams, n_grams, words, n_words, bands, sketches = (
+        np.concatenate(arrays, axis=-1) for arrays in columns
     )
-    offsets = np.concatenate([[0], np.cumsum(n_grams)]).astype(np.int32)
     sketch = pa.FixedSizeBinaryArray.from_buffers(pa.binary(N_MINIMA), n, [None, pa.py_buffer(sketches)])
     return pa.table({
         "row": first_row + np.arange(n),
         **dict(zip(RANKS, _ranks(problems, preferred_sources), strict=True)),
-        "text0": text[0], "text1": text[1], "group": group,
-        "meaning": pa.array(map(answer_meaning, problems), pa.string()),
-        "grams": pa.ListArray.from_arrays(pa.array(offsets), pa.array(grams)),
+        "text0": text[0], "text1": text[1], "extra": extra, "group": group,
+        "meaning": pa.array([answer for batch in answers for answer in batch], pa.string()),
+        "grams": _lists(grams, n_grams), "words": _lists(words, n_words),
         "sketch": sketch, **dict(zip(BANDS, bands, strict=True)),
+        "wrapper": pa.array([wrapper for batch in wrappers for wrapper in batch], pa.string()),
         "source": pa.array([problem.source for problem in problems], pa.string()),
         "answer": pa.array([problem.answer for problem in problems], pa.string()),
     })  # fmt: skip
 
 
-def _fingerprints(problems: Sequence[str], ngram_words: int) -> tuple[Array, ...]:
-    """Text [2, n], group [n], n-grams, their number [n], bands [16, n] and sketches [n * 80] of a batch."""
-    scanned = scan_statements(problems)
+def _fingerprints(problems: Sequence[Problem], ngram_words: int, shared_wrappers: SharedWrappers) -> tuple[Any, ...]:
+    """Of a batch: text [2, n], extra [n], group [n], n-grams and their number [n], content words and theirs [n], bands
+    [16, n], sketches [n * 80], what the answers mean, wrappers.
+    """
+    texts = [problem.problem for problem in problems]
+    shared = [shared_wrappers.get(problem.source, frozenset[str]()) for problem in problems]
+    scanned = scan_statements(texts, shared_wrappers=shared, split_options=True)
     text = scanned.keys[:, buffers.TEXT : buffers.TEXT_2 + 1].copy()
     for row in np.flatnonzero(text[:, 0] == buffers.SEED).tolist():  # no letters or digits: compared as it is
-        text[row] = int(content_hash(problems[row]), 16), 0
-    group = scanned.keys[:, buffers.NUMBERS]
-    for column in (buffers.OPERATORS, buffers.NAMES):
+        text[row] = int(content_hash(texts[row]), 16), 0
+    extra = _extra_keys(scanned.parts)
+    group = mix_hashes(scanned.keys[:, buffers.NUMBERS], extra)
+    for column in (buffers.SYMBOLS, buffers.NAMES):
         group = mix_hashes(group, scanned.keys[:, column])
     grams, ends = ngrams(scanned.tokens, scanned.token_ends, ngram_words, True)
+    words, word_ends = content_words(scanned.tokens, scanned.token_ends)
     minima = _minima(grams, ends, _hash_functions())
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
-    return text.T, group, grams, n_grams, bands, (minima & 255).astype(np.uint8).ravel()
+    answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, scanned.parts, strict=True)]
+    wrappers = [" ... ".join(part.wrapper).strip() if any(part.wrapper) else "" for part in scanned.parts]
+    sketches, n_words = (minima & 255).astype(np.uint8).ravel(), np.diff(word_ends, prepend=0)
+    return text.T, extra, group, grams, n_grams, words, n_words, bands, sketches, answers, wrappers
+
+
+def _extra_keys(parts: Sequence[Unwrapped]) -> Array:
+    """One hash of a statement's options as a set and of its figure; 0 where it has neither."""
+    extra = np.zeros(len(parts), np.uint64)
+    texts = [(row, text) for row, part in enumerate(parts) for text in (*part.options, part.figure) if text]
+    if texts:
+        keys = mix_hashes(scan_texts([text for _, text in texts]).keys[:, buffers.TEXT], np.uint64(1))
+        np.add.at(extra, [row for row, _ in texts], keys)  # in any order
+    return extra
+
+
+def _lists(values: Array, lengths: Array) -> Any:
+    import pyarrow as pa
+
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
 def ngrams(tokens: Array, token_ends: Array, n: int, whole: bool) -> tuple[Array, Array]:
@@ -176,10 +211,11 @@ def _id_numbers(ids: Sequence[str]) -> Array:
     return numbers.astype(np.uint64)
 
 
-def answer_meaning(problem: Problem) -> str:
+def answer_meaning(problem: Problem, listed: Sequence[str] = ()) -> str:
     """The answer; an option's letter becomes the option's text where that is known, since copies shuffle options."""
-    number = ord(problem.answer) - ord("A") if problem.options and len(problem.answer) == 1 else -1
-    return problem.options[number] if problem.options and 0 <= number < len(problem.options) else problem.answer
+    options = problem.options or listed
+    number = ord(problem.answer) - ord("A") if len(problem.answer) == 1 else -1
+    return options[number] if 0 <= number < len(options) else problem.answer
 
 
 def answer_hashes(answers: Sequence[str]) -> Array:

@@ -240,12 +240,20 @@ def dropped_of(pool: str | Path) -> list[Dropped]:
     return [Dropped(row["problem_id"], row["stage"], row["reason"], json.loads(row["detail"])) for row in rows]
 
 
+def count_table_rows(file: Path) -> int:
+    """The number of rows of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    n_rows: int = pq.read_metadata(file).num_rows
+    return n_rows
+
+
 def count_rows(pool: Path, names: Sequence[str]) -> Counter[str]:
     """The number of rows kept (`kept`) and dropped, by reason, of the shards named."""
     import pyarrow.parquet as pq
 
     counts: Counter[str] = Counter()
     for name in names:
-        counts["kept"] += pq.read_metadata(pool / name).num_rows
+        counts["kept"] += count_table_rows(pool / name)
         counts.update(pq.read_table(pool / DROPPED / name, columns=["reason"]).column("reason").to_pylist())
     return counts

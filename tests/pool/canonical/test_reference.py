@@ -56,8 +56,10 @@ def test_compiled_minima_and_rewordings_are_their_reference(
     assert _equal([kernels.minima(values, ends, functions)], [reference.minima(values, ends, functions)])
     group = np.array(groups[: len(rows)], np.uint64)
     order = np.argsort(group, kind="stable")
-    expected = reference.rewordings(order, group, values.copy(), ends, least)
-    assert _equal(kernels.rewordings(order, group, values.copy(), ends, least), expected)
+    words = np.array([value for row in rows for value in sorted(value % 7 for value in row[:4])], np.uint32)
+    word_ends = np.cumsum([len(row[:4]) for row in rows])
+    expected = reference.rewordings(order, group, values.copy(), ends, words, word_ends, least)
+    assert _equal(kernels.rewordings(order, group, values.copy(), ends, words, word_ends, least), expected)
 
 
 @pytest.mark.parametrize("n_chars", [1, 600, 70_000, 1_114_111 - buffers.OUT, 1_114_112, 1_300_000])

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limo.core.text import normalise_statement
-from limo.pool.canonical.statements import UnicodeNormaliser, code_points, normalise_unicode
+from limo.pool.canonical.spelling import UnicodeNormaliser, normalise_unicode
+from limo.pool.canonical.statements import code_points
 
 # Raised and lowered runs, symbols, full width, invisible, letters with accents apart and at once, Hangul letters,
 # characters that become several, white space of all kinds, one beyond the basic plane, a broken one.
@@ -16,7 +17,7 @@ ODD = "ab1 \n\t²³⁺₁₂−×≤π１＋（\u200b\u00a0\u2028e\u0301é각ᄀ
 
 
 def _normaliser() -> UnicodeNormaliser:
-    return UnicodeNormaliser(normalise_unicode, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉")
+    return UnicodeNormaliser(normalise_unicode, map(ord, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉"))
 
 
 NORMALISER, LOWER = _normaliser(), UnicodeNormaliser(lambda text: normalise_statement(text).lower())

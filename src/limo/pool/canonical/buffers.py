@@ -14,14 +14,15 @@ from limo.pool.canonical.characters import is_digit
 from limo.pool.canonical.compiled import compiled
 
 WORD, COMMAND, NUMBER, NUMBER_WORD, HAN, OPERATOR, SIGN = range(7)  # kinds of token; a SIGN (^) computes nothing
-TEXT, TEXT_2, NUMBERS, DIGITS, OPERATORS, NAMES = range(6)  # columns of a text's keys
-N_KEYS = 6
+TEXT, TEXT_2, NUMBERS, SYMBOLS, NAMES = range(5)  # columns of a text's keys
+N_KEYS = 5
 HASH, KIND, START, END, NAME = range(5)  # columns of a token; NAME is 0 or the hash of a name with its case
 N_COLUMNS = 5
 
 # Counters in `out`: where the next character goes, the number of tokens, whether white space stood before, whether a
-# sentence begins, the number of open braces, and where the text's canonical characters start.
-N_OUT, N_TOKENS, GAP, OPENS, DEPTH, FIRST = range(6)
+# sentence begins, the number of open braces, where the text's canonical characters start, and the running hash of its
+# symbols: signs, brackets, commands and single letters.
+N_OUT, N_TOKENS, GAP, OPENS, DEPTH, FIRST, SYMBOL_HASH = range(7)
 BRACES, MAX_DEPTH = 8, 248
 OUT = BRACES + MAX_DEPTH  # the canonical characters start here
 
@@ -90,6 +91,12 @@ def emit(out: Any, char: int) -> None:
 
 
 @compiled
+def add_symbol(out: Any, value: Any) -> None:
+    """One more symbol into the hash of all symbols in order."""
+    out[SYMBOL_HASH] = np.int64(mix(np.uint64(out[SYMBOL_HASH]), np.uint64(value)))
+
+
+@compiled
 def emit_word(out: Any, chars: Any, start: int, end: int, lower: bool) -> None:
     """These letters, in lower case if `lower`; white space before them is dropped."""
     n = out[N_OUT] - start
@@ -113,9 +120,13 @@ def add_token(out: Any, tokens: Any, hashed: Any, kind: int, start: int, end: in
 def emit_braced(out: Any, tokens: Any, chars: Any, start: int, end: int, kind: int) -> None:
     """These characters in braces, as one token."""
     emit(out, 123)
+    add_symbol(out, 123)
     for position in range(start, end):
         emit(out, chars[position])
+        if kind == WORD:
+            add_symbol(out, chars[position])
     emit(out, 125)
+    add_symbol(out, 125)
     add_token(out, tokens, hash_of(chars, start, end, kind, True), kind, start, end)
 
 

@@ -13,6 +13,7 @@ from limo.pool.canonical.buffers import RUN_MULTIPLIER, SEED, mix
 from limo.pool.canonical.compiled import allocating, compiled
 
 _HALF = np.uint64(32)
+MAX_EXTRA_WORDS = 1  # that a rewording may have besides the words of the other; own choice
 
 
 @allocating
@@ -35,12 +36,12 @@ def minima(values: Any, ends: Any, multipliers: Any) -> Any:
 
 
 @allocating
-def rewordings(order: Any, group: Any, values: Any, ends: Any, least: float) -> Any:
+def rewordings(order: Any, group: Any, values: Any, ends: Any, words: Any, word_ends: Any, least: float) -> Any:
     """For each text the better text of its group that it rewords, or -1, and their Jaccard similarity.
 
     `order` lists texts by group, the better first inside one.  A text is compared with those that stay, never with one
     that rewords another, so similarity cannot chain; of several the most similar counts, the better among equals.  The
-    n-grams of texts that share a group are sorted in place.
+    n-grams of texts that share a group are sorted in place.  `words` are those of `thesaurus.content_words`.
     """
     twin, similarity = np.full(len(group), -1, np.int64), np.zeros(len(group), np.float64)
     last, first = np.zeros(len(group), np.int64), 0
@@ -57,7 +58,13 @@ def rewordings(order: Any, group: Any, values: Any, ends: Any, least: float) -> 
                 if twin[other] < 0:
                     other_start = ends[other - 1] if other > 0 else 0
                     alike = _jaccard(values, start, last[row], other_start, last[other], least)
-                    if alike >= least and alike > similarity[row]:
+                    if alike < least or alike <= similarity[row]:
+                        continue
+                    word_start, other_word_start = (
+                        word_ends[row - 1] if row > 0 else 0,
+                        word_ends[other - 1] if other > 0 else 0,
+                    )
+                    if _same_question(words, word_start, word_ends[row], other_word_start, word_ends[other]):
                         twin[row], similarity[row] = other, alike
     return twin, similarity
 
@@ -127,3 +134,21 @@ def word_runs(chars: Any, ends: Any, n: int) -> Any:
         run_ends[row] = n_runs
         start = ends[row]
     return values[:n_runs].copy(), run_ends
+
+
+@compiled
+def _same_question(words: Any, left: int, left_end: int, right: int, right_end: int) -> bool:
+    """Whether two sorted lists of content words differ by few words of one side at most, none of them critical."""
+    n_left, n_right = 0, 0
+    while left < left_end or right < right_end:
+        if left < left_end and right < right_end and words[left] == words[right]:
+            left, right = left + 1, right + 1
+            continue
+        of_left = right == right_end or (left < left_end and words[left] < words[right])
+        if (words[left] if of_left else words[right]) & 1:
+            return False
+        if of_left:
+            n_left, left = n_left + 1, left + 1
+        else:
+            n_right, right = n_right + 1, right + 1
+    return min(n_left, n_right) == 0 and max(n_left, n_right) <= MAX_EXTRA_WORDS

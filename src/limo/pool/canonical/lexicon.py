@@ -34,7 +34,7 @@ _OPENERS = (
     "first five following for from give given he hence her here his how however i if in initially is it its let many "
     "my next no note now of on one out over please prove round she show simplify since sketch so solve some suppose "
     "that the their then there therefore these they this those through to today together under use using was we were "
-    "what when where which while who whose why with write you your"
+    "what when where which while who whose why with write you your reduce work rewrite factor convert round estimate"
 )
 _BITS = (1 << 64) - 1
 _MIX = 0x9E3779B97F4A7C15

@@ -7,6 +7,7 @@ where Numba is absent, about thirty times as slowly.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from limo.pool.canonical import buffers
 from limo.pool.canonical.buffers import COMMAND, HAN, NUMBER, NUMBER_WORD, OPERATOR, SIGN, WORD
+from limo.pool.canonical.kernels import MAX_EXTRA_WORDS
 from limo.pool.canonical.lexicon import COMMAND_FLAGS, NUMBER_WORDS, SYNONYMS, WORD_FLAGS, hash_token, mix
 
 _BITS = (1 << 64) - 1
@@ -44,14 +46,14 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self.text, self.out, self.tokens = text, list[str](), list[tuple[int, int, int, int, int]]()
         self.after_space, self.sentence_begins = False, True
-        self.open_braces: list[bool] = []
+        self.open_braces, self.symbols = list[bool](), list[int]()
         position = 0
         while position < len(text):
             position = self._element(position)
         self.canonical = "".join(self.out).rstrip(".,;:!")
 
     def keys(self) -> tuple[int, ...]:
-        """The two hashes of the canonical form, and those of the numbers, digits, operators and names in order."""
+        """The two hashes of the canonical form, and those of the numbers, symbols and names in order."""
         first, second, codes = _SEED, _SECOND, list(map(ord, self.canonical))
         for start in range(0, len(codes), 3):
             three = sum(code << 21 * place for place, code in enumerate(codes[start : start + 3]))
@@ -61,8 +63,7 @@ class _Scan:
             first,
             second,
             _hash_all(hashed for hashed, kind, *_ in self.tokens if kind in (NUMBER, NUMBER_WORD)),
-            _hash_all(hashed for hashed, kind, *_ in self.tokens if kind == NUMBER),
-            _hash_all(hashed for hashed, kind, *_ in self.tokens if kind == OPERATOR),
+            _hash_all(self.symbols),
             _hash_all(name for *_, name in self.tokens if name),
         )
 
@@ -82,6 +83,7 @@ class _Scan:
 
     def _braced(self, start: int, end: int, kind: int) -> None:
         self._emit("{" + self.text[start:end] + "}")
+        self.symbols += map(ord, "{" + (self.text[start:end] if kind == WORD else "") + "}")
         self._token(hash_token(self.text[start:end].lower(), kind), kind, start, end)
 
     def _element(self, position: int) -> int:
@@ -101,6 +103,7 @@ class _Scan:
             return position + 1
         if char in "^_":
             self._emit(char)
+            self.symbols.append(ord(char))
             if char == "^":
                 self._token(ord(char), SIGN, position, position + 1)
             return self._short_group(position + 1)
@@ -112,6 +115,8 @@ class _Scan:
         n_capitals = sum(map(str.isupper, word))
         lower = word[0].isupper() and (n_capitals == 1 < len(word) or n_capitals == len(word) > 3)
         self._emit(word.lower() if lower else word)
+        if len(word) == 1 and word not in "AIa":
+            self.symbols.append(ord(word))
         flags, begins = WORD_FLAGS.get(word.lower(), 0), self.sentence_begins
         is_name = word[0].isupper() and not (begins and flags & (buffers.IS_NUMBER | buffers.IS_OPENER))
         name = hash_token(word, WORD) if is_name else 0
@@ -122,12 +127,12 @@ class _Scan:
         return stop
 
     def _number(self, position: int) -> int:
-        """A number without idle zeros."""
+        """A number as it is written; its token has no idle zeros."""
         number = _NUMBER.match(self.text, position)
         assert number is not None  # it matches the empty text
         decimals = (number[2] or "").rstrip("0")
         written = (number[1] or "0") + ("." + decimals if decimals else "")
-        self._emit(written)
+        self._emit((number[1] or "0") + ("." + number[2] if number[2] else ""))
         self._token(hash_token(written, NUMBER), NUMBER, position, number.end())
         return number.end()
 
@@ -139,6 +144,7 @@ class _Scan:
             return self._mark(position + 1)
         if char in ("{", "}", "|"):
             self._emit("\\" + char)
+            self.symbols.append(ord(char))
             self.sentence_begins = False
         else:
             self.after_space = True
@@ -163,9 +169,11 @@ class _Scan:
         written = SYNONYMS.get(name, "\\" + name)
         self._emit(written)
         if not _is_letter(written[-1]):  # a sign: `|`, `<`, `\{`
+            self.symbols.append(ord(written[-1]))
             if len(written) == 1:
                 self._token(mix(_SEED, ord(written)), OPERATOR, position, stop)
             return 0
+        self.symbols.append(hash_token(written[1:], COMMAND))
         flags = COMMAND_FLAGS.get(written[1:], 0)
         kind = OPERATOR if flags & buffers.IS_OPERATOR else COMMAND
         self._token(hash_token(written[1:], COMMAND), kind, position, stop)
@@ -183,8 +191,10 @@ class _Scan:
         if char != "\\" or not COMMAND_FLAGS.get(name, 0) & buffers.IS_ALONE:
             return position
         self._emit("{")
+        self.symbols.append(ord("{"))
         self._named(name, first, stop)
         self._emit("}")
+        self.symbols.append(ord("}"))
         return stop
 
     def _open(self, of_font: bool) -> None:
@@ -195,11 +205,13 @@ class _Scan:
         self.sentence_begins = False
         if char == "{":
             self._emit("{")
+            self.symbols.append(ord("{"))
             self._open(of_font=False)
         elif self.open_braces and self.open_braces.pop():
             self.after_space = True
         else:
             self._emit("}")
+            self.symbols.append(ord("}"))
 
     def _mark(self, position: int) -> int:
         """Everything else: punctuation, operators, Han characters, letters of other alphabets."""
@@ -207,6 +219,7 @@ class _Scan:
         if self.text.startswith("...", position):
             self._emit("\\dots")
             self._token(hash_token("dots", COMMAND), COMMAND, position, position + 3)
+            self.symbols.append(hash_token("dots", COMMAND))
             return position + 3
         if char in ".?":  # marks of a sentence but before digits
             if _is_digit(self._char(position + 1)):
@@ -217,9 +230,12 @@ class _Scan:
         else:
             self._emit(char)
             self.sentence_begins = char in "!:" or (char == "(" and self.sentence_begins)
+            is_minus = char != "-" or not self._is_hyphen(position)
+            if char.isascii() and is_minus and char not in ".,;:!()":
+                self.symbols.append(ord(char))
             if 0x3400 <= ord(char) <= 0x9FFF:
                 self._token(mix(_SEED, ord(char)), HAN, position, position + 1)
-            elif char in "-+*/=<>!|%" and not (char == "-" and self._is_hyphen(position)):
+            elif char in "-+*/=<>!|%" and is_minus:
                 self._token(mix(_SEED, ord(char)), OPERATOR, position, position + 1)
                 self.sentence_begins = char == "!"
         return position + 1
@@ -269,19 +285,25 @@ def minima(values: Any, ends: Any, multipliers: Any) -> Any:
     return smallest
 
 
-def rewordings(order: Any, group: Any, values: Any, ends: Any, least: float) -> tuple[Any, Any]:
+def rewordings(
+    order: Any, group: Any, values: Any, ends: Any, words: Any, word_ends: Any, least: float
+) -> tuple[Any, Any]:
     """`kernels.rewordings`."""
     twin, similarity = np.full(len(group), -1, np.int64), np.zeros(len(group))
-    staying: dict[int, list[tuple[int, set[int]]]] = {}  # by group
+    staying: dict[int, list[tuple[int, set[int], Counter[int]]]] = {}  # by group
     for row in order.tolist():
         grams = set(values[ends[row - 1] if row else 0 : ends[row]].tolist())
+        content = Counter(words[word_ends[row - 1] if row else 0 : word_ends[row]].tolist())
         better = staying.setdefault(int(group[row]), [])
-        for other, other_grams in better:
+        for other, other_grams, other_content in better:
             alike = jaccard(grams, other_grams, least)
-            if alike >= least and alike > similarity[row]:
+            sides = content - other_content, other_content - content
+            critical = any(word & 1 for side in sides for word in side)
+            same = not critical and not all(sides) and max(map(Counter.total, sides)) <= MAX_EXTRA_WORDS
+            if same and alike >= least and alike > similarity[row]:
                 twin[row], similarity[row] = other, alike
         if twin[row] < 0:
-            better.append((row, grams))
+            better.append((row, grams, content))
     return twin, similarity
 
 

@@ -66,6 +66,7 @@ def scan(chars: Any, ends: Any, lexicon: Any, out: Any, tokens: Any, keys: Any, 
         first_out, first_token = out[buffers.N_OUT], out[buffers.N_TOKENS]
         out[buffers.FIRST] = first_out
         out[buffers.GAP], out[buffers.OPENS], out[buffers.DEPTH] = 0, 1, 0
+        out[buffers.SYMBOL_HASH] = np.int64(buffers.SEED)
         position = start
         while position < end:
             position = _step(chars, position, start, end, lexicon, out, tokens)
@@ -94,6 +95,7 @@ def _step(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
         return position + 1
     if char == 94 or char == 95:
         buffers.emit(out, char)
+        buffers.add_symbol(out, char)
         if char == 94:
             buffers.add_token(out, tokens, np.uint64(char), buffers.SIGN, position, position + 1)
         return _short_group(chars, position + 1, end, lexicon, out, tokens)
@@ -112,19 +114,15 @@ def _write_keys(out: Any, tokens: Any, keys: Any, first_out: int, first_token: i
             three |= np.uint64(out[position + 2]) << _42
         one, two = buffers.mix(one, three), (two ^ three) * _SECOND
         two ^= two >> _HALF
-    numbers, digits, operators, names = buffers.SEED, buffers.SEED, buffers.SEED, buffers.SEED
+    numbers, names = buffers.SEED, buffers.SEED
     for position in range(first_token, out[buffers.N_TOKENS]):
         kind, hashed = tokens[position, buffers.KIND], tokens[position, buffers.HASH]
         if kind in (buffers.NUMBER, buffers.NUMBER_WORD):
             numbers = buffers.mix(numbers, hashed)
-        if kind == buffers.NUMBER:
-            digits = buffers.mix(digits, hashed)
-        if kind == buffers.OPERATOR:
-            operators = buffers.mix(operators, hashed)
         if tokens[position, buffers.NAME] != 0:
             names = buffers.mix(names, tokens[position, buffers.NAME])
-    keys[buffers.TEXT], keys[buffers.TEXT_2], keys[buffers.NUMBERS], keys[buffers.DIGITS] = one, two, numbers, digits
-    keys[buffers.OPERATORS], keys[buffers.NAMES] = operators, names
+    keys[buffers.TEXT], keys[buffers.TEXT_2], keys[buffers.NUMBERS], keys[buffers.NAMES] = one, two, numbers, names
+    keys[buffers.SYMBOLS] = np.uint64(out[buffers.SYMBOL_HASH])
 
 
 @compiled
@@ -144,6 +142,8 @@ def _word(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: A
     length = stop - position
     lower = capital and ((n_capitals == 1 and length > 1) or (n_capitals == length and n_capitals > 3))
     buffers.emit_word(out, chars, position, stop, lower)
+    if length == 1 and char_at(chars, position, end) not in (65, 73, 97):  # `A`, `I` and `a` are words too
+        buffers.add_symbol(out, chars[position])
     hashed, first = buffers.hash_of(chars, position, stop, buffers.WORD, True), out[buffers.OPENS] == 1
     entry = buffers.find_entry(lexicon, hashed)
     number = buffers.flags_of(lexicon, entry) & buffers.IS_NUMBER
@@ -158,7 +158,7 @@ def _word(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: A
 
 @compiled
 def _number(chars: Any, position: int, end: int, out: Any, tokens: Any) -> int:
-    """A number without idle zeros."""
+    """A number as it is written; its token has no idle zeros, so that 2.50 and 2.5 are one number in two spellings."""
     first, stop = position, after_digits(chars, position, end)
     n_before = out[buffers.N_OUT]
     if position == stop:  # `.5`
@@ -166,15 +166,17 @@ def _number(chars: Any, position: int, end: int, out: Any, tokens: Any) -> int:
     while position < stop:
         buffers.emit(out, chars[position])
         position += 1
+    n_idle = 0
     if char_at(chars, stop, end) == 46 and is_digit(char_at(chars, stop + 1, end)):
         stop = after_digits(chars, stop + 1, end)
         last = stop
         while chars[last - 1] == 48:
             last -= 1
-        while position < last and chars[last - 1] != 46:
+        n_idle = stop - last + (chars[last - 1] == 46)
+        while position < stop:
             buffers.emit(out, chars[position])
             position += 1
-    n_out = out[buffers.N_OUT]
+    n_out = out[buffers.N_OUT] - n_idle
     hashed = buffers.hash_of(out, n_before + (out[n_before] == 32), n_out, buffers.NUMBER, False)
     buffers.add_token(out, tokens, hashed, buffers.NUMBER, first, stop)
     return stop
@@ -193,6 +195,7 @@ def _backslash(chars: Any, position: int, start: int, end: int, lexicon: Any, ou
     else:
         buffers.emit(out, 92)
         buffers.emit(out, char)
+        buffers.add_symbol(out, char)
         out[buffers.OPENS] = 0
     return position + 2
 
@@ -228,11 +231,13 @@ def _named(chars: Any, position: int, stop: int, entry: int, lexicon: Any, out: 
             buffers.emit(out, spelled[last])
             last += 1
         if not is_letter(spelled[last - 1]):  # a sign: `|`, `<`, `\{`
+            buffers.add_symbol(out, spelled[last - 1])
             if last == 1:
                 buffers.add_token(out, tokens, buffers.mix(buffers.SEED, spelled[0]), buffers.OPERATOR, position, stop)
             return 0
         hashed = buffers.hash_of(spelled, 1, last, buffers.COMMAND, False)
         flags = buffers.flags_of(lexicon, buffers.find_entry(lexicon, hashed))
+    buffers.add_symbol(out, hashed)
     kind = buffers.OPERATOR if flags & buffers.IS_OPERATOR else buffers.COMMAND
     buffers.add_token(out, tokens, hashed, kind, position, stop)
     return flags
@@ -254,8 +259,10 @@ def _short_group(chars: Any, position: int, end: int, lexicon: Any, out: Any, to
     )
     if buffers.flags_of(lexicon, entry) & buffers.IS_ALONE:
         buffers.emit(out, 123)
+        buffers.add_symbol(out, 123)
         _named(chars, first, stop, entry, lexicon, out, tokens)
         buffers.emit(out, 125)
+        buffers.add_symbol(out, 125)
         return stop
     return position
 
@@ -266,11 +273,13 @@ def _brace(char: int, out: Any) -> None:
     out[buffers.OPENS] = 0
     if char == 123:
         buffers.emit(out, 123)
+        buffers.add_symbol(out, 123)
         buffers.push(out, False)
     elif buffers.pop(out):
         out[buffers.GAP] = 1
     else:
         buffers.emit(out, 125)
+        buffers.add_symbol(out, 125)
 
 
 @compiled
@@ -281,6 +290,7 @@ def _mark(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
         for letter in (92, 100, 111, 116, 115):
             buffers.emit(out, letter)
         buffers.add_token(out, tokens, lexicon[buffers.L_SPELLED, 0], buffers.COMMAND, position, position + 3)
+        buffers.add_symbol(out, lexicon[buffers.L_SPELLED, 0])
         return position + 3
     is_quote = char == 34 or char == 96 or (char == 39 and not _is_prime(chars, position, start))
     if char == 46 or char == 63:  # `.` and `?` are marks of a sentence but between digits
@@ -294,9 +304,12 @@ def _mark(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
         if char != 40:  # `(` may stand before a sentence's first word
             out[buffers.OPENS] = 1 if char == 33 or char == 58 else 0
         hashed = buffers.mix(buffers.SEED, np.uint64(char))
+        is_minus = char != 45 or not is_hyphen(chars, position, start, end)
+        if char < 128 and is_minus and not _is_trailing(char) and char != 40 and char != 41:
+            buffers.add_symbol(out, char)
         if is_han(char):
             buffers.add_token(out, tokens, hashed, buffers.HAN, position, position + 1)
-        elif _is_operator(char) and not (char == 45 and is_hyphen(chars, position, start, end)):
+        elif _is_operator(char) and is_minus:
             buffers.add_token(out, tokens, hashed, buffers.OPERATOR, position, position + 1)
             out[buffers.OPENS] = 1 if char == 33 else 0
     return position + 1

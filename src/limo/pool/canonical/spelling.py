@@ -1,0 +1,298 @@
+r"""One spelling for the many ways of writing the same statement: Unicode, HTML and LaTeX, before it is scanned.
+
+`3½`, `3\tfrac12` and `3 1/2` become `3\frac{1}{2}`; marks that are data get a name of their own, since the scanner
+drops punctuation: `20!` becomes `20\factorial`, the `&` and `\\` of a matrix `\cell` and `\newline`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from limo.core.text import normalise_statement
+
+_S = r"[\x00-\x20$~\x7f]*"  # white space
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
+_SYMBOLS = {
+    "−": "-", "‐": "-", "‑": "-", "–": "-", "—": " ", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "⋅": r"\cdot ",
+    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "√": r"\sqrt ", "∞": r"\infty ",
+    "∠": r"\angle ", "△": r"\triangle ", "∈": r"\in ", "°": r"^{\circ}", "∥": r"\parallel ", "⊥": r"\perp ",
+    "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "→": r"\rightarrow ", "≈": r"\approx ", "∑": r"\sum ",
+    "∫": r"\int ", "⊂": r"\subset ", "⊆": r"\subseteq ", "∅": r"\emptyset ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+    "。": ".", "、": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/", "\u2217": "*", "∶": ":", "～": "~",
+    **{chr(0x2460 + n): f"({n + 1})" for n in range(20)},
+}  # fmt: skip
+for _name in _GREEK.split():
+    _unicode_name = _name.replace("lambda", "lamda").upper()
+    _SYMBOLS[unicodedata.lookup(f"GREEK SMALL LETTER {_unicode_name}")] = f"\\{_name} "
+    if _name in ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "phi", "psi", "omega"):
+        _SYMBOLS[unicodedata.lookup(f"GREEK CAPITAL LETTER {_unicode_name}")] = f"\\{_name.title()} "
+_SCRIPTS: dict[str, dict[int, str]] = {"<super>": {}, "<sub>": {}}
+for _code in (
+    *range(0xB0, 0x250),
+    *range(0x2B0, 0x300),
+    *range(0x1D2C, 0x1DC0),
+    *range(0x2070, 0x20A0),
+    0x2C7C,
+    0x2C7D,
+):
+    _kind, _, _base = unicodedata.decomposition(chr(_code)).partition(" ")
+    if _kind in _SCRIPTS and " " not in _base and chr(_code) not in "ªº":
+        _SCRIPTS[_kind][_code] = chr(int(_base, 16)).replace("−", "-")
+for _code in (*range(0xBC, 0xBF), *range(0x2150, 0x215F)):
+    _SYMBOLS[chr(_code)] = r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", chr(_code)).split("\u2044"))
+_SYMBOL = re.compile("[" + "".join(_SYMBOLS) + "]")
+_RAISED, _LOWERED = (re.compile("[" + "".join(map(chr, codes)) + "]+") for codes in _SCRIPTS.values())
+_BETWEEN = "\ufdd0"  # no character: stands between two texts
+_JOINS = "\ufffe"  # no character: stands for one that joins its neighbours
+
+_HTML = re.compile(r"</?(?:p|br|b|i|u|em|strong|div|span|center|li|ul|ol|font|h[1-6])\b[^<>]*>", re.I)
+_HTML_SCRIPT = re.compile(r"<(sup|sub)>([^<>]*)</\1>", re.I)
+_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", re.S)
+_ENVIRONMENT_BREAK = re.compile(r"\\\\(?:\[[^\]]*\])?(?![A-Za-z]{2})")
+_LATEX_QUOTES = re.compile(rf"``([^{_BETWEEN}]*?)\'\'")
+_PRIME_COMMAND = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
+_PRIMES, _FACTORIALS = re.compile("''*(?!s\\b|[a-z]{2})"), re.compile("!!*")
+_QUESTION_MARK = re.compile(r"\?")
+
+
+_SIMILAR = re.compile(r"~(?= (?:\\triangle|\\bigtriangleup|[A-Z]))(?<=[A-Z0-9}] ~)")
+_POINT = re.compile(r"\.(?=[A-Za-z](?![A-Za-z]))")
+_TIMES = [re.compile(time) for time in (r"\.\s?m\b\.?", r"AM\b", r"PM\b", r"am\b", r"pm\b")]
+_PERCENT = re.compile(r"per ?cent\b")
+_RULES = [
+    re.compile(r"\\u(?:nder)?line\s*\{(?:[\s~_]|\\[qh]+(?:uad|space)(?:\{[^{}]*\})?|\\[ ,;:])*\}"),
+    re.compile(r"__+"),
+    re.compile(r"\\_(?:\\?_)+"),
+]
+_EMPTY_BRACKETS = re.compile(r"\((?:[\s~]|\\q?quad)*\)")
+_THOUSANDS = re.compile(r",(?:\\!)?\d{3}(?:,(?:\\!)?\d{3})*(?!,?\d)")
+_LATEX_THOUSANDS = [re.compile(mark + r"(?=\d{3}(?!\d))(?<=\d" + mark + ")") for mark in (r"\{,\}", r"\\,")]
+_LOWER_NUMBER = re.compile(rf"/{_S}([0-9]+)(?:(?![A-Za-z0-9_./{{])|(?=\.(?![0-9])))")
+_UPPER_NUMBER = re.compile(rf"(?<![A-Za-z0-9_^./}}\\])([0-9]+){_S}$")
+_FIRST_GROUP = re.compile(r"(?<![\d.,])[1-9]\d{0,2}$")
+_SHORT_FRACTION = re.compile(rf"frac{_S}([0-9]){_S}([0-9])?")
+_ROOT = re.compile(rf"\\sqrt{_S}([0-9]{{2,}})")
+_ACCENTED = re.compile(
+    rf"(\\(?:overline|bar|hat|vec|tilde)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}{_BETWEEN}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
+)
+_PRODUCT = re.compile(r"\\cdot(?![A-Za-z])(?=(\s*\(?[0-9])?)")
+_FACTOR = re.compile(rf"(?:(?<![_0-9{{])[0-9]+|\^\{{[^{{}}{_BETWEEN}]*\}}|\^[0-9A-Za-z])\s*$")
+_ARTICLE = re.compile(r"A(?=\s+[a-z]{2})")
+_SHOWN = {r"\cell": "&", r"\newline": r"\\", r"\quote": '"', r"\factorial": "!", r"\unknown": "?", r"\point": "."}
+_NAMED = re.compile("|".join(re.escape(name) + " ?(?![A-Za-z])" for name in _SHOWN))
+
+
+def respell(texts: Iterable[str]) -> list[str]:
+    """One spelling of each normalised statement.  All are rewritten as one text, which is several times as fast."""
+    given = [text.lower() if _is_shouted(text) else text for text in texts]
+    text = _BETWEEN.join(given)
+    text = re.sub(r"(?<!\\)&", r" \\cell ", text)
+    text = _ENVIRONMENT_BREAK.sub(r" \\newline ", text)
+    text = _LATEX_QUOTES.sub(r'"\1"', text).replace('"', r" \quote ")
+    text = _PRIME_COMMAND.sub("'", text)
+    text = _PRIMES.sub(_primes, text)
+    text = _FACTORIALS.sub(_factorials, text)
+    text = _QUESTION_MARK.sub(_unknown, text)
+    for pattern in _TIMES:
+        text = pattern.sub(_time, text)
+    text = _POINT.sub(_point, text)
+    text = _SIMILAR.sub(r"\\sim", text)
+    text = _ARTICLE.sub(_article, text)
+    text = text.replace("请问", "").replace("试求", "求").replace("几多", "多少")
+    for pattern in _RULES:
+        text = pattern.sub(r"\\blank ", text)
+    text = _EMPTY_BRACKETS.sub(_blank, text)
+    text = _PERCENT.sub("%", text)
+    for pattern in _LATEX_THOUSANDS:
+        text = pattern.sub("", text)
+    text = _slashed(_THOUSANDS.sub(_joined, text))
+    text = _SHORT_FRACTION.sub(_braced_digits, text)
+    text = _ROOT.sub(r"\\sqrt{\1}", text)
+    text = _PRODUCT.sub(_product, text)
+    text = _ACCENTED.sub(_index_inside, text)
+    return text.split(_BETWEEN) if given else []
+
+
+def _is_shouted(text: str) -> bool:
+    return text.isupper() and "\\" not in text and "$" not in text and len(text.split()) > 3
+
+
+# Whether a mark is data depends on what stands before it; the marks are found first, since that is fast.
+
+
+def _before(mark: re.Match[str], n: int) -> str:
+    return mark.string[max(0, mark.start() - n) : mark.start()]
+
+
+def _is_operand(before: str) -> bool:
+    """Whether a text ends in a digit, a closing bracket or a single letter."""
+    last, rest = before[-1:], before[-2:-1]
+    return last in tuple("0123456789)]}") or (
+        last.isascii() and last.isalpha() and not (rest.isascii() and rest.isalpha())
+    )
+
+
+def _time(ending: re.Match[str]) -> str:
+    before = _before(ending, 3) + ending[0][:-1] if ending[0][0] != "." else _before(ending, 3)
+    half = before[-1:]
+    if half not in tuple("apAP") or not before[:-1].rstrip(" ~")[-1:].isdigit():
+        return ending[0]
+    return "m " if ending[0][0] == "." else f" {half.lower()}m "
+
+
+def _primes(run: re.Match[str]) -> str:
+    before = _before(run, 4)
+    capitals = len(before) - len(before.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    is_prime = before[-1:] in tuple("0123456789)]}") or (
+        2 <= capitals <= 3 and not before[-capitals - 1 : -capitals].isalpha()
+    )
+    return r"\prime " * len(run[0]) if is_prime else run[0]
+
+
+def _factorials(run: re.Match[str]) -> str:
+    return r"\factorial " * len(run[0]) if _is_operand(_before(run, 2)) else run[0]
+
+
+def _unknown(mark: re.Match[str]) -> str:
+    return r"\unknown " if _before(mark, 8).rstrip(" \t\n$")[-1:] in tuple(",=+-*/<>(") else "?"
+
+
+def _point(mark: re.Match[str]) -> str:
+    before = _before(mark, 2)
+    return r"\point " if before[-1:].isalnum() and not before[-2:-1].isalnum() else "."
+
+
+def _article(word: re.Match[str]) -> str:
+    return "a" if _before(word, 3).rstrip()[-1:] in ("", ".", "?", "!", _BETWEEN) else "A"
+
+
+def _blank(brackets: re.Match[str]) -> str:
+    before = _before(brackets, 1)
+    return brackets[0] if before.isascii() and (before.isalnum() or before == "}") else r"\blank "
+
+
+def _product(sign: re.Match[str]) -> str:
+    return r"\times " if sign[1] or _FACTOR.search(_before(sign, 30)) else sign[0]
+
+
+def as_written(text: str) -> str:
+    """A respelled text with the usual signs again, for people."""
+    return _NAMED.sub(lambda name: _SHOWN[name[0].strip()], text) if "\\" in text else text
+
+
+def _html_script(script: re.Match[str]) -> str:
+    return f"{'^' if script[1].lower() == 'sup' else '_'}{{{script[2]}}}"
+
+
+def _joined(groups: re.Match[str]) -> str:
+    """Groups of three digits without the marks before them, but not the second number of `(1,234)`."""
+    text, start, end = groups.string, groups.start(), groups.end()
+    before = text[max(0, start - 8) : start]
+    number = _FIRST_GROUP.search(before)
+    if number is None:
+        return groups[0]
+    before, after = before[: number.start()], text[end : end + 4]
+    listed = before.rstrip(" $")[-1:] in ("(", "[") and after.lstrip(" $\\")[:1] in (")", "]")
+    if ("," in groups[0] and "{,}" not in groups[0] and listed) or (before.endswith("\\{") and after.startswith("\\}")):
+        return groups[0]
+    return re.sub("[^0-9]", "", groups[0])
+
+
+def _slashed(text: str) -> str:
+    r"""`1/2` as `\frac{1}{2}`, where two whole numbers and nothing larger stand there."""
+    pieces, last = [], 0
+    for lower in _LOWER_NUMBER.finditer(text):
+        upper = _UPPER_NUMBER.search(text, max(last, lower.start() - 12), lower.start())
+        if upper:
+            pieces += [text[last : upper.start()], rf"\frac{{{upper[1]}}}{{{lower[1]}}}"]
+            last = lower.end()
+    return "".join([*pieces, text[last:]])
+
+
+def _braced_digits(fraction: re.Match[str]) -> str:
+    return "frac" + "".join(f"{{{digit}}}" for digit in fraction.groups() if digit)
+
+
+def _index_inside(accented: re.Match[str]) -> str:
+    return f"{accented[1]}{{{accented[2]}_{accented[3]}}}"
+
+
+def normalise_all(texts: Iterable[str]) -> list[str]:
+    """Statements with LaTeX for Unicode's symbols, simplified Chinese for traditional, without HTML's entities."""
+    return STATEMENTS.normalise(map(_without_markup, texts))
+
+
+def _without_markup(text: str) -> str:
+    if "&" in text and ";" in text:
+        text = html.unescape(text)
+    if "<" in text:
+        text = _HTML.sub(" ", _HTML_SCRIPT.sub(_html_script, text))
+    return _BOLD.sub(r"\1", text) if "**" in text else text
+
+
+def normalise_unicode(text: str) -> str:
+    """Raised and lowered characters, symbols and full width as LaTeX and ASCII; lines stay."""
+    text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SCRIPTS["<super>"]) + "}", text)
+    text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SCRIPTS["<sub>"]) + "}", text)
+    lines = map(normalise_statement, _replace_symbols(text).split("\n"))
+    return _replace_symbols("\n".join(lines)).translate(_SIMPLIFIED)
+
+
+def _replace_symbols(text: str) -> str:
+    """Symbols as LaTeX; a substitution is several times faster than a translation where few occur."""
+    return _SYMBOL.sub(lambda symbol: _SYMBOLS[symbol[0]], text)
+
+
+class _SimplifiedChinese(dict[int, str]):
+    """Traditional characters as simplified ones, each when it is first seen."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _opencc().convert(chr(code)) if 0x3400 <= code <= 0x9FFF else chr(code)
+        return self[code]
+
+
+@cache
+def _opencc() -> Any:
+    from opencc import OpenCC
+
+    return OpenCC("t2s")
+
+
+_SIMPLIFIED = _SimplifiedChinese()
+
+
+class UnicodeNormaliser(dict[int, str]):
+    """Applies a rule for whole texts character by character, up to white space.
+
+    A character is replaced alike wherever it stands, so the rule is applied once to each, when it is first seen.
+    Texts with characters that join their neighbours (accents apart, Hangul letters, those of `joining`) take the rule.
+    """
+
+    def __init__(self, rule: Callable[[str], str], joining: Iterable[int] = ()) -> None:
+        super().__init__({code: chr(code) for code in range(128)} | {ord(_BETWEEN): " "})
+        self.update(dict.fromkeys(joining, _JOINS))
+        self._rule = rule
+
+    def normalise(self, texts: Iterable[str]) -> list[str]:
+        """The texts; ASCII ones as they are."""
+        return [text if text.isascii() else self._normalised(text) for text in texts]
+
+    def _normalised(self, text: str) -> str:
+        replaced = text.translate(self)
+        return self._rule(text) if _JOINS in replaced else replaced
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        first = unicodedata.normalize("NFKD", char)[0]
+        joins = unicodedata.category(first)[0] == "M" or 0x1100 <= ord(first) <= 0x11FF or char == "Σ"
+        self[code] = _JOINS if joins and char not in _SYMBOLS else self._rule(f"x{char}x")[1:-1]
+        return self[code]
+
+
+STATEMENTS = UnicodeNormaliser(normalise_unicode, [*_SCRIPTS["<super>"], *_SCRIPTS["<sub>"]])
+LOWER_CASE = UnicodeNormaliser(lambda text: normalise_statement(text).lower().translate(_SIMPLIFIED))

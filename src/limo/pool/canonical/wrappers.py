@@ -1,0 +1,188 @@
+"""What stands around a statement and is none of it: headings, marks, tags of exams, instructions to a model.
+
+    unwrap("Q12. Find x. [5 points]").core == "Find x."
+
+Found by a list, and by what many rows of a source share (`find_shared_wrappers`).  Only keys leave wrappers out; the
+statement in the pool stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+SharedWrappers = Mapping[str, frozenset[str]]  # by source
+MIN_SHARED_ROWS, MIN_SHARED_SHARE = 10, 0.005  # of a source, from which on a head or tail is a wrapper; own choice
+_MAX_MARKS = 8  # taken off each end, one after the other
+_WORD = r"problem|question|exercise|example|task|prompt|query|instruction|input|题目|问题|例题|习题|试题|题|例"
+_POINTS = r"[(\[【](?:本小?题|此题)?\s*(?:满分|共|worth)?\s*\d{1,3}\s*(?:points?|marks?|pts?|分)[.,]?\s*[)\]】]"
+_NAME = r"(?:[\w\s.,#/-]|\\cdot){0,40}"
+_YEAR = rf"[(\[](?=[^()\[\]]*[A-Za-z\u3400-\u9fff]){_NAME}(?:19|20)\d\d{_NAME}[)\]]"
+_TAG = rf"{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】"
+_HEAD = re.compile(
+    rf"\s*(?:#{{1,6}}\s*(?:(?:{_WORD}|statement)\b\s*\d{{0,4}}[.:]?\s*(?=\S))?|<\|[^|<>\n]{{1,30}}\|>|{_TAG}"
+    rf"|(?:{_WORD}|q|user|human|system)\s*:|(?:{_WORD}|q|no)\s*[.#№]?\s*\d{{1,4}}(?:\s*[.:)\]]|\s*,(?=\s*[\u3400-\u9fff])"
+    r"|\s*\n|\s+(?=[A-Z][a-z]))|第\s*[\d一二三四五六七八九十]{1,4}\s*小?题\s*[.:,)]?"
+    r"|\(\s*\d{1,3}\s*\)(?=\s*(?:[A-Za-z]{2}|[\u3400-\u9fff]))|\d{1,3}\s*[.)](?!\s*\d)(?=\s|[A-Za-z]{2}|[\u3400-\u9fff])"
+    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=[A-Z]))",
+    re.I,
+)
+_TAIL_TAG = re.compile(_TAG, re.I)
+_TAIL = re.compile(
+    r"(?:<\|[^|<>\n]{1,30}\|>|(?:(?<=[\s.?!:)$])|(?<=[\u3400-\u9fff]))"
+    r"(?:(?:the\s+)?(?:final\s+)?(?:answer|solution)|assistant|response|答案|解答|答|解)\s*:(?:[\s_.]|\\blank)*|\\blank\s*\.?)$",
+    re.I,
+)
+_INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
+    r"step[- ]by[- ]step|last line of your (?:response|answer)|\\boxed\s*\{\s*\}|\bfinal answer\b"
+    r"|your answer on its own"
+    r"|(?:solve|answer|read|consider) (?:the|this) (?:following |math\w* )*(?:problem|question|exercise|task)s?\b"
+    r"|show (?:all )?(?:your|the) (?:work|reasoning|steps)|explain your (?:reasoning|answer)|without quotes"
+    r"|you are an? (?:\w+ )*(?:assistant|expert|tutor|mathematician)"
+    r"|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
+    re.I,
+)
+_HINTS = (
+    "step by step", "Step by step", "step-by-step", "line of your", "boxed", "inal answer", "own line",
+    "lowing problem", "lowing question", "lowing math", "his problem", "his question", "your reasoning", "your work",
+    "hout quotes", "ou are a", "your answer", "步", "答案", "过程",
+)  # fmt: skip
+_HEADINGS = (
+    "problem", "question", "exercise", "example", "task", "prompt", "query", "instruction", "input", "q", "no", "user",
+    "human", "system", "题", "问题", "例", "习题", "试题", "第",
+)  # fmt: skip
+_BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
+_SPEAKS_OF_ANSWERING = re.compile(
+    r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
+)
+_FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S | re.I)
+_OPTION = re.compile(r"(?:^|(?<=[\s)}$.?:]))\(?([A-J])[.):](?=\s|\S)\s*")
+
+
+class Unwrapped(NamedTuple):
+    """A statement without its wrapper, figure code and listed options; and these."""
+
+    core: str
+    wrapper: tuple[str, str] = ("", "")
+    figure: str = ""
+    options: tuple[str, ...] = ()
+
+
+def unwrap(text: str, shared: frozenset[str] = frozenset(), split_options: bool = False) -> Unwrapped:
+    """Take off what is around a normalised statement; `shared` are the heads and tails of its source."""
+    figure = ""
+    if "[asy]" in text:
+        figure, text = "".join(_FIGURE.findall(text)), _FIGURE.sub(" ", text)
+    may_instruct = bool(shared) or any(map(text.__contains__, _HINTS))
+    start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
+    options: tuple[str, ...] = ()
+    may_list = split_options and ("A." in text or "A)" in text or "A:" in text or "A," in text)
+    for _ in range(_MAX_MARKS):
+        before = _before_tail(text, start, end, shared, may_instruct)
+        if before == end and may_list and not options:
+            options, before = _options(text, start, end)
+        if before == end:
+            break
+        end = before
+    if not start and end == len(text):
+        return Unwrapped(text, figure=figure)
+    if not any(map(str.isalnum, text[start:end])):
+        return Unwrapped(text, figure=figure)
+    return Unwrapped(text[start:end], (text[:start], text[end:] if not options else ""), figure, options)
+
+
+def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
+    start = 0
+    for _ in range(_MAX_MARKS):
+        mark = _HEAD.match(text, start) if _may_be_heading(text[start : start + 16].lstrip()) else None
+        stop = mark.end() if mark else start
+        if not mark and may_instruct and (found := _BREAK.search(text, start)):
+            sentence = text[start : found.end()].strip()
+            stop = found.end() if sentence and found.end() < len(text) and _is_wrapper(sentence, shared) else start
+        if stop == start or stop >= len(text):
+            break
+        start = stop
+    return start
+
+
+def _may_be_heading(first: str) -> bool:
+    """Whether what the statement begins with may be a heading: cheap, since nearly none is."""
+    if first[:1].isalpha():
+        return first.lower().startswith(_HEADINGS) or first[1:2] == ")"
+    return first[:1] in tuple("#<([【0123456789")
+
+
+def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_instruct: bool) -> int:
+    last, mark = text[end - 1 : end], None
+    if last in (")", "]", "】"):
+        opening = max(text.rfind(bracket, start, end) for bracket in "([【")
+        mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
+    if mark is None and (last in (":", "_", ">", ")") or text.endswith(("_.", "blank", "blank."), start, end)):
+        mark = _TAIL.search(text, max(start, end - 80), end)
+    if mark:
+        return len(text[: mark.start()].rstrip())
+    if not may_instruct:
+        return end
+    tail = text[max(start, end - 400) : end]
+    breaks = [found for found in _BREAK.finditer(tail) if found.end() < len(tail)]
+    if breaks and _is_wrapper(tail[breaks[-1].end() :].strip(), shared):
+        return len(text[: end - len(tail) + breaks[-1].start() + 1].rstrip())
+    return end
+
+
+def _is_wrapper(sentence: str, shared: frozenset[str]) -> bool:
+    return " ".join(sentence.split()) in shared or bool(_INSTRUCTION.search(sentence))
+
+
+def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
+    """The texts of the options that end the statement, A to the last one, and where they begin; (), `end` without."""
+    if "B" not in text or not (marks := [mark for mark in _OPTION.finditer(text, start, end)]):
+        return (), end
+    first = max((number for number, mark in enumerate(marks) if mark[1] == "A"), default=len(marks))
+    listed = marks[first:]
+    if len(listed) < 2 or "".join(mark[1] for mark in listed) != "ABCDEFGHIJ"[: len(listed)]:
+        return (), end
+    stops = [mark.start() for mark in listed[1:]] + [end]
+    texts = tuple(text[mark.end() : stop].strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True))
+    before = len(text[start : listed[0].start()].rstrip(" \n(")) + start
+    return (texts, before) if all(texts) and before > start else ((), end)
+
+
+def find_shared_wrappers(statements: Iterable[tuple[str, str]]) -> SharedWrappers:
+    """Of normalised statements, each with its source: by source the sentences at their ends that many rows share.
+
+    Only those that speak of answering count.
+    """
+    n_rows: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    for text, source in statements:
+        n_rows[source] += 1
+        counts.update((source, sentence) for sentence in set(_end_sentences(text)))
+    shared: dict[str, set[str]] = {}
+    for (source, sentence), n in counts.items():
+        if n >= max(MIN_SHARED_ROWS, MIN_SHARED_SHARE * n_rows[source]) and _may_be_wrapper(sentence):
+            shared.setdefault(source, set()).add(sentence)
+    return {source: frozenset(sentences) for source, sentences in shared.items()}
+
+
+def _end_sentences(text: str) -> Iterator[str]:
+    """The first two and the last two sentences."""
+    start = 0
+    for _ in range(2):
+        found = _BREAK.search(text, start, 600)
+        if found is None:
+            break
+        yield " ".join(text[start : found.end()].split())
+        start = found.end()
+    ends = [found.end() for found in _BREAK.finditer(text, max(start, len(text) - 500)) if found.end() < len(text)]
+    for begin, end in pairwise([*ends, len(text)][-3:]):
+        yield " ".join(text[begin:end].split())
+
+
+def _may_be_wrapper(sentence: str) -> bool:
+    """Whether it speaks of answering and holds no digit: such sentences belong to no problem."""
+    n_words = len(sentence.split()) + 2 * (not sentence.isascii())
+    return n_words >= 4 and not any(map(str.isdigit, sentence)) and bool(_SPEAKS_OF_ANSWERING.search(sentence))
