@@ -100,7 +100,7 @@ def _fingerprints(problems: Sequence[Problem], ngram_words: int, shared_wrappers
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
     answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, scanned.parts, strict=True)]
-    wrappers = [" ... ".join(part.wrapper).strip() if any(part.wrapper) else "" for part in scanned.parts]
+    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) for part in scanned.parts]
     sketches, n_words = (minima & 255).astype(np.uint8).ravel(), np.diff(word_ends, prepend=0)
     return text.T, extra, group, grams, n_grams, words, n_words, bands, sketches, answers, wrappers
 

@@ -25,9 +25,10 @@ _TAG = rf"{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】"
 _HEAD = re.compile(
     rf"\s*(?:#{{1,6}}\s*(?:(?:{_WORD}|statement)\b\s*\d{{0,4}}[.:]?\s*(?=\S))?|<\|[^|<>\n]{{1,30}}\|>|{_TAG}"
     rf"|(?:{_WORD}|q|user|human|system)\s*:|(?:{_WORD}|q|no)\s*[.#№]?\s*\d{{1,4}}(?:\s*[.:)\]]|\s*,(?=\s*[\u3400-\u9fff])"
-    r"|\s*\n|\s+(?=[A-Z][a-z]))|第\s*[\d一二三四五六七八九十]{1,4}\s*小?题\s*[.:,)]?"
-    r"|\(\s*\d{1,3}\s*\)(?=\s*(?:[A-Za-z]{2}|[\u3400-\u9fff]))|\d{1,3}\s*[.)](?!\s*\d)(?=\s|[A-Za-z]{2}|[\u3400-\u9fff])"
-    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=[A-Z]))",
+    r"|\s*\n|\s+(?=(?-i:[A-Z][a-z])))|第\s*[\d一二三四五六七八九十]{1,4}\s*小?题\s*[.:,)]?"
+    r"|\(\s*\d{1,3}\s*\)(?=\s*(?:[A-Za-z]{2}|(?-i:[A-Z])\s[a-z]{2}|[\u3400-\u9fff]))"
+    r"|\d{1,3}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{2}|\s*[\u3400-\u9fff【])"
+    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=(?-i:[A-Z])))",
     re.I,
 )
 _TAIL_TAG = re.compile(_TAG, re.I)
@@ -45,6 +46,7 @@ _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
     re.I,
 )
+_ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
 _HINTS = (
     "step by step", "Step by step", "step-by-step", "line of your", "boxed", "inal answer", "own line",
     "lowing problem", "lowing question", "lowing math", "his problem", "his question", "your reasoning", "your work",
@@ -101,7 +103,9 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
         stop = mark.end() if mark else start
         if not mark and may_instruct and (found := _BREAK.search(text, start)):
             sentence = text[start : found.end()].strip()
-            stop = found.end() if sentence and found.end() < len(text) and _is_wrapper(sentence, shared) else start
+            if sentence and found.end() < len(text) and _is_wrapper(sentence, shared):
+                form = _ANSWER_FORM.match(text, found.end())
+                stop = form.end() if form else found.end()
         if stop == start or stop >= len(text):
             break
         start = stop

@@ -1,0 +1,149 @@
+"""What stands around a statement is no difference, what changes its mathematics is, and the evidence names both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from limo.core.records import Problem
+from limo.pool.canonical.wrappers import find_shared_wrappers, unwrap
+from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, dedup_shards
+from limo.pool.shards import dropped_of, write_problems
+from limo.pool.tasks import ExecutorSettings
+
+EN = "A farmer has $12$ hens and sells a third of them. How many hens are left?"
+ZH = "小红买了$$3$$支笔，每支$$2$$元，她付了$$10$$元，应找回多少元？"
+
+
+def _kept(left: str, right: str, answer: str = "8", other: str = "8") -> int:
+    pair = [Problem.make(left, answer, source="a", solution="long"), Problem.make(right, other, source="b")]
+    return len(dedup(pair)[0])
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        f"Question: {EN}", f"Q7. {EN}", f"**Exercise 31**\n{EN}", f"### Problem\n{EN}", f"(14) {EN}", f"b) {EN}",
+        f"Problem 3:\n{EN}", f"[4 points] {EN}", f"{EN} (6 marks)", f"(AMC 2017) {EN}", f"{EN}\n\nAnswer:",
+        f"{EN} Answer: ____", f"{EN}\nSolution:", f"User: {EN}\nAssistant:", EN.upper().replace("$", ""),
+        f"<p>{EN}</p>", f"{EN}\nLet's think step by step and put the final answer in \\boxed{{}}.",
+        "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
+        f"$Answer.\n\n{EN}\n\nRemember to put your answer on its own line after \"Answer:\".",
+        f"{EN}\nA. 4\nB. 8\nC. 6\nD. 9",
+    ],
+)  # fmt: skip
+def test_a_wrapper_makes_no_other_problem(wrapped: str) -> None:
+    plain = EN.replace("$", "") if wrapped.isupper() else EN
+    assert _kept(plain, wrapped) == 1
+
+
+@pytest.mark.parametrize(
+    "wrapped", [f"第8题：{ZH}", f"15、{ZH}", f"（3）{ZH}", f"题目：{ZH}", f"(本题满分10分){ZH}", f"（2018·安徽）{ZH}",
+                f"【2019年三年级竞赛】{ZH}", ZH.replace("红买", "紅買").replace("笔", "筆"), f"12．{ZH}"],
+)  # fmt: skip
+def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapped: str) -> None:
+    assert _kept(ZH, wrapped) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (r"Evaluate $4 \cdot 7 + 1$", r"Evaluate $4 \times 7 + 1$"),
+        (r"Simplify $\sqrt{75} \pm \alpha$", "Simplify √75 ± α"),
+        ("If $x &lt; 3$ find |x-3|", "If $x < 3$ find |x-3|"),
+        (r"What is 20\% of 45?", "What is 20 percent of 45?"),
+        (r"Divide $12\,000$ by 8", "Divide 12,000 by 8"),
+        ("Add 3½ and 2", r"Add $3\frac12$ and 2"),
+        ("It is 5:10 p.m. now. Find the angle.", "It is 5:10 PM now. Find the angle."),
+        ("The area of the figure is ____.", "The area of the figure is (  )."),
+        ("Find the area.\n[asy]\ndraw((0,0)--(1,1));\n[/asy] The side is 7.", "Find the area. The side is 7."),
+    ],
+)
+def test_another_spelling_makes_no_other_problem(left: str, right: str) -> None:
+    assert _kept(left, right) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("Count the zeros at the end of $30!$.", "Count the zeros at the end of $30$."),
+        ("Compute $9!!$", "Compute $9!$"),
+        ("The image of $PQ$ is $PQ'$. Find $PQ'$.", "The image of $PQ$ is $PQ'$. Find $PQ$."),
+        (r"Rank: $\begin{matrix} 5 & 6 \\ 7 & 8 \end{matrix}$", r"Rank: $\begin{matrix} 5 & 6 & 7 & 8 \end{matrix}$"),
+        ("Ann threw 4 balls (3 points) and 2 balls (1 point).", "Ann threw 4 balls (2 points) and 2 balls (1 point)."),
+        (r"Compute $\gcd(18,270)$.", r"Compute $\gcd(18270)$."),
+        ("The point $(3,500)$ moves left.", "The point $(3500)$ moves left."),
+        ("Continue: $3, 9, ?, 81$", "Continue: $3, 9, , 81$"),
+        ("Choose from ①②③.", "Choose from 123."),
+        ("Example 6 men share 9 cakes.", "Example 7 men share 9 cakes."),
+        ("If $a_{n} = 2ⁿ$ find it.", "If $a_{n} = 2n$ find it."),
+        ("A plank is 36\" long.", "A plank is 36 long."),
+    ],
+)  # fmt: skip
+def test_a_mark_that_is_data_makes_another_problem(left: str, right: str) -> None:
+    assert _kept(left, right, "8", "9") == 2 and _kept(left, right) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("least", "greatest"), ("sum", "product"), ("even", "odd"), ("first", "last"), ("more", "fewer"),
+        ("area", "perimeter"), ("before", "after"), ("cm", "m"), ("inscribed", "circumscribed"), ("not ", ""),
+        (r"\sin", r"\cos"), ("[1, 5]", "(1, 5)"), (r"\cup", r"\cap"), ("x^2", "2x"), ("find $x$", "find $y$"),
+        ("f(x)", "f'(x)"), ("or", "and"), ("third", "fourth"), ("half", "twice"), (r"\lfloor", r"\lceil"),
+    ],
+)  # fmt: skip
+def test_an_opposite_makes_another_problem_even_with_the_same_answer(old: str, new: str) -> None:
+    text = (
+        r"Let $f(x) = x^2 + \sin x + \lfloor x \rfloor$ on $[1, 5] \cup [8, 9]$, inscribed in cm, and consider the "
+        "least even sum of first and third terms, or half the area before is more and not less; find $x$ at the end."
+    )
+    assert old in text and _kept(text, text.replace(old, new)) == 2
+    assert _kept(text, text.replace("consider", "let us now consider")) == 1
+
+
+def test_options_are_a_set_and_their_order_is_none() -> None:
+    stem, texts = "哪一个数是质数？", ["21", "23", "25", "27"]
+    one, other = ("".join(f"\n{letter}. {text}" for letter, text in zip("ABCD", order, strict=True))
+                  for order in (texts, texts[::-1]))  # fmt: skip
+    assert len(dedup([Problem.make(stem + one, "B"), Problem.make(stem + other, "C")])[0]) == 1
+    assert len(dedup([Problem.make(stem + one, "B"), Problem.make(stem + other.replace("27", "29"), "C")])[0]) == 2
+    assert dedup([Problem.make(stem + one, "B"), Problem.make(stem + other, "B")])[1][0].reason == ANOTHER_ANSWER
+
+
+def test_what_many_rows_of_a_source_share_is_a_wrapper_there_and_nowhere_else() -> None:
+    head = "Kindly work through this task and give one numeric answer:"
+    rows = [(f"{head}\nWhat is {n} plus {n * n}?", "wrapped") for n in range(12)]
+    shared = find_shared_wrappers([*rows, (rows[0][0], "other")])
+    assert shared == {"wrapped": frozenset({head})}
+    assert unwrap(rows[3][0], shared["wrapped"]).core == "What is 3 plus 9?" and unwrap(rows[3][0]).core == rows[3][0]
+    pool = [Problem.make(text, "8", source=source) for text, source in rows]
+    bare = Problem.make("What is 3 plus 9?", "8", source="plain", solution="worked")
+    kept, dropped = dedup([*pool, bare])
+    assert len(kept) == 12 and dropped[0].detail["wrapper"] == head and dropped[0].detail["duplicate_of"] == bare.id
+
+
+def test_duplicate_of_names_a_row_that_was_kept(tmp_path: Path) -> None:
+    text = "Tom bought {} red lamps for 7 dollars each at the market and sold all of them. How much did he pay?"
+    pool = []
+    for n in (3, 4, 5):
+        best, worse = text.format(n), text.format(n).replace("bought", "purchased")
+        pool += [Problem.make(best, str(7 * n), solution="worked"), Problem.make(worse, str(7 * n), solution="s"),
+                 Problem.make(f"Question: {worse}", str(7 * n))]  # fmt: skip
+    kept, dropped = dedup(pool)
+    assert len(kept) == 3 and {row.detail["duplicate_of"] for row in dropped} <= {problem.id for problem in kept}
+    (tmp_path / "pool").mkdir()
+    for number in range(3):
+        write_problems(tmp_path / "pool" / f"part-0000{number}.parquet", pool[number::3], [])
+    dedup_shards(tmp_path / "pool", tmp_path / "out", DedupSettings(), ExecutorSettings(), n_shares=2)
+    of_shards = {json.dumps(row.detail, sort_keys=True) for row in dropped_of(tmp_path / "out")}
+    assert of_shards == {json.dumps(row.detail, sort_keys=True) for row in dropped}
+
+
+def test_a_statement_that_is_nothing_but_a_mark_is_left_as_it_is() -> None:
+    assert [unwrap(text).core for text in ("12.", "Answer:", "(5 points)", "", "Problem 3.")] == [
+        "12.", "Answer:", "(5 points)", "", "Problem 3.",
+    ]  # fmt: skip
+    assert _kept("2) + 3 is what?", "5) + 3 is what?") == 2
