@@ -162,7 +162,7 @@ def test_a_folder_of_benchmarks_is_taken_as_it_is_and_what_it_lacks_is_said(limo
     where = ("--benchmarks", world / "benchmarks", "--json")
     code, out, err = limo("pool", "decontaminate", world / "pool.jsonl", "--check", *where)
     said = events(out)[-1]
-    assert (code, said["benchmarks"], len(said["missing_benchmarks"])) == (0, ["PostCutoff"], 11), err
+    assert (code, said["benchmarks"], len(said["missing_benchmarks"])) == (0, ["PostCutoff"], 14), err
     assert said["n_contaminated"] >= 1
     code, _, err = limo("pool", "decontaminate", world / "pool.jsonl", "--check", "--benchmarks", world)
     assert code == 2 and "no benchmark is in the folder" in err
