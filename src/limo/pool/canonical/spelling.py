@@ -290,7 +290,7 @@ class UnicodeNormaliser(dict[int, str]):
         char = chr(code)
         first = unicodedata.normalize("NFKD", char)[0]
         joins = unicodedata.category(first)[0] == "M" or 0x1100 <= ord(first) <= 0x11FF or char == "Σ"
-        self[code] = _JOINS if joins and char not in _SYMBOLS else self._rule(f"x{char}x")[1:-1]
+        self[code] = _JOINS if joins else self._rule(f"x{char}x")[1:-1]
         return self[code]
 
 
