@@ -98,18 +98,13 @@ def build_report(
 
 def arm_row(arm: Arm, measurements: Sequence[Measurement], student: str) -> ArmRow:
     """An arm and the cost of its training, the mean over its seeds."""
+    first = measurements[0]
     return ArmRow(
-        arm.name,
-        arm.label_en,
-        arm.label_zh,
-        model=arm.student or student,
-        n_examples=measurements[0].n_examples,
+        arm.name, arm.label_en, arm.label_zh, arm.student or student, first.n_examples,
         n_tokens=round(mean(measurement.n_train_tokens for measurement in measurements)),
-        n_updates=measurements[0].n_updates,
+        n_updates=first.n_updates, color=arm.name, headline=arm.headline,
         seconds=round(mean(measurement.seconds for measurement in measurements), 1),
-        color=arm.name,
-        headline=arm.headline,
-    )
+    )  # fmt: skip
 
 
 def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:

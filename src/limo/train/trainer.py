@@ -103,13 +103,18 @@ def _diverged(what: str) -> ModelError:
 
 def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> float:
     """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work`; the seconds it took."""
+    import torch
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
     started_s = time.monotonic()
     with ExitStack() as stack, storage_errors(work):
         trainer.add_callback(_progress_callback(progress, stage, stack, stop_after_epoch))
-        trainer.train(resume_from_checkpoint=last_checkpoint(work))
+        try:
+            trainer.train(resume_from_checkpoint=last_checkpoint(work))
+        except torch.OutOfMemoryError as error:
+            reason, do = shorten(str(error), 120), "gradient_checkpointing=true, kind: lora, or more devices"
+            raise ModelError("the device ran out of memory", reason, "", do) from error
     check_finite(trainer.model, trainer.state.global_step)
     return round(time.monotonic() - started_s, 2)
 
