@@ -156,28 +156,6 @@ def test_weights_that_are_not_finite_are_never_saved(model_dir, rows, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_device_without_memory_is_one_line_and_the_next_start_goes_on(model_dir, rows, tmp_path, monkeypatch):
-    import torch
-    from trl import SFTTrainer
-
-    settings = SftSettings(
-        **{**SMALL, "max_steps": 4, "save_strategy": "steps", "save_steps": 1}, examples_per_update=4
-    )
-    step = SFTTrainer.training_step
-
-    def runs_out(self, *args, **kwargs):
-        if self.state.global_step == 2:
-            raise torch.OutOfMemoryError("tried to allocate 2 GiB")
-        return step(self, *args, **kwargs)
-
-    monkeypatch.setattr(SFTTrainer, "training_step", runs_out)
-    with pytest.raises(ModelError, match=r"ran out of memory.*gradient_checkpointing"):
-        train(model_dir, rows, tmp_path / "out", settings)
-    assert last_checkpoint(next(tmp_path.glob(".out.training-*"))).endswith("checkpoint-2")
-    monkeypatch.setattr(SFTTrainer, "training_step", step)
-    assert train(model_dir, rows, tmp_path / "out", settings).n_updates == 4
-
-
 def test_a_training_logs_its_speed_and_its_cost(model_dir, rows, tmp_path):
     progress = NoProgress()
     result = train(model_dir, rows, tmp_path / "out", SftSettings(**SMALL, examples_per_update=24), progress)
