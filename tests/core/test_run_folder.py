@@ -312,3 +312,12 @@ def test_whatever_a_killed_process_left_is_swept(tmp_path):
         (tmp_path / "stages" / ".a.tmp").write_text("")
     with RunFolder(tmp_path, Recipe()):
         assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_small_value_holds_any_text_that_a_model_writes(run):
+    value = {"text": "名 \ud800 \x00 \\ud800", "n": [1, None]}
+    run.write_json("cases.json", value)
+    assert run.read_json("cases.json") == value
+    (run.path / "cases.json").write_text("[" * 5000 + "]" * 5000)
+    with pytest.raises(StorageError, match="damaged"):
+        run.read_json("cases.json")

@@ -130,3 +130,17 @@ def test_no_row_however_odd_breaks_ingest_or_gets_lost(tmp_path_factory: pytest.
     assert len(done.problems) + len(done.dropped) == len(table) + 1
     write_pool(done.problems, path.with_name("pool.parquet"))
     assert read_pool(path.with_name("pool.parquet")) == done.problems
+
+
+def test_a_row_nested_too_deeply_is_one_dropped_row_whole_or_in_a_field(tmp_path: Path) -> None:
+    deep = "[" * 900 + "]" * 900
+    canonical = {name: "" for name in ("id", "solution", "source", "topic", "language")} | {"options": None}
+    rows = [
+        json.dumps({"problem": "Add 3 and 9?", "answer": "12"}),
+        '{"problem": "Add 3 and 8?", "answer": "11", "meta": ' + deep + "}",
+        json.dumps({"problem": "Add 3 and 7?", "answer": "10", "meta": deep} | canonical),
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows) + "\n")
+    ingested = ingest([tmp_path / "rows.jsonl"])
+    assert [problem.answer for problem in ingested.problems] == ["12"]
+    assert sorted(row.reason for row in ingested.dropped) == ["malformed row", "meta is not JSON"]

@@ -26,6 +26,7 @@ from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
+from limo.core.rows import parse_json
 from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
@@ -108,10 +109,8 @@ class RunFolder:
         keys = _differing(_stored(file, type(recipe)), recipe.identity())
         if keys:
             shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-            what, do = (
-                f"this run was made by another recipe (differs in {shown})",
-                "set the keys back or name another --run",
-            )
+            what = f"this run was made by another recipe (differs in {shown})"
+            do = "set the keys back or name another --run"
             raise InputError(what, self.path, "the recipe it was begun with", do)
 
     def _store_environment(self) -> None:
@@ -187,14 +186,15 @@ class RunFolder:
     def write_json(self, name: str, value: object) -> None:
         """Store a small value as a file of the run, whole."""
         self._must_be_open()
-        with atomic(self.path / name) as path:
-            path.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+        with atomic(self.path / name) as path:  # a lone surrogate, which models do write, becomes JSON's own escape
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def read_json(self, name: str) -> Any:
         """A value stored by `write_json`."""
         file = self.path / name
         with _readable(file, "the run has no such file", "run the stage that writes it"):
-            return json.loads(file.read_text(encoding="utf-8"))
+            return parse_json(file.read_bytes())
 
     def _file(self, stage: str, kind: str) -> Path:
         return self.path / "stages" / f"{stage}.{kind}.parquet"
