@@ -74,36 +74,36 @@ def rivals() -> dict[str, Callable[[Rows], tuple[float, float] | None]]:
 
 
 def measure_scores(n_draws: int, n_rival: int) -> None:
-    """Coverage of the mean pass rate over the grid."""
+    """Coverage of the mean pass rate over the grid, size by size."""
     rng, others = np.random.default_rng(0), rivals()
-    cells: list[tuple[str, int, float]] = []
-    beside: dict[str, list[tuple[float, float, float]]] = defaultdict(list)  # coverage, width, our width
-    for n, p, rho, r in itertools.product(SIZES, RATES, CORRELATIONS, ROLLOUTS):
-        hits, sums, drawn = 0, defaultdict(lambda: [0, 0.0, 0.0, 0]), 0
-        for draw in range(n_draws):
-            sizes = rng.choice([1, 2, 4, 16], n) if r == "unequal" else np.full(n, int(r))
-            rows = [(rng.random(k) < rate) * 1.0 for rate, k in zip(pass_rates(rng, n, p, rho), sizes, strict=True)]
-            low, high = ours(rows)
-            hits, drawn = hits + (low - 1e-12 <= p <= high + 1e-12), drawn + 1
-            for name, interval in others.items() if draw < n_rival else ():
-                if ends := interval(rows):
-                    part = sums[name]
-                    part[0] += ends[0] - 1e-12 <= p <= ends[1] + 1e-12
-                    part[1], part[2], part[3] = part[1] + ends[1] - ends[0], part[2] + high - low, part[3] + 1
-        cells.append((f"n={n} p={p} rho={rho} rollouts={r}", n, hits / drawn))
-        for name, (n_held, width, our_width, k) in sums.items():
-            beside[name].append((n_held / k, width / k, our_width / k))
-    print(f"scores: {len(cells)} cells of {n_draws} draws")
     for n in SIZES:
-        held = [share for _, size, share in cells if size == n]
-        print(f"  limo n={n}: least {min(held):.3f} mean {sum(held) / len(held):.3f}")
-    print("  lowest:", *sorted((round(share, 3), name) for name, _, share in cells)[:3])
-    for name, rows_of in beside.items():
-        table = np.array(rows_of)
-        good = table[table[:, 0] >= 0.93]
-        print(f"  {name}: least {table[:, 0].min():.3f} mean {table[:, 0].mean():.3f} cells below 93%: "
-              f"{(table[:, 0] < 0.93).mean():.0%}; our width / its width where it covers "
-              f"{(good[:, 2] / good[:, 1]).mean():.3f}")  # fmt: skip
+        held: list[tuple[float, str]] = []
+        beside: dict[str, list[tuple[float, float, float]]] = defaultdict(list)  # coverage, width, our width
+        for p, rho, r in itertools.product(RATES, CORRELATIONS, ROLLOUTS):
+            hits, sums = 0, defaultdict(lambda: np.zeros(4))
+            for draw in range(n_draws):
+                sizes = rng.choice([1, 2, 4, 16], n) if r == "unequal" else np.full(n, int(r))
+                rows = [(rng.random(k) < rate) * 1.0 for rate, k in zip(pass_rates(rng, n, p, rho), sizes, strict=True)]
+                low, high = ours(rows)
+                hits += low - 1e-12 <= p <= high + 1e-12
+                for name, interval in others.items() if draw < n_rival else ():
+                    if ends := interval(rows):
+                        covers = ends[0] - 1e-12 <= p <= ends[1] + 1e-12
+                        sums[name] += [covers, ends[1] - ends[0], high - low, 1]
+            held.append((hits / n_draws, f"p={p} rho={rho} rollouts={r}"))
+            for name, (n_held, width, our_width, k) in sums.items():
+                beside[name].append((n_held / k, width / k, our_width / k))
+        shares = [share for share, _ in held]
+        n_low, mean = sum(share < 0.93 for share in shares), sum(shares) / len(shares)
+        print(f"scores, n={n}, {len(held)} cells of {n_draws} draws: limo least {min(shares):.3f} ({min(held)[1]})")
+        print(f"  mean {mean:.3f}, below 93%: {n_low}", flush=True)
+        for name, rows_of in beside.items():
+            table = np.array(rows_of)
+            good = table[table[:, 0] >= 0.93]
+            told = f"least {table[:, 0].min():.3f} mean {table[:, 0].mean():.3f}"
+            told += f", below 93%: {(table[:, 0] < 0.93).sum()} of {len(table)}"
+            ratio = (good[:, 2] / good[:, 1]).mean()
+            print(f"  {name} ({n_rival} draws): {told}; our width / its where it covers {ratio:.3f}", flush=True)
 
 
 def measure_differences(n_draws: int) -> None:
