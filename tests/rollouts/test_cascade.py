@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from limo.core.progress import NoProgress
-from limo.core.records import problem_id
+from limo.core.records import Completion, problem_id
 from limo.core.run_folder import RunFolder, RunPool
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
@@ -62,16 +62,16 @@ def recorded(tmp_path, n_problems):
     return path, found
 
 
-def brute_force(found, answers, bands):
+def brute_force(found, problems, bands):
     """The decisions of the whole table, each stage on what the one before kept: nothing of limo's but the checker."""
     table = defaultdict(dict)
     with Checker() as checker:
         for row in found:
             name = problem_id(row["problem"])
-            if name in answers:
-                verdict = checker.check(answers[name], row["response"])
+            if name in problems:
+                verdict = checker.verify(problems[name], Completion(row["response"]))
                 table[name, row["model"]][row["sample"]] = verdict.outcome
-    left, decisions = set(answers), {}
+    left, decisions = set(problems), {}
     for stage, model, n, low, high in bands:
         kept = set()
         for name in left:
@@ -117,18 +117,18 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
         curate(recipe, tmp_path / "run", progress)
     run = RunFolder(tmp_path / "run")
     pool = RunPool(run.read_problems())
-    answers = {row["id"]: pool.problem(row).answer for row in run.read_stage("decontaminate")}
-    assert len(answers) > (500 if n_problems is None else n_problems * 0.9)
-    wanted = brute_force(found, answers, bands)
+    problems = {row["id"]: pool.problem(row) for row in run.read_stage("decontaminate")}
+    assert len(problems) > (500 if n_problems is None else n_problems * 0.9)
+    wanted = brute_force(found, problems, bands)
     for stage, *_ in bands:
         assert {row["id"] for row in run.read_stage(stage)} == wanted[stage], stage
-    assert 10 < len(wanted["strong_filter"]) < len(wanted["weak_filter"]) < len(answers)
+    assert 10 < len(wanted["strong_filter"]) < len(wanted["weak_filter"]) < len(problems)
     said = [line for line in progress.logged if "saved" in line]
     assert [line.split(":")[0] for line in said] == ["weak_filter", "strong_filter"]
     with Ledger(run.ledger_path) as ledger:
         assert len(ledger) == sum(
             int(re.search(r"([\d,]+) rollouts instead", line)[1].replace(",", "")) for line in said
         )
-        assert len(ledger) < 2 * len(answers) + 6 * len(wanted["weak_filter"])
+        assert len(ledger) < 2 * len(problems) + 6 * len(wanted["weak_filter"])
         assert ledger.integrity_errors() == []
     print(*said, sep="\n")
