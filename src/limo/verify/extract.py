@@ -19,12 +19,19 @@ from typing import Literal
 from limo.core.records import Completion
 from limo.core.text import THOUGHT_END, THOUGHT_START
 from limo.verify.boxes import MAX_PLAIN, ends_in_box, find_box
-from limo.verify.sentences import MATH, OPTION, PHRASES, STATEMENT, alternatives, answer_in_sentence, is_prose
+from limo.verify.sentences import (
+    MATH,
+    OPTION,
+    PHRASES,
+    STATEMENT,
+    alternatives,
+    answer_in_sentence,
+    find_phrases,
+    is_prose,
+)
 
 TAIL = 6000
-_ANNOUNCEMENT = re.compile(alternatives("announcements"), re.I)
 _RIGHT_OPTION = re.compile(alternatives("right_options"))
-_DENIAL = re.compile(alternatives("denials"), re.I)
 _DENIED_BOX = re.compile(PHRASES["denied_box"], re.I)
 _END_OF_TURN = re.compile(alternatives("end_of_turn"))
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
@@ -114,7 +121,7 @@ def _last_word(text: str, cut: bool, letters: bool, has_thought: bool) -> Extrac
     if box and box.is_open and (cut or not box.text):
         return TRUNCATED
     said = box.end if box else 0
-    denials = [*_DENIAL.finditer(text, max(said, len(text) - TAIL))]
+    denials = find_phrases("denials", text, max(said, len(text) - TAIL))
     if not denials and box and (denial := _DENIED_BOX.match(text, said)):
         denials = [denial]
     if box and not denials:
@@ -143,7 +150,7 @@ def _announced_after_box(text: str, letters: bool) -> Extraction | None:
     if letters and (options := _RIGHT_OPTION.findall(tail)):
         letter = "".join(options[-1])
         return Extraction(letter, "phrase after the box", stated=letter)
-    for match in reversed(list(_ANNOUNCEMENT.finditer(tail))):
+    for match in reversed(find_phrases("announcements", tail)):
         sentence = first_sentence(_HOPE.sub("", tail[match.end() :].lstrip(" *:：\n")))
         is_name = re.search(r"final|####|最终", match.group(), re.I) and _NAME.fullmatch(sentence)
         starts = (_LETTER_START if letters else _ANSWER_START).match(sentence) or (is_name and not letters)
@@ -227,7 +234,7 @@ def _repeats(text: str) -> bool:
 
 def _announced(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
-    for match in reversed(list(_ANNOUNCEMENT.finditer(tail))):
+    for match in reversed(find_phrases("announcements", tail)):
         rest = tail[match.end() :].lstrip(" *:：\n")
         quoted = tail.endswith('"', 0, match.start()) and _JSON_FIELD.fullmatch(match.group())
         if quoted and (value := _JSON_VALUE.match(rest)):

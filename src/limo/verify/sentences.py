@@ -7,6 +7,7 @@ answer_in_sentence("it is D, not C", letters=True)                              
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").rea
 def alternatives(name: str) -> str:
     """The regular expressions under a name as one."""
     return "|".join(PHRASES[name])
+
+
+def find_phrases(name: str, text: str, start: int = 0) -> list[re.Match[str]]:
+    """The phrases of a kind in a text, in order; a language is searched for only where one of its words occurs."""
+    lowered = text[start:].lower()
+    patterns = tuple(entry["pattern"] for entry in PHRASES[name] if any(word in lowered for word in entry["words"]))
+    return [*_compiled(patterns).finditer(text, start)] if patterns else []
+
+
+@lru_cache(maxsize=1024)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.I)
 
 
 OPTION = r"[\(（]?[A-GＡ-Ｇ][\)）]?"
