@@ -14,7 +14,7 @@ from limo.core.prompts import NUMERIC_SYSTEM
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.decision import extract_and_decide
 from limo.verify.exact import stated_answer
-from limo.verify.extract import Extraction, extract
+from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind
 from limo.verify.maths.times import compound_quantity
@@ -100,7 +100,7 @@ class NumericVerifier:
 
 def _extract(completion: Completion) -> Extraction:
     stated = stated_answer(completion)
-    return stated if stated.text else extract(completion.text, completion.finish_reason)
+    return stated if stated.text else extract_from(completion)
 
 
 @lru_cache(maxsize=8192)
