@@ -139,6 +139,29 @@ def test_a_pool_goes_the_same_road_in_parts(limo, world):
     assert hits == {problems[1]["problem"]}
 
 
+def test_columns_and_benchmarks_of_one_s_own_are_named_on_the_command_line(limo, tmp_path):
+    (tmp_path / "own.jsonl").write_text(
+        "".join(json.dumps({"stem": f"What is {n}+{n}?", "key": str(2 * n)}) + "\n" for n in range(3))
+    )
+    code, _, err = limo("pool", "ingest", tmp_path / "own.jsonl", "-o", tmp_path / "pool.parquet")
+    assert code == 2 and "--field problem=COLUMN" in err and "stem" in err
+    fields = ("--field", "problem=stem", "--field", "answer=key")
+    code, out, err = limo("pool", "ingest", tmp_path / "own.jsonl", *fields, "-o", tmp_path / "pool.parquet", "--json")
+    assert (code, events(out)[-1]["n_kept"]) == (0, 3), err
+    (tmp_path / "held.jsonl").write_text(json.dumps({"question": "What is 2+2?"}) + "\n")
+    where = ("--check", "--benchmark", f"Held={tmp_path / 'held.jsonl'}", "--json")
+    code, out, err = limo("pool", "decontaminate", tmp_path / "pool.parquet", *where)
+    assert (code, events(out)[-1]["n_contaminated"], events(out)[-1]["benchmarks"]) == (0, 1, ["Held"]), err
+    code, _, err = limo(
+        "pool", "decontaminate", tmp_path / "pool.parquet", "--check", "--benchmark", "Held=nowhere.jsonl"
+    )
+    assert code == 2 and "the file of Held is not there" in err
+    code, _, err = limo(
+        "pool", "decontaminate", tmp_path / "pool.parquet", "--check", "--benchmark", "AIME24", "--benchmark", "AMI"
+    )
+    assert code == 2 and "no such benchmark" in err  # told before anything is fetched
+
+
 def test_somebody_else_s_training_set_is_checked_by_one_command(limo, world):
     problem = rows(world / "pool.jsonl")[0]["problem"]
     chat = [{"role": "user", "content": problem}, {"role": "assistant", "content": "It is 4."}]

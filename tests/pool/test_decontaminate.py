@@ -106,6 +106,25 @@ def test_presets_and_thresholds_are_settings(tmp_path: object) -> None:
     assert _method(TRAIN.format(a=80, b=20, c=310), DecontaminateSettings(min_tokens=90, ngram="off")) == ""
 
 
+def test_renamed_persons_and_letters_html_and_traditional_characters_hide_no_benchmark_problem() -> None:
+    text = (
+        "Maria and Otto fill a pool in $k$ hours by two pipes; Maria alone needs $9$ hours. "
+        "How long does Otto need if $k = 4$?"
+    )
+    known = {"b": [Problem.make(text, "1"), Problem.make("求不等式 $x<5$ 的所有正整數解的個數與總和", "1")]}
+    for hidden in (
+        text.replace("Maria", "Berta").replace("Otto", "Emil").replace("$k", "$h"),
+        "求不等式 $x&lt;5$ 的所有正整数解的个数与总和",
+    ):
+        assert decontaminate([Problem.make(hidden, "1")], known)[1], hidden
+
+
+def test_a_text_that_repeats_few_words_is_too_short_to_be_a_renumbered_copy() -> None:
+    text = "Add {0} and {0} and {0} and {0} and {0} and {0} and {0} and {0} and {0} and {0} and {0} and {0}."
+    known = {"b": [Problem.make(text.format(5), "1")]}
+    assert len(text.split()) > 20 and not decontaminate([Problem.make(text.format(6), "1")], known)[1]
+
+
 def test_a_template_world_is_not_boilerplate() -> None:
     benchmark = {"pocket": [Problem.make(TRAIN.format(a=n, b=n + 1, c=n + 2), "1") for n in range(20, 60)]}
     pool = [Problem.make(TRAIN.format(a=n, b=n + 1, c=n + 2), "1") for n in (20, 100)]

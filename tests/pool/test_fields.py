@@ -88,3 +88,11 @@ def test_boxes_are_balanced_and_an_open_one_is_none() -> None:
     assert last_box(r"\boxed{\{1, 2\}}") == r"\{1, 2\}"
     assert last_box(r"\boxed{3} and \boxed{\frac{1}{2}") == "3"
     assert last_box("no box") == ""
+
+
+def test_a_solution_that_is_a_formula_without_words_is_the_answer() -> None:
+    row = {"question": "What is 2 to the 7th?", "solution": "128"}
+    problem = shape(row, "s1").problem
+    assert problem is not None and problem.answer == "128"
+    worded = shape({**row, "solution": "It is small"}, "s1")
+    assert worded.problem is not None and worded.problem.answer == "" and worded.reason == "no answer"

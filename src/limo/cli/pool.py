@@ -46,18 +46,33 @@ def pool() -> None:
     click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
     output(POOL),
     DROPPED,
+    click.option(
+        "--field", "fields", multiple=True, metavar="NAME=COLUMN", help="Which column holds what, as `problem=stem`."
+    ),
     click.option("--keep-unverifiable", is_flag=True, help="Keep problems whose answer no rule can check."),
     group=pool,
 )
 def pool_ingest(
-    call: Call, sources: tuple[str, ...], output: str, dropped: str | None, keep_unverifiable: bool
+    call: Call,
+    sources: tuple[str, ...],
+    output: str,
+    dropped: str | None,
+    fields: tuple[str, ...],
+    keep_unverifiable: bool,
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
-    from limo.pool.ingest import IngestSettings, ingest
+    from limo.core.recipe import load
+    from limo.pool.ingest import IngestSettings, Source, ingest
     from limo.pool.shards import ingest_shards, write_output
+    from limo.pool.sources.fields import FieldMap
     from limo.verify.checker import Checker
 
-    given = sources, Checker().why_not, IngestSettings(keep_unverifiable=keep_unverifiable)
+    mapping = load(FieldMap, None, fields)
+    given = (
+        [Source(path=path, fields=mapping) for path in sources],
+        Checker().why_not,
+        IngestSettings(keep_unverifiable=keep_unverifiable),
+    )
     written = write_output(output, lambda: ingest(*given), lambda: ingest_shards(output, *given, call.progress))
     _print_written(call, written, dropped)
 
@@ -81,7 +96,12 @@ def pool_dedup(
     "decontaminate",
     click.argument("file"),
     OVERRIDES,
-    click.option("--benchmark", multiple=True, metavar="NAME", help="A benchmark; may be repeated.  [default: all]"),
+    click.option(
+        "--benchmark",
+        multiple=True,
+        metavar="NAME[=FILE]",
+        help="A benchmark, or a file of yours; may be repeated.  [default: all]",
+    ),
     click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]"),
     output(POOL, required=False),
     DROPPED,

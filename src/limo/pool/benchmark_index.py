@@ -9,8 +9,9 @@ Six methods, from the surest to the weakest:
 - `embedding`: near in the space of an embedding model, where one is given;
 - `n-gram`: any shared run of n words (the rule of the paper and kindred projects; numbers count).
 
-Coverage is the share of the benchmark problem's word n-grams, numbers masked, that occur in the row; n-grams that
-many benchmark problems share ("where m and n are relatively prime positive integers") are boilerplate and ignored.
+Coverage is the share of the benchmark problem's word n-grams that occur in the row, numbers, names and single letters
+masked; those that many benchmark problems share ("where m and n are relatively prime positive integers") are
+boilerplate and ignored.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class BenchmarkIndex:
         texts = [problem.problem for _, _, problem in self._items]
         self._scanned = scan_statements(texts, keep_canonical=True)
         self._forms = self._scanned.canonical
-        sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, settings.coverage_words, False))
+        sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, settings.coverage_words, False, True))
         boilerplate = _boilerplate(sets)
         specific = [np.setdiff1d(grams, boilerplate, assume_unique=True) for grams in sets]
         self._by_gram = GramIndex([a if len(a) >= MIN_GRAMS else b for a, b in zip(specific, sets, strict=True)])
@@ -186,7 +187,7 @@ class BenchmarkIndex:
         """
         settings, texts = self.settings, [problem.problem for problem in problems]
         scanned = scan_statements(texts)
-        values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False)
+        values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False, True)
         hits: list[tuple[int, int, Method, float]] = []
         for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
             hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
@@ -211,6 +212,7 @@ class BenchmarkIndex:
         settings, holds = self.settings, list[tuple[Method, float]]()
         item_tokens, n_grams = self._scanned.tokens_of(item), int(self._by_gram.sizes[item])
         coverage = round(n_shared / n_grams, 3)
+        n_distinct = n_grams + settings.coverage_words - 1  # words, where no n-gram comes twice
         by_length = sorted(((form, len(row_tokens)), (self._forms[item], len(item_tokens))), key=lambda text: text[1])
         (shorter, n_tokens), (longer, _) = by_length
         if n_tokens >= settings.min_tokens and shorter in longer:
@@ -222,7 +224,7 @@ class BenchmarkIndex:
         same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in (both, digits))
         if same and coverage >= settings.same_numbers_coverage:
             holds.append(("same numbers", coverage))
-        if not same and coverage >= settings.renumbered_coverage and len(item_tokens) >= settings.min_tokens:
+        if not same and coverage >= settings.renumbered_coverage and n_distinct >= settings.min_tokens:
             holds.append(("renumbered", coverage))
         return holds
 
@@ -276,7 +278,7 @@ def _runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
 
 def _longest_run(tokens: Array, n: int, row_set: Array) -> tuple[int, int]:
     """The longest stretch of tokens whose n-grams are all in the row: start and end; else the first n tokens."""
-    in_row = np.isin(ngrams(tokens, np.array([len(tokens)]), n, False)[0], row_set)
+    in_row = np.isin(ngrams(tokens, np.array([len(tokens)]), n, False, True)[0], row_set)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], in_row, [False]])))
     lengths = edges[1::2] - edges[::2]
     if not len(lengths) or lengths.max() < 2:

@@ -44,6 +44,7 @@ RANKS = ("rank0", "rank1", "rank2")
 BANDS = tuple(f"band{band}" for band in range(N_BANDS))
 _MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _MASKED_NUMBER = np.uint64(0xD1B54A32D192ED03)
+_MASKED_NAME = np.uint64(0xA0761D6478BD642F)
 _LONGEST = (1 << 40) - 1
 _ID = re.compile("[0-9a-f]{16}")
 _minima = (kernels if NUMBA else reference).minima
@@ -122,15 +123,18 @@ def _lists(values: Array, lengths: Array) -> Any:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def ngrams(tokens: Array, token_ends: Array, n: int, whole: bool) -> tuple[Array, Array]:
+def ngrams(tokens: Array, token_ends: Array, n: int, whole: bool, mask_names: bool = False) -> tuple[Array, Array]:
     """The n-grams of each text, numbers masked, as 32-bit hashes in the text's order, and where each text's end.
 
-    A text of fewer tokens has none, or with `whole` one: itself.
+    A text of fewer tokens has none, or with `whole` one: itself.  With `mask_names` names and single letters are one.
     """
     kinds, n_tokens = tokens[:, buffers.KIND], np.diff(token_ends, prepend=0)
     words = np.where(
         (kinds == buffers.NUMBER) | (kinds == buffers.NUMBER_WORD), _MASKED_NUMBER, tokens[:, buffers.HASH]
     )
+    if mask_names:
+        is_letter = (kinds == buffers.WORD) & (tokens[:, buffers.END] - tokens[:, buffers.START] == 1)
+        words = np.where(is_letter | (tokens[:, buffers.NAME] != 0), _MASKED_NAME, words)
     n_grams = np.maximum(n_tokens - n + 1, (n_tokens > 0) if whole else 0)
     ends = np.cumsum(n_grams)
     starts = token_ends - n_tokens

@@ -179,7 +179,8 @@ def _check_understood(source: Source, n_rows: int, n_blank: int, n_from_one: int
         raise InputError(what, source.path, "numbers from 0, letters, or texts", do)
     if n_rows == n_blank:
         columns = ", ".join(sorted(map(str, last))) or "none could be read"
-        do = f"set `fields.problem` and `fields.answer` for this source; its columns: {shorten(columns, 200)}"
+        do = "name them, as `--field problem=COLUMN --field answer=COLUMN` (`fields` in a recipe)"
+        do += f"; its columns: {shorten(columns, 200)}"
         raise InputError("no row of the source gives a problem", source.path, "a column with the statement", do)
 
 

@@ -167,3 +167,17 @@ def test_numba_s_own_cache_setting_is_left_as_it_was() -> None:
     before = config.CACHE_DIR
     compiled.compiled(lambda value: value)
     assert before == config.CACHE_DIR
+
+
+@pytest.mark.slow
+def test_batches_of_doubling_size_up_to_fifty_million_characters_are_scanned_as_small_ones() -> None:
+    rng = random.Random(50)
+    texts = ["".join(rng.choice(PIECES) for _ in range(900)).replace("\ud800", "") for _ in range(64)]
+    expected = scanner.scan_batch(*code_points(texts), False)[1]
+    n_chars, block = 0, sum(map(len, texts))
+    while n_chars < 50_000_000:
+        n_blocks = max(1, min(2 * n_chars, 50_000_000) // block + 1)
+        chars, ends = code_points(texts * n_blocks)
+        _, keys, token_ends, _ = scanner.scan_batch(chars, ends, False)
+        assert (keys.reshape(n_blocks, *expected.shape) == expected).all() and len(token_ends) == len(ends)
+        n_chars = len(chars)

@@ -105,10 +105,22 @@ def load_benchmarks(
 
 
 def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Problem]], list[str]]:
-    """The benchmarks to compare with; of a folder, where none is named, those that it holds, and what it lacks."""
+    """The benchmarks to compare with, each a name or `NAME=FILE` (a file of yours), and those that are not there.
+
+    Where none is named, of a folder those that it holds.
+    """
     if path and not names and Path(path).is_dir():
         return load_present(path)
-    return load_benchmarks(names, path or None), []
+    own = dict(name.partition("=")[::2] for name in names if "=" in name)
+    others = [name for name in names if "=" not in name]
+    for name, file in own.items():
+        if not Path(file).is_file():
+            do = "check the path after NAME="
+            raise MissingFileError(f"the file of {name} is not there", file, "a file of problems", do)
+    if not (path and Path(path).is_file()):
+        others = [benchmark(name) and name for name in others]  # unknown names, before anything is fetched
+    problems = {name: _problems(name, rows(file), FieldMap(), 0) for name, file in own.items()}
+    return problems | (load_benchmarks(others, path or None) if others or not own else {}), []
 
 
 def load_present(folder: str | Path, seed: int = 0) -> tuple[dict[str, list[Problem]], list[str]]:

@@ -50,6 +50,7 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\(|<im(?:g|age)\b|<im(?:g|age)_|\\includegraphi
 _HASHES = re.compile(r"####\s*([^\n]+)\s*$")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BARE_ANSWER = re.compile(r"(?!\s)(?:[^A-Za-z\n]|\\[A-Za-z]+|[A-Za-z](?![A-Za-z])){1,40}")  # a formula without words
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:\s*\\?%)?")
 
 
@@ -263,6 +264,8 @@ def _answer(
         answer = _lifted(solution) if _lifted(solution) != solution.strip() else ""
         if not answer and reply and len(reply) <= 80 and "\n" not in reply.strip():
             answer = reply.strip()
+        if not answer and _BARE_ANSWER.fullmatch(solution.strip()):
+            answer = solution.strip()  # s1K: the solution of a row is its answer
     return _bare(answer), solution.strip(), parts
 
 
