@@ -153,6 +153,7 @@ def _unit_behind(sentence: str, end: int) -> str:
 
 
 def is_prose(text: str) -> bool:
+    """Whether a text is words more than formulas: four words or more, or two beside masked formulas."""
     bare = MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
     masked = bare != text
     bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
