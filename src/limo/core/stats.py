@@ -302,13 +302,15 @@ def sign_flip(differences: Sequence[float], n_drawn: int = N_FLIPS) -> float:
     """
     moved = np.array([value for value in differences if abs(value) > 1e-12])
     observed = abs(math.fsum(moved)) * (1 - 1e-9)
-    if moved.size <= N_EXACT:
+    if moved.size == 0:
+        return 1.0
+    if np.ptp(np.abs(moved)) < 1e-12:  # all of one size: the exact test of signs
+        return mcnemar(int((moved > 0).sum()), int((moved < 0).sum()))
+    if 2**moved.size <= max(n_drawn, 2**N_EXACT * (n_drawn >= N_FLIPS)):
         sums = np.zeros(1)
         for value in moved:
             sums = np.concatenate([sums + value, sums - value])
         return float(np.mean(np.abs(sums) >= observed))
-    if np.ptp(np.abs(moved)) < 1e-12:  # all of one size: the exact test of signs
-        return mcnemar(int((moved > 0).sum()), int((moved < 0).sum()))
     rng, n_as_large = np.random.default_rng(0), 0
     for start in range(0, n_drawn, 1000):
         signs = rng.integers(0, 2, (min(1000, n_drawn - start), moved.size)) * 2 - 1

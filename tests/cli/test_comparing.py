@@ -1,0 +1,57 @@
+"""compare on the command line: the matrix, a baseline, the self-test, and what training did with a base's reach."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Three runs of 40 problems: base solves 10, limo 30 of them, twin as limo but for one."""
+    for name, solved in (("base", range(10)), ("limo", range(30)), ("twin", range(29))):
+        (tmp_path / name).mkdir()
+        rates = {f"p{i}": float(i in solved) for i in range(40)}
+        stored = {name: [{"arm": name, "seed": 0, "outcomes": {"sums": rates}}]}
+        (tmp_path / name / "scores.json").write_text(json.dumps(stored))
+    return tmp_path
+
+
+def test_three_runs_are_a_matrix_and_a_baseline_leaves_its_column(limo, scored):
+    code, out, err = limo("compare", scored / "base", scored / "limo", scored / "twin")
+    assert code == 0, err
+    assert "+50.0*" in out and "-2.5 " in out and "twin and limo are not separable" in out
+    code, out, _ = limo(
+        "compare", *(scored / name for name in ("base", "limo", "twin")), "--baseline", "limo", "--json"
+    )
+    found = json.loads(out.splitlines()[-1])["comparisons"]
+    assert code == 0 and [(one["arm"], one["against"], one["separable"]) for one in found] == [
+        ("base", "limo", True),
+        ("twin", "limo", False),
+    ]
+
+
+def test_two_runs_say_what_they_could_have_shown(limo, scored):
+    code, out, _ = limo("compare", scored / "limo", scored / "twin")
+    assert code == 0 and "not separable" in out and "problems like these" in out and "needs about" in out
+
+
+def test_the_self_test_counts_alarms(limo, scored):
+    code, out, _ = limo("compare", scored / "base", scored / "limo", "--self-test")
+    assert code == 0 and "called separable" in out and "400" in out
+
+
+def test_the_reach_of_the_base_parts_elicited_from_taught(limo, scored):
+    (scored / "sampled").mkdir()
+    one = {"score": {"benchmark": "sums"}, "n_decided_by_problem": {f"p{i}": 64 for i in range(40)}}
+    one["n_correct_by_problem"] = {f"p{i}": 2 if i < 20 else 0 for i in range(40)}
+    (scored / "sampled" / "evaluations.json").write_text(json.dumps({"evaluations": [one]}))
+    code, out, err = limo("compare", scored / "base", scored / "limo", "--reach", scored / "sampled")
+    assert code == 0, err
+    assert "elicited 25.0%" in out and "taught 25.0%" in out and "lost 0.0%" in out
+
+
+def test_a_baseline_that_is_none_and_a_training_without_checkpoints_are_told(fault, scored):
+    assert "no such arm" in fault("compare", scored / "base", scored / "limo", "--baseline", "z")
+    model = "model={kind: local, name: m, path: nowhere}"
+    told = fault("evaluate", "evaluate", model, "--checkpoints", scored / "base", "--run", scored / "curve")
+    assert "keep_checkpoints" in told
