@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from limo.core.records import Problem
-from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.benchmark_index import BenchmarkIndex, DecontaminateSettings
+from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, dedup
 from limo.pool.ingest import ingest, stream
 from limo.pool.sources.benchmarks import benchmarks, load_benchmark, load_present
@@ -54,8 +55,7 @@ def test_every_pair_known_to_be_exact_is_among_the_hits() -> None:
         items = list(stream([there[pool]]))
         problems = [one for one in items if isinstance(one, Problem)]
         place = {(one.id, one.problem): row for row, one in enumerate(items) if isinstance(one, Problem)}
-        index = DecontaminateSettings(ngram="off").index(known)
-        hits = index.search([one.id for one in problems], [one.problem for one in problems])
+        hits = BenchmarkIndex(known, DecontaminateSettings(ngram="off")).search(problems)
         for row, hit in hits:
             found.add((pool, place[problems[row].id, problems[row].problem], hit.benchmark, hit.benchmark_row))
     assert len(wanted) == 13 and wanted <= found
