@@ -50,7 +50,7 @@ _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about
 _HINTS = (
     "step by step", "Step by step", "step-by-step", "line of your", "boxed", "inal answer", "own line",
     "lowing problem", "lowing question", "lowing math", "his problem", "his question", "your reasoning", "your work",
-    "hout quotes", "ou are a", "your answer", "步", "答案", "过程",
+    "hout quotes", "ou are a", "步", "答案", "过程",
 )  # fmt: skip
 _HEADINGS = (
     "problem", "question", "exercise", "example", "task", "prompt", "query", "instruction", "input", "q", "no", "user",
@@ -60,6 +60,7 @@ _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
 _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
 )
+_ASKS = re.compile(r"express|give|round|write|enter|find|what|which|how|if|when|let|求", re.I)  # parts of problems
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S | re.I)
 _OPTION = re.compile(r"(?:^|(?<=[\s)}$.?:]))\(?([A-J])[.):](?=\s|\S)\s*")
 
@@ -78,7 +79,7 @@ def unwrap(text: str, shared: frozenset[str] = frozenset(), split_options: bool 
     figure = ""
     if "[asy]" in text:
         figure, text = "".join(_FIGURE.findall(text)), _FIGURE.sub(" ", text)
-    may_instruct = bool(shared) or any(map(text.__contains__, _HINTS))
+    may_instruct = any(map(text.__contains__, _HINTS))
     start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
     options: tuple[str, ...] = ()
     may_list = split_options and ("A." in text or "A)" in text or "A:" in text or "A," in text)
@@ -101,9 +102,9 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
     for _ in range(_MAX_MARKS):
         mark = _HEAD.match(text, start) if _may_be_heading(text[start : start + 16].lstrip()) else None
         stop = mark.end() if mark else start
-        if not mark and may_instruct and (found := _BREAK.search(text, start)):
+        if not mark and (may_instruct or shared) and (found := _BREAK.search(text, start)):
             sentence = text[start : found.end()].strip()
-            if sentence and found.end() < len(text) and _is_wrapper(sentence, shared):
+            if sentence and found.end() < len(text) and _is_wrapper(sentence, shared, may_instruct):
                 form = _ANSWER_FORM.match(text, found.end())
                 stop = form.end() if form else found.end()
         if stop == start or stop >= len(text):
@@ -128,17 +129,17 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
         mark = _TAIL.search(text, max(start, end - 80), end)
     if mark:
         return len(text[: mark.start()].rstrip())
-    if not may_instruct:
+    if not may_instruct and not shared:
         return end
     tail = text[max(start, end - 400) : end]
     breaks = [found for found in _BREAK.finditer(tail) if found.end() < len(tail)]
-    if breaks and _is_wrapper(tail[breaks[-1].end() :].strip(), shared):
+    if breaks and _is_wrapper(tail[breaks[-1].end() :].strip(), shared, may_instruct):
         return len(text[: end - len(tail) + breaks[-1].start() + 1].rstrip())
     return end
 
 
-def _is_wrapper(sentence: str, shared: frozenset[str]) -> bool:
-    return " ".join(sentence.split()) in shared or bool(_INSTRUCTION.search(sentence))
+def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bool:
+    return " ".join(sentence.split()) in shared or (may_instruct and bool(_INSTRUCTION.search(sentence)))
 
 
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
@@ -187,6 +188,11 @@ def _end_sentences(text: str) -> Iterator[str]:
 
 
 def _may_be_wrapper(sentence: str) -> bool:
-    """Whether it speaks of answering and holds no digit: such sentences belong to no problem."""
+    """Whether it speaks of answering, and neither holds a digit nor asks: such sentences belong to no problem."""
     n_words = len(sentence.split()) + 2 * (not sentence.isascii())
-    return n_words >= 4 and not any(map(str.isdigit, sentence)) and bool(_SPEAKS_OF_ANSWERING.search(sentence))
+    return (
+        n_words >= 4
+        and not _ASKS.match(sentence)
+        and not any(map(str.isdigit, sentence))
+        and bool(_SPEAKS_OF_ANSWERING.search(sentence))
+    )
