@@ -91,7 +91,8 @@ class MathsVerifier:
             if not equal(answer.text, text).same and (comparison := same_option(answer, text, options)):
                 return comparison
         decision = self._equal(answer, text, statement)
-        if decision.same is not True and extraction.fallback and (decision.unread or decision.tier == WORDS):
+        doubted = decision.unread or decision.tier == WORDS
+        if decision.same is not True and doubted and extraction.fallback and not text.startswith(extraction.fallback):
             other = self._equal(answer, extraction.fallback, statement)
             if other.same:
                 return other
