@@ -23,7 +23,7 @@ from pathlib import Path
 from limo.core.records import Problem
 from limo.pool.ingest import stream
 
-COPIES = ("white space", "latex", "unicode", "re-wrapped", "reworded")
+COPIES = ("white space", "latex", "unicode", "re-wrapped", "reworded", "wrapped", "respelled")
 VARIANTS = ("renumbered", "swapped operator", "lost sign")
 DISGUISES = ("exact", "re-wrapped", "embedded", "reworded", "renumbered", "full width")
 _NUMBER = re.compile(r"(?<![\w\\^_.])\d+(?:\.\d+)?(?![\w.]*\d)")
@@ -60,6 +60,19 @@ _FILLER = (
 _TAIL = (" Give the final result only.", " Explain your reasoning in full sentences.", " 请写出完整过程。")
 
 
+_WRAPPERS = [  # what real pools put around a statement
+    "Question: {}", "Problem: {}", "Q{n}. {}", "({n}) {}", "**Question {n}**\n{}", "### Problem\n{}", "[{n} points] {}",
+    "{}\n\nAnswer:", "{} Answer: ____", "{}\nSolution:", "User: {}\nAssistant:", "(AIME 20{n}) {}", "第{n}题：{}",
+    "{n}．{}", "(本小题满分{n}分) {}", "（20{n}·全国卷）{}", "【20{n}年竞赛】{}", "<p>{}</p>", "题目：{}",
+    "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
+    "$Answer (without quotes) where $Answer is the answer to the problem.\n\n{}\n\nRemember to put your answer on its "
+    'own line after "Answer:".',
+    "{}\nPlease reason step by step, and put your final answer within \\boxed{{}}.",
+]  # fmt: skip
+_SPELLINGS = [
+    (r"\cdot ", r"\times "), ("<", "&lt;"), (">", "&gt;"), (r"\%", " percent"), ("%", " percent"), (r"\sqrt{2}", "√2"),
+    (r"\alpha", "α"), (r"\pm", "±"), ("国", "國"), ("个", "個"), ("数", "數"), ("为", "為"),
+]  # fmt: skip
 _STORED = ("problem", "answer", "solution", "source", "topic")
 
 
@@ -235,6 +248,17 @@ def _reworded(text: str, rng: random.Random) -> str:
     return _some(text, _WORDS, rng, 3)
 
 
+def _wrapped(text: str, rng: random.Random) -> str:
+    return rng.choice(_WRAPPERS).format(text, n=rng.randint(10, 25))
+
+
+def _respelled(text: str, rng: random.Random) -> str:
+    fits = [(old, new) for old, new in _SPELLINGS if old in text]
+    for old, new in rng.sample(fits, min(len(fits), rng.randint(1, 4))):
+        text = text.replace(old, new)
+    return text
+
+
 def _embedded(text: str, rng: random.Random) -> str:
     return rng.choice(_FILLER) + text + rng.choice(_TAIL)
 
@@ -245,6 +269,7 @@ def _full_width(text: str, _: random.Random) -> str:
 
 _CHANGES: dict[str, Callable[[str, random.Random], str]] = {
     "white space": _spaced, "latex": _latexed, "unicode": _unicoded, "re-wrapped": _rewrapped, "reworded": _reworded,
+    "wrapped": _wrapped, "respelled": _respelled,
     "renumbered": _renumbered, "swapped operator": _swapped, "lost sign": _sign_lost, "embedded": _embedded,
     "full width": _full_width,
 }  # fmt: skip

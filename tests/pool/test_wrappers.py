@@ -146,4 +146,5 @@ def test_a_statement_that_is_nothing_but_a_mark_is_left_as_it_is() -> None:
     assert [unwrap(text).core for text in ("12.", "Answer:", "(5 points)", "", "Problem 3.")] == [
         "12.", "Answer:", "(5 points)", "", "Problem 3.",
     ]  # fmt: skip
+    assert unwrap("### Problem\n90 plus 2 is what?").core == "90 plus 2 is what?"
     assert _kept("2) + 3 is what?", "5) + 3 is what?") == 2
