@@ -26,7 +26,8 @@ from pool_world import COPIES, DISGUISES, VARIANTS, Made, plant, world
 
 from limo.core.records import Problem
 from limo.pool.decontaminate import decontaminate
-from limo.pool.dedup import ANOTHER_ANSWER, REWORDINGS, TEXTS, DedupSettings, dedup, find_duplicates
+from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, find_duplicates
+from limo.pool.dedup_decisions import REWORDINGS, TEXTS
 from limo.pool.sources.benchmarks import load_present
 
 

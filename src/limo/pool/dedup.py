@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,17 @@ from limo.pool.canonical import kernels, reference
 from limo.pool.canonical.compiled import NUMBA
 from limo.pool.canonical.spelling import normalise_all
 from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
+from limo.pool.dedup_decisions import (
+    FAMILIES,
+    LEADER,
+    REWORDINGS,
+    TEXTS,
+    best_leaders,
+    column_of,
+    shard_decisions,
+    write_distinct,
+    write_dropped,
+)
 from limo.pool.fingerprints import (
     BANDS,
     N_MINIMA,
@@ -49,10 +60,8 @@ from limo.pool.shards import (
     count_table_rows,
     hash_shards,
     read_shard,
-    read_table,
     shards_of,
     split_problems,
-    write_split,
 )
 from limo.pool.step_tables import ROW_BITS, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
@@ -62,8 +71,7 @@ ANOTHER_ANSWER = "duplicate with another answer"
 REWORDED = "reworded duplicate"
 SAMPLE_ROWS = 20_000  # about so many rows are searched for the wrappers that a source's rows share
 SHARE_ROWS = 4_000_000  # rows that one share of the keys may hold: about 1 GB at its widest
-FINGERPRINTS, TEXTS, REWORDINGS, BAND_LEADERS, FAMILIES = "fingerprints", "texts", "rewordings", "bands", "families"
-_LEADER = ("leader_row", *RANKS)
+FINGERPRINTS, BAND_LEADERS = "fingerprints", "bands"
 _OPTION_LETTER = re.compile(r"\s*(?:\\(?:text|textbf|mathrm)\s*\{)?\s*\(?([A-J])\)?\s*\}?\s*")
 _find_rewordings = (kernels if NUMBA else reference).rewordings
 
@@ -96,7 +104,8 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
     names = ("id", "source", "answer")
     tables = find_duplicates(pool, settings or DedupSettings())
     return split_problems(
-        pool, *_decisions(tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows])
+        pool,
+        *shard_decisions(tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows]),
     )
 
 
@@ -159,7 +168,7 @@ def _write_distinct_shards(
             run(BAND_LEADERS, partial(_find_band_leaders, files, settings, n), band_shares)
         run(FAMILIES, partial(_find_families, files, settings, n), shares)
         missing = [str(number) for number, name in enumerate(names) if not (out / name).exists()]
-        run_tasks(partial(_write_distinct, files, shards, out), missing, executor, progress)
+        run_tasks(partial(write_distinct, files, shards, out), missing, executor, progress)
     shutil.rmtree(out / "work", ignore_errors=True)
     return count_rows(out, names)
 
@@ -196,14 +205,14 @@ def _select(
     for table in store.read(FINGERPRINTS, ["row", *RANKS, *keys, *columns]):
         mask = np.ones(table.num_rows, bool)
         if n_shares > 1:
-            mask = _numbers(table, keys[0]) & np.uint64(n_shares - 1) == np.uint64(share)
+            mask = column_of(table, keys[0]) & np.uint64(n_shares - 1) == np.uint64(share)
         if len(dropped):
-            rows = _numbers(table, "row")
+            rows = column_of(table, "row")
             mask &= dropped[np.minimum(np.searchsorted(dropped, rows), len(dropped) - 1)] != rows
         selected.append(table if mask.all() else table.filter(pa.array(mask)))
     table = pa.concat_tables(selected).combine_chunks()
-    chosen = np.flatnonzero(_occurs_again(_numbers(table, keys[0]))) if len(keys) == 1 else np.arange(table.num_rows)
-    ranks = [_numbers(table, name)[chosen] for name in ("row", *reversed(RANKS))]
+    chosen = np.flatnonzero(_occurs_again(column_of(table, keys[0]))) if len(keys) == 1 else np.arange(table.num_rows)
+    ranks = [column_of(table, name)[chosen] for name in ("row", *reversed(RANKS))]
     return table.take(pa.array(chosen[np.lexsort(ranks)]))
 
 
@@ -216,13 +225,9 @@ def _occurs_again(keys: Array) -> Array:
     return again
 
 
-def _numbers(table: Any, name: str) -> Array:
-    return table.column(name).to_numpy()
-
-
 def _dropped_rows(store: StepTables, *steps: str) -> Array:
     """The rows that the steps dropped, sorted."""
-    rows = [_numbers(table, "row") for step in steps for table in store.read(step, ["row"])]
+    rows = [column_of(table, "row") for step in steps for table in store.read(step, ["row"])]
     return np.sort(np.concatenate(rows))
 
 
@@ -230,7 +235,7 @@ def _drop_same_text(store: StepTables, settings: DedupSettings, n_shares: int, t
     """Rule A on the texts of a share: all but the best of each, and why they go."""
     columns = ("text1", "extra", "meaning", "wrapper", "source", "answer")
     table = _select(store, ["text0"], int(task), n_shares, columns, np.empty(0, np.int64))
-    keys = [_numbers(table, name) for name in ("extra", "text1", "text0")]
+    keys = [column_of(table, name) for name in ("extra", "text1", "text0")]
     leader = _first_of_equals(keys)
     answer = answer_hashes(table.column("meaning").to_pylist())
     conflict = (answer != 0) & (answer[leader] != 0) & (answer != answer[leader])
@@ -241,7 +246,7 @@ def _drop_same_text(store: StepTables, settings: DedupSettings, n_shares: int, t
         conflict[leader[conflict]] = True
     rows = np.flatnonzero(goes)
     reasons = np.where(conflict[rows], ANOTHER_ANSWER, SAME_TEXT).tolist()
-    _write_dropped(store, TEXTS, task, table, rows, leader[rows], reasons, np.ones(len(rows)))
+    write_dropped(store, TEXTS, task, table, rows, leader[rows], reasons, np.ones(len(rows)))
 
 
 def _first_of_equals(keys: Sequence[Array]) -> Array:
@@ -278,41 +283,19 @@ def _drop_rewordings(store: StepTables, settings: DedupSettings, n_shares: int, 
     table = _select(store, ["group"], int(task), n_shares, columns, _dropped_rows(store, TEXTS))
     answers = table.column("meaning").to_pylist()
     (values, ends), words = _lists(table, "grams"), _lists(table, "words")
-    group = mix_hashes(_numbers(table, "group"), answer_hashes(answers))
+    group = mix_hashes(column_of(table, "group"), answer_hashes(answers))
     is_evidence = [bool(answer) and not _OPTION_LETTER.fullmatch(answer) for answer in answers]  # a bare letter is not
     candidates = np.flatnonzero(is_evidence) if settings.reworded_similarity < 1 else np.empty(0, np.int64)
     order = candidates[np.argsort(group[candidates], kind="stable")]
     twin, similarity = _find_rewordings(order, group, values, ends, *words, settings.reworded_similarity)
     rows = np.flatnonzero(twin >= 0)
-    _write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
+    write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
 
 
 def _lists(table: Any, name: str) -> tuple[Array, Array]:
     """A column of lists as all their values, which may be sorted in place, and where each list ends."""
     lists = table.column(name).combine_chunks()
     return lists.values.to_numpy().copy(), lists.offsets.to_numpy()[1:].astype(np.int64)
-
-
-def _write_dropped(
-    store: StepTables,
-    step: str,
-    task: str,
-    table: Any,
-    rows: Array,
-    twins: Array,
-    reasons: list[str],
-    similarity: Array,
-) -> None:
-    """Which rows go, and the evidence."""
-    import pyarrow as pa
-
-    dropped, kept = table.select(["row", "rank1", "wrapper"]).take(pa.array(rows)), table.take(pa.array(twins))
-    evidence = pa.table({
-        "row": dropped.column("row"), "id": dropped.column("rank1"), "wrapper": dropped.column("wrapper"),
-        "reason": pa.array(reasons, pa.string()), "twin": kept.column("rank1"),
-        "similarity": similarity, "kept_source": kept.column("source"), "kept_answer": kept.column("answer"),
-    })  # fmt: skip
-    store.write(step, task, evidence.sort_by("row"))  # sorted, so that a shard reads its own rows and few others
 
 
 def _find_band_leaders(store: StepTables, settings: DedupSettings, n_shares: int, task: str) -> None:
@@ -329,8 +312,8 @@ def _find_families(store: StepTables, settings: DedupSettings, n_shares: int, ta
         dropped = _dropped_rows(store, TEXTS, REWORDINGS)
         row, leader = _leaders_of(_select(store, BANDS, 0, 1, ("sketch",), dropped), BANDS, settings.family_similarity)
     else:
-        tables = store.read(BAND_LEADERS, ["row", *_LEADER])
-        row, leader = _best_leaders(_share_of_rows(table, int(task), n_shares) for table in tables)
+        tables = store.read(BAND_LEADERS, ["row", *LEADER])
+        row, leader = best_leaders(_share_of_rows(table, int(task), n_shares) for table in tables)
     own = np.unique(leader["leader_row"], return_index=True)[1]
     row = np.concatenate([row, leader["leader_row"][own]])
     _write_leaders(store, FAMILIES, task, row, {name: np.concatenate([x, x[own]]) for name, x in leader.items()})
@@ -339,7 +322,7 @@ def _find_families(store: StepTables, settings: DedupSettings, n_shares: int, ta
 def _share_of_rows(table: Any, share: int, n_shares: int) -> Any:
     import pyarrow as pa
 
-    return table.filter(pa.array(_numbers(table, "row") & (n_shares - 1) == share))
+    return table.filter(pa.array(column_of(table, "row") & (n_shares - 1) == share))
 
 
 def _leaders_of(table: Any, bands: Sequence[str], least: float) -> tuple[Array, dict[str, Array]]:
@@ -349,7 +332,7 @@ def _leaders_of(table: Any, bands: Sequence[str], least: float) -> tuple[Array, 
     sketches = np.frombuffer(raw, np.uint8)[: n * N_MINIMA].reshape(n, N_MINIMA)
     best = np.arange(n)  # rows are sorted by rank: a smaller number is a better problem
     for band in bands:
-        key = _numbers(table, band)
+        key = column_of(table, band)
         order = np.argsort(key, kind="stable")
         starts = np.flatnonzero(np.r_[True, key[order][1:] != key[order][:-1]][:n])
         leaders = np.repeat(order[starts], np.diff(np.r_[starts, n]))
@@ -358,8 +341,8 @@ def _leaders_of(table: Any, bands: Sequence[str], least: float) -> tuple[Array, 
         similar = sketch_similarity(sketches[rows], sketches[leaders]) >= least
         best[rows[similar]] = leaders[similar]
     members = np.flatnonzero(best != np.arange(n))
-    row, leaders = _numbers(table, "row"), best[members]
-    return row[members], {"leader_row": row[leaders], **{name: _numbers(table, name)[leaders] for name in RANKS}}
+    row, leaders = column_of(table, "row"), best[members]
+    return row[members], {"leader_row": row[leaders], **{name: column_of(table, name)[leaders] for name in RANKS}}
 
 
 def _write_leaders(store: StepTables, step: str, task: str, row: Array, leader: Mapping[str, Array]) -> None:
@@ -367,56 +350,3 @@ def _write_leaders(store: StepTables, step: str, task: str, row: Array, leader: 
 
     order = np.argsort(row, kind="stable")
     store.write(step, task, pa.table({"row": row[order], **{name: column[order] for name, column in leader.items()}}))
-
-
-def _write_distinct(files: StepTables, shards: Sequence[Path], out: Path, task: str) -> None:
-    """One shard of the pool without what was dropped, the others with the name of their family."""
-    import pyarrow as pa
-
-    shard = shards[int(task)]
-    table = read_table(shard)
-    cells = table.select(["id", "source", "answer"])
-    decisions = _decisions(files, int(task), lambda rows: cells.take(pa.array(rows, pa.int64())).to_pylist())
-    write_split(out / shard.name, table, *decisions, shard)
-
-
-def _decisions(
-    store: StepTables, shard: int, describe: Callable[[list[int]], list[dict[str, str]]]
-) -> tuple[dict[int, Dropped], dict[int, tuple[str, str]]]:
-    """Of one shard the rows that go, in order, and the families of those that stay, as keys of `meta`, by row.
-
-    `describe` gives the id, source and answer of rows.
-    """
-    columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer", "wrapper"]
-    names = ("twin", "kept_source", "kept_answer")
-    reworded = (table.to_pydict() for table in store.read(REWORDINGS, ["id", *names]))
-    # What a copy duplicates may itself reword another: that one is kept.
-    kept_of = {row[0]: row[1:] for table in reworded for row in zip(*table.values(), strict=True)}
-    tables = [table for step in (TEXTS, REWORDINGS) for table in store.read(step, columns, shard)]
-    evidence = sorted((row for table in tables for row in table.to_pylist()), key=lambda row: row["row"])
-    rows = [row["row"] - (shard << ROW_BITS) for row in evidence]
-    dropped = {}
-    for row, problem, found in zip(rows, describe(rows), evidence, strict=True):
-        twin, kept_source, kept_answer = kept_of.get(found["twin"], tuple(found[name] for name in names))
-        detail = {
-            "duplicate_of": f"{twin:016x}",
-            "similarity": round(found["similarity"], 3),
-            "source": problem["source"],
-            "kept_source": kept_source,
-            "answer": problem["answer"],
-            "kept_answer": kept_answer,
-            **({"wrapper": found["wrapper"]} if found["wrapper"] else {}),
-        }
-        dropped[row] = Dropped(problem["id"], "dedup", found["reason"], detail)
-    row, leader = _best_leaders(store.read(FAMILIES, ["row", *_LEADER], shard))
-    numbers = zip((row - (shard << ROW_BITS)).tolist(), leader["rank1"].tolist(), strict=True)
-    return dropped, {number: ("family", f"{leader_id:016x}") for number, leader_id in numbers}
-
-
-def _best_leaders(tables: Iterable[Any]) -> tuple[Array, dict[str, Array]]:
-    """Each row of the tables once, sorted, with the best of its leaders."""
-    columns = [[_numbers(table, name) for name in ("row", *_LEADER)] for table in tables]
-    row, leader_row, *ranks = (np.concatenate(column) for column in zip(*columns, strict=True))
-    order = np.lexsort([*reversed(ranks), row])
-    first = order[np.r_[True, row[order][1:] != row[order][:-1]][: len(order)]]
-    return row[first], dict(zip(_LEADER, (column[first] for column in (leader_row, *ranks)), strict=True))

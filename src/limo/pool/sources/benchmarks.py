@@ -118,7 +118,8 @@ def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Pro
             do = "check the path after NAME="
             raise MissingFileError(f"the file of {name} is not there", file, "a file of problems", do)
     if not (path and Path(path).is_file()):
-        others = [benchmark(name) and name for name in others]  # unknown names, before anything is fetched
+        for name in others:
+            benchmark(name)  # raises for an unknown one, before anything is fetched
     problems = {name: _problems(name, rows(file), FieldMap(), 0) for name, file in own.items()}
     return problems | (load_benchmarks(others, path or None) if others or not own else {}), []
 
