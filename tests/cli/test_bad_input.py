@@ -160,4 +160,4 @@ def test_the_same_arm_measured_twice_is_told(fault, world):
 
 def test_an_output_of_an_unknown_kind_is_told_before_work_is_lost(fault, world):
     (world / "rows.jsonl").write_text('{"problem": "p", "text": "t"}\n')
-    assert ".jsonl or .parquet" in fault("grade", world / "rows.jsonl", "-o", world / "graded.csv")
+    assert "a name in .jsonl, .jsonl.gz, .parquet" in fault("grade", world / "rows.jsonl", "-o", world / "graded.csv")

@@ -194,7 +194,7 @@ def test_reasoning_kept_apart_is_joined_by_recipe_or_refused_and_never_dropped(t
 def test_a_template_that_fails_is_one_clear_line(tokenizer, template):
     changed = copy.deepcopy(tokenizer)
     changed.chat_template = template
-    with pytest.raises(ModelError, match=r"the chat template of .* fails for system, user") as caught:
+    with pytest.raises(ModelError, match="the chat template fails") as caught:
         encode([chat("q", "a")], changed, 256)
     assert "\n" not in str(caught.value)
 

@@ -34,8 +34,9 @@ def test_the_shipped_recipe_gives_every_arm_the_same_number_of_updates():
     recipe = load(PocketRecipe, RECIPE)
     assert recipe.sft.max_steps == recipe.sft_bulk.max_steps > 0
     assert recipe.bulk.n >= 50 * recipe.curation.select.k
-    same = {"per_device_train_batch_size"}
+    same = {"per_device_train_batch_size", "examples_per_update"}  # 60 examples many times, 3,000 once
     ours, theirs = recipe.sft.model_dump(exclude=same), recipe.sft_bulk.model_dump(exclude=same)
+    assert recipe.sft_bulk.examples_per_update * recipe.sft_bulk.max_steps == recipe.bulk.n
     assert ours == theirs, "the rival is trained as we are"
 
 
