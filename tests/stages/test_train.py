@@ -84,6 +84,7 @@ def test_a_finished_training_by_reward_is_left_as_it_is(trained):
     assert "trained already" in progress.logged[-1]
 
 
+@pytest.mark.slow
 def test_a_training_by_reward_ends_at_the_cost_of_another(trained, tmp_path):
     _, result, _ = trained
     stopped = run(
@@ -92,6 +93,7 @@ def test_a_training_by_reward_ends_at_the_cost_of_another(trained, tmp_path):
     assert stopped.n_updates == 1 and stopped.flops >= result.flops / 4
 
 
+@pytest.mark.slow
 def test_another_verifier_rewards_what_it_calls_correct(tmp_path):
     result = run(grpo_recipe(tmp_path, "verifier=python:reward_cases:Always", "method.max_steps=1"), tmp_path / "run")
     assert result.measures["pass_rate_first"] == 1.0

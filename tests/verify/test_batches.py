@@ -25,7 +25,7 @@ def pairs(rows):
     return ((Problem("", "", answer), Completion(text, *rest)) for answer, text, *rest in rows)
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_rows_are_read_only_as_they_are_needed(n_workers):
     n_read, n_done, ahead = 0, 0, []
 
@@ -60,6 +60,7 @@ def test_a_row_that_kills_its_process_costs_one_verdict_and_the_order_stays(n_wo
     assert {v.reason for v in verdicts if v.outcome == "undecided"} == {"over 0.3 s of processor time"}
 
 
+@pytest.mark.slow
 def test_batches_over_two_workers_use_math_verify_as_one_does():
     rows = [(f"\\sum_{{k=1}}^{{{n}}} k", f"\\boxed{{\\sum_{{j=1}}^{{{n}}} j}}") for n in range(2, 40)]
     with Checker(n_workers=2) as checker:

@@ -63,6 +63,7 @@ def near_misses(gold, draw):
         yield bare.replace("\\sqrt", "", 1)
 
 
+@pytest.mark.slow
 def test_every_answer_is_accepted_as_itself_and_in_its_common_rewritings():
     asked = [(gold, text) for gold in golds() for text in rewritings(gold)]
     assert len(asked) > 10_000

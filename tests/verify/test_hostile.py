@@ -291,6 +291,7 @@ def test_what_workers_import_loads_neither_pydantic_nor_sympy_nor_math_verify():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_a_child_whose_parent_was_killed_ends_by_itself(tmp_path):
     code = (
         "import psutil, sys\nfrom limo.verify.checker import Checker\nc = Checker()\n"

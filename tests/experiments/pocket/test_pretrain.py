@@ -84,6 +84,7 @@ def test_an_unknown_name_is_refused(tmp_path):
         pretrain("pocket-rihc", tmp_path / "m", NoProgress())
 
 
+@pytest.mark.slow
 def test_a_tiny_model_learns_and_loads_like_any_other(tmp_path):
     import json
 
@@ -153,6 +154,7 @@ def test_a_model_grows_by_whole_multiples_only(tokenizer):
         build_model(PretrainPlan("rich", hidden=128, layers=6, n_steps=1, grown_from="pocket-rich"), tokenizer)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):
     import limo.experiments.pocket.pretrain as module
 
