@@ -80,13 +80,6 @@ def _is_full(path: str | Path) -> bool:
     return _free_bytes(path) < 1 << 16
 
 
-def require_room(path: str | Path, n_bytes: int) -> None:
-    """Raise StorageError where the disk of `path` has less than `n_bytes` free."""
-    if (free := _free_bytes(path)) < n_bytes:
-        what = f"the disk has {free / 1e9:.2f} GB free, and {n_bytes / 1e9:.2f} GB will be written"
-        raise StorageError(what, path, "", "free some space or name another folder")
-
-
 def _free_bytes(path: str | Path) -> float:
     try:
         return shutil.disk_usage(next(p for p in Path(path).absolute().parents if p.exists())).free
