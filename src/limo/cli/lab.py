@@ -1,7 +1,6 @@
-"""The commands lab, pocket, report and doctor.
+"""The commands lab, pocket and doctor.
 
 limo lab --run runs/lab
-limo report runs/lab
 """
 
 from __future__ import annotations
@@ -61,23 +60,6 @@ def pretrain(call: Call, name: str, output: str | None) -> None:
     call.result({"model": model}, f"{name} is in {model}")
 
 
-@command(
-    "report",
-    click.argument("run", metavar="RUN"),
-    click.option("-o", "--output", metavar="FILE", help="The page.  [default: report.html in the run]"),
-    click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Language the page opens in."),
-)
-def report(call: Call, run: str, output: str | None, language: str) -> None:
-    """Draw a run's report again and print its tables.  RUN is a run folder, or its report.json."""
-    from limo.report import content, page, tables
-
-    file = Path(run) if run.endswith(".json") else Path(run) / "report.json"
-    target = Path(output) if output else file.with_suffix(".html")
-    loaded = content.load(file)
-    page.write(loaded, target, language)  # type: ignore[arg-type]
-    call.result({"report": target}, f"{tables.to_text(loaded, language)}\n{target}")  # type: ignore[arg-type]
-
-
 @command("doctor")
 def doctor(call: Call) -> None:
     """List what this machine has: cores, memory, disk, packages, GPU, hub."""
@@ -88,4 +70,4 @@ def doctor(call: Call) -> None:
     call.result({"machine": [fact._asdict() for fact in facts]}, text)
 
 
-COMMANDS = (lab, pocket, report, doctor)
+COMMANDS = (lab, pocket, doctor)
