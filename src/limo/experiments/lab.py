@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from limo.curate.select import sample_levels
 from limo.experiments.arms import Arm
 from limo.experiments.results import Measurement
 from limo.ledger.store import Ledger
+from limo.models.completer import Completer
 from limo.models.settings import LocalModelSettings
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
@@ -39,6 +41,7 @@ from limo.stages import train as train_stage
 from limo.stages.evaluate import Decoding, evaluate
 from limo.train.data import read_rows
 from limo.train.methods.sft import SftSettings
+from limo.train.result import TrainResult
 from limo.verify.checker import Checker
 
 SCORING_BATCH = 256  # rows decoded at once by an arm's model
@@ -66,17 +69,26 @@ class LabRecipe(Settings):
     n_workers: int = execution_field(2, ge=1, description="arms measured at once, a process and a core each")
 
 
+def train_in_process(recipe: train_stage.Recipe, folder: Path) -> TrainResult:
+    """Train in this process; the run of the train stage is in `folder`."""
+    return train_stage.run(recipe, folder, NoProgress())
+
+
 @dataclass(frozen=True, slots=True)
 class LabHooks:
     """What a lab does in its own way, as functions of a module, so that a lab can be pickled for its workers.
 
     `write_data(recipe, folder, progress)` writes pools and benchmarks, once; `open_model` opens the models of recipe
-    and arms; `model_path` turns the name of a student into its folder or hub name.
+    and arms; `model_path` turns the name of a student into its folder or hub name; `train(recipe, folder)` trains an
+    arm (or launches its training); `open_student(settings, folder)` opens a trained model for as long as it is scored,
+    for example behind a server that logs into `folder`; by default `open_model` does.
     """
 
     write_data: Callable[[Any, Path, Progress], None]
     open_model: ModelOpener
     model_path: Callable[[str], str]
+    train: Callable[[train_stage.Recipe, Path], TrainResult] = train_in_process
+    open_student: Callable[[LocalModelSettings, Path], AbstractContextManager[Completer]] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,20 +183,28 @@ class Lab:
         if arm.selection:
             sft = getattr(self.recipe, arm.training).model_copy(update={"seed": seed})
             recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), method=sft)
-            trained = train_stage.run(recipe, folder, NoProgress())
+            trained = self.hooks.train(recipe, folder)
             student = trained.model_dir
             cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds")}
             cost["n_train_tokens"] = trained.n_tokens_seen
         settings = LocalModelSettings(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
-        completer = self.hooks.open_model(settings, "")
         folder.mkdir(parents=True, exist_ok=True)
-        with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
+        with (
+            self._student(settings, folder) as completer,
+            Ledger(self.ledger_path(arm.name, seed)) as ledger,
+            Checker() as checker,
+        ):
             how = (self.recipe.decoding, checker, NoProgress())
             benchmarks, run = self.benchmarks().items(), str(self.folder)
             evaluations = [evaluate(ledger, completer, name, problems, *how, run=run) for name, problems in benchmarks]
         measurement = Measurement.of(arm.name, seed, evaluations, **cost)
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement
+
+    def _student(self, settings: LocalModelSettings, folder: Path) -> AbstractContextManager[Completer]:
+        if self.hooks.open_student is not None:
+            return self.hooks.open_student(settings, folder)
+        return nullcontext(self.hooks.open_model(settings, ""))
 
     def ledger_path(self, arm: str, seed: int) -> Path:
         """The ledger of an arm's benchmark rollouts."""
