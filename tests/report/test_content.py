@@ -6,7 +6,19 @@ from dataclasses import replace
 import pytest
 
 from limo.core.errors import InputError, MissingFileError
-from limo.report.content import AverageRow, ComparisonRow, LocalizedText, Report, check, load, save
+from limo.report.content import (
+    AverageRow,
+    ChartRow,
+    ComparisonRow,
+    LocalizedText,
+    Prediction,
+    Report,
+    Section,
+    SeriesRow,
+    check,
+    load,
+    save,
+)
 
 
 def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_path):
@@ -26,7 +38,7 @@ def test_a_report_of_format_1_is_still_read(full, tmp_path):
             del rollout["provenance"]
     path.write_text(json.dumps(values | {"format": 1}))
     old = load(path)
-    assert old.format == 2 and old.arms == full.arms
+    assert old.format == 3 and old.arms == full.arms
     assert [rollout.completion for rollout in old.cases[0].rollouts] == [r.completion for r in full.cases[0].rollouts]
     assert full.scores[0].provenance and not old.scores[0].provenance
 
@@ -102,3 +114,20 @@ def test_a_stage_knows_what_it_cannot_account_for(full):
 def test_an_empty_report_is_a_report(bare, tmp_path):
     save(bare, tmp_path / "r.json")
     assert load(tmp_path / "r.json") == Report(LocalizedText("Bare", "空"))
+
+
+def test_a_section_keeps_its_charts_and_predictions_and_its_columns_must_fit(full, tmp_path):
+    text = LocalizedText("Loss", "损失")
+    series = SeriesRow("seed 0", "", [1, 2], [0.5, 0.25], [0.4, 0.2], [0.6, 0.3])
+    chart = ChartRow(text, "lines", [series], text, text)
+    section = Section("rq4", text, predictions=[Prediction(text, "held")], charts=[chart], kind="question")
+    report = replace(full, sections=[section])
+    save(report, tmp_path / "report.json")
+    assert load(tmp_path / "report.json") == report
+    for bad in (replace(series, y=[0.5]), replace(series, high=[]), replace(series, y=[0.5, float("inf")])):
+        with pytest.raises(InputError, match="Loss"):
+            check(replace(full, sections=[replace(section, charts=[replace(chart, series=[bad])])]))
+    with pytest.raises(InputError, match="twice"):
+        check(replace(full, sections=[section, section]))
+    with pytest.raises(InputError, match="plain name"):
+        check(replace(full, sections=[replace(section, name='x"><script>')]))

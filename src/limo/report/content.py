@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 BenchmarkGroup = Literal["in-domain", "out-of-domain", "all"]
 BENCHMARK_GROUPS: tuple[BenchmarkGroup, ...] = get_args(BenchmarkGroup)
-FORMAT = 2
+StepKind = Literal["", "step", "check", "turn"]
+FORMAT = 3
 
 
 class _Closed:
@@ -166,7 +168,11 @@ class StageRow(_Labelled):
 
 @dataclass(frozen=True, slots=True)
 class CaseRollout(_Closed):
-    """One arm's completion of a case's problem, and its verdict."""
+    """One arm's completion of a case's problem, and its verdict.
+
+    `steps`: where each piece of the completion ends, in characters, and what it is: a step, one that checks, one that
+    turns back, or '' for what is no step.  Empty: the completion is shown in one piece.
+    """
 
     arm: str
     completion: str
@@ -175,11 +181,15 @@ class CaseRollout(_Closed):
     reason: str = ""
     n_tokens: int = 0
     provenance: Provenance | None = None
+    steps: list[tuple[int, StepKind]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Case(_Closed):
-    """A problem with the rollouts of several arms, to be shown side by side."""
+    """A problem with the rollouts of several arms, to be shown side by side; those with a remark are studied first.
+
+    An arm may have several rollouts.  All cases together are the grid of problems and arms.
+    """
 
     problem: str
     answer: str
@@ -221,12 +231,78 @@ class HitRow(_Closed):
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesRow(_Labelled):
+    """One line, or one set of bars, of a chart: `y` over `x`, with intervals where `low` and `high` are given.
+
+    In a chart with categories `x` are their numbers, from 0; a category that is not in `x` has no bar.
+    """
+
+    label_en: str
+    label_zh: str
+    x: list[float]
+    y: list[float]
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+    color: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartRow(_Closed):
+    """A chart of numbers.  `percent`: `y` are shares, shown times 100 on an axis from 0 to 100."""
+
+    title: LocalizedText
+    kind: Literal["lines", "bars"]
+    series: list[SeriesRow]
+    x_label: LocalizedText
+    y_label: LocalizedText
+    categories: list[LocalizedText] = field(default_factory=list)
+    log_x: bool = False
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable(_Closed):
+    """A table whose cells are written already; the first column is words."""
+
+    caption: LocalizedText
+    heads: list[LocalizedText]
+    rows: list[list[LocalizedText]]
+    note: LocalizedText = field(default_factory=lambda: LocalizedText(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(_Closed):
+    """What was predicted before the run, and whether it came true; `open`: the run does not decide it."""
+
+    text: LocalizedText
+    outcome: Literal["held", "failed", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section(_Closed):
+    """A chapter of the report with content of its own: claims in words, predictions, charts and tables.
+
+    `kind`: a question of an experiment stands before budgets and funnel, a detail after them.  `name`: a-z, 0-9, _ and
+    -, unique; the page's address of the chapter.
+    """
+
+    name: str
+    title: LocalizedText
+    lead: LocalizedText = field(default_factory=lambda: LocalizedText(""))
+    claims: list[LocalizedText] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    charts: list[ChartRow] = field(default_factory=list)
+    tables: list[DataTable] = field(default_factory=list)
+    kind: Literal["question", "detail"] = "detail"
+
+
+@dataclass(frozen=True, slots=True)
 class Report(_Closed):
     """Everything that a report shows.  The section of an empty part is left out, and the page says so.
 
     `headline`: the claims, computed from `comparisons` where empty.  `recipe`: as YAML.  `rebuild`: the command that
     makes this report again.  `hits`: the surest pairs of `overlaps`, with both texts.  `check_words`: underlined in
-    completions.  `paper`: whether to show the published results, marked as such, beside these.
+    completions without `steps`.  `paper`: whether to show the published results, marked as such, beside these.
     """
 
     title: LocalizedText
@@ -239,6 +315,7 @@ class Report(_Closed):
     comparisons: list[ComparisonRow] = field(default_factory=list)
     levels: list[LevelRow] = field(default_factory=list)
     funnel: list[StageRow] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     overlaps: list[OverlapRow] = field(default_factory=list)
     hits: list[HitRow] = field(default_factory=list)
@@ -285,6 +362,9 @@ def _name_faults(report: Report) -> Iterator[str]:
     yield from (f"no arm {name!r}" for name in sorted(used - set(arms)))
     yield from (f"no benchmark {name!r}" for name in sorted({row.benchmark for row in report.scores} - set(benchmarks)))
     yield from (f"no level {row.level!r}" for row in report.levels if row.level not in LEVELS)
+    sections = [section.name for section in report.sections]
+    yield from (f"section {name!r} is there twice" for name in sorted({n for n in sections if sections.count(n) > 1}))
+    yield from (f"section {name!r} has no plain name" for name in sections if not re.fullmatch(r"[a-z0-9_-]+", name))
 
 
 def _number_faults(report: Report) -> Iterator[str]:
@@ -302,6 +382,13 @@ def _number_faults(report: Report) -> Iterator[str]:
         yield f"a count below 0 ({min(counts)})"
     if any(not math.isfinite(arm.seconds) for arm in report.arms):
         yield "seconds that are no number"
+    for chart in (chart for section in report.sections for chart in section.charts):
+        for row in chart.series:
+            columns = [column for column in (row.y, row.low, row.high) if column]
+            if any(len(column) != len(row.x) for column in columns) or bool(row.low) != bool(row.high):
+                yield f"columns of different lengths in {chart.title.en!r}"
+            if not all(map(math.isfinite, (number for column in (row.x, *columns) for number in column))):
+                yield f"a value that is no number in {chart.title.en!r}"
 
 
 def save(report: Report, path: str | Path) -> None:
@@ -327,6 +414,7 @@ def load(path: str | Path) -> Report:
     if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
         for case in values.get("cases") or ():
             case["rollouts"] = case.pop("attempts", [])
+    if isinstance(values, dict) and values.get("format") in (1, 2):  # 3 added parts
         values["format"] = FORMAT
     from pydantic import TypeAdapter, ValidationError
 
