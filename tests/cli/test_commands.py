@@ -275,7 +275,8 @@ def test_an_evaluation_again_asks_nothing_and_scores_the_same(limo, world, evalu
 
 
 def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
-    from limo.report.content import LocalizedText, Report, save
+    from limo.report.content import LocalizedText, Report
+    from limo.report.store import save
 
     save(Report(LocalizedText("Ships", "船")), world / "report.json")
     code, out, err = limo("report", world, "--language", "zh")

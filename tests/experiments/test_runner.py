@@ -21,7 +21,8 @@ from limo.experiments import results
 from limo.experiments.arms import EXPERIMENTS, Arm, Experiment
 from limo.experiments.results import Measurement
 from limo.experiments.runner import measure_arms
-from limo.report.content import BenchmarkRow, LocalizedText, check
+from limo.report.content import BenchmarkRow, LocalizedText
+from limo.report.store import check
 
 ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", selection="good"))
 

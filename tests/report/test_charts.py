@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from limo.report.charts.drawing import COLORS, arm_colors
+from limo.report.charts.drawing import COLORS, Drawing, arm_colors
 from limo.report.charts.funnel import draw_funnel
 from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_scores
 from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
@@ -15,14 +15,14 @@ from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
 CHARTS = (draw_averages, draw_scores, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_funnel)
 
 
-def words_of(svg: str) -> list[str]:
-    return ["".join(node.itertext()) for node in ET.fromstring(svg).iter() if node.tag.endswith("text")]
+def words_of(drawing: Drawing) -> list[str]:
+    return ["".join(node.itertext()) for node in ET.fromstring(drawing.svg()).iter() if node.tag.endswith("text")]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.__name__)
 @pytest.mark.parametrize("language, width", [("en", 760), ("zh", 344)])
 def test_a_chart_is_one_well_formed_element_with_a_description_and_no_colour_of_its_own(full, chart, language, width):
-    svg = chart(full, language, width)
+    svg = chart(full, language, width).svg()
     root = ET.fromstring(svg)
     assert root.attrib["role"] == "img" and len(root.attrib["aria-label"]) > 20
     assert not re.search(r"#[0-9a-f]{6}\b(?!\))", re.sub(r"(href=\"|url\()#[^\")]*", "", svg))
@@ -31,8 +31,8 @@ def test_a_chart_is_one_well_formed_element_with_a_description_and_no_colour_of_
 
 
 def test_the_same_report_draws_the_same_bytes(full):
-    assert draw_scores(full, "en", 760) == draw_scores(full, "en", 760)
-    assert draw_scores(full, "en", 760) != draw_scores(full, "zh", 760)
+    assert draw_scores(full, "en", 760).svg() == draw_scores(full, "en", 760).svg()
+    assert draw_scores(full, "en", 760).svg() != draw_scores(full, "zh", 760).svg()
 
 
 def test_bars_show_each_average_and_the_forest_each_difference_with_its_verdict(full):
@@ -47,9 +47,9 @@ def test_bars_show_each_average_and_the_forest_each_difference_with_its_verdict(
 def test_labels_are_never_read_as_mathematics_or_markup(full):
     arms = [ArmRow("limo", "<script>$x_1$</script>&\x00", color="limo")]
     hostile = replace(full, arms=arms, averages=[AverageRow("limo", "all", 0.5, 0.4, 0.6)])
-    svg = draw_averages(hostile, "en", 760)
-    assert "<script" not in svg
-    assert "<script>$x_1$</script>&⟨U+0000⟩" in words_of(svg)
+    drawing = draw_averages(hostile, "en", 760)
+    assert "<script" not in drawing.svg()
+    assert "<script>$x_1$</script>&⟨U+0000⟩" in words_of(drawing)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -15,10 +15,8 @@ from limo.report.content import (
     Report,
     Section,
     SeriesRow,
-    check,
-    load,
-    save,
 )
+from limo.report.store import check, load, save
 
 
 def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_path):

@@ -20,11 +20,11 @@ from limo.cli.command import Call, command
 )
 def report(call: Call, run: str, output: str | None, language: str) -> None:
     """Draw a run's report again and print its tables.  RUN is a run folder, or its report.json."""
-    from limo.report import content, page, tables
+    from limo.report import page, store, tables
 
     file = Path(run) if run.endswith(".json") else Path(run) / "report.json"
     target = Path(output) if output else file.with_suffix(".html")
-    loaded = content.load(file)
+    loaded = store.load(file)
     page.write(loaded, target, language)  # type: ignore[arg-type]
     call.result({"report": target}, f"{tables.to_text(loaded, language)}\n{target}")  # type: ignore[arg-type]
 

@@ -22,7 +22,8 @@ from limo.report.cases import escape_text, render_cases
 from limo.report.charts import scores
 from limo.report.charts.drawing import COLORS, arm_colors
 from limo.report.charts.funnel import draw_funnel
-from limo.report.content import LANGUAGES, Language, Report, check
+from limo.report.content import LANGUAGES, Language, Report
+from limo.report.store import check
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
@@ -108,7 +109,7 @@ def _chapters(report: Report, language: Language) -> dict[str, dict[str, Any]]:
         name: {
             # the text inside a chart was escaped when it was drawn
             "figures": [
-                [Markup(draw(report, language, w)) for w in (wide, _PHONE)] for draw, wide in charts.get(name, [])
+                [Markup(draw(report, language, w).svg()) for w in (wide, _PHONE)] for draw, wide in charts.get(name, [])
             ],
             "table": make_table(report, language),
         }

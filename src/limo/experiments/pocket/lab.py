@@ -24,7 +24,7 @@ from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
 from limo.models.settings import LocalModelSettings, ModelSettings, open_model
 from limo.pool.ingest import write_pool
-from limo.report import content, page
+from limo.report import page, store
 from limo.report.content import Report
 from limo.stages import curate
 
@@ -67,7 +67,7 @@ def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = No
         report = build_pocket_report(lab, EXPERIMENTS, measured)
         scores = {arm: [asdict(row) for row in measurements] for arm, measurements in measured.items()}
         write_json(lab.folder / "scores.json", scores)
-        content.save(report, lab.folder / "report.json")
+        store.save(report, lab.folder / "report.json")
         page.write(report, lab.folder / "report.html")
     progress.log(f"report: {lab.folder / 'report.html'}")
     return report

@@ -1,8 +1,8 @@
-"""How charts are drawn: one palette for both themes, panels placed in pixels, and the drawing as inline SVG.
+"""How charts are drawn: one palette for both themes, panels placed in pixels, and the drawing as inline SVG or files.
 
 Colours leave matplotlib as placeholders and become CSS variables, so one drawing serves light, dark and print; text
-stays text, in the reader's own fonts.  Blue, orange and grey stay apart for the common kinds of colour blindness, and
-each arm has a marker of its own.
+stays text, in the reader's own fonts.  Files have the light theme's colours.  Blue, orange and grey stay apart for the
+common kinds of colour blindness, and each arm has a marker of its own.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
 
+from limo.core.files import atomic
 from limo.report.content import ArmRow, Language, Report
 from limo.report.words import one_line, read_data, word
 
@@ -23,7 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NARROW = 520  # CSS pixels; below it labels stand above their rows instead of left of them
-COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")  # light, dark; the style sheet is made from it too
+COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")[
+    "colors"
+]  # light, dark; the style sheet is made from it too
 _FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
 MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
 _PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
@@ -105,16 +113,64 @@ def add_legend(
         add_text(axes, x, y, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9)
 
 
-def to_svg(figure: Figure, key: str, alt: str) -> str:
-    """The drawing as an `<svg>` element; `key` makes its ids unique on the page, `alt` describes it."""
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A finished chart; `key` names it and makes its ids unique on a page, `alt` describes it."""
+
+    figure: Figure
+    key: str
+    alt: str
+
+    def svg(self) -> str:
+        """The chart as an `<svg>` element of a page."""
+        return _page_element(self._rendered(), self.key, self.alt)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write it into `folder` as KEY.svg and KEY.png (twice the size) in the light theme, on white paper."""
+        svg, png = folder / f"{self.key}.svg", folder / f"{self.key}.png"
+        colors = {code: COLORS[name][0] for name, code in _PLACEHOLDER.items()}
+        for artist in self.figure.findobj():
+            for kind in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+                value = getattr(artist, f"get_{kind}", str)()
+                if isinstance(value, str) and value in colors:
+                    getattr(artist, f"set_{kind}")(colors[value])
+        text = self._rendered()
+        for code, color in colors.items():
+            text = text.replace(code, color)
+        with atomic(svg) as path:
+            path.write_text(text, encoding="utf-8")
+        with atomic(png) as path, _quiet(self.key):
+            self.figure.patch.set(visible=True, facecolor="white")
+            self.figure.savefig(path, format="png", dpi=144)
+        return [svg, png]
+
+    def _rendered(self) -> str:
+        buffer = io.StringIO()
+        with _quiet(self.key):
+            self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return buffer.getvalue()
+
+
+@contextmanager
+def _quiet(key: str) -> Iterator[None]:
+    """Text as text, the same bytes each time, fonts for both languages, and no word about missing glyphs."""
     import matplotlib
 
-    buffer = io.StringIO()
     settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": key, "text.parse_math": False}
+    settings["font.family"] = [*chinese_fonts(), "DejaVu Sans"]
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")  # the browser has the glyphs
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _page_element(buffer.getvalue(), key, alt)
+        yield
+
+
+@cache
+def chinese_fonts() -> tuple[str, ...]:
+    """The installed fonts that draw Chinese; empty where there is none."""
+    from matplotlib import font_manager
+
+    wanted = read_data("palette.yaml")["chinese_fonts"]
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(name for name in wanted if name in installed)[:1]
 
 
 def _page_element(svg: str, key: str, alt: str) -> str:

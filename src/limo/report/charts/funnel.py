@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from limo.report.charts.drawing import (
     NARROW,
+    Drawing,
     add_line,
     add_panel,
     add_text,
     alt_text,
     new_figure,
     placeholder,
-    to_svg,
 )
 from limo.report.content import Language, Report, StageRow
 from limo.report.words import count, drop_reason, one_line, short_count, word
@@ -29,7 +29,7 @@ _LEFT = 208  # pixels for the stages' names on a wide chart
 _LINEAR_SPAN = 30.0  # beyond this factor the last stages of a linear funnel are slivers (our choice)
 
 
-def draw_funnel(report: Report, language: Language, width: float) -> str:
+def draw_funnel(report: Report, language: Language, width: float) -> Drawing:
     """Stages downwards: the solid bar is what was kept, the pale one what came in, the reasons below."""
     stages, narrow = report.funnel, width < NARROW
     counts = [n for stage in stages for n in (stage.n_in, stage.n_kept)]
@@ -54,7 +54,7 @@ def draw_funnel(report: Report, language: Language, width: float) -> str:
     add_text(axes, 0.5, len(stages) - 0.5, title, "muted", 11.5, ha="center", dy=-28)
     for row, stage in enumerate(stages):
         _add_stage(axes, row, stage, position, language, narrow)
-    return to_svg(figure, f"funnel-{language}-{width:.0f}", alt_text("funnel", language))
+    return Drawing(figure, f"funnel-{language}-{width:.0f}", alt_text("funnel", language))
 
 
 def _add_stage(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from limo.report.charts.drawing import (
     MARKERS,
     NARROW,
+    Drawing,
     add_interval,
     add_legend,
     add_line,
@@ -23,7 +24,6 @@ from limo.report.charts.drawing import (
     arm_colors,
     new_figure,
     placeholder,
-    to_svg,
 )
 from limo.report.content import BENCHMARK_GROUPS, ArmRow, BenchmarkGroup, BenchmarkRow, Language, Report
 from limo.report.words import count, one_line, points, read_data, short_count, word
@@ -31,7 +31,7 @@ from limo.report.words import count, one_line, points, read_data, short_count, w
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Chart = Callable[[Report, Language, float], str]
+Chart = Callable[[Report, Language, float], Drawing]
 _GROUP_ORDER: tuple[BenchmarkGroup, ...] = ("all", "in-domain", "out-of-domain")
 MIN_BENCHMARKS = 3  # fewer directions enclose nothing
 _GROUP_COLORS = {"in-domain": "ink", "out-of-domain": "rule"}
@@ -65,7 +65,7 @@ def _add_bar(axes: Axes, y: float, value: float, color: str, ends: tuple[float, 
         add_text(axes, low, y, points(value), "paper", 14, dx=-7, weight="bold", ha="right", zorder=4)
 
 
-def draw_averages(report: Report, language: Language, width: float) -> str:
+def draw_averages(report: Report, language: Language, width: float) -> Drawing:
     """Arms down the side, one panel for each group: bars with intervals, a reference line at the first arm."""
     arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.averages)]
     groups = [group for group in _GROUP_ORDER if any(report.average(arm.name, group) for arm in arms)]
@@ -82,7 +82,7 @@ def draw_averages(report: Report, language: Language, width: float) -> str:
         add_text(axes, 0, 0, title, "ink", 13, xycoords=fraction, dy=height + 16, weight="bold")
         _add_average_bars(axes, report, arms, group, narrow)
         _add_arm_labels(axes, arms, language, narrow, shown=narrow or index == 0)
-    return to_svg(figure, f"averages-{language}-{width:.0f}", alt_text("headline", language))
+    return Drawing(figure, f"averages-{language}-{width:.0f}", alt_text("headline", language))
 
 
 def _group_name(report: Report, group: BenchmarkGroup, language: Language) -> str:
@@ -114,7 +114,7 @@ def _add_arm_labels(axes: Axes, arms: list[ArmRow], language: Language, narrow: 
         add_text(axes, 0, row + 0.22, word(trained, language, n=n), "muted", 11.5, dx=-_LEFT)
 
 
-def draw_scores(report: Report, language: Language, width: float) -> str:
+def draw_scores(report: Report, language: Language, width: float) -> Drawing:
     """Benchmarks down the side in their groups; each headline arm a marker with its interval."""
     arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.scores)]
     narrow = width < NARROW
@@ -138,7 +138,7 @@ def draw_scores(report: Report, language: Language, width: float) -> str:
                 edge: dict[str, Any] = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
                 add_marker(axes, score.value, y, colors[arm.name], zorder=4, **edge)
     add_legend(axes, arms, colors, language, y=1 + 15 / height)
-    return to_svg(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
+    return Drawing(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
 
 
 def _add_benchmark_label(axes: Axes, row: int, benchmark: str, label: str, narrow: bool) -> None:
@@ -152,7 +152,7 @@ def _add_benchmark_label(axes: Axes, row: int, benchmark: str, label: str, narro
         add_text(axes, 0, row, label, "ink", 13, dx=-_LEFT)
 
 
-def draw_comparisons(report: Report, language: Language, width: float) -> str:
+def draw_comparisons(report: Report, language: Language, width: float) -> Drawing:
     """Paired differences under their groups, an interval each, around the line of no difference."""
     rows: list[tuple[str, int]] = []  # the heading of a group and -1, or "" and the index of a comparison
     for group in _GROUP_ORDER:
@@ -179,7 +179,7 @@ def draw_comparisons(report: Report, language: Language, width: float) -> str:
             add_text(axes, 0, y + 0.15, heading, "muted", 11.5, xycoords=edge, weight="bold", dx=dx)
         else:
             _add_difference(axes, y, report, index, language, narrow)
-    return to_svg(figure, f"forest-{language}-{width:.0f}", alt_text("forest", language))
+    return Drawing(figure, f"forest-{language}-{width:.0f}", alt_text("forest", language))
 
 
 def _add_difference(axes: Axes, row: int, report: Report, index: int, language: Language, narrow: bool) -> None:
@@ -204,7 +204,7 @@ def _add_difference(axes: Axes, row: int, report: Report, index: int, language: 
         add_text(axes, 1, row, verdict, "muted", 12, xycoords=edge, dx=58)
 
 
-def draw_levels(report: Report, language: Language, width: float) -> str:
+def draw_levels(report: Report, language: Language, width: float) -> Drawing:
     """L1..L5: score bars upwards with intervals, below them the tokens written on the same columns."""
     figure = new_figure(width, 384)
     top, low = add_panel(figure, 34, 26, width - 44, 224), add_panel(figure, 34, 282, width - 44, 66)
@@ -227,13 +227,13 @@ def draw_levels(report: Report, language: Language, width: float) -> str:
         add_text(top, column, 0, row.level, "ink", 13, ha="center", dy=-16, weight="bold")
         low.bar([column], [row.n_tokens_mean], width=0.62, color=placeholder("line"), zorder=2)
         add_text(low, column, row.n_tokens_mean, short_count(row.n_tokens_mean), "ink", 12, ha="center", dy=-10)
-    return to_svg(figure, f"levels-{language}-{width:.0f}", alt_text("levels", language))
+    return Drawing(figure, f"levels-{language}-{width:.0f}", alt_text("levels", language))
 
 
 Bar = tuple[str, str, float, tuple[float, float] | None]  # label, palette name, value, interval
 
 
-def draw_paper(report: Report, language: Language, width: float) -> str:
+def draw_paper(report: Report, language: Language, width: float) -> Drawing:
     """Our averages in one panel, the published ones in another, on one scale; theirs hatched, without intervals."""
     ours, theirs = _our_bars(report, language), _published_bars(language)
     panels = ((word("ours", language), "ink", ours), (word("theirs", language), "muted", theirs))
@@ -254,7 +254,7 @@ def draw_paper(report: Report, language: Language, width: float) -> str:
             outline: dict[str, Any] = {"facecolor": "none", "edgecolor": placeholder(bar_color), "linewidth": 1.2}
             axes.barh([row + 0.14], [value], height=0.4, hatch="////", zorder=2, **outline)
             add_text(axes, value, row + 0.14, points(value), "muted", 14, dx=7, weight="bold")
-    return to_svg(figure, f"paper-{language}-{width:.0f}", alt_text("paper", language))
+    return Drawing(figure, f"paper-{language}-{width:.0f}", alt_text("paper", language))
 
 
 def _our_bars(report: Report, language: Language) -> list[Bar]:
@@ -287,7 +287,7 @@ def has_radar(report: Report) -> bool:
     return len(radar_benchmarks(report)) >= MIN_BENCHMARKS and bool(radar_arms(report))
 
 
-def draw_radar(report: Report, language: Language, width: float) -> str:
+def draw_radar(report: Report, language: Language, width: float) -> Drawing:
     """One closed outline for each headline arm over the benchmarks, 0 in the middle and 100 at the rim."""
     benchmarks, arms, colors = radar_benchmarks(report), radar_arms(report), arm_colors(report)
     n = len(benchmarks)
@@ -307,7 +307,7 @@ def draw_radar(report: Report, language: Language, width: float) -> str:
         add_text(axes, corner, 0.985, word(group, language), "muted", 11.5, **at)
         edge = -inward * half
         add_line(axes, [edge, edge + inward * 0.16 * half / 1.62], [half * 0.885] * 2, _GROUP_COLORS[group], 2.4)
-    return to_svg(figure, f"radar-{language}-{width:.0f}", alt_text("radar", language, n=n))
+    return Drawing(figure, f"radar-{language}-{width:.0f}", alt_text("radar", language, n=n))
 
 
 def _points(radii: list[float], angles: list[float]) -> tuple[list[float], list[float]]:
