@@ -32,6 +32,7 @@ DATA = {
     "src/limo/curate/scorers/words/": "the word lists of the three counted traits, English and Chinese",
     "src/limo/experiments/pocket/weights/": "the shipped pocket models, a folder each, with their cards",
     "src/limo/report/templates/": "the page: its frame, parts, style and script",
+    "src/limo/report/view/templates/": "the pages of `limo view`: list, problem, style",
     "src/limo/py.typed": "tells type checkers that the package brings its types",
 }
 

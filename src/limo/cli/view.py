@@ -1,0 +1,71 @@
+"""The command view.
+
+limo view runs/mine
+limo view runs/base runs/limo --port 8910
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from limo.cli.command import Call, command
+from limo.core.errors import MissingFileError
+
+
+@command(
+    "view",
+    click.argument("runs", nargs=-1, required=True, metavar="RUN..."),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=8910,
+        show_default=True,
+        help="On 127.0.0.1; 0: one that is free.",
+    ),
+    click.option("--open", "in_browser", is_flag=True, help="Open the address in the browser."),
+)
+def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None:
+    """Browse the rollouts of runs in the web browser, until Ctrl-C.
+
+    A problem is a row, a model of a run a column; texts side by side, search in completions, filters.  RUN is a run
+    folder, a ledger, or a folder with runs in it.  Only this machine can connect, and only with the address printed.
+    """
+    from limo.ledger.store import Ledger
+    from limo.report.view import app
+    from limo.report.view.index import open_index
+    from limo.report.view.query import Browser, OpenedRun
+
+    opened = []
+    for name, ledger in _ledgers(runs).items():
+        Ledger(ledger, read_only=True).close()  # checked, and upgraded where it is of an older version
+        folder = ledger.parent if (ledger.parent / "recipe.yaml").is_file() else None
+        opened.append(OpenedRun(name, ledger, open_index(ledger, folder, call.progress)))
+    with Browser(opened) as browser, app.listen(port) as listening:
+        token = app.new_token()
+        url = f"http://{app.HOST}:{listening.getsockname()[1]}/?{app.TOKEN}={token}"
+        call.result({"url": url, "runs": [run.name for run in opened]}, f"{url}\nCtrl-C ends it")
+        if in_browser:
+            click.launch(url)
+        with suppress(KeyboardInterrupt):
+            app.serve(browser, listening, token)
+
+
+def _ledgers(runs: tuple[str, ...]) -> dict[str, Path]:
+    """The ledgers of runs by the runs' names; of a folder that holds several runs, all of them."""
+    ledgers: dict[str, Path] = {}
+    for run in runs:
+        path = Path(run)
+        here = [path] if path.is_file() else [path / "ledger.sqlite"]
+        found = here if here[0].is_file() else sorted(path.glob("**/ledger.sqlite"))
+        if not found:
+            what = "there is no ledger in this run" if path.exists() else "there is no such run"
+            do = "check the path; stages without rollouts (training, comparing) have none"
+            raise MissingFileError(what, run, "the folder of a run, or a ledger.sqlite", do)
+        ledgers |= {str(file.parent if file.name == "ledger.sqlite" else file): file for file in found}
+    return ledgers
+
+
+COMMANDS = (view,)
