@@ -30,8 +30,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
 from limo.report.cases import escape_text
+from limo.report.charts.drawing import COLORS
 from limo.report.view.query import Browser, Cell, Column, Filters, ProblemRow, search_pattern
-from limo.report.words import one_line, read_data
+from limo.report.words import one_line
 
 HOST = "127.0.0.1"
 TOKEN = "token"
@@ -251,6 +252,6 @@ def _style() -> str:
     """The style sheet with the palette of the report for both themes."""
     sheet = (_TEMPLATES / "view.css").read_text(encoding="utf-8")
     for index, theme in enumerate(("light", "dark")):
-        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in read_data("palette.yaml").items())
+        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLORS.items())
         sheet = sheet.replace(f"/* {theme} palette */", variables)
     return sheet
