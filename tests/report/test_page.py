@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import Markup
 
 from limo.core.errors import InputError
 from limo.report import cases, page, tables
@@ -104,7 +105,7 @@ def test_labels_are_as_harmless_as_completions(plain, field):
 
 def test_both_languages_stand_in_the_page_and_the_parameter_picks_the_first_shown(plain, html):
     chinese = page.render(plain, "zh")
-    assert '<html lang="en">' in html and '<html lang="zh">' in chinese
+    assert '<html lang="en">' in html and '<html lang="zh-CN">' in chinese
     for text in (html, chinese):
         assert "Case studies" in text and "案例对照" in text
     assert "<title>报告示例</title>" in chinese
@@ -120,7 +121,9 @@ def test_the_same_report_gives_the_same_bytes(full):
 def test_every_chart_has_its_table(html):
     reader = Reader(html)
     assert reader.tags.count("table") == 2 * 7, "averages, scores, comparisons, levels, budget, funnel, paper"
-    assert reader.tags.count("figure") == 2 * 7, "averages, radar, dots, forest, levels, funnel, paper"
+    assert reader.tags.count("figure") == 2 * 11, (
+        "averages, radar, dots, forest, levels, funnel; paper: bars, two pairs"
+    )
 
 
 def test_what_is_missing_leaves_its_section_out_and_is_said(bare, html):
@@ -161,40 +164,47 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(plain, tmp_path):
         page.write(replace(plain, averages=[AverageRow("limo", "all", 3, 3, 3)]), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     page.write(plain, path, "zh")
-    assert path.read_text(encoding="utf-8").startswith('<!DOCTYPE html>\n<html lang="zh">')
+    assert path.read_text(encoding="utf-8").startswith('<!DOCTYPE html>\n<html lang="zh-CN">')
 
 
-def _shown(completion, full, check_words=()):
-    case = Case("p", "1", [CaseRollout("limo", completion, "wrong")])
-    return cases.render_cases(replace(full, cases=[case], check_words=list(check_words)), "en")[0].rollouts[0]
+def _shown(completion, full, check_words=(), steps=()):
+    case = Case("p", "1", [CaseRollout("limo", completion, "wrong", steps=list(steps))])
+    return cases.render_cases(replace(full, cases=[case], check_words=list(check_words)))[0].rollouts[0].text
+
+
+def _text(pieces):
+    return Markup("").join(piece.text for piece in pieces)
 
 
 @pytest.mark.parametrize("n_lines", [1, 10, 14, 15, 19, 40, 400])
 def test_folding_loses_no_character(full, n_lines):
     text = "\n".join(f"line {n} <b> & so on" for n in range(n_lines))
     shown = _shown(text, full)
-    assert (shown.head + shown.rest).unescape() == text and shown.n_rest == len(shown.rest.unescape())
+    assert (_text(shown.head) + _text(shown.rest)).unescape() == text
+    assert shown.n_rest == len(_text(shown.rest).unescape())
     assert bool(shown.rest) == (n_lines > 19) and shown.n_left_out == 0
 
 
 def test_one_endless_line_folds_too(full):
     shown = _shown("x" * 5000, full)
-    assert len(shown.head) == cases.FOLD_CHARACTERS and shown.head + shown.rest == "x" * 5000
+    head, rest = _text(shown.head), _text(shown.rest)
+    assert len(head) == cases.FOLD_CHARACTERS and head + rest == "x" * 5000
 
 
 def test_what_a_megabyte_leaves_out_is_counted_and_its_end_is_kept(full, plain):
     text = "a" * 1_000_000 + "\\boxed{7}"
     shown = _shown(text, full)
-    assert len(shown.head) + len(shown.rest) + shown.n_left_out + len(shown.tail.striptags()) == len(text)
-    assert shown.tail.endswith("<mark>\\boxed{7}</mark>")
+    parts = [_text(part).striptags() for part in (shown.head, shown.rest, shown.tail)]
+    assert sum(map(len, parts)) + shown.n_left_out == len(text)
+    assert _text(shown.tail).endswith("<mark>\\boxed{7}</mark>")
     report = replace(plain, cases=[Case("p", "1", [CaseRollout("limo", text, "wrong")])])
     assert "960,009 characters in the middle are not on this page" in page.render(report)
 
 
 def test_answers_are_marked_and_checking_words_underlined_only_where_whole(full):
-    shown = _shown("Check this <checkers> 检查一下 \\boxed{\\frac{1}{2}}", full, ["check", "检查"]).head
+    shown = _text(_shown("Check this <checkers> 检查一下 \\boxed{\\frac{1}{2}}", full, ["check", "检查"]).head)
     assert shown.count("<u>") == 2 and "<u>Check</u>" in shown and "&lt;checkers&gt;" in shown
-    assert "<mark>\\boxed{\\frac{1}{2}}</mark>" in shown
+    assert "<mark><math><mfrac><mn>1</mn><mn>2</mn></mfrac></math></mark>" in shown
 
 
 def test_nothing_written_is_said_and_piles_of_accents_do_not_climb(plain):
@@ -202,7 +212,7 @@ def test_nothing_written_is_said_and_piles_of_accents_do_not_climb(plain):
         replace(plain, cases=[Case("p", "1", [CaseRollout("limo", "", "no_answer")])])
     )
     piled = cases.escape_text("e" + "\u0301" * 50)
-    assert piled.count("⟨U+0301⟩") == 46 and "⟨" not in cases.escape_text("tiếng Việt é ก็")
+    assert piled.count("⟨U+0301⟩×46") == 1 and "⟨" not in cases.escape_text("tiếng Việt é ก็")
 
 
 def test_the_terminal_shows_every_score_with_its_interval_in_both_languages(full):
@@ -242,9 +252,79 @@ def test_a_page_of_contamination_alone_shows_totals_and_both_texts_and_misses_no
     )
     text = page.render(report, "zh")
     reader = Reader(text)
-    assert not reader.open and not reader.crossed and reader.tags.count("article") == 2
-    assert "&lt;b&gt;let us&lt;/b&gt; go" in text and "⟨U+202E⟩" in text and "文本相同" in text
+    assert not reader.open and not reader.crossed and reader.tags.count("article") == 1
+    assert "&lt;b&gt;<u>let us</u>&lt;/b&gt; go" in text and "⟨U+202E⟩" in text and "文本相同" in text
     assert 'class="missing"' not in text and "MATH500 · web" in text
     assert "MATH500" in tables.to_text(report)
     with pytest.raises(InputError, match="below 0"):
         page.render(replace(report, overlaps=[OverlapRow("MATH500", "web", "same text", "drop", -1)]))
+
+
+def test_formulas_are_typeset_money_is_not_and_hostile_ones_stay_text(full):
+    shown = _text(_shown(r"So $x^2$ and \(y\), for $5 and $6. \[\begin{pmatrix}1&2\end{pmatrix}\]", full).head)
+    assert shown.count("<math") == 3 and "for $5 and $6." in shown and "<mtable" in shown
+    hostile = [r"$\href{javascript:alert(1)}{x}$", r"$\class{x\" onload=\"y}{z}$", "$x\u202ey$", r"$\frac{1}$"]
+    for text in [*hostile, "$" + "{" * 3000 + "$", r"\def\a{\a\a}$\a$", "$\ud800$"]:
+        shown = _text(_shown(text, full).head)
+        assert "<math" not in shown and "<script" not in shown
+    assert "&lt;script&gt;" in _text(_shown(r"$\text{<script>alert(1)</script>}$", full).head)
+
+
+def test_steps_are_numbered_and_marked_and_the_fold_cuts_none(full):
+    lines = [f"Step {n}: {n} + 1 = {n + 1}.\n" for n in range(80)]
+    ends = [sum(map(len, lines[: n + 1])) for n in range(80)]
+    steps = [(end, "check" if n == 3 else "turn" if n == 5 else "step") for n, end in enumerate(ends)]
+    shown = _shown("".join(lines), full, steps=steps)
+    assert [piece.number for piece in shown.head + shown.rest] == list(range(1, 81))
+    assert (shown.head[3].kind, shown.head[5].kind, shown.head[4].kind) == ("check", "turn", "step")
+    assert _text(shown.head + shown.rest) == "".join(lines)
+    text = page.render(replace(full, scores=[], comparisons=[], levels=[], funnel=[], averages=[], cases=[
+        Case("p", "1", [CaseRollout("limo", "".join(lines), "wrong", steps=steps)])]))  # fmt: skip
+    assert '<li class="check" value="4">' in text and "step that checks" in text
+
+
+def test_hidden_characters_beyond_a_bound_are_counted_and_not_spelled_out(full):
+    alike, mixed = cases.escape_text("\u200b" * 200_000), cases.escape_text("\u200b\u202e" * 10_000)
+    assert "⟨U+200B⟩×200,000" in alike and len(alike) < 200
+    assert "⟨+19,800⟩" in mixed and len(mixed) < 30_000
+
+
+def test_a_contamination_page_of_endless_texts_is_bounded_and_says_what_it_leaves_out(monkeypatch):
+    monkeypatch.setattr(page, "MAX_OF_HITS", 20_000)
+    long = "word " * 40_000
+    hits = [HitRow("MATH500", "web", "same text", "drop", 1.0, long, long, long + str(n)) for n in range(60)]
+    text = page.render(Report(LocalizedText("Contamination"), paper=False, hits=hits))
+    assert len(text) < 400_000 and "10 more pairs are not on this page" in text
+    assert text.count("in the middle are not on this page") == 3 * 50
+
+
+def test_every_problem_is_a_row_of_the_grid_whose_cells_lead_to_the_texts(full):
+    rollouts = [
+        CaseRollout("limo", "a", "correct"),
+        CaseRollout("limo", "b", "wrong"),
+        CaseRollout("base", "c", "wrong"),
+    ]
+    report = replace(full, averages=[], scores=[], comparisons=[], levels=[], funnel=[], arms=full.arms[:3])
+    text = page.render(replace(report, cases=[Case(f"problem {n}", "1", rollouts) for n in range(5)]))
+    reader = Reader(text)
+    links = [value[1:] for name, value in reader.attributes if name == "href" and value.startswith("#p")]
+    assert len(links) == 10 and set(links) <= set(reader.ids)
+    assert text.count('class="cell part"') == 5 and text.count(">1/2<") == 5 and 'data-right="0.5"' in text
+
+
+def test_charts_and_tables_can_be_written_as_files(full, tmp_path):
+    few = replace(full, scores=[], comparisons=[], levels=[], funnel=[], paper=False, cases=[])
+    files = page.write_charts(few, tmp_path / "charts")
+    assert {file.name for file in files} == {
+        "averages-en-760.svg", "averages-en-760.png", "headline-1-en.csv", "budget-1-en.csv"
+    }  # fmt: skip
+    assert "var(--" not in (tmp_path / "charts/averages-en-760.svg").read_text()
+    assert (tmp_path / "charts/averages-en-760.png").read_bytes()[:4] == b"\x89PNG"
+    assert "All,28.2," in (tmp_path / "charts/headline-1-en.csv").read_text()
+
+
+def test_charts_in_chinese_need_a_font_and_the_error_names_one(full, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "chinese_fonts", lambda: ())
+    with pytest.raises(InputError, match="fonts-noto-cjk"):
+        page.write_charts(full, tmp_path / "charts", "zh")
+    assert not list(tmp_path.iterdir())

@@ -56,11 +56,11 @@ def _number_faults(report: Report) -> Iterator[str]:
     if any(not math.isfinite(arm.seconds) for arm in report.arms):
         yield "seconds that are no number"
     for chart in (chart for section in report.sections for chart in section.charts):
-        for row in chart.series:
-            columns = [column for column in (row.y, row.low, row.high) if column]
-            if any(len(column) != len(row.x) for column in columns) or bool(row.low) != bool(row.high):
+        for series in chart.series:
+            columns = [column for column in (series.y, series.low, series.high) if column]
+            if any(len(column) != len(series.x) for column in columns) or bool(series.low) != bool(series.high):
                 yield f"columns of different lengths in {chart.title.en!r}"
-            if not all(map(math.isfinite, (number for column in (row.x, *columns) for number in column))):
+            if not all(map(math.isfinite, (number for column in (series.x, *columns) for number in column))):
                 yield f"a value that is no number in {chart.title.en!r}"
 
 

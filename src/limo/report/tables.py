@@ -5,6 +5,7 @@ Scores carry their 95% interval in the same cell.
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from limo.core.progress import duration
 from limo.report.charts.drawing import arm_colors
-from limo.report.content import BENCHMARK_GROUPS, ArmRow, AverageRow, Language, LevelRow, Report, ScoreRow
+from limo.report.content import (
+    BENCHMARK_GROUPS,
+    ArmRow,
+    AverageRow,
+    ChartRow,
+    DataTable,
+    Language,
+    LevelRow,
+    Report,
+    ScoreRow,
+)
 from limo.report.words import count, drop_reason, headline_claims, one_line, points, read_data, word
 
 if TYPE_CHECKING:
@@ -177,6 +188,34 @@ def contamination_table(report: Report, language: Language) -> Table:
     return table
 
 
+def data_table(table: DataTable, language: Language) -> Table:
+    """A section's own table."""
+    heads = [head.text(language) for head in table.heads]
+    rows = [[Cell(cell.text(language)) for cell in row] for row in table.rows]
+    return Table(table.caption.text(language), heads, rows, table.note.text(language))
+
+
+def chart_table(chart: ChartRow, language: Language) -> Table:
+    """The numbers of a chart, one row a point; shares times 100."""
+    unit = " (%)" if chart.percent else ""
+    has_intervals, has_names = any(row.low for row in chart.series), len(chart.series) > 1
+    heads = [word("series", language)] if has_names else []
+    heads += [chart.x_label.text(language), chart.y_label.text(language) + unit]
+    heads += [word("interval", language)] if has_intervals else []
+    table = Table(chart.title.text(language), heads)
+
+    def shown(value: float) -> str:
+        return f"{value * 100:.1f}" if chart.percent else f"{value:,.6g}"
+
+    for row in chart.series:
+        for index, (x, y) in enumerate(zip(row.x, row.y, strict=True)):
+            at = chart.categories[int(x)].text(language) if chart.categories else f"{x:,.6g}"
+            cells = [row.label.text(language)] if has_names else []
+            ends = f"[{shown(row.low[index])}, {shown(row.high[index])}]" if row.low else ""
+            table.add(*cells, at, shown(y), *([ends] if has_intervals else []))
+    return table
+
+
 CHAPTERS: dict[str, tuple[str, Callable[[Report, Language], Table]]] = {
     "headline": ("averages", averages_table),
     "benchmarks": ("scores", scores_table),
@@ -187,6 +226,8 @@ CHAPTERS: dict[str, tuple[str, Callable[[Report, Language], Table]]] = {
     "contamination": ("overlaps", contamination_table),
 }
 """By chapter, in order: the part of a report that it shows, and its table."""
+AFTER_QUESTIONS = ("budget", "funnel", "contamination")
+"""Chapters that stand after the sections of questions."""
 
 
 def paper_table(_: Report, language: Language) -> Table:
@@ -207,11 +248,29 @@ def to_rich(report: Report, language: Language = "en") -> RichGroup:
     from rich.text import Text
 
     parts: list[Text | RichTable] = [Text(one_line(report.title.text(language)), style="bold")]
-    parts += [Text("• " + one_line(claim.text(language))) for claim in headline_claims(report)]
+    claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
+    parts += [Text("• " + one_line(claim.text(language))) for claim in claims]
     for part, make_table in CHAPTERS.values():
         if getattr(report, part):
             parts += [Text(""), _rich_table(make_table(report, language))]
+    for table in (table for section in report.sections for table in section.tables):
+        parts += [Text(""), _rich_table(data_table(table, language))]
     return RichGroup(*parts)
+
+
+def to_csv(table: Table) -> str:
+    """The table as CSV; intervals in columns of their own."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    has_interval = [any(len(row) > k and row[k].interval for row in table.rows) for k in range(len(table.heads))]
+    heads = zip(table.heads, has_interval, strict=True)
+    writer.writerow([text for head, wide in heads for text in ([head, f"{head} 95%"] if wide else [head])])
+    for row in table.rows:
+        cells = zip(row, has_interval, strict=False)
+        writer.writerow(
+            [text for cell, wide in cells for text in ([cell.text, cell.interval] if wide else [cell.text])]
+        )
+    return out.getvalue()
 
 
 def _rich_table(table: Table) -> RichTable:

@@ -88,6 +88,7 @@ def code_point(character: str) -> str:
 
 def one_line(text: str, width: int = 400) -> str:
     """A label for one line: hidden characters as code points, white space folded, at most `width` characters."""
+    text = text[: 20 * width]  # enough for a line, however much white space it has
     line = " ".join("".join(code_point(c) if is_hidden(c) else c for c in text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 

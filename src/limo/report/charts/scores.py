@@ -7,7 +7,7 @@ own.  Values stand beside their marks, intervals are drawn everywhere, and score
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limo.report.charts.drawing import (
@@ -25,8 +25,20 @@ from limo.report.charts.drawing import (
     new_figure,
     placeholder,
 )
-from limo.report.content import BENCHMARK_GROUPS, ArmRow, BenchmarkGroup, BenchmarkRow, Language, Report
-from limo.report.words import count, one_line, points, read_data, short_count, word
+from limo.report.content import (
+    BENCHMARK_GROUPS,
+    ArmRow,
+    AverageRow,
+    BenchmarkGroup,
+    BenchmarkRow,
+    ChartRow,
+    Language,
+    LocalizedText,
+    Report,
+    ScoreRow,
+    SeriesRow,
+)
+from limo.report.words import count, localized, one_line, points, read_data, short_count, word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,6 +282,54 @@ def _published_bars(language: Language) -> list[Bar]:
     return [(arm[language], arm["color"], means[arm["name"]] / 100, None) for arm in drawn]
 
 
+def published_report() -> Report:
+    """The paper's scores of the arms that its own radar shows, without intervals, which it does not give."""
+    published = read_data("paper.yaml")
+    names = [arm["name"] for arm in published["arms"]]
+    arms = [ArmRow(a["name"], a["en"], a["zh"], color=a["color"]) for a in published["arms"] if a.get("radar")]
+    scores = [
+        ScoreRow(arm.name, row["name"], *[row["values"][names.index(arm.name)] / 100] * 3)
+        for arm in arms
+        for row in published["benchmarks"]
+    ]
+    benchmarks = [BenchmarkRow(row["name"], row["name"], group=row["group"]) for row in published["benchmarks"]]
+    return Report(LocalizedText(published["source"]["en"]), arms=arms, benchmarks=benchmarks, scores=scores)
+
+
+def published_bars() -> ChartRow:
+    """The paper's first figure, left: AIME24 after training on few chains and on many."""
+    content = published_report()
+    rows = [(arm, content.score(arm.name, "AIME24")) for arm in content.arms]
+    return _bars(LocalizedText("AIME24"), [(arm, row) for arm, row in rows if row])
+
+
+def in_domain_bars(report: Report) -> ChartRow:
+    """Our headline arms on the benchmarks whose kind of problems was trained on, or on all where there are none."""
+    group: BenchmarkGroup = "in-domain" if any(row.group == "in-domain" for row in report.averages) else "all"
+    rows = [(arm, report.average(arm.name, group)) for arm in report.headline_arms()]
+    return _bars(localized(group), [(arm, row) for arm, row in rows if row])
+
+
+def _bars(title: LocalizedText, rows: Sequence[tuple[ArmRow, ScoreRow | AverageRow]]) -> ChartRow:
+    """One bar an arm in its colour."""
+    has_intervals = any(row.low < row.high for _, row in rows)
+    series = [
+        SeriesRow(
+            arm.label_en,
+            arm.label_zh,
+            [float(number)],
+            [row.value],
+            [row.low] if has_intervals else [],
+            [row.high] if has_intervals else [],
+            arm.color,
+        )
+        for number, (arm, row) in enumerate(rows)
+    ]
+    return ChartRow(
+        title, "bars", series, localized("arm"), localized("score"), [a.label for a, _ in rows], False, True
+    )
+
+
 def radar_benchmarks(report: Report) -> list[BenchmarkRow]:
     """The scored benchmarks in the order they stand around the radar, so that each group is one arc of the rim."""
     scored = {row.benchmark for row in report.scores}
@@ -287,7 +347,7 @@ def has_radar(report: Report) -> bool:
     return len(radar_benchmarks(report)) >= MIN_BENCHMARKS and bool(radar_arms(report))
 
 
-def draw_radar(report: Report, language: Language, width: float) -> Drawing:
+def draw_radar(report: Report, language: Language, width: float, key: str = "radar") -> Drawing:
     """One closed outline for each headline arm over the benchmarks, 0 in the middle and 100 at the rim."""
     benchmarks, arms, colors = radar_benchmarks(report), radar_arms(report), arm_colors(report)
     n = len(benchmarks)
@@ -307,7 +367,7 @@ def draw_radar(report: Report, language: Language, width: float) -> Drawing:
         add_text(axes, corner, 0.985, word(group, language), "muted", 11.5, **at)
         edge = -inward * half
         add_line(axes, [edge, edge + inward * 0.16 * half / 1.62], [half * 0.885] * 2, _GROUP_COLORS[group], 2.4)
-    return Drawing(figure, f"radar-{language}-{width:.0f}", alt_text("radar", language, n=n))
+    return Drawing(figure, f"{key}-{language}-{width:.0f}", alt_text("radar", language, n=n))
 
 
 def _points(radii: list[float], angles: list[float]) -> tuple[list[float], list[float]]:
