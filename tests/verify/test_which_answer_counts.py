@@ -56,6 +56,8 @@ CHANGED = [  # the completion, what counts in it
     ("Answer: 73 ✅", "73"),
     ("\\boxed{73 ∎}", "73"),
     ("\\boxed{73 \\checkmark}", "73"),
+    ("The answer is 73 $\\checkmark$", "73"),
+    ("The answer is 0.2 to 0.6.", "0.2 to 0.6"),
     ("⭐ 73 🎉", "73"),
     ("△ABC", "△ABC"),
     ("Exact: \\boxed{\\sqrt{2}}, numerically \\boxed{\\approx 1.41421}", "\\sqrt{2}"),

@@ -37,8 +37,8 @@ _END_OF_TURN = re.compile(alternatives("end_of_turn"))
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
 _STRAY_TAG = re.compile(r"</?answer>|<\|begin_of_solution\|>", re.I)
 _MARKS = re.compile(  # check marks and ornaments; crosses are none of them
-    r"[\s*]*(?:[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
-    r"|\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z]))+[\s*]*"
+    r"[\s*$]*(?:[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
+    r"|\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z]))+[\s*$]*"
 )
 _SENTENCE_END = re.compile(
     r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
@@ -91,7 +91,7 @@ def extract_from(completion: Completion, *, letters: bool = False) -> Extraction
 
 def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) -> Extraction:
     """The answer in a text.  `letters`: the problem is a multiple choice, so prefer a letter."""
-    answer, thought, closed = split_thought(text)
+    answer, thought, closed = split_thought(text.replace("।", "."))
     cut = finish_reason == "length"
     if closed and (answer.strip() or not thought):
         extraction = _last_word(answer, cut, letters, bool(thought))

@@ -47,7 +47,7 @@ class MathsVerifier:
         digits: int = DOUBLE_DIGITS,
         limits: CallLimits | None = None,
         *,
-        unit: UnitPolicy = "asked",
+        unit: UnitPolicy = "prefix",
         missing_unit: bool = True,
         time_s: float = 2.0,
     ) -> None:
@@ -61,7 +61,7 @@ class MathsVerifier:
     @property
     def identity(self) -> str:
         """Names the rules with their settings."""
-        return "maths/3 " + " ".join(f"{name}={value}" for name, value in self.rules.items())
+        return "maths/4 " + " ".join(f"{name}={value}" for name, value in self.rules.items())
 
     def close(self) -> None:
         """End the child; what it is at in another thread ends as undecided."""

@@ -17,8 +17,8 @@ from limo.verify.exact import stated_answer
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind
-from limo.verify.maths.times import compound_quantity
-from limo.verify.maths.units import Unit, UnitPolicy, must_be_in, read_unit
+from limo.verify.maths.times import compound_quantities
+from limo.verify.maths.units import Unit, UnitPolicy, may_stand_for, read_unit
 
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?"
 _VALUE = re.compile(
@@ -40,19 +40,19 @@ class Quantity(NamedTuple):
 class NumericVerifier:
     """Compares quantities.  `tolerance` is relative to the known value (absolute where that is 0).
 
-    `unit`: `same` wants the same unit, `convertible` converts, `asked` converts where the problem does not ask for the
-    answer's unit, `ignore` compares the numbers alone.  `missing_unit`: a number without a unit has the answer's.
+    `unit` is the policy of `units.may_stand_for`; `ignore` compares the numbers alone.  `missing_unit`: a number
+    without a unit has the answer's.
     """
 
     system = NUMERIC_SYSTEM
 
-    def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "asked", missing_unit: bool = True) -> None:
+    def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "prefix", missing_unit: bool = True) -> None:
         self.tolerance, self.unit, self.missing_unit = tolerance, unit, missing_unit
-        self.identity = f"numeric/2 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
+        self.identity = f"numeric/3 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: it is no number with a unit."""
-        return "" if read_quantity(problem.answer) else "the answer is no number"
+        return "" if read_quantities(problem.answer) else "the answer is no number"
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict on one completion."""
@@ -63,11 +63,15 @@ class NumericVerifier:
 
     def compare(self, answer: str, text: str, statement: str = "") -> Comparison:
         """Whether a text states the quantity that is the answer."""
-        known, stated = read_quantity(answer), read_quantity(text)
-        if known is None:
+        known, stated = read_quantities(answer), read_quantities(text)
+        if not known:
             return Comparison(None, "type", "the answer is no number")
-        if stated is None:
+        if not stated:
             return Comparison(False, "numeric", "not one number with a unit")
+        found = [self._compare(a, b, statement) for a in known for b in stated]
+        return next((comparison for comparison in found if comparison.same), found[0])
+
+    def _compare(self, known: Quantity, stated: Quantity, statement: str) -> Comparison:
         if self.unit == "ignore" or not known.unit:
             return self._close(known.value, stated.value, "numbers")
         first, second = read_leading_unit(known.unit), read_leading_unit(stated.unit)
@@ -86,8 +90,7 @@ class NumericVerifier:
             return Comparison(None, "numeric", f"unknown unit: {known.unit if first is None else stated.unit}")
         if first.dimensions != second.dimensions:
             return Comparison(False, "numeric", f"other units: {known.unit} and {stated.unit}")
-        fixed = self.unit == "same" or (self.unit == "asked" and must_be_in(statement, first, stated.value, second))
-        if fixed and first.size != second.size:
+        if not may_stand_for(first, second, self.unit, stated.value, statement):
             return Comparison(False, "numeric", f"not in {known.unit}")
         return self._close(known.value * float(first.size), stated.value * float(second.size), "numbers and units")
 
@@ -104,9 +107,13 @@ def _extract(completion: Completion) -> Extraction:
 
 
 @lru_cache(maxsize=8192)
-def read_quantity(text: str) -> Quantity | None:
-    """The one number of a text with its unit; None where there is no number, or more than one."""
-    text = compound_quantity(text) or money_behind(text)
+def read_quantities(text: str) -> list[Quantity]:
+    """The one number of a text with its unit (in each of its units, `2 h 30 min`); [] for none, or more than one."""
+    read = map(_read_quantity, compound_quantities(text) or [money_behind(text)])
+    return [quantity for quantity in read if quantity]
+
+
+def _read_quantity(text: str) -> Quantity | None:
     text = text.replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
     text = _FRACTION.sub(r"\1/\2", text.translate(_SUPERSCRIPTS)) if "frac" in text else text.translate(_SUPERSCRIPTS)
     text = _WORDS.sub(" ", text).replace("\\times", "×").replace("\\cdot", "·").replace("−", "-").replace("\\%", "%")

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from limo.verify.maths.tables import LOADER, table
+from limo.verify.maths.times import read_range
 from limo.verify.maths.units import read_unit
 
 PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"), LOADER)
@@ -45,6 +46,7 @@ _ENDING = re.compile(rf"\s*(?:{alternatives('endings')})\s*[。.।!！]*\s*\Z")
 MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
 _GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
 _AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
+_CHECKED = re.compile(r"\W*\\(?:checkmark|blacksquare|square|qed|Box)\W*")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
 NUMBER = re.compile(
@@ -85,7 +87,7 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
             return ",".join(named[-2:])
         if named:
             return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
-    formulas = list(MATH.finditer(sentence))
+    formulas = [match for match in MATH.finditer(sentence) if not _CHECKED.fullmatch(match.group())]
     if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
         rest = sentence[formulas[-1].end() :]
         if STATEMENT.search(rest) and NUMBER.search(rest):
@@ -154,6 +156,8 @@ def _unit_behind(sentence: str, end: int) -> str:
 
 def is_prose(text: str) -> bool:
     """Whether a text is words more than formulas: four words or more, or two beside masked formulas."""
+    if " to " in text and len(text) < 60 and read_range(text.strip(" .*")):
+        return False
     bare = MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
     masked = bare != text
     bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)

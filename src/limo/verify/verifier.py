@@ -63,8 +63,8 @@ class Verifier(Protocol):
 
 
 _UNIT = (
-    "same: the answer's unit; convertible: 1 km is 1000 m; asked: convertible, and the same where the problem asks for "
-    "it; ignore: units are not compared"
+    "same: the answer's unit; prefix: or one that differs by a power of ten, unless the problem asks for the answer's; "
+    "convertible: any of the same quantity; ignore: units are not compared"
 )
 
 
@@ -74,7 +74,7 @@ class MathsSettings(Settings):
     kind: Literal["maths"] = "maths"
     tolerance: float = Field(0.0, ge=0, lt=0.1, description="relative, for rounded decimal answers only")
     digits: int = Field(DOUBLE_DIGITS, ge=2, description="a decimal of so many digits may round an exact answer")
-    unit: UnitPolicy = Field("asked", description=_UNIT)
+    unit: UnitPolicy = Field("prefix", description=_UNIT)
     missing_unit: bool = Field(True, description="accept a number without a unit")
     time_s: float = Field(2.0, gt=0, description="processor time of a row for the rules, and again for Math-Verify")
 
@@ -90,7 +90,7 @@ class NumericSettings(Settings):
 
     kind: Literal["numeric"] = "numeric"
     tolerance: float = Field(0.01, ge=0, lt=1, description="largest relative difference")
-    unit: UnitPolicy = Field("asked", description=_UNIT)
+    unit: UnitPolicy = Field("prefix", description=_UNIT)
     missing_unit: bool = Field(True, description="accept a number without a unit")
 
 

@@ -9,6 +9,7 @@ import re
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue, check_time
+from limo.verify.maths.measures import same_measure
 from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.relations import (
     INEQUALITIES,
@@ -17,16 +18,17 @@ from limo.verify.maths.relations import (
     are_tuples,
     as_matrix,
     assignment,
+    calculated_value,
     congruent,
     differ_in_logic,
     distinct,
     entries,
     has_equations,
-    has_pi,
     in_brackets,
     is_condition,
     is_graph,
     items_of,
+    one_equation,
     operands,
     rising,
     simplified,
@@ -37,21 +39,13 @@ from limo.verify.maths.relations import (
     with_signs,
 )
 from limo.verify.maths.roots import same_curve
-from limo.verify.maths.scalars import (
-    DOUBLE_DIGITS,
-    Explanation,
-    ScalarComparer,
-    converted,
-    measured,
-    with_products,
-    without_degrees,
-)
+from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer
 from limo.verify.maths.sets import is_set, same_set, solution_set
-from limo.verify.maths.units import UnitPolicy, changes_number, is_harmless, must_be_in, read_unit, share_words
+from limo.verify.maths.units import UnitPolicy
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
-_PERCENT = re.compile(r"percent|%|百分", re.I)
+_RATIO = re.compile(r"ratio|proportion|odds|比", re.I)
 _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
 
 
@@ -62,7 +56,7 @@ class Comparer:
         self,
         tolerance: float = 0.0,
         digits: int = DOUBLE_DIGITS,
-        unit: UnitPolicy = "asked",
+        unit: UnitPolicy = "prefix",
         missing_unit: bool = True,
         statement: str = "",
     ) -> None:
@@ -97,7 +91,8 @@ class Comparer:
         kinds = {type(gold), type(pred)}
         if nodes.Listing in kinds:
             return self.lists(gold, pred)
-        return self.ratios(gold, pred) if nodes.Ratio in kinds else self.scalars(gold, pred)
+        is_ratio = nodes.Ratio in kinds and nodes.Quantity not in kinds
+        return self.ratios(gold, pred) if is_ratio else same_measure(self, gold, pred)
 
     def differ(self, reason: str, verdict: bool | None = False) -> bool | None:
         """The verdict, with its reason kept."""
@@ -222,73 +217,12 @@ class Comparer:
                 return self.same(g, p) if g and p else False
         return self.same(*operands(nodes.Congruence, "residue", gold, pred))
 
-    def scalars(self, gold: Node, pred: Node) -> bool | None:
-        """Units, percent and degrees first, then the values."""
-        kinds = {type(gold), type(pred)}
-        if nodes.Quantity in kinds:
-            return self.quantities(gold, pred)
-        if nodes.Percent in kinds:
-            return self.percentages(gold, pred)
-        if nodes.Degrees in kinds:
-            return self.angles(gold, pred)
-        if measured(pred)[1] and not gold.symbols:
-            return self.quantities(gold, pred)
-        if nodes.BasedNumeral in kinds:
-            return self.values.based(gold, pred)
-        gold, pred = without_degrees(gold, pred), without_degrees(pred, gold)
-        return self.values.same(gold, with_products(gold, pred))
-
-    def quantities(self, gold: Node, pred: Node) -> bool | None:
-        """Values with units or words: by the policy for units, and undecided where a word may change the value."""
-        (g, g_words), (p, p_words) = measured(gold), measured(pred)
-        for node, words, other in ((g, g_words, p), (p, p_words, g)):
-            if words.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
-                return self.values.same(node, other)
-        if g_words == p_words or self.unit == "ignore":
-            return self.same(g, p)
-        g_unit, p_unit = read_unit(g_words), read_unit(p_words)
-        for words, unit in ((g_words, g_unit), (p_words, p_unit)):
-            if words and unit is None and not is_harmless(words, self.statement):
-                if not changes_number(words) and self.same(g, p) is False:
-                    return False
-                return self.undecidable(f"words that may change the number: {words}")
-        if g_unit and p_unit:
-            if g_unit.dimensions != p_unit.dimensions:
-                return self.differ("different units")
-            value = p.value if isinstance(p, nodes.Number) else None
-            asked = self.unit == "asked" and must_be_in(self.statement, g_unit, value, p_unit)
-            if g_unit.size != p_unit.size and (asked or self.unit == "same"):
-                return self.differ("not in the unit asked for")
-            return self.same(g, p if g_unit.size == p_unit.size else converted(p, p_unit.size / g_unit.size))
-        if g_unit and not self.missing_unit:
-            return self.differ("the unit is missing")
-        if g_words and p_words and not (g_unit or p_unit) and not share_words(g_words, p_words):
-            return self.undecidable("different words")
-        if g_words and p_words and (g_unit or p_unit):
-            return self.undecidable("a unit and words")
-        return self.same(g, p)
-
-    def percentages(self, gold: Node, pred: Node) -> bool | None:
-        """28% is met by 28 and 0.28; an answer without % by its value in percent, or by n% where they are asked for."""
-        g, p = operands(nodes.Percent, "operand", gold, pred)
-        if isinstance(gold, nodes.Percent) and isinstance(pred, nodes.Percent):
-            return self.same(g, p)
-        if self.values.same(gold, pred):
-            return True
-        asked = self.values.at_least_one(gold) and _PERCENT.search(self.statement)
-        return self.values.same(g, p) if isinstance(gold, nodes.Percent) or asked else False
-
-    def angles(self, gold: Node, pred: Node) -> bool | None:
-        """90 degrees are met by 90, and by pi/2 where pi is written."""
-        if any(has_pi(side) for side in (gold, pred) if not isinstance(side, nodes.Degrees)):
-            return self.values.same(gold, pred)
-        return self.same(*operands(nodes.Degrees, "operand", gold, pred))
-
     def ratios(self, gold: Node, pred: Node) -> bool | None:
-        """3:4 is 6:8 and 3/4; 12:00 is not 1:00."""
+        """3:4 is 6:8, and 3/4 where the problem asks for a ratio; 12:00 is not 1:00."""
         if not (isinstance(gold, nodes.Ratio) and isinstance(pred, nodes.Ratio)):
             n_parts = max(len(side.parts) for side in (gold, pred) if isinstance(side, nodes.Ratio))
-            return self.values.same(gold, pred) if n_parts == 2 else False
+            same = self.values.same(gold, pred) if n_parts == 2 else False
+            return same if not same or _RATIO.search(self.statement) else self.undecidable("a ratio against a quotient")
         (g, *g_rest), (p, *p_rest) = gold.parts, pred.parts
         if len(g_rest) != len(p_rest):
             return False
@@ -304,11 +238,13 @@ class Comparer:
         assert isinstance(relation, nodes.Relation)
         condition = is_condition(relation)
         value = stated_value(relation)
-        if value is not None and relation is pred:
+        if relation is pred and (value := value or calculated_value(relation)) is not None:
             return self.same(gold, value)
         if value is not None:
             single = isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
             return self.same(value, pred.children[0] if single and not condition else pred)
+        if (branches := one_equation(other)) and not condition and len(relation.symbols) > 1:
+            return self.two_relations(relation, branches)
         if not condition and isinstance(other, nodes.Listing) and relation.symbols == other.symbols:
             a, b = solution_set(relation), solution_set(other)
             if a is not None and b is not None:

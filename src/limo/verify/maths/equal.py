@@ -16,9 +16,10 @@ from functools import partial
 from typing import NamedTuple
 
 from limo.verify.maths.arithmetic import Undecidable, check_time, limited_time
-from limo.verify.maths.chemistry import same_formula_of_elements
+from limo.verify.maths.chemistry import differ_in_case, same_formula_of_elements
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import Interpretations, interpret
+from limo.verify.maths.logic import same_proposition
 from limo.verify.maths.nodes import Listing, Quantity
 from limo.verify.maths.normalise import MAX_ANSWER, WORD_CLOSE, WORD_OPEN, clean, compact
 from limo.verify.maths.options import option_letters, option_text
@@ -60,13 +61,16 @@ class Comparison(NamedTuple):
     unread: bool = False  # the completion's side was no mathematics that could be read
 
 
+_OF_TEXTS = ((same_time, "dates and times"), (same_formula_of_elements, "formula"), (same_proposition, "truth table"))
+
+
 def equal(
     gold: str,
     pred: str,
     tolerance: float = 0.0,
     digits: int = DOUBLE_DIGITS,
     *,
-    unit: UnitPolicy = "asked",
+    unit: UnitPolicy = "prefix",
     missing_unit: bool = True,
     statement: str = "",
     time_s: float = 2.0,
@@ -84,12 +88,14 @@ def equal(
         return Comparison(int(gold) == int(pred), "rational", "integers")
     if max(len(gold), len(pred)) > MAX_ANSWER:
         return Comparison(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
+    if gold.isupper() and differ_in_case(gold, pred, statement):
+        return Comparison(None, "guard", "a chemical formula or a word")
     if compact(gold) == compact(pred) and compact(gold):
         return Comparison(True, "normalised", "same after cleaning")
     if (word := _YES_OR_NO.match(gold)) and (other := _YES_OR_NO.match(pred)):
         return Comparison(compact(word[1]) == compact(other[1]), "normalised", "first word")
-    for rule, reason in ((same_time, "dates and times"), (same_formula_of_elements, "chemical formula")):
-        if (same := rule(gold, pred)) is not None:
+    for rule, reason in _OF_TEXTS:
+        if (same := rule(gold, pred, statement)) is not None:
             return Comparison(same, "normalised", reason)
     try:
         with limited_time(time_s):
@@ -158,6 +164,9 @@ def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comp
         for pred_tree in preds.trees:
             comparer = new_comparer()
             same, explanation = comparer.same(gold_tree, pred_tree), comparer.explanation
+            doubts = golds.is_doubtful and gold_tree is not golds.trees[0]
+            if same and (doubts or (preds.is_doubtful and pred_tree is not preds.trees[0])):
+                return Comparison(None, "guard", "a list or one number")
             if same and golds.qualifier and preds.qualifier and compact(golds.qualifier) != compact(preds.qualifier):
                 return Comparison(None, "guard", "other conditions")
             if same:

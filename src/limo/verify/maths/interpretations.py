@@ -14,7 +14,7 @@ from itertools import accumulate
 from limo.verify.maths.nodes import Node
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.maths.parser import parse
-from limo.verify.maths.times import compound_quantity
+from limo.verify.maths.times import compound_quantities
 from limo.verify.maths.tokens import Unparsed
 from limo.verify.maths.units import UNIT_LETTERS, read_unit
 
@@ -45,6 +45,7 @@ class Interpretations:
 
     text: str
     qualifier: str = ""  # "for all x", which says where the answer holds
+    is_doubtful: bool = False  # a list first, and a number if need be: `100,200` in a pool, `1,5` in a completion
     trees: list[Node] = field(default_factory=list)
     failure: str = ""
 
@@ -56,9 +57,9 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
     main = _COMMENT.sub("", cleaned)
     qualified = _QUALIFIER.fullmatch(main)
     main, qualifier = (qualified[1], qualified[2]) if qualified else (main, "")
-    main = compound_quantity(main) or _with_unit(main, from_pool)
-    result = Interpretations(cleaned, qualifier)
-    for variant in _variants(main, from_pool):
+    result = Interpretations(cleaned, qualifier, _is_doubtful(main, from_pool))
+    amounts = compound_quantities(main) or [_with_unit(main, from_pool)]
+    for variant in (variant for amount in amounts for variant in _variants(amount, from_pool)):
         try:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
@@ -93,18 +94,25 @@ def _with_unit(text: str, from_pool: bool) -> str:
     return text
 
 
+def _is_doubtful(text: str, from_pool: bool) -> bool:
+    """Whether a text with commas may as well be a list as one number."""
+    if from_pool and re.fullmatch(r"[1-9]\d\d(?:,[1-9]\d\d)+", text):
+        return sorted(text.split(",")) == text.split(",")
+    return not from_pool and bool(re.fullmatch(r"[-+]?[1-9]\d*,\d", text))
+
+
 def _variants(text: str, from_pool: bool) -> list[str]:
     grouped = _outside_brackets(_GROUPED, _outside_brackets(_INDIAN, text))
     spaced = _SPACED.sub(lambda m: m.group().replace(" ", ""), text)
     european = _EUROPEAN.sub(lambda m: m.group().replace(".", "").replace(",", "."), text)
     variants = [variant for variant in (grouped, spaced, european) if variant != text]
+    if _is_doubtful(text, from_pool):
+        return [text, *variants, _DECIMAL.sub(r"\1.\2", text)]
     decimal = _DECIMAL.match(text)
     if decimal and (len(decimal.group(2)) != 3 or decimal.group(1).strip("+-") == "0"):
         whole, part = decimal.groups()
         if len(part) > 1 or whole.strip("+-") == "0" or decimal.end() < len(text):
             variants.append(_DECIMAL.sub(r"\1.\2", text))
-        elif not from_pool:
-            return [text, _DECIMAL.sub(r"\1.\2", text)]
     if variants and re.search(r"\d,0\d", text):  # no list is written 10,000
         return variants
     return [*variants, text]

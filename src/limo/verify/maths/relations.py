@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue
-from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, PI, Node, replaced, substituted
+from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, PI, Node, difference, replaced, substituted
 from limo.verify.maths.units import read_unit
 from limo.verify.maths.values import progression, same_value
 
@@ -74,6 +74,25 @@ def stated_value(relation: nodes.Relation) -> Node | None:
     if named or set(relation.signs) - {"=", "~"}:
         return named[1] if named else None
     return None if relation.symbols else relation.sides[-1]
+
+
+def calculated_value(relation: nodes.Relation) -> Node | None:
+    """What a calculation ends in: `4x - x = 3x`, and `a + b = 11 + 9 = 20` with numbers put in for letters."""
+    first, *others = relation.sides
+    if set(relation.signs) != {"="}:
+        return None
+    put_in = len(others) > 1 and not any(other.symbols for other in others) and _puts_in(first, others[0], {})
+    return others[-1] if put_in or all(_surely_same(first, other) for other in others) else None
+
+
+def _puts_in(node: Node, other: Node, numbers: dict[str, Node]) -> bool:
+    """Whether a tree is another with numbers for letters."""
+    if isinstance(node, nodes.Symbol):
+        return not other.symbols and numbers.setdefault(node.name, other) == other
+    if not node.children:
+        return node == other
+    same = type(node) is type(other) and len(node.children) == len(other.children)
+    return same and all(_puts_in(a, b, numbers) for a, b in zip(node.children, other.children, strict=True))
 
 
 def is_graph(name: Node, other: Node) -> bool:
@@ -279,7 +298,18 @@ def with_signs(node: Node, *, independent: bool) -> Node:
         return replace(node, items=tuple(items))
     n = sum(isinstance(part, nodes.PlusMinus) for part in node.walk()) if independent else 1
     choices = product("+-", repeat=n) if n <= MAX_SIGNS else ()
-    return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices))
+    joiner = "or" if isinstance(node, nodes.Relation) else ","
+    return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices), joiner)
+
+
+def one_equation(node: Node) -> nodes.Relation | None:
+    """`y = a or y = b` as (y - a)(y - b) = 0; None for anything else."""
+    if not isinstance(node, nodes.Listing) or node.joiner != "or":
+        return None
+    sides = [item.sides for item in node.items if isinstance(item, nodes.Relation) and item.signs == ("=",)]
+    if len(sides) < len(node.items):
+        return None
+    return nodes.Relation((nodes.Product(tuple(difference(*pair) for pair in sides)), nodes.ZERO), ("=",))
 
 
 def _is_bare(node: Node) -> TypeGuard[nodes.Listing]:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue, TooLarge, Undecidable, Undefined, Unknown
-from limo.verify.maths.nodes import Node, product_of
-from limo.verify.maths.relations import has_pi, with_constants_renamed
-from limo.verify.maths.units import UNIT_LETTERS
+from limo.verify.maths.nodes import Node
+from limo.verify.maths.relations import with_constants_renamed
 from limo.verify.maths.values import constant, same_value
 
 _COST = ("rational", "numeric", "symbolic", "structural")
@@ -133,51 +132,6 @@ def _grows(node: Node) -> bool:
     return isinstance(node, nodes.Sum | nodes.Product | nodes.Power | nodes.Factorial) and all(
         map(_grows, node.children)
     )
-
-
-def measured(node: Node) -> tuple[Node, str]:
-    """A value and the unit it is given in, "" for none."""
-    return (node.value, node.unit) if isinstance(node, nodes.Quantity) else letter_unit(node) or (node, "")
-
-
-def letter_unit(node: Node) -> tuple[Node, str] | None:
-    """The number and the unit in `6 m` and `6 m^2`, where the letter of a unit was read as a symbol."""
-    match node:
-        case nodes.Negative(inner):
-            split = letter_unit(inner)
-            return (nodes.Negative(split[0]), split[1]) if split else None
-        case nodes.Product((*factors, nodes.Symbol(name))) if name in UNIT_LETTERS and not any(
-            f.symbols for f in factors
-        ):
-            return product_of(factors), name
-        case nodes.Product((*factors, nodes.Power(nodes.Symbol(name), nodes.Number(power)))) if name in UNIT_LETTERS:
-            return None if any(f.symbols for f in factors) else (product_of(factors), f"{name}^{power}")
-    return None
-
-
-def converted(node: Node, factor: Fraction) -> Node:
-    """A decimal stays a decimal where a unit is converted by a power of ten."""
-    power = next((k for k in range(-40, 41) if Fraction(10) ** k == factor), None)
-    if isinstance(node, nodes.Number) and node.significant and power is not None:
-        return nodes.Number(node.value * factor, node.significant, node.place + power)
-    return nodes.Product((nodes.Number(factor), node))
-
-
-def without_degrees(node: Node, other: Node) -> Node:
-    """`180° - 2a` as 180 - 2a where the other side has no degrees and no π; degrees inside a function stay."""
-    inside = any(isinstance(part, nodes.Call) and nodes.Degrees in part.kinds for part in node.walk())
-    if nodes.Degrees not in node.kinds or nodes.Degrees in other.kinds or has_pi(other) or inside:
-        return node
-    if isinstance(node, nodes.Degrees):
-        return node.operand
-    return node.rebuilt(lambda child: without_degrees(child, other))
-
-
-def with_products(gold: Node, pred: Node) -> Node:
-    """`g(x+1)` as a product where the answer has a g that is no function."""
-    if isinstance(pred, nodes.Application) and pred.name in gold.symbols and len(pred.arguments) == 1:
-        return nodes.Product((nodes.Symbol(pred.name), pred.arguments[0]))
-    return pred.rebuilt(lambda child: with_products(gold, child)) if nodes.Application in pred.kinds else pred
 
 
 class Decimal(NamedTuple):

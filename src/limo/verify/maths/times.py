@@ -29,7 +29,7 @@ _RANGE = re.compile(
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z\u4e00-\u9fff'\"]+)[\s,]*(?:and\s+)?")
 
 
-def same_time(gold: str, pred: str) -> bool | None:
+def same_time(gold: str, pred: str, statement: str = "") -> bool | None:
     """Whether two dates or times of day are the same; None where they are none."""
     dates = [read_date(text) for text in (gold, pred)]
     if all(dates):
@@ -64,8 +64,8 @@ def read_range(text: str) -> tuple[str, str] | None:
     return f"{low} {unit or end_unit}".strip(), f"{high} {end_unit}".strip()
 
 
-def compound_quantity(text: str) -> str:
-    """`2 h 30 min` as 150 min; "" where a text is no amount in several units of one kind."""
+def compound_quantities(text: str) -> list[str]:
+    """`2 h 30 min` as 150 min and as 2.5 h; [] where a text is no amount in several units of one kind."""
     plain = text.replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ").strip()
     parts, end = [], 0
     while match := _PART.match(plain, end):
@@ -74,9 +74,10 @@ def compound_quantity(text: str) -> str:
     sizes = [unit.size for *_, unit in parts if unit]
     kinds = {unit.dimensions for *_, unit in parts if unit}
     if end < len(plain) or not 1 < len(parts) == len(sizes) or len(kinds) > 1 or sizes != sorted(sizes, reverse=True):
-        return ""
-    total = sum(Fraction(number) * size for (number, *_), size in zip(parts, sizes, strict=True)) / sizes[-1]
-    return rf"\frac{{{total.numerator}}}{{{total.denominator}}} {WORD_OPEN}{parts[-1][1]}{WORD_CLOSE}"
+        return []
+    total = sum(Fraction(number) * size for (number, *_), size in zip(parts, sizes, strict=True))
+    values = [(total / size, name) for (_, name, _), size in zip(parts[::-1], sizes[::-1], strict=True)]
+    return [rf"\frac{{{v.numerator}}}{{{v.denominator}}} {WORD_OPEN}{name}{WORD_CLOSE}" for v, name in values]
 
 
 _CLOCK = re.compile(

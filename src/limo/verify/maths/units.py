@@ -32,7 +32,7 @@ _SIGNS = "A-Za-zµμΩÅ°%$€£¥₹¢\u4e00-\u9fff"
 _FACTOR = re.compile(rf"((?:degrees?\s+)?[{_SIGNS}.-]*[{_SIGNS}])(?:\s*\^\s*\(?\s*([-−]?\d)\s*\)?|([-−]?\d)(?![\d.]))?")
 
 
-UnitPolicy = Literal["asked", "same", "convertible", "ignore"]
+UnitPolicy = Literal["prefix", "same", "convertible", "ignore"]
 _ASKED = re.compile(
     r"(?:\b(?:in|to|into|as|how many|number of|unit:?)\s+|多少|换算成|化成|化为|单位[：:是为]?)"
     r"\$?\\?(?:text|mathrm)?\{?\s*([^\s{}$?.，。？)]+)",
@@ -153,9 +153,26 @@ def _split(words: str) -> list[str]:
     return re.findall(r"[a-z']+", words.lower())
 
 
-def must_be_in(statement: str, unit: Unit, value: object, other: Unit) -> bool:
-    """Whether a problem asks for its answer in a unit ("to hours", "how many km"), or states the quantity itself."""
-    if any(read_unit(match[1].rstrip(".?,;:")) == unit for match in _ASKED.finditer(statement)):
+def may_stand_for(known: Unit, other: Unit, policy: UnitPolicy, value: object, statement: str) -> bool:
+    """Whether a value in another unit of the same kind may answer where the answer is in the known one.
+
+    By `prefix` it may where the units differ by a power of ten (kN and N, L and cm^3; never days and hours), and the
+    problem neither asks for the known unit nor states that value itself.
+    """
+    if known.size == other.size or policy == "convertible":
         return True
+    ratio = str(max(known.size / other.size, other.size / known.size))
+    return policy == "prefix" and ratio.strip("0") == "1" and not _repeats(statement, known, value, other)
+
+
+def asks_for(statement: str, unit: Unit | None) -> bool:
+    """Whether a problem asks for its answer in a unit: "to hours", "how many km"."""
+    return any(read_unit(match[1].rstrip(".?,;:")) == unit for match in _ASKED.finditer(statement))
+
+
+def _repeats(statement: str, known: Unit, value: object, other: Unit) -> bool:
+    """Whether a value only says again what the problem states, where that is to be converted."""
     stated = ((match[1].replace(",", ""), match[2]) for match in _STATED.finditer(statement))
-    return any(Fraction(number) == value and read_unit(word) == other for number, word in stated)
+    return asks_for(statement, known) or any(
+        Fraction(number) == value and read_unit(word) == other for number, word in stated
+    )

@@ -135,6 +135,8 @@ class Evaluation:
     def _progression(self, parts: tuple[Node, ...]) -> list[Any]:
         """The numbers of `1, 2, ..., 9`: those before the dots go on, in steps or by a factor, to those after them."""
         at = parts.index(ELLIPSIS)
+        if at == 1 and len(parts) > 3:  # `2n + ... + 4 + 2` begins with its last term
+            parts, at = parts[::-1], len(parts) - 2
         before, after = [self(part) for part in parts[:at]], [self(part) for part in parts[at + 1 :]]
         numbers = progression(before, after[0]) if after else None
         if numbers is None:
@@ -175,12 +177,15 @@ def same_value(gold: Node, pred: Node) -> bool | None:
         return _agree(gold, pred, {}, digits)
     kinds, functions = gold.kinds | pred.kinds, gold.functions | pred.functions
     whole = Factorial in kinds or bool(functions & _OF_WHOLE) or ELLIPSIS.name in names
-    whole = whole or any(map(_alternates, (*gold.walk(), *pred.walk())))
+    alternating = any(map(_alternates, (*gold.walk(), *pred.walk())))
+    whole = whole or alternating
     rounding = bool(functions & _ROUNDING)
     is_complex = is_complex_valued(names, gold, pred)
     points = _WHOLE_POINTS if whole or (rounding and all(name[0] in _WHOLE_LETTERS for name in names)) else POINTS
     n_agreed, n_outside = 0, 0
     steps = [point_of(names, row) for row in _WHOLE_POINTS[:4]] if rounding and points is POINTS else []
+    if alternating and len(names) == 1:  # (-1)^{2n} is no 1
+        steps = [dict.fromkeys(names, Fraction(k, 2)) for k in (1, 3, 5)]
     for point in (*steps, *points_of(names, points, gold, pred)):
         if rounding:
             point |= {name: Fraction(round(value)) for name, value in point.items() if name[0] in _WHOLE_LETTERS}
