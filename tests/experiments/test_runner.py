@@ -18,13 +18,16 @@ import pytest
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.experiments import results
-from limo.experiments.arms import EXPERIMENTS, Arm, Experiment
+from limo.experiments.arms import Arm, Training
 from limo.experiments.results import Measurement
 from limo.experiments.runner import measure_arms
 from limo.report.content import BenchmarkRow, LocalizedText
 from limo.report.store import check
 
-ARMS = (Arm("base", "Base", "基础"), Arm("good", "Good", "好", selection="good"))
+ARMS = (
+    Arm(name="base", label=("Base", "基础")),
+    Arm(name="good", label=("Good", "好"), selection={}, training={}),
+)
 
 
 def _outcomes(rate: float) -> dict[str, dict[str, float]]:
@@ -93,7 +96,7 @@ def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
 
 def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
     with pytest.raises(ValueError, match="cannot be fitted"):
-        measure_arms(FakeLab(tmp_path, ONE_WORKER), (Arm("broken", "B", "坏", selection="x"),), NoProgress())
+        measure_arms(FakeLab(tmp_path, ONE_WORKER), (ARMS[1].model_copy(update={"name": "broken"}),), NoProgress())
 
 
 def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):
@@ -112,9 +115,8 @@ def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):
 
 
 def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(measured):
-    experiment = Experiment("x", "?", "？", ARMS, (("good", "base"),))
     benchmarks = [BenchmarkRow("b1", "One"), BenchmarkRow("b2", "Two", group="out-of-domain")]
-    report = results.build_report(LocalizedText("T"), benchmarks, [experiment], measured, "student")
+    report = results.build_report(LocalizedText("T"), benchmarks, ARMS, [("good", "base")], measured, "student")
     check(report)
     models = {row.arm: [origin.model for origin in row.provenance] for row in report.averages if row.group == "all"}
     assert models == {"base": ["base-0"], "good": ["good-0", "good-1"]}
@@ -127,11 +129,13 @@ def test_a_measurement_comes_back_from_its_json_as_it_was():
     assert Measurement.from_json(json.loads(json.dumps(asdict(measurement)))) == measurement
 
 
-def test_the_experiments_compare_only_arms_that_they_have():
-    for experiment in EXPERIMENTS:
-        names = {arm.name for arm in experiment.arms}
-        assert len(names) == len(experiment.arms)
-        assert all({a, b} <= names for a, b in experiment.pairs)
+def test_an_arm_that_starts_from_another_is_measured_after_it(tmp_path):
+    later = ARMS[1].model_copy(update={"name": "later", "training": Training(after="good")})
+    lab = FakeLab(tmp_path, SimpleNamespace(seeds=[0], n_workers=2))
+    measured = measure_arms(lab, (later, ARMS[1]), NoProgress())
+    order = sorted(tmp_path.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    assert [file.name for file in order] == ["good-0", "later-0"]
+    assert list(measured) == ["later", "good"]
 
 
 class EndlessLab(FakeLab):

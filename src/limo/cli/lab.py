@@ -1,42 +1,89 @@
-"""The commands lab, pocket and doctor.
+"""The commands lab, experiment, pocket and doctor.
 
 limo lab --run runs/lab
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from limo.cli.command import Call, aligned_table, command, run_folder
+
+if TYPE_CHECKING:
+    from limo.experiments.arms import Experiment
 
 
 @command(
     "lab",
     click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
     run_folder("runs/lab"),
+    click.option("--all", "every", is_flag=True, help="Every question with all its arms (hours), not the short lab."),
     click.option("--dry-run", is_flag=True, help="List the stages still to do and their expected minutes."),
 )
-def lab(call: Call, words: tuple[str, ...], run: str, dry_run: bool) -> None:
+def lab(call: Call, words: tuple[str, ...], run: str, every: bool, dry_run: bool) -> None:
     """Run the whole method in miniature: pool, rollouts, chains, training, evaluation, report.
 
     RECIPE is `pocket` unless named.  Stopped and started again, it continues where it was.
     """
+    from limo.experiments.arms import load_questions
+
+    questions = load_questions()
+    _run(call, words, run, questions.experiments if every else questions.short_lab(), dry_run)
+
+
+@command(
+    "experiment",
+    click.argument("name", required=False),
+    click.argument("words", nargs=-1, metavar="[section.key=value]..."),
+    click.option("--lab", "which", type=click.Choice(["pocket"]), default="pocket", help="Where it is run.  [pocket]"),
+    click.option("--seeds", type=click.IntRange(1), metavar="N", help="Training seeds.  [default: the recipe's]"),
+    run_folder("runs/lab"),
+    click.option("--dry-run", is_flag=True, help="List the arms, the stages still to do and their expected minutes."),
+)
+def experiment(
+    call: Call, name: str | None, words: tuple[str, ...], which: str, seeds: int | None, run: str, dry_run: bool
+) -> None:
+    """Answer one question of the paper: NAME's arms, each with every training seed; without NAME, list them.
+
+    Its section in the report holds the predictions that were written before any run against what came.  Experiments
+    with the same --run share their pools, chains and arms.
+    """
+    from limo.experiments.arms import load_questions
+
+    questions = load_questions()
+    if name is None:
+        rows = [[one.name, len(one.arms), len(one.predictions), one.question[0]] for one in questions.experiments]
+        listed = {one.name: one.question[0] for one in questions.experiments}
+        call.result({"experiments": listed}, aligned_table([["name", "arms", "predictions", "question"], *rows]))
+        return
+    asked = questions.experiment(name)
+    if dry_run:
+        rows = [[arm.name, arm.label[0]] for arm in questions.arms_of([asked])]
+        call.progress.log(aligned_table([["arm", ""], *rows]))
+    seeded = [f"seeds={list(range(seeds))}"] if seeds else []
+    _run(call, (which, *words, *seeded), run, [asked], dry_run)
+
+
+def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment], dry_run: bool) -> None:
+    """Run experiments in the pocket lab and print the report's tables, or print what is left to do."""
     from limo.core.recipe import load
     from limo.experiments.pocket.lab import PocketRecipe, plan
     from limo.experiments.pocket.lab import run as run_lab
     from limo.report import tables
 
-    named = bool(words) and "=" not in words[0]
-    recipe = load(PocketRecipe, words[0] if named else "pocket", words[1:] if named else words)
+    is_named = bool(words) and "=" not in words[0]
+    recipe = load(PocketRecipe, words[0] if is_named else "pocket", list(words[1:] if is_named else words))
     if dry_run:
-        expected_s = plan(recipe, run)
+        expected_s = plan(recipe, run, asked)
         rows = [[stage, f"{seconds / 60:.1f}"] for stage, seconds in expected_s.items()]
         total = ["in all", f"{sum(expected_s.values()) / 60:.1f}"]
         call.result({"expected_s": expected_s}, aligned_table([["stage", "minutes on two cores"], *rows, total]))
         return
-    report = run_lab(recipe, run, call.progress)
+    report = run_lab(recipe, run, call.progress, asked)
     page = Path(run) / "report.html"
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
 
@@ -70,4 +117,4 @@ def doctor(call: Call) -> None:
     call.result({"machine": [fact._asdict() for fact in facts]}, text)
 
 
-COMMANDS = (lab, pocket, doctor)
+COMMANDS = (lab, experiment, pocket, doctor)

@@ -1,58 +1,233 @@
-"""Experiments as data: the paper's questions, the arms that each compares, and what every arm is trained on.
+"""Experiments as data: arms (which chains, how trained, how prompted), questions, and what was predicted of them.
 
-A lab trains and scores the arms.
+`questions.yaml` holds those of the paper.  An entry with `each` stands for one arm a combination of values:
+
+    "k{k}": {each: {k: [1, 4, 16]}, label: ["{k} examples", "{k} 个样例"], selection: {by: random, k: "{k}"}}
+
+    questions = load_questions()
+    questions.experiment("rq5").arms        # names; questions.arms[name] is the arm
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from limo.core.bounded_yaml import load_yaml
+from limo.core.errors import InputError, RecipeError
+from limo.core.recipe import Settings
+from limo.core.records import Level
+from limo.curate.select import Order
+
+QUESTIONS = Path(__file__).with_name("questions.yaml")
+CURATED = "curated"
+TINY, N_SUBSETS = 4, 5  # a result of so few examples is over so many subsets at least: they differ much
+
+Rule = Literal["limo"] | Order
+Expected = Literal["above", "below", "same"]
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One variant of an experiment.
+class Selection(Settings):
+    """Which chains an arm is trained on (or has in its prompt).  The defaults are LIMO's own selection.
 
-    `selection`: its training set, `selected` (by the curate stage), `L1`..`L5` (chains of one level) or `bulk`
-    (ordinary correct chains); '' = untrained.  `training`: the recipe's section of training settings.  `student`: the
-    model that is trained, '' = the recipe's.  `headline`: whether the headline chart shows it.
+    All conditions hold together; then `by` takes `k` of what is left, one chain a problem.
     """
 
+    source: str = Field(CURATED, description="curated: problems that passed the filters; or a collection of the recipe")
+    stratum: str = Field("", description="problems of one stratum of the recipe")
+    style: str = Field("", description="chains that were prompted for one style of the recipe")
+    level: Level | Literal[""] = Field("", description="chains of one level; levels share problems where they can")
+    equal_length: bool = Field(False, description="levels within chains of like length, so that length tells nothing")
+    is_wrong: bool = Field(False, description="whole chains whose answer is wrong, instead of correct ones")
+    by: Rule = Field("limo", description="limo: as the curate stage selects; else an order of `limo.curate.select`")
+    k: int = Field(0, ge=0, description="how many; 0: as many as LIMO selects")
+    among: int = Field(0, ge=0, description="of the first so many of LIMO's own order; 0: of all")
+    seed: int = Field(0, ge=0, description="of the draw")
+    is_redrawn: bool = Field(False, description="every training seed draws its own subset")
+    change: Literal["", "shuffled", "false_facts", "answer_only", "frame"] = Field(
+        "", description="what is done to the chains: see `limo.experiments.transforms`"
+    )
+
+    def drawn(self, training_seed: int) -> Selection:
+        """The selection of one training seed."""
+        return self.model_copy(update={"seed": self.seed + training_seed}) if self.is_redrawn else self
+
+
+class Training(Settings):
+    """How an arm is trained: a section of the lab's recipe, and what differs from it."""
+
+    method: Literal["sft", "lora", "grpo"] = Field("sft", description="the recipe's section")
+    budget: Literal["updates", "epochs", "tokens"] = Field(
+        "updates", description="what is as much as for LIMO's own selection; the batch is the same for every arm"
+    )
+    student: str = Field("", description="the model that is trained; '' = the recipe's")
+    after: str = Field("", description="the arm whose trained model this training starts from")
+    n_points: int = Field(0, ge=0, description="checkpoints that are scored too, for a curve over cost")
+    rate: Literal["half", "same", "double"] = Field("same", description="of the section's learning rate")
+    changes: dict[str, Any] = Field(default_factory=dict, description="settings that differ from the section's")
+
+
+class Prompting(Settings):
+    """How an arm is asked on benchmarks; the defaults are the recipe's own prompt and decoding."""
+
+    is_begun: bool = Field(False, description="the first words of a note are given (the lab says which)")
+    n_shots: int = Field(0, ge=0, description="examples of the arm's selection in the prompt")
+    n_samples: int = Field(0, ge=0, description="rollouts a problem at temperature 1; 0: the recipe's decoding")
+
+
+class Arm(Settings):
+    """One variant of an experiment.  Without `training` it is the student as it is."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the arm and its folder")
+    label: tuple[str, str] = Field(description="what a report calls it, in English and Chinese")
+    selection: Selection | None = Field(None, description="what it is trained on, or has in its prompt")
+    training: Training | None = Field(None, description="how; None: not trained")
+    student: str = Field("", description="the model of an untrained arm; '' = the recipe's")
+    prompting: Prompting = Field(default_factory=Prompting)
+    x: float | None = Field(None, description="its place on the axis of a curve")
+    series: tuple[str, str] = Field(("", ""), description="the line of a curve that it is a point of")
+    is_headline: bool = Field(False, description="shown in the headline chart and the radar")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Arm:
+        if (self.training or self.prompting.n_shots) and self.selection is None:
+            raise ValueError("a training and examples in the prompt need a `selection`; {} is LIMO's own")
+        if self.selection and not (self.training or self.prompting.n_shots):
+            raise ValueError("a `selection` needs `training`, or `prompting.n_shots`")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what is measured: a stored measurement of another identity is of another arm."""
+        return self.model_copy(update={"label": ("", ""), "x": None, "series": ("", ""), "is_headline": False}).hash
+
+    def seeds(self, seeds: Sequence[int]) -> list[int]:
+        """Its training seeds: those of the run, more for a few examples drawn anew by each, one where none trains."""
+        if self.training is None:
+            return list(seeds[:1])
+        is_tiny = self.selection is not None and self.selection.is_redrawn and 0 < self.selection.k <= TINY
+        others = (seed for seed in itertools.count() if seed not in seeds)
+        return [*seeds, *itertools.islice(others, max(0, N_SUBSETS - len(seeds)) if is_tiny else 0)]
+
+
+class PredictedPair(Settings):
+    """A comparison of two arms over all benchmarks, and what was expected of it before any run.
+
+    `points`: the expected difference a - b in points, from the lower to the upper end; `same`: not separable.
+    """
+
+    a: str
+    b: str
+    expect: Expected
+    points: tuple[float, float]
+    of: Literal["answers", "notes"] = Field("answers", description="right answers, or completions in a note's form")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> PredictedPair:
+        low, high = self.points
+        if low > high or (self.expect == "above" and low < 0) or (self.expect == "below" and high > 0):
+            raise ValueError(f"`points` {low:g} to {high:g} do not fit `expect: {self.expect}`")
+        return self
+
+
+class Experiment(Settings):
+    """A question of the paper: its arms, how they are drawn, and the comparisons with what was predicted of them."""
+
     name: str
-    label_en: str
-    label_zh: str
-    selection: str = ""
-    training: str = "sft"
-    student: str = ""
-    headline: bool = True
+    question: tuple[str, str]
+    arms: list[str]
+    predictions: list[PredictedPair]
+    short: list[str] = Field(default_factory=list, description="its arms in the short lab; empty: not part of it")
+    chart: Literal["bars", "lines", "cost", "reach"] = Field("bars", description="cost: score over operations")
+    axis: tuple[str, str] = Field(("", ""), description="what `x` of the arms is, for lines")
+    note: tuple[str, str] = Field(("", ""), description="how to read it, and what the literature says")
+
+    def of_short_lab(self) -> Experiment:
+        """The experiment with its arms of the short lab, and the comparisons among them."""
+        kept = [row for row in self.predictions if {row.a, row.b} <= set(self.short)]
+        return self.model_copy(update={"arms": self.short, "predictions": kept})
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A question of the paper: what varies (`arms`) and what is compared (`pairs` of arm names, first minus second)."""
+class Questions(Settings):
+    """All arms by name, and the experiments over them."""
 
-    name: str
-    question_en: str
-    question_zh: str
-    arms: tuple[Arm, ...]
-    pairs: tuple[tuple[str, str], ...]
+    arms: dict[str, Arm]
+    experiments: list[Experiment]
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Questions:
+        for experiment in self.experiments:
+            pairs = [name for row in experiment.predictions for name in (row.a, row.b)]
+            for name in [*experiment.arms, *experiment.short, *pairs]:
+                if name not in self.arms:
+                    raise ValueError(f"{experiment.name}: there is no arm {name!r}")
+            if missing := {*pairs, *experiment.short} - set(experiment.arms):
+                raise ValueError(f"{experiment.name}: {sorted(missing)[0]!r} is none of its arms")
+        if unknown := {a.training.after for a in self.arms.values() if a.training and a.training.after} - set(
+            self.arms
+        ):
+            raise ValueError(f"there is no arm {sorted(unknown)[0]!r} to start from")
+        return self
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that name.  Raises InputError."""
+        names = [experiment.name for experiment in self.experiments]
+        if name not in names:
+            raise InputError("there is no such experiment", name, ", ".join(names), "name one of them")
+        return self.experiments[names.index(name)]
+
+    def short_lab(self) -> list[Experiment]:
+        """The experiments of the short lab, each with its arms there."""
+        return [experiment.of_short_lab() for experiment in self.experiments if experiment.short]
+
+    def arms_of(self, experiments: Iterable[Experiment]) -> list[Arm]:
+        """The arms of experiments, each once, after those that they start from."""
+        names = dict.fromkeys(name for experiment in experiments for name in experiment.arms)
+        starts = {self.arms[name].training.after for name in names if self.arms[name].training}  # type: ignore[union-attr]
+        return [self.arms[name] for name in dict.fromkeys([*sorted(starts - {""}), *names])]
 
 
-BASE = Arm("base", "Base model", "基础模型")
-BULK = Arm("bulk", "Bulk data", "大量普通数据", selection="bulk", training="sft_bulk")
-LIMO = Arm("limo", "LIMO", "LIMO", selection="selected")
+def load_questions(path: Path = QUESTIONS) -> Questions:
+    """The questions of a YAML file.  Raises RecipeError where it does not fit."""
+    values, _ = load_yaml(path.read_text(encoding="utf-8"))
+    arms = {name: {"name": name} | arm for entry in values["arms"].items() for name, arm in _expanded(*entry)}
+    experiments = [
+        {"name": name, **row, **{key: _matching(row.get(key, []), arms) for key in ("arms", "short")}}
+        for name, row in values["experiments"].items()
+    ]
+    try:
+        return Questions.model_validate({"arms": arms, "experiments": experiments})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:4])
+        raise RecipeError(f"{path.name} does not fit: {faults}") from None
 
-HEADLINE = Experiment(
-    name="headline",
-    question_en="Do a few excellent chains elicit more than fifty times as many ordinary ones?",
-    question_zh="少量优质推理链，能否胜过五十倍的普通数据？",
-    arms=(BASE, BULK, LIMO),
-    pairs=(("limo", "base"), ("limo", "bulk"), ("bulk", "base")),
-)
-RQ1 = Experiment(
-    name="rq1_chain_quality",
-    question_en="Does the quality of the reasoning matter when problems and count are the same?",
-    question_zh="题目与数量都相同时，推理链的质量有多重要？",
-    arms=tuple(Arm(level, f"Level {level}", f"{level} 级", selection=level, headline=False) for level in ("L1", "L5")),
-    pairs=(("L5", "L1"),),
-)
-EXPERIMENTS = (HEADLINE, RQ1)
+
+def _expanded(name: str, values: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The arms that an entry stands for: one for each combination of the values of its `each`."""
+    each = values.get("each", {})
+    rest = {key: value for key, value in values.items() if key != "each"}
+    for combination in itertools.product(*each.values()):
+        filled = dict(zip(each, combination, strict=True))
+        yield str(_filled(name, filled)), _filled(rest, filled)
+
+
+def _filled(value: Any, names: Mapping[str, Any]) -> Any:
+    """The value with `{name}` filled in at any depth; a text that is one name alone becomes the value itself."""
+    if isinstance(value, dict):
+        return {key: _filled(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, names) for item in value]
+    if not isinstance(value, str) or not names:
+        return value
+    return names[value[1:-1]] if value[1:-1] in names and value == f"{{{value[1:-1]}}}" else value.format(**names)
+
+
+def _matching(patterns: Sequence[str], arms: Iterable[str]) -> list[str]:
+    """The arms that patterns name, in their order; a pattern that matches nothing stays, for the check to name it."""
+    found = [[name for name in arms if fnmatchcase(name, pattern)] or [pattern] for pattern in patterns]
+    return list(dict.fromkeys(itertools.chain(*found)))

@@ -1,18 +1,19 @@
 """A lab trains and scores the arms of experiments by running the stages, at any scale.
 
-What differs between labs is data (the recipe) and three functions (`LabHooks`).  A run is a folder; a killed run
-continues.  The recipe is fixed before the first score is known; no setting is chosen by a benchmark.
+What differs between labs is data (the recipe, the questions) and a few functions (`LabHooks`).  A run is a folder; a
+killed run continues.  The recipe is fixed before the first score is known; no setting is chosen by a benchmark.
 
     lab = Lab(recipe, Path("runs/lab"), LabHooks(write_data, open_model, str))
-    measured = measure_arms(lab, HEADLINE.arms, progress)      # limo.experiments.runner
+    measured = measure_arms(lab, arms, progress)      # limo.experiments.runner
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,50 +24,71 @@ from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
-from limo.core.records import LEVELS, Problem, Row
-from limo.core.run_folder import RunFolder
-from limo.curate.chains import accept
-from limo.curate.select import sample_levels
-from limo.experiments.arms import Arm
-from limo.experiments.results import Measurement
+from limo.core.records import Problem, Row
+from limo.curate.select import Candidate
+from limo.experiments.arms import CURATED, Arm, Selection
+from limo.experiments.chains import (
+    ChainPool,
+    CollectionSettings,
+    Stratum,
+    collected_pool,
+    curated_pool,
+    select_chains,
+    select_problems,
+)
+from limo.experiments.prompting import PromptedCompleter
+from limo.experiments.results import CurvePoint, Measurement, note_rates
+from limo.experiments.transforms import transform_rows
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
-from limo.models.settings import LocalModelSettings
+from limo.models.settings import LocalModelSettings, ModelSettings
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
-from limo.pool.ingest import read_pool
-from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
+from limo.pool.ingest import read_pool, write_pool
+from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner
 from limo.stages import curate as curate_stage
 from limo.stages import train as train_stage
-from limo.stages.evaluate import Decoding, evaluate
-from limo.train.data import read_rows
+from limo.stages.checkpoints import checkpoints_of
+from limo.stages.evaluate import Decoding, Evaluation, evaluate
+from limo.train.compute import GENERATE
+from limo.train.data import encode, read_rows
+from limo.train.methods.grpo import GrpoSettings
+from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings
+from limo.train.model import load_tokenizer
 from limo.train.result import TrainResult
 from limo.verify.checker import Checker
 
 SCORING_BATCH = 256  # rows decoded at once by an arm's model
-
-
-class BulkSettings(Settings):
-    """The rival of the selected chains: many ordinary correct ones."""
-
-    pool: str = Field("bulk.parquet", description="its problems, in the data folder")
-    n: int = Field(6400, ge=1, description="examples; at least 50 times the selected ones")
-    ask: RolloutSettings = Field(description="the models that write them, and the sampling")
+LIMO = Selection()
 
 
 class LabRecipe(Settings):
     """The settings of a lab run."""
 
-    student: str = Field(description="the model that every arm trains")
+    student: str = Field(description="the model that every arm trains, unless the arm names another")
     curation: curate_stage.Recipe
-    bulk: BulkSettings
-    n_level: int = Field(100, ge=1, description="chains of each level L1..L5, over the same problems where they can be")
-    sft: SftSettings = Field(description="training of every small arm")
-    sft_bulk: SftSettings = Field(description="training of the bulk arm; as many updates as `sft`")
+    collections: dict[str, CollectionSettings] = Field(
+        default_factory=dict, description="further chains by name, neither filtered nor selected"
+    )
+    styles: dict[str, str] = Field(default_factory=dict, description="style of chains -> the teacher's system text")
+    strata: dict[str, Stratum] = Field(
+        default_factory=dict,
+        description="stratum -> column or key of `meta` -> [lowest, highest] number, or the texts that are meant",
+    )
+    sft: SftSettings = Field(description="fine-tuning of every arm: as many updates and as large batches for all")
+    lora: LoraSettings | None = Field(None, description="of arms whose method is lora")
+    grpo: GrpoSettings | None = Field(None, description="of arms whose method is grpo")
     decoding: Decoding = Field(default_factory=lambda: Decoding(max_tokens=320))
-    seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
+    seeds: list[int] = execution_field(
+        default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds; a run may grow by more"
+    )
     n_workers: int = execution_field(2, ge=1, description="arms measured at once, a process and a core each")
+
+
+def no_beginning(problem: Problem) -> str:
+    """For labs whose notes have no usual beginning."""
+    return ""
 
 
 def train_in_process(recipe: train_stage.Recipe, folder: Path) -> TrainResult:
@@ -81,7 +103,8 @@ class LabHooks:
     `write_data(recipe, folder, progress)` writes pools and benchmarks, once; `open_model` opens the models of recipe
     and arms; `model_path` turns the name of a student into its folder or hub name; `train(recipe, folder)` trains an
     arm (or launches its training); `open_student(settings, folder)` opens a trained model for as long as it is scored,
-    for example behind a server that logs into `folder`; by default `open_model` does.
+    for example behind a server that logs into `folder`; by default `open_model` does.  `begin` gives the first words
+    of a note on a problem.
     """
 
     write_data: Callable[[Any, Path, Progress], None]
@@ -89,19 +112,26 @@ class LabHooks:
     model_path: Callable[[str], str]
     train: Callable[[train_stage.Recipe, Path], TrainResult] = train_in_process
     open_student: Callable[[LocalModelSettings, Path], AbstractContextManager[Completer]] | None = None
+    begin: Callable[[Problem], str] = no_beginning
 
 
 @dataclass(frozen=True)
 class Lab:
     """A lab over the stages, in one run folder.
 
-    `data/` holds pools and benchmarks, `curation/` the run of the curate stage, `sets/` the training sets,
-    `arms/ARM/seed-N/` the run of the train stage with its ledger of benchmark rollouts and `measurement.json`.
+    `data/` holds pools and benchmarks, `curation/` the run of the curate stage, `collections/` the ledgers of other
+    chains, `sets/` the training sets, `arms/ARM/seed-N/` the run of the train stage with its ledger of benchmark
+    rollouts and `measurement.json`.
     """
 
     recipe: LabRecipe
     folder: Path
     hooks: LabHooks
+    _pools: dict[str, ChainPool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _sizes: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pools": {}}  # a worker trains on the sets that were written
 
     @property
     def data(self) -> Path:
@@ -117,114 +147,248 @@ class Lab:
         recipe = self.recipe.curation.model_copy(update={"data": str(self.data)})
         return curate_stage.run(recipe, self.folder / "curation", progress, opener=self.hooks.open_model)
 
+    # Training sets.
+
     def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
-        """Write the data, curate, and write the training sets of the arms."""
+        """Write the data, curate, collect, and write the training sets of the arms."""
         self.hooks.write_data(self.recipe, self.data, progress)
         with progress.stage("curation"):
             self.curate(progress)
-        for selection in self.missing_selections(arms):
-            with progress.stage(f"training set {selection}"):
-                _write_rows(self._set_path(selection), self.select_rows(selection, progress))
+        for selection, of_problems in self.missing_sets(arms):
+            with progress.stage(f"chains {selection.source}"):
+                self._write_set(selection, of_problems, progress)
 
-    def missing_selections(self, arms: Sequence[Arm]) -> list[str]:
-        """The training sets of the arms that are not written yet."""
-        selections = dict.fromkeys(arm.selection for arm in arms if arm.selection)
-        return [selection for selection in selections if not self._set_path(selection).exists()]
+    def sets_of(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
+        """The training sets of the arms (LIMO's own first), and whether each is one of problems without chains."""
+        wanted = {(LIMO, False): None}
+        for arm in arms:
+            for seed in arm.seeds(self.recipe.seeds) if arm.selection else ():
+                is_rl = arm.training is not None and arm.training.method == "grpo"
+                wanted[arm.selection.drawn(seed), is_rl] = None  # type: ignore[union-attr]
+        return list(wanted)
 
-    def select_rows(self, selection: str, progress: Progress) -> Iterable[Mapping[str, Any]]:
-        """The training rows of a selection (see `Arm`).  Raises InputError for an unknown one."""
-        if selection == "selected":
-            return read_rows(self.folder / "curation" / curate_stage.SELECTED)
-        if selection == "bulk":
-            return self._bulk_rows(progress)
-        if selection in LEVELS:
-            return self._level_rows(selection)
-        raise InputError("there is no such selection", selection, "selected, bulk, L1..L5", "change the arm")
+    def missing_sets(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
+        """Those of `sets_of` that are not written yet."""
+        return [
+            (selection, is_rl) for selection, is_rl in self.sets_of(arms) if not self._set(selection, is_rl).exists()
+        ]
 
-    def _bulk_rows(self, progress: Progress) -> list[Row]:
-        """Ordinary chains: deduplicated, decontaminated, verified, and otherwise in the order of the pool."""
-        bulk, curation = self.recipe.bulk, self.recipe.curation
-        problems, _ = dedup(read_pool(self.data / bulk.pool), curation.dedup)
-        problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
-        runner = MultiModelRunner(self.hooks.open_model, "", progress)
-        with Ledger(self.folder / "bulk.sqlite") as ledger, Checker() as checker:
-            runner.run(bulk.ask, problems, ledger, checker, "bulk")
-            rollouts = runner.rollouts([bulk.ask], problems, ledger)
-        rows = []
-        for problem in problems:
-            chains, _ = accept(problem, rollouts[problem.id], curation.chains)
-            rows += [_training_row(problem, chain.text, curation.system) for chain in chains[:1]]
-        if len(rows) < bulk.n:
-            progress.log(f"bulk: {len(rows):,} correct chains, {bulk.n:,} were requested")
-        return rows[: bulk.n]
+    def _set(self, selection: Selection, of_problems: bool = False) -> Path:
+        name = f"{selection.source}-{selection.by}-{selection.hash}"
+        return self.folder / "sets" / (f"{name}-problems.parquet" if of_problems else f"{name}.jsonl")
 
-    def _level_rows(self, level: str) -> list[Row]:
-        """Chains of one level of the grade; the five levels share their problems where they can."""
-        with RunFolder(self.folder / "curation") as curation:
-            chains, grades = curate_stage.graded_chains(curation)
-            left = curate_stage.problems_after(curation, self.recipe.curation.filters[-1].name)
-        problems, system = {problem.id: problem for problem in left}, self.recipe.curation.system
-        graded = sample_levels(chains, grades, self.recipe.n_level, LEVELS)[level]  # type: ignore[index]
-        return [_training_row(problems[chain.problem_id], chain.text, system) for chain, _ in graded]
+    def _write_set(self, selection: Selection, of_problems: bool, progress: Progress) -> None:
+        recipe, pool, path = self.recipe, self.chain_pool(selection.source, progress), self._set(selection, of_problems)
+        k = selection.k or recipe.curation.select.k
+        if of_problems:
+            problems = select_problems(pool, selection, k, recipe.strata)
+            write_pool(problems, path)
+            return
+        select, grading = recipe.curation.select, recipe.curation.grade
+        chosen = select_chains(pool, selection, select, grading, recipe.styles, recipe.strata)
+        if len(chosen) < k:
+            progress.log(f"{path.stem}: {len(chosen):,} chains, {k:,} were wanted")
+        rows = [_training_row(candidate, recipe.curation.system) for candidate in chosen]
+        _write_rows(path, transform_rows(rows, selection.change, selection.seed))
+
+    def chain_pool(self, source: str, progress: Progress) -> ChainPool:
+        """The chains of a source; a collection is sampled where its ledger lacks rollouts.  Raises InputError."""
+        recipe, runner = self.recipe, MultiModelRunner(self.hooks.open_model, "", progress)
+        if source in self._pools:
+            return self._pools[source]
+        if source == CURATED:
+            pool = curated_pool(recipe.curation, self.folder / "curation", runner)
+        elif source in recipe.collections:
+            settings, curation = recipe.collections[source], recipe.curation
+            problems, _ = dedup(read_pool(self.data / settings.pool)[: settings.n_problems], curation.dedup)
+            problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
+            ledger = self._collection_ledger(source)
+            pool = collected_pool(settings, problems, curation.chains, curation.grade, ledger, runner, source)
+        else:
+            allowed = ", ".join([CURATED, *recipe.collections])
+            raise InputError("there is no such source of chains", source, allowed, "change the arm or the recipe")
+        self._pools[source] = pool
+        return pool
+
+    def _collection_ledger(self, source: str) -> Path:
+        return self.folder / "collections" / f"{source}.sqlite"
+
+    # Training.
+
+    def train(self, arm: Arm, seed: int) -> TrainResult:
+        """Train an arm, or return the record of its training."""
+        training = arm.training
+        if training is None or arm.selection is None:
+            raise ValueError(f"{arm.name} is not trained")
+        start = self.hooks.model_path(training.student or self.recipe.student)
+        if training.after:
+            start = str(self.arm_folder(training.after, seed) / "model")
+        dataset = self._set(arm.selection.drawn(seed), training.method == "grpo")
+        method = self.training_settings(arm, seed, dataset)
+        recipe = train_stage.Recipe(model=start, dataset=str(dataset), method=method)
+        return self.hooks.train(recipe, self.arm_folder(arm.name, seed))
+
+    def training_settings(self, arm: Arm, seed: int, dataset: Path) -> train_stage.Method:
+        """The settings of an arm's training: its section of the recipe, its budget, what it changes."""
+        training = arm.training
+        assert training is not None
+        section = getattr(self.recipe, training.method)
+        if section is None:
+            do = f"add `{training.method}` to the recipe"
+            raise InputError("the recipe has no settings for a method", training.method, "a section", do)
+        factor = {"half": 0.5, "same": 1.0, "double": 2.0}[training.rate]
+        changes: dict[str, Any] = {"seed": seed, "learning_rate": factor * section.learning_rate}
+        if training.method != "grpo":
+            changes["max_steps"] = self._n_updates(training.budget, dataset)
+        changes |= training.changes
+        if training.n_points:
+            n_updates = changes.get("max_steps", section.max_steps)
+            every = max(1, math.ceil(n_updates / training.n_points))
+            changes |= {"keep_checkpoints": True, "save_strategy": "steps", "save_steps": every}
+        return type(section).model_validate(section.model_dump() | changes)
+
+    def _n_updates(self, budget: str, dataset: Path) -> int:
+        """Updates of a training on `dataset` whose updates, epochs or tokens are those of LIMO's own."""
+        sft, limo = self.recipe.sft, read_rows(self._set(LIMO))
+        whole = math.ceil(len(limo) * sft.num_train_epochs / sft.examples_per_update)
+        whole = sft.max_steps if sft.max_steps > 0 else whole
+        if budget == "updates":
+            return whole
+        rows = read_rows(dataset)
+        if budget == "epochs":
+            return max(1, math.ceil(whole * len(rows) / len(limo)))
+        tokenizer = load_tokenizer(self.hooks.model_path(self.recipe.student))
+        lengths = [encode(part, tokenizer, sft.max_length, "drop").n_tokens / len(part) for part in (limo, rows)]
+        return max(1, round(whole * lengths[0] / lengths[1]))
+
+    # Scoring.
 
     def stored(self, arm: Arm, seed: int) -> Measurement | None:
-        """The measurement of an earlier start."""
-        file = self._arm_folder(arm.name, seed) / "measurement.json"
-        return Measurement.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+        """The measurement of an earlier start.  Raises InputError where it is of another arm by this name."""
+        file = self.arm_folder(arm.name, seed) / "measurement.json"
+        if not file.exists():
+            return None
+        measurement = Measurement.from_json(json.loads(file.read_text(encoding="utf-8")))
+        if measurement.fingerprint != arm.fingerprint:
+            do = f"name another --run, or remove {file.parent}"
+            raise InputError("this run measured another arm by this name", arm.name, "an arm as it is now", do)
+        return measurement
 
     def measure(self, arm: Arm, seed: int) -> Measurement:
-        """Train the arm (unless it has no selection), score it on the benchmarks, and store the measurement."""
+        """Train the arm (unless it is not trained), score it on the benchmarks, and store the measurement."""
         import torch
 
         torch.set_num_threads(1)  # one core an arm, so that its numbers do not depend on how many run at once
-        folder = self._arm_folder(arm.name, seed)
+        folder, cost, points = self.arm_folder(arm.name, seed), {}, []
         student = self.hooks.model_path(arm.student or self.recipe.student)
-        cost: dict[str, Any] = {}
-        if arm.selection:
-            sft = getattr(self.recipe, arm.training).model_copy(update={"seed": seed})
-            recipe = train_stage.Recipe(model=student, dataset=str(self._set_path(arm.selection)), method=sft)
-            trained = self.hooks.train(recipe, folder)
+        if arm.training:
+            trained = self.train(arm, seed)
             student = trained.model_dir
-            cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds")}
+            cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds", "flops")}
             cost["n_train_tokens"] = trained.n_tokens_seen
-        settings = LocalModelSettings(name=f"{arm.name}-{seed}", path=student, batch_size=SCORING_BATCH)
         folder.mkdir(parents=True, exist_ok=True)
-        with (
-            self._student(settings, folder) as completer,
-            Ledger(self.ledger_path(arm.name, seed)) as ledger,
-            Checker() as checker,
-        ):
-            how = (self.recipe.decoding, checker, NoProgress())
-            benchmarks, run = self.benchmarks().items(), str(self.folder)
-            evaluations = [evaluate(ledger, completer, name, problems, *how, run=run) for name, problems in benchmarks]
-        measurement = Measurement.of(arm.name, seed, evaluations, **cost)
+        with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
+            with self.open_student(arm, seed, student, f"{arm.name}-{seed}") as completer:
+                evaluations = list(self._evaluate(arm, completer, ledger, checker))
+                notes = note_rates(ledger.rollouts(completer.name), self.benchmarks())
+            if arm.training and arm.training.n_points:
+                points = list(self._points(arm, seed, trained, ledger, checker))
+        measurement = Measurement.of(arm, seed, evaluations, notes=notes, points=points, **cost)
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement
 
-    def _student(self, settings: LocalModelSettings, folder: Path) -> AbstractContextManager[Completer]:
-        if self.hooks.open_student is not None:
-            return self.hooks.open_student(settings, folder)
-        return nullcontext(self.hooks.open_model(settings, ""))
+    @contextmanager
+    def open_student(self, arm: Arm, seed: int, path: str, name: str) -> Iterator[Completer]:
+        """A model as the arm is asked: as it is, with its answer begun, or with examples in the prompt."""
+        settings = LocalModelSettings(name=name, path=path, batch_size=SCORING_BATCH)
+        how, shots = arm.prompting, []
+        if how.n_shots and arm.selection:
+            rows = read_rows(self._set(arm.selection.drawn(seed)))[: how.n_shots]
+            shots = [message for row in rows for message in row["messages"] if message["role"] != "system"]
+        begin = self.hooks.begin if how.is_begun else None
+        open_student = self.hooks.open_student
+        opened = open_student(settings, self.arm_folder(arm.name, seed)) if open_student else None
+        with opened or nullcontext(self.hooks.open_model(settings, "")) as completer:
+            yield PromptedCompleter(completer, shots, begin) if shots or begin else completer
+
+    def _evaluate(self, arm: Arm, completer: Completer, ledger: Ledger, checker: Checker) -> Iterator[Evaluation]:
+        decoding, n = self.recipe.decoding, arm.prompting.n_samples
+        if n:
+            decoding = Decoding.model_validate(decoding.model_dump() | {"n": n, "temperature": 1.0})
+        for name, problems in self.benchmarks().items():
+            yield evaluate(ledger, completer, name, problems, decoding, checker, NoProgress(), run=str(self.folder))
+
+    def _points(
+        self, arm: Arm, seed: int, trained: TrainResult, ledger: Ledger, checker: Checker
+    ) -> Iterator[CurvePoint]:
+        """The checkpoints of a training with their scores and their cost so far."""
+        for update, path in checkpoints_of(self.arm_folder(arm.name, seed)).items():
+            with self.open_student(arm, seed, str(path), f"{arm.name}-{seed}@{update}") as completer:
+                scored = list(self._evaluate(arm, completer, ledger, checker))
+            outcomes = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in scored}
+            yield CurvePoint(int(update), trained.flops * _share_done(path, int(update), trained), outcomes)
+
+    def data_flops(self, arm: Arm) -> float:
+        """Operations behind an arm's chains: of the filters and teachers, problems read and completions written.
+
+        All of the curation for chains that come from it; of a collection that is drawn from at random the share of
+        its problems that the arm takes, else all of it.  0 for an arm without chains.  Raises InputError for a model
+        whose size is not known.
+        """
+        selection = arm.selection
+        if selection is None or (arm.training and arm.training.method == "grpo"):
+            return 0.0
+        path, models, share = self.folder / "curation" / "ledger.sqlite", self.recipe.curation.models, 1.0
+        if selection.source != CURATED:
+            path = self._collection_ledger(selection.source)
+            models = self.recipe.collections[selection.source].ask.models
+        if selection.source != CURATED and selection.by == "random":
+            pool = self.chain_pool(selection.source, NoProgress())
+            n_solved = len({candidate.problem.id for candidate in pool.correct})
+            share = min(1.0, (selection.k or self.recipe.curation.select.k) / n_solved)
+        with Ledger(path, read_only=True) as ledger:
+            usage = ledger.usage_by_model()
+        sizes = {model.name: self._n_parameters(model) for model in models if model.name in usage}
+        n_tokens = {name: usage[name].n_prompt_tokens + usage[name].n_completion_tokens for name in sizes}
+        return share * GENERATE * sum(n * n_tokens[name] for name, n in sizes.items())
+
+    def _n_parameters(self, model: ModelSettings) -> float:
+        if model.size_b is not None:
+            return model.size_b * 1e9
+        if model.name in self._sizes:
+            return self._sizes[model.name]
+        loaded = getattr(self.hooks.open_model(model, ""), "model", None) if model.kind == "local" else None
+        if loaded is None:
+            raise InputError("the size of a model is not known", model.name, "its `size_b`", "add it to the recipe")
+        self._sizes[model.name] = float(loaded.num_parameters())
+        return self._sizes[model.name]
 
     def ledger_path(self, arm: str, seed: int) -> Path:
         """The ledger of an arm's benchmark rollouts."""
-        return self._arm_folder(arm, seed) / "ledger.sqlite"
+        return self.arm_folder(arm, seed) / "benchmarks.sqlite"
 
-    def _arm_folder(self, arm: str, seed: int) -> Path:
+    def arm_folder(self, arm: str, seed: int) -> Path:
+        """The folder of an arm with one training seed."""
         return self.folder / "arms" / arm / f"seed-{seed}"
 
-    def _set_path(self, selection: str) -> Path:
-        return self.folder / "sets" / f"{selection}.jsonl"
+
+def _share_done(checkpoint: Path, update: int, trained: TrainResult) -> float:
+    """The share of a training's tokens that was seen at a checkpoint; of its updates where tokens were not counted."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    n_seen = state.get("num_input_tokens_seen") or 0
+    return n_seen / trained.n_tokens_seen if n_seen and trained.method == "grpo" else update / trained.n_updates
 
 
-def _training_row(problem: Problem, text: str, system: str) -> Row:
-    messages = prompts.messages(problem.problem, system)
-    return {"messages": [*messages, {"role": "assistant", "content": text}]}
+def _training_row(candidate: Candidate, system: str) -> Row:
+    """A row of training: the chat, and where its chain is from."""
+    chain, messages = candidate.chain, prompts.messages(candidate.problem.problem, system)
+    lineage = {"problem_id": chain.problem_id, "teacher": chain.teacher, "index": chain.index}
+    return {"messages": [*messages, {"role": "assistant", "content": chain.text}], **lineage}
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(json.dumps({"messages": row["messages"]}, ensure_ascii=False) + "\n" for row in rows)
+        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
-from limo.core.records import LEVELS, Provenance
-from limo.experiments.arms import Arm, Experiment
+from limo.core.records import LEVELS, Problem, Provenance, Rollout
+from limo.core.stats import Interval
+from limo.experiments.arms import Arm
+from limo.experiments.transforms import split_steps
 from limo.report.content import (
     ArmRow,
     AverageRow,
@@ -31,59 +33,112 @@ from limo.stages.evaluate import Evaluation
 Groups = Mapping[BenchmarkGroup, Sequence[str]]
 
 
+Rates = dict[str, dict[str, float]]
+"""Benchmark -> problem id -> share of rollouts in 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A checkpoint of a training: the updates and matrix operations that it took so far, and its pass rates."""
+
+    n_updates: int
+    flops: float
+    outcomes: Rates
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """The scores of one arm with one training seed, and the cost of its training.
 
-    `outcomes`: benchmark -> problem id -> pass rate in 0..1; `provenance`: benchmark -> the rollouts behind it.
-    `n_train_tokens`: tokens that passed through the model in training, all epochs; `seconds`: of training;
-    `n_completion_tokens`: mean length of the completions, each benchmark counting once.
+    `fingerprint`: of the arm that was measured; `outcomes`: pass rates; `notes`: completions in the form of a note;
+    `counts`: benchmark -> problem id -> (correct, decided) rollouts, of an arm that was sampled; `provenance`:
+    benchmark -> the rollouts behind it; `points`: the checkpoints on the way.  `n_train_tokens`: tokens that passed
+    through the model in training, all epochs; `seconds`, `flops`: of training; `n_completion_tokens`: mean length of
+    the completions, each benchmark counting once.
     """
 
     arm: str
     seed: int
-    outcomes: dict[str, dict[str, float]]
+    outcomes: Rates
+    fingerprint: str = ""
+    notes: Rates = field(default_factory=dict)
+    counts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     n_examples: int = 0
     n_train_tokens: int = 0
     n_updates: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
     n_completion_tokens: float = 0.0
     provenance: dict[str, Provenance] = field(default_factory=dict)
+    points: list[CurvePoint] = field(default_factory=list)
 
     @classmethod
-    def of(cls, arm: str, seed: int, evaluations: Sequence[Evaluation], **cost: Any) -> Measurement:
+    def of(cls, arm: Arm, seed: int, evaluations: Sequence[Evaluation], **rest: Any) -> Measurement:
         """The measurement that evaluations of every benchmark amount to."""
-        outcomes = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in evaluations}
         scores = [evaluation.score for evaluation in evaluations]
-        provenance = {score.benchmark: score.provenance for score in scores if score.provenance}
-        length = sum(evaluation.n_tokens_mean for evaluation in evaluations) / len(evaluations)
-        return cls(arm, seed, outcomes, n_completion_tokens=length, provenance=provenance, **cost)
+        of_counts = (
+            {name: (one.n_correct_by_problem[name], n) for name, n in one.n_decided_by_problem.items()}
+            for one in evaluations
+        )
+        names = [score.benchmark for score in scores]
+        return cls(
+            arm.name,
+            seed,
+            {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in evaluations},
+            arm.fingerprint,
+            counts=dict(zip(names, of_counts, strict=True)) if arm.prompting.n_samples else {},
+            n_completion_tokens=mean(evaluation.n_tokens_mean for evaluation in evaluations),
+            provenance={score.benchmark: score.provenance for score in scores if score.provenance},
+            **rest,
+        )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Measurement:
         """The measurement that `dataclasses.asdict` made these values of."""
         provenance = {name: Provenance(**origin) for name, origin in values.get("provenance", {}).items()}
-        return cls(**{**values, "provenance": provenance})
+        points = [CurvePoint(**point) for point in values.get("points", [])]
+        counts = {
+            benchmark: {name: (int(correct), int(n)) for name, (correct, n) in of.items()}
+            for benchmark, of in values.get("counts", {}).items()
+        }
+        return cls(**{**values, "provenance": provenance, "points": points, "counts": counts})
+
+
+def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Problem]]) -> Rates:
+    """The share of completions in the form of a note: more than one step, ended by itself, an answer in the end."""
+    found: dict[str, list[bool]] = {}
+    for rollout in rollouts:
+        is_answered = rollout.verdict is not None and rollout.verdict.outcome in ("correct", "wrong")
+        is_note = is_answered and len(split_steps(rollout.completion.text)) > 1
+        found.setdefault(rollout.problem_id, []).append(is_note)
+    return {
+        name: {problem.id: mean(found[problem.id]) for problem in problems if problem.id in found}
+        for name, problems in benchmarks.items()
+    }
 
 
 Measured = Mapping[str, Sequence[Measurement]]  # arm -> one measurement a seed
 
 
+def group_benchmarks(benchmarks: Iterable[BenchmarkRow]) -> dict[BenchmarkGroup, list[str]]:
+    """The names of the benchmarks by group, and of all."""
+    groups: dict[BenchmarkGroup, list[str]] = {"in-domain": [], "out-of-domain": []}
+    for row in benchmarks:
+        groups[row.group].append(row.name)
+    return groups | {"all": groups["in-domain"] + groups["out-of-domain"]}
+
+
 def build_report(
     title: LocalizedText,
     benchmarks: list[BenchmarkRow],
-    experiments: Iterable[Experiment],
+    arms: Iterable[Arm],
+    pairs: Sequence[tuple[str, str]],
     measured: Measured,
     student: str,
     **rest: Any,
 ) -> Report:
     """A report with every table that follows from the measurements; `rest` are the other parts of `Report`."""
-    groups: dict[BenchmarkGroup, list[str]] = {"in-domain": [], "out-of-domain": []}
-    for row in benchmarks:
-        groups[row.group].append(row.name)
-    groups["all"] = groups["in-domain"] + groups["out-of-domain"]
-    arms = [arm for experiment in experiments for arm in experiment.arms]
-    pairs = [pair for experiment in experiments for pair in experiment.pairs]
+    groups = group_benchmarks(benchmarks)
     return Report(
         title=title,
         arms=[arm_row(arm, measured[arm.name], student) for arm in arms],
@@ -99,21 +154,23 @@ def build_report(
 def arm_row(arm: Arm, measurements: Sequence[Measurement], student: str) -> ArmRow:
     """An arm and the cost of its training, the mean over its seeds."""
     first = measurements[0]
+    trained = arm.training.student if arm.training else ""
     return ArmRow(
-        arm.name, arm.label_en, arm.label_zh, arm.student or student, first.n_examples,
+        arm.name, *arm.label, trained or arm.student or student, first.n_examples,
         n_tokens=round(mean(measurement.n_train_tokens for measurement in measurements)),
-        n_updates=first.n_updates, color=arm.name, headline=arm.headline,
+        n_updates=first.n_updates, color=arm.name, headline=arm.is_headline,
         seconds=round(mean(measurement.seconds for measurement in measurements), 1),
     )  # fmt: skip
 
 
 def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:
     """Each arm on each benchmark, over its seeds."""
-    outcomes, rows = _outcomes(measured), []
+    outcomes, rows = rates_of(measured), []
     for arm, measurements in measured.items():
         for benchmark in benchmarks:
             n_problems, n_seeds = len(measurements[0].outcomes[benchmark]), len(measurements)
-            sizes = (n_problems, n_problems * n_seeds, n_seeds)
+            n_sampled = sum(n for row in measurements for _, n in row.counts.get(benchmark, {}).values())
+            sizes = (n_problems, n_sampled or n_problems * n_seeds, n_seeds)
             interval = average(outcomes, arm, [benchmark]).interval
             rows.append(ScoreRow(arm, benchmark, *interval, *sizes, _provenance(measurements, [benchmark])))
     return rows
@@ -121,7 +178,7 @@ def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:
 
 def average_rows(measured: Measured, groups: Groups) -> list[AverageRow]:
     """Each arm over each group of benchmarks, every benchmark counting once."""
-    outcomes = _outcomes(measured)
+    outcomes = rates_of(measured)
     return [
         AverageRow(arm, group, *average(outcomes, arm, names).interval, _provenance(measurements, names))
         for arm, measurements in measured.items()
@@ -129,20 +186,27 @@ def average_rows(measured: Measured, groups: Groups) -> list[AverageRow]:
     ]
 
 
-def comparison_rows(measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups) -> list[ComparisonRow]:
-    """First minus second of each pair, paired by problem, in each group; p values adjusted over all of them."""
-    found = compare_table(_outcomes(measured), pairs, list(groups.values()))
-    rows, places = [], [(a, b, group) for a, b in pairs for group in groups]
-    for (a, b, group), result in zip(places, found, strict=True):
-        provenance = _provenance([*measured[a], *measured[b]], groups[group])
-        interval = (result.difference, result.low, result.high)
-        rows.append(ComparisonRow(a, b, group, *interval, result.separable, provenance=provenance))
-    return rows
+def comparison_rows(
+    measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups, of: str = "outcomes"
+) -> list[ComparisonRow]:
+    """First minus second of each pair, paired by problem, in each group; p values adjusted over the pairs of a group.
+
+    `of`: the rates that are compared, `outcomes` or `notes`.
+    """
+    rows = []
+    for group, names in groups.items():
+        for result in compare_table(rates_of(measured, of), pairs, [names]) if pairs else ():
+            provenance = _provenance([*measured[result.arm], *measured[result.against]], names)
+            interval = (result.difference, result.low, result.high)
+            row = ComparisonRow(result.arm, result.against, group, *interval, result.separable, provenance=provenance)
+            rows.append(row)
+    order = {pair: number for number, pair in enumerate(pairs)}
+    return sorted(rows, key=lambda row: order[row.a, row.b])
 
 
 def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
     """The arms of one level over all benchmarks, with the mean length of their completions."""
-    outcomes, rows = _outcomes(measured), []
+    outcomes, rows = rates_of(measured), []
     for level in LEVELS:
         if measurements := measured.get(level):
             n_tokens = mean(measurement.n_completion_tokens for measurement in measurements)
@@ -151,9 +215,23 @@ def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
     return rows
 
 
-def _outcomes(measured: Measured) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
-    """Arm -> seed -> benchmark -> problem id -> pass rate."""
-    return {arm: {row.seed: row.outcomes for row in measurements} for arm, measurements in measured.items()}
+def curve_points(measurements: Sequence[Measurement], benchmarks: Sequence[str]) -> list[tuple[float, Interval]]:
+    """The checkpoints that every seed has: mean operations so far, and pass@1 over the benchmarks with its interval."""
+    by_update: dict[int, list[CurvePoint]] = {}
+    for measurement in measurements:
+        for point in measurement.points:
+            by_update.setdefault(point.n_updates, []).append(point)
+    found = []
+    for _, points in sorted(by_update.items()):
+        if len(points) == len(measurements):
+            rates = {"point": {seed: point.outcomes for seed, point in enumerate(points)}}
+            found.append((mean(point.flops for point in points), average(rates, "point", benchmarks).interval))
+    return found
+
+
+def rates_of(measured: Measured, of: str = "outcomes") -> dict[str, dict[int, Rates]]:
+    """Arm -> seed -> benchmark -> problem id -> rate, of `outcomes` or `notes`."""
+    return {arm: {row.seed: getattr(row, of) for row in measurements} for arm, measurements in measured.items()}
 
 
 def _provenance(measurements: Sequence[Measurement], benchmarks: Sequence[str]) -> list[Provenance]:

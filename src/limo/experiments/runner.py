@@ -1,6 +1,6 @@
 """Runs experiments in a lab: every arm is measured with every seed, in worker processes, and a report is written.
 
-measured = measure_arms(lab, HEADLINE.arms, progress)
+measured = measure_arms(lab, arms, progress)
 measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..1
 """
 
@@ -10,35 +10,81 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from limo.experiments.arms import Arm
-from limo.experiments.lab import Lab
-from limo.experiments.results import Measurement
+from limo.experiments.answers import SAMPLED_BASE, Evidence, section
+from limo.experiments.arms import Arm, Experiment, Questions
+from limo.experiments.chains import in_stratum
+from limo.experiments.lab import Lab, write_json
+from limo.experiments.results import Measured, Measurement
+from limo.report import page, store
+from limo.report.content import Report
 
 if TYPE_CHECKING:
     from limo.core.progress import Progress
 
 MEASURING = "train and score"  # the name of the stage in the display
+ReportBuilder = Callable[[Lab, Sequence[Arm], Sequence[tuple[str, str]], Measured], Report]
 PARENT_CHECK_S = 0.5  # seconds between a worker's checks that its parent lives
+
+
+def run_experiments(
+    lab: Lab, questions: Questions, asked: Sequence[Experiment], describe: ReportBuilder, progress: Progress
+) -> Report:
+    """Measure the arms of experiments and leave `report.html`, `report.json` and `scores.json` in the lab's folder.
+
+    The report answers what was asked, and every other question whose arms this folder holds already; `describe` makes
+    it of the lab, the arms with their measurements, the pairs that the headline compares, and the sections.
+    """
+    measured = measure_arms(lab, questions.arms_of(asked), progress)
+    names = {experiment.name for experiment in asked}
+    answered = [*asked]
+    for experiment in questions.experiments:
+        arms = questions.arms_of([experiment])
+        rows = {arm.name: [lab.stored(arm, seed) for seed in arm.seeds(lab.recipe.seeds)] for arm in arms}
+        if experiment.name not in names and all(row for of_arm in rows.values() for row in of_arm):
+            answered.append(experiment)
+            measured |= rows  # type: ignore[arg-type]
+    arms = [arm for arm in questions.arms_of(answered) if arm.name != SAMPLED_BASE]
+    pairs = [(pair.a, pair.b) for pair in answered[0].predictions if pair.of == "answers"]
+    report = describe(lab, arms, pairs, measured)
+    single = lab.recipe.strata.get("single")
+    evidence = Evidence(
+        questions,
+        measured,
+        report,
+        [row.name for row in report.benchmarks],
+        frozenset(p.id for of in lab.benchmarks().values() for p in of if single and in_stratum(p, single)),
+        {arm.name: lab.data_flops(arm) for arm in questions.arms_of(answered)},
+    )
+    report = replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
+    write_json(lab.folder / "scores.json", {arm: [asdict(row) for row in rows] for arm, rows in measured.items()})
+    store.save(report, lab.folder / "report.json")
+    page.write(report, lab.folder / "report.html")
+    progress.log(f"report: {lab.folder / 'report.html'}")
+    return report
 
 
 def measure_arms(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list[Measurement]]:
     """Measure every arm with every seed in processes of their own; what is stored is not measured again.
 
-    An error in one job stops the others and is raised; what they finished is kept.
+    Arms that start from another arm's model come after all others.  An error in one job stops the others and is
+    raised; what they finished is kept.
     """
     lab.prepare(arms, progress)
     jobs = measuring_jobs(lab, arms)
     measurements = {(arm.name, seed): lab.stored(arm, seed) for arm, seed in jobs}
     missing = [(arm, seed) for arm, seed in jobs if measurements[arm.name, seed] is None]
+    waves = [[job for job in missing if bool(starts_from(job[0])) == is_later] for is_later in (False, True)]
     with progress.stage(MEASURING, total=len(jobs), n_done=len(jobs) - len(missing)) as stage:
-        for result in _measure_in_workers(lab, missing):
-            measurements[result.arm, result.seed] = result
-            stage.advance(1, arm=f"{result.arm}/{result.seed}")
+        for wave in waves:
+            for result in _measure_in_workers(lab, wave):
+                measurements[result.arm, result.seed] = result
+                stage.advance(1, arm=f"{result.arm}/{result.seed}")
     measured: dict[str, list[Measurement]] = {arm.name: [] for arm in arms}
     for (name, _), measurement in measurements.items():
         assert measurement is not None, name
@@ -46,10 +92,14 @@ def measure_arms(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str,
     return measured
 
 
+def starts_from(arm: Arm) -> str:
+    """The arm whose trained model this one starts from; '' for the student as it is."""
+    return arm.training.after if arm.training else ""
+
+
 def measuring_jobs(lab: Lab, arms: Sequence[Arm]) -> list[tuple[Arm, int]]:
-    """Each arm with each training seed; an untrained arm with the first one."""
-    seeds = lab.recipe.seeds
-    return [(arm, seed) for arm in arms for seed in (seeds if arm.selection else seeds[:1])]
+    """Each arm with each of its training seeds."""
+    return [(arm, seed) for arm in arms for seed in arm.seeds(lab.recipe.seeds)]
 
 
 def _measure_in_workers(lab: Lab, jobs: Sequence[tuple[Arm, int]]) -> Iterator[Measurement]:

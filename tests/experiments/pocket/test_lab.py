@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
-from limo.experiments.arms import HEADLINE, LIMO
+from limo.experiments.arms import Selection, load_questions
 from limo.experiments.lab import write_json
 from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path
@@ -25,19 +25,25 @@ from limo.experiments.runner import MEASURING
 
 RECIPE = Path(__file__).parents[3] / "src" / "limo" / "recipes" / "pocket.yaml"
 SMALL = [
-    "world.n_pool=150", "world.n_bulk_pool=60", "world.n_benchmark=8", "bulk.n=20", "n_level=4",
-    "curation.select.k=6", "sft.max_steps=2", "sft_bulk.max_steps=2", "seeds=[0]", "n_workers=1",
+    "world.n_pool=150", "world.n_bulk_pool=60", "world.n_benchmark=8", "collections.plain.n_problems=60",
+    "collections.terse.n_problems=40", "curation.select.k=6", "sft.max_steps=2", "seeds=[0]", "n_workers=1",
 ]  # fmt: skip
 
 
-def test_the_shipped_recipe_gives_every_arm_the_same_number_of_updates():
-    recipe = load(PocketRecipe, RECIPE)
-    assert recipe.sft.max_steps == recipe.sft_bulk.max_steps > 0
-    assert recipe.bulk.n >= 50 * recipe.curation.select.k
-    same = {"per_device_train_batch_size", "examples_per_update"}  # 60 examples many times, 3,000 once
-    ours, theirs = recipe.sft.model_dump(exclude=same), recipe.sft_bulk.model_dump(exclude=same)
-    assert recipe.sft_bulk.examples_per_update * recipe.sft_bulk.max_steps == recipe.bulk.n
-    assert ours == theirs, "the rival is trained as we are"
+def test_every_arm_of_the_questions_has_what_it_needs_in_the_shipped_recipe():
+    recipe, questions = load(PocketRecipe, RECIPE), load_questions()
+    for arm in questions.arms_of(questions.experiments):
+        selection, training = arm.selection or Selection(), arm.training
+        assert selection.source in {"curated", *recipe.collections}, arm.name
+        assert selection.style in {"", *recipe.styles} and selection.stratum in {"", *recipe.strata}, arm.name
+        assert training is None or getattr(recipe, training.method) is not None, arm.name
+        assert {arm.student, training.student if training else ""} <= {"", *PLANS}, arm.name
+
+
+def test_bulk_is_ten_times_what_limo_selects():
+    recipe, arms = load(PocketRecipe, RECIPE), load_questions().arms
+    for name in ("bulk_terse", "bulk_careful", "bulk_terse_tokens", "bulk_careful_tokens"):
+        assert arms[name].selection.k == 10 * recipe.curation.select.k, name
 
 
 def test_the_recipe_keeps_every_pocket_benchmark_out_of_the_pool(tmp_path):
@@ -50,10 +56,10 @@ def test_the_recipe_keeps_every_pocket_benchmark_out_of_the_pool(tmp_path):
     assert before == {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
 
 
-def test_an_arm_with_an_unknown_selection_is_refused(tmp_path):
+def test_a_selection_from_an_unknown_source_is_refused(tmp_path):
     lab = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path)
-    with pytest.raises(InputError, match="no such selection"):
-        lab.select_rows(replace(LIMO, selection="best").selection, NoProgress())
+    with pytest.raises(InputError, match=r"no such source of chains.*curated, plain, terse"):
+        lab.chain_pool("best", NoProgress())
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -113,13 +119,22 @@ def _n_rollouts(ledger: Path) -> int:
 
 
 def test_the_expected_times_are_those_of_what_is_left(tmp_path):
-    recipe = load(PocketRecipe, RECIPE, SMALL)
-    lab = pocket_lab(recipe, tmp_path)
-    arms = list(HEADLINE.arms)
+    recipe, questions = load(PocketRecipe, RECIPE, SMALL), load_questions()
+    lab, arms = pocket_lab(recipe, tmp_path), questions.arms_of([questions.experiment("headline").of_short_lab()])
     whole = expected_s(lab, recipe, arms)
-    assert list(whole) == ["curation", "training set bulk", "training set selected", MEASURING]
-    write_json(tmp_path / "sets" / "bulk.jsonl", [])
-    write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(Measurement("base", 0, {})))
+    assert list(whole) == ["curation", "chains curated", "chains plain", "chains terse", MEASURING]
+    for selection, _ in lab.missing_sets(arms):
+        if selection.source == "terse":
+            write_json(lab._set(selection), [])
+    base = Measurement("base", 0, {}, questions.arms["base"].fingerprint)
+    write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(base))
     left = expected_s(lab, recipe, arms)
-    assert "training set bulk" not in left
+    assert "chains terse" not in left
     assert left[MEASURING] < whole[MEASURING]
+
+
+def test_a_measurement_of_another_arm_by_the_same_name_is_refused(tmp_path):
+    lab, arm = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path), load_questions().arms["limo"]
+    write_json(tmp_path / "arms" / "limo" / "seed-0" / "measurement.json", asdict(Measurement("limo", 0, {}, "other")))
+    with pytest.raises(InputError, match="another arm by this name"):
+        lab.stored(arm, 0)

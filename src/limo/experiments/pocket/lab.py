@@ -6,32 +6,30 @@ report = run(load(PocketRecipe, "pocket"), "runs/lab", progress)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
 
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
+from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
-from limo.experiments.arms import EXPERIMENTS, Arm
-from limo.experiments.lab import Lab, LabHooks, LabRecipe, write_json
+from limo.experiments.arms import Arm, Experiment, load_questions
+from limo.experiments.lab import Lab, LabHooks, LabRecipe
 from limo.experiments.pocket import world
 from limo.experiments.pocket.models import PLANS, model_path
 from limo.experiments.pocket.report import build_pocket_report
-from limo.experiments.runner import MEASURING, measure_arms, measuring_jobs
+from limo.experiments.runner import MEASURING, measuring_jobs, run_experiments
 from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
 from limo.models.settings import LocalModelSettings, ModelSettings, open_model
 from limo.pool.ingest import write_pool
-from limo.report import page, store
 from limo.report.content import Report
 from limo.stages import curate
 
-ARMS = [arm for experiment in EXPERIMENTS for arm in experiment.arms]
-# Seconds on two quiet cores: a pool problem until it is selected or dropped, an example of the bulk until it is
-# written, a benchmark problem until it is scored, a row once through a training.
-CURATION_S, BULK_S, SCORE_S, ROW_S = 0.15, 0.02, 0.5, 0.025
+# Seconds on two quiet cores: a pool problem until it is selected or dropped, a problem of a collection until its chains
+# are written, a problem of each benchmark until it is scored, a row once through a training, a rollout of a training.
+CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.15, 0.02, 0.5, 0.025, 0.03
 
 
 class WorldSettings(Settings):
@@ -52,35 +50,32 @@ class PocketRecipe(LabRecipe):
 
 def pocket_lab(recipe: PocketRecipe, folder: Path) -> Lab:
     """The lab of a run folder."""
-    return Lab(recipe, folder, LabHooks(write_world, open_pocket_model, _student_path))
+    return Lab(recipe, folder, LabHooks(write_world, open_pocket_model, _student_path, begin=begin_note))
 
 
-def run(recipe: PocketRecipe, folder: str | Path, progress: Progress | None = None) -> Report:
-    """Run every experiment, or continue a run; `report.html`, `report.json` and `scores.json` are left in `folder`.
+def run(
+    recipe: PocketRecipe, folder: str | Path, progress: Progress | None = None, asked: Sequence[Experiment] = ()
+) -> Report:
+    """Run experiments (default: the short lab), or continue a run; the report is left in `folder`.
 
     Raises InputError (a folder of another recipe, a stage that keeps nothing), ModelError, StorageError.
     """
-    progress, lab = progress or NoProgress(), pocket_lab(recipe, Path(folder))
+    progress, lab, questions = progress or NoProgress(), pocket_lab(recipe, Path(folder)), load_questions()
+    asked = asked or questions.short_lab()
     with RunFolder(folder, recipe):
-        progress.plan(expected_s(lab, recipe, ARMS))
-        measured = measure_arms(lab, ARMS, progress)
-        report = build_pocket_report(lab, EXPERIMENTS, measured)
-        scores = {arm: [asdict(row) for row in measurements] for arm, measurements in measured.items()}
-        write_json(lab.folder / "scores.json", scores)
-        store.save(report, lab.folder / "report.json")
-        page.write(report, lab.folder / "report.html")
-    progress.log(f"report: {lab.folder / 'report.html'}")
-    return report
+        progress.plan(expected_s(lab, recipe, questions.arms_of(asked)))
+        return run_experiments(lab, questions, asked, build_pocket_report, progress)
 
 
-def plan(recipe: PocketRecipe, folder: str | Path) -> dict[str, float]:
+def plan(recipe: PocketRecipe, folder: str | Path, asked: Sequence[Experiment] = ()) -> dict[str, float]:
     """Stage -> expected seconds on two cores of what the run in `folder` has still to do; nothing is written."""
-    return expected_s(pocket_lab(recipe, Path(folder)), recipe, ARMS)
+    questions = load_questions()
+    return expected_s(pocket_lab(recipe, Path(folder)), recipe, questions.arms_of(asked or questions.short_lab()))
 
 
 def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
     """Write pool, bulk pool and benchmarks into `folder`; nothing where they are already."""
-    bulk_pool = folder / recipe.bulk.pool
+    bulk_pool = folder / "bulk.parquet"
     if bulk_pool.exists():
         return
     settings, depths = recipe.world, world.PRETRAIN_DEPTHS
@@ -104,19 +99,29 @@ def _student_path(name: str) -> str:
     return str(model_path(name))
 
 
+def begin_note(problem: Problem) -> str:
+    """The letter of the statement's first line, as a careful note begins."""
+    return problem.problem.partition(":")[0] + ":"
+
+
 def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str, float]:
     """Stage -> seconds it is likely to take on two cores, for what is left of the run; a display corrects them."""
     expected = {}
     if not (lab.folder / "curation" / curate.SELECTED).exists():
         expected["curation"] = CURATION_S * recipe.world.n_pool
-    for selection in lab.missing_selections(arms):
-        expected[f"training set {selection}"] = BULK_S * recipe.bulk.n if selection == "bulk" else 1.0
-    missing = [arm for arm, seed in measuring_jobs(lab, arms) if lab.stored(arm, seed) is None]
-    seconds = [SCORE_S * recipe.world.n_benchmark + ROW_S * _n_rows_trained(recipe, arm) for arm in missing]
+    for source in dict.fromkeys(selection.source for selection, _ in lab.missing_sets(arms)):
+        settings = recipe.collections.get(source)
+        expected[f"chains {source}"] = CHAIN_S * (settings.n_problems or recipe.world.n_bulk_pool) if settings else 1.0
+    missing = [(arm, seed) for arm, seed in measuring_jobs(lab, arms) if lab.stored(arm, seed) is None]
+    seconds = [_arm_s(recipe, arm) for arm, _ in missing]
     expected[MEASURING] = sum(seconds) / min(recipe.n_workers, max(1, len(missing)))
     return expected
 
 
-def _n_rows_trained(recipe: PocketRecipe, arm: Arm) -> int:
-    sft = getattr(recipe, arm.training)
-    return max(0, sft.max_steps) * sft.examples_per_update if arm.selection else 0
+def _arm_s(recipe: PocketRecipe, arm: Arm) -> float:
+    training, n_scored = arm.training, max(1, arm.prompting.n_samples) + (arm.training.n_points if arm.training else 0)
+    seconds = SCORE_S * recipe.world.n_benchmark * n_scored
+    if training is None:
+        return seconds
+    settings, row_s = (recipe.sft, ROW_S) if training.method != "grpo" else (recipe.grpo, ROLLOUT_S)
+    return seconds + row_s * max(0, settings.max_steps) * settings.examples_per_update if settings else seconds

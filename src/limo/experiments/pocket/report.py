@@ -12,7 +12,7 @@ import yaml
 
 from limo.core.progress import NoProgress
 from limo.core.records import Problem
-from limo.experiments.arms import Experiment
+from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab
 from limo.experiments.pocket import world
 from limo.experiments.results import Measured, build_report
@@ -20,7 +20,7 @@ from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.curate import CurateResult
 
-_CASE_ARMS = ("base", "bulk", "L1", "limo")
+_CASE_ARMS = ("base", "bulk_terse", "random", "L1", "limo")
 _NOTES = ("note_chains", "note_updates", "note_scale")
 
 
@@ -33,7 +33,7 @@ def _text(name: str, **values: object) -> LocalizedText:
     return LocalizedText(*(_texts()[name][language].format(**values) for language in ("en", "zh")))
 
 
-def build_pocket_report(lab: Lab, experiments: Sequence[Experiment], measured: Measured) -> Report:
+def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str, str]], measured: Measured) -> Report:
     """Everything that the page and the terminal show of a finished run."""
     families = world.wording()["families"].items()
     labels = {name: (spec["label"]["en"], spec["label"]["zh"]) for name, spec in families}
@@ -41,13 +41,14 @@ def build_pocket_report(lab: Lab, experiments: Sequence[Experiment], measured: M
     return build_report(
         _text("title"),
         [BenchmarkRow(f"pocket-{name}", *labels[name], spec["group"]) for name, spec in families],
-        experiments,
+        arms,
+        pairs,
         measured,
         lab.recipe.student,
         subtitle=_text("subtitle"),
         funnel=_funnel(lab.curate(NoProgress())),
         cases=_cases(lab, measured),
-        notes=[_text(note, small=lab.recipe.sft.max_steps, bulk=lab.recipe.sft_bulk.max_steps) for note in _NOTES],
+        notes=[_text(note, n_updates=lab.recipe.sft.max_steps) for note in _NOTES],
         environment={key: str(value) for key, value in environment.items()},
         recipe=lab.recipe.to_yaml(),
         rebuild="limo lab pocket --run runs/lab",
@@ -65,7 +66,9 @@ def _funnel(curated: CurateResult) -> list[StageRow]:
 
 def _cases(lab: Lab, measured: Measured) -> list[Case]:
     """By rule: the longest problem that LIMO solves and bulk does not, and the shortest that LIMO gets wrong."""
-    limo, bulk = (measured[arm][0].outcomes for arm in ("limo", "bulk"))
+    if not {"limo", "bulk_terse"} <= measured.keys():
+        return []
+    limo, bulk = (measured[arm][0].outcomes for arm in ("limo", "bulk_terse"))
     problems = [(name, problem) for name, rows in lab.benchmarks().items() for problem in rows]
     won = [(n, p) for n, p in problems if limo[n].get(p.id) == 1 and bulk[n].get(p.id) == 0]
     lost = [(n, p) for n, p in problems if limo[n].get(p.id) == 0]
@@ -79,7 +82,7 @@ def _depth(row: tuple[str, Problem]) -> tuple[int, str]:
 
 def _case(lab: Lab, measured: Measured, benchmark: str, problem: Problem, remark: LocalizedText) -> Case:
     rollouts = []
-    for arm in _CASE_ARMS:
+    for arm in (arm for arm in _CASE_ARMS if arm in measured):
         with Ledger(lab.ledger_path(arm, lab.recipe.seeds[0])) as ledger:
             rollout = next(r for r in ledger.rollouts() if r.problem_id == problem.id)
         verdict, completion = rollout.verdict, rollout.completion

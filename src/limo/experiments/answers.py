@@ -1,0 +1,243 @@
+"""The section of the report that answers a question: sentences, predictions against what came, charts and a table.
+
+A comparison's words are those of the whole report: where two arms are not separable the sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Literal
+
+from limo.core.stats import Interval
+from limo.experiments.arms import Experiment, PredictedPair, Questions
+from limo.experiments.results import Measured, Rates, comparison_rows, curve_points, rates_of
+from limo.report.content import (
+    ChartRow,
+    ComparisonRow,
+    DataTable,
+    LocalizedText,
+    Prediction,
+    Report,
+    Section,
+    SeriesRow,
+)
+from limo.report.words import comparison_claim, count, points, short_count
+from limo.stages.compare import average
+from limo.stages.reach import Reach, reach
+
+SAMPLED_BASE = "base_sampled"  # the arm whose rollouts are the base's reach
+Held = Literal["held", "failed", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What sections are written from.
+
+    `report`: its arms have the labels; `facts`: ids of the problems of one single step; `data_flops`: arm -> operations
+    of the filters and teachers behind its chains.
+    """
+
+    questions: Questions
+    measured: Measured
+    report: Report
+    benchmarks: list[str]
+    facts: frozenset[str] = frozenset()
+    data_flops: Mapping[str, float] = field(default_factory=dict)
+
+
+def section(experiment: Experiment, evidence: Evidence) -> Section:
+    """The section of one experiment, all of whose arms were measured."""
+    compared = compare_predicted(experiment.predictions, evidence)
+    claims = [_claim(pair, row, evidence.report) for pair, row in compared]
+    predictions = [predicted(pair, row, evidence.report) for pair, row in compared]
+    charts, tables = [_scores_chart(experiment, evidence)], [_table(experiment, evidence)]
+    if experiment.chart == "cost":
+        charts.append(_cost_chart(experiment, evidence))
+    if experiment.chart == "reach":
+        reaches = reach_by_arm(experiment, evidence)
+        charts.append(_reach_chart(reaches, evidence.report))
+        claims += [
+            LocalizedText(f"{evidence.report.arm(arm).label.en}: {found.sentence}.") for arm, found in reaches.items()
+        ]
+    title, lead = LocalizedText(*experiment.question), LocalizedText(*experiment.note)
+    return Section(experiment.name, title, lead, claims, predictions, charts, tables, kind="question")
+
+
+def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> list[tuple[PredictedPair, ComparisonRow]]:
+    """Each pair of a question over all benchmarks; p values are adjusted over the question's pairs."""
+    compared: list[tuple[PredictedPair, ComparisonRow]] = []
+    for of, rates in (("answers", "outcomes"), ("notes", "notes")):
+        own = [pair for pair in pairs if pair.of == of]
+        names = [(pair.a, pair.b) for pair in own]
+        rows = comparison_rows(evidence.measured, names, {"all": evidence.benchmarks}, rates)
+        compared += zip(own, rows, strict=True)
+    return compared
+
+
+def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
+    """Whether a prediction held: `open` where a difference was predicted and none was separable.
+
+    That two arms are alike held where they are not separable; it failed where they are.
+    """
+    if pair.expect == "same":
+        return "failed" if row.separable else "held"
+    if not row.separable:
+        return "open"
+    return "held" if (row.difference > 0) == (pair.expect == "above") else "failed"
+
+
+def predicted(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
+    """A prediction in words, with what came."""
+    a, b = report.arm(pair.a).label, report.arm(pair.b).label
+    low, high = (points(bound / 100, signed=True) for bound in pair.points)
+    came = f"{points(row.difference, signed=True)} [{points(row.low)}, {points(row.high)}]"
+    is_within = pair.points[0] <= 100 * row.difference <= pair.points[1]
+    english = "of like size" if pair.expect == "same" else pair.expect
+    chinese = {"above": "高于", "below": "低于", "same": "接近"}[pair.expect]
+    of = (" in the form of notes", "（推理格式）") if pair.of == "notes" else ("", "")
+    text = LocalizedText(
+        f"{a.en} {english}{' as' if pair.expect == 'same' else ''} {b.en}{of[0]}, {low} to {high} points: "
+        f"{came}{'' if is_within else ', another size'}",
+        f"{a.zh}{chinese}{b.zh}{of[1]}，{low} 至 {high} 个百分点：{came}{'' if is_within else '，幅度不同'}",
+    )
+    return Prediction(text, outcome(pair, row))
+
+
+def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> LocalizedText:
+    claim = comparison_claim(report, row)
+    if pair.of == "notes":
+        return LocalizedText(f"In the form of notes: {claim.en}", f"推理格式：{claim.zh}")
+    return claim
+
+
+def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
+    """The arms' averages over all benchmarks: bars, or lines over `x` where the arms have one."""
+    scores, series = {name: _average(name, evidence) for name in experiment.arms}, []
+    y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
+    if experiment.chart != "lines":
+        shown = [name for name in experiment.arms if name != SAMPLED_BASE]
+        series = [_series(LocalizedText("pass@1"), list(range(len(shown))), [scores[name] for name in shown])]
+        labels = [evidence.report.arm(name).label for name in shown]
+        title = LocalizedText("Score of each arm", "各组得分")
+        return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
+    arms = [evidence.questions.arms[name] for name in experiment.arms]
+    for name in dict.fromkeys(arm.series for arm in arms if arm.x is not None):
+        own = sorted((arm for arm in arms if arm.series == name and arm.x is not None), key=lambda arm: arm.x or 0.0)
+        series.append(_series(LocalizedText(*name), [arm.x or 0.0 for arm in own], [scores[arm.name] for arm in own]))
+    title, x_label = LocalizedText("Score over the axis", "得分曲线"), LocalizedText(*experiment.axis)
+    return ChartRow(title, "lines", series, x_label, y_label, log_x=_spans_decades(series), percent=True)
+
+
+def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
+    """Score over matrix operations: of filters, teachers, generation and training together."""
+    series = []
+    for name in experiment.arms:
+        found = curve_points(evidence.measured[name], evidence.benchmarks)
+        if found:
+            before = _flops_before(name, evidence)
+            label = evidence.report.arm(name).label
+            series.append(_series(label, [before + flops for flops, _ in found], [score for _, score in found]))
+    title = LocalizedText("Score over everything that was spent", "得分与全部计算量")
+    x_label = LocalizedText("matrix operations", "矩阵运算次数")
+    y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
+    return ChartRow(title, "lines", series, x_label, y_label, log_x=True, percent=True)
+
+
+def _flops_before(name: str, evidence: Evidence) -> float:
+    """What was spent before an arm's own training: on its chains, and on the arm that it starts from."""
+    training = evidence.questions.arms[name].training
+    before = evidence.data_flops.get(name, 0.0)
+    if training and training.after:
+        own = mean(measurement.flops for measurement in evidence.measured[training.after])
+        before += own + _flops_before(training.after, evidence)
+    return before
+
+
+def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]:
+    """What each trained arm elicited, taught and lost of its base, whose reach is that of the sampled base."""
+    (sampled,) = evidence.measured[SAMPLED_BASE]
+    counts = {f"{name}/{problem}": n for name, of in sampled.counts.items() for problem, n in of.items()}
+    before = _by_problem([row.outcomes for row in evidence.measured["base"]])
+    trained = [name for name in experiment.arms if evidence.questions.arms[name].training]
+    return {
+        name: reach(counts, before, _by_problem([row.outcomes for row in evidence.measured[name]])) for name in trained
+    }
+
+
+def _by_problem(outcomes: Sequence[Rates]) -> dict[str, float]:
+    """Benchmark and problem -> mean pass rate over seeds."""
+    rates: dict[str, list[float]] = {}
+    for by_benchmark in outcomes:
+        for name, of in by_benchmark.items():
+            for problem, rate in of.items():
+                rates.setdefault(f"{name}/{problem}", []).append(rate)
+    return {name: mean(found) for name, found in rates.items()}
+
+
+def _reach_chart(reaches: Mapping[str, Reach], report: Report) -> ChartRow:
+    kinds = (("elicited", "激发"), ("taught", "新学"), ("lost", "丢失"))
+    series = [
+        _series(LocalizedText(*kind), list(range(len(reaches))), [getattr(r, kind[0]) for r in reaches.values()])
+        for kind in kinds
+    ]
+    labels = [report.arm(name).label for name in reaches]
+    title = LocalizedText("Problems elicited, taught and lost", "激发、新学与丢失的题目")
+    y_label = LocalizedText("share of all benchmark problems", "占全部基准题目的比例")
+    return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
+
+
+def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
+    """Each arm: examples, updates, tokens, operations, score, notes, length; and single steps where there are any."""
+    heads = [
+        ("arm", "组"), ("examples", "样例"), ("updates", "更新次数"), ("tokens trained on", "训练词元"),
+        ("operations, chains and training", "运算次数（含推理链）"), ("pass@1", "pass@1"),
+        ("in a note's form", "推理格式"), ("tokens written", "输出词元"), ("training seeds", "训练种子"),
+    ]  # fmt: skip
+    heads += [("single steps", "单步题")] if evidence.facts else []
+    rows = []
+    for name in experiment.arms:
+        own, row = evidence.measured[name], evidence.report.arm(name)
+        flops = _flops_before(name, evidence) + mean(measurement.flops for measurement in own)
+        cells = [
+            count(row.n_examples), count(row.n_updates), count(row.n_tokens), short_count(flops) if flops else "—",
+            _with_interval(_average(name, evidence)), points(_mean_rate([m.notes for m in own])),
+            f"{mean(m.n_completion_tokens for m in own):.0f}", count(len(own)),
+        ]  # fmt: skip
+        if evidence.facts:
+            single = [{b: _only(of, evidence.facts) for b, of in m.outcomes.items()} for m in own]
+            cells.append(points(_mean_rate(single)))
+        rows.append([row.label if row.label.en != name else LocalizedText(name), *map(LocalizedText, cells)])
+    return DataTable(LocalizedText("What each arm cost and scored", "各组的成本与得分"), _localized(heads), rows)
+
+
+def _localized(texts: Sequence[tuple[str, str]]) -> list[LocalizedText]:
+    return [LocalizedText(*text) for text in texts]
+
+
+def _only(of: Mapping[str, float], problems: frozenset[str]) -> dict[str, float]:
+    return {problem: rate for problem, rate in of.items() if problem in problems}
+
+
+def _mean_rate(rates: Sequence[Rates]) -> float:
+    values = [rate for by_benchmark in rates for of in by_benchmark.values() for rate in of.values()]
+    return mean(values) if values else 0.0
+
+
+def _average(name: str, evidence: Evidence) -> Interval:
+    return average(rates_of(evidence.measured), name, evidence.benchmarks).interval
+
+
+def _with_interval(value: Interval) -> str:
+    return f"{points(value.value)} [{points(value.low)}, {points(value.high)}]"
+
+
+def _series(label: LocalizedText, x: Sequence[float], values: Sequence[Interval]) -> SeriesRow:
+    y, low, high = ([value[place] for value in values] for place in range(3))
+    return SeriesRow(label.en, label.zh, list(x), y, low, high)
+
+
+def _spans_decades(series: Sequence[SeriesRow]) -> bool:
+    x = [value for row in series for value in row.x if value > 0]
+    return bool(x) and max(x) >= 10 * min(x)
