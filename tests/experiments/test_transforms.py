@@ -41,7 +41,7 @@ def test_a_point_within_a_number_ends_no_step():
 
 
 def test_shuffled_steps_are_the_same_steps_between_the_first_and_the_last():
-    (text,) = changed("shuffled", CHAIN, seed=1)
+    (text,) = changed("shuffled", CHAIN, seed=2)
     assert text != CHAIN and sorted(split_steps(text)) == sorted(split_steps(CHAIN))
     assert split_steps(text)[0] == split_steps(CHAIN)[0] and split_steps(text)[-1] == split_steps(CHAIN)[-1]
     assert changed("shuffled", "\\boxed{7}") == ["\\boxed{7}"]
