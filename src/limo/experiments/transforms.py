@@ -42,7 +42,9 @@ def transform_rows(rows: Sequence[Row], change: str, seed: int) -> list[Row]:
 
 def _shuffled(text: str, rng: random.Random) -> str:
     first, *middle, last = split_steps(text) if len(split_steps(text)) > 1 else [text, ""]
-    rng.shuffle(middle)
+    before = middle[:]
+    while middle == before and len(set(middle)) > 1:
+        rng.shuffle(middle)
     return "".join([first, *middle, last])
 
 
