@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from limo.core.stats import difference_interval, score_interval, sign_flip
+from limo.core.stats import difference_interval, macro_interval, score_interval, sign_flip
 
 SIZES, RATES, CORRELATIONS = (15, 30, 75, 200, 500), (0.05, 0.2, 0.5, 0.8, 0.95), (0.0, 0.3, 0.7, 1.0)
 ROLLOUTS: tuple[int | str, ...] = (1, 4, 16, "unequal")
+SLOW = {"inspect ci_wilson(cluster)": 75}  # the most problems that it is run on: an object for each rollout
 Rows = list[np.ndarray]  # of each problem, the outcomes of its rollouts
 
 
@@ -34,12 +35,6 @@ def pass_rates(rng: Any, n: int, p: float, rho: float) -> np.ndarray:
     if rho in (0.0, 1.0):
         return np.full(n, p) if rho == 0 else (rng.random(n) < p) * 1.0
     return rng.beta(p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho, n)
-
-
-def ours(rows: Rows) -> tuple[float, float]:
-    """The interval of a score."""
-    found = score_interval([row.mean() for row in rows], [len(row) for row in rows])
-    return found.low, found.high
 
 
 def rivals() -> dict[str, Callable[[Rows], tuple[float, float] | None]]:
@@ -83,13 +78,16 @@ def measure_scores(n_draws: int, n_rival: int) -> None:
             hits, sums = 0, defaultdict(lambda: np.zeros(4))
             for draw in range(n_draws):
                 sizes = rng.choice([1, 2, 4, 16], n) if r == "unequal" else np.full(n, int(r))
-                rows = [(rng.random(k) < rate) * 1.0 for rate, k in zip(pass_rates(rng, n, p, rho), sizes, strict=True)]
-                low, high = ours(rows)
-                hits += low - 1e-12 <= p <= high + 1e-12
-                for name, interval in others.items() if draw < n_rival else ():
-                    if ends := interval(rows):
+                counts = rng.binomial(sizes, pass_rates(rng, n, p, rho))
+                found = score_interval(counts / sizes, sizes)
+                hits += found.low - 1e-12 <= p <= found.high + 1e-12
+                if draw >= n_rival:
+                    continue
+                rows = [np.repeat([1.0, 0.0], [c, k - c]) for c, k in zip(counts, sizes, strict=True)]
+                for name, interval in others.items():
+                    if (name not in SLOW or n <= SLOW[name]) and (ends := interval(rows)):
                         covers = ends[0] - 1e-12 <= p <= ends[1] + 1e-12
-                        sums[name] += [covers, ends[1] - ends[0], high - low, 1]
+                        sums[name] += [covers, ends[1] - ends[0], found.high - found.low, 1]
             held.append((hits / n_draws, f"p={p} rho={rho} rollouts={r}"))
             for name, (n_held, width, our_width, k) in sums.items():
                 beside[name].append((n_held / k, width / k, our_width / k))
@@ -104,6 +102,25 @@ def measure_scores(n_draws: int, n_rival: int) -> None:
             told += f", below 93%: {(table[:, 0] < 0.93).sum()} of {len(table)}"
             ratio = (good[:, 2] / good[:, 1]).mean()
             print(f"  {name} ({n_rival} draws): {told}; our width / its where it covers {ratio:.3f}", flush=True)
+
+
+def measure_averages(n_draws: int) -> None:
+    """Coverage of the average over three benchmarks of different sizes and pass rates."""
+    rng, shares = np.random.default_rng(3), []
+    for ps, rho, r in itertools.product(
+        ((0.05, 0.3, 0.9), (0.2, 0.5, 0.8), (0.95, 0.95, 0.5)), CORRELATIONS, (1, 4, 16)
+    ):
+        hits = 0
+        for _ in range(n_draws):
+            scores = [
+                score_interval(rng.binomial(r, pass_rates(rng, n, p, rho)) / r, np.full(n, r))
+                for n, p in zip((30, 40, 120), ps, strict=True)
+            ]
+            found = macro_interval(scores)
+            hits += found.low <= sum(ps) / 3 <= found.high
+        shares.append(hits / n_draws)
+    print(f"averages of benchmarks of 30, 40 and 120 problems, {len(shares)} cells: least {min(shares):.3f}, "
+          f"mean {sum(shares) / len(shares):.3f}", flush=True)  # fmt: skip
 
 
 def measure_differences(n_draws: int) -> None:
@@ -175,5 +192,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.data:
         measure_recorded(given.data, given.draws)
+    measure_averages(given.draws)
     measure_differences(given.draws)
     measure_scores(given.draws, given.rival_draws)

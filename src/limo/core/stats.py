@@ -135,10 +135,11 @@ def _checked(rates: Sequence[float], n: Sequence[int]) -> tuple[Any, Any]:
 def _score(rates: Any, sizes: Any) -> Estimate:
     """Wilson's interval on as many problems as would vary like these, with Student's t instead of the normal.
 
-    The variance of a problem's rate takes in a pseudo problem solved and one not solved, of weight 1 - mean(1/n).
+    The variance of a problem's rate takes in a pseudo problem solved and one not solved, of weight (1 - mean(1/n)) / 4.
+    A weight of 1 - mean(1/n) covers no better anywhere and is up to a third wider at 15 problems (bench/intervals.py).
     """
     n, p = rates.size, float(math.fsum(rates) / rates.size)
-    weight = 1.0 - float(np.mean(1 / sizes))
+    weight = (1.0 - float(np.mean(1 / sizes))) / 4
     spread = _spread(rates - p, weight, (1 - p) ** 2 + p**2)
     if p in (0.0, 1.0):  # for sums with other scores: the variance of one problem more solved, and one more not
         n_effective, variance = float(n), (n + 1) / (n + 2) ** 2 / n
