@@ -1,7 +1,8 @@
-"""The command scores: scores made elsewhere into a run that `limo compare` reads, and a run's as logs of Inspect.
+"""The command scores: scores made elsewhere into a run that `limo compare` reads, and a run's in the formats of others.
 
 limo scores import samples_math.jsonl --model base --benchmark MATH500 --path eval/data --run runs/base
 limo scores export runs/scores -o out/logs
+limo scores export runs/scores -o out --to hub
 """
 
 from __future__ import annotations
@@ -51,14 +52,21 @@ def scores_import(
 @command(
     "export",
     click.argument("run", metavar="RUN"),
-    click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the logs, one a benchmark."),
+    click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the files."),
+    click.option(
+        "--to",
+        type=click.Choice(["inspect", "every-eval-ever", "hub"]),
+        default="inspect",
+        help="Logs for `inspect view`, a record of Every Eval Ever, or .eval_results of a hub model.",
+        show_default=True,
+    ),
     group=scores,
 )
-def scores_export(call: Call, run: str, output: str) -> None:
-    """Write an evaluate run as logs that `inspect view` opens: prompts, completions, verdicts and scores."""
-    from limo.stages.write_inspect import export_inspect
+def scores_export(call: Call, run: str, output: str, to: str) -> None:
+    """Write the scores of an evaluate run for others: with all rollouts (inspect), or scores and intervals."""
+    from limo.stages.score_exports import export_scores
 
-    files = export_inspect(run, output)
+    files = export_scores(run, output, to)
     call.result({"files": files}, "\n".join(map(str, files)))
 
 
