@@ -5,6 +5,7 @@
 #   make check   what a change must pass: lint and test
 #   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
 #   make docs    regenerate what is generated from the code
+#   make site    the docs as pages: build/site
 # An existing environment can be used as it is: make test BIN=/its/bin
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ DATA ?= ../shared/data
 BIN ?= $(VENV)/bin
 READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
 
-.PHONY: lab test lint check bench docs clean
+.PHONY: lab test lint check bench docs site clean
 
 lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
@@ -36,6 +37,10 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/build.py
 	$(BIN)/python docs/results.py
+
+site: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt mkdocs mkdocs-material
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
