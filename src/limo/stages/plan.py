@@ -213,7 +213,7 @@ def _planned_step(
     n_in, n_out = n_expected * (n_characters + len(settings.system)) / CHARACTERS, n_expected * n_tokens
     each = 1 / len(settings.models)
     sizes = [_size(model) for model in settings.models]
-    gpu = None if None in sizes else sum(_gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
+    gpu = None if None in sizes else sum(gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
     hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
@@ -285,7 +285,7 @@ def _size(model: ModelSettings) -> float | None:
     return next((float(match[1] or match[2]) for match in matches if match), None)
 
 
-def _gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float:
+def gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float:
     """Two operations a parameter and token, at the shares of the GPU's peak that reading and writing reach."""
     peak = GPUS[terms.gpu] * 1e12
     return 2e9 * billions * (n_in / READING + n_out / WRITING) / peak / 3600

@@ -63,9 +63,12 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def launch_command(n_processes: int, launch: str, words: Sequence[str]) -> list[str]:
-    """The command that runs `limo train` with these words in several processes, by a shipped file of accelerate's."""
-    file = RECIPES / "accelerate" / f"{launch}.yaml"
+def launch_command(n_processes: int, launch: str | Path, words: Sequence[str]) -> list[str]:
+    """The command that runs `limo train` with these words in several processes.
+
+    `launch`: a file of accelerate's settings, or the name of a shipped one.
+    """
+    file = launch if isinstance(launch, Path) else RECIPES / "accelerate" / f"{launch}.yaml"
     start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
     return [*start, "--num_processes", str(n_processes), "-m", "limo.cli", "train", *words]
 

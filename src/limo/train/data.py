@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from limo.core import rows as row_files
+from limo.core import prompts
 from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
 from limo.core.text import shorten
 from limo.models.local.chat_template import ChatTemplate
+from limo.pool.sources.readers import rows as source_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -66,9 +67,41 @@ class _Piece:
     learnt: bool
 
 
-def read_rows(source: str | Path | Iterable[Row]) -> list[Row]:
-    """Rows of `messages` from a dataset folder, a file of rows, or an iterable.  Raises what `limo.core.rows` does."""
-    return list(row_files.read_rows(source) if isinstance(source, str | Path) else source)
+def read_rows(source: str | Path | Iterable[Row], system: str = prompts.SYSTEM) -> list[Row]:
+    """Rows of `messages` from a dataset folder, a file of rows, a data set on the hub, or an iterable.
+
+    Rows of a problem and its solution, as GAIR/LIMO and others publish them, and `conversations` become messages with
+    `system` as their system text.  Raises what `limo.pool.sources.readers` does, InputError for a malformed row.
+    """
+    if not isinstance(source, str | Path):
+        return list(source)
+    rows = []
+    for row in source_rows(source):
+        if row.error:
+            what = f"line {row.line} of {row.file} is not a row"
+            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
+        rows.append(_as_messages(row.value, system))
+    if not rows:
+        raise InputError("the file has no rows", source, "one or more", "check the path")
+    return rows
+
+
+def _as_messages(row: Row, system: str) -> Row:
+    """The row with `messages` that begin with a system text, made of its other columns where it has none."""
+    given = row.get("messages")
+    if isinstance(given, list) and given and isinstance(given[0], Mapping) and given[0].get("role") == "system":
+        return row
+    problem, solution = (next((row[n] for n in names if isinstance(row.get(n), str)), None) for names in _COLUMNS)
+    turns: list[Any] = [problem, solution] if problem and solution else []
+    if isinstance(row.get("conversations"), list):
+        turns = [turn.get("value") if isinstance(turn, Mapping) else turn for turn in row["conversations"]]
+    if not turns or not all(isinstance(turn, str) for turn in turns):
+        return row  # `encode` says what is wrong with it
+    chat = [{"role": ("user", "assistant")[k % 2], "content": turn} for k, turn in enumerate(turns)]
+    return {**row, "messages": [{"role": "system", "content": system}, *chat]}
+
+
+_COLUMNS = (("problem", "question", "prompt", "instruction"), ("solution", "completion", "response", "output"))
 
 
 def encode(

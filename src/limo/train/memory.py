@@ -46,8 +46,13 @@ class MemoryPlan:
         return f"{self.total / GB:.3g} GB a device: {', '.join(parts)}, activations {self.activations / GB:.2g}"
 
 
-def plan_memory(model: Any, settings: TrainSettings, longest: int, n_trained: int) -> MemoryPlan:
-    """The memory of one device for rows of `longest` tokens, where `n_trained` of the parameters learn."""
+def plan_memory(
+    model: Any, settings: TrainSettings, longest: int, n_trained: int, n_shards: int = 0, device: str = ""
+) -> MemoryPlan:
+    """The memory of one device for rows of `longest` tokens, where `n_trained` of the parameters learn.
+
+    `n_shards` and `device` (cuda, cpu) are those of this process where they are not given.
+    """
     import torch
 
     size = 2 if settings.dtype == "bfloat16" else 4
@@ -55,14 +60,14 @@ def plan_memory(model: Any, settings: TrainSettings, longest: int, n_trained: in
     n_layers = model.config.get_text_config().num_hidden_layers
     hidden = longest * model.config.get_text_config().hidden_size * size
     kept = n_layers * hidden + per_layer if settings.gradient_checkpointing else n_layers * per_layer
-    copies = HEAD_COPIES["cuda" if torch.cuda.is_available() and not settings.use_cpu else "cpu"]
+    copies = HEAD_COPIES[device or ("cuda" if torch.cuda.is_available() and not settings.use_cpu else "cpu")]
     head = min(longest, HEAD_TOKENS) * model.config.get_text_config().vocab_size * 4 * copies
     return MemoryPlan(
         weights=size * model.num_parameters(),
         gradients=size * n_trained,
         optimiser=OPTIMISER_BYTES.get(settings.optim, 8) / 4 * size * n_trained,
         activations=settings.per_device_train_batch_size * (kept + rest) + head,
-        n_shards=int(os.environ.get("WORLD_SIZE", "1")) if _is_sharded() else 1,
+        n_shards=n_shards or (int(os.environ.get("WORLD_SIZE", "1")) if _is_sharded() else 1),
     )
 
 

@@ -1,0 +1,196 @@
+"""What a paper lab will take, before anything is spent: memory, hours and cost of each cell of its matrix.
+
+    plan = plan_cells(recipe, cells)
+    plan[0].train_gb, plan[0].gpu_hours, plan[0].usd
+
+Parameters and activations are counted on the model's own code without data (`limo.train.memory`), from a shipped shape
+or the model's folder.  Training takes its operations (`limo.train.compute`, a third more where layers are computed
+twice) at `hardware.mfu` of the GPU's peak; completions are planned as in `limo.stages.plan`.  Loading, compiling and
+queueing are not counted.  What the lab has measured already costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from limo.core.errors import InputError
+from limo.experiments.paper_recipe import PaperArm, PaperRecipe, catalogue
+from limo.pool.sources.benchmarks import benchmarks as known_entries
+from limo.stages import plan as planner
+from limo.stages.evaluate import paper_decoding
+from limo.stages.train import Method
+from limo.train.compute import GENERATE, TRAIN, TRAIN_ADAPTER
+from limo.train.memory import GB, plan_memory
+from limo.train.methods.grpo import GrpoSettings
+from limo.train.methods.lora import LoraSettings
+from limo.train.methods.sft import SftSettings
+
+RECOMPUTED = 4 / 3  # gradient checkpointing: a second forward pass beside one forward and two backward
+KV_SHARE = 0.9  # of a GPU's memory that a server uses (vLLM's default); what weights leave of it holds keys and values
+PROMPT_TOKENS = 250  # of a benchmark problem with its system text: 1,000 characters, our own choice
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One arm with one seed.  `train_gb`, `serve_gb`: of a GPU; `host_gb`: of a machine whose GPUs are off-loaded.
+
+    `gpu_hours` counts all GPUs that the cell holds while it trains and while it is scored; `n_sequences`: longest
+    completions that the server's memory holds at once.
+    """
+
+    arm: str
+    seed: int
+    is_done: bool
+    train_gb: float
+    host_gb: float
+    serve_gb: float
+    n_sequences: int
+    train_hours: float
+    score_hours: float
+    gpu_hours: float
+    usd: float
+
+
+def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[str, int, bool]]) -> list[PlannedCell]:
+    """The plan of (arm, seed, is it measured already).  Raises InputError for a model whose shape is not known."""
+    return [_planned(recipe, name, seed, is_done) for name, seed, is_done in cells]
+
+
+def _planned(recipe: PaperRecipe, name: str, seed: int, is_done: bool) -> PlannedCell:
+    arm = recipe.arm(name)
+    model = shape_of(arm.student or recipe.student)
+    train_gb, host_gb, train_hours = 0.0, 0.0, 0.0
+    if arm.set:
+        method = recipe.method(arm, seed)
+        train_gb, host_gb = training_memory(recipe, model, method)
+        train_hours = training_flops(recipe, arm, seed) / (_peak(recipe) * _speed(recipe, method) * recipe.train.n_gpus)
+        train_hours /= 3600
+    serve_gb, n_sequences = serving_memory(recipe, model)
+    score_hours = scoring_gpu_hours(recipe, model.num_parameters()) / recipe.serve.n_gpus
+    gpu_hours = 0.0 if is_done else recipe.n_gpus * (train_hours + score_hours)
+    usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
+    return PlannedCell(
+        name, seed, is_done, train_gb, host_gb, serve_gb, n_sequences, train_hours, score_hours, gpu_hours, usd
+    )
+
+
+@lru_cache(maxsize=16)
+def shape_of(student: str) -> Any:
+    """A model without weights, of a shipped shape or of the config in its folder.  Raises InputError."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    values = catalogue().models.get(student)
+    if values is not None:
+        config = AutoConfig.for_model(**values)
+    elif (Path(student) / "config.json").is_file():
+        config = AutoConfig.from_pretrained(student, trust_remote_code=False)
+    else:
+        allowed = "a folder with config.json, or " + ", ".join(catalogue().models)
+        raise InputError("the shape of a model is not known", student, allowed, "download it, and name its folder")
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
+def n_trained(model: Any, method: Method) -> int:
+    """The parameters that learn: all, or those of an adapter on every linear layer but the head."""
+    if not isinstance(method, LoraSettings):
+        return int(model.num_parameters())
+    import torch
+
+    head = model.get_output_embeddings()
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    return sum(method.rank * (layer.in_features + layer.out_features) for layer in layers)
+
+
+def training_memory(recipe: PaperRecipe, model: Any, method: Method) -> tuple[float, float]:
+    """GB of a GPU, and of the machine where parameters and optimiser are kept there (all its GPUs together)."""
+    launch = recipe.train
+    n_shards = launch.n_gpus if launch.is_sharded else 1
+    longest = method.max_length if isinstance(method, SftSettings) else method.max_completion_length
+    plan = plan_memory(model, method, longest, n_trained(model, method), n_shards, "cpu" if method.use_cpu else "cuda")
+    gathered = _gathered_bytes(model) if launch.is_sharded else 0.0
+    if launch.is_offloaded:
+        host = plan.weights + plan.gradients + plan.optimiser
+        return (plan.activations + gathered) / GB, host / launch.n_nodes / GB
+    return (plan.total + gathered) / GB, 0.0
+
+
+def _gathered_bytes(model: Any) -> float:
+    """Two layers and the embeddings as a sharded training gathers them on each device, in two bytes a parameter."""
+    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    outside = sum(p.numel() for p in {id(p): p for end in ends for p in end.parameters()}.values())
+    layer = (model.num_parameters() - outside) / model.config.get_text_config().num_hidden_layers
+    return 2.0 * (outside + 2 * layer)
+
+
+def serving_memory(recipe: PaperRecipe, model: Any) -> tuple[float, int]:
+    """GB of weights on a GPU of the server, and the longest sequences whose keys and values fit beside them."""
+    config, serve = model.config.get_text_config(), recipe.serve
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token = 2 * 2 * config.num_hidden_layers * config.num_key_value_heads * head / serve.tensor_parallel
+    weights = 2 * model.num_parameters() / serve.tensor_parallel
+    free = KV_SHARE * recipe.hardware.memory_gb * GB - weights
+    return weights / GB, max(0, int(free // (token * serve.max_model_len)))
+
+
+def training_flops(recipe: PaperRecipe, arm: PaperArm, seed: int) -> float:
+    """Operations of a training, as its record will count them."""
+    if arm.flops_of:
+        return training_flops(recipe, recipe.arm(arm.flops_of), seed)
+    model, method = shape_of(arm.student or recipe.student), recipe.method(arm, seed)
+    settings = recipe.training_set(arm.set)
+    if isinstance(method, GrpoSettings):
+        n_rollouts = max(method.max_steps, 0) * method.examples_per_update
+        n_tokens: float = n_rollouts * (PROMPT_TOKENS + method.max_completion_length / 2)
+        return (GENERATE + TRAIN) * n_tokens * float(model.num_parameters())
+    longest = settings.n_tokens or method.max_length / 2
+    n_rows = settings.n_rows or settings.n
+    n_passed = (
+        method.max_steps * method.examples_per_update if method.max_steps > 0 else n_rows * method.num_train_epochs
+    )
+    operations = TRAIN_ADAPTER if isinstance(method, LoraSettings) else TRAIN
+    return float(operations * model.num_parameters() * n_passed * min(longest, method.max_length))
+
+
+def _speed(recipe: PaperRecipe, method: Method) -> float:
+    """The share of the peak that a training's counted operations reach."""
+    if isinstance(method, GrpoSettings):  # generating is slower than training
+        shares = (GENERATE / planner.WRITING + TRAIN / recipe.hardware.mfu) / (GENERATE + TRAIN)
+        return 1 / shares
+    return recipe.hardware.mfu / (RECOMPUTED if method.gradient_checkpointing else 1.0)
+
+
+def _peak(recipe: PaperRecipe) -> float:
+    return planner.GPUS[planner.Terms(recipe.hardware.gpu).gpu] * 1e12
+
+
+def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:
+    """Completions of each benchmark.  Raises InputError for a benchmark of yours that cannot be read."""
+    known = {name.lower(): entry for name, entry in known_entries().items()}
+    counts = {}
+    for name, path in recipe.benchmarks.items():
+        entry = known.get(name.lower())
+        if entry is not None and entry.n:
+            n_problems, problems = entry.n_unique or entry.n, []
+        else:
+            from limo.core.files import resolve_data_path
+            from limo.pool.sources.benchmarks import load_benchmark
+
+            problems = load_benchmark(name, resolve_data_path(path, recipe.data))
+            n_problems = len({problem.id for problem in problems})
+        decoding = recipe.decoding or paper_decoding(name, problems, recipe.protocol, recipe.max_tokens)
+        counts[name] = n_problems * decoding.n
+    return counts
+
+
+def scoring_gpu_hours(recipe: PaperRecipe, n_parameters: float) -> float:
+    """GPU-hours of the completions of all benchmarks."""
+    most = recipe.decoding.max_tokens if recipe.decoding else recipe.max_tokens
+    n, terms = sum(n_rollouts(recipe).values()), planner.Terms(recipe.hardware.gpu)
+    n_out = n * min(recipe.hardware.n_completion_tokens, most)
+    return planner.gpu_hours(n_parameters / 1e9, n * PROMPT_TOKENS, n_out, terms)
