@@ -88,6 +88,29 @@ def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment]
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
 
 
+@command(
+    "experiment",
+    click.argument("name", required=False),
+    click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
+    click.option("--lab", "which", type=click.Choice(["paper"]), default="paper", help="Where it is run.  [paper]"),
+    click.option("--seeds", type=click.IntRange(1), metavar="N", help="Training seeds.  [default: the recipe's]"),
+    run_folder(),
+    click.option("--launcher", type=click.Choice(["command", "slurm"]), help="How cells are started (paper)."),
+    click.option("--dry-run", is_flag=True, help="List the arms, the work still to do and its expected cost."),
+)
+def experiment(
+    call: Call, name: str | None, words: tuple[str, ...], which: str, seeds: int | None, run: str | None,
+    launcher: str | None, dry_run: bool,
+) -> None:  # fmt: skip
+    """Answer one question of the paper: NAME's arms, each with every training seed; without NAME, list them.
+
+    Experiments with the same --run share what they have in common.
+    """
+    from limo.cli.paper import run_paper
+
+    run_paper(call, name, words, run, seeds, launcher, dry_run)
+
+
 @click.group("pocket")
 def pocket() -> None:
     """The pocket lab's own models."""

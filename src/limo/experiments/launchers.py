@@ -82,8 +82,11 @@ class TrainLaunch(Settings):
         values = yaml.safe_load(self.accelerate_file.read_text(encoding="utf-8"))
         return values if isinstance(values, dict) else {}
 
-    def words(self, train: Sequence[str]) -> list[str]:
-        """The command of `limo train` with these words.  Raises InputError for several nodes outside of a Slurm job."""
+    def words(self, train: Sequence[str], is_planned: bool = False) -> list[str]:
+        """The command of `limo train` with these words.
+
+        Raises InputError for several nodes outside of a Slurm job, unless the command is only to be shown.
+        """
         single = [sys.executable, "-m", "limo.cli", "train", *train]
         if self.command:
             values = {"train": shlex.join(single), "nproc": self.nproc, "n_nodes": self.n_nodes}
@@ -93,7 +96,7 @@ class TrainLaunch(Settings):
         launch = train_stage.launch_command(self.n_gpus, self.accelerate_file, train)
         if self.n_nodes == 1:
             return launch
-        if "SLURM_JOB_ID" not in os.environ:
+        if "SLURM_JOB_ID" not in os.environ and not is_planned:
             do = "use --launcher slurm, or give train.command a launcher of yours"
             raise InputError("a training on several nodes needs one who starts it there", self.n_nodes, "1 here", do)
         head = ["--num_machines", str(self.n_nodes), "--main_process_ip", socket.gethostname()]

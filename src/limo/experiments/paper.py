@@ -9,9 +9,10 @@ of them need are made once.  The same command goes on after whatever stopped it.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -23,12 +24,12 @@ from limo.core.run_folder import RunFolder, environment
 from limo.experiments.lab import write_json
 from limo.experiments.launchers import CommandJobs, Job, Jobs, SlurmSettings, SubmititJobs
 from limo.experiments.paper_cell import SPENT, Cell, read_seconds, set_path
-from limo.experiments.paper_plan import PlannedCell, plan_cells
+from limo.experiments.paper_plan import PlannedCell, n_rollouts, plan_cells
 from limo.experiments.paper_recipe import Figure, PaperExperiment, PaperRecipe
 from limo.experiments.paper_sets import write_set
 from limo.experiments.results import Measurement, average_rows, comparison_rows, level_rows, score_rows
 from limo.pool.sources.benchmarks import benchmarks as known_entries
-from limo.report import content, page
+from limo.report import page, store
 from limo.report.content import ArmRow, BenchmarkRow, LocalizedText, Report
 from limo.report.words import read_data
 from limo.stages.evaluate import SCORES
@@ -40,6 +41,7 @@ class Matrix:
     """The cells of an experiment, and what became of them in this start.  `failed`: cell -> why."""
 
     def __init__(self, recipe: PaperRecipe, folder: Path, name: str) -> None:
+        recipe = PaperRecipe.model_validate(recipe.model_dump(mode="json"))  # as its cells will read it
         self.recipe, self.folder, self.experiment = recipe, folder, recipe.experiment(name)
         self.failed: dict[str, str] = {}
         needed = [recipe.arm(arm).flops_of for arm in self.experiment.arms]  # arms whose cost others may reach
@@ -118,6 +120,7 @@ class Matrix:
                 self.check_budget(hours + sum(self._left(other, planned) for other, _ in running.values()))
                 arguments = [str(self.folder.absolute()), cell.arm, str(cell.seed)]
                 command = [sys.executable, "-m", "limo.experiments.paper_cell", *arguments]
+                cell.folder.mkdir(parents=True, exist_ok=True)  # an arm that is the same in all but name finds it
                 running[cell.name] = (cell, jobs.start(cell.name, command, cell.folder, hours / self.recipe.n_gpus))
                 waiting.remove(cell)
         return settled
@@ -146,7 +149,47 @@ class Matrix:
         return {arm: [row for row in rows if row] for arm, rows in found.items() if all(rows)}
 
 
-def run(name: str, recipe: PaperRecipe, folder: str | Path, progress: Progress | None = None) -> Report | None:
+@dataclass(frozen=True, slots=True)
+class ExperimentPlan:
+    """What an experiment will do: its cells, what is fetched from where, and the commands; nothing is started.
+
+    `figures`: what the paper reports for these arms.
+    """
+
+    cells: list[PlannedCell]
+    fetched: list[str]
+    trained: list[str]
+    served: list[str]
+    scored: list[str]
+    figures: list[Figure]
+
+
+def plan(name: str, recipe: PaperRecipe, folder: str | Path) -> ExperimentPlan:
+    """The plan of an experiment in a lab's folder.  Raises InputError for what the recipe does not hold."""
+    matrix = Matrix(recipe, Path(folder), name)
+    recipe, cells = matrix.recipe, {cell.arm: cell for cell in matrix.cells}
+    known = {name.lower(): entry for name, entry in known_entries().items()}
+    fetched = [f"model {student}" for student in dict.fromkeys(cell.student for cell in cells.values())]
+    for key in dict.fromkeys(cell.spec.set for cell in cells.values() if cell.spec.set):
+        settings = recipe.training_set(key)
+        source = (
+            settings.rows or (recipe.curation and f"the curation {recipe.curation}") or "a curation, which is missing"
+        )
+        rows = settings.n or settings.n_rows
+        fetched.append(f"training set {key}: {f'{rows:,} rows of ' if rows else ''}{source}")
+    scored = []
+    for benchmark, n in n_rollouts(recipe).items():
+        hub = known[benchmark.lower()].hub if benchmark.lower() in known else None
+        local = recipe.benchmarks[benchmark]
+        fetched.append(f"benchmark {benchmark}: {Path(recipe.data) / local if local else hub and hub.id}")
+        scored.append(f"{benchmark}: {n:,} completions of a model")
+    words = recipe.train.words(["train.yaml", "--run", "train"], is_planned=True)
+    trained = [f"{', '.join(arm for arm, cell in cells.items() if cell.spec.set)}: {shlex.join(words)}"]
+    servers = recipe.serve.base_urls or [shlex.join(recipe.serve.words("MODEL", "ARM-SEED", 8000))]
+    return ExperimentPlan(list(matrix.plan().values()), fetched, trained, servers, scored, published(matrix.experiment))
+
+
+def run(name: str, recipe: PaperRecipe, folder: str | Path, progress: Progress | None = None) -> Report:
     """Measure the cells of an experiment, or go on; `NAME/` of the folder gets its report and `scores.json`.
 
     Raises PartialError when the budget is reached, or cells failed (the report then shows the arms that are complete),
@@ -162,10 +205,10 @@ def run(name: str, recipe: PaperRecipe, folder: str | Path, progress: Progress |
         matrix.write_sets(progress)
         matrix.run(jobs, progress)
         measured = matrix.measured()
-        report = _write_report(matrix, measured, lab / name) if measured else None
+        report = _write_report(matrix, measured, lab / name)
     if matrix.failed:
         first, why = next(iter(matrix.failed.items()))
-        do = f"{', '.join(measured) or 'no arm'} complete; mend it and give the same command"
+        do = f"complete are {', '.join(measured) or 'no arms'}; mend it and give the same command"
         raise PartialError(f"{len(matrix.failed)} of {len(matrix.cells)} cells failed; {first}", why, "", do)
     return report
 
@@ -199,7 +242,7 @@ def _write_report(matrix: Matrix, measured: dict[str, list[Measurement]], folder
     scores = {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}
     folder.mkdir(exist_ok=True)
     write_json(folder / SCORES, scores)
-    content.save(report, folder / "report.json")
+    store.save(report, folder / "report.json")
     page.write(report, folder / "report.html")
     return report
 

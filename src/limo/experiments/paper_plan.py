@@ -39,7 +39,7 @@ class PlannedCell:
     """One arm with one seed.  `train_gb`, `serve_gb`: of a GPU; `host_gb`: of a machine whose GPUs are off-loaded.
 
     `gpu_hours` counts all GPUs that the cell holds while it trains and while it is scored; `n_sequences`: longest
-    completions that the server's memory holds at once.
+    completions that the server's memory holds at once; `fits`: whether a GPU holds what is planned for it.
     """
 
     arm: str
@@ -53,6 +53,13 @@ class PlannedCell:
     score_hours: float
     gpu_hours: float
     usd: float
+
+    fits: bool
+
+    @property
+    def hours(self) -> float:
+        """Hours that it has to go."""
+        return 0.0 if self.is_done else self.train_hours + self.score_hours
 
 
 def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[str, int, bool]]) -> list[PlannedCell]:
@@ -73,9 +80,9 @@ def _planned(recipe: PaperRecipe, name: str, seed: int, is_done: bool) -> Planne
     score_hours = scoring_gpu_hours(recipe, model.num_parameters()) / recipe.serve.n_gpus
     gpu_hours = 0.0 if is_done else recipe.n_gpus * (train_hours + score_hours)
     usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
-    return PlannedCell(
-        name, seed, is_done, train_gb, host_gb, serve_gb, n_sequences, train_hours, score_hours, gpu_hours, usd
-    )
+    sizes = (train_gb, host_gb, serve_gb, n_sequences)
+    fits = train_gb <= recipe.hardware.memory_gb and n_sequences > 0
+    return PlannedCell(name, seed, is_done, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
 
 
 @lru_cache(maxsize=16)
