@@ -38,20 +38,30 @@ def lab(call: Call, words: tuple[str, ...], run: str, every: bool, dry_run: bool
 @command(
     "experiment",
     click.argument("name", required=False),
-    click.argument("words", nargs=-1, metavar="[section.key=value]..."),
-    click.option("--lab", "which", type=click.Choice(["pocket"]), default="pocket", help="Where it is run.  [pocket]"),
+    click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
+    click.option(
+        "--lab", "which", type=click.Choice(["pocket", "paper"]),
+        help="Tiny models on two cores, or the paper's models on GPUs.  [default: pocket; paper for `reproduce`]",
+    ),
     click.option("--seeds", type=click.IntRange(1), metavar="N", help="Training seeds.  [default: the recipe's]"),
-    run_folder("runs/lab"),
-    click.option("--dry-run", is_flag=True, help="List the arms, the stages still to do and their expected minutes."),
-)
+    click.option("--run", metavar="DIR", help="Its folder.  [default: runs/lab; paper: runs/ + the recipe's name]"),
+    click.option("--launcher", type=click.Choice(["command", "slurm"]), help="How the paper lab starts its cells."),
+    click.option("--dry-run", is_flag=True, help="List the arms, what is still to do and what it is expected to take."),
+)  # fmt: skip
 def experiment(
-    call: Call, name: str | None, words: tuple[str, ...], which: str, seeds: int | None, run: str, dry_run: bool
-) -> None:
+    call: Call, name: str | None, words: tuple[str, ...], which: str | None, seeds: int | None, run: str | None,
+    launcher: str | None, dry_run: bool,
+) -> None:  # fmt: skip
     """Answer one question of the paper: NAME's arms, each with every training seed; without NAME, list them.
 
     Its section in the report holds the predictions that were written before any run against what came.  Experiments
     with the same --run share their pools, chains and arms.
     """
+    if (which or ("paper" if name == "reproduce" else "pocket")) == "paper":
+        from limo.cli.paper import run_paper
+
+        run_paper(call, name, words, run, seeds, launcher, dry_run)
+        return
     from limo.experiments.arms import load_questions
 
     questions = load_questions()
@@ -65,7 +75,7 @@ def experiment(
         rows = [[arm.name, arm.label[0]] for arm in questions.arms_of([asked])]
         call.progress.log(aligned_table([["arm", ""], *rows]))
     seeded = [f"seeds={list(range(seeds))}"] if seeds else []
-    _run(call, (which, *words, *seeded), run, [asked], dry_run)
+    _run(call, (*words, *seeded), run or "runs/lab", [asked], dry_run)
 
 
 def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment], dry_run: bool) -> None:
@@ -86,29 +96,6 @@ def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment]
     report = run_lab(recipe, run, call.progress, asked)
     page = Path(run) / "report.html"
     call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
-
-
-@command(
-    "experiment",
-    click.argument("name", required=False),
-    click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
-    click.option("--lab", "which", type=click.Choice(["paper"]), default="paper", help="Where it is run.  [paper]"),
-    click.option("--seeds", type=click.IntRange(1), metavar="N", help="Training seeds.  [default: the recipe's]"),
-    run_folder(),
-    click.option("--launcher", type=click.Choice(["command", "slurm"]), help="How cells are started (paper)."),
-    click.option("--dry-run", is_flag=True, help="List the arms, the work still to do and its expected cost."),
-)
-def experiment(
-    call: Call, name: str | None, words: tuple[str, ...], which: str, seeds: int | None, run: str | None,
-    launcher: str | None, dry_run: bool,
-) -> None:  # fmt: skip
-    """Answer one question of the paper: NAME's arms, each with every training seed; without NAME, list them.
-
-    Experiments with the same --run share what they have in common.
-    """
-    from limo.cli.paper import run_paper
-
-    run_paper(call, name, words, run, seeds, launcher, dry_run)
 
 
 @click.group("pocket")
