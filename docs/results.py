@@ -1,10 +1,12 @@
-"""Writes the README's tables of results from data, `results/pocket.json`.
+"""Writes the tables of results in the READMEs and docs/lab.md from data, `results/pocket.json`.
 
-    python docs/results.py runs/lab     # store the rows of a lab run, then write the tables
-    python docs/results.py              # write the tables from the stored rows
-    python docs/results.py --check      # exit 1 where a README says something else
+    python docs/results.py runs/lab     # store what a lab run measured, then write the tables
+    python docs/results.py              # write the tables from what is stored
+    python docs/results.py --check      # exit 1 where a page says something else
 
-The stored rows leave out `provenance`, which names the ledgers of the run.
+Stored are the report's rows without `provenance` (which names the ledgers of the run), the predictions with what came,
+the recipe, and each problem's outcome: `outcomes` has for each arm, seed and benchmark a text with a digit for each
+problem of `problems`, 1 for right; of an arm that was sampled the rates themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "results" / "pocket.json"
 READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
 BEGIN, END = "<!-- results: written by `make docs` -->", "<!-- end of results -->"
-KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment")
+LAB, LAB_BEGIN, LAB_END = "docs/lab.md", "<!-- predictions: written by `make docs` -->", "<!-- end of predictions -->"
+KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment", "recipe")
 GROUPS = ("in-domain", "out-of-domain", "all")
 LABELS = {
     "en": {
@@ -35,15 +38,36 @@ LABELS = {
 
 
 def store(run: Path) -> None:
-    """Store the rows of a finished lab run."""
+    """Store what a finished lab run measured."""
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
     STORED.parent.mkdir(exist_ok=True)
     value = {name: _without_provenance(report[name]) for name in KEPT}
+    value["questions"] = [
+        {"name": section["name"], "title": section["title"], "predictions": section["predictions"]}
+        for section in report["sections"]
+        if section["kind"] == "question"
+    ]
+    value["problems"] = {name: sorted(of) for name, of in next(iter(scores.values()))[0]["outcomes"].items()}
+    value["outcomes"] = {
+        arm: {str(row["seed"]): compact(row["outcomes"], value["problems"]) for row in rows}
+        for arm, rows in scores.items()
+    }
     STORED.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def compact(outcomes: dict[str, dict[str, float]], problems: dict[str, list[str]]) -> dict[str, Any]:
+    """Benchmark -> a digit for each of its problems, `-` where it was not decided; rates where they are no 0 and 1."""
+    rows = {}
+    for benchmark, names in problems.items():
+        rates = [outcomes[benchmark].get(name) for name in names]
+        is_single = set(rates) <= {0, 1, None}
+        rows[benchmark] = "".join("-" if r is None else str(int(r)) for r in rates) if is_single else rates
+    return rows
+
+
 def _without_provenance(part: Any) -> Any:
-    if isinstance(part, dict):
+    if not isinstance(part, list):
         return part
     return [{key: value for key, value in row.items() if key != "provenance"} for row in part]
 
@@ -57,6 +81,8 @@ def tables(stored: dict[str, Any], language: str) -> str:
     labels = {}
     for arm in stored["arms"]:
         labels[arm["name"]] = arm["label_zh"] if language == "zh" else arm["label_en"]
+        if (arm["name"], "all") not in averages:
+            continue
         budget = [f"{arm[name]:,}" for name in ("n_examples", "n_updates", "n_tokens")]
         lines.append(
             _line([labels[arm["name"]], *budget, *(_points(averages[arm["name"], group]) for group in GROUPS)])
@@ -64,6 +90,8 @@ def tables(stored: dict[str, Any], language: str) -> str:
     lines += ["", _line([words["difference"], *(words[group] for group in GROUPS)]), _line(["---", *["--:"] * 3])]
     comparisons = {(row["a"], row["b"], row["group"]): row for row in stored["comparisons"]}
     for a, b in dict.fromkeys((row["a"], row["b"]) for row in stored["comparisons"]):
+        if not {(a, "all"), (b, "all")} <= averages.keys():
+            continue
         cells = []
         for group in GROUPS:
             row = comparisons[a, b, group]
@@ -80,19 +108,31 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def predictions(stored: dict[str, Any]) -> str:
+    """Every prediction of the stored questions with what came."""
+    lines = [_line(["question", "predicted, and what came", ""]), _line(["---"] * 3)]
+    for question in stored.get("questions", ()):
+        for number, row in enumerate(question["predictions"]):
+            lines.append(_line([question["name"] if number == 0 else "", row["text"]["en"], f"**{row['outcome']}**"]))
+    return "\n".join(lines)
+
+
 def expected_pages() -> dict[Path, str]:
-    """README -> its text with the tables of the stored rows."""
+    """Page -> its text with the tables of what is stored."""
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     pages = {}
     for name, language in READMES.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         before, after = text.split(BEGIN)[0], text.split(END)[1]
         pages[ROOT / name] = f"{before}{BEGIN}\n{tables(stored, language)}\n{END}{after}"
+    text = (ROOT / LAB).read_text(encoding="utf-8")
+    before, after = text.split(LAB_BEGIN)[0], text.split(LAB_END)[1]
+    pages[ROOT / LAB] = f"{before}{LAB_BEGIN}\n{predictions(stored)}\n{LAB_END}{after}"
     return pages
 
 
 def stale() -> list[str]:
-    """READMEs whose tables differ from the stored rows."""
+    """Pages whose tables differ from what is stored."""
     return [path.name for path, text in expected_pages().items() if path.read_text(encoding="utf-8") != text]
 
 

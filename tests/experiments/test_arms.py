@@ -50,10 +50,10 @@ def test_an_entry_with_each_stands_for_every_combination(tmp_path):
     found = written(
         tmp_path,
         "arms:\n  '{m}_k{k}': {each: {m: [a, b], k: [1, 2]}, label: ['{m} {k}', '{m} {k}'],"
-        " selection: {k: '{k}'}, training: {student: '{m}'}, x: '{k}'}\nexperiments: {}\n",
+        " selection: {k: '{k}'}, training: {student: '{m}'}}\nexperiments: {}\n",
     )
     assert list(found.arms) == ["a_k1", "a_k2", "b_k1", "b_k2"]
-    assert (found.arms["b_k2"].selection.k, found.arms["b_k2"].x, found.arms["b_k2"].training.student) == (2, 2.0, "b")
+    assert (found.arms["b_k2"].selection.k, found.arms["b_k2"].training.student) == (2, "b")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_few_examples_are_drawn_at_least_five_times():
 
 def test_a_label_changes_nothing_that_is_measured_and_a_setting_does():
     arm = Arm(name="a", selection={}, training={}, **ARM)
-    assert arm.fingerprint == arm.model_copy(update={"label": ("B", "乙"), "x": 4.0}).fingerprint
+    assert arm.fingerprint == arm.model_copy(update={"label": ("B", "乙"), "is_headline": True}).fingerprint
     assert arm.fingerprint != arm.model_copy(update={"selection": Selection(k=3)}).fingerprint
 
 

@@ -23,11 +23,12 @@ from limo.report.content import (
     Section,
     SeriesRow,
 )
-from limo.report.words import comparison_claim, count, points, short_count
+from limo.report.words import comparison_claim, count, points
 from limo.stages.compare import average
 from limo.stages.reach import Reach, reach
 
 SAMPLED_BASE = "base_sampled"  # the arm whose rollouts are the base's reach
+ALIKE = 0.10  # two arms whose difference is surely below this are called alike: our own choice
 Held = Literal["held", "failed", "open"]
 
 
@@ -77,12 +78,14 @@ def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> lis
 
 
 def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
-    """Whether a prediction held: `open` where a difference was predicted and none was separable.
+    """Whether a prediction held; `open` where the comparison does not decide it.
 
-    That two arms are alike held where they are not separable; it failed where they are.
+    A difference held or failed where it is separable.  That two arms are alike failed where they are separable, and held
+    where the whole interval lies within 10 points: a wide one that holds 0 shows nothing.
     """
     if pair.expect == "same":
-        return "failed" if row.separable else "held"
+        is_narrow = -ALIKE <= row.low and row.high <= ALIKE
+        return "failed" if row.separable else "held" if is_narrow else "open"
     if not row.separable:
         return "open"
     return "held" if (row.difference > 0) == (pair.expect == "above") else "failed"
@@ -91,16 +94,16 @@ def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
 def predicted(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
     """A prediction in words, with what came."""
     a, b = report.arm(pair.a).label, report.arm(pair.b).label
-    low, high = (points(bound / 100, signed=True) for bound in pair.points)
-    came = f"{points(row.difference, signed=True)} [{points(row.low)}, {points(row.high)}]"
+    low, high = (f"{bound:+g}".replace("-", "−") for bound in pair.points)
+    came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
     is_within = pair.points[0] <= 100 * row.difference <= pair.points[1]
-    english = "of like size" if pair.expect == "same" else pair.expect
+    english = {"above": "above", "below": "below", "same": "like"}[pair.expect]
     chinese = {"above": "高于", "below": "低于", "same": "接近"}[pair.expect]
     of = (" in the form of notes", "（推理格式）") if pair.of == "notes" else ("", "")
+    other = ("", "") if is_within else (", another size", "，幅度不同")
     text = LocalizedText(
-        f"{a.en} {english}{' as' if pair.expect == 'same' else ''} {b.en}{of[0]}, {low} to {high} points: "
-        f"{came}{'' if is_within else ', another size'}",
-        f"{a.zh}{chinese}{b.zh}{of[1]}，{low} 至 {high} 个百分点：{came}{'' if is_within else '，幅度不同'}",
+        f"{a.en} {english} {b.en}{of[0]}, by {low} to {high} points; it came to {came}{other[0]}",
+        f"{a.zh}{chinese}{b.zh}{of[1]}，{low} 至 {high} 个百分点；实测 {came}{other[1]}",
     )
     return Prediction(text, outcome(pair, row))
 
@@ -113,7 +116,7 @@ def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> Localized
 
 
 def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
-    """The arms' averages over all benchmarks: bars, or lines over `x` where the arms have one."""
+    """The arms' averages over all benchmarks: bars, or lines over the number of examples."""
     scores, series = {name: _average(name, evidence) for name in experiment.arms}, []
     y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
     if experiment.chart != "lines":
@@ -122,11 +125,15 @@ def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
         labels = [evidence.report.arm(name).label for name in shown]
         title = LocalizedText("Score of each arm", "各组得分")
         return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
-    arms = [evidence.questions.arms[name] for name in experiment.arms]
-    for name in dict.fromkeys(arm.series for arm in arms if arm.x is not None):
-        own = sorted((arm for arm in arms if arm.series == name and arm.x is not None), key=lambda arm: arm.x or 0.0)
-        series.append(_series(LocalizedText(*name), [arm.x or 0.0 for arm in own], [scores[arm.name] for arm in own]))
-    title, x_label = LocalizedText("Score over the axis", "得分曲线"), LocalizedText(*experiment.axis)
+    lines = {name: evidence.questions.arms[name].series for name in experiment.arms}
+    n_examples = {name: evidence.measured[name][0].n_examples for name in experiment.arms}
+    for line in dict.fromkeys(series for series in lines.values() if series[0]):
+        own = sorted((name for name in experiment.arms if lines[name] == line), key=n_examples.__getitem__)
+        series.append(_series(LocalizedText(*line), [n_examples[name] for name in own], [scores[name] for name in own]))
+    title, x_label = (
+        LocalizedText("Score over the number of examples", "得分与样例数"),
+        LocalizedText("examples", "样例数"),
+    )
     return ChartRow(title, "lines", series, x_label, y_label, log_x=_spans_decades(series), percent=True)
 
 
@@ -198,17 +205,18 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
     heads += [("single steps", "单步题")] if evidence.facts else []
     rows = []
     for name in experiment.arms:
-        own, row = evidence.measured[name], evidence.report.arm(name)
+        own = evidence.measured[name]
         flops = _flops_before(name, evidence) + mean(measurement.flops for measurement in own)
         cells = [
-            count(row.n_examples), count(row.n_updates), count(row.n_tokens), short_count(flops) if flops else "—",
+            count(own[0].n_examples), count(own[0].n_updates), count(round(mean(m.n_train_tokens for m in own))),
+            f"{flops:.1e}" if flops else "—",
             _with_interval(_average(name, evidence)), points(_mean_rate([m.notes for m in own])),
             f"{mean(m.n_completion_tokens for m in own):.0f}", count(len(own)),
         ]  # fmt: skip
         if evidence.facts:
             single = [{b: _only(of, evidence.facts) for b, of in m.outcomes.items()} for m in own]
             cells.append(points(_mean_rate(single)))
-        rows.append([row.label if row.label.en != name else LocalizedText(name), *map(LocalizedText, cells)])
+        rows.append([LocalizedText(*evidence.questions.arms[name].label), *map(LocalizedText, cells)])
     return DataTable(LocalizedText("What each arm cost and scored", "各组的成本与得分"), _localized(heads), rows)
 
 

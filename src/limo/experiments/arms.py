@@ -2,7 +2,7 @@
 
 `questions.yaml` holds those of the paper.  An entry with `each` stands for one arm a combination of values:
 
-    "k{k}": {each: {k: [1, 4, 16]}, label: ["{k} examples", "{k} 个样例"], selection: {by: random, k: "{k}"}}
+    "k{k}": {each: {k: [1, 4, 16]}, label: ["{k} examples", "{k} 个样例"], selection: {by: random, k: "{k}"}, ...}
 
     questions = load_questions()
     questions.experiment("rq5").arms        # names; questions.arms[name] is the arm
@@ -89,8 +89,7 @@ class Arm(Settings):
     training: Training | None = Field(None, description="how; None: not trained")
     student: str = Field("", description="the model of an untrained arm; '' = the recipe's")
     prompting: Prompting = Field(default_factory=Prompting)
-    x: float | None = Field(None, description="its place on the axis of a curve")
-    series: tuple[str, str] = Field(("", ""), description="the line of a curve that it is a point of")
+    series: tuple[str, str] = Field(("", ""), description="the line over the number of examples that it is a point of")
     is_headline: bool = Field(False, description="shown in the headline chart and the radar")
 
     @model_validator(mode="after")
@@ -104,7 +103,7 @@ class Arm(Settings):
     @property
     def fingerprint(self) -> str:
         """Names what is measured: a stored measurement of another identity is of another arm."""
-        return self.model_copy(update={"label": ("", ""), "x": None, "series": ("", ""), "is_headline": False}).hash
+        return self.model_copy(update={"label": ("", ""), "series": ("", ""), "is_headline": False}).hash
 
     def seeds(self, seeds: Sequence[int]) -> list[int]:
         """Its training seeds: those of the run, more for a few examples drawn anew by each, one where none trains."""
@@ -143,8 +142,9 @@ class Experiment(Settings):
     arms: list[str]
     predictions: list[PredictedPair]
     short: list[str] = Field(default_factory=list, description="its arms in the short lab; empty: not part of it")
-    chart: Literal["bars", "lines", "cost", "reach"] = Field("bars", description="cost: score over operations")
-    axis: tuple[str, str] = Field(("", ""), description="what `x` of the arms is, for lines")
+    chart: Literal["bars", "lines", "cost", "reach"] = Field(
+        "bars", description="lines: over the number of examples; cost: also over operations; reach: elicited or taught"
+    )
     note: tuple[str, str] = Field(("", ""), description="how to read it, and what the literature says")
 
     def of_short_lab(self) -> Experiment:

@@ -27,7 +27,7 @@ from limo.report.content import (
     Report,
     ScoreRow,
 )
-from limo.stages.compare import average, compare_table
+from limo.stages.compare import Comparison, average, compare_table
 from limo.stages.evaluate import Evaluation
 
 Groups = Mapping[BenchmarkGroup, Sequence[str]]
@@ -193,15 +193,23 @@ def comparison_rows(
 
     `of`: the rates that are compared, `outcomes` or `notes`.
     """
-    rows = []
-    for group, names in groups.items():
-        for result in compare_table(rates_of(measured, of), pairs, [names]) if pairs else ():
-            provenance = _provenance([*measured[result.arm], *measured[result.against]], names)
-            interval = (result.difference, result.low, result.high)
-            row = ComparisonRow(result.arm, result.against, group, *interval, result.separable, provenance=provenance)
-            rows.append(row)
-    order = {pair: number for number, pair in enumerate(pairs)}
-    return sorted(rows, key=lambda row: order[row.a, row.b])
+    by_group = [
+        [
+            _comparison_row(result, group, measured, names)
+            for result in compare_table(rates_of(measured, of), pairs, [names])
+        ]
+        for group, names in groups.items()
+        if pairs
+    ]
+    return [row for of_pair in zip(*by_group, strict=True) for row in of_pair]
+
+
+def _comparison_row(
+    result: Comparison, group: BenchmarkGroup, measured: Measured, benchmarks: Sequence[str]
+) -> ComparisonRow:
+    provenance = _provenance([*measured[result.arm], *measured[result.against]], benchmarks)
+    interval = (result.difference, result.low, result.high)
+    return ComparisonRow(result.arm, result.against, group, *interval, result.separable, provenance=provenance)
 
 
 def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:

@@ -37,8 +37,9 @@ def run_experiments(
 ) -> Report:
     """Measure the arms of experiments and leave `report.html`, `report.json` and `scores.json` in the lab's folder.
 
-    The report answers what was asked, and every other question whose arms this folder holds already; `describe` makes
-    it of the lab, the arms with their measurements, the pairs that the headline compares, and the sections.
+    The report answers what was asked, and every other question whose arms this folder holds already.  `describe` makes
+    it of the lab, the arms with their measurements and the pairs of the first question; scores by benchmark are shown
+    of the headline arms, or of the first question's.
     """
     measured = measure_arms(lab, questions.arms_of(asked), progress)
     names = {experiment.name for experiment in asked}
@@ -52,6 +53,12 @@ def run_experiments(
     arms = [arm for arm in questions.arms_of(answered) if arm.name != SAMPLED_BASE]
     pairs = [(pair.a, pair.b) for pair in answered[0].predictions if pair.of == "answers"]
     report = describe(lab, arms, pairs, measured)
+    shown = {arm.name for arm in arms if arm.is_headline} or set(answered[0].arms)
+    report = replace(
+        report,
+        scores=[row for row in report.scores if row.arm in shown],
+        averages=[row for row in report.averages if row.arm in shown],
+    )
     single = lab.recipe.strata.get("single")
     evidence = Evidence(
         questions,

@@ -1,0 +1,133 @@
+"""The answer to a question: sentences, predictions against what came, curves over cost, elicited and taught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from limo.experiments.answers import Evidence, compare_predicted, outcome, section
+from limo.experiments.arms import Arm, Experiment, PredictedPair, Questions, Selection, Training
+from limo.experiments.results import CurvePoint, Measurement, curve_points
+from limo.report.content import ArmRow, ComparisonRow, LocalizedText, Report
+from limo.report.page import render
+
+N = 60
+NAMES = ("base", "good", "alike", "bad", "then", "base_sampled")
+SCORES = {"base": 0.1, "good": 0.8, "alike": 0.8, "bad": 0.4, "then": 0.9}
+
+
+def rates(score, seed=0):
+    return {"b1": {f"p{n}": float((n * 7 + seed) % N < score * N) for n in range(N)}}
+
+
+def measurement(name, seed=0):
+    if name == "base_sampled":
+        counts = {"b1": {f"p{n}": (int(n < 50), 256) for n in range(N)}}
+        return Measurement(name, 0, rates(0.1), counts=counts, notes=rates(0.0))
+    points = [CurvePoint(u, 1e9 * u, rates(SCORES[name] * u / 10, seed)) for u in (5, 10)]
+    cost = {"n_examples": len(name), "n_updates": 10, "flops": 1e10, "points": points} if name != "base" else {}
+    return Measurement(name, seed, rates(SCORES[name], seed), notes=rates(SCORES[name]), **cost)
+
+
+def arm(name):
+    if name.startswith("base"):
+        return Arm(name=name, label=(name.title(), name))
+    training = Training(after="good" if name == "then" else "")
+    return Arm(name=name, label=(name.title(), name), selection=Selection(), training=training, series=("s", "s"))
+
+
+ARMS = {name: arm(name) for name in NAMES}
+
+
+def pair(a, b, expect, low, high, **rest):
+    return PredictedPair(a=a, b=b, expect=expect, points=(low, high), **rest)
+
+
+PAIRS = [
+    pair("good", "base", "above", 50, 90),
+    pair("good", "alike", "same", -5, 5),
+    pair("bad", "good", "above", 0, 20),
+    pair("good", "bad", "same", -5, 5),
+    pair("good", "alike", "above", 1, 20),
+    pair("good", "base", "above", 10, 20, of="notes"),
+]
+
+
+def experiment(chart="bars", **rest):
+    values = {"name": "x", "question": ("Why?", "为何？"), "arms": list(NAMES), "predictions": PAIRS, "chart": chart}
+    return Experiment(**(values | rest))
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    measured = {name: [measurement(name, s) for s in ((0,) if name.startswith("base") else (0, 1))] for name in NAMES}
+    report = Report(LocalizedText("T"), arms=[ArmRow(name, *ARMS[name].label) for name in NAMES if name != NAMES[-1]])
+    questions = Questions(arms=ARMS, experiments=[experiment()])
+    return Evidence(questions, measured, report, ["b1"], frozenset({"p0"}), {"good": 4e9, "then": 0.0})
+
+
+def test_a_prediction_held_failed_or_stays_open(evidence):
+    outcomes = [outcome(*compared) for compared in compare_predicted(PAIRS, evidence)]
+    assert outcomes == ["held", "held", "failed", "failed", "open", "held"]
+
+
+def test_that_two_arms_are_alike_is_open_where_the_interval_is_wide():
+    wide = ComparisonRow("a", "b", "all", 0.02, -0.15, 0.19, False)
+    alike = pair("a", "b", "same", -5, 5)
+    assert outcome(alike, wide) == "open"
+    assert outcome(alike, replace(wide, low=-0.06, high=0.09)) == "held"
+    assert outcome(alike, replace(wide, low=0.01, high=0.03, separable=True)) == "failed"
+
+
+def test_the_section_says_what_was_predicted_and_what_came_in_both_languages(evidence):
+    found = section(experiment(), evidence)
+    assert [row.outcome for row in found.predictions] == ["held", "held", "failed", "failed", "open", "held"]
+    assert found.predictions[0].text.en.startswith("Good above Base, by +50 to +90 points; it came to +70.0")
+    assert "another size" not in found.predictions[0].text.en and "another size" in found.predictions[2].text.en
+    assert "good" in found.predictions[0].text.zh
+    assert found.claims[0].en.startswith("Good scores 70.0 points above Base")
+    assert "not separable" in found.claims[1].en
+    assert found.claims[5].en.startswith("In the form of notes: ")
+
+
+def test_the_table_has_a_row_for_each_arm_with_its_single_steps(evidence):
+    (table,) = section(experiment(), evidence).tables
+    assert len(table.rows) == len(NAMES) and all(len(row) == len(table.heads) for row in table.rows)
+    assert table.heads[-1].en == "single steps"
+    assert section(experiment(), replace(evidence, facts=frozenset())).tables[0].heads[-1].en == "training seeds"
+
+
+def test_lines_are_over_the_examples_that_an_arm_really_had(evidence):
+    (chart,) = section(experiment("lines"), evidence).charts
+    (line,) = chart.series
+    assert line.x == sorted(len(name) for name in ("good", "alike", "bad", "then"))
+
+
+def test_cost_counts_the_chains_and_the_arm_that_a_training_started_from(evidence):
+    chart = section(experiment("cost"), evidence).charts[1]
+    by_label = {row.label_en: row for row in chart.series}
+    assert by_label["Good"].x == [4e9 + 5e9, 4e9 + 10e9]
+    assert by_label["Then"].x == [4e9 + 1e10 + 5e9, 4e9 + 1e10 + 10e9]
+    assert "Base" not in by_label
+
+
+def test_a_point_of_a_curve_is_one_that_every_seed_has():
+    first, second = measurement("good", 0), measurement("good", 1)
+    assert [flops for flops, _ in curve_points([first, second], ["b1"])] == [5e9, 1e10]
+    assert len(curve_points([first, replace(second, points=second.points[:1])], ["b1"])) == 1
+
+
+def test_elicited_taught_and_lost_are_shares_of_each_trained_arm(evidence):
+    found = section(experiment("reach"), evidence)
+    elicited, taught, lost = found.charts[1].series
+    assert [row.label_en for row in (elicited, taught, lost)] == ["elicited", "taught", "lost"]
+    assert len(elicited.x) == 4 and elicited.y[0] + taught.y[0] - lost.y[0] == pytest.approx(0.7, abs=0.02)
+    assert any(claim.en.startswith("Good: elicited") for claim in found.claims)
+
+
+def test_a_page_of_every_kind_of_section_is_drawn(evidence):
+    kinds = ("bars", "lines", "cost", "reach")
+    sections = [replace(section(experiment(chart), evidence), name=chart) for chart in kinds]
+    text = render(replace(evidence.report, sections=sections))
+    assert text.count("Why?") >= 4 and "not separable" in text
