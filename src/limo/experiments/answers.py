@@ -80,11 +80,11 @@ def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> lis
 def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
     """Whether a prediction held; `open` where the comparison does not decide it.
 
-    A difference held or failed where it is separable.  That two arms are alike failed where they are separable, and held
-    where the whole interval lies within 10 points: a wide one that holds 0 shows nothing.
+    A difference held or failed where it is separable.  That two arms are alike failed where they are separable, and
+    held where the whole interval lies within 10 points: a wide one that holds 0 shows nothing.
     """
     if pair.expect == "same":
-        is_narrow = -ALIKE <= row.low and row.high <= ALIKE
+        is_narrow = row.low >= -ALIKE and row.high <= ALIKE
         return "failed" if row.separable else "held" if is_narrow else "open"
     if not row.separable:
         return "open"
