@@ -316,3 +316,20 @@ def test_a_missing_file_is_named_before_a_run_or_a_request_begins(fault, world):
         message = fault(*words, "--run", world / "run")
         assert "the benchmark held-out does not exist" in message and "held_out.jsonl" in message
     assert not (world / "run").exists()
+
+
+def test_experiments_are_listed_with_their_questions_and_planned_without_writing(limo, tmp_path):
+    code, out, _ = limo("experiment", "--json")
+    assert code == 0
+    assert {"headline", "rq1", "rq5", "reinforcement"} <= set(events(out)[-1]["experiments"])
+    code, out, err = limo("experiment", "rq5", "--seeds", 5, "--dry-run", "--run", tmp_path / "lab")
+    assert (code, "train and score" in out, "k256" in err) == (0, True, True), err
+    code, out, _ = limo("lab", "--all", "--dry-run", "--run", tmp_path / "lab", "--json")
+    assert code == 0 and "chains terse" in events(out)[-1]["expected_s"]
+    assert not (tmp_path / "lab").exists()
+
+
+def test_an_experiment_that_is_none_is_named_with_those_there_are(limo, tmp_path):
+    code, _, err = limo("experiment", "rq9", "--run", tmp_path / "lab")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "no such experiment: 'rq9' (allowed: headline, rq1" in err
