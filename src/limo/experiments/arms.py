@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +23,7 @@ from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, RecipeError
 from limo.core.recipe import Settings
 from limo.core.records import Level
+from limo.core.text import content_hash
 from limo.curate.select import Order
 
 QUESTIONS = Path(__file__).with_name("questions.yaml")
@@ -103,7 +105,8 @@ class Arm(Settings):
     @property
     def fingerprint(self) -> str:
         """Names what is measured: a stored measurement of another identity is of another arm."""
-        return self.model_copy(update={"label": ("", ""), "series": ("", ""), "is_headline": False}).hash
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"label", "series", "is_headline"})
+        return content_hash(json.dumps(values, sort_keys=True))
 
     def seeds(self, seeds: Sequence[int]) -> list[int]:
         """Its training seeds: those of the run, more for a few examples drawn anew by each, one where none trains."""

@@ -279,7 +279,8 @@ class Lab:
         import torch
 
         torch.set_num_threads(1)  # one core an arm, so that its numbers do not depend on how many run at once
-        folder, cost, points = self.arm_folder(arm.name, seed), {}, []
+        folder, points = self.arm_folder(arm.name, seed), list[CurvePoint]()
+        cost: dict[str, Any] = {}
         student = self.hooks.model_path(arm.student or self.recipe.student)
         if arm.training:
             trained = self.train(arm, seed)
@@ -293,7 +294,8 @@ class Lab:
                 notes = note_rates(ledger.rollouts(completer.name), self.benchmarks())
             if arm.training and arm.training.n_points:
                 points = list(self._points(arm, seed, trained, ledger, checker))
-        measurement = Measurement.of(arm, seed, evaluations, notes=notes, points=points, **cost)
+        cost |= {"fingerprint": arm.fingerprint, "notes": notes, "points": points}
+        measurement = Measurement.of(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement
 

@@ -73,8 +73,10 @@ class Measurement:
     points: list[CurvePoint] = field(default_factory=list)
 
     @classmethod
-    def of(cls, arm: Arm, seed: int, evaluations: Sequence[Evaluation], **rest: Any) -> Measurement:
-        """The measurement that evaluations of every benchmark amount to."""
+    def of(
+        cls, arm: str, seed: int, evaluations: Sequence[Evaluation], is_sampled: bool = False, **rest: Any
+    ) -> Measurement:
+        """The measurement that evaluations of every benchmark amount to; `is_sampled`: counts are kept."""
         scores = [evaluation.score for evaluation in evaluations]
         of_counts = (
             {name: (one.n_correct_by_problem[name], n) for name, n in one.n_decided_by_problem.items()}
@@ -82,11 +84,10 @@ class Measurement:
         )
         names = [score.benchmark for score in scores]
         return cls(
-            arm.name,
+            arm,
             seed,
             {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in evaluations},
-            arm.fingerprint,
-            counts=dict(zip(names, of_counts, strict=True)) if arm.prompting.n_samples else {},
+            counts=dict(zip(names, of_counts, strict=True)) if is_sampled else {},
             n_completion_tokens=mean(evaluation.n_tokens_mean for evaluation in evaluations),
             provenance={score.benchmark: score.provenance for score in scores if score.provenance},
             **rest,
