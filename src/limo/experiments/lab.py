@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,27 +90,18 @@ def no_beginning(problem: Problem) -> str:
     return ""
 
 
-def train_in_process(recipe: train_stage.Recipe, folder: Path) -> TrainResult:
-    """Train in this process; the run of the train stage is in `folder`."""
-    return train_stage.run(recipe, folder, NoProgress())
-
-
 @dataclass(frozen=True, slots=True)
 class LabHooks:
     """What a lab does in its own way, as functions of a module, so that a lab can be pickled for its workers.
 
     `write_data(recipe, folder, progress)` writes pools and benchmarks, once; `open_model` opens the models of recipe
-    and arms; `model_path` turns the name of a student into its folder or hub name; `train(recipe, folder)` trains an
-    arm (or launches its training); `open_student(settings, folder)` opens a trained model for as long as it is scored,
-    for example behind a server that logs into `folder`; by default `open_model` does.  `begin` gives the first words
-    of a note on a problem.
+    and arms; `model_path` turns the name of a student into its folder or hub name; `begin` gives the first words of a
+    note on a problem.
     """
 
     write_data: Callable[[Any, Path, Progress], None]
     open_model: ModelOpener
     model_path: Callable[[str], str]
-    train: Callable[[train_stage.Recipe, Path], TrainResult] = train_in_process
-    open_student: Callable[[LocalModelSettings, Path], AbstractContextManager[Completer]] | None = None
     begin: Callable[[Problem], str] = no_beginning
 
 
@@ -226,7 +216,7 @@ class Lab:
         dataset = self._set(arm.selection.drawn(seed), training.method == "grpo")
         method = self.training_settings(arm, seed, dataset)
         recipe = train_stage.Recipe(model=start, dataset=str(dataset), method=method)
-        return self.hooks.train(recipe, self.arm_folder(arm.name, seed))
+        return train_stage.run(recipe, self.arm_folder(arm.name, seed), NoProgress())
 
     def training_settings(self, arm: Arm, seed: int, dataset: Path) -> train_stage.Method:
         """The settings of an arm's training: its section of the recipe, its budget, what it changes."""
@@ -289,9 +279,9 @@ class Lab:
             cost["n_train_tokens"] = trained.n_tokens_seen
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
-            with self.open_student(arm, seed, student, f"{arm.name}-{seed}") as completer:
-                evaluations = list(self._evaluate(arm, completer, ledger, checker))
-                notes = note_rates(ledger.rollouts(completer.name), self.benchmarks())
+            completer = self.open_student(arm, seed, student, f"{arm.name}-{seed}")
+            evaluations = list(self._evaluate(arm, completer, ledger, checker))
+            notes = note_rates(ledger.rollouts(completer.name), self.benchmarks())
             if arm.training and arm.training.n_points:
                 points = list(self._points(arm, seed, trained, ledger, checker))
         cost |= {"fingerprint": arm.fingerprint, "notes": notes, "points": points}
@@ -299,19 +289,15 @@ class Lab:
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement
 
-    @contextmanager
-    def open_student(self, arm: Arm, seed: int, path: str, name: str) -> Iterator[Completer]:
+    def open_student(self, arm: Arm, seed: int, path: str, name: str) -> Completer:
         """A model as the arm is asked: as it is, with its answer begun, or with examples in the prompt."""
-        settings = LocalModelSettings(name=name, path=path, batch_size=SCORING_BATCH)
+        completer = self.hooks.open_model(LocalModelSettings(name=name, path=path, batch_size=SCORING_BATCH), "")
         how, shots = arm.prompting, []
         if how.n_shots and arm.selection:
             rows = read_rows(self._set(arm.selection.drawn(seed)))[: how.n_shots]
             shots = [message for row in rows for message in row["messages"] if message["role"] != "system"]
         begin = self.hooks.begin if how.is_begun else None
-        open_student = self.hooks.open_student
-        opened = open_student(settings, self.arm_folder(arm.name, seed)) if open_student else None
-        with opened or nullcontext(self.hooks.open_model(settings, "")) as completer:
-            yield PromptedCompleter(completer, shots, begin) if shots or begin else completer
+        return PromptedCompleter(completer, shots, begin) if shots or begin else completer
 
     def _evaluate(self, arm: Arm, completer: Completer, ledger: Ledger, checker: Checker) -> Iterator[Evaluation]:
         decoding, n = self.recipe.decoding, arm.prompting.n_samples
@@ -325,8 +311,8 @@ class Lab:
     ) -> Iterator[CurvePoint]:
         """The checkpoints of a training with their scores and their cost so far."""
         for update, path in checkpoints_of(self.arm_folder(arm.name, seed)).items():
-            with self.open_student(arm, seed, str(path), f"{arm.name}-{seed}@{update}") as completer:
-                scored = list(self._evaluate(arm, completer, ledger, checker))
+            completer = self.open_student(arm, seed, str(path), f"{arm.name}-{seed}@{update}")
+            scored = list(self._evaluate(arm, completer, ledger, checker))
             outcomes = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in scored}
             yield CurvePoint(int(update), trained.flops * _share_done(path, int(update), trained), outcomes)
 
