@@ -98,6 +98,18 @@ def test_the_table_has_a_row_for_each_arm_with_its_single_steps(evidence):
     assert section(experiment(), replace(evidence, facts=frozenset())).tables[0].heads[-1].en == "training seeds"
 
 
+def test_the_rows_of_the_seed_document_stand_beside_what_was_measured(evidence):
+    measured = ("{score[good]}; {beyond[base]}; {notes[good]}; {tokens[good]}; {cost[good]}",) * 2
+    claim = {"aspect": ("ability", "能力"), "claim": ("It grows.", "增长。"), "measured": measured}
+    _, table = section(experiment(seed_claims=[claim]), evidence).tables
+    ((aspect, said, came),) = table.rows
+    assert (aspect.zh, said.en) == ("能力", "It grows.")
+    score, beyond, notes, tokens, cost = came.en.split("; ")
+    assert (
+        score.startswith("80.0 [") and beyond.startswith("10.0 [") and (notes, tokens, cost) == ("80.0", "0", "1.4e+10")
+    )
+
+
 def test_lines_are_over_the_examples_that_an_arm_really_had(evidence):
     (chart,) = section(experiment("lines"), evidence).charts
     (line,) = chart.series

@@ -27,6 +27,15 @@ def test_every_question_of_the_paper_has_arms_comparisons_and_predictions(questi
     assert all(experiment.predictions for experiment in questions.experiments)
 
 
+def test_the_seed_document_s_rows_name_arms_of_their_experiment(questions):
+    with_claims = [experiment for experiment in questions.experiments if experiment.seed_claims]
+    assert {experiment.name for experiment in with_claims} == {"alignment", "reinforcement"}
+    for experiment in with_claims:
+        figures = dict.fromkeys(("score", "beyond", "notes", "tokens", "cost"), dict.fromkeys(experiment.arms, "1"))
+        for row in experiment.seed_claims:
+            assert all(text.format(**figures) != text for text in row.measured)
+
+
 def test_the_short_lab_answers_three_questions_with_a_length_matched_pair_and_five_counts(questions):
     headline, rq1, rq5 = questions.short_lab()
     assert {"base", "limo", "random"} <= set(headline.arms)

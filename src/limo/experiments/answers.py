@@ -54,6 +54,8 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
     claims = [_claim(pair, row, evidence.report) for pair, row in compared]
     predictions = [predicted(pair, row, evidence.report) for pair, row in compared]
     charts, tables = [_scores_chart(experiment, evidence)], [_table(experiment, evidence)]
+    if experiment.seed_claims:
+        tables.append(_seed_table(experiment, evidence))
     if experiment.chart == "cost":
         charts.append(_cost_chart(experiment, evidence))
     if experiment.chart == "reach":
@@ -218,6 +220,27 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
             cells.append(points(_mean_rate(single)))
         rows.append([LocalizedText(*evidence.questions.arms[name].label), *map(LocalizedText, cells)])
     return DataTable(LocalizedText("What each arm cost and scored", "各组的成本与得分"), _localized(heads), rows)
+
+
+def _seed_table(experiment: Experiment, evidence: Evidence) -> DataTable:
+    """The rows of the seed document's table, with what was measured of each."""
+    measured, rates = {name: evidence.measured[name] for name in experiment.arms}, rates_of(evidence.measured)
+    beyond = [row.name for row in evidence.report.benchmarks if row.group == "out-of-domain"] or evidence.benchmarks
+    figures = {
+        "score": {name: _with_interval(_average(name, evidence)) for name in measured},
+        "beyond": {name: _with_interval(average(rates, name, beyond).interval) for name in measured},
+        "notes": {name: points(_mean_rate([m.notes for m in own])) for name, own in measured.items()},
+        "tokens": {name: f"{mean(m.n_completion_tokens for m in own):.0f}" for name, own in measured.items()},
+        "cost": {
+            name: f"{_flops_before(name, evidence) + mean(m.flops for m in own):.1e}" for name, own in measured.items()
+        },
+    }
+    rows = []
+    for row in experiment.seed_claims:
+        came = LocalizedText(*(text.format(**figures) for text in row.measured))
+        rows.append([LocalizedText(*row.aspect), LocalizedText(*row.claim), came])
+    heads = _localized([("aspect", "方面"), ("the seed document", "种子文档"), ("measured here", "本次实测")])
+    return DataTable(LocalizedText("The seed document's table", "种子文档的对比表"), heads, rows)
 
 
 def _localized(texts: Sequence[tuple[str, str]]) -> list[LocalizedText]:

@@ -137,6 +137,18 @@ class PredictedPair(Settings):
         return self
 
 
+class SeedClaim(Settings):
+    """A row of the seed document's comparison tables, beside what was measured.
+
+    `measured` is a text with figures of arms in it: `{score[limo]}`, `{beyond[limo]}` (out of domain), `{notes[limo]}`
+    (in a note's form), `{tokens[limo]}` (written), `{cost[limo]}` (operations, chains and training).
+    """
+
+    aspect: tuple[str, str]
+    claim: tuple[str, str]
+    measured: tuple[str, str]
+
+
 class Experiment(Settings):
     """A question of the paper: its arms, how they are drawn, and the comparisons with what was predicted of them."""
 
@@ -149,6 +161,7 @@ class Experiment(Settings):
         "bars", description="lines: over the number of examples; cost: also over operations; reach: elicited or taught"
     )
     note: tuple[str, str] = Field(("", ""), description="how to read it, and what the literature says")
+    seed_claims: list[SeedClaim] = Field(default_factory=list, description="what the seed document's table says")
 
     def of_short_lab(self) -> Experiment:
         """The experiment with its arms of the short lab, and the comparisons among them."""

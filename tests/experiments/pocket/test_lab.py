@@ -18,7 +18,7 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.experiments.arms import Selection, load_questions
 from limo.experiments.lab import write_json
-from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, write_world
+from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path
 from limo.experiments.results import Measurement
 from limo.experiments.runner import MEASURING
@@ -138,3 +138,36 @@ def test_a_measurement_of_another_arm_by_the_same_name_is_refused(tmp_path):
     write_json(tmp_path / "arms" / "limo" / "seed-0" / "measurement.json", asdict(Measurement("limo", 0, {}, "other")))
     with pytest.raises(InputError, match="another arm by this name"):
         lab.stored(arm, 0)
+
+
+@pytest.mark.slow
+def test_every_question_is_answered_in_one_run_with_a_section_predictions_and_a_chart(tmp_path):
+    from limo.report.store import load as load_report
+
+    few = [
+        "sft.max_steps=2", "lora.max_steps=2", "grpo.max_steps=2", "grpo.max_completion_length=32",
+        "grpo.examples_per_update=8", "grpo.per_device_train_batch_size=8",
+    ]  # fmt: skip
+    recipe, questions = load(PocketRecipe, RECIPE, [*SMALL, *few, "n_workers=2"]), load_questions()
+    run(recipe, tmp_path / "run", asked=questions.experiments)
+    report = load_report(tmp_path / "run" / "report.json")
+    sections = [section for section in report.sections if section.kind == "question"]
+    assert [section.name for section in sections] == [experiment.name for experiment in questions.experiments]
+    for section, experiment in zip(sections, questions.experiments, strict=True):
+        assert len(section.predictions) == len(section.claims[: len(experiment.predictions)]) > 0, section.name
+        assert section.charts and section.tables and len(section.tables[0].rows) == len(experiment.arms)
+    (cost,) = [section.charts[1] for section in sections if section.name == "reinforcement"]
+    assert {"LIMO", "GRPO", "GRPO after LIMO"} <= {row.label_en for row in cost.series}
+    assert all(row.x == sorted(row.x) for row in cost.series)
+
+
+@pytest.mark.slow
+def test_a_cell_of_the_stored_results_is_measured_again_and_equals(tmp_path):
+    stored = json.loads((RECIPE.parents[3] / "results" / "pocket.json").read_text(encoding="utf-8"))
+    (tmp_path / "recipe.yaml").write_text(stored["recipe"], encoding="utf-8")
+    lab, arm = pocket_lab(load(PocketRecipe, tmp_path / "recipe.yaml"), tmp_path / "run"), load_questions().arms["limo"]
+    lab.prepare([arm], NoProgress())
+    outcomes = lab.measure(arm, 0).outcomes
+    for benchmark, problems in stored["problems"].items():
+        cell = stored["outcomes"]["limo"]["0"][benchmark]
+        assert "".join(str(int(outcomes[benchmark][name])) for name in problems) == cell, benchmark
