@@ -173,7 +173,7 @@ def _without_marks(text: str) -> str:
 
 def split_thought(text: str) -> tuple[str, str, bool]:
     """The text without its thought, the thought, and whether that was closed (True where there is none)."""
-    if "<" not in text:  # no mark of a thought or of a turn's end does without
+    if "<" not in text and "INST]" not in text:  # no mark of a thought or of a turn's end does without
         return text.lstrip(), "", True
     close = max(THOUGHT_END.finditer(text), key=re.Match.start, default=None)
     if close is not None:
@@ -243,7 +243,7 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
         line = rest.partition("\n")[0]
         sentence = line if match.group().startswith("#") and re.search(r"\d", line) else first_sentence(rest)
         text = answer_in_sentence(sentence, letters)
-        if not text or _NO_CONTENT.fullmatch(text):
+        if not text or _NO_CONTENT.fullmatch(text) or rest.startswith("?", len(sentence)):
             continue
         after = rest[len(sentence) :].strip()
         if after and not re.search(r"final|#|答案|[:：]", match.group(), re.I):

@@ -46,6 +46,7 @@ _ENDING = re.compile(rf"\s*(?:{alternatives('endings')})\s*[。.।!！]*\s*\Z")
 MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
 _GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
 _AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
+_QUALIFIER = re.compile(r"(?<=[\d=<>])(?:\s*\w)?[\s,]+(?:for (?:all|any|every|each)|where)\b[^.\n]*\Z")
 _CHECKED = re.compile(r"\W*\\(?:checkmark|blacksquare|square|qed|Box)\W*")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,80})\]")
@@ -68,7 +69,7 @@ _SUBJECT = re.compile(
     re.I,
 )
 STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
-_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z", re.I)
+_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z|\A\W*(yes|no)(?=\s*[,.;:!—]|\W*\Z)", re.I)
 _COUNTS = "|".join(table("languages/english")["ones"][:13])
 _COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
 _COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
@@ -145,7 +146,7 @@ def _last_number(sentence: str, last: bool) -> str:
     if numbers:  # only parts of something: the phrase is the answer, if there is one
         return "" if last else tail
     word = _TRUTH.search(sentence) or (_COUNT_AT_END.search(sentence) if last else _COUNT_WORD.match(sentence))
-    return word.group(1) if word else ""
+    return next(filter(None, word.groups())) if word else ""
 
 
 def _unit_behind(sentence: str, end: int) -> str:
@@ -160,7 +161,7 @@ def is_prose(text: str) -> bool:
         return False
     bare = MATH.sub(" ", text) if text.count("$") > 1 or "\\(" in text or "\\[" in text else text
     masked = bare != text
-    bare = re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare)
+    bare = _QUALIFIER.sub("", re.sub(r"\\[A-Za-z]+\s*\{[^{}]*\}|\\[A-Za-z]+", " ", bare))
     if masked and len(re.findall(r"[A-Za-z]{3,}", bare)) >= 2:
         return True
     n_words = len(re.findall(r"(?<![A-Za-z\\])[A-Za-z]{3,}", bare))

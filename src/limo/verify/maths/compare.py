@@ -24,10 +24,12 @@ from limo.verify.maths.relations import (
     distinct,
     entries,
     has_equations,
+    has_names,
     in_brackets,
     is_condition,
     is_graph,
     items_of,
+    one_by_one,
     one_equation,
     operands,
     rising,
@@ -71,7 +73,7 @@ class Comparer:
         self.n_comparisons += 1
         if self.n_comparisons > MAX_COMPARISONS:
             return self.differ("too many parts", None)
-        gold, pred = simplified(gold), simplified(pred)
+        gold, pred = single_item(simplified(gold)), single_item(simplified(pred))
         if gold == pred:
             structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)
             self.explanation.note("structural" if structured else "rational", "same form")
@@ -87,8 +89,6 @@ class Comparer:
             return self.sets(gold, pred)
         if nodes.Matrix in kinds:
             return self.matrices(gold, pred)
-        gold, pred = single_item(gold), single_item(pred)
-        kinds = {type(gold), type(pred)}
         if nodes.Listing in kinds:
             return self.lists(gold, pred)
         is_ratio = nodes.Ratio in kinds and nodes.Quantity not in kinds
@@ -236,6 +236,10 @@ class Comparer:
             return self.two_relations(gold, pred)
         relation, other = (gold, pred) if isinstance(gold, nodes.Relation) else (pred, gold)
         assert isinstance(relation, nodes.Relation)
+        if (items := one_by_one(relation)) and isinstance(other, nodes.Listing) and has_names(other):
+            return self.same(items, pred) if relation is gold else self.same(gold, items)
+        if isinstance(other, nodes.SetBuilder) and isinstance(other.variable, nodes.Listing):  # a set of points
+            return self.same(relation, other.condition)
         condition = is_condition(relation)
         value = stated_value(relation)
         if relation is pred and (value := value or calculated_value(relation)) is not None:

@@ -28,7 +28,7 @@ from limo.verify.maths.tables import languages
 from limo.verify.maths.times import read_range, same_time
 from limo.verify.maths.units import UnitPolicy
 
-_VALUE_TWICE = re.compile(r"(.+\S)\s+\((.+)\)")
+_VALUE_TWICE = re.compile(r"(.*\S)\s+\((.+)\)")
 _SPACING = re.compile(r"[\s$\\{}~,]|left|right|displaystyle")
 _ASKS = "(?:find|valueof|whatis|compute|calculate|determine|evaluate|求|则)(?:the)?(?:value|valueof|sum|product|of)*"
 _BETWEEN_NAMES = re.compile(r"\s*(?:[,;、，]|\band\b|&|和|与|及)+\s*")

@@ -16,7 +16,7 @@ from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.maths.parser import parse
 from limo.verify.maths.times import compound_quantities
 from limo.verify.maths.tokens import Unparsed
-from limo.verify.maths.units import UNIT_LETTERS, read_unit
+from limo.verify.maths.units import UNIT_LETTERS, is_unit, read_unit
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
 _EUROPEAN = re.compile(
@@ -27,7 +27,7 @@ _INDIAN = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _DECIMAL = re.compile(r"^\s*([-+]?\d+),(\d+)(?=\s*(?:%|[A-Za-z\ue001\\]|$))")
 _REMARK = r"\((?![^()]*(?:exclu|wrong|dozen|mod))[^()]*\)"
 _COMMENT = re.compile(
-    rf"\s*{WORD_OPEN}\s*{_REMARK}\s*{WORD_CLOSE}\s*\Z|(?<=[a-z.])\s*{_REMARK}\s*(?={WORD_CLOSE}\s*\Z)"
+    rf"\s*\(\s*-?\d*\.\d+\s*(?:\.\.\.|\\ldots)\s*\)\s*\Z|\s*{WORD_OPEN}\s*{_REMARK}\s*{WORD_CLOSE}\s*\Z|(?<=[a-z.])\s*{_REMARK}\s*(?={WORD_CLOSE}\s*\Z)"
 )
 _AMOUNT = re.compile(
     r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?:\s*\\times\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+))?"
@@ -87,7 +87,12 @@ def _with_unit(text: str, from_pool: bool) -> str:
             continue
         is_marked, letters = text[at] == WORD_OPEN, re.findall(r"[A-Za-z\\µ°]+", unit)
         apart = text[at : at + 1].isspace()
-        if is_marked or (len(letters) > 1 and (apart or not from_pool or any(len(part) > 1 for part in letters))):
+        is_word = bool(letters) and len(letters[0]) > 1 and is_unit(letters[0])
+        if (
+            is_marked
+            or is_word
+            or (len(letters) > 1 and (apart or not from_pool or any(len(part) > 1 for part in letters)))
+        ):
             return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"
         if apart and letters and ((from_pool and letters[0] in UNIT_LETTERS - {"h"} | {"M"}) or letters[0] == "K"):
             return f"{text[:at]} {WORD_OPEN}{unit}{WORD_CLOSE}"

@@ -71,7 +71,7 @@ _MARKS_AT_ENDS = re.compile(
 )
 _HTML = {"sup": "^", "sub": "_"}
 _MONEY = table("units")["money"]
-_MONEY_BEFORE = re.compile(rf"(?<![\w\\])({'|'.join(map(re.escape, _MONEY))})\s*(\d[\d,]*(?:\.\d+)?)")
+_MONEY_BEFORE = re.compile(rf"(?<![\w\\])({'|'.join(map(re.escape, _MONEY))})\s*(\d(?:[\d.,]*\d)?)")
 _MONEY_BEHIND = re.compile(r"(?<=\d)\s*([€£¥₹])")
 _SENTENCE_START = re.compile(
     r"\A\s*((?:[A-Za-z]{1,15}(?:\\ |[\s~])+){2,12}(?:is|are|equals))(?:\\ |[\s~:])+(?=[\d\\($-])"

@@ -302,6 +302,22 @@ def with_signs(node: Node, *, independent: bool) -> Node:
     return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices), joiner)
 
 
+def one_by_one(relation: nodes.Relation) -> nodes.Listing | None:
+    """`(x, y) = (1, 2)` as x = 1, y = 2; None for anything else."""
+    match relation:
+        case nodes.Relation((nodes.Listing(items=names), nodes.Listing(items=values)), ("=",)):
+            if len(names) == len(values) and all(map(is_name, names)):
+                pairs = zip(names, values, strict=True)
+                return nodes.Listing("", "", tuple(nodes.Relation(pair, ("=",)) for pair in pairs))
+    return None
+
+
+def has_names(node: nodes.Listing) -> bool:
+    """Whether each item of a list is the value of a name of its own."""
+    named = [assignment(item) for item in node.items]
+    return all(named) and len({repr(pair[0]) for pair in named if pair}) == len(named)
+
+
 def one_equation(node: Node) -> nodes.Relation | None:
     """`y = a or y = b` as (y - a)(y - b) = 0; None for anything else."""
     if not isinstance(node, nodes.Listing) or node.joiner != "or":

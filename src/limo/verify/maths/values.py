@@ -43,7 +43,7 @@ POINTS: Rows = tuple(
         "101/9 67/10 71/12 83/14 89/15 97/16 61/8 79/18 47/6",
     )
 )
-_SIGNS = {1: (1, 1), 2: (1, 2, 3)}  # which of the symbols are negative, as bits; of three and more all eight cases
+_SIGNS = {1: (1, 1, 1), 2: (1, 2, 3)}  # which of the symbols are negative, as bits; of three and more all eight cases
 _DRAW = random.Random(20)
 _WHOLE_POINTS = (
     *(tuple(Fraction(1 + (step + 5 * slot) % 30) for slot in range(9)) for step in range(30)),
@@ -182,7 +182,7 @@ def same_value(gold: Node, pred: Node) -> bool | None:
     rounding = bool(functions & _ROUNDING)
     is_complex = is_complex_valued(names, gold, pred)
     points = _WHOLE_POINTS if whole or (rounding and all(name[0] in _WHOLE_LETTERS for name in names)) else POINTS
-    n_agreed, n_outside = 0, 0
+    n_agreed, n_outside, is_large = 0, 0, False
     steps = [point_of(names, row) for row in _WHOLE_POINTS[:4]] if rounding and points is POINTS else []
     if alternating and len(names) == 1:  # (-1)^{2n} is no 1
         steps = [dict.fromkeys(names, Fraction(k, 2)) for k in (1, 3, 5)]
@@ -193,7 +193,8 @@ def same_value(gold: Node, pred: Node) -> bool | None:
             point |= {name: context(digits).mpc(mpf(x, digits), mpf(x, digits) / 3) for name, x in point.items()}
         try:
             value, scale = evaluate(gold, point, digits, real=not is_complex)
-        except Undefined:
+        except (Undefined, TooLarge) as error:
+            is_large = is_large or isinstance(error, TooLarge)
             continue
         try:
             other, other_scale = evaluate(pred, point, digits, real=not is_complex)
@@ -204,6 +205,8 @@ def same_value(gold: Node, pred: Node) -> bool | None:
             return False
         n_agreed += 1
     if n_agreed < (MIN_POINTS if points is POINTS else MIN_WHOLE_POINTS):
+        if is_large:
+            raise TooLarge
         return None
     if n_outside and points is POINTS:
         raise Undecidable("defined on fewer points")
@@ -228,9 +231,9 @@ def points_of(names: frozenset[str], rows: Rows, *sides: Node) -> Iterator[dict[
         return
     numbers = (abs(node.value) for side in sides for node in side.walk() if isinstance(node, nodes.Number))
     largest = max((number for number in numbers if number < MAX_SCALE), default=Fraction(0))
-    for size in (1, largest * 2 / 5) if largest > 5 else (1,):
+    for size in (1, largest) if largest > 5 else (1,):
         for k, signs in enumerate((*_SIGNS.get(len(names), range(1, 8)), *((0, 0) if size > 1 else ()))):
-            point = point_of(names, rows[k % len(rows)])
+            point = point_of(names, rows[k % (3 if size == 1 else 2)])  # some larger than the number, some smaller
             yield {name: point[name] * size * (-1 if signs >> j % 3 & 1 else 1) for j, name in enumerate(sorted(names))}
 
 
