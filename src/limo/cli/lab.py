@@ -15,6 +15,7 @@ from limo.cli.command import Call, aligned_table, command, run_folder
 
 if TYPE_CHECKING:
     from limo.experiments.arms import Experiment
+    from limo.report.content import Section
 
 
 @command(
@@ -95,7 +96,15 @@ def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment]
         return
     report = run_lab(recipe, run, call.progress, asked)
     page = Path(run) / "report.html"
-    call.result({"report": page, "scores": Path(run) / "scores.json"}, f"{tables.to_text(report)}\n{page}")
+    answers = "\n".join(line for part in report.sections if part.kind == "question" for line in _answer(part))
+    result = {"report": page, "scores": Path(run) / "scores.json"}
+    call.result(result, f"{tables.to_text(report)}\n{answers}\n{page}")
+
+
+def _answer(part: Section) -> list[str]:
+    """A question with its answer, and each prediction with its outcome."""
+    predictions = [f"  {row.outcome:<6}  {row.text.en}" for row in part.predictions]
+    return [part.title.en, *(f"  {claim.en}" for claim in part.claims[:1]), *predictions, ""]
 
 
 @click.group("pocket")

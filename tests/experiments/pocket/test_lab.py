@@ -164,6 +164,8 @@ def test_every_question_is_answered_in_one_run_with_a_section_predictions_and_a_
 @pytest.mark.slow
 def test_a_cell_of_the_stored_results_is_measured_again_and_equals(tmp_path):
     stored = json.loads((RECIPE.parents[3] / "results" / "pocket.json").read_text(encoding="utf-8"))
+    if "outcomes" not in stored:
+        pytest.skip("the stored run is of before each problem's outcome was stored: docs/results.py RUN stores one")
     (tmp_path / "recipe.yaml").write_text(stored["recipe"], encoding="utf-8")
     lab, arm = pocket_lab(load(PocketRecipe, tmp_path / "recipe.yaml"), tmp_path / "run"), load_questions().arms["limo"]
     lab.prepare([arm], NoProgress())
