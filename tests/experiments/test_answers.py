@@ -124,6 +124,24 @@ def test_cost_counts_the_chains_and_the_arm_that_a_training_started_from(evidenc
     assert "Base" not in by_label
 
 
+def test_what_a_training_by_reward_cost_is_said_against_limo():
+    names = {"limo": "good", "grpo": "then", "weak": "bad"}
+    arms = {name: arm(like).model_copy(update={"name": name, "label": (name, name)}) for name, like in names.items()}
+    by_reward = {"training": Training(method="grpo")}
+    arms = {n: a if n == "limo" else a.model_copy(update=by_reward) for n, a in arms.items()}
+    measured = {name: [replace(measurement(like), arm=name)] for name, like in names.items()}
+    report = Report(LocalizedText("T"), arms=[ArmRow(name, name, name) for name in names])
+    asked = experiment("cost", arms=list(names), predictions=[])
+    found = section(
+        asked, Evidence(Questions(arms=arms, experiments=[]), measured, report, ["b1"], data_flops={"limo": 1e10})
+    )
+    assert [claim.en.split(" operations")[0] for claim in found.claims] == [
+        "grpo reaches the score of LIMO at 1.0e+10",
+        "weak does not reach the score of LIMO within 1.0e+10",
+    ]
+    assert "0.5 times the 2.0e+10" in found.claims[0].en and "0.5 倍" in found.claims[0].zh
+
+
 def test_a_point_of_a_curve_is_one_that_every_seed_has():
     first, second = measurement("good", 0), measurement("good", 1)
     assert [flops for flops, _ in curve_points([first, second], ["b1"])] == [5e9, 1e10]

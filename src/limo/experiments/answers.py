@@ -58,6 +58,7 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
         tables.append(_seed_table(experiment, evidence))
     if experiment.chart == "cost":
         charts.append(_cost_chart(experiment, evidence))
+        claims += [_cost_claim(name, evidence) for name in experiment.arms if _is_from_base(name, evidence)]
     if experiment.chart == "reach":
         reaches = reach_by_arm(experiment, evidence)
         charts.append(_reach_chart(reaches, evidence.report))
@@ -152,6 +153,28 @@ def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
     x_label = LocalizedText("matrix operations", "矩阵运算次数")
     y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
     return ChartRow(title, "lines", series, x_label, y_label, log_x=True, percent=True)
+
+
+def _is_from_base(name: str, evidence: Evidence) -> bool:
+    training = evidence.questions.arms[name].training
+    return training is not None and training.method == "grpo" and not training.after
+
+
+def _cost_claim(name: str, evidence: Evidence) -> LocalizedText:
+    """At what cost a training by reward first reached LIMO's score, if it did."""
+    limo, label = evidence.measured["limo"], evidence.report.arm(name).label
+    score, cost = _average("limo", evidence).value, _flops_before("limo", evidence) + mean(m.flops for m in limo)
+    found = curve_points(evidence.measured[name], evidence.benchmarks)
+    reached = [flops for flops, value in found if value.value >= score]
+    spent = reached[0] if reached else found[-1][0]
+    figures = f"{spent:.1e}", f"{spent / cost:.2g}", f"{cost:.1e}"
+    english = "reaches the score of LIMO at" if reached else "does not reach the score of LIMO within"
+    chinese = "达到 LIMO 得分时的运算次数为" if reached else "未达到 LIMO 的得分，运算次数为"
+    return LocalizedText(
+        f"{label.en} {english} {figures[0]} operations, {figures[1]} times the {figures[2]} of LIMO with its filters "
+        "and teachers.",
+        f"{label.zh}{chinese} {figures[0]}，是 LIMO（含筛选与教师，{figures[2]}）的 {figures[1]} 倍。",
+    )
 
 
 def _flops_before(name: str, evidence: Evidence) -> float:

@@ -30,6 +30,7 @@ from limo.stages import curate
 # Seconds on two quiet cores: a pool problem until it is selected or dropped, a problem of a collection until its chains
 # are written, a problem of each benchmark until it is scored, a row once through a training, a rollout of a training.
 CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.15, 0.02, 0.5, 0.025, 0.03
+SAMPLE_S = 0.02  # a further rollout of an untrained model, whose answers are short
 
 
 class WorldSettings(Settings):
@@ -119,8 +120,9 @@ def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str,
 
 
 def _arm_s(recipe: PocketRecipe, arm: Arm) -> float:
-    training, n_scored = arm.training, max(1, arm.prompting.n_samples) + (arm.training.n_points if arm.training else 0)
-    seconds = SCORE_S * recipe.world.n_benchmark * n_scored
+    training = arm.training
+    n_scored = 1 + (training.n_points if training else 0)
+    seconds = recipe.world.n_benchmark * (SCORE_S * n_scored + SAMPLE_S * arm.prompting.n_samples)
     if training is None:
         return seconds
     settings, row_s = (recipe.sft, ROW_S) if training.method != "grpo" else (recipe.grpo, ROLLOUT_S)
