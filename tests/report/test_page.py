@@ -277,7 +277,7 @@ def test_steps_are_numbered_and_marked_and_the_fold_cuts_none(full):
     shown = _shown("".join(lines), full, steps=steps)
     assert [piece.number for piece in shown.head + shown.rest] == list(range(1, 81))
     assert (shown.head[3].kind, shown.head[5].kind, shown.head[4].kind) == ("check", "turn", "step")
-    assert _text(shown.head + shown.rest) == "".join(lines)
+    assert _text(shown.head + shown.rest) == "".join(lines).replace("\n", "")
     text = page.render(replace(full, scores=[], comparisons=[], levels=[], funnel=[], averages=[], cases=[
         Case("p", "1", [CaseRollout("limo", "".join(lines), "wrong", steps=steps)])]))  # fmt: skip
     assert '<li class="check" value="4">' in text and "step that checks" in text

@@ -1,6 +1,7 @@
 """The command report.
 
 limo report runs/lab
+limo report runs/base runs/limo -o report.html --charts charts/
 """
 
 from __future__ import annotations
@@ -14,19 +15,36 @@ from limo.cli.command import Call, command
 
 @command(
     "report",
-    click.argument("run", metavar="RUN"),
-    click.option("-o", "--output", metavar="FILE", help="The page.  [default: report.html in the run]"),
+    click.argument("runs", nargs=-1, required=True, metavar="RUN..."),
+    click.option("-o", "--output", metavar="FILE", help="The page.  [default: report.html in the first run]"),
+    click.option("--charts", metavar="DIR", help="Write every chart as SVG and PNG, and every table as CSV, as well."),
+    click.option("--data", metavar="FILE", help="Write the report's content as JSON as well."),
+    click.option("--sampled", metavar="RUN", help="The base, sampled often: what training elicited, taught and lost."),
     click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Language the page opens in."),
 )
-def report(call: Call, run: str, output: str | None, language: str) -> None:
-    """Draw a run's report again and print its tables.  RUN is a run folder, or its report.json."""
-    from limo.report import page, store, tables
+def report(
+    call: Call, runs: tuple[str, ...], output: str | None, charts: str | None, data: str | None, sampled: str | None,
+    language: str,
+) -> None:  # fmt: skip
+    """Draw the report of a run, or of several compared, and print its tables.
 
-    file = Path(run) if run.endswith(".json") else Path(run) / "report.json"
-    target = Path(output) if output else file.with_suffix(".html")
-    loaded = store.load(file)
-    page.write(loaded, target, language)  # type: ignore[arg-type]
-    call.result({"report": target}, f"{tables.to_text(loaded, language)}\n{target}")  # type: ignore[arg-type]
+    RUN is a folder that limo lab, curate, train or evaluate made (evaluate --checkpoints as well), a decontaminated
+    pool, or a report.json.
+    """
+    from limo.report import page, store, tables
+    from limo.stages.reports import build
+
+    content = build.run(runs, sampled)
+    first = Path(runs[0])
+    target = Path(output) if output else first.with_suffix(".html") if first.is_file() else first / "report.html"
+    page.write(content, target, language)  # type: ignore[arg-type]
+    value: dict[str, object] = {"report": target}
+    if data:
+        store.save(content, data)
+        value["data"] = data
+    if charts:
+        value["charts"] = page.write_charts(content, charts, language)  # type: ignore[arg-type]
+    call.result(value, f"{tables.to_text(content, language)}\n{target}")  # type: ignore[arg-type]
 
 
 COMMANDS = (report,)

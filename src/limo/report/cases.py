@@ -22,8 +22,9 @@ from limo.report.words import code_point, is_hidden, one_line
 FOLD_CHARACTERS = 700  # shown of a completion before it is opened (our choice: about a screen)
 FOLD_LINES = 14
 MAX_CHARACTERS = 40_000  # of one completion on the page; phones cannot open a page of megabytes
-MAX_OF_PAGE = 900_000  # of all completions on the page, which then stays under 5 MB
+MAX_OF_PAGE = 700_000  # of all completions on the page, which then stays under 5 MB
 LEAST_CHARACTERS = 400  # of a completion, however many there are
+SUMMARY = 90  # characters of a problem in the grid
 MIN_GRID = 4  # cases from which on there is a grid
 MAX_MARKS = 200  # hidden characters of one text that are spelled out; the rest are counted
 _MAX_COMBINING = 4  # combining marks in a row that a script may need; more climb over the lines above
@@ -92,7 +93,7 @@ class RenderedCase:
     remark: tuple[str, str]
     rollouts: list[RenderedRollout]
     cells: list[GridCell | None]
-    summary: str
+    summary: Markup
 
 
 def grid_arms(report: Report) -> list[str]:
@@ -117,12 +118,25 @@ def render_cases(report: Report) -> list[RenderedCase]:
         cells = [_cell(arm, [r for r in case.rollouts if r.arm == arm]) for arm in arms]
         names = (problem, _answer(case.answer), benchmark, one_line(case.level), remark)
         is_study = bool(case.remark_en) or len(report.cases) < MIN_GRID
-        rendered.append(RenderedCase(number, is_study, *names, rollouts, cells, one_line(case.problem, 90)))
+        rendered.append(RenderedCase(number, is_study, *names, rollouts, cells, _summary(case.problem)))
     return rendered
 
 
 def _answer(text: str) -> Markup:
     return ("\\" in text and typeset(text)) or escape_text(one_line(text))
+
+
+def _summary(text: str) -> Markup:
+    """The first words of a problem on one line, no formula cut."""
+    line = " ".join(text[:1000].split())
+    most = SUMMARY if len(line) > SUMMARY else len(line)
+    cut = next((m.start() for m in FORMULA.finditer(line) if m.start() < most < m.end()), most)
+    pieces, start = [], 0
+    for match in FORMULA.finditer(line, 0, cut):
+        mathml = typeset(match[match.lastgroup or 0])
+        pieces += [escape_text(line[start : match.start()]), mathml or escape_text(match.group())]
+        start = match.end()
+    return Markup("").join([*pieces, escape_text(line[start:cut]), Markup("…" if cut < len(line) else "")])
 
 
 def both(en: str, zh: str) -> tuple[str, str]:
@@ -188,11 +202,8 @@ def _pieces(
     for end, kind in [*steps, (len(text), "")]:
         number += bool(kind)
         part = text[max(begin, start) : min(end, stop)]
-        if begin < stop and part:
-            if not part.strip() and pieces:
-                pieces[-1] = Piece(pieces[-1].text + escape(part), pieces[-1].kind, pieces[-1].number)
-            else:
-                pieces.append(Piece(_mark_up(part, marked), kind, number if kind else 0))
+        if begin < stop and (part.strip() if steps else part):
+            pieces.append(Piece(_mark_up(part.rstrip() if kind else part, marked), kind, number if kind else 0))
         begin = end
     return pieces
 

@@ -73,12 +73,12 @@ class ArmRow(_Labelled):
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRow(_Labelled):
-    """A held-out pool; `group` says whether its kind of problems was trained on."""
+    """A held-out pool; `group` says whether its kind of problems was trained on, `all` where that is not known."""
 
     name: str
     label_en: str
     label_zh: str = ""
-    group: Literal["in-domain", "out-of-domain"] = "in-domain"
+    group: BenchmarkGroup = "in-domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +319,11 @@ class Report(_Closed):
     check_words: list[str] = field(default_factory=list)
     paper: bool = True
     format: int = FORMAT
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the budget of any arm's training is known."""
+        return any(arm.n_examples or arm.n_updates for arm in self.arms)
 
     def arm(self, name: str) -> ArmRow:
         """The arm of that name; an arm that only a case names is shown under that name."""

@@ -102,7 +102,7 @@ def render(report: Report, language: Language = "en") -> str:
         both=_in_both,
         escape=escape_text,
         count=words.count,
-        color=lambda arm: f"var(--{colors.get(arm, 'muted')})",
+        color=lambda arm: f"var(--{colors.get(arm, arm if arm in COLORS else 'muted')})",
         cases=cases,
         studies=[case for case in cases if case.is_study],
         has_grid=len(cases) >= MIN_GRID,
@@ -175,7 +175,7 @@ def _chapters(report: Report, language: Language) -> list[Chapter]:
             is_open=name in ("benchmarks", "budget", "contamination"),
         )
         for name, (part, make_table) in tables.CHAPTERS.items()
-        if getattr(report, part)
+        if getattr(report, part) and (part != "arms" or report.is_trained)
     ]
     own = {kind: list(_sections(report, kind, language)) for kind in ("question", "detail")}
     before = [chapter for chapter in measured if chapter.name not in tables.AFTER_QUESTIONS]
@@ -201,7 +201,7 @@ def _sections(report: Report, kind: str, language: Language) -> Iterator[Chapter
         yield Chapter(
             section.name,
             title,
-            words.one_line(title, 24),
+            words.one_line(title, 32),
             words.one_line(section.lead.text(language), 1000),
             charts,
             [
@@ -243,7 +243,7 @@ def _fold_hits(hits: list[HitRow]) -> Iterator[tuple[HitRow, list[tuple[str, Fol
 
 def _missing(report: Report) -> list[str]:
     """Word keys for what this report of a lab does not hold; a report of another run lacks nothing."""
-    if not report.arms and (report.overlaps or report.funnel or report.sections):
+    if not report.is_trained and (report.overlaps or report.funnel or report.sections):
         return []
     parts = ("averages", "scores", "radar", "comparisons", "levels", "arms", "funnel", "cases")
     has_radar = scores.has_radar(report) or not report.scores

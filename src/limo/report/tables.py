@@ -24,7 +24,7 @@ from limo.report.content import (
     Report,
     ScoreRow,
 )
-from limo.report.words import count, drop_reason, headline_claims, one_line, points, read_data, word
+from limo.report.words import benchmark_group, count, drop_reason, headline_claims, one_line, points, read_data, word
 
 if TYPE_CHECKING:
     from rich.console import Group as RichGroup
@@ -100,10 +100,10 @@ def scores_table(report: Report, language: Language) -> Table:
     labels = [arm.label.text(language) for arm in arms]
     heads = [word("benchmark", language), *labels, *_words(sizes, language)]
     table = Table(word("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
-    for group in BENCHMARK_GROUPS[:2]:
+    for group in BENCHMARK_GROUPS:
         members = [b for b in report.benchmarks if b.group == group]
         if members:
-            table.add(Cell(word(group, language), bold=True))
+            table.add(Cell(benchmark_group(group, language), bold=True))
         for benchmark in members:
             scores = [report.score(arm.name, benchmark.name) for arm in arms]
             ranges = [_range_cell([getattr(row, name) for row in scores if row is not None]) for name in sizes]
@@ -251,7 +251,7 @@ def to_rich(report: Report, language: Language = "en") -> RichGroup:
     claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
     parts += [Text("• " + one_line(claim.text(language))) for claim in claims]
     for part, make_table in CHAPTERS.values():
-        if getattr(report, part):
+        if getattr(report, part) and (part != "arms" or report.is_trained):
             parts += [Text(""), _rich_table(make_table(report, language))]
     for table in (table for section in report.sections for table in section.tables):
         parts += [Text(""), _rich_table(data_table(table, language))]

@@ -44,6 +44,11 @@ def localized(key: str, **values: LocalizedText | str | int) -> LocalizedText:
     return LocalizedText(fill("en"), fill("zh"))
 
 
+def benchmark_group(group: str, language: Language) -> str:
+    """The heading of a group of benchmarks; of those in no group only that they are benchmarks."""
+    return word("ungrouped" if group == "all" else group, language)
+
+
 def drop_reason(reason: str) -> LocalizedText:
     """A stage's drop reason in both languages; one without a translation is shown as it is."""
     text = reason.replace("_", " ")

@@ -110,7 +110,8 @@ def add_legend(
     for index, arm in enumerate(arms):
         x = (index + start) / max(1, len(arms))
         add_marker(axes, x, y, colors[arm.name], transform=axes.transAxes)
-        add_text(axes, x, y, arm.label.text(language), "ink", 12, xycoords="axes fraction", dx=9)
+        label = one_line(arm.label.text(language), max(12, 84 // len(arms)))
+        add_text(axes, x, y, label, "ink", 12, xycoords="axes fraction", dx=9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,14 @@ from limo.report.content import (
     BenchmarkGroup,
     BenchmarkRow,
     ChartRow,
+    ComparisonRow,
     Language,
     LocalizedText,
     Report,
     ScoreRow,
     SeriesRow,
 )
-from limo.report.words import count, localized, one_line, points, read_data, short_count, word
+from limo.report.words import benchmark_group, count, localized, one_line, points, read_data, short_count, word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,14 @@ Chart = Callable[[Report, Language, float], Drawing]
 _GROUP_ORDER: tuple[BenchmarkGroup, ...] = ("all", "in-domain", "out-of-domain")
 MIN_BENCHMARKS = 3  # fewer directions enclose nothing
 _GROUP_COLORS = {"in-domain": "ink", "out-of-domain": "rule"}
+_LONGEST = 34  # characters of an arm's name beside a chart
 _LEFT = 160  # pixels for names left of a wide chart; they start where the page's text starts
+
+
+def _left_of(report: Report, language: Language) -> int:
+    """Pixels for the names of arms left of a wide chart."""
+    longest = max((len(one_line(arm.label.text(language), _LONGEST)) for arm in report.headline_arms()), default=0)
+    return max(_LEFT, round(7.4 * longest))
 
 
 def _set_scale(
@@ -82,7 +90,7 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
     arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.averages)]
     groups = [group for group in _GROUP_ORDER if any(report.average(arm.name, group) for arm in arms)]
     narrow = width < NARROW
-    row_height, left, gap, head = (54, 0, 0, 30) if narrow else (50, _LEFT, 26, 34)
+    row_height, left, gap, head = (54, 0, 0, 30) if narrow else (50, _left_of(report, language), 26, 34)
     height = len(arms) * row_height
     figure = new_figure(width, (height + head + 22) * (len(groups) if narrow else 1) + 8)
     each = width - 34 if narrow else (width - left - gap * (len(groups) - 1) - 8) / len(groups)
@@ -93,7 +101,8 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
         title, fraction = _group_name(report, group, language), "axes fraction"
         add_text(axes, 0, 0, title, "ink", 13, xycoords=fraction, dy=height + 16, weight="bold")
         _add_average_bars(axes, report, arms, group, narrow)
-        _add_arm_labels(axes, arms, language, narrow, shown=narrow or index == 0)
+        if narrow or index == 0:
+            _add_arm_labels(axes, arms, language, left, report.is_trained)
     return Drawing(figure, f"averages-{language}-{width:.0f}", alt_text("headline", language))
 
 
@@ -116,14 +125,17 @@ def _add_average_bars(axes: Axes, report: Report, arms: list[ArmRow], group: Ben
             _add_bar(axes, y, average.value, colors[arm.name], (average.low, average.high), height)
 
 
-def _add_arm_labels(axes: Axes, arms: list[ArmRow], language: Language, narrow: bool, shown: bool) -> None:
-    for row, arm in enumerate(arms) if shown else ():
-        if narrow:
-            add_text(axes, 0, row - 0.26, arm.label.text(language), "ink", 12)
+def _add_arm_labels(axes: Axes, arms: list[ArmRow], language: Language, left: int, is_trained: bool) -> None:
+    """The names beside the rows, or above them where there is no room on the left."""
+    for row, arm in enumerate(arms):
+        label = one_line(arm.label.text(language), _LONGEST)
+        if not left:
+            add_text(axes, 0, row - 0.26, label, "ink", 12)
             continue
-        add_text(axes, 0, row - 0.13, arm.label.text(language), "ink", 13.5, dx=-_LEFT, weight="bold")
-        n, trained = count(arm.n_examples), "examples_n" if arm.n_examples else "untrained"
-        add_text(axes, 0, row + 0.22, word(trained, language, n=n), "muted", 11.5, dx=-_LEFT)
+        add_text(axes, 0, row - (0.13 if is_trained else 0), label, "ink", 13.5, dx=-left, weight="bold")
+        if is_trained:
+            trained = "examples_n" if arm.n_examples else "untrained"
+            add_text(axes, 0, row + 0.22, word(trained, language, n=count(arm.n_examples)), "muted", 11.5, dx=-left)
 
 
 def draw_scores(report: Report, language: Language, width: float) -> Drawing:
@@ -131,9 +143,9 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
     arms = [arm for arm in report.headline_arms() if any(row.arm == arm.name for row in report.scores)]
     narrow = width < NARROW
     rows: list[tuple[str, str]] = []  # benchmark ("" for the heading of a group) and what to show
-    for group in BENCHMARK_GROUPS[:2]:
+    for group in BENCHMARK_GROUPS:
         members = [(b.name, b.label.text(language)) for b in report.benchmarks if b.group == group]
-        rows += [("", word(group, language)), *members] if members else []
+        rows += [("", benchmark_group(group, language)), *members] if members else []
     left, row_height = (6, 50) if narrow else (_LEFT, 22 + 7 * max(2, len(arms)))
     height = len(rows) * row_height
     figure = new_figure(width, height + 52)
@@ -170,7 +182,8 @@ def draw_comparisons(report: Report, language: Language, width: float) -> Drawin
     for group in _GROUP_ORDER:
         members = [("", index) for index, row in enumerate(report.comparisons) if row.group == group]
         rows += [(_group_name(report, group, language), -1), *members] if members else []
-    narrow = width < NARROW
+    names = [_pair_name(report, row, language) for row in report.comparisons]
+    narrow = width < NARROW or max(map(len, names), default=0) > _LONGEST
     left, right, row_height = (8, 8, 52) if narrow else (_LEFT + 56, 152, 34)
     figure = new_figure(width, len(rows) * row_height + 56)
     axes = add_panel(figure, left, 6, width - left - right, len(rows) * row_height)
@@ -194,6 +207,10 @@ def draw_comparisons(report: Report, language: Language, width: float) -> Drawin
     return Drawing(figure, f"forest-{language}-{width:.0f}", alt_text("forest", language))
 
 
+def _pair_name(report: Report, pair: ComparisonRow, language: Language) -> str:
+    return f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
+
+
 def _add_difference(axes: Axes, row: int, report: Report, index: int, language: Language, narrow: bool) -> None:
     """One comparison: filled and coloured when separable, hollow and grey when not."""
     pair = report.comparisons[index]
@@ -202,13 +219,14 @@ def _add_difference(axes: Axes, row: int, report: Report, index: int, language: 
     add_interval(axes, (pair.low, pair.high), y, color, 2, cap=0.1)
     face = placeholder(color if pair.separable else "paper")
     add_marker(axes, pair.difference, y, color, 8, zorder=5, markerfacecolor=face, markeredgewidth=1.6)
-    name = f"{report.arm(pair.a).label.text(language)} − {report.arm(pair.b).label.text(language)}"
+    name = _pair_name(report, pair, language)
     value, verdict = points(pair.difference, True), f"[{points(pair.low, True)}, {points(pair.high, True)}]"
     if not pair.separable:
         verdict = word("not_separable", language)
     edge = ("axes fraction", "data")
     if narrow:
-        add_text(axes, 0, row - 0.18, name, "ink", 12, xycoords=edge)
+        room = round(axes.get_figure().get_size_inches()[0] * 72 - 150) // 7  # beside the figures on the right
+        add_text(axes, 0, row - 0.18, one_line(name, max(16, room)), "ink", 12, xycoords=edge)
         add_text(axes, 1, row - 0.18, f"{value}  {verdict}", color, 11.5, xycoords=edge, ha="right")
     else:
         add_text(axes, 0, row, name, "ink", 13, xycoords=edge, dx=-_LEFT - 56)
@@ -333,7 +351,7 @@ def _bars(title: LocalizedText, rows: Sequence[tuple[ArmRow, ScoreRow | AverageR
 def radar_benchmarks(report: Report) -> list[BenchmarkRow]:
     """The scored benchmarks in the order they stand around the radar, so that each group is one arc of the rim."""
     scored = {row.benchmark for row in report.scores}
-    return [b for group in BENCHMARK_GROUPS[:2] for b in report.benchmarks if b.group == group and b.name in scored]
+    return [b for group in BENCHMARK_GROUPS for b in report.benchmarks if b.group == group and b.name in scored]
 
 
 def radar_arms(report: Report) -> list[ArmRow]:

@@ -120,6 +120,8 @@ def _add_columns(axes: Axes, row: SeriesRow, color: str, number: int, n: int, pe
         add_line(axes, [x, x], [low, high], "ink", 1.3, zorder=3)
     tops = row.high or row.y
     for x, top, value in zip(xs, tops, row.y, strict=True) if n * len(xs) <= 40 else ():
+        if not value:
+            continue
         add_text(axes, x, max(top, 0), _number(value, percent), "ink", 11, ha="center", dy=9, zorder=4)
 
 

@@ -1,0 +1,112 @@
+"""Cases of a report: rollouts on the same problems side by side, each completion cut into its steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from limo.core.recipe import load
+from limo.core.records import Problem, Provenance, Rollout, Verdict
+from limo.core.run_folder import RunFolder
+from limo.curate.scorers.steps import cue_words, cut_steps
+from limo.ledger.store import Ledger
+from limo.report.content import Case, CaseRollout, StepKind
+from limo.report.formulas import FORMULA
+from limo.stages import evaluate
+
+MAX_TEXTS = 1200  # rollouts of the grid; problems on which arms differ come first (our choice: pages under 5 MB)
+MAX_ROLLOUTS = 4  # of an arm on a problem
+MAX_STEPPED = 40_000  # characters of a completion that are cut into steps; the page holds no more
+_BORDER = re.compile(r"(?<!\n\d)(?<!\n\d\d)(?<!^\d)[.?!]\s+|[。！？；]\s*|\n+")  # not after the number of a list item
+
+
+def cut_completion(text: str) -> list[tuple[int, StepKind]]:
+    """Where each piece of a completion ends, and what the structure scorer reads in it; no formula is cut."""
+    text = text[:MAX_STEPPED]
+    formulas = [match.span() for match in FORMULA.finditer(text)]
+    ends, number = [], 0
+    for match in _BORDER.finditer(text):
+        while number < len(formulas) and formulas[number][1] <= match.start():
+            number += 1
+        if number == len(formulas) or match.end() <= formulas[number][0]:
+            ends.append(match.end())
+    begins = [0, *ends]
+    return [(end, _kind(text[begin:end])) for begin, end in zip(begins, [*ends, len(text)], strict=True) if end > begin]
+
+
+def _kind(piece: str) -> StepKind:
+    steps = cut_steps(piece)
+    if not steps.lines:
+        return "step" if re.search(r"[\w$\\]", piece) else ""
+    if steps.first_words[0] in cue_words("turn"):
+        return "turn"
+    return "check" if any(cues & cue_words("check") for cues in steps.cues) else "step"
+
+
+def case_rollout(
+    arm: str, rollout: Rollout, verdict: Verdict | None = None, source: Provenance | None = None
+) -> CaseRollout:
+    """A rollout as it stands in a case; `verdict` where another one counts than its own."""
+    judged = verdict or rollout.verdict or Verdict("undecided", reason="not verified")
+    completion = rollout.completion.full_text
+    shown = (judged.outcome, judged.extracted, judged.reason or rollout.completion.error)
+    n_tokens = rollout.completion.n_completion_tokens
+    return CaseRollout(arm, completion, *shown, n_tokens, source, cut_completion(completion))
+
+
+def make_cases(by_arm: dict[str, dict[str, list[CaseRollout]]], problems: dict[str, tuple[str, Problem]]) -> list[Case]:
+    """The grid of arms (by name: problem id -> rollouts) on problems (by id: benchmark and problem).
+
+    At most MAX_TEXTS rollouts: first the problems that some arm solves and another does not, then the rest, in order.
+    """
+    rows = []
+    for name, (benchmark, problem) in problems.items():
+        rollouts = [rollout for of in by_arm.values() for rollout in of.get(name, [])[:MAX_ROLLOUTS]]
+        if rollouts:
+            n_right = sum(rollout.outcome == "correct" for rollout in rollouts)
+            differs = 0 < n_right < len(rollouts)
+            rows.append((not differs, Case(problem.problem, problem.answer, rollouts, benchmark)))
+    cases, n_left = [], MAX_TEXTS
+    for _, case in sorted(rows, key=lambda row: row[0]):
+        n_left -= len(case.rollouts)
+        if n_left < 0:
+            break
+        cases.append(case)
+    return cases
+
+
+def evaluation_cases(folders: Sequence[Path]) -> list[Case]:
+    """The cases of runs of `limo evaluate`, an arm for each model, with the verdicts that count."""
+    by_arm: dict[str, dict[str, list[CaseRollout]]] = {}
+    problems: dict[str, tuple[str, Problem]] = {}
+    for folder in folders:
+        run_folder = RunFolder(folder)
+        by_id = {problem.id: problem for problem in run_folder.read_problems()}
+        verdicts = run_folder.read_stage(evaluate.VERDICTS)
+        counted = {(row["problem_id"], row["index"]): row for row in verdicts}
+        for row in verdicts:
+            problems.setdefault(row["problem_id"], (row["benchmark"], by_id[row["problem_id"]]))
+        model = load(evaluate.Recipe, folder / "recipe.yaml").model.name
+        of_arm = by_arm.setdefault(model, {})
+        with Ledger(run_folder.ledger_path, read_only=True) as ledger:
+            for rollout in _counted(ledger.rollouts(model), counted):
+                row = counted[rollout.problem_id, rollout.index]
+                verdict = replace(
+                    rollout.verdict or Verdict("undecided"),
+                    outcome=row["outcome"],
+                    extracted=row["extracted"] or "",
+                    reason=row["reason"] or "",
+                )
+                of_arm.setdefault(rollout.problem_id, []).append(case_rollout(model, rollout, verdict))
+    return make_cases(by_arm, problems)
+
+
+def _counted(rollouts: Iterable[Rollout], counted: dict[tuple[str, int], dict[str, object]]) -> Iterable[Rollout]:
+    """Those with a row among the counted verdicts and few enough of their problem."""
+    n_of: dict[str, int] = {}
+    for rollout in rollouts:
+        if (rollout.problem_id, rollout.index) in counted and n_of.get(rollout.problem_id, 0) < MAX_ROLLOUTS:
+            n_of[rollout.problem_id] = n_of.get(rollout.problem_id, 0) + 1
+            yield rollout

@@ -1,0 +1,191 @@
+"""A curation's parts of a report: funnel, contamination, difficulty, grades and what they go with, cost, two chains."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from limo.core.recipe import load
+from limo.core.records import LEVELS, Chain, Grade
+from limo.core.run_folder import RunFolder
+from limo.curate.audit import EditEffect, audit, rank_correlation
+from limo.curate.chains import without_thought_markers
+from limo.curate.grade import GradeSettings
+from limo.curate.scorers.registry import SCORERS
+from limo.ledger.store import Ledger
+from limo.pool.evidence import evidence_table, surest, totals
+from limo.report.content import Case, CaseRollout, ChartRow, HitRow, LocalizedText, OverlapRow, Section, StageRow
+from limo.stages import curate
+from limo.stages.plan import Terms, plan, rollout_steps
+from limo.stages.reports.cases import cut_completion
+from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, text
+
+MAX_HITS = 100  # contamination pairs that are spelled out
+MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
+N_CASES = 3
+_HIT_KEYS = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
+_UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+
+
+def curation_parts(folder: Path) -> dict[str, list[Any]]:
+    """The parts of a report, by the names of `Report`'s fields; of a run that is not finished what is there."""
+    run_folder = RunFolder(folder)
+    recipe = load(curate.Recipe, folder / "recipe.yaml")
+    done = run_folder.counts()
+    parts: dict[str, list[Any]] = {"funnel": _funnel(run_folder), "sections": []}
+    if "decontaminate" in done:
+        parts |= contamination_parts(
+            evidence_table(curate.problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
+        )
+    filters = [settings.name for settings in recipe.filters if settings.name in done]
+    parts["sections"] += [_difficulty(run_folder, filters)] if filters else []
+    if "grade" in done:
+        chains, grades = curate.graded_chains(run_folder)
+        parts["sections"].append(_grades(chains, grades, recipe.grade))
+        parts["cases"] = _cases(run_folder, chains, grades)
+    if run_folder.ledger_path.exists():
+        parts["sections"].append(_cost(run_folder, recipe))
+    return parts
+
+
+def _funnel(run_folder: RunFolder) -> list[StageRow]:
+    rows = []
+    for stage, counts in run_folder.counts().items():
+        name, n_in = label(f"stage_{stage}"), counts.n_kept + counts.n_dropped
+        unit: Any = _UNITS.get(stage, "problems")
+        shown = name.en.removeprefix("stage ")  # a filter's own name
+        rows.append(StageRow(stage, shown, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
+    return rows
+
+
+def contamination_parts(table: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Totals and the surest pairs of a table of evidence."""
+    hits = [HitRow(**{name: row[name] for name in _HIT_KEYS}) for row in surest(table, MAX_HITS)]
+    return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits}
+
+
+def _difficulty(run_folder: RunFolder, filters: list[str]) -> Section:
+    """How many problems had how many correct rollouts when each filter decided them."""
+    charts, rows = [], []
+    for name in filters:
+        kept = Counter(int(row["n_correct"]) for row in run_folder.read_stage(name))
+        details = [record.detail for record in run_folder.read_dropped(name)]
+        dropped = Counter(int(str(detail["n_correct"])) for detail in details if "n_correct" in detail)
+        top = max([*kept, *dropped, 1])
+        series = [
+            make_series(text(key), list(range(top + 1)), [counts[k] for k in range(top + 1)], color=color)
+            for key, counts, color in (("kept", kept, "limo"), ("dropped", dropped, "base"))
+        ]
+        categories = [LocalizedText(str(k)) for k in range(top + 1)]
+        chart = make_chart("difficulty_chart", "bars", series, "n_correct", "problems", categories=categories)
+        charts.append(_retitled(chart, name))
+        total = kept.total() + dropped.total()
+        unsolved = kept[0] + dropped[0]
+        shares = [percent(n / total) if total else "-" for n in (unsolved, kept.total())]
+        rows.append([name, f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1]])
+    heads = ("filter", "problems", "unsolved", "percent_of", "kept", "percent_of")
+    table = make_table("difficulty_table", heads, rows)
+    return Section("difficulty", text("difficulty"), text("difficulty_lead"), charts=charts, tables=[table])
+
+
+def _retitled(chart: ChartRow, name: str) -> ChartRow:
+    title = chart.title
+    return replace(chart, title=LocalizedText(f"{title.en}: {name}", f"{title.zh}：{name}"))
+
+
+def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings) -> Section:
+    """Levels, how scores go with length, and what the scorer can be fooled by."""
+    scores, lengths = [grade.score for grade in grades], [float(len(chain.text)) for chain in chains]
+    correlation = rank_correlation(scores, lengths)
+    by_level: dict[str, list[int]] = defaultdict(list)
+    for position, grade in enumerate(grades):
+        by_level[grade.level].append(position)
+    levels = [
+        [level, f"{len(at):,}", f"{mean(scores[k] for k in at):.3f}", f"{mean(lengths[k] for k in at):,.0f}"]
+        for level, at in sorted(by_level.items())
+    ]
+    tables = [make_table("levels_table", ("level", "n_chains", "mean_score", "mean_length"), levels)]
+    traits = [
+        [label(name), f"{rank_correlation([grade.traits[name] for grade in grades], lengths):+.2f}"]
+        for name in grades[0].traits
+    ]
+    rows = [*traits, [text("score"), f"{correlation:+.2f}"]]
+    tables.append(make_table("correlation_table", ("trait", "correlation"), rows))
+    order = sorted(range(len(grades)), key=lambda k: lengths[k])
+    bins = [order[len(order) * k // 10 : len(order) * (k + 1) // 10] for k in range(10)]
+    bins = [at for at in bins if at]
+    points = [[mean(column[k] for k in at) for at in bins] for column in (lengths, scores)]
+    chart = make_chart("length_chart", "lines", [make_series(text("score"), *points, color="limo")], "length", "score")
+    claims = [text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer)]
+    if SCORERS[settings.scorer].measure:
+        claims.append(_stuffing(chains, settings, tables))
+    return Section("grades", text("grades"), text("grades_lead"), claims, charts=[chart], tables=tables)
+
+
+def _stuffing(chains: list[Chain], settings: GradeSettings, tables: list[Any]) -> LocalizedText:
+    """What the audit of the scorer says of inserted keywords and shuffled steps, as a claim; its table is added."""
+    step = max(1, -(-len(chains) // MAX_AUDITED))
+    audited = audit([without_thought_markers(chain.text) for chain in chains[::step]], settings)
+
+    def cells(effect: EditEffect) -> list[str]:
+        shares = [percent(share) for share in (effect.score_rises, effect.score_falls, effect.level_rises)]
+        return [f"{effect.n:,}", *shares, f"{effect.mean_levels:+.2f}"]
+
+    edits = {"inserted": audited.keywords_inserted, **{f"shuffled_{k}": v for k, v in audited.shuffled.items()}}
+    heads = ("edit", "n_chains", "score_rises", "score_falls", "level_rises", "mean_levels")
+    rows = [[text(name), *cells(effect)] for name, effect in edits.items()]
+    tables.append(make_table("stuffing_table", heads, rows))
+    share = percent(audited.keywords_inserted.level_rises)
+    return text("stuffing_claim", share=share, scorer=settings.scorer, n=f"{audited.n:,}")
+
+
+def _cost(run_folder: RunFolder, recipe: curate.Recipe) -> Section:
+    """What the plan expected without any evidence, and what was requested."""
+    done, steps = run_folder.counts(), rollout_steps(recipe)
+    problems = curate.problems_after(run_folder, "decontaminate") if "decontaminate" in done else []
+    rows = []
+    with Ledger(run_folder.ledger_path, read_only=True) as ledger:
+        usage, seconds, n_lost = ledger.usage_by_model(), ledger.seconds(), ledger.n_lost()
+    for row in plan(steps, problems, Terms()) if problems else []:
+        rows.append([row.step, f"{row.n_fixed:,}", f"{row.n_expected:,.0f}", f"{row.n_in:,.0f}", f"{row.n_out:,.0f}"])
+    planned = make_table("planned_table", ("step", "fixed_plan", "expected", "tokens_in", "tokens_out"), rows)
+    spent = [[name, f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
+    used = make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)
+    n_expected = sum(row.n_expected for row in plan(steps, problems, Terms())) if problems else 0.0
+    claim = text(
+        "cost_claim",
+        planned=f"{n_expected:,.0f}",
+        n=f"{sum(u[0] for u in usage.values()):,}",
+        minutes=f"{seconds / 60:,.1f}",
+        lost=f"{n_lost:,}",
+    )
+    return Section("cost", text("cost"), text("cost_lead"), [claim], tables=[planned, used])
+
+
+def _cases(run_folder: RunFolder, chains: list[Chain], grades: list[Grade]) -> list[Case]:
+    """The problems whose chains differ most in score: the lowest and the highest side by side, an arm a level."""
+    by_problem: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for position, (chain, grade) in enumerate(zip(chains, grades, strict=True)):
+        by_problem[chain.problem_id].append((grade.score, position))
+    spread = {name: max(of)[0] - min(of)[0] for name, of in by_problem.items() if len(of) > 1}
+    problems = {problem.id: problem for problem in run_folder.read_problems()}
+    cases = []
+    for name in sorted(spread, key=lambda name: (-spread[name], name))[:N_CASES]:
+        pair = [min(by_problem[name])[1], max(by_problem[name])[1]]
+        if grades[pair[0]].level == grades[pair[1]].level:
+            continue
+        rollouts = [_graded(chains[position], grades[position]) for position in pair]
+        remark = text("case_levels", low=f"{min(by_problem[name])[0]:.2f}", high=f"{max(by_problem[name])[0]:.2f}")
+        problem = problems[name]
+        cases.append(Case(problem.problem, problem.answer, rollouts, problem.source, "", remark.en, remark.zh))
+    return cases
+
+
+def _graded(chain: Chain, grade: Grade) -> CaseRollout:
+    verdict = chain.verdict
+    assert grade.level in LEVELS
+    facts = (verdict.outcome, verdict.extracted, f"{chain.teacher}, {grade.score:.2f}", chain.n_tokens)
+    return CaseRollout(grade.level, chain.text, *facts, steps=cut_completion(chain.text))

@@ -1,0 +1,226 @@
+"""The parts of a report that come of scores: of one model, of several compared, and of a base sampled often."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from limo.core.records import Provenance
+from limo.report.content import (
+    ArmRow,
+    AverageRow,
+    BenchmarkGroup,
+    BenchmarkRow,
+    ComparisonRow,
+    DataTable,
+    LocalizedText,
+    ScoreRow,
+    Section,
+)
+from limo.stages import reach
+from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes
+from limo.stages.evaluate import EVALUATIONS, SCORES, known_benchmarks
+from limo.stages.reports.cases import evaluation_cases
+from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, signed, text
+
+MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the first
+
+
+def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[str, list[Any]]:
+    """Scores, averages, comparisons and the grid of runs with scores; with `sampled`, what training did with reach."""
+    outcomes = read_outcomes(folders)
+    evaluations = [row for folder in folders for row in _stored(folder)]
+    groups = _groups(outcomes)
+    parts: dict[str, list[Any]] = {
+        "arms": [ArmRow(name, label) for name, label in _short_names(list(outcomes)).items()],
+        "benchmarks": [BenchmarkRow(name, name, group=group) for name, group in groups.items()],
+        "scores": _score_rows(outcomes, folders, evaluations),
+        "averages": _average_rows(outcomes, groups),
+        "sections": [],
+    }
+    if len(outcomes) > 1 and _shared(outcomes):
+        names = list(outcomes)
+        pairs = pairs_of(names) if len(names) <= MOST_PAIRED else pairs_of(names, names[0])
+        found, labels = compare_table(outcomes, pairs), _short_names(names)
+        parts["comparisons"] = [
+            ComparisonRow(one.arm, one.against, "all", one.difference, one.low, one.high, one.separable)
+            for one in found
+        ]
+        parts["sections"].append(_comparison_section(found, labels))
+        if sampled is not None:
+            parts["sections"].append(_reach_section(folders, sampled, names))
+    if evaluations:
+        parts["sections"].append(_details_section(evaluations))
+        parts["notes"] = [same(note) for folder in folders for note in _notes(folder)]
+        parts["cases"] = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
+    return parts
+
+
+def _short_names(names: list[str]) -> dict[str, str]:
+    """The names without the owner before a slash, where they stay different."""
+    short = [name.rsplit("/", 1)[-1] or name for name in names]
+    return dict(zip(names, short if len(set(short)) == len(short) else names, strict=True))
+
+
+def _stored(folder: Path) -> list[dict[str, Any]]:
+    file = folder / EVALUATIONS
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["evaluations"] if file.is_file() else []
+    return rows
+
+
+def _notes(folder: Path) -> list[str]:
+    file = folder / EVALUATIONS
+    return list(json.loads(file.read_text(encoding="utf-8")).get("notes", [])) if file.is_file() else []
+
+
+def _groups(outcomes: Outcomes) -> dict[str, BenchmarkGroup]:
+    """The group of each benchmark that any arm was scored on; `all` for one that is in none."""
+    names = dict.fromkeys(name for seeds in outcomes.values() for by_name in seeds.values() for name in by_name)
+    known = known_benchmarks()
+    groups: dict[str, BenchmarkGroup] = {}
+    for name in names:
+        group: Any = known[name.lower()].group if name.lower() in known else "all"
+        groups[name] = group if group in ("in-domain", "out-of-domain") else "all"
+    return groups
+
+
+def _of_every_seed(outcomes: Outcomes, arm: str) -> list[str]:
+    seeds = list(outcomes[arm].values())
+    return [name for name in seeds[0] if all(name in by_name for by_name in seeds)]
+
+
+def _shared(outcomes: Outcomes) -> list[str]:
+    """The benchmarks that every arm was scored on with every seed."""
+    names = [_of_every_seed(outcomes, arm) for arm in outcomes]
+    return [name for name in names[0] if all(name in others for others in names)]
+
+
+def _score_rows(outcomes: Outcomes, folders: Sequence[Path], evaluations: list[dict[str, Any]]) -> list[ScoreRow]:
+    n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
+    sources: dict[tuple[str, str], list[Provenance]] = {}
+    for folder in folders:
+        for arm, rows in json.loads((folder / SCORES).read_text(encoding="utf-8")).items():
+            for measured in rows:
+                for benchmark, origin in measured.get("provenance", {}).items():
+                    sources.setdefault((arm, benchmark), []).append(Provenance(**origin))
+    rows = []
+    for arm, seeds in outcomes.items():
+        for benchmark in _of_every_seed(outcomes, arm):
+            n_problems = len(next(iter(seeds.values()))[benchmark])
+            sizes = (n_problems, n_rollouts.get((arm, benchmark), n_problems * len(seeds)), len(seeds))
+            interval = average(outcomes, arm, [benchmark]).interval
+            rows.append(ScoreRow(arm, benchmark, *interval, *sizes, sources.get((arm, benchmark), [])))
+    return rows
+
+
+def _average_rows(outcomes: Outcomes, groups: dict[str, BenchmarkGroup]) -> list[AverageRow]:
+    """Over the benchmarks that all arms share, so that averages can be set beside each other."""
+    shared, rows = _shared(outcomes), []
+    wanted: dict[BenchmarkGroup, list[str]] = {"all": shared}
+    for group in ("in-domain", "out-of-domain"):
+        members = [name for name in shared if groups[name] == group]
+        wanted |= {group: members} if members and members != shared else {}
+    for arm in outcomes:
+        for name, members in wanted.items():
+            if members:
+                rows.append(AverageRow(arm, name, *average(outcomes, arm, members).interval))
+    return rows
+
+
+def _comparison_section(found: Sequence[Comparison], labels: dict[str, str]) -> Section:
+    rows = [
+        [
+            f"{labels[one.arm]} − {labels[one.against]}",
+            signed(100 * one.difference),
+            f"[{signed(100 * one.low)}, {signed(100 * one.high)}]",
+            f"{one.p_adjusted:.2g}",
+            *(f"{n:,}" for n in (one.n_better, one.n_worse, one.n_same, one.n_left_out)),
+            f"{100 * one.detectable:.1f}",
+        ]
+        for one in found
+    ]
+    heads = ("pair", "points", "interval", "p_adjusted", "n_better", "n_worse", "n_same", "n_left_out", "detectable")
+    tables = [make_table("pairs_table", heads, rows, "pairs_note")]
+    if len(labels) > 2:
+        by_pair = {(one.arm, one.against): one for one in found}
+        matrix = [[labels[a], *(_matrix_cell(by_pair, a, b) for b in labels)] for a in labels]
+        across = [text("arm"), *map(same, labels.values())]
+        tables.append(DataTable(text("matrix_table"), across, _texts(matrix), text("matrix_note")))
+    return Section("pairs", text("pairs"), text("pairs_lead"), tables=tables)
+
+
+def _texts(rows: list[list[str]]) -> list[list[LocalizedText]]:
+    return [[same(cell) for cell in row] for row in rows]
+
+
+def _matrix_cell(by_pair: dict[tuple[str, str], Comparison], name: str, other: str) -> str:
+    """Row minus column in points; a star where they are separable."""
+    for pair, sign in (((name, other), 1), ((other, name), -1)):
+        if pair in by_pair:
+            return signed(100 * sign * by_pair[pair].difference) + ("*" if by_pair[pair].separable else "")
+    return "–"
+
+
+def _details_section(evaluations: list[dict[str, Any]]) -> Section:
+    """Bounds, truncation, pass@k, maj@n and the judge, beside each score."""
+    rows, ks, missing = [], [], ("no_answer", "truncated", "undecided")
+    has_majority = any(one["details"]["majority"] for one in evaluations)
+    labels = _short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
+    for one in evaluations:
+        details, outcomes, majority = one["details"], one["n_by_outcome"], one["details"]["majority"]
+        name = f"{labels[one['model']]}, {one['score']['benchmark']}"
+        shown = [percent(share) for share in (one["score"]["value"], details["least"], details["most"])]
+        cut = [f"{outcomes.get(name, 0):,}" for name in missing]
+        more = [percent(majority[0]) if majority else "–"] if has_majority else []
+        more.append(f"{100 * details['detectable']:.1f}")
+        rows.append([name, *shown, *cut, *more, f"{one['n_tokens_mean']:,.0f}"])
+        points = [(int(k), interval) for k, interval in details["pass_at_k"].items()]
+        if len(points) > 1:
+            columns = zip(*(interval for _, interval in points), strict=True)
+            ys, lows, highs = (list(column) for column in columns)
+            ks.append(make_series(name, [k for k, _ in points], ys, low=lows, high=highs))
+    missing = ("no_answer", "truncated", "undecided")
+    heads = (
+        "measured",
+        "score",
+        "least",
+        "most",
+        *missing,
+        *(["majority"] if has_majority else []),
+        "detectable",
+        "tokens",
+    )
+    tables = [make_table("details_table", heads, rows, "details_note")]
+    judged = [
+        [
+            f"{labels[one['model']]}, {one['score']['benchmark']}",
+            f"{one['judged']['n_judged']:,}",
+            percent(one["judged"]["agreement"]) if one["judged"]["agreement"] is not None else "–",
+            f"{one['judged']['n_settled']:,}",
+            f"{one['judged']['n_overruled']:,}",
+        ]
+        for one in evaluations
+        if one.get("judged")
+    ]
+    of_judge = ("measured", "n_judged", "agreement", "n_settled", "n_overruled")
+    tables += [make_table("judge_table", of_judge, judged)] if judged else []
+    charts = [make_chart("pass_chart", "lines", ks, "k", "pass_at_k", percent=True, log_x=True)] if ks else []
+    return Section("details", text("details"), text("details_lead"), charts=charts, tables=tables)
+
+
+def _reach_section(folders: Sequence[Path], sampled: Path, names: list[str]) -> Section:
+    """Elicited, taught and lost shares of every arm but the base, which is the arm that was sampled often."""
+    (base,) = read_outcomes([sampled])
+    found = {name: reach.run(folders, sampled, name, base) for name in names if name != base}
+    kinds = ("elicited", "taught", "lost")
+    series = []
+    for name, one in found.items():
+        intervals = [getattr(one, kind) for kind in kinds]
+        ends = {"low": [i.low for i in intervals], "high": [i.high for i in intervals]}
+        series.append(make_series(name, range(len(kinds)), [i.value for i in intervals], **ends))
+    categories = [text(kind) for kind in kinds]
+    chart = make_chart("reach_chart", "bars", series, "kind", "problems_share", categories=categories, percent=True)
+    claims = [same(f"{name}: {one.sentence}") for name, one in found.items()]
+    return Section("reach", text("reach"), text("reach_lead"), claims, charts=[chart])

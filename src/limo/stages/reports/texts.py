@@ -1,0 +1,60 @@
+"""The texts of reports of runs, in both languages, and the small parts that all sections are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from limo.report.content import ChartRow, DataTable, LocalizedText, SeriesRow
+
+
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    loaded: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text("utf-8"))
+    return loaded
+
+
+def text(key: str, **values: object) -> LocalizedText:
+    """The text of `key` in texts.yaml in both languages, with its blanks filled.  Raises KeyError."""
+    return LocalizedText(*(_texts()[key][language].format(**values) for language in ("en", "zh")))
+
+
+def same(value: object) -> LocalizedText:
+    """A name or a number, which is the same in both languages."""
+    return LocalizedText(str(value))
+
+
+def label(key: str) -> LocalizedText:
+    """The text of `key` where there is one, else the key itself: names of stages and traits may be anybody's."""
+    return text(key) if key in _texts() else same(key.replace("_", " "))
+
+
+def make_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> DataTable:
+    """A table of keys of texts and of cells as they are shown; a `LocalizedText` in a row stays."""
+    cells = [[cell if isinstance(cell, LocalizedText) else same(cell) for cell in row] for row in rows]
+    return DataTable(text(caption), [label(head) for head in heads], cells, text(note) if note else LocalizedText(""))
+
+
+def make_series(name: LocalizedText | str, xs: Sequence[float], ys: Sequence[float], **rest: Any) -> SeriesRow:
+    """A series with a name."""
+    name = name if isinstance(name, LocalizedText) else same(name)
+    return SeriesRow(name.en, name.zh, [float(x) for x in xs], [float(y) for y in ys], **rest)
+
+
+def make_chart(title: str, kind: str, series: list[SeriesRow], x: str, y: str, **rest: Any) -> ChartRow:
+    """A chart whose title and axes are keys of texts."""
+    return ChartRow(text(title), kind, series, text(x), text(y), **rest)  # type: ignore[arg-type]
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal."""
+    return f"{100 * share:.1f}"
+
+
+def signed(points: float) -> str:
+    """A difference in points with its sign."""
+    return f"{points:+.1f}".replace("-", "−")

@@ -1,0 +1,132 @@
+"""A training's parts of a report: loss, cost, whether it hurt, and by reinforcement learning the curve over FLOPs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from limo.core.run_folder import RunFolder
+from limo.core.stats import wilson
+from limo.ledger.store import Ledger
+from limo.report.content import LocalizedText, Section
+from limo.stages import checkpoints
+from limo.stages.compare import read_outcomes
+from limo.stages.reports.texts import label, make_chart, make_series, make_table, same, text
+from limo.train.result import TrainResult, finished
+
+HARM = "did_it_hurt.json"
+_UPDATE = re.compile(r".*@(\d+)$")
+
+
+def record_of(folder: Path) -> TrainResult | None:
+    """The record of a training run that is finished."""
+    return finished(folder / "model") if (folder / "model" / "training.json").is_file() else None
+
+
+def run_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """A short name for each folder: as many of the last parts of its path as tell it from the others."""
+    for n in range(1, max((len(folder.parts) for folder in folders), default=1) + 1):
+        names = ["/".join(folder.parts[-n:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return dict(zip(folders, names, strict=True))
+    return {folder: str(folder) for folder in folders}
+
+
+def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
+    """One section over all trainings: their losses in one chart, their costs in one table."""
+    records = {folder: record for folder in folders if (record := record_of(folder))}
+    names = run_names(list(records))
+    series = [make_series(names[folder], _updates(record), record.losses) for folder, record in records.items()]
+    series = [one for one in series if one.x]
+    charts = [make_chart("loss_chart", "lines", series, "update", "loss")] if series else []
+    cost = [
+        [
+            names[folder],
+            record.method,
+            f"{record.n_examples:,}",
+            f"{record.n_updates:,}",
+            f"{record.n_tokens_seen:,}",
+            f"{record.seconds:,.1f}",
+            f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "-",
+            f"{record.flops:.3g}",
+        ]
+        for folder, record in records.items()
+    ]
+    heads = ("run", "method", "n_examples", "n_updates", "tokens_seen", "seconds", "tokens_per_s", "flops")
+    tables = [make_table("training_table", heads, cost)]
+    measures = [
+        [names[folder], label(name), f"{value:,.4g}"]
+        for folder, record in records.items()
+        for name, value in record.measures.items()
+    ]
+    tables += [make_table("measures_table", ("run", "measure", "value"), measures)] if measures else []
+    claims = [
+        text("kept_checkpoint", run=names[folder], base=Path(record.base).name, rule=record.checkpoint)
+        for folder, record in records.items()
+    ]
+    for folder in records:
+        if (folder / HARM).is_file():
+            sentence = str(RunFolder(folder).read_json(HARM)["sentence"])
+            claims.append(LocalizedText(f"Did it hurt? {sentence}", f"训练是否有害？{sentence}"))
+    sections = [Section("training", text("training"), text("training_lead"), claims, charts=charts, tables=tables)]
+    return {"sections": [*sections, *_rl_sections(records, names)]}
+
+
+def _updates(record: TrainResult) -> list[float]:
+    """The update of each recorded loss; they are evenly spaced."""
+    step = record.settings.get("logging_steps", 1)
+    every = int(step) if isinstance(step, int | float) else 1
+    return [float(min(record.n_updates, (k + 1) * every)) for k in range(len(record.losses))]
+
+
+def _rl_sections(records: dict[Path, TrainResult], names: dict[Path, str]) -> list[Section]:
+    """The share of correct rollouts of each update, over the operations spent until then."""
+    series = []
+    for folder, record in records.items():
+        if record.method == "grpo" and (folder / "ledger.sqlite").is_file():
+            with Ledger(folder / "ledger.sqlite", read_only=True) as ledger:
+                usage = {int(m[1]): u for name, u in ledger.usage_by_model().items() if (m := _UPDATE.match(name))}
+                outcomes = {
+                    int(m[1]): ledger.n_by_outcome(name)
+                    for name in ledger.usage_by_model()
+                    if (m := _UPDATE.match(name))
+                }
+            series += _rl_series(names[folder], record.flops, usage, outcomes)
+    if not series:
+        return []
+    chart = make_chart("rl_chart", "lines", series, "flops_spent", "correct_share", percent=True)
+    return [Section("rl", text("rl"), text("rl_lead"), charts=[chart])]
+
+
+def _rl_series(name: str, flops: float, usage: dict[int, Any], outcomes: dict[int, dict[str, int]]) -> list[Any]:
+    total, spent = sum(used.n_completion_tokens for used in usage.values()), 0
+    xs, ys, lows, highs = [], [], [], []
+    for update in sorted(usage):
+        n_decided = sum(n for outcome, n in outcomes[update].items() if outcome not in ("", "undecided", "error"))
+        spent += usage[update].n_completion_tokens
+        if n_decided and total:
+            n_correct = outcomes[update].get("correct", 0)
+            low, high = wilson(n_correct, n_decided)
+            xs.append(flops * spent / total)
+            ys.append(n_correct / n_decided)
+            lows.append(low)
+            highs.append(high)
+    return [make_series(name, xs, ys, low=lows, high=highs)] if xs else []
+
+
+def checkpoint_parts(folder: Path) -> dict[str, list[Any]]:
+    """The curve over a training's checkpoints, which `limo evaluate --checkpoints` scored into `folder`."""
+    found = sorted(folder.glob("checkpoint-*/scores.json"), key=lambda file: int(file.parent.name.split("-")[1]))
+    outcomes = {}
+    for file in found:
+        (seeds,) = read_outcomes([file.parent]).values()
+        (outcomes[file.parent.name.split("-")[1]],) = seeds.values()
+    curve = checkpoints.checkpoint_curve(outcomes)
+    xs = [float(name) for name in curve.scores]
+    ys, lows, highs = ([getattr(one, end) for one in curve.scores.values()] for end in ("value", "low", "high"))
+    series = make_series(folder.name, xs, ys, low=lows, high=highs, color="limo")
+    chart = make_chart("epochs_chart", "lines", [series], "update", "score", percent=True)
+    claims = [same(curve.sentence)]
+    return {"sections": [Section("epochs", text("epochs"), text("epochs_lead"), claims, charts=[chart])]}

@@ -1,0 +1,143 @@
+"""Reports of run folders: a curation, scores of one model and of several, trainings, and folders that are none."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from test_curate_stage import Bench, pool, recipe  # noqa: F401
+
+from limo.core.errors import InputError, MissingFileError
+from limo.core.records import Completion, Problem
+from limo.models.completer import Completer
+from limo.report import page
+from limo.stages.evaluate import Recipe
+from limo.stages.evaluate import run as evaluate
+from limo.stages.reports.build import run
+from limo.stages.reports.cases import cut_completion
+from limo.stages.reports.training import run_names
+from limo.train.result import TrainResult
+
+PROBLEMS = [Problem.make(f"What is {i} plus 1?", str(i + 1)) for i in range(6)]
+
+
+class Adder(Completer):
+    """Adds, up to a number; beyond it the answer is wrong."""
+
+    def __init__(self, name, most):
+        self.name, self.most = name, most
+
+    def complete(self, requests):
+        for request in requests:
+            answer = int(request.problem.answer)
+            found = answer if answer <= self.most else 99
+            text = f"Adding. Let me check: {answer} - 1 = {answer - 1}.\n\\boxed{{{found}}}"
+            yield [(request, Completion(text, "stop", 5, 7))]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Runs of two models on the same benchmark, the first with four rollouts of each problem as well."""
+    folder = tmp_path_factory.mktemp("scored")
+    rows = [{"problem": problem.problem, "answer": problem.answer} for problem in PROBLEMS]
+    (folder / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, most, n in (("base", 2, 1), ("limo", 5, 1), ("base", 3, 4)):
+        values = {
+            "model": {"kind": "replay", "name": name, "files": ["unused"]},
+            "benchmarks": {"sums": str(folder / "set.jsonl")},
+            "decoding": {"n": n, "temperature": 1.0 if n > 1 else 0.0},
+        }
+        out = folder / (name if n == 1 else "sampled")
+        evaluate(Recipe.model_validate(values), out, opener=lambda settings, data: Adder(name, most))  # noqa: B023
+    return folder
+
+
+def test_one_scored_model_has_its_bounds_and_a_row_of_the_grid_for_each_problem(scored):
+    report = run([scored / "limo"])
+    assert report.averages[0].value == pytest.approx(5 / 6) and report.benchmarks[0].group == "all"
+    assert len(report.cases) == 6 and report.scores[0].provenance[0].model == "limo"
+    (details,) = report.sections
+    assert [cell.en for cell in details.tables[0].rows[0]][:4] == ["limo, sums", "83.3", "83.3", "83.3"]
+    assert not report.is_trained and report.title.en == "Scores"
+
+
+def test_two_scored_models_are_compared_and_the_problems_that_differ_come_first(scored):
+    report = run([scored / "base", scored / "limo"])
+    assert [(row.a, row.b) for row in report.comparisons] == [("limo", "base")]
+    assert report.comparisons[0].difference == pytest.approx(0.5)
+    outcomes = [[rollout.outcome for rollout in case.rollouts] for case in report.cases]
+    assert outcomes[:3] == [["wrong", "correct"]] * 3
+    assert sorted(outcomes[3:]) == [["correct", "correct"]] * 2 + [["wrong", "wrong"]]
+    assert [kind for _, kind in report.cases[0].rollouts[0].steps] == ["step", "check", "step"]
+
+
+def test_with_the_base_sampled_often_it_says_what_was_elicited_taught_and_lost(scored):
+    report = run([scored / "base", scored / "limo"], scored / "sampled")
+    (reach,) = (section for section in report.sections if section.name == "reach")
+    assert [round(y, 3) for y in reach.charts[0].series[0].y] == [0.167, 0.333, 0.0]
+    assert "elicited 16.7%" in reach.claims[0].en
+    (details,) = (section for section in run([scored / "sampled"]).sections if section.name == "details")
+    assert details.charts[0].series[0].x == [1, 2, 4]
+
+
+@pytest.mark.slow
+def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path, pool):  # noqa: F811
+    bench = Bench(tmp_path / "run")
+    bench(recipe(pool))
+    report = run([tmp_path / "run"])
+    assert [row.stage for row in report.funnel][:4] == ["ingest", "dedup", "decontaminate", "weak_filter"]
+    assert not any(row.n_unexplained for row in report.funnel)
+    assert report.overlaps[0].benchmark == "held-out" and report.hits[0].problem == report.hits[0].benchmark_problem
+    difficulty, grades, cost = report.sections
+    assert [chart.title.en for chart in difficulty.charts] == [
+        "Problems by correct rollouts: weak_filter", "Problems by correct rollouts: strong_filter"
+    ]  # fmt: skip
+    assert "rank correlation" in grades.claims[0].en and "50 keywords" in grades.claims[1].en
+    spent = {row[0].en: row[1].en for row in cost.tables[1].rows}
+    assert spent == {name: str(sum(asked[0] == name for asked in bench.asked)) for name in ("strong", "weak")}
+    assert all(len(case.rollouts) == 2 for case in report.cases)
+    assert 'id="en-difficulty"' in page.render(report)
+
+
+def test_trainings_show_losses_costs_and_whether_they_hurt(tmp_path):
+    values = {
+        "model_dir": "", "base": "models/tiny", "method": "sft", "n_examples": 4, "n_tokens": 90, "n_loss_tokens": 50,
+        "n_updates": 5, "n_tokens_seen": 180, "n_epochs": 2.0, "seconds": 2.0, "flops": 1e9, "checkpoint": "last",
+        "losses": [2.0, 1.0, 0.5], "identity": "x", "settings": {"logging_steps": 2}, "measures": {"peak_bytes": 5.0},
+    }  # fmt: skip
+    for name in ("a", "b"):
+        (tmp_path / name / "seed-0" / "model").mkdir(parents=True)
+        record = json.dumps(asdict(TrainResult(**values)))
+        (tmp_path / name / "seed-0" / "model" / "training.json").write_text(record)
+        (tmp_path / name / "seed-0" / "recipe.yaml").write_text("model: tiny\n")
+    (tmp_path / "a" / "seed-0" / "did_it_hurt.json").write_text(json.dumps({"sentence": "not separable"}))
+    (section,) = run([tmp_path / "a/seed-0", tmp_path / "b/seed-0"]).sections
+    assert [series.label_en for series in section.charts[0].series] == ["a/seed-0", "b/seed-0"]
+    assert section.charts[0].series[0].x == [2, 4, 5] and section.tables[0].rows[0][6].en == "90"
+    assert any("Did it hurt? not separable" in claim.en for claim in section.claims)
+    assert section.tables[1].rows[0][1].en == "peak bytes"
+
+
+def test_a_folder_that_is_no_run_and_a_path_that_is_not_there_are_input_errors(tmp_path):
+    with pytest.raises(InputError, match="nothing to report"):
+        run([tmp_path])
+    with pytest.raises(MissingFileError, match="no such run"):
+        run([tmp_path / "typo"])
+
+
+def test_a_completion_is_cut_into_steps_and_no_formula_is_cut():
+    text = "First: 2 + 2 = 4.\n1. Add 3. Wait, 4 + 3 = 7, maybe not. \\[ a = 1. \n b = 2. \\] Check: 7 - 3 = 4.\n\n"
+    pieces = cut_completion(text)
+    begins = [0, *(end for end, _ in pieces)]
+    shown = [(text[a:b].strip(), kind) for a, (b, kind) in zip(begins, pieces, strict=False)]
+    assert shown == [
+        ("First: 2 + 2 = 4.", "step"),
+        ("1. Add 3.", "step"),
+        ("Wait, 4 + 3 = 7, maybe not.", "turn"),
+        ("\\[ a = 1. \n b = 2. \\] Check: 7 - 3 = 4.", "check"),
+    ]
+    assert pieces[-1][0] == len(text) and cut_completion("") == []
+
+
+def test_runs_are_named_by_as_much_of_their_path_as_tells_them_apart(tmp_path):
+    assert list(run_names([tmp_path / "x", tmp_path / "y"]).values()) == ["x", "y"]
+    assert list(run_names([tmp_path / "x/m", tmp_path / "y/m"]).values()) == ["x/m", "y/m"]
