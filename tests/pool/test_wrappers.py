@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from limo.core.records import Problem
-from limo.pool.canonical.wrappers import find_shared_wrappers, unwrap
+from limo.pool.canonical import wrappers
+from limo.pool.canonical.wrappers import find_shared_wrappers, unwrap_all
 from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, dedup_shards
 from limo.pool.shards import dropped_of, write_problems
 from limo.pool.tasks import ExecutorSettings
@@ -116,9 +120,10 @@ def test_options_are_a_set_and_their_order_is_none() -> None:
 def test_what_many_rows_of_a_source_share_is_a_wrapper_there_and_nowhere_else() -> None:
     head = "Kindly work through this task and give one numeric answer:"
     rows = [(f"{head}\nWhat is {n} plus {n * n}?", "wrapped") for n in range(12)]
-    shared = find_shared_wrappers([*rows, (rows[0][0], "other")])
+    shared = find_shared_wrappers(*zip(*rows, (rows[0][0], "other"), strict=True))
     assert shared == {"wrapped": frozenset({head})}
-    assert unwrap(rows[3][0], shared["wrapped"]).core == "What is 3 plus 9?" and unwrap(rows[3][0]).core == rows[3][0]
+    known, other = unwrap_all([rows[3][0]] * 2, [shared["wrapped"], frozenset()])
+    assert known.core == "What is 3 plus 9?" and other.core == rows[3][0]
     pool = [Problem.make(text, "8", source=source) for text, source in rows]
     bare = Problem.make("What is 3 plus 9?", "8", source="plain", solution="worked")
     kept, dropped = dedup([*pool, bare])
@@ -142,9 +147,30 @@ def test_duplicate_of_names_a_row_that_was_kept(tmp_path: Path) -> None:
     assert of_shards == {json.dumps(row.detail, sort_keys=True) for row in dropped}
 
 
+@pytest.mark.parametrize(
+    "text", ["Let $f(x) = x^2 + 3$. Find $f({})$ and show your work.", "设一次函数过原点，斜率为{}。求它在3处的值，并写出解答过程。",
+             "The table holds 7 and 9. What is {} plus 4 if there is enough information to answer this question?"],
+)  # fmt: skip
+def test_a_sentence_that_poses_the_question_is_no_instruction(text: str) -> None:
+    assert _kept(text.format(2), text.format(5)) == 2
+
+
+MARKS = ["Q3. ", "Problem 12: ", "(5) ", "**", "### ", "[2 points] ", "b) ", "第3题：", "【2019年】", "User: ", "<|im|>", " ",
+         "\n", "Think step by step. ", "Solve the following problem.\n", "请一步一步地思考。", "Add 2 and 3.", "求和", "A. 4\nB. 5",
+         "\nA. 4\nB. 5\nC. 6", " (6 marks)", " (AMC 2017)", " Answer: ___", "\nSolution:", "[asy]x[/asy]", "\\blank", ")", "]"]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(MARKS), min_size=1, max_size=6).map("".join), st.booleans())
+def test_the_search_of_a_whole_batch_misses_no_mark(text: str, split_options: bool) -> None:
+    instructs = bool(wrappers._INSTRUCTION.search(text))
+    alone = wrappers._unwrap(text, frozenset(), instructs, split_options)
+    found = unwrap_all([text, "Add."], split_options=split_options)[0]
+    assert (found.core.strip(), *found[2:]) == (alone.core.strip(), *alone[2:])
+
+
 def test_a_statement_that_is_nothing_but_a_mark_is_left_as_it_is() -> None:
-    assert [unwrap(text).core for text in ("12.", "Answer:", "(5 points)", "", "Problem 3.")] == [
-        "12.", "Answer:", "(5 points)", "", "Problem 3.",
-    ]  # fmt: skip
-    assert unwrap("### Problem\n90 plus 2 is what?").core == "90 plus 2 is what?"
+    marks = ["12.", "Answer:", "(5 points)", "", "Problem 3."]
+    assert [part.core for part in unwrap_all(marks)] == marks
+    assert unwrap_all(["### Problem\n90 plus 2 is what?"])[0].core == "90 plus 2 is what?"
     assert _kept("2) + 3 is what?", "5) + 3 is what?") == 2

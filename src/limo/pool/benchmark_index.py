@@ -17,7 +17,7 @@ boilerplate and ignored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,8 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import shorten
 from limo.pool.canonical import buffers
-from limo.pool.canonical.statements import Scanned, scan_statements, word_runs
+from limo.pool.canonical.statements import Scanned, scan_batches, scan_statements, scan_texts, word_runs
+from limo.pool.canonical.wrappers import Unwrapped
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
 from limo.pool.fingerprints import ngrams
 
@@ -179,14 +180,19 @@ class BenchmarkIndex:
                 self._by_text.setdefault(_text_key(self._scanned, item), []).append(item)
         self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
 
-    def search(self, problems: Sequence[Problem]) -> list[tuple[int, Hit]]:
-        """Everything found about a batch: its row and a hit for each benchmark problem and method that holds.
+    def search(self, problems: Sequence[Problem]) -> Iterator[tuple[int, Hit]]:
+        """Everything found: rows, and a hit for each benchmark problem and method that holds.
 
         Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
         the weaker may be the one that decides.
         """
+        for rows, parts, scanned in scan_batches([problem.problem for problem in problems]):
+            yield from ((rows.start + row, hit) for row, hit in self._search(problems[rows], parts, scanned))
+
+    def _search(
+        self, problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned
+    ) -> Iterator[tuple[int, Hit]]:
         settings, texts = self.settings, [problem.problem for problem in problems]
-        scanned = scan_statements(texts)
         values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False, True)
         hits: list[tuple[int, int, Method, float]] = []
         for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
@@ -194,7 +200,7 @@ class BenchmarkIndex:
         item_share = min(settings.same_numbers_coverage, settings.renumbered_coverage)
         similar = self._by_gram.search(values, ends, 2, item_share, _ROW_SHARE)
         suspects = list(dict.fromkeys(row for row, *_ in similar))
-        forms = scan_statements([texts[row] for row in suspects], keep_canonical=True).canonical
+        forms = scan_texts([parts[row].core for row in suspects], keep_canonical=True).canonical
         form_of = dict(zip(suspects, forms, strict=True))
         for row, item, n_shared, _ in similar:
             tokens = scanned.tokens_of(row)
@@ -205,7 +211,7 @@ class BenchmarkIndex:
         hits += [(row, item, "embedding", cosine) for row, item, cosine in near]
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
-        return [(row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits]
+        return ((row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits)
 
     def _methods_that_hold(self, form: str, row_tokens: Array, item: int, n_shared: int) -> list[tuple[Method, float]]:
         """Which of `contained`, `same numbers` and `renumbered` hold, and their scores."""

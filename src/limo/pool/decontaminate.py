@@ -26,7 +26,6 @@ from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, sh
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 CONTAMINATED = "in a benchmark"
-BATCH = 512  # problems that are searched together: their arrays stay in the processor's cache
 MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
 
@@ -73,10 +72,9 @@ def find_contamination(
 ) -> tuple[dict[int, Dropped], dict[int, tuple[str, list[dict[str, object]]]]]:
     """The rows that go, with their evidence, and the evidence of those that are only reported, as keys of `meta`."""
     decision, hits_by_row = index.settings.decision, dict[int, list[Hit]]()
-    for start in range(0, len(problems), BATCH):
-        for row, hit in index.search(problems[start : start + BATCH]):
-            if decision(hit.method) != "off":
-                hits_by_row.setdefault(start + row, []).append(hit)
+    for row, hit in index.search(problems):
+        if decision(hit.method) != "off":
+            hits_by_row.setdefault(row, []).append(hit)
     dropped, reported = dict[int, Dropped](), dict[int, tuple[str, list[dict[str, object]]]]()
     for row, hits in hits_by_row.items():
         dropping, problem = [hit for hit in hits if decision(hit.method) == "drop"], problems[row]

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ from limo.pool.shards import (
     count_table_rows,
     hash_shards,
     read_shard,
+    read_table,
     shards_of,
     split_problems,
 )
@@ -112,18 +114,18 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
 def find_duplicates(pool: Sequence[Problem], settings: DedupSettings) -> StepTables:
     """All steps on a pool in memory: `read(TEXTS, ["row"])` and `read(REWORDINGS, ["row"])` are the rows that go."""
     tables = StepTables()
-    shared = find_shared_wrappers(_sample(pool, len(pool)))
+    shared = _find_shared_wrappers(((problem.id, problem.problem, problem.source) for problem in pool), len(pool))
     tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer, shared))
     for step in (_drop_same_text, _drop_rewordings, _find_families):
         step(tables, settings, 1, "0")
     return tables
 
 
-def _sample(problems: Iterable[Problem], n_rows: int) -> Iterator[tuple[str, str]]:
-    """Normalised statements with their sources: of all rows, or of a larger pool those with every k-th id."""
+def _find_shared_wrappers(rows: Iterable[tuple[str, str, str]], n_rows: int) -> SharedWrappers:
+    """Of rows (id, statement, source): all of them, or of a larger pool those with every k-th id."""
     stride = -(-n_rows // SAMPLE_ROWS)
-    chosen = (problem for problem in problems if stride == 1 or int(problem.id[-6:], 16) % stride == 0)
-    return ((normalise_all([problem.problem])[0], problem.source) for problem in chosen)
+    chosen = [(text, source) for name, text, source in rows if stride < 2 or zlib.crc32(name.encode()) % stride == 0]
+    return find_shared_wrappers(normalise_all(text for text, _ in chosen), [source for _, source in chosen])
 
 
 def dedup_shards(
@@ -155,9 +157,10 @@ def _write_distinct_shards(
             run_tasks(task, [name for name in tasks if not files.path(step, name).exists()], executor, progress)
 
         numbers = [str(number) for number in range(len(shards))]
-        rows = (problem for shard in shards for problem in read_shard(shard, ("id", "problem", "source")))
+        tables = (read_table(shard, ("id", "problem", "source")) for shard in shards)
+        rows = (row for table in tables for row in zip(*table.to_pydict().values(), strict=True))
         is_missing = not all(files.path(FINGERPRINTS, number).exists() for number in numbers)
-        shared = find_shared_wrappers(_sample(rows, sum(map(count_table_rows, shards)))) if is_missing else {}
+        shared = _find_shared_wrappers(rows, sum(map(count_table_rows, shards))) if is_missing else {}
         run(FINGERPRINTS, partial(_fingerprint, files, shards, settings, shared), numbers)
         n = n_shares or _n_shares(files)
         shares = [str(share) for share in range(n)]

@@ -32,12 +32,11 @@ from limo.core.records import Problem
 from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels, reference
 from limo.pool.canonical.compiled import NUMBA
-from limo.pool.canonical.statements import answer_keys, scan_statements, scan_texts
+from limo.pool.canonical.statements import Scanned, answer_keys, scan_batches, scan_texts
 from limo.pool.canonical.thesaurus import content_words
 from limo.pool.canonical.wrappers import SharedWrappers, Unwrapped
 
 Array = Any  # of NumPy
-BATCH = 512  # problems that are scanned together: few enough for their arrays to stay in the processor's cache
 N_BANDS, BAND_MINIMA = 16, 5
 N_MINIMA = N_BANDS * BAND_MINIMA
 RANKS = ("rank0", "rank1", "rank2")
@@ -61,8 +60,12 @@ def fingerprint_table(
     import pyarrow as pa
 
     n = len(problems)
-    starts = range(0, max(n, 1), BATCH)
-    batches = [_fingerprints(problems[start : start + BATCH], ngram_words, shared_wrappers) for start in starts]
+    texts = [problem.problem for problem in problems]
+    shared = [shared_wrappers.get(problem.source, frozenset[str]()) for problem in problems]
+    batches = [
+        _fingerprints(problems[rows], parts, scanned, ngram_words)
+        for rows, parts, scanned in scan_batches(texts, shared, split_options=True)
+    ]
     *columns, answers, wrappers = zip(*batches, strict=True)
     text, extra, group, grams, n_grams, words, n_words, bands, sketches = (
         np.concatenate(arrays, axis=-1) for arrays in columns
@@ -81,17 +84,16 @@ def fingerprint_table(
     })  # fmt: skip
 
 
-def _fingerprints(problems: Sequence[Problem], ngram_words: int, shared_wrappers: SharedWrappers) -> tuple[Any, ...]:
+def _fingerprints(
+    problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned, ngram_words: int
+) -> tuple[Any, ...]:
     """Of a batch: text [2, n], extra [n], group [n], n-grams and their number [n], content words and theirs [n], bands
     [16, n], sketches [n * 80], what the answers mean, wrappers.
     """
-    texts = [problem.problem for problem in problems]
-    shared = [shared_wrappers.get(problem.source, frozenset[str]()) for problem in problems]
-    scanned = scan_statements(texts, shared_wrappers=shared, split_options=True)
     text = scanned.keys[:, buffers.TEXT : buffers.TEXT_2 + 1].copy()
     for row in np.flatnonzero(text[:, 0] == buffers.SEED).tolist():  # no letters or digits: compared as it is
-        text[row] = int(content_hash(texts[row]), 16), 0
-    extra = _extra_keys(scanned.parts)
+        text[row] = int(content_hash(problems[row].problem), 16), 0
+    extra = _extra_keys(parts)
     group = mix_hashes(scanned.keys[:, buffers.NUMBERS], extra)
     for column in (buffers.SYMBOLS, buffers.NAMES):
         group = mix_hashes(group, scanned.keys[:, column])
@@ -100,8 +102,8 @@ def _fingerprints(problems: Sequence[Problem], ngram_words: int, shared_wrappers
     minima = _minima(grams, ends, _hash_functions())
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
-    answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, scanned.parts, strict=True)]
-    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) for part in scanned.parts]
+    answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, parts, strict=True)]
+    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) for part in parts]
     sketches, n_words = (minima & 255).astype(np.uint8).ravel(), np.diff(word_ends, prepend=0)
     return text.T, extra, group, grams, n_grams, words, n_words, bands, sketches, answers, wrappers
 

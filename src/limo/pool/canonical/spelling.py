@@ -53,11 +53,12 @@ _JOINS = "\ufffe"  # no character: stands for one that joins its neighbours
 _HTML = re.compile(r"</?(?:p|br|b|i|u|em|strong|div|span|center|li|ul|ol|font|h[1-6])\b[^<>]*>", re.I)
 _HTML_SCRIPT = re.compile(r"<(sup|sub)>([^<>]*)</\1>", re.I)
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", re.S)
+_CELL = re.compile(r"&(?<!\\&)")  # a pattern that begins with a letter or sign is searched several times as fast
 _ENVIRONMENT_BREAK = re.compile(r"\\\\(?:\[[^\]]*\])?(?![A-Za-z]{2})")
 _LATEX_QUOTES = re.compile(rf"``([^{_BETWEEN}]*?)\'\'")
 _PRIME_COMMAND = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
 _PRIMES, _FACTORIALS = re.compile("''*(?!s\\b|[a-z]{2})"), re.compile("!!*")
-_QUESTION_MARK = re.compile(r"\?")
+_UNKNOWN = re.compile(r"\?(?:" + "|".join(rf"(?<=[,=+\-*/<>(][ \t\n$]{{{n}}}\?)" for n in range(4)) + ")")
 
 
 _SIMILAR = re.compile(r"~(?= (?:\\triangle|\\bigtriangleup|[A-Z]))(?<=[A-Z0-9}] ~)")
@@ -91,13 +92,13 @@ def respell(texts: Iterable[str]) -> list[str]:
     """One spelling of each normalised statement.  All are rewritten as one text, which is several times as fast."""
     given = [text.lower() if _is_shouted(text) else text for text in texts]
     text = _BETWEEN.join(given)
-    text = re.sub(r"(?<!\\)&", r" \\cell ", text)
+    text = _CELL.sub(r" \\cell ", text)
     text = _ENVIRONMENT_BREAK.sub(r" \\newline ", text)
     text = _LATEX_QUOTES.sub(r'"\1"', text).replace('"', r" \quote ")
     text = _PRIME_COMMAND.sub("'", text)
     text = _PRIMES.sub(_primes, text)
     text = _FACTORIALS.sub(_factorials, text)
-    text = _QUESTION_MARK.sub(_unknown, text)
+    text = _UNKNOWN.sub(r"\\unknown ", text)
     for pattern in _TIMES:
         text = pattern.sub(_time, text)
     text = _POINT.sub(_point, text)
@@ -156,10 +157,6 @@ def _primes(run: re.Match[str]) -> str:
 
 def _factorials(run: re.Match[str]) -> str:
     return r"\factorial " * len(run[0]) if _is_operand(_before(run, 2)) else run[0]
-
-
-def _unknown(mark: re.Match[str]) -> str:
-    return r"\unknown " if _before(mark, 8).rstrip(" \t\n$")[-1:] in tuple(",=+-*/<>(") else "?"
 
 
 def _point(mark: re.Match[str]) -> str:

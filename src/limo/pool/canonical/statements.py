@@ -11,8 +11,8 @@ There is no algebra: `x+1` and `1+x` differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from limo.pool.canonical import kernels, reference, scanner
 from limo.pool.canonical.compiled import NUMBA
 from limo.pool.canonical.spelling import LOWER_CASE, as_written, normalise_all, respell
-from limo.pool.canonical.wrappers import Unwrapped, unwrap
+from limo.pool.canonical.wrappers import Unwrapped, unwrap_all
 
 _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
 _ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=(?:\\frac|\\sqrt|\\pi|[^=A-Za-z])+$)")
@@ -30,6 +30,8 @@ _DECIMAL = re.compile(r"[-+]?\d*\.\d+")
 _LEADING_ZEROS = re.compile(r"^([-+]?)0+(?=\d)")
 
 Array = Any  # of NumPy
+BATCH = 512  # texts that are scanned together: few enough for their arrays to stay in the processor's cache
+_UNWRAPPED_TOGETHER = 8 * BATCH  # a search of a batch has a cost of its own
 _scan_batch = scanner.scan_batch if NUMBA else reference.scan_batch
 _word_runs = kernels.word_runs if NUMBA else reference.word_runs
 
@@ -40,8 +42,7 @@ class Scanned:
 
     `chars` are the code points of all texts, Unicode normalised.  `keys` [n texts, 5] holds each text's hashes (columns
     `buffers.TEXT` ... `buffers.NAMES`).  `tokens` [n, 5] holds those of all texts, one after the other (columns
-    `buffers.HASH` ...); those of text i end at `token_ends[i]`.  `canonical` is empty unless it was asked for, `parts`
-    are what `unwrap` made of each statement.
+    `buffers.HASH` ...); those of text i end at `token_ends[i]`.  `canonical` is empty unless it was asked for.
     """
 
     chars: Array
@@ -49,7 +50,6 @@ class Scanned:
     tokens: Array
     token_ends: Array
     canonical: Sequence[str] = ()
-    parts: Sequence[Unwrapped] = ()
 
     def tokens_of(self, row: int) -> Array:
         """The tokens of one text."""
@@ -61,29 +61,30 @@ class Scanned:
 
 
 def scan_texts(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
-    """Scan a batch of texts, whole."""
-    return _scan(normalise_all(texts), keep_canonical)
-
-
-def scan_statements(
-    texts: Sequence[str],
-    keep_canonical: bool = False,
-    shared_wrappers: Sequence[frozenset[str]] = (),
-    split_options: bool = False,
-) -> Scanned:
-    """Scan a batch of statements without what stands around them, and with `split_options` without their options.
-
-    `shared_wrappers` are those of each text's source.
-    """
-    shared = shared_wrappers or [frozenset[str]()] * len(texts)
-    parts = [unwrap(text, known, split_options) for text, known in zip(normalise_all(texts), shared, strict=True)]
-    return replace(_scan([part.core for part in parts], keep_canonical), parts=parts)
-
-
-def _scan(normalised: Sequence[str], keep_canonical: bool) -> Scanned:
-    chars, ends = code_points(respell(normalised))
+    """Scan a batch of normalised texts, whole."""
+    chars, ends = code_points(respell(texts))
     tokens, keys, token_ends, canonical_forms = _scan_batch(chars, ends, keep_canonical)
     return Scanned(chars, keys, tokens, token_ends, canonical_forms)
+
+
+def scan_statements(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
+    """Scan a batch of statements without what stands around them."""
+    return scan_texts([part.core for part in unwrap_all(normalise_all(texts))], keep_canonical)
+
+
+def scan_batches(
+    texts: Sequence[str], shared_wrappers: Sequence[frozenset[str]] = (), split_options: bool = False
+) -> Iterator[tuple[slice, list[Unwrapped], Scanned]]:
+    """The same in batches: which rows, their parts, and the scan; one empty batch where there is no text.
+
+    `shared_wrappers` are those of each text's source; with `split_options` the options are left out too.
+    """
+    for first in range(0, max(len(texts), 1), _UNWRAPPED_TOGETHER):
+        block = slice(first, first + _UNWRAPPED_TOGETHER)
+        parts = unwrap_all(normalise_all(texts[block]), shared_wrappers[block], split_options)
+        for start in range(0, max(len(parts), 1), BATCH):
+            batch = parts[start : start + BATCH]
+            yield slice(first + start, first + start + len(batch)), batch, scan_texts([part.core for part in batch])
 
 
 def canonical(text: str) -> str:
@@ -100,7 +101,7 @@ def word_runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
 def answer_keys(answers: Sequence[str]) -> list[str]:
     r"""What equal answers share: `\dfrac{1}{2}` and `1/2`, `5.0` and `5`, `(A)` and `A`; no mathematics beyond that."""
     texts = [answer.replace("\\boxed", "") for answer in answers]
-    return [_answer_key(text) for text in scan_texts(texts, keep_canonical=True).canonical]
+    return [_answer_key(text) for text in scan_texts(normalise_all(texts), keep_canonical=True).canonical]
 
 
 def _answer_key(text: str) -> str:

@@ -1,6 +1,6 @@
 """What stands around a statement and is none of it: headings, marks, tags of exams, instructions to a model.
 
-    unwrap("Q12. Find x. [5 points]").core == "Find x."
+    unwrap_all(["Q12. Find x. [5 points]"])[0].core == "Find x."
 
 Found by a list, and by what many rows of a source share (`find_shared_wrappers`).  Only keys leave wrappers out; the
 statement in the pool stays as it is.
@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any  # of NumPy
 
 SharedWrappers = Mapping[str, frozenset[str]]  # by source
 MIN_SHARED_ROWS, MIN_SHARED_SHARE = 10, 0.005  # of a source, from which on a head or tail is a wrapper; own choice
@@ -41,29 +46,30 @@ _TAIL = re.compile(
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"step[- ]by[- ]step|last line of your (?:response|answer)|\\boxed\s*\{\s*\}|\bfinal answer\b"
     r"|your answer on its own"
-    r"|(?:solve|answer|read|consider) (?:the|this) (?:following |math\w* )*(?:problem|question|exercise|task)s?\b"
+    r"|(?:solve|answer|read|consider) (?:the following|this) (?:math\w* )?(?:problem|question|exercise|task)s?\b"
     r"|show (?:all )?(?:your|the) (?:work|reasoning|steps)|explain your (?:reasoning|answer)|without quotes"
     r"|you are an? (?:\w+ )*(?:assistant|expert|tutor|mathematician)"
     r"|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
     re.I,
 )
+_POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ and show your work"
+    r"\d|\b(?:compute|determine|evaluate|calculate|prove|simplify|how (?:many|much|far|long|old))\b"
+    r"|\bfind\b(?! the (?:\w+ )?answer)|求|多少|计算|证明",
+    re.I,
+)
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
-_HINTS = (
-    "step by step", "Step by step", "step-by-step", "line of your", "boxed", "inal answer", "own line",
-    "lowing problem", "lowing question", "lowing math", "his problem", "his question", "your reasoning", "your work",
-    "hout quotes", "ou are a", "步", "答案", "过程",
-)  # fmt: skip
-_HEADINGS = (
-    "problem", "question", "exercise", "example", "task", "prompt", "query", "instruction", "input", "q", "no", "user",
-    "human", "system", "题", "问题", "例", "习题", "试题", "第",
-)  # fmt: skip
+# For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
+_MAY_BE_MARKED = (
+    rf"^\s*(?:[#<(\[【0-9]|{_WORD}|q|no|user|human|system|第|[a-h]\))|(?:[)\]】:_>]|_\.|blank\.?)\s*$|\[asy\]"
+)
+_MAY_LIST_OPTIONS = r"|(?:^|[^A-Za-z])B[.):]"
 _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
 _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
 )
 _ASKS = re.compile(r"express|give|round|write|enter|find|what|which|how|if|when|let|求", re.I)  # parts of problems
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S | re.I)
-_OPTION = re.compile(r"(?:^|(?<=[\s)}$.?:]))\(?([A-J])[.):](?=\s|\S)\s*")
+_OPTION = re.compile(r"([A-J])[.):](?:(?<=[\s)}$.?:]..)|(?<=[\s)}$.?:]\(..))(?!\Z)\s*")
 
 
 class Unwrapped(NamedTuple):
@@ -75,25 +81,61 @@ class Unwrapped(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-def unwrap(text: str, shared: frozenset[str] = frozenset(), split_options: bool = False) -> Unwrapped:
-    """Take off what is around a normalised statement; `shared` are the heads and tails of its source."""
+def unwrap_all(
+    texts: Sequence[str], shared: Sequence[frozenset[str]] = (), split_options: bool = False
+) -> list[Unwrapped]:
+    """Take off what is around normalised statements; `shared` are the heads and tails of each one's source.
+
+    Most statements have nothing around them, which a few searches of the whole batch find out.
+    """
+    shared = shared or [frozenset()] * len(texts)
+    instructs = _matches(texts, _INSTRUCTION.pattern)
+    marked = _matches(texts, _MAY_BE_MARKED + (_MAY_LIST_OPTIONS if split_options else ""))
+    shares = np.zeros(len(texts), bool)
+    for sentences in filter(None, set(shared)):
+        rows = [row for row, known in enumerate(shared) if known is sentences]
+        shares[rows] = _matches([texts[row] for row in rows], _any_of(sentences))
+    return [
+        _unwrap(text, known if is_shared else frozenset(), may_instruct, split_options)
+        if is_marked
+        else Unwrapped(text)
+        for text, known, is_shared, may_instruct, is_marked in zip(
+            texts, shared, shares.tolist(), instructs.tolist(), (marked | instructs | shares).tolist(), strict=True
+        )
+    ]
+
+
+def _matches(texts: Sequence[str], pattern: str) -> Array:
+    """In which of the texts the pattern (of RE2, without regard to case) is found: bool [n]."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        column = pa.array(texts, pa.string())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        column = pa.array([text.encode("utf-8", "replace") for text in texts]).cast(pa.string())
+    return pc.match_substring_regex(column, pattern, ignore_case=True).to_numpy(zero_copy_only=False)
+
+
+@lru_cache(maxsize=256)
+def _any_of(sentences: frozenset[str]) -> str:
+    return "|".join(r"\s+".join(map(re.escape, sentence.split())) for sentence in sorted(sentences))
+
+
+def _unwrap(text: str, shared: frozenset[str], may_instruct: bool, split_options: bool) -> Unwrapped:
     figure = ""
     if "[asy]" in text:
         figure, text = "".join(_FIGURE.findall(text)), _FIGURE.sub(" ", text)
-    may_instruct = any(map(text.__contains__, _HINTS))
     start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
     options: tuple[str, ...] = ()
-    may_list = split_options and ("A." in text or "A)" in text or "A:" in text or "A," in text)
     for _ in range(_MAX_MARKS):
         before = _before_tail(text, start, end, shared, may_instruct)
-        if before == end and may_list and not options:
+        if before == end and split_options and not options:
             options, before = _options(text, start, end)
         if before == end:
             break
         end = before
-    if not start and end == len(text):
-        return Unwrapped(text, figure=figure)
-    if not any(map(str.isalnum, text[start:end])):
+    if (not start and end == len(text)) or not any(map(str.isalnum, text[start:end])):
         return Unwrapped(text, figure=figure)
     return Unwrapped(text[start:end], (text[:start], text[end:] if not options else ""), figure, options)
 
@@ -101,7 +143,7 @@ def unwrap(text: str, shared: frozenset[str] = frozenset(), split_options: bool 
 def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
     start = 0
     for _ in range(_MAX_MARKS):
-        mark = _HEAD.match(text, start) if _may_be_heading(text[start : start + 16].lstrip()) else None
+        mark = _HEAD.match(text, start)
         stop = mark.end() if mark else start
         if not mark and (may_instruct or shared) and (found := _BREAK.search(text, start)):
             sentence = text[start : found.end()].strip()
@@ -112,13 +154,6 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
             break
         start = stop
     return start
-
-
-def _may_be_heading(first: str) -> bool:
-    """Whether what the statement begins with may be a heading: cheap, since nearly none is."""
-    if first[:1].isalpha():
-        return first.lower().startswith(_HEADINGS) or first[1:2] == ")"
-    return first[:1] in tuple("#<([【0123456789")
 
 
 def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_instruct: bool) -> int:
@@ -140,7 +175,9 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
 
 
 def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bool:
-    return " ".join(sentence.split()) in shared or (may_instruct and bool(_INSTRUCTION.search(sentence)))
+    if " ".join(sentence.split()) in shared:
+        return True
+    return may_instruct and bool(_INSTRUCTION.search(sentence)) and not _POSES.search(sentence)
 
 
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
@@ -152,20 +189,22 @@ def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     if len(listed) < 2 or "".join(mark[1] for mark in listed) != "ABCDEFGHIJ"[: len(listed)]:
         return (), end
     stops = [mark.start() for mark in listed[1:]] + [end]
-    texts = tuple(text[mark.end() : stop].strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True))
+    texts = tuple(
+        text[mark.end() : stop].removesuffix("(").strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True)
+    )
     before = len(text[start : listed[0].start()].rstrip(" \n(")) + start
     return (texts, before) if all(texts) and before > start else ((), end)
 
 
-def find_shared_wrappers(statements: Iterable[tuple[str, str]]) -> SharedWrappers:
-    """Of normalised statements, each with its source: by source the sentences at their ends that many rows share.
+def find_shared_wrappers(texts: Sequence[str], sources: Sequence[str]) -> SharedWrappers:
+    """Of normalised statements with their sources: by source the sentences at their ends that many rows share.
 
     Only those that speak of answering count.
     """
-    n_rows: Counter[str] = Counter()
+    n_rows = Counter(sources)
     counts: Counter[tuple[str, str]] = Counter()
-    for text, source in statements:
-        n_rows[source] += 1
+    for row in np.flatnonzero(_matches(texts, _SPEAKS_OF_ANSWERING.pattern)).tolist():
+        text, source = texts[row], sources[row]
         counts.update((source, sentence) for sentence in set(_end_sentences(text)))
     shared: dict[str, set[str]] = {}
     for (source, sentence), n in counts.items():
