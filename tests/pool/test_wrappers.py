@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +34,9 @@ def _kept(left: str, right: str, answer: str = "8", other: str = "8") -> int:
         f"<p>{EN}</p>", f"{EN}\nLet's think step by step and put the final answer in \\boxed{{}}.",
         "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
         f"$Answer.\n\n{EN}\n\nRemember to put your answer on its own line after \"Answer:\".",
-        f"{EN}\nA. 4\nB. 8\nC. 6\nD. 9",
+        f"{EN}\nA. 4\nB. 8\nC. 6\nD. 9", f"Exercise 3.4: {EN}", f"IV. {EN}", f"[INST] {EN} [/INST]",
+        f"<|im_start|>user\n{EN}<|im_end|>\n<|im_start|>assistant", f"### Instruction:\n{EN}\n\n### Response:",
+        f"{EN}\n![](https://img.example.org/7.png)", f"{EN} ________",
     ],
 )  # fmt: skip
 def test_a_wrapper_makes_no_other_problem(wrapped: str) -> None:
@@ -62,6 +63,9 @@ def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapp
         ("Add 3½ and 2", r"Add $3\frac12$ and 2"),
         ("It is 5:10 p.m. now. Find the angle.", "It is 5:10 PM now. Find the angle."),
         ("The area of the figure is ____.", "The area of the figure is (  )."),
+        ("那么甲今年有（ ~ ~ ）种可能．", "那么甲今年有种可能。"),
+        ("Find $A^2_{}$ if $A^{}_{} = 3$.", "Find $A^2$ if $A = 3$."),
+        ("Let $x, y,$ and $z$ be three odd numbers with sum $9$.", "Let $x, y, z$ be three odd numbers with sum $9$."),
         ("Find the area.\n[asy]\ndraw((0,0)--(1,1));\n[/asy] The side is 7.", "Find the area. The side is 7."),
     ],
 )
@@ -148,16 +152,23 @@ def test_duplicate_of_names_a_row_that_was_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Let $f(x) = x^2 + 3$. Find $f({})$ and show your work.", "设一次函数过原点，斜率为{}。求它在3处的值，并写出解答过程。",
-             "The table holds 7 and 9. What is {} plus 4 if there is enough information to answer this question?"],
-)  # fmt: skip
+    "text",
+    [
+        "Let $f(x) = x^2 + 3$. Find $f({})$ and show your work.",
+        "直线过原点，斜率为{}。求它在3处的值，写出过程。",
+        "The table holds 7 and 9. What is {} plus 4 if there is enough information to answer this question?",
+    ],
+)
 def test_a_sentence_that_poses_the_question_is_no_instruction(text: str) -> None:
     assert _kept(text.format(2), text.format(5)) == 2
 
 
-MARKS = ["Q3. ", "Problem 12: ", "(5) ", "**", "### ", "[2 points] ", "b) ", "第3题：", "【2019年】", "User: ", "<|im|>", " ",
-         "\n", "Think step by step. ", "Solve the following problem.\n", "请一步一步地思考。", "Add 2 and 3.", "求和", "A. 4\nB. 5",
-         "\nA. 4\nB. 5\nC. 6", " (6 marks)", " (AMC 2017)", " Answer: ___", "\nSolution:", "[asy]x[/asy]", "\\blank", ")", "]"]  # fmt: skip
+MARKS = [
+    "Q3. ", "Problem 12: ", "(5) ", "**", "### ", "[2 points] ", "b) ", "第3题：", "【2019年】", "User: ", "<|im|>",
+    " ", "\n", "Think step by step. ", "Solve the following problem.\n", "请一步一步地思考。", "Add 2 and 3.", "求和",
+    "A. 4\nB. 5", "\nA. 4\nB. 5\nC. 6", " (6 marks)", " (AMC 2017)", " Answer: ___", "\nSolution:", "[/INST]",
+    "[asy]x[/asy]", "![](a.png)", "IV. ", "assistant", ")", "]",
+]  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)

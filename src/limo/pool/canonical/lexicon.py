@@ -12,7 +12,8 @@ from limo.pool.canonical import buffers
 
 _FONTS = "text textbf textit textrm mathrm mathbf mathit mbox hbox emph operatorname"
 _DROPPED = (
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle limits quad qquad rm bf"
+    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle limits quad qquad rm bf "
+    "blank"  # what `spelling.respell` writes for a line or brackets to be filled in
 )
 SYNONYMS = {
     "dfrac": r"\frac", "tfrac": r"\frac", "leq": r"\le", "leqslant": r"\le", "geq": r"\ge", "geqslant": r"\ge",

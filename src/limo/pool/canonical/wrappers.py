@@ -26,21 +26,24 @@ _WORD = r"problem|question|exercise|example|task|prompt|query|instruction|input|
 _POINTS = r"[(\[【](?:本小?题|此题)?\s*(?:满分|共|worth)?\s*\d{1,3}\s*(?:points?|marks?|pts?|分)[.,]?\s*[)\]】]"
 _NAME = r"(?:[\w\s.,#/-]|\\cdot){0,40}"
 _YEAR = rf"[(\[](?=[^()\[\]]*[A-Za-z\u3400-\u9fff]){_NAME}(?:19|20)\d\d{_NAME}[)\]]"
+_CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
 _TAG = rf"{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】"
 _HEAD = re.compile(
     rf"\s*(?:#{{1,6}}\s*(?:(?:{_WORD}|statement)\b(?:[ ]\d{{1,4}}(?=\s*[.:\n]))?\s*[.:]?\s*(?=\S))?"
-    rf"|<\|[^|<>\n]{{1,30}}\|>|{_TAG}"
-    rf"|(?:{_WORD}|q|user|human|system)\s*:|(?:{_WORD}|q|no)\s*[.#№]?\s*\d{{1,4}}(?:\s*[.:)\]]|\s*,(?=\s*[\u3400-\u9fff])"
+    rf"|{_CHAT}(?:\s*(?:user|human|system)\b(?=\s*\n))?|{_TAG}"
+    rf"|(?:{_WORD}|q|user|human|system)\s*:|(?:{_WORD}|q|no)\s*[.#№]?\s*\d{{1,4}}(?:\.\d{{1,3}})*(?:\s*[.:)\]]|\s*,(?=\s*[\u3400-\u9fff])"
     r"|\s*\n|\s+(?=(?-i:[A-Z][a-z])))|第\s*[\d一二三四五六七八九十]{1,4}\s*小?题\s*[.:,)]?"
     r"|\(\s*\d{1,3}\s*\)(?=\s*(?:[A-Za-z]{2}|(?-i:[A-Z])\s[a-z]{2}|[\u3400-\u9fff]))"
     r"|\d{1,3}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{2}|(?-i:[A-Z])\s|\s*[\u3400-\u9fff【])"
-    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=(?-i:[A-Z])))",
+    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=(?-i:[A-Z]))"
+    r"|(?-i:[IVX]{1,5})[.)]\s+(?=(?-i:[A-Z])[a-z ]))",
     re.I,
 )
 _TAIL_TAG = re.compile(_TAG, re.I)
 _TAIL = re.compile(
-    r"(?:<\|[^|<>\n]{1,30}\|>|(?:(?<=[\s.?!:)$])|(?<=[\u3400-\u9fff]))"
-    r"(?:(?:the\s+)?(?:final\s+)?(?:answer|solution)|assistant|response|答案|解答|答|解)\s*:(?:[\s_.]|\\blank)*|\\blank\s*\.?)$",
+    rf"(?:{_CHAT}|(?:(?<=[\s.?!:)$])|(?<=[\u3400-\u9fff]))"
+    r"(?:#{1,6}\s*)?(?:(?:the\s+)?(?:final\s+)?(?:answer|solution)|assistant|response|答案|解答|答|解)\s*:[\s_.]*"
+    rf"|{_CHAT}\s*assistant)$",
     re.I,
 )
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
@@ -60,7 +63,8 @@ _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ an
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
 # For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
 _MAY_BE_MARKED = (
-    rf"^\s*(?:[#<(\[【0-9]|{_WORD}|q|no|user|human|system|第|[a-h]\))|(?:[)\]】:_>]|_\.|blank\.?)\s*$|\[asy\]"
+    rf"^\s*(?:[#<(\[【0-9]|{_WORD}|q|no|user|human|system|第|[a-h]\)|[ivx]+[.)])"
+    r"|(?:[)\]】:_>]|_\.|assistant)\s*$|\[asy\]|!\["
 )
 _MAY_LIST_OPTIONS = r"|(?:^|[^A-Za-z])B[.):]"
 _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
@@ -68,7 +72,7 @@ _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
 )
 _ASKS = re.compile(r"express|give|round|write|enter|find|what|which|how|if|when|let|求", re.I)  # parts of problems
-_FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S | re.I)
+_FIGURE = re.compile(r"\[asy\].*?\[/asy\]|!\[[^\[\]]*\]\([^()\s]*\)", re.S | re.I)
 _OPTION = re.compile(r"([A-J])[.):](?:(?<=[\s)}$.?:]..)|(?<=[\s)}$.?:]\(..))(?!\Z)\s*")
 
 
@@ -124,7 +128,7 @@ def _any_of(sentences: frozenset[str]) -> str:
 
 def _unwrap(text: str, shared: frozenset[str], may_instruct: bool, split_options: bool) -> Unwrapped:
     figure = ""
-    if "[asy]" in text:
+    if "[asy]" in text or "![" in text:
         figure, text = "".join(_FIGURE.findall(text)), _FIGURE.sub(" ", text)
     start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
     options: tuple[str, ...] = ()
@@ -161,7 +165,7 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
     if last in (")", "]", "】"):
         opening = max(text.rfind(bracket, start, end) for bracket in "([【")
         mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
-    if mark is None and (last in (":", "_", ">", ")") or text.endswith(("_.", "blank", "blank."), start, end)):
+    if mark is None and (last in (":", "_", ">", "]") or text.endswith(("_.", "assistant"), start, end)):
         mark = _TAIL.search(text, max(start, end - 80), end)
     if mark:
         return len(text[: mark.start()].rstrip())
