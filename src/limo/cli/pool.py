@@ -77,19 +77,45 @@ def pool_ingest(
     _print_written(call, written, dropped)
 
 
-@command("dedup", click.argument("file"), OVERRIDES, output(POOL), DROPPED, EXECUTOR, group=pool)
+@command(
+    "dedup",
+    click.argument("file"),
+    OVERRIDES,
+    output(POOL),
+    DROPPED,
+    click.option(
+        "--conflicts",
+        metavar="FILE",
+        help="Write equal problems whose answers differ, as JSON lines.  [default: conflicts.jsonl in a folder]",
+    ),
+    EXECUTOR,
+    group=pool,
+)
 def pool_dedup(
-    call: Call, file: str, overrides: tuple[str, ...], output: str, dropped: str | None, executor: str
+    call: Call,
+    file: str,
+    overrides: tuple[str, ...],
+    output: str,
+    dropped: str | None,
+    conflicts: str | None,
+    executor: str,
 ) -> None:
     """Drop repeated problems, telling rewordings from problems with other numbers."""
     from limo.core.recipe import load
-    from limo.pool.dedup import DedupSettings, dedup, dedup_shards
+    from limo.core.rows import write_rows
+    from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, dedup_shards
     from limo.pool.ingest import read_pool
     from limo.pool.shards import write_output
 
     settings = load(DedupSettings, None, overrides)
     in_shards = lambda: dedup_shards(file, output, settings, _executor(executor), call.progress)  # noqa: E731
-    _print_written(call, write_output(output, lambda: dedup(read_pool(file), settings), in_shards), dropped)
+    written = write_output(output, lambda: dedup(read_pool(file), settings), in_shards)
+    rows = [{"problem_id": row.problem_id, **row.detail} for row in written.read_dropped(ANOTHER_ANSWER)]
+    table = conflicts or (None if written.rows else str(Path(output) / "conflicts.jsonl"))
+    if table:
+        write_rows(rows, table)
+    text = f"\n{len(rows):,} equal problems with other answers in {table}" if table and rows else ""
+    _print_written(call, written, dropped, {"conflicts": table, "n_conflicts": len(rows)}, text)
 
 
 @command(

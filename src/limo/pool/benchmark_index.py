@@ -76,7 +76,9 @@ class DecontaminateSettings(Settings):
     ngram_words: int = Field(default=13, ge=3, le=100, description="or s1 (13), open-r1 (8), light-r1 (32)")
     embedding: Decision = Field(default="report", description="near by `embedding_model`, if one is named")
     embedding_model: str = Field(
-        default="", description="sentence-transformers model, folder or hub id (extra `embedding`); empty = none"
+        default="",
+        description="use-multilingual, or a sentence-transformers model: folder or hub id (extra `embedding`); "
+        "empty = none",
     )
     embedding_cosine: float = Field(default=0.9, ge=0, le=1, description="least cosine of `embedding`; own choice")
     coverage_words: int = Field(default=5, ge=2, le=13, description="in an n-gram of coverage; own choice, measured")

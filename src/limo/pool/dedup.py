@@ -36,6 +36,8 @@ from limo.pool.canonical.compiled import NUMBA
 from limo.pool.canonical.spelling import normalise_all
 from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
 from limo.pool.dedup_decisions import (
+    ANOTHER_ANSWER,
+    DESCRIBED,
     FAMILIES,
     LEADER,
     REWORDINGS,
@@ -69,7 +71,6 @@ from limo.pool.step_tables import ROW_BITS, StepTables
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
-ANOTHER_ANSWER = "duplicate with another answer"
 REWORDED = "reworded duplicate"
 SAMPLE_ROWS = 20_000  # about so many rows are searched for the wrappers that a source's rows share
 SHARE_ROWS = 4_000_000  # rows that one share of the keys may hold: about 1 GB at its widest
@@ -103,11 +104,12 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
     longest solution, then the smaller id.
     """
     pool = list(problems)
-    names = ("id", "source", "answer")
     tables = find_duplicates(pool, settings or DedupSettings())
     return split_problems(
         pool,
-        *shard_decisions(tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in names} for row in rows]),
+        *shard_decisions(
+            tables, 0, lambda rows: [{name: getattr(pool[row], name) for name in DESCRIBED} for row in rows]
+        ),
     )
 
 

