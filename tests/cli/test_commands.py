@@ -139,6 +139,21 @@ def test_a_pool_goes_the_same_road_in_parts(limo, world):
     assert hits == {problems[1]["problem"]}
 
 
+def test_equal_problems_with_other_answers_are_a_table_of_their_own(limo, tmp_path):
+    pool = [("What is 7 plus 8?", "15", "a"), ("Question: What is  7 plus 8?", "16", "b"), ("What is 3-1?", "2", "a")]
+    (tmp_path / "raw.jsonl").write_text(
+        "".join(json.dumps({"problem": text, "answer": key, "source": name}) + "\n" for text, key, name in pool)
+    )
+    assert limo("pool", "ingest", tmp_path / "raw.jsonl", "-o", tmp_path / "pool")[0] == 0
+    for output, table in ((tmp_path / "one.jsonl", tmp_path / "c.jsonl"), (tmp_path / "out", None)):
+        asked = ("--conflicts", table) if table else ()
+        code, out, err = limo("pool", "dedup", tmp_path / "pool", "prefer=[b]", "-o", output, *asked, "--json")
+        assert (code, events(out)[-1]["n_conflicts"]) == (0, 1), err
+        (row,) = rows(table or output / "conflicts.jsonl")
+        assert (row["answer"], row["kept_answer"], row["kept_source"]) == ("15", "16", "b")
+        assert row["problem"] == pool[0][0]
+
+
 def test_columns_and_benchmarks_of_one_s_own_are_named_on_the_command_line(limo, tmp_path):
     (tmp_path / "own.jsonl").write_text(
         "".join(json.dumps({"stem": f"What is {n}+{n}?", "key": str(2 * n)}) + "\n" for n in range(3))

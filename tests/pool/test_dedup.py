@@ -9,6 +9,7 @@ import pytest
 
 from limo.core.records import Problem
 from limo.pool.canonical.statements import scan_statements
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, REWORDED, SAME_TEXT, DedupSettings, dedup
 from limo.pool.fingerprints import BANDS, fingerprint_table, ngrams, sketch_similarity
 
@@ -164,3 +165,16 @@ def test_an_ngram_of_a_short_text_is_the_text_itself_and_numbers_are_all_one() -
 
 def test_an_empty_pool_has_no_problems_and_drops_none() -> None:
     assert dedup([]) == ([], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_chars", [2**20, 2**21, 2**22, 2**23, 2**24, 2**25, 50_000_000])
+def test_no_batch_is_too_large(n_chars: int) -> None:
+    """Eight problems that fill a batch, and a copy of one: the copy goes, and the benchmark's problem is found."""
+    unit = r"If $x_{3} = 12{,}345$ and 求 two values, find \frac12 of $f'(x)$, 20! and 3½ & so on. "
+    texts = [unit * (n_chars // 8 // len(unit)) + f"Add {number} to it." for number in range(8)]
+    pool = [Problem.make(text, str(number)) for number, text in enumerate(texts)]
+    kept, dropped = dedup([*pool, Problem.make("Question: " + texts[0].replace("12{,}345", "12,345"), "0")])
+    assert len(kept) == 8 and [row.reason for row in dropped] == [SAME_TEXT]
+    clean, _ = decontaminate(pool, {"own": [Problem.make(texts[3], "3")]}, DecontaminateSettings(renumbered="report"))
+    assert [problem.answer for problem in clean] == [problem.answer for problem in pool if problem.answer != "3"]

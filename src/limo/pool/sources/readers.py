@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from limo.core.errors import MissingFileError
-from limo.core.files import TABLE_SUFFIXES
+from limo.core.files import MADE_FROM, TABLE_SUFFIXES
 from limo.core.rows import ALLOWED, PACKED, SourceRow, kind_of, numbered, read_file, splits
 from limo.core.text import shorten
 
@@ -17,6 +17,7 @@ GENERATED = "reasoning-gym:"
 def rows(source: str | Path) -> Iterator[SourceRow]:
     """All rows of a file, a folder of files (sorted by path), a dataset saved to disk or on the hub, or made anew.
 
+    Of a pool that a command wrote: its shards, and nothing of what was dropped.
     What is made anew is named `reasoning-gym:TASK?size=500&seed=0`, with any setting of the task (see `generators`).
 
     Raises MissingFileError, InputError (nothing readable there, or empty) and StorageError (damaged file).
@@ -27,6 +28,9 @@ def rows(source: str | Path) -> Iterator[SourceRow]:
         yield from numbered(generated(str(source).removeprefix(GENERATED)), str(source).partition("?")[0])
     elif not Path(source).exists() and _is_hub_id(str(source)):
         yield from table_of_hub(str(source))
+    elif (Path(source) / MADE_FROM).is_file():
+        for shard in sorted(Path(source).glob("*.parquet")):
+            yield from read_file(shard)
     else:
         yield from read_file(source)
 
