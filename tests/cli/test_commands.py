@@ -86,14 +86,12 @@ def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing_behind(limo, worl
     assert steps["steps"][0]["n_fixed"] == 10
 
 
-def test_an_override_changes_the_recipe_and_so_needs_a_run_of_its_own(limo, fault, world):
+def test_a_late_setting_is_changed_in_the_same_run(limo, world):
     recipe, run = world / "recipe.yaml", world / "run"
     assert limo("curate", recipe, "--run", run, "--workers", 1)[0] == 0
-    told = fault("curate", recipe, "select.k=2", "--run", run)
-    assert "differs in select.k" in told and "name another --run" in told
-    code, out, _ = limo("curate", recipe, "select.k=2", "--run", world / "other", "--workers", 1)
-    assert code == 0
-    assert "2 in " in out
+    code, out, err = limo("curate", recipe, "select.k=2", "--run", run, "--workers", 1)
+    assert code == 0 and "2 in " in out
+    assert "the recipe has changed in select.k: made anew from select on" in err
 
 
 def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):

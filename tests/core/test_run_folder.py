@@ -158,11 +158,76 @@ def test_another_recipe_is_refused_with_the_keys_that_differ(tmp_path, other, ke
 
 def test_a_key_that_was_unknown_when_the_run_was_begun_has_its_default(tmp_path):
     with RunFolder(tmp_path, Recipe()) as run:
-        pass
+        run.write_stage("filter", [], [])
     (run.path / "recipe.yaml").write_text("seed: 0\n")
     with RunFolder(tmp_path, Recipe()):
         pass
     with pytest.raises(InputError, match=r"differs in band\.low"), RunFolder(tmp_path, Recipe(band=Inner(low=2))):
+        pass
+
+
+def test_what_has_made_nothing_takes_any_recipe(tmp_path):
+    with RunFolder(tmp_path, Recipe(seed=1)) as run:
+        run.check_inputs({"source": str(tmp_path / "recipe.yaml")})
+    with RunFolder(tmp_path, Other()) as run:
+        run.check_inputs({"source": str(tmp_path / "environment.json")})
+    assert "model" in (tmp_path / "recipe.yaml").read_text()
+
+
+class Stepped(Recipe):
+    """A recipe of three steps: `names` for the first, `band` for the second, `seed` for none of them."""
+
+    def run_steps(self):
+        return {"first": ["names"], "second": ["band"], "third": [], "scores.json": []}
+
+
+def make(folder, recipe):
+    """Make what is missing of a run; the steps that were made."""
+    made = []
+    with RunFolder(folder, recipe) as run:
+        for step in ("first", "second", "third"):
+            if not run.done(step):
+                run.write_stage(step, [{"id": step}], DROPPED)
+                made.append(step)
+        if not (run.path / "scores.json").exists():
+            run.write_json("scores.json", {})
+            made.append("scores.json")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("changed", "made"),
+    [
+        ({"names": ["x"]}, ["first", "second", "third", "scores.json"]),
+        ({"band": {"low": 2}}, ["second", "third", "scores.json"]),
+        ({"n_workers": 9}, []),
+    ],
+)
+def test_a_changed_key_makes_only_what_depends_on_it_anew(tmp_path, changed, made):
+    assert make(tmp_path, Stepped()) == ["first", "second", "third", "scores.json"]
+    assert make(tmp_path, Stepped.model_validate(changed)) == made
+    assert make(tmp_path, Stepped.model_validate(changed)) == []
+    with (
+        pytest.raises(InputError, match=r"another recipe \(differs in seed"),
+        RunFolder(tmp_path, Stepped(seed=5, **changed)),
+    ):
+        pass
+    assert RunFolder(tmp_path).done("third")
+
+
+def test_a_changed_item_of_a_list_is_named_by_its_number(tmp_path):
+    with RunFolder(tmp_path, Recipe(names=["a", "b"])) as run:
+        run.write_stage("filter", [], [])
+    with pytest.raises(InputError, match=r"differs in names\.1"), RunFolder(tmp_path, Recipe(names=["a", "c"])):
+        pass
+
+
+def test_a_copy_of_an_input_elsewhere_is_no_other_recipe(tmp_path):
+    with RunFolder(tmp_path, Recipe(seed=1), {"seed": "hash"}) as run:
+        run.write_stage("filter", [], [])
+    with RunFolder(tmp_path, Recipe(seed=2), {"seed": "hash"}):
+        assert "seed: 2" in (tmp_path / "recipe.yaml").read_text()
+    with pytest.raises(InputError, match="differs in seed"), RunFolder(tmp_path, Recipe(seed=3), {"seed": "other"}):
         pass
 
 
@@ -296,6 +361,7 @@ def test_a_changed_input_is_refused_and_an_absent_one_is_not_missed(tmp_path):
     for _ in range(2):
         with RunFolder(tmp_path / "run", Recipe()) as run:
             run.check_inputs(inputs)
+            run.write_stage("filter", [], [])
     for changed, what in ((folder / "aime.jsonl", "benchmarks"), (source, "source pool")):
         changed.write_text("2")
         with pytest.raises(InputError, match=f"{what} has changed"), RunFolder(tmp_path / "run", Recipe()) as run:

@@ -14,6 +14,7 @@ from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
 from limo.curate.scorers import judge
 from limo.curate.select import sample_levels
+from limo.ledger.store import Ledger
 from limo.models.completer import Completer, CompletionGroup, Request
 from limo.stages.curate import CurateResult, graded_chains, problems_after
 from limo.stages.curate import Recipe as CurateRecipe
@@ -336,3 +337,63 @@ def test_a_run_does_not_answer_for_a_source_that_has_changed(pool, bench, name):
         bench(recipe(pool))
     (pool.parent / name).unlink()
     assert bench(recipe(pool)).did_nothing
+
+
+def steps_made(bench: Bench, settings: CurateRecipe) -> list[str]:
+    """The steps that a run makes anew."""
+    n_logged = len(bench.progress.logged)
+    bench(settings)
+    lines = [line.partition(": kept ")[0] for line in bench.progress.logged[n_logged:] if ": kept " in line]
+    return (
+        [*lines, "export"] if any(line.startswith("export: ") for line in bench.progress.logged[n_logged:]) else lines
+    )
+
+
+STRICTER = [
+    {"name": "weak_filter", "models": [model("weak")], "n": 2, "low": 0, "high": 0},
+    {"name": "strong_filter", "models": [model("strong")], "n": 8, "low": 2, "high": 7, "teacher": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "made"),
+    [
+        ({"select": {"k": 4}}, ["select", "export"]),
+        ({"system": "Be brief."}, ["export"]),
+        ({"chains": {"max_tokens": 40}}, ["chains", "grade", "select", "export"]),
+        ({"filters": STRICTER}, ["strong_filter", "chains", "grade", "select", "export"]),
+    ],
+)
+def test_a_changed_setting_makes_anew_what_depends_on_it_pays_nothing_twice_and_ends_as_a_new_run(
+    pool, bench, tmp_path, changes, made
+):
+    bench(recipe(pool))
+    assert steps_made(bench, recipe(pool, **changes)) == made
+    with Ledger(bench.folder / "ledger.sqlite", read_only=True) as ledger:
+        assert len(list(ledger.rollouts())) == len(bench.asked)  # no request was for what the ledger held
+    expected = Bench(tmp_path / "whole")(recipe(pool, **changes))
+    done = bench(recipe(pool, **changes))
+    assert done.did_nothing and hashes(done.folder) == hashes(expected.folder) and done.funnel == expected.funnel
+
+
+def test_a_setting_without_a_way_to_its_data_destroys_nothing(pool, bench):
+    bench(recipe(pool))
+    with pytest.raises(LimoError, match="nowhere"):
+        bench(recipe(pool, pool={"sources": ["nowhere.jsonl"]}))
+    assert bench(recipe(pool)).did_nothing
+
+
+def test_a_run_that_has_made_nothing_takes_another_recipe(pool, bench, tmp_path):
+    with RunFolder(bench.folder, recipe(pool, select={"k": 1})):
+        pass
+    assert bench(recipe(pool)).n_selected == 6
+
+
+def test_a_moved_run_and_moved_data_go_on(pool, bench, tmp_path):
+    bench(recipe(pool))
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("pool.jsonl", "held_out.jsonl", "run"):
+        (tmp_path / name).rename(moved / name)
+    again = Bench(moved / "run")
+    assert again(recipe(moved / "pool.jsonl")).did_nothing and again.asked == []

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from limo.core.errors import RecipeError
+from limo.core.errors import InputError, LimoError, RecipeError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
+from limo.core.run_folder import RunFolder
 from limo.experiments.pocket.models import model_path
 from limo.experiments.pocket.world import sample_problems
 from limo.ledger.store import Ledger
@@ -114,6 +115,20 @@ def test_a_training_tells_whether_it_hurt_what_the_base_could_do(tmp_path, monke
     assert f"did it hurt? {stored['sentence']}" in progress.logged
 
 
+def test_a_typo_in_the_dataset_does_not_lock_the_folder_and_a_copied_dataset_is_the_same(trained, tmp_path):
+    folder, result, data = trained
+    with pytest.raises(LimoError):
+        run(grpo_recipe(data, f"dataset={tmp_path}/typo.parquet"), tmp_path / "run")
+    recipe = grpo_recipe(data)
+    with RunFolder(tmp_path / "run", recipe):
+        assert "typo" not in (tmp_path / "run" / "recipe.yaml").read_text()
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(Path(recipe.dataset).read_bytes())
+    assert run(grpo_recipe(data, f"dataset={copy}"), folder).identity == result.identity
+    with pytest.raises(InputError, match=r"differs in method\.seed"):
+        run(grpo_recipe(data, f"dataset={copy}", "method.seed=3"), folder)
+
+
 def test_the_easy_problems_are_the_same_for_ever_and_their_answers_true():
     problems = easy_problems()
     assert problems == easy_problems() and len({p.id for p in problems}) == 40
@@ -126,6 +141,7 @@ KILLED = """
 import sys, os, signal
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
+from limo.core.run_folder import RunFolder
 from limo.stages.train import Recipe, easy_problems, run
 import torch, json
 torch.set_num_threads(1)

@@ -50,7 +50,7 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
         from limo.cli.rollouts import print_plan
         from limo.stages import plan
 
-        call.progress.log(" -> ".join(stage.steps(settings)))
+        call.progress.log(" -> ".join(name for name in settings.run_steps() if not name.endswith(".json")))
         print_plan(call, plan.run(settings, folder), plan.Terms())
         return
     result = stage.run(settings, folder, call.progress, workers)

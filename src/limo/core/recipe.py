@@ -58,6 +58,13 @@ class Settings(BaseModel):
             if field.json_schema_extra != _EXECUTION_ONLY
         }
 
+    def run_steps(self) -> dict[str, list[str]]:
+        """What a run of this recipe makes, in order: a step's tables or a file by name -> the keys that it depends on.
+
+        Each depends on what the ones before it depend on, too.  Keys that none names cannot be changed in a run.
+        """
+        return {}
+
     def to_yaml(self) -> str:
         """The whole recipe with every default written out, in field order."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

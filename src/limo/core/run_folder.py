@@ -3,6 +3,9 @@
 `recipe.yaml` (resolved) holds the settings, `environment.json` the machine and packages, `problems.parquet` the pool
 as it was read, `stages/` for each stage one Parquet file of what was kept and one of what was dropped and why.  Tables
 are written whole, the kept one last; after a kill the same command continues.
+
+A recipe may change while the run has made nothing.  Later, what depends on the changed keys is made again
+(`Settings.run_steps`), and the ledger, which knows rollouts by model, prompt and sampling, pays for none twice.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +34,7 @@ from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
+_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, ".lock"}
 _PACKAGES = ("limo", "torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
 
 
@@ -46,13 +50,19 @@ class StageCounts:
 class RunFolder:
     """One run.  With a recipe it is opened for work (use `with`: it is locked); without one it is only read.
 
+    `contents`: key of the recipe -> hash of what its path holds: a copy elsewhere is no other recipe.  `redone`: after
+    opening, one line about what a changed recipe makes anew, or ''.
+
     Raises InputError when the folder was made by another recipe or another process works in it, MissingFileError
     when it should be read and is no run, StorageError when the disk refuses.
     """
 
-    def __init__(self, path: str | Path, recipe: Settings | None = None) -> None:
+    def __init__(
+        self, path: str | Path, recipe: Settings | None = None, contents: Mapping[str, str] | None = None
+    ) -> None:
         self.path = Path(path)
-        self._recipe = recipe
+        self.redone = ""
+        self._recipe, self._contents = recipe, {key: value for key, value in (contents or {}).items() if value}
         self._held = contextlib.ExitStack()
         self._is_open = False
         if recipe is None and not (self.path / "recipe.yaml").is_file():
@@ -82,6 +92,7 @@ class RunFolder:
             for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("stages/.*.tmp")]:
                 remove(leftover)
             self._is_open = True
+            self._store_inputs(self._contents)
             self._store_environment()
             self._held = stack.pop_all()
 
@@ -91,27 +102,71 @@ class RunFolder:
         Raises InputError for one that has changed: what is done already would answer for another input.
         """
         self._must_be_open()
-        stored = self.read_json(INPUTS) if (self.path / INPUTS).exists() else {}
+        stored = self._stored_inputs()
         hashes = {name: content for name, path in files.items() if (content := hash_path(path))}
         for name in hashes.keys() & stored.keys():
             if hashes[name] != stored[name]:
                 do = "put the former file back or name another --run"
                 raise InputError(f"{name} has changed since this run was begun", files[name], "the same content", do)
-        if hashes.keys() - stored.keys():
-            self.write_json(INPUTS, stored | hashes)
+        self._store_inputs(hashes)
+
+    def _stored_inputs(self) -> dict[str, str]:
+        return self.read_json(INPUTS) if (self.path / INPUTS).exists() else {}
+
+    def _store_inputs(self, hashes: Mapping[str, str]) -> None:
+        stored = self._stored_inputs()
+        if hashes.items() - stored.items():
+            self.write_json(INPUTS, {**stored, **hashes})
 
     def _check_recipe(self, recipe: Settings) -> None:
+        """Take the recipe as the run's own, once what a changed one makes anew is removed.  Raises InputError."""
         file = self.path / "recipe.yaml"
-        if not file.exists():
-            with atomic(file) as path:
-                path.write_text(recipe.to_yaml(), encoding="utf-8")
-            return
-        keys = _differing(_stored(file, type(recipe)), recipe.identity())
-        if keys:
-            shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        if self._has_results():
+            stored, inputs = _stored(file, type(recipe)), self._stored_inputs()
+            keys = _differing(stored, recipe.identity())
+            keys = [key for key in keys if key not in self._contents or inputs.get(key) != self._contents[key]]
+            if keys:
+                self._forget(keys, recipe.run_steps())
+            elif stored == recipe.identity():
+                return
+        else:
+            (self.path / INPUTS).unlink(missing_ok=True)
+        with atomic(file) as path:
+            path.write_text(recipe.to_yaml(), encoding="utf-8")
+
+    def differs(self) -> bool:
+        """Whether the run was begun with another recipe."""
+        file = self.path / "recipe.yaml"
+        return (
+            self._recipe is not None and file.exists() and _stored(file, type(self._recipe)) != self._recipe.identity()
+        )
+
+    def _has_results(self) -> bool:
+        """Whether anything but the notes of the run itself is there."""
+        files = (path for path in self.path.rglob("*") if path.is_file() and path.name not in _BOOKKEEPING)
+        return (self.path / "recipe.yaml").exists() and any(path.suffix != ".tmp" for path in files)
+
+    def _forget(self, keys: list[str], steps: Mapping[str, Sequence[str]]) -> None:
+        """Remove what depends on changed keys: a step, and all after it.  Raises InputError where no step does."""
+        names, positions = list(steps), []
+        for key in keys:
+            found = [n for n, name in enumerate(names) if any(_is_within(key, other) for other in steps[name])]
+            positions.append(found[0] if found else -1)
+        shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        if min(positions) < 0:
             what = f"this run was made by another recipe (differs in {shown})"
             do = "set the keys back or name another --run"
+            do += " (`limo ledger merge` takes its rollouts along)" if self.ledger_path.exists() else ""
             raise InputError(what, self.path, "the recipe it was begun with", do)
+        first = min(positions)
+        self.redone = f"the recipe has changed in {shown}: made anew from {names[first]} on"
+        with storage_errors(self.path):
+            for kept in self.path.glob("stages/*.kept.parquet"):
+                if kept.name.removesuffix(".kept.parquet") not in names[:first]:
+                    kept.unlink()
+                    kept.with_name(kept.name.replace(".kept.", ".dropped.")).unlink(missing_ok=True)
+            for name in [*names[first:], *([] if first else [INPUTS])]:
+                (self.path / name).unlink(missing_ok=True)
 
     def _store_environment(self) -> None:
         """Store the environment of the first start; those of later starts that differ are added."""
@@ -270,12 +325,19 @@ def _stored(file: Path, model: type[Settings]) -> Row:
 
 
 def _differing(old: object, new: object, above: str = "") -> list[str]:
-    """Dotted keys whose values differ."""
+    """Dotted keys whose values differ; the items of lists of one length by their number."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
     if not isinstance(old, dict) or not isinstance(new, dict):
         return [] if old == new else [above]
     keys, missing = dict.fromkeys([*new, *old]), object()
     pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
     return [fault for name, before, now in pairs for fault in _differing(before, now, name)]
+
+
+def _is_within(key: str, other: str) -> bool:
+    """Whether one of two dotted keys is the other, or a part of it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 @contextlib.contextmanager

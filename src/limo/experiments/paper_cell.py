@@ -26,6 +26,7 @@ from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
 from limo.core.text import content_hash
+from limo.experiments.arms import Arm
 from limo.experiments.lab import write_json
 from limo.experiments.launchers import launch_training
 from limo.experiments.paper_recipe import PaperRecipe
@@ -119,12 +120,13 @@ class Cell:
                 if self.spec.set:
                     trained = launch_training(self._train_recipe(), folder / "train", self.recipe.train)
                     model = trained.model_dir
-                    cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds")}
+                    cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds", "flops")}
                     cost["n_train_tokens"] = trained.n_tokens_seen
                 with served(self.recipe.serve, model, self.name, folder) as settings:
                     recipe = self._evaluate_recipe(settings.model_dump())
                     result = evaluate_stage.run(recipe, self.scores, progress, opener=open_model)
-                measurement = Measurement.of(self.arm, self.seed, result.evaluations, **cost)
+                arm = Arm(name=self.arm, label=self.spec.label)
+                measurement = Measurement.of(arm, self.seed, result.evaluations, **cost)
             write_json(folder / MEASUREMENT, {**asdict(measurement), "scoring": self.scoring_identity})
             if self.spec.set and not self.recipe.keep_models:
                 for file in [*(folder / "train" / "model").rglob("*.safetensors"), *folder.glob("train/checkpoints")]:

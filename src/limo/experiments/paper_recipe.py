@@ -137,6 +137,10 @@ class PaperRecipe(Settings):
     budget: LabBudget = execution_field(default_factory=LabBudget)
     keep_models: bool = execution_field(True, description="false: the weights of an arm go when it is scored")
 
+    def run_steps(self) -> dict[str, list[str]]:
+        """Cells are named by what they depend on, and reports are made anew: any key may change."""
+        return {"report": list(type(self).model_fields)}
+
     def experiment(self, name: str) -> PaperExperiment:
         """An experiment of the recipe, or the shipped one.  Raises InputError."""
         known = catalogue().experiments | self.experiments

@@ -55,6 +55,7 @@ from limo.verify.checker import Checker
 
 SELECTED = "selected"
 SUSPECT = "suspect"
+_RESERVED = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
 
 
 class FilterSettings(BandedRolloutSettings):
@@ -108,6 +109,14 @@ class Recipe(ModelStageRecipe):
         judges = [self.judge] if self.judge else []
         return [model for settings in [*self.filters, *self.teachers, *judges] for model in settings.models]
 
+    def run_steps(self) -> dict[str, list[str]]:
+        """The steps, and what each depends on beside the ones before it."""
+        filters = {settings.name: [f"filters.{n}", "suspect"] for n, settings in enumerate(self.filters)}
+        pool = {"ingest": ["pool", "verifier"], "dedup": ["dedup"], "decontaminate": ["benchmarks", "decontaminate"]}
+        chains = {"chains": ["filters", "teachers", "chains", "suspect"], "grade": ["grade", "judge"]}
+        chosen = {"select": ["select"], "export": ["export", "system"]}
+        return {**pool, **filters, **chains, **chosen, "funnel.json": [], UNDECIDED: []}
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Recipe:
         names = [settings.name for settings in self.filters]
@@ -118,9 +127,6 @@ class Recipe(ModelStageRecipe):
         if self.grade.scorer == "judge" and self.judge is None:
             raise ValueError("the scorer `judge` needs `judge`: the models that give marks")
         return self
-
-
-_RESERVED = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ def run(
     """
     recipe = recipe.with_prompts()
     run_folder = RunFolder(folder, recipe)
-    if not run_folder.done("export"):
+    if not run_folder.done("export") or run_folder.differs():
         recipe.check_inputs()
     with run_folder:
         run_folder.check_inputs(recipe.pool_files())
@@ -173,12 +179,6 @@ def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
 Split = tuple[list[Row], list[Dropped]]
 
 
-def steps(recipe: Recipe) -> list[str]:
-    """The names of the steps in order."""
-    filters = [settings.name for settings in recipe.filters]
-    return ["ingest", "dedup", "decontaminate", *filters, "chains", "grade", "select", "export"]
-
-
 class _Curation:
     """One call of `run`; `done` names the steps done in it."""
 
@@ -194,6 +194,8 @@ class _Curation:
     def run(self) -> CurateResult:
         """All stages in order."""
         folder = self.folder.path / SELECTED
+        if self.folder.redone:
+            self.progress.log(self.folder.redone)
         if self.folder.done("export") and folder.is_dir():
             self.progress.log(f"nothing to do: {folder} is complete")
             return self._result(folder)
@@ -206,9 +208,8 @@ class _Curation:
 
     def _result(self, folder: Path) -> CurateResult:
         funnel = self._funnel()
-        stored = [asdict(row) for row in funnel]
         if self.done:
-            self.folder.write_json("funnel.json", stored)
+            self.folder.write_json("funnel.json", [asdict(row) for row in funnel])
         return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done)
 
     # Each step gives `_step` the work to do if its tables are not there, and reads its tables back.
@@ -224,7 +225,7 @@ class _Curation:
             self.progress.log(f"{name}: kept {len(kept):,}, dropped {describe_dropped(dropped)}")
         rows = self.folder.read_stage(name)
         if not rows:
-            do = "loosen that step, or bring more problems or rollouts, in a new --run"
+            do = "loosen that step and give the same --run, or bring more problems or rollouts in a new one"
             reasons = describe_dropped(self.folder.read_dropped(name))
             raise InputError(f"nothing is left after {name}", reasons, "at least one kept", do)
         return rows
@@ -361,8 +362,6 @@ class _Curation:
         self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
         self.done.append("export")
         self.progress.log(f"export: {len(rows):,} rows in {folder}")
-
-    # What the steps share.
 
     def _benchmarks(self) -> dict[str, list[Problem]]:
         named, settings = self.recipe.benchmarks, self.recipe.decontaminate

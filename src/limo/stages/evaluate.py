@@ -99,6 +99,10 @@ class Recipe(ModelStageRecipe):
             raise ValueError("`overrule` needs `judge`, whose verdicts then count")
         return self
 
+    def run_steps(self) -> dict[str, list[str]]:
+        """All is made anew from the ledger, whatever has changed."""
+        return {VERDICTS: list(type(self).model_fields), SCORES: [], EVALUATIONS: []}
+
     @property
     def models(self) -> list[ModelSettings]:
         """The model, and those of the judge."""

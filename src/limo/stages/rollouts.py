@@ -42,7 +42,9 @@ UNDECIDED = "undecided.json"
 class ModelStageRecipe(Settings):
     """What the recipes of all stages that use models have in common."""
 
-    data: str = Field("", description="folder where relative paths of sources, benchmarks and recordings start")
+    data: str = execution_field(
+        "", description="folder where relative paths of sources, benchmarks and recordings start"
+    )
     budget: Budget = execution_field(
         default_factory=Budget, description="the most that rollouts may cost; reached: exit 3"
     )
@@ -148,6 +150,10 @@ class Recipe(ModelStageRecipe):
     def input_files(self) -> dict[str, str]:
         """Recordings, and sources that are files."""
         return super().input_files() | source_files(self, self.pool)
+
+    def run_steps(self) -> dict[str, list[str]]:
+        """All is made anew from the ledger, whatever has changed."""
+        return {"rollouts": list(type(self).model_fields), UNDECIDED: []}
 
     @property
     def models(self) -> list[ModelSettings]:

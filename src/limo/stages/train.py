@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from limo.core.files import atomic
+from limo.core.files import atomic, hash_path, model_identity
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
 from limo.core.recipe import RECIPES, Settings
@@ -57,6 +57,10 @@ class Recipe(Settings):
     )
     check_max_tokens: int = Field(256, ge=1, description="tokens of a completion of that check, which is greedy")
 
+    def run_steps(self) -> dict[str, list[str]]:
+        """A training keeps its settings; the check after it may change."""
+        return {"did_it_hurt.json": ["did_it_hurt", "check_max_tokens"]}
+
 
 def is_main_process() -> bool:
     """Whether this process is the first (or only) one of a distributed launch."""
@@ -79,7 +83,10 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
     Raises ModelError, InputError (rows that cannot be trained on, a folder of another recipe), StorageError.
     """
     folder = Path(folder)
-    with RunFolder(folder, recipe) if is_main_process() else nullcontext():
+    contents = (
+        {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}
+    )
+    with RunFolder(folder, recipe, contents) if is_main_process() else nullcontext():
         result = _train(recipe, folder, progress)
         if recipe.did_it_hurt and is_main_process():
             check_harm(recipe, folder, progress or NoProgress())
@@ -89,10 +96,11 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
 def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResult:
     out, how = folder / "model", recipe.method
     if isinstance(how, grpo.GrpoSettings):
+        problems = read_pool(recipe.dataset)
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
             account = RolloutAccount(ledger, checker, how)
-            return grpo.train(recipe.model, read_pool(recipe.dataset), out, how, account, progress)
+            return grpo.train(recipe.model, problems, out, how, account, progress)
     if isinstance(how, lora.LoraSettings):
         return lora.train(recipe.model, recipe.dataset, out, how, progress)
     return sft.train(recipe.model, recipe.dataset, out, how, progress)
