@@ -263,12 +263,13 @@ class Browser:
             clauses.append(self._in_any(f"JOIN r{{k}}.fates AS f ON f.problem = x.number WHERE {fate}"))
         for name in ("solved", "unsolved"):
             if key := getattr(filters, name):
-                column = self._column(key)
-                values[name] = column.model
-                joined = f"""JOIN r{column.run}.cells AS c ON c.problem = x.number JOIN r{column.run}.settings AS s
-                    ON s.number = c.setting WHERE s.model = :{name} GROUP BY x.number
-                    HAVING sum(c.outcome = 'correct') {"> 0" if name == "solved" else "= 0"}"""
-                clauses.append(f"p.id IN (SELECT x.id FROM r{column.run}.problems AS x {joined})")
+                run, values[name] = self._column(key)
+                of_column = f"""EXISTS (SELECT 1 FROM r{run}.problems AS x
+                    JOIN r{run}.cells AS c ON c.problem = x.number
+                    JOIN r{run}.settings AS s ON s.number = c.setting WHERE x.id = p.id AND s.model = :{name}"""
+                clauses += [f"{of_column})", f"NOT {of_column} AND c.outcome = 'correct')"]
+                if name == "solved":
+                    clauses[-2:] = [f"{of_column} AND c.outcome = 'correct')"]
         return " AND ".join(clauses) or "1", values | more
 
     def _in_any(self, rest: str) -> str:
