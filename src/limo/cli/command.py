@@ -38,6 +38,14 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 RECIPE = click.argument("recipe", metavar="RECIPE")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*%?|-?")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]...")
+# Modules that are not in the core, and the extra of pyproject.toml that brings each.
+EXTRA_OF_MODULE = {
+    "datasets": "pool", "numba": "pool", "opencc": "pool", "huggingface_hub": "pool", "torch": "train", "peft": "train",
+    "transformers": "train", "trl": "train", "accelerate": "train", "tokenizers": "train", "matplotlib": "report",
+    "math_core": "report", "starlette": "view", "uvicorn": "view", "ray": "ray", "submitit": "slurm", "sklearn": "diverse",
+    "sentence_transformers": "embedding", "reasoning_gym": "generators",
+}  # fmt: skip
+_WHOLE_EXTRA = ("lab", "pool", "report", "train", "view")  # commands whose extra of that name has all they need
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,8 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
             text += f"; continue with: limo {shlex.join(arguments)}"
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
+    elif isinstance(error, ImportError) and (missing := _missing_extra(error, arguments)):
+        text, code = missing, INPUT
     elif isinstance(error, OSError) and _cannot_be_written(1):  # a help text
         text, code = str(_unwritable_result(error)), INPUT
     elif isinstance(error, UnicodeEncodeError) and error.object in arguments:
@@ -206,6 +216,15 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
     return code, printable(hide_secrets(" ".join(text.split())))
+
+
+def _missing_extra(error: ImportError, arguments: list[str]) -> str:
+    """Which extra of limo brings the module that could not be imported; '' for one that no extra brings."""
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRA_OF_MODULE:
+        return ""
+    extra = arguments[0] if arguments and arguments[0] in _WHOLE_EXTRA else EXTRA_OF_MODULE[module]
+    return f"{module} cannot be imported ({error}); it comes with the extra {extra!r}: pip install 'limo[{extra}]'"
 
 
 def _cannot_be_written(number: int) -> bool:

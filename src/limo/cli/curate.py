@@ -43,6 +43,7 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
     """
     from limo.core.recipe import load
+    from limo.curate.dataset import require_datasets
     from limo.stages import curate as stage
 
     settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
@@ -53,6 +54,7 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
         call.progress.log(" -> ".join(name for name in settings.run_steps() if not name.endswith(".json")))
         print_plan(call, plan.run(settings, folder), plan.Terms())
         return
+    require_datasets()  # before anything is paid for
     result = stage.run(settings, folder, call.progress, workers)
     value = {"folder": result.folder, "n_selected": result.n_selected, "did_nothing": result.did_nothing}
     text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"

@@ -32,6 +32,7 @@ _QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +316,10 @@ class _LogHandler(logging.Handler):
 def start_logging(progress: Progress, debug: bool = False) -> None:
     """Send Python's logging and warnings through `progress`; without `debug` only the errors of libraries.
 
-    Call it before transformers, datasets or TRL are imported: their bars are switched off by environment variables
-    that they read on import; those that the user has set are kept.
+    Call it before transformers, datasets or TRL are imported: their bars and their telemetry are switched off by
+    environment variables that they read on import; those that the user has set are kept.
     """
-    for name, value in () if debug else _QUIET_LIBRARIES.items():
+    for name, value in (_NO_TELEMETRY | ({} if debug else _QUIET_LIBRARIES)).items():
         os.environ.setdefault(name, value)
     logging.captureWarnings(True)
     root = logging.getLogger()

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,6 +94,12 @@ def dataset_row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -
         "level": grade.level,
         "chain_hash": chain_hash(chain),
     }
+
+
+def require_datasets() -> None:
+    """Raise ModuleNotFoundError where the library that writes the dataset, of the extra `pool`, is not installed."""
+    if find_spec("datasets") is None:
+        raise ModuleNotFoundError("No module named 'datasets'", name="datasets")
 
 
 def write_dataset(rows: Sequence[Row], folder: str | Path, card: DatasetCard) -> Path:

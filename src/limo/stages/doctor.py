@@ -26,8 +26,6 @@ class MachineFact(NamedTuple):
 def machine_facts() -> Iterator[MachineFact]:
     """Everything that results, speed or a run's end may depend on."""
     import psutil
-    import torch
-    from huggingface_hub import constants
 
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
     n_cores, versions = environment()["n_cores"], environment()["versions"]
@@ -36,13 +34,31 @@ def machine_facts() -> Iterator[MachineFact]:
     yield MachineFact("cores", str(n_cores), "" if n_cores != 1 else "one core: the lab takes twice as long")
     yield MachineFact("memory", f"{_gb(memory.available)} of {_gb(memory.total)} free", _least(memory.available, 4))
     yield MachineFact("disk", f"{_gb(disk.free)} free here", _least(disk.free, 5))
+    yield from _gpus()
+    yield MachineFact("python", platform.python_version())
+    yield from (MachineFact(name, version) for name, version in versions.items())
+    yield from _hub()
+
+
+def _gpus() -> Iterator[MachineFact]:
+    try:
+        import torch
+    except ImportError:
+        yield MachineFact("GPU", "not looked for", "models in this process need torch: pip install 'limo[train]'")
+        return
     if not torch.cuda.is_available():
         yield MachineFact("GPU", "none", "pocket lab and curation need none; paper scale does")
     for number in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(number)
         yield MachineFact(f"GPU {number}", f"{device.name}, {_gb(device.total_memory)}")
-    yield MachineFact("python", platform.python_version())
-    yield from (MachineFact(name, version) for name, version in versions.items())
+
+
+def _hub() -> Iterator[MachineFact]:
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        yield MachineFact("hub", "not used", "data sets on the hub need its client: pip install 'limo[pool]'")
+        return
     offline, advice = constants.HF_HUB_OFFLINE, "benchmarks and models must be files or in the cache"
     yield MachineFact("hub", *(("offline (HF_HUB_OFFLINE)", advice) if offline else ("used when needed",)))
     yield MachineFact("hub cache", constants.HF_HUB_CACHE)

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import cast
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, MissingFileError
 from limo.core.records import Row
 from limo.core.rows import read_rows, write_rows
 from limo.core.run_folder import RunFolder
@@ -27,6 +27,9 @@ def run(folder: str | Path, output: str, to: str | None = None, evidence: bool =
     """
     run_folder = RunFolder(folder)
     selected = run_folder.path / SELECTED
+    if not selected.is_dir():
+        do = "it is not finished: start the same `limo curate` again, which goes on where it stopped"
+        raise MissingFileError("this run has no selected rows", folder, "the folder of a finished curation", do)
     rows = read_rows(str(selected))
     if to is None:
         write_rows(rows, output)

@@ -22,9 +22,18 @@ try:
     from numba import config, njit
 
     NUMBA = True
+    _WHY_NOT = ""
 except ImportError as error:  # also raised by a Numba that was built for another NumPy
     NUMBA = False
-    logging.getLogger("limo").warning("Numba cannot be imported (%s): pools are read by plain Python, slowly", error)
+    _WHY_NOT = str(error)
+
+
+@lru_cache
+def warn_without_numba() -> None:
+    """Say, once, that pools are read slowly; nothing where Numba is there."""
+    if not NUMBA:
+        why = "Numba cannot be imported (%s): pools are read by plain Python, slowly; pip install 'limo[pool]'"
+        logging.getLogger("limo").warning(why, _WHY_NOT)
 
 
 def compiled(function: Callable[..., Any]) -> Any:

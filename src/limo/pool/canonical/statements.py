@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from limo.pool.canonical import kernels, reference, scanner
-from limo.pool.canonical.compiled import NUMBA
+from limo.pool.canonical.compiled import NUMBA, warn_without_numba
 from limo.pool.canonical.spelling import LOWER_CASE, as_written, normalise_all, respell
 from limo.pool.canonical.wrappers import Unwrapped, unwrap_all
 
@@ -62,6 +62,7 @@ class Scanned:
 
 def scan_texts(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
     """Scan a batch of normalised texts, whole."""
+    warn_without_numba()
     chars, ends = code_points(respell(texts))
     tokens, keys, token_ends, canonical_forms = _scan_batch(chars, ends, keep_canonical)
     return Scanned(chars, keys, tokens, token_ends, canonical_forms)
