@@ -42,8 +42,8 @@ OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]..
 EXTRA_OF_MODULE = {
     "datasets": "pool", "numba": "pool", "opencc": "pool", "huggingface_hub": "pool", "torch": "train", "peft": "train",
     "transformers": "train", "trl": "train", "accelerate": "train", "tokenizers": "train", "matplotlib": "report",
-    "math_core": "report", "starlette": "view", "uvicorn": "view", "ray": "ray", "submitit": "slurm", "sklearn": "diverse",
-    "sentence_transformers": "embedding", "reasoning_gym": "generators",
+    "math_core": "report", "starlette": "view", "uvicorn": "view", "ray": "ray", "sklearn": "diverse",
+    "submitit": "slurm", "sentence_transformers": "embedding", "reasoning_gym": "generators",
 }  # fmt: skip
 _WHOLE_EXTRA = ("lab", "pool", "report", "train", "view")  # commands whose extra of that name has all they need
 
