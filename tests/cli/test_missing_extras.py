@@ -55,7 +55,8 @@ def test_a_command_without_its_extra_ends_in_one_line(world, monkeypatch, fault,
     monkeypatch.chdir(world)
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("limo.curate.dataset.find_spec", lambda name: None if name == module else find_spec(name))
-    monkeypatch.setitem(sys.modules, module, None)
+    for name in {module, *(name for name in sys.modules if name.startswith(f"{module}."))}:
+        monkeypatch.setitem(sys.modules, name, None)
     for name in [name for name in sys.modules if name.startswith("limo.report.view.")]:
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(sys.modules["limo.report.view"], name.rpartition(".")[2], raising=False)
