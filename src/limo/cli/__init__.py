@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import click
 
-from limo.cli import curate, lab, pool, report, rollouts, scores, train, verify, view
+from limo.cli import curate, lab, pool, report, rollouts, scores, start, train, verify, view
 from limo.cli.command import end_process, run_command
 
 
@@ -29,7 +29,7 @@ def root() -> None:
     """
 
 
-for _module in (lab, curate, rollouts, train, scores, report, pool, verify, view):
+for _module in (start, lab, curate, rollouts, train, scores, report, pool, verify, view):
     for _command in _module.COMMANDS:
         root.add_command(_command)
 

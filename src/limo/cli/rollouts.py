@@ -96,8 +96,10 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
     """Print the planned steps and the terms they rest on."""
     from limo.stages import plan as stage
 
-    note = f"GPU-hours on {terms.gpu}; hours at {terms.tokens_per_s:g} tokens/s a request; "
+    note = f"GPU-hours on {terms.gpu}; time at {terms.tokens_per_s:g} tokens/s a request; "
     note += "duplicates and benchmark problems still included"
+    if any(step.gpu_hours is None for step in steps):
+        note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"
     call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.cost_table(steps))}\n\n{note}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from limo.core.errors import ModelError
 from limo.core.secrets import hide_secrets
@@ -33,9 +33,15 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
     key = api_key(settings.http.api_key_env).get_secret_value()
     with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
         answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
+    facts = _facts(answers, settings.source)
+    return {name: shorten(printable(hide_secrets(str(value))), 100) for name, value in facts.items() if value}
+
+
+def _facts(answers: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """What the answers say of the server and its model of that name."""
     models = answers["models"].get("data")
     entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
-    model = next((entry for entry in entries if entry.get("id") == settings.source), {})
+    model = next((entry for entry in entries if entry.get("id") == name), {})
     props, sglang = answers["llama.cpp"], answers["sglang"]
     defaults, meta = props.get("default_generation_settings"), model.get("meta")
     contexts = [
@@ -44,17 +50,45 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
         defaults.get("n_ctx") if isinstance(defaults, dict) else None,
         meta.get("n_ctx_train") if isinstance(meta, dict) else None,
     ]
-    versions = {name: answers[name].get("version") for name in ("vllm", "sglang", "ollama")}
+    versions = {kind: answers[kind].get("version") for kind in ("vllm", "sglang", "ollama")}
     engines = [
-        f"{name} {version}" for name, version in (versions | {"llama.cpp": props.get("build_info")}).items() if version
+        f"{kind} {version}" for kind, version in (versions | {"llama.cpp": props.get("build_info")}).items() if version
     ]
-    facts = {
+    return {
         "engine": engines[0] if engines else model.get("owned_by"),
         "context": next((n for n in contexts if isinstance(n, int) and n > 0), None),
         "dtype": sglang.get("dtype"),
         "template": content_hash(template) if isinstance(template := props.get("chat_template"), str) else None,
     }
-    return {name: shorten(printable(hide_secrets(str(value))), 100) for name, value in facts.items() if value}
+
+
+class ServedModel(NamedTuple):
+    """A model at a server: its name there; its context in tokens and its slots for requests, where the server says so."""
+
+    name: str
+    context: int | None = None
+    slots: int | None = None
+
+
+def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
+    """Every model of a server.  Raises ModelError where it does not answer or lists none, InputError."""
+    url = checked_address(base_url)
+    key = api_key(api_key_env).get_secret_value()
+    with ThreadPoolExecutor(1) as thread:
+        answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
+    listed = answers["models"].get("data")
+    names = [entry.get("id") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    usable = [name for name in names if isinstance(name, str) and name.strip() and name == printable(name)]
+    if not usable:
+        do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
+        raise ModelError("the server lists no models", url, "an OpenAI-compatible server", do)
+    slots = answers["llama.cpp"].get("total_slots")
+    n_slots = slots if isinstance(slots, int) and 0 < slots <= 20_000 else None
+    served = []
+    for name in dict.fromkeys(usable):
+        context = _facts(answers, name).get("context")
+        served.append(ServedModel(name, context if isinstance(context, int) else None, n_slots))
+    return served
 
 
 async def _get_all(url: str, key: str) -> dict[str, dict[str, Any]]:

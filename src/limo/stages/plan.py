@@ -27,12 +27,12 @@ import yaml
 from limo.core import prompts
 from limo.core.band import Band
 from limo.core.errors import InputError
-from limo.core.progress import NoProgress, Progress
+from limo.core.progress import NoProgress, Progress, duration
 from limo.core.recipe import find, load
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
-from limo.models.settings import ModelSettings, open_model
+from limo.models.settings import open_model
 from limo.rollouts.judge_verifier import open_recipe_verifier
 from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
@@ -212,7 +212,7 @@ def _planned_step(
     settings, n_expected = step.settings, planned[2]
     n_in, n_out = n_expected * (n_characters + len(settings.system)) / CHARACTERS, n_expected * n_tokens
     each = 1 / len(settings.models)
-    sizes = [_size(model) for model in settings.models]
+    sizes = [model.size_b or model_size(model.name, model.source) for model in settings.models]
     gpu = None if None in sizes else sum(gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
     hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
@@ -277,11 +277,9 @@ def _observed(settings: RolloutSettings, ledger: Ledger | None) -> tuple[list[tu
     return [(right, wrong) for right, wrong in counts.values()], lengths
 
 
-def _size(model: ModelSettings) -> float | None:
-    """Billions of parameters, from `size_b` or from the model's names (Qwen2.5-32B-Instruct); None where unknown."""
-    if model.size_b is not None:
-        return model.size_b
-    matches = [_SIZE.search(text) for text in (model.name, model.source)]
+def model_size(*names: str) -> float | None:
+    """Billions of parameters as a model's names say (Qwen2.5-32B-Instruct); None where they do not."""
+    matches = [_SIZE.search(text) for text in names]
     return next((float(match[1] or match[2]) for match in matches if match), None)
 
 
@@ -292,7 +290,7 @@ def gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float
 
 
 HEAD = (
-    "step", "problems", "fixed", "expected", "kept", "tokens in", "tokens out", "GPU-hours", "USD", "hours", "disk",
+    "step", "problems", "fixed", "expected", "kept", "tokens in", "tokens out", "GPU-hours", "USD", "time", "disk",
     "from",
 )  # fmt: skip
 
@@ -309,8 +307,8 @@ def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
 def _cells(row: PlannedStep) -> list[object]:
     numbers = (row.n_problems, row.n_fixed, row.n_expected, row.n_kept, row.n_in, row.n_out)
     counts = ["" if isnan(number) else f"{number:,.0f}" for number in numbers]
-    gpu = "?" if row.gpu_hours is None else f"{row.gpu_hours:,.2f}"
-    return [row.step, *counts, gpu, f"{row.usd:,.2f}", f"{row.hours:,.2f}", _bytes(row.disk_bytes), row.source]
+    gpu = "unknown" if row.gpu_hours is None else f"{row.gpu_hours:,.2f}"
+    return [row.step, *counts, gpu, f"{row.usd:,.2f}", duration(row.hours * 3600), _bytes(row.disk_bytes), row.source]
 
 
 def _bytes(n: float) -> str:

@@ -1,0 +1,92 @@
+"""The commands init and status.
+
+limo init problems.jsonl --server http://127.0.0.1:8000/v1
+limo status limo-mine/runs/curate
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from limo.cli.command import Call, aligned_table, command
+from limo.core.errors import InputError
+from limo.core.progress import duration
+
+if TYPE_CHECKING:
+    from limo.stages.status import RunStatus
+
+
+@command(
+    "init",
+    click.argument("file"),
+    click.option("--server", default="", metavar="URL", help="Of the models, as http://host:8000/v1."),
+    click.option("-o", "--output", metavar="DIR", help="Folder of the recipes.  [default: limo- + the file's name]"),
+    click.option("--field", multiple=True, metavar="NAME=COLUMN", help="Where the guess is wrong: problem=stem."),
+    click.option("--api-key-env", default="", metavar="NAME", help="Environment variable that holds the server's key."),
+)
+def init(call: Call, file: str, server: str, output: str | None, field: tuple[str, ...], api_key_env: str) -> None:
+    """Write recipes for your own problems and your own server.
+
+    Guesses the columns, asks the server for its models and their context, holds some problems out to evaluate on, and
+    prints the next eight commands.
+    """
+    from limo.stages import init as stage
+
+    pairs = [one.partition("=") for one in field]
+    if wrong := [one for one, pair in zip(field, pairs, strict=True) if not pair[2]]:
+        raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
+    folder = output or f"limo-{Path(file).name.partition('.')[0]}"
+    fields = {name: column for name, _, column in pairs}
+    result = stage.run(file, folder, server, fields, api_key_env)
+    columns = ", ".join(f"{name} is column {column!r}" for name, column in result.fields.items())
+    models = ", ".join(
+        f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models
+    )
+    lines = [
+        f"{result.n_usable:,} of {result.n_rows:,} rows are problems with answers; {result.n_held_out:,} are held out",
+        f"columns: {columns or 'found by their names'}",
+        f"models: {models}",
+        *(f"look at: {note}" for note in result.notes),
+        *(f"written: {path}" for path in result.files),
+        "",
+        *result.commands,
+    ]
+    call.result(asdict(result) | {"models": [model._asdict() for model in result.models]}, "\n".join(lines))
+
+
+@command("status", click.argument("run", metavar="RUN"))
+def status(call: Call, run: str) -> None:
+    """Say how far a run is, also one that goes on elsewhere: stages, rollouts, cost, time to go."""
+    from limo.stages.status import read_status
+
+    found = read_status(run)
+    call.result(asdict(found) | {"remaining_s": found.remaining_s}, _status(found))
+
+
+def _status(found: RunStatus) -> str:
+    rows: list[list[object]] = [["stage", "kept", "dropped"]]
+    rows += [[name, f"{counts.n_kept:,}", f"{counts.n_dropped:,}"] for name, counts in found.stages.items()]
+    lines = [aligned_table(rows), ""] if found.stages else []
+    for model, used in found.usage.items():
+        tokens = used.n_prompt_tokens + used.n_completion_tokens
+        lines.append(f"{model}: {used.n_rollouts:,} rollouts, {tokens:,} tokens")
+    if found.usage:
+        lines.append(f"{found.usd:,.2f} USD by the recipe's prices, {duration(found.requesting_s)} of requesting")
+    if found.is_done:
+        return "\n".join([*lines, "done"])
+    line = f"next: {found.step}"
+    if found.n_most is not None:
+        line += f", {found.n_stored:,} of at most {found.n_most:,} rollouts"
+    if found.remaining_s is not None:
+        line += f", {duration(found.remaining_s)} left at most"
+    lines.append(line)
+    if found.idle_s is not None:
+        lines.append(f"the ledger was last written {duration(found.idle_s)} ago")
+    return "\n".join(lines)
+
+
+COMMANDS = (init, status)
