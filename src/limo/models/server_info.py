@@ -63,7 +63,7 @@ def _facts(answers: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 class ServedModel(NamedTuple):
-    """A model at a server: its name there; its context in tokens and its slots for requests, where the server says so."""
+    """A model at a server: its name there, its context in tokens and the slots for requests, where they are said."""
 
     name: str
     context: int | None = None

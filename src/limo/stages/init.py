@@ -158,7 +158,7 @@ def _recipes(
     http: dict[str, Any],
     n_problems: int,
 ) -> dict[str, tuple[Any, str, dict[str, Any]]]:
-    """Each recipe's name with its class, its head and its values: those that are no defaults."""
+    """Each recipe's name with its class, its head and its values: those that are no defaults; `n` problems are left."""
     weak, strong = models[0], models[-1]
     contexts = [model.context for model in models if model.context]
     n_tokens = max(256, min(_MOST_TOKENS, min(contexts, default=8192) // 2))
@@ -177,7 +177,7 @@ def _recipes(
         "benchmarks": {"held-out": "held_out.jsonl"},
         "decontaminate": {"renumbered": "report"},
         "filters": filters,
-        "select": {"k": max(1, min(800, n_problems // 4))},
+        "select": {"k": max(1, min(800, n // 4))},
         "export": {"name": Path(file).stem},
     }
     decoding = {"n": 4, "temperature": 0.6, "top_p": 0.95, "max_tokens": n_tokens}
