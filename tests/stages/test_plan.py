@@ -107,7 +107,7 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_named():
         {"models": [{"kind": "http", "name": "big", "base_urls": ["http://h/v1"]}], "n": 1}
     )
     (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
-    assert row.gpu_hours is None and cost_table([row])[1][7] == "?"
+    assert row.gpu_hours is None and cost_table([row])[1][7] == "unknown"
     message = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
     (known,) = plan([Step("teacher", message)], PROBLEMS, Terms())
     assert known.gpu_hours and message.hash == nameless.hash  # a size changes no draw: the run stays the same run

@@ -156,7 +156,7 @@ def _recipes(
     fields: dict[str, str],
     models: Sequence[ServedModel],
     http: dict[str, Any],
-    n_problems: int,
+    n: int,
 ) -> dict[str, tuple[Any, str, dict[str, Any]]]:
     """Each recipe's name with its class, its head and its values: those that are no defaults; `n` problems are left."""
     weak, strong = models[0], models[-1]

@@ -1,0 +1,176 @@
+"""`limo init` and `limo status`, and the mistakes of the first ten minutes: each is one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+
+import pytest
+import yaml
+from test_documented_commands import parse
+
+from limo.core.recipe import load
+from limo.core.records import Completion, Rollout
+from limo.core.run_folder import RunFolder
+from limo.ledger.schema import MIGRATIONS
+from limo.ledger.store import Ledger
+from limo.models.replay_server import ReplayServer, ReplayServerSettings
+from limo.stages import curate, evaluate, train
+from limo.stages.init import guess_fields
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+ROWS = [{"nr": i, "stem": f"Ada buys {i} apples and {i} pears: how many?", "key": str(2 * i)} for i in range(40)]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines(tmp_path / "shop.jsonl", ROWS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        ({"problem": "What is 1 + 1?", "answer": "2"}, {}),
+        ({"question": "What is 1 + 1?", "solution": "It is \\boxed{2}."}, {}),
+        ({"id": 7, "stem": "What is one and one?", "key": "2"}, {"problem": "stem", "answer": "key"}),
+        ({"c1": "What is the sum of one and one?", "c2": "2"}, {"problem": "c1", "answer": "c2"}),
+        ({"题目": "一加一等于多少？请写出答案。", "答案": "2"}, {"problem": "题目", "answer": "答案"}),
+    ],
+)
+def test_columns_are_guessed_only_where_they_are_not_found_by_name(row, fields):
+    assert guess_fields([row] * 5, "f.jsonl") == fields
+
+
+def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
+    said = [{"problem": r["stem"], "model": m, "index": 0, "text": "?"} for r in ROWS for m in ("big-7B", "tiny-0.5B")]
+    lines(here / "said.jsonl", said)
+    with ReplayServer([here / "said.jsonl"], ReplayServerSettings()).running(0) as url:
+        code, out, err = limo("init", "shop.jsonl", "--server", url, "-o", "mine")
+    assert code == 0, err
+    assert "problem is column 'stem', answer is column 'key'" in out and "4 are held out" in out
+    recipe = yaml.safe_load((here / "mine/mine.yaml").read_text())
+    assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
+    commands = [line for line in out.splitlines() if line.startswith("limo ")]
+    assert len(commands) == 8
+    for command in commands:
+        parse(command, complete=True)
+    plan = shlex.split(commands[0])[1:]
+    code, out, err = limo(*plan)
+    assert code == 0 and "weak_filter" in out, err
+
+
+def test_the_held_out_problems_leave_the_pool(limo, here):
+    assert limo("init", "shop.jsonl", "-o", "mine")[0] == 0
+    held_out = [json.loads(line) for line in (here / "mine/held_out.jsonl").read_text().splitlines()]
+    assert len(held_out) == 4 and set(held_out[0]) == {"problem", "answer"}
+    recipe = load(curate.Recipe, "mine/mine.yaml")
+    assert recipe.resolve("held_out.jsonl") == str(here / "mine/held_out.jsonl")
+    assert load(evaluate.Recipe, "mine/evaluate.yaml").load_benchmarks()["held-out"][0].answer
+    assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/curate/selected")
+
+
+def test_a_second_init_does_not_remove_runs(limo, fault, here):
+    limo("init", "shop.jsonl", "-o", "mine")
+    (here / "mine/runs").mkdir()
+    assert "name another with -o" in fault("init", "shop.jsonl", "-o", "mine")
+
+
+def test_status_says_what_is_done_and_what_is_next(limo, world):
+    recipe, run = load(curate.Recipe, world / "recipe.yaml"), world / "run"
+    with RunFolder(run, recipe) as folder, Ledger(folder.ledger_path) as ledger:
+        for stage in ("ingest", "dedup", "decontaminate", "weak_filter"):
+            folder.write_stage(stage, [{"id": str(k)} for k in range(8)], [])
+        ledger.add(Rollout(str(k), "strong", "p", "s", 0, Completion("?", "stop", 5, 15)) for k in range(8))
+        ledger.add_seconds(80)
+    before = {file.name: file.stat().st_mtime_ns for file in run.iterdir() if "sqlite-" not in file.name}
+    code, out, err = limo("status", run)
+    assert code == 0, err
+    assert "strong: 8 rollouts, 160 tokens" in out and "weak_filter       8        0" in out
+    assert "next: strong_filter, 8 of at most 32 rollouts, 4 min left at most" in out and "last written" in out
+    assert before == {file.name: file.stat().st_mtime_ns for file in run.iterdir() if "sqlite-" not in file.name}
+    with RunFolder(run, recipe) as folder:
+        for stage in ("strong_filter", "chains", "grade", "select", "export"):
+            folder.write_stage(stage, [{"id": "1"}], [])
+    assert limo("status", run)[1].rstrip().endswith("done")
+
+
+def test_status_of_a_run_without_a_ledger_and_of_none(limo, fault, world):
+    assert "is not a run" in fault("status", world / "nowhere")
+    (world / "new").mkdir()
+    (world / "new/recipe.yaml").write_text("model: m\ndataset: d\n")
+    code, out, _ = limo("status", world / "new")
+    assert code == 0 and "stopped before its end" in out
+
+
+def half_finished(world):
+    (world / "run/stages").mkdir(parents=True)
+    (world / "run/recipe.yaml").write_text((world / "recipe.yaml").read_text())
+    return "export", world / "run", "-o", world / "out.jsonl"
+
+
+def old_ledger(world):
+    with sqlite3.connect(world / "ledger.sqlite") as db:
+        for statement_ in MIGRATIONS[0]:
+            db.execute(statement_)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        db.execute(f"PRAGMA application_id = {int.from_bytes(b'LIMO', 'big')}")
+    return "view", world / "ledger.sqlite"
+
+
+def no_column(world):
+    lines(world / "odd.jsonl", [{"a": 1, "b": [1]}] * 3)
+    return "init", world / "odd.jsonl"
+
+
+def wrong_column(world):
+    lines(world / "odd.jsonl", [{"q": "What is 2 + 3?", "a": "5"}] * 3)
+    return "pool", "ingest", world / "odd.jsonl", "--field", "problem=stem", "-o", world / "pool.parquet"
+
+
+def no_gpu(world):
+    (world / "rows.jsonl").write_text(json.dumps({"problem": "1 + 1?", "answer": "2"}) + "\n")
+    recipe = {"pool": {"sources": [str(world / "rows.jsonl")]}}
+    recipe |= {"rollouts": [{"models": [{"kind": "local", "name": "m", "path": str(world)}], "n": 1}]}
+    (world / "local.yaml").write_text(yaml.safe_dump(recipe))
+    return "rollouts", world / "local.yaml", "rollouts.0.models.0.device=cuda", "--run", world / "run"
+
+
+def no_key(world):
+    return "init", world / "pool.jsonl", "--server", "http://127.0.0.1:9/v1", "--api-key-env", "LIMO_NO_SUCH_KEY"
+
+
+MISTAKES = {
+    "a wrong path": (lambda world: ("view", world / "nowhere"), "there is no such run", "check the path"),
+    "a run without rollouts": (lambda world: ("view", world), "no ledger in this run", "stages without rollouts"),
+    "no server": (
+        lambda world: ("init", world / "pool.jsonl", "--server", "http://127.0.0.1:9/v1"),
+        "does not answer", "start it",
+    ),
+    "an address that is none": (lambda world: ("init", world / "pool.jsonl", "--server", "gpu1"), "gpu1", "http"),
+    "no key": (no_key, "LIMO_NO_SUCH_KEY", ""),
+    "a ledger of a newer limo": (old_ledger, "the ledger has version", "use the limo that made it"),
+    "a half-finished run": (half_finished, "no selected rows", "goes on where it stopped"),
+    "columns that say nothing": (no_column, "which columns hold problem and answer", "--field problem=COLUMN"),
+    "a column that is not there": (wrong_column, "no row of the source gives a problem", "its columns: a, q"),
+    "a field without a column": (
+        lambda world: ("init", world / "pool.jsonl", "--field", "stem"), "names no column", "problem=stem"
+    ),
+    "no GPU, and a folder that is no model": (no_gpu, "model", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(name, marks=pytest.mark.slow) if "GPU" in name else name for name in MISTAKES]
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, mistake):
+    monkeypatch.chdir(world)
+    arguments, what, do = MISTAKES[mistake]
+    told = fault(*arguments(world))
+    assert what in told and do in told
