@@ -17,7 +17,6 @@ from limo.core.recipe import load
 from limo.core.run_folder import RunFolder, StageCounts
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
-from limo.stages import curate
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.evaluate import Recipe as EvaluateRecipe
 from limo.stages.plan import rollout_steps
@@ -90,7 +89,7 @@ def _recipe_of(file: Path) -> CurateRecipe | RolloutsRecipe | EvaluateRecipe | N
 def _next_step(run: RunFolder, recipe: Any, stages: dict[str, StageCounts]) -> tuple[str, int | None]:
     """The step that a run does next, '' when it is done, and how many problems come into it where that is known."""
     if isinstance(recipe, CurateRecipe):
-        names = curate.steps(recipe)
+        names = [name for name in recipe.run_steps() if not name.endswith(".json")]
         step = next((name for name in names if name not in stages), "")
         before = names[names.index(step) - 1] if step and step != names[0] else ""
         n_in = stages[before].n_kept if before else None
