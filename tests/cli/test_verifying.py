@@ -110,7 +110,7 @@ def test_the_shipped_recipe_loads():
 
 def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):
     rows = [
-        {"answer": "5 m/s", "completion": "Answer: 18 km/h"},
+        {"answer": "5 m/s", "completion": "Answer: 500 cm/s"},
         {"answer": "5 m/s", "completion": "Answer: 18 m/s"},
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
