@@ -89,8 +89,7 @@ class TrainLaunch(Settings):
         """
         single = [sys.executable, "-m", "limo.cli", "train", *train]
         if self.command:
-            values = {"train": shlex.join(single), "nproc": self.nproc, "n_nodes": self.n_nodes}
-            return shlex.split(self.command.format(**values))
+            return fill_in(self.command, "train", single, nproc=self.nproc, n_nodes=self.n_nodes)
         if self.n_gpus == 1:
             return single
         launch = train_stage.launch_command(self.n_gpus, self.accelerate_file, train)
@@ -106,6 +105,15 @@ class TrainLaunch(Settings):
         before, after = shlex.join(launch[:position]), shlex.join(launch[position:])
         spread = [f"--nodes={self.n_nodes}", f"--ntasks={self.n_nodes}", "--ntasks-per-node=1"]
         return ["srun", *spread, "bash", "-c", f"{before} {rank}{after}"]
+
+
+def fill_in(template: str, name: str, command: Sequence[str], **values: object) -> list[str]:
+    """The words of a template: a word `{name}` becomes the command's words, within a longer word it is one text."""
+    text = shlex.join(command)
+    words: list[str] = []
+    for word in shlex.split(template):
+        words += command if word == f"{{{name}}}" else [word.format(**{name: text}, **values)]
+    return words
 
 
 def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunch) -> TrainResult:
@@ -150,7 +158,7 @@ class CommandSettings(Settings):
     """Cells as programs of this machine, alone or inside a command of yours that ends when they end."""
 
     kind: Literal["command"] = "command"
-    command: str = Field("{cell}", description="for example: ssh gpu2 {cell}; or: sbatch --wait --wrap '{cell}'")
+    command: str = Field("{cell}", description="for example: ssh gpu2 {cell}; or: sbatch --wait --wrap={cell}")
     n_at_once: int = Field(1, ge=1, description="cells that run at the same time")
 
     @field_validator("command")
@@ -182,7 +190,7 @@ class CommandJobs:
 
     def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
         """See `Jobs`."""
-        words = shlex.split(self._settings.command.format(cell=shlex.join(command)))
+        words = fill_in(self._settings.command, "cell", command)
         return _CommandJob(ChildProgram(words, folder / "job"))
 
 

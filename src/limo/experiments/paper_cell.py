@@ -26,7 +26,6 @@ from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
 from limo.core.text import content_hash
-from limo.experiments.arms import Arm
 from limo.experiments.lab import write_json
 from limo.experiments.launchers import launch_training
 from limo.experiments.paper_recipe import PaperRecipe
@@ -125,8 +124,7 @@ class Cell:
                 with served(self.recipe.serve, model, self.name, folder) as settings:
                     recipe = self._evaluate_recipe(settings.model_dump())
                     result = evaluate_stage.run(recipe, self.scores, progress, opener=open_model)
-                arm = Arm(name=self.arm, label=self.spec.label)
-                measurement = Measurement.of(arm, self.seed, result.evaluations, **cost)
+                measurement = Measurement.of(self.arm, self.seed, result.evaluations, **cost)
             write_json(folder / MEASUREMENT, {**asdict(measurement), "scoring": self.scoring_identity})
             if self.spec.set and not self.recipe.keep_models:
                 for file in [*(folder / "train" / "model").rglob("*.safetensors"), *folder.glob("train/checkpoints")]:

@@ -88,17 +88,17 @@ def _planned(recipe: PaperRecipe, name: str, seed: int, is_done: bool) -> Planne
 @lru_cache(maxsize=16)
 def shape_of(student: str) -> Any:
     """A model without weights, of a shipped shape or of the config in its folder.  Raises InputError."""
+    values = catalogue().models.get(student)
+    if values is None and not (Path(student) / "config.json").is_file():
+        allowed = "a folder with config.json, or " + ", ".join(catalogue().models)
+        raise InputError("the shape of a model is not known", student, allowed, "download it, and name its folder")
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    values = catalogue().models.get(student)
     if values is not None:
         config = AutoConfig.for_model(**values)
-    elif (Path(student) / "config.json").is_file():
-        config = AutoConfig.from_pretrained(student, trust_remote_code=False)
     else:
-        allowed = "a folder with config.json, or " + ", ".join(catalogue().models)
-        raise InputError("the shape of a model is not known", student, allowed, "download it, and name its folder")
+        config = AutoConfig.from_pretrained(student, trust_remote_code=False)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)
 

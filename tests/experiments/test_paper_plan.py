@@ -1,0 +1,82 @@
+"""The plan of a paper lab: totals of one dry run by hand, and what the command prints."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from paper_cases import small_recipe
+
+from limo.cli import root
+from limo.core.errors import InputError
+from limo.core.recipe import load
+from limo.experiments.paper_plan import n_rollouts, plan_cells, shape_of
+from limo.experiments.paper_recipe import PaperRecipe
+
+# Qwen2.5-7B-Instruct by its config: 28 layers, 3,584 wide, 18,944 between, 28 heads of 128, 4 of keys, 152,064 tokens.
+HIDDEN, BETWEEN, KEYS, LAYERS, VOCABULARY = 3584, 18944, 512, 28, 152064
+LAYER = 2 * HIDDEN * HIDDEN + 2 * HIDDEN * KEYS + (HIDDEN + 2 * KEYS) + 3 * HIDDEN * BETWEEN + 2 * HIDDEN
+N_7B = 2 * VOCABULARY * HIDDEN + LAYERS * LAYER + HIDDEN
+
+
+def test_completions_are_those_of_the_papers_decoding():
+    counts = n_rollouts(load(PaperRecipe, "paper-7b-lora"))
+    assert counts["AIME24"] == 4 * 30 and counts["MATH500"] == 500 and counts["Gaokao"] == 76
+    assert sum(counts.values()) == 120 + 500 + 160 + 675 + 120 + 76 + 195 + 209 + 272 + 198 == 2525
+
+
+def test_a_benchmark_of_yours_is_counted_and_a_model_of_unknown_shape_is_told(tmp_path):
+    recipe = PaperRecipe.model_validate(small_recipe(tmp_path, decoding={"n": 3, "temperature": 0.6}))
+    assert n_rollouts(recipe) == {"bus": 9, "shop": 9}
+    with pytest.raises(InputError, match=r"shape of a model is not known: 'owner/unknown'.*Qwen/Qwen2.5-32B-Instruct"):
+        shape_of("owner/unknown")
+
+
+@pytest.mark.slow
+def test_the_totals_of_a_dry_run_are_those_of_a_calculation_by_hand():
+    assert N_7B == 7_615_616_512  # 7.61B on the model's card
+    recipe = load(PaperRecipe, "paper-7b-lora", ["hardware={usd_per_gpu_hour: 2.5}"])
+    (base, limo) = plan_cells(recipe, [("base", 0, False), ("limo", 0, False)])
+    # 2 operations a parameter and token: reading at half of 989 TFLOP/s, writing at 15% of it
+    reading, writing = 2525 * 250 / (0.5 * 989e12), 2525 * 5290 / (0.15 * 989e12)
+    score_hours = 2 * N_7B * (reading + writing) / 3600
+    assert base.score_hours == pytest.approx(score_hours) and base.train_hours == 0
+    # 4 operations (an adapter) on 800 rows of 4,926 tokens, 15 times, at 35% of the peak, layers computed twice
+    train_hours = 4 * N_7B * 800 * 4926 * 15 / (989e12 * 0.35 / (4 / 3)) / 3600
+    assert limo.train_hours == pytest.approx(train_hours)
+    assert limo.gpu_hours == pytest.approx(score_hours + train_hours)
+    assert limo.usd == pytest.approx(2.5 * (score_hours + train_hours))
+    assert limo.serve_gb == pytest.approx(2 * N_7B / 1e9)
+    # keys and values of 36,864 tokens in two bytes, in what the weights leave of 72 GB
+    assert limo.n_sequences == int((72e9 - 2 * N_7B) // (2 * 2 * LAYERS * KEYS * 36864))
+    assert 2 * N_7B / 1e9 < limo.train_gb < 80 and limo.fits
+    assert plan_cells(recipe, [("limo", 0, True)])[0].gpu_hours == 0
+
+
+@pytest.mark.slow
+def test_parameters_in_shards_are_divided_over_the_gpus_and_a_72b_does_not_fit():
+    one, eight = (load(PaperRecipe, "paper-7b", [f"train.nproc={n}"]) for n in (4, 8))
+    (first,), (second,) = (plan_cells(recipe, [("limo", 0, False)]) for recipe in (one, eight))
+    state = 16 * N_7B / 1e9  # float32: weights, gradients, two moments of Adam
+    assert first.train_gb - second.train_gb == pytest.approx(1.03 * state * (1 / 4 - 1 / 8))
+    (large,) = plan_cells(load(PaperRecipe, "paper-32b-2x8"), [("72B", 0, False)])
+    assert not large.fits and large.train_gb > 80
+    (offloaded,) = plan_cells(load(PaperRecipe, "paper-32b"), [("limo", 0, False)])
+    assert offloaded.host_gb == pytest.approx(16 * 32.76, rel=0.01) and offloaded.fits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["paper-7b", "paper-7b-lora", "paper-32b", "paper-32b-2x8"])
+def test_reproduce_says_what_it_fetches_trains_serves_and_scores_and_what_it_is_held_against(recipe, tmp_path):
+    words = ["experiment", "reproduce", recipe, "--dry-run", "--run", str(tmp_path / "run")]
+    told = CliRunner().invoke(root, words)
+    assert told.exit_code == 0 and not (tmp_path / "run").exists()
+    for line in (
+        "training set limo: 800 rows of GAIR/LIMO-v2", "training set limo-v1: 817 rows of GAIR/LIMO",
+        "benchmark GPQA: Idavidrein/gpqa", "vllm serve MODEL", "limo.cli train train.yaml",
+        "AIME24: 120 completions", "limo (v2, arXiv 2502.03387, table of results): AIME24 63.3, MATH500 95.6",
+    ):  # fmt: skip
+        assert line in told.output
+    as_json = CliRunner().invoke(root, [*words, "--seeds", "1", "--json"]).output.splitlines()[-1]
+    assert [cell["arm"] for cell in json.loads(as_json)["cells"]] == ["base", "limo", "limo-v1"]
