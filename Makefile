@@ -39,7 +39,7 @@ docs: $(READY)
 	$(BIN)/python docs/results.py
 
 site: $(READY)
-	$(BIN)/python -m pip install --quiet -c constraints.txt mkdocs mkdocs-material
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 $(VENV)/.ready: pyproject.toml constraints.txt
