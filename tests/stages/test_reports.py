@@ -94,6 +94,10 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert "rank correlation" in grades.claims[0].en and "50 keywords" in grades.claims[1].en
     spent = {row[0].en: row[1].en for row in cost.tables[1].rows}
     assert spent == {name: str(sum(asked[0] == name for asked in bench.asked)) for name in ("strong", "weak")}
+    old = (tmp_path / "run" / "recipe.yaml").read_text()
+    (tmp_path / "run" / "recipe.yaml").write_text(old + "forgotten: 1\n")
+    again = run([tmp_path / "run"])
+    assert "forgotten" in again.notes[0].en and len(again.sections[2].tables) == 1 and again.funnel == report.funnel
     assert all(len(case.rollouts) == 2 for case in report.cases)
     assert 'id="en-difficulty"' in page.render(report)
 

@@ -24,6 +24,7 @@ FOLD_LINES = 14
 MAX_CHARACTERS = 40_000  # of one completion on the page; phones cannot open a page of megabytes
 MAX_OF_PAGE = 700_000  # of all completions on the page, which then stays under 5 MB
 LEAST_CHARACTERS = 400  # of a completion, however many there are
+WIDE_FORMULA = 40  # characters of a formula that may be wider than a phone, and can then be scrolled
 SUMMARY = 90  # characters of a problem in the grid
 MIN_GRID = 4  # cases from which on there is a grid
 MAX_MARKS = 200  # hidden characters of one text that are spelled out; the rest are counted
@@ -267,4 +268,6 @@ def _element(match: re.Match[str]) -> Markup:
     if match.lastgroup == "check":
         return Markup("<u>{}</u>").format(source)
     mathml = typeset_match(match)
+    if mathml and len(match.group()) > WIDE_FORMULA:
+        mathml = Markup('<span class="wide" tabindex="0">{}</span>').format(mathml)
     return Markup("<mark>{}</mark>" if "\\boxed" in match.group() else "{}").format(mathml or source)

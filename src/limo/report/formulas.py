@@ -34,8 +34,9 @@ def typeset(latex: str, is_display: bool = False) -> Markup | None:
     """A formula in LaTeX as a `<math>` element; None where it is too long or not understood."""
     if len(latex) > MAX_FORMULA or not latex.replace("\n", " ").replace("\t", " ").isprintable():
         return None
+    converter = _converter()
     try:
-        mathml: str = _converter().convert_with_local_state(latex, displaystyle=is_display)
+        mathml: str = converter.convert_with_local_state(latex, displaystyle=is_display)
     except Exception:  # its own error, or any other that a hostile text brings it to: the source is shown
         return None
     return None if _NOT_MATHML.search(mathml) else Markup(mathml)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from limo.core.recipe import load
 from limo.core.records import Problem, Provenance, Rollout, Verdict
 from limo.core.run_folder import RunFolder
 from limo.curate.scorers.steps import cue_words, cut_steps
@@ -88,7 +87,7 @@ def evaluation_cases(folders: Sequence[Path]) -> list[Case]:
         counted = {(row["problem_id"], row["index"]): row for row in verdicts}
         for row in verdicts:
             problems.setdefault(row["problem_id"], (row["benchmark"], by_id[row["problem_id"]]))
-        model = load(evaluate.Recipe, folder / "recipe.yaml").model.name
+        model = run_folder.read_json(evaluate.EVALUATIONS)["evaluations"][0]["model"]
         of_arm = by_arm.setdefault(model, {})
         with Ledger(run_folder.ledger_path, read_only=True) as ledger:
             for rollout in _counted(ledger.rollouts(model), counted):

@@ -8,9 +8,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from limo.core.errors import RecipeError
 from limo.core.recipe import load
 from limo.core.records import LEVELS, Chain, Grade
 from limo.core.run_folder import RunFolder
+from limo.core.text import shorten
 from limo.curate.audit import EditEffect, audit, rank_correlation
 from limo.curate.chains import without_thought_markers
 from limo.curate.grade import GradeSettings
@@ -27,24 +29,29 @@ MAX_HITS = 100  # contamination pairs that are spelled out
 MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
 N_CASES = 3
 _HIT_KEYS = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
+_OTHER_STEPS = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
 _UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
 def curation_parts(folder: Path) -> dict[str, list[Any]]:
     """The parts of a report, by the names of `Report`'s fields; of a run that is not finished what is there."""
     run_folder = RunFolder(folder)
-    recipe = load(curate.Recipe, folder / "recipe.yaml")
     done = run_folder.counts()
-    parts: dict[str, list[Any]] = {"funnel": _funnel(run_folder), "sections": []}
+    parts: dict[str, list[Any]] = {"funnel": _funnel(run_folder), "sections": [], "notes": []}
+    recipe: curate.Recipe | None = None
+    try:
+        recipe = load(curate.Recipe, folder / "recipe.yaml")
+    except RecipeError as error:  # of another version; what needs it is left out, and the page says so
+        parts["notes"].append(text("old_recipe", error=shorten(str(error), 200)))
     if "decontaminate" in done:
         parts |= contamination_parts(
             evidence_table(curate.problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
         )
-    filters = [settings.name for settings in recipe.filters if settings.name in done]
+    filters = [name for name in done if name not in _OTHER_STEPS]
     parts["sections"] += [_difficulty(run_folder, filters)] if filters else []
     if "grade" in done:
         chains, grades = curate.graded_chains(run_folder)
-        parts["sections"].append(_grades(chains, grades, recipe.grade))
+        parts["sections"].append(_grades(chains, grades, recipe.grade if recipe else None))
         parts["cases"] = _cases(run_folder, chains, grades)
     if run_folder.ledger_path.exists():
         parts["sections"].append(_cost(run_folder, recipe))
@@ -96,7 +103,7 @@ def _retitled(chart: ChartRow, name: str) -> ChartRow:
     return replace(chart, title=LocalizedText(f"{title.en}: {name}", f"{title.zh}：{name}"))
 
 
-def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings) -> Section:
+def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | None) -> Section:
     """Levels, how scores go with length, and what the scorer can be fooled by."""
     scores, lengths = [grade.score for grade in grades], [float(len(chain.text)) for chain in chains]
     correlation = rank_correlation(scores, lengths)
@@ -119,8 +126,8 @@ def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings) -
     bins = [at for at in bins if at]
     points = [[mean(column[k] for k in at) for at in bins] for column in (lengths, scores)]
     chart = make_chart("length_chart", "lines", [make_series(text("score"), *points, color="limo")], "length", "score")
-    claims = [text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer)]
-    if SCORERS[settings.scorer].measure:
+    claims = [text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer if settings else "?")]
+    if settings and SCORERS[settings.scorer].measure:
         claims.append(_stuffing(chains, settings, tables))
     return Section("grades", text("grades"), text("grades_lead"), claims, charts=[chart], tables=tables)
 
@@ -142,27 +149,23 @@ def _stuffing(chains: list[Chain], settings: GradeSettings, tables: list[Any]) -
     return text("stuffing_claim", share=share, scorer=settings.scorer, n=f"{audited.n:,}")
 
 
-def _cost(run_folder: RunFolder, recipe: curate.Recipe) -> Section:
+def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     """What the plan expected without any evidence, and what was requested."""
-    done, steps = run_folder.counts(), rollout_steps(recipe)
-    problems = curate.problems_after(run_folder, "decontaminate") if "decontaminate" in done else []
-    rows = []
     with Ledger(run_folder.ledger_path, read_only=True) as ledger:
         usage, seconds, n_lost = ledger.usage_by_model(), ledger.seconds(), ledger.n_lost()
-    for row in plan(steps, problems, Terms()) if problems else []:
-        rows.append([row.step, f"{row.n_fixed:,}", f"{row.n_expected:,.0f}", f"{row.n_in:,.0f}", f"{row.n_out:,.0f}"])
-    planned = make_table("planned_table", ("step", "fixed_plan", "expected", "tokens_in", "tokens_out"), rows)
     spent = [[name, f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
-    used = make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)
-    n_expected = sum(row.n_expected for row in plan(steps, problems, Terms())) if problems else 0.0
-    claim = text(
-        "cost_claim",
-        planned=f"{n_expected:,.0f}",
-        n=f"{sum(u[0] for u in usage.values()):,}",
-        minutes=f"{seconds / 60:,.1f}",
-        lost=f"{n_lost:,}",
-    )
-    return Section("cost", text("cost"), text("cost_lead"), [claim], tables=[planned, used])
+    tables = [make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)]
+    n_made = sum(used.n_rollouts for used in usage.values())
+    claims = [text("spent_claim", n=f"{n_made:,}", minutes=f"{seconds / 60:,.1f}", lost=f"{n_lost:,}")]
+    if recipe and run_folder.done("decontaminate"):
+        planned = plan(rollout_steps(recipe), curate.problems_after(run_folder, "decontaminate"), Terms())
+        rows = [
+            [row.step, *(f"{n:,.0f}" for n in (row.n_fixed, row.n_expected, row.n_in, row.n_out))] for row in planned
+        ]
+        heads = ("step", "fixed_plan", "expected", "tokens_in", "tokens_out")
+        tables.insert(0, make_table("planned_table", heads, rows))
+        claims.insert(0, text("planned_claim", n=f"{sum(row.n_expected for row in planned):,.0f}"))
+    return Section("cost", text("cost"), text("cost_lead"), claims, tables=tables)
 
 
 def _cases(run_folder: RunFolder, chains: list[Chain], grades: list[Grade]) -> list[Case]:
