@@ -19,7 +19,7 @@ if not CHROMIUM:
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 HOSTILE = (
-    "</script><!--<script>window.pwned=1</script><img src=x onerror=\"window.pwned=2\">"
+    '</script><!--<script>window.pwned=1</script><img src=x onerror="window.pwned=2">'
     "[a](javascript:window.pwned=3) $\\href{javascript:window.pwned=4}{x}$ \u202egnp.exe\u2066 </div></details></li>"
     "<style>*{display:none}</style><iframe src=http://127.0.0.1:9/></iframe>\ud800\x00 {{7*7}} "
 )
@@ -109,7 +109,9 @@ def test_tables_sort_by_a_click_and_by_the_keyboard_within_their_groups(chromium
     head = table.locator("thead th").nth(3)
 
     def column():
-        return [float(t.split("\n")[0]) for t in table.locator("tbody tr:not(.group) td:nth-child(4)").all_inner_texts()]
+        return [
+            float(t.split("\n")[0]) for t in table.locator("tbody tr:not(.group) td:nth-child(4)").all_inner_texts()
+        ]
 
     before = column()
     head.locator("button").click()

@@ -225,7 +225,7 @@ def _add_difference(axes: Axes, row: int, report: Report, index: int, language: 
         verdict = word("not_separable", language)
     edge = ("axes fraction", "data")
     if narrow:
-        room = round(axes.get_figure().get_size_inches()[0] * 72 - 150) // 7  # beside the figures on the right
+        room = round(axes.get_window_extent().width - 140) // 7  # beside the figures on the right
         add_text(axes, 0, row - 0.18, one_line(name, max(16, room)), "ink", 12, xycoords=edge)
         add_text(axes, 1, row - 0.18, f"{value}  {verdict}", color, 11.5, xycoords=edge, ha="right")
     else:

@@ -126,7 +126,9 @@ def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | 
     bins = [at for at in bins if at]
     points = [[mean(column[k] for k in at) for at in bins] for column in (lengths, scores)]
     chart = make_chart("length_chart", "lines", [make_series(text("score"), *points, color="limo")], "length", "score")
-    claims = [text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer if settings else "?")]
+    claims = [
+        text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer if settings else "?")
+    ]
     if settings and SCORERS[settings.scorer].measure:
         claims.append(_stuffing(chains, settings, tables))
     return Section("grades", text("grades"), text("grades_lead"), claims, charts=[chart], tables=tables)
