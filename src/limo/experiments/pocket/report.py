@@ -19,6 +19,7 @@ from limo.experiments.results import Measured, build_report
 from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.curate import CurateResult
+from limo.stages.reports.cases import case_rollout, make_cases
 
 _CASE_ARMS = ("base", "bulk_terse", "random", "L1", "limo")
 _NOTES = ("note_chains", "note_updates", "note_scale")
@@ -65,29 +66,43 @@ def _funnel(curated: CurateResult) -> list[StageRow]:
 
 
 def _cases(lab: Lab, measured: Measured) -> list[Case]:
-    """By rule: the longest problem that LIMO solves and bulk does not, and the shortest that LIMO gets wrong."""
+    """Two studies by rule, then the grid of arms on problems.
+
+    The studies: the longest problem that LIMO solves and bulk does not, and the shortest that LIMO gets wrong.
+    """
+    problems = {problem.id: (name, problem) for name, rows in lab.benchmarks().items() for problem in rows}
+    by_arm: dict[str, dict[str, list[CaseRollout]]] = {}
+    for arm in (arm for arm in _CASE_ARMS if arm in measured):
+        with Ledger(lab.ledger_path(arm, lab.recipe.seeds[0]), read_only=True) as ledger:
+            sources = measured[arm][0].provenance
+            rollouts = (rollout for rollout in ledger.rollouts() if rollout.problem_id in problems)
+            by_arm[arm] = {
+                r.problem_id: [case_rollout(arm, r, source=sources.get(problems[r.problem_id][0]))] for r in rollouts
+            }
+    studies = [_study(by_arm, problems[name], remark) for name, remark in _studied(measured, problems)]
+    studied = {study.problem for study in studies}
+    left = {name: row for name, row in problems.items() if row[1].problem not in studied}
+    return studies + make_cases(by_arm, left)
+
+
+def _studied(measured: Measured, problems: dict[str, tuple[str, Problem]]) -> list[tuple[str, LocalizedText]]:
+    """The ids of the problems that are studied, and why."""
     if not {"limo", "bulk_terse"} <= measured.keys():
         return []
     limo, bulk = (measured[arm][0].outcomes for arm in ("limo", "bulk_terse"))
-    problems = [(name, problem) for name, rows in lab.benchmarks().items() for problem in rows]
-    won = [(n, p) for n, p in problems if limo[n].get(p.id) == 1 and bulk[n].get(p.id) == 0]
-    lost = [(n, p) for n, p in problems if limo[n].get(p.id) == 0]
-    cases = [_case(lab, measured, *max(won, key=_depth), _text("case_won"))] if won else []
-    return cases + ([_case(lab, measured, *min(lost, key=_depth), _text("case_lost"))] if lost else [])
+    won = [p for n, p in problems.values() if limo[n].get(p.id) == 1 and bulk[n].get(p.id) == 0]
+    lost = [p for n, p in problems.values() if limo[n].get(p.id) == 0]
+    found = [(max(won, key=_depth).id, _text("case_won"))] if won else []
+    return found + ([(min(lost, key=_depth).id, _text("case_lost"))] if lost else [])
 
 
-def _depth(row: tuple[str, Problem]) -> tuple[int, str]:
-    return int(str(row[1].meta["depth"])), row[1].id
+def _depth(problem: Problem) -> tuple[int, str]:
+    return int(str(problem.meta["depth"])), problem.id
 
 
-def _case(lab: Lab, measured: Measured, benchmark: str, problem: Problem, remark: LocalizedText) -> Case:
-    rollouts = []
-    for arm in (arm for arm in _CASE_ARMS if arm in measured):
-        with Ledger(lab.ledger_path(arm, lab.recipe.seeds[0])) as ledger:
-            rollout = next(r for r in ledger.rollouts() if r.problem_id == problem.id)
-        verdict, completion = rollout.verdict, rollout.completion
-        assert verdict is not None, rollout.key
-        judged = (verdict.outcome, verdict.extracted, verdict.reason)
-        provenance = measured[arm][0].provenance.get(benchmark)
-        rollouts.append(CaseRollout(arm, completion.text, *judged, completion.n_completion_tokens, provenance))
+def _study(
+    by_arm: dict[str, dict[str, list[CaseRollout]]], row: tuple[str, Problem], remark: LocalizedText
+) -> Case:  # fmt: skip
+    benchmark, problem = row
+    rollouts = [rollout for of_arm in by_arm.values() for rollout in of_arm.get(problem.id, [])]
     return Case(problem.problem, problem.answer, rollouts, benchmark, remark_en=remark.en, remark_zh=remark.zh)

@@ -110,7 +110,7 @@ def add_legend(
     for index, arm in enumerate(arms):
         x = (index + start) / max(1, len(arms))
         add_marker(axes, x, y, colors[arm.name], transform=axes.transAxes)
-        label = one_line(arm.label.text(language), max(12, 84 // len(arms)))
+        label = one_line(arm.label.text(language), max(6, round(axes.get_window_extent().width / len(arms) - 20) // 7))
         add_text(axes, x, y, label, "ink", 12, xycoords="axes fraction", dx=9)
 
 
