@@ -12,6 +12,7 @@ from limo.models.completer import Completer
 from limo.report import page
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as evaluate
+from limo.stages.reports import cases
 from limo.stages.reports.build import run
 from limo.stages.reports.cases import cut_completion
 from limo.stages.reports.training import run_names
@@ -68,6 +69,12 @@ def test_two_scored_models_are_compared_and_the_problems_that_differ_come_first(
     assert outcomes[:3] == [["wrong", "correct"]] * 3
     assert sorted(outcomes[3:]) == [["correct", "correct"]] * 2 + [["wrong", "wrong"]]
     assert [kind for _, kind in report.cases[0].rollouts[0].steps] == ["step", "check", "step"]
+
+
+def test_a_grid_that_does_not_hold_all_problems_says_so(scored, monkeypatch):
+    monkeypatch.setattr(cases, "MAX_TEXTS", 7)
+    report = run([scored / "base", scored / "limo"])
+    assert len(report.cases) == 3 and report.notes[-1].en.startswith("The grid shows 3 of 6 problems")
 
 
 def test_with_the_base_sampled_often_it_says_what_was_elicited_taught_and_lost(scored):

@@ -19,7 +19,7 @@ from limo.experiments.results import Measured, build_report
 from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.curate import CurateResult
-from limo.stages.reports.cases import case_rollout, make_cases
+from limo.stages.reports.cases import case_rollout, left_out_notes, make_cases
 
 _CASE_ARMS = ("base", "bulk_terse", "random", "L1", "limo")
 _NOTES = ("note_chains", "note_updates", "note_scale")
@@ -38,6 +38,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
     """Everything that the page and the terminal show of a finished run."""
     families = world.wording()["families"].items()
     labels = {name: (spec["label"]["en"], spec["label"]["zh"]) for name, spec in families}
+    cases, n_problems = _cases(lab, measured), sum(map(len, lab.benchmarks().values()))
     environment = json.loads((lab.folder / "environment.json").read_text(encoding="utf-8"))
     return build_report(
         _text("title"),
@@ -48,8 +49,11 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
         lab.recipe.student,
         subtitle=_text("subtitle"),
         funnel=_funnel(lab.curate(NoProgress())),
-        cases=_cases(lab, measured),
-        notes=[_text(note, n_updates=lab.recipe.sft.max_steps) for note in _NOTES],
+        cases=cases,
+        notes=[
+            *(_text(note, n_updates=lab.recipe.sft.max_steps) for note in _NOTES),
+            *left_out_notes(len(cases), n_problems),
+        ],
         environment={key: str(value) for key, value in environment.items()},
         recipe=lab.recipe.to_yaml(),
         rebuild="limo lab pocket --run runs/lab",

@@ -40,8 +40,8 @@ def draw_chart(chart: ChartRow, key: str, language: Language, width: float) -> D
     alt = f"{chart.title.text(language)}. {word('alt_after', language)}"
     if chart.kind == "bars" and is_long and len(labels) <= 40:
         return Drawing(_beside(chart, labels, colors, language, width), key, alt)
-    figure = new_figure(width, _HEIGHT + 96)
-    axes = add_panel(figure, _LEFT, 44, width - _LEFT - 22, _HEIGHT)
+    figure = new_figure(width, _HEIGHT + 106)
+    axes = add_panel(figure, _LEFT, 54, width - _LEFT - 22, _HEIGHT)
     _set_scales(axes, chart, len(labels), language)
     for number, (row, color) in enumerate(zip(chart.series, colors, strict=True)):
         if chart.kind == "lines":
@@ -95,9 +95,12 @@ def _set_scales(axes: Axes, chart: ChartRow, n_categories: int, language: Langua
             add_text(axes, 0, tick, _number(tick, chart.percent), "muted", 11, ha="right", dx=-8, **at)
     fraction = {"xycoords": "axes fraction"}
     unit = " (%)" if chart.percent else ""
-    add_text(axes, 0, 1, chart.y_label.text(language) + unit, "muted", 11.5, dx=-_LEFT, dy=14, **fraction)
+    add_text(axes, 0, 1, chart.y_label.text(language) + unit, "muted", 11.5, dx=-_LEFT, dy=20, **fraction)
     add_text(axes, 0.5, 0, chart.x_label.text(language), "muted", 11.5, ha="center", dy=-34, **fraction)
-    locator = LogLocator(numticks=6) if chart.log_x and left > 0 else MaxNLocator(6, integer=right - left >= 4)
+    subs = (1.0,) if right > 100 * left else (1.0, 2.0, 5.0)
+    locator = (
+        LogLocator(subs=subs, numticks=8) if chart.log_x and left > 0 else MaxNLocator(6, integer=right - left >= 4)
+    )
     for tick in () if n_categories else locator.tick_values(left, right):
         if left <= tick <= right:
             below = ("data", "axes fraction")
@@ -135,8 +138,8 @@ def _add_names(
         length = 26 + sum(13 if ord(character) > 0x2E80 else 7 for character in label)
         if left + length > most:
             break
-        add_marker(axes, left / width, 1 + 32 / height, color, transform=axes.transAxes)
-        add_text(axes, left / width, 1 + 32 / height, label, "ink", 12, xycoords="axes fraction", dx=9)
+        add_marker(axes, left / width, 1 + 40 / height, color, transform=axes.transAxes)
+        add_text(axes, left / width, 1 + 40 / height, label, "ink", 12, xycoords="axes fraction", dx=9)
         left += length
 
 
@@ -144,7 +147,7 @@ def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Lan
     """Horizontal bars with the categories' names beside or, on a phone, above them."""
     narrow, n = width < NARROW, _n_abreast(chart)
     left, row_height = (6, 24 + 17 * n) if narrow else (200, 10 + 20 * n)
-    top = 44 if n > 1 else 6
+    top = 54 if n > 1 else 6
     figure = new_figure(width, len(labels) * row_height + top + 22)
     axes = add_panel(figure, left, top, width - left - 60, len(labels) * row_height)
     low, high = _ends(chart)

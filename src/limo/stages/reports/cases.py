@@ -11,9 +11,10 @@ from limo.core.records import Problem, Provenance, Rollout, Verdict
 from limo.core.run_folder import RunFolder
 from limo.curate.scorers.steps import cue_words, cut_steps
 from limo.ledger.store import Ledger
-from limo.report.content import Case, CaseRollout, StepKind
+from limo.report.content import Case, CaseRollout, LocalizedText, StepKind
 from limo.report.formulas import FORMULA
 from limo.stages import evaluate
+from limo.stages.reports.texts import text
 
 MAX_TEXTS = 1200  # rollouts of the grid; problems on which arms differ come first (our choice: pages under 5 MB)
 MAX_ROLLOUTS = 4  # of an arm on a problem
@@ -21,18 +22,19 @@ MAX_STEPPED = 40_000  # characters of a completion that are cut into steps; the 
 _BORDER = re.compile(r"(?<!\n\d)(?<!\n\d\d)(?<!^\d)[.?!]\s+|[。！？；]\s*|\n+")  # not after the number of a list item
 
 
-def cut_completion(text: str) -> list[tuple[int, StepKind]]:
+def cut_completion(completion: str) -> list[tuple[int, StepKind]]:
     """Where each piece of a completion ends, and what the structure scorer reads in it; no formula is cut."""
-    text = text[:MAX_STEPPED]
-    formulas = [match.span() for match in FORMULA.finditer(text)]
+    completion = completion[:MAX_STEPPED]
+    formulas = [match.span() for match in FORMULA.finditer(completion)]
     ends, number = [], 0
-    for match in _BORDER.finditer(text):
+    for match in _BORDER.finditer(completion):
         while number < len(formulas) and formulas[number][1] <= match.start():
             number += 1
         if number == len(formulas) or match.end() <= formulas[number][0]:
             ends.append(match.end())
     begins = [0, *ends]
-    return [(end, _kind(text[begin:end])) for begin, end in zip(begins, [*ends, len(text)], strict=True) if end > begin]
+    spans = zip(begins, [*ends, len(completion)], strict=True)
+    return [(end, _kind(completion[begin:end])) for begin, end in spans if end > begin]
 
 
 def _kind(piece: str) -> StepKind:
@@ -76,8 +78,13 @@ def make_cases(by_arm: dict[str, dict[str, list[CaseRollout]]], problems: dict[s
     return cases
 
 
-def evaluation_cases(folders: Sequence[Path]) -> list[Case]:
-    """The cases of runs of `limo evaluate`, an arm for each model, with the verdicts that count."""
+def left_out_notes(n_shown: int, n_problems: int) -> list[LocalizedText]:
+    """What the page says where the grid does not hold all problems."""
+    return [text("grid_left_out", n=f"{n_shown:,}", total=f"{n_problems:,}")] if n_shown < n_problems else []
+
+
+def evaluation_cases(folders: Sequence[Path]) -> tuple[list[Case], list[LocalizedText]]:
+    """The cases of runs of `limo evaluate`, an arm for each model, with the verdicts that count; and notes on them."""
     by_arm: dict[str, dict[str, list[CaseRollout]]] = {}
     problems: dict[str, tuple[str, Problem]] = {}
     for folder in folders:
@@ -99,7 +106,8 @@ def evaluation_cases(folders: Sequence[Path]) -> list[Case]:
                     reason=row["reason"] or "",
                 )
                 of_arm.setdefault(rollout.problem_id, []).append(case_rollout(model, rollout, verdict))
-    return make_cases(by_arm, problems)
+    cases = make_cases(by_arm, problems)
+    return cases, left_out_notes(len(cases), len(problems))
 
 
 def _counted(rollouts: Iterable[Rollout], counted: dict[tuple[str, int], dict[str, object]]) -> Iterable[Rollout]:

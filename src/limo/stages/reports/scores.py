@@ -54,7 +54,8 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
     if evaluations:
         parts["sections"].append(_details_section(evaluations))
         parts["notes"] = [same(note) for folder in folders for note in _notes(folder)]
-        parts["cases"] = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
+        parts["cases"], notes = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
+        parts["notes"] += notes
     return parts
 
 
