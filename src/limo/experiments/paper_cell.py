@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import LimoError, StorageError
+from limo.core.errors import InputError, LimoError, StorageError
 from limo.core.files import atomic, hash_path, locked, model_identity, remove
 from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
@@ -121,6 +121,7 @@ class Cell:
                     model = trained.model_dir
                     cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds", "flops")}
                     cost["n_train_tokens"] = trained.n_tokens_seen
+                    _check_weights(Path(model))
                 with served(self.recipe.serve, model, self.name, folder) as settings:
                     recipe = self._evaluate_recipe(settings.model_dump())
                     result = evaluate_stage.run(recipe, self.scores, progress, opener=open_model)
@@ -146,6 +147,12 @@ class Cell:
         recipe, names = self.recipe, ("data", "benchmarks", "protocol", "max_tokens", "decoding", "judge", "overrule")
         values = {name: getattr(recipe, name) for name in names}
         return evaluate_stage.Recipe.model_validate({**values, "model": model, "seed": self.seed})
+
+
+def _check_weights(model: Path) -> None:
+    if not any(model.glob("*.safetensors")):
+        do = f"remove {model} to train it again, and set keep_models=true"
+        raise InputError("the weights of this arm were removed when it was scored", model, "keep_models=true", do)
 
 
 _student_identity = lru_cache(maxsize=64)(model_identity)

@@ -12,7 +12,7 @@ queueing are not counted.  What the lab has measured already costs nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,13 @@ class PlannedCell:
 
 def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[str, int, bool]]) -> list[PlannedCell]:
     """The plan of (arm, seed, is it measured already).  Raises InputError for a model whose shape is not known."""
-    return [_planned(recipe, name, seed, is_done) for name, seed, is_done in cells]
+    by_arm = {name: _planned(recipe, name, seed) for name, seed in {name: seed for name, seed, _ in cells}.items()}
+    rows = [replace(by_arm[name], seed=seed) for name, seed, _ in cells]
+    nothing: dict[str, Any] = {"is_done": True, "gpu_hours": 0.0, "usd": 0.0}
+    return [replace(row, **nothing) if is_done else row for row, (_, _, is_done) in zip(rows, cells, strict=True)]
 
 
-def _planned(recipe: PaperRecipe, name: str, seed: int, is_done: bool) -> PlannedCell:
+def _planned(recipe: PaperRecipe, name: str, seed: int) -> PlannedCell:
     arm = recipe.arm(name)
     model = shape_of(arm.student or recipe.student)
     train_gb, host_gb, train_hours = 0.0, 0.0, 0.0
@@ -78,11 +81,11 @@ def _planned(recipe: PaperRecipe, name: str, seed: int, is_done: bool) -> Planne
         train_hours /= 3600
     serve_gb, n_sequences = serving_memory(recipe, model)
     score_hours = scoring_gpu_hours(recipe, model.num_parameters()) / recipe.serve.n_gpus
-    gpu_hours = 0.0 if is_done else recipe.n_gpus * (train_hours + score_hours)
+    gpu_hours = recipe.n_gpus * (train_hours + score_hours)
     usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
     sizes = (train_gb, host_gb, serve_gb, n_sequences)
     fits = train_gb <= recipe.hardware.memory_gb and n_sequences > 0
-    return PlannedCell(name, seed, is_done, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
+    return PlannedCell(name, seed, False, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
 
 
 @lru_cache(maxsize=16)
