@@ -9,8 +9,25 @@ import json
 import random
 from pathlib import Path
 
-NAMES = "Ann Ben Cleo Dan Eva Finn Gail Hugo Ida Jack Kim Leo Mia Ned Olga Paul".split()
-THINGS = "apples pens coins cards shells stamps marbles books nuts beads".split()
+NAMES = [
+    "Ann",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gail",
+    "Hugo",
+    "Ida",
+    "Jack",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Ned",
+    "Olga",
+    "Paul",
+]
+THINGS = ["apples", "pens", "coins", "cards", "shells", "stamps", "marbles", "books", "nuts", "beads"]
 SEEN = (  # text, answer; a, b, c are small numbers, s = a + b
     ("{n} has {a} {t} and finds {b} more. How many {t} does {n} have now?", "a + b"),
     ("{n} had {s} {t} and gave away {b}. How many {t} are left?", "a"),
