@@ -3,6 +3,7 @@
 #   make test    the fast tests (the slow ones: pytest -m slow)
 #   make lint    style, types, import layers, generated pages
 #   make check   what a change must pass: lint and test
+#   make real    the whole road with a real model (SmolLM2-135M from PyPI) and a real server; results/real.json
 #   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
 #   make docs    regenerate what is generated from the code
 #   make site    the docs as pages: build/site
@@ -13,10 +14,13 @@ DATA ?= ../shared/data
 BIN ?= $(VENV)/bin
 READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
 
-.PHONY: lab test lint check bench docs site clean
+.PHONY: lab real test lint check bench docs site clean
 
 lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
+
+real: $(READY)
+	$(BIN)/python real/road.py runs/real
 
 test: $(READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal

@@ -58,7 +58,7 @@ def draw(kinds: tuple[tuple[str, str], ...], n: int, seed: int, exclude: set[str
     return rows
 
 
-def write(folder: Path, n_pool: int = 160, n_benchmark: int = 60) -> None:
+def write(folder: Path, n_pool: int = 60, n_benchmark: int = 30) -> None:
     """Write pool and benchmarks as JSON lines; no statement stands in two of them."""
     folder.mkdir(parents=True, exist_ok=True)
     sets = {"seen": draw(SEEN, n_benchmark, 1, set()), "unseen": draw(UNSEEN, n_benchmark, 2, set())}

@@ -20,7 +20,7 @@ from limo.experiments.pocket.models import model_path
 from limo.experiments.pocket.world import sample_problems
 from limo.ledger.store import Ledger
 from limo.pool.ingest import write_pool
-from limo.stages.train import Recipe, easy_problems, run
+from limo.stages.train import Recipe, easy_problems, first_batch, run
 from limo.train.result import finished
 
 GRPO = [
@@ -45,7 +45,7 @@ def trained(tmp_path_factory):
 
 
 def test_a_kind_that_is_none_names_those_there_are():
-    with pytest.raises(RecipeError, match=r"method\.kind .*not 'ppo' but one of: sft, lora, grpo"):
+    with pytest.raises(RecipeError, match=r"method\.kind .*not 'ppo' but one of: sft, lora, qlora, grpo"):
         load(Recipe, None, ["model=m", "dataset=d", "method.kind=ppo"])
 
 
@@ -54,6 +54,48 @@ def test_without_a_method_all_parameters_are_fine_tuned_as_in_the_paper():
     assert (method.kind, method.learning_rate, method.examples_per_update) == ("sft", 5e-6, 64)
 
 
+def test_the_first_batch_is_shown_with_what_is_learnt(tmp_path):
+    roles = ("system", "user", "assistant")
+    chat = [
+        {"role": role, "content": text} for role, text in zip(roles, ("Be brief.", "1 plus 2", "it is 3"), strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\ufeff" + json.dumps({"messages": chat}) + "\n", encoding="utf-8")  # a BOM
+    shown = first_batch(load(Recipe, None, [f"model={model_path('pocket-rich')}", f"dataset={tmp_path}/rows.jsonl"]))
+    before, learnt = shown.split("⟦")
+    assert "1 plus 2" in before and "it is 3" not in before and learnt.startswith("it is 3")
+    with pytest.raises(InputError, match="there are no rows to show"):
+        first_batch(load(Recipe, None, ["model=m", "dataset=d", "method.kind=grpo"]))
+
+
+def test_a_reward_is_the_verdict_and_its_rollout_is_in_the_ledger(tmp_path):
+    from types import SimpleNamespace as Values
+
+    from limo.core.records import Problem
+    from limo.stages.train import RolloutAccount
+    from limo.train.methods.grpo import GrpoSettings, _Reward
+    from limo.verify.checker import Checker
+
+    problem, settings = Problem.make("What is 1 + 2?", "3"), GrpoSettings(num_generations=2, examples_per_update=2)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, Checker() as checker:
+        account = RolloutAccount(ledger, checker, settings)
+        reward = _Reward([problem], settings, Values(eos_token_id=9), Values(eos_token_id=[7]), account, "grpo-a")
+        texts = [[{"content": r"It is \boxed{3}."}], [{"content": r"It is \boxed{4}."}]]
+        for step in (0, 1, 1):  # what a killed training repeats is the same rollout
+            state = Values(global_step=step)
+            assert reward(texts, [[1, 7], [1, 2]], [problem.id] * 2, state) == [1.0, 0.0]
+            reward._step = -1
+        rollouts = list(ledger.rollouts())
+    assert sorted((r.model, r.index) for r in rollouts) == [
+        ("grpo-a@0", 0),
+        ("grpo-a@0", 1),
+        ("grpo-a@1", 0),
+        ("grpo-a@1", 1),
+    ]
+    assert {r.completion.finish_reason for r in rollouts} == {"stop", "length"}
+    assert {r.verdict.outcome for r in rollouts} == {"correct", "wrong"}
+
+
+@pytest.mark.slow
 def test_every_rollout_of_a_training_by_reward_is_in_the_ledger_with_its_verdict(trained):
     folder, result, _ = trained
     with Ledger(folder / "ledger.sqlite") as ledger:
@@ -69,6 +111,7 @@ def test_every_rollout_of_a_training_by_reward_is_in_the_ledger_with_its_verdict
     assert result.measures["truncated"] == pytest.approx(len(cut) / 16)
 
 
+@pytest.mark.slow
 def test_the_cost_counts_what_was_generated_and_what_was_trained_on(trained):
     folder, result, _ = trained
     with Ledger(folder / "ledger.sqlite") as ledger:
@@ -78,6 +121,7 @@ def test_the_cost_counts_what_was_generated_and_what_was_trained_on(trained):
     assert result.flops == pytest.approx((2 + 6) * 1_051_264 * result.n_tokens_seen)
 
 
+@pytest.mark.slow
 def test_a_finished_training_by_reward_is_left_as_it_is(trained):
     folder, result, base = trained
     progress = NoProgress()

@@ -69,3 +69,14 @@ def test_the_same_folder_with_another_rank_is_refused(trained, model_dir, rows):
     out, _ = trained
     with pytest.raises(InputError, match="another training"):
         train(model_dir, rows, out, LoraSettings(**{**SMALL, "rank": 4}))
+
+
+def test_weights_of_4_bits_need_a_gpu_and_say_so(model_dir, rows, tmp_path):
+    import torch
+
+    from limo.train.methods.lora import QloraSettings
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match=r"weights of 4 bits cannot be trained here.*no GPU"):
+        train(model_dir, rows, tmp_path / "out", QloraSettings(**SMALL))

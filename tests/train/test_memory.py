@@ -1,35 +1,55 @@
 """The memory plan: counted from the model's own code, and not below what a training takes."""
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from transformers import AutoConfig
 
-from limo.train.memory import GB, MemoryPlan, memory_lines, plan_memory
-from limo.train.methods.lora import LoraSettings
+from limo.train.memory import GB, MemoryPlan, count_parameters, memory_lines, plan_memory
+from limo.train.methods.lora import LoraSettings, QloraSettings
 from limo.train.methods.sft import SftSettings
 from limo.train.model import load_model
 
 
-def plan(model_dir, longest=256, settings=SftSettings, n_trained=0, **changes):
-    model = load_model(model_dir, "float32", "")
+def plan(model_dir, longest=256, settings=SftSettings, sharding="one", n_devices=1, **changes):
     how = settings(bf16=False, use_cpu=True, **changes)
-    return plan_memory(model, how, longest, n_trained or model.num_parameters())
+    return plan_memory(AutoConfig.from_pretrained(model_dir), how, longest, sharding, n_devices, gpu=False)
 
 
+@pytest.mark.slow
 def test_activations_grow_with_the_length_and_not_with_its_square(model_dir):
     lengths = [plan(model_dir, n, gradient_checkpointing=False).activations for n in (512, 1024, 2048)]
-    assert lengths[2] - lengths[1] == pytest.approx(2 * (lengths[1] - lengths[0]), rel=1e-3)
+    assert lengths[2] - lengths[1] == pytest.approx(2 * (lengths[1] - lengths[0]), rel=0.05)
 
 
-def test_checkpointing_an_adapter_and_shards_each_need_less(model_dir, monkeypatch):
+@pytest.mark.slow
+def test_checkpointing_an_adapter_and_shards_each_need_less(model_dir):
     whole = plan(model_dir, gradient_checkpointing=False)
-    assert plan(model_dir, gradient_checkpointing=True).activations < whole.activations
-    adapter = plan(model_dir, settings=LoraSettings, n_trained=100, gradient_checkpointing=False)
+    half, full = (plan(model_dir, gradient_checkpointing=True, checkpoint_every=n).activations for n in (2, 1))
+    assert full < half < whole.activations
+    adapter = plan(model_dir, settings=LoraSettings, gradient_checkpointing=False, rank=1)
     assert adapter.gradients + adapter.optimiser < 0.1 * (whole.gradients + whole.optimiser)
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert plan(model_dir, gradient_checkpointing=False).total < whole.total
+    shared = plan(model_dir, gradient_checkpointing=False, sharding="fsdp2", n_devices=4)
+    assert shared.n_shards == 4 and shared.gathered > 0
+
+
+@pytest.mark.slow
+def test_weights_are_those_of_the_model(model_dir):
+    whole = plan(model_dir)
+    n = load_model(model_dir, "float32", "").num_parameters()
+    assert whole.weights == whole.gradients == 4 * n and whole.optimiser == 8 * n
+    assert plan(model_dir, settings=QloraSettings, rank=1).weights < 0.5 * whole.weights  # embeddings are not quantised
+
+
+def test_parameters_are_counted_without_weights(model_dir):
+    n = load_model(model_dir, "float32", "").num_parameters()
+    config = AutoConfig.from_pretrained(model_dir)
+    assert count_parameters(config, SftSettings()) == n
+    assert n < count_parameters(config, LoraSettings(rank=1)) < 1.1 * n
 
 
 def test_what_does_not_fit_is_told_with_what_would():
@@ -39,38 +59,23 @@ def test_what_does_not_fit_is_told_with_what_would():
     assert len(memory_lines(plan, SftSettings(), 300 * 10**9)) == 1
 
 
-MEASURE = """
-import random, sys, tempfile, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-from trl import SFTTrainer
-from limo.experiments.pocket.models import model_path
-from limo.train.data import Encoded, Example
-from limo.train.memory import plan_memory
-from limo.train.methods.sft import SftSettings, make_trainer
-def resident(key):
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
-config = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=12,
-                     num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=8192)
-length, checkpointing = int(sys.argv[1]), sys.argv[2] == "True"
-settings = SftSettings(bf16=False, use_cpu=True, gradient_checkpointing=checkpointing, max_steps=2,
-                       examples_per_update=1, save_strategy="no", optim="adamw_torch")
-before = resident("VmRSS")
-model = LlamaForCausalLM(config)
-ids = [random.randrange(1000) for _ in range(length)]
-rows = Encoded([Example(ids, ids)] * 2, [], 1)
-tokenizer = AutoTokenizer.from_pretrained(model_path("pocket-rich"))
-trainer = make_trainer(model, tokenizer, rows, settings, Path(tempfile.mkdtemp()))
-trainer.train()
-print(plan_memory(model, settings, length, model.num_parameters()).total / (resident("VmHWM") - before))
-"""
+CASES = {  # none of them was seen when the plan was made
+    "one pass an update": {"arch": "llama", "shape": [32768, 256, 768, 8, 4, 2], "length": 512},
+    "adapter": {"arch": "llama", "shape": [16000, 384, 1024, 8, 6, 2], "length": 768, "lora": 32},
+    "tied embeddings": {"arch": "qwen2", "shape": [32000, 256, 1024, 12, 4, 2], "length": 512},
+    "every layer recomputed": {"arch": "qwen2", "shape": [8000, 256, 704, 8, 4, 4], "length": 2048, "every": 1},
+    "every second layer": {"arch": "qwen3", "shape": [16000, 320, 960, 8, 5, 5], "length": 1024, "every": 2},
+    "four passes an update": {"arch": "llama", "shape": [4000, 384, 1024, 8, 6, 6], "length": 640, "passes": 4},
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("length", "checkpointing"), [(256, False), (1024, False), (1024, True)])
-def test_the_plan_is_not_below_the_measured_peak_and_near_it(length, checkpointing):
-    call = [sys.executable, "-c", MEASURE, str(length), str(checkpointing)]
-    ratio = float(subprocess.run(call, capture_output=True, text=True, check=True).stdout.split()[-1])
-    print(f"plan / measured peak of {length} tokens, checkpointing {checkpointing}: {ratio:.3f}")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_plan_is_not_below_the_measured_peak_and_near_it(case):
+    call = [sys.executable, str(Path(__file__).with_name("measure_memory.py")), json.dumps(case)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(call, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ratio = float(done.stdout.split()[-1])
+    print(f"{case}: {done.stdout.splitlines()[-1]}")
     assert 1.0 <= ratio <= 1.15

@@ -50,6 +50,15 @@ def test_a_training_learns_and_tells_what_it_did(trained, rows):
     assert len(result.losses) == 12 and result.seconds > 0
 
 
+def test_the_folder_holds_a_card_and_the_loss_as_a_picture(trained, model_dir):
+    out, result = trained
+    card = (out / "README.md").read_text()
+    assert f'base_model: "{model_dir}"' in card and result.data_hash in card and '"learning_rate": 0.01' in card
+    assert "transformers 5" in card and "licence" in card
+    assert (out / "loss.svg").read_text().count("<path") > 10
+    assert 0 < result.measures["padding"] < 0.5, "rows of unlike lengths, eight a batch"
+
+
 def test_the_model_loads_anywhere_and_stops_where_it_learnt_to(trained, tokenizer):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

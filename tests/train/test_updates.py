@@ -41,7 +41,7 @@ def gradients_of_update(model_dir, tokenizer, work, settings):
     return seen, encoded, trainer.state.log_history[0]["loss"]
 
 
-def gradients_by_hand(model_dir, encoded, weight):
+def gradients_by_hand(model_dir, encoded, weight, loss_type="nll"):
     """The gradients of a loop over the examples, written without any trainer: plain logits and cross entropy."""
     import torch
 
@@ -51,7 +51,8 @@ def gradients_by_hand(model_dir, encoded, weight):
     for example in encoded.examples:
         logits = model(torch.tensor([example.input_ids])).logits[0, :-1]
         targets = torch.tensor(example.labels[1:])
-        losses = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+        losses = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
+        losses = (losses * (-losses).detach().exp() if loss_type == "dft" else losses).sum()
         own = sum(label != IGNORED for label in example.labels)
         loss = losses / own / len(encoded.examples) if weight == "example" else losses / n_learnt
         loss.backward()
@@ -78,6 +79,19 @@ def test_the_gradient_of_an_update_is_that_of_a_hand_written_loop(model_dir, tok
     assert all(torch.allclose(ours[name], by_hand[name], atol=1e-5) for name in by_hand)
     other, _ = gradients_by_hand(model_dir, encoded, "token" if weight == "example" else "example")
     assert not all(torch.allclose(ours[name], other[name], atol=1e-5) for name in other), "the two differ here"
+
+
+@pytest.mark.parametrize("weight", ["example", "token"])
+def test_dynamic_fine_tuning_weighs_each_token_by_its_probability(model_dir, tokenizer, tmp_path, weight):
+    import torch
+
+    settings = SftSettings(**SMALL, loss_weight=weight, examples_per_update=4, max_grad_norm=0, loss_type="dft")
+    ours, encoded, loss = gradients_of_update(model_dir, tokenizer, tmp_path, settings)
+    by_hand, total = gradients_by_hand(model_dir, encoded, weight, "dft")
+    assert loss == pytest.approx(total, abs=1e-4)
+    assert all(torch.allclose(ours[name], by_hand[name], atol=1e-5) for name in by_hand)
+    plain, _ = gradients_by_hand(model_dir, encoded, weight)
+    assert not all(torch.allclose(ours[name], plain[name], atol=1e-5) for name in plain)
 
 
 def test_a_row_alone_reaches_the_model_without_a_mask(model_dir, tokenizer, tmp_path):

@@ -82,12 +82,19 @@ def plan(
     """Estimate the cost of a run before it starts.
 
     RECIPE is one of `limo curate` or `limo rollouts`.  The estimate uses what the run's ledger holds already; `--pilot`
-    fills it, and the run does not pay for that again.
+    fills it, and the run does not pay for that again.  Of a training: memory, hours and the smallest set-up that fits.
     """
     from limo.stages import plan as stage
+    from limo.stages import train_plan
 
     terms = stage.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
     settings = stage.load_recipe(recipe, overrides)
+    if isinstance(settings, stage.TrainRecipe):
+        planned = train_plan.run(settings, gpu)
+        counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
+        text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}"
+        call.result(asdict(planned) | {"sentence": planned.sentence}, text)
+        return
     steps = stage.run(settings, run_of(run, recipe), terms, call.progress, pilot, workers)
     print_plan(call, steps, terms)
 

@@ -34,8 +34,11 @@ if TYPE_CHECKING:
         "--launch", type=click.Choice(["ddp", "fsdp2", "zero3"]), default="fsdp2",
         help="How several processes share the model: a copy each, or in shards.  [default: fsdp2]",
     ),
+    click.option("--show-batch", is_flag=True, help="Print the first batch as it is learnt; train nothing."),
 )  # fmt: skip
-def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, nproc: int, launch: str) -> None:
+def train(
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, nproc: int, launch: str, show_batch: bool
+) -> None:  # fmt: skip
     """Train a model: on a dataset of chains, or by reinforcement learning on a pool.
 
     The run folder gets `model/`.
@@ -43,6 +46,10 @@ def train(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, 
     from limo.core.recipe import load
     from limo.stages import train as stage
 
+    if show_batch:
+        shown = stage.first_batch(load(stage.Recipe, recipe, overrides))
+        call.result({"batch": shown}, shown)
+        return
     if nproc > 1:
         load(stage.Recipe, recipe, overrides)  # a fault is one line, not one a process
         words = [recipe, *overrides, "--run", str(run_of(run, recipe)), *(["--json"] if call.as_json else [])]

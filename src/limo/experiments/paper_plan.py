@@ -24,7 +24,7 @@ from limo.stages import plan as planner
 from limo.stages.evaluate import paper_decoding
 from limo.stages.train import Method
 from limo.train.compute import GENERATE, TRAIN, TRAIN_ADAPTER
-from limo.train.memory import GB, plan_memory
+from limo.train.memory import GB, Sharding, plan_memory
 from limo.train.methods.grpo import GrpoSettings
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings
@@ -120,22 +120,13 @@ def n_trained(model: Any, method: Method) -> int:
 def training_memory(recipe: PaperRecipe, model: Any, method: Method) -> tuple[float, float]:
     """GB of a GPU, and of the machine where parameters and optimiser are kept there (all its GPUs together)."""
     launch = recipe.train
-    n_shards = launch.n_gpus if launch.is_sharded else 1
     longest = method.max_length if isinstance(method, SftSettings) else method.max_completion_length
-    plan = plan_memory(model, method, longest, n_trained(model, method), n_shards, "cpu" if method.use_cpu else "cuda")
-    gathered = _gathered_bytes(model) if launch.is_sharded else 0.0
+    sharding: Sharding = "fsdp2" if launch.is_sharded else "ddp"
+    plan = plan_memory(model.config, method, longest, sharding, launch.n_gpus, not method.use_cpu)
     if launch.is_offloaded:
         host = plan.weights + plan.gradients + plan.optimiser
-        return (plan.activations + gathered) / GB, host / launch.n_nodes / GB
-    return (plan.total + gathered) / GB, 0.0
-
-
-def _gathered_bytes(model: Any) -> float:
-    """Two layers and the embeddings as a sharded training gathers them on each device, in two bytes a parameter."""
-    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
-    outside = sum(p.numel() for p in {id(p): p for end in ends for p in end.parameters()}.values())
-    layer = (model.num_parameters() - outside) / model.config.get_text_config().num_hidden_layers
-    return 2.0 * (outside + 2 * layer)
+        return (plan.activations + plan.gathered) / GB, host / launch.n_nodes / GB
+    return plan.total / GB, 0.0
 
 
 def serving_memory(recipe: PaperRecipe, model: Any) -> tuple[float, int]:
@@ -176,7 +167,7 @@ def _speed(recipe: PaperRecipe, method: Method) -> float:
 
 
 def _peak(recipe: PaperRecipe) -> float:
-    return planner.GPUS[planner.Terms(recipe.hardware.gpu).gpu] * 1e12
+    return planner.GPUS[planner.Terms(recipe.hardware.gpu).gpu].flops
 
 
 def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:

@@ -6,6 +6,7 @@ for fact in machine_facts():
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -13,6 +14,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from limo.core.run_folder import environment
+
+TRAINING_PACKAGES = {
+    "flash_attn": "attn_implementation: flash_attention_2, padding_free and packing (training)",
+    "bitsandbytes": "kind: qlora (training)",
+    "deepspeed": "--launch zero3 (training)",
+    "vllm": "use_vllm (training by reward) and serving large models",
+}
 
 
 class MachineFact(NamedTuple):
@@ -51,6 +59,9 @@ def _gpus() -> Iterator[MachineFact]:
     for number in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(number)
         yield MachineFact(f"GPU {number}", f"{device.name}, {_gb(device.total_memory)}")
+    for package, use in TRAINING_PACKAGES.items():
+        here = importlib.util.find_spec(package) is not None
+        yield MachineFact(package, "here" if here else "none", "" if here else f"only needed for {use}")
 
 
 def _hub() -> Iterator[MachineFact]:

@@ -38,9 +38,9 @@ from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import ingest_sources
+from limo.stages.train import Recipe as TrainRecipe
+from limo.train.compute import GPUS
 
-# Dense bf16 TFLOP/s by the makers' data sheets.
-GPUS = {"A100": 312, "H100": 989, "H200": 989, "B200": 2250, "L40S": 362, "RTX4090": 165, "MI300X": 1307}
 # Our own choices: shares of that which servers reach; 32B on an H100 then writes about 2,300 tokens a second.
 READING, WRITING = 0.5, 0.15
 CHARACTERS = 4  # of a token, on the average of English mathematics
@@ -127,13 +127,15 @@ def run(
         return plan(steps, problems, terms or Terms(), ledger)
 
 
-def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe:
-    """The recipe of a curation or of rollouts, whichever the file (or shipped recipe) is."""
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe | TrainRecipe:
+    """The recipe of a curation, of rollouts or of a training, whichever the file (or shipped recipe) is."""
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         values = yaml.safe_load(find(path).read_text(encoding="utf-8"))
     if isinstance(values, dict) and "rollouts" in values:
         return load(RolloutsRecipe, path, list(overrides))
+    if isinstance(values, dict) and "pool" not in values and {"dataset", "method"} & set(values):
+        return load(TrainRecipe, path, list(overrides))
     return load(CurateRecipe, path, list(overrides))
 
 
@@ -285,7 +287,7 @@ def model_size(*names: str) -> float | None:
 
 def gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float:
     """Two operations a parameter and token, at the shares of the GPU's peak that reading and writing reach."""
-    peak = GPUS[terms.gpu] * 1e12
+    peak = GPUS[terms.gpu].flops
     return 2e9 * billions * (n_in / READING + n_out / WRITING) / peak / 3600
 
 

@@ -15,11 +15,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
+from limo.core.errors import InputError
 from limo.core.files import atomic, hash_path, model_identity
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
@@ -32,12 +34,16 @@ from limo.pool.ingest import read_pool
 from limo.rollouts.collect import BatchVerifier, verify_completions
 from limo.stages.compare import Comparison, compare
 from limo.stages.evaluate import Decoding, evaluate
+from limo.train.data import encode, read_rows
 from limo.train.methods import grpo, lora, sft
+from limo.train.model import load_tokenizer
 from limo.train.result import TrainResult
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings, VerifierSettings
 
-Method = Annotated[sft.SftSettings | lora.LoraSettings | grpo.GrpoSettings, Field(discriminator="kind")]
+Method = Annotated[
+    sft.SftSettings | lora.LoraSettings | lora.QloraSettings | grpo.GrpoSettings, Field(discriminator="kind")
+]
 """A training method is registered here: its settings by kind, and in `run` what it is given."""
 
 
@@ -48,7 +54,7 @@ class Recipe(Settings):
     dataset: str = Field(
         description="folder that `limo curate` made, or a .jsonl or .parquet of `messages`; for grpo a pool of problems"
     )
-    method: Method = Field(default_factory=sft.SftSettings, description="sft, lora or grpo, with its settings")
+    method: Method = Field(default_factory=sft.SftSettings, description="sft, lora, qlora or grpo, with its settings")
     verifier: VerifierSettings = Field(default_factory=MathsSettings, description="what rewards a completion (grpo)")
     did_it_hurt: str = Field(
         "",
@@ -60,6 +66,28 @@ class Recipe(Settings):
     def run_steps(self) -> dict[str, list[str]]:
         """A training keeps its settings; the check after it may change."""
         return {"did_it_hurt.json": ["did_it_hurt", "check_max_tokens"]}
+
+
+def first_batch(recipe: Recipe) -> str:
+    """The first rows of the data as the model reads them, what is learnt between ⟦ and ⟧; nothing is trained.
+
+    Raises InputError (a training by reward has no rows; a row that cannot be learnt from) and ModelError.
+    """
+    method = recipe.method
+    if not isinstance(method, sft.SftSettings):
+        raise InputError("there are no rows to show", method.kind, "sft, lora, qlora", "leave --show-batch out")
+    tokenizer = load_tokenizer(recipe.model)
+    rows = read_rows(recipe.dataset)[: method.per_device_train_batch_size]
+    parts = []
+    for example in encode(rows, tokenizer, method.max_length, method.on_too_long, method.join_reasoning).examples:
+        text = ""
+        for is_learnt, run_of in groupby(
+            zip(example.input_ids, example.labels, strict=True), lambda pair: pair[1] >= 0
+        ):
+            words = tokenizer.decode([token for token, _ in run_of])
+            text += f"⟦{words}⟧" if is_learnt else words
+        parts.append(f"{text}\n({len(example.input_ids):,} tokens, {sum(n >= 0 for n in example.labels):,} learnt)")
+    return "\n\n".join(parts)
 
 
 def is_main_process() -> bool:

@@ -30,18 +30,25 @@ def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    model_dir: str | Path, dtype: str, attn_implementation: str, longest: int = 0, end_token_id: int | None = None
+    model_dir: str | Path,
+    dtype: str,
+    attn_implementation: str,
+    longest: int = 0,
+    end_token_id: int | None = None,
+    quantised: bool = False,
 ) -> PreTrainedModel:
     """The model, checked to hold rows of `longest` tokens, and set to stop at `end_token_id` when it generates.
 
-    Weights are read from safetensors only.  Raises ModelError, or InputError where a row is longer than the positions.
+    Weights are read from safetensors only; `quantised` holds them in 4 bits.  Raises ModelError, or InputError where a
+    row is longer than the positions.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     config = read_config(model_dir)
     logging.disable_progress_bar()  # those of loading and saving would break up our own display
-    extra = {"attn_implementation": attn_implementation} if attn_implementation else {}
+    extra: dict[str, Any] = {"attn_implementation": attn_implementation} if attn_implementation else {}
+    extra |= {"quantization_config": _quantised()} if quantised else {}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(model_dir), config=config, trust_remote_code=False, use_safetensors=True, dtype=dtype, **extra
@@ -66,3 +73,23 @@ def _add_end_token(generation: Any, end_token_id: int) -> None:
     present = [] if present is None else [present] if isinstance(present, int) else list(present)
     if end_token_id not in present:
         generation.eos_token_id = [end_token_id, *present]
+
+
+def _quantised() -> Any:
+    """4 bits a weight, as QLoRA holds them.  Raises InputError where they cannot be used."""
+    import importlib.util
+
+    import torch
+
+    if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
+        here = "no GPU" if not torch.cuda.is_available() else "no package bitsandbytes"
+        allowed = "a GPU and the package bitsandbytes"
+        raise InputError("weights of 4 bits cannot be trained here", here, allowed, "use kind: lora, or install it")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

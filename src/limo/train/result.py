@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,7 +35,15 @@ class TrainSettings(Settings):
     """What every method is set by.  Names are TRL's; defaults are the paper's v2 where it reports one."""
 
     NOT_OF_TRL: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "dtype", "attn_implementation", "examples_per_update", "checkpoint", "keep_checkpoints"}
+        {
+            "kind",
+            "dtype",
+            "attn_implementation",
+            "examples_per_update",
+            "checkpoint",
+            "keep_checkpoints",
+            "checkpoint_every",
+        }
     )
 
     learning_rate: float = Field(5e-6, gt=0, description="peak; paper: 5e-6")
@@ -53,7 +63,8 @@ class TrainSettings(Settings):
     max_grad_norm: float = Field(1.0, ge=0, description="clip gradients to this norm; 0 = do not; paper: not reported")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="precision the weights are held in")
     bf16: bool = Field(True, description="compute in bfloat16; paper: yes.  CPUs without such units are slower by it")
-    gradient_checkpointing: bool = Field(True, description="less memory for a fifth more time")
+    gradient_checkpointing: bool = Field(True, description="recompute activations: less memory for up to a third more")
+    checkpoint_every: int = Field(1, ge=1, description="1: of every layer; 2: of every second one, and so on")
     attn_implementation: str = Field("", description="for example flash_attention_2 (paper); empty = the model's own")
     use_cpu: bool = Field(False, description="train on the CPU even where there is a GPU")
     save_strategy: Literal["no", "epoch", "steps"] = Field("epoch", description="when to leave a checkpoint to resume")
@@ -67,6 +78,9 @@ class TrainSettings(Settings):
         description="the model that is kept: after the last update, or after this epoch of the schedule; paper = epoch "
         "9, as of v1's weights, which was the best of 15 on the test benchmarks",
     )
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = Field(
+        "none", description="a tracker that gets the numbers of every logged update; nothing is sent unless named"
+    )
     seed: int = Field(0, ge=0, description="order of rows; the same seed gives the same weights on a CPU")
 
     @field_validator("save_strategy", mode="before")
@@ -74,6 +88,15 @@ class TrainSettings(Settings):
     def _no_is_a_word(cls, value: object) -> object:
         """YAML reads an unquoted `no` as false."""
         return "no" if value is False else value
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether the weights that do not learn are held in 4 bits."""
+        return False
+
+    def adapted(self, model: Any) -> Any:
+        """The model with what learns beside its weights; itself where all of them learn."""
+        return model
 
     @property
     def stop_after_epoch(self) -> int:
@@ -95,7 +118,8 @@ class TrainResult:
     `n_tokens`: one pass over the examples; `n_tokens_seen`: all tokens that passed through training (and, by RL,
     generation), padding left out; `losses`: of each logged update; `seconds`: training of the start that finished it;
     `checkpoint`: the rule that chose the model; `flops`: matrix operations of the model by `limo.train.compute`;
-    `measures`: what else a method counts, by name; `identity` names base model, data and settings.
+    `measures`: what else a method counts, by name; `identity` names base model, data and settings,
+    `data_hash` the data alone.
     """
 
     model_dir: str
@@ -112,6 +136,7 @@ class TrainResult:
     losses: list[float]
     checkpoint: str
     identity: str
+    data_hash: str
     settings: dict[str, object]
     dropped: list[Dropped] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
@@ -178,6 +203,8 @@ def publish(
         if not is_main:
             return
         (new / "training_args.bin").unlink(missing_ok=True)  # a pickle of paths of this machine
+        (new / "README.md").write_text(model_card(result), encoding="utf-8")  # PEFT's and TRL's say less
+        draw_losses(result, new / "loss.svg")
         with atomic(new / RECORD) as path:
             path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
         for file in filter(Path.is_file, new.rglob("*")):
@@ -187,6 +214,37 @@ def publish(
             _keep_models(work, out.with_name(CHECKPOINTS))
         os.replace(new, out)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def model_card(result: TrainResult) -> str:
+    """What the model is, from its record: base, data, recipe, environment."""
+    versions = {name: version(name) for name in ("torch", "transformers", "trl", "peft", "limo")}
+    facts = {
+        "base model": result.base,
+        "method": f"{result.method}, checkpoint: {result.checkpoint}",
+        "examples": f"{result.n_examples:,}, hash of the data {result.data_hash}",
+        "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, {result.flops:.3g} operations",
+        "last loss": result.losses[-1] if result.losses else "none",
+        "environment": f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "licence": "not stated here: that of the base model and of the data apply",
+    }
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    head = f"---\nlibrary_name: transformers\nbase_model: {json.dumps(result.base)}\ntags: [limo]\n---\n"
+    settings = json.dumps(result.settings, indent=1, ensure_ascii=False)
+    return f"{head}# {Path(result.model_dir).parent.name}\n\n" + "\n".join(lines) + f"\n\n```json\n{settings}\n```\n"
+
+
+def draw_losses(result: TrainResult, path: Path) -> None:
+    """Draw the loss of every logged update as a picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    every = result.n_updates / max(1, len(result.losses))
+    axes.plot([every * (n + 1) for n in range(len(result.losses))], result.losses, marker=".")
+    axes.set(xlabel="update", ylabel="loss", title=f"{result.method}, {result.n_examples:,} examples")
+    figure.savefig(path, metadata={"Date": None})
 
 
 def _keep_models(work: Path, folder: Path) -> None:

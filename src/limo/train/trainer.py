@@ -28,7 +28,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: Any) -> Any:
-    """TRL's settings from ours, with reports to others switched off; `fixed` are those that the method decides.
+    """TRL's settings from ours; `fixed` are those that the method decides.
 
     Raises InputError: examples that do not divide over the devices, or TRL's own reason, such as bf16 on a CPU.
     """
@@ -36,12 +36,12 @@ def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: 
     fixed |= {
         "output_dir": str(work),
         "save_total_limit": None if settings.keep_checkpoints else 1,
-        "report_to": "none",
         "disable_tqdm": True,
         "log_level": "error",
         "logging_nan_inf_filter": False,  # the loss that is shown is the true one
         "dataloader_pin_memory": False,  # rows of tokens are too small for it to pay
         "optim_args": settings.optim_args or None,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False, "every_n_layers": settings.checkpoint_every},
     }
     try:
         with warnings.catch_warnings():  # of names that transformers will change and TRL still uses
@@ -75,9 +75,14 @@ def watched(trainer_class: type) -> Any:
         def _send_telemetry(self) -> None:
             return
 
-        def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        n_positions = n_padding = 0  # of all passes of this process
+
+        def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             """One forward and backward pass.  Raises ModelError for a loss that is not finite."""
-            loss = super().training_step(*args, **kwargs)
+            if "input_ids" in inputs:
+                self.n_positions += inputs["input_ids"].numel()
+                self.n_padding += int((inputs["attention_mask"] == 0).sum()) if "attention_mask" in inputs else 0
+            loss = super().training_step(model, inputs, *args, **kwargs)
             if not bool(torch.isfinite(loss)):
                 raise _diverged(f"the loss is {loss.item()} in update {self.state.global_step + 1}")
             return loss
@@ -101,15 +106,15 @@ def _diverged(what: str) -> ModelError:
     return ModelError("the training diverged", what, "finite numbers", do)
 
 
-def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, stop_after_epoch: int = 0) -> float:
-    """Train to the end, or of `stop_after_epoch`, from the last whole checkpoint in `work`; the seconds it took."""
+def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settings: TrainSettings) -> float:
+    """Train to the end that `settings` name, from the last whole checkpoint in `work`; the seconds it took."""
     import torch
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
     started_s = time.monotonic()
     with ExitStack() as stack, storage_errors(work):
-        trainer.add_callback(_progress_callback(progress, stage, stack, stop_after_epoch))
+        trainer.add_callback(_progress_callback(progress, stage, stack, settings))
         try:
             trainer.train(resume_from_checkpoint=last_checkpoint(work))
         except torch.OutOfMemoryError as error:
@@ -144,11 +149,11 @@ def last_checkpoint(work: Path) -> str | None:
     return None
 
 
-def _progress_callback(progress: Progress, stage: str, stack: ExitStack, stop_after_epoch: int) -> Any:
+def _progress_callback(progress: Progress, stage: str, stack: ExitStack, settings: TrainSettings) -> Any:
     from transformers import TrainerCallback
 
     class ProgressCallback(TrainerCallback):
-        """Counts updates for the display, and ends the training after `stop_after_epoch`."""
+        """Counts updates for the display, and ends the training after the epoch that the settings name."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage = stack.enter_context(progress.stage(stage, state.max_steps, state.global_step))
@@ -163,7 +168,7 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, stop_af
             self.shown = {name: round(last[key], 4) for key, name in names.items() if key in last}
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if stop_after_epoch and round(state.epoch) >= stop_after_epoch:
+            if settings.stop_after_epoch and round(state.epoch) >= settings.stop_after_epoch:
                 control.should_training_stop = True
 
     return ProgressCallback()

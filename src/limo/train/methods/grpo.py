@@ -97,7 +97,7 @@ def train(
     trainer = _make_trainer(model, tokenizer, problems, settings, work, reward)
     if settings.max_flops:
         trainer.add_callback(_stop_at(settings.max_flops / (FLOPS_PER_TOKEN * n_parameters)))
-    seconds = run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
+    seconds = run_trainer(trainer, work, progress, stage, settings)
     n_tokens = int(trainer.state.num_input_tokens_seen)
     flops = float(FLOPS_PER_TOKEN * n_parameters * n_tokens)
     log_speed(progress, stage, flops, n_tokens, seconds)
@@ -115,6 +115,7 @@ def train(
         seconds=seconds,
         flops=flops,
         identity=identity,
+        data_hash=data,
         measures=measures,
     )
     save = lambda new: trainer.save_model(str(new))  # noqa: E731

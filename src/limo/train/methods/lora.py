@@ -32,6 +32,37 @@ class LoraSettings(SftSettings):
     dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input")
     merge: bool = Field(True, description="also save the whole model with the adapter added to its weights")
 
+    @property
+    def peft_config(self) -> Any:
+        """PEFT's settings."""
+        from peft import LoraConfig
+
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            lora_dropout=self.dropout,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+
+    def adapted(self, model: Any) -> Any:
+        """The model with an adapter on all linear layers."""
+        from peft import get_peft_model
+
+        return get_peft_model(model, self.peft_config, low_cpu_mem_usage=True)
+
+
+class QloraSettings(LoraSettings):
+    """How to fine-tune an adapter of weights in 4 bits (bitsandbytes; a GPU)."""
+
+    kind: Literal["qlora"] = Field("qlora", description="an adapter of weights in 4 bits")  # type: ignore[assignment]
+    dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="precision of the merged model")
+
+    @property
+    def is_quantised(self) -> bool:
+        """Always."""
+        return True
+
 
 def train(
     model_dir: str | Path,
@@ -42,15 +73,6 @@ def train(
     stage: str = "train",
 ) -> TrainResult:
     """Fine-tune an adapter of the model at `model_dir` on rows of `messages`.  Raises as `sft.train` does."""
-    from peft import LoraConfig
-
-    peft_config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]
-        lora_dropout=settings.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
     def save(trainer: Any, new: Path) -> None:
         adapter = new / "adapter" if settings.merge else new
@@ -59,7 +81,7 @@ def train(
             (adapter / "training_args.bin").unlink(missing_ok=True)
             merge(model_dir, adapter, new, settings.dtype, trainer.model.generation_config)
 
-    return train_rows(model_dir, dataset, out_dir, settings, progress, stage, save, peft_config, TRAIN_ADAPTER)
+    return train_rows(model_dir, dataset, out_dir, settings, progress, stage, save, settings.peft_config, TRAIN_ADAPTER)
 
 
 def merge(base: str | Path, adapter: Path, out: Path, dtype: str = "float32", generation_config: Any = None) -> None:

@@ -25,7 +25,7 @@ from limo.core.text import content_hash, shorten
 from limo.models.local.config import check_model
 from limo.train.compute import TRAIN
 from limo.train.data import Encoded, Row, encode, read_rows
-from limo.train.memory import SMALL, available_bytes, memory_lines, plan_memory
+from limo.train.memory import SMALL, available_bytes, launched_sharding, memory_lines, plan_memory
 from limo.train.model import load_model, load_tokenizer
 from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched
@@ -41,6 +41,9 @@ class SftSettings(TrainSettings):
     kind: Literal["sft"] = Field("sft", description="all parameters")
     loss_weight: Literal["example", "token"] = Field(
         "example", description="what weighs alike in an update: each example (paper), or each learnt token"
+    )
+    loss_type: Literal["nll", "dft"] = Field(
+        "nll", description="nll: log-likelihood (paper); dft: each token weighed by its probability (2508.05629)"
     )
     max_length: int = Field(16384, ge=8, description="tokens of the longest row; paper: 16,384")
     on_too_long: Literal["error", "drop"] = Field("error", description="what a longer row is; it is never cut")
@@ -94,7 +97,8 @@ def train_rows(
     progress, out = (progress if is_main else None) or NoProgress(), Path(out_dir)
     rows = read_rows(dataset)
     check_model(model_dir)
-    identity = content_hash(model_identity(model_dir) or str(model_dir), _rows_hash(rows), settings.hash)
+    data_hash = _rows_hash(rows)
+    identity = content_hash(model_identity(model_dir) or str(model_dir), data_hash, settings.hash)
     if done := finished(out, identity):
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
@@ -104,15 +108,16 @@ def train_rows(
         progress.log(f"{stage}: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
     check_layout(settings, encoded.longest)
     work = make_work_folder(out, identity)
-    model = load_model(model_dir, settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id)
+    how = (settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id, settings.is_quantised)
+    model = load_model(model_dir, *how)
     n_parameters = model.num_parameters()
     trainer = make_trainer(model, tokenizer, encoded, settings, work, peft_config)
     if n_parameters >= SMALL:
-        n_trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-        plan = plan_memory(model, settings, encoded.longest, n_trained)
+        gpu = trainer.args.device.type == "cuda"
+        plan = plan_memory(model.config, settings, encoded.longest, *launched_sharding(), gpu)
         for line in memory_lines(plan, settings, available_bytes(settings.use_cpu)):
             progress.log(f"{stage}: {line}")
-    seconds = run_trainer(trainer, work, progress, stage, settings.stop_after_epoch)
+    seconds = run_trainer(trainer, work, progress, stage, settings)
     n_tokens_seen = round(encoded.n_tokens * float(trainer.state.epoch or 0.0))
     flops = float(flops_per_token * n_parameters * n_tokens_seen)
     log_speed(progress, stage, flops, n_tokens_seen, seconds)
@@ -129,7 +134,9 @@ def train_rows(
         seconds=seconds,
         flops=flops,
         identity=identity,
+        data_hash=data_hash,
         dropped=encoded.dropped,
+        measures={"padding": trainer.n_padding / max(1, trainer.n_positions)},
     )
     publish(result, work, lambda new: save(trainer, new), trainer.args.should_save, settings.keep_checkpoints)
     return result
@@ -178,7 +185,7 @@ def make_trainer(
         return trainer_class(
             model=model, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=peft_config
         )
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, RuntimeError) as error:
         reason = shorten(str(error), 160)
         raise InputError("TRL refuses these settings", reason, "", "change the setting that it names") from error
 
@@ -206,6 +213,8 @@ def _weigh_examples_alike(trainer_class: type) -> Any:
             learnt = outputs.label_mask
             weights = learnt / _n_learnt(learnt, inputs.get("seq_idx")).clamp(min=1)
             n_examples = num_items_in_batch if num_items_in_batch is not None else _n_examples(inputs)
+            if self.args.loss_type == "dft":
+                weights = weights * outputs.log_probs.detach().exp()
             loss = -(outputs.log_probs * weights).sum() / n_examples * self.accelerator.num_processes
             n_right, n = (self.accelerator.gather(t.sum()).sum().item() for t in (outputs.is_top1, learnt))
             self._metrics["train"]["mean_token_accuracy"].append(n_right / max(n, 1))

@@ -1,0 +1,144 @@
+"""The plan of a training: memory of a device, hours, and the smallest set-up that fits, at the data's own lengths.
+
+    plan = run(load(train.Recipe, "train-v2", ["dataset=runs/limo-v2/selected"]), "H100")
+    plan.smallest.words        # method.gradient_checkpointing=true --nproc 8 --launch fsdp2
+
+Only the model's configuration and tokenizer are read, no weights.  The loss at the longest row decides the memory
+(`limo.train.memory`); the hours are the counted operations, attention's among them, at `MFU` of the peak.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from limo.core.errors import InputError
+from limo.models.local.config import read_config
+from limo.stages.train import Recipe
+from limo.train.compute import GPUS, TRAIN, TRAIN_ADAPTER
+from limo.train.data import encode, read_rows
+from limo.train.memory import GB, MemoryPlan, Sharding, count_parameters, plan_memory
+from limo.train.methods.lora import LoraSettings
+from limo.train.methods.sft import HAS_NO_MASK, SftSettings
+from limo.train.model import load_tokenizer
+
+USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the kernels' and fragmentation's (our own choice)
+MFU = 0.4  # of the peak, with attention that keeps no mask; our own choice, not measured here
+N_DEVICES = (1, 2, 4, 8, 16, 32, 64)
+POLICIES = {"none": (False, 1), "every second layer": (True, 2), "every layer": (True, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Devices, how they share the model, and which layers are computed twice; `hours` of the whole training."""
+
+    n_devices: int
+    sharding: Sharding
+    recomputed: str
+    memory: MemoryPlan
+    fits: bool
+    hours: float
+
+    @property
+    def words(self) -> str:
+        """The words of the command that train so."""
+        checkpointing, every = POLICIES[self.recomputed]
+        words = f"method.gradient_checkpointing={str(checkpointing).lower()}"
+        words += f" method.checkpoint_every={every}" if every > 1 else ""
+        return words + (f" --nproc {self.n_devices} --launch {self.sharding}" if self.n_devices > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """For each sharding and recomputation the fewest devices that fit, or the most that were tried.
+
+    `attention`: how attention is computed; `smallest`: the set-up with the fewest devices, then the fewest hours.
+    """
+
+    gpu: str
+    n_examples: int
+    n_dropped: int
+    n_tokens: int
+    longest: int
+    attention: str
+    set_ups: list[SetUp]
+
+    @property
+    def smallest(self) -> SetUp | None:
+        """The smallest set-up that fits; None where none does."""
+        fitting = [one for one in self.set_ups if one.fits]
+        return min(fitting, key=lambda one: (one.n_devices, one.hours), default=None)
+
+    def table(self) -> list[list[object]]:
+        """Head and one row for each set-up."""
+        head: list[object] = ["devices", "sharing", "computed twice", "GB a device", "weights", "gradients"]
+        rows: list[list[object]] = [[*head, "optimiser", "gathered", "activations", "hours", ""]]
+        for one in self.set_ups:
+            memory = one.memory
+            parts = [part / memory.n_shards for part in (memory.weights, memory.gradients, memory.optimiser)]
+            cells = [f"{part / GB:.1f}" for part in (memory.total, *parts, memory.gathered, memory.activations)]
+            fits = "" if one.fits else "does not fit"
+            rows.append([one.n_devices, one.sharding, one.recomputed, *cells, f"{one.hours:,.2f}", fits])
+        return rows
+
+    @property
+    def sentence(self) -> str:
+        """What to do."""
+        one = self.smallest
+        if one is None:
+            return f"nothing up to {N_DEVICES[-1]} x {self.gpu} holds it: take method.kind=lora or a lower max_length"
+        devices = f"{one.n_devices} x {self.gpu} ({one.sharding})"
+        return (
+            f"the smallest set-up that fits: {devices}, {self.attention}, computed twice: {one.recomputed}; {one.words}"
+        )
+
+
+def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
+    """Plan the training of a recipe.  Raises InputError (grpo, rows, an unknown GPU) and ModelError."""
+    method = recipe.method
+    if not isinstance(method, SftSettings):
+        raise InputError("memory is planned for training on chains", method.kind, "sft, lora, qlora", "change kind")
+    if gpu not in GPUS:
+        raise InputError("this GPU is not known", gpu, ", ".join(GPUS), "name the nearest one")
+    config = read_config(recipe.model)
+    rows = read_rows(recipe.dataset)
+    words = (method.max_length, method.on_too_long, method.join_reasoning)
+    encoded = encode(rows, load_tokenizer(recipe.model), *words)
+    lengths = [len(example.input_ids) for example in encoded.examples]
+    attention = method.attn_implementation or "sdpa"
+    kind = "a kernel without a mask" if any(name in attention for name in HAS_NO_MASK) else "its causal path"
+    set_ups = list(_set_ups(config, method, lengths, gpu))
+    counts = (len(lengths), len(encoded.dropped), encoded.n_tokens, encoded.longest)
+    return TrainingPlan(gpu, *counts, f"attention by {attention} ({kind})", set_ups)
+
+
+def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> Iterator[SetUp]:
+    """For each sharding and policy the fewest devices that fit, or the most."""
+    shardings: tuple[Sharding, ...] = ("one", "ddp", "fsdp2", "zero3")
+    for sharding, (name, (checkpointing, every)) in itertools.product(shardings, POLICIES.items()):
+        how = method.model_copy(update={"gradient_checkpointing": checkpointing, "checkpoint_every": every})
+        at_once = method.per_device_train_batch_size
+        tried = [
+            n for n in N_DEVICES if (n == 1) == (sharding == "one") and not method.examples_per_update % (n * at_once)
+        ]
+        for n in tried:
+            memory = plan_memory(config, how, max(lengths), sharding, n)
+            fits = memory.total <= USABLE * GPUS[gpu].memory
+            if fits or n == tried[-1] or sharding == "ddp":  # more copies need no less
+                hours = _operations(config, how, lengths) / (MFU * GPUS[gpu].flops * n) / 3600
+                yield SetUp(n, sharding, name, memory, fits, hours)
+                break
+
+
+def _operations(config: Any, method: SftSettings, lengths: list[int]) -> float:
+    """Of all passes: parameters, causal attention, and the second forward pass of the layers that are recomputed."""
+    text = config.get_text_config()
+    each = TRAIN_ADAPTER if isinstance(method, LoraSettings) else TRAIN
+    width = text.num_attention_heads * (getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
+    again = 2 / method.checkpoint_every if method.gradient_checkpointing else 0
+    n_parameters, squares = count_parameters(config, method), sum(n * n for n in lengths)
+    once = (each + again) * n_parameters * sum(lengths) + (each + again) * text.num_hidden_layers * width * squares
+    shown = method.max_steps * method.examples_per_update / len(lengths) if method.max_steps > 0 else 0
+    return once * (shown or method.num_train_epochs)

@@ -1,0 +1,57 @@
+"""The plan of a training: at the data's own lengths, from the model's configuration alone."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from limo.cli import root
+from limo.core.errors import InputError
+from limo.core.recipe import load
+from limo.stages.train import Recipe
+from limo.stages.train_plan import SetUp, TrainingPlan, run
+from limo.train.memory import GB, MemoryPlan
+
+
+def set_up(n, hours, fits, recomputed="every layer"):
+    return SetUp(n, "fsdp2" if n > 1 else "one", recomputed, MemoryPlan(GB, GB, GB, GB), fits, hours)
+
+
+def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():
+    ups = [set_up(1, 9.0, False), set_up(8, 1.0, True), set_up(2, 5.0, True), set_up(2, 4.0, True, "none")]
+    plan = TrainingPlan("H100", 1, 0, 10, 10, "attention by sdpa", ups)
+    assert plan.smallest == ups[3]
+    assert ups[3].words == "method.gradient_checkpointing=false --nproc 2 --launch fsdp2"
+    assert set_up(1, 1.0, True, "every second layer").words.endswith("=true method.checkpoint_every=2")
+    assert "2 x H100 (fsdp2)" in plan.sentence and ups[3].words in plan.sentence
+
+
+def test_where_nothing_fits_it_is_said():
+    plan = TrainingPlan("H100", 1, 0, 10, 10, "attention by sdpa", [set_up(64, 1.0, False)])
+    assert plan.smallest is None and "lora" in plan.sentence
+
+
+def test_a_training_by_reward_and_an_unknown_gpu_are_refused():
+    with pytest.raises(InputError, match="memory is planned for training on chains"):
+        run(load(Recipe, None, ["model=m", "dataset=d", "method.kind=grpo"]))
+    with pytest.raises(InputError, match="this GPU is not known"):
+        run(load(Recipe, None, ["model=m", "dataset=d"]), "GT200")
+
+
+@pytest.mark.slow
+def test_limo_plan_reads_lengths_and_configuration_and_no_weights(tmp_path):
+    from limo.experiments.pocket.models import model_path
+
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in model_path("pocket-rich").iterdir():
+        if file.suffix != ".safetensors":
+            (model / file.name).write_bytes(file.read_bytes())
+    chat = [{"role": r, "content": "one two three"} for r in ("system", "user", "assistant")]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    (tmp_path / "recipe.yaml").write_text(f"model: {model}\ndataset: {tmp_path}/rows.jsonl\nmethod: {{kind: sft}}\n")
+    done = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml"), "--json"])
+    assert done.exit_code == 0, done.output
+    plan = json.loads(done.output.splitlines()[-1])
+    assert plan["n_examples"] == 1 and plan["longest"] == plan["n_tokens"] > 3
+    assert "1 x H100 (one)" in plan["sentence"] and "computed twice: none" in plan["sentence"]
