@@ -6,7 +6,7 @@
 
 The pool is made from the real pools by `pool_world` (labelled, seeded); contamination is planted from the
 benchmarks that are there.  CPU seconds are of this process, all threads; every contender reads the same texts in the
-same run, a slow one fewer of them (then `rows` says how many).  Needs the extra `bench`.
+same run, a slow one fewer of them (then `rows` says how many).  Needs the dependency group `bench`.
 """
 
 from __future__ import annotations

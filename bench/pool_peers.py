@@ -3,7 +3,7 @@
 datatrove, text-dedup and Daft leave the joining of bands to a cluster stage; theirs is union by connected components,
 done here by one short function so that no peer pays for another's file formats.  rensa and datasketch have their own.
 
-What it does not do: tune anybody.  The extra `bench` of the package brings them.
+What it does not do: tune anybody.  The dependency group `bench` brings them.
 """
 
 from __future__ import annotations
