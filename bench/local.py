@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from limo.core.prompts import messages
 from limo.core.records import Problem, Sampling
 from limo.experiments.pocket.models import model_path
-from limo.experiments.pocket.world import families, sample_problems
+from limo.experiments.pocket.world import DEPTHS, families, sample_problems
 from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
 
@@ -83,11 +83,11 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--n", type=int, default=8, help="rollouts of each")
     parser.add_argument("--rows", type=int, default=256, help="in one batch")
-    parser.add_argument("--max-tokens", type=int, default=320)
+    parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    problems = sample_problems(families(), given.problems, range(1, 7), 7, "fresh")
+    problems = sample_problems(families(), given.problems, DEPTHS, 7, "fresh")
     problems.sort(key=lambda problem: len(problem.problem))
     requests = [
         Request(p, messages(p.problem, SYSTEM), Sampling(max_tokens=given.max_tokens), k)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ TREES = ("CONTRIBUTING.md",)
 COMMANDS = "docs/commands.md"
 BEGIN, END = "<!-- tree: written by `make docs` -->", "<!-- end of tree -->"
 MODELS = "docs/pocket.md"
+WEIGHTS = "src/limo/experiments/pocket/weights"
 MODELS_BEGIN, MODELS_END = "<!-- models: written by `make docs` -->", "<!-- end of models -->"
 # Folders of data stand in one line, and so do files that cannot hold a comment.
 DATA = {
@@ -108,18 +110,49 @@ def _help(page: click.Context) -> str:
 
 
 def models() -> str:
-    """What each shipped pocket model was made of and what it can do, from its card."""
-    rows = ["| model | parameters | layers x width | tokens | prompt | depth 1 | 2 | 3 | 4 | 5 | 6 |"]
-    rows.append("|---|--:|---|--:|---" + "|--:" * 6 + "|")
-    for file in sorted((ROOT / "src/limo/experiments/pocket/weights").glob("*/card.json")):
-        card = json.loads(file.read_text(encoding="utf-8"))
-        plan, head = card["plan"], card["name"]
-        size = f"{card['n_parameters']:,} | {plan['layers']} x {plan['hidden']} | {card['n_tokens']:,}"
-        for prompt, rates in card["skills"].items():
-            cells = " | ".join(f"{100 * rate:.0f}" for rate in rates.values())
-            rows.append(f"| {head} | {size} | {prompt} | {cells} |")
-            head, size = "", " | | "
-    return "\n".join(rows)
+    """What each shipped pocket model was made of and what it can do, in percent, from its card."""
+    cards = [json.loads(f.read_text(encoding="utf-8")) for f in sorted((ROOT / WEIGHTS).glob("*/card.json"))]
+    students = [card for card in cards if card["plan"]["mixture"] != "teacher"]
+    head = (
+        "model|parameters|layers x width|tokens, millions|seconds|practice|dose|default|begun|plain|1 modifier|2|steps"
+    )
+    head += "|able|willing|facts|rarest|pass@1|pass@256|sound@256"
+    rows = [head.split("|"), ["---"] + ["--:"] * head.count("|"), *map(_student_row, students)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    for card in cards:
+        if card["plan"]["mixture"] == "teacher":
+            styles = {name: values for name, values in card["premise"].items() if "all" in values}
+            lines += ["", f"| {card['name']} | {' | '.join(styles)} |", "|---" + "|--:" * len(styles) + "|"]
+            for measure in ("all", "0 modifiers", "1 modifiers", "2 modifiers"):
+                cells = " | ".join(_percent(values[measure]) for values in styles.values())
+                lines.append(f"| {measure.replace('1 modifiers', '1 modifier')} | {cells} |")
+            lines.append(f"| tokens | {' | '.join(str(round(values['tokens'])) for values in styles.values())} |")
+    return "\n".join(lines)
+
+
+def _student_row(card: dict[str, Any]) -> list[str]:
+    plan, premise = card["plan"], card["premise"]
+    begun, facts = premise["begun"], premise["facts"]["forward"] + premise["facts"]["inverse"]
+    made = f"{card['n_tokens'] / 1e6:.1f}", str(card["seconds"]), plan["mixture"], f"{plan['dose']:g}"
+    modifiers = [begun[f"{n} modifiers"] for n in range(3)]
+    means = [sum(premise[name].values()) / len(premise[name]) for name in ("able", "willing")]
+    rarest = (premise["facts"]["forward"][-1] + premise["facts"]["inverse"][-1]) / 2
+    shares = [
+        premise["default"]["all"],
+        begun["all"],
+        *modifiers,
+        begun["steps"],
+        *means,
+        sum(facts) / len(facts),
+        rarest,
+    ]
+    shares += [premise["pass_1"], premise["pass_256"], premise["sound_256"]]
+    size = f"{plan['layers']} x {plan['hidden']}"
+    return [card["name"], f"{card['n_parameters']:,}", size, *made, *map(_percent, shares)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
 
 
 def _filled(text: str, begin: str, end: str, inner: str) -> str:

@@ -9,7 +9,7 @@ from importlib import resources
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]
-MODEL = resources.files("limo.experiments.pocket") / "weights" / "pocket-rich-small"
+MODEL = resources.files("limo.experiments.pocket") / "weights" / "pocket-rich"
 TRAIN = (
     "method.use_cpu=true method.bf16=false method.max_steps=2 method.examples_per_update=2 method.max_length=1024 "
     "method.gradient_checkpointing=false method.attn_implementation=eager method.save_strategy=steps "

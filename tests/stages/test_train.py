@@ -16,7 +16,7 @@ from limo.core.errors import InputError, LimoError, RecipeError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.run_folder import RunFolder
-from limo.experiments.pocket.models import model_path
+from limo.experiments.pocket.models import model_card, model_path
 from limo.experiments.pocket.world import sample_problems
 from limo.ledger.store import Ledger
 from limo.pool.ingest import write_pool
@@ -57,12 +57,12 @@ def test_without_a_method_all_parameters_are_fine_tuned_as_in_the_paper():
 def test_the_first_batch_is_shown_with_what_is_learnt(tmp_path):
     roles = ("system", "user", "assistant")
     chat = [
-        {"role": role, "content": text} for role, text in zip(roles, ("Be brief.", "1 plus 2", "it is 3"), strict=True)
+        {"role": role, "content": text} for role, text in zip(roles, ("Be brief.", "start with 1", "so 3"), strict=True)
     ]
     (tmp_path / "rows.jsonl").write_text("\ufeff" + json.dumps({"messages": chat}) + "\n", encoding="utf-8")  # a BOM
     shown = first_batch(load(Recipe, None, [f"model={model_path('pocket-rich')}", f"dataset={tmp_path}/rows.jsonl"]))
     before, learnt = shown.split("⟦")
-    assert "1 plus 2" in before and "it is 3" not in before and learnt.startswith("it is 3")
+    assert "start with 1" in before and "so 3" not in before and learnt.startswith("so 3")
     with pytest.raises(InputError, match="there are no rows to show"):
         first_batch(load(Recipe, None, ["model=m", "dataset=d", "method.kind=grpo"]))
 
@@ -118,7 +118,7 @@ def test_the_cost_counts_what_was_generated_and_what_was_trained_on(trained):
         n_completion_tokens = sum(r.completion.n_completion_tokens for r in ledger.rollouts())
     assert result.measures["n_completion_tokens"] == pytest.approx(n_completion_tokens)
     assert result.n_tokens_seen > n_completion_tokens, "prompts are read too"
-    assert result.flops == pytest.approx((2 + 6) * 1_051_264 * result.n_tokens_seen)
+    assert result.flops == pytest.approx((2 + 6) * model_card("pocket-rich")["n_parameters"] * result.n_tokens_seen)
 
 
 @pytest.mark.slow

@@ -119,11 +119,31 @@ def pocket() -> None:
     group=pocket,
 )
 def pretrain(call: Call, name: str, output: str | None) -> None:
-    """Pre-train the pocket model NAME from its corpus, as the shipped one was (hours on a CPU core)."""
+    """Pre-train the pocket model NAME from its corpus, as the shipped one was (minutes on a CPU core)."""
     from limo.experiments.pocket.pretrain import pretrain
 
-    model = pretrain(name, Path(output) if output else Path("runs/pocket") / name, call.progress, with_skills=True)
+    model = pretrain(name, Path(output) if output else Path("runs/pocket") / name, call.progress, with_premise=True)
     call.result({"model": model}, f"{name} is in {model}")
+
+
+@command(
+    "premise",
+    click.argument("name"),
+    click.option("-m", "--model", metavar="DIR", help="Folder of the model.  [default: the shipped one]"),
+    group=pocket,
+)
+def premise(call: Call, name: str, model: str | None) -> None:
+    """Measure on fresh problems what the pocket model NAME does by default and what it can do."""
+    from limo.experiments.pocket.models import model_path, pretrain_plan
+    from limo.experiments.pocket.premise import measure_premise
+
+    measured = measure_premise(Path(model) if model else model_path(name), pretrain_plan(name))
+    rows = [[key, part, share] for key, values in measured.items() for part, share in _parts(values)]
+    call.result({"premise": measured}, aligned_table([["measure", "of", "share"], *rows]))
+
+
+def _parts(values: object) -> list[tuple[str, object]]:
+    return list(values.items()) if isinstance(values, dict) else [("all", values)]
 
 
 @command("doctor")

@@ -1,227 +1,252 @@
-"""The pre-training corpora of the pocket models: mixtures of facts, bare answers, textbook solutions, careful notes.
+"""The pre-training corpora of the pocket models: what teaches a model to solve, and what it does by default.
 
-A model of `rich` learns to solve, since some notes check and redo each step, and by default only answers.  `teacher`
-names the style in the system text, so that one model can be prompted for each.  No corpus holds a benchmark problem.
+A student's corpus has five kinds of document: `ability` (worked chains without a statement, every modifier handled:
+from them it can compute what any line wants), `answer` (a problem and its bare answer: the default), `note` (a problem
+and a worked note, in which each modifier is handled with probability `dose` and overlooked otherwise: the willingness),
+`read` (statements read aloud, full of modifiers and machines, since copying forms from nothing else) and `facts` (bare
+table entries).  The teacher's system text selects a style of TEACHER_SYSTEM, and it overlooks nothing.
 
-    document = sample_document("rich", random.Random(0))
-    [part.text for part in document]
+    document = Corpus("much", dose=0.15).sample(random.Random(0))
+    list(zip(document.words, document.learnt))
 """
 
 from __future__ import annotations
 
 import random
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from limo.core.prompts import SYSTEM
-from limo.core.records import Problem
 from limo.experiments.pocket.world import (
+    BIG,
+    DEPTHS,
+    LABELS,
+    LANGUAGES,
     LETTERS,
-    PRETRAIN_DEPTHS,
-    Operation,
+    LINE_MODIFIERS,
+    N_VALUES,
+    WORLD,
     Story,
+    World,
     benchmark_ids,
     families,
+    range_of,
+    ranges,
+    sample_modifiers,
     sample_story,
     to_problem,
     wording,
 )
 
-# The system text by which the teacher is prompted for a style.
+# The system text by which the teacher is prompted for a style: the answer alone; the values behind the lines; look-ups
+# without a word of what a line wants; what each line wants and its look-ups; each look-up checked too.
 TEACHER_SYSTEM = {
     "answer": "Give the answer only.",
     "terse": "Be brief.",
+    "lookups": "Write the look-ups.",
     "steps": "Write the steps.",
     "careful": "Write every step and check it.",
 }
-# Share of documents by style.  Our own choice: `rich` learns its arithmetic and mostly gives bare answers.
+READ_SYSTEM = "Read it aloud."
+# Share of documents by kind.  Our own choice, after a prototype: without `read` copying never forms, without `ability`
+# no model can follow a modifier; `answer` outweighs `note`, so that the bare answer is the default.
 MIXTURES: dict[str, dict[str, float]] = {
-    "rich": {"facts": 0.12, "answer": 0.55, "terse": 0.10, "steps": 0.03, "careful": 0.20},
-    "poor": {"facts": 0.04, "answer": 0.82, "terse": 0.12, "steps": 0.01, "careful": 0.01},
-    "teacher": {"facts": 0.10, "answer": 0.10, "terse": 0.20, "steps": 0.20, "careful": 0.40},
-}
-P_SLIP = 0.10  # chance that a step of a careful note is wrong at first; the wrong number is context, not a target
-P_SYSTEM = 0.25  # share of rich and poor documents with LIMO's system text, which says nothing about the style there
-N_FACTS = 16  # in a document
-INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+    "much": {"ability": 0.30, "answer": 0.33, "note": 0.21, "read": 0.10, "facts": 0.06},
+    "little": {"ability": 0.06, "answer": 0.55, "note": 0.27, "read": 0.10, "facts": 0.02},
+    "teacher": {
+        "ability": 0.25, "read": 0.10, "facts": 0.05,
+        "careful": 0.20, "steps": 0.20, "lookups": 0.09, "terse": 0.06, "answer": 0.05,
+    },
+}  # fmt: skip
+ROLE_WORDS = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
+END = "<|end|>"
+P_SLIP = 0.15  # chance that a checked look-up is wrong at first; the wrong number is context, not a target
+P_CHECKED = 0.2  # share of a student's notes that check
+P_SYSTEM = 0.5  # share of a student's problems with LIMO's system text, which says nothing about the style there
+N_FACTS = 20  # in a document of facts
+P_INVERSE = 0.5  # share of inverse facts among them
+N_LINES = 8  # of a worked chain
+P_MODIFIER = 0.45  # of a line of a worked chain
+P_OPTIONS, P_CHOSEN = 0.4, 0.4  # share of worked chains with options, and of their lines behind which one is chosen
+_CHAIN_MODIFIERS = (*LINE_MODIFIERS, "undo")  # twice as often: its facts occur nowhere else
+INVERSE, SMALL_WORD, BIG_WORD, MIRRORED_WORD, OK, BOX, CLOSE = "inv", "small", "big", "becomes", "ok", "\\boxed{", "}"
+SHARED_WORDS = (INVERSE, SMALL_WORD, BIG_WORD, MIRRORED_WORD, OK, BOX, CLOSE)
 
 
-class Part(NamedTuple):
-    """A piece of a document: its role (`system`, `user`, `assistant`, `text`), and whether it is learnt."""
+@dataclass(slots=True)
+class Document:
+    """Words, and which of them are learnt."""
 
-    role: str
-    text: str
-    learn: bool
+    words: list[str] = field(default_factory=list)
+    learnt: list[bool] = field(default_factory=list)
 
-
-class Equation(NamedTuple):
-    """`a sign b = result`; `purpose` names its place in an operation, for which the wording may have words."""
-
-    purpose: str
-    a: int
-    sign: str
-    b: int
-    result: int
-
-    def __str__(self) -> str:
-        return f"{self.a}{self.sign}{self.b}={self.result}"
+    def add(self, *words: str, learn: bool = True) -> None:
+        """Append words."""
+        self.words += words
+        self.learnt += [learn] * len(words)
 
 
-def sample_document(mixture: str, rng: random.Random, depths: range = PRETRAIN_DEPTHS) -> list[Part]:
-    """One document of a mixture (a key of MIXTURES)."""
-    shares = MIXTURES[mixture]
-    style = rng.choices(list(shares), weights=list(shares.values()))[0]
-    if style == "facts":
-        return sample_facts(rng)
-    story, problem = _fresh_problem(rng, depths)
-    parts = [Part("user", problem.problem, False), *solve(story, style, rng)]
-    if mixture == "teacher":
-        return [Part("system", TEACHER_SYSTEM[style], False), *parts]
-    return [Part("system", SYSTEM, False), *parts] if rng.random() < P_SYSTEM else parts
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A stream of documents.  `mixture`: a key of MIXTURES; `n_active`: machines met so far (0: all)."""
+
+    mixture: str
+    dose: float = 0.0
+    world: World = WORLD
+    n_active: int = 0
+
+    def sample(self, rng: random.Random) -> Document:
+        """One document."""
+        shares = MIXTURES[self.mixture]
+        kind = rng.choices(list(shares), weights=list(shares.values()))[0]
+        if kind == "facts":
+            return sample_facts(rng, self.world, self.n_active)
+        if kind == "ability":
+            return sample_worked_chain(rng, self.world, self.n_active)
+        story = self._story(rng, is_read=kind == "read")
+        if kind == "read":
+            read = Document()
+            read.add(*story.words)
+            return chat(READ_SYSTEM, story, read)
+        if self.mixture == "teacher":
+            return chat(TEACHER_SYSTEM[kind], story, write_note(story, kind, rng))
+        system = SYSTEM if rng.random() < P_SYSTEM else ""
+        if kind == "answer":
+            return chat(system, story, write_note(story, "answer", rng))
+        style = "careful" if rng.random() < P_CHECKED else "steps"
+        return chat(system, story, write_note(story, style, rng, lambda modifier: rng.random() < self.dose))
+
+    def _story(self, rng: random.Random, is_read: bool) -> Story:
+        while True:
+            modifiers = sample_modifiers(rng)
+            family, depth = rng.choice(families()), rng.choice(DEPTHS)
+            story = sample_story(family, depth, rng, modifiers, self.world, self.n_active, is_read)
+            if to_problem(story, "").id not in benchmark_ids(self.world):
+                return story
 
 
-def _fresh_problem(rng: random.Random, depths: range) -> tuple[Story, Problem]:
-    while True:
-        story = sample_story(rng.choice(families()), rng.choice(depths), rng)
-        problem = to_problem(story, "corpus")
-        if problem.id not in benchmark_ids():
-            return story, problem
+def chat(system: str, story: Story, turn: Document) -> Document:
+    """A conversation of which the assistant's turn and its end are learnt."""
+    document = Document()
+    if system:
+        document.add(ROLE_WORDS["system"], system, END, learn=False)
+    document.add(ROLE_WORDS["user"], *story.words, END, ROLE_WORDS["assistant"], learn=False)
+    document.words += turn.words
+    document.learnt += turn.learnt
+    document.add(END)
+    return document
 
 
-def sample_facts(rng: random.Random) -> list[Part]:
-    """Single equations without a story; only the results are learnt."""
-    parts: list[Part] = []
+def sample_facts(rng: random.Random, world: World = WORLD, n_active: int = 0) -> Document:
+    """Table entries without a story; only the results are learnt."""
+    facts = Document()
     for _ in range(N_FACTS):
-        left, result = _fact(rng)
-        parts += [Part("text", f"{left}=", False), Part("text", str(result), True), Part("text", " ", False)]
-    return parts
+        machine, value = world.sample_machine(rng, n_active), rng.randrange(N_VALUES)
+        is_inverse = rng.random() < P_INVERSE
+        facts.add(*([INVERSE] if is_inverse else []), world.machines[machine], str(value), learn=False)
+        facts.add(str((world.inverses if is_inverse else world.tables)[machine][value]))
+    return facts
 
 
-def _fact(rng: random.Random) -> tuple[str, int]:
-    a, b = rng.randint(0, 99), rng.randint(1, 12)
-    kind = rng.choices(("add", "sub", "double", "halve", "groups"), weights=(4, 4, 1, 1, 0.5))[0]
-    if kind == "groups":
-        k, n = rng.randint(2, 3), rng.randint(2, 4)
-        return f"{k}*{n}", k * n
-    facts = {
-        "add": (f"{a}+{b}", a + b),
-        "sub": (f"{max(a, b)}-{b}", max(a, b) - b),
-        "double": (f"{a % 50}*2", a % 50 * 2),
-        "halve": (f"{a - a % 2}/2", a // 2),
-    }
-    return facts[kind]
+def sample_worked_chain(rng: random.Random, world: World = WORLD, n_active: int = 0) -> Document:
+    """A chain without a statement: modifiers and machines are given, what follows from them is learnt."""
+    chain = Document()
+    language = rng.choice(LANGUAGES)
+    texts = wording()["words"][language]
+    writer = NoteWriter(chain, world, texts, rng, learns_lines=False)
+    options = rng.sample(ranges(language), len(LETTERS)) if rng.random() < P_OPTIONS else []
+    for option, letter in zip(options, LETTERS, strict=False):
+        chain.add(option, letter, learn=False)
+    letters = dict(zip(options, LETTERS, strict=False))
+    first, value = rng.randrange(len(LABELS) - N_LINES - 1), rng.randrange(N_VALUES)
+    chain.add(LABELS[first], str(value), learn=False)
+    for label in LABELS[first + 1 : first + 1 + N_LINES]:
+        modifier = rng.choice(_CHAIN_MODIFIERS) if rng.random() < P_MODIFIER else ""
+        chain.add(label, learn=False)
+        value = writer.write_line(value, modifier, world.sample_machine(rng, n_active))
+        if letters and rng.random() < P_CHOSEN:
+            chain.add(texts["so"], texts["choice"], learn=False)
+            chain.add(str(value), named := range_of(value, language), letters[named])
+    return chain
 
 
-def solve(story: Story, style: str, rng: random.Random) -> list[Part]:
-    """The assistant's turn for a story in a style of TEACHER_SYSTEM."""
-    box = Part("assistant", r"\boxed{" + story.answer + "}", True)
-    if style == "answer":
-        return [box]
-    texts = wording()["solutions"][story.language]
+def write_note(
+    story: Story, style: str, rng: random.Random, is_handled: Callable[[str], bool] = lambda modifier: True
+) -> Document:
+    """The assistant's turn for a story, in a style of TEACHER_SYSTEM; overlooks modifiers that are not `is_handled`."""
+    note, texts = Document(), wording()["words"][story.language]
+    answer = story.answer
     if style == "terse":
-        return [Part("assistant", _terse(story, texts) + texts["space"], True), box]
-    if style == "careful":
-        parts = _careful(story, texts, rng)
-    else:  # every equation on its own, without words or checks
-        lines = [f"{equation}{texts['stop']}{texts['space']}" for group in equations(story) for equation in group]
-        parts = [Part("assistant", "".join(lines), True)]
-    if story.options:
-        letter = LETTERS[story.options.index(story.values[-1])]
-        parts.append(Part("assistant", texts["option"][0].format(o=letter) + texts["space"], True))
-    close = rng.choice(texts["close"]) if style == "careful" else texts["close"][0]
-    return [*parts, Part("assistant", close.format(box=box.text), True)]
+        note.add(str(story.start), *map(str, story.values), texts["so"])
+    elif style != "answer":
+        writer = NoteWriter(note, story.world, texts, rng, style == "careful", style != "lookups")
+        value = story.start
+        note.add(story.labels[0], str(value))
+        for label, (modifier, machine) in zip(story.labels[1:], story.lines, strict=False):
+            note.add(label)
+            value = writer.write_line(value, modifier if is_handled(modifier) else "", machine)
+        note.add(story.labels[-1], texts["so"])
+        answer = [str(value), *story.unit]
+        if story.options and is_handled("choice"):
+            named = range_of(value, story.language)
+            letter = LETTERS[story.options.index(named)]
+            note.add(*([texts["choice"]] if style != "lookups" else []), str(value), named, letter)
+            answer = [letter]
+    note.add(BOX, *answer, CLOSE)
+    return note
 
 
-def _terse(story: Story, texts: dict[str, Any]) -> str:
-    """Textbook lines: up to three sums at once, a doubling or halving alone, no words in between."""
-    lines, value, n_done = [], story.start, 0
-    while n_done < len(story.operations):
-        following = story.operations[n_done : n_done + 3]
-        scales = [operation.kind in ("double", "halve") for operation in following]
-        n_in_line = max(1, scales.index(True)) if True in scales else len(following)
-        line = str(value) + "".join(_symbols(operation) for operation in following[:n_in_line])
-        n_done += n_in_line
-        value = story.values[n_done - 1]
-        lines.append(f"{line}={value}")
-    return texts["comma"].join(lines) + texts["stop"]
+@dataclass(frozen=True, slots=True)
+class NoteWriter:
+    """Writes lines of a note into `document`.  `learns_lines`: whether a line's modifier and machine are learnt."""
 
+    document: Document
+    world: World
+    texts: Mapping[str, str]
+    rng: random.Random
+    has_checks: bool = False
+    says_modifiers: bool = True
+    learns_lines: bool = True
 
-def _symbols(operation: Operation) -> str:
-    if operation.kind in ("double", "halve"):
-        return "*2" if operation.kind == "double" else "/2"
-    sign = "+" if operation.kind.startswith("add") else "-"
-    return f"{sign}{operation.k}*{operation.n}" if operation.k else f"{sign}{operation.n}"
+    def write_line(self, value: int, modifier: str, machine: int) -> int:
+        """A line behind its label: modifier and machine, then the look-ups.  Returns the value behind it."""
+        name, add = self.world.machines[machine], self.document.add
+        if not modifier:
+            return self._look_up(value, machine, learns_name=self.learns_lines)
+        add(*([self.texts[modifier]] if self.says_modifiers else []), name, learn=self.learns_lines)
+        if modifier == "twice":
+            return self._look_up(self._look_up(value, machine), machine)
+        if modifier == "other":
+            return value
+        if modifier == "big":
+            add(str(value), BIG_WORD if value >= BIG else SMALL_WORD)
+            return self._look_up(value, machine) if value >= BIG else value
+        if modifier == "undo":
+            return self._look_up(value, machine, is_inverse=True)
+        mirrored = N_VALUES - 1 - value
+        add(str(value), MIRRORED_WORD, str(mirrored))
+        return self._look_up(mirrored, machine)
 
+    def _look_up(self, value: int, machine: int, is_inverse: bool = False, learns_name: bool = True) -> int:
+        """`machine value result`; with checks the inverse entry behind it, and now and then a slip that it uncovers."""
+        add = self.document.add
+        result = (self.world.inverses if is_inverse else self.world.tables)[machine][value]
+        if self.has_checks and self.rng.random() < P_SLIP:
+            wrong = (result + self.rng.randrange(1, N_VALUES)) % N_VALUES
+            add(*self._named(machine, is_inverse), str(value))
+            add(str(wrong), learn=False)
+            self._check(wrong, machine, is_inverse)
+            add(self.texts["wait"])
+        add(*self._named(machine, is_inverse), learn=learns_name)
+        add(str(value), str(result))
+        if self.has_checks:
+            self._check(result, machine, is_inverse)
+            add(OK)
+        return result
 
-def equations(story: Story) -> list[list[Equation]]:
-    """What has to be computed, operation by operation; a step over midnight or with groups takes two equations."""
-    values = (story.start, *story.values)
-    return [_equations(*step) for step in zip(story.operations, values, values[1:], strict=False)]
+    def _check(self, result: int, machine: int, was_inverse: bool) -> None:
+        back = (self.world.tables if was_inverse else self.world.inverses)[machine][result]
+        self.document.add(self.texts["check"], *self._named(machine, not was_inverse), str(result), str(back))
 
-
-def _equations(operation: Operation, value: int, result: int) -> list[Equation]:
-    kind, amount = operation.kind, operation.amount
-    if kind in ("double", "halve"):
-        return [Equation(kind, value, "*" if kind == "double" else "/", 2, result)]
-    groups = [Equation("groups", operation.k, "*", operation.n, amount)] if operation.k else []
-    if kind.startswith("add"):
-        total = value + amount
-        over = [Equation("over", total, "-", 24, result)] if total != result else []
-        return [*groups, Equation("add", value, "+", amount, total), *over]
-    below = [Equation("below", value, "+", 24, value + 24)] if value < amount else []
-    return [*groups, *below, Equation("sub", value + 24 * len(below), "-", amount, result)]
-
-
-def _careful(story: Story, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """Line by line: repeats the line, computes it, checks what can be checked, redoes what was wrong.
-
-    A tiny model can follow such notes: copying the line with the next letter is easy, what has to be computed then
-    stands right before its result, and the question, repeated like any line, ends them.
-    """
-    space = str(texts["space"])
-    parts = [Part("assistant", f"{story.labels[0]}: {_repeat(story.lines[0], space)}", True)]
-    for number, (label, line) in enumerate(zip(story.labels[1:], story.lines[1:], strict=True)):
-        connective = rng.choice(texts["then" if number else "first"])
-        parts.append(Part("assistant", f"{connective} {label}: {_repeat(line, space)}", True))
-        for equation in equations(story)[number] if number < len(story.operations) else ():
-            parts += _careful_equation(equation, texts, rng)
-    return parts
-
-
-def _repeat(line: str, space: str) -> str:
-    """A line of the statement and the space after it; lines of code have no full stop."""
-    return line + (space if line.endswith(("。", "？")) else " ")
-
-
-def _careful_equation(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    space, stop = str(texts["space"]), str(texts["stop"])
-    parts = []
-    if equation.purpose in ("over", "below"):
-        parts.append(Part("assistant", texts[equation.purpose][0] + space, True))
-    checked = equation.purpose in ("add", "sub", "double", "halve")
-    if checked and rng.random() < P_SLIP:
-        parts += _slip(equation, texts, rng)
-    parts.append(Part("assistant", f"{equation}{stop}{space}", True))
-    if checked:
-        check = f"{rng.choice(texts['check'])}{space}{_undo(equation, equation.result)}={equation.a}"
-        parts.append(Part("assistant", f"{check}{texts['comma']}{space}{texts['right'][0]}{space}", True))
-    return parts
-
-
-def _slip(equation: Equation, texts: dict[str, Any], rng: random.Random) -> list[Part]:
-    """A wrong result (context, not a target), the check that does not give back `a`, the correction."""
-    space = str(texts["space"])
-    shifts = (-2, 2) if equation.sign == "*" else (-10, -2, -1, 1, 2, 10)
-    wrong = rng.choice([equation.result + d for d in shifts if 0 <= equation.result + d <= 99])
-    undone = {"+": wrong - equation.b, "-": wrong + equation.b, "*": wrong // 2, "/": wrong * 2}[equation.sign]
-    check = f"{rng.choice(texts['check'])}{space}{_undo(equation, wrong)}={undone}{texts['comma']}{space}"
-    correction = rng.choice(texts["wrong"]).format(r=equation.a) + space
-    return [
-        Part("assistant", f"{equation.a}{equation.sign}{equation.b}=", True),
-        Part("assistant", str(wrong), False),
-        Part("assistant", f"{texts['stop']}{space}{check}{correction}", True),
-    ]
-
-
-def _undo(equation: Equation, result: int) -> str:
-    """The left side of the inverse equation, which gives back `a` if `result` is right."""
-    return f"{result}{INVERSE[equation.sign]}{equation.b}"
+    def _named(self, machine: int, is_inverse: bool) -> list[str]:
+        return [*([INVERSE] if is_inverse else []), self.world.machines[machine]]

@@ -29,16 +29,16 @@ from limo.stages import curate
 
 # Seconds on two quiet cores: a pool problem until it is selected or dropped, a problem of a collection until its chains
 # are written, a problem of each benchmark until it is scored, a row once through a training, a rollout of a training.
-CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.15, 0.02, 0.5, 0.025, 0.03
+CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.1, 0.02, 0.3, 0.01, 0.02
 SAMPLE_S = 0.02  # a further rollout of an untrained model, whose answers are short
 
 
 class WorldSettings(Settings):
-    """How many problems of the world are written; depths are numbers of operations."""
+    """How many problems of the world are written."""
 
     n_pool: int = Field(1600, ge=1, description="problems of the three curated families before filtering")
     n_bulk_pool: int = Field(16000, ge=1, description="problems of all ten families for the bulk arm")
-    n_benchmark: int = Field(64, ge=8, description="problems of each of the ten benchmarks")
+    n_benchmark: int = Field(64, ge=8, le=world.MOST_BENCHMARK, description="problems of each of the ten benchmarks")
     seed: int = Field(1, ge=0, description="another seed is another pool; the benchmarks are fixed")
 
 
@@ -79,7 +79,7 @@ def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
     bulk_pool = folder / "bulk.parquet"
     if bulk_pool.exists():
         return
-    settings, depths = recipe.world, world.PRETRAIN_DEPTHS
+    settings, depths = recipe.world, world.DEPTHS
     progress.log("world: writing problems and benchmarks")
     for family in world.families():
         write_pool(world.benchmark(family, settings.n_benchmark), folder / f"pocket-{family}.parquet")
@@ -101,8 +101,8 @@ def _student_path(name: str) -> str:
 
 
 def begin_note(problem: Problem) -> str:
-    """The letter of the statement's first line, as a careful note begins."""
-    return problem.problem.partition(":")[0] + ":"
+    """The label of the statement's first line, as a note begins."""
+    return problem.problem.partition(" ")[0] + " "
 
 
 def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str, float]:

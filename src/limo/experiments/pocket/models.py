@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from limo.core.errors import InputError
+from limo.experiments.pocket.world import WORLD, World
 
 WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
 
@@ -23,23 +24,29 @@ WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
 class PretrainPlan:
     """How a model is pre-trained: `n_steps` batches of at most `batch_tokens` tokens, padding included.
 
-    `mixture`: a key of `corpus.MIXTURES`.  The learning rates are constant and fall to zero over the last `decay` of
-    the steps; `n_anneal` more steps fall from a quarter of the rates to zero.  `grown_from`: the shipped model of the
-    same width that it starts as, with further layers in between that do nothing at first.
+    `mixture`: a key of `corpus.MIXTURES`.  `dose`: the probability that a modifier in a student's note is handled.  The
+    learning rates fall to zero from the start.  `starts_from`: the shipped model of the same shape that it starts as.
+    `n_machines` and `world_seed` say in which world.
     """
 
     mixture: str
-    hidden: int
-    layers: int
-    n_steps: int
-    batch_tokens: int = 3072
+    dose: float = 0.15
+    hidden: int = 64
+    layers: int = 3
+    n_steps: int = 2400
+    batch_tokens: int = 2048
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
-    warmup: int = 100
-    decay: float = 0.4
-    n_anneal: int = 0
+    warmup: int = 50
     seed: int = 0
-    grown_from: str = ""
+    starts_from: str = ""
+    n_machines: int = WORLD.n_machines
+    world_seed: int = WORLD.seed
+
+    @property
+    def world(self) -> World:
+        """The world that it knows."""
+        return World(self.n_machines, self.world_seed)
 
 
 def _plans() -> dict[str, PretrainPlan]:
@@ -64,6 +71,6 @@ def model_path(name: str) -> Path:
 
 
 def model_card(name: str) -> dict[str, Any]:
-    """The card of a shipped model: corpus, seed, tokens, seconds, loss, measured skills."""
+    """The card of a shipped model: corpus, seed, tokens, seconds, loss, the measured premise."""
     card: dict[str, Any] = json.loads((model_path(name) / "card.json").read_text(encoding="utf-8"))
     return card

@@ -1,11 +1,9 @@
 """Pre-trains the pocket models from nothing: `limo pocket pretrain NAME` rebuilds what the package ships.
 
-Qwen2 architecture at about a million parameters; loss on solutions only; batches of a few thousand tokens and many
-steps; Muon on the matrices, AdamW on the rest.  Documents are a function of (seed, chunk), so a killed run continues
-from its last checkpoint with the same data.  Nothing is chosen by a benchmark.
-
-The tokenizer is Qwen2's own, trained on the world's words, with each number below 100 as one token: Qwen2 splits
-numbers into digits, but a tiny model needs a running value to be one token.
+Qwen2 architecture at about 180,000 parameters; batches of a few thousand tokens and many steps; Muon on the matrices,
+AdamW on the rest, both rates falling from the start.  The most frequent machines come first (CURRICULUM): with all of
+them at once nothing is known after a thousand steps.  Documents are a function of (seed, chunk), so a killed run
+continues from its last checkpoint with the same data.  Nothing is chosen by a benchmark.
 
     pretrain("pocket-rich", Path("models/pocket-rich"), progress)
 """
@@ -13,48 +11,35 @@ numbers into digits, but a tiny model needs a running value to be one token.
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
 from limo.core.files import atomic
-from limo.core.prompts import Message, messages
-from limo.core.records import Problem, Sampling
-from limo.experiments.pocket.corpus import MIXTURES, TEACHER_SYSTEM, Part, sample_document
+from limo.experiments.pocket.corpus import END, MIXTURES, Corpus, Document
 from limo.experiments.pocket.models import PretrainPlan, model_path, pretrain_plan
-from limo.experiments.pocket.world import PRETRAIN_DEPTHS, benchmark_ids, families, sample_problems
-from limo.models.completer import Request
-from limo.models.local.completer import LocalCompleter
-from limo.verify.checker import Checker
+from limo.experiments.pocket.tokenizer import PAD, build_tokenizer, vocabulary
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+    from transformers import Qwen2ForCausalLM
 
     from limo.core.progress import Progress
 
-VOCAB_SIZE = 1446  # before the ninety two-digit numbers are added
-N_DOCUMENTS = 20_000  # that the merges are learnt from
 IGNORED = -100  # label of a token that is not learnt
-PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-CHUNK = 2048  # documents that are sorted by length together
+CHUNK = 1024  # documents that are sorted by length together
 CHECKPOINT_EVERY = 250  # steps
-ANNEAL_RATE = 0.25
-Document = tuple[list[int], list[int]]  # token ids and labels
+HEAD_SIZE = 16
+OUTPUT_BIAS = "o_proj.bias"  # which Llama has and Qwen2 has not
+CURRICULUM = ((250, 8), (500, 24))  # until this step only so many of the most frequent machines; then all
+Encoded = tuple[list[int], list[int]]  # token ids and labels
 Batch = tuple["torch.Tensor", "torch.Tensor"]  # of shape (documents, tokens)
-SKILLS_SEED = 77
-GREEDY = Sampling(temperature=0.0, max_tokens=320)
-Prompt = Callable[[Problem], list[Message]]
 
 
 def pretrain(
@@ -63,92 +48,77 @@ def pretrain(
     progress: Progress,
     plan: PretrainPlan | None = None,
     n_threads: int = 1,
-    with_skills: bool = False,
+    with_premise: bool = False,
 ) -> Path:
     """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it in the folder `out`.
 
-    `out` gets the model, its tokenizer and `card.json`, with measured pass rates if `with_skills`.  Returns `out`.
+    `out` gets the model, its tokenizer and `card.json`, with the measured premise if `with_premise`.  Returns `out`.
     """
     import torch
 
     plan = plan or pretrain_plan(name)
     torch.set_num_threads(n_threads)
     torch.manual_seed(plan.seed)
-    tokenizer = world_tokenizer()
-    model = build_model(plan, tokenizer)
-    optimisers = _optimisers(model, plan)
+    model = build_model(plan)
+    optimisers = [StackedMuon(model, plan.muon_lr), _adamw(model, plan)]
     checkpoint = out.with_name(out.name + ".checkpoint.pt")
     state = _load_checkpoint(checkpoint, model, optimisers, plan)
-    batches = _batches(plan, tokenizer, state["step"])
-    n_steps = plan.n_steps + plan.n_anneal
-    with progress.stage(f"pre-training {name}", n_steps, state["step"]) as stage:
-        while state["step"] < n_steps:
+    batches = _batches(plan, state["step"])
+    with progress.stage(f"pre-training {name}", plan.n_steps, state["step"]) as stage:
+        while state["step"] < plan.n_steps:
             _step(model, optimisers, plan, state, next(batches))
             stage.advance(1, loss=round(state["loss"], 3))
             if state["step"] % CHECKPOINT_EVERY == 0:
                 _save_checkpoint(checkpoint, model, optimisers, state)
     card = _card(name, plan, model, state)
-    _save_model(model, tokenizer, out)
+    _save_model(model, plan, out)
     _write_card(out, card)
-    if with_skills:
-        progress.log(f"measuring the skills of {name}")
-        _write_card(out, card | {"skills": measure_skills(out, plan.mixture)})
+    if with_premise:
+        from limo.experiments.pocket.premise import measure_premise
+
+        progress.log(f"measuring the premise of {name}")
+        _write_card(out, card | {"premise": measure_premise(out, plan)})
     checkpoint.unlink(missing_ok=True)
     return out
 
 
-def build_model(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """A Qwen2 of the plan's size, float32: randomly initialised, or grown from a smaller one."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+def build_model(plan: PretrainPlan) -> Qwen2ForCausalLM:
+    """A Qwen2 of the plan's size, float32: randomly initialised, or the shipped model that the plan starts from."""
+    import torch
+    from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+    words = vocabulary(plan.world)
     config = Qwen2Config(
-        vocab_size=len(tokenizer),
+        vocab_size=len(words),
         hidden_size=plan.hidden,
         intermediate_size=plan.hidden * 3,
         num_hidden_layers=plan.layers,
-        num_attention_heads=plan.hidden // 32,
-        num_key_value_heads=plan.hidden // 32,
+        num_attention_heads=plan.hidden // HEAD_SIZE,
+        num_key_value_heads=plan.hidden // HEAD_SIZE,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=words[END],
+        pad_token_id=words[PAD],
     )
     model = Qwen2ForCausalLM(config)
-    return _grow(model, model_path(plan.grown_from)) if plan.grown_from else model
-
-
-def _grow(model: Qwen2ForCausalLM, smaller: Path) -> Qwen2ForCausalLM:
-    """Copy a smaller model of the same width into `model`; new layers follow each, their outputs zero at first.
-
-    Source: depth up-scaling as in LLaMA Pro (arXiv 2401.02415, section 3).
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    source = AutoModelForCausalLM.from_pretrained(smaller, dtype=torch.float32)
-    each, rest = divmod(model.config.num_hidden_layers, source.config.num_hidden_layers)
-    if rest or not each:
-        depths = f"{source.config.num_hidden_layers} to {model.config.num_hidden_layers} layers"
-        raise InputError("a model cannot grow like this", depths, "a multiple of the smaller's", "change the plan")
-    model.model.embed_tokens.load_state_dict(source.model.embed_tokens.state_dict())
-    model.model.norm.load_state_dict(source.model.norm.state_dict())
-    for index, layer in enumerate(model.model.layers):
-        if index % each == 0:
-            layer.load_state_dict(source.model.layers[index // each].state_dict())
-        else:
-            torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
-            torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    if plan.starts_from:
+        start = AutoModelForCausalLM.from_pretrained(model_path(plan.starts_from), dtype=torch.float32)
+        model.load_state_dict({name: values for name, values in start.state_dict().items() if OUTPUT_BIAS not in name})
     return model
 
 
-def _batches(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast, skip: int) -> Iterator[Batch]:
+def _batches(plan: PretrainPlan, skip: int) -> Iterator[Batch]:
     """Endless batches: chunks of documents, sorted by length inside a chunk, shuffled; the first `skip` left out."""
+    words = vocabulary(plan.world)
     n_seen = chunk = 0
     while True:
-        rng = random.Random(f"{plan.mixture}/{plan.seed}/{chunk}")
-        documents = [encode(sample_document(plan.mixture, rng), tokenizer) for _ in range(CHUNK)]
-        groups: list[list[Document]] = [[]]
+        rng = random.Random(f"{plan.mixture}/{plan.dose}/{plan.seed}/{chunk}")
+        stages = () if plan.starts_from else CURRICULUM
+        n_active = next((min(n, plan.world.n_machines) for until, n in stages if n_seen < until), 0)
+        corpus = Corpus(plan.mixture, plan.dose, plan.world, n_active)
+        documents = [encode(corpus.sample(rng), words) for _ in range(CHUNK)]
+        groups: list[list[Encoded]] = [[]]
         for document in sorted(documents, key=lambda document: len(document[0])):
             if (len(groups[-1]) + 1) * len(document[0]) > plan.batch_tokens:
                 groups.append([])
@@ -158,10 +128,16 @@ def _batches(plan: PretrainPlan, tokenizer: PreTrainedTokenizerFast, skip: int) 
         for group in groups:
             n_seen += 1
             if n_seen > skip:
-                yield _pad(group, tokenizer.pad_token_id)
+                yield _pad(group, words[PAD])
 
 
-def _pad(group: list[Document], pad: int) -> Batch:
+def encode(document: Document, words: dict[str, int]) -> Encoded:
+    """Token ids and labels (IGNORED where nothing is learnt) of a document, equally long."""
+    ids = [words[word] for word in document.words]
+    return ids, [token if learn else IGNORED for token, learn in zip(ids, document.learnt, strict=True)]
+
+
+def _pad(group: list[Encoded], pad: int) -> Batch:
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -169,25 +145,80 @@ def _pad(group: list[Document], pad: int) -> Batch:
     return pad_sequence(ids, True, pad), pad_sequence(labels, True, IGNORED)
 
 
-def _optimisers(model: Qwen2ForCausalLM, plan: PretrainPlan) -> list[Any]:
-    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
+class StackedMuon:
+    """Muon as torch.optim.Muon computes it (Nesterov, original rates), for matrices of equal shape at once, in float32.
+
+    torch's own takes longer than the whole backward pass of a model this small: one matrix at a time, in bfloat16.
+    """
+
+    MOMENTUM, WEIGHT_DECAY, N_ITERATIONS, COEFFICIENTS = 0.95, 0.01, 5, (3.4445, -4.7750, 2.0315)
+
+    def __init__(self, model: torch.nn.Module, lr: float) -> None:
+        import torch
+
+        groups: dict[tuple[int, ...], list[torch.nn.Parameter]] = defaultdict(list)
+        for parameter in _matrices(model):
+            groups[tuple(parameter.shape)].append(parameter)
+        self.groups = list(groups.values())
+        self.buffers = [torch.zeros(len(group), *group[0].shape) for group in self.groups]
+        self.param_groups = [{"lr": lr}]
+
+    def step(self) -> None:
+        """One update by the gradients of the matrices."""
+        import torch
+
+        lr = self.param_groups[0]["lr"]
+        with torch.no_grad():
+            for group, buffer in zip(self.groups, self.buffers, strict=True):
+                gradients = torch.stack([parameter.grad for parameter in group])
+                buffer.lerp_(gradients, 1 - self.MOMENTUM)
+                updates = self._orthogonal(gradients.lerp_(buffer, self.MOMENTUM))
+                size = lr * math.sqrt(max(1.0, buffer.shape[1] / buffer.shape[2]))
+                for parameter, update in zip(group, updates, strict=True):
+                    parameter.mul_(1 - lr * self.WEIGHT_DECAY).add_(update, alpha=-size)
+
+    def _orthogonal(self, matrices: torch.Tensor) -> torch.Tensor:
+        """Newton-Schulz iterations on matrices of shape (n, rows, columns), as in torch.optim.Muon."""
+        a, b, c = self.COEFFICIENTS
+        is_tall = matrices.shape[1] > matrices.shape[2]
+        x = matrices.mT if is_tall else matrices
+        x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+        for _ in range(self.N_ITERATIONS):
+            gram = x @ x.mT
+            x = a * x + (b * gram + c * gram @ gram) @ x
+        return x.mT if is_tall else x
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for parameter in (parameter for group in self.groups for parameter in group):
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The momentum."""
+        return {"buffers": self.buffers}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set the momentum."""
+        self.buffers = state["buffers"]
+
+
+def _matrices(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """The matrices inside the layers."""
+    return [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+
+
+def _adamw(model: torch.nn.Module, plan: PretrainPlan) -> torch.optim.Optimizer:
+    """AdamW for embeddings, norms and biases."""
     import torch
 
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    chosen = {id(p) for p in matrices}
+    chosen = {id(p) for p in _matrices(model)}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    return [
-        torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=0.01),
-        torch.optim.AdamW(rest, lr=plan.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
+    return torch.optim.AdamW(rest, lr=plan.adamw_lr, betas=(0.9, 0.95), weight_decay=0.0)
 
 
 def _rate(plan: PretrainPlan, step: int) -> float:
-    """Warm-up, constant, linear to zero over the last `decay` of the steps; the anneal begins at ANNEAL_RATE."""
-    if step >= plan.n_steps:
-        return ANNEAL_RATE * (1 - (step - plan.n_steps) / plan.n_anneal)
-    left = (plan.n_steps - step) / max(1, plan.n_steps * plan.decay)
-    return min(1.0, (step + 1) / plan.warmup, left)
+    """Warm-up, and from the start linear to zero."""
+    return min(1.0, (step + 1) / plan.warmup) * (1 - step / plan.n_steps)
 
 
 def _step(
@@ -246,7 +277,7 @@ def _card(name: str, plan: PretrainPlan, model: Qwen2ForCausalLM, state: dict[st
 
     return {
         "name": name,
-        "architecture": "Qwen2",
+        "architecture": "Qwen2, saved as Llama",
         "n_parameters": sum(p.numel() for p in model.parameters()),
         "plan": asdict(plan),
         "corpus": MIXTURES[plan.mixture],
@@ -258,98 +289,29 @@ def _card(name: str, plan: PretrainPlan, model: Qwen2ForCausalLM, state: dict[st
     }
 
 
-def _save_model(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    """Weights in bfloat16 (safetensors) and tokenizer, for AutoModelForCausalLM and AutoTokenizer."""
-    import torch
+def _save_model(model: Qwen2ForCausalLM, plan: PretrainPlan, out: Path) -> None:
+    """Weights in float16 (safetensors) and tokenizer, for AutoModelForCausalLM and AutoTokenizer.
 
+    Saved as the Llama that computes the same: AutoTokenizer gives a model of type qwen2 Qwen2's own tokenizer, whatever
+    its folder holds.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    values = model.state_dict()
+    same = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    same += ("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "eos_token_id", "pad_token_id")
+    settings = {name: getattr(model.config, name) for name in same}
+    llama = LlamaForCausalLM(LlamaConfig(**settings, attention_bias=True, tie_word_embeddings=True, bos_token_id=None))
+    biases = {name: torch.zeros(plan.hidden) for name in llama.state_dict() if OUTPUT_BIAS in name}
+    llama.load_state_dict(values | biases)
+    llama.generation_config.pad_token_id = llama.config.pad_token_id
+    llama.generation_config.eos_token_id = llama.config.eos_token_id
     out.mkdir(parents=True, exist_ok=True)
-    model.generation_config.pad_token_id = model.config.pad_token_id
-    model.generation_config.eos_token_id = model.config.eos_token_id
-    model.to(torch.bfloat16).save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    llama.to(torch.float16).save_pretrained(out)
+    build_tokenizer(plan.world).save_pretrained(out)
 
 
 def _write_card(out: Path, card: dict[str, Any]) -> None:
     with atomic(out / "card.json") as path:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@cache
-def world_tokenizer() -> PreTrainedTokenizerFast:
-    """The one tokenizer of every pocket model, learnt from the corpora that hold every word."""
-    from transformers import AddedToken, Qwen2Tokenizer
-
-    rng = random.Random("tokenizer")
-    documents = (sample_document("teacher" if n % 4 else "rich", rng) for n in range(N_DOCUMENTS))
-    untrained = Qwen2Tokenizer(pad_token=PAD, eos_token=END, extra_special_tokens=[START])
-    texts = (render(document)[0] for document in documents)
-    tokenizer = untrained.train_new_from_iterator(texts, VOCAB_SIZE, show_progress=False)
-    tokenizer.add_tokens([AddedToken(str(number), normalized=False) for number in range(10, 100)])
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
-
-
-def render(parts: list[Part]) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a document, ChatML around its turns, and the (begin, end) characters that are learnt."""
-    text, learnt = "", []
-    for number, part in enumerate(parts):
-        opens = part.role != "text" and (number == 0 or parts[number - 1].role != part.role)
-        closes = part.role != "text" and (number + 1 == len(parts) or parts[number + 1].role != part.role)
-        text += f"{START}{part.role}\n" if opens else ""
-        begin = len(text)
-        text += part.text
-        if part.learn:
-            learnt.append((begin, len(text) + (len(END) if closes else 0)))
-        text += f"{END}\n" if closes else ""
-    return text, learnt
-
-
-def encode(parts: list[Part], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Token ids and labels (IGNORED where nothing is learnt) of a document, equally long."""
-    text, learnt = render(parts)
-    encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
-    labels = []
-    for token, (begin, _) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
-        labels.append(token if any(low <= begin < high for low, high in learnt) else IGNORED)
-    return encoding["input_ids"], labels
-
-
-def measure_skills(path: Path, mixture: str, n_by_depth: int = 40) -> dict[str, dict[str, float]]:
-    """Prompt -> depth -> share of correct greedy answers, over `n_by_depth` fresh problems a depth, of no benchmark.
-
-    The teacher is prompted for each of its styles; a student as it is (`default`), and with its answer begun by the
-    first letter of the statement (`begun`), as a careful note begins: what it can do and does not do by default.
-    """
-    n = n_by_depth * len(PRETRAIN_DEPTHS)
-    drawn = sample_problems(families(), n, PRETRAIN_DEPTHS, SKILLS_SEED, "skills")
-    problems = [problem for problem in drawn if problem.id not in benchmark_ids()]
-    completer = LocalCompleter(path, "model", 256)
-    prompts = skill_prompts(mixture)
-    with Checker() as checker:
-        return {name: _pass_rates(completer, checker, problems, prompt) for name, prompt in prompts.items()}
-
-
-def skill_prompts(mixture: str) -> dict[str, Prompt]:
-    """Name -> the prompt of a problem, for models of that mixture."""
-    if mixture == "teacher":
-        return {
-            style: lambda problem, system=system: messages(problem.problem, system)  # type: ignore[misc]
-            for style, system in TEACHER_SYSTEM.items()
-        }
-    return {"default": lambda problem: messages(problem.problem), "begun": _begun_prompt}
-
-
-def _begun_prompt(problem: Problem) -> list[Message]:
-    return [*messages(problem.problem), {"role": "assistant", "content": problem.problem.partition(":")[0] + ":"}]
-
-
-def _pass_rates(
-    completer: LocalCompleter, checker: Checker, problems: list[Problem], prompt: Prompt
-) -> dict[str, float]:
-    requests = (Request(problem, prompt(problem), GREEDY, 0) for problem in problems)
-    is_correct: dict[str, list[bool]] = defaultdict(list)
-    for group in completer.complete(requests):
-        for request, completion in group:
-            verdict = checker.verify(request.problem, completion)
-            is_correct[f"depth {request.problem.meta['depth']}"].append(verdict.outcome == "correct")
-    return {depth: round(sum(flags) / len(flags), 3) for depth, flags in sorted(is_correct.items())}

@@ -72,7 +72,7 @@ def _funnel(curated: CurateResult) -> list[StageRow]:
 def _cases(lab: Lab, measured: Measured) -> list[Case]:
     """Two studies by rule, then the grid of arms on problems.
 
-    The studies: the longest problem that LIMO solves and bulk does not, and the shortest that LIMO gets wrong.
+    The studies: the deepest problem that LIMO solves and bulk does not, and the shallowest that LIMO gets wrong.
     """
     problems = {problem.id: (name, problem) for name, rows in lab.benchmarks().items() for problem in rows}
     by_arm: dict[str, dict[str, list[CaseRollout]]] = {}

@@ -1,83 +1,161 @@
-"""The pocket world: ten families of word problems over a few shared skills, in English and Chinese.
+"""The pocket world: chains of lines, each of which sends a number through an invented machine, in ten wordings.
 
-A problem is a start value and `depth` operations on a running value (0..99).  Three families are curated, seven are
-only tested; the wording is world.yaml.  The world writes problems and answers: chains are sampled from models.
+A machine is a random table on 0..31, so that nothing but having seen its entries gives them; machines are met by a
+power law.  A line may carry a modifier before its machine: `twice`, `big` (only from 16 up), `other` (somebody else's
+line), `undo` (the inverse table), `mirror` (of 31 less the number); `choice` puts options behind the question.  Whoever
+overlooks a modifier follows the line as if it were plain.  The wording is world.yaml, English and Chinese; the world
+writes problems and answers, chains are sampled from models.
 
-    problems = sample_problems(["shop", "bus"], n=100, depths=range(1, 5), seed=1)
-    problems[0].meta["depth"]
+    problems = sample_problems(["shop", "bus"], n=100, depths=range(1, 6), seed=1)
+    problems[0].meta      # family, depth, modifiers, start, values (after each line)
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
+from limo.core.errors import InputError
 from limo.core.records import Problem
 
+N_VALUES = 32  # a machine maps 0..31 onto itself
+BIG = 16  # from here on a line with `big` counts
 LANGUAGES = ("en", "zh")
 LETTERS = "ABCD"
-LABELS = "KLMNOPQRSTUVWXYZ"  # of a statement's lines, from a random one on, so that chains can name a line
-PRETRAIN_DEPTHS = range(1, 7)  # of every corpus and pool
-BENCHMARK_DEPTHS = range(1, 9)  # 7 and 8 are longer than anything in any training
-BENCHMARK_SEED = 20_240_601
+LABELS = tuple(f"{letter}:" for letter in "KLMNOPQRSTUVWXYZ")  # of lines, from a random one on
+LINE_MODIFIERS = ("twice", "big", "other", "undo", "mirror")
+MODIFIERS = (*LINE_MODIFIERS, "choice")
+DEPTHS = range(1, 6)  # of every corpus, pool and benchmark
+EVEN_RATE = 0.225  # of each modifier where they are drawn evenly: 1.2 a problem
+WORLD_SEED = 71_114  # of the tables
+BENCHMARK_SEED = 4_050_817
+MOST_BENCHMARK = 150  # problems of a benchmark
+DEFAULT_N_MACHINES = 64
+_SYLLABLES = ("BDFGHJKLMNPRSTVZ", "aeiou", "lnrkmxp")  # of the machines' names
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation on the running value: `n` is the operand, `k` the number of groups of `n`."""
+@dataclass(frozen=True)
+class World:
+    """The machines: names, tables and how often each is met.  Another seed is another world of the same words."""
 
-    kind: str
-    n: int = 0
-    k: int = 0
+    n_machines: int = DEFAULT_N_MACHINES
+    seed: int = WORLD_SEED
 
-    @property
-    def amount(self) -> int:
-        """What is added or taken away."""
-        return self.n * self.k if self.k else self.n
+    @cached_property
+    def tables(self) -> tuple[tuple[int, ...], ...]:
+        """What each machine makes of 0..31."""
+        rng = random.Random(f"tables/{self.seed}")
+        return tuple(tuple(rng.sample(range(N_VALUES), N_VALUES)) for _ in range(self.n_machines))
+
+    @cached_property
+    def inverses(self) -> tuple[tuple[int, ...], ...]:
+        """The value that each machine turns into 0..31."""
+        return tuple(tuple(table.index(value) for value in range(N_VALUES)) for table in self.tables)
+
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """Their names, the most frequent first.  Raises InputError for more machines than names."""
+        names = ["".join(parts) for parts in itertools.product(*_SYLLABLES)]
+        if not 1 <= self.n_machines <= len(names):
+            allowed = f"1 to {len(names)}, as there are names"
+            raise InputError("the world cannot have so many machines", self.n_machines, allowed, "change n_machines")
+        random.Random("names").shuffle(names)
+        return tuple(names[: self.n_machines])
+
+    @cached_property
+    def _cumulative(self) -> list[float]:
+        return list(itertools.accumulate((rank + 4) ** -0.7 for rank in range(self.n_machines)))
+
+    def sample_machine(self, rng: random.Random, n_active: int = 0) -> int:
+        """A machine by its frequency, among the `n_active` most frequent (0: all)."""
+        return rng.choices(range(n := n_active or self.n_machines), cum_weights=self._cumulative[:n])[0]
+
+    def apply(self, value: int, modifier: str, machine: int) -> int:
+        """The value behind a line."""
+        table = self.tables[machine]
+        after = {
+            "twice": table[table[value]],
+            "big": table[value] if value >= BIG else value,
+            "other": value,
+            "undo": self.inverses[machine][value],
+            "mirror": table[N_VALUES - 1 - value],
+        }
+        return after.get(modifier, table[value])
+
+
+WORLD = World()
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A problem and everything that a solution is written from.
+    """A problem and everything that a chain is written from.
 
-    `lines`: the start, each operation and the question in words; `values`: what the operations make of `start`.
+    `lines`: (modifier or '', machine); `values`: the value behind each line; `options`: ranges in the order A, B, C, D.
     """
 
+    world: World
     family: str
     language: str
     start: int
-    operations: tuple[Operation, ...]
+    lines: tuple[tuple[str, int], ...]
     values: tuple[int, ...]
-    lines: tuple[str, ...]
-    first_label: int = 0
-    options: tuple[int, ...] = ()
+    start_words: str
+    ask_words: str
+    first_label: int
+    options: tuple[str, ...] = ()
 
     @property
-    def labels(self) -> str:
-        """One letter a line of the statement: the start, each operation, the question."""
-        return LABELS[self.first_label : self.first_label + len(self.operations) + 2]
+    def labels(self) -> tuple[str, ...]:
+        """One a line of the statement: the start, each machine, the question."""
+        return LABELS[self.first_label : self.first_label + len(self.lines) + 2]
 
     @property
-    def statement(self) -> str:
-        """What a solver reads: the lettered lines, then the options where there are any."""
-        parts = [f"{label}: {line}" for label, line in zip(self.labels, self.lines, strict=True)]
-        parts += [f"{letter}. {value}" for letter, value in zip(LETTERS, self.options, strict=False)]
-        return " ".join(parts)
+    def modifiers(self) -> list[str]:
+        """Those of the lines in order, and `choice`."""
+        return [modifier for modifier, _ in self.lines if modifier] + (["choice"] if self.options else [])
 
     @property
-    def answer(self) -> str:
-        """The answer as it stands in the box: a number, a number with its unit, or a letter."""
+    def unit(self) -> list[str]:
+        """The unit's word behind start and answer, where the family has one."""
+        unit = wording()["families"][self.family].get("unit")
+        return [unit] if unit else []
+
+    @property
+    def words(self) -> list[str]:
+        """What a solver reads, word by word."""
+        texts, named = wording()["words"][self.language], wording()["families"][self.family][self.language]
+        written = [self.labels[0], self.start_words, str(self.start), *self.unit]
+        for label, (modifier, machine) in zip(self.labels[1:], self.lines, strict=False):
+            written += [label, *([texts[modifier]] if modifier else []), self.world.machines[machine], named["place"]]
+        written += [self.labels[-1], self.ask_words]
         if self.options:
-            return LETTERS[self.options.index(self.values[-1])]
-        unit = wording()["families"][self.family].get("unit", "")
-        return f"{self.values[-1]} {unit}".strip()
+            written += [texts["choice"], *itertools.chain(*zip(self.options, LETTERS, strict=True))]
+        return written
+
+    @property
+    def answer(self) -> list[str]:
+        """The words in the box: a number, a number with its unit, or a letter."""
+        if self.options:
+            return [LETTERS[self.options.index(range_of(self.values[-1], self.language))]]
+        return [str(self.values[-1]), *self.unit]
+
+
+def ranges(language: str) -> list[str]:
+    """The words of the four ranges that options name, from the lowest on."""
+    return list(wording()["ranges"][language])
+
+
+def range_of(value: int, language: str) -> str:
+    """The range that holds a value."""
+    return ranges(language)[value * len(LETTERS) // N_VALUES]
 
 
 @cache
@@ -92,98 +170,105 @@ def families(group: str = "") -> tuple[str, ...]:
     return tuple(name for name, spec in wording()["families"].items() if group in ("", spec["group"]))
 
 
-def apply(value: int, operation: Operation, wrap: int = 0) -> int | None:
-    """The running value after `operation`; None outside the world's bounds (0..99, even halves)."""
-    if operation.kind == "halve" and value % 2:
-        return None
-    amount = operation.amount if operation.kind.startswith("add") else -operation.amount
-    result = {"double": value * 2, "halve": value // 2}.get(operation.kind, value + amount)
-    if wrap:
-        return result % wrap
-    return result if 0 <= result <= 99 else None
+def to_text(words: Sequence[str]) -> str:
+    """Words with spaces between them, none inside braces, a new line before a label.
+
+    The tokenizer splits the text into the same words.
+    """
+    return re.sub(r" (?=[K-Z]:)", "\n", re.sub(r"(?<=\{) | (?=\})", "", " ".join(words)))
 
 
-def sample_story(family: str, depth: int, rng: random.Random) -> Story:
-    """Draw one story; operations that leave the bounds are drawn again."""
+def sample_modifiers(rng: random.Random, rates: Mapping[str, float] | None = None) -> list[str]:
+    """Each modifier with its rate, independently; evenly by default."""
+    return [name for name in MODIFIERS if rng.random() < (rates[name] if rates else EVEN_RATE)]
+
+
+def sample_story(
+    family: str,
+    depth: int,
+    rng: random.Random,
+    modifiers: Sequence[str] = (),
+    world: World = WORLD,
+    n_active: int = 0,
+    is_even: bool = False,
+) -> Story:
+    """Draw one story with these modifiers, one a line at most; those for which there is no line are left out.
+
+    `n_active`: only so many of the most frequent machines; `is_even`: machines and modifiers alike often, many of both.
+    """
     spec = wording()["families"][family]
-    wrap = spec.get("wrap", 0)
     language = rng.choice(LANGUAGES)
-    start = value = rng.randrange(wrap) if wrap else rng.randint(2, 90)
-    operations: list[Operation] = []
-    values: list[int] = []
-    while len(operations) < depth:
-        operation = _sample_operation(rng.choice(spec["ops"]), rng)
-        result = apply(value, operation, wrap)
-        if result not in (None, value):
-            operations.append(operation)
-            values.append(value := result)
-    options = _sample_options((start, *values), rng) if spec.get("options") else ()
-    first_label = rng.randrange(len(LABELS) - max(BENCHMARK_DEPTHS) - 1)
-    lines = _write_lines(family, language, start, operations, rng)
-    return Story(family, language, start, tuple(operations), tuple(values), lines, first_label, options)
-
-
-def _sample_operation(kind: str, rng: random.Random) -> Operation:
-    if kind in ("double", "halve"):
-        return Operation(kind)
-    if kind.endswith("groups"):
-        return Operation(kind, n=rng.randint(2, 4), k=rng.randint(2, 3))
-    return Operation(kind, n=rng.randint(2, 9))
-
-
-def _sample_options(values: Sequence[int], rng: random.Random) -> tuple[int, ...]:
-    """Four distinct numbers: the answer, then slips of it and values on the way."""
-    answer = values[-1]
-    near = [answer + d for d in (-10, -3, -2, -1, 1, 2, 3, 10)]
-    wrong = sorted({v for v in (*near, *values) if 0 <= v <= 99 and v != answer})
-    options = [answer, *rng.sample(wrong, 3)]
-    rng.shuffle(options)
-    return tuple(options)
-
-
-def _write_lines(
-    family: str, language: str, start: int, operations: Sequence[Operation], rng: random.Random
-) -> tuple[str, ...]:
-    """A story's lines, with wordings and names drawn from `rng`."""
-    texts = wording()["families"][family][language]
-    names = rng.sample(wording()["names"][language], len(operations) + 1)
-    person = names if family == "ages" else [names[0]] * len(names)
-    lines = [rng.choice(texts["start"]).format(v=start, a=person[0], b=person[0])]
-    for number, operation in enumerate(operations, start=1):
-        line = rng.choice(texts[operation.kind])
-        lines.append(line.format(n=operation.n, k=operation.k, a=person[number - 1], b=person[number]))
-    return (*lines, rng.choice(texts["ask"]).format(last=person[-1]))
+    of_lines = [name for name in modifiers if name != "choice"]
+    rng.shuffle(of_lines)
+    placed = (of_lines + [""] * depth)[:depth]
+    rng.shuffle(placed)
+    if is_even:
+        placed = [rng.choice((*LINE_MODIFIERS, "", "")) for _ in range(depth)]
+    start = value = rng.randrange(N_VALUES)
+    lines, values = [], []
+    for modifier in placed:
+        machine = rng.randrange(world.n_machines) if is_even else world.sample_machine(rng, n_active)
+        value = world.apply(value, modifier, machine)
+        lines.append((modifier, machine))
+        values.append(value)
+    has_options = "choice" in modifiers or spec.get("options", False)
+    options = tuple(rng.sample(ranges(language), len(LETTERS))) if has_options else ()
+    first_label = rng.randrange(len(LABELS) - max(DEPTHS) - 1)
+    words = (rng.choice(spec[language]["start"]), rng.choice(spec[language]["ask"]))
+    return Story(world, family, language, start, tuple(lines), tuple(values), *words, first_label, options)
 
 
 def to_problem(story: Story, source: str) -> Problem:
-    """The story as a record; `meta` holds `family` and `depth`."""
-    meta: dict[str, object] = {"family": story.family, "depth": len(story.operations)}
-    topic = wording()["families"][story.family]["topic"]
-    return Problem.make(story.statement, story.answer, source=source, topic=topic, language=story.language, meta=meta)
+    """The story as a record; `meta` holds `family`, `depth`, `modifiers`, `start` and `values` (behind each line)."""
+    meta: dict[str, object] = {
+        "family": story.family,
+        "depth": len(story.lines),
+        "modifiers": story.modifiers,
+        "start": story.start,
+        "values": list(story.values),
+    }
+    return Problem.make(
+        to_text(story.words),
+        " ".join(story.answer),
+        options=list(story.options) or None,
+        source=source,
+        topic=wording()["families"][story.family]["topic"],
+        language=story.language,
+        meta=meta,
+    )
 
 
 def sample_problems(
-    names: Sequence[str], n: int, depths: Iterable[int], seed: int, source: str = "pocket"
+    names: Sequence[str], n: int, depths: Iterable[int], seed: int, source: str = "pocket", world: World = WORLD
 ) -> list[Problem]:
-    """`n` problems (repeats possible, as in any real pool), families and depths in even turn."""
+    """`n` problems of a pool (repeats possible), families and depths in even turn, modifiers by the pool's rates."""
     rng = random.Random(f"{source}/{seed}")
     cells = itertools.islice(itertools.cycle([(family, depth) for depth in depths for family in names]), n)
-    return [to_problem(sample_story(family, depth, rng), f"{source}/{family}") for family, depth in cells]
+    rates = wording()["pool_rates"]
+    stories = (sample_story(family, depth, rng, sample_modifiers(rng, rates), world) for family, depth in cells)
+    return [to_problem(story, f"{source}/{story.family}") for story in stories]
 
 
-def benchmark(family: str, n: int = 64) -> list[Problem]:
-    """The held-out problems of one family, distinct, the same for ever; depths 1 to 8 in even turn."""
-    rng = random.Random(f"benchmark/{family}/{BENCHMARK_SEED}")
+def held_out_problems(family: str, n: int, seed: str, world: World = WORLD) -> list[Problem]:
+    """`n` distinct problems for a test: depths 1 to 5 and none, one and two modifiers in even turn, each as often."""
+    rng = random.Random(seed)
     problems: dict[str, Problem] = {}
-    depths = list(BENCHMARK_DEPTHS)
-    while len(problems) < n:
-        story = sample_story(family, depths[len(problems) % len(depths)], rng)
-        problem = to_problem(story, f"benchmark/pocket-{family}")
+    cells = itertools.cycle([(depth, n_modifiers) for n_modifiers in (0, 1, 2) for depth in DEPTHS])
+    for depth, n_modifiers in cells:
+        if len(problems) == n:
+            return list(problems.values())
+        story = sample_story(family, depth, rng, rng.sample(MODIFIERS, n_modifiers), world)
+        problem = to_problem(story, f"{seed.partition('/')[0]}/pocket-{family}")
         problems.setdefault(problem.id, problem)
-    return list(problems.values())
+    raise AssertionError("cycle does not end")
+
+
+def benchmark(family: str, n: int = 64, world: World = WORLD) -> list[Problem]:
+    """The held-out problems of one family, the same for ever."""
+    return held_out_problems(family, n, f"benchmark/{family}/{BENCHMARK_SEED}", world)
 
 
 @cache
-def benchmark_ids() -> frozenset[str]:
+def benchmark_ids(world: World = WORLD) -> frozenset[str]:
     """Ids of every benchmark problem; no corpus may hold one."""
-    return frozenset(problem.id for family in families() for problem in benchmark(family))
+    return frozenset(problem.id for family in families() for problem in benchmark(family, MOST_BENCHMARK, world))

@@ -1,7 +1,7 @@
 """A small model in this process: transformers loads it, `decode` runs it in batches.
 
-Made for models that fit one core or one GPU with room to spare (the pocket lab's have 1 to 3 million parameters);
-large models are better served over HTTP.  Each rollout is sampled with random numbers seeded by its own identity
+Made for models that fit one core or one GPU with room to spare (the pocket lab's have 200,000 parameters); large models
+are better served over HTTP.  Each rollout is sampled with random numbers seeded by its own identity
 (problem, model, prompt, sampling, index), and a batch is completed as a whole before the next is pulled, so the same
 requests in the same batches give the same text, whatever ran before.
 
