@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from limo.cli import root
 from limo.core.errors import InputError
 from limo.core.recipe import load
+from limo.stages.plan import is_training
 from limo.stages.train import Recipe
 from limo.stages.train_plan import SetUp, TrainingPlan, run
 from limo.train.memory import GB, MemoryPlan
@@ -24,6 +25,13 @@ def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():
     assert ups[3].words == "method.gradient_checkpointing=false --nproc 2 --launch fsdp2"
     assert set_up(1, 1.0, True, "every second layer").words.endswith("=true method.checkpoint_every=2")
     assert "2 x H100 (fsdp2)" in plan.sentence and ups[3].words in plan.sentence
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_one"), [("train-v2", True), ("train-v1", True), ("limo-v2", False), ("rollouts", False)]
+)
+def test_a_recipe_of_a_training_is_told_from_others(recipe, is_one):
+    assert is_training(recipe) == is_one
 
 
 def test_where_nothing_fits_it_is_said():

@@ -85,18 +85,24 @@ def plan(
     fills it, and the run does not pay for that again.  Of a training: memory, hours and the smallest set-up that fits.
     """
     from limo.stages import plan as stage
-    from limo.stages import train_plan
 
+    if stage.is_training(recipe):
+        _plan_training(call, recipe, overrides, gpu)
+        return
     terms = stage.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
     settings = stage.load_recipe(recipe, overrides)
-    if isinstance(settings, stage.TrainRecipe):
-        planned = train_plan.run(settings, gpu)
-        counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
-        text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}"
-        call.result(asdict(planned) | {"sentence": planned.sentence}, text)
-        return
     steps = stage.run(settings, run_of(run, recipe), terms, call.progress, pilot, workers)
     print_plan(call, steps, terms)
+
+
+def _plan_training(call: Call, recipe: str, overrides: tuple[str, ...], gpu: str) -> None:
+    from limo.core.recipe import load
+    from limo.stages import train, train_plan
+
+    planned = train_plan.run(load(train.Recipe, recipe, overrides), gpu)
+    counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
+    text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}"
+    call.result(asdict(planned) | {"sentence": planned.sentence}, text)
 
 
 def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:

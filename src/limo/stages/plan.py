@@ -38,7 +38,6 @@ from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import ingest_sources
-from limo.stages.train import Recipe as TrainRecipe
 from limo.train.compute import GPUS
 
 # Our own choices: shares of that which servers reach; 32B on an H100 then writes about 2,300 tokens a second.
@@ -127,16 +126,24 @@ def run(
         return plan(steps, problems, terms or Terms(), ledger)
 
 
-def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe | TrainRecipe:
-    """The recipe of a curation, of rollouts or of a training, whichever the file (or shipped recipe) is."""
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe:
+    """The recipe of a curation or of rollouts, whichever the file (or shipped recipe) is."""
+    if "rollouts" in _sections(path):
+        return load(RolloutsRecipe, path, list(overrides))
+    return load(CurateRecipe, path, list(overrides))
+
+
+def is_training(path: str) -> bool:
+    """Whether the file (or shipped recipe) is one of `limo train`."""
+    sections = _sections(path)
+    return "pool" not in sections and bool({"dataset", "method"} & set(sections))
+
+
+def _sections(path: str) -> dict[str, Any]:
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         values = yaml.safe_load(find(path).read_text(encoding="utf-8"))
-    if isinstance(values, dict) and "rollouts" in values:
-        return load(RolloutsRecipe, path, list(overrides))
-    if isinstance(values, dict) and "pool" not in values and {"dataset", "method"} & set(values):
-        return load(TrainRecipe, path, list(overrides))
-    return load(CurateRecipe, path, list(overrides))
+    return values if isinstance(values, dict) else {}
 
 
 def rollout_steps(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
