@@ -9,7 +9,8 @@ import pytest
 
 from limo.report.charts.drawing import COLORS, Drawing, arm_colors
 from limo.report.charts.funnel import draw_funnel
-from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_scores
+from limo.report.charts.paper import draw_paper
+from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_radar, draw_scores
 from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
 
 CHARTS = (draw_averages, draw_scores, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_funnel)

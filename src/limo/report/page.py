@@ -23,7 +23,7 @@ from limo.core.errors import InputError
 from limo.core.files import atomic, storage_errors
 from limo.report import tables, words
 from limo.report.cases import MIN_GRID, FoldedText, both, escape_text, fold, grid_arms, render_cases
-from limo.report.charts import scores
+from limo.report.charts import paper, scores
 from limo.report.charts.drawing import COLORS, Drawing, arm_colors, chinese_fonts
 from limo.report.charts.funnel import draw_funnel
 from limo.report.charts.series import draw_chart
@@ -180,8 +180,8 @@ def _chapters(report: Report, language: Language) -> list[Chapter]:
     own = {kind: list(_sections(report, kind, language)) for kind in ("question", "detail")}
     before = [chapter for chapter in measured if chapter.name not in tables.AFTER_QUESTIONS]
     after = [chapter for chapter in measured if chapter.name in tables.AFTER_QUESTIONS]
-    paper = [_paper_chapter(report, language)] if report.paper and report.averages else []
-    return [*before, *own["question"], *after, *own["detail"], *paper]
+    published = [_paper_chapter(report, language)] if report.paper and report.averages else []
+    return [*before, *own["question"], *after, *own["detail"], *published]
 
 
 def _titles(name: str, language: Language) -> tuple[str, str, str]:
@@ -220,9 +220,9 @@ def _drawings(chart: ChartRow, name: str, language: Language, widths: Sequence[i
 
 def _paper_chapter(report: Report, language: Language) -> Chapter:
     """Our averages beside the paper's, then the two figures of its first page redrawn from the shipped data."""
-    charts = [("", [scores.draw_paper(report, language, width) for width in (_WIDE, _PHONE)])]
-    ours = ("ours", report, scores.in_domain_bars(report))
-    sides = (ours, ("theirs", scores.published_report(), scores.published_bars()))
+    charts = [("", [paper.draw_paper(report, language, width) for width in (_WIDE, _PHONE)])]
+    ours = ("ours", report, paper.in_domain_bars(report))
+    sides = (ours, ("theirs", paper.published_report(), paper.published_bars()))
     for who, _, bars in sides:
         title = f"{words.word(who, language)}: {bars.title.text(language)}"
         charts.append((title, _drawings(bars, f"paper-{who}", language, (_PHONE,))))

@@ -7,7 +7,7 @@ own.  Values stand beside their marks, intervals are drawn everywhere, and score
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from limo.report.charts.drawing import (
@@ -28,18 +28,13 @@ from limo.report.charts.drawing import (
 from limo.report.content import (
     BENCHMARK_GROUPS,
     ArmRow,
-    AverageRow,
     BenchmarkGroup,
     BenchmarkRow,
-    ChartRow,
     ComparisonRow,
     Language,
-    LocalizedText,
     Report,
-    ScoreRow,
-    SeriesRow,
 )
-from limo.report.words import benchmark_group, count, localized, one_line, points, read_data, short_count, word
+from limo.report.words import benchmark_group, count, one_line, points, short_count, word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +53,7 @@ def _left_of(report: Report, language: Language) -> int:
     return max(_LEFT, round(7.4 * longest))
 
 
-def _set_scale(
+def set_scale(
     axes: Axes,
     n_rows: float,
     ends: tuple[float, float] = (0, 1),
@@ -74,7 +69,7 @@ def _set_scale(
             add_text(axes, tick, n_rows - 0.5, f"{tick * 100:.0f}", "muted", 11, ha="center", dy=-12)
 
 
-def _add_bar(axes: Axes, y: float, value: float, color: str, ends: tuple[float, float], height: float = 0.46) -> None:
+def add_bar(axes: Axes, y: float, value: float, color: str, ends: tuple[float, float], height: float = 0.46) -> None:
     """A horizontal bar with its interval; the value stands beyond the interval, or inside a full bar."""
     low, high = ends
     axes.barh([y], [value], height=height, color=placeholder(color), zorder=2)
@@ -97,7 +92,7 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
     for index, group in enumerate(groups):
         top = head + (index * (height + head + 22) if narrow else 0)
         axes = add_panel(figure, left if narrow else left + index * (each + gap), top, each, height)
-        _set_scale(axes, len(arms))
+        set_scale(axes, len(arms))
         title, fraction = _group_name(report, group, language), "axes fraction"
         add_text(axes, 0, 0, title, "ink", 13, xycoords=fraction, dy=height + 16, weight="bold")
         _add_average_bars(axes, report, arms, group, narrow)
@@ -122,7 +117,7 @@ def _add_average_bars(axes: Axes, report: Report, arms: list[ArmRow], group: Ben
         average = report.average(arm.name, group)
         if average:
             y, height = (row + 0.16, 0.4) if narrow else (row, 0.46)
-            _add_bar(axes, y, average.value, colors[arm.name], (average.low, average.high), height)
+            add_bar(axes, y, average.value, colors[arm.name], (average.low, average.high), height)
 
 
 def _add_arm_labels(axes: Axes, arms: list[ArmRow], language: Language, left: int, is_trained: bool) -> None:
@@ -150,7 +145,7 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
     height = len(rows) * row_height
     figure = new_figure(width, height + 52)
     axes = add_panel(figure, left, 30, width - left - 16, height)
-    _set_scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
+    set_scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
     colors = arm_colors(report)
     for row, (benchmark, label) in enumerate(rows):
         _add_benchmark_label(axes, row, benchmark, label, narrow)
@@ -191,7 +186,7 @@ def draw_comparisons(report: Report, language: Language, width: float) -> Drawin
     high = max(0.0, *(row.high for row in report.comparisons))
     step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if (high - low) / s <= (4 if narrow else 7))
     ticks = tuple(step * n for n in range(int(low / step) - 1, int(high / step) + 2))
-    _set_scale(axes, len(rows), (ticks[0], ticks[-1]), ticks, show=False)
+    set_scale(axes, len(rows), (ticks[0], ticks[-1]), ticks, show=False)
     for tick in ticks:
         text = points(tick, True).removesuffix(".0")
         add_text(axes, tick, len(rows) - 0.5, text, "muted", 11, ha="center", dy=-12)
@@ -258,94 +253,6 @@ def draw_levels(report: Report, language: Language, width: float) -> Drawing:
         low.bar([column], [row.n_tokens_mean], width=0.62, color=placeholder("line"), zorder=2)
         add_text(low, column, row.n_tokens_mean, short_count(row.n_tokens_mean), "ink", 12, ha="center", dy=-10)
     return Drawing(figure, f"levels-{language}-{width:.0f}", alt_text("levels", language))
-
-
-Bar = tuple[str, str, float, tuple[float, float] | None]  # label, palette name, value, interval
-
-
-def draw_paper(report: Report, language: Language, width: float) -> Drawing:
-    """Our averages in one panel, the published ones in another, on one scale; theirs hatched, without intervals."""
-    ours, theirs = _our_bars(report, language), _published_bars(language)
-    panels = ((word("ours", language), "ink", ours), (word("theirs", language), "muted", theirs))
-    narrow = width < NARROW
-    n = max(len(ours), len(theirs))
-    height, half = n * 52, (width if narrow else (width - 40) / 2)
-    figure = new_figure(width, (height + 56) * (2 if narrow else 1))
-    for index, (title, color, bars) in enumerate(panels):
-        left, top = (0.0, index * (height + 56)) if narrow else (index * (half + 40), 0)
-        axes = add_panel(figure, left, top + 30, half - 34, height)
-        _set_scale(axes, n)
-        add_text(axes, 0, 1, title, color, 13, xycoords="axes fraction", dy=16, weight="bold")
-        for row, (label, bar_color, value, ends) in enumerate(bars):
-            add_text(axes, 0, row - 0.26, label, "ink", 12)
-            if ends:
-                _add_bar(axes, row + 0.14, value, bar_color, ends, 0.4)
-                continue
-            outline: dict[str, Any] = {"facecolor": "none", "edgecolor": placeholder(bar_color), "linewidth": 1.2}
-            axes.barh([row + 0.14], [value], height=0.4, hatch="////", zorder=2, **outline)
-            add_text(axes, value, row + 0.14, points(value), "muted", 14, dx=7, weight="bold")
-    return Drawing(figure, f"paper-{language}-{width:.0f}", alt_text("paper", language))
-
-
-def _our_bars(report: Report, language: Language) -> list[Bar]:
-    colors = arm_colors(report)
-    rows = ((arm, report.average(arm.name, "all")) for arm in report.headline_arms())
-    return [(arm.label.text(language), colors[arm.name], row.value, (row.low, row.high)) for arm, row in rows if row]
-
-
-def _published_bars(language: Language) -> list[Bar]:
-    published = read_data("paper.yaml")
-    means = dict(zip((arm["name"] for arm in published["arms"]), published["average"], strict=True))
-    drawn = [arm for arm in published["arms"] if arm["name"] in published["drawn"]]
-    return [(arm[language], arm["color"], means[arm["name"]] / 100, None) for arm in drawn]
-
-
-def published_report() -> Report:
-    """The paper's scores of the arms that its own radar shows, without intervals, which it does not give."""
-    published = read_data("paper.yaml")
-    names = [arm["name"] for arm in published["arms"]]
-    arms = [ArmRow(a["name"], a["en"], a["zh"], color=a["color"]) for a in published["arms"] if a.get("radar")]
-    scores = [
-        ScoreRow(arm.name, row["name"], *[row["values"][names.index(arm.name)] / 100] * 3)
-        for arm in arms
-        for row in published["benchmarks"]
-    ]
-    benchmarks = [BenchmarkRow(row["name"], row["name"], group=row["group"]) for row in published["benchmarks"]]
-    return Report(LocalizedText(published["source"]["en"]), arms=arms, benchmarks=benchmarks, scores=scores)
-
-
-def published_bars() -> ChartRow:
-    """The paper's first figure, left: AIME24 after training on few chains and on many."""
-    content = published_report()
-    rows = [(arm, content.score(arm.name, "AIME24")) for arm in content.arms]
-    return _bars(LocalizedText("AIME24"), [(arm, row) for arm, row in rows if row])
-
-
-def in_domain_bars(report: Report) -> ChartRow:
-    """Our headline arms on the benchmarks whose kind of problems was trained on, or on all where there are none."""
-    group: BenchmarkGroup = "in-domain" if any(row.group == "in-domain" for row in report.averages) else "all"
-    rows = [(arm, report.average(arm.name, group)) for arm in report.headline_arms()]
-    return _bars(localized(group), [(arm, row) for arm, row in rows if row])
-
-
-def _bars(title: LocalizedText, rows: Sequence[tuple[ArmRow, ScoreRow | AverageRow]]) -> ChartRow:
-    """One bar an arm in its colour."""
-    has_intervals = any(row.low < row.high for _, row in rows)
-    series = [
-        SeriesRow(
-            arm.label_en,
-            arm.label_zh,
-            [float(number)],
-            [row.value],
-            [row.low] if has_intervals else [],
-            [row.high] if has_intervals else [],
-            arm.color,
-        )
-        for number, (arm, row) in enumerate(rows)
-    ]
-    return ChartRow(
-        title, "bars", series, localized("arm"), localized("score"), [a.label for a, _ in rows], False, True
-    )
 
 
 def radar_benchmarks(report: Report) -> list[BenchmarkRow]:
