@@ -160,6 +160,14 @@ def test_failed_cells_end_in_exit_code_3_and_a_report_of_the_complete_arms(tmp_p
     assert {"en": "limo-0 failed: no disk", "zh": ""} in report["notes"]
 
 
+def test_a_decoding_of_your_own_is_scored_as_the_evaluate_stage_takes_it(matrix):
+    made = matrix()
+    recipe = made.cells[0]._evaluate_recipe({"kind": "http", "name": "m", "base_urls": ["http://127.0.0.1:1/v1"]})
+    assert recipe.protocol == "own" and recipe.decoding == made.recipe.decoding
+    with pytest.raises(ValueError, match="belong together"):
+        matrix(protocol="v2")
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_shipped_recipe_has_the_methods_and_sets_of_every_experiment(name):
     recipe = load(PaperRecipe, name)

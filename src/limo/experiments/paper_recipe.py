@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from limo.core import prompts
 from limo.core.errors import InputError
@@ -136,6 +136,19 @@ class PaperRecipe(Settings):
     hardware: Hardware = execution_field(default_factory=Hardware)
     budget: LabBudget = execution_field(default_factory=LabBudget)
     keep_models: bool = execution_field(True, description="false: the weights of an arm go when it is scored")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_decoding(cls, values: Any) -> Any:
+        """As in the evaluate stage's recipe: `decoding` alone is of the protocol `own`."""
+        is_own = isinstance(values, dict) and values.get("decoding") is not None and "protocol" not in values
+        return {**values, "protocol": "own"} if is_own else values
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> PaperRecipe:
+        if (self.protocol == "own") != (self.decoding is not None):
+            raise ValueError("`protocol: own` and `decoding` belong together; give both, or neither")
+        return self
 
     def run_steps(self) -> dict[str, list[str]]:
         """Cells are named by what they depend on, and reports are made anew: any key may change."""
