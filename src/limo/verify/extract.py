@@ -52,6 +52,7 @@ _NAME = re.compile(r"[\s*]*[^\W\da-z]\S*(?:\s+\S+){0,3}[\s.*]*")  # a few words,
 _NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
+_SUPPOSES = re.compile(rf"\W*(?:{alternatives('suppositions')})", re.I)  # states nothing
 _CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
 _UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
@@ -290,6 +291,8 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
         return None
     whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
     for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
+        if _SUPPOSES.match(part):
+            continue
         if text := answer_in_sentence(part, letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
     return None

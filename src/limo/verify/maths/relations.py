@@ -202,10 +202,15 @@ def single_item(node: Node) -> Node:
 
 
 def aligned_by_name(gold: list[Node], pred: list[Node]) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
-    """The values of both lists in order, where every item of exactly one of them has a name of its own."""
+    """The values of both lists in order, where every item of one has a name of its own, and of the other none or it."""
     if not gold or len(gold) != len(pred):
         return None
     g, p = [_labelled(item) for item in gold], [_labelled(item) for item in pred]
+    if all(g) and all(p):
+        of_gold, of_pred = ({repr(name): value for name, value in filter(None, pairs)} for pairs in (g, p))
+        if len(of_gold) < len(gold) or of_gold.keys() != of_pred.keys():
+            return None
+        return tuple(of_gold.values()), tuple(of_pred[name] for name in of_gold)
     named, others = (g, p) if all(g) else (p, g)
     pairs = [pair for pair in named if pair]
     if any(others) or len({repr(name) for name, _ in pairs}) < len(gold):
