@@ -27,9 +27,9 @@ from limo.pool.ingest import write_pool
 from limo.report.content import Report
 from limo.stages import curate
 
-# Seconds on two quiet cores: a pool problem until it is selected or dropped, a problem of a collection until its chains
-# are written, a problem of each benchmark until it is scored, a row once through a training, a rollout of a training.
-CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.1, 0.02, 0.3, 0.01, 0.02
+# Seconds on two quiet cores: a pool problem until it is selected or dropped, a rollout of a collection, a problem of
+# each benchmark until it is scored, a row once through a training, a rollout of a training.
+CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.1, 0.01, 0.3, 0.01, 0.02
 SAMPLE_S = 0.02  # a further rollout of an untrained model, whose answers are short
 
 
@@ -112,7 +112,8 @@ def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str,
         expected["curation"] = CURATION_S * recipe.world.n_pool
     for source in dict.fromkeys(selection.source for selection, _ in lab.missing_sets(arms)):
         settings = recipe.collections.get(source)
-        expected[f"chains {source}"] = CHAIN_S * (settings.n_problems or recipe.world.n_bulk_pool) if settings else 1.0
+        n = (settings.n_problems or recipe.world.n_pool) * settings.ask.n_in_all if settings else 0
+        expected[f"chains {source}"] = max(1.0, CHAIN_S * n)
     missing = [(arm, seed) for arm, seed in measuring_jobs(lab, arms) if lab.stored(arm, seed) is None]
     seconds = [_arm_s(recipe, arm) for arm, _ in missing]
     expected[MEASURING] = sum(seconds) / min(recipe.n_workers, max(1, len(missing)))
