@@ -73,7 +73,8 @@ class Cell:
         start = _student_identity(self.student) or self.student
         if not self.spec.set:
             return content_hash(start)[:8]
-        method = self.recipe.method(self.spec, 0).hash
+        how = self.recipe.method(self.spec, 0)
+        method = f"{how.kind} {how.model_dump_json(exclude_defaults=True)}"  # a default that is added changes nothing
         rows = _rows_identity(self.training_set, self.training_set.stat().st_mtime_ns)
         return content_hash(start, rows, method, self.spec.flops_of)[:8]
 
