@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from limo.core.recipe import RECIPES, Settings, load, shipped
+from limo.experiments.paper_recipe import PaperRecipe
 from limo.experiments.pocket.lab import PocketRecipe
 from limo.stages import curate, evaluate, grade, rollouts, train, verify
 
@@ -21,7 +22,8 @@ KINDS = {
 
 
 def kind(name: str) -> type[Settings]:
-    return KINDS.get(name) or (train.Recipe if name.startswith("train-") else curate.Recipe)
+    by_start = {"train-": train.Recipe, "paper-": PaperRecipe}
+    return KINDS.get(name) or next((of for start, of in by_start.items() if name.startswith(start)), curate.Recipe)
 
 
 def repeated(value: object, where: str = "") -> list[str]:

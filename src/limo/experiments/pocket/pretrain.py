@@ -299,8 +299,10 @@ def _save_model(model: Qwen2ForCausalLM, plan: PretrainPlan, out: Path) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     values = model.state_dict()
-    same = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    same += ("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "eos_token_id", "pad_token_id")
+    same = [
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "eos_token_id", "pad_token_id",
+    ]  # fmt: skip
     settings = {name: getattr(model.config, name) for name in same}
     llama = LlamaForCausalLM(LlamaConfig(**settings, attention_bias=True, tie_word_embeddings=True, bos_token_id=None))
     biases = {name: torch.zeros(plan.hidden) for name in llama.state_dict() if OUTPUT_BIAS in name}

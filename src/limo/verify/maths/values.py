@@ -231,7 +231,7 @@ def points_of(names: frozenset[str], rows: Rows, *sides: Node) -> Iterator[dict[
     largest = max((number for number in numbers if number < MAX_SCALE), default=Fraction(0))
     if rows is not POINTS:
         if any("mod" in side.functions for side in sides):  # n mod 97 is n below 97
-            yield from (point_of(names, [value + k * int(largest) for value in rows[k]]) for k in (1, 2, 3))
+            yield from (point_of(names, tuple(value + k * int(largest) for value in rows[k])) for k in (1, 2, 3))
         return
     for size in (1, largest) if largest > 5 else (1,):
         for k, signs in enumerate((*_SIGNS.get(len(names), range(1, 8)), *((0, 0) if size > 1 else ()))):
