@@ -1,4 +1,4 @@
-"""The paper lab: an experiment's arms x training seeds x benchmarks at full scale, as one resumable matrix.
+"""The paper lab: an experiment's arms x training seeds at full scale, each scored on all benchmarks, as one matrix.
 
     report = run("headline", load(PaperRecipe, "paper-7b"), "runs/paper-7b", progress)
 

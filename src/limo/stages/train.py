@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import Field
 
@@ -131,7 +131,9 @@ def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResu
             return grpo.train(recipe.model, problems, out, how, account, progress)
     if isinstance(how, lora.LoraSettings):
         return lora.train(recipe.model, recipe.dataset, out, how, progress)
-    return sft.train(recipe.model, recipe.dataset, out, how, progress)
+    if isinstance(how, sft.SftSettings):
+        return sft.train(recipe.model, recipe.dataset, out, how, progress)
+    assert_never(how)
 
 
 def check_harm(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:

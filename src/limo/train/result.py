@@ -1,7 +1,7 @@
 """The contract of a training method: the settings that all share, the `TrainResult` they return, the model's folder.
 
 A method is a file in `limo/train/methods` with its settings (a `TrainSettings` with a `kind` of its own) and a function
-that trains and returns a `TrainResult`; the table `METHODS` of the train stage registers it.
+that trains and returns a `TrainResult`; `Method` and `_train` of limo.stages.train call it by its kind.
 
 The folder of a finished model appears whole, by one rename.  Its record is `training.json`: the same call again returns
 it and does nothing.

@@ -1,4 +1,4 @@
-"""A judge model's question about an answer and the reading of its reply; `rollouts.judging.JudgeVerifier` sends it.
+"""A judge model's question about an answer and the reading of its reply; `rollouts.judge_verifier` sends it.
 
     question = JudgeQuestion("What is moved?", "the red ball", "the ball that is red", "... the ball that is red")
     prompts.same_answer(*question)                                  # what `limo.rollouts.judging` sends

@@ -1,1 +1,1 @@
-"""Training methods, a file each; a method returns `sft.TrainResult` and is called by `limo.stages.train`."""
+"""Training methods, a file each; a method returns `train.result.TrainResult` and is called by `limo.stages.train`."""
