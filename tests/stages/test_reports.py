@@ -113,7 +113,8 @@ def test_trainings_show_losses_costs_and_whether_they_hurt(tmp_path):
     values = {
         "model_dir": "", "base": "models/tiny", "method": "sft", "n_examples": 4, "n_tokens": 90, "n_loss_tokens": 50,
         "n_updates": 5, "n_tokens_seen": 180, "n_epochs": 2.0, "seconds": 2.0, "flops": 1e9, "checkpoint": "last",
-        "losses": [2.0, 1.0, 0.5], "identity": "x", "data_hash": "h", "settings": {"logging_steps": 2}, "measures": {"peak_bytes": 5.0},
+        "losses": [2.0, 1.0, 0.5], "identity": "x", "data_hash": "h",
+        "settings": {"logging_steps": 2}, "measures": {"peak_bytes": 5.0},
     }  # fmt: skip
     for name in ("a", "b"):
         (tmp_path / name / "seed-0" / "model").mkdir(parents=True)
