@@ -7,14 +7,16 @@
 #   make bench   measurements beside peers, on recorded completions: make bench DATA=folder
 #   make docs    regenerate what is generated from the code
 #   make site    the docs as pages: build/site
+#   make lock    newest versions of everything into uv.lock, and from it constraints.txt
 # An existing environment can be used as it is: make test BIN=/its/bin
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data
 BIN ?= $(VENV)/bin
+PLAIN := --no-hashes --no-emit-project --no-annotate --no-header
 READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
 
-.PHONY: lab real test lint check bench docs site clean
+.PHONY: lab real test lint check bench docs site lock clean
 
 lab: $(READY)
 	$(BIN)/limo lab --run runs/lab
@@ -45,6 +47,11 @@ docs: $(READY)
 site: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv lock --upgrade
+	$(BIN)/uv export --quiet --frozen --all-extras --group dev --group docs $(PLAIN) -o constraints.txt
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

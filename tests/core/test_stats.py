@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limo.core.stats import (
+    _t,
+    beta_cdf,
     difference_interval,
     holm,
     macro_interval,
@@ -251,3 +253,23 @@ def test_mcnemar_is_the_exact_sign_test():
     assert mcnemar(5, 5) == 1
     assert mcnemar(0, 6) == pytest.approx(2 / 64)
     assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx(22 / 1024)
+
+
+@pytest.mark.parametrize("freedom", [0.01, 0.2, 1, 2.5, 29.7, 9999, 10001, 1e6])
+def test_the_quantiles_of_student_and_the_shares_of_beta_are_scipys(freedom):
+    from scipy.special import betainc
+    from scipy.stats import t
+
+    for share in (0.8, 0.975):
+        assert _t(freedom, share) == pytest.approx(t.ppf(share, freedom), rel=1e-7)
+    assert beta_cdf(0.5, 10.5, 0.3) == pytest.approx(betainc(0.5, 10.5, 0.3), rel=1e-9)
+
+
+def test_exact_p_values_and_wilsons_interval_are_scipys():
+    from scipy.stats import binomtest
+
+    for a, b in ((0, 1), (3, 9), (7, 7), (40, 61), (900, 1000)):
+        assert mcnemar(a, b) == pytest.approx(binomtest(a, a + b).pvalue, rel=1e-9)
+        low, high = binomtest(a, a + b).proportion_ci(method="wilson")
+        assert wilson(a, a + b) == pytest.approx((low, high), rel=1e-9, abs=1e-12)
+    assert mcnemar(0, 0) == 1

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,17 +66,38 @@ def wilson(n_correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
         raise ValueError(f"{n_correct} correct of {n}")
     if n == 0:
         return 0.0, 1.0
-    from scipy.stats import binomtest
+    return _wilson(n_correct / n, n, NormalDist().inv_cdf((1 + confidence) / 2))
 
-    interval = binomtest(n_correct, n).proportion_ci(confidence, "wilson")
-    return float(interval.low), float(interval.high)
+
+def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
+    middle, shrink = p + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return min(p, max(0.0, (middle - half) / shrink)), max(p, min(1.0, (middle + half) / shrink))
+
+
+@lru_cache(maxsize=1 << 12)
+def beta_cdf(a: float, b: float, x: float) -> float:
+    """The chance that a Beta(a, b) is at most `x`, 0..1.  By mpmath, which SymPy brings: SciPy is larger than limo."""
+    from mpmath import mp
+
+    return float(mp.betainc(a, b, 0, x, regularized=True))
 
 
 @lru_cache(maxsize=1 << 12)
 def _t(freedom: float, share: float = (1 + CONFIDENCE) / 2) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(share, freedom))
+    """The quantile of Student's t at `share`, above 1/2, by Newton's method on logarithms, where the tail is concave."""
+    tail, value = 2 * (1 - share), NormalDist().inv_cdf(share)
+    if freedom > 10_000:  # the next term of this expansion is below 1e-7
+        return value + (value**3 + value) / (4 * freedom)
+    scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    for _ in range(100):
+        beyond = beta_cdf(freedom / 2, 0.5, freedom / (freedom + value * value))
+        density = 2 * math.exp(scale - (freedom + 1) / 2 * math.log1p(value * value / freedom))
+        step = beyond / (value * density) * math.log(beyond / tail)
+        value *= math.exp(step)
+        if abs(step) < 1e-12:
+            break
+    return value
 
 
 def pass_at_k(n: Sequence[int], n_correct: Sequence[int], k: int = 1) -> list[float]:
@@ -159,10 +181,7 @@ def _spread(deviations: Any, weight: float, pseudo: float) -> float:
 def _wilson_t(p: float, n: float, freedom: float) -> tuple[float, float]:
     if freedom <= 0 or n <= 0:
         return 0.0, 1.0
-    z = _t(freedom)
-    middle, shrink = p + z * z / (2 * n), 1 + z * z / n
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, (middle - half) / shrink), min(1.0, (middle + half) / shrink)
+    return _wilson(p, n, _t(freedom))
 
 
 def _sampling(tables: Sequence[tuple[Any, Any]], spread: float) -> float | None:
@@ -321,10 +340,8 @@ def sign_flip(differences: Sequence[float], n_drawn: int = N_FLIPS) -> float:
 
 def mcnemar(n_only_a: int, n_only_b: int) -> float:
     """Exact two-sided McNemar p value of the discordant problems: those that only a, and only b, has right."""
-    from scipy.stats import binomtest
-
     n = n_only_a + n_only_b
-    return float(binomtest(n_only_a, n).pvalue) if n else 1.0
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(n_only_a, n_only_b) + 1)) / 2**n)
 
 
 def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:

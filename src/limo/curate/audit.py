@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -122,19 +123,21 @@ def shuffle(text: str, unit: str, rng: random.Random) -> str | None:
 
 def rank_correlation(values: Sequence[float], others: Sequence[float]) -> float:
     """Spearman's rank correlation over the pairs in which neither is NaN; 0 where one of them does not vary."""
-    from scipy.stats import spearmanr
-
     pairs = [(a, b) for a, b in zip(values, others, strict=True) if a == a and b == b]
     if len({a for a, _ in pairs}) < 2 or len({b for _, b in pairs}) < 2:
         return 0.0
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return float(np.corrcoef([_twice_below(column, column) for column in zip(*pairs, strict=True)])[0, 1])
+
+
+def _twice_below(values: Sequence[float], others: Sequence[float]) -> Any:
+    """For each value, twice how many of `others` are below it, and once how many are equal: its rank, ties shared."""
+    ordered = np.sort(others)
+    return np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
 
 
 def area_under_roc(higher: Sequence[float], lower: Sequence[float]) -> float:
     """The chance that one of `higher` is above one of `lower`, ties counting half; 0.5 where one of them is empty."""
-    from scipy.stats import mannwhitneyu
-
-    return float(mannwhitneyu(higher, lower).statistic / (len(higher) * len(lower))) if higher and lower else 0.5
+    return float(_twice_below(higher, lower).mean() / (2 * len(lower))) if higher and lower else 0.5
 
 
 def _correlations(

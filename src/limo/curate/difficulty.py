@@ -18,7 +18,7 @@ from pydantic import Field
 from limo.core.band import Band
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, PassRate, Problem, Rollout
-from limo.core.stats import wilson
+from limo.core.stats import beta_cdf, wilson
 
 TOO_OFTEN, TOO_RARELY = "solved too often", "solved too rarely"
 
@@ -58,11 +58,9 @@ def probability_in_band(rate: PassRate, band: Band) -> float:
 
     The prior of the rate is Jeffreys', Beta(1/2, 1/2).  Early stopping changes nothing: only decided rollouts count.
     """
-    from scipy.special import betainc
-
     a, b = rate.n_correct + 0.5, rate.n_wrong + 0.5
-    below = 0.0 if band.low == 0 else betainc(a, b, (band.low - 0.5) / band.n)
-    return float((1.0 if band.high >= band.n else betainc(a, b, (band.high + 0.5) / band.n)) - below)
+    below = 0.0 if band.low == 0 else beta_cdf(a, b, (band.low - 0.5) / band.n)
+    return (1.0 if band.high >= band.n else beta_cdf(a, b, (band.high + 0.5) / band.n)) - below
 
 
 def rate_columns(rate: PassRate, band: Band) -> dict[str, Any]:
