@@ -85,7 +85,7 @@ def beta_cdf(a: float, b: float, x: float) -> float:
 
 @lru_cache(maxsize=1 << 12)
 def _t(freedom: float, share: float = (1 + CONFIDENCE) / 2) -> float:
-    """The quantile of Student's t at `share`, above 1/2, by Newton's method on logarithms, where the tail is concave."""
+    """Student's quantile at `share`, above 1/2, by Newton's method on logarithms, where the tail is concave."""
     tail, value = 2 * (1 - share), NormalDist().inv_cdf(share)
     if freedom > 10_000:  # the next term of this expansion is below 1e-7
         return value + (value**3 + value) / (4 * freedom)
