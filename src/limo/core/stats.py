@@ -78,7 +78,7 @@ def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
 @lru_cache(maxsize=1 << 12)
 def beta_cdf(a: float, b: float, x: float) -> float:
     """The chance that a Beta(a, b) is at most `x`, 0..1.  By mpmath, which SymPy brings: SciPy is larger than limo."""
-    from mpmath import mp
+    from mpmath import mp  # type: ignore[import-untyped]
 
     return float(mp.betainc(a, b, 0, x, regularized=True))
 
