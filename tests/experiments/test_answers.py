@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from limo.experiments.answers import Evidence, compare_predicted, outcome, section
+from limo.core.records import Completion, Problem, Rollout, Verdict
+from limo.experiments.answers import Evidence, compare_predicted, outcome, reach_by_arm, section
 from limo.experiments.arms import Arm, Experiment, PredictedPair, Questions, Selection, Training
-from limo.experiments.results import CurvePoint, Measurement, curve_points
+from limo.experiments.results import CurvePoint, Measurement, curve_points, step_rates
 from limo.report.content import ArmRow, ComparisonRow, LocalizedText, Report
 from limo.report.page import render
 
@@ -70,6 +71,34 @@ def evidence():
 def test_a_prediction_held_failed_or_stays_open(evidence):
     outcomes = [outcome(*compared) for compared in compare_predicted(PAIRS, evidence)]
     assert outcomes == ["held", "held", "failed", "failed", "open", "held"]
+
+
+def test_where_steps_are_known_a_guessed_answer_is_neither_reach_nor_taught(evidence):
+    def with_steps(row):
+        n = 256 if row.arm == "base_sampled" else 1
+        solved = {"base": range(0), "base_sampled": range(20)}.get(row.arm, range(30))
+        return replace(row, sound={"b1": {f"p{i}": (int(i in solved), n) for i in range(N)}}, steps=rates(0.5))
+
+    sound = {name: [with_steps(row) for row in rows] for name, rows in evidence.measured.items()}
+    by_answers = reach_by_arm(experiment(), evidence)["good"]
+    by_steps = reach_by_arm(experiment(), replace(evidence, measured=sound))["good"]
+    assert by_answers.within.value == pytest.approx(50 / 60) and by_steps.within.value == pytest.approx(20 / 60)
+    assert len(by_steps.problems["elicited"]) == 20 and len(by_steps.problems["taught"]) == 10
+    told = section(experiment("reach"), replace(evidence, measured=sound))
+    assert any("every step right" in claim.en for claim in told.claims)
+    assert "steps right" in [head.en for head in told.tables[0].heads]
+
+
+def test_the_steps_of_rollouts_make_a_measurement():
+    problem = Problem.make("1 + 1, twice", "4")
+    texts = {"right": "correct", "half": "correct", "wrong": "wrong"}
+    rollouts = [
+        Rollout(problem.id, "m", "", "s", n, Completion(text), Verdict(outcome))
+        for n, (text, outcome) in enumerate(texts.items())
+    ]
+    of = step_rates(rollouts, {"b": [problem]}, lambda _, text: {"right": 1.0, "half": 0.5, "wrong": 1.0}[text])
+    assert of["sound"] == {"b": {problem.id: (1, 3)}}
+    assert of["steps"]["b"][problem.id] == pytest.approx(2.5 / 3)
 
 
 def test_that_two_arms_are_alike_is_open_where_the_interval_is_wide():

@@ -93,10 +93,27 @@ def test_levels_of_equal_length_are_drawn_within_chains_of_like_length():
     for level in ("L1", "L5"):
         wanted = Selection(level=level, equal_length=True, k=10)
         found[level] = select_chains(ChainPool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
+    limo = Selection(equal_length=True, k=10)  # LIMO's own rule, ranked among chains of like length
+    ranked = select_chains(ChainPool([], pool, []), limo, LIMO, GradeSettings(), STYLES, STRATA)
+    assert {c.chain.text.count("check") for c in ranked} == {9} and len({c.chain.n_tokens for c in ranked}) == 10
     checks = {level: [c.chain.text.count("check") for c in of] for level, of in found.items()}
     lengths = {level: sum(c.chain.n_tokens for c in of) / len(of) for level, of in found.items()}
     assert max(checks["L1"]) < min(checks["L5"])
     assert abs(lengths["L1"] - lengths["L5"]) < 3
+
+
+def test_diversity_trades_limos_rank_against_unlikeness():
+    pool = []
+    for number in range(20):
+        kind = "twice around" if number < 18 else "mirrored beside"
+        problem = Problem.make(f"{kind} {number}", "7")
+        chain = Chain(problem.id, f"chain {number}", "t", "", "s", 0, 2, Verdict("correct"))
+        pool.append(Candidate(problem, chain, Grade({}, 1 - number / 100, "L5")))
+    for diversity, n_other in ((0.0, 0), (0.5, 1)):
+        wanted = Selection(k=4, diversity=diversity)
+        taken = select_chains(ChainPool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
+        assert sum("mirrored" in c.problem.problem for c in taken) >= n_other
+        assert n_other or not any("mirrored" in c.problem.problem for c in taken)
 
 
 def test_the_problems_of_reinforcement_are_those_of_the_pool_whether_solved_or_not():

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from limo.report.content import Section
 
 
+ALL_SEEDS = [0, 1, 2, 3, 4]  # training seeds of `limo lab --all`, unless it is given others
+
+
 @command(
     "lab",
     click.argument("words", nargs=-1, metavar="[RECIPE] [section.key=value]..."),
     run_folder("runs/lab"),
-    click.option("--all", "every", is_flag=True, help="Every question with all its arms (hours), not the short lab."),
+    click.option(
+        "--all",
+        "every",
+        is_flag=True,
+        help="Every question with all its arms, five seeds (an hour or so).",
+    ),
     click.option("--dry-run", is_flag=True, help="List the stages still to do and their expected minutes."),
 )
 def lab(call: Call, words: tuple[str, ...], run: str, every: bool, dry_run: bool) -> None:
@@ -33,6 +41,8 @@ def lab(call: Call, words: tuple[str, ...], run: str, every: bool, dry_run: bool
     from limo.experiments.arms import load_questions
 
     questions = load_questions()
+    if every:
+        words = (*words, *([] if any(word.startswith("seeds=") for word in words) else [f"seeds={ALL_SEEDS}"]))
     _run(call, words, run, questions.experiments if every else questions.short_lab(), dry_run)
 
 
@@ -116,13 +126,16 @@ def pocket() -> None:
     "pretrain",
     click.argument("name"),
     click.option("-o", "--output", metavar="DIR", help="Folder of the model.  [default: runs/pocket/NAME]"),
+    click.option("--device", default="cpu", metavar="NAME", help="As torch names it: cpu, cuda.  [default: cpu]"),
     group=pocket,
 )
-def pretrain(call: Call, name: str, output: str | None) -> None:
+def pretrain(call: Call, name: str, output: str | None, device: str) -> None:
     """Pre-train the pocket model NAME from its corpus, as the shipped one was (minutes on a CPU core)."""
+    from limo.experiments.pocket.models import OWN_WEIGHTS
     from limo.experiments.pocket.pretrain import pretrain
 
-    model = pretrain(name, Path(output) if output else Path("runs/pocket") / name, call.progress, with_premise=True)
+    out = Path(output) if output else OWN_WEIGHTS / name
+    model = pretrain(name, out, call.progress, with_premise=True, device=device)
     call.result({"model": model}, f"{name} is in {model}")
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from limo.core.stats import Interval
 from limo.experiments.arms import Experiment, PredictedPair, Questions
-from limo.experiments.results import Measured, Rates, comparison_rows, curve_points, rates_of
+from limo.experiments.results import Counts, Measured, Rates, comparison_rows, curve_points, rates_of
 from limo.report.content import (
     ChartRow,
     ComparisonRow,
@@ -30,6 +30,10 @@ from limo.stages.reach import Reach, reach
 SAMPLED_BASE = "base_sampled"  # the arm whose rollouts are the base's reach
 ALIKE = 0.10  # two arms whose difference is surely below this are called alike: our own choice
 Held = Literal["held", "failed", "open"]
+_SOUND = LocalizedText(
+    "Of what was elicited, taught and lost: solved is a right answer with every step right, so that no guess counts.",
+    "以下“激发、新学、丢失”中，答案与每一步都对才算解出，猜中不计。",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
         claims += [_cost_claim(name, evidence) for name in experiment.arms if _is_from_base(name, evidence)]
     if experiment.chart == "reach":
         reaches = reach_by_arm(experiment, evidence)
+        if _knows_steps(evidence, [SAMPLED_BASE, "base", *reaches]):
+            claims.append(_SOUND)
         charts.append(_reach_chart(reaches, evidence.report))
         claims += [
             LocalizedText(f"{evidence.report.arm(arm).label.en}: {found.sentence}.") for arm, found in reaches.items()
@@ -188,14 +194,29 @@ def _flops_before(name: str, evidence: Evidence) -> float:
 
 
 def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]:
-    """What each trained arm elicited, taught and lost of its base, whose reach is that of the sampled base."""
+    """What each trained arm elicited, taught and lost of its base, whose reach is that of the sampled base.
+
+    Where every rollout's steps are known, a problem is solved by a right answer with every step right: with few
+    possible answers a guess among 256 hits nearly all of them.
+    """
     (sampled,) = evidence.measured[SAMPLED_BASE]
-    counts = {f"{name}/{problem}": n for name, of in sampled.counts.items() for problem, n in of.items()}
-    before = _by_problem([row.outcomes for row in evidence.measured["base"]])
     trained = [name for name in experiment.arms if evidence.questions.arms[name].training]
-    return {
-        name: reach(counts, before, _by_problem([row.outcomes for row in evidence.measured[name]])) for name in trained
-    }
+    is_sound = _knows_steps(evidence, [SAMPLED_BASE, "base", *trained])
+    solved = sampled.sound if is_sound else sampled.counts
+    counts = {f"{name}/{problem}": n for name, of in solved.items() for problem, n in of.items()}
+
+    def rates(arm: str) -> dict[str, float]:
+        return _by_problem([_sound_rates(row.sound) if is_sound else row.outcomes for row in evidence.measured[arm]])
+
+    return {name: reach(counts, rates("base"), rates(name)) for name in trained}
+
+
+def _knows_steps(evidence: Evidence, arms: Sequence[str]) -> bool:
+    return all(row.sound for arm in arms for row in evidence.measured[arm])
+
+
+def _sound_rates(sound: Counts) -> Rates:
+    return {benchmark: {problem: k / n for problem, (k, n) in of.items()} for benchmark, of in sound.items()}
 
 
 def _by_problem(outcomes: Sequence[Rates]) -> dict[str, float]:
@@ -227,6 +248,8 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
         ("operations, chains and training", "运算次数（含推理链）"), ("pass@1", "pass@1"),
         ("in a note's form", "推理格式"), ("tokens written", "输出词元"), ("training seeds", "训练种子"),
     ]  # fmt: skip
+    knows_steps = _knows_steps(evidence, experiment.arms)
+    heads += [("steps right", "步骤正确率")] if knows_steps else []
     heads += [("single steps", "单步题")] if evidence.facts else []
     rows = []
     for name in experiment.arms:
@@ -238,6 +261,8 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
             _with_interval(_average(name, evidence)), points(_mean_rate([m.notes for m in own])),
             f"{mean(m.n_completion_tokens for m in own):.0f}", count(len(own)),
         ]  # fmt: skip
+        if knows_steps:
+            cells.append(points(_mean_rate([m.steps for m in own])))
         if evidence.facts:
             single = [{b: _only(of, evidence.facts) for b, of in m.outcomes.items()} for m in own]
             cells.append(points(_mean_rate(single)))

@@ -44,7 +44,10 @@ class Selection(Settings):
     stratum: str = Field("", description="problems of one stratum of the recipe")
     style: str = Field("", description="chains that were prompted for one style of the recipe")
     level: Level | Literal[""] = Field("", description="chains of one level; levels share problems where they can")
-    equal_length: bool = Field(False, description="levels within chains of like length, so that length tells nothing")
+    equal_length: bool = Field(
+        False, description="levels, or LIMO's ranks, within chains of like length, so that length tells nothing"
+    )
+    diversity: float = Field(0.0, ge=0, le=1, description="LIMO's rank against unlikeness, as in `select.diversity`")
     is_wrong: bool = Field(False, description="whole chains whose answer is wrong, instead of correct ones")
     by: Rule = Field("limo", description="limo: as the curate stage selects; else an order of `limo.curate.select`")
     k: int = Field(0, ge=0, description="how many; 0: as many as LIMO selects")

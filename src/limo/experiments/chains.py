@@ -7,7 +7,7 @@ ones, and neither filtered by difficulty nor chosen by quality.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,11 @@ def select_chains(
     else:
         if wanted.among:
             candidates, _ = select(candidates, limo.model_copy(update={"k": wanted.among}))
-        by_rule = SelectSettings(k=k, by=wanted.by, seed=wanted.seed) if wanted.by != "limo" else None
-        chosen, _ = select(candidates, by_rule or limo.model_copy(update={"k": k}))
+        if wanted.equal_length:
+            candidates = _regraded(candidates, grading)
+        own = limo.model_copy(update={"k": k, "diversity": wanted.diversity or limo.diversity})
+        by_rule = SelectSettings(k=k, by=wanted.by, seed=wanted.seed) if wanted.by != "limo" else own
+        chosen, _ = select(candidates, by_rule)
     if not chosen:
         what, do = "a selection is empty", "change the arm, or collect more chains"
         raise InputError(what, wanted.model_dump(exclude_defaults=True), "one chain or more", do)
@@ -165,12 +168,17 @@ def _entry(table: Mapping[str, Any], name: str, what: str) -> Any:
 
 def _of_level(candidates: Sequence[Candidate], wanted: Selection, k: int, grading: GradeSettings) -> list[Candidate]:
     """Chains of one level; with `equal_length` the levels are drawn anew among chains of like length."""
-    chains, grades = [c.chain for c in candidates], [c.grade for c in candidates]
-    if wanted.equal_length:
-        grades = grade(chains, grading.model_copy(update={"length_bins": LENGTH_BINS}))
+    graded = _regraded(candidates, grading) if wanted.equal_length else candidates
+    chains, grades = [c.chain for c in graded], [c.grade for c in graded]
     by_hash = {chain_hash(candidate.chain): candidate for candidate in candidates}
     found = sample_levels(chains, grades, k, seed=wanted.seed, levels=("L1", "L2", "L3", "L4", "L5"))
     return [by_hash[chain_hash(chain)] for chain, _ in found[wanted.level]]  # type: ignore[index]
+
+
+def _regraded(candidates: Sequence[Candidate], grading: GradeSettings) -> list[Candidate]:
+    """The candidates with grades among chains of like length."""
+    grades = grade([c.chain for c in candidates], grading.model_copy(update={"length_bins": LENGTH_BINS}))
+    return [replace(candidate, grade=own) for candidate, own in zip(candidates, grades, strict=True)]
 
 
 def _drawn(candidates: Sequence[Candidate], k: int, seed: int) -> list[Candidate]:

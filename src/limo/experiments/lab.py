@@ -36,7 +36,7 @@ from limo.experiments.chains import (
     select_problems,
 )
 from limo.experiments.prompting import PromptedCompleter
-from limo.experiments.results import CurvePoint, Measurement, note_rates
+from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates
 from limo.experiments.transforms import transform_rows
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
@@ -96,13 +96,14 @@ class LabHooks:
 
     `write_data(recipe, folder, progress)` writes pools and benchmarks, once; `open_model` opens the models of recipe
     and arms; `model_path` turns the name of a student into its folder or hub name; `begin` gives the first words of a
-    note on a problem.
+    note on a problem; `step_accuracy` the share of its steps that a completion gets right, where the lab knows them.
     """
 
     write_data: Callable[[Any, Path, Progress], None]
     open_model: ModelOpener
     model_path: Callable[[str], str]
     begin: Callable[[Problem], str] = no_beginning
+    step_accuracy: Callable[[Problem, str], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -281,10 +282,13 @@ class Lab:
         with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
             completer = self.open_student(arm, seed, student, f"{arm.name}-{seed}")
             evaluations = list(self._evaluate(arm, completer, ledger, checker))
-            notes = note_rates(ledger.rollouts(completer.name), self.benchmarks())
+            rollouts = list(ledger.rollouts(completer.name))
+            cost["notes"] = note_rates(rollouts, self.benchmarks())
+            if self.hooks.step_accuracy:
+                cost |= step_rates(rollouts, self.benchmarks(), self.hooks.step_accuracy)
             if arm.training and arm.training.n_points:
                 points = list(self._points(arm, seed, trained, ledger, checker))
-        cost |= {"fingerprint": arm.fingerprint, "notes": notes, "points": points}
+        cost |= {"fingerprint": arm.fingerprint, "points": points}
         measurement = Measurement.of(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
         write_json(folder / "measurement.json", asdict(measurement))
         return measurement

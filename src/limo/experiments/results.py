@@ -7,7 +7,7 @@ Every number is computed by `limo.stages.compare` from pass rates per benchmark,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -35,6 +35,8 @@ Groups = Mapping[BenchmarkGroup, Sequence[str]]
 
 Rates = dict[str, dict[str, float]]
 """Benchmark -> problem id -> share of rollouts in 0..1."""
+Counts = dict[str, dict[str, tuple[int, int]]]
+"""Benchmark -> problem id -> (rollouts that count, all rollouts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,11 @@ class Measurement:
     """The scores of one arm with one training seed, and the cost of its training.
 
     `fingerprint`: of the arm that was measured; `outcomes`: pass rates; `notes`: completions in the form of a note;
-    `counts`: benchmark -> problem id -> (correct, decided) rollouts, of an arm that was sampled; `provenance`:
-    benchmark -> the rollouts behind it; `points`: the checkpoints on the way.  `n_train_tokens`: tokens that passed
-    through the model in training, all epochs; `seconds`, `flops`: of training; `n_completion_tokens`: mean length of
-    the completions, each benchmark counting once.
+    `steps`: steps that are right, where the lab knows them; `sound`: (rollouts whose answer and every step are right,
+    rollouts); `counts`: (correct, decided) rollouts, of an arm that was sampled; `provenance`: benchmark -> the
+    rollouts behind it; `points`: the checkpoints on the way.  `n_train_tokens`: tokens that passed through the model in
+    training, all epochs; `seconds`, `flops`: of training; `n_completion_tokens`: mean length of the completions, each
+    benchmark counting once.
     """
 
     arm: str
@@ -62,7 +65,9 @@ class Measurement:
     outcomes: Rates
     fingerprint: str = ""
     notes: Rates = field(default_factory=dict)
-    counts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    steps: Rates = field(default_factory=dict)
+    sound: Counts = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
     n_examples: int = 0
     n_train_tokens: int = 0
     n_updates: int = 0
@@ -99,10 +104,13 @@ class Measurement:
         provenance = {name: Provenance(**origin) for name, origin in values.get("provenance", {}).items()}
         points = [CurvePoint(**point) for point in values.get("points", [])]
         counts = {
-            benchmark: {name: (int(correct), int(n)) for name, (correct, n) in of.items()}
-            for benchmark, of in values.get("counts", {}).items()
+            field: {
+                benchmark: {name: (int(correct), int(n)) for name, (correct, n) in of.items()}
+                for benchmark, of in values.get(field, {}).items()
+            }
+            for field in ("counts", "sound")
         }
-        return cls(**{**values, "provenance": provenance, "points": points, "counts": counts})
+        return cls(**{**values, "provenance": provenance, "points": points, **counts})
 
 
 def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Problem]]) -> Rates:
@@ -116,6 +124,27 @@ def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Pr
         name: {problem.id: mean(found[problem.id]) for problem in problems if problem.id in found}
         for name, problems in benchmarks.items()
     }
+
+
+def step_rates(
+    rollouts: Iterable[Rollout],
+    benchmarks: Mapping[str, Sequence[Problem]],
+    step_accuracy: Callable[[Problem, str], float],
+) -> dict[str, Any]:
+    """The fields `steps` and `sound` of a measurement."""
+    problems = {problem.id: problem for of in benchmarks.values() for problem in of}
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for rollout in rollouts:
+        share = step_accuracy(problems[rollout.problem_id], rollout.completion.text)
+        is_correct = rollout.verdict is not None and rollout.verdict.outcome == "correct"
+        found.setdefault(rollout.problem_id, []).append((share, is_correct and share == 1))
+    steps: Rates = {}
+    sound: Counts = {}
+    for name, of in benchmarks.items():
+        rows = {problem.id: found[problem.id] for problem in of if problem.id in found}
+        steps[name] = {problem: mean(share for share, _ in row) for problem, row in rows.items()}
+        sound[name] = {problem: (sum(is_sound for _, is_sound in row), len(row)) for problem, row in rows.items()}
+    return {"steps": steps, "sound": sound}
 
 
 Measured = Mapping[str, Sequence[Measurement]]  # arm -> one measurement a seed

@@ -62,7 +62,10 @@ def test_a_selection_from_an_unknown_source_is_refused(tmp_path):
         lab.chain_pool("best", NoProgress())
 
 
-@pytest.mark.parametrize("name", PLANS)
+SHIPPED = [name for name in PLANS if not name.endswith("-512")]  # those of the next size are for a GPU
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_has_a_card_that_says_what_it_was_made_of(name):
     card = model_card(name)
     assert card["n_tokens"] > card["n_tokens_learnt"] > 0
@@ -73,6 +76,27 @@ def test_a_shipped_model_has_a_card_that_says_what_it_was_made_of(name):
 def test_an_unknown_model_is_refused():
     with pytest.raises(InputError, match="no pocket model"):
         model_path("pocket-../secret")
+
+
+def test_a_model_that_is_not_shipped_is_taken_from_where_it_was_pre_trained_or_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="limo pocket pretrain pocket-rich-512"):
+        model_path("pocket-rich-512")
+    (tmp_path / "runs" / "pocket" / "pocket-rich-512").mkdir(parents=True)
+    assert model_path("pocket-rich-512").is_dir()
+
+
+def test_another_world_has_other_answers_and_models_that_know_them(tmp_path):
+    recipes = [load(PocketRecipe, RECIPE, words) for words in (SMALL, [*SMALL, "world.variant=world2"])]
+    first, second = (pocket_lab(recipe, tmp_path / recipe.world.variant) for recipe in recipes)
+    for lab in (first, second):
+        write_world(lab.recipe, lab.data, NoProgress())
+    problems = [lab.benchmarks()["pocket-bus"] for lab in (first, second)]
+    assert [p.problem for p in problems[0]] == [p.problem for p in problems[1]]
+    assert [p.answer for p in problems[0]] != [p.answer for p in problems[1]]
+    assert second.hooks.model_path("pocket-rich").endswith("pocket-rich-world2")
+    with pytest.raises(InputError, match="no pocket model"):
+        second.hooks.model_path("pocket-poor")
 
 
 def test_the_shipped_weights_are_small():

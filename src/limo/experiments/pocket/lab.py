@@ -6,6 +6,7 @@ report = run(load(PocketRecipe, "pocket"), "runs/lab", progress)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -17,7 +18,8 @@ from limo.core.run_folder import RunFolder
 from limo.experiments.arms import Arm, Experiment, load_questions
 from limo.experiments.lab import Lab, LabHooks, LabRecipe
 from limo.experiments.pocket import world
-from limo.experiments.pocket.models import PLANS, model_path
+from limo.experiments.pocket.models import PLANS, in_variant, model_path, pretrain_plan
+from limo.experiments.pocket.premise import step_accuracy
 from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import MEASURING, measuring_jobs, run_experiments
 from limo.models.completer import Completer
@@ -34,12 +36,17 @@ SAMPLE_S = 0.02  # a further rollout of an untrained model, whose answers are sh
 
 
 class WorldSettings(Settings):
-    """How many problems of the world are written."""
+    """Which world, and how many of its problems are written."""
+
+    variant: str = Field(
+        "",
+        description="another world and its models, `NAME-VARIANT`: world2; 512, which is not shipped",
+    )
 
     n_pool: int = Field(1600, ge=1, description="problems of the three curated families before filtering")
     n_bulk_pool: int = Field(16000, ge=1, description="problems of all ten families for the bulk arm")
     n_benchmark: int = Field(64, ge=8, le=world.MOST_BENCHMARK, description="problems of each of the ten benchmarks")
-    seed: int = Field(1, ge=0, description="another seed is another pool; the benchmarks are fixed")
+    seed: int = Field(1, ge=0, description="of the pools; the benchmarks are fixed")
 
 
 class PocketRecipe(LabRecipe):
@@ -51,7 +58,9 @@ class PocketRecipe(LabRecipe):
 
 def pocket_lab(recipe: PocketRecipe, folder: Path) -> Lab:
     """The lab of a run folder."""
-    return Lab(recipe, folder, LabHooks(write_world, open_pocket_model, _student_path, begin=begin_note))
+    variant = recipe.world.variant
+    opener, path = partial(open_pocket_model, variant=variant), partial(_student_path, variant=variant)
+    return Lab(recipe, folder, LabHooks(write_world, opener, path, begin_note, step_accuracy))
 
 
 def run(
@@ -80,24 +89,26 @@ def write_world(recipe: PocketRecipe, folder: Path, progress: Progress) -> None:
     if bulk_pool.exists():
         return
     settings, depths = recipe.world, world.DEPTHS
+    where = pretrain_plan(in_variant(recipe.student, settings.variant)).world
     progress.log("world: writing problems and benchmarks")
     for family in world.families():
-        write_pool(world.benchmark(family, settings.n_benchmark), folder / f"pocket-{family}.parquet")
-    pool = world.sample_problems(world.families("in-domain"), settings.n_pool, depths, settings.seed)
+        write_pool(world.benchmark(family, settings.n_benchmark, where), folder / f"pocket-{family}.parquet")
+    pool = world.sample_problems(world.families("in-domain"), settings.n_pool, depths, settings.seed, world=where)
     write_pool(pool, folder / "pool.parquet")
-    bulk = world.sample_problems(world.families(), settings.n_bulk_pool, depths, settings.seed, "bulk")
+    bulk = world.sample_problems(world.families(), settings.n_bulk_pool, depths, settings.seed, "bulk", where)
     write_pool(bulk, bulk_pool)
 
 
-def open_pocket_model(settings: ModelSettings, data: str) -> Completer:
-    """A model of a recipe; a `path` that is the name of a pocket model means the shipped one."""
+def open_pocket_model(settings: ModelSettings, data: str, variant: str = "") -> Completer:
+    """A model of a recipe; a `path` that is the name of a pocket model means that one, in the world of `variant`."""
     if isinstance(settings, LocalModelSettings) and settings.path in PLANS:
-        return LocalCompleter(model_path(settings.path), settings.name, settings.batch_size, settings.device)
+        path = _student_path(settings.path, variant)
+        return LocalCompleter(path, settings.name, settings.batch_size, settings.device)
     return open_model(settings, data)
 
 
-def _student_path(name: str) -> str:
-    return str(model_path(name))
+def _student_path(name: str, variant: str = "") -> str:
+    return str(model_path(in_variant(name, variant)))
 
 
 def begin_note(problem: Problem) -> str:

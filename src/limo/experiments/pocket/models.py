@@ -18,6 +18,7 @@ from limo.core.errors import InputError
 from limo.experiments.pocket.world import WORLD, World
 
 WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
+OWN_WEIGHTS = Path("runs/pocket")  # where `limo pocket pretrain` puts a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,18 @@ def pretrain_plan(name: str) -> PretrainPlan:
 
 
 def model_path(name: str) -> Path:
-    """The folder of a shipped model.  Raises InputError for an unknown name."""
+    """The folder of a model: as shipped, else as pre-trained here.  Raises InputError for an unknown or missing one."""
     pretrain_plan(name)
-    return WEIGHTS / name
+    for folder in (WEIGHTS / name, OWN_WEIGHTS / name):
+        if folder.is_dir():
+            return folder
+    do = f"run `limo pocket pretrain {name}` in this folder first"
+    raise InputError("this pocket model is not shipped", name, f"a model in {OWN_WEIGHTS}", do)
+
+
+def in_variant(name: str, variant: str) -> str:
+    """The name of the model of the same kind in another world: `pocket-rich` of `world2` is `pocket-rich-world2`."""
+    return f"{name}-{variant}" if variant else name
 
 
 def model_card(name: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def pretrain(
     plan: PretrainPlan | None = None,
     n_threads: int = 1,
     with_premise: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Train the model of that name (a key of PLANS, or any with its own `plan`) and save it in the folder `out`.
 
@@ -59,7 +60,7 @@ def pretrain(
     plan = plan or pretrain_plan(name)
     torch.set_num_threads(n_threads)
     torch.manual_seed(plan.seed)
-    model = build_model(plan)
+    model = build_model(plan).to(device)
     optimisers = [StackedMuon(model, plan.muon_lr), _adamw(model, plan)]
     checkpoint = out.with_name(out.name + ".checkpoint.pt")
     state = _load_checkpoint(checkpoint, model, optimisers, plan)
@@ -160,7 +161,7 @@ class StackedMuon:
         for parameter in _matrices(model):
             groups[tuple(parameter.shape)].append(parameter)
         self.groups = list(groups.values())
-        self.buffers = [torch.zeros(len(group), *group[0].shape) for group in self.groups]
+        self.buffers = [torch.zeros(len(group), *group[0].shape, device=group[0].device) for group in self.groups]
         self.param_groups = [{"lr": lr}]
 
     def step(self) -> None:
@@ -227,7 +228,7 @@ def _step(
     import torch
 
     began = time.perf_counter()
-    ids, labels = batch
+    ids, labels = (part.to(model.device) for part in batch)
     hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
     targets = labels[:, 1:]
     learnt = targets != IGNORED
@@ -263,7 +264,7 @@ def _load_checkpoint(path: Path, model: Qwen2ForCausalLM, optimisers: list[Any],
     fresh = {"step": 0, "n_tokens": 0, "n_learnt": 0, "loss": 0.0, "seconds": 0.0, "plan": asdict(plan)}
     if not path.exists():
         return fresh
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location=model.device)
     if saved["state"]["plan"] != fresh["plan"]:
         raise InputError("this checkpoint is of another plan", path, "the same plan", "delete it to start anew")
     model.load_state_dict(saved["model"])
@@ -305,7 +306,7 @@ def _save_model(model: Qwen2ForCausalLM, plan: PretrainPlan, out: Path) -> None:
     ]  # fmt: skip
     settings = {name: getattr(model.config, name) for name in same}
     llama = LlamaForCausalLM(LlamaConfig(**settings, attention_bias=True, tie_word_embeddings=True, bos_token_id=None))
-    biases = {name: torch.zeros(plan.hidden) for name in llama.state_dict() if OUTPUT_BIAS in name}
+    biases = {name: torch.zeros(plan.hidden, device=model.device) for name in llama.state_dict() if OUTPUT_BIAS in name}
     llama.load_state_dict(values | biases)
     llama.generation_config.pad_token_id = llama.config.pad_token_id
     llama.generation_config.eos_token_id = llama.config.eos_token_id
