@@ -22,6 +22,7 @@ from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, ru
 from limo.experiments.pocket.models import PLANS, model_card, model_path
 from limo.experiments.results import Measurement
 from limo.experiments.runner import MEASURING
+from shipped_models import SHIPPED
 
 RECIPE = Path(__file__).parents[3] / "src" / "limo" / "recipes" / "pocket.yaml"
 SMALL = [
@@ -60,9 +61,6 @@ def test_a_selection_from_an_unknown_source_is_refused(tmp_path):
     lab = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path)
     with pytest.raises(InputError, match=r"no such source of chains.*curated, plain, terse"):
         lab.chain_pool("best", NoProgress())
-
-
-SHIPPED = [name for name in PLANS if not name.endswith("-512")]  # those of the next size are for a GPU
 
 
 @pytest.mark.parametrize("name", SHIPPED)
