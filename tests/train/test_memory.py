@@ -21,10 +21,17 @@ def plan(model_dir, longest=256, settings=SftSettings, sharding="one", n_devices
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="without data transformers builds a causal mask, and counts it")
-def test_activations_grow_with_the_length_and_not_with_its_square(model_dir):
-    lengths = [plan(model_dir, n, gradient_checkpointing=False).activations for n in (512, 1024, 2048)]
-    assert lengths[2] - lengths[1] == pytest.approx(2 * (lengths[1] - lengths[0]), rel=1e-3)
+def test_activations_grow_with_the_length_and_with_its_square_only_where_rows_are_padded(model_dir):
+    def growth(**changes):
+        one, two, four = (
+            plan(model_dir, n, gradient_checkpointing=False, **changes).activations for n in (512, 1024, 2048)
+        )
+        return (four - two) / (two - one)
+
+    assert growth() == pytest.approx(2, rel=1e-3)
+    padded = {"per_device_train_batch_size": 2, "examples_per_update": 4}
+    assert growth(**padded) > 2.5
+    assert growth(**padded, attn_implementation="flash_attention_2") == pytest.approx(2, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -67,6 +74,7 @@ CASES = {  # none of them was seen when the plan was made
     "every layer recomputed": {"arch": "qwen2", "shape": [8000, 256, 704, 8, 4, 4], "length": 2048, "every": 1},
     "every second layer": {"arch": "qwen3", "shape": [16000, 320, 960, 8, 5, 5], "length": 1024, "every": 2},
     "four passes an update": {"arch": "llama", "shape": [4000, 384, 1024, 8, 6, 6], "length": 640, "passes": 4},
+    "a row whose mask would be seen": {"arch": "llama", "shape": [4000, 128, 320, 4, 4, 2], "length": 8192},
 }
 
 

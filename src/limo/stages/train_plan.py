@@ -19,9 +19,9 @@ from limo.models.local.config import read_config
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS, TRAIN, TRAIN_ADAPTER
 from limo.train.data import encode, read_rows
-from limo.train.memory import GB, MemoryPlan, Sharding, count_parameters, plan_memory
+from limo.train.memory import GB, HAS_NO_MASK, MemoryPlan, Sharding, count_parameters, plan_memory
 from limo.train.methods.lora import LoraSettings
-from limo.train.methods.sft import HAS_NO_MASK, SftSettings
+from limo.train.methods.sft import SftSettings
 from limo.train.model import load_tokenizer
 
 USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the kernels' and fragmentation's (our own choice)

@@ -2,7 +2,8 @@
 
 Activations are counted, not estimated: one forward and backward pass of the model's own code, TRL's loss and the
 recipe's checkpointing run on tensors without data, at the true length and at two depths, and the peak of the bytes that
-live is continued to the true depth (it grows by the same amount with every layer).
+live is continued to the true depth (it grows by the same amount with every layer).  A row alone needs no mask, and none
+is counted; several rows at once are counted with the mask of their padding, where attention builds one.
 
     plan = plan_memory(config, settings, longest=16384)
     print(plan)      # 21.4 GB a device: weights 6.2, gradients 6.2, ...
@@ -22,7 +23,8 @@ from limo.train.result import TrainSettings
 
 GB = 1e9
 HEAD_TOKENS, HEAD_VOCAB = 4096, 32768  # the largest tile of scores that TRL's loss holds at once
-MARGIN = 1.06  # of the sum, for buffers that nobody counts
+MARGIN = 1.08  # of the sum, for buffers that nobody counts
+HAS_NO_MASK = ("flash", "flex")  # attention that keeps examples of one row apart without a mask of tokens x tokens
 SMALL = 50_000_000  # parameters of a model whose memory is not worth a line
 QUANTISED = 0.52  # bytes of a weight in 4 bits with its scales (QLoRA's double quantisation)
 OPTIMISER_BYTES = {"sgd": 0, "adafactor": 0, "adamw_8bit": 2, "adamw_bnb_8bit": 2, "paged_adamw_8bit": 2}  # else 8
@@ -159,8 +161,27 @@ def _model(config: Any, settings: TrainSettings, depth: int, in_bfloat16: bool) 
         text.layer_types = (text.layer_types * (depth + 1))[:depth]
     dtype = torch.bfloat16 if in_bfloat16 or settings.is_quantised else getattr(torch, settings.dtype)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa").train()
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=_attention()).train()
         return settings.adapted(model)
+
+
+def _attention() -> str:
+    """The name of `sdpa` that builds no mask for rows without padding.
+
+    transformers reads in the positions whether a row holds several examples; tensors without data do not tell, and it
+    would build a mask for rows that hold one.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def mask(**how: Any) -> Any:
+        return sdpa_mask(**{**how, "allow_is_causal_skip": True})
+
+    name = "sdpa_of_whole_rows"
+    AttentionInterface.register(name, sdpa_attention_forward)
+    AttentionMaskInterface.register(name, mask)
+    return name
 
 
 def _peaks(config: Any, settings: TrainSettings, length: int, in_bfloat16: bool, gpu: bool) -> tuple[float, float]:
@@ -188,18 +209,20 @@ def _peak_bytes(config: Any, settings: TrainSettings, length: int, depth: int, i
     n_rows, head = settings.per_device_train_batch_size, 0.0
     with FakeTensorMode(allow_non_fake_inputs=True):
         _materialise(model)
-        ids = torch.zeros(n_rows, length, dtype=torch.long)
+        rows: dict[str, Any] = {"input_ids": torch.zeros(n_rows, length, dtype=torch.long), "use_cache": False}
+        if n_rows > 1 and not any(name in settings.attn_implementation for name in HAS_NO_MASK):
+            rows["attention_mask"] = torch.ones(n_rows, length, dtype=torch.long)
         bf16 = settings.bf16 and not in_bfloat16
         with _live_bytes(model) as live, torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             if gpu:  # the loss by a formula: its kernels for GPUs hold a tile of scores and the head's gradient
-                hidden = causal.base_model(input_ids=ids, use_cache=False).last_hidden_state
+                hidden = causal.base_model(**rows).last_hidden_state
                 width = config.get_text_config().hidden_size
                 vocab = config.get_text_config().vocab_size
                 tile = min(n_rows * length, HEAD_TOKENS) * HEAD_VOCAB * hidden.element_size()
                 head = 2.0 * tile + 4.0 * width * (vocab + n_rows * length)
                 loss = hidden.sum()
             else:
-                loss = model(input_ids=ids, labels=ids, use_cache=False, fused_lm_head=True).log_probs.sum()
+                loss = model(**rows, labels=rows["input_ids"], fused_lm_head=True).log_probs.sum()
                 unused = max(0, HEAD_VOCAB - config.get_text_config().vocab_size)  # columns of the tile, never written
                 head = -4.0 * min(n_rows * length, HEAD_TOKENS) * unused
             loss.backward()

@@ -25,13 +25,12 @@ from limo.core.text import content_hash, shorten
 from limo.models.local.config import check_model
 from limo.train.compute import TRAIN
 from limo.train.data import Encoded, Row, encode, read_rows
-from limo.train.memory import SMALL, available_bytes, launched_sharding, memory_lines, plan_memory
+from limo.train.memory import HAS_NO_MASK, SMALL, available_bytes, launched_sharding, memory_lines, plan_memory
 from limo.train.model import load_model, load_tokenizer
 from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched
 
 LONGEST_WITH_MASK = 4096  # tokens of a row for which a mask of tokens x tokens may be built
-HAS_NO_MASK = ("flash", "flex")  # attention that keeps examples of one row apart without such a mask
 
 
 class SftSettings(TrainSettings):
@@ -99,7 +98,7 @@ def train_rows(
     check_model(model_dir)
     data_hash = _rows_hash(rows)
     identity = content_hash(model_identity(model_dir) or str(model_dir), data_hash, settings.hash)
-    if done := finished(out, identity):
+    if done := finished(out, identity, settings):
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
     tokenizer = load_tokenizer(model_dir)
