@@ -8,6 +8,7 @@ from train_rows import chat
 
 from limo.core.errors import InputError, LimoError, MissingFileError, ModelError
 from limo.train.data import IGNORED, encode, read_rows
+from limo.train.methods.sft import SftSettings
 
 END = "<|im_end|>"
 
@@ -106,6 +107,8 @@ def test_a_long_row_is_an_error_or_dropped_on_record_and_never_cut(tokenizer):
     assert found.dropped[0].problem_id == "p7" and found.dropped[0].detail["row"] == 1
     assert found.dropped[0].detail["n_tokens"] > 120 >= found.longest
     assert len(encode(rows, tokenizer, 1000).examples) == 2
+    with pytest.raises(InputError, match=r"row 0 is longer than max_length: '?20\d{3} tokens'? .*16384"):
+        encode([chat("q", "9" * 20_000)], tokenizer, SftSettings().max_length)
 
 
 def test_nothing_to_learn_from_is_said(tokenizer):

@@ -11,7 +11,7 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.stages.train import Recipe
 from limo.train.compute import speed_line
-from limo.train.data import IGNORED, encode
+from limo.train.data import IGNORED, Encoded, Example, encode
 from limo.train.methods.sft import SftSettings, check_layout, make_trainer, train
 from limo.train.model import load_model
 from limo.train.trainer import last_checkpoint
@@ -23,9 +23,9 @@ SMALL = {
 UNEQUAL = [chat("q", "a"), chat("1 plus 2", "so " * 40), chat("r", "it is 3"), chat("s", "so " * 9)]
 
 
-def gradients_of_update(model_dir, tokenizer, work, settings):
+def gradients_of_update(model_dir, tokenizer, work, settings, encoded=None):
     """The gradients that one update of our trainer makes, before they are clipped, and its encoded rows."""
-    encoded = encode(UNEQUAL, tokenizer, 256)
+    encoded = encoded or encode(UNEQUAL, tokenizer, 256)
     model = load_model(model_dir, "float32", "", encoded.longest, encoded.end_token_id)
     trainer = make_trainer(model, tokenizer, encoded, settings, work)
     seen = {}
@@ -79,6 +79,28 @@ def test_the_gradient_of_an_update_is_that_of_a_hand_written_loop(model_dir, tok
     assert all(torch.allclose(ours[name], by_hand[name], atol=1e-5) for name in by_hand)
     other, _ = gradients_by_hand(model_dir, encoded, "token" if weight == "example" else "example")
     assert not all(torch.allclose(ours[name], other[name], atol=1e-5) for name in other), "the two differ here"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weight", ["example", "token"])
+def test_a_row_of_16k_and_one_of_1k_weigh_in_an_update_as_they_do_alone(tokenizer, tmp_path, weight):
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 1, "num_key_value_heads": 1}
+    config = Qwen2Config(
+        vocab_size=len(tokenizer), num_hidden_layers=1, max_position_embeddings=16384, eos_token_id=0, **shape
+    )
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path / "model")
+    rows = [torch.randint(3, 250, (n,)).tolist() for n in (16384, 1024)]
+    encoded = Encoded([Example(ids, [IGNORED] * 100 + ids[100:]) for ids in rows], [], 1)
+    how = {"loss_weight": weight, "examples_per_update": 2, "max_grad_norm": 0, "max_length": 16384}
+    settings = SftSettings(**{**SMALL, **how})
+    ours, _, loss = gradients_of_update(tmp_path / "model", tokenizer, tmp_path / "work", settings, encoded)
+    by_hand, total = gradients_by_hand(tmp_path / "model", encoded, weight)
+    assert loss == pytest.approx(total, abs=1e-4)
+    assert all(torch.allclose(ours[name], by_hand[name], atol=1e-5) for name in by_hand)
 
 
 @pytest.mark.parametrize("weight", ["example", "token"])

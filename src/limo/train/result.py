@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +24,8 @@ from limo.core.files import atomic, storage_errors
 from limo.core.interrupts import uninterrupted
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
+from limo.core.run_folder import environment
+from limo.core.text import content_hash
 
 RECORD, CHECKPOINTS = "training.json", "checkpoints"
 PAPER_EPOCH = 9  # of 15: v1's released weights
@@ -88,6 +88,12 @@ class TrainSettings(Settings):
     def _no_is_a_word(cls, value: object) -> object:
         """YAML reads an unquoted `no` as false."""
         return "no" if value is False else value
+
+    @property
+    def hash(self) -> str:
+        """Names the kind and the values that are no defaults: a field that a later version adds renames nothing."""
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        return content_hash(json.dumps({**values, "kind": self.kind}, sort_keys=True))  # type: ignore[attr-defined]
 
     @property
     def is_quantised(self) -> bool:
@@ -156,10 +162,11 @@ def result_of(trainer: Any, settings: TrainSettings, method: str, **values: Any)
     )
 
 
-def finished(out: Path, identity: str = "") -> TrainResult | None:
+def finished(out: Path, identity: str = "", settings: TrainSettings | None = None) -> TrainResult | None:
     """The record of the training that made the model at `out`; None where nothing is there yet.
 
-    Raises InputError when the folder holds something else, or (with `identity`) a model of another training.
+    Raises InputError when the folder holds something else, or (with `identity` and `settings`) a model of another
+    training; a setting that the record does not name is one that came later, and had its default's effect.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -170,7 +177,8 @@ def finished(out: Path, identity: str = "") -> TrainResult | None:
     except (OSError, ValueError, TypeError, KeyError):
         what = "this folder does not hold a trained model"
         raise InputError(what, out, "a new folder", "name another for the model") from None
-    if identity and result.identity != identity:
+    now = settings.model_dump(mode="json") if settings else {}
+    if identity and (result.identity != identity or any(now.get(k, v) != v for k, v in result.settings.items())):
         allowed = "the base model, data and settings it was trained with"
         raise InputError("this folder holds a model of another training", out, allowed, "name another for the model")
     return result
@@ -218,15 +226,15 @@ def publish(
 
 def model_card(result: TrainResult) -> str:
     """What the model is, from its record: base, data, recipe, environment."""
-    versions = {name: version(name) for name in ("torch", "transformers", "trl", "peft", "limo")}
+    here = environment()
     facts = {
         "base model": result.base,
         "method": f"{result.method}, checkpoint: {result.checkpoint}",
         "examples": f"{result.n_examples:,}, hash of the data {result.data_hash}",
         "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, {result.flops:.3g} operations",
         "last loss": result.losses[-1] if result.losses else "none",
-        "environment": f"Python {platform.python_version()}, "
-        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "environment": f"Python {here['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in here["versions"].items()),  # type: ignore[attr-defined]
         "licence": "not stated here: that of the base model and of the data apply",
     }
     lines = [f"- {name}: {value}" for name, value in facts.items()]

@@ -107,10 +107,20 @@ def _diverged(what: str) -> ModelError:
 
 
 def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settings: TrainSettings) -> float:
-    """Train to the end that `settings` name, from the last whole checkpoint in `work`; the seconds it took."""
+    """Train to the end that `settings` name, from the last whole checkpoint in `work`; the seconds it took.
+
+    Raises InputError where accelerate would split rows over devices: updates and weights of examples would be others.
+    """
     import torch
     from transformers import PrinterCallback
 
+    split = getattr(trainer.accelerator, "parallelism_config", None)
+    if split is not None and (split.cp_enabled or split.sp_enabled):
+        what, do = (
+            "context and sequence parallelism are not supported",
+            "leave parallelism_config_cp_size, _sp_size out",
+        )
+        raise InputError(what, f"{split.cp_size} x {split.sp_size}", "whole rows: ddp, fsdp2 or zero3", do)
     trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
     started_s = time.monotonic()
     with ExitStack() as stack, storage_errors(work):

@@ -82,7 +82,7 @@ def train(
     check_model(model_dir)
     data = content_hash(*(f"{problem.id} {problem.answer}" for problem in problems))
     identity = content_hash(model_identity(model_dir) or str(model_dir), data, settings.hash)
-    if done := finished(out, identity):
+    if done := finished(out, identity, settings):
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
     if not problems:
