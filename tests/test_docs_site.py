@@ -33,6 +33,23 @@ def test_links_inside_the_project_lead_somewhere(page):
             assert ((ROOT / page).parent / target.partition("#")[0]).exists(), f"{page} links to {target}"
 
 
+def shared_parts(readme):
+    """What does not depend on the language: links, commands, names in code style, the figures of tables."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    blocks, prose = re.findall(r"```sh\n(.*?)```", text, re.DOTALL), re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    links = set(re.findall(r"\]\(([^)\s]+)\)", prose)) - {"README.md", "README.zh-CN.md"}
+    commands = [re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines()]
+    return links, commands, set(re.findall(r"`([^`\n]+)`", prose))
+
+
+def test_the_readmes_of_both_languages_say_the_same():
+    english, chinese = shared_parts("README.md"), shared_parts("README.zh-CN.md")
+    assert english[0] == chinese[0]
+    assert english[1] == chinese[1] and len(english[1]) > 8
+    assert english[2] == chinese[2] and len(english[2]) > 20
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= 200
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: make site")

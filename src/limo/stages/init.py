@@ -187,7 +187,7 @@ def _recipes(
         "benchmarks": {"held-out": "held_out.jsonl"},
         "protocol": "own",
     }
-    training = {"model": weak.name, "dataset": str(folder / "runs/curate/selected")}
+    training = {"model": weak.name, "dataset": str(folder / "runs/curate/selected"), "method": {"kind": "sft"}}
     weak_first = "a weak model drops what is too easy, a strong one keeps what is hard and writes the chains"
     return {
         "mine.yaml": (curate.Recipe, f"Curation of {Path(file).name}: {weak_first}; change what you like", curation),
