@@ -48,6 +48,17 @@ def test_every_container_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     assert [row.value for row in rows(_write(tmp_path, name))] == ROWS
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_chinese_is_written_as_it_is_and_surrogates_and_odd_line_ends_come_back(tmp_path: Path, name: str) -> None:
+    texts = [{"text": "三加四"}, {"text": "a\u2028b\x85c\u2029d \ud800"}]
+    write_rows(texts, str(tmp_path / name))
+    assert read_rows(tmp_path / name) == texts
+    if name == "a.jsonl":
+        assert (
+            "三加四" in (tmp_path / name).read_bytes().decode() and len((tmp_path / name).read_text().splitlines()) == 2
+        )
+
+
 def test_a_row_is_split_on_newline_only(tmp_path: Path) -> None:
     assert len(list(rows(_write(tmp_path, "a.jsonl")))) == 2  # str.splitlines would give 3
 

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from limo.core.records import Completion, Problem, Rollout, Verdict
+from limo.core.text import THOUGHT_MARKER
 from limo.curate.chains import ChainSettings, accept, repeated_share, without_thought_markers
 
 PROBLEM = Problem.make("What is 3 plus 4?", "7")
@@ -92,6 +95,37 @@ def test_thought_markers_go_and_the_thought_stays(text, plain):
 def test_markers_stay_where_the_recipe_keeps_them():
     chains, _ = accept(PROBLEM, [rollout("<think>hm</think>" + GOOD)], ChainSettings(form="keep"))
     assert chains[0].text == "<think>hm</think>" + GOOD
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "text", "kept"),
+    [
+        ("", "hm</think>" + GOOD, "<think>\nhm</think>" + GOOD),  # the template opened it in the prompt
+        ("", "\nhm<|end_of_thought|>" + GOOD, "<|begin_of_thought|>\nhm<|end_of_thought|>" + GOOD),
+        ("", "<think>hm</think></think>" + GOOD, "<think>hm</think>" + GOOD),
+        ("", "<think><think>hm</think>" + GOOD, "<think>hm</think>" + GOOD),
+        ("", f"<think>a</think>b<think>c</think>{GOOD}</think>", f"<think>a</think>b<think>c</think>{GOOD}"),
+        ("", GOOD + "</THINKING>", "<THINKING>\n" + GOOD + "</THINKING>"),
+        ("hm", GOOD, "<think>\nhm\n</think>\n\n" + GOOD),
+        ("hm", "\n</think>\n\n" + GOOD, "<think>\nhm\n</think>\n\n\n\n" + GOOD),
+        ("<think>hm", GOOD, "<think>\nhm\n</think>\n\n" + GOOD),
+        ("<think>\nhm\n</think>", "</think>" + GOOD, "<think>\n\nhm\n</think>\n\n\n" + GOOD),
+    ],
+)
+def test_kept_markers_open_and_close_every_thought_once(reasoning, text, kept):
+    one = rollout(text)
+    one = replace(one, completion=replace(one.completion, reasoning=reasoning))
+    chains, dropped = accept(PROBLEM, [one], ChainSettings(form="keep"))
+    assert not dropped
+    for start, end in (("<think>", "</think>"), ("<THINKING>", "</THINKING>"), ("<|begin_o", "<|end_o")):
+        assert chains[0].text.count(start) == chains[0].text.count(end)
+    assert chains[0].text == kept
+    assert not THOUGHT_MARKER.search(accept(PROBLEM, [one])[0][0].text)
+
+
+def test_a_thought_without_an_end_is_kept_only_as_plain_text():
+    assert refusal(rollout("<think>" + GOOD), form="keep") == "thought without an end"
+    assert refusal(rollout("<think>" + GOOD)) == ""
 
 
 def test_repetition_is_zero_for_new_text_and_near_one_for_a_loop():

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_the_same_rows_give_the_same_bytes_and_replace_what_was_there(tmp_path):
     write_dataset([example()], tmp_path / "two", CARD)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two") != before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_the_sources_own_columns_and_the_stages_of_pass_rates_are_exported():
+    problem = Problem("a", "What is 3+4?", "7", meta={"id": "algebra-17", "note": "三加四"})
+    rates = (PassRate("m", 4, 4, 0, stage="weak_filter"), PassRate("m", 32, 32, 2, stage="strong_filter"))
+    chain = Chain("a", "so \\boxed{7}", "teacher", "ph", "sh", 2, 9, Verdict("correct", "7", tier="text"))
+    row = dataset_row(Candidate(problem, chain, Grade(TRAITS, 0.5, "L4"), rates), 1, [])
+    assert [rate["stage"] for rate in row["pass_rates"]] == ["weak_filter", "strong_filter"]
+    assert json.loads(row["meta"]) == problem.meta and "三加四" in row["meta"]
 
 
 def test_hostile_text_is_stored_and_cannot_break_the_card(tmp_path):

@@ -39,6 +39,19 @@ def test_what_is_read_back_has_the_same_messages_whatever_a_model_wrote(to, tmp_
     assert all("be careful" in json.dumps(row) for row in back)  # the system text stands in every row
 
 
+@pytest.mark.parametrize("to", ["openai", "sharegpt", "llamafactory", "axolotl"])
+def test_chinese_stands_as_it_is_and_no_text_ends_a_line(to, tmp_path):
+    chat = [{"role": "user", "content": "求\u2028三加四\x85"}, {"role": "assistant", "content": "所以 \\boxed{7}"}]
+    path = write_format([{"messages": chat}], to, tmp_path / "out")
+    file = {"llamafactory": path / "limo.json", "axolotl": path / "limo.jsonl"}.get(to, path)
+    text = file.read_bytes().decode("utf-8")
+    assert "三加四" in text and "所以" in text
+    assert text.splitlines() == text.rstrip("\n").split("\n")
+    found = json.loads(text) if to == "llamafactory" else [json.loads(line) for line in text.splitlines()]
+    contents = [turn.get("content") or turn["value"] for turn in found[0].get("messages") or found[0]["conversations"]]
+    assert contents == [turn["content"] for turn in chat]
+
+
 def test_llamafactory_gets_a_registered_dataset_whose_tags_name_its_own_keys(tmp_path):
     folder = write_format(rows(), "llamafactory", tmp_path / "lf")
     entry = json.loads((folder / "dataset_info.json").read_text())["limo"]

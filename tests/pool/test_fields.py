@@ -76,11 +76,14 @@ def test_a_mapping_overrides_what_would_be_found() -> None:
     assert problem is not None and (problem.problem, problem.answer) == ("right", "7")
 
 
-def test_a_canonical_row_comes_back_as_it_was_but_its_id_is_computed() -> None:
-    row = {"id": "forged", "problem": "p", "answer": "2", "solution": "s", "source": "x", "topic": "t",
-           "language": "en", "meta": '{"a": 1}'}  # fmt: skip
+def test_a_canonical_row_comes_back_as_it_was_and_an_id_or_column_of_its_owners_is_kept_apart() -> None:
+    row = {"id": "p-17", "problem": "p", "answer": "2", "solution": "s", "source": "x", "topic": "t",
+           "language": "en", "meta": '{"a": 1}', "author": "me"}  # fmt: skip
     problem = shape(row, "here").problem
-    assert problem is not None and problem.meta == {"a": 1} and problem.source == "x" and problem.id != "forged"
+    assert problem is not None and problem.source == "x" and problem.id != "p-17"
+    assert problem.meta == {"a": 1, "id": "p-17", "author": "me"}
+    again = shape({**row, "id": problem.id}, "here").problem
+    assert again is not None and again.meta == {"a": 1, "author": "me"}
 
 
 def test_boxes_are_balanced_and_an_open_one_is_none() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from limo.core.text import content_hash, normalise_statement
+from limo.core.text import content_hash, join_thought, normalise_statement
 
 Row = dict[str, Any]
 """A row of a table: values by the names of columns."""
@@ -97,7 +97,7 @@ class Completion:
     @property
     def full_text(self) -> str:
         """Thought and text together, as the model wrote them."""
-        return f"<think>\n{self.reasoning}\n</think>\n\n{self.text}" if self.reasoning else self.text
+        return join_thought(self.reasoning, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ class Rollout:
 class PassRate:
     """Correct out of decided rollouts of one model on one problem; `n` rollouts were planned.
 
-    `decision` is what a band over all n makes of it: `keep`, `drop`, or '' where it is open or there is no band.
+    `decision` is what a band over all n makes of it: `keep`, `drop`, or '' where it is open or there is no band;
+    `stage` the step that took it, '' where there is none.
     """
 
     model: str
@@ -147,6 +148,7 @@ class PassRate:
     n_decided: int
     n_correct: int
     decision: str = ""
+    stage: str = ""
 
     @property
     def rate(self) -> float:

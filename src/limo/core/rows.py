@@ -16,8 +16,9 @@ import gzip
 import io
 import json
 import os
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -33,6 +34,7 @@ MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
 MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
 MAX_DEPTH = 100  # lists and objects inside each other
 ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
+_LINE_END = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
 TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
 
@@ -127,10 +129,17 @@ def write_rows(rows: Sequence[Row], path: str) -> None:
         if path.endswith(".parquet"):
             write_table(rows, temporary)
             return
-        lines = (json.dumps(row, default=str) + "\n" for row in rows)  # escapes carry whatever a model wrote
         packed = gzip.GzipFile(temporary, "wb", mtime=0) if path.endswith(".gz") else open(temporary, "wb")  # noqa: SIM115
         with packed as sink:
-            sink.writelines(line.encode("ascii") for line in lines)
+            sink.writelines(map(json_line, rows))
+
+
+def json_line(row: Mapping[str, Any]) -> bytes:
+    """One line of JSON in UTF-8; escaped are lone surrogates, which models do write, and what ends lines elsewhere."""
+    text = json.dumps(row, default=str, ensure_ascii=False)
+    if not text.isascii():
+        text = _LINE_END.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text.encode() + b"\n"
 
 
 def _folder(path: Path) -> Iterator[SourceRow]:

@@ -48,6 +48,32 @@ def language_of(text: str) -> str:
     return "en" if _LATIN.search(text) else "und"
 
 
+def join_thought(thought: str, text: str) -> str:
+    """A thought that is kept apart and the text after it, as models write them; markers that either holds count."""
+    return close_thoughts(f"<think>\n{thought.strip()}\n</think>\n\n{text.lstrip()}")[0] if thought else text
+
+
+def close_thoughts(text: str) -> tuple[str, bool]:
+    """The text with every thought opened and closed once, and whether its last one is left open.
+
+    A first end without a start gets one, since chat templates open the thought in the prompt; other marks without a
+    partner are taken out.
+    """
+    parts, end, is_open, n_thoughts = [], 0, False, 0
+    for mark in THOUGHT_MARKER.finditer(text):
+        starts, ends = THOUGHT_START.fullmatch(mark[0]), THOUGHT_END.fullmatch(mark[0])
+        parts.append(text[end : mark.start()])
+        end = mark.end()
+        if ends and not is_open and not n_thoughts:
+            start = mark[0].replace("</", "<").replace("|end", "|begin").replace("|END", "|BEGIN")
+            parts, n_thoughts = [f"{start}\n{''.join(parts).lstrip()}", mark[0]], 1
+        elif (starts and not is_open) or (ends and is_open) or not (starts or ends):
+            parts.append(mark[0])
+            n_thoughts += bool(starts)
+            is_open = bool(starts) or (is_open and not ends)
+    return "".join(parts) + text[end:], is_open
+
+
 def hide_keys(text: str) -> str:
     """`text` with everything that is shaped like a key or a password in an address replaced by `[hidden]`."""
     return _KEY.sub(HIDDEN, text)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Chain, Completion, Dropped, Problem, Rollout, Verdict
-from limo.core.text import THOUGHT_MARKER, content_hash, language_of
+from limo.core.text import THOUGHT_MARKER, close_thoughts, content_hash, language_of
 
 STAGE = "chains"
 OFFICIAL = "official solution"  # the teacher of such chains
@@ -30,7 +30,7 @@ _RUN_LENGTH = 12  # words or signs in a row; long enough that a formula written 
 class ChainSettings(Settings):
     """What a rollout must be to become a chain, besides correct and not truncated."""
 
-    form: Literal["plain", "keep"] = Field("plain", description="thought markers taken out (paper) or kept")
+    form: Literal["plain", "keep"] = Field("plain", description="thought markers taken out (paper) or kept, each once")
     boxed: bool = Field(True, description="a chain must hold a boxed answer, as the prompt asks (paper)")
     language: Literal["same", "any"] = Field("same", description="same language as the problem; not in the paper")
     max_repetition: float = Field(
@@ -50,8 +50,11 @@ def accept(
     accepted: set[str] = set()
     for rollout in rollouts:
         text = rollout.completion.full_text
-        text = without_thought_markers(text) if settings.form == "plain" else text.strip()
+        text, is_open = close_thoughts(_CUT_MARKER.sub("", text).strip())
+        text = without_thought_markers(text) if settings.form == "plain" else text
         reason = _reason_against(problem, rollout, text, settings)
+        if not reason and is_open and settings.form == "keep":
+            reason = "thought without an end"
         if not reason and text in accepted:
             reason = "same text as another"
         if reason or rollout.verdict is None:
@@ -111,7 +114,7 @@ def _reason_against(problem: Problem, rollout: Rollout, text: str, settings: Cha
         return "too long"
     if settings.boxed and "\\boxed" not in text:
         return "no boxed answer"
-    if _LEFTOVER.search(text):
+    if _LEFTOVER.search(THOUGHT_MARKER.sub("", text)):
         return "template or tool token inside"
     if settings.language == "same" and _other_language(problem, text):
         return "other language than the problem"

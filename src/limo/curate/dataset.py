@@ -7,6 +7,7 @@ run gives the same bytes.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,7 @@ def dataset_row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -
         "rank": rank,
         "problem_id": problem.id,
         "answer": problem.answer,
+        "meta": json.dumps(problem.meta, ensure_ascii=False, sort_keys=True, default=str),
         "source": problem.source,
         "topic": problem.topic,
         "language": problem.language,
@@ -195,8 +197,9 @@ def render_card(rows: Sequence[Row], card: DatasetCard) -> str:
         f"## Levels\n\n{scorer if card.scorer else ''}"
         + _table("level | examples", [(level, levels[level]) for level in LEVELS]),
         "## Columns\n\n`messages` is what a trainer reads.  The rest is lineage: `problem_id`, `answer`, `source`,"
-        " `teacher`, how it was sampled (`prompt_hash`, `sampling_hash`, `index`), `pass_rates` (correct of decided"
-        " of n, by model), `verdict`, `traits`, `score`, `level`, `rank`.",
+        " `meta` (the source's own columns, its ids too, as JSON), `teacher`, how it was sampled (`prompt_hash`,"
+        " `sampling_hash`, `index`), `pass_rates` (correct of decided of n, by stage and model), `verdict`, `traits`,"
+        " `score`, `level`, `rank`.",
         "## Hashes\n\n"
         + _table("what | hash", [("rows", f"`{rows_hash(rows)}`"), ("recipe", f"`{card.recipe_hash}`")]),
         "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder, and:"

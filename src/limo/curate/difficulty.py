@@ -45,7 +45,7 @@ def apply_band(
         if decision == "keep":
             kept.append(problem)
             continue
-        detail: dict[str, object] = {"low": band.low, "high": band.high, **(asdict(rate) if rate else {})}
+        detail: dict[str, object] = {"low": band.low, "high": band.high, **(_counts(rate) if rate else {})}
         reason = "undecided"
         if decision == "drop" and rate:
             reason = TOO_OFTEN if rate.n_correct > band.high else TOO_RARELY
@@ -67,7 +67,17 @@ def rate_columns(rate: PassRate, band: Band) -> dict[str, Any]:
     """A pass rate as columns: its counts, its 95% interval, and the probability that the true rate is in the band."""
     low, high = wilson(rate.n_correct, rate.n_decided)
     interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
-    return asdict(rate) | interval | {"probability_in_band": probability_in_band(rate, band)}
+    return _counts(rate) | interval | {"probability_in_band": probability_in_band(rate, band)}
+
+
+def _counts(rate: PassRate) -> dict[str, Any]:
+    """A pass rate for the table of its stage."""
+    return {name: value for name, value in asdict(rate).items() if name != "stage"}
+
+
+def pass_rate_of(row: Mapping[str, Any], stage: str) -> PassRate:
+    """The pass rate in a row of the table of `stage`."""
+    return PassRate(row["model"], row["n"], row["n_decided"], row["n_correct"], stage=stage)
 
 
 def find_suspects(

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 from limo.core.errors import InputError
 from limo.core.files import atomic, atomic_folder
 from limo.core.records import Row
+from limo.core.rows import json_line
 
 Format = Literal["hf", "openai", "sharegpt", "llamafactory", "axolotl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -45,7 +46,7 @@ def write_format(
     if format in ("openai", "sharegpt"):
         lines = chats if format == "openai" else [_sharegpt_row(chat) for chat in chats]
         with atomic(path) as temporary:
-            temporary.write_text(_json_lines(lines), encoding="ascii")
+            temporary.write_bytes(b"".join(map(json_line, lines)))
         return path
     if path.exists() and not path.is_dir():
         raise InputError("a folder cannot be written there", path, "a new or an empty folder", "name another with -o")
@@ -76,10 +77,6 @@ def _messages(row: Row, number: int) -> list[dict[str, str]]:
     return [{"role": turn["role"], "content": turn["content"]} for turn in row["messages"]]
 
 
-def _json_lines(rows: Sequence[Row]) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)  # escapes carry whatever a model wrote
-
-
 def _write_hub(rows: Sequence[Row], folder: Path, card: str, tables: Mapping[str, Sequence[Row]]) -> None:
     """Parquet files and the card; its header names the tables, so that the first is what `load_dataset` gives."""
     import pyarrow as pa
@@ -100,14 +97,14 @@ def _write_hub(rows: Sequence[Row], folder: Path, card: str, tables: Mapping[str
 def _write_llamafactory(rows: Sequence[Row], folder: Path) -> None:
     tags = {"role_tag": "role", "content_tag": "content"} | {f"{role}_tag": role for role in _SHAREGPT_NAMES}
     entry = {"file_name": "limo.json", "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
-    (folder / "limo.json").write_text(json.dumps(list(rows), indent=1), encoding="ascii")
+    (folder / "limo.json").write_bytes(b"[\n" + b",\n".join(json_line(row).rstrip() for row in rows) + b"\n]\n")
     (folder / "dataset_info.json").write_text(json.dumps({"limo": entry}, indent=1) + "\n", encoding="ascii")
 
 
 def _write_axolotl(rows: Sequence[Row], folder: Path) -> None:
     import yaml
 
-    (folder / "limo.jsonl").write_text(_json_lines(rows), encoding="ascii")
+    (folder / "limo.jsonl").write_bytes(b"".join(map(json_line, rows)))
     mapping = {"role": "role", "content": "content"}
     entry = {"path": "limo.jsonl", "ds_type": "json", "type": "chat_template", "field_messages": "messages"}
     config = {"datasets": [{**entry, "message_property_mappings": mapping, "roles_to_train": ["assistant"]}]}

@@ -20,6 +20,7 @@ from limo.core.records import Chain, Grade, PassRate, Problem, Rollout
 from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash
 from limo.curate.chains import ChainSettings, accept, chain_hash, without_thought_markers
+from limo.curate.difficulty import pass_rate_of
 from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, sample_levels, select
 from limo.experiments.arms import Selection
@@ -59,7 +60,7 @@ def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: MultiModelRu
         for settings in recipe.filters:
             for row in run.read_stage(settings.name):
                 if row["id"] in rates:
-                    rates[row["id"]].append(PassRate(row["model"], row["n"], row["n_decided"], row["n_correct"]))
+                    rates[row["id"]].append(pass_rate_of(row, settings.name))
         path = run.ledger_path
     by_id = {problem.id: problem for problem in problems}
     pairs = zip(chains, grades, strict=True)

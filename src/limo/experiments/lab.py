@@ -24,6 +24,7 @@ from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
+from limo.core.rows import json_line
 from limo.curate.select import Candidate
 from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.chains import (
@@ -379,8 +380,8 @@ def _training_row(candidate: Candidate, system: str) -> Row:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with atomic(path) as temporary, open(temporary, "wb") as lines:
+        lines.writelines(map(json_line, rows))
 
 
 def write_json(path: Path, value: object) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import atomic
-from limo.core.records import LEVELS, PassRate, Problem, Row
+from limo.core.records import LEVELS, Problem, Row
+from limo.core.rows import json_line
 from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash
+from limo.curate.difficulty import pass_rate_of
 from limo.curate.select import Candidate, SelectSettings, sample_levels, select
 from limo.curate.strata import stratify
 from limo.experiments.paper_recipe import PaperRecipe, TrainingSet
@@ -40,8 +42,8 @@ def write_set(recipe: PaperRecipe, name: str, path: Path) -> int:
     if len(rows) < settings.n:
         do = "bring more rows, or lower `n` of the set in the recipe"
         raise InputError(f"the training set {name} has too few rows", len(rows), f"{settings.n:,} or more", do)
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(json.dumps({"messages": row["messages"]}, ensure_ascii=False) + "\n" for row in rows)
+    with atomic(path) as temporary, open(temporary, "wb") as lines:
+        lines.writelines(json_line({"messages": row["messages"]}) for row in rows)
     return len(rows)
 
 
@@ -75,7 +77,7 @@ def _curated(recipe: PaperRecipe, name: str) -> Sequence[Mapping[str, Any]]:
         sampled = sample_levels(chains, grades, settings.n or len(chains), LEVELS)[settings.level]
         return [_row(problems[chain.problem_id], chain.text, settings) for chain, _ in sampled]
     rows = run.read_stage(before[-1])
-    rates = {row["id"]: PassRate(row["model"], row["n"], row["n_decided"], row["n_correct"]) for row in rows}
+    rates = {row["id"]: pass_rate_of(row, before[-1]) for row in rows}
     if settings.stratum:
         if recipe.strata is None:
             do = "say in the recipe's `strata` what is simple, complex and advanced"

@@ -20,7 +20,7 @@ from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.core.rows import SourceRow
+from limo.core.rows import SourceRow, json_line
 from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, Shaped, shape
 from limo.pool.sources.options import FROM_ONE
@@ -201,5 +201,4 @@ encode_meta = json.JSONEncoder(ensure_ascii=True, sort_keys=True).encode
 def _write_lines(problems: Iterable[Problem], path: Path, packed: bool) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) if packed else raw as stream:
         for problem in problems:
-            row = {name: getattr(problem, name) for name in COLUMNS}
-            stream.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            stream.write(json_line({name: getattr(problem, name) for name in COLUMNS}))

@@ -37,7 +37,7 @@ from limo.curate.dataset import (
     rows_hash,
     write_dataset,
 )
-from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, rate_columns
+from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.store import Ledger
@@ -273,7 +273,7 @@ class _Curation:
 
         rows = self._step(name, len(problems), work)
         for row in rows:
-            self.rates[row["id"]].append(PassRate(row["model"], row["n"], row["n_decided"], row["n_correct"]))
+            self.rates[row["id"]].append(pass_rate_of(row, name))
         return [self.pool.problem(row) for row in rows]
 
     def _chains(self, problems: list[Problem]) -> list[Chain]:

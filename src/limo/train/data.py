@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from limo.core import prompts
 from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
-from limo.core.text import shorten
+from limo.core.text import join_thought, shorten
 from limo.models.local.chat_template import ChatTemplate
 from limo.pool.sources.readers import rows as source_rows
 
@@ -148,8 +148,9 @@ def _joined(number: int, row: Row, how: str) -> Row:
     joined = []
     for message in messages:
         thought = next((str(message[key]) for key in keys if message.get(key)), "")
-        text = f"<think>\n{thought}\n</think>\n\n" if how == "think" else f"{thought}\n\n"
-        joined.append({**message, "content": (text if thought else "") + str(message.get("content") or "")})
+        text = str(message.get("content") or "")
+        plain = f"{thought}\n\n{text}" if thought else text
+        joined.append({**message, "content": join_thought(thought, text) if how == "think" else plain})
     return {**row, "messages": joined}
 
 

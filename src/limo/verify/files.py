@@ -10,7 +10,6 @@ elapsed_s`.  Interrupted, the rows done so far are a valid file.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
@@ -24,7 +23,7 @@ from limo.core.files import atomic
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, kind_of, parse_json, read_file
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, kind_of, parse_json, read_file
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
@@ -153,7 +152,7 @@ def _verify_line(verifier: Verifier, numbered_line: tuple[int, bytes]) -> Verifi
 def _verified(row: dict[str, Any], verdict: Verdict) -> VerifiedLine:
     row |= {name: getattr(verdict, name) for name in ("outcome", "extracted", "reason", "tier")}
     row["elapsed_s"] = round(verdict.elapsed_s, 6)
-    return dumps(row), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
+    return json_line(row), str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason
 
 
 def count_lines(path: str | Path) -> int | None:
@@ -177,7 +176,7 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
                 raise InputError(
                     f"line {row.line} of {row.file} is no row", row.error, "{answer, completion}", "mend it"
                 )
-            yield row.line, dumps(row.value)
+            yield row.line, json_line(row.value)
         return
     with open(path, "rb", BUFFER) as source:
         for number, line in enumerate(bounded_lines(source), 1):
@@ -190,14 +189,6 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 def _is_json_lines(path: str | Path) -> bool:
     """Whether the lines of a file are its rows: most files are, and then the workers parse them."""
     return Path(path).is_file() and not is_packed(path) and kind_of(Path(path)) in ("", ".jsonl", ".ndjson")
-
-
-def dumps(row: dict[str, Any]) -> bytes:
-    """One JSON line; lone surrogates, which models do write, are escaped."""
-    try:
-        return json.dumps(row, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(row).encode() + b"\n"
 
 
 def parse_row(number: int, line: bytes) -> dict[str, Any]:

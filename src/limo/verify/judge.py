@@ -21,9 +21,10 @@ from typing import Any, Literal, NamedTuple
 
 from limo.core.files import atomic
 from limo.core.records import Verdict
+from limo.core.rows import json_line
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
-from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, dumps, field_of, parse_row
+from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, field_of, parse_row
 
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
@@ -163,7 +164,7 @@ def write_opinions(path: str | Path, opinions: Mapping[int, JudgeOpinion]) -> tu
                 verdict = apply_opinion(verdict, opinion)
                 judged = {"by": opinion.judge, "said": opinion.verdict, "why": opinion.why}
                 row |= {"outcome": verdict.outcome, "reason": verdict.reason, "tier": verdict.tier, "judged": judged}
-                line = dumps(row)
+                line = json_line(row)
             target.write(line)
             summary.add(str(row.get("kind", "")), verdict.outcome, verdict.tier, verdict.reason)
     return summary, agreement

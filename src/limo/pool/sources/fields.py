@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.core.recipe import Settings
-from limo.core.records import Problem
+from limo.core.records import Problem, problem_id
 from limo.core.rows import parse_json
 from limo.core.text import language_of
 from limo.pool.sources.options import (
@@ -182,7 +182,10 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
     if not texts["problem"].strip():
         return Shaped(None, "no problem text")
-    meta, options, why = dict(meta or {}), _canonical_options(row.get("options")), ""
+    own = {key: plain(value) for key, value in row.items() if key not in CANONICAL and key != "options"}
+    if own.get("id") == problem_id(texts["problem"]):  # the pool's own, not its owner's
+        del own["id"]
+    meta, options, why = own | dict(meta or {}), _canonical_options(row.get("options")), ""
     if "options" not in row and isinstance(meta.get("options"), dict):  # a pool written before it was a column
         options = read_options(meta.pop("options"))
     if options is not None:
