@@ -16,7 +16,9 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from limo.core import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:  # read by type checkers, and by `_addresses`
     from limo.core.errors import LimoError

@@ -1,12 +1,11 @@
 """Every command on a disk that is full from some byte on: one line, exit code 2, and afterwards the end as ever."""
 
 import os
-import shutil
-import subprocess
-import sys
 from importlib import resources
 
 import pytest
+
+from kill_cases import Template
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]
 MODEL = resources.files("limo.experiments.pocket") / "weights" / "pocket-rich"
@@ -29,45 +28,33 @@ COMMANDS = {
 }
 
 
-def limo(line, folder, kilobytes=None):
-    """Run a command; files may grow to so many kilobytes, and a write beyond fails as on a full disk."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1"}
-    limit = f"ulimit -f {kilobytes}; " if kilobytes is not None else ""
-    command = ["bash", "-c", f"{limit}exec {sys.executable} -m limo.cli {line}"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    return tmp_path_factory.mktemp("disk")
+def template():
+    with Template() as started:
+        yield started
 
 
 @pytest.fixture
-def folder(world, prepared):
+def folder(world, template):
     (world / "many.jsonl").write_text(
         "".join(f'{{"problem": "Add {n} and {n * n} to {n % 17} {n % 5}", "answer": "{n}"}}\n' for n in range(5000))
     )
-    row = '{"answer": "4", "problem": "2+2?", "completion": "So two and two, let me check, is \\\\boxed{4}"}\n'
+    row = '{"answer": "4", "problem": "2+2?", "completion": "So two and two, let me check, is \\boxed{4}"}\n'
     (world / "rows.jsonl").write_text(row * 3000)
-    for name, line in (("whole", "curate recipe.yaml --run whole"), ("ingested", "pool ingest many.jsonl -o ingested")):
-        if not (prepared / name).exists():
-            code, err = limo(line, world)
-            assert code == 0, err
-            shutil.copytree(world / name, prepared / name)
-        elif not (world / name).exists():
-            shutil.copytree(prepared / name, world / name)
+    for line in ("curate recipe.yaml --run whole", "pool ingest many.jsonl -o ingested"):
+        ended = template.run(line, world)
+        assert ended.status == 0, ended.err
     return world
 
 
 @pytest.mark.parametrize("kilobytes", [0, 30])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(folder, name, kilobytes):
-    code, err = limo(COMMANDS[name], folder, kilobytes)
-    told = [line for line in err.splitlines() if line.startswith("limo: ")]
-    assert code in (0, 2), err
-    if code == 2:
-        assert len(told) == 1 and "Traceback" not in err and "bug" not in told[0], err
-    code, err = limo(COMMANDS[name], folder)
-    assert code == 0, err
+def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(template, folder, name, kilobytes):
+    ended = template.run(COMMANDS[name], folder, max_file_bytes=1024 * kilobytes)
+    if ended.status:
+        shown = [line for line in ended.err.splitlines() if line.startswith("limo: ")]
+        assert os.waitstatus_to_exitcode(ended.status) == 2, ended
+        assert len(shown) == 1 and "Traceback" not in ended.err and "bug" not in shown[0], ended.err
+    ended = template.run(COMMANDS[name], folder)
+    assert ended.status == 0, ended.err
     assert not [path for path in (folder / "out").rglob("*") if path.name.endswith(".tmp")]

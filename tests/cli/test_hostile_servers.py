@@ -143,8 +143,10 @@ def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_waits_for_the_outstanding_requests_and_the_command_goes_on(limo, world, monkeypatch, number):
+def test_a_signal_waits_for_the_outstanding_requests_and_the_command_goes_on(request, limo, world, monkeypatch, number):
     monkeypatch.setenv("MY_KEY", KEY)
+    before = signal.signal(number, signal.SIG_DFL)  # nohup and shells in the background ignore some
+    request.addfinalizer(lambda: signal.signal(number, before))
     choice = {"message": {"content": "4"}, "finish_reason": "stop"}
     with serving(200, {"choices": [choice]}, wait_s=0.5) as (url, seen):
         arguments = ("rollouts", recipe_of(world, url, in_flight=4), "--run", world / "run")

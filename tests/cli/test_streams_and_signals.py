@@ -16,7 +16,9 @@ LIMO = f"{sys.executable} -m limo.cli"
 
 
 def shell(line, folder):
-    done = subprocess.run(["bash", "-c", line], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -56,7 +58,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, command):
 
 
 WAITING = """
-    import sys, threading, time
+    import signal, sys, threading, time
     from limo.cli.command import command, end_process, run_command
 
     @command("wait")
@@ -72,6 +74,8 @@ WAITING = """
                     print("ending", flush=True)
                     time.sleep(30)
 
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and shells in the background ignore some
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     end_process(lambda: run_command(wait, []))
 """
 
@@ -99,7 +103,7 @@ def waiting():
 def test_the_first_signal_stops_in_order_and_says_how_to_go_on(waiting, number, words):
     process = waiting(*words)
     process.send_signal(number)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 3
     assert err.splitlines()[-1].startswith("limo: interrupted (wait stopped after ")
     assert "continue with: limo" in err and "Traceback" not in err and "FATAL" not in err
@@ -112,7 +116,7 @@ def test_a_second_signal_ends_at_once(waiting, first, second):
     process.send_signal(first)
     assert process.stdout.readline() == "ending\n"
     process.send_signal(second)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 3 and "stopped at once" in err and "Traceback" not in err
 
 
@@ -120,7 +124,7 @@ def test_many_signals_in_one_moment_end_with_3(waiting):
     process = waiting()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
         process.send_signal(number)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 3 and "Traceback" not in err
 
 

@@ -7,16 +7,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from train_rows import chat
 
 import limo.core.errors
-from limo.core.errors import InputError, ModelError
+from limo.core import files
+from limo.core.errors import InputError, ModelError, StorageError
 from limo.core.progress import NoProgress
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings, train
 from limo.train.result import RECORD, finished
+from limo.train.trainer import bytes_on_disk
 
 SMALL = {
     "bf16": False, "use_cpu": True, "gradient_checkpointing": False, "save_strategy": "no", "max_length": 256,
@@ -109,6 +112,33 @@ def test_a_field_that_a_later_version_adds_leaves_a_finished_training_as_it_is(t
         with pytest.raises(InputError, match="another training"):
             train(model_dir, rows, out, other)
     assert LoraSettings().hash != SftSettings().hash == Later().hash
+
+
+def test_a_disk_without_room_for_what_is_saved_is_told_before_the_first_update(model_dir, rows, tmp_path, monkeypatch):
+    n_bytes = sum(file.stat().st_size for file in Path(model_dir).glob("*.safetensors"))
+    settings = small(save_strategy="epoch")
+    for free in (n_bytes, 3.5 * n_bytes):  # the model, and beside it a checkpoint: weights and two states of each
+        monkeypatch.setattr(files.shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        with pytest.raises(StorageError, match=r"what this training saves will take .* has room for"):
+            train(model_dir, rows, tmp_path / "model", settings)
+        assert not list(tmp_path.rglob("checkpoint-*"))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=6.5 * n_bytes))
+    assert train(model_dir, rows, tmp_path / "model", settings).n_updates == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_numbers"),
+    [
+        (SftSettings(), 6),  # two checkpoints: weights and two states each
+        (SftSettings(optim="sgd"), 2),
+        (SftSettings(save_strategy="no"), 1),
+        (SftSettings(keep_checkpoints=True, num_train_epochs=3), 12),
+    ],
+)
+def test_the_bytes_on_the_disk_follow_from_the_settings(settings, n_numbers):
+    import torch
+
+    assert bytes_on_disk(torch.nn.Linear(10, 10, bias=False), settings) == 400 * n_numbers
 
 
 def test_a_folder_with_something_else_is_never_overwritten(model_dir, rows, tmp_path):

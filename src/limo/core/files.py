@@ -76,6 +76,13 @@ def storage_errors(path: str | Path) -> Iterator[None]:
         raise StorageError(f"cannot write ({reason})", shorten(str(path), 200), "", do) from error
 
 
+def check_room(path: str | Path, n_bytes: float, what: str) -> None:
+    """Raise StorageError where the disk of `path` has less room than the `n_bytes` that `what` will take there."""
+    if (free := _free_bytes(path)) < n_bytes:
+        needed = f"{what} will take {n_bytes / 1e9:,.2f} GB, and the disk has room for {free / 1e9:,.2f}"
+        raise StorageError(needed, shorten(str(path), 200), "", "free some space or name another folder")
+
+
 def _is_full(path: str | Path) -> bool:
     return _free_bytes(path) < 1 << 16
 

@@ -24,6 +24,7 @@ from typing import Any, Self
 import pydantic
 import yaml
 
+from limo.core import VERSION
 from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
@@ -35,7 +36,7 @@ from limo.core.tables import read_table, write_table
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
 _BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, ".lock"}
-_PACKAGES = ("limo", "torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
+_PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +301,7 @@ def _key(problem: Problem) -> tuple[str, ...]:
 
 def environment() -> dict[str, object]:
     """What this machine and its packages are, as far as results may depend on it.  Imports nothing heavy."""
-    versions = {}
+    versions = {"limo": VERSION}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
+from limo.core.files import check_room
 from limo.core.records import FAILED, Completion, Provenance, Rollout, Verdict
 from limo.ledger import schema
 
@@ -210,6 +211,8 @@ class Ledger:
         """
         n_new = n_conflicts = 0
         with Ledger(path, read_only=True) as other, self.transaction():
+            if not len(self):
+                check_room(self.path, other.path.stat().st_size, "this ledger")
             for (kind, name), content in other.definitions().items():
                 if self.define(kind, name, content) != content and kind == "model":
                     do = "give each model its own name, and merge ledgers that agree on them"

@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from limo.core import VERSION
 from limo.core.errors import InputError
 from limo.core.files import atomic
 from limo.core.records import Problem, Rollout, Row
@@ -84,7 +84,7 @@ def _every_eval_ever(folder: RunFolder, evaluations: list[Any], made: datetime) 
                 "source_organization_name": "unknown",
                 "evaluator_relationship": "other",
             },
-            "eval_library": {"name": "limo", "version": metadata.version("limo")},
+            "eval_library": {"name": "limo", "version": VERSION},
             "model_info": _model_info(model, own[0]["fingerprint"]),
             "evaluation_results": [_result(evaluation) for evaluation in own],
         }

@@ -245,6 +245,7 @@ def model_card(result: TrainResult) -> str:
 
 def draw_losses(result: TrainResult, path: Path) -> None:
     """Draw the loss of every logged update as a picture."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.5), layout="constrained")
@@ -252,7 +253,8 @@ def draw_losses(result: TrainResult, path: Path) -> None:
     every = result.n_updates / max(1, len(result.losses))
     axes.plot([every * (n + 1) for n in range(len(result.losses))], result.losses, marker=".")
     axes.set(xlabel="update", ylabel="loss", title=f"{result.method}, {result.n_examples:,} examples")
-    figure.savefig(path, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": result.identity}):  # the same training draws the same bytes
+        figure.savefig(path, metadata={"Date": None})
 
 
 def _keep_models(work: Path, folder: Path) -> None:

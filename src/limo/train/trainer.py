@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, ModelError
-from limo.core.files import storage_errors
+from limo.core.files import check_room, storage_errors
 from limo.core.progress import Progress
 from limo.core.text import shorten
 from limo.train.compute import speed_line
+from limo.train.memory import OPTIMISER_BYTES
 from limo.train.result import TrainSettings
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -101,6 +102,22 @@ def check_finite(model: Any, step: int) -> None:
             raise _diverged(f"weights of {name} are not finite after update {step}")
 
 
+def bytes_on_disk(model: Any, settings: TrainSettings) -> int:
+    """Bytes that a training takes on the disk when it holds most: two checkpoints, or one beside the finished model.
+
+    `keep_checkpoints` holds one for each epoch; in a checkpoint are the weights that learn and the optimiser's states.
+    """
+    learnt = [weights for weights in model.parameters() if weights.requires_grad]
+    states = OPTIMISER_BYTES.get(settings.optim, 8) * sum(weights.numel() for weights in learnt)
+    model_size, learnt_size = (sum(w.numel() * w.element_size() for w in ws) for ws in (model.parameters(), learnt))
+    saved = model_size if getattr(settings, "merge", True) else learnt_size
+    if settings.save_strategy == "no":
+        return saved
+    n_kept = int(settings.num_train_epochs) if settings.keep_checkpoints and settings.max_steps < 0 else 1
+    checkpoint = learnt_size + states
+    return max((n_kept + 1) * checkpoint, n_kept * checkpoint + saved)
+
+
 def _diverged(what: str) -> ModelError:
     do = "lower learning_rate or set max_grad_norm=1; the last whole checkpoint is kept beside the model's folder"
     return ModelError("the training diverged", what, "finite numbers", do)
@@ -121,6 +138,9 @@ def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settin
             "leave parallelism_config_cp_size, _sp_size out",
         )
         raise InputError(what, f"{split.cp_size} x {split.sp_size}", "whole rows: ddp, fsdp2 or zero3", do)
+    if trainer.args.should_save:
+        held = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+        check_room(work, bytes_on_disk(trainer.model, settings) - held, "what this training saves")
     trainer.remove_callback(PrinterCallback)  # the losses are shown by `progress`
     started_s = time.monotonic()
     with ExitStack() as stack, storage_errors(work):
