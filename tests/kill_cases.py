@@ -173,6 +173,7 @@ def _serve() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             modules, err = Path(folder) / "modules", Path(folder) / "err"
+            err.touch()  # a child may be killed before it opens it
             process = os.fork()
             if not process:
                 _run_job(job, modules, err)

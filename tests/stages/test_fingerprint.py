@@ -3,7 +3,8 @@
 import json
 
 from limo.core.records import Problem, Provenance
-from limo.stages.fingerprint import differences, fingerprint, run_differences
+from limo.stages.compare import run_differences
+from limo.stages.fingerprint import differences, fingerprint
 
 ONE = {"a": {"engine": "vllm 0.9", "verifier": "maths/3"}, "b": {"engine": "vllm 0.9", "verifier": "maths/3"}}
 
@@ -29,7 +30,8 @@ def test_a_fingerprint_changes_with_a_statement_or_a_key_of_the_benchmark():
 def test_runs_are_compared_by_what_their_scores_keep_and_older_ones_say_nothing(tmp_path):
     for name, kept in (("old", {}), ("one", ONE), ("two", {"a": {"engine": "vllm 0.10"}})):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "scores.json").write_text(json.dumps({name: [{"seed": 0, "fingerprint": kept}]}))
-    folders = [tmp_path / name for name in ("old", "one", "two", "gone")]
+        measured = {"seed": 0, "outcomes": {}, "fingerprint": kept}
+        (tmp_path / name / "scores.json").write_text(json.dumps({name: [measured]}))
+    folders = [tmp_path / name for name in ("old", "one", "two")]
     assert run_differences(folders, "one", "two") == ["engine: vllm 0.9 and vllm 0.10 (a)"]
-    assert run_differences(folders, "one", "old") == run_differences(folders, "one", "gone") == []
+    assert run_differences(folders, "one", "old") == []

@@ -117,8 +117,8 @@ def test_models_seeds_and_benchmarks_are_kept_side_by_side(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
-        ("x.eval", "no zip", "no log of Inspect"),
-        ("x.json", "{", "not JSON"),
+        ("x.eval", "no zip", "not a zip file"),
+        ("x.json", "{", "scores cannot be read"),
         ("x.jsonl", '{"a": 1}\n', "no scored rollout"),
         ("x.jsonl", '{"problem": "Which?", "correct": true}\n', "no row is of sums"),
         ("x.json", '{"eval": {}, "samples": [{"scores": {"a": {"value": 1}, "b": {"value": 0}}}]}', "scorer"),

@@ -167,7 +167,7 @@ def compare(
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """
     from limo.stages import compare as stage
-    from limo.stages.fingerprint import run_differences
+    from limo.stages.compare import run_differences
 
     found = stage.run(runs, arm, against, baseline)
     differ = {f"{one.arm} and {one.against}": run_differences(runs, one.arm, one.against) for one in found}

@@ -7,6 +7,9 @@ exception.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LimoError(Exception):
     """Root of the family.  `exit_code` is what the command line returns."""
@@ -51,3 +54,23 @@ class PartialError(LimoError, RuntimeError):
     """The work stopped cleanly before its end (budget, interruption); the same command goes on."""
 
     exit_code = 3
+
+
+RESTORE = "restore the files or make them anew; report it where limo wrote them so"
+"""What to do with a run whose files cannot be read together."""
+
+
+@contextmanager
+def foreign_data(what: str, value: object, allowed: str = "", do: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong in reading data that was made or changed elsewhere into one InputError.
+
+    Only for reading: types and structure of such data can break any line that looks at them.  Errors of the disk,
+    missing packages and what limo raises on purpose pass as they are.
+    """
+    try:
+        yield
+    except (LimoError, OSError, ImportError):
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise InputError(f"{what} ({reason})", value, allowed, do) from error

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import pydantic
-import yaml
+from pydantic import TypeAdapter
 
 from limo.core import VERSION
 from limo.core.bounded_yaml import load_yaml
-from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
@@ -204,7 +204,7 @@ class RunFolder:
         """The pool of the run, in the order in which it was stored."""
         file = self.path / PROBLEMS
         with _readable(file, "the run has no pool", "run the stage that reads it"):
-            return [Problem(**row) for row in read_table(file)]
+            return TypeAdapter(list[Problem]).validate_python(read_table(file))
 
     def read_stage(self, stage: str) -> list[Row]:
         """The rows that the stage kept; a key that a row lacked is None."""
@@ -212,7 +212,9 @@ class RunFolder:
 
     def read_dropped(self, stage: str) -> list[Dropped]:
         """What the stage dropped and why."""
-        return [Dropped(**row) for row in self._read(stage, "dropped")]
+        rows, file = self._read(stage, "dropped"), self._file(stage, "dropped")
+        with _readable(file):
+            return TypeAdapter(list[Dropped]).validate_python(rows)
 
     def counts(self) -> dict[str, StageCounts]:
         """Every stage that is done, in the order they were done, with its counts: the funnel."""
@@ -344,13 +346,11 @@ def _is_within(key: str, other: str) -> bool:
 @contextlib.contextmanager
 def _readable(file: Path, missing: str = "this file of the run is missing", do: str = "") -> Iterator[None]:
     """Turn the errors of a missing and of a damaged file into MissingFileError and StorageError."""
-    import pyarrow
-
     if not file.is_file():
         raise MissingFileError(missing, file, "", do)
     try:
         yield
-    except (OSError, ValueError, yaml.YAMLError, pyarrow.ArrowException) as error:
-        if isinstance(error, StorageError):
-            raise
+    except LimoError:
+        raise
+    except Exception as error:  # whatever types or structure a changed file has
         raise StorageError("this file of the run is damaged", file, "", f"restore or remove it ({error})") from error

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.files import atomic
 from limo.core.records import LEVELS
-from limo.core.text import shorten
+from limo.core.rows import parse_json
 from limo.report.content import FORMAT, AverageRow, LevelRow, Report, ScoreRow
 
 
@@ -78,17 +78,15 @@ def load(path: str | Path) -> Report:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError("there is no such report", path, "a report.json", "run the experiment first")
-    try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError("the report is not JSON", path, "what save() writes", shorten(str(error), 120)) from None
-    if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
-        raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
-    if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
-        for case in values.get("cases") or ():
-            case["rollouts"] = case.pop("attempts", [])
-    if isinstance(values, dict) and values.get("format") in (1, 2):  # 3 added parts
-        values["format"] = FORMAT
+    with foreign_data("the report cannot be read", path, "what save() writes", "write it anew"):
+        values: Any = parse_json(path.read_bytes())
+        if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
+            raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
+        if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
+            for case in values.get("cases") or ():
+                case["rollouts"] = case.pop("attempts", [])
+        if isinstance(values, dict) and values.get("format") in (1, 2):  # 3 added parts
+            values["format"] = FORMAT
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -10,16 +10,20 @@ counts once, whatever its size.  Over a table of comparisons the p values are ad
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from limo.core.errors import InputError, MissingFileError
+from pydantic import BaseModel, Field, TypeAdapter
+
+from limo.core.errors import InputError, MissingFileError, foreign_data
+from limo.core.records import Provenance
+from limo.core.rows import parse_json
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
 from limo.stages.evaluate import SCORES
+from limo.stages.fingerprint import Facts, differences
 
 Rates = Mapping[str, float]  # problem -> pass rate in 0..1
 Outcomes = Mapping[str, Mapping[Any, Mapping[str, Rates]]]  # arm -> seed -> benchmark -> Rates
@@ -113,19 +117,38 @@ def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, d
         file = Path(folder) / SCORES
         if not file.is_file():
             raise MissingFileError("this run has no scores", file, "a run of `limo evaluate` or a lab", "make it")
-        try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
-            measurements = [(name, row["seed"], row["outcomes"]) for name, rows in stored.items() for row in rows]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            what = "this file does not hold scores"
-            raise InputError(what, file, "what `limo evaluate` writes", "evaluate again") from None
-        for name, seed, by_benchmark in measurements:
-            of_seed = outcomes.setdefault(name, {}).setdefault(seed, {})
-            if repeated := sorted(of_seed.keys() & by_benchmark.keys()):
-                what = f"two runs measured {name} with seed {seed}"
+        for name, measured in ((name, one) for name, rows in stored_scores(file).items() for one in rows):
+            of_seed = outcomes.setdefault(name, {}).setdefault(measured.seed, {})
+            if repeated := sorted(of_seed.keys() & measured.outcomes.keys()):
+                what = f"two runs measured {name} with seed {measured.seed}"
                 raise InputError(what, repeated[0], "one", "give each model its name and each training its seed")
-            of_seed.update(by_benchmark)
+            of_seed.update(measured.outcomes)
     return outcomes
+
+
+def run_differences(runs: Sequence[str | Path], arm: str, against: str) -> list[str]:
+    """Where the settings of two measured arms differ, by the `scores.json` of their runs."""
+    found: dict[str, dict[str, Facts]] = {arm: {}, against: {}}
+    for stored in (stored_scores(Path(folder) / SCORES) for folder in runs):
+        for name, facts in found.items():
+            for measurement in stored.get(name, []):
+                facts.update(measurement.fingerprint)
+    return differences(found[arm], found[against])
+
+
+class StoredMeasurement(BaseModel, extra="allow"):
+    """One training seed's scores as `scores.json` holds them: benchmark -> problem id -> pass rate in 0..1."""
+
+    seed: int
+    outcomes: dict[str, dict[str, Annotated[float, Field(ge=0, le=1)]]]
+    provenance: dict[str, Provenance] = {}
+    fingerprint: dict[str, Facts] = {}
+
+
+def stored_scores(file: Path) -> dict[str, list[StoredMeasurement]]:
+    """The measurements of each arm in a `scores.json`.  Raises InputError for a file that holds something else."""
+    with foreign_data("this file does not hold scores", file, "what `limo evaluate` writes", "evaluate again"):
+        return TypeAdapter(dict[str, list[StoredMeasurement]]).validate_python(parse_json(file.read_bytes()))
 
 
 def compare(outcomes: Outcomes, arm: str, against: str, benchmarks: Sequence[str] | None = None) -> Comparison:

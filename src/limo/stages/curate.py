@@ -208,7 +208,7 @@ class _Curation:
 
     def _result(self, folder: Path) -> CurateResult:
         funnel = self._funnel()
-        if self.done:
+        if self.done or not (self.folder.path / "funnel.json").is_file():  # a kill may fall between the last two writes
             self.folder.write_json("funnel.json", [asdict(row) for row in funnel])
         return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done)
 

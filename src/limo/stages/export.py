@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import cast
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
 from limo.core.records import Row
 from limo.core.rows import read_rows, write_rows
 from limo.core.run_folder import RunFolder
@@ -36,7 +36,8 @@ def run(folder: str | Path, output: str, to: str | None = None, evidence: bool =
         return len(rows)
     card = selected / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    write_format(rows, cast(Format, to), output, text, evidence_tables(run_folder) if evidence else None)
+    with foreign_data("this run cannot be exported", folder, "what limo wrote", RESTORE):
+        write_format(rows, cast(Format, to), output, text, evidence_tables(run_folder) if evidence else None)
     return len(rows)
 
 

@@ -61,17 +61,6 @@ def differences(one: Mapping[str, Facts], other: Mapping[str, Facts]) -> list[st
     return [f"{fact}: {a} and {b} ({', '.join(names)})" for (fact, a, b), names in benchmarks_by_fact.items()]
 
 
-def run_differences(runs: Sequence[str | Path], arm: str, against: str) -> list[str]:
-    """Where the settings of two measured arms differ, by the `scores.json` of their runs."""
-    found: dict[str, dict[str, Facts]] = {}
-    for folder in runs:
-        stored = _read_json(Path(folder) / "scores.json")
-        for name in (arm, against):
-            for measurement in stored.get(name) or []:
-                found.setdefault(name, {}).update(measurement.get("fingerprint") or {})
-    return differences(found.get(arm, {}), found.get(against, {}))
-
-
 def _hardware(device: str) -> str:
     if device.startswith("cuda"):
         import torch

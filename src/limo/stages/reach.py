@@ -12,14 +12,14 @@ is solved more often than not.  By problem, for a model trained from the base:
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError, foreign_data
+from limo.core.rows import parse_json
 from limo.core.stats import Interval, score_interval
 from limo.stages.compare import Outcomes, read_outcomes
 from limo.stages.evaluate import EVALUATIONS
@@ -82,16 +82,13 @@ def read_counts(folder: str | Path) -> dict[str, tuple[int, int]]:
     file = Path(folder) / EVALUATIONS
     if not file.is_file():
         raise MissingFileError("this run has no evaluations", file, "a run of `limo evaluate`", "sample the base often")
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))["evaluations"]
+    with foreign_data("this file does not hold evaluations", file, "what `limo evaluate` writes", "evaluate again"):
+        stored = parse_json(file.read_bytes())["evaluations"]
         return {
             f"{one['score']['benchmark']}/{problem}": (one["n_correct_by_problem"][problem], int(n))
             for one in stored
             for problem, n in one["n_decided_by_problem"].items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
-        what = "this file does not hold evaluations"
-        raise InputError(what, file, "what `limo evaluate` writes", "evaluate again") from None
 
 
 def reach(

@@ -11,24 +11,39 @@ A row that lacks what is needed is an InputError that names its number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
-from limo.core.errors import InputError
+from pydantic import TypeAdapter
+
+from limo.core.errors import InputError, foreign_data
 from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Row, Verdict, problem_id
 from limo.curate.select import Candidate
 
+_VERDICT, _RATES = TypeAdapter(Verdict), TypeAdapter(list[PassRate])
 _TEXT = ("completion", "response", "text", "solution")
 _STATEMENT = ("problem", "question", "prompt")
 
 
 def chains_from_rows(rows: Sequence[Row]) -> list[Chain]:
     """The chain of each row, in order; lineage that a row lacks stays empty."""
-    return [_chain(row, number) for number, row in enumerate(rows, 1)]
+    chains = []
+    for number, row in enumerate(rows, 1):
+        with _readable(number):
+            chains.append(_chain(row, number))
+    return chains
 
 
 def candidates_from_rows(rows: Sequence[Row]) -> list[Candidate]:
     """Graded rows as what selecting takes.  Raises InputError where a row was not graded or names no problem."""
-    chains = chains_from_rows(rows)
-    return [_candidate(row, chain, number) for number, (row, chain) in enumerate(zip(rows, chains, strict=True), 1)]
+    candidates = []
+    for number, (row, chain) in enumerate(zip(rows, chains_from_rows(rows), strict=True), 1):
+        with _readable(number):
+            candidates.append(_candidate(row, chain, number))
+    return candidates
+
+
+def _readable(number: int) -> AbstractContextManager[None]:
+    return foreign_data("a row's lineage cannot be read", f"row {number}", "the types that limo writes", "mend the row")
 
 
 def _chain(row: Row, number: int) -> Chain:
@@ -45,7 +60,7 @@ def _chain(row: Row, number: int) -> Chain:
         str(row.get("sampling_hash", "")),
         int(row.get("index") or 0),
         int(row.get("n_tokens") or 0),
-        Verdict(**verdict) if isinstance(verdict, dict) else Verdict("undecided", reason=UNVERIFIED),
+        _VERDICT.validate_python(verdict) if isinstance(verdict, dict) else Verdict("undecided", reason=UNVERIFIED),
     )
 
 
@@ -59,7 +74,7 @@ def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     grade = Grade(traits if isinstance(traits, dict) else {}, float(row["score"]), row["level"])
     known = {name: str(row.get(name) or "") for name in ("source", "topic", "language")}
     problem = Problem(chain.problem_id, _statement(row), str(row.get("answer") or ""), **known)  # type: ignore[arg-type]
-    return Candidate(problem, chain, grade, tuple(PassRate(**rate) for rate in row.get("pass_rates") or []))
+    return Candidate(problem, chain, grade, tuple(_RATES.validate_python(row.get("pass_rates") or [])))
 
 
 def _problem_id(row: Row) -> str:

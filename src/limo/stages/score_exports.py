@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from limo.core import VERSION
-from limo.core.errors import InputError
+from limo.core.errors import RESTORE, InputError, foreign_data
 from limo.core.files import atomic
 from limo.core.records import Problem, Rollout, Row
 from limo.core.run_folder import RunFolder
@@ -41,15 +41,16 @@ def export_scores(run: str | Path, output: str | Path, to: str = "inspect") -> l
     if to not in FORMATS:
         raise InputError("there is no such format of scores", to, ", ".join(FORMATS), "choose one of them")
     folder = RunFolder(run)
-    evaluations = folder.read_json(EVALUATIONS)["evaluations"]
-    made = datetime.fromtimestamp((folder.path / EVALUATIONS).stat().st_mtime, UTC)
-    files = []
-    for name, text in FORMATS[to](folder, evaluations, made):
-        file = Path(output) / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        files.append(file)
+    with foreign_data("these scores cannot be exported", run, "what `limo evaluate` wrote", RESTORE):
+        evaluations = folder.read_json(EVALUATIONS)["evaluations"]
+        made = datetime.fromtimestamp((folder.path / EVALUATIONS).stat().st_mtime, UTC)
+        files = []
+        for name, text in FORMATS[to](folder, evaluations, made):
+            file = Path(output) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            files.append(file)
     if not files:
         do = "export to inspect or every-eval-ever, or score a benchmark that has a hub entry (limo benchmarks list)"
         raise InputError("no benchmark of the run stands on the hub", run, "MATH500, AIME24, ...", do)

@@ -23,16 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.files import atomic
 from limo.core.records import Problem, Row
-from limo.core.rows import read_rows
+from limo.core.rows import MAX_JSON_BYTES, parse_json, read_rows
 from limo.core.text import normalise_statement
 from limo.pool.sources.fields import STATEMENTS
+from limo.stages.compare import stored_scores
 from limo.stages.evaluate import SCORES
 
 ZSTANDARD = 93  # a zip entry's method of compression, which zipfile does not know
-MAX_ENTRY_BYTES = 1 << 28
+MAX_ENTRY_BYTES, MAX_LOG_BYTES = 1 << 26, 1 << 34  # unpacked: one sample of Inspect's zip, and all
 _LETTERS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # Inspect's: correct, incorrect, partly, no answer
 _OUTCOMES = {"correct": 1.0, "wrong": 0.0, "no_answer": 0.0, "truncated": 0.0}
 _FORMATS = "a log of Inspect, samples of lm-eval, details of lighteval, or rows with `correct` or `outcome`"
@@ -67,7 +68,10 @@ def import_scores(
     `metric` names one where a file holds several.  Raises InputError for an unknown format, an unclear metric, or rows
     of which none matches; MissingFileError, StorageError.
     """
-    rows = [row for file in files for row in read_scores(file, metric)]
+    rows: list[ScoredRow] = []
+    for name in files:
+        with foreign_data("these scores cannot be read", name, _FORMATS, "write them anew"):
+            rows += read_scores(name, metric)
     statements = {normalise_statement(problem.problem): problem.id for problem in problems}
     values: dict[str, list[float]] = defaultdict(list)
     n_unmatched = n_without_value = 0
@@ -82,7 +86,8 @@ def import_scores(
         raise InputError(f"no row is of {benchmark}", f"{len(rows)} rows", "prompts that hold its statements", do)
     rates = {name: math.fsum(of_problem) / len(of_problem) for name, of_problem in values.items()}
     file = Path(folder) / SCORES
-    stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found = stored_scores(file) if file.is_file() else {}
+    stored = {name: [one.model_dump() for one in measurements] for name, measurements in found.items()}
     others = [measurement for measurement in stored.get(model, []) if measurement["seed"] != seed]
     same = [measurement for measurement in stored.get(model, []) if measurement["seed"] == seed]
     own: dict[str, Any] = same[0] if same else {"arm": model, "seed": seed, "outcomes": {}, "provenance": {}}
@@ -90,7 +95,7 @@ def import_scores(
     Path(folder).mkdir(parents=True, exist_ok=True)
     with atomic(file) as temporary:
         text = json.dumps({**stored, model: [*others, own]}, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return ImportedScores(
         len(rows), n_unmatched, n_without_value, len(rates), math.fsum(rates.values()) / len(rates), file
     )
@@ -113,10 +118,9 @@ def read_scores(file: str | Path, metric: str = "") -> Iterator[ScoredRow]:
     if file.suffix == ".eval":
         return _inspect_rows(_eval_samples(file), metric)
     if file.suffix == ".json":
-        try:
-            log = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
-            raise InputError("the file is not JSON", file, _FORMATS, "write it anew") from None
+        if file.stat().st_size > MAX_JSON_BYTES:
+            raise InputError("the log is too large", file, f"{MAX_JSON_BYTES:,} bytes", "write it as .eval")
+        log = parse_json(file.read_bytes())
         if isinstance(log, dict) and "eval" in log:
             return _inspect_rows(log.get("samples") or [], metric)
     rows = read_rows(file)
@@ -142,19 +146,15 @@ def _inspect_rows(samples: Iterable[Any], metric: str) -> Iterator[ScoredRow]:
 
 def _eval_samples(file: Path) -> Iterator[Any]:
     """The samples of Inspect's zip, one after another."""
-    try:
-        with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
-            for entry in archive.infolist():
-                if entry.filename.startswith("samples/") and entry.filename.endswith(".json"):
-                    if entry.file_size > MAX_ENTRY_BYTES:
-                        raise InputError("a sample is too large", entry.filename, f"{MAX_ENTRY_BYTES:,} bytes", "")
-                    yield json.loads(
-                        _zstandard(raw, entry) if entry.compress_type == ZSTANDARD else archive.read(entry)
-                    )
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("this is no log of Inspect", file, _FORMATS, str(error)) from None
+    n_bytes = 0
+    with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
+        for entry in archive.infolist():
+            if entry.filename.startswith("samples/") and entry.filename.endswith(".json"):
+                n_bytes += entry.file_size
+                if entry.file_size > MAX_ENTRY_BYTES or n_bytes > MAX_LOG_BYTES:
+                    allowed = f"{MAX_ENTRY_BYTES:,} bytes, all {MAX_LOG_BYTES:,}"
+                    raise InputError("a sample is too large, or all together", entry.filename, allowed, "")
+                yield parse_json(_zstandard(raw, entry) if entry.compress_type == ZSTANDARD else archive.read(entry))
 
 
 def _zstandard(raw: Any, entry: zipfile.ZipInfo) -> bytes:
@@ -183,7 +183,7 @@ def _lm_eval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
 
 def _lighteval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
     for row in rows:
-        doc, measured = (json.loads(row[key]) if isinstance(row[key], str) else row[key] for key in ("doc", "metric"))
+        doc, measured = (parse_json(row[key]) if isinstance(row[key], str) else row[key] for key in ("doc", "metric"))
         asked = doc.get("original_query") or doc.get("unconditioned_query") or doc.get("query")
         yield ScoredRow(str(asked or ""), _number(_one(measured, metric, "metric")))
 

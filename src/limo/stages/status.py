@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import LimoError
+from limo.core.errors import RESTORE, LimoError, foreign_data
 from limo.core.recipe import load
 from limo.core.run_folder import RunFolder, StageCounts
 from limo.ledger.store import Ledger, Usage
@@ -52,7 +52,12 @@ class RunStatus:
 
 
 def read_status(folder: str | Path) -> RunStatus:
-    """The status of a run.  Nothing is written.  Raises MissingFileError, StorageError."""
+    """The status of a run.  Nothing is written.  Raises MissingFileError, InputError (damaged files), StorageError."""
+    with foreign_data("the files of this run cannot be read together", folder, "what limo wrote", RESTORE):
+        return _read_status(folder)
+
+
+def _read_status(folder: str | Path) -> RunStatus:
     run, path = RunFolder(folder), Path(folder)
     stages, recipe = run.counts(), _recipe_of(path / "recipe.yaml")
     step, n_in = _next_step(run, recipe, stages)

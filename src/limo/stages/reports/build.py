@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
 from limo.core.run_folder import RunFolder
 from limo.pool.evidence import EVIDENCE, read_evidence
 from limo.report import store
@@ -38,13 +38,18 @@ def run(runs: Sequence[str | Path], sampled: str | Path | None = None) -> Report
     folders = [Path(path) for path in runs]
     if len(folders) == 1 and (stored := _stored_report(folders[0])):
         return store.load(stored)
+    with foreign_data("these runs cannot be reported", ", ".join(map(str, folders)), "what limo wrote", RESTORE):
+        return _report(folders, Path(sampled) if sampled else None)
+
+
+def _report(folders: list[Path], sampled: Path | None) -> Report:
     parts: dict[str, Any] = defaultdict(list)
     by_kind: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
         for kind in _kinds(folder):
             by_kind[kind].append(folder)
     makers: dict[str, Callable[[list[Path]], list[dict[str, list[Any]]]]] = {
-        "scores": lambda found: [score_parts(found, Path(sampled) if sampled else None)],
+        "scores": lambda found: [score_parts(found, sampled)],
         "curation": lambda found: [curation_parts(folder) for folder in _only(found, "curation")],
         "training": lambda found: [training_parts(found)],
         "checkpoints": lambda found: [checkpoint_parts(folder) for folder in _only(found, "checkpoints")],

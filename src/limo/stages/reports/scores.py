@@ -20,7 +20,7 @@ from limo.report.content import (
     Section,
 )
 from limo.stages import reach
-from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes
+from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
 from limo.stages.evaluate import EVALUATIONS, SCORES, known_benchmarks
 from limo.stages.reports.cases import evaluation_cases
 from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, signed, text
@@ -102,10 +102,9 @@ def _score_rows(outcomes: Outcomes, folders: Sequence[Path], evaluations: list[d
     n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
     sources: dict[tuple[str, str], list[Provenance]] = {}
     for folder in folders:
-        for arm, rows in json.loads((folder / SCORES).read_text(encoding="utf-8")).items():
-            for measured in rows:
-                for benchmark, origin in measured.get("provenance", {}).items():
-                    sources.setdefault((arm, benchmark), []).append(Provenance(**origin))
+        for arm, measurements in stored_scores(folder / SCORES).items():
+            for benchmark, origin in (item for one in measurements for item in one.provenance.items()):
+                sources.setdefault((arm, benchmark), []).append(origin)
     rows = []
     for arm, seeds in outcomes.items():
         for benchmark in _of_every_seed(outcomes, arm):
