@@ -16,6 +16,7 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -124,38 +125,59 @@ def measure_averages(n_draws: int) -> None:
 
 
 def measure_differences(n_draws: int) -> None:
-    """Coverage of paired differences, and false alarms of the test where there is no difference."""
+    """Coverage of paired differences, where a share of the problems is now always solved."""
     from scipy.stats import t
 
-    rng, alarms, cells = np.random.default_rng(1), [], []
-    for n, p, rho, r, lift in itertools.product((15, 30, 75), (0.05, 0.3, 0.7), (0.3, 0.9), (1, 4), (0.0, 0.1, 0.3)):
-        held = [0, 0]
-        widths, low_p, separable, n_moved = [0.0, 0.0], 0, 0, 0
+    rng, cells = np.random.default_rng(1), []
+    grid = itertools.product((15, 30, 75, 200), (0.05, 0.3, 0.7), (0.3, 0.9), (1, 4), (0.0, 0.1, 0.3))
+    for n, p, rho, r, lift in grid:
+        held, widths, quantile = np.zeros(2), np.zeros(2), t.ppf(0.975, n - 1)
         for _ in range(n_draws):
             rates = pass_rates(rng, n, p, rho)
-            better = np.where(rng.random(n) < lift, 1.0, rates)  # a share of the problems is now always solved
-            truth = lift * (1 - p)
-            gaps = (a := rng.binomial(r, better) / r) - (b := rng.binomial(r, rates) / r)
-            found = difference_interval([a], [b])
-            half = t.ppf(0.975, n - 1) * gaps.std(ddof=1) / n**0.5
-            held = [held[0] + (found.low <= truth <= found.high), held[1] + (abs(gaps.mean() - truth) <= half)]
-            widths = [widths[0] + found.high - found.low, widths[1] + 2 * half]
-            if lift == 0:
-                p_value = sign_flip(gaps, 999)
-                low_p, n_moved = low_p + (p_value < 0.05), n_moved + np.count_nonzero(gaps)
-                separable += p_value < 0.05 and not found.low <= 0 <= found.high
-        cells.append((n, held[0] / n_draws, held[1] / n_draws, widths[0] / max(widths[1], 1e-12)))
-        if lift == 0:
-            alarms.append((low_p / n_draws, separable / n_draws, n_moved / n_draws))
+            a = rng.binomial(r, np.where(rng.random(n) < lift, 1.0, rates)) / r
+            b, truth = rng.binomial(r, rates) / r, lift * (1 - p)
+            found, value = difference_interval([a], [b]), float(np.mean(a - b))
+            half = quantile * (a - b).std(ddof=1) / n**0.5
+            held += [found.low <= truth <= found.high, abs(value - truth) <= half]
+            widths += [found.high - found.low, 2 * half]
+        cells.append((n, *held / n_draws, widths[0] / max(widths[1], 1e-12)))
     table = np.array(cells)
-    for n in (15, 30, 75):
+    for n in (15, 30, 75, 200):
         part = table[table[:, 0] == n]
-        print(f"differences, n={n}: limo least {part[:, 1].min():.3f} mean {part[:, 1].mean():.3f}; plain t least "
-              f"{part[:, 2].min():.3f} mean {part[:, 2].mean():.3f}; width ratio {part[:, 3].mean():.2f}")  # fmt: skip
-    told = np.array(alarms)
-    for name, part in (("20 or more", told[told[:, 2] >= 20]), ("fewer", told[told[:, 2] < 20])):
-        print(f"false alarms where {name} problems differ, {len(part)} cells: p < .05 in {part[:, 0].mean():.3f} (most "
-              f"{part[:, 0].max():.3f}), called separable {part[:, 1].mean():.3f}")  # fmt: skip
+        told = [
+            f"{name} least {part[:, k].min():.3f} mean {part[:, k].mean():.3f}"
+            for k, name in ((1, "limo"), (2, "plain t"))
+        ]
+        print(
+            f"differences, n={n}, {len(part)} cells: {'; '.join(told)}; median width ratio {np.median(part[:, 3]):.2f}",
+            flush=True,
+        )
+
+
+def measure_alarms(n_draws: int) -> None:
+    """False alarms of the paired test where two models are alike, by how many problems differ on average."""
+    from scipy.stats import binomtest
+
+    exact_p = lru_cache(lambda k, n: binomtest(k, n).pvalue)  # ties in full
+    rng, cells = np.random.default_rng(4), []
+    grid = itertools.product((15, 30, 75, 200), (0.05, 0.2, 0.5, 0.8), (0.0, 0.3, 0.9), (1, 4))
+    for n, p, rho, r in grid:
+        sums = np.zeros(4)
+        for _ in range(n_draws):
+            rates = pass_rates(rng, n, p, rho)
+            a, b = rng.binomial(r, rates), rng.binomial(r, rates)
+            is_low, found = sign_flip((a - b) / r, 999) < 0.05, difference_interval([a / r], [b / r])
+            n_moved = np.count_nonzero(a - b)
+            exact = n_moved and r == 1 and exact_p(int((a > b).sum()), n_moved) < 0.05
+            sums += [n_moved, is_low, is_low and not found.low <= 0 <= found.high, exact]
+        cells.append((*sums / n_draws, r))
+    table = np.array(cells)
+    for low, high in ((0, 5), (5, 10), (10, 20), (20, 200)):
+        part = table[(table[:, 0] >= low) & (table[:, 0] < high)]
+        share = f"{part[:, 1].mean():.3f} ({part[:, 1].min():.3f} to {part[:, 1].max():.3f})"
+        print(f"false alarms where {low} to {high} problems differ, {len(part)} cells: {share}")
+        told = f"{part[:, 2].mean():.3f} (most {part[:, 2].max():.3f})"
+        print(f"  called separable {told}; exact McNemar {part[part[:, 4] == 1, 3].mean():.3f}", flush=True)
 
 
 def measure_recorded(data: Path, n_draws: int) -> None:
@@ -190,8 +212,9 @@ if __name__ == "__main__":
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--rival-draws", type=int, default=200)
     given = parser.parse_args()
-    if given.data:
-        measure_recorded(given.data, given.draws)
+    measure_scores(given.draws, given.rival_draws)
     measure_averages(given.draws)
     measure_differences(given.draws)
-    measure_scores(given.draws, given.rival_draws)
+    measure_alarms(given.draws)
+    if given.data:
+        measure_recorded(given.data, given.draws)

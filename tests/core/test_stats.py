@@ -113,7 +113,7 @@ def test_one_differing_problem_is_never_a_difference(n):
     one[0] = 1
     found = difference_interval([one], [np.zeros(n)])
     assert found.low < 0 < found.value
-    assert sign_flip(one) == 1
+    assert sign_flip(one) == 0.5
 
 
 def test_twelve_against_eleven_of_thirty_hold_zero():
@@ -234,7 +234,8 @@ def test_the_flipped_signs_are_counted_exactly_for_few_and_drawn_for_many():
         gaps = rng.normal(0.4, 1, n)
         flipped = [abs(sum(s * g for s, g in zip(signs, gaps, strict=True)))
                    for signs in itertools.product((1, -1), repeat=n)]  # fmt: skip
-        assert sign_flip([*gaps, 0.0, 0.0]) == pytest.approx(np.mean(np.array(flipped) >= abs(gaps.sum()) - 1e-9))
+        larger, equal = np.array(flipped) > abs(gaps.sum()) + 1e-9, np.abs(np.array(flipped) - abs(gaps.sum())) < 1e-9
+        assert sign_flip([*gaps, 0.0, 0.0]) == pytest.approx(np.mean(larger) + np.mean(equal) / 2)
     assert sign_flip([1.0] * 9 + [-1.0]) == pytest.approx(mcnemar(9, 1))
     assert sign_flip([1.0] * 40 + [-1.0] * 20) == pytest.approx(mcnemar(40, 20))
     many = rng.normal(0.3, 1, 60)
@@ -248,13 +249,6 @@ def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert holm({"a": 0.6, "b": 0.9}) == {"a": 1.0, "b": 1.0}
 
 
-def test_mcnemar_is_the_exact_sign_test():
-    assert mcnemar(0, 0) == 1
-    assert mcnemar(5, 5) == 1
-    assert mcnemar(0, 6) == pytest.approx(2 / 64)
-    assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx(22 / 1024)
-
-
 @pytest.mark.parametrize("freedom", [0.01, 0.2, 1, 2.5, 29.7, 9999, 10001, 1e6])
 def test_the_quantiles_of_student_and_the_shares_of_beta_are_scipys(freedom):
     from scipy.special import betainc
@@ -265,11 +259,28 @@ def test_the_quantiles_of_student_and_the_shares_of_beta_are_scipys(freedom):
     assert beta_cdf(0.5, 10.5, 0.3) == pytest.approx(betainc(0.5, 10.5, 0.3), rel=1e-9)
 
 
-def test_exact_p_values_and_wilsons_interval_are_scipys():
-    from scipy.stats import binomtest
+def test_p_values_and_wilsons_interval_are_scipys():
+    from scipy.stats import binom, binomtest
 
     for a, b in ((0, 1), (3, 9), (7, 7), (40, 61), (900, 1000)):
-        assert mcnemar(a, b) == pytest.approx(binomtest(a, a + b).pvalue, rel=1e-9)
+        equal = (1 if a == b else 2) * binom.pmf(a, a + b, 0.5)
+        assert mcnemar(a, b) == pytest.approx(binomtest(a, a + b).pvalue - equal / 2, rel=1e-9)
         low, high = binomtest(a, a + b).proportion_ci(method="wilson")
         assert wilson(a, a + b) == pytest.approx((low, high), rel=1e-9, abs=1e-12)
-    assert mcnemar(0, 0) == 1
+
+
+def test_mcnemar_counts_ties_half():
+    assert mcnemar(0, 0) == 1 and mcnemar(1, 0) == 0.5
+    assert mcnemar(5, 5) == pytest.approx(1 - 252 / 1024 / 2)
+    assert mcnemar(0, 6) == pytest.approx(1 / 64)
+    assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx((1 + 1 + 10) / 1024)
+    assert mcnemar(7, 1) == pytest.approx(0.0391, abs=5e-5)  # ties in full: .0703
+
+
+def test_false_alarms_of_mcnemars_test_stay_below_its_level_over_problems_that_differ_by_chance():
+    from scipy.stats import binom
+
+    most = [next((k for k in range(n // 2 + 1) if mcnemar(k, n - k) >= 0.05), 0) - 1 for n in range(41)]
+    by_number = 2 * binom.cdf(most, range(41), 0.5)  # of n problems that differ
+    for n, share in ((20, 0.3), (20, 0.5), (40, 0.2), (40, 0.5)):  # problems, and how many of them differ
+        assert 0.03 < binom.pmf(range(41), n, share) @ by_number < 0.05

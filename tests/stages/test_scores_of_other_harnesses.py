@@ -1,12 +1,14 @@
 """Files that other harnesses write themselves, each in an environment of its own, against a server of recordings.
 
-Needs pip and a package index; skipped with the reason where a package cannot be installed.
+Needs pip and a package index; skipped with the reason where a package cannot be installed.  With HARNESSES=folder the
+environments are made there and kept (folder/lm_eval and so on), and one that stands there is used as it is.
 """
 
 import json
 import os
 import subprocess
 import venv
+from pathlib import Path
 
 import pytest
 
@@ -46,28 +48,69 @@ def sums():
     return Task(dataset=rows, solver=generate(), scorer=scorer, epochs=2)
 """
 
+LIGHTEVAL_TASK = r"""
+from lighteval.metrics.metrics import Metrics
+from lighteval.tasks.lighteval_task import LightevalTaskConfig
+from lighteval.tasks.requests import Doc
+
+def prompt(line, task_name):
+    query = f"Solve the following problem.\n\n{line['problem']}\nAnswer:"
+    return Doc(task_name=task_name, query=query, choices=[line["answer"]], gold_index=0)
+
+metric = Metrics.pass_at_k_math(sample_params={"k": 1, "n": 2})
+TASKS_TABLE = [LightevalTaskConfig(name="sums", prompt_function=prompt, hf_repo="rows", hf_subset="default",
+                                   hf_avail_splits=["test"], evaluation_splits=["test"], metrics=[metric])]
+"""
+LIGHTEVAL_MODEL = r"""
+import json, urllib.request
+from lighteval.models.abstract_model import LightevalModel
+from lighteval.models.model_output import ModelResponse
+
+class Served(LightevalModel):
+    tokenizer, add_special_tokens, max_length = None, False, 2048
+    loglikelihood = loglikelihood_rolling = None
+
+    def __init__(self, config):
+        self.config = config
+
+    def greedy_until(self, docs):
+        return [ModelResponse(text=self.complete(doc.query, doc.num_samples)) for doc in docs]
+
+    def complete(self, query, n):
+        body = {"model": "m", "messages": [{"role": "user", "content": query.split("\n")[2]}], "n": n}
+        request = urllib.request.Request("SERVER/chat/completions", json.dumps(body).encode())
+        choices = json.load(urllib.request.urlopen(request))["choices"]
+        return [choice["message"]["content"] for choice in choices]
+"""
+EVALSCOPE_PROMPT = "{question}\nPlease reason step by step, and put your final answer within \\boxed{{}}."
+
 
 @pytest.fixture
 def server(tmp_path):
-    """The address of a server that answers all but the third problem right."""
-    rows = [{"problem": problem.problem, "answer": problem.answer} for problem in PROBLEMS]
-    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    """The address of a server that answers all but the third problem right, with or without evalscope's prompt."""
+    rows = [{"problem": p.problem, "answer": p.answer, "level": 1, "unique_id": p.id, "solution": ""} for p in PROBLEMS]
+    (tmp_path / "rows").mkdir()
+    for file in (tmp_path / "set.jsonl", tmp_path / "rows" / "test.jsonl"):
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recorded = [
-        {"problem": p.problem, "model": "m", "completion": f"So \\boxed{{{int(p.answer) + (i == 2)}}}"}
-        for i, p in enumerate(PROBLEMS)
-    ]
+        {"problem": prompt.format(question=p.problem), "model": "m",
+         "completion": f"So \\boxed{{{int(p.answer) + (i == 2)}}}"}
+        for i, p in enumerate(PROBLEMS) for prompt in ("{question}", EVALSCOPE_PROMPT)
+    ]  # fmt: skip
     (tmp_path / "recorded.jsonl").write_text("".join(json.dumps(row) + "\n" for row in recorded))
     with ReplayServer([tmp_path / "recorded.jsonl"], ReplayServerSettings(repeat=True)).running() as address:
         yield address
 
 
-def environment_with(folder, *packages):
-    """The programs folder of a new environment with packages."""
-    venv.create(folder, with_pip=True)
-    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"pip cannot install {', '.join(packages)}: {done.stderr.strip().splitlines()[-1]}")
+def environment_with(tmp_path, name, *packages):
+    """The programs folder of an environment with packages."""
+    folder = Path(os.environ.get("HARNESSES", tmp_path)).resolve() / name
+    if not folder.exists():
+        venv.create(folder, with_pip=True)
+        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"pip cannot install {', '.join(packages)}: {done.stderr.strip().splitlines()[-1]}")
     return folder / "bin"
 
 
@@ -88,7 +131,7 @@ def mean_of(file, folder):
 
 
 def test_samples_that_lm_eval_wrote_are_read(server, tmp_path):
-    programs = environment_with(tmp_path / "env", "lm_eval[api]")
+    programs = environment_with(tmp_path, "lm_eval", "lm_eval[api]")
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "sums.yaml").write_text(LM_EVAL_TASK.replace("SET", str(tmp_path / "set.jsonl")))
     model = f"base_url={server}/chat/completions,model=m,num_concurrent=1"
@@ -109,9 +152,29 @@ def test_samples_that_lm_eval_wrote_are_read(server, tmp_path):
 
 
 def test_a_log_that_inspect_wrote_is_read(server, tmp_path):
-    programs = environment_with(tmp_path / "env", "inspect-ai", "openai")
+    programs = environment_with(tmp_path, "inspect", "inspect-ai", "openai")
     (tmp_path / "sums.py").write_text(INSPECT_TASK)
     command = [programs / "inspect", "eval", "sums.py", "--model", "openai-api/own/m", "--log-dir", "logs"]
     run([*command, "--display", "plain"], tmp_path, OWN_API_KEY="none", OWN_BASE_URL=server)
     (file,) = (tmp_path / "logs").glob("*.eval")
+    assert mean_of(file, tmp_path / "run") == (8, 0.75)
+
+
+def test_details_that_lighteval_wrote_are_read(server, tmp_path):
+    programs = environment_with(tmp_path, "lighteval", "lighteval==0.13.0", "torch==2.13.0")
+    (tmp_path / "sums.py").write_text(LIGHTEVAL_TASK)
+    (tmp_path / "model.py").write_text(LIGHTEVAL_MODEL.replace("SERVER", server))
+    command = [programs / "lighteval", "custom", "m", "model.py", "sums|0", "--custom-tasks", "sums.py"]
+    run([*command, "--output-dir", "out", "--save-details"], tmp_path)
+    (file,) = (tmp_path / "out").rglob("details_*.parquet")
+    assert mean_of(file, tmp_path / "run") == (4, 0.75)
+
+
+def test_reviews_that_evalscope_wrote_are_read(server, tmp_path):
+    programs = environment_with(tmp_path, "evalscope", "evalscope==1.14.1")
+    own = {"math_500": {"local_path": "rows", "subset_list": ["Level 1"]}}
+    command = [programs / "evalscope", "eval", "--model", "m", "--api-url", server, "--api-key", "none"]
+    command += ["--eval-type", "openai_api", "--datasets", "math_500", "--dataset-args", json.dumps(own)]
+    run([*command, "--repeats", "2", "--work-dir", "out"], tmp_path)
+    (file,) = (tmp_path / "out").rglob("reviews/*/math_500_*.jsonl")
     assert mean_of(file, tmp_path / "run") == (8, 0.75)

@@ -33,7 +33,7 @@ def scores() -> None:
 def scores_import(
     call: Call, files: tuple[str, ...], model: str, benchmark: str, path: str | None, metric: str, seed: int, run: str
 ) -> None:
-    """Read scores of Inspect, lm-eval, lighteval or rows with `correct`, so that `limo compare` can hold them.
+    """Read scores of Inspect, lm-eval, lighteval, evalscope or rows with `correct`, for `limo compare`.
 
     A row belongs to the problem whose statement its prompt is, or holds; what matches none is counted.
     """

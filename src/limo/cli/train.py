@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -191,37 +191,56 @@ def compare(
              f"{test.n_separable / test.n_trials:.1%}"] for one, test in tests
         ]  # fmt: skip
         call.result(value, aligned_table(lines))
-    elif len(found) == 1:
-        call.result(
-            asdict(found[0]) | {"sentence": found[0].sentence, "settings_differ": differ}, _comparison(found[0])
-        )
     else:
-        table = {"comparisons": [asdict(one) | {"sentence": one.sentence} for one in found]}
-        call.result(table | {"settings_differ": differ}, _matrix(found))
+        listed = [asdict(one) | {"sentence": one.sentence, "n_needed": one.n_needed} for one in found]
+        stored: dict[str, Any] = listed[0] if len(listed) == 1 else {"comparisons": listed}
+        call.result(stored | {"settings_differ": differ}, _comparison(found[0]) if len(found) == 1 else _matrix(found))
 
 
 def _comparison(found: Comparison) -> str:
     """One comparison: the sentence, what it could have shown, and a row for each benchmark."""
     rows: list[list[object]] = [["benchmark", "difference", "95% interval"]]
     for name, interval in {**found.by_benchmark, "all": (found.difference, found.low, found.high)}.items():
-        difference, low, high = (f"{100 * share:+.1f}" for share in interval)
-        rows.append([name, difference, f"{low} to {high}"])
+        rows.append([name, *_points(*interval)])
     noise = "" if found.sampling is None else f" {found.sampling:.0%} of the noise is sampling."
     shown = f"About problems like these; they show differences from {100 * found.detectable:.1f} points on.{noise}"
-    if not found.separable and found.n_needed and max(found.n_seeds) == 1:
-        shown += f" A true difference of this size needs about {found.n_needed:,} problems."
+    if needed := _needed(found):
+        shown += f" A true difference of this size needs about {needed} problems."
     return f"{found.sentence}\n{shown}\n\n{aligned_table(rows)}"
 
 
 def _matrix(found: Sequence[Comparison]) -> str:
-    """Rows minus columns in points, * where separable; then each difference with its interval."""
+    """Rows minus columns in points, * where separable; then each pair with its interval and what it would take."""
+    names = list(dict.fromkeys(name for one in found for name in (one.against, one.arm)))
+    label = {name: f"({number})" for number, name in enumerate(names, 1)}
     columns = list(dict.fromkeys(one.against for one in found))
-    cells = {(one.arm, one.against): f"{100 * one.difference:+.1f}{'*' if one.separable else ' '}" for one in found}
-    rows: list[list[object]] = [["row - column", *columns]]
-    for arm in dict.fromkeys(one.arm for one in found):
-        rows.append([arm, *(cells.get((arm, column), "") for column in columns)])
-    end = "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these"
-    return "\n".join([aligned_table(rows), "", end, "", *(one.sentence for one in found)])
+    points = {(one.arm, one.against): f"{100 * one.difference:+.1f}{'*' if one.separable else ' '}" for one in found}
+    matrix: list[list[object]] = [["row - column", *(label[name] for name in columns)]]
+    for name in names:
+        matrix.append([f"{label[name]} {name}", *(points.get((name, column), "") for column in columns)])
+    pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "shows from", "would need"]]
+    for one in found:
+        pair = f"{label[one.arm]} - {label[one.against]}"
+        p = f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001"
+        pairs.append(
+            [pair, *_points(one.difference, one.low, one.high), p, one.n_problems, f"{100 * one.detectable:.1f}",
+             _needed(one)]
+        )  # fmt: skip
+    end = (
+        "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these.\n"
+        "shows from: the smallest true difference that these problems show in four of five tries; would need: about so "
+        "many problems\nof this kind show a true difference of the size seen."
+    )
+    return "\n\n".join([aligned_table(matrix), aligned_table(pairs), end])
+
+
+def _points(difference: float, low: float, high: float) -> tuple[str, str]:
+    return f"{100 * difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def _needed(found: Comparison) -> str:
+    """Problems that an inseparable difference of the size seen would take, for models of one training each."""
+    return f"{found.n_needed:,}" if not found.separable and found.n_needed and max(found.n_seeds) == 1 else ""
 
 
 COMMANDS = (train, evaluate, compare)

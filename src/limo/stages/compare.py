@@ -34,8 +34,8 @@ N_TRIALS, N_FLIPS = 400, 999  # of the self-test; drawn signs of each trial
 class Comparison:
     """`difference` = `arm` minus `against`, in -1..1, with its 95% interval, about problems like these.
 
-    `p_value`: sign-flip permutation over problems (for single answers exact McNemar's); `p_adjusted`: Holm's over the
-    table that the comparison stands in.  `separable`: the interval leaves out 0, p_adjusted < .05, and there is more
+    `p_value`: mid-p of sign flips over problems (for single answers McNemar's); `p_adjusted`: Holm's over the table
+    that the comparison stands in.  `separable`: the interval leaves out 0, p_adjusted < .05, and there is more
     than one problem.  `n_better`, `n_worse`, `n_same` count problems by mean pass rate over seeds; `n_left_out` were
     not decided in every seed of both arms.  `sampling`: share of the noise that more rollouts would take away, None
     where unknown.  `detectable`: the smallest true difference that would have been seen with 80% probability.

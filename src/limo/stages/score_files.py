@@ -5,6 +5,7 @@
 | .eval, .json | Inspect |
 | samples_*.jsonl | lm-evaluation-harness with --log_samples |
 | details_*.parquet | lighteval with --save-details |
+| reviews/MODEL/*.jsonl | evalscope |
 | rows: a problem and `correct`, `outcome` or `answers_correctness` | `limo verify -o`, recordings, LIMO's own code |
 
     import_scores(["samples_math.jsonl"], "base", "MATH500", load_benchmark("MATH500", "eval/data"), "runs/base")
@@ -36,7 +37,7 @@ ZSTANDARD = 93  # a zip entry's method of compression, which zipfile does not kn
 MAX_ENTRY_BYTES, MAX_LOG_BYTES = 1 << 26, 1 << 34  # unpacked: one sample of Inspect's zip, and all
 _LETTERS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # Inspect's: correct, incorrect, partly, no answer
 _OUTCOMES = {"correct": 1.0, "wrong": 0.0, "no_answer": 0.0, "truncated": 0.0}
-_FORMATS = "a log of Inspect, samples of lm-eval, details of lighteval, or rows with `correct` or `outcome`"
+_FORMATS = "a log of Inspect, samples of lm-eval, details of lighteval, reviews of evalscope, rows with `correct`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +129,26 @@ def read_scores(file: str | Path, metric: str = "") -> Iterator[ScoredRow]:
         return _lm_eval_rows(rows, metric)
     if "doc" in rows[0] and "metric" in rows[0]:
         return _lighteval_rows(rows, metric)
+    if "sample_score" in rows[0]:
+        return _evalscope_rows(rows, metric)
     return _plain_rows(rows, file)
 
 
 def _inspect_rows(samples: Iterable[Any], metric: str) -> Iterator[ScoredRow]:
     for sample in samples:
-        scores = sample.get("scores") or {}
-        score = _one(scores, metric, "scorer") if scores else None
+        score = _one(sample.get("scores") or {}, metric, "scorer")
         value = score.get("value") if isinstance(score, dict) else None
-        asked = sample.get("input")
-        if isinstance(asked, list):
-            asked = next((turn.get("content") for turn in reversed(asked) if turn.get("role") == "user"), "")
-        if isinstance(asked, list):
-            asked = "".join(str(part.get("text", "")) for part in asked if isinstance(part, dict))
-        yield ScoredRow(str(asked or ""), _LETTERS.get(value) if isinstance(value, str) else _number(value))
+        text = _user_text(sample.get("input"))
+        yield ScoredRow(text, _LETTERS.get(value) if isinstance(value, str) else _number(value))
+
+
+def _user_text(turns: Any) -> str:
+    """The text of a prompt: itself, or of the last user turn of a chat, whose content may be in parts."""
+    if not isinstance(turns, list):
+        return str(turns or "")
+    content = next((turn.get("content") for turn in reversed(turns) if turn.get("role") == "user"), "")
+    parts = content if isinstance(content, list) else [{"text": content or ""}]
+    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
 
 
 def _eval_samples(file: Path) -> Iterator[Any]:
@@ -184,8 +191,17 @@ def _lm_eval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
 def _lighteval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
     for row in rows:
         doc, measured = (parse_json(row[key]) if isinstance(row[key], str) else row[key] for key in ("doc", "metric"))
-        asked = doc.get("original_query") or doc.get("unconditioned_query") or doc.get("query")
+        asked = doc.get("original_query") or doc.get("query")
         yield ScoredRow(str(asked or ""), _number(_one(measured, metric, "metric")))
+
+
+def _evalscope_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
+    """A review of each sample, without a value where it could not be scored; the main value, if none is named."""
+    for row in rows:
+        score = row["sample_score"]["score"]
+        measured, main = score.get("value") or {}, score.get("main_score_name")
+        main = main if main in measured else next(iter(measured), "")
+        yield ScoredRow(_user_text(row.get("messages")), _number(_one(measured, metric or main, "metric")))
 
 
 def _plain_rows(rows: Sequence[Row], file: Path) -> Iterator[ScoredRow]:
@@ -201,8 +217,10 @@ def _plain_rows(rows: Sequence[Row], file: Path) -> Iterator[ScoredRow]:
 
 
 def _one(measured: dict[str, Any], wanted: str, what: str) -> Any:
-    """The value called `wanted`, or the only one."""
+    """The value called `wanted`, or the only one; None where there is none at all."""
     present = {name: value for name, value in measured.items() if value is not None}
+    if not present:
+        return None
     if wanted in present:
         return present[wanted]
     if wanted or len(present) != 1:
