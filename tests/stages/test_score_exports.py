@@ -86,10 +86,3 @@ def test_an_exported_log_holds_each_rollout_with_its_verdict_and_reads_back(expo
     import_scores([exported], "again", "sums", PROBLEMS, tmp_path / "back")
     ours = json.loads((tmp_path / "run" / "scores.json").read_text())["adder"][0]["outcomes"]["sums"]
     assert json.loads((tmp_path / "back" / "scores.json").read_text())["again"][0]["outcomes"]["sums"] == ours
-
-
-@pytest.mark.slow
-def test_inspect_itself_opens_the_log(exported):
-    log_module = pytest.importorskip("inspect_ai.log", reason="inspect-ai is not installed")
-    log = log_module.read_eval_log(str(exported))
-    assert log.status == "success" and len(log.samples) == 6 and log.results.scores[0].name == "limo"

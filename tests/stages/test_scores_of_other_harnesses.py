@@ -14,6 +14,9 @@ import pytest
 
 from limo.core.records import Problem
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
+from limo.stages.evaluate import Recipe
+from limo.stages.evaluate import run as run_evaluate
+from limo.stages.score_exports import export_scores
 from limo.stages.score_files import import_scores
 
 pytestmark = pytest.mark.slow
@@ -122,6 +125,7 @@ def run(command, folder, **variables):
         command, cwd=folder, env=own | offline | variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
 
 
 def mean_of(file, folder):
@@ -158,6 +162,23 @@ def test_a_log_that_inspect_wrote_is_read(server, tmp_path):
     run([*command, "--display", "plain"], tmp_path, OWN_API_KEY="none", OWN_BASE_URL=server)
     (file,) = (tmp_path / "logs").glob("*.eval")
     assert mean_of(file, tmp_path / "run") == (8, 0.75)
+
+
+READ_LOG = """
+from inspect_ai.log import read_eval_log
+log = read_eval_log("logs/sums.json")
+(score,) = log.results.scores
+print(log.status, len(log.samples), score.name, score.metrics["accuracy"].value)
+"""
+
+
+def test_inspects_own_reader_opens_our_log(server, tmp_path):
+    programs = environment_with(tmp_path, "inspect", "inspect-ai", "openai")
+    model = {"kind": "http", "name": "m", "base_urls": [server]}
+    values = {"model": model, "benchmarks": {"sums": str(tmp_path / "set.jsonl")}}
+    run_evaluate(Recipe.model_validate(values | {"decoding": {"n": 2, "temperature": 0.5}}), tmp_path / "run")
+    export_scores(tmp_path / "run", tmp_path / "logs")
+    assert run([programs / "python", "-c", READ_LOG], tmp_path).split() == ["success", "8", "limo", "0.75"]
 
 
 def test_details_that_lighteval_wrote_are_read(server, tmp_path):

@@ -319,9 +319,9 @@ def sign_flip(differences: Sequence[float], n_drawn: int = N_FLIPS) -> float:
     """Two-sided mid-p value of a sum of paired differences, whose signs are coins where there is no difference.
 
     How often the sum of so many signed differences is larger than this one, and half of how often it is equal: exact
-    for differences of one size (single answers: McNemar's mid-p test) and for up to 20 others, drawn beyond.  Counting
-    ties in full keeps below 5% for every number of differing problems, at half of the power with few of them; the mid-p
-    value keeps to it over that number (Fagerland and others 2013, doi:10.1186/1471-2288-13-91; `bench/intervals.py`).
+    for differences of one size (single answers: McNemar's mid-p test) and for up to 20 others, drawn beyond.  With ties
+    in full it would be below 5% for every number of differing problems, and near 1% where few differ; the mid-p value
+    keeps to 5% over that number (Fagerland and others 2013, doi:10.1186/1471-2288-13-91; `bench/intervals.py`).
     """
     moved = np.array([value for value in differences if abs(value) > 1e-12])
     if moved.size == 0:
