@@ -7,7 +7,7 @@ import pytest
 from limo.core.errors import RecipeError
 from limo.core.recipe import load
 from limo.core.records import Problem
-from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.decontaminate import CONTAMINATED, SIBLING, DecontaminateSettings, decontaminate
 from limo.pool.evidence import evidence_table, render, totals, write_evidence
 
 TRAIN = (
@@ -78,6 +78,14 @@ def test_renumbered_copies_can_be_reported_instead_and_stay_with_their_evidence(
     assert not dropped and kept[0].meta["near_benchmark"][0]["method"] == "renumbered"  # type: ignore[index]
     kept, dropped = decontaminate([sibling], BENCHMARK, DecontaminateSettings(renumbered="off", ngram="off"))
     assert kept == [sibling]
+
+
+def test_a_sibling_has_a_reason_of_its_own_and_another_question_is_reported_only() -> None:
+    other = ITEM.replace("After how many minutes", "Before how many hours")
+    sibling = TRAIN.format(a=80, b=20, c=310)
+    kept, dropped = decontaminate([Problem.make(text, "1") for text in (ITEM, sibling, other)], BENCHMARK)
+    assert [row.reason for row in dropped] == [CONTAMINATED, SIBLING]
+    assert "other question" in {hit["method"] for hit in kept[0].meta["near_benchmark"]}  # type: ignore[attr-defined]
 
 
 def test_reporting_renumbered_copies_still_drops_the_same_problem() -> None:

@@ -30,10 +30,10 @@ def _by_words(texts: Sequence[str]) -> Any:
 
 
 def test_the_nearest_is_found_where_it_is_near_enough() -> None:
-    near = EmbeddingIndex(_by_words, [OTHER, ITEM], 0.9)
-    assert near.search([SAME, ZH, OTHER, "Nothing of this."]) == [(0, 1, 1.0), (1, 1, 1.0), (2, 0, 1.0)]
-    assert EmbeddingIndex(_by_words, [ITEM], 0.9).search(["Tom has a circle"]) == []
-    assert EmbeddingIndex(_by_words, [ITEM], 0.3).search(["Tom has a circle"]) == [(0, 0, 0.408)]
+    near = EmbeddingIndex(_by_words, [OTHER, ITEM])
+    assert near.search([SAME, ZH, OTHER, "Nothing of this."], 0.9) == [(0, 1, 1.0), (1, 1, 1.0), (2, 0, 1.0)]
+    assert EmbeddingIndex(_by_words, [ITEM]).search(["Tom has a circle"], 0.9) == []
+    assert EmbeddingIndex(_by_words, [ITEM]).search(["Tom has a circle"], 0.3) == [(0, 0, 0.408)]
 
 
 @pytest.mark.parametrize(("decision", "n_dropped"), [("report", 0), ("drop", 2), ("off", 0)])
@@ -48,6 +48,14 @@ def test_a_paraphrase_and_a_translation_are_reported_unless_told_otherwise(
     reported = [problem for problem in kept if REPORTED in problem.meta]
     assert len(reported) == (2 if decision == "report" else 0)
     assert all(hit["method"] == "embedding" for problem in reported for hit in problem.meta[REPORTED])  # type: ignore[attr-defined]
+
+
+def test_a_near_text_with_the_same_numbers_is_a_paraphrase_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "load_encoder", lambda model: _by_words)
+    item = Problem.make("Tom has 14 pens and buys 23 pens.", "37")
+    same, other = (Problem.make(f"{n} ballpoints are purchased by Tom with 14 of them.", "37") for n in (23, 24))
+    kept, dropped = decontaminate([same, other], {"b": [item]}, DecontaminateSettings(embedding_model="any"))
+    assert [problem.id for problem in kept] == [other.id] and dropped[0].detail["method"] == "paraphrase"
 
 
 def test_without_a_model_nothing_is_embedded_and_paraphrases_pass(monkeypatch: pytest.MonkeyPatch) -> None:

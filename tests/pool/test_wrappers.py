@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from limo.core.records import Problem
 from limo.pool.canonical import wrappers
+from limo.pool.canonical.spelling import normalise_all
 from limo.pool.canonical.wrappers import find_shared_wrappers, unwrap_all
+from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, dedup_shards
 from limo.pool.shards import dropped_of, write_problems
 from limo.pool.tasks import ExecutorSettings
@@ -37,6 +39,18 @@ def _kept(left: str, right: str, answer: str = "8", other: str = "8") -> int:
         f"{EN}\nA. 4\nB. 8\nC. 6\nD. 9", f"Exercise 3.4: {EN}", f"IV. {EN}", f"[INST] {EN} [/INST]",
         f"<|im_start|>user\n{EN}<|im_end|>\n<|im_start|>assistant", f"### Instruction:\n{EN}\n\n### Response:",
         f"{EN}\n![](https://img.example.org/7.png)", f"{EN} ________",
+        f"**Question** {EN} **Solution**", f"\\textbf{{Problem 7.}} {EN}", f"<h3>Question 4</h3><p>{EN}</p>",
+        f"## Problem 4\n\n{EN}\n\n## Solution", f"5. [10 pts] {EN}", f"Problem 5 (10 points). {EN}",
+        f"AIME 2015 Problem 3: {EN}",
+        f"### **Problem 3** (AIME 2015) [5 points]\n\nQ: {EN} (5 points)\n\n**Answer:** \\boxed{{}}",
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        f"<|im_start|>user\n{EN}<|im_end|>\n<|im_start|>assistant\n",
+        f"Here is a math problem:\n{EN}",
+        f"### Instruction:\nSolve the following problem.\n\n### Input:\n{EN}\n\n### Response:",
+        f"(a) {EN}", f"* {EN}", f"{EN}\n<image1>", f"\\includegraphics[width=5cm]{{hens.png}}\n{EN}",
+        f"{EN}\n\\begin{{center}}\\begin{{tikzpicture}}\\draw (0,0);\\end{{tikzpicture}}\\end{{center}}",
+        EN.replace("many", "\\textbf{many}").replace("third", "*third*"),
+        EN.replace("$12$", "*$12$*").replace("hens", "__hens__"),
     ],
 )  # fmt: skip
 def test_a_wrapper_makes_no_other_problem(wrapped: str) -> None:
@@ -46,7 +60,9 @@ def test_a_wrapper_makes_no_other_problem(wrapped: str) -> None:
 
 @pytest.mark.parametrize(
     "wrapped", [f"第8题：{ZH}", f"15、{ZH}", f"（3）{ZH}", f"题目：{ZH}", f"(本题满分10分){ZH}", f"（2018·安徽）{ZH}",
-                f"【2019年三年级竞赛】{ZH}", ZH.replace("红买", "紅買").replace("笔", "筆"), f"12．{ZH}"],
+                f"【2019年三年级竞赛】{ZH}", f"12.（本小题满分14分）{ZH}",
+                f"三、解答题\n17．（12分）{ZH}", f"**题目** {ZH} **解答**",
+                ZH.replace("红买", "紅買").replace("笔", "筆"), f"12．{ZH}"],
 )  # fmt: skip
 def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapped: str) -> None:
     assert _kept(ZH, wrapped) == 1
@@ -66,6 +82,10 @@ def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapp
         ("那么甲今年有（ ~ ~ ）种可能．", "那么甲今年有种可能。"),
         ("Find $A^2_{}$ if $A^{}_{} = 3$.", "Find $A^2$ if $A = 3$."),
         ("Let $x, y,$ and $z$ be three odd numbers with sum $9$.", "Let $x, y, z$ be three odd numbers with sum $9$."),
+        ("Compute $10!$ over $(n+2)!$", "Compute $10 !$ over $(n + 2) !$"),
+        ("Solve $3*4 + x <= 7$", r"Solve $3 \times 4 + x \leqslant 7$"),
+        ("In triangle ABC the side AB is 5. Find its area.", "**IN TRIANGLE ABC THE SIDE AB IS 5. FIND ITS AREA.**"),
+        ("Find the least $n$ with $3n + 1$ a square.", "FIND THE LEAST $n$ WITH $3n + 1$ A SQUARE."),
         ("Find the area.\n[asy]\ndraw((0,0)--(1,1));\n[/asy] The side is 7.", "Find the area. The side is 7."),
     ],
 )
@@ -88,6 +108,10 @@ def test_another_spelling_makes_no_other_problem(left: str, right: str) -> None:
         ("Example 6 men share 9 cakes.", "Example 7 men share 9 cakes."),
         ("If $a_{n} = 2ⁿ$ find it.", "If $a_{n} = 2n$ find it."),
         ("A plank is 36\" long.", "A plank is 36 long."),
+        ("If a<b and c>d, find the least a.", "If a<b or c>d, find the least a."),
+        ("Compute $2*3*4$.", "Compute $234$."),
+        ("小明做了五道题：对了3道。错了几道？", "小明做了六道题：对了3道。错了几道？"),
+        ("Compute $10 !$.", "Compute $10$."),
     ],
 )  # fmt: skip
 def test_a_mark_that_is_data_makes_another_problem(left: str, right: str) -> None:
@@ -119,6 +143,30 @@ def test_options_are_a_set_and_their_order_is_none() -> None:
     assert len(dedup([Problem.make(stem + one, "B"), Problem.make(stem + other, "C")])[0]) == 1
     assert len(dedup([Problem.make(stem + one, "B"), Problem.make(stem + other.replace("27", "29"), "C")])[0]) == 2
     assert dedup([Problem.make(stem + one, "B"), Problem.make(stem + other, "B")])[1][0].reason == ANOTHER_ANSWER
+
+
+STEM, TEXTS = "Which of these numbers is prime?", ["21", "27", "31", "39"]
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["\n{}. {}", " ({}) {}", "\n{}) {}", "\n- {}. {}",
+     r" \textbf{{({})}}\ {} \qquad", r" $\textbf{{({})}}$ ${}$", "\n**{}.** {}",
+     "\nOption {}: {}", "\n[{}] {}"],
+)  # fmt: skip
+def test_options_are_one_set_in_any_style_in_the_statement_or_in_their_field(style: str) -> None:
+    listed = STEM + "".join(style.format(*option) for option in zip("ABCD", TEXTS, strict=True))
+    in_field = Problem.make(STEM, "A", options=TEXTS[::-1][1:2] + TEXTS[:2] + TEXTS[3:])
+    pool = [Problem.make(listed, "C", solution="worked"), Problem.make(STEM, "31"), in_field]
+    assert len(dedup(pool)[0]) == 1
+    assert len(decontaminate([in_field], {"own": [Problem.make(listed, "C")]})[1]) == 1
+
+
+def test_another_set_of_options_asks_another_question_under_another_id() -> None:
+    one, other = (Problem.make(STEM, "C", options=texts) for texts in (TEXTS, ["21", "27", "37", "39"]))
+    assert one.id != other.id and len(dedup([one, other])[0]) == 2
+    assert not decontaminate([one], {"own": [other]})[1]
+    assert Problem.make(f"{STEM} A. 21 B. 27", "A", options=TEXTS[:2]).id == Problem.make(f"{STEM} A. 21 B. 27", "A").id
 
 
 def test_what_many_rows_of_a_source_share_is_a_wrapper_there_and_nowhere_else() -> None:
@@ -167,21 +215,23 @@ MARKS = [
     "Q3. ", "Problem 12: ", "(5) ", "**", "### ", "[2 points] ", "b) ", "第3题：", "【2019年】", "User: ", "<|im|>",
     " ", "\n", "Think step by step. ", "Solve the following problem.\n", "请一步一步地思考。", "Add 2 and 3.", "求和",
     "A. 4\nB. 5", "\nA. 4\nB. 5\nC. 6", " (6 marks)", " (AMC 2017)", " Answer: ___", "\nSolution:", "[/INST]",
-    "[asy]x[/asy]", "![](a.png)", "IV. ", "assistant", ")", "]",
+    "[asy]x[/asy]", "![](a.png)", "IV. ", "assistant", ")", "]", "**Question**", "\n**Solution**", "<image1>",
+    "AIME 2015 ", "练习3 ", "Find x", "A thing ", "\\boxed{}", "\\textbf{(A)} 4 \\textbf{(B)} 5", "二、", "B2. ", "- ",
+    "a. ", "Part (a). ", "the task:",
 ]  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from(MARKS), min_size=1, max_size=6).map("".join), st.booleans())
-def test_the_search_of_a_whole_batch_misses_no_mark(text: str, split_options: bool) -> None:
-    instructs = bool(wrappers._INSTRUCTION.search(text))
-    alone = wrappers._unwrap(text, frozenset(), instructs, split_options)
-    found = unwrap_all([text, "Add."], split_options=split_options)[0]
+@given(st.lists(st.sampled_from(MARKS), min_size=1, max_size=6).map("".join))
+def test_the_search_of_a_whole_batch_misses_no_mark(text: str) -> None:
+    text = normalise_all([text])[0]
+    alone = wrappers._unwrap(text, frozenset(), bool(wrappers._INSTRUCTION.search(text)))
+    found = unwrap_all([text, "Add."])[0]
     assert (found.core.strip(), *found[2:]) == (alone.core.strip(), *alone[2:])
 
 
 def test_a_statement_that_is_nothing_but_a_mark_is_left_as_it_is() -> None:
     marks = ["12.", "Answer:", "(5 points)", "", "Problem 3."]
     assert [part.core for part in unwrap_all(marks)] == marks
-    assert unwrap_all(["### Problem\n90 plus 2 is what?"])[0].core == "90 plus 2 is what?"
+    assert unwrap_all(normalise_all(["### Problem\n90 plus 2 is what?"]))[0].core.strip() == "90 plus 2 is what?"
     assert _kept("2) + 3 is what?", "5) + 3 is what?") == 2

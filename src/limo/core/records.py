@@ -7,8 +7,10 @@ stored as Parquet or JSON without a converter of its own.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Any, Literal
 
 from limo.core.text import content_hash, join_thought, normalise_statement
@@ -29,8 +31,9 @@ UNVERIFIED = "not verified"
 class Problem:
     """A statement with its answer.
 
-    `id` is the hash of the normalised statement; `options` are the texts of a multiple choice problem in order (the
-    answer is then a letter: A is the first), or None; `meta` is a JSON object.
+    `id` is the hash of the normalised statement, and of the options where it does not list them; `options` are the
+    texts of a multiple choice problem in order (the answer is then a letter: A is the first), or None; `meta` is a JSON
+    object.
     """
 
     id: str
@@ -45,13 +48,34 @@ class Problem:
 
     @classmethod
     def make(cls, problem: str, answer: str, **rest: object) -> Problem:
-        """A problem whose id is computed from its statement."""
-        return cls(problem_id(problem), problem, answer, **rest)  # type: ignore[arg-type]
+        """A problem whose id is computed from its statement and options."""
+        return cls(problem_id(problem, rest.get("options")), problem, answer, **rest)  # type: ignore[arg-type]
 
 
-def problem_id(statement: str) -> str:
-    """16 hex digits naming a statement up to white space and Unicode form; signs and digits count."""
+def problem_id(statement: str, options: Sequence[str] | None = None) -> str:
+    """16 hex digits naming a statement up to white space and Unicode form; signs and digits count.
+
+    The same statement with other options asks another question, so options that it does not list are added.
+    """
+    if options and not lists_options(statement, options):
+        statement = append_options(statement, options)
     return content_hash(normalise_statement(statement))
+
+
+def append_options(statement: str, options: Sequence[str]) -> str:
+    """The statement with its options below it, one a line, after their letters; empty ones are left out."""
+    listed = zip(ascii_uppercase, options, strict=False)
+    return statement.rstrip() + "".join(f"\n{letter}. {text}" for letter, text in listed if text)
+
+
+def lists_options(statement: str, options: Sequence[str]) -> bool:
+    """Whether the texts of all options stand in a statement, in order."""
+    normal, end = normalise_statement(statement), None
+    for option in reversed(options):
+        end = normal.rfind(normalise_statement(option), 0, end)
+        if end < 0:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

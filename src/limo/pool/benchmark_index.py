@@ -1,12 +1,14 @@
 """An index of benchmarks: everything a pool row shares with a benchmark problem, each hit with its evidence.
 
-Six methods, from the surest to the weakest:
+The methods, from the surest to the weakest:
 
 - `same text`: equal canonical text;
 - `contained`: one canonical text stands inside the other (a problem embedded in a longer one, or a part of one);
 - `same numbers`: the same numbers in order, and enough of the benchmark problem's n-grams (its coverage);
+- `paraphrase`: near in the space of an embedding model, where one is given, and the same numbers in any order;
 - `renumbered`: other numbers, high coverage, and long enough for that to mean something;
-- `embedding`: near in the space of an embedding model, where one is given;
+- `other question`: as the last or the one before, but words that change a question (area, least, ...) are replaced;
+- `embedding`: nearer in the space of the embedding model;
 - `n-gram`: any shared run of n words (the rule of the paper and kindred projects; numbers count).
 
 Coverage is the share of the benchmark problem's word n-grams that occur in the row, numbers, names and single letters
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -28,18 +30,23 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import shorten
 from limo.pool.canonical import buffers
-from limo.pool.canonical.statements import Scanned, scan_batches, scan_statements, scan_texts, word_runs
+from limo.pool.canonical.statements import Scanned, scan_problems, scan_texts, word_runs
+from limo.pool.canonical.thesaurus import CRITICAL, content_words
 from limo.pool.canonical.wrappers import Unwrapped
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
 from limo.pool.fingerprints import ngrams
 
 Array = Any  # of NumPy
-Method = Literal["same text", "contained", "same numbers", "renumbered", "embedding", "n-gram"]
+Method = Literal[
+    "same text", "contained", "same numbers", "paraphrase", "renumbered", "other question", "embedding", "n-gram"
+]
 Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
-METHODS: tuple[Method, ...] = ("same text", "contained", "same numbers", "renumbered", "embedding", "n-gram")
+METHODS: tuple[Method, ...] = get_args(Method)
+SIBLINGS = ("renumbered", "other question")  # of a benchmark problem, and not that problem itself
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
+_COUNTED = ((buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,))  # kinds of token that are numbers
 _FILTER_BITS = np.uint32(20)  # a table of 1 MiB, of which 10^5 n-grams fill a tenth
 
 
@@ -68,6 +75,9 @@ class DecontaminateSettings(Settings):
     renumbered: Decision = Field(
         default="drop", description="other numbers, coverage >= renumbered_coverage; report in a pool of templates"
     )
+    other_question: Decision = Field(
+        default="report", description="coverage as above, but the words that change a question are others"
+    )
     ngram: Decision = Field(
         default="report",
         description="any shared run of `ngram_words`; the paper's rule, its n unpublished; own choice: report only, "
@@ -81,12 +91,24 @@ class DecontaminateSettings(Settings):
         "empty = none",
     )
     embedding_cosine: float = Field(default=0.9, ge=0, le=1, description="least cosine of `embedding`; own choice")
+    paraphrase: Decision = Field(default="drop", description="cosine >= paraphrase_cosine and the same numbers")
+    paraphrase_cosine: float = Field(default=0.7, ge=0, le=1, description="own choice, measured")
     coverage_words: int = Field(default=5, ge=2, le=13, description="in an n-gram of coverage; own choice, measured")
     same_numbers_coverage: float = Field(default=0.6, ge=0, le=1, description="own choice, measured")
     renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")
     min_tokens: int = Field(default=20, ge=1, description="least words for `contained` and `renumbered`")
 
-    @field_validator("same_text", "contained", "same_numbers", "renumbered", "ngram", "embedding", mode="before")
+    @field_validator(
+        "same_text",
+        "contained",
+        "same_numbers",
+        "paraphrase",
+        "renumbered",
+        "other_question",
+        "ngram",
+        "embedding",
+        mode="before",
+    )
     @classmethod
     def _off(cls, value: object) -> object:
         return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
@@ -163,8 +185,9 @@ class BenchmarkIndex:
         self._items = [
             (name, row, problem) for name, problems in benchmarks.items() for row, problem in enumerate(problems)
         ]
-        texts = [problem.problem for _, _, problem in self._items]
-        self._scanned = scan_statements(texts, keep_canonical=True)
+        rows = [problem for _, _, problem in self._items]
+        texts = [problem.problem for problem in rows]
+        self._scanned = scan_texts([part.whole for _, parts, _ in scan_problems(rows) for part in parts], True)
         self._forms = self._scanned.canonical
         sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, settings.coverage_words, False, True))
         boilerplate = _boilerplate(sets)
@@ -175,7 +198,7 @@ class BenchmarkIndex:
         self._by_embedding: EmbeddingIndex | None = None
         if settings.embedding_model and settings.embedding != "off":
             encode = load_encoder(settings.embedding_model)
-            self._by_embedding = EmbeddingIndex(encode, texts, settings.embedding_cosine)
+            self._by_embedding = EmbeddingIndex(encode, texts)
         self._by_text: dict[tuple[int, int], list[int]] = {}
         for item, form in enumerate(self._forms):
             if form:
@@ -188,7 +211,7 @@ class BenchmarkIndex:
         Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
         the weaker may be the one that decides.
         """
-        for rows, parts, scanned in scan_batches([problem.problem for problem in problems]):
+        for rows, parts, scanned in scan_problems(problems, with_options=True):
             yield from ((rows.start + row, hit) for row, hit in self._search(problems[rows], parts, scanned))
 
     def _search(
@@ -202,15 +225,20 @@ class BenchmarkIndex:
         item_share = min(settings.same_numbers_coverage, settings.renumbered_coverage)
         similar = self._by_gram.search(values, ends, 2, item_share, _ROW_SHARE)
         suspects = list(dict.fromkeys(row for row, *_ in similar))
-        forms = scan_texts([parts[row].core for row in suspects], keep_canonical=True).canonical
+        forms = scan_texts([parts[row].whole for row in suspects], keep_canonical=True).canonical
         form_of = dict(zip(suspects, forms, strict=True))
         for row, item, n_shared, _ in similar:
             tokens = scanned.tokens_of(row)
             hits += [(row, item, *found) for found in self._methods_that_hold(form_of[row], tokens, item, n_shared)]
         for row, item, n_shared, n_runs in self._by_run.search(*_runs(texts, self._run_words), 1, 0.0, 0.0):
             hits.append((row, item, "n-gram", round(n_shared / n_runs, 3)))
-        near = self._by_embedding.search(texts) if self._by_embedding and texts else []
-        hits += [(row, item, "embedding", cosine) for row, item, cosine in near]
+        if self._by_embedding and texts:
+            least = min(settings.embedding_cosine, settings.paraphrase_cosine)
+            for row, item, cosine in self._by_embedding.search(texts, least):
+                if cosine >= settings.paraphrase_cosine and self._has_numbers_of(item, scanned.tokens_of(row)):
+                    hits.append((row, item, "paraphrase", cosine))
+                if cosine >= settings.embedding_cosine:
+                    hits.append((row, item, "embedding", cosine))
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
         return ((row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits)
@@ -228,13 +256,21 @@ class BenchmarkIndex:
         if n_grams < MIN_GRAMS:
             return holds
         # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
-        both, digits = (buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,)
-        same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in (both, digits))
-        if same and coverage >= settings.same_numbers_coverage:
-            holds.append(("same numbers", coverage))
-        if not same and coverage >= settings.renumbered_coverage and n_distinct >= settings.min_tokens:
-            holds.append(("renumbered", coverage))
+        same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in _COUNTED)
+        kind: Method = "same numbers" if same else "renumbered"
+        if coverage < (settings.same_numbers_coverage if same else settings.renumbered_coverage):
+            return holds
+        if same or n_distinct >= settings.min_tokens:
+            holds.append(("other question" if _is_replaced(item_tokens, row_tokens) else kind, coverage))
         return holds
+
+    def _has_numbers_of(self, item: int, row_tokens: Array) -> bool:
+        """Whether a row has the numbers of a benchmark problem, two different ones at least, in any order."""
+        of_item, of_row = (
+            [sorted(_numbers(tokens, kinds)) for kinds in _COUNTED]
+            for tokens in (self._scanned.tokens_of(item), row_tokens)
+        )
+        return any(numbers in of_row and len(set(numbers)) > 1 for numbers in of_item)
 
     def _hit(self, found: Problem, row_set: Array, item: int, method: Method, score: float) -> Hit:
         name, row, problem = self._items[item]
@@ -300,6 +336,15 @@ def _numbers(tokens: Array, kinds: tuple[int, ...]) -> list[int]:
     is_number = (tokens[:, buffers.KIND] == kinds[0]) | (tokens[:, buffers.KIND] == kinds[-1])
     numbers: list[int] = tokens[is_number, buffers.HASH].tolist()
     return numbers
+
+
+def _is_replaced(item_tokens: Array, row_tokens: Array) -> bool:
+    """Whether words that change a question stand in the benchmark problem and not in the row, and others in the row."""
+    of_item, of_row = (
+        Counter(word for word in content_words(tokens, np.array([len(tokens)]))[0].tolist() if word & int(CRITICAL))
+        for tokens in (item_tokens, row_tokens)
+    )
+    return bool(of_item - of_row and of_row - of_item)
 
 
 def _same_numbers(item: list[int], row: list[int]) -> bool:

@@ -20,12 +20,12 @@ from limo.core.files import output_folder
 from limo.core.progress import Progress
 from limo.core.records import Dropped, Problem
 from limo.core.text import content_hash, shorten
-from limo.pool.benchmark_index import BenchmarkIndex, DecontaminateSettings, Hit
+from limo.pool.benchmark_index import SIBLINGS, BenchmarkIndex, DecontaminateSettings, Hit
 from limo.pool.evidence import EVIDENCE, REPORTED, evidence_table, write_evidence
 from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, shards_of, split_problems, write_split
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
-CONTAMINATED = "in a benchmark"
+CONTAMINATED, SIBLING = "in a benchmark", "sibling of a benchmark problem"
 MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
 
@@ -85,7 +85,8 @@ def find_contamination(
         ]
         if dropping:
             detail = {"source": problem.source, "method": surest[0].method, "n_hits": len(surest), "hits": evidence}
-            dropped[row] = Dropped(problem.id, "decontaminate", CONTAMINATED, detail)
+            reason = SIBLING if surest[0].method in SIBLINGS else CONTAMINATED
+            dropped[row] = Dropped(problem.id, "decontaminate", reason, detail)
         else:
             reported[row] = (REPORTED, evidence)
     return dropped, reported

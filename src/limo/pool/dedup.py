@@ -31,8 +31,7 @@ from limo.core.files import output_folder
 from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.pool.canonical import kernels, reference
-from limo.pool.canonical.compiled import NUMBA
+from limo.pool.canonical import kernels
 from limo.pool.canonical.spelling import normalise_all
 from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
 from limo.pool.dedup_decisions import (
@@ -76,7 +75,6 @@ SAMPLE_ROWS = 20_000  # about so many rows are searched for the wrappers that a 
 SHARE_ROWS = 4_000_000  # rows that one share of the keys may hold: about 1 GB at its widest
 FINGERPRINTS, BAND_LEADERS = "fingerprints", "bands"
 _OPTION_LETTER = re.compile(r"\s*(?:\\(?:text|textbf|mathrm)\s*\{)?\s*\(?([A-J])\)?\s*\}?\s*")
-_find_rewordings = (kernels if NUMBA else reference).rewordings
 
 
 class DedupSettings(Settings):
@@ -292,7 +290,7 @@ def _drop_rewordings(store: StepTables, settings: DedupSettings, n_shares: int, 
     is_evidence = [bool(answer) and not _OPTION_LETTER.fullmatch(answer) for answer in answers]  # a bare letter is not
     candidates = np.flatnonzero(is_evidence) if settings.reworded_similarity < 1 else np.empty(0, np.int64)
     order = candidates[np.argsort(group[candidates], kind="stable")]
-    twin, similarity = _find_rewordings(order, group, values, ends, *words, settings.reworded_similarity)
+    twin, similarity = kernels.rewordings(order, group, values, ends, *words, settings.reworded_similarity)
     rows = np.flatnonzero(twin >= 0)
     write_dropped(store, REWORDINGS, task, table, rows, twin[rows], [REWORDED] * len(rows), similarity[rows])
 

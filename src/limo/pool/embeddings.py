@@ -20,23 +20,25 @@ from limo.core.errors import InputError
 from limo.core.text import shorten
 
 Array = Any  # of NumPy
+MAX_NEAR = 5  # benchmark problems that a row is compared with
 MULTILINGUAL = "use-multilingual"
 Encoder = Callable[[Sequence[str]], Array]  # texts to vectors, float32 [n, d]
 
 
 class EmbeddingIndex:
-    """Texts searched by cosine; `least` is the smallest that counts."""
+    """Texts searched by cosine."""
 
-    def __init__(self, encode: Encoder, texts: Sequence[str], least: float) -> None:
-        self._encode, self._least, self._vectors = encode, least, _unit_vectors(encode(texts))
+    def __init__(self, encode: Encoder, texts: Sequence[str]) -> None:
+        self._encode, self._vectors = encode, _unit_vectors(encode(texts))
 
-    def search(self, texts: Sequence[str]) -> list[tuple[int, int, float]]:
-        """For each text with a near one: its row, the position of the nearest text, the cosine."""
+    def search(self, texts: Sequence[str], least: float) -> list[tuple[int, int, float]]:
+        """For each text the nearest texts, `MAX_NEAR` at most: its row, their position, the cosine, `least` or more."""
         cosines = _unit_vectors(self._encode(texts)) @ self._vectors.T
-        nearest = cosines.argmax(axis=1)
-        best = cosines[np.arange(len(nearest)), nearest]
-        rows = np.flatnonzero(best >= self._least)
-        return [(int(row), int(nearest[row]), round(float(best[row]), 3)) for row in rows]
+        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :MAX_NEAR]
+        best = np.take_along_axis(cosines, nearest, axis=1)
+        rows, places = np.nonzero(best >= least)
+        found = zip(rows.tolist(), nearest[rows, places].tolist(), best[rows, places].tolist(), strict=True)
+        return [(row, item, round(cosine, 3)) for row, item, cosine in found]
 
 
 def _unit_vectors(vectors: Array) -> Array:

@@ -30,9 +30,8 @@ import numpy as np
 from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.core.text import content_hash
-from limo.pool.canonical import buffers, kernels, reference
-from limo.pool.canonical.compiled import NUMBA
-from limo.pool.canonical.statements import Scanned, answer_keys, scan_batches, scan_texts
+from limo.pool.canonical import buffers, kernels
+from limo.pool.canonical.statements import Scanned, answer_keys, scan_problems, scan_texts
 from limo.pool.canonical.thesaurus import content_words
 from limo.pool.canonical.wrappers import SharedWrappers, Unwrapped
 
@@ -46,7 +45,6 @@ _MASKED_NUMBER = np.uint64(0xD1B54A32D192ED03)
 _MASKED_NAME = np.uint64(0xA0761D6478BD642F)
 _LONGEST = (1 << 40) - 1
 _ID = re.compile("[0-9a-f]{16}")
-_minima = (kernels if NUMBA else reference).minima
 
 
 def fingerprint_table(
@@ -60,11 +58,10 @@ def fingerprint_table(
     import pyarrow as pa
 
     n = len(problems)
-    texts = [problem.problem for problem in problems]
     shared = [shared_wrappers.get(problem.source, frozenset[str]()) for problem in problems]
     batches = [
         _fingerprints(problems[rows], parts, scanned, ngram_words)
-        for rows, parts, scanned in scan_batches(texts, shared, split_options=True)
+        for rows, parts, scanned in scan_problems(problems, shared)
     ]
     *columns, answers, wrappers = zip(*batches, strict=True)
     text, extra, group, grams, n_grams, words, n_words, bands, sketches = (
@@ -99,7 +96,7 @@ def _fingerprints(
         group = mix_hashes(group, scanned.keys[:, column])
     grams, ends = ngrams(scanned.tokens, scanned.token_ends, ngram_words, True)
     words, word_ends = content_words(scanned.tokens, scanned.token_ends)
-    minima = _minima(grams, ends, _hash_functions())
+    minima = kernels.minima(grams, ends, _hash_functions())
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
     answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, parts, strict=True)]

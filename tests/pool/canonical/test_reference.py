@@ -1,4 +1,4 @@
-"""The compiled scanner and loops give what their plain specification gives, to the bit, and are replaced by it."""
+"""The compiled scanner and loops give what their plain specification gives, to the bit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool.canonical import buffers, compiled, kernels, reference, scanner
+from limo.pool.canonical import buffers, compiled, kernels, scanner
 from limo.pool.canonical.lexicon import COMMAND_FLAGS, WORD_FLAGS, hash_token, lexicon_table
-from limo.pool.canonical.statements import code_points, scan_statements
+from limo.pool.canonical.statements import code_points
 
 PIECES = [
     *"ab1209.,;'{}[]()^_$ /\\+-=<|%求AB!?:\"é²\n", r"\frac", r"\bar", r"\hat", r"\text", r"\le", r"\left", r"\degree",
@@ -94,45 +95,13 @@ def test_braces_deeper_than_the_stack_are_read_alike() -> None:
     assert _equal(scanner.scan_batch(*code_points(texts), True), reference.scan_batch(*code_points(texts), True))
 
 
-WITHOUT_NUMBA = """
-import logging, sys
-logging.basicConfig(format="%(message)s", stream=sys.stdout)
-sys.modules["numba"] = None
-from limo.core.records import Problem
-from limo.pool.canonical.compiled import NUMBA
-from limo.pool.decontaminate import decontaminate
-from limo.pool.dedup import dedup
-from limo.pool.canonical.statements import scan_statements
-assert not NUMBA
-texts = TEXTS
-print(scan_statements(texts).keys.tolist())
-print(dedup([Problem.make(text, "5") for text in texts]))
-print(decontaminate([Problem.make(text, "5") for text in texts], {"b": [Problem.make(texts[0], "5")]}))
-"""
-
-
-def test_without_numba_the_reference_gives_the_same_and_that_is_logged_once() -> None:
-    from limo.core.records import Problem
-    from limo.pool.decontaminate import decontaminate
-    from limo.pool.dedup import dedup
-
-    text = (
-        "Tom bought {} red lamps for ${}$ dollars each at the market and sold all of them. How much did he pay in all?"
+def test_without_numba_settings_are_read_and_a_pool_is_refused_with_the_package_that_it_needs() -> None:
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from limo.pool.dedup import DedupSettings, dedup\nfrom limo.core.records import Problem\nDedupSettings()\n"
+        "try: dedup([Problem.make('Add 2 and 3.', '5')])\nexcept ImportError as error: print(error.name)"
     )
-    texts = [
-        text.format(3, 7),
-        text.format(3, 7).replace("bought", "had bought"),
-        text.format("four", r"\frac12"),
-        "x²",
-    ]
-    code = WITHOUT_NUMBA.replace("TEXTS", repr(texts))
-    command = [sys.executable, "-X", "utf8", "-c", code]
-    output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()
-    assert "Numba cannot be imported" in output[0] and len(output) == 4
-    pool = [Problem.make(text, "5") for text in texts]
-    assert output[1] == str(scan_statements(texts).keys.tolist())
-    assert output[2] == str(dedup(pool)) and "reworded" in output[2]
-    assert output[3] == str(decontaminate(pool, {"b": [Problem.make(texts[0], "5")]}))
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "numba\n"
 
 
 def test_every_compiled_source_is_in_the_folder_whose_change_compiles_anew() -> None:
@@ -160,8 +129,6 @@ def test_a_change_of_any_source_of_the_folder_changes_where_machine_code_is_kept
 
 
 def test_numba_s_own_cache_setting_is_left_as_it_was() -> None:
-    if not compiled.NUMBA:
-        pytest.skip("Numba is not installed")
     from numba import config
 
     before = config.CACHE_DIR

@@ -1,1 +1,1 @@
-"""The canonical form of a statement: a compiled scanner and its plain Python reference."""
+"""The canonical form of a statement: without wrapper and markup, in one spelling, scanned by compiled code."""

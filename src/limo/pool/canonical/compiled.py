@@ -1,7 +1,7 @@
 """Decorators that compile a function to machine code with Numba, once per machine.
 
-Without Numba the decorators return the function as it is, `NUMBA` is False, and the callers use
-`limo.pool.canonical.reference` instead.
+Without Numba (extra `pool`) the decorated functions raise its ImportError when they are called, so that settings and
+recipes can be read all the same.
 
 Numba invalidates its cache when the file of a function changes, but not when a function that it calls in another file
 does.  So the cache folder is named by a hash of all sources that may be compiled: those of this folder, and of the
@@ -11,7 +11,6 @@ function's own.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,19 +20,9 @@ from typing import Any
 try:
     from numba import config, njit
 
-    NUMBA = True
-    _WHY_NOT = ""
+    _MISSING = ""
 except ImportError as error:  # also raised by a Numba that was built for another NumPy
-    NUMBA = False
-    _WHY_NOT = str(error)
-
-
-@lru_cache
-def warn_without_numba() -> None:
-    """Say, once, that pools are read slowly; nothing where Numba is there."""
-    if not NUMBA:
-        why = "Numba cannot be imported (%s): pools are read by plain Python, slowly; pip install 'limo[pool]'"
-        logging.getLogger("limo").warning(why, _WHY_NOT)
+    _MISSING = str(error)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -50,8 +39,8 @@ def allocating(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], counts_references: bool) -> Any:
-    if not NUMBA:
-        return function
+    if _MISSING:
+        return _missing
     options = {"nogil": True, "error_model": "numpy", "_nrt": counts_references}
     previous, config.CACHE_DIR = config.CACHE_DIR, config.CACHE_DIR or str(cache_folder(function.__code__.co_filename))
     try:
@@ -60,6 +49,10 @@ def _compile(function: Callable[..., Any], counts_references: bool) -> Any:
         return njit(**options)(function)
     finally:
         config.CACHE_DIR = previous
+
+
+def _missing(*_: Any) -> Any:
+    raise ImportError(_MISSING, name="numba")
 
 
 @lru_cache

@@ -10,7 +10,10 @@ import numpy as np
 
 from limo.pool.canonical import buffers
 
-_FONTS = "text textbf textit textrm mathrm mathbf mathit mbox hbox emph operatorname"
+_FONTS = (
+    "text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf boldsymbol bm mbox hbox emph "
+    "operatorname"
+)
 _DROPPED = (
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle limits quad qquad rm bf "
     "blank"  # what `spelling.respell` writes for a line or brackets to be filled in

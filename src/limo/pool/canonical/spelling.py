@@ -1,4 +1,4 @@
-r"""One spelling for the many ways of writing the same statement: Unicode, HTML and LaTeX, before it is scanned.
+r"""One spelling for the many ways of writing the same statement, before it is scanned.
 
 `3½`, `3\tfrac12` and `3 1/2` become `3\frac{1}{2}`; marks that are data get a name of their own, since the scanner
 drops punctuation: `20!` becomes `20\factorial`, the `&` and `\\` of a matrix `\cell` and `\newline`.
@@ -6,7 +6,6 @@ drops punctuation: `20!` becomes `20\factorial`, the `&` and `\\` of a matrix `\
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from limo.core.text import normalise_statement
+from limo.pool.canonical.markup import without_markup
 
 _S = r"[\x00-\x20$~\x7f]*"  # white space
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
@@ -50,9 +50,11 @@ _RAISED, _LOWERED = (re.compile("[" + "".join(map(chr, codes)) + "]+") for codes
 _BETWEEN = "\ufdd0"  # no character: stands between two texts
 _JOINS = "\ufffe"  # no character: stands for one that joins its neighbours
 
-_HTML = re.compile(r"</?(?:p|br|b|i|u|em|strong|div|span|center|li|ul|ol|font|h[1-6])\b[^<>]*>", re.I)
-_HTML_SCRIPT = re.compile(r"<(sup|sub)>([^<>]*)</\1>", re.I)
-_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", re.S)
+_SHOUTED = re.compile(r"[^a-z\\$]{0,40}?[A-Z]{2,}[^A-Za-z\\]+(?:[A-Z]{2,}|[A-Z]\b|\\)")
+_MATHEMATICS = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+(?:\s*\{[^{}]*\})*", re.S)
+_CAPITALS = re.compile("[A-Z]+")
+_POINTS = re.compile("[a-h]{2,3}|[b-df-hj-np-tv-z]{2,3}")  # `AB`, `PQR`: names even among capitals, but for these words
+_SHORT_WORD = re.compile("be|had|add|age|bag|bed|bad|egg|by|my|try|dry|[ckm]m|[km]g|ml|ft")
 _CELL = re.compile(r"&(?<!\\&)")  # a pattern that begins with a letter or sign is searched several times as fast
 _ENVIRONMENT_BREAK = re.compile(r"\\\\(?:\[[^\]]*\])?(?![A-Za-z]{2})")
 _EMPTY_SCRIPT = re.compile(r"[_^]\s*\{\s*\}")
@@ -83,6 +85,7 @@ _ACCENTED = re.compile(
     rf"(\\(?:overline|bar|hat|vec|tilde)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}{_BETWEEN}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
 )
 _PRODUCT = re.compile(r"\\cdot(?![A-Za-z])(?=(\s*\(?[0-9])?)")
+_STAR = re.compile(r"\*(?= ?\(?[0-9])(?:(?<=[0-9)]\*)|(?<=[0-9)] \*))")
 _FACTOR = re.compile(rf"(?:(?<![_0-9{{])[0-9]+|\^\{{[^{{}}{_BETWEEN}]*\}}|\^[0-9A-Za-z])\s*$")
 _ARTICLE = re.compile(r"A(?=\s+[a-z]{2})")
 _SHOWN = {r"\cell": "&", r"\newline": r"\\", r"\quote": '"', r"\factorial": "!", r"\unknown": "?", r"\point": "."}
@@ -91,7 +94,7 @@ _NAMED = re.compile("|".join(re.escape(name) + " ?(?![A-Za-z])" for name in _SHO
 
 def respell(texts: Iterable[str]) -> list[str]:
     """One spelling of each normalised statement.  All are rewritten as one text, which is several times as fast."""
-    given = [text.lower() if _is_shouted(text) else text for text in texts]
+    given = [_calm(text) if _SHOUTED.match(text) else text for text in texts]
     text = _BETWEEN.join(given)
     text = _CELL.sub(r" \\cell ", text)
     text = _ENVIRONMENT_BREAK.sub(r" \\newline ", text)
@@ -100,6 +103,7 @@ def respell(texts: Iterable[str]) -> list[str]:
     text = _PRIME_COMMAND.sub("'", text)
     text = _PRIMES.sub(_primes, text)
     text = _FACTORIALS.sub(_factorials, text)
+    text = _STAR.sub(r"\\times ", text.replace(">=", r"\ge ").replace("<=", r"\le ").replace(" ' (", "'("))
     text = _UNKNOWN.sub(r"\\unknown ", text)
     for pattern in _TIMES:
         text = pattern.sub(_time, text)
@@ -121,8 +125,20 @@ def respell(texts: Iterable[str]) -> list[str]:
     return text.split(_BETWEEN) if given else []
 
 
-def _is_shouted(text: str) -> bool:
-    return text.isupper() and "\\" not in text and "$" not in text and len(text.split()) > 3
+def _calm(text: str) -> str:
+    """A statement in capitals in lower case, mathematics apart; points (`AB`) are no words."""
+    if re.search("[a-z]", _MATHEMATICS.sub("", text)) or len(text.split()) < 4:
+        return text
+    pieces, last = [], 0
+    for formula in _MATHEMATICS.finditer(text):
+        pieces += [_CAPITALS.sub(_lower, text[last : formula.start()]), formula[0]]
+        last = formula.end()
+    return "".join([*pieces, _CAPITALS.sub(_lower, text[last:])])
+
+
+def _lower(word: re.Match[str]) -> str:
+    lower = word[0].lower()
+    return word[0] if _POINTS.fullmatch(lower) and not _SHORT_WORD.fullmatch(lower) else lower
 
 
 # Whether a mark is data depends on what stands before it; the marks are found first, since that is fast.
@@ -158,7 +174,7 @@ def _primes(run: re.Match[str]) -> str:
 
 
 def _factorials(run: re.Match[str]) -> str:
-    return r"\factorial " * len(run[0]) if _is_operand(_before(run, 2)) else run[0]
+    return r"\factorial " * len(run[0]) if _is_operand(_before(run, 5).rstrip(" ")) else run[0]
 
 
 def _point(mark: re.Match[str]) -> str:
@@ -182,10 +198,6 @@ def _product(sign: re.Match[str]) -> str:
 def as_written(text: str) -> str:
     """A respelled text with the usual signs again, for people."""
     return _NAMED.sub(lambda name: _SHOWN[name[0].strip()], text) if "\\" in text else text
-
-
-def _html_script(script: re.Match[str]) -> str:
-    return f"{'^' if script[1].lower() == 'sup' else '_'}{{{script[2]}}}"
 
 
 def _joined(groups: re.Match[str]) -> str:
@@ -222,16 +234,8 @@ def _index_inside(accented: re.Match[str]) -> str:
 
 
 def normalise_all(texts: Iterable[str]) -> list[str]:
-    """Statements with LaTeX for Unicode's symbols, simplified Chinese for traditional, without HTML's entities."""
-    return STATEMENTS.normalise(map(_without_markup, texts))
-
-
-def _without_markup(text: str) -> str:
-    if "&" in text and ";" in text:
-        text = html.unescape(text)
-    if "<" in text:
-        text = _HTML.sub(" ", _HTML_SCRIPT.sub(_html_script, text))
-    return _BOLD.sub(r"\1", text) if "**" in text else text
+    """Statements without markup, with LaTeX for Unicode's symbols and simplified Chinese for traditional."""
+    return STATEMENTS.normalise(map(without_markup, texts))
 
 
 def normalise_unicode(text: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from limo.pool.canonical import kernels, reference, scanner
-from limo.pool.canonical.compiled import NUMBA, warn_without_numba
+from limo.core.records import Problem
+from limo.pool.canonical import kernels, scanner
 from limo.pool.canonical.spelling import LOWER_CASE, as_written, normalise_all, respell
 from limo.pool.canonical.wrappers import Unwrapped, unwrap_all
 
@@ -32,8 +32,6 @@ _LEADING_ZEROS = re.compile(r"^([-+]?)0+(?=\d)")
 Array = Any  # of NumPy
 BATCH = 512  # texts that are scanned together: few enough for their arrays to stay in the processor's cache
 _UNWRAPPED_TOGETHER = 8 * BATCH  # a search of a batch has a cost of its own
-_scan_batch = scanner.scan_batch if NUMBA else reference.scan_batch
-_word_runs = kernels.word_runs if NUMBA else reference.word_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +60,35 @@ class Scanned:
 
 def scan_texts(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
     """Scan a batch of normalised texts, whole."""
-    warn_without_numba()
     chars, ends = code_points(respell(texts))
-    tokens, keys, token_ends, canonical_forms = _scan_batch(chars, ends, keep_canonical)
+    tokens, keys, token_ends, canonical_forms = scanner.scan_batch(chars, ends, keep_canonical)
     return Scanned(chars, keys, tokens, token_ends, canonical_forms)
 
 
 def scan_statements(texts: Sequence[str], keep_canonical: bool = False) -> Scanned:
     """Scan a batch of statements without what stands around them."""
-    return scan_texts([part.core for part in unwrap_all(normalise_all(texts))], keep_canonical)
+    return scan_texts([part.whole for part in unwrap_all(normalise_all(texts))], keep_canonical)
 
 
-def scan_batches(
-    texts: Sequence[str], shared_wrappers: Sequence[frozenset[str]] = (), split_options: bool = False
+def scan_problems(
+    problems: Sequence[Problem], shared_wrappers: Sequence[frozenset[str]] = (), with_options: bool = False
 ) -> Iterator[tuple[slice, list[Unwrapped], Scanned]]:
-    """The same in batches: which rows, their parts, and the scan; one empty batch where there is no text.
+    """The same in batches: which rows, their parts, and the scan; one empty batch where there is no problem.
 
-    `shared_wrappers` are those of each text's source; with `split_options` the options are left out too.
+    `shared_wrappers` are those of each problem's source.  Without `with_options` the options are left out too.
     """
-    for first in range(0, max(len(texts), 1), _UNWRAPPED_TOGETHER):
-        block = slice(first, first + _UNWRAPPED_TOGETHER)
-        parts = unwrap_all(normalise_all(texts[block]), shared_wrappers[block], split_options)
+    for first in range(0, max(len(problems), 1), _UNWRAPPED_TOGETHER):
+        block = problems[first : first + _UNWRAPPED_TOGETHER]
+        parts = unwrap_all(
+            normalise_all(problem.problem for problem in block), shared_wrappers[first : first + len(block)]
+        )
+        for row, (problem, part) in enumerate(zip(block, parts, strict=True)):
+            if problem.options and not part.options:
+                parts[row] = part._replace(options=tuple(normalise_all(filter(None, problem.options))))
         for start in range(0, max(len(parts), 1), BATCH):
             batch = parts[start : start + BATCH]
-            yield slice(first + start, first + start + len(batch)), batch, scan_texts([part.core for part in batch])
+            scanned = scan_texts([part.whole if with_options else part.core for part in batch])
+            yield slice(first + start, first + start + len(batch)), batch, scanned
 
 
 def canonical(text: str) -> str:
@@ -95,7 +98,7 @@ def canonical(text: str) -> str:
 
 def word_runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
     """The runs of `n` words of each text as 32-bit hashes, and where each text's end; see `kernels.word_runs`."""
-    runs: tuple[Array, Array] = _word_runs(*code_points(LOWER_CASE.normalise(texts)), n)
+    runs: tuple[Array, Array] = kernels.word_runs(*code_points(LOWER_CASE.normalise(texts)), n)
     return runs
 
 

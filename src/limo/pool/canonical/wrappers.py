@@ -13,37 +13,58 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from string import ascii_uppercase as LETTERS
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from limo.pool.canonical.markup import HEAD_WORD, NUMBERED, TAIL_WORD
 
 Array = Any  # of NumPy
 
 SharedWrappers = Mapping[str, frozenset[str]]  # by source
 MIN_SHARED_ROWS, MIN_SHARED_SHARE = 10, 0.005  # of a source, from which on a head or tail is a wrapper; own choice
 _MAX_MARKS = 8  # taken off each end, one after the other
-_WORD = r"problem|question|exercise|example|task|prompt|query|instruction|input|题目|问题|例题|习题|试题|题|例"
-_POINTS = r"[(\[【](?:本小?题|此题)?\s*(?:满分|共|worth)?\s*\d{1,3}\s*(?:points?|marks?|pts?|分)[.,]?\s*[)\]】]"
-_NAME = r"(?:[\w\s.,#/-]|\\cdot){0,40}"
-_YEAR = rf"[(\[](?=[^()\[\]]*[A-Za-z\u3400-\u9fff]){_NAME}(?:19|20)\d\d{_NAME}[)\]]"
-_CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
-_TAG = rf"{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】"
-_HEAD = re.compile(
-    rf"\s*(?:#{{1,6}}\s*(?:(?:{_WORD}|statement)\b(?:[ ]\d{{1,4}}(?=\s*[.:\n]))?\s*[.:]?\s*(?=\S))?"
-    rf"|{_CHAT}(?:\s*(?:user|human|system)\b(?=\s*\n))?|{_TAG}"
-    rf"|(?:{_WORD}|q|user|human|system)\s*:|(?:{_WORD}|q|no)\s*[.#№]?\s*\d{{1,4}}(?:\.\d{{1,3}})*(?:\s*[.:)\]]|\s*,(?=\s*[\u3400-\u9fff])"
-    r"|\s*\n|\s+(?=(?-i:[A-Z][a-z])))|第\s*[\d一二三四五六七八九十]{1,4}\s*小?题\s*[.:,)]?"
-    r"|\(\s*\d{1,3}\s*\)(?=\s*(?:[A-Za-z]{2}|(?-i:[A-Z])\s[a-z]{2}|[\u3400-\u9fff]))"
-    r"|\d{1,3}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{2}|(?-i:[A-Z])\s|\s*[\u3400-\u9fff【])"
-    r"|\d{1,3}\s*,(?=\s*[\u3400-\u9fff])|\(?[a-h]\)\s+(?=(?-i:[A-Z]))"
-    r"|(?-i:[IVX]{1,5})[.)]\s+(?=(?-i:[A-Z])[a-z ]))",
-    re.I,
+_HAN = r"[\u3400-\u9fff]"
+_SENTENCE = rf"(?:(?-i:[A-Z])[a-z]|(?-i:A|I)\s|{_HAN})"  # how one begins
+_POINTS = (
+    r"[(\[【]\s*(?:本小?题|此题|每小?题)?\s*(?:满分|共|worth|total:?)?\s*\d{1,3}\s*(?:points?|marks?|pts?|分)[.,]?\s*[)\]】]"
+    r"|[(\[](?:(?:max(?:imum)?|total)\s+)?(?:points?|marks?)\s*:\s*\d{1,3}[)\]]"
 )
+_NAME = r"(?:[\w\s.,#/:-]|\\cdot){0,40}"
+_YEAR = rf"[(\[](?=[^()\[\]]*(?-i:[A-Z]{{2}}|[A-Z][a-z]|{_HAN})){_NAME}(?:19|20)\d\d{_NAME}[)\]]"
+_TAG = rf"(?:{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】)"
+_ASKING = r"(?:what|find|how|if|let|is the|are|plus|sum|than|two|three|four|five|six|seven|eight|nine|ten)"
+_LABEL_WORD = "(?:problem|question|exercise|task|puzzle)"
+_CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
+# What may stand before a statement, one after the other in any order.
+_HEADS = (
+    rf"{_CHAT}(?:\s*system\b.*?{_CHAT})?(?:\s*(?:user|human|system)\b(?=\s*[:\n]))?",
+    r"<<SYS>>.*?<</SYS>>|#{1,6}(?=\s)",
+    rf"{_TAG}\s*[.:]?",
+    # A label: its word, then a number or nothing, then a mark, a line's end, a tag, or a sentence.
+    rf"[(\[]?(?:{HEAD_WORD}|user|human|system|q)\s*[)\]]?\s*(?::|\n)",
+    rf"[(\[]?(?:{HEAD_WORD}|q)\s*{NUMBERED}(?:\s*[.:)\]]+|\s*,(?=\s*{_HAN})|\s*\n|\s+(?=(?-i:[A-Z][a-z]|[AI]\s))"
+    rf"|\s*(?={_TAG}))",
+    rf"(?:{HEAD_WORD})(?<={_HAN}{_HAN})\d{{1,3}}\s+(?={_HAN})",
+    rf"第\s*[\d一二三四五六七八九十]{{1,4}}\s*小?题(?:\s*[.:,)]|\s*(?={_TAG})|\s+)",
+    # Up to eight words that end in a label and ask for nothing: `AIME 2015 Problem 3:`, `Here is a problem:`.
+    rf"(?-i:(?:[A-Z0-9][\w'.,()/-]*[ ]){{1,8}}){_LABEL_WORD}(?:\s*{NUMBERED}\s*[:.\n]|\s*:)",
+    rf"(?![^\n:]*\b{_ASKING}\b)(?:[A-Za-z'-]+[ ]){{1,8}}?{_LABEL_WORD}(?:\s*{NUMBERED})?\s*:",
+    rf"(?![^\n:]*[一二三四五六七八九十两百几])(?:{_HAN}|,){{1,14}}(?:题目?|问题)\s*:",
+    # A number or a letter alone.
+    rf"\(\s*\d{{1,3}}\s*\)(?=\s*(?:[A-Za-z]{{2}}|(?-i:[A-Z])\s[a-z]{{2}}|{_HAN}))",
+    rf"\d{{1,3}}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{{2}}|(?-i:[A-Z])\s|\s*(?:{_HAN}|{_TAG}))",
+    rf"\d{{1,3}}\s*,(?=\s*{_HAN})|[\(]?[一二三四五六七八九十]{{1,3}}(?:\)|\s*,)(?=\s*(?:{_HAN}|\d))",
+    rf"\(?(?:[a-h]|[ivx]{{1,4}})\)\s+(?=(?-i:[A-Z]))|(?-i:[a-h])\.\s+(?={_SENTENCE})",
+    rf"(?-i:[IVX]{{1,5}}|[A-Z]\d{{1,2}})[.):]\s+(?={_SENTENCE})",
+    rf"(?:[*•▪►★☆■◆]|-(?=\s+{_SENTENCE}))\s*(?=[A-Za-z\"$\\]|{_HAN})",
+)
+_HEAD = re.compile(rf"\s*(?:{'|'.join(_HEADS)})", re.I | re.S)
 _TAIL_TAG = re.compile(_TAG, re.I)
 _TAIL = re.compile(
-    rf"(?:{_CHAT}|(?:(?<=[\s.?!:)$])|(?<=[\u3400-\u9fff]))"
-    r"(?:#{1,6}\s*)?(?:(?:the\s+)?(?:final\s+)?(?:answer|solution)|assistant|response|答案|解答|答|解)\s*:[\s_.]*"
-    rf"|{_CHAT}\s*assistant)$",
+    rf"(?:{_CHAT}|{_CHAT}\s*assistant|(?:(?<=[\s.?!:)$])|(?<={_HAN}))(?:{TAIL_WORD})\s*:[\s_.]*(?:\\boxed\s*\{{\s*\}}\.?)?"
+    rf"|(?:(?<=[.?!:)$])|\n)\s*\n\s*(?:{TAIL_WORD})\.?|\\boxed\s*\{{\s*\}}\.?)$",
     re.I,
 )
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
@@ -51,6 +72,7 @@ _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"|your answer on its own"
     r"|(?:solve|answer|read|consider) (?:the following|this) (?:math\w* )?(?:problem|question|exercise|task)s?\b"
     r"|show (?:all )?(?:your|the) (?:work|reasoning|steps)|explain your (?:reasoning|answer)|without quotes"
+    r"|(?:choose|select|pick) (?:the|one) (?:\w+ )*(?:options?|answer|choice|letter)\b"
     r"|you are an? (?:\w+ )*(?:assistant|expert|tutor|mathematician)"
     r"|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
     re.I,
@@ -63,46 +85,60 @@ _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ an
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
 # For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
 _MAY_BE_MARKED = (
-    rf"^\s*(?:[#<(\[【0-9]|{_WORD}|q|no|user|human|system|第|[a-h]\)|[ivx]+[.)])"
-    r"|(?:[)\]】:_>]|_\.|assistant)\s*$|\[asy\]|!\["
-)
-_MAY_LIST_OPTIONS = r"|(?:^|[^A-Za-z])B[.):]"
+    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|user|human|system)(?:[^A-Za-z]|$)|{_HAN}{{0,16}}[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
+    r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]{1,90}" + _LABEL_WORD + r"[^\n:]{0,12}[:.\n])"
+    rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?)\s*$"
+    r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
+    r"|(?:^|[^A-Za-z]|quad)B\s?[.):\],]"
+).replace(r"\u3400-\u9fff", "\u3400-\u9fff")
 _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
 _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
 )
 _ASKS = re.compile(r"express|give|round|write|enter|find|what|which|how|if|when|let|求", re.I)  # parts of problems
-_FIGURE = re.compile(r"\[asy\].*?\[/asy\]|!\[[^\[\]]*\]\([^()\s]*\)", re.S | re.I)
-_OPTION = re.compile(r"([A-J])[.):](?:(?<=[\s)}$.?:]..)|(?<=[\s)}$.?:]\(..))(?!\Z)\s*")
+_FIGURE = re.compile(
+    r"\[asy\].*?\[/asy\]|\\begin\{(asy|tikzpicture|figure)\}.*?\\end\{\1\}|```(?:asy|tikz).*?```|!\[[^\[\]]*\]\([^()\s]*\)"
+    r"|<im(?:g|age)[^<>]*>|\\includegraphics\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}|\[(?:image|img|figure)[ _]?\d{0,2}\]",
+    re.S | re.I,
+)
+_MAY_SHOW = re.compile(r"\[(?:asy|im|fig)|!\[|<im|\\includeg|\{(?:asy|tikz|fig)|```", re.I)
+_NO_ADDRESS = re.compile(r"<image[^<>=]*>|\[[a-z]+[ _]?\d{0,2}\]", re.I)  # says that there is a figure, not which
+_PART = re.compile(
+    r"\?|\b(?:find|compute|determine|show|prove|what|how|calculate|evaluate|if)\b|求|证", re.I
+)  # of a problem
+_OPTION = re.compile(
+    rf"(?:(?<=[\s)}}$.?:;,])|(?<={_HAN})|(?<=quad))(?:[-*•]\s+)?(?:(?:option|choice)\s+)?[(\[]?\s?([A-J]|[a-j])\s?(?:[.):\]]+|,)(?!\Z)\s*",
+    re.I,
+)
 
 
 class Unwrapped(NamedTuple):
-    """A statement without its wrapper, figure code and listed options; and these."""
+    """A statement without its wrapper, figure and listed options; and these."""
 
     core: str
     wrapper: tuple[str, str] = ("", "")
     figure: str = ""
     options: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> str:
+        """The statement with its options in one order and style."""
+        return self.core + "".join(f"\n{text};" for text in sorted(self.options))
 
-def unwrap_all(
-    texts: Sequence[str], shared: Sequence[frozenset[str]] = (), split_options: bool = False
-) -> list[Unwrapped]:
+
+def unwrap_all(texts: Sequence[str], shared: Sequence[frozenset[str]] = ()) -> list[Unwrapped]:
     """Take off what is around normalised statements; `shared` are the heads and tails of each one's source.
 
     Most statements have nothing around them, which a few searches of the whole batch find out.
     """
     shared = shared or [frozenset()] * len(texts)
-    instructs = _matches(texts, _INSTRUCTION.pattern)
-    marked = _matches(texts, _MAY_BE_MARKED + (_MAY_LIST_OPTIONS if split_options else ""))
+    instructs, marked = (_matches(texts, pattern) for pattern in (_INSTRUCTION.pattern, _MAY_BE_MARKED))
     shares = np.zeros(len(texts), bool)
     for sentences in filter(None, set(shared)):
         rows = [row for row, known in enumerate(shared) if known is sentences]
         shares[rows] = _matches([texts[row] for row in rows], _any_of(sentences))
     return [
-        _unwrap(text, known if is_shared else frozenset(), may_instruct, split_options)
-        if is_marked
-        else Unwrapped(text)
+        _unwrap(text, known if is_shared else frozenset(), may_instruct) if is_marked else Unwrapped(text)
         for text, known, is_shared, may_instruct, is_marked in zip(
             texts, shared, shares.tolist(), instructs.tolist(), (marked | instructs | shares).tolist(), strict=True
         )
@@ -126,15 +162,16 @@ def _any_of(sentences: frozenset[str]) -> str:
     return "|".join(r"\s+".join(map(re.escape, sentence.split())) for sentence in sorted(sentences))
 
 
-def _unwrap(text: str, shared: frozenset[str], may_instruct: bool, split_options: bool) -> Unwrapped:
+def _unwrap(text: str, shared: frozenset[str], may_instruct: bool) -> Unwrapped:
     figure = ""
-    if "[asy]" in text or "![" in text:
-        figure, text = "".join(_FIGURE.findall(text)), _FIGURE.sub(" ", text)
+    if _MAY_SHOW.search(text):
+        figures = [found[0] for found in _FIGURE.finditer(text)]
+        figure, text = "".join(code for code in figures if not _NO_ADDRESS.fullmatch(code)), _FIGURE.sub(" ", text)
     start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
     options: tuple[str, ...] = ()
     for _ in range(_MAX_MARKS):
         before = _before_tail(text, start, end, shared, may_instruct)
-        if before == end and split_options and not options:
+        if before == end and not options:
             options, before = _options(text, start, end)
         if before == end:
             break
@@ -149,7 +186,8 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
     for _ in range(_MAX_MARKS):
         mark = _HEAD.match(text, start)
         stop = mark.end() if mark else start
-        if not mark and (may_instruct or shared) and (found := _BREAK.search(text, start)):
+        begin = stop + len(text[stop:]) - len(text[stop:].lstrip())
+        if not mark and (may_instruct or shared) and (found := _BREAK.search(text, begin)):
             sentence = text[start : found.end()].strip()
             if sentence and found.end() < len(text) and _is_wrapper(sentence, shared, may_instruct):
                 form = _ANSWER_FORM.match(text, found.end())
@@ -161,12 +199,11 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
 
 
 def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_instruct: bool) -> int:
-    last, mark = text[end - 1 : end], None
-    if last in (")", "]", "】"):
+    mark = None
+    if text[end - 1 : end] in (")", "]", "】"):
         opening = max(text.rfind(bracket, start, end) for bracket in "([【")
         mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
-    if mark is None and (last in (":", "_", ">", "]") or text.endswith(("_.", "assistant"), start, end)):
-        mark = _TAIL.search(text, max(start, end - 80), end)
+    mark = mark or _TAIL.search(text, max(start, end - 80), end)
     if mark:
         return len(text[: mark.start()].rstrip())
     if not may_instruct and not shared:
@@ -186,18 +223,19 @@ def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bo
 
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     """The texts of the options that end the statement, A to the last one, and where they begin; (), `end` without."""
-    if "B" not in text or not (marks := [mark for mark in _OPTION.finditer(text, start, end)]):
-        return (), end
-    first = max((number for number, mark in enumerate(marks) if mark[1] == "A"), default=len(marks))
+    marks = list(_OPTION.finditer(text, start, end))
+    first = max((number for number, mark in enumerate(marks) if mark[1] in "Aa"), default=len(marks))
     listed = marks[first:]
-    if len(listed) < 2 or "".join(mark[1] for mark in listed) != "ABCDEFGHIJ"[: len(listed)]:
+    letters = "".join(mark[1] for mark in listed)
+    if len(listed) < 2 or letters not in (LETTERS[: len(listed)], LETTERS[: len(listed)].lower()):
         return (), end
     stops = [mark.start() for mark in listed[1:]] + [end]
-    texts = tuple(
-        text[mark.end() : stop].removesuffix("(").strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True)
-    )
-    before = len(text[start : listed[0].start()].rstrip(" \n(")) + start
-    return (texts, before) if all(texts) and before > start else ((), end)
+    texts = tuple(text[mark.end() : stop].strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True))
+    is_list = letters.isupper() or not any(map(_PART.search, texts))
+    if any(mark[0].rstrip()[-1] == "," for mark in listed):  # `A、` is a label, the `A,` of English is none
+        is_list = is_list and not text[start:end].isascii()
+    before = len(text[start : listed[0].start()].rstrip()) + start
+    return (texts, before) if is_list and all(texts) and before > start else ((), end)
 
 
 def find_shared_wrappers(texts: Sequence[str], sources: Sequence[str]) -> SharedWrappers:

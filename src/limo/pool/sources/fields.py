@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.core.recipe import Settings
-from limo.core.records import Problem, problem_id
+from limo.core.records import Problem, append_options, lists_options
 from limo.core.rows import parse_json
 from limo.core.text import language_of
 from limo.pool.sources.options import (
@@ -183,8 +183,6 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     if not texts["problem"].strip():
         return Shaped(None, "no problem text")
     own = {key: plain(value) for key, value in row.items() if key not in CANONICAL and key != "options"}
-    if own.get("id") == problem_id(texts["problem"]):  # the pool's own, not its owner's
-        del own["id"]
     meta, options, why = own | dict(meta or {}), _canonical_options(row.get("options")), ""
     if "options" not in row and isinstance(meta.get("options"), dict):  # a pool written before it was a column
         options = read_options(meta.pop("options"))
@@ -192,7 +190,12 @@ def _canonical(row: dict[str, Any]) -> Shaped:
         letter, why = answer_letter(texts["answer"], options)
         texts["answer"] = letter or texts["answer"]
     listed = list(options.texts) if options else None
-    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), options=listed, **texts, meta=meta)
+    statement = texts.pop("problem")
+    if listed and not lists_options(statement, listed):
+        statement = append_options(statement, listed)
+    problem = Problem.make(statement, texts.pop("answer"), options=listed, **texts, meta=meta)
+    if own.get("id") == problem.id and problem.meta["id"] == problem.id:  # the pool's own, not its owner's
+        del problem.meta["id"]
     return Shaped(problem, _reason(problem, row, []) or why)
 
 

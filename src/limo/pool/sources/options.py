@@ -21,6 +21,7 @@ from functools import lru_cache
 from string import ascii_uppercase as LETTERS
 from typing import Any, Literal
 
+from limo.core.records import append_options
 from limo.core.text import content_hash, normalise_statement
 
 AnswerIs = Literal["", "letter", "text", "index0", "index1"]
@@ -187,10 +188,7 @@ def _same_text(text: str, options: Options) -> list[str]:
 
 def with_options(statement: str, texts: Sequence[str]) -> str:
     """The statement with its options below it, unless it lists them itself: every label with its text, in order."""
-    if not texts or _lists(statement, texts):
-        return statement
-    listed = zip(LETTERS, texts, strict=False)
-    return statement.rstrip() + "".join(f"\n{letter}. {text}" for letter, text in listed if text)
+    return statement if not texts or _lists(statement, texts) else append_options(statement, texts)
 
 
 def _lists(statement: str, texts: Sequence[str]) -> bool:

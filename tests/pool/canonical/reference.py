@@ -1,7 +1,6 @@
 r"""The scanner and the other loops over a pool in plain Python: the specification of the compiled ones.
 
-Each function gives the same arrays as its compiled namesake in `scanner` and `kernels`, to the bit, and takes its place
-where Numba is absent, about thirty times as slowly.
+Each function gives the same arrays as its compiled namesake in `scanner` and `kernels`, to the bit.
 """
 
 from __future__ import annotations
