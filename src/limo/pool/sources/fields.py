@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.core.recipe import Settings
-from limo.core.records import Problem, append_options, lists_options
+from limo.core.records import Problem
 from limo.core.rows import parse_json
 from limo.core.text import language_of
 from limo.pool.sources.options import (
@@ -190,10 +190,7 @@ def _canonical(row: dict[str, Any]) -> Shaped:
         letter, why = answer_letter(texts["answer"], options)
         texts["answer"] = letter or texts["answer"]
     listed = list(options.texts) if options else None
-    statement = texts.pop("problem")
-    if listed and not lists_options(statement, listed):
-        statement = append_options(statement, listed)
-    problem = Problem.make(statement, texts.pop("answer"), options=listed, **texts, meta=meta)
+    problem = Problem.make(texts.pop("problem"), texts.pop("answer"), options=listed, **texts, meta=meta)
     if own.get("id") == problem.id and problem.meta["id"] == problem.id:  # the pool's own, not its owner's
         del problem.meta["id"]
     return Shaped(problem, _reason(problem, row, []) or why)
