@@ -191,8 +191,8 @@ def _canonical(row: dict[str, Any]) -> Shaped:
         texts["answer"] = letter or texts["answer"]
     listed = list(options.texts) if options else None
     problem = Problem.make(texts.pop("problem"), texts.pop("answer"), options=listed, **texts, meta=meta)
-    if own.get("id") == problem.id and problem.meta["id"] == problem.id:  # the pool's own, not its owner's
-        del problem.meta["id"]
+    if own.get("id") in ("", problem.id):  # the pool's own, not its owner's
+        problem.meta.pop("id", None)
     return Shaped(problem, _reason(problem, row, []) or why)
 
 
