@@ -45,7 +45,8 @@ def test_the_tutorial_runs_from_a_file_to_a_report(tmp_path):
                 assert done.returncode == 0, f"{code}\n{done.stderr[-3000:]}"
                 said.append(done.stdout)
         view = next(line.split()[0] for line in said if "token=" in line)
-        page = urllib.request.urlopen(view).read().decode()
+        with_cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = with_cookies.open(view).read().decode()
         assert "small-1B" in page and "large-7B" in page
     text = "\n".join(said)
     assert "problem is column 'stem', answer is column 'key'" in text and "10 are held out" in text

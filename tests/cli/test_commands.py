@@ -292,7 +292,7 @@ def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
     from limo.report.store import save
 
     save(Report(LocalizedText("Ships", "船")), world / "report.json")
-    code, out, err = limo("report", world, "--language", "zh")
+    code, out, err = limo("report", world, "--lang", "zh")
     assert code == 0, err
     assert "船" in out
     assert "Ships" in (world / "report.html").read_text()

@@ -61,6 +61,7 @@ def test_a_command_without_its_extra_ends_in_one_line(world, monkeypatch, fault,
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(sys.modules["limo.report.view"], name.rpartition(".")[2], raising=False)
     assert fault(*arguments).endswith(f"pip install 'limo[{extra}]'")
+    assert f"它属于附加部分 '{extra}'" in fault(*arguments, "--lang", "zh")
     assert not (world / "new").exists()
 
 

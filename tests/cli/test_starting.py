@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sqlite3
 
@@ -18,6 +19,8 @@ from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages import curate, evaluate, train
 from limo.stages.init import guess_fields
+
+HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def lines(path, rows):
@@ -142,6 +145,16 @@ def no_gpu(world):
     return "rollouts", world / "local.yaml", "rollouts.0.models.0.device=cuda", "--run", world / "run"
 
 
+def odd_benchmark(world):
+    lines(world / "held_out.jsonl", [{"a": 1, "b": [1]}])
+    return "curate", world / "recipe.yaml", "--dry-run"
+
+
+def no_ledger(world):
+    (world / "ledger.sqlite").write_text("not a database, but a text that is long enough to be taken for one" * 9)
+    return "ledger", "show", world / "ledger.sqlite"
+
+
 def no_key(world):
     return "init", world / "pool.jsonl", "--server", "http://127.0.0.1:9/v1", "--api-key-env", "LIMO_NO_SUCH_KEY"
 
@@ -163,6 +176,14 @@ MISTAKES = {
         lambda world: ("init", world / "pool.jsonl", "--field", "stem"), "names no column", "problem=stem"
     ),
     "no GPU, and a folder that is no model": (no_gpu, "model", ""),
+    "a file that is not there": (
+        lambda world: ("verify", "nope.jsonl", "-o", "v.jsonl"), "no such file", "check the path",
+    ),
+    "a benchmark without the column": (odd_benchmark, "a row of held-out cannot be read", "mend it"),
+    "a file that is no ledger": (no_ledger, "ledger", ""),
+    "a recipe's name with a slip": (lambda world: ("curate", "limo-v3"), "no such recipe", "did you mean 'limo-v2'?"),
+    "a report of nothing": (lambda world: ("report", "nope"), "there is no such run", "check the path"),
+    "an experiment of another name": (lambda world: ("experiment", "rq9"), "no such experiment", "rq1"),
 }  # fmt: skip
 
 
@@ -172,5 +193,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, mistake):
     monkeypatch.chdir(world)
     arguments, what, do = MISTAKES[mistake]
-    told = fault(*arguments(world))
+    words = arguments(world)
+    told = fault(*words)
     assert what in told and do in told
+    assert len(HAN.findall(fault(*words, "--lang", "zh"))) > 8, "no entry in core/language.zh.yaml"

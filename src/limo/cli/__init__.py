@@ -26,7 +26,7 @@ def root() -> None:
     limo curate RECIPE [section.key=value ...]      from a pool to a dataset; again: continues where it stopped
 
     RECIPE is a YAML file or the name of a shipped recipe.  Exit codes: 0 done, 1 a bug, 2 an input error, 3 stopped
-    before the end (the same command continues).
+    before the end (the same command continues).  --lang zh, or LIMO_LANG=zh for all: Chinese tables and messages.
     """
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import os
 import re
@@ -22,16 +23,20 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from limo.core.errors import LimoError, PartialError, StorageError
 from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
+from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, use, width
 from limo.core.progress import Progress, choose_display, print_line, start_logging
 from limo.core.secrets import hide_in_completion, hide_secrets
 from limo.core.text import printable, shorten
+
+if TYPE_CHECKING:
+    from limo.report.content import Language
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -57,7 +62,7 @@ class Call:
 
     def result(self, value: dict[str, Any], text: str) -> None:
         """Print the result on stdout: `text`, or with `--json` one event with the fields of `value`."""
-        line = json.dumps({"event": "result", **value}, default=str) if self.as_json else printable(text)
+        line = json.dumps({"event": "result", **value}, default=str) if self.as_json else printable(translated(text))
         try:
             print_line(line, sys.stdout)
         except BrokenPipeError:
@@ -71,7 +76,7 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
 
     def decorate(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
-        def run(as_json: bool, debug: bool, **values: Any) -> None:
+        def run(as_json: bool, debug: bool, lang: str, **values: Any) -> None:  # lang: see run_command
             with choose_display(as_json) as progress:
                 start_logging(progress, debug)
                 try:
@@ -84,6 +89,8 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
 
         function: Callable[..., None] = run
         json_help = "One JSON event a line on stdout, the result last."
+        language_help = "Language of what is printed.  [default: $LIMO_LANG, else en]"
+        function = click.option("--lang", type=click.Choice(LANGUAGES), default=ENGLISH, help=language_help)(function)
         function = click.option("--debug", is_flag=True, help="Print the traceback of an error.")(function)
         function = click.option("--json", "as_json", is_flag=True, help=json_help)(function)
         for parameter in reversed(parameters):
@@ -113,6 +120,11 @@ def output(what: str, required: bool = True) -> Decorator:
     return click.option("-o", "--output", required=required, metavar="FILE", help=what)
 
 
+def page_language() -> Language:
+    """The language of reports: the reader's, if they are written in it."""
+    return "zh" if chosen() == "zh" else "en"
+
+
 def workers() -> Decorator:
     """The option `--workers`; results do not depend on it."""
     shown = "Processes that verify.  [default: one a core]"
@@ -126,18 +138,20 @@ def n_cores() -> int:
 
 def aligned_table(rows: Sequence[Sequence[object]]) -> str:
     """Rows (the first is the head) as aligned text: columns of numbers to the right, all others to the left."""
-    columns = [_column([str(row[position]) for row in rows]) for position in range(len(rows[0]))]
+    columns = [_column([translated(str(row[position])) for row in rows]) for position in range(len(rows[0]))]
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
 
 def _column(cells: list[str]) -> list[str]:
-    width, numbers = max(map(len, cells)), all(_NUMBER.fullmatch(cell) for cell in cells[1:])
-    return [cell.rjust(width) if numbers else cell.ljust(width) for cell in cells]
+    widest, numbers = max(map(width, cells)), all(_NUMBER.fullmatch(cell) for cell in cells[1:])
+    padded = [(cell, " " * (widest - width(cell))) for cell in cells]
+    return [space + cell if numbers else cell + space for cell, space in padded]
 
 
 def run_command(command: click.Command, arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code, whatever became of its standard streams."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    use(_language(arguments))
     _open_standard_streams()
     handle_signals()
     code = DONE
@@ -150,8 +164,10 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         code = PARTIAL if error.code == BUG else int(error.code or DONE)
     except click.ClickException as error:
         code = INPUT
+        shown = io.StringIO()
+        error.show(shown)
         with contextlib.suppress(OSError):
-            error.show()
+            print(translated(shown.getvalue().rstrip()), file=sys.stderr)
     except BaseException as error:
         if "--debug" in arguments:
             print(printable(hide_in_completion(traceback.format_exc())), file=sys.stderr)
@@ -160,6 +176,13 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
     for number in (1, 2):
         _cannot_be_written(number)
     sys.exit(code)
+
+
+def _language(arguments: Sequence[str]) -> str:
+    """The value of `--lang`, which errors of parsing need before anything is parsed, or the environment's."""
+    given = [word.partition("=")[2] for word in arguments if word.startswith("--lang=")]
+    given += [word for option, word in itertools.pairwise(arguments) if option == "--lang"]
+    return given[-1] if given else os.environ.get("LIMO_LANG", ENGLISH)
 
 
 def end_process(run: Callable[[], None]) -> None:
@@ -195,9 +218,9 @@ def _open_standard_streams() -> None:
 def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     """The exit code of an error and its one line."""
     if isinstance(error, LimoError):
-        text, code = str(error), error.exit_code
+        text, code = error.text(translated), error.exit_code
         if code == PARTIAL:
-            text += f"; continue with: limo {shlex.join(arguments)}"
+            text += "; " + translated(f"continue with: limo {shlex.join(arguments)}")
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
     elif isinstance(error, ImportError) and (missing := _missing_extra(error, arguments)):
@@ -215,7 +238,7 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     else:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
-    return code, printable(hide_secrets(" ".join(text.split())))
+    return code, printable(hide_secrets(translated(" ".join(text.split()))))
 
 
 def _missing_extra(error: ImportError, arguments: list[str]) -> str:

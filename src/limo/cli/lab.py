@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import Call, aligned_table, command, run_folder
+from limo.cli.command import Call, aligned_table, command, page_language, run_folder
 
 if TYPE_CHECKING:
     from limo.experiments.arms import Experiment
-    from limo.report.content import Section
+    from limo.report.content import Language, Section
 
 
 ALL_SEEDS = [0, 1, 2, 3, 4]  # training seeds of `limo lab --all`, unless it is given others
@@ -77,13 +77,13 @@ def experiment(
 
     questions = load_questions()
     if name is None:
-        rows = [[one.name, len(one.arms), len(one.predictions), one.question[0]] for one in questions.experiments]
+        rows = [[one.name, len(one.arms), len(one.predictions), _own(one.question)] for one in questions.experiments]
         listed = {one.name: one.question[0] for one in questions.experiments}
         call.result({"experiments": listed}, aligned_table([["name", "arms", "predictions", "question"], *rows]))
         return
     asked = questions.experiment(name)
     if dry_run:
-        rows = [[arm.name, arm.label[0]] for arm in questions.arms_of([asked])]
+        rows = [[arm.name, _own(arm.label)] for arm in questions.arms_of([asked])]
         call.progress.log(aligned_table([["arm", ""], *rows]))
     seeded = [f"seeds={list(range(seeds))}"] if seeds else []
     _run(call, (*words, *seeded), run or "runs/lab", [asked], dry_run)
@@ -106,15 +106,25 @@ def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment]
         return
     report = run_lab(recipe, run, call.progress, asked)
     page = Path(run) / "report.html"
-    answers = "\n".join(line for part in report.sections if part.kind == "question" for line in _answer(part))
+    language = page_language()
+    parts = [part for part in report.sections if part.kind == "question"]
+    answers = "\n".join(line for part in parts for line in _answer(part, language))
     result = {"report": page, "scores": Path(run) / "scores.json"}
-    call.result(result, f"{tables.to_text(report)}\n{answers}\n{page}")
+    call.result(result, f"{tables.to_text(report, language)}\n{answers}\n{page}")
 
 
-def _answer(part: Section) -> list[str]:
+def _own(texts: tuple[str, str]) -> str:
+    """Of a text in English and Chinese the one in the reader's language."""
+    return texts[page_language() == "zh"]
+
+
+def _answer(part: Section, language: Language) -> list[str]:
     """A question with its answer, and each prediction with its outcome."""
-    predictions = [f"  {row.outcome:<6}  {row.text.en}" for row in part.predictions]
-    return [part.title.en, *(f"  {claim.en}" for claim in part.claims[:1]), *predictions, ""]
+    from limo.report.words import word
+
+    predictions = [f"  {word(row.outcome, language):<6}  {row.text.text(language)}" for row in part.predictions]
+    claims = (f"  {claim.text(language)}" for claim in part.claims[:1])
+    return [part.title.text(language), *claims, *predictions, ""]
 
 
 @click.group("pocket")

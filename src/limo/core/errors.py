@@ -7,7 +7,7 @@ exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -17,14 +17,16 @@ class LimoError(Exception):
     exit_code = 2
 
     def __init__(self, what: str, value: object = None, allowed: str = "", do: str = "") -> None:
-        text = what
-        if value is not None:
-            text += f": {str(value)!r}"
+        self._parts = (what, value, allowed, do)
+        super().__init__(self.text())
+
+    def text(self, translated: Callable[[str], str] = str) -> str:
+        """The message in one line, each of its parts translated."""
+        what, value, allowed, do = self._parts
+        text = translated(what) if value is None else f"{translated(what)}: {str(value)!r}"
         if allowed:
-            text += f" (allowed: {allowed})"
-        if do:
-            text += f"; {do}"
-        super().__init__(text)
+            text += " " + translated(f"(allowed: {allowed})")
+        return f"{text}; {translated(do)}" if do else text
 
     def __str__(self) -> str:  # an OSError among the parents would print fields of its own
         return str(self.args[0])

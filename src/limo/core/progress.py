@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
+from limo.core.language import translated
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable
 
@@ -196,7 +197,7 @@ class PlainProgress(Progress):
 
     def line(self, event: Event) -> str:
         """The event in one line."""
-        return event.text if event.kind == "log" else f"{event.stage}: {describe(event)}"
+        return describe_line(event)
 
 
 def print_line(text: str, stream: TextIO) -> None:
@@ -240,8 +241,7 @@ class TerminalProgress(Progress):
         if event.kind != "log":
             self._draw(event)
         if event.kind in ("log", "end", "stop"):  # a line above the bars
-            line = event.text if event.kind == "log" else f"{event.stage}: {describe(event)}"
-            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(describe_line(event), markup=False, highlight=False, soft_wrap=True)
         if event.kind in ("end", "stop") and not self.open_stages:
             self._bars.stop()
 
@@ -252,7 +252,7 @@ class TerminalProgress(Progress):
         if stage is None:
             return
         if stage not in self._task_by_stage:
-            self._task_by_stage[stage] = self._bars.add_task(event.stage, total=event.total, state="")
+            self._task_by_stage[stage] = self._bars.add_task(translated(event.stage), total=event.total, state="")
         self._bars.update(self._task_by_stage[stage], completed=event.n_done, state=describe(event))
 
     def close(self) -> None:
@@ -266,6 +266,11 @@ def choose_display(as_json: bool = False, stderr: TextIO | None = None, stdout: 
     stream = stderr or sys.stderr
     is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
     return TerminalProgress() if is_terminal else PlainProgress(stream)
+
+
+def describe_line(event: Event) -> str:
+    """An event in one line, in the reader's language."""
+    return translated(event.text) if event.kind == "log" else f"{translated(event.stage)}: {describe(event)}"
 
 
 def describe(event: Event) -> str:
@@ -283,7 +288,7 @@ def describe(event: Event) -> str:
     for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
         parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}")
-    return ", ".join(parts)
+    return ", ".join(map(translated, parts))
 
 
 def duration(seconds: float) -> str:

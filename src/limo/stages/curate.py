@@ -103,6 +103,14 @@ class Recipe(ModelStageRecipe):
         folder = self.decontaminate.path
         return files | ({"folder of benchmarks (decontaminate.path)": self.resolve(folder)} if folder else {})
 
+    def load_benchmarks(self, only_files: bool = False) -> dict[str, list[Problem]]:
+        """The benchmarks kept out of the pool, by name; those of the hub not, with `only_files`."""
+        named, settings = self.benchmarks, self.decontaminate
+        own = {name: load_benchmark(name, self.resolve(path)) for name, path in named.items()}
+        if (own and not settings.benchmarks) or (only_files and not settings.path):
+            return own
+        return own | load_benchmarks(settings.benchmarks, self.resolve(settings.path) if settings.path else None)
+
     @property
     def models(self) -> list[ModelSettings]:
         """Every model: of the filters, the teachers and the judge."""
@@ -245,7 +253,7 @@ class _Curation:
         self.pool = RunPool(problems)
         rows = self._step("dedup", len(problems), lambda: self._split(dedup(problems, recipe.dedup)))
         unique = [self.pool.problem(row) for row in rows]
-        work = lambda: self._split(decontaminate(unique, self._benchmarks(), recipe.decontaminate))  # noqa: E731
+        work = lambda: self._split(decontaminate(unique, recipe.load_benchmarks(), recipe.decontaminate))  # noqa: E731
         return [self.pool.problem(row) for row in self._step("decontaminate", len(unique), work)]
 
     def _split(self, split: tuple[list[Problem], list[Dropped]]) -> Split:
@@ -362,14 +370,6 @@ class _Curation:
         self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
         self.done.append("export")
         self.progress.log(f"export: {len(rows):,} rows in {folder}")
-
-    def _benchmarks(self) -> dict[str, list[Problem]]:
-        named, settings = self.recipe.benchmarks, self.recipe.decontaminate
-        files = {name: self.recipe.resolve(path) for name, path in named.items()}
-        own = {name: load_benchmark(name, file) for name, file in files.items()}
-        if own and not settings.benchmarks:
-            return own
-        return own | load_benchmarks(settings.benchmarks, self.recipe.resolve(settings.path) if settings.path else None)
 
     def _funnel(self) -> list[FunnelRow]:
         """The stages that are done, in order; what is counted turns from problems to rollouts to chains on the way."""

@@ -113,11 +113,13 @@ def run(
     """The steps of a curation or of rollouts, with what the ledger of the run in `folder` shows already.
 
     `n_pilot` problems are first really completed, into that ledger, so that the run pays for them no second time.
-    Raises InputError for an empty pool, and what rollouts raise.
+    Raises InputError for an empty pool or a benchmark that cannot be read, and what rollouts raise.
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
     problems, steps = ingest_sources(recipe, recipe.pool), rollout_steps(recipe)
+    if isinstance(recipe, CurateRecipe):
+        recipe.load_benchmarks(only_files=True)  # a column that is not there is said before anything is paid for
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)

@@ -1,0 +1,91 @@
+"""What the command line prints, in the reader's language, by a pack of translations of the code's English.
+
+    use("zh")
+    translated("the file is empty")             # 文件为空
+    translated("kept 12, dropped 3")            # 保留 12，剔除 3
+
+A pack, `language.NAME.yaml` beside this module, maps English texts to others.  `{name}` stands for what varies, `{n}`,
+of one letter, for a number; what stands there is translated too where it, or each piece of it between commas, has an
+entry.  What has no entry stays English, so a pack may grow piece by piece, and another language is another file.
+Files, ledgers and `--json` are English always.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ENGLISH = "en"
+_FOLDER = Path(__file__).parent
+LANGUAGES = (ENGLISH, *sorted(path.name.split(".")[1] for path in _FOLDER.glob("language.*.yaml")))
+_BLANK = re.compile(r"\{(\w+)\}")
+_NUMBER = r"[0-9][0-9,.]*%?"
+_chosen = ENGLISH
+
+
+def use(language: str) -> None:
+    """Print in this language from now on; English where there is no pack of that name."""
+    global _chosen
+    _chosen = language if language in LANGUAGES else ENGLISH
+
+
+def chosen() -> str:
+    """The language that is printed."""
+    return _chosen
+
+
+def translated(text: str) -> str:
+    """A text, line by line, in the chosen language; a line without an entry as it is."""
+    return text if _chosen == ENGLISH else "\n".join(map(_line, text.split("\n")))
+
+
+def width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
+@cache
+def _pack(language: str) -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
+    """Whole texts, and patterns of those with blanks, the ones with the most words of their own first."""
+    entries: dict[str, str] = yaml.safe_load((_FOLDER / f"language.{language}.yaml").read_text(encoding="utf-8"))
+    with_blanks = sorted((text for text in entries if _BLANK.search(text)), key=lambda text: -len(_BLANK.sub("", text)))
+    whole = {text: other for text, other in entries.items() if text not in with_blanks}
+    return whole, [(_pattern(text), entries[text]) for text in with_blanks]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts: list[Any] = _BLANK.split(text)  # texts and names in turn
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = [f"(?P<{name}>{'.+?' if len(name) > 1 else _NUMBER})" for name in parts[1::2]]
+    return re.compile("".join(parts))
+
+
+def _line(text: str) -> str:
+    return _entry(text) or text
+
+
+def _entry(text: str) -> str | None:
+    whole, patterns = _pack(_chosen)
+    if text in whole:
+        return whole[text]
+    for pattern, other in patterns:
+        if match := pattern.fullmatch(text):
+            return other.format(**{name: _value(value) for name, value in match.groupdict().items()})
+    return None
+
+
+def _value(text: str) -> str:
+    """What stands in a blank; of a list each piece, some with a number behind them, or none."""
+    pieces = [_counted(piece) for piece in text.split(", ")]
+    return _entry(text) or (", ".join(piece for piece in pieces if piece) if all(pieces) else text)
+
+
+def _counted(text: str) -> str | None:
+    name, _, number = text.rpartition(" ")
+    own = _entry(name) if name and number[0].isdigit() else None
+    return f"{own} {number}" if own else _entry(text)

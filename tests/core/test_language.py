@@ -1,0 +1,67 @@
+"""Packs of translations: whole texts, blanks, lists, and what has no entry."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from limo.core import language
+from limo.core.errors import InputError
+from limo.core.language import _pack, translated, use, width
+
+
+@pytest.fixture(autouse=True)
+def english():
+    yield
+    use("en")
+
+
+@pytest.mark.parametrize("name", language.LANGUAGES[1:])
+def test_every_entry_has_the_same_blanks_on_both_sides(name):
+    import yaml
+
+    entries = yaml.safe_load((language._FOLDER / f"language.{name}.yaml").read_text(encoding="utf-8"))
+    assert len(entries) > 150
+    for text, other in entries.items():
+        assert isinstance(text, str) and isinstance(other, str) and other, text
+        blanks = {match for match in re.findall(r"\{(\w+)\}", text)}
+        assert set(re.findall(r"\{(\w+)\}", other)) == blanks, text
+
+
+def test_english_is_as_the_code_writes_it_and_an_unknown_language_is_english():
+    use("xx")
+    assert language.chosen() == "en" and translated("the file is empty") == "the file is empty"
+
+
+def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
+    use("zh")
+    assert translated("weak_filter: kept 40, dropped 29: solved too often 28, no completion 1") == (
+        "弱模型筛选：保留 40，剔除 29：答对过多 28, 没有回答 1"
+    )
+    assert translated("mine: kept 2, dropped 3: an own reason 3") == "mine：保留 2，剔除 3：an own reason 3"
+    assert translated("the file is empty\nnothing of this kind") == "文件为空\nnothing of this kind"
+
+
+def test_a_list_is_translated_whole_or_not_at_all_and_names_stay():
+    use("zh")
+    assert translated("(allowed: train, verify)") == "（可用：训练, 验证）"
+    assert translated("(allowed: train, verify-judge)") == "（可用：train, verify-judge）"
+    assert translated("report: runs/train/report.html") == "报告：runs/train/report.html"
+
+
+def test_an_error_is_translated_part_by_part_and_stays_english_as_data():
+    use("zh")
+    error = InputError("there is no such file", "a.jsonl", "existing files", "check the path")
+    assert error.text(translated) == "没有这个文件: 'a.jsonl' （可用：存在的文件）; 请检查路径"
+    assert str(error) == "there is no such file: 'a.jsonl' (allowed: existing files); check the path"
+
+
+def test_wide_characters_take_two_columns():
+    assert (width("ab"), width("题目"), width("a题")) == (2, 4, 3)
+
+
+def test_patterns_with_more_words_come_first():
+    use("zh")
+    lengths = [len(re.sub(r"\(\?P<\w+>\.\+\?\)", "", pattern.pattern)) for pattern, _ in _pack("zh")[1]]
+    assert lengths[0] > lengths[-1]
