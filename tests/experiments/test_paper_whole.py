@@ -65,6 +65,17 @@ def n_rollouts(run: Path) -> int:
     return n
 
 
+def n_trainers(run: Path) -> int:
+    """Processes that train for this run together."""
+    n = 0
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        with suppress(psutil.Error):
+            if "limo.cli train" in " ".join(words) and str(run) in " ".join(words):  # accelerate, and what it started
+                n += process.environ().get("WORLD_SIZE") == "2"
+    return n
+
+
 def left_over(run: Path) -> list[str]:
     """Processes that still work for this run."""
     return [
@@ -78,12 +89,14 @@ PHASES = ["training", "loading the server", "scoring"]
 
 
 def test_killed_in_every_phase_it_goes_on_to_the_report_and_makes_nothing_twice(recipe, tmp_path):
-    run = tmp_path / "run"
+    run, most = tmp_path / "run", 0
     for phase in PHASES:
         driver = start(recipe, run)
         while driver.poll() is None and not reached(recipe, run, phase):
+            most = max(most, n_trainers(run) if phase == "training" else 0)
             threading.Event().wait(0.02)
         assert driver.poll() is None, recipe.with_name("driver.log").read_text()[-3000:]
+        assert most == 2
         driver.send_signal(signal.SIGKILL)
         driver.wait()
     log = recipe.with_name("driver.log")

@@ -15,10 +15,12 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from limo.core.errors import PartialError
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.experiments import results
-from limo.experiments.arms import Arm, Training
+from limo.experiments.arms import Arm
+from limo.experiments.lab import Lab
 from limo.experiments.results import Measurement
 from limo.experiments.runner import measure_arms
 from limo.report.content import BenchmarkRow, LocalizedText
@@ -41,62 +43,51 @@ def _provenance(arm: str, seed: int) -> dict[str, Provenance]:
 
 @dataclass
 class FakeLab:
-    """Measures at once; each measurement leaves a file, since it is made in another process."""
+    """Measures at once; each measurement is a file, since it is made in another process."""
 
     folder: Path
-    recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=2))
+    recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=1))
     prepared: list[str] = field(default_factory=list)
-    known: dict[tuple[str, int], Measurement] = field(default_factory=dict)
+    hours, check_budget = Lab.hours, Lab.check_budget
 
     def prepare(self, arms, progress):
         self.prepared = [arm.name for arm in arms]
 
+    def cell_folder(self, arm, seed):
+        return self.folder / f"{arm.name}-{seed}"
+
     def stored(self, arm, seed):
-        return self.known.get((arm.name, seed))
+        file = self.cell_folder(arm, seed)
+        return Measurement.from_json(json.loads(file.read_text())) if file.exists() else None
 
     def measure(self, arm, seed):
         if arm.name == "broken":
             raise ValueError("this arm cannot be fitted")
-        (self.folder / f"{arm.name}-{seed}").touch(exist_ok=False)
         outcomes, provenance = _outcomes(1.0 if arm.selection else 0.0), _provenance(arm.name, seed)
-        return Measurement(arm.name, seed, outcomes, n_completion_tokens=9.0, provenance=provenance)
-
-
-ONE_WORKER = SimpleNamespace(seeds=[0, 1], n_workers=1)
+        row = Measurement(arm.name, seed, outcomes, n_completion_tokens=9.0, provenance=provenance)
+        with open(self.cell_folder(arm, seed), "x") as file:  # measured twice, it fails
+            file.write(json.dumps(asdict(row)))
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A lab in which both arms were measured once, in its worker processes; what it measured is in `known`."""
+    """A lab whose arms were measured in a worker process; one of them cannot be."""
     made = FakeLab(tmp_path_factory.mktemp("lab"))
-    measured = measure_arms(made, ARMS, NoProgress())
-    made.known = {(arm, row.seed): row for arm, rows in measured.items() for row in rows}
+    broken = ARMS[1].model_copy(update={"name": "broken"})
+    with pytest.raises(PartialError, match=r"2 of 5 cells failed; broken-0: .*cannot be fitted"):
+        measure_arms(made, (ARMS[0], broken, ARMS[1]), NoProgress())
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def measured(lab):
-    return {arm.name: [row for (name, _), row in lab.known.items() if name == arm.name] for arm in ARMS}
+    return measure_arms(lab, ARMS, NoProgress())  # starts no worker: all is there
 
 
-def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once(lab, measured):
+def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once_beside_one_that_fails(lab, measured):
     assert lab.prepared == ["base", "good"]
-    assert [row.seed for row in measured["base"]] == [0]
-    assert [row.seed for row in measured["good"]] == [0, 1]
+    assert {arm: [row.seed for row in rows] for arm, rows in measured.items()} == {"base": [0], "good": [0, 1]}
     assert sorted(file.name for file in lab.folder.iterdir()) == ["base-0", "good-0", "good-1"]
-
-
-def test_what_an_earlier_start_measured_is_not_measured_again(tmp_path):
-    base, known = Measurement("base", 0, _outcomes(0.0)), Measurement("good", 1, _outcomes(0.5))
-    lab = FakeLab(tmp_path, ONE_WORKER, known={("base", 0): base, ("good", 1): known})
-    measured = measure_arms(lab, ARMS, NoProgress())
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["good-0"]
-    assert measured["good"][1].outcomes == _outcomes(0.5)
-
-
-def test_an_arm_that_cannot_be_measured_raises_what_went_wrong(tmp_path):
-    with pytest.raises(ValueError, match="cannot be fitted"):
-        measure_arms(FakeLab(tmp_path, ONE_WORKER), (ARMS[1].model_copy(update={"name": "broken"}),), NoProgress())
 
 
 def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):
@@ -127,15 +118,6 @@ def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(measured):
 def test_a_measurement_comes_back_from_its_json_as_it_was():
     measurement = Measurement("good", 1, _outcomes(0.5), provenance=_provenance("good", 1))
     assert Measurement.from_json(json.loads(json.dumps(asdict(measurement)))) == measurement
-
-
-def test_an_arm_that_starts_from_another_is_measured_after_it(tmp_path):
-    later = ARMS[1].model_copy(update={"name": "later", "training": Training(after="good")})
-    lab = FakeLab(tmp_path, SimpleNamespace(seeds=[0], n_workers=2))
-    measured = measure_arms(lab, (later, ARMS[1]), NoProgress())
-    order = sorted(tmp_path.iterdir(), key=lambda file: file.stat().st_mtime_ns)
-    assert [file.name for file in order] == ["good-0", "later-0"]
-    assert list(measured) == ["later", "good"]
 
 
 class EndlessLab(FakeLab):

@@ -1,6 +1,7 @@
 """Experiments as data: arms (which chains, how trained, how prompted), questions, and what was predicted of them.
 
-`questions.yaml` holds those of the paper.  An entry with `each` stands for one arm a combination of values:
+`questions.yaml` holds those of the pocket lab, `paper/questions.yaml` those of the paper lab.  An entry with `each`
+stands for one arm a combination of values:
 
     "k{k}": {each: {k: [1, 4, 16]}, label: ["{k} examples", "{k} 个样例"], selection: {by: random, k: "{k}"}, ...}
 
@@ -40,7 +41,10 @@ class Selection(Settings):
     All conditions hold together; then `by` takes `k` of what is left, one chain a problem.
     """
 
-    source: str = Field(CURATED, description="curated: problems that passed the filters; or a collection of the recipe")
+    source: str = Field(
+        CURATED,
+        description="curated: problems that passed the filters; else a collection, or published rows, of the recipe",
+    )
     stratum: str = Field("", description="problems of one stratum of the recipe")
     style: str = Field("", description="chains that were prompted for one style of the recipe")
     level: Level | Literal[""] = Field("", description="chains of one level; levels share problems where they can")
@@ -72,9 +76,15 @@ class Training(Settings):
     )
     student: str = Field("", description="the model that is trained; '' = the recipe's")
     after: str = Field("", description="the arm whose trained model this training starts from")
+    flops_of: str = Field("", description="the arm at whose training cost, as measured, this one ends (grpo)")
     n_points: int = Field(0, ge=0, description="checkpoints that are scored too, for a curve over cost")
     rate: Literal["half", "same", "double"] = Field("same", description="of the section's learning rate")
     changes: dict[str, Any] = Field(default_factory=dict, description="settings that differ from the section's")
+
+    @property
+    def needed_arm(self) -> str:
+        """The arm that must be measured before, with the same seed: whose model or cost it takes; '' none."""
+        return self.after or self.flops_of
 
 
 class Prompting(Settings):
@@ -152,13 +162,25 @@ class SeedClaim(Settings):
     measured: tuple[str, str]
 
 
+class PublishedFigure(Settings):
+    """A published result of the paper, in percent, that an arm is held against."""
+
+    arm: str
+    benchmark: str = Field(description="its name, or average")
+    value: float
+    version: Literal["v1", "v2"]
+    source: str
+
+
 class Experiment(Settings):
     """A question of the paper: its arms, how they are drawn, and the comparisons with what was predicted of them."""
 
     name: str
     question: tuple[str, str]
     arms: list[str]
-    predictions: list[PredictedPair]
+    predictions: list[PredictedPair] = Field(default_factory=list)
+    pairs: list[tuple[str, str]] = Field(default_factory=list, description="compared without a prediction")
+    figures: list[PublishedFigure] = Field(default_factory=list, description="what the paper reports for its arms")
     short: list[str] = Field(default_factory=list, description="its arms in the short lab; empty: not part of it")
     chart: Literal["bars", "lines", "cost", "reach"] = Field(
         "bars", description="lines: over the number of examples; cost: also over operations; reach: elicited or taught"
@@ -182,14 +204,14 @@ class Questions(Settings):
     def _names_are_known(self) -> Questions:
         for experiment in self.experiments:
             pairs = [name for row in experiment.predictions for name in (row.a, row.b)]
+            pairs += [name for pair in experiment.pairs for name in pair] + [row.arm for row in experiment.figures]
             for name in [*experiment.arms, *experiment.short, *pairs]:
                 if name not in self.arms:
                     raise ValueError(f"{experiment.name}: there is no arm {name!r}")
             if missing := {*pairs, *experiment.short} - set(experiment.arms):
                 raise ValueError(f"{experiment.name}: {sorted(missing)[0]!r} is none of its arms")
-        if unknown := {a.training.after for a in self.arms.values() if a.training and a.training.after} - set(
-            self.arms
-        ):
+        needed = {arm.training.needed_arm for arm in self.arms.values() if arm.training} - {""}
+        if unknown := needed - set(self.arms):
             raise ValueError(f"there is no arm {sorted(unknown)[0]!r} to start from")
         return self
 
@@ -207,13 +229,18 @@ class Questions(Settings):
     def arms_of(self, experiments: Iterable[Experiment]) -> list[Arm]:
         """The arms of experiments, each once, after those that they start from."""
         names = dict.fromkeys(name for experiment in experiments for name in experiment.arms)
-        starts = {self.arms[name].training.after for name in names if self.arms[name].training}  # type: ignore[union-attr]
+        starts = {training.needed_arm for name in names if (training := self.arms[name].training)}
         return [self.arms[name] for name in dict.fromkeys([*sorted(starts - {""}), *names])]
 
 
 def load_questions(path: Path = QUESTIONS) -> Questions:
     """The questions of a YAML file.  Raises RecipeError where it does not fit."""
     values, _ = load_yaml(path.read_text(encoding="utf-8"))
+    return read_questions(values, path.name)
+
+
+def read_questions(values: Mapping[str, Any], where: str) -> Questions:
+    """The questions of `arms` and `experiments` as a file holds them.  Raises RecipeError naming `where`."""
     arms = {name: {"name": name} | arm for entry in values["arms"].items() for name, arm in _expanded(*entry)}
     experiments = [
         {"name": name, **row, **{key: _matching(row.get(key, []), arms) for key in ("arms", "short")}}
@@ -223,7 +250,7 @@ def load_questions(path: Path = QUESTIONS) -> Questions:
         return Questions.model_validate({"arms": arms, "experiments": experiments})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:4])
-        raise RecipeError(f"{path.name} does not fit: {faults}") from None
+        raise RecipeError(f"{where} does not fit: {faults}") from None
 
 
 def _expanded(name: str, values: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:

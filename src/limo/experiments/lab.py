@@ -27,6 +27,7 @@ from limo.core.records import Problem, Row
 from limo.core.rows import json_line
 from limo.curate.select import Candidate
 from limo.experiments.arms import CURATED, Arm, Selection
+from limo.experiments.cells import Cell
 from limo.experiments.chains import (
     ChainPool,
     CollectionSettings,
@@ -359,6 +360,17 @@ class Lab:
     def ledger_path(self, arm: str, seed: int) -> Path:
         """The ledger of an arm's benchmark rollouts."""
         return self.arm_folder(arm, seed) / "benchmarks.sqlite"
+
+    def cell_folder(self, arm: Arm, seed: int) -> Path:
+        """See `limo.experiments.cells.CellLab`."""
+        return self.arm_folder(arm.name, seed)
+
+    def hours(self, cells: Sequence[Cell]) -> dict[str, float]:
+        """All alike: the cells run in the order of their arms."""
+        return dict.fromkeys((cell.name for cell in cells), 0.0)
+
+    def check_budget(self, hours: Mapping[str, float], running: Sequence[Cell], following: Cell | None) -> None:
+        """There is none."""
 
     def arm_folder(self, arm: str, seed: int) -> Path:
         """The folder of an arm with one training seed."""

@@ -52,7 +52,9 @@ ENGINES = {
         "--tp-size {tensor_parallel} --dp-size {data_parallel} --context-length {max_model_len}",
         "{name}",
     ),
-    "transformers": Engine("{bin}/transformers serve {model} --host {host} --port {port}", "{model}"),
+    "transformers": Engine(
+        "{python} -m transformers.cli.transformers serve {model} --host {host} --port {port}", "{model}"
+    ),
 }
 
 
@@ -62,7 +64,7 @@ class ServeSettings(Settings):
     engine: Literal["vllm", "sglang", "transformers"] = Field("vllm", description="whose command is taken")
     command: str = execution_field(
         "", description="your own instead; {model} {name} {host} {port} {tensor_parallel} {data_parallel} "
-        "{max_model_len} {python} {bin} are filled in"
+        "{max_model_len} {python} are filled in"
     )  # fmt: skip
     arguments: str = execution_field("", description="further words of the command")
     env: dict[str, str] = execution_field(default_factory=dict, description="further environment variables")
@@ -97,7 +99,6 @@ class ServeSettings(Settings):
         """The command of a server."""
         template = self.command or ENGINES[self.engine].command
         values = {**self.model_dump(), "model": model, "name": name, "port": port, "python": sys.executable}
-        values["bin"] = str(Path(sys.executable).parent)
         return [word.format(**values) for word in shlex.split(f"{template} {self.arguments}")]
 
     def name_at_server(self, model: str, name: str) -> str:

@@ -16,12 +16,13 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.experiments.arms import Arm, Experiment, load_questions
+from limo.experiments.cells import MEASURING, cells_of
 from limo.experiments.lab import Lab, LabHooks, LabRecipe
 from limo.experiments.pocket import world
 from limo.experiments.pocket.models import PLANS, in_variant, model_path, pretrain_plan
 from limo.experiments.pocket.premise import step_accuracy
 from limo.experiments.pocket.report import build_pocket_report
-from limo.experiments.runner import MEASURING, measuring_jobs, run_experiments
+from limo.experiments.runner import run_experiments
 from limo.models.completer import Completer
 from limo.models.local.completer import LocalCompleter
 from limo.models.settings import LocalModelSettings, ModelSettings, open_model
@@ -125,8 +126,8 @@ def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str,
         settings = recipe.collections.get(source)
         n = (settings.n_problems or recipe.world.n_pool) * settings.ask.n_in_all if settings else 0
         expected[f"chains {source}"] = max(1.0, CHAIN_S * n)
-    missing = [(arm, seed) for arm, seed in measuring_jobs(lab, arms) if lab.stored(arm, seed) is None]
-    seconds = [_arm_s(recipe, arm) for arm, _ in missing]
+    missing = [cell for cell in cells_of(arms, recipe.seeds) if lab.stored(cell.arm, cell.seed) is None]
+    seconds = [_arm_s(recipe, cell.arm) for cell in missing]
     expected[MEASURING] = sum(seconds) / min(recipe.n_workers, max(1, len(missing)))
     return expected
 
