@@ -20,6 +20,7 @@ from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.experiments import results
 from limo.experiments.arms import Arm
+from limo.experiments.cells import raise_failed
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measurement
 from limo.experiments.runner import measure_arms
@@ -48,10 +49,14 @@ class FakeLab:
     folder: Path
     recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=1))
     prepared: list[str] = field(default_factory=list)
-    hours, check_budget = Lab.hours, Lab.check_budget
+    hours, check_budget, open_jobs = Lab.hours, Lab.check_budget, Lab.open_jobs
+
+    def dataset(self, arm, seed):
+        return None
 
     def prepare(self, arms, progress):
         self.prepared = [arm.name for arm in arms]
+        return {}
 
     def cell_folder(self, arm, seed):
         return self.folder / f"{arm.name}-{seed}"
@@ -74,14 +79,16 @@ def lab(tmp_path_factory):
     """A lab whose arms were measured in a worker process; one of them cannot be."""
     made = FakeLab(tmp_path_factory.mktemp("lab"))
     broken = ARMS[1].model_copy(update={"name": "broken"})
+    _, failed = measure_arms(made, (ARMS[0], broken, ARMS[1]), NoProgress())
+    assert list(failed) == ["broken-0", "broken-1"]
     with pytest.raises(PartialError, match=r"2 of 5 cells failed; broken-0: .*cannot be fitted"):
-        measure_arms(made, (ARMS[0], broken, ARMS[1]), NoProgress())
+        raise_failed(failed, 5)
     return made
 
 
 @pytest.fixture(scope="module")
 def measured(lab):
-    return measure_arms(lab, ARMS, NoProgress())  # starts no worker: all is there
+    return measure_arms(lab, ARMS, NoProgress())[0]  # starts no worker: all is there
 
 
 def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once_beside_one_that_fails(lab, measured):

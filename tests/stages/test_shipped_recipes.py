@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from limo.core.recipe import RECIPES, Settings, load, shipped
-from limo.experiments.paper_recipe import PaperRecipe
+from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.pocket.lab import PocketRecipe
 from limo.stages import curate, evaluate, grade, rollouts, train, verify
 

@@ -83,9 +83,15 @@ def plan(
 
     RECIPE is one of `limo curate` or `limo rollouts`.  The estimate uses what the run's ledger holds already; `--pilot`
     fills it, and the run does not pay for that again.  Of a training: memory, hours and the smallest set-up that fits.
+    Of a paper lab: every experiment's cells, hours and cost, with the recipe's own `hardware`.
     """
     from limo.stages import plan as stage
 
+    if stage.is_paper_lab(recipe):
+        from limo.cli.paper import plan_matrix
+
+        plan_matrix(call, recipe, overrides, run)
+        return
     if stage.is_training(recipe):
         _plan_training(call, recipe, overrides, gpu)
         return

@@ -23,6 +23,7 @@ from limo.curate.chains import ChainSettings, accept, chain_hash, without_though
 from limo.curate.difficulty import pass_rate_of
 from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, sample_levels, select
+from limo.curate.strata import STRATA, StrataSettings, stratify
 from limo.experiments.arms import Selection
 from limo.ledger.store import Ledger
 from limo.rollouts.multi_model_runner import MultiModelRunner, RolloutSettings
@@ -32,6 +33,8 @@ from limo.verify.checker import Checker
 LENGTH_BINS = 10  # groups of like length for `equal_length`: our own choice
 Stratum = dict[str, list[Any]]
 """Column of a problem (or key of its `meta`) -> [lowest, highest] number (of a list: of entries), or allowed texts."""
+Strata = Mapping[str, Stratum] | StrataSettings
+"""Conditions by name, or the paper's three strata by source, stated difficulty or pass rate."""
 
 
 class CollectionSettings(Settings):
@@ -105,20 +108,20 @@ def _wrong(
 
 def select_chains(
     pool: ChainPool, wanted: Selection, limo: SelectSettings, grading: GradeSettings, styles: Mapping[str, str],
-    strata: Mapping[str, Stratum],
+    strata: Strata,
 ) -> list[Candidate]:  # fmt: skip
     """The chains of a selection, at most `k` and one a problem.
 
-    `limo`: the curate stage's own settings; `styles`: name -> the system text that it was prompted by; `strata`: name
-    -> conditions.  Raises InputError for a style or stratum that the recipe lacks, and where nothing is left.
+    `limo`: the curate stage's own settings; `styles`: name -> the system text that it was prompted by.  Raises
+    InputError for a style or stratum that the recipe lacks, and where nothing is left.
     """
     candidates = pool.wrong if wanted.is_wrong else pool.correct
     if wanted.style:
         style = prompt_hash(_entry(styles, wanted.style, "style"))
         candidates = [candidate for candidate in candidates if candidate.chain.prompt_hash == style]
     if wanted.stratum:
-        stratum = _entry(strata, wanted.stratum, "stratum")
-        candidates = [candidate for candidate in candidates if in_stratum(candidate.problem, stratum)]
+        members = _members(pool, wanted.stratum, strata)
+        candidates = [candidate for candidate in candidates if candidate.problem.id in members]
     k = wanted.k or limo.k
     if wanted.level:
         chosen = _of_level(candidates, wanted, k, grading)
@@ -138,13 +141,23 @@ def select_chains(
     return chosen
 
 
-def select_problems(pool: ChainPool, wanted: Selection, k: int, strata: Mapping[str, Stratum]) -> list[Problem]:
+def select_problems(pool: ChainPool, wanted: Selection, k: int, strata: Strata) -> list[Problem]:
     """The problems of a selection, whether a chain solves them or not: what reinforcement learning trains on."""
     problems = pool.problems
     if wanted.stratum:
-        stratum = _entry(strata, wanted.stratum, "stratum")
-        problems = [problem for problem in problems if in_stratum(problem, stratum)]
+        members = _members(pool, wanted.stratum, strata)
+        problems = [problem for problem in problems if problem.id in members]
     return sorted(problems, key=lambda problem: content_hash(str(wanted.seed), problem.id))[:k]
+
+
+def _members(pool: ChainPool, name: str, strata: Strata) -> set[str]:
+    """The ids of the problems of a stratum.  Raises InputError for one that the recipe lacks."""
+    if not isinstance(strata, StrataSettings):
+        stratum = _entry(strata, name, "stratum")
+        return {problem.id for problem in pool.problems if in_stratum(problem, stratum)}
+    rates = {candidate.problem.id: candidate.rates[-1] for candidate in pool.correct if candidate.rates}
+    members = stratify(pool.problems, strata, rates)
+    return {problem.id for problem in _entry(dict(zip(STRATA, members.values(), strict=True)), name, "stratum")}
 
 
 def in_stratum(problem: Problem, stratum: Stratum) -> bool:

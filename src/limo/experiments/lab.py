@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ from typing import Any
 from pydantic import Field
 
 from limo.core import prompts
-from limo.core.errors import InputError
+from limo.core.errors import InputError, LimoError
 from limo.core.files import atomic
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
 from limo.core.rows import json_line
 from limo.curate.select import Candidate
-from limo.experiments.arms import CURATED, Arm, Selection
-from limo.experiments.cells import Cell
+from limo.experiments.arms import CURATED, Arm, Selection, Training
+from limo.experiments.cells import Cell, Jobs, worker_jobs
 from limo.experiments.chains import (
     ChainPool,
     CollectionSettings,
@@ -135,25 +136,54 @@ class Lab:
         """The benchmarks of the run by name."""
         return {name: read_pool(self.data / file) for name, file in self.recipe.curation.benchmarks.items()}
 
+    @property
+    def limo(self) -> Selection:
+        """LIMO's own selection, whose updates are those of every arm."""
+        return LIMO
+
+    @property
+    def curation_recipe(self) -> curate_stage.Recipe:
+        """The recipe of the curation that chains are selected from."""
+        return self.recipe.curation
+
     def curate(self, progress: Progress) -> curate_stage.CurateResult:
         """Run the curate stage over the pool, or return its result."""
-        recipe = self.recipe.curation.model_copy(update={"data": str(self.data)})
+        recipe = self.curation_recipe.model_copy(update={"data": str(self.data)})
         return curate_stage.run(recipe, self.folder / "curation", progress, opener=self.hooks.open_model)
 
     # Training sets.
 
-    def prepare(self, arms: Sequence[Arm], progress: Progress) -> None:
-        """Write the data, curate, collect, and write the training sets of the arms."""
+    def prepare(self, arms: Sequence[Arm], progress: Progress) -> dict[Path, str]:
+        """Write the data, curate, collect, and write the training sets of the arms; why one could not be written."""
         self.hooks.write_data(self.recipe, self.data, progress)
         with progress.stage("curation"):
             self.curate(progress)
+        return self.write_sets(arms, progress)
+
+    def write_sets(self, arms: Sequence[Arm], progress: Progress) -> dict[Path, str]:
+        """Write the training sets that are missing; the file of one that could not be written, and why.
+
+        Raises what happens to LIMO's own, by whose updates others are trained.
+        """
+        failed = {}
         for selection, of_problems in self.missing_sets(arms):
-            with progress.stage(f"chains {selection.source}"):
-                self._write_set(selection, of_problems, progress)
+            try:
+                with progress.stage(f"chains {selection.source}"):
+                    self.write_set(selection, of_problems, progress)
+            except LimoError as error:
+                if selection == self.limo:
+                    raise
+                failed[self.set_path(selection, of_problems)] = str(error)
+        return failed
 
     def sets_of(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
-        """The training sets of the arms (LIMO's own first), and whether each is one of problems without chains."""
-        wanted = {(LIMO, False): None}
+        """The training sets of the arms, and whether each is one of problems without chains.
+
+        LIMO's own comes first, where a budget is as much as LIMO's.
+        """
+        trainings = [arm.training for arm in arms if arm.training and arm.training.method != "grpo"]
+        is_measured_by_limo = self.recipe.sft.max_steps > 0 or any(one.budget != "epochs" for one in trainings)
+        wanted = {(self.limo, False): None} if is_measured_by_limo else {}
         for arm in arms:
             for seed in arm.seeds(self.recipe.seeds) if arm.selection else ():
                 is_rl = arm.training is not None and arm.training.method == "grpo"
@@ -162,27 +192,32 @@ class Lab:
 
     def missing_sets(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
         """Those of `sets_of` that are not written yet."""
-        return [
-            (selection, is_rl) for selection, is_rl in self.sets_of(arms) if not self._set(selection, is_rl).exists()
-        ]
+        return [wanted for wanted in self.sets_of(arms) if not self.set_path(*wanted).exists()]
 
-    def _set(self, selection: Selection, of_problems: bool = False) -> Path:
+    def dataset(self, arm: Arm, seed: int) -> Path | None:
+        """The file of an arm's training set; None where it has none."""
+        is_rl = arm.training is not None and arm.training.method == "grpo"
+        return self.set_path(arm.selection.drawn(seed), is_rl) if arm.selection else None
+
+    def set_path(self, selection: Selection, of_problems: bool = False) -> Path:
+        """The file of a training set."""
         name = f"{selection.source}-{selection.by}-{selection.hash}"
         return self.folder / "sets" / (f"{name}-problems.parquet" if of_problems else f"{name}.jsonl")
 
-    def _write_set(self, selection: Selection, of_problems: bool, progress: Progress) -> None:
-        recipe, pool, path = self.recipe, self.chain_pool(selection.source, progress), self._set(selection, of_problems)
-        k = selection.k or recipe.curation.select.k
+    def write_set(self, selection: Selection, of_problems: bool, progress: Progress) -> None:
+        """Write a training set of chosen chains, or of problems.  Raises InputError."""
+        pool, path = self.chain_pool(selection.source, progress), self.set_path(selection, of_problems)
+        recipe, curation = self.recipe, self.curation_recipe
+        k = selection.k or curation.select.k
         if of_problems:
             problems = select_problems(pool, selection, k, recipe.strata)
             write_pool(problems, path)
             return
-        select, grading = recipe.curation.select, recipe.curation.grade
-        chosen = select_chains(pool, selection, select, grading, recipe.styles, recipe.strata)
+        chosen = select_chains(pool, selection, curation.select, curation.grade, recipe.styles, recipe.strata)
         if len(chosen) < k:
             progress.log(f"{path.stem}: {len(chosen):,} chains, {k:,} were wanted")
-        rows = [_training_row(candidate, recipe.curation.system) for candidate in chosen]
-        _write_rows(path, transform_rows(rows, selection.change, selection.seed))
+        rows = [_training_row(candidate, curation.system) for candidate in chosen]
+        write_rows(path, transform_rows(rows, selection.change, selection.seed))
 
     def chain_pool(self, source: str, progress: Progress) -> ChainPool:
         """The chains of a source; a collection is sampled where its ledger lacks rollouts.  Raises InputError."""
@@ -210,39 +245,27 @@ class Lab:
 
     def train(self, arm: Arm, seed: int) -> TrainResult:
         """Train an arm, or return the record of its training."""
-        training = arm.training
-        if training is None or arm.selection is None:
+        training, dataset = arm.training, self.dataset(arm, seed)
+        if training is None or dataset is None:
             raise ValueError(f"{arm.name} is not trained")
         start = self.hooks.model_path(training.student or self.recipe.student)
         if training.after:
             start = str(self.arm_folder(training.after, seed) / "model")
-        dataset = self._set(arm.selection.drawn(seed), training.method == "grpo")
         method = self.training_settings(arm, seed, dataset)
         recipe = train_stage.Recipe(model=start, dataset=str(dataset), method=method)
         return train_stage.run(recipe, self.arm_folder(arm.name, seed), NoProgress())
 
     def training_settings(self, arm: Arm, seed: int, dataset: Path) -> train_stage.Method:
         """The settings of an arm's training: its section of the recipe, its budget, what it changes."""
-        training = arm.training
-        assert training is not None
-        section = getattr(self.recipe, training.method)
-        if section is None:
-            do = f"add `{training.method}` to the recipe"
-            raise InputError("the recipe has no settings for a method", training.method, "a section", do)
-        factor = {"half": 0.5, "same": 1.0, "double": 2.0}[training.rate]
-        changes: dict[str, Any] = {"seed": seed, "learning_rate": factor * section.learning_rate}
-        if training.method != "grpo":
-            changes["max_steps"] = self._n_updates(training.budget, dataset)
-        changes |= training.changes
-        if training.n_points:
-            n_updates = changes.get("max_steps", section.max_steps)
-            every = max(1, math.ceil(n_updates / training.n_points))
-            changes |= {"keep_checkpoints": True, "save_strategy": "steps", "save_steps": every}
-        return type(section).model_validate(section.model_dump() | changes)
+        assert arm.training is not None
+        return method_of(self.recipe, arm.training, seed, lambda budget: self._n_updates(budget, dataset))
 
     def _n_updates(self, budget: str, dataset: Path) -> int:
-        """Updates of a training on `dataset` whose updates, epochs or tokens are those of LIMO's own."""
-        sft, limo = self.recipe.sft, read_rows(self._set(LIMO))
+        """Updates of a training on `dataset` whose updates, epochs or tokens are those of LIMO's own; -1: by epochs."""
+        sft = self.recipe.sft
+        if budget == "epochs" and sft.max_steps <= 0:
+            return -1
+        limo = read_rows(self.set_path(self.limo))
         whole = math.ceil(len(limo) * sft.num_train_epochs / sft.examples_per_update)
         whole = sft.max_steps if sft.max_steps > 0 else whole
         if budget == "updates":
@@ -278,8 +301,7 @@ class Lab:
         if arm.training:
             trained = self.train(arm, seed)
             student = trained.model_dir
-            cost = {name: getattr(trained, name) for name in ("n_examples", "n_updates", "seconds", "flops")}
-            cost["n_train_tokens"] = trained.n_tokens_seen
+            cost = training_cost(trained)
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger(self.ledger_path(arm.name, seed)) as ledger, Checker() as checker:
             completer = self.open_student(arm, seed, student, f"{arm.name}-{seed}")
@@ -300,7 +322,7 @@ class Lab:
         completer = self.hooks.open_model(LocalModelSettings(name=name, path=path, batch_size=SCORING_BATCH), "")
         how, shots = arm.prompting, []
         if how.n_shots and arm.selection:
-            rows = read_rows(self._set(arm.selection.drawn(seed)))[: how.n_shots]
+            rows = read_rows(self.set_path(arm.selection.drawn(seed)))[: how.n_shots]
             shots = [message for row in rows for message in row["messages"] if message["role"] != "system"]
         begin = self.hooks.begin if how.is_begun else None
         return PromptedCompleter(completer, shots, begin) if shots or begin else completer
@@ -369,6 +391,10 @@ class Lab:
         """All alike: the cells run in the order of their arms."""
         return dict.fromkeys((cell.name for cell in cells), 0.0)
 
+    def open_jobs(self) -> AbstractContextManager[Jobs]:
+        """Where cells run: in worker processes of this machine."""
+        return worker_jobs(self.measure, self.recipe.n_workers)
+
     def check_budget(self, hours: Mapping[str, float], running: Sequence[Cell], following: Cell | None) -> None:
         """There is none."""
 
@@ -391,7 +417,31 @@ def _training_row(candidate: Candidate, system: str) -> Row:
     return {"messages": [*messages, {"role": "assistant", "content": chain.text}], **lineage}
 
 
-def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def method_of(recipe: Any, training: Training, seed: int, n_updates: Callable[[str], int]) -> train_stage.Method:
+    """The settings of a training: its section of the recipe, its budget in `n_updates`, what it changes."""
+    section: train_stage.Method | None = getattr(recipe, training.method, None)
+    if section is None:
+        do = f"add `{training.method}` to the recipe"
+        raise InputError("the recipe has no settings for a method", training.method, "a section", do)
+    factor = {"half": 0.5, "same": 1.0, "double": 2.0}[training.rate]
+    changes: dict[str, Any] = {"seed": seed, "learning_rate": factor * section.learning_rate}
+    if training.method != "grpo":
+        changes["max_steps"] = n_updates(training.budget)
+    changes |= training.changes
+    if training.n_points:
+        every = max(1, math.ceil(changes.get("max_steps", section.max_steps) / training.n_points))
+        changes |= {"keep_checkpoints": True, "save_strategy": "steps", "save_steps": every}
+    return type(section).model_validate(section.model_dump() | changes)
+
+
+def training_cost(trained: TrainResult) -> dict[str, Any]:
+    """What a measurement keeps of a training."""
+    names = ("n_examples", "n_updates", "seconds", "flops")
+    return {name: getattr(trained, name) for name in names} | {"n_train_tokens": trained.n_tokens_seen}
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write training rows as JSON lines, atomically."""
     with atomic(path) as temporary, open(temporary, "wb") as lines:
         lines.writelines(map(json_line, rows))
 

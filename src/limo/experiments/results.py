@@ -151,11 +151,12 @@ Measured = Mapping[str, Sequence[Measurement]]  # arm -> one measurement a seed
 
 
 def group_benchmarks(benchmarks: Iterable[BenchmarkRow]) -> dict[BenchmarkGroup, list[str]]:
-    """The names of the benchmarks by group, and of all."""
+    """The names of the benchmarks by group that has some, and of all."""
     groups: dict[BenchmarkGroup, list[str]] = {"in-domain": [], "out-of-domain": []}
     for row in benchmarks:
         groups[row.group].append(row.name)
-    return groups | {"all": groups["in-domain"] + groups["out-of-domain"]}
+    groups |= {"all": groups["in-domain"] + groups["out-of-domain"]}
+    return {group: names for group, names in groups.items() if names}
 
 
 def build_report(

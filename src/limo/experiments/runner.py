@@ -1,6 +1,6 @@
 """Runs experiments in a lab: every arm is measured with every seed, in worker processes, and a report is written.
 
-measured = measure_arms(lab, arms, progress)
+measured, failed = measure_arms(lab, arms, progress)
 measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..1
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arms import Arm, Experiment, Questions
-from limo.experiments.cells import cells_of, measured_arms, raise_failed, run_cells, worker_jobs
+from limo.experiments.cells import cells_of, measured_arms, raise_failed, run_cells
 from limo.experiments.chains import in_stratum
 from limo.experiments.lab import Lab, write_json
 from limo.experiments.results import Measured, Measurement
@@ -34,7 +34,8 @@ def run_experiments(
     it of the lab, the arms with their measurements and the pairs of the first question; scores by benchmark are shown
     of the headline arms, or of the first question's.
     """
-    measured = measure_arms(lab, questions.arms_of(asked), progress)
+    measured, failed = measure_arms(lab, questions.arms_of(asked), progress)
+    raise_failed(failed, len(cells_of(questions.arms_of(asked), lab.recipe.seeds)))
     names = {experiment.name for experiment in asked}
     answered = [*asked]
     for experiment in questions.experiments:
@@ -69,13 +70,18 @@ def run_experiments(
     return report
 
 
-def measure_arms(lab: Lab, arms: Sequence[Arm], progress: Progress) -> dict[str, list[Measurement]]:
-    """Measure every arm with every seed in processes of their own; what is stored is not measured again.
+def measure_arms(
+    lab: Lab, arms: Sequence[Arm], progress: Progress
+) -> tuple[dict[str, list[Measurement]], dict[str, str]]:
+    """Measure every arm with every seed; what is stored is not measured again.
 
-    Raises PartialError when all else is measured, where a cell failed.
+    The measurements of the arms that are complete, and the cells that failed, with the reason.
     """
-    lab.prepare(arms, progress)
-    cells = cells_of(arms, lab.recipe.seeds)
-    with worker_jobs(lab.measure, lab.recipe.n_workers) as jobs:
-        raise_failed(run_cells(lab, cells, jobs, progress), len(cells))
-    return measured_arms(lab, cells)
+    failed_sets = lab.prepare(arms, progress)
+    cells, failed = cells_of(arms, lab.recipe.seeds), {}
+    for cell in cells:
+        if (file := lab.dataset(cell.arm, cell.seed)) in failed_sets:
+            failed[cell.name] = failed_sets[file]
+    with lab.open_jobs() as jobs:
+        failed = run_cells(lab, cells, jobs, progress, failed)
+    return measured_arms(lab, cells), failed

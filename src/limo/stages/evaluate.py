@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,7 @@ from limo.core import prompts
 from limo.core.errors import InputError, ModelError
 from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
+from limo.core.recipe import Settings
 from limo.core.records import Problem, Provenance, Rollout, Score
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval
@@ -65,11 +66,9 @@ class Decoding(SamplingSettings):
         return self
 
 
-class Recipe(ModelStageRecipe):
-    """A model on benchmarks."""
+class ScoringSettings(Settings):
+    """Benchmarks, and how they are answered and judged."""
 
-    model: ModelSettings = Field(description="the model; `name` is what tables call it")
-    seed: int = Field(0, description="training seed of the model, so that `limo compare` can average over seeds")
     benchmarks: dict[str, str] = Field(
         min_length=1, description="name: file or folder; empty = the hub's client, with its cache"
     )
@@ -80,7 +79,6 @@ class Recipe(ModelStageRecipe):
         None, description="judges what rules leave undecided, and benchmarks whose entry says so; paper: Qwen2.5-32B"
     )
     overrule: list[str] = Field([], description="benchmarks where the judge's verdict counts before that of the rules")
-    system: str = Field(prompts.SYSTEM, description="system text of every prompt")
 
     @model_validator(mode="before")
     @classmethod
@@ -90,7 +88,7 @@ class Recipe(ModelStageRecipe):
         return {**values, "protocol": "own"} if is_own else values
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Recipe:
+    def _is_consistent(self) -> Self:
         if (self.protocol == "own") != (self.decoding is not None):
             raise ValueError("`protocol: own` and `decoding` belong together; give both, or neither")
         if unknown := [name for name in self.overrule if name not in self.benchmarks]:
@@ -98,6 +96,18 @@ class Recipe(ModelStageRecipe):
         if self.overrule and self.judge is None:
             raise ValueError("`overrule` needs `judge`, whose verdicts then count")
         return self
+
+    def decoding_of(self, name: str, problems: Sequence[Problem]) -> Decoding:
+        """How a benchmark is answered: the recipe's `decoding`, otherwise the paper's."""
+        return self.decoding or paper_decoding(name, problems, self.protocol, self.max_tokens)
+
+
+class Recipe(ScoringSettings, ModelStageRecipe):
+    """A model on benchmarks."""
+
+    model: ModelSettings = Field(description="the model; `name` is what tables call it")
+    seed: int = Field(0, description="training seed of the model, so that `limo compare` can average over seeds")
+    system: str = Field(prompts.SYSTEM, description="system text of every prompt")
 
     def run_steps(self) -> dict[str, list[str]]:
         """All is made anew from the ledger, whatever has changed."""
@@ -107,10 +117,6 @@ class Recipe(ModelStageRecipe):
     def models(self) -> list[ModelSettings]:
         """The model, and those of the judge."""
         return [self.model, *(self.judge.models if self.judge else [])]
-
-    def decoding_of(self, name: str, problems: Sequence[Problem]) -> Decoding:
-        """How a benchmark is answered: the recipe's `decoding`, otherwise the paper's."""
-        return self.decoding or paper_decoding(name, problems, self.protocol, self.max_tokens)
 
     def load_benchmarks(self) -> dict[str, list[Problem]]:
         """The rows of each benchmark by its name in the recipe.  Raises what `load_benchmark` raises."""

@@ -141,6 +141,11 @@ def is_training(path: str) -> bool:
     return "pool" not in sections and bool({"dataset", "method"} & set(sections))
 
 
+def is_paper_lab(path: str) -> bool:
+    """Whether the file (or shipped recipe) is one of `limo experiment --lab paper`."""
+    return {"student", "benchmarks"} <= set(_sections(path))
+
+
 def _sections(path: str) -> dict[str, Any]:
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):

@@ -147,7 +147,7 @@ def test_the_expected_times_are_those_of_what_is_left(tmp_path):
     assert list(whole) == ["curation", "chains curated", "chains plain", "chains terse", MEASURING]
     for selection, _ in lab.missing_sets(arms):
         if selection.source == "terse":
-            write_json(lab._set(selection), [])
+            write_json(lab.set_path(selection), [])
     base = Measurement("base", 0, {}, questions.arms["base"].fingerprint)
     write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(base))
     left = expected_s(lab, recipe, arms)

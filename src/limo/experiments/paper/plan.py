@@ -1,6 +1,6 @@
 """What a paper lab will take, before anything is spent: memory, hours and cost of each cell of its matrix.
 
-    plan = plan_cells(recipe, cells)
+    plan = plan_cells(recipe, [(arm, 0, False)])
     plan[0].train_gb, plan[0].gpu_hours, plan[0].usd
 
 Parameters and activations are counted on the model's own code without data (`limo.train.memory`), from a shipped shape
@@ -17,11 +17,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from limo.core.errors import InputError
-from limo.experiments.paper_recipe import PaperArm, PaperRecipe, catalogue
-from limo.pool.sources.benchmarks import benchmarks as known_entries
+from limo.core.files import resolve_data_path
+from limo.core.records import Problem
+from limo.curate.select import SelectSettings
+from limo.experiments.arms import Arm, Selection
+from limo.experiments.lab import method_of
+from limo.experiments.paper.recipe import PaperRecipe, shipped
+from limo.pool.sources.benchmarks import load_benchmark
 from limo.stages import plan as planner
-from limo.stages.evaluate import paper_decoding
+from limo.stages.evaluate import known_benchmarks
 from limo.stages.train import Method
 from limo.train.compute import GENERATE, TRAIN, TRAIN_ADAPTER
 from limo.train.memory import GB, Sharding, plan_memory
@@ -56,44 +63,53 @@ class PlannedCell:
 
     fits: bool
 
+    def done(self) -> PlannedCell:
+        """The cell when it is measured: it costs nothing more."""
+        return replace(self, is_done=True, gpu_hours=0.0, usd=0.0)
+
     @property
     def hours(self) -> float:
         """Hours that it has to go."""
         return 0.0 if self.is_done else self.train_hours + self.score_hours
 
 
-def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[str, int, bool]]) -> list[PlannedCell]:
+def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[Arm, int, bool]]) -> list[PlannedCell]:
     """The plan of (arm, seed, is it measured already).  Raises InputError for a model whose shape is not known."""
-    by_arm = {name: _planned(recipe, name, seed) for name, seed in {name: seed for name, seed, _ in cells}.items()}
-    rows = [replace(by_arm[name], seed=seed) for name, seed, _ in cells]
-    nothing: dict[str, Any] = {"is_done": True, "gpu_hours": 0.0, "usd": 0.0}
-    return [replace(row, **nothing) if is_done else row for row, (_, _, is_done) in zip(rows, cells, strict=True)]
+    by_arm = {arm.name: _planned(recipe, arm) for arm in {arm.name: arm for arm, _, _ in cells}.values()}
+    rows = [replace(by_arm[arm.name], seed=seed) for arm, seed, _ in cells]
+    return [row.done() if is_done else row for row, (_, _, is_done) in zip(rows, cells, strict=True)]
 
 
-def _planned(recipe: PaperRecipe, name: str, seed: int) -> PlannedCell:
-    arm = recipe.arm(name)
-    model = shape_of(arm.student or recipe.student)
+def _planned(recipe: PaperRecipe, arm: Arm) -> PlannedCell:
+    model = shape_of(recipe.student_of(arm))
     train_gb, host_gb, train_hours = 0.0, 0.0, 0.0
-    if arm.set:
-        method = recipe.method(arm, seed)
+    if arm.training:
+        method = planned_method(recipe, arm)
         train_gb, host_gb = training_memory(recipe, model, method)
-        train_hours = training_flops(recipe, arm, seed) / (_peak(recipe) * _speed(recipe, method) * recipe.train.n_gpus)
-        train_hours /= 3600
+        speed = _peak(recipe) * _speed(recipe, method) * recipe.train.n_gpus
+        train_hours = training_flops(recipe, arm) / speed / 3600
     serve_gb, n_sequences = serving_memory(recipe, model)
     score_hours = scoring_gpu_hours(recipe, model.num_parameters()) / recipe.serve.n_gpus
     gpu_hours = recipe.n_gpus * (train_hours + score_hours)
     usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
     sizes = (train_gb, host_gb, serve_gb, n_sequences)
     fits = train_gb <= recipe.hardware.memory_gb and n_sequences > 0
-    return PlannedCell(name, seed, False, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
+    return PlannedCell(arm.name, 0, False, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
+
+
+def planned_method(recipe: PaperRecipe, arm: Arm) -> Method:
+    """The settings of an arm's training, before its rows are there."""
+    assert arm.training is not None
+    return method_of(recipe, arm.training, 0, lambda budget: recipe.sft.max_steps)
 
 
 @lru_cache(maxsize=16)
 def shape_of(student: str) -> Any:
     """A model without weights, of a shipped shape or of the config in its folder.  Raises InputError."""
-    values = catalogue().models.get(student)
+    shapes = yaml.safe_load(Path(__file__).with_name("models.yaml").read_text(encoding="utf-8"))
+    values = shapes.get(student)
     if values is None and not (Path(student) / "config.json").is_file():
-        allowed = "a folder with config.json, or " + ", ".join(catalogue().models)
+        allowed = "a folder with config.json, or " + ", ".join(shapes)
         raise InputError("the shape of a model is not known", student, allowed, "download it, and name its folder")
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -104,17 +120,6 @@ def shape_of(student: str) -> Any:
         config = AutoConfig.from_pretrained(student, trust_remote_code=False)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)
-
-
-def n_trained(model: Any, method: Method) -> int:
-    """The parameters that learn: all, or those of an adapter on every linear layer but the head."""
-    if not isinstance(method, LoraSettings):
-        return int(model.num_parameters())
-    import torch
-
-    head = model.get_output_embeddings()
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    return sum(method.rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
 def training_memory(recipe: PaperRecipe, model: Any, method: Method) -> tuple[float, float]:
@@ -139,23 +144,32 @@ def serving_memory(recipe: PaperRecipe, model: Any) -> tuple[float, int]:
     return weights / GB, max(0, int(free // (token * serve.max_model_len)))
 
 
-def training_flops(recipe: PaperRecipe, arm: PaperArm, seed: int) -> float:
+def training_flops(recipe: PaperRecipe, arm: Arm) -> float:
     """Operations of a training, as its record will count them."""
-    if arm.flops_of:
-        return training_flops(recipe, recipe.arm(arm.flops_of), seed)
-    model, method = shape_of(arm.student or recipe.student), recipe.method(arm, seed)
-    settings = recipe.training_set(arm.set)
+    training, selection, questions = arm.training, arm.selection, recipe.questions
+    assert training is not None and selection is not None
+    if training.flops_of:
+        return training_flops(recipe, questions.arms[training.flops_of])
+    method, n_parameters = planned_method(recipe, arm), float(shape_of(recipe.student_of(arm)).num_parameters())
     if isinstance(method, GrpoSettings):
         n_rollouts = max(method.max_steps, 0) * method.examples_per_update
-        n_tokens: float = n_rollouts * (PROMPT_TOKENS + method.max_completion_length / 2)
-        return (GENERATE + TRAIN) * n_tokens * float(model.num_parameters())
-    longest = settings.n_tokens or method.max_length / 2
-    n_rows = settings.n_rows or settings.n
-    n_passed = (
-        method.max_steps * method.examples_per_update if method.max_steps > 0 else n_rows * method.num_train_epochs
-    )
+        each = PROMPT_TOKENS + method.max_completion_length / 2
+        return (GENERATE + TRAIN) * n_rollouts * each * n_parameters
+    source, row_tokens = recipe.published(selection), shipped()["row_tokens"]
+    n_tokens = source.n_tokens if source else row_tokens.get(selection.level, row_tokens["other"])
+    limo = questions.arms["limo"].selection
+    n_rows = planned_rows(recipe, selection if training.budget == "epochs" or limo is None else limo)
+    n_passed = n_rows * method.num_train_epochs
+    if method.max_steps > 0:
+        n_passed = method.max_steps * method.examples_per_update
     operations = TRAIN_ADAPTER if isinstance(method, LoraSettings) else TRAIN
-    return float(operations * model.num_parameters() * n_passed * min(longest, method.max_length))
+    return operations * n_parameters * n_passed * min(n_tokens or method.max_length / 2, method.max_length)
+
+
+def planned_rows(recipe: PaperRecipe, selection: Selection) -> int:
+    """Rows of a selection: those that it takes, or all that are published."""
+    source = recipe.published(selection)
+    return selection.k or (source.n_rows if source else SelectSettings().k)
 
 
 def _speed(recipe: PaperRecipe, method: Method) -> float:
@@ -172,20 +186,15 @@ def _peak(recipe: PaperRecipe) -> float:
 
 def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:
     """Completions of each benchmark.  Raises InputError for a benchmark of yours that cannot be read."""
-    known = {name.lower(): entry for name, entry in known_entries().items()}
     counts = {}
     for name, path in recipe.benchmarks.items():
-        entry = known.get(name.lower())
-        if entry is not None and entry.n:
-            n_problems, problems = entry.n_unique or entry.n, []
-        else:
-            from limo.core.files import resolve_data_path
-            from limo.pool.sources.benchmarks import load_benchmark
-
-            problems = load_benchmark(name, resolve_data_path(path, recipe.data))
-            n_problems = len({problem.id for problem in problems})
-        decoding = recipe.decoding or paper_decoding(name, problems, recipe.protocol, recipe.max_tokens)
-        counts[name] = n_problems * decoding.n
+        entry, problems = known_benchmarks().get(name.lower()), list[Problem]()
+        if entry is None or not entry.n:
+            problems = list(
+                {problem.id: problem for problem in load_benchmark(name, resolve_data_path(path, recipe.data))}.values()
+            )
+        n_problems = len(problems) or (entry and (entry.n_unique or entry.n)) or 0
+        counts[name] = n_problems * recipe.decoding_of(name, problems).n
     return counts
 
 

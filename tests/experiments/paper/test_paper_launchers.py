@@ -16,12 +16,11 @@ from pydantic import ValidationError
 from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
-from limo.experiments import paper
-from limo.experiments.launchers import CommandJobs, CommandSettings, SlurmSettings, SubmititJobs, TrainLaunch
-from limo.experiments.paper import Matrix
-from limo.experiments.paper_plan import PlannedCell
-from limo.experiments.paper_recipe import PaperRecipe
-from limo.experiments.serving import ServeSettings, served
+from limo.experiments.cells import cells_of, measured_arms, run_cells
+from limo.experiments.paper.lab import PaperLab
+from limo.experiments.paper.launchers import CommandJobs, CommandSettings, SlurmSettings, SubmititJobs, TrainLaunch
+from limo.experiments.paper.recipe import PaperRecipe
+from limo.experiments.paper.serving import ServeSettings, served
 from limo.models.settings import open_model
 
 # The commands of Slurm that submitit uses: sbatch starts the script as a process of its own and prints its number,
@@ -143,56 +142,45 @@ def test_a_server_of_yours_must_list_the_model(tmp_path):
             pass
 
 
-@pytest.fixture
-def matrix(tmp_path, monkeypatch):
-    """A matrix whose cells end in a measurement without a model: what is tested is how they are started."""
-    monkeypatch.setattr(paper, "POLL_S", 0.2)
-    recipe = PaperRecipe.model_validate(small_recipe(tmp_path, seeds=[0]))
-    made = Matrix(recipe, tmp_path / "lab", "mine")
-    made.write_sets(NoProgress())
-    monkeypatch.setattr(
-        Matrix,
-        "plan",
-        lambda self: {c.name: PlannedCell(c.arm, c.seed, False, 1, 0, 1, 1, 1, 1, 1.0, 0.0, True) for c in made.cells},
-    )
-    return made
-
-
 MEASURE = """
 import pathlib, paper_cases
-from limo.experiments.paper_cell import Cell, PaperRecipe, load
-cell = Cell(load(PaperRecipe, {recipe!r}), pathlib.Path({lab!r}), {arm!r}, 0)
-paper_cases.store_measurement(cell, cell.folder)
+from limo.experiments.paper.lab import PaperLab, PaperRecipe, load
+lab = PaperLab(load(PaperRecipe, {recipe!r}), pathlib.Path({folder!r}))
+paper_cases.store_measurement(lab, lab.recipe.questions.arms[{arm!r}], 0)
 """
 
 
 class Measuring:
-    """Jobs whose command only leaves a measurement."""
+    """Cells that end in a measurement without a model: what is tested is how they are started."""
 
-    def __init__(self, jobs, recipe, lab):
-        self.jobs, self.recipe, self.lab, self.n_at_once = jobs, recipe, lab, 2
+    n_at_once = 2
 
-    def start(self, name, command, folder, hours):
-        code = MEASURE.format(recipe=str(self.recipe), lab=str(self.lab), arm=name.rpartition("-")[0])
-        return self.jobs.start(name, [sys.executable, "-c", code], folder, hours)
+    def __init__(self, launcher, lab, recipe):
+        self.launcher, self.lab, self.recipe = launcher, lab, recipe
+
+    def start(self, cell):
+        code = MEASURE.format(recipe=str(self.recipe), folder=str(self.lab.folder), arm=cell.arm.name)
+        folder = self.lab.cell_folder(cell.arm, 0)
+        return self.launcher.start(cell.name, [sys.executable, "-c", code], folder, 0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["slurm", "local"])
-def test_slurm_jobs_run_the_matrix(cluster, slurm, matrix, tmp_path, monkeypatch):
+def test_slurm_jobs_run_the_matrix(cluster, slurm, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(__file__), *sys.path]))
-    recipe = tmp_path / "resolved.yaml"
-    recipe.write_text(matrix.recipe.to_yaml())
+    recipe = PaperRecipe.model_validate(small_recipe(tmp_path, seeds=[0]))
+    lab, resolved = PaperLab(recipe, tmp_path / "lab"), tmp_path / "resolved.yaml"
+    resolved.write_text(recipe.to_yaml())
+    arms = recipe.questions.arms_of([recipe.questions.experiment("mine")])
+    lab.prepare(arms, NoProgress())
     settings = SlurmSettings(cluster=cluster, options={"partition": "gpu"} if cluster == "slurm" else {})
-    matrix.run(Measuring(SubmititJobs(settings), recipe, matrix.folder), NoProgress())
-    assert matrix.failed == {} and set(matrix.measured()) == {"base", "limo"}
+    of_lab = cells_of(arms, [0])
+    assert run_cells(lab, of_lab, Measuring(SubmititJobs(settings), lab, resolved), NoProgress()) == {}
+    assert set(measured_arms(lab, of_lab)) == {"base", "limo"}
     if cluster == "slurm":
         script = (slurm / "script-101").read_text()
-        assert (
-            "#SBATCH --partition=gpu" in script
-            and "#SBATCH --time=120" in script
-            and "#SBATCH --job-name=base-0" in script
-        )
+        for option in ("--partition=gpu", "--time=60", "--job-name=base-0"):
+            assert f"#SBATCH {option}" in script
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from pydantic import Field, field_validator
 from limo.core.errors import InputError, ModelError
 from limo.core.files import atomic
 from limo.core.recipe import RECIPES, Settings, execution_field
+from limo.experiments.cells import Job
 from limo.experiments.child_process import ChildProgram, last_lines
 from limo.stages import train as train_stage
 from limo.train.result import TrainResult, finished
@@ -135,18 +136,8 @@ def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunc
     return result
 
 
-class Job(Protocol):
-    """A cell that was started."""
-
-    def poll(self) -> str | None:
-        """None while it is queued or runs; then '' or why it failed."""
-
-    def cancel(self) -> None:
-        """End it."""
-
-
-class Jobs(Protocol):
-    """Starts cells."""
+class Launcher(Protocol):
+    """Starts the programs of cells."""
 
     n_at_once: int
 
@@ -189,7 +180,7 @@ class CommandJobs:
         self._settings, self.n_at_once = settings, settings.n_at_once
 
     def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
-        """See `Jobs`."""
+        """See `Launcher`."""
         words = fill_in(self._settings.command, "cell", command)
         return _CommandJob(ChildProgram(words, folder / "job"))
 
@@ -233,7 +224,7 @@ class SubmititJobs:
         self._settings, self.n_at_once = settings, settings.n_at_once
 
     def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
-        """See `Jobs`.  Raises InputError where Slurm is not there or refuses the job."""
+        """See `Launcher`.  Raises InputError where Slurm is not there or refuses the job."""
         submitit = _submitit()
         settings, logs, record = self._settings, folder / "jobs", folder / "job.json"
         job_class = submitit.SlurmJob if settings.cluster == "slurm" else submitit.LocalJob

@@ -11,13 +11,17 @@ from paper_cases import small_recipe
 from limo.cli import root
 from limo.core.errors import InputError
 from limo.core.recipe import load
-from limo.experiments.paper_plan import n_rollouts, plan_cells, shape_of
-from limo.experiments.paper_recipe import PaperRecipe
+from limo.experiments.paper.plan import n_rollouts, plan_cells, shape_of
+from limo.experiments.paper.recipe import PaperRecipe
 
 # Qwen2.5-7B-Instruct by its config: 28 layers, 3,584 wide, 18,944 between, 28 heads of 128, 4 of keys, 152,064 tokens.
 HIDDEN, BETWEEN, KEYS, LAYERS, VOCABULARY = 3584, 18944, 512, 28, 152064
 LAYER = 2 * HIDDEN * HIDDEN + 2 * HIDDEN * KEYS + (HIDDEN + 2 * KEYS) + 3 * HIDDEN * BETWEEN + 2 * HIDDEN
 N_7B = 2 * VOCABULARY * HIDDEN + LAYERS * LAYER + HIDDEN
+
+
+def planned(recipe, *names, is_done=False):
+    return plan_cells(recipe, [(recipe.questions.arms[name], 0, is_done) for name in names])
 
 
 def test_completions_are_those_of_the_papers_decoding():
@@ -37,7 +41,7 @@ def test_a_benchmark_of_yours_is_counted_and_a_model_of_unknown_shape_is_told(tm
 def test_the_totals_of_a_dry_run_are_those_of_a_calculation_by_hand():
     assert N_7B == 7_615_616_512  # 7.61B on the model's card
     recipe = load(PaperRecipe, "paper-7b-lora", ["hardware={usd_per_gpu_hour: 2.5}"])
-    (base, limo) = plan_cells(recipe, [("base", 0, False), ("limo", 0, False)])
+    base, limo = planned(recipe, "base", "limo")
     # 2 operations a parameter and token: reading at half of 989 TFLOP/s, writing at 15% of it
     reading, writing = 2525 * 250 / (0.5 * 989e12), 2525 * 5290 / (0.15 * 989e12)
     score_hours = 2 * N_7B * (reading + writing) / 3600
@@ -51,18 +55,18 @@ def test_the_totals_of_a_dry_run_are_those_of_a_calculation_by_hand():
     # keys and values of 36,864 tokens in two bytes, in what the weights leave of 72 GB
     assert limo.n_sequences == int((72e9 - 2 * N_7B) // (2 * 2 * LAYERS * KEYS * 36864))
     assert 2 * N_7B / 1e9 < limo.train_gb < 80 and limo.fits
-    assert plan_cells(recipe, [("limo", 0, True)])[0].gpu_hours == 0
+    assert planned(recipe, "limo", is_done=True)[0].gpu_hours == 0
 
 
 @pytest.mark.slow
 def test_parameters_in_shards_are_divided_over_the_gpus_and_a_72b_does_not_fit():
     one, eight = (load(PaperRecipe, "paper-7b", [f"train.nproc={n}"]) for n in (4, 8))
-    (first,), (second,) = (plan_cells(recipe, [("limo", 0, False)]) for recipe in (one, eight))
+    (first,), (second,) = (planned(recipe, "limo") for recipe in (one, eight))
     state = 16 * N_7B / 1e9  # float32: weights, gradients, two moments of Adam
     assert first.train_gb - second.train_gb == pytest.approx(1.03 * state * (1 / 4 - 1 / 8))
-    (large,) = plan_cells(load(PaperRecipe, "paper-32b-2x8"), [("72B", 0, False)])
+    (large,) = planned(load(PaperRecipe, "paper-32b-2x8"), "72B")
     assert not large.fits and large.train_gb > 80
-    (offloaded,) = plan_cells(load(PaperRecipe, "paper-32b"), [("limo", 0, False)])
+    (offloaded,) = planned(load(PaperRecipe, "paper-32b"), "limo")
     assert offloaded.host_gb == pytest.approx(16 * 32.76, rel=0.01) and offloaded.fits
 
 
@@ -73,10 +77,24 @@ def test_reproduce_says_what_it_fetches_trains_serves_and_scores_and_what_it_is_
     told = CliRunner().invoke(root, words)
     assert told.exit_code == 0 and not (tmp_path / "run").exists()
     for line in (
-        "training set limo: 800 rows of GAIR/LIMO-v2", "training set limo-v1: 817 rows of GAIR/LIMO",
+        "training set of limo: 800 rows of GAIR/LIMO-v2", "training set of limo-v1: 817 rows of GAIR/LIMO",
         "benchmark GPQA: Idavidrein/gpqa", "vllm serve MODEL", "limo.cli train train.yaml",
         "AIME24: 120 completions", "limo (v2, arXiv 2502.03387, table of results): AIME24 63.3, MATH500 95.6",
     ):  # fmt: skip
         assert line in told.output
     as_json = CliRunner().invoke(root, [*words, "--seeds", "1", "--json"]).output.splitlines()[-1]
     assert [cell["arm"] for cell in json.loads(as_json)["cells"]] == ["base", "limo", "limo-v1"]
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_whole_lab_counts_each_cell_once_and_says_what_the_budget_holds(tmp_path):
+    words = ["plan", "paper-32b", "seeds=[0]", "budget={gpu_hours: 100}", "--run", str(tmp_path / "run")]
+    told = CliRunner().invoke(root, words)
+    assert told.exit_code == 0, told.output
+    rows = {line.split()[0]: line.split()[1:] for line in told.output.splitlines() if line.strip()}
+    assert [rows[name][:2] for name in ("reproduce", "headline", "rq4", "alignment")] == [
+        ["3", "0"], ["5", "2"], ["5", "1"], ["3", "2"]  # base, limo; 32B is limo; base, limo
+    ]  # fmt: skip
+    assert rows["rq3"][:2] == ["4", "2"]  # Qwen2.5-32B-Instruct before and after LIMO
+    hours = [float(rows[name][-2].replace(",", "")) for name in rows if name in ("reproduce", "headline")]
+    assert hours[0] > hours[1] - hours[0] and "GPU-hours" in told.output and "too few" in told.output

@@ -32,13 +32,13 @@ def recipe(tmp_path_factory):
     for name in ("fastapi", "uvicorn", "openai"):
         pytest.importorskip(name, reason=f"`transformers serve` needs {name}")
     folder = tmp_path_factory.mktemp("paper")
-    sft = small_recipe(folder)["methods"]["sft"] | {"max_steps": 6, "save_strategy": "steps", "save_steps": 2}
+    sft = small_recipe(folder)["sft"] | {"max_steps": 6, "save_strategy": "steps", "save_steps": 2}
     # both arms are trained; the second on the same rows, for longer
-    arms = {"longer": {"label": ["Longer", "更久"], "set": "limo", "method": "longer"}}
+    training = {"budget": "epochs", "changes": {"max_steps": 8}}
+    arms = {"longer": {"label": ["Longer", "更久"], "selection": {"source": "limo-v2"}, "training": training}}
     mine = {"question": ["Which?", "哪个？"], "arms": ["limo", "longer"], "pairs": [["longer", "limo"]]}
-    methods = {"sft": sft, "longer": sft | {"max_steps": 8}}
     train = {"nproc": 2, "accelerate": "cpu"}
-    return write_recipe(folder, arms=arms, experiments={"mine": mine}, methods=methods, train=train, serve=SERVE)
+    return write_recipe(folder, arms=arms, experiments={"mine": mine}, sft=sft, train=train, serve=SERVE)
 
 
 def start(recipe: Path, run: Path) -> subprocess.Popen:

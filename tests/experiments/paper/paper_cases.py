@@ -26,11 +26,11 @@ def small_recipe(folder: Path, **changes: object) -> dict[str, object]:
     sft = {"kind": "sft", "max_steps": 2, "examples_per_update": 4, "bf16": False, "use_cpu": True, "max_length": 512}
     return {
         "student": str(model_path("pocket-rich-small")),
-        "sets": {"limo": {"rows": str(folder / "rows.jsonl"), "n_rows": 8, "n_tokens": 60}},
+        "sources": {"limo-v2": {"rows": str(folder / "rows.jsonl"), "n_rows": 8, "n_tokens": 60}},
         "experiments": {
             "mine": {"question": ["Which?", "哪个？"], "arms": ["base", "limo"], "pairs": [["limo", "base"]]}
         },
-        "methods": {"sft": sft | {"gradient_checkpointing": False, "save_strategy": "no"}},
+        "sft": sft | {"gradient_checkpointing": False, "save_strategy": "no"},
         "seeds": [0, 1],
         "benchmarks": {"bus": str(folder / "bus.parquet"), "shop": str(folder / "shop.parquet")},
         "decoding": {"max_tokens": 24},
@@ -46,29 +46,30 @@ def write_recipe(folder: Path, **changes: object) -> Path:
     return file
 
 
-class FakeJobs:
+def store_measurement(lab, arm, seed):
+    """What a cell leaves that was measured."""
+    outcomes = {"bus": {"p": 1.0, "q": 0.0}, "shop": {"r": float(arm.name != "base"), "s": 0.5}}
+    values = {"arm": arm.name, "seed": seed, "outcomes": outcomes, "scoring": lab.scoring_identity}
+    folder = lab.cell_folder(arm, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "measurement.json").write_text(json.dumps(values | {"n_completion_tokens": 5.0}))
+
+
+class FakeLauncher:
     """Cells that end at the first look.  `outcomes`: cell -> why it fails; others are measured."""
 
     n_at_once = 2
 
-    def __init__(self, matrix, outcomes=None):
-        self.cells = {cell.name: cell for cell in matrix.cells}
-        self.outcomes, self.started, self.cancelled = outcomes or {}, [], []
+    def __init__(self, lab, outcomes=None):
+        self.lab, self.outcomes, self.started = lab, outcomes or {}, []
 
     def start(self, name, command, folder, hours):
         self.started.append(name)
-        return SimpleNamespace(poll=lambda: self.end(name, folder), cancel=lambda: self.cancelled.append(name))
+        return SimpleNamespace(poll=lambda: self.end(name), cancel=lambda: None)
 
-    def end(self, name, folder):
+    def end(self, name):
+        arm, _, seed = name.rpartition("-")
         outcome = self.outcomes.get(name, "")
         if outcome == "":
-            store_measurement(self.cells[name], folder)
+            store_measurement(self.lab, self.lab.recipe.questions.arms[arm], int(seed))
         return outcome
-
-
-def store_measurement(cell, folder):
-    """What a cell leaves that was measured."""
-    outcomes = {"bus": {"p": 1.0, "q": 0.0}, "shop": {"r": float(cell.arm != "base"), "s": 0.5}}
-    values = {"arm": cell.arm, "seed": cell.seed, "outcomes": outcomes, "scoring": cell.scoring_identity}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "measurement.json").write_text(json.dumps(values | {"n_completion_tokens": 5.0}))

@@ -1,0 +1,1 @@
+"""The paper lab: an experiment's arms at full scale, on GPUs, nodes or Slurm."""
