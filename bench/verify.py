@@ -22,7 +22,7 @@ from pathlib import Path
 from limo.core.process.limits import CallLimits
 from limo.core.process.worker import Worker
 from limo.core.records import Completion, Problem
-from limo.verify.maths.symbolic import open_default_comparer
+from limo.verify.maths.symbolic import open_comparer
 from limo.verify.maths_verifier import MathsVerifier
 
 FILES = (
@@ -72,7 +72,7 @@ def ours(pairs: list[tuple[str, str]], memo: bool) -> tuple[float, list]:
 def plain(pairs: list[tuple[str, str]]) -> tuple[float, float, list[bool | None]]:
     """Seconds, those of them spent on texts that it could not finish, and opinions of Math-Verify."""
     start = processor_s()
-    with Worker(open_default_comparer, limits=CallLimits(time_s=LIMIT_S)) as worker:
+    with Worker(open_comparer, True, limits=CallLimits(time_s=LIMIT_S)) as worker:
         opinions = [(worker.call(pair).value or [None])[0] for pair in pairs]
     seconds = processor_s() - start
     return seconds, min(seconds, LIMIT_S * opinions.count(None)), opinions

@@ -3,6 +3,7 @@
 import pytest
 
 from limo.verify.maths.equal import equal
+from limo.verify.maths.scalars import Rules
 
 SAME = [
     ("1/2", "0.5"),
@@ -205,13 +206,13 @@ def test_what_may_be_another_answer_is_never_accepted(gold, pred):
     ],
 )
 def test_the_problem_says_which_unit_name_and_words_an_answer_may_have(gold, pred, statement, expected):
-    assert (equal(gold, pred, statement=statement).same is True) is expected
+    assert (equal(gold, pred, Rules(statement=statement)).same is True) is expected
 
 
 def test_each_policy_for_units_decides_a_case_as_no_other_does():
     cases = [("2 km", "2000 m"), ("2 h", "120 min"), ("2 km", "2 kg"), ("2 km", "2")]
     found = {
-        policy: [equal(*case, unit=policy, missing_unit=policy != "same").same for case in cases]
+        policy: [equal(*case, Rules(unit=policy, missing_unit=policy != "same")).same for case in cases]
         for policy in ("prefix", "same", "convertible", "ignore")
     }
     assert found["same"] == [False, False, False, False]
@@ -255,19 +256,19 @@ def test_every_verdict_names_its_tier(gold, pred, tier):
 
 
 def test_a_tolerance_is_relative_and_never_touches_an_exact_answer():
-    assert equal("1.24e-8", "1.25e-8", tolerance=0.01).same
+    assert equal("1.24e-8", "1.25e-8", Rules(tolerance=0.01)).same
     assert not equal("1.24e-8", "1.25e-8").same
-    assert not equal("1.24e-8", "1.35e-8", tolerance=0.01).same
-    assert not equal("124", "125", tolerance=0.01).same
-    assert not equal("\\frac{1}{3}", "0.334", tolerance=0.01).same
+    assert not equal("1.24e-8", "1.35e-8", Rules(tolerance=0.01)).same
+    assert not equal("124", "125", Rules(tolerance=0.01)).same
+    assert not equal("\\frac{1}{3}", "0.334", Rules(tolerance=0.01)).same
 
 
 @pytest.mark.parametrize("decimal", ["0.66667", "0.6666667", "0.66666666667"])
 def test_a_rounded_decimal_is_an_exact_answer_only_where_that_is_asked_for(decimal):
     assert equal("\\frac{2}{3}", decimal).same is False
-    assert equal("\\frac{2}{3}", decimal, digits=5).same is True
-    assert equal("\\frac{2}{3}", decimal, digits=12).same is False
-    assert equal("\\frac{2}{3}", decimal[:-1] + "4", digits=5).same is False
+    assert equal("\\frac{2}{3}", decimal, Rules(digits=5)).same is True
+    assert equal("\\frac{2}{3}", decimal, Rules(digits=12)).same is False
+    assert equal("\\frac{2}{3}", decimal[:-1] + "4", Rules(digits=5)).same is False
     assert equal("\\frac{2}{3}", "0.6666666666666666").same is True  # what a machine prints
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from limo.verify.extract import extract
-from limo.verify.maths.equal import is_sentence
+from limo.verify.maths.equal import is_sentence, key_of
 from limo.verify.maths.interpretations import interpret
 from limo.verify.maths.normalise import MAX_ANSWER, clean
 from limo.verify.maths.options import option_letters
@@ -38,8 +38,6 @@ _PROOF_START = re.compile(
     r"^\W*(?:show|prove|we (?:prove|show|have)|suppose|assume|let\b|note that|by induction)", re.I
 )
 _ANNOUNCED = re.compile(r"\\f?boxed|\bfinal answer\b|\banswer\s*(?:is|:)|####|答案[是为：:]", re.I)
-_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-_QUOTED_LIST = re.compile(rf"\[\s*{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*\]")  # as pools of JSON store several answers
 MAX_WORDS = 40
 
 
@@ -55,9 +53,7 @@ class Answer:
 @lru_cache(maxsize=8192)
 def read_answer(answer: str) -> Answer:
     """The answer inside what a pool stores as one."""
-    text = answer.strip()
-    if len(text) <= MAX_ANSWER and _QUOTED_LIST.fullmatch(text):
-        text = ", ".join(item[1:-1].replace("\\\\", "\\") for item in re.findall(_QUOTED, text))
+    text = key_of(answer.strip())
     if len(text) <= 20 * MAX_ANSWER and _ANNOUNCED.search(text):
         text = extract(text).text or text
     return Answer(text, option_letters(text), why_unverifiable(text))

@@ -23,7 +23,7 @@ from limo.core.records import Outcome, Verdict
 from limo.core.text import shorten
 from limo.verify.checker import Checker
 from limo.verify.files import completion_of, count_lines, numbered_lines, parse_row, problem_of
-from limo.verify.maths.symbolic import open_default_comparer
+from limo.verify.maths.symbolic import open_comparer
 from limo.verify.verifier import Verifier
 
 
@@ -128,7 +128,7 @@ def audit_file(
     n_lines = count_lines(path)
     with (
         Checker(verifier, 1, limits) as checker,
-        Worker(open_default_comparer, limits=limits) as worker,
+        Worker(open_comparer, True, limits=limits) as worker,
         (progress or NoProgress()).stage("audit", n_lines) as stage,
     ):
         for number, line in numbered_lines(path):

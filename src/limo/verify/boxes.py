@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from limo.verify.maths.normalise import closing_brace
+
 MAX_BOX, MAX_PLAIN = 4000, 400
 MAX_BOXES, MAX_WORDS = 24, 64  # how many of the last boxes, and of the words "boxed" and "fbox", are looked at
 _BOX = re.compile(
     r"(?:\\+|\\begin|(?<![A-Za-z\\]))f?boxed\s*(?=\{(?!\s*\}))|\\+fbox\s*(?=\{(?!\s*\}))"
     r"|\\+boxed(?=\s*(?:-?\s*\.?\d|\\(?:d?frac|sqrt|pi|text)|[A-HJ-Zb-hj-z](?![A-Za-z'])))"
 )
-_BRACE = re.compile(r"(?<!\\)[{}]")
 _TOKEN = re.compile(r"\s*(?:\\[A-Za-z]+(?:\s*\{[^{}]*\}|\s*\d){0,2}|-?\s*[\w.]+)")
 _UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|(?:percent|pct|dozen|hundred|thousand|[mbtr]+illion|squared|cubed)\b)")
 _JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
@@ -92,15 +93,7 @@ def _closing(text: str, start: int, end: int) -> int | None:
     if text[start : start + 1] != "{":
         token = _TOKEN.match(text, start)
         return token.end() if token else None
-    depth = 0
-    for brace in _BRACE.finditer(text, start, end):
-        if brace.group() == "{":
-            depth += 1
-        elif depth == 1:
-            return brace.start()
-        else:
-            depth -= 1
-    return None
+    return closing_brace(text, start, end)
 
 
 def _unclosed(text: str, start: int) -> str:

@@ -14,9 +14,9 @@ from string import ascii_uppercase as LETTERS
 from typing import Any
 
 from limo.core.prompts import CHOICE_SYSTEM
-from limo.core.records import Completion, Problem, Verdict
+from limo.core.records import Completion, Problem
 from limo.verify.answers import Answer
-from limo.verify.decision import extract_and_decide
+from limo.verify.decision import RuleVerifier
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison, equal
 from limo.verify.maths.options import option_letters, option_text
@@ -27,7 +27,7 @@ _LATE = re.compile(
 _LED = re.compile(r"\W*([H-Z])\s*(?:[.．:：、)）]|\Z)")
 
 
-class ChoiceVerifier:
+class ChoiceVerifier(RuleVerifier):
     """Compares the option that a completion names, by letter or by text, with the key: one letter or several."""
 
     system = CHOICE_SYSTEM
@@ -37,39 +37,29 @@ class ChoiceVerifier:
         """Why this key cannot be checked: it names none of the options, or there are none and it is no letter."""
         return key_error(problem) or ("" if _key(problem) else "the answer is no letter of an option")
 
-    def verify(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict: wrong where the letter and the text beside it are two options, or the letter is none."""
-        n_options = len(problem.options or ())
-        return extract_and_decide(
-            lambda: _extract(completion, n_options), lambda extraction: self._decide(problem, extraction)
-        )
+    def extract(self, problem: Problem, completion: Completion) -> Extraction:
+        """The answer, a letter where one is named."""
+        extraction = extract_from(completion, letters=True)
+        late = [match[1] for match in _LATE.finditer(completion.text)] if len(problem.options or ()) > 7 else []
+        if late and not option_letters(extraction.text, loose=True):
+            return replace(extraction, text=late[-1])
+        return extraction
 
-    def _decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+    def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+        """Wrong where the letter and the text beside it are two options, or the letter is none."""
         if reason := self.why_not(problem):
             return Comparison(None, "type", reason)
-        return _compare(problem, extraction.text, extraction.fallback)
-
-
-def _extract(completion: Completion, n_options: int) -> Extraction:
-    extraction = extract_from(completion, letters=True)
-    late = [match[1] for match in _LATE.finditer(completion.text)] if n_options > 7 else []
-    if late and not option_letters(extraction.text, loose=True):
-        return replace(extraction, text=late[-1])
-    return extraction
-
-
-def _compare(problem: Problem, text: str, sentence: str) -> Comparison:
-    options = by_letter(problem.options)
-    if why := contradiction(sentence or text, options):
-        return Comparison(False, "choice", why)
-    letters = option_letters(text, loose=True) or _letter_after_g(text)
-    if not letters and options:
-        letters = "".join(_options_with(text, options)[:1])
-    if not letters:
-        return Comparison(False, "choice", "neither a letter nor the text of an option")
-    if options and not set(letters) <= options.keys():
-        return Comparison(False, "choice", f"the letter {letters} is none of the options")
-    return Comparison(set(letters) == set(_key(problem)), "choice", "letters")
+        text, options = extraction.text, by_letter(problem.options)
+        if why := contradiction(extraction.fallback or text, options):
+            return Comparison(False, "choice", why)
+        letters = option_letters(text, loose=True) or _letter_after_g(text)
+        if not letters and options:
+            letters = "".join(_options_with(text, options)[:1])
+        if not letters:
+            return Comparison(False, "choice", "neither a letter nor the text of an option")
+        if options and not set(letters) <= options.keys():
+            return Comparison(False, "choice", f"the letter {letters} is none of the options")
+        return Comparison(set(letters) == set(_key(problem)), "choice", "letters")
 
 
 def _key(problem: Problem) -> str:

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
-from limo.core.records import Outcome, Verdict
+from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.verify.extract import Extraction
 from limo.verify.maths.equal import Comparison
 
 FAILED = "failed"  # the tier of a verdict that a mistake in the verifier left undecided
 
 
-def extract_and_decide(extract: Callable[[], Extraction], decide: Callable[[Extraction], Comparison]) -> Verdict:
-    """The verdict of a verifier's two steps; `undecided` where one exceeds a limit or raises, never an exception."""
-    start, extraction = time.perf_counter(), Extraction("", "")
-    try:
-        extraction = extract()
-        if not extraction.text:
-            outcome = extraction.missing or "no_answer"
-            return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
-        decision = decide(extraction)
-    except (RecursionError, MemoryError) as error:
-        decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
-    except Exception as error:  # one verdict, never the batch
-        decision = failed(error)
-    return verdict_of(decision, extraction.text, start)
+class RuleVerifier:
+    """A verifier by rule: `extract` finds the stated answer, `decide` compares it with the problem's."""
+
+    def extract(self, problem: Problem, completion: Completion) -> Extraction:
+        raise NotImplementedError
+
+    def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+        raise NotImplementedError
+
+    def verify(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict; `undecided` where a step exceeds a limit or raises (a mistake of ours), never an exception."""
+        start, extraction = time.perf_counter(), Extraction("", "")
+        try:
+            extraction = self.extract(problem, completion)
+            if not extraction.text:
+                outcome = extraction.missing or "no_answer"
+                return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
+            decision = self.decide(problem, extraction)
+        except (RecursionError, MemoryError) as error:
+            decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
+        except Exception as error:  # one verdict, never the batch
+            decision = failed(error)
+        return verdict_of(decision, extraction.text, start)
 
 
 def failed(error: Exception) -> Comparison:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import unicodedata
 
 from limo.core.prompts import EXACT_SYSTEM
-from limo.core.records import Completion, Problem, Verdict
-from limo.verify.decision import extract_and_decide
+from limo.core.records import Completion, Problem
+from limo.verify.decision import RuleVerifier
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 
@@ -26,7 +26,7 @@ def stated_answer(completion: Completion) -> Extraction:
     return Extraction(stated, extraction.rule, missing="" if stated else extraction.missing or "no_answer")
 
 
-class ExactVerifier:
+class ExactVerifier(RuleVerifier):
     """Compares texts: Unicode form, white space and punctuation at the ends aside, and case unless `case` is set."""
 
     system = EXACT_SYSTEM
@@ -39,14 +39,13 @@ class ExactVerifier:
         """Why this answer cannot be compared: nothing is left of it."""
         return "" if self._normalise(problem.answer) else "empty"
 
-    def verify(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict on one completion."""
-        return extract_and_decide(lambda: stated_answer(completion), lambda stated: self._compare(problem, stated.text))
+    def extract(self, problem: Problem, completion: Completion) -> Extraction:
+        return stated_answer(completion)
 
-    def _compare(self, problem: Problem, text: str) -> Comparison:
+    def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
         if reason := self.why_not(problem):
             return Comparison(None, "type", reason)
-        return Comparison(self._normalise(text) == self._normalise(problem.answer), "exact", "the text")
+        return Comparison(self._normalise(extraction.text) == self._normalise(problem.answer), "exact", "the text")
 
     def _normalise(self, text: str) -> str:
         text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_ENDS)

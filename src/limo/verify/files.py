@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from limo.core.errors import InputError, MissingFileError, PartialError
-from limo.core.files import atomic
+from limo.core.files import atomic, kind_of
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, kind_of, parse_json, read_file
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, parse_json, read_file
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
@@ -95,7 +95,7 @@ def verify_file(
     Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
     interrupted: then `out` holds the rows done so far.
     """
-    if (out is not None and kind_of(Path(out)) not in ("", ".jsonl", ".ndjson", ".json")) or is_packed(out or ""):
+    if (out is not None and kind_of(out) not in ("", ".jsonl", ".ndjson", ".json")) or is_packed(out or ""):
         raise InputError("verdicts are written as JSON lines", out, "a name in .jsonl", "rename it")
     n_lines = count_lines(path)
     summary, progress, interrupted = Summary(), progress or NoProgress(), False
@@ -188,7 +188,7 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 def _is_json_lines(path: str | Path) -> bool:
     """Whether the lines of a file are its rows: most files are, and then the workers parse them."""
-    return Path(path).is_file() and not is_packed(path) and kind_of(Path(path)) in ("", ".jsonl", ".ndjson")
+    return Path(path).is_file() and not is_packed(path) and kind_of(path) in ("", ".jsonl", ".ndjson")
 
 
 def parse_row(number: int, line: bytes) -> dict[str, Any]:

@@ -123,7 +123,8 @@ class Agreement:
     @property
     def rate(self) -> float:
         """Share of those on which they agree; nan where there is none."""
-        same = sum(n for (rule, judge), n in self.n.items() if rule != "undecided" and _agree(rule, judge))
+        same = sum(n for (rule, judge), n in self.n.items() if rule != "undecided" and judge in DECIDED
+                   and (rule == "correct") == (judge == "correct"))  # fmt: skip
         return same / self.n_both if self.n_both else float("nan")
 
     def table(self) -> list[list[object]]:
@@ -134,10 +135,6 @@ class Agreement:
             if any(r == rule for r, _ in self.n):
                 rows.append([rule, *(self.n[rule, judge] for judge in across)])
         return rows
-
-
-def _agree(rule: str, judge: str) -> bool:
-    return judge in DECIDED and (rule == "correct") == (judge == "correct")
 
 
 def read_questions(path: str | Path, all_rows: bool = False) -> dict[int, JudgeQuestion]:

@@ -9,29 +9,25 @@ letter, by the text of the option, and by the two against each other (`choice`).
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from limo.core.process.limits import CallLimits
 from limo.core.process.worker import Worker
 from limo.core.prompts import SYSTEM
-from limo.core.records import Completion, Problem, Verdict
+from limo.core.records import Completion, Problem
 from limo.verify.answers import Answer, read_answer, why_unverifiable
 from limo.verify.choice import by_letter, contradiction, key_error, same_option
-from limo.verify.decision import extract_and_decide
+from limo.verify.decision import RuleVerifier
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import WORDS, Comparison, equal
-from limo.verify.maths.scalars import DOUBLE_DIGITS
+from limo.verify.maths.scalars import DOUBLE_DIGITS, Rules
 from limo.verify.maths.symbolic import open_comparer
 from limo.verify.maths.units import UnitPolicy
 
 MEMO_SIZE = 50_000
 
 
-class MathsVerifier:
+class MathsVerifier(RuleVerifier):
     """Compares mathematical answers by rule.  Safe in threads, under asyncio and in daemon processes.
 
     `tolerance` is relative and applies to rounded decimal answers only; `digits` are the significant digits from which
@@ -51,17 +47,11 @@ class MathsVerifier:
         missing_unit: bool = True,
         time_s: float = 2.0,
     ) -> None:
-        self.rules: dict[str, Any] = dict(tolerance=tolerance, digits=digits, unit=unit, missing_unit=missing_unit)
-        self.time_s = time_s
-        self.memo: OrderedDict[tuple[str, str, str], Comparison] = OrderedDict()
+        self.rules, self.time_s = Rules(tolerance, digits, unit, missing_unit), time_s
+        self.identity = f"maths/4 {tolerance=} {digits=} unit={unit} {missing_unit=}"
+        self.memo: dict[tuple[str, str, str], Comparison] = {}
         self._worker = Worker(open_comparer, limits=limits or CallLimits(time_s=time_s))
-        self._lock = threading.Lock()
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
-
-    @property
-    def identity(self) -> str:
-        """Names the rules with their settings."""
-        return "maths/4 " + " ".join(f"{name}={value}" for name, value in self.rules.items())
 
     def close(self) -> None:
         """End the child; what it is at in another thread ends as undecided."""
@@ -71,55 +61,40 @@ class MathsVerifier:
         """Why no rule can check this problem's answer; "" where one can."""
         return key_error(problem) if problem.options else self._why_unverifiable(problem.answer)
 
-    def verify(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict; a rule that fails (a mistake of ours) gives `undecided`, tier `failed`, and where it failed."""
-        return extract_and_decide(
-            lambda: extract_from(completion, letters=bool(read_answer(problem.answer).letters)),
-            lambda extraction: self.decide(
-                read_answer(problem.answer), extraction, by_letter(problem.options), problem.problem
-            ),
-        )
+    def extract(self, problem: Problem, completion: Completion) -> Extraction:
+        """The answer, a letter where the problem's is one."""
+        return extract_from(completion, letters=bool(read_answer(problem.answer).letters))
 
-    def decide(
-        self, answer: Answer, extraction: Extraction, options: Mapping[str, str], statement: str = ""
-    ) -> Comparison:
-        """Whether what was extracted is the answer; `options` by letter, {} where there are none."""
-        text = extraction.text
+    def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+        """Whether what was extracted, or else the sentence that it stands in, is the answer."""
+        answer, options, text = read_answer(problem.answer), by_letter(problem.options), extraction.text
         if options:
             if why := contradiction(extraction.fallback or text, options):
                 return Comparison(False, "normalised", why)
             if not equal(answer.text, text).same and (comparison := same_option(answer, text, options)):
                 return comparison
-        decision = self._equal(answer, text, statement)
+        decision = self._equal(answer, text, problem.problem)
         doubted = decision.unread or decision.tier == WORDS
         if decision.same is not True and doubted and extraction.fallback and not text.startswith(extraction.fallback):
-            other = self._equal(answer, extraction.fallback, statement)
+            other = self._equal(answer, extraction.fallback, problem.problem)
             if other.same:
                 return other
         return decision
 
-    def _equal(self, answer: Answer, text: str, statement: str = "") -> Comparison:
+    def _equal(self, answer: Answer, text: str, statement: str) -> Comparison:
         key = (answer.text, text, statement)
-        with self._lock:
-            known = self.memo.get(key)
-            if known is not None:
-                self.memo.move_to_end(key)
-                return known
-        decision = equal(answer.text, text, **self.rules, statement=statement, time_s=self.time_s)
+        if known := self.memo.get(key):
+            return known
+        decision = equal(answer.text, text, self.rules._replace(statement=statement), self.time_s)
         if decision.same is not True and answer.unverifiable:
             decision = Comparison(None, "type", f"unverifiable: {answer.unverifiable}")
         elif decision.same is None and decision.tier not in ("guard", WORDS):
             decision = self._symbolic(answer.text, text)
         if decision.same is not None or decision.tier in ("guard", "type", WORDS):
-            self.remember(key, decision)
-        return decision
-
-    def remember(self, key: tuple[str, str, str], decision: Comparison) -> None:
-        """Keep a decision, so that the same pair is decided once."""
-        with self._lock:
+            if len(self.memo) >= MEMO_SIZE:
+                self.memo.clear()
             self.memo[key] = decision
-            while len(self.memo) > MEMO_SIZE:
-                self.memo.popitem(last=False)
+        return decision
 
     def _symbolic(self, answer: str, text: str) -> Comparison:
         reply = self._worker.call((answer, text))

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from limo.core.prompts import NUMERIC_SYSTEM
-from limo.core.records import Completion, Problem, Verdict
-from limo.verify.decision import extract_and_decide
+from limo.core.records import Completion, Problem
+from limo.verify.decision import RuleVerifier
 from limo.verify.exact import stated_answer
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
@@ -37,7 +37,7 @@ class Quantity(NamedTuple):
     unit: str
 
 
-class NumericVerifier:
+class NumericVerifier(RuleVerifier):
     """Compares quantities.  `tolerance` is relative to the known value (absolute where that is 0).
 
     `unit` is the policy of `units.may_stand_for`; `ignore` compares the numbers alone.  `missing_unit`: a number
@@ -54,21 +54,19 @@ class NumericVerifier:
         """Why this answer cannot be compared: it is no number with a unit."""
         return "" if read_quantities(problem.answer) else "the answer is no number"
 
-    def verify(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict on one completion."""
-        return extract_and_decide(
-            lambda: _extract(completion),
-            lambda extraction: self.compare(problem.answer, extraction.text, problem.problem),
-        )
+    def extract(self, problem: Problem, completion: Completion) -> Extraction:
+        """The stated answer, or what else reads like one."""
+        stated = stated_answer(completion)
+        return stated if stated.text else extract_from(completion)
 
-    def compare(self, answer: str, text: str, statement: str = "") -> Comparison:
-        """Whether a text states the quantity that is the answer."""
-        known, stated = read_quantities(answer), read_quantities(text)
+    def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
+        """Whether one of the quantities that the answer may stand for was stated."""
+        known, stated = read_quantities(problem.answer), read_quantities(extraction.text)
         if not known:
             return Comparison(None, "type", "the answer is no number")
         if not stated:
             return Comparison(False, "numeric", "not one number with a unit")
-        found = [self._compare(a, b, statement) for a in known for b in stated]
+        found = [self._compare(a, b, problem.problem) for a in known for b in stated]
         return next((comparison for comparison in found if comparison.same), found[0])
 
     def _compare(self, known: Quantity, stated: Quantity, statement: str) -> Comparison:
@@ -99,11 +97,6 @@ class NumericVerifier:
 
     def _is_close(self, known: float, stated: float) -> bool:
         return abs(stated - known) <= (self.tolerance * abs(known) if known else self.tolerance) + 1e-12 * abs(known)
-
-
-def _extract(completion: Completion) -> Extraction:
-    stated = stated_answer(completion)
-    return stated if stated.text else extract_from(completion)
 
 
 @lru_cache(maxsize=8192)

@@ -6,6 +6,7 @@ A value is a Fraction, a number of mpmath, or ±inf (the only floats).  Raises U
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -189,9 +190,9 @@ class Arithmetic:
         if not all(isinstance(value, float | Fraction) or abs(value) <= 10**30 for value in values):
             raise TooLarge  # mpmath cannot reduce it to one turn
         numbers = [self.finite(value) for value in values]
-        if function not in _MPMATH or len(numbers) != 1:
+        if len(numbers) != 1:
             raise Unknown(function)
-        return getattr(self.mp, _MPMATH[function])(numbers[0])
+        return getattr(self.mp, "sign" if function == "sgn" else _ARC.sub("a", function))(numbers[0])
 
     def log(self, value: Any, base: Any = None) -> Any:
         if value == 0 or base in (0, 1):
@@ -283,8 +284,7 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "log": lambda a, values: a.log(*values[:2]),
     "lg": lambda a, values: a.log(values[0], Fraction(10)),
     "exp": lambda a, values: a.exp(values[0]),
-    "abs": lambda a, values: abs(values[0]),
-    "Abs": lambda a, values: abs(values[0]),
+    **dict.fromkeys(("abs", "Abs"), lambda a, values: abs(values[0])),
     "factorial": lambda a, values: a.factorial(values[0]),
     "floor": lambda a, values: a.floor(values[0]),
     "ceil": lambda a, values: -a.floor(-values[0]),
@@ -297,13 +297,4 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "min": lambda a, values: _extreme(min, values),
 }
 _N_ARGUMENTS = {"binom": 2, "perm": 2, "mod": 2}
-_MPMATH = {
-    **{
-        name: name
-        for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "sech", "csch", "coth")
-    },
-    **{name: name for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "arg")},
-    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
-    **{f"ar{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
-    "sgn": "sign",
-}
+_ARC = re.compile(r"^arc?(?=[sct])")  # arcsin and arsinh are mpmath's asin and asinh; other functions have its names

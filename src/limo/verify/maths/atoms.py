@@ -309,10 +309,6 @@ def _blackboard(parser: Grammar) -> Node:
     return reals if name == "R" else nodes.Symbol("\\mathbb" + name)
 
 
-def _degree_sign(parser: Grammar) -> Node:
-    raise Unparsed("a degree sign without a number")
-
-
 def _environment(parser: Grammar) -> Node:
     """Matrices and systems; every other environment is for Math-Verify."""
     cursor = parser.cursor
@@ -360,6 +356,5 @@ _COMMANDS: dict[str, Callable[[Grammar], Node]] = {
     "\\emptyset": lambda parser: nodes.Listing("{", "}", ()),
     "\\begin": _environment,
     "\\{": lambda parser: _braces(parser, "\\}"),
-    "\\circ": _degree_sign,
 }
-_STARTERS = (frozenset(_COMMANDS) | _ACCENTS | _SYMBOLS | frozenset(_CONSTANTS)) - {"\\circ"}
+_STARTERS = frozenset(_COMMANDS) | _ACCENTS | _SYMBOLS | frozenset(_CONSTANTS)

@@ -7,43 +7,13 @@ from __future__ import annotations
 
 import re
 
-from limo.verify.maths import nodes
+from limo.verify.maths import nodes, relations
 from limo.verify.maths.arithmetic import NoValue, check_time
 from limo.verify.maths.measures import same_measure
 from limo.verify.maths.nodes import ZERO, Node, difference
-from limo.verify.maths.relations import (
-    INEQUALITIES,
-    MAX_ITEMS,
-    aligned_by_name,
-    are_tuples,
-    as_matrix,
-    assignment,
-    calculated_value,
-    congruent,
-    differ_in_logic,
-    distinct,
-    entries,
-    has_equations,
-    has_names,
-    in_brackets,
-    is_condition,
-    is_graph,
-    items_of,
-    one_by_one,
-    one_equation,
-    operands,
-    rising,
-    simplified,
-    single_item,
-    stated_value,
-    with_bound_letter,
-    with_constants_renamed,
-    with_signs,
-)
 from limo.verify.maths.roots import same_curve
-from limo.verify.maths.scalars import DOUBLE_DIGITS, Explanation, ScalarComparer
+from limo.verify.maths.scalars import Explanation, Rules, ScalarComparer
 from limo.verify.maths.sets import is_set, same_set, solution_set
-from limo.verify.maths.units import UnitPolicy
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
@@ -52,19 +22,11 @@ _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Pro
 
 
 class Comparer:
-    """One comparison; `tolerance` and `digits` are those of `ScalarComparer`, `unit` and `missing_unit` of `equal`."""
+    """One comparison by the rules; `explanation` says how it was decided."""
 
-    def __init__(
-        self,
-        tolerance: float = 0.0,
-        digits: int = DOUBLE_DIGITS,
-        unit: UnitPolicy = "prefix",
-        missing_unit: bool = True,
-        statement: str = "",
-    ) -> None:
-        self.explanation = Explanation()
-        self.values = ScalarComparer(tolerance, digits, self.explanation)
-        self.unit, self.missing_unit, self.statement = unit, missing_unit, statement
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules, self.explanation = rules or Rules(), Explanation()
+        self.values = ScalarComparer(self.rules, self.explanation)
         self.n_comparisons = 0
 
     def same(self, gold: Node, pred: Node) -> bool | None:
@@ -72,8 +34,8 @@ class Comparer:
         check_time()
         self.n_comparisons += 1
         if self.n_comparisons > MAX_COMPARISONS:
-            return self.differ("too many parts", None)
-        gold, pred = single_item(simplified(gold)), single_item(simplified(pred))
+            return self.explanation.differ("too many parts", None)
+        gold, pred = (relations.single_item(relations.simplified(side)) for side in (gold, pred))
         if gold == pred:
             structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)
             self.explanation.note("structural" if structured else "rational", "same form")
@@ -94,27 +56,18 @@ class Comparer:
         is_ratio = nodes.Ratio in kinds and nodes.Quantity not in kinds
         return self.ratios(gold, pred) if is_ratio else same_measure(self, gold, pred)
 
-    def differ(self, reason: str, verdict: bool | None = False) -> bool | None:
-        """The verdict, with its reason kept."""
-        self.explanation.reason = reason
-        return verdict
-
-    def undecidable(self, reason: str) -> bool | None:
-        """No verdict, from any other rule either."""
-        self.explanation.undecidable = True
-        return self.differ(reason, None)
-
     def signs(self, gold: Node, pred: Node) -> bool | None:
         """± written out: with one sign for all of an expression, or each with its own."""
         together, apart = (
-            [with_signs(side, independent=independent) for side in (gold, pred)] for independent in (False, True)
+            [relations.with_signs(side, independent=independent) for side in (gold, pred)]
+            for independent in (False, True)
         )
         return self.same(*together) or self.same(*apart)
 
     def in_order(self, gold: tuple[Node, ...], pred: tuple[Node, ...]) -> bool | None:
         """Part by part."""
         if len(gold) != len(pred):
-            return self.differ("different number of parts")
+            return self.explanation.differ("different number of parts")
         verdicts = []
         for a, b in zip(gold, pred, strict=True):
             verdicts.append(self.same(a, b))
@@ -125,8 +78,8 @@ class Comparer:
 
     def in_any_order(self, gold: list[Node], pred: list[Node]) -> bool | None:
         """Each part of one side meets a part of its own on the other."""
-        if len(gold) != len(pred) or len(gold) > MAX_ITEMS:
-            return self.differ("different number of parts", False if len(gold) != len(pred) else None)
+        if len(gold) != len(pred) or len(gold) > relations.MAX_ITEMS:
+            return self.explanation.differ("different number of parts", False if len(gold) != len(pred) else None)
         rest, unsure = list(pred), False
         for a in gold:
             for i, b in enumerate(rest):
@@ -142,54 +95,54 @@ class Comparer:
 
     def matrices(self, gold: Node, pred: Node) -> bool | None:
         """Shape and entries; a column or row is also met by the tuple of its entries."""
-        sides = gold, pred = as_matrix(gold), as_matrix(pred)
+        sides = gold, pred = relations.as_matrix(gold), relations.as_matrix(pred)
         if isinstance(gold, nodes.Matrix) and isinstance(pred, nodes.Matrix):
             same_shape = [len(row) for row in gold.rows] == [len(row) for row in pred.rows]
             return self.in_order(gold.children, pred.children) if same_shape else False
-        g_entries, p_entries = map(entries, sides)
+        g_entries, p_entries = map(relations.entries, sides)
         if g_entries is not None and p_entries is not None:
             return self.in_order(g_entries, p_entries)
         if any(isinstance(side, nodes.Matrix) and len(side.children) == 1 for side in sides):
             return self.same(*(side.children[0] if isinstance(side, nodes.Matrix) else side for side in sides))
         sums = any(isinstance(side, nodes.Product | nodes.Sum | nodes.Power) for side in sides)
-        return self.differ("a matrix against none", None if sums else False)
+        return self.explanation.differ("a matrix against none", None if sums else False)
 
     def lists(self, gold: Node, pred: Node) -> bool | None:
         """Tuples keep their order, sets and bare lists do not."""
-        if differ_in_logic(gold, pred):
-            return self.differ("and against or")
-        named = not (has_equations(gold) or has_equations(pred))
-        (g_items, g_free), (p_items, p_free) = items_of(gold, named=named), items_of(pred, named=named)
+        if relations.differ_in_logic(gold, pred):
+            return self.explanation.differ("and against or")
+        named = not (relations.has_equations(gold) or relations.has_equations(pred))
+        (g_items, g_free), (p_items, p_free) = (relations.items_of(side, named=named) for side in (gold, pred))
         g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
         match gold, pred:
             case nodes.Listing(), nodes.Listing() if not g_bare and not p_bare and gold.brackets != pred.brackets:
-                if not are_tuples(gold, pred, len(g_items)):
-                    return self.differ("different brackets")
+                if not relations.are_tuples(gold, pred, len(g_items)):
+                    return self.explanation.differ("different brackets")
         if g_free and p_free:
             if not (g_bare and p_bare):
-                g_items, p_items = distinct(g_items), distinct(p_items)
-            if len(g_items) < len(p_items) and len(distinct(g_items)) == len(g_items):
-                p_items = distinct(p_items)
-            aligned = aligned_by_name(g_items, p_items)
+                g_items, p_items = relations.distinct(g_items), relations.distinct(p_items)
+            if len(g_items) < len(p_items) and len(relations.distinct(g_items)) == len(g_items):
+                p_items = relations.distinct(p_items)
+            aligned = relations.aligned_by_name(g_items, p_items)
             return self.in_order(*aligned) if aligned else self.in_any_order(g_items, p_items)
         if (g_free and not g_bare) or (p_free and not p_bare):
-            return self.differ("a set against a tuple")
+            return self.explanation.differ("a set against a tuple")
         return self.in_order(tuple(g_items), tuple(p_items))
 
     def sets(self, gold: Node, pred: Node) -> bool | None:
         """Sets of numbers, by what they hold."""
         if any(isinstance(side, nodes.Listing) and not side.opening and not is_set(side) for side in (gold, pred)):
-            return self.differ("a set against a list")
+            return self.explanation.differ("a set against a list")
         alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
-        if alike and in_brackets(gold) and self.in_order(gold.children, pred.children):
+        if alike and relations.in_brackets(gold) and self.in_order(gold.children, pred.children):
             return True
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
             same = same_set(a, b)
             self.explanation.note("structural", "same set" if same else "different sets")
             return same
-        if differ_in_logic(gold, pred):
-            return self.differ("and against or")
+        if relations.differ_in_logic(gold, pred):
+            return self.explanation.differ("and against or")
         if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
         match gold, pred:
@@ -198,31 +151,32 @@ class Comparer:
                 if straight or operation == "difference":
                     return straight
                 return self.in_order(gold.children, pred.children[::-1])
-        bracketed = [side for side in (gold, pred) if in_brackets(side)]
+        bracketed = [side for side in (gold, pred) if relations.in_brackets(side)]
         if [len(side.children) for side in bracketed] == [2, 2]:
-            return self.differ("different brackets", None if gold.symbols or pred.symbols else False)
+            return self.explanation.differ("different brackets", None if gold.symbols or pred.symbols else False)
         if (a is None) != (b is None) and bracketed:
-            return False if isinstance(pred if in_brackets(gold) else gold, _SIMPLE) else None
-        return self.differ("sets that cannot be solved", None)
+            return False if isinstance(pred if relations.in_brackets(gold) else gold, _SIMPLE) else None
+        return self.explanation.differ("sets that cannot be solved", None)
 
     def congruences(self, gold: Node, pred: Node) -> bool | None:
         """3 mod 7 is 10 mod 7 and not 3 mod 8; the modulus may be left away, as a unit may."""
         match gold, pred:
             case nodes.Congruence(a, modulus), nodes.Congruence(b, other):
                 if not self.same(modulus, other):
-                    return self.differ("different moduli")
+                    return self.explanation.differ("different moduli")
                 return self.same(a, b) or self.values.same(ZERO, nodes.Call("mod", (difference(a, b), modulus)))
             case (nodes.Relation(), _) | (_, nodes.Relation()):
-                g, p = map(congruent, (gold, pred))
+                g, p = map(relations.congruent, (gold, pred))
                 return self.same(g, p) if g and p else False
-        return self.same(*operands(nodes.Congruence, "residue", gold, pred))
+        return self.same(*relations.operands(nodes.Congruence, "residue", gold, pred))
 
     def ratios(self, gold: Node, pred: Node) -> bool | None:
         """3:4 is 6:8, and 3/4 where the problem asks for a ratio; 12:00 is not 1:00."""
         if not (isinstance(gold, nodes.Ratio) and isinstance(pred, nodes.Ratio)):
             n_parts = max(len(side.parts) for side in (gold, pred) if isinstance(side, nodes.Ratio))
             same = self.values.same(gold, pred) if n_parts == 2 else False
-            return same if not same or _RATIO.search(self.statement) else self.undecidable("a ratio against a quotient")
+            is_sure = not same or _RATIO.search(self.rules.statement)
+            return same if is_sure else self.explanation.undecidable("a ratio against a quotient")
         (g, *g_rest), (p, *p_rest) = gold.parts, pred.parts
         if len(g_rest) != len(p_rest):
             return False
@@ -236,18 +190,19 @@ class Comparer:
             return self.two_relations(gold, pred)
         relation, other = (gold, pred) if isinstance(gold, nodes.Relation) else (pred, gold)
         assert isinstance(relation, nodes.Relation)
-        if (items := one_by_one(relation)) and isinstance(other, nodes.Listing) and has_names(other):
+        items = relations.one_by_one(relation)
+        if items and isinstance(other, nodes.Listing) and relations.has_names(other):
             return self.same(items, pred) if relation is gold else self.same(gold, items)
         if isinstance(other, nodes.SetBuilder) and isinstance(other.variable, nodes.Listing):  # a set of points
             return self.same(relation, other.condition)
-        condition = is_condition(relation)
-        value = stated_value(relation)
-        if relation is pred and (value := value or calculated_value(relation)) is not None:
+        condition = relations.is_condition(relation)
+        value = relations.stated_value(relation)
+        if relation is pred and (value := value or relations.calculated_value(relation)) is not None:
             return self.same(gold, value)
         if value is not None:
             single = isinstance(pred, nodes.Listing) and len(pred.items) == 1 and not isinstance(value, nodes.Listing)
             return self.same(value, pred.children[0] if single and not condition else pred)
-        if (branches := one_equation(other)) and not condition and len(relation.symbols) > 1:
+        if (branches := relations.one_equation(other)) and not condition and len(relation.symbols) > 1:
             return self.two_relations(relation, branches)
         if not condition and isinstance(other, nodes.Listing) and relation.symbols == other.symbols:
             a, b = solution_set(relation), solution_set(other)
@@ -255,18 +210,20 @@ class Comparer:
                 self.explanation.note("structural", "the same solutions")
                 return same_set(a, b)
         if not condition:
-            return self.differ("a value against an equation" if other is gold else "an equation against none")
+            return self.explanation.differ(
+                "a value against an equation" if other is gold else "an equation against none"
+            )
         if not isinstance(other, nodes.Listing | nodes.SetOperation | nodes.SetBuilder):
-            return self.differ("a condition against a value")
+            return self.explanation.differ("a condition against a value")
         return self.sets(gold, pred)
 
     def two_relations(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
-        g, p = assignment(gold), assignment(pred)
+        g, p = relations.assignment(gold), relations.assignment(pred)
         if g and p:
             same = self.assignments(g, p)
             if same or (isinstance(g[0], nodes.Application) and isinstance(p[0], nodes.Application)) or g[0] == p[0]:
                 return same
-        if is_condition(gold) and is_condition(pred):
+        if relations.is_condition(gold) and relations.is_condition(pred):
             return self.conditions(gold, pred)
         if len(gold.sides) == len(pred.sides) == 2 and gold.signs == pred.signs == ("=",):
             return self.equations(gold, pred)
@@ -282,12 +239,12 @@ class Comparer:
         """`f(z) = z` is `f(x) = x`, `y = x` is `y(x) = x`; `x = 5` is not `y = 5`."""
         match gold[0], pred[0]:
             case (nodes.Symbol(name), nodes.Application(other)) | (nodes.Application(name), nodes.Symbol(other)):
-                if name == other or is_graph(gold[0], pred[0]) or is_graph(pred[0], gold[0]):
+                if name == other or relations.is_graph(gold[0], pred[0]) or relations.is_graph(pred[0], gold[0]):
                     return self.same(gold[1], pred[1])
             case nodes.Listing(_, _, items), nodes.Listing(_, _, others) if items == others:
                 return self.same(gold[1], pred[1])
-        (g_name, g_value), (p_name, p_value) = with_bound_letter(*gold), with_bound_letter(*pred)
-        return self.same(g_value, p_value) if g_name == p_name else self.differ("different names")
+        (g_name, g_value), (p_name, p_value) = relations.with_bound_letter(*gold), relations.with_bound_letter(*pred)
+        return self.same(g_value, p_value) if g_name == p_name else self.explanation.differ("different names")
 
     def equations(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """One is a multiple of the other, or both are the same curve."""
@@ -297,7 +254,7 @@ class Comparer:
         try:
             if not g.symbols and not p.symbols:
                 return self.in_order(gold.sides, pred.sides) or self.in_order(gold.sides, pred.sides[::-1])
-            renamed = with_constants_renamed(g, p)
+            renamed = relations.with_constants_renamed(g, p)
             if ratio_at_points(g, renamed) is not None:
                 self.explanation.note("symbolic", "the same equation up to a factor")
                 return True
@@ -305,7 +262,7 @@ class Comparer:
         except (NoValue, TypeError):
             same = None
         if same is None:
-            return self.undecidable("too few points of the curves were found")
+            return self.explanation.undecidable("too few points of the curves were found")
         if same:
             self.explanation.note("symbolic", "the same curve at every point tried")
         return same
@@ -320,13 +277,15 @@ class Comparer:
                 return same
         if gold.signs == ("in",) == pred.signs:
             return self.in_order(gold.sides, pred.sides)
-        g, p = rising(gold), rising(pred)
+        g, p = relations.rising(gold), relations.rising(pred)
         if g.signs == p.signs:
             same = self.in_order(g.sides, p.sides)
-            if same or len(g.sides) != 2 or g.signs[0] not in INEQUALITIES:
+            if same or len(g.sides) != 2 or g.signs[0] not in relations.INEQUALITIES:
                 return same
             return self.same_direction(g, p)
-        return self.differ("different relations", False if len(g.sides) == len(p.sides) or not gold.symbols else None)
+        return self.explanation.differ(
+            "different relations", False if len(g.sides) == len(p.sides) or not gold.symbols else None
+        )
 
     def same_direction(self, gold: nodes.Relation, pred: nodes.Relation) -> bool | None:
         """a < b and c < d are the same when b - a is a positive multiple of d - c."""

@@ -8,31 +8,28 @@ Of the interpretations of either text (`interpretations`), one pair that is the 
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import NamedTuple
 
 from limo.verify.maths.arithmetic import Undecidable, check_time, limited_time
-from limo.verify.maths.chemistry import differ_in_case, same_formula_of_elements
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import Interpretations, interpret
-from limo.verify.maths.logic import same_proposition
 from limo.verify.maths.nodes import Listing, Quantity
 from limo.verify.maths.normalise import MAX_ANSWER, WORD_CLOSE, WORD_OPEN, clean, compact
+from limo.verify.maths.notations import differ_in_case, same_formula_of_elements, same_proposition
 from limo.verify.maths.options import option_letters, option_text
-from limo.verify.maths.scalars import DOUBLE_DIGITS
+from limo.verify.maths.scalars import Rules
 from limo.verify.maths.tables import languages
 from limo.verify.maths.times import read_range, same_time
-from limo.verify.maths.units import UnitPolicy
 
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+_QUOTED_LIST = re.compile(rf"\[\s*{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*\]")  # as pools of JSON store several answers
 _VALUE_TWICE = re.compile(r"(.*\S)\s+\((.+)\)")
 _SPACING = re.compile(r"[\s$\\{}~,]|left|right|displaystyle")
 _ASKS = "(?:find|valueof|whatis|compute|calculate|determine|evaluate|求|则)(?:the)?(?:value|valueof|sum|product|of)*"
 _BETWEEN_NAMES = re.compile(r"\s*(?:[,;、，]|\band\b|&|和|与|及)+\s*")
 _NAME = re.compile(r"[^\W\d_][^\W\d_.'-]+(?:\s[^\W\d_]+){0,3}")
+DEFAULT_RULES = Rules()
 PROSE = 2  # from so many words on an answer may be said in other words
 WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
 _YES_OR_NO = re.compile(
@@ -64,23 +61,8 @@ class Comparison(NamedTuple):
 _OF_TEXTS = ((same_time, "dates and times"), (same_formula_of_elements, "formula"), (same_proposition, "truth table"))
 
 
-def equal(
-    gold: str,
-    pred: str,
-    tolerance: float = 0.0,
-    digits: int = DOUBLE_DIGITS,
-    *,
-    unit: UnitPolicy = "prefix",
-    missing_unit: bool = True,
-    statement: str = "",
-    time_s: float = 2.0,
-) -> Comparison:
-    """Compare an answer with what was extracted from a completion.
-
-    `tolerance` is relative, where the answer is a rounded decimal; an exact answer is met by a decimal that rounds it
-    to `digits` significant digits or more.  `unit`, `missing_unit`: the policy for units.  `statement`: the problem's.
-    `time_s`: processor time past which the comparison is undecided.
-    """
+def equal(gold: str, pred: str, rules: Rules = DEFAULT_RULES, time_s: float = 2.0) -> Comparison:
+    """Compare an answer with what was extracted from a completion; undecided past `time_s` of processor time."""
     gold, pred = key_of(gold.strip()), pred.strip()
     if gold == pred:
         return Comparison(True, "exact", "same string")
@@ -88,49 +70,44 @@ def equal(
         return Comparison(int(gold) == int(pred), "rational", "integers")
     if max(len(gold), len(pred)) > MAX_ANSWER:
         return Comparison(None if len(gold) > MAX_ANSWER else False, "normalised", "too long for an answer")
-    if gold.isupper() and differ_in_case(gold, pred, statement):
+    if gold.isupper() and differ_in_case(gold, pred, rules.statement):
         return Comparison(None, "guard", "a chemical formula or a word")
     if compact(gold) == compact(pred) and compact(gold):
         return Comparison(True, "normalised", "same after cleaning")
     if (word := _YES_OR_NO.match(gold)) and (other := _YES_OR_NO.match(pred)):
         return Comparison(compact(word[1]) == compact(other[1]), "normalised", "first word")
     for rule, reason in _OF_TEXTS:
-        if (same := rule(gold, pred, statement)) is not None:
+        if (same := rule(gold, pred, rules.statement)) is not None:
             return Comparison(same, "normalised", reason)
     try:
         with limited_time(time_s):
-            return _by_structure(
-                gold, pred, partial(Comparer, tolerance, digits, unit, missing_unit, statement), statement
-            )
+            return _by_structure(gold, pred, rules)
     except Undecidable as error:
         return Comparison(None, "guard", str(error))
 
 
-def _by_structure(gold: str, pred: str, new_comparer: Callable[[], Comparer], statement: str) -> Comparison:
+def _by_structure(gold: str, pred: str, rules: Rules) -> Comparison:
     if letters := option_letters(gold):
         return _same_option(gold, letters, pred)
     ranges = read_range(gold), read_range(pred)
     if ranges[0] and ranges[1]:
-        same = all(_same_formula(a, b, new_comparer) for a, b in zip(ranges[0], ranges[1], strict=True))
+        same = all(_same_formula(a, b, rules) for a, b in zip(ranges[0], ranges[1], strict=True))
         return Comparison(same, "structural", "the ends of a range")
-    pred = asked_value(pred, statement) or pred
-    comparison = _interpret_and_compare(gold, pred, new_comparer)
+    pred = asked_value(pred, rules.statement) or pred
+    comparison = _interpret_and_compare(gold, pred, rules)
     if any(ranges) and comparison.same:
         return Comparison(None, "guard", "a range against a value")
     twice = _VALUE_TWICE.fullmatch(clean(pred)) if pred.rstrip("$ .").endswith(")") else None
-    if comparison.same is False and twice and all(_same_formula(gold, part, new_comparer) for part in twice.groups()):
+    if comparison.same is False and twice and all(_same_formula(gold, part, rules) for part in twice.groups()):
         return Comparison(True, comparison.tier, "its value in two ways")
     return comparison
 
 
 def key_of(text: str) -> str:
     """An answer that is stored as a list of strings (`["3", "5"]`), as the list it is."""
-    if re.match(r"\[\s*['\"]", text):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            items = ast.literal_eval(text)
-            if items and all(isinstance(item, str) for item in items):
-                return ", ".join(item.strip().strip("$") for item in items)
-    return text
+    if len(text) > MAX_ANSWER or not _QUOTED_LIST.fullmatch(text):
+        return text
+    return ", ".join(item[1:-1].replace("\\\\", "\\") for item in re.findall(_QUOTED, text))
 
 
 def asked_value(text: str, statement: str) -> str:
@@ -157,12 +134,12 @@ def _same_option(gold: str, letters: str, pred: str) -> Comparison:
     return Comparison(False, "normalised", "not a letter")
 
 
-def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comparer] = Comparer) -> Comparison:
+def _interpret_and_compare(gold: str, pred: str, rules: Rules = DEFAULT_RULES) -> Comparison:
     golds, preds = interpret(gold, from_pool=True), interpret(pred)
     unsure, reason, undecidable = False, "", ""
     for gold_tree in golds.trees:
         for pred_tree in preds.trees:
-            comparer = new_comparer()
+            comparer = Comparer(rules)
             same, explanation = comparer.same(gold_tree, pred_tree), comparer.explanation
             doubts = golds.is_doubtful and gold_tree is not golds.trees[0]
             if same and (doubts or (preds.is_doubtful and pred_tree is not preds.trees[0])):
@@ -172,34 +149,32 @@ def _interpret_and_compare(gold: str, pred: str, new_comparer: Callable[[], Comp
             if same:
                 return Comparison(True, explanation.tier, explanation.reason)
             unsure = unsure or same is None
-            undecidable = undecidable or (explanation.reason if explanation.undecidable else "")
+            undecidable = undecidable or (explanation.reason if explanation.is_final else "")
             reason = reason or explanation.reason
     if undecidable and unsure:
         return Comparison(None, "guard", undecidable)
     if golds.trees and preds.trees and not unsure:
         lists = any(isinstance(side.trees[0], Listing) for side in (golds, preds))
         return Comparison(False, "structural" if lists else "rational", reason, unread=bool(golds.qualifier))
-    return _decide_unread(golds, preds, reason, new_comparer)
+    return _decide_unread(golds, preds, reason, rules)
 
 
-def _decide_unread(
-    golds: Interpretations, preds: Interpretations, reason: str, new_comparer: Callable[[], Comparer]
-) -> Comparison:
+def _decide_unread(golds: Interpretations, preds: Interpretations, reason: str, rules: Rules) -> Comparison:
     """A side is no mathematics that is read here: words differ, anything else is for Math-Verify."""
     if (sets := [name_list(side.text) for side in (golds, preds)]) and all(sets):
         return Comparison(sets[0] == sets[1], "structural", "names")
     unread_texts = [side.text for side in (golds, preds) if not side.trees]
     unread = not preds.trees
-    if has_words(golds.text) or has_words(preds.text):
-        same = same_phrase(golds.text, preds.text, new_comparer)
+    if n_words(golds.text) or n_words(preds.text):
+        same = same_phrase(golds.text, preds.text, rules)
         if same is not None:
             return Comparison(same, "structural", "words and formulas", unread)
         quantity = any(isinstance(tree, Quantity) for tree in golds.trees)
-        prose = n_words(golds.text) >= PROSE and has_words(preds.text) and not quantity
+        prose = n_words(golds.text) >= PROSE and n_words(preds.text) and not quantity
         if golds.trees and not prose:
             return Comparison(False, "normalised", "words instead of mathematics", unread)
         sentences = is_sentence(golds.text) and is_sentence(preds.text)
-        if unread_texts and (sentences or (_MATHS.search(golds.text) and has_words(preds.text))):
+        if unread_texts and (sentences or (_MATHS.search(golds.text) and n_words(preds.text))):
             return Comparison(None, WORDS, "other words: for a judge", unread)
     if unread_texts and not all(_MATHS.search(side.text) for side in (golds, preds)):
         return Comparison(False, "normalised", "different words", unread)
@@ -216,13 +191,8 @@ def name_list(text: str) -> frozenset[str]:
     return frozenset(compacted) if is_list and len(set(compacted)) == len(names) else frozenset()
 
 
-def has_words(text: str) -> bool:
-    """Whether a cleaned text holds words that are no units, functions or names of Greek letters."""
-    return n_words(text) > 0
-
-
 def n_words(text: str) -> int:
-    """How many such words a cleaned text holds."""
+    """How many words a cleaned text holds that are no units, functions or names of Greek letters."""
     words = (m.group().strip(WORD_OPEN + WORD_CLOSE + " ") for m in _WORDS.finditer(_ENVIRONMENT.sub(" ", text)))
     return sum(len(word.split()) for word in words if word not in _JOINS and not _NAMES.match(word))
 
@@ -232,12 +202,12 @@ def is_sentence(text: str) -> bool:
     return n_words(text) >= SENTENCE or sum(map(len, _CHINESE.findall(text))) >= 2 * SENTENCE
 
 
-def same_phrase(gold: str, pred: str, new_comparer: Callable[[], Comparer]) -> bool | None:
+def same_phrase(gold: str, pred: str, rules: Rules) -> bool | None:
     """Compare two texts with words in them; None where the words differ."""
     first, second = (_parts(_ARTICLE.sub("", clean(text))) for text in (gold, pred))
     if [compact(w) for w in first[0]] != [compact(w) for w in second[0]] or not first[0]:
         return None
-    return all(_same_formula(a, b, new_comparer) for a, b in zip(first[1], second[1], strict=True))
+    return all(_same_formula(a, b, rules) for a, b in zip(first[1], second[1], strict=True))
 
 
 def _parts(text: str) -> tuple[list[str], list[str]]:
@@ -250,8 +220,8 @@ def _parts(text: str) -> tuple[list[str], list[str]]:
     return words, [*formulas, text[end:].strip(_EDGES)]
 
 
-def _same_formula(gold: str, pred: str, new_comparer: Callable[[], Comparer]) -> bool:
+def _same_formula(gold: str, pred: str, rules: Rules) -> bool:
     check_time()
     if compact(gold) == compact(pred):
         return True
-    return any(new_comparer().same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)
+    return any(Comparer(rules).same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)

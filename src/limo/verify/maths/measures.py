@@ -9,20 +9,10 @@ import re
 from fractions import Fraction
 from typing import Protocol
 
-from limo.verify.maths import nodes
+from limo.verify.maths import nodes, units
 from limo.verify.maths.nodes import Node, product_of
 from limo.verify.maths.relations import has_pi, operands
-from limo.verify.maths.scalars import ScalarComparer
-from limo.verify.maths.units import (
-    UNIT_LETTERS,
-    UnitPolicy,
-    asks_for,
-    changes_number,
-    is_harmless,
-    may_stand_for,
-    read_unit,
-    share_words,
-)
+from limo.verify.maths.scalars import Explanation, Rules, ScalarComparer
 
 _PERCENT = re.compile(r"percent|%|百分", re.I)
 
@@ -30,14 +20,11 @@ _PERCENT = re.compile(r"percent|%|百分", re.I)
 class Parts(Protocol):
     """What compares the parts of a quantity, and keeps the reason (see `compare.Comparer`)."""
 
+    rules: Rules
+    explanation: Explanation
     values: ScalarComparer
-    unit: UnitPolicy
-    missing_unit: bool
-    statement: str
 
     def same(self, gold: Node, pred: Node) -> bool | None: ...
-    def differ(self, reason: str, verdict: bool | None = False) -> bool | None: ...
-    def undecidable(self, reason: str) -> bool | None: ...
 
 
 def same_measure(comparer: Parts, gold: Node, pred: Node) -> bool | None:
@@ -63,27 +50,27 @@ def _quantities(comparer: Parts, gold: Node, pred: Node) -> bool | None:
     for node, words, other in ((g, g_words, p), (p, p_words, g)):
         if words.startswith(("rad", "弧度")) and isinstance(other, nodes.Degrees):
             return comparer.values.same(node, other)
-    if g_words == p_words or comparer.unit == "ignore":
+    if g_words == p_words or comparer.rules.unit == "ignore":
         return comparer.same(g, p)
-    g_unit, p_unit = read_unit(g_words), read_unit(p_words)
+    g_unit, p_unit = units.read_unit(g_words), units.read_unit(p_words)
     for words, unit in ((g_words, g_unit), (p_words, p_unit)):
-        if words and unit is None and not is_harmless(words, comparer.statement):
-            if not changes_number(words) and comparer.same(g, p) is False:
+        if words and unit is None and not units.is_harmless(words, comparer.rules.statement):
+            if not units.changes_number(words) and comparer.same(g, p) is False:
                 return False
-            return comparer.undecidable(f"words that may change the number: {words}")
+            return comparer.explanation.undecidable(f"words that may change the number: {words}")
     if g_unit and p_unit:
         if g_unit.dimensions != p_unit.dimensions:
-            return comparer.differ("different units")
+            return comparer.explanation.differ("different units")
         value = p.value if isinstance(p, nodes.Number) else None
-        if not may_stand_for(g_unit, p_unit, comparer.unit, value, comparer.statement):
-            return comparer.differ("another unit")
+        if not units.may_stand_for(g_unit, p_unit, comparer.rules.unit, value, comparer.rules.statement):
+            return comparer.explanation.differ("another unit")
         return comparer.same(g, p if g_unit.size == p_unit.size else _converted(p, p_unit.size / g_unit.size))
-    if g_unit and not comparer.missing_unit:
-        return comparer.differ("the unit is missing")
-    if g_words and p_words and not (g_unit or p_unit) and not share_words(g_words, p_words):
-        return comparer.undecidable("different words")
+    if g_unit and not comparer.rules.missing_unit:
+        return comparer.explanation.differ("the unit is missing")
+    if g_words and p_words and not (g_unit or p_unit) and not units.share_words(g_words, p_words):
+        return comparer.explanation.undecidable("different words")
     if g_words and p_words and (g_unit or p_unit):
-        return comparer.undecidable("a unit and words")
+        return comparer.explanation.undecidable("a unit and words")
     return comparer.same(g, p)
 
 
@@ -94,15 +81,15 @@ def _percentages(comparer: Parts, gold: Node, pred: Node) -> bool | None:
         return comparer.same(g, p)
     if comparer.values.same(gold, pred):
         return True
-    asked = comparer.values.at_least_one(gold) and _PERCENT.search(comparer.statement)
+    asked = comparer.values.at_least_one(gold) and _PERCENT.search(comparer.rules.statement)
     return comparer.values.same(g, p) if isinstance(gold, nodes.Percent) or asked else False
 
 
 def _angles(comparer: Parts, gold: Node, pred: Node) -> bool | None:
     """90 degrees are met by 90, and by pi/2 where pi is written and the problem does not ask for one of the two."""
     if any(has_pi(side) for side in (gold, pred) if not isinstance(side, nodes.Degrees)):
-        unit = read_unit("degree" if isinstance(gold, nodes.Degrees) else "radian")
-        return not asks_for(comparer.statement, unit) and comparer.values.same(gold, pred)
+        unit = units.read_unit("degree" if isinstance(gold, nodes.Degrees) else "radian")
+        return not units.asks_for(comparer.rules.statement, unit) and comparer.values.same(gold, pred)
     return comparer.same(*operands(nodes.Degrees, "operand", gold, pred))
 
 
@@ -110,7 +97,9 @@ def _measured(node: Node, other: Node) -> tuple[Node, str]:
     """A value and the unit it is given in, "" for none; any letter may be one where the other side has a unit."""
     if isinstance(node, nodes.Quantity):
         return node.value, node.unit
-    return _letter_unit(node, UNIT_LETTERS | {"M"} if isinstance(other, nodes.Quantity) else UNIT_LETTERS) or (node, "")
+    return _letter_unit(
+        node, units.UNIT_LETTERS | {"M"} if isinstance(other, nodes.Quantity) else units.UNIT_LETTERS
+    ) or (node, "")
 
 
 def _letter_unit(node: Node, letters: frozenset[str]) -> tuple[Node, str] | None:

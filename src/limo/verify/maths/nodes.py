@@ -129,34 +129,30 @@ class Power(Node):
     exponent: Node
 
 
-class Negative(Node):
+class Unary(Node):
+    """A node over one other."""
+
+    operand: Node
+
+
+class Negative(Unary):
     """A term with a minus sign."""
 
-    operand: Node
 
-
-class Absolute(Node):
+class Absolute(Unary):
     """`|x|`."""
 
-    operand: Node
 
-
-class Factorial(Node):
+class Factorial(Unary):
     """`n!`."""
 
-    operand: Node
 
-
-class Percent(Node):
+class Percent(Unary):
     """`x%`."""
 
-    operand: Node
 
-
-class Degrees(Node):
+class Degrees(Unary):
     """An angle in degrees."""
-
-    operand: Node
 
 
 class PlusMinus(Node):

@@ -86,6 +86,7 @@ _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
 _MIXED = re.compile(rf"({_NUMERAL}+|\d+)又(?=\\frac|\d+/\d)")
 _WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -206,12 +207,19 @@ def unbox(text: str) -> str:
         start = re.search(r"\\f?boxed\s*\{", text)
         if not start:
             break
-        depth, end = 1, start.end()
-        while end < len(text) and depth:
-            depth += (text[end] == "{") - (text[end] == "}") if text[end - 1] != "\\" else 0
-            end += 1
-        text = text[: start.start()] + text[start.end() : end - (0 if depth else 1)] + text[end:]
+        end = closing_brace(text, start.end() - 1, len(text))
+        text = text[: start.start()] + text[start.end() : end] + (text[end + 1 :] if end is not None else "")
     return text
+
+
+def closing_brace(text: str, start: int, end: int) -> int | None:
+    """Index of the brace that closes the one at `start`, before `end`; None where there is none."""
+    depth = 0
+    for brace in _BRACE.finditer(text, start, end):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return brace.start()
+    return None
 
 
 @lru_cache(maxsize=8192)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle, product
 from typing import TypeGuard
@@ -98,6 +98,12 @@ def _puts_in(node: Node, other: Node, numbers: dict[str, Node]) -> bool:
 def is_graph(name: Node, other: Node) -> bool:
     """`f(x)` and `y`: a function's value, and what it is called where its graph is drawn."""
     return isinstance(name, nodes.Application) and name.arguments == (nodes.Symbol("x"),) and other == nodes.Symbol("y")
+
+
+def named_values(items: Iterable[Node]) -> list[tuple[Node, Node]]:
+    """Name and value of each item; [] where one has none."""
+    pairs = [assignment(item) for item in items]
+    return [pair for pair in pairs if pair] if all(pairs) else []
 
 
 def with_bound_letter(name: Node, value: Node) -> tuple[Node, Node]:
@@ -319,8 +325,7 @@ def one_by_one(relation: nodes.Relation) -> nodes.Listing | None:
 
 def has_names(node: nodes.Listing) -> bool:
     """Whether each item of a list is the value of a name of its own."""
-    named = [assignment(item) for item in node.items]
-    return all(named) and len({repr(pair[0]) for pair in named if pair}) == len(named)
+    return len({name for name, _ in named_values(node.items)}) == len(node.items)
 
 
 def one_equation(node: Node) -> nodes.Relation | None:
@@ -347,16 +352,13 @@ def _with_signs(node: Node, signs: Iterator[str]) -> Node:
 
 def grouped(items: list[Node]) -> list[Node]:
     """`x=1, y=2, x=3, y=4` as the pairs (1, 2), (3, 4): names that come again begin the next."""
-    named = [assignment(item) for item in items]
-    names = [repr(pair[0]) for pair in named if pair]
+    pairs = named_values(items)
+    names = [repr(name) for name, _ in pairs]
     period = len(set(names))
-    if period < 2 or len(names) < len(items) or len(names) % period or names != names[:period] * (len(names) // period):
+    if period in (0, 1, len(names)) or len(names) % period or names != names[:period] * (len(names) // period):
         return items
-    if len(names) == period:
-        return items
-    order = sorted(range(period), key=names[:period].__getitem__)
-    values = [pair[1] for pair in named if pair]
-    return [nodes.Listing("(", ")", tuple(values[at + k] for k in order)) for at in range(0, len(values), period)]
+    order = sorted(range(period), key=names.__getitem__)
+    return [nodes.Listing("(", ")", tuple(pairs[at + k][1] for k in order)) for at in range(0, len(pairs), period)]
 
 
 def differ_in_logic(gold: Node, pred: Node) -> bool:

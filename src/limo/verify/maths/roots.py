@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -21,39 +22,37 @@ _SIGNS = (0, 0, 0b01, 0b10, 0b11)  # which symbols are negative in each slice of
 _GRID = [Fraction(k, 7) for k in (-700, -210, *range(-84, 85, 3), 211, 701)]
 
 Polynomial = list[Any]  # coefficients, the constant first
+RationalFunction = tuple[Polynomial, Polynomial]  # numerator and denominator
+_ONE: Polynomial = [Fraction(1)]
 
 
-def polynomial(node: Node, name: str, point: Mapping[str, Any]) -> tuple[Polynomial, Polynomial]:
-    """Numerator and denominator in one symbol, the others at a point.  Raises NoValue where it is no such quotient."""
+def polynomial(node: Node, name: str, point: Mapping[str, Any]) -> RationalFunction:
+    """A quotient of polynomials in one symbol, the others at a point.  Raises NoValue for any other tree."""
     if name not in node.symbols:
-        return [Evaluation(point, DIGITS)(node)], [Fraction(1)]
+        return [Evaluation(point, DIGITS)(node)], _ONE
     match node:
         case nodes.Symbol():
-            return [Fraction(0), Fraction(1)], [Fraction(1)]
+            return [Fraction(0), Fraction(1)], _ONE
         case nodes.Negative(inner):
             over, under = polynomial(inner, name, point)
             return [-c for c in over], under
         case nodes.Sum(terms):
-            over, under = [Fraction(0)], [Fraction(1)]
-            for other_over, other_under in (polynomial(term, name, point) for term in terms):
-                over = _added(_times(over, other_under), _times(other_over, under))
-                under = _times(under, other_under)
-            return over, under
+            return reduce(_sum, (polynomial(term, name, point) for term in terms), ([Fraction(0)], _ONE))
         case nodes.Product(factors):
-            over, under = [Fraction(1)], [Fraction(1)]
-            for other_over, other_under in (polynomial(factor, name, point) for factor in factors):
-                over, under = _times(over, other_over), _times(under, other_under)
-            return over, under
+            return reduce(_product, (polynomial(factor, name, point) for factor in factors), (_ONE, _ONE))
         case nodes.Quotient(left, right):
-            (over, under), (below, above) = polynomial(left, name, point), polynomial(right, name, point)
-            return _times(over, above), _times(under, below)
+            return _product(polynomial(left, name, point), polynomial(right, name, point)[::-1])
         case nodes.Power(base, nodes.Number(exponent)) if exponent.denominator == 1 and exponent <= MAX_DEGREE:
-            over, under = [Fraction(1)], [Fraction(1)]
-            base_over, base_under = polynomial(base, name, point)
-            for _ in range(int(exponent)):
-                over, under = _times(over, base_over), _times(under, base_under)
-            return over, under
+            return reduce(_product, [polynomial(base, name, point)] * int(exponent), (_ONE, _ONE))
     raise Undefined
+
+
+def _sum(a: RationalFunction, b: RationalFunction) -> RationalFunction:
+    return _added(_times(a[0], b[1]), _times(b[0], a[1])), _times(a[1], b[1])
+
+
+def _product(a: RationalFunction, b: RationalFunction) -> RationalFunction:
+    return _times(a[0], b[0]), _times(a[1], b[1])
 
 
 def _times(a: Polynomial, b: Polynomial) -> Polynomial:

@@ -14,6 +14,7 @@ from limo.verify.maths import nodes
 from limo.verify.maths.arithmetic import NoValue, TooLarge, Undecidable, Undefined, Unknown
 from limo.verify.maths.nodes import Node
 from limo.verify.maths.relations import with_constants_renamed
+from limo.verify.maths.units import UnitPolicy
 from limo.verify.maths.values import constant, same_value
 
 _COST = ("rational", "numeric", "symbolic", "structural")
@@ -27,7 +28,17 @@ class Explanation:
 
     tier: str = "rational"
     reason: str = ""
-    undecidable: bool = False  # no other rule and no library decides it either
+    is_final: bool = False  # no other rule and no library decides it either
+
+    def differ(self, reason: str, verdict: bool | None = False) -> bool | None:
+        """The verdict, with its reason kept."""
+        self.reason = reason
+        return verdict
+
+    def undecidable(self, reason: str) -> bool | None:
+        """No verdict, from any other rule either."""
+        self.is_final = True
+        return self.differ(reason, None)
 
     def note(self, tier: str, reason: str) -> None:
         """Keep a tier that costs at least as much as the one before."""
@@ -35,14 +46,26 @@ class Explanation:
             self.tier, self.reason = tier, reason
 
 
-class ScalarComparer:
-    """Compares values.  `tolerance` is relative, for answers that are rounded decimals; `digits`: see above."""
+class Rules(NamedTuple):
+    """What an answer may differ in.
 
-    def __init__(
-        self, tolerance: float = 0.0, digits: int = DOUBLE_DIGITS, explanation: Explanation | None = None
-    ) -> None:
-        self.tolerance, self.digits = tolerance, digits
-        self.explanation = explanation or Explanation()
+    `tolerance` is relative, where the answer is a rounded decimal; an exact answer is met by a decimal that rounds it
+    to `digits` significant digits or more.  `unit`, `missing_unit`: the policy for units.  `statement`: the problem's.
+    """
+
+    tolerance: float = 0.0
+    digits: int = DOUBLE_DIGITS
+    unit: UnitPolicy = "prefix"
+    missing_unit: bool = True
+    statement: str = ""
+
+
+@dataclass
+class ScalarComparer:
+    """Compares values."""
+
+    rules: Rules
+    explanation: Explanation
 
     def same(self, gold: Node, pred: Node) -> bool | None:
         """Exact or many-digit equality, else the rounding of decimals; None where it cannot be told."""
@@ -54,11 +77,9 @@ class ScalarComparer:
         except TooLarge:
             return self.too_large(gold, pred)
         except Undecidable as error:
-            self.explanation.reason, self.explanation.undecidable = str(error), True
-            return None
+            return self.explanation.undecidable(str(error))
         except Unknown:
-            self.explanation.reason = "no value"
-            return None
+            return self.explanation.differ("no value", None)
         if same and gold.symbols:
             self.explanation.note("symbolic", "equal at every point tried")
         elif same:
@@ -77,11 +98,7 @@ class ScalarComparer:
                 return gold.digits.lstrip("0") == pred.digits.lstrip("0")
             return self.same(gold, pred) or False
         if not isinstance(gold, nodes.BasedNumeral):
-            self.explanation.reason, self.explanation.undecidable = (
-                "a numeral with a base the answer does not have",
-                True,
-            )
-            return None
+            return self.explanation.undecidable("a numeral with a base the answer does not have")
         return self.same(nodes.Number(Fraction(int(gold.digits))), pred) if gold.digits.isdigit() else False
 
     def too_large(self, gold: Node, pred: Node) -> bool | None:
@@ -93,10 +110,8 @@ class ScalarComparer:
                 constant(other)
             except NoValue:
                 continue
-            self.explanation.reason = "different size"
-            return False
-        self.explanation.reason, self.explanation.undecidable = "too large to compare", True
-        return None
+            return self.explanation.differ("different size")
+        return self.explanation.undecidable("too large to compare")
 
     def rounded(self, gold: Node, pred: Node) -> bool:
         """A rounded answer that the other value rounds to, an exact one given to enough digits, a stated tolerance."""
@@ -109,13 +124,13 @@ class ScalarComparer:
             a, b = constant(gold), constant(pred)
         except NoValue:
             return False
-        if second and rounds_to(a, second, MIN_DIGITS if first else self.digits):
+        if second and rounds_to(a, second, MIN_DIGITS if first else self.rules.digits):
             return True
         if first and rounds_to(b, first, MIN_DIGITS):
             return True
-        if not (self.tolerance and first) or isinstance(a, float) or isinstance(b, float):
+        if not (self.rules.tolerance and first) or isinstance(a, float) or isinstance(b, float):
             return False
-        return bool(abs(complex(a) - complex(b)) <= self.tolerance * abs(complex(a)))
+        return bool(abs(complex(a) - complex(b)) <= self.rules.tolerance * abs(complex(a)))
 
     def at_least_one(self, node: Node) -> bool:
         """Whether the size of a constant is 1 or more."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 Opinion = tuple[bool | None, str]  # equal, not equal, or None where it cannot say; and why
 
 
-def open_comparer(*, default_settings: bool = False) -> Callable[[tuple[str, str]], Opinion]:
+def open_comparer(default_settings: bool = False) -> Callable[[tuple[str, str]], Opinion]:
     """`compare`, or `compare_by_default`, with Math-Verify imported."""
     gc.disable()  # nothing of an import is garbage
     import math_verify  # noqa: F401
@@ -19,11 +19,6 @@ def open_comparer(*, default_settings: bool = False) -> Callable[[tuple[str, str
     gc.enable()
     gc.freeze()  # sympy's objects stay; traversing them again and again would cost more than the calls
     return compare_by_default if default_settings else compare
-
-
-def open_default_comparer() -> Callable[[tuple[str, str]], Opinion]:
-    """`compare_by_default`, with Math-Verify imported."""
-    return open_comparer(default_settings=True)
 
 
 def compare(pair: tuple[str, str]) -> Opinion:

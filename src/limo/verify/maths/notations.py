@@ -1,9 +1,21 @@
-"""Formulas of propositional logic, compared by their truth tables: `p \\to q` is `\\neg p \\lor q`."""
+"""Formulas that are no algebra: of chemistry (`H2O` is `H_2O` and never OH2), and of propositional logic.
+
+Propositions are compared by their truth tables: `p \\to q` is `\\neg p \\lor q`.
+"""
 
 from __future__ import annotations
 
 import re
 from itertools import product
+
+from limo.verify.maths.tables import table
+
+_SCRIPTS = str.maketrans({**table("symbols")["subscripts"], **table("symbols")["superscripts"]})
+_DROPPED = re.compile(r"\\(?:text|mathrm|ce|rm|mathsf|operatorname)(?![A-Za-z])|\\[,;! ]|[\s{}$_^~]")
+_ELEMENTS = "|".join(sorted(table("elements")["elements"], key=len, reverse=True))
+_FORMULA = re.compile(rf"\d*(?:(?:{_ELEMENTS}|[()\[\]·])\d*)+(?:\d*[+-])?(?:\((?:aq|s|l|g)\))?")
+_ELEMENT = re.compile(_ELEMENTS)
+_CHEMISTRY = re.compile(r"chemi|formula|compound|molecul|oxide|nitrogen|\bgas|化学", re.I)
 
 MAX_LETTERS, MAX_LENGTH = 6, 200
 _SIGNS = {
@@ -15,12 +27,39 @@ _SIGNS = {
     **dict.fromkeys(["\\leftrightarrow", "\\Leftrightarrow", "\\iff", "\\equiv", "↔", "⇔"], "="),
 }
 _SIGN = re.compile(r"\\(?:[A-Za-z]+|[,;! ])|[¬~∧∨→⇒↔⇔]")
-_FORMULA = re.compile(r"[A-Za-z()\[\]!&|>=]+")
+_PROPOSITION = re.compile(r"[A-Za-z()\[\]!&|>=]+")
+
+
+def same_formula_of_elements(gold: str, pred: str, statement: str = "") -> bool | None:
+    """Whether two chemical formulas are the same; None where the answer is none, or the letters may be a product."""
+    if not 1 < len(gold) <= 80 or "=" in gold:
+        return None
+    first, second = (_plain(text) for text in (gold, pred))
+    if not _FORMULA.fullmatch(first):
+        return None
+    elements = _ELEMENT.findall(first)
+    is_chemical = (len(elements) > 1 and re.search(r"\d", first)) or any(len(element) > 1 for element in elements)
+    if not is_chemical or ("^" in gold.replace("^{+", "").replace("^{-", "") and not re.search(r"[+-]\}?\$?\Z", gold)):
+        return None
+    if first == second:
+        return True
+    return False if _FORMULA.fullmatch(second) or sorted(first) == sorted(second) else None
+
+
+def differ_in_case(gold: str, pred: str, statement: str) -> bool:
+    """`NO` against `No`: a formula keeps its case, an answer to a yes-or-no question need not."""
+    first, second = (_plain(text) for text in (gold[:40], pred))
+    is_same_word = len(first) > 1 and first != second and first == second.upper() and _FORMULA.fullmatch(first)
+    return bool(is_same_word) and (not statement or bool(_CHEMISTRY.search(statement)))
+
+
+def _plain(text: str) -> str:
+    return _DROPPED.sub("", text[:200].translate(_SCRIPTS))
 
 
 def same_proposition(gold: str, pred: str, statement: str = "") -> bool | None:
     """Whether two formulas are true together; None where they are none, or the problem asks for one of its forms."""
-    first, second = _read(gold), _read(pred)
+    first, second = _read_proposition(gold), _read_proposition(pred)
     if not first or not second or re.search(r"contrapositive|normal form|逆否|范式", statement, re.I):
         return None
     letters = sorted({c for c in first + second if c.isalpha()})
@@ -33,12 +72,12 @@ def same_proposition(gold: str, pred: str, statement: str = "") -> bool | None:
         return None
 
 
-def _read(text: str) -> str:
+def _read_proposition(text: str) -> str:
     """A formula with one character for each sign; "" where a text is none."""
     if len(text) > MAX_LENGTH or not _SIGN.search(text) or re.search(r"(?<!\\)[!&|<>=]", text):
         return ""
     plain = re.sub(r"[\s$]", "", _SIGN.sub(lambda m: _SIGNS.get(m[0], "?"), text))
-    is_formula = _FORMULA.fullmatch(plain) and not re.search("[A-Za-z]{2}", plain)
+    is_formula = _PROPOSITION.fullmatch(plain) and not re.search("[A-Za-z]{2}", plain)
     return plain.replace("[", "(").replace("]", ")") if is_formula else ""
 
 
