@@ -19,7 +19,8 @@ from limo.core.errors import InputError, LimoError, StorageError
 from limo.core.text import content_hash, shorten
 
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-"""Endings of the files of rows that are read; each may end in .gz or .zst as well."""
+"""Endings of the files of rows that are read; each may be followed by one of `PACKED`."""
+PACKED = (".gz", ".zst")
 MADE_FROM = "made_from.json"
 _FORMER = ".former.tmp"
 _HOST = content_hash(platform.node())[:6]  # process numbers of another machine mean nothing here
@@ -33,12 +34,15 @@ def resolve_data_path(path: str, data: str = "") -> str:
     the hub and stays as it is.
     """
     in_data = Path(data) / path
-    return str(in_data) if in_data.exists() or (is_table_path(path) and not Path(path).exists()) else path
+    return str(in_data) if in_data.exists() or (kind_of(path) and not Path(path).exists()) else path
 
 
-def is_table_path(path: str) -> bool:
-    """Whether a path ends like a file of rows, compressed or not."""
-    return path.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_SUFFIXES)
+def kind_of(path: str | Path) -> str:
+    """The ending of a path that says how its rows are read, compressed or not; "" where it is no file of rows."""
+    name = str(path).lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
 
 
 def disk_reason(error: BaseException | None) -> str:

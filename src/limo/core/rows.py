@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.files import TABLE_SUFFIXES, atomic
+from limo.core.files import PACKED, atomic, kind_of
 from limo.core.records import Row
 from limo.core.tables import decode_columns, write_table
 from limo.core.text import shorten
 
-PACKED = (".gz", ".zst")
 MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
 MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
 MAX_DEPTH = 100  # lists and objects inside each other
@@ -73,14 +72,6 @@ def read_rows(path: str | Path) -> list[Row]:
     if not values:
         raise InputError("the file has no rows", path, "one or more", "check the path")
     return values
-
-
-def kind_of(path: Path) -> str:
-    """The suffix that says how to read `path`, or ""."""
-    name = path.name.lower()
-    for packed in PACKED:
-        name = name.removesuffix(packed)
-    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
 
 
 def is_packed(path: str | Path) -> bool:

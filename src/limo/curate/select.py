@@ -8,7 +8,7 @@ the chain.  A chain that was verified and is not correct is never selected.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
@@ -75,7 +75,7 @@ def select(candidates: Iterable[Candidate], settings: SelectSettings | None = No
         ranked = _topics_in_turn(ranked)
     if settings.by == "full":
         return ranked, not_correct + others
-    selected, rest = _LimitedSelection(ranked, settings).run()
+    selected, rest = _take_within_limits(ranked, settings)
     return selected, not_correct + others + rest
 
 
@@ -89,58 +89,41 @@ def why_fewer(selected: Sequence[Candidate], dropped: Sequence[Dropped], setting
     return f"selected {len(selected):,} of the {settings.k:,} wanted: {n_problems:,} problems came in; {reasons}"
 
 
-class _LimitedSelection:
-    """Takes ranked candidates until `k`, within quotas, a token budget and the limit of likeness."""
+def _take_within_limits(ranked: Sequence[Candidate], settings: SelectSettings) -> Split:
+    """Take ranked candidates until `k`, within quotas, a token budget and the limit of likeness.
 
-    def __init__(self, ranked: Sequence[Candidate], settings: SelectSettings) -> None:
-        self.ranked, self.settings = ranked, settings
-        self.taken: list[int] = []
-        self.reasons: dict[int, str] = {}
-        self.n_tokens = 0
-        self.counts: Counter[tuple[str, str]] = Counter()  # of each (column, value)
-        statements = [candidate.problem.problem for candidate in ranked]
-        compares = settings.diversity > 0 or settings.max_likeness < 1
-        self.picker = DiversePicker(statements, settings.diversity) if compares else None
-
-    def run(self) -> Split:
-        """Take until nothing more fits."""
-        order = self._picked_order(self.picker) if self.picker else iter(range(len(self.ranked)))
-        for index in order:
-            if reason := self._reason_against(index):
-                self.reasons[index] = reason
-            else:
-                self._take(index)
-        left = [index for index in range(len(self.ranked)) if index not in set(self.taken)]
-        dropped = [_drop(self.ranked[index], self.reasons.get(index, BELOW), rank=index + 1) for index in left]
-        return [self.ranked[index] for index in self.taken], dropped
-
-    def _picked_order(self, picker: DiversePicker) -> Iterator[int]:
-        """Indexes by rank and unlikeness, each once, since what does not fit now never fits later."""
-        is_open = np.ones(len(self.ranked), dtype=bool)
-        while is_open.any() and len(self.taken) < self.settings.k:
-            yield (index := picker.best(is_open))
-            is_open[index] = False
-            if self.taken[-1:] == [index]:
+    Each is looked at once, since what does not fit now never fits later.
+    """
+    compares = settings.diversity > 0 or settings.max_likeness < 1
+    picker = DiversePicker([c.problem.problem for c in ranked], settings.diversity) if compares else None
+    taken: list[int] = []
+    reasons: dict[int, str] = {}
+    counts: Counter[tuple[str, str]] = Counter()  # of each (column, value)
+    limits = {column: getattr(settings, f"per_{column}") or len(ranked) for column in _QUOTAS}
+    is_open, n_tokens = np.ones(len(ranked), dtype=bool), 0
+    for turn in range(len(ranked)):
+        if len(taken) >= settings.k:
+            break
+        index = picker.best(is_open) if picker else turn
+        is_open[index] = False
+        candidate = ranked[index]
+        values = {column: getattr(candidate.problem, column) for column in _QUOTAS}
+        full = [column for column, value in values.items() if counts[column, value] >= limits[column]]
+        if full:
+            reasons[index] = f"{full[0]} is full"
+        elif settings.tokens is not None and n_tokens + _n_tokens(candidate) > settings.tokens:
+            reasons[index] = "over the budget of tokens"
+        elif picker and float(picker.nearest[index]) > settings.max_likeness:
+            reasons[index] = "too like one that was taken"
+        else:
+            taken.append(index)
+            n_tokens += candidate.chain.n_tokens
+            counts.update(values.items())
+            if picker:
                 picker.take(index)
-
-    def _reason_against(self, index: int) -> str:
-        """Why the candidate cannot be taken now, or nothing."""
-        settings, candidate = self.settings, self.ranked[index]
-        if len(self.taken) >= settings.k:
-            return BELOW
-        for column in _QUOTAS:
-            most = getattr(settings, f"per_{column}")
-            if most is not None and self.counts[column, getattr(candidate.problem, column)] >= most:
-                return f"{column} is full"
-        if settings.tokens is not None and self.n_tokens + _n_tokens(candidate) > settings.tokens:
-            return "over the budget of tokens"
-        is_like = self.picker is not None and float(self.picker.nearest[index]) > settings.max_likeness
-        return "too like one that was taken" if is_like else ""
-
-    def _take(self, index: int) -> None:
-        self.taken.append(index)
-        self.n_tokens += self.ranked[index].chain.n_tokens
-        self.counts.update((column, getattr(self.ranked[index].problem, column)) for column in _QUOTAS)
+    left = sorted(set(range(len(ranked))) - set(taken))
+    dropped = [_drop(ranked[index], reasons.get(index, BELOW), rank=index + 1) for index in left]
+    return [ranked[index] for index in taken], dropped
 
 
 def sample_levels(

@@ -22,6 +22,7 @@ TIMEOUT_S = 5.0
 MAX_BYTES = 1 << 20
 _PATHS = {"models": "/v1/models", "vllm": "/version", "sglang": "/get_server_info", "llama.cpp": "/props"}
 _PATHS |= {"ollama": "/api/version"}
+Answers = dict[str, dict[str, Any]]  # by the names of `_PATHS`
 
 
 def server_info(settings: HttpModelSettings) -> dict[str, str]:
@@ -29,19 +30,13 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
 
     Raises ModelError where it does not answer, InputError for an address, proxy or key that cannot be used.
     """
-    url = checked_address(settings.base_urls[0])
-    key = api_key(settings.http.api_key_env).get_secret_value()
-    with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
-        answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
-    facts = _facts(answers, settings.source)
+    facts = _facts(_answers(settings.base_urls[0], settings.http.api_key_env), settings.source)
     return {name: shorten(printable(hide_secrets(str(value))), 100) for name, value in facts.items() if value}
 
 
-def _facts(answers: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _facts(answers: Answers, name: str) -> dict[str, Any]:
     """What the answers say of the server and its model of that name."""
-    models = answers["models"].get("data")
-    entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
-    model = next((entry for entry in entries if entry.get("id") == name), {})
+    model = next((entry for entry in _listed(answers) if entry.get("id") == name), {})
     props, sglang = answers["llama.cpp"], answers["sglang"]
     defaults, meta = props.get("default_generation_settings"), model.get("meta")
     contexts = [
@@ -72,16 +67,12 @@ class ServedModel(NamedTuple):
 
 def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     """Every model of a server.  Raises ModelError where it does not answer or lists none, InputError."""
-    url = checked_address(base_url)
-    key = api_key(api_key_env).get_secret_value()
-    with ThreadPoolExecutor(1) as thread:
-        answers = thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
-    listed = answers["models"].get("data")
-    names = [entry.get("id") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    answers = _answers(base_url, api_key_env)
+    names = [entry.get("id") for entry in _listed(answers)]
     usable = [name for name in names if isinstance(name, str) and name.strip() and name == printable(name)]
     if not usable:
         do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
-        raise ModelError("the server lists no models", url, "an OpenAI-compatible server", do)
+        raise ModelError("the server lists no models", base_url, "an OpenAI-compatible server", do)
     slots = answers["llama.cpp"].get("total_slots")
     n_slots = slots if isinstance(slots, int) and 0 < slots <= 20_000 else None
     served = []
@@ -91,7 +82,19 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     return served
 
 
-async def _get_all(url: str, key: str) -> dict[str, dict[str, Any]]:
+def _listed(answers: Answers) -> list[dict[str, Any]]:
+    """What the server says of each of its models."""
+    models = answers["models"].get("data")
+    return [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+
+
+def _answers(base_url: str, api_key_env: str) -> Answers:
+    url, key = checked_address(base_url), api_key(api_key_env).get_secret_value()
+    with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
+        return thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
+
+
+async def _get_all(url: str, key: str) -> Answers:
     import aiohttp
 
     root, proxy = url.removesuffix("/v1"), proxy_of(url)

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from limo.core import prompts
 from limo.core.band import Band
 from limo.core.errors import InputError, MissingFileError
-from limo.core.files import is_table_path, resolve_data_path
+from limo.core.files import kind_of, resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
@@ -210,7 +210,7 @@ def run(
 def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, str]:
     """The sources of a pool that must be files; a path without a file's ending may be a name on the hub."""
     paths = {source.name or source.path: recipe.resolve(source.path) for source in pool.sources}
-    return {f"source {name}": path for name, path in paths.items() if is_table_path(path)}
+    return {f"source {name}": path for name, path in paths.items() if kind_of(path)}
 
 
 def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:

@@ -21,7 +21,7 @@ import yaml
 from pydantic import Field
 
 from limo.core.errors import InputError, MissingFileError
-from limo.core.files import TABLE_SUFFIXES
+from limo.core.files import PACKED, TABLE_SUFFIXES
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow
@@ -172,7 +172,7 @@ def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:
 
 
 def _part(folder: Path, stem: str) -> Path | None:
-    names = [folder / f"{stem}{suffix}{packed}" for suffix in TABLE_SUFFIXES for packed in ("", ".gz", ".zst")]
+    names = [folder / f"{stem}{suffix}{packed}" for suffix in TABLE_SUFFIXES for packed in ("", *PACKED)]
     return next((path for path in names if path.is_file()), None)
 
 

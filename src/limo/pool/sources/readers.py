@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from limo.core.errors import MissingFileError
-from limo.core.files import MADE_FROM, TABLE_SUFFIXES
-from limo.core.rows import ALLOWED, PACKED, SourceRow, kind_of, numbered, read_file, splits
+from limo.core.files import MADE_FROM, PACKED, TABLE_SUFFIXES, kind_of
+from limo.core.rows import ALLOWED, SourceRow, numbered, read_file, splits
 from limo.core.text import shorten
 
 GENERATED = "reasoning-gym:"
@@ -46,7 +46,7 @@ def stem(name: str) -> str:
 
 def _is_hub_id(source: str) -> bool:
     parts = source.split("/")
-    return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not kind_of(Path(source))
+    return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not kind_of(source)
 
 
 def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str = "") -> Iterator[SourceRow]:
