@@ -259,10 +259,10 @@ class TerminalProgress(Progress):
         self._bars.stop()
 
 
-def choose_display(as_json: bool = False, stderr: TextIO | None = None, stdout: TextIO | None = None) -> Progress:
+def choose_display(as_json: bool = False, stderr: TextIO | None = None) -> Progress:
     """JSON events on stdout, bars on a terminal, plain lines elsewhere."""
     if as_json:
-        return JsonProgress(stdout or sys.stdout, every_s=1.0)
+        return JsonProgress(sys.stdout, every_s=1.0)
     stream = stderr or sys.stderr
     is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
     return TerminalProgress() if is_terminal else PlainProgress(stream)

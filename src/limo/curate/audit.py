@@ -61,7 +61,7 @@ class Agreement:
 
 def audit(
     texts: Sequence[str], settings: GradeSettings, labels: Mapping[str, Sequence[float]] | None = None,
-    against: Sequence[str] = (), seed: int = 0, n_words: int = N_WORDS,
+    against: Sequence[str] = (), seed: int = 0,
 ) -> Audit:  # fmt: skip
     """Audit a scorer of texts alone (`limo-v2` or `structure`) on `texts`; those of `against` should score lower.
 
@@ -82,7 +82,7 @@ def audit(
         settings.scorer,
         len(texts),
         _correlations(grades, SCORERS[settings.scorer].traits, compared_with),
-        effect_of([insert_keywords(text, rng, n_words) for text in texts]),
+        effect_of([insert_keywords(text, rng) for text in texts]),
         {unit: effect_of([shuffle(text, unit, rng) for text in texts]) for unit in ("steps", "paragraphs")},
         _separation(texts, against, settings) if against else {},
     )

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError
-from limo.core.process.limits import CallLimits
 from limo.core.process.worker import Worker
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
@@ -120,15 +119,14 @@ def audit_file(
     path: str | Path,
     compare: bool = False,
     progress: Progress | None = None,
-    limits: CallLimits | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
 ) -> Audit:
     """Audit the rows of a JSON-lines file.  `verifier` as for `Checker`.  Raises MissingFileError, InputError."""
     audit = Audit(Accuracy("limo"), Accuracy("Math-Verify") if compare else None)
     n_lines = count_lines(path)
     with (
-        Checker(verifier, 1, limits) as checker,
-        Worker(open_comparer, True, limits=limits) as worker,
+        Checker(verifier) as checker,
+        Worker(open_comparer, True) as worker,
         (progress or NoProgress()).stage("audit", n_lines) as stage,
     ):
         for number, line in numbered_lines(path):

@@ -158,9 +158,9 @@ def verifier_settings(value: str | Mapping[str, Any] | Settings) -> Any:
         raise InputError("there is no such verifier", value, KINDS, shorten(why, 160)) from None
 
 
-def open_verifier(settings: str | Mapping[str, Any] | Settings, limits: CallLimits | None = None) -> Verifier:
+def open_verifier(settings: str | Mapping[str, Any] | Settings) -> Verifier:
     """The verifier of the settings.  Raises InputError: no such verifier, or a class that cannot be used as one."""
-    return opener(settings, limits)()
+    return opener(settings)()
 
 
 def opener(settings: str | Mapping[str, Any] | Settings, limits: CallLimits | None = None) -> Callable[[], Verifier]:

@@ -66,10 +66,10 @@ def seed_of(request: Request) -> int:
     return int(content_hash(request.problem.id, request.sampling.hash, str(request.index)), 16) >> 33
 
 
-def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
-    """The completions of a whole reply, up to `n`, by their numbers, or in order where these are not distinct.
+def read_reply(data: bytes, n: int) -> list[Completion]:
+    """Up to `n` completions of a whole reply by their numbers, or in order where they are not distinct.
 
-    `elapsed_s` is how long each took.  Raises BadReply.
+    Raises BadReply.
     """
     try:
         reply = json.loads(data)
@@ -78,7 +78,7 @@ def read_reply(data: bytes, n: int, elapsed_s: float = 0.0) -> list[Completion]:
         raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
     if len({number for number, _ in numbered}) == len(numbered):
         numbered.sort(key=lambda pair: pair[0])
-    return _counted([completion for _, completion in numbered][:n], reply.get("usage"), elapsed_s)
+    return _counted([completion for _, completion in numbered][:n], reply.get("usage"))
 
 
 def error_message(data: bytes) -> str:
@@ -146,17 +146,14 @@ class StreamReader:
         if reason:
             self._reasons[number] = str(reason)
 
-    def completions(self, elapsed_s: float = 0.0) -> list[Completion]:
-        """The completions, each of which took `elapsed_s`.
-
-        Raises BadReply when one has not ended, MixedStream where parts of several cannot be told apart.
-        """
+    def completions(self) -> list[Completion]:
+        """Raises BadReply when a completion has not ended, MixedStream where parts of several cannot be told apart."""
         if self._is_mixed and len(self._parts) < self.n:
             raise MixedStream(f"a stream of {self.n} completions gives several of them one number")
         if not self._parts or len(self._reasons) < len(self._parts):
             raise BadReply("the stream ended before the completion did")
         completions = [_completion(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
-        return _counted(completions[: self.n], self._usage, elapsed_s)
+        return _counted(completions[: self.n], self._usage)
 
     def partial(self) -> tuple[str, str]:
         """Text and reasoning of the first completion as far as they came."""
@@ -199,7 +196,7 @@ def _text(content: Any) -> str:
     raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content)[:MAX_MESSAGE])[:200]}")
 
 
-def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> list[Completion]:
+def _counted(completions: list[Completion], usage: Any) -> list[Completion]:
     """The completions with their token counts: the first has the prompt's, new tokens are shared by text length."""
     if not completions:
         raise BadReply("the reply holds no completion")
@@ -211,7 +208,7 @@ def _counted(completions: list[Completion], usage: Any, elapsed_s: float) -> lis
     shares = [n_new * length // sum(lengths) for length in lengths]
     shares[0] += n_new - sum(shares)
     return [
-        replace(completion, n_prompt_tokens=0 if k else n_prompt, n_completion_tokens=share, elapsed_s=elapsed_s)
+        replace(completion, n_prompt_tokens=0 if k else n_prompt, n_completion_tokens=share)
         for k, (completion, share) in enumerate(zip(completions, shares, strict=True))
     ]
 

@@ -98,7 +98,7 @@ def _real_set(node: Node) -> RealSet | None:
                 return None
             rule = any if operation == "union" else all
             return combined(rule, a, complement(b) if operation == "difference" else b)
-    return None if node.symbols else _relative_to(_real(node), "=")
+    return None if node.symbols else interval(number := _real(node), True, number, True)
 
 
 def _real(node: Node) -> Any:
@@ -162,16 +162,6 @@ def _critical(node: Node, name: str) -> list[Any]:
         return [end for part in signs for end in _critical(replaced(node, inner, part), name)]
     parts = polynomial(node, name, {})
     return [real_number(end, DIGITS) for coefficients in parts for end in real_roots(coefficients)]
-
-
-def _relative_to(number: Any, sign: str) -> RealSet:
-    """The numbers that are equal to, less than, ... a number."""
-    if sign in ("<", "<="):
-        return interval(-_INF, False, number, sign == "<=")
-    if sign in (">", ">="):
-        return interval(number, sign == ">=", _INF, False)
-    point = interval(number, True, number, True)
-    return point if sign == "=" else complement(point)
 
 
 def _near(a: Any, b: Any) -> bool:
