@@ -89,6 +89,23 @@ def test_details_of_lighteval_are_matched_by_the_statement_inside_their_prompt(t
     assert rates(tmp_path / "run") == [0.0, 0.5, 1.0]
 
 
+def review(text, value, main=None):
+    chat = [{"role": "system", "content": "hm"}, {"role": "user", "content": f"{text}\nAnswer in a box."}]
+    return {"index": 0, "messages": chat, "sample_score": {"score": {"value": value, "main_score_name": main}}}
+
+
+def test_reviews_of_evalscope_give_their_main_score_and_what_could_not_be_scored_has_none(tmp_path):
+    values = [{"acc": 1.0, "f1": 0.2}, {}, {"f1": 0.5, "acc": 0.0}]
+    rows = [review(text, value, "acc") for text, value in zip(STATEMENTS, values, strict=True)]
+    imported = import_scores([lines(tmp_path / "rows.jsonl", rows)], "m", "sums", PROBLEMS, tmp_path / "run")
+    assert rates(tmp_path / "run") == [1.0, None, 0.0] and imported.n_without_value == 1
+    import_scores([tmp_path / "rows.jsonl"], "m", "sums", PROBLEMS, tmp_path / "run", "f1")
+    assert rates(tmp_path / "run") == [0.2, None, 0.5]
+    lines(tmp_path / "rows.jsonl", [review(STATEMENTS[0], {})])
+    with pytest.raises(InputError, match="no row has a value"):
+        import_scores([tmp_path / "rows.jsonl"], "m", "sums", PROBLEMS, tmp_path / "run")
+
+
 def test_rows_of_our_own_are_read_and_what_is_undecided_or_of_another_problem_is_counted(tmp_path):
     outcomes = ("correct", "truncated", "undecided", "correct")
     rows = [{"problem": p, "outcome": o} for p, o in zip([*STATEMENTS, "What else?"], outcomes, strict=True)]

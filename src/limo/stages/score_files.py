@@ -82,6 +82,9 @@ def import_scores(
         n_without_value += problem_id is not None and row.value is None
         if problem_id is not None and row.value is not None:
             values[problem_id].append(row.value)
+    if n_without_value and not values:
+        do = "name another value with --metric, or score the rows first"
+        raise InputError("no row has a value", f"{n_without_value} of {len(rows)} rows match", "a share in 0..1", do)
     if not values:
         do = "name the benchmark that they were made on, with its --path"
         raise InputError(f"no row is of {benchmark}", f"{len(rows)} rows", "prompts that hold its statements", do)
