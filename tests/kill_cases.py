@@ -53,7 +53,9 @@ class Template:
 
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()
-        self._process.wait(30)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(60)
+        self._process.kill()
 
     def run(self, line: str, folder: Path, kill_at: float | None = None, max_file_bytes: int | None = None) -> Ended:
         """Run a command in a folder; kill it after so many processor seconds, refuse files beyond so many bytes."""

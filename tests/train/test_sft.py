@@ -16,6 +16,7 @@ import limo.core.errors
 from limo.core import files
 from limo.core.errors import InputError, ModelError, StorageError
 from limo.core.progress import NoProgress
+from limo.train.methods import sft
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings, train
 from limo.train.result import RECORD, finished
@@ -197,6 +198,25 @@ def test_stopped_in_the_middle_it_goes_on_to_the_same_weights(trained, model_dir
     out, straight = trained
     assert weights(tmp_path / "cut") == weights(out) and resumed.losses == straight.losses
     assert beside(tmp_path / "cut") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"max_steps": 4, "save_strategy": "steps", "save_steps": 1}, {"checkpoint": 1, "save_strategy": "epoch"}],
+    ids=["updates", "epoch"],
+)
+def test_killed_after_its_last_checkpoint_it_makes_no_further_update(model_dir, rows, tmp_path, monkeypatch, changes):
+    settings = small(lr_scheduler_type="constant", **changes)
+    straight = train(model_dir, rows, tmp_path / "straight", settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "publish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(model_dir, rows, tmp_path / "cut", settings)
+    resumed = train(model_dir, rows, tmp_path / "cut", settings)
+    assert (resumed.n_updates, resumed.losses, resumed.n_tokens_seen) == (
+        straight.n_updates, straight.losses, straight.n_tokens_seen,
+    )  # fmt: skip
+    assert weights(tmp_path / "cut") == weights(tmp_path / "straight")
 
 
 def test_stopping_after_an_epoch_keeps_the_schedule_of_the_whole(trained, model_dir, rows, tmp_path):

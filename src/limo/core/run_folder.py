@@ -112,7 +112,7 @@ class RunFolder:
         self._store_inputs(hashes)
 
     def _stored_inputs(self) -> dict[str, str]:
-        return self.read_json(INPUTS) if (self.path / INPUTS).exists() else {}
+        return self.read_json(INPUTS, dict[str, str]) if (self.path / INPUTS).exists() else {}
 
     def _store_inputs(self, hashes: Mapping[str, str]) -> None:
         stored = self._stored_inputs()
@@ -172,8 +172,8 @@ class RunFolder:
     def _store_environment(self) -> None:
         """Store the environment of the first start; those of later starts that differ are added."""
         now, file = environment(), self.path / "environment.json"
-        stored: Row = self.read_json(file.name) if file.exists() else dict(now)
-        later = stored.get("later", [])
+        stored: Row = self.read_json(file.name, Row) if file.exists() else dict(now)
+        later = stored["later"] if isinstance(stored.get("later"), list) else []
         if now not in ({key: value for key, value in stored.items() if key != "later"}, *later):
             stored["later"] = [*later, now]
         self.write_json(file.name, stored)
@@ -248,11 +248,11 @@ class RunFolder:
         with atomic(self.path / name) as path:  # a lone surrogate, which models do write, becomes JSON's own escape
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    def read_json(self, name: str) -> Any:
-        """A value stored by `write_json`."""
+    def read_json(self, name: str, kind: Any = Any) -> Any:
+        """A value stored by `write_json`, of that type."""
         file = self.path / name
         with _readable(file, "the run has no such file", "run the stage that writes it"):
-            return parse_json(file.read_bytes())
+            return TypeAdapter(kind).validate_python(parse_json(file.read_bytes()))
 
     def _file(self, stage: str, kind: str) -> Path:
         return self.path / "stages" / f"{stage}.{kind}.parquet"

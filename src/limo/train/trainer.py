@@ -147,11 +147,17 @@ def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settin
         trainer.add_callback(_progress_callback(progress, stage, stack, settings))
         try:
             trainer.train(resume_from_checkpoint=last_checkpoint(work))
+        except _AlreadyTrained:
+            pass  # the last checkpoint is that of the last update, and its weights are loaded
         except torch.OutOfMemoryError as error:
             reason, do = shorten(str(error), 120), "gradient_checkpointing=true, kind: lora, or more devices"
             raise ModelError("the device ran out of memory", reason, "", do) from error
     check_finite(trainer.model, trainer.state.global_step)
     return round(time.monotonic() - started_s, 2)
+
+
+class _AlreadyTrained(Exception):
+    """The checkpoint that a training continues from is its end."""
 
 
 def log_speed(progress: Progress, stage: str, flops: float, n_tokens: int, seconds: float) -> None:
@@ -188,6 +194,9 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, setting
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage = stack.enter_context(progress.stage(stage, state.max_steps, state.global_step))
             self.shown: dict[str, float] = {}
+            flow = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
+            if flow.get("should_training_stop") or state.global_step >= state.max_steps:
+                raise _AlreadyTrained  # transformers would make one more update before it looks
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage.advance(1, **self.shown)

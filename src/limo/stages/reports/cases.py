@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from limo.core.records import Problem, Provenance, Rollout, Verdict
 from limo.core.run_folder import RunFolder
@@ -15,6 +17,8 @@ from limo.report.content import Case, CaseRollout, LocalizedText, StepKind
 from limo.report.formulas import FORMULA
 from limo.stages import evaluate
 from limo.stages.reports.texts import text
+
+_VERDICT = TypeAdapter(Verdict)
 
 MAX_TEXTS = 1200  # rollouts of the grid; problems on which arms differ come first (our choice: pages under 5 MB)
 MAX_ROLLOUTS = 4  # of an arm on a problem
@@ -99,12 +103,8 @@ def evaluation_cases(folders: Sequence[Path]) -> tuple[list[Case], list[Localize
         with Ledger(run_folder.ledger_path, read_only=True) as ledger:
             for rollout in _counted(ledger.rollouts(model), counted):
                 row = counted[rollout.problem_id, rollout.index]
-                verdict = replace(
-                    rollout.verdict or Verdict("undecided"),
-                    outcome=row["outcome"],
-                    extracted=row["extracted"] or "",
-                    reason=row["reason"] or "",
-                )
+                counts = {name: row[name] or "" for name in ("outcome", "extracted", "reason")}
+                verdict = _VERDICT.validate_python(asdict(rollout.verdict or Verdict("undecided")) | counts)
                 of_arm.setdefault(rollout.problem_id, []).append(case_rollout(model, rollout, verdict))
     cases = make_cases(by_arm, problems)
     return cases, left_out_notes(len(cases), len(problems))
