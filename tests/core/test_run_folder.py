@@ -334,7 +334,7 @@ def go_on(folder):
 
 def test_a_pool_is_stored_once_and_stages_name_its_rows_and_what_they_added_to_meta(run):
     first = Problem.make("1+1?", "2", source="a", meta={"level": 3}, options=["1", "2"])
-    again = Problem.make("1+1?", "2", source="b")
+    again = Problem.make("1+1?", "2", source="b", options=["1", "2"])
     run.write_problems([first, again])
     assert run.read_problems() == [first, again]
     pool = RunPool(run.read_problems())
