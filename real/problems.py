@@ -1,4 +1,7 @@
-"""Word problems of one or two steps with small numbers: a pool that a model of 135 million parameters can partly solve.
+"""Problems of one step with one-digit numbers: a pool that a model of 135 million parameters can partly solve.
+
+A first pool, of 60 problems of up to two steps with numbers to 20, gave 12 correct rollouts of 226 and 5 chains; it was
+replaced by this one before any score was known.
 
 write(Path("runs/real/data"))      # pool.jsonl and the benchmarks seen.jsonl, unseen.jsonl
 """
@@ -9,32 +12,15 @@ import json
 import random
 from pathlib import Path
 
-NAMES = [
-    "Ann",
-    "Ben",
-    "Cleo",
-    "Dan",
-    "Eva",
-    "Finn",
-    "Gail",
-    "Hugo",
-    "Ida",
-    "Jack",
-    "Kim",
-    "Leo",
-    "Mia",
-    "Ned",
-    "Olga",
-    "Paul",
-]
+NAMES = ["Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gail", "Hugo", "Ida", "Jack", "Kim", "Leo", "Mia", "Ned", "Olga"]
 THINGS = ["apples", "pens", "coins", "cards", "shells", "stamps", "marbles", "books", "nuts", "beads"]
 SEEN = (  # text, answer; a, b, c are small numbers, s = a + b
     ("{n} has {a} {t} and finds {b} more. How many {t} does {n} have now?", "a + b"),
-    ("{n} had {s} {t} and gave away {b}. How many {t} are left?", "a"),
     ("A box holds {b} {t}. How many {t} are in {c} boxes?", "b * c"),
-    ("{n} counted {a} {t} on Monday and {b} {t} on Tuesday. How many {t} did {n} count?", "a + b"),
-    ("There are {c} shelves with {b} {t} each and {a} {t} on the floor. How many {t} are there?", "b * c + a"),
-    ("{n} has {a} {t}, gets {b} more and then loses {c}. How many {t} does {n} have?", "a + b - c"),
+    ("What is {a} + {b}?", "a + b"),
+    ("{n} has {a} {t} and buys {b} more. How many {t} has {n}?", "a + b"),
+    ("What is {b} x {c}?", "b * c"),
+    ("What is {s} - {b}?", "a"),
 )
 UNSEEN = (
     ("{n} is {a} years old. How old will {n} be in {b} years?", "a + b"),
@@ -49,7 +35,7 @@ def draw(kinds: tuple[tuple[str, str], ...], n: int, seed: int, exclude: set[str
     rng, rows, seen = random.Random(seed), list[dict[str, str]](), set(exclude)
     while len(rows) < n:
         text, answer = kinds[len(rows) % len(kinds)]
-        numbers = {"a": rng.randint(5, 20), "b": rng.randint(2, 9), "c": rng.randint(2, 4)}
+        numbers = {"a": rng.randint(2, 9), "b": rng.randint(2, 9), "c": rng.randint(2, 4)}
         numbers["s"] = numbers["a"] + numbers["b"]
         statement = text.format(n=rng.choice(NAMES), t=rng.choice(THINGS), **numbers)
         if statement not in seen:
@@ -58,7 +44,7 @@ def draw(kinds: tuple[tuple[str, str], ...], n: int, seed: int, exclude: set[str
     return rows
 
 
-def write(folder: Path, n_pool: int = 60, n_benchmark: int = 30) -> None:
+def write(folder: Path, n_pool: int = 32, n_benchmark: int = 20) -> None:
     """Write pool and benchmarks as JSON lines; no statement stands in two of them."""
     folder.mkdir(parents=True, exist_ok=True)
     sets = {"seen": draw(SEEN, n_benchmark, 1, set()), "unseen": draw(UNSEEN, n_benchmark, 2, set())}

