@@ -10,10 +10,10 @@ killed run continues.  The recipe is fixed before the first score is known; no s
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
 from limo.core.rows import json_line
 from limo.curate.select import Candidate
-from limo.experiments.arms import CURATED, Arm, Selection, Training
+from limo.experiments.arm_training import method_of, n_updates, training_cost
+from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.cells import Cell, Jobs, worker_jobs
 from limo.experiments.chains import (
     ChainPool,
@@ -39,7 +40,7 @@ from limo.experiments.chains import (
     select_problems,
 )
 from limo.experiments.prompting import PromptedCompleter
-from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates
+from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates, write_json
 from limo.experiments.transforms import transform_rows
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
@@ -53,11 +54,10 @@ from limo.stages import train as train_stage
 from limo.stages.checkpoints import checkpoints_of
 from limo.stages.evaluate import Decoding, Evaluation, evaluate
 from limo.train.compute import GENERATE
-from limo.train.data import encode, read_rows
+from limo.train.data import read_rows
 from limo.train.methods.grpo import GrpoSettings
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings
-from limo.train.model import load_tokenizer
 from limo.train.result import TrainResult
 from limo.verify.checker import Checker
 
@@ -88,11 +88,6 @@ class LabRecipe(Settings):
     n_workers: int = execution_field(2, ge=1, description="arms measured at once, a process and a core each")
 
 
-def no_beginning(problem: Problem) -> str:
-    """For labs whose notes have no usual beginning."""
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class LabHooks:
     """What a lab does in its own way, as functions of a module, so that a lab can be pickled for its workers.
@@ -105,7 +100,7 @@ class LabHooks:
     write_data: Callable[[Any, Path, Progress], None]
     open_model: ModelOpener
     model_path: Callable[[str], str]
-    begin: Callable[[Problem], str] = no_beginning
+    begin: Callable[[Problem], str] | None = None
     step_accuracy: Callable[[Problem, str], float] | None = None
 
 
@@ -230,16 +225,13 @@ class Lab:
             settings, curation = recipe.collections[source], recipe.curation
             problems, _ = dedup(read_pool(self.data / settings.pool)[: settings.n_problems], curation.dedup)
             problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
-            ledger = self._collection_ledger(source)
+            ledger = self.folder / "collections" / f"{source}.sqlite"
             pool = collected_pool(settings, problems, curation.chains, curation.grade, ledger, runner, source)
         else:
             allowed = ", ".join([CURATED, *recipe.collections])
             raise InputError("there is no such source of chains", source, allowed, "change the arm or the recipe")
         self._pools[source] = pool
         return pool
-
-    def _collection_ledger(self, source: str) -> Path:
-        return self.folder / "collections" / f"{source}.sqlite"
 
     # Training.
 
@@ -258,24 +250,9 @@ class Lab:
     def training_settings(self, arm: Arm, seed: int, dataset: Path) -> train_stage.Method:
         """The settings of an arm's training: its section of the recipe, its budget, what it changes."""
         assert arm.training is not None
-        return method_of(self.recipe, arm.training, seed, lambda budget: self._n_updates(budget, dataset))
-
-    def _n_updates(self, budget: str, dataset: Path) -> int:
-        """Updates of a training on `dataset` whose updates, epochs or tokens are those of LIMO's own; -1: by epochs."""
-        sft = self.recipe.sft
-        if budget == "epochs" and sft.max_steps <= 0:
-            return -1
-        limo = read_rows(self.set_path(self.limo))
-        whole = math.ceil(len(limo) * sft.num_train_epochs / sft.examples_per_update)
-        whole = sft.max_steps if sft.max_steps > 0 else whole
-        if budget == "updates":
-            return whole
-        rows = read_rows(dataset)
-        if budget == "epochs":
-            return max(1, math.ceil(whole * len(rows) / len(limo)))
-        tokenizer = load_tokenizer(self.hooks.model_path(self.recipe.student))
-        lengths = [encode(part, tokenizer, sft.max_length, "drop").n_tokens / len(part) for part in (limo, rows)]
-        return max(1, round(whole * lengths[0] / lengths[1]))
+        student = self.hooks.model_path(self.recipe.student)
+        count = partial(n_updates, self.recipe.sft, self.set_path(self.limo), dataset, student)
+        return method_of(self.recipe, arm.training, seed, count)
 
     # Scoring.
 
@@ -356,7 +333,7 @@ class Lab:
             return 0.0
         path, models, share = self.folder / "curation" / "ledger.sqlite", self.recipe.curation.models, 1.0
         if selection.source != CURATED:
-            path = self._collection_ledger(selection.source)
+            path = self.folder / "collections" / f"{selection.source}.sqlite"
             models = self.recipe.collections[selection.source].ask.models
         if selection.source != CURATED and selection.by == "random":
             pool = self.chain_pool(selection.source, NoProgress())
@@ -384,7 +361,7 @@ class Lab:
         return self.arm_folder(arm, seed) / "benchmarks.sqlite"
 
     def cell_folder(self, arm: Arm, seed: int) -> Path:
-        """See `limo.experiments.cells.CellLab`."""
+        """See `CellLab`."""
         return self.arm_folder(arm.name, seed)
 
     def hours(self, cells: Sequence[Cell]) -> dict[str, float]:
@@ -417,36 +394,7 @@ def _training_row(candidate: Candidate, system: str) -> Row:
     return {"messages": [*messages, {"role": "assistant", "content": chain.text}], **lineage}
 
 
-def method_of(recipe: Any, training: Training, seed: int, n_updates: Callable[[str], int]) -> train_stage.Method:
-    """The settings of a training: its section of the recipe, its budget in `n_updates`, what it changes."""
-    section: train_stage.Method | None = getattr(recipe, training.method, None)
-    if section is None:
-        do = f"add `{training.method}` to the recipe"
-        raise InputError("the recipe has no settings for a method", training.method, "a section", do)
-    factor = {"half": 0.5, "same": 1.0, "double": 2.0}[training.rate]
-    changes: dict[str, Any] = {"seed": seed, "learning_rate": factor * section.learning_rate}
-    if training.method != "grpo":
-        changes["max_steps"] = n_updates(training.budget)
-    changes |= training.changes
-    if training.n_points:
-        every = max(1, math.ceil(changes.get("max_steps", section.max_steps) / training.n_points))
-        changes |= {"keep_checkpoints": True, "save_strategy": "steps", "save_steps": every}
-    return type(section).model_validate(section.model_dump() | changes)
-
-
-def training_cost(trained: TrainResult) -> dict[str, Any]:
-    """What a measurement keeps of a training."""
-    names = ("n_examples", "n_updates", "seconds", "flops")
-    return {name: getattr(trained, name) for name in names} | {"n_train_tokens": trained.n_tokens_seen}
-
-
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write training rows as JSON lines, atomically."""
     with atomic(path) as temporary, open(temporary, "wb") as lines:
         lines.writelines(map(json_line, rows))
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON, atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")

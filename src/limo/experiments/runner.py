@@ -14,8 +14,8 @@ from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import cells_of, measured_arms, raise_failed, run_cells
 from limo.experiments.chains import in_stratum
-from limo.experiments.lab import Lab, write_json
-from limo.experiments.results import Measured, Measurement
+from limo.experiments.lab import Lab
+from limo.experiments.results import Measured, Measurement, write_json
 from limo.report import page, store
 from limo.report.content import Report
 

@@ -17,11 +17,10 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.run_folder import RunFolder, environment
 from limo.experiments.arms import Arm, Experiment, PublishedFigure
 from limo.experiments.cells import cells_of, raise_failed
-from limo.experiments.lab import write_json
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, planned_rows
 from limo.experiments.paper.recipe import PaperRecipe
-from limo.experiments.results import Measured, build_report
+from limo.experiments.results import Measured, build_report, write_json
 from limo.experiments.runner import measure_arms
 from limo.report import page, store
 from limo.report.content import BenchmarkRow, LocalizedText, Report
@@ -71,16 +70,16 @@ def plan(name: str, recipe: PaperRecipe, folder: str | Path) -> ExperimentPlan:
 
 def plan_all(recipe: PaperRecipe, folder: str | Path) -> dict[str, list[PlannedCell]]:
     """The cells of every experiment by its name; one that an earlier experiment has, or the lab measured, is done."""
+    arms = recipe.questions.arms_of(recipe.questions.experiments)
+    work, rows = {arm.name: _work(recipe, arm) for arm in arms}, _cells(recipe, folder, arms)
     done: set[str] = set()
     planned = {}
     for experiment in recipe.questions.experiments:
-        arms = {arm.name: arm for arm in recipe.questions.arms_of([experiment])}
-        rows, what = (
-            _cells(recipe, folder, list(arms.values())),
-            {name: _work(recipe, arm) for name, arm in arms.items()},
-        )
-        planned[experiment.name] = [row.done() if what[row.arm] in done else row for row in rows]
-        done |= set(what.values())
+        own = {arm.name for arm in recipe.questions.arms_of([experiment])}
+        planned[experiment.name] = list[PlannedCell]()
+        for row in (row for row in rows if row.arm in own):
+            planned[experiment.name].append(row.done() if f"{work[row.arm]} {row.seed}" in done else row)
+            done.add(f"{work[row.arm]} {row.seed}")
     return planned
 
 

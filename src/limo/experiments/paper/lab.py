@@ -1,6 +1,6 @@
 """The paper lab: the generic lab at full scale, where a cell is a program that trains, serves and scores an arm.
 
-    report = run("headline", load(PaperRecipe, "paper-7b"), "runs/paper-7b", progress)
+    python -m limo.experiments.paper.lab runs/paper limo 0        # measures one cell, on any machine with the folder
 
 Cells run through the recipe's launcher in the order of their expected cost.  A cell's folder is named by what it
 depends on, so arms that are the same in all but name are measured once, experiments of one folder share what they have
@@ -19,21 +19,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, PartialError, StorageError
+from limo.core.errors import InputError, LimoError, PartialError, StorageError
 from limo.core.files import atomic, hash_path, locked, model_identity, remove
-from limo.core.progress import Progress
+from limo.core.interrupts import handle_signals
+from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
 from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash
+from limo.experiments.arm_training import training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.cells import Cell, Job, Jobs
 from limo.experiments.chains import ChainPool, curated_pool
-from limo.experiments.lab import Lab, LabHooks, training_cost, write_json, write_rows
+from limo.experiments.lab import Lab, LabHooks, write_rows
 from limo.experiments.paper.launchers import CommandJobs, Launcher, SlurmSettings, SubmititJobs, launch_training
 from limo.experiments.paper.plan import plan_cells
 from limo.experiments.paper.recipe import PaperRecipe, PublishedRows
 from limo.experiments.paper.serving import served
-from limo.experiments.results import Measurement
+from limo.experiments.results import Measurement, write_json
 from limo.experiments.transforms import transform_rows
 from limo.models.settings import open_model
 from limo.pool.ingest import ingest, write_pool
@@ -241,7 +243,7 @@ class PaperLab(Lab):
 
 
 class _CellPrograms:
-    """Starts a cell as `python -m limo.experiments.paper.cell` by a launcher."""
+    """Starts a cell as a program, by a launcher."""
 
     def __init__(self, lab: PaperLab, launcher: Launcher) -> None:
         self._lab, self._launcher, self.n_at_once = lab, launcher, launcher.n_at_once
@@ -249,7 +251,7 @@ class _CellPrograms:
     def start(self, cell: Cell) -> Job:
         """See `Jobs`."""
         lab, folder = self._lab, self._lab.cell_folder(cell.arm, cell.seed)
-        module = [sys.executable, "-m", "limo.experiments.paper.cell"]
+        module = [sys.executable, "-m", "limo.experiments.paper.lab"]
         command = [*module, str(lab.folder.absolute()), cell.arm.name, str(cell.seed)]
         folder.mkdir(parents=True, exist_ok=True)  # an arm that is the same in all but name finds it
         hours = lab.hours([cell])[cell.name] / lab.recipe.n_gpus
@@ -292,3 +294,23 @@ def _counting(file: Path) -> Iterator[None]:
         ended.set()
         thread.join()
         write()
+
+
+def main(folder: str, arm: str, seed: str) -> int:
+    """Measure a cell of the lab in a folder; the exit code.  An error is the last line on stderr."""
+    handle_signals()
+    try:
+        lab = PaperLab(load(PaperRecipe, Path(folder) / "recipe.yaml"), Path(folder))
+        with choose_display(as_json=False) as progress:
+            lab.measure(lab.recipe.questions.arms[arm], int(seed), progress)
+    except LimoError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -23,8 +23,8 @@ from limo.core.errors import InputError
 from limo.core.files import resolve_data_path
 from limo.core.records import Problem
 from limo.curate.select import SelectSettings
+from limo.experiments.arm_training import method_of
 from limo.experiments.arms import Arm, Selection
-from limo.experiments.lab import method_of
 from limo.experiments.paper.recipe import PaperRecipe, shipped
 from limo.pool.sources.benchmarks import load_benchmark
 from limo.stages import plan as planner
@@ -75,17 +75,24 @@ class PlannedCell:
 
 def plan_cells(recipe: PaperRecipe, cells: Sequence[tuple[Arm, int, bool]]) -> list[PlannedCell]:
     """The plan of (arm, seed, is it measured already).  Raises InputError for a model whose shape is not known."""
-    by_arm = {arm.name: _planned(recipe, arm) for arm in {arm.name: arm for arm, _, _ in cells}.values()}
-    rows = [replace(by_arm[arm.name], seed=seed) for arm, seed, _ in cells]
-    return [row.done() if is_done else row for row, (_, _, is_done) in zip(rows, cells, strict=True)]
+    memory: dict[str, tuple[float, float]] = {}  # of the same model and method it is worked out once
+    rows: dict[str, PlannedCell] = {}
+    for arm, _, _ in cells:
+        if arm.name not in rows:
+            rows[arm.name] = _planned(recipe, arm, memory)
+    planned = [(replace(rows[arm.name], seed=seed), is_done) for arm, seed, is_done in cells]
+    return [row.done() if is_done else row for row, is_done in planned]
 
 
-def _planned(recipe: PaperRecipe, arm: Arm) -> PlannedCell:
+def _planned(recipe: PaperRecipe, arm: Arm, memory: dict[str, tuple[float, float]]) -> PlannedCell:
     model = shape_of(recipe.student_of(arm))
     train_gb, host_gb, train_hours = 0.0, 0.0, 0.0
     if arm.training:
         method = planned_method(recipe, arm)
-        train_gb, host_gb = training_memory(recipe, model, method)
+        key = f"{recipe.student_of(arm)} {method.model_dump_json(exclude={'max_steps', 'num_train_epochs'})}"
+        if key not in memory:
+            memory[key] = training_memory(recipe, model, method)
+        train_gb, host_gb = memory[key]
         speed = _peak(recipe) * _speed(recipe, method) * recipe.train.n_gpus
         train_hours = training_flops(recipe, arm) / speed / 3600
     serve_gb, n_sequences = serving_memory(recipe, model)
