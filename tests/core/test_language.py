@@ -62,6 +62,14 @@ def test_wide_characters_take_two_columns():
 
 
 def test_patterns_with_more_words_come_first():
-    use("zh")
-    lengths = [len(re.sub(r"\(\?P<\w+>\.\+\?\)", "", pattern.pattern)) for pattern, _ in _pack("zh")[1]]
+    lengths = [len(re.sub(r"\(\?P<\w+>\.\+\?\)", "", pattern.pattern)) for pattern, _ in _pack("zh").patterns]
     assert lengths[0] > lengths[-1]
+
+
+def test_the_sentence_of_a_comparison_is_whole_in_both_languages():
+    told = "a is 87.5 points above b (95% interval +29.0 to +100.0, p < 0.001)"
+    told += "; 8 problems of 2 benchmarks, one training seed each"
+    assert translated(f"did it hurt? {told}", "zh") == (
+        "训练是否有害？a 比 b 高 87.5 个百分点（95% 区间 +29.0 至 +100.0，p < 0.001）；8 题，2 个基准，各一个训练种子"
+    )
+    assert translated(told) == told

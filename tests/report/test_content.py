@@ -89,7 +89,7 @@ def test_an_unknown_key_a_later_format_and_broken_json_are_refused(full, tmp_pat
         with pytest.raises(InputError, match=words):
             load(path)
     path.write_text("{")
-    with pytest.raises(InputError, match="not JSON"):
+    with pytest.raises(InputError, match="cannot be read"):
         load(path)
     with pytest.raises(MissingFileError):
         load(tmp_path / "nowhere.json")

@@ -10,8 +10,20 @@ import pytest
 from markupsafe import Markup
 
 from limo.core.errors import InputError
+from limo.core.records import Provenance
 from limo.report import cases, page, tables
-from limo.report.content import AverageRow, Case, CaseRollout, HitRow, LocalizedText, OverlapRow, Report
+from limo.report.content import (
+    ArmRow,
+    AverageRow,
+    BenchmarkRow,
+    Case,
+    CaseRollout,
+    HitRow,
+    LocalizedText,
+    OverlapRow,
+    Report,
+    ScoreRow,
+)
 
 VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
 
@@ -62,13 +74,13 @@ def test_the_page_fetches_nothing(html):
     reader = Reader(html)
     assert not {"link", "img", "iframe", "object", "base", "form"} & set(reader.tags)
     addresses = [value for name, value in reader.attributes if name in ("src", "href", "xlink:href", "action")]
-    assert addresses and all(value.startswith("#") for value in addresses)
+    assert addresses and all(value.startswith(("#", "http://127.0.0.1:8910/?")) for value in addresses)
     assert "@import" not in html and not re.search(r"url\((?!#)", html)
 
 
 def test_every_link_inside_the_page_leads_somewhere(html):
     reader = Reader(html)
-    links = [value[1:] for name, value in reader.attributes if name == "href"]
+    links = [value[1:] for name, value in reader.attributes if name == "href" and value[0] == "#"]
     assert len(links) == 18 and set(links) <= set(reader.ids)
 
 
@@ -328,3 +340,14 @@ def test_charts_in_chinese_need_a_font_and_the_error_names_one(full, tmp_path, m
     with pytest.raises(InputError, match="fonts-noto-cjk"):
         page.write_charts(full, tmp_path / "charts", "zh")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_score_opens_its_rollouts_in_the_browse_page_and_says_by_which_command():
+    source = Provenance("runs/a", "runs/a/led ger.sqlite", "m-0", "p1", "s1", "maths/4")
+    scores = [ScoreRow("a", "b", 0.5, 0.4, 0.6, provenance=[source, replace(source, model="m-1")])]
+    report = Report(LocalizedText("T"), arms=[ArmRow("a", "A")], benchmarks=[BenchmarkRow("b", "B")], scores=scores)
+    html = page.render(report)
+    address = "http://127.0.0.1:8910/?model=m-0%2C+m-1&amp;prompt=p1&amp;sampling=s1"
+    address += "&amp;verifier=maths%2F4&amp;run=runs%2Fa"
+    assert f'<a href="{address}" title="limo view &#39;runs/a/led ger.sqlite&#39;" rel="noreferrer">50.0</a>' in html
+    assert "limo view" not in page.render(replace(report, scores=[replace(scores[0], provenance=[])]))

@@ -36,7 +36,7 @@ def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None
     from limo.ledger.store import Ledger
     from limo.report.view import app
     from limo.report.view.index import open_index
-    from limo.report.view.query import Browser, OpenedRun
+    from limo.report.view.query import HOST, Browser, OpenedRun
 
     opened = []
     for name, ledger in _ledgers(runs).items():
@@ -45,7 +45,7 @@ def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None
         opened.append(OpenedRun(name, ledger, open_index(ledger, folder, call.progress)))
     with Browser(opened) as browser, app.listen(port) as listening:
         token = app.new_token()
-        url = f"http://{app.HOST}:{listening.getsockname()[1]}/?{app.TOKEN}={token}"
+        url = f"http://{HOST}:{listening.getsockname()[1]}/?{app.TOKEN}={token}"
         call.result({"url": url, "runs": [run.name for run in opened]}, f"{url}\nCtrl-C ends it")
         if in_browser:
             click.launch(url)

@@ -24,7 +24,7 @@ ENGLISH = "en"
 _FOLDER = Path(__file__).parent
 LANGUAGES = (ENGLISH, *sorted(path.name.split(".")[1] for path in _FOLDER.glob("language.*.yaml")))
 _BLANK = re.compile(r"\{(\w+)\}")
-_NUMBER = r"[0-9][0-9,.]*%?"
+_NUMBER = r"[+-]?[0-9][0-9,.]*%?"
 _chosen = ENGLISH
 
 
@@ -39,9 +39,10 @@ def chosen() -> str:
     return _chosen
 
 
-def translated(text: str) -> str:
-    """A text, line by line, in the chosen language; a line without an entry as it is."""
-    return text if _chosen == ENGLISH else "\n".join(map(_line, text.split("\n")))
+def translated(text: str, language: str = "") -> str:
+    """A text, line by line, in a language, by default the chosen one; a line without an entry as it is."""
+    pack = _pack(language or _chosen)
+    return "\n".join(pack.entry(line) or line for line in text.split("\n"))
 
 
 def width(text: str) -> int:
@@ -50,12 +51,38 @@ def width(text: str) -> int:
 
 
 @cache
-def _pack(language: str) -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
-    """Whole texts, and patterns of those with blanks, the ones with the most words of their own first."""
-    entries: dict[str, str] = yaml.safe_load((_FOLDER / f"language.{language}.yaml").read_text(encoding="utf-8"))
-    with_blanks = sorted((text for text in entries if _BLANK.search(text)), key=lambda text: -len(_BLANK.sub("", text)))
-    whole = {text: other for text, other in entries.items() if text not in with_blanks}
-    return whole, [(_pattern(text), entries[text]) for text in with_blanks]
+def _pack(language: str) -> _Pack:
+    file = _FOLDER / f"language.{language}.yaml"
+    return _Pack(yaml.safe_load(file.read_text(encoding="utf-8")) if language != ENGLISH else {})
+
+
+class _Pack:
+    """The entries of one language: whole texts, and patterns of those with blanks, the longest first."""
+
+    def __init__(self, entries: dict[str, str]) -> None:
+        blank = [text for text in entries if _BLANK.search(text)]
+        blank.sort(key=lambda text: -len(_BLANK.sub("", text)))
+        self.whole = {text: other for text, other in entries.items() if text not in blank}
+        self.patterns = [(_pattern(text), entries[text]) for text in blank]
+
+    def entry(self, text: str) -> str | None:
+        """The translation of a text; None without an entry."""
+        if text in self.whole:
+            return self.whole[text]
+        for pattern, other in self.patterns:
+            if match := pattern.fullmatch(text):
+                return other.format(**{name: self._value(value) for name, value in match.groupdict().items()})
+        return None
+
+    def _value(self, text: str) -> str:
+        """What stands in a blank; of a list each piece, some with a number behind them, or none."""
+        pieces = [self._counted(piece) for piece in text.split(", ")]
+        return self.entry(text) or (", ".join(piece for piece in pieces if piece) if all(pieces) else text)
+
+    def _counted(self, text: str) -> str | None:
+        name, _, number = text.rpartition(" ")
+        own = self.entry(name) if name and number[0].isdigit() else None
+        return f"{own} {number}" if own else self.entry(text)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -63,29 +90,3 @@ def _pattern(text: str) -> re.Pattern[str]:
     parts[::2] = map(re.escape, parts[::2])
     parts[1::2] = [f"(?P<{name}>{'.+?' if len(name) > 1 else _NUMBER})" for name in parts[1::2]]
     return re.compile("".join(parts))
-
-
-def _line(text: str) -> str:
-    return _entry(text) or text
-
-
-def _entry(text: str) -> str | None:
-    whole, patterns = _pack(_chosen)
-    if text in whole:
-        return whole[text]
-    for pattern, other in patterns:
-        if match := pattern.fullmatch(text):
-            return other.format(**{name: _value(value) for name, value in match.groupdict().items()})
-    return None
-
-
-def _value(text: str) -> str:
-    """What stands in a blank; of a list each piece, some with a number behind them, or none."""
-    pieces = [_counted(piece) for piece in text.split(", ")]
-    return _entry(text) or (", ".join(piece for piece in pieces if piece) if all(pieces) else text)
-
-
-def _counted(text: str) -> str | None:
-    name, _, number = text.rpartition(" ")
-    own = _entry(name) if name and number[0].isdigit() else None
-    return f"{own} {number}" if own else _entry(text)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from limo.core.progress import duration
+from limo.core.records import Provenance
 from limo.report.charts.drawing import arm_colors
 from limo.report.content import (
     BENCHMARK_GROUPS,
@@ -24,6 +26,7 @@ from limo.report.content import (
     Report,
     ScoreRow,
 )
+from limo.report.view.query import HOST, PORT, query_of
 from limo.report.words import benchmark_group, count, drop_reason, headline_claims, one_line, points, read_data, word
 
 if TYPE_CHECKING:
@@ -37,13 +40,17 @@ _BUDGET = ("n_examples", "n_tokens", "n_updates")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure or word; `interval` in brackets; `shown_range` is (low, value, high) to draw in `color`, in 0..1."""
+    """One figure or word; `interval` in brackets; `shown_range` is (low, value, high) to draw in `color`, in 0..1.
+
+    `rollouts`: the address in `limo view` of those behind it, and the command that opens their ledgers.
+    """
 
     text: str
     interval: str = ""
     bold: bool = False
     shown_range: tuple[float, float, float] | None = None
     color: str = ""
+    rollouts: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,14 @@ def _share_cell(row: ScoreRow | AverageRow | LevelRow | None, bold: bool = False
     if row is None:
         return Cell("—")
     interval = f"[{points(row.low)}, {points(row.high)}]"
-    return Cell(points(row.value), interval, bold, (row.low, row.value, row.high), color)
+    return Cell(points(row.value), interval, bold, (row.low, row.value, row.high), color, _rollouts(row.provenance))
+
+
+def _rollouts(sources: Sequence[Provenance]) -> tuple[str, str] | None:
+    if not sources:
+        return None
+    ledgers = dict.fromkeys(source.ledger for source in sources)
+    return f"http://{HOST}:{PORT}/?{query_of(*sources)}", f"limo view {shlex.join(ledgers)}"
 
 
 def _arm_cells(report: Report, rows: Sequence[ScoreRow | AverageRow | None], arms: list[ArmRow]) -> list[Cell]:
@@ -134,7 +148,11 @@ def comparisons_table(report: Report, language: Language) -> Table:
         interval = f"[{points(row.low, True)}, {points(row.high, True)}]"
         verdict = word("separable" if row.separable else "not_separable", language)
         table.add(
-            name, word(row.group, language), Cell(points(row.difference, True), bold=row.separable), interval, verdict
+            name,
+            word(row.group, language),
+            Cell(points(row.difference, True), bold=row.separable, rollouts=_rollouts(row.provenance)),
+            interval,
+            verdict,
         )
     return table
 

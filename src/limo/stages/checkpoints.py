@@ -49,9 +49,9 @@ class Curve:
             return f"the last checkpoint, {self.last}, is the best of {len(self.scores)}"
         side = "within" if self.p_value >= 0.05 else "beyond"
         return (
-            f"{self.best} is {lead:.1f} points above the last, {self.last}, which is {side} luck: the best of "
-            f"{len(self.scores)} equal checkpoints is {luck[0]:.1f} points above the last (95%: {luck[1]:.1f} to "
-            f"{luck[2]:.1f}; p = {self.p_value:.2g})"
+            f"checkpoint {self.best} is {lead:.1f} points above the last, {self.last}, which is {side} luck: "
+            f"the best of {len(self.scores)} equal checkpoints is {luck[0]:.1f} points above the last "
+            f"(95%: {luck[1]:.1f} to {luck[2]:.1f}; p = {self.p_value:.2g})"
         )
 
 

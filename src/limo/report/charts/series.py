@@ -98,9 +98,9 @@ def _set_scales(axes: Axes, chart: ChartRow, n_categories: int, language: Langua
     add_text(axes, 0, 1, chart.y_label.text(language) + unit, "muted", 11.5, dx=-_LEFT, dy=20, **fraction)
     add_text(axes, 0.5, 0, chart.x_label.text(language), "muted", 11.5, ha="center", dy=-34, **fraction)
     subs = (1.0,) if right > 100 * left else (1.0, 2.0, 5.0)
-    locator = (
-        LogLocator(subs=subs, numticks=8) if chart.log_x and left > 0 else MaxNLocator(6, integer=right - left >= 4)
-    )
+    is_whole = right - left >= 4 or all(float(x).is_integer() for one in chart.series for x in one.x)
+    is_log = chart.log_x and left > 0
+    locator = LogLocator(subs=subs, numticks=8) if is_log else MaxNLocator(6, integer=is_whole)
     for tick in () if n_categories else locator.tick_values(left, right):
         if left <= tick <= right:
             below = ("data", "axes fraction")

@@ -31,10 +31,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from limo.core.errors import InputError
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import COLORS
-from limo.report.view.query import Browser, Cell, Column, Filters, ProblemRow, search_pattern
+from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
 from limo.report.words import one_line
 
-HOST = "127.0.0.1"
 TOKEN = "token"
 _FOLD = 6_000  # characters of a text that are shown before it is opened: a few screens
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -40,6 +40,9 @@ class OpenedRun:
     index: Path
 
 
+HOST, PORT = "127.0.0.1", 8910  # where the page is unless the command says otherwise
+
+
 class Column(NamedTuple):
     """A model of a run, counted from 1."""
 
@@ -87,10 +90,11 @@ class Filters:
         return urlencode({name: value for name, value in (asdict(self) | others).items() if value not in ("", None)})
 
 
-def query_of(provenance: Provenance) -> str:
-    """The part of an address, after the `?`, that opens the rollouts behind a number."""
-    hashes = {"prompt": provenance.prompt_hash, "sampling": provenance.sampling_hash}
-    return Filters(model=provenance.model, verifier=provenance.verifier, run=provenance.run, **hashes).query()
+def query_of(*sources: Provenance) -> str:
+    """The part of an address, after the `?`, that opens the rollouts behind a number, of one or several sources."""
+    parts = ((one.model, one.prompt_hash, one.sampling_hash, one.verifier, one.run) for one in sources)
+    model, prompt, sampling, verifier, run = (", ".join(dict.fromkeys(of)) for of in zip(*parts, strict=True))
+    return Filters(model=model, prompt=prompt, sampling=sampling, verifier=verifier, run=run).query()
 
 
 class Cell(NamedTuple):

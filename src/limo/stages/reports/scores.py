@@ -23,7 +23,7 @@ from limo.stages import reach
 from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
 from limo.stages.evaluate import EVALUATIONS, SCORES, known_benchmarks
 from limo.stages.reports.cases import evaluation_cases
-from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, signed, text
+from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, sentence, signed, text
 
 MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the first
 
@@ -222,5 +222,5 @@ def _reach_section(folders: Sequence[Path], sampled: Path, names: list[str]) -> 
         series.append(make_series(name, range(len(kinds)), [i.value for i in intervals], **ends))
     categories = [text(kind) for kind in kinds]
     chart = make_chart("reach_chart", "bars", series, "kind", "problems_share", categories=categories, percent=True)
-    claims = [same(f"{name}: {one.sentence}") for name, one in found.items()]
+    claims = [sentence(f"{name}: {one.sentence}") for name, one in found.items()]
     return Section("reach", text("reach"), text("reach_lead"), claims, charts=[chart])

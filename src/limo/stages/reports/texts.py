@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from limo.core.language import translated
 from limo.report.content import ChartRow, DataTable, LocalizedText, SeriesRow
 
 
@@ -26,6 +27,11 @@ def text(key: str, **values: object) -> LocalizedText:
 def same(value: object) -> LocalizedText:
     """A name or a number, which is the same in both languages."""
     return LocalizedText(str(value))
+
+
+def sentence(english: str) -> LocalizedText:
+    """A sentence that another stage wrote, in both languages."""
+    return LocalizedText(english, translated(english, "zh"))
 
 
 def label(key: str) -> LocalizedText:

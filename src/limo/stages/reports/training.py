@@ -10,10 +10,10 @@ from typing import Any
 from limo.core.run_folder import RunFolder
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
-from limo.report.content import LocalizedText, Section
+from limo.report.content import Section
 from limo.stages import checkpoints
 from limo.stages.compare import read_outcomes
-from limo.stages.reports.texts import label, make_chart, make_series, make_table, same, text
+from limo.stages.reports.texts import label, make_chart, make_series, make_table, sentence, text
 from limo.train.result import TrainResult, finished
 
 HARM = "did_it_hurt.json"
@@ -68,8 +68,7 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
     ]
     for folder in records:
         if (folder / HARM).is_file():
-            sentence = str(RunFolder(folder).read_json(HARM)["sentence"])
-            claims.append(LocalizedText(f"Did it hurt? {sentence}", f"训练是否有害？{sentence}"))
+            claims.append(sentence(f"Did it hurt? {RunFolder(folder).read_json(HARM)['sentence']}"))
     sections = [Section("training", text("training"), text("training_lead"), claims, charts=charts, tables=tables)]
     return {"sections": [*sections, *_rl_sections(records, names)]}
 
@@ -128,5 +127,5 @@ def checkpoint_parts(folder: Path) -> dict[str, list[Any]]:
     ys, lows, highs = ([getattr(one, end) for one in curve.scores.values()] for end in ("value", "low", "high"))
     series = make_series(folder.name, xs, ys, low=lows, high=highs, color="limo")
     chart = make_chart("epochs_chart", "lines", [series], "update", "score", percent=True)
-    claims = [same(curve.sentence)]
+    claims = [sentence(curve.sentence)]
     return {"sections": [Section("epochs", text("epochs"), text("epochs_lead"), claims, charts=[chart])]}
