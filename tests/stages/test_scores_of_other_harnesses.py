@@ -51,39 +51,32 @@ def sums():
     return Task(dataset=rows, solver=generate(), scorer=scorer, epochs=2)
 """
 
-LIGHTEVAL_TASK = r"""
+LIGHTEVAL = r"""
+import json, sys, urllib.request
+from lighteval.logging.evaluation_tracker import EvaluationTracker
+from lighteval.metrics import apply_metric
 from lighteval.metrics.metrics import Metrics
-from lighteval.tasks.lighteval_task import LightevalTaskConfig
+from lighteval.models.abstract_model import ModelConfig
+from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.requests import Doc
 
-def prompt(line, task_name):
-    query = f"Solve the following problem.\n\n{line['problem']}\nAnswer:"
-    return Doc(task_name=task_name, query=query, choices=[line["answer"]], gold_index=0)
+def complete(problem, n=2):
+    body = {"model": "m", "messages": [{"role": "user", "content": problem}], "n": n}
+    request = urllib.request.Request(sys.argv[1] + "/chat/completions", json.dumps(body).encode())
+    return [choice["message"]["content"] for choice in json.load(urllib.request.urlopen(request))["choices"]]
 
-metric = Metrics.pass_at_k_math(sample_params={"k": 1, "n": 2})
-TASKS_TABLE = [LightevalTaskConfig(name="sums", prompt_function=prompt, hf_repo="rows", hf_subset="default",
-                                   hf_avail_splits=["test"], evaluation_splits=["test"], metrics=[metric])]
-"""
-LIGHTEVAL_MODEL = r"""
-import json, urllib.request
-from lighteval.models.abstract_model import LightevalModel
-from lighteval.models.model_output import ModelResponse
-
-class Served(LightevalModel):
-    tokenizer, add_special_tokens, max_length = None, False, 2048
-    loglikelihood = loglikelihood_rolling = None
-
-    def __init__(self, config):
-        self.config = config
-
-    def greedy_until(self, docs):
-        return [ModelResponse(text=self.complete(doc.query, doc.num_samples)) for doc in docs]
-
-    def complete(self, query, n):
-        body = {"model": "m", "messages": [{"role": "user", "content": query.split("\n")[2]}], "n": n}
-        request = urllib.request.Request("SERVER/chat/completions", json.dumps(body).encode())
-        choices = json.load(urllib.request.urlopen(request))["choices"]
-        return [choice["message"]["content"] for choice in choices]
+rows = [json.loads(line) for line in open("set.jsonl")]
+docs = [
+    Doc(f"Solve the following problem.\n\n{row['problem']}\nAnswer:", [row["answer"]], 0, task_name="sums|0")
+    for row in rows
+]
+responses = [ModelResponse(text=complete(row["problem"])) for row in rows]
+metrics = [Metrics.pass_at_k_math(sample_params={"k": 1, "n": 2}), Metrics.avg_at_n_math(sample_params={"n": 2})]
+tracker = EvaluationTracker("out", save_details=True)
+tracker.general_config_logger.log_model_info(ModelConfig(model_name="m"))
+for doc, response, measured in zip(docs, responses, apply_metric(responses, docs, metrics)):
+    tracker.details_logger.log("sums|0", doc, response, measured)
+tracker.save()
 """
 EVALSCOPE_PROMPT = "{question}\nPlease reason step by step, and put your final answer within \\boxed{{}}."
 
@@ -128,8 +121,8 @@ def run(command, folder, **variables):
     return done.stdout
 
 
-def mean_of(file, folder):
-    imported = import_scores([file], "m", "sums", PROBLEMS, folder)
+def mean_of(file, folder, metric=""):
+    imported = import_scores([file], "m", "sums", PROBLEMS, folder, metric)
     assert imported.n_unmatched == imported.n_without_value == 0
     return imported.n_rows, imported.mean
 
@@ -182,15 +175,12 @@ def test_inspects_own_reader_opens_our_log(server, tmp_path):
 
 
 def test_details_that_lighteval_wrote_are_read(server, tmp_path):
+    """Its metrics and its writer; its commands import every task of its own, some of which need the hub."""
     programs = environment_with(tmp_path, "lighteval", "lighteval==0.13.0", "torch==2.13.0")
-    (tasks,) = programs.parent.glob("lib/python3*/site-packages/lighteval/tasks/tasks")
-    (tasks / "tinyBenchmarks.pkl").touch()  # weights of other tasks, which it fetches from the net before any task runs
-    (tmp_path / "sums.py").write_text(LIGHTEVAL_TASK)
-    (tmp_path / "model.py").write_text(LIGHTEVAL_MODEL.replace("SERVER", server))
-    command = [programs / "lighteval", "custom", "m", "model.py", "sums|0", "--custom-tasks", "sums.py"]
-    run([*command, "--output-dir", "out", "--save-details"], tmp_path)
+    run([programs / "python", "-c", LIGHTEVAL, server], tmp_path)
     (file,) = (tmp_path / "out").rglob("details_*.parquet")
-    assert mean_of(file, tmp_path / "run") == (4, 0.75)
+    assert mean_of(file, tmp_path / "run", "avg@n:n=2") == (4, 0.75)
+    assert mean_of(file, tmp_path / "run", "pass@k:k=1&n=2") == (4, 0.75)
 
 
 def test_reviews_that_evalscope_wrote_are_read(server, tmp_path):
