@@ -92,7 +92,7 @@ class DecontaminateSettings(Settings):
     )
     embedding_cosine: float = Field(default=0.9, ge=0, le=1, description="least cosine of `embedding`; own choice")
     paraphrase: Decision = Field(default="drop", description="cosine >= paraphrase_cosine and the same numbers")
-    paraphrase_cosine: float = Field(default=0.7, ge=0, le=1, description="own choice, measured")
+    paraphrase_cosine: float = Field(default=0.7, ge=0, le=1, description="own choice")
     coverage_words: int = Field(default=5, ge=2, le=13, description="in an n-gram of coverage; own choice, measured")
     same_numbers_coverage: float = Field(default=0.6, ge=0, le=1, description="own choice, measured")
     renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")

@@ -44,14 +44,14 @@ _HEADS = (
     rf"{_TAG}\s*[.:]?",
     # A label: its word, then a number or nothing, then a mark, a line's end, a tag, or a sentence.
     rf"[(\[]?(?:{HEAD_WORD}|user|human|system|q)\s*[)\]]?\s*(?::|\n)",
-    rf"[(\[]?(?:{HEAD_WORD}|q)\s*{NUMBERED}(?:\s*[.:)\]]+|\s*,(?=\s*{_HAN})|\s*\n|\s+(?=(?-i:[A-Z][a-z]|[AI]\s))"
+    rf"[(\[]?(?:{HEAD_WORD}|q)\s*{NUMBERED}(?:\s*[.:)\]]+(?!\d)|\s*,(?=\s*{_HAN})|\s*\n|\s+(?=(?-i:[A-Z][a-z]|[AI]\s))"
     rf"|\s*(?={_TAG}))",
     rf"(?:{HEAD_WORD})(?<={_HAN}{_HAN})\d{{1,3}}\s+(?={_HAN})",
     rf"第\s*[\d一二三四五六七八九十]{{1,4}}\s*小?题(?:\s*[.:,)]|\s*(?={_TAG})|\s+)",
     # Up to eight words that end in a label and ask for nothing: `AIME 2015 Problem 3:`, `Here is a problem:`.
-    rf"(?-i:(?:[A-Z0-9][\w'.,()/-]*[ ]){{1,8}}){_LABEL_WORD}(?:\s*{NUMBERED}\s*[:.\n]|\s*:)",
+    rf"(?-i:(?:[A-Z0-9][\w'.,()/-]*[ ]){{1,8}}){_LABEL_WORD}(?:\s*{NUMBERED}\s*[:.\n](?!\d)|\s*:)",
     rf"(?![^\n:]*\b{_ASKING}\b)(?:[A-Za-z'-]+[ ]){{1,8}}?{_LABEL_WORD}(?:\s*{NUMBERED})?\s*:",
-    rf"(?![^\n:]*[一二三四五六七八九十两百几])(?:{_HAN}|,){{1,14}}(?:题目?|问题)\s*:",
+    rf"(?![^\n:]*[一二三四五六七八九十两百几])(?:{_HAN}|,){{1,14}}(?<!命)题目?\s*:",
     # A number or a letter alone.
     rf"\(\s*\d{{1,3}}\s*\)(?=\s*(?:[A-Za-z]{{2}}|(?-i:[A-Z])\s[a-z]{{2}}|{_HAN}))",
     rf"\d{{1,3}}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{{2}}|(?-i:[A-Z])\s|\s*(?:{_HAN}|{_TAG}))",
@@ -78,7 +78,8 @@ _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     re.I,
 )
 _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ and show your work"
-    r"\d|\b(?:compute|determine|evaluate|calculate|prove|simplify|how (?:many|much|far|long|old))\b"
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|half|twice|double|thirds?|quarters?|fifths?)\b"
+    r"|\b(?:compute|determine|evaluate|calculate|prove|simplify|how (?:many|much|far|long|old))\b"
     r"|\bfind\b(?! the (?:\w+ )?answer)|求|多少|计算|证明",
     re.I,
 )
