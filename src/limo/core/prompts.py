@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from functools import lru_cache
-from importlib import resources
 
+from limo.core.files import shipped_yaml
 from limo.core.text import content_hash
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -51,12 +50,8 @@ def same_answer(problem: str, answer: str, found: str, completion: str) -> str:
     return _judge_prompt("same_answer").format(number=number, **{name: _fenced(text) for name, text in texts.items()})
 
 
-@lru_cache
 def _judge_prompt(name: str) -> str:
-    import yaml
-
-    texts = yaml.safe_load((resources.files("limo.core") / "judge_prompts.yaml").read_text(encoding="utf-8"))
-    return str(texts[name])
+    return str(shipped_yaml(__file__, "judge_prompts.yaml")[name])
 
 
 def _fenced(text: str) -> str:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from limo.verify.maths.tables import LOADER, table
+from limo.core.files import shipped_yaml
+from limo.verify.maths.tables import table
 from limo.verify.maths.times import read_range
 from limo.verify.maths.units import read_unit
 
-PHRASES: dict[str, Any] = yaml.load(Path(__file__).with_name("phrases.yaml").read_text("utf-8"), LOADER)
+PHRASES: dict[str, Any] = shipped_yaml(__file__, "phrases.yaml")
 
 
 def alternatives(name: str) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
-from importlib import resources
-from typing import Any
 
-import yaml
+from limo.core.files import shipped_yaml
 
 TRAITS = ("elaboration", "verification", "exploration", "granularity")
 COUNTED = TRAITS[1:]
@@ -46,10 +44,4 @@ def measure(text: str) -> dict[str, float]:
 @cache
 def word_lists(language: str) -> dict[str, tuple[str, ...]]:
     """The word lists of a language, by trait."""
-    return {trait: tuple(entries) for trait, entries in read_words(language).items()}
-
-
-def read_words(name: str) -> dict[str, Any]:
-    """A file of word lists."""
-    text = (resources.files("limo.curate.scorers") / "words" / f"{name}.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return {trait: tuple(entries) for trait, entries in shipped_yaml(__file__, f"words/{language}.yaml").items()}

@@ -13,8 +13,9 @@ from functools import cache
 from itertools import product
 from string import ascii_lowercase
 
+from limo.core.files import shipped_yaml
 from limo.core.text import THOUGHT_MARKER
-from limo.curate.scorers.keywords import read_words, word_lists
+from limo.curate.scorers.keywords import word_lists
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _CHINESE_SIGNS = (("。", "\n"), ("！", "\n"), ("；", "\n"), ("？", "?\n"), ("：", ":"), ("、", ") "), ("步骤", "step "))
@@ -74,14 +75,14 @@ def _item_number(words: list[bytes]) -> str:
 def ignored_words() -> Words:
     """Words that are no terms: of one or two letters, function words, and what the keyword scorer counts."""
     short = {a.encode() for a in ascii_lowercase} | {(a + b).encode() for a, b in product(ascii_lowercase, repeat=2)}
-    empty = {word.encode() for word in read_words("structure")["en"]["empty"]}
+    empty = {word.encode() for word in shipped_yaml(__file__, "words/structure.yaml")["en"]["empty"]}
     return frozenset(short | _counted_words() | empty)
 
 
 @cache
 def cue_words(kind: str) -> Words:
     """Words of both languages that show a `task`, an `answer`, a `check` or a `turn`, as they stand in `Steps`."""
-    lists = read_words("structure")
+    lists = shipped_yaml(__file__, "words/structure.yaml")
     english, chinese = lists["en"][kind], lists["zh"][kind]
     return frozenset([*(word.encode() for word in english), *(_han_word(pair).encode() for pair in chinese)])
 
