@@ -55,7 +55,7 @@ from limo.verify.checker import Checker
 
 SELECTED = "selected"
 SUSPECT = "suspect"
-_RESERVED = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
+OTHER_STEPS = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
 
 
 class FilterSettings(BandedRolloutSettings):
@@ -128,8 +128,10 @@ class Recipe(ModelStageRecipe):
     @model_validator(mode="after")
     def _is_consistent(self) -> Recipe:
         names = [settings.name for settings in self.filters]
-        if len(set(names)) < len(names) or set(names) & _RESERVED:
-            raise ValueError(f"the filters' names must differ from each other and from {', '.join(sorted(_RESERVED))}")
+        if len(set(names)) < len(names) or set(names) & OTHER_STEPS:
+            raise ValueError(
+                f"the filters' names must differ from each other and from {', '.join(sorted(OTHER_STEPS))}"
+            )
         if not self.teachers and not any(settings.teacher for settings in self.filters):
             raise ValueError("no model writes chains: add an entry to `teachers`, or set `teacher: true` on a filter")
         if self.grade.scorer == "judge" and self.judge is None:
@@ -376,7 +378,7 @@ class _Curation:
         rows: list[FunnelRow] = []
         for stage, counts in self.folder.counts().items():
             n_in = counts.n_kept + counts.n_dropped
-            unit = _UNITS.get(stage, "problems")
+            unit = UNITS.get(stage, "problems")
             kept = self.folder.read_stage(stage)
             n_problems = len({row.get("problem_id") or row["id"] for row in kept})
             rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
@@ -384,7 +386,7 @@ class _Curation:
         return rows
 
 
-_UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
 def models_of(recipe: Recipe) -> list[ModelUse]:

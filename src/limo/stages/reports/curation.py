@@ -29,8 +29,6 @@ MAX_HITS = 100  # contamination pairs that are spelled out
 MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
 N_CASES = 3
 _HIT_KEYS = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
-_OTHER_STEPS = {"ingest", "dedup", "decontaminate", "chains", "grade", "select", "export"}
-_UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
 def curation_parts(folder: Path) -> dict[str, list[Any]]:
@@ -47,7 +45,7 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
         parts |= contamination_parts(
             evidence_table(curate.problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
         )
-    filters = [name for name in done if name not in _OTHER_STEPS]
+    filters = [name for name in done if name not in curate.OTHER_STEPS]
     parts["sections"] += [_difficulty(run_folder, filters)] if filters else []
     if "grade" in done:
         chains, grades = curate.graded_chains(run_folder)
@@ -62,7 +60,7 @@ def _funnel(run_folder: RunFolder) -> list[StageRow]:
     rows = []
     for stage, counts in run_folder.counts().items():
         name, n_in = label(f"stage_{stage}"), counts.n_kept + counts.n_dropped
-        unit: Any = _UNITS.get(stage, "problems")
+        unit: Any = curate.UNITS.get(stage, "problems")
         shown = name.en.removeprefix("stage ")  # a filter's own name
         rows.append(StageRow(stage, shown, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
     return rows

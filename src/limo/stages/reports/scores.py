@@ -15,7 +15,6 @@ from limo.report.content import (
     BenchmarkRow,
     ComparisonRow,
     DataTable,
-    LocalizedText,
     ScoreRow,
     Section,
 )
@@ -31,7 +30,8 @@ MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the 
 def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[str, list[Any]]:
     """Scores, averages, comparisons and the grid of runs with scores; with `sampled`, what training did with reach."""
     outcomes = read_outcomes(folders)
-    evaluations = [row for folder in folders for row in _stored(folder)]
+    files = [json.loads(file.read_text("utf-8")) for one in folders if (file := one / EVALUATIONS).is_file()]
+    evaluations = [row for stored in files for row in stored["evaluations"]]
     groups = _groups(outcomes)
     parts: dict[str, list[Any]] = {
         "arms": [ArmRow(name, label) for name, label in _short_names(list(outcomes)).items()],
@@ -53,7 +53,7 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
             parts["sections"].append(_reach_section(folders, sampled, names))
     if evaluations:
         parts["sections"].append(_details_section(evaluations))
-        parts["notes"] = [same(note) for folder in folders for note in _notes(folder)]
+        parts["notes"] = [same(note) for stored in files for note in stored.get("notes", [])]
         parts["cases"], notes = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
         parts["notes"] += notes
     return parts
@@ -63,17 +63,6 @@ def _short_names(names: list[str]) -> dict[str, str]:
     """The names without the owner before a slash, where they stay different."""
     short = [name.rsplit("/", 1)[-1] or name for name in names]
     return dict(zip(names, short if len(set(short)) == len(short) else names, strict=True))
-
-
-def _stored(folder: Path) -> list[dict[str, Any]]:
-    file = folder / EVALUATIONS
-    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["evaluations"] if file.is_file() else []
-    return rows
-
-
-def _notes(folder: Path) -> list[str]:
-    file = folder / EVALUATIONS
-    return list(json.loads(file.read_text(encoding="utf-8")).get("notes", [])) if file.is_file() else []
 
 
 def _groups(outcomes: Outcomes) -> dict[str, BenchmarkGroup]:
@@ -147,12 +136,9 @@ def _comparison_section(found: Sequence[Comparison], labels: dict[str, str]) -> 
         by_pair = {(one.arm, one.against): one for one in found}
         matrix = [[labels[a], *(_matrix_cell(by_pair, a, b) for b in labels)] for a in labels]
         across = [text("arm"), *map(same, labels.values())]
-        tables.append(DataTable(text("matrix_table"), across, _texts(matrix), text("matrix_note")))
+        cells = [[same(cell) for cell in row] for row in matrix]
+        tables.append(DataTable(text("matrix_table"), across, cells, text("matrix_note")))
     return Section("pairs", text("pairs"), text("pairs_lead"), tables=tables)
-
-
-def _texts(rows: list[list[str]]) -> list[list[LocalizedText]]:
-    return [[same(cell) for cell in row] for row in rows]
 
 
 def _matrix_cell(by_pair: dict[tuple[str, str], Comparison], name: str, other: str) -> str:
@@ -165,7 +151,8 @@ def _matrix_cell(by_pair: dict[tuple[str, str], Comparison], name: str, other: s
 
 def _details_section(evaluations: list[dict[str, Any]]) -> Section:
     """Bounds, truncation, pass@k, maj@n and the judge, beside each score."""
-    rows, ks, missing = [], [], ("no_answer", "truncated", "undecided")
+    rows, ks = [], []
+    missing = ("no_answer", "truncated", "undecided")
     has_majority = any(one["details"]["majority"] for one in evaluations)
     labels = _short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
     for one in evaluations:
@@ -181,7 +168,6 @@ def _details_section(evaluations: list[dict[str, Any]]) -> Section:
             columns = zip(*(interval for _, interval in points), strict=True)
             ys, lows, highs = (list(column) for column in columns)
             ks.append(make_series(name, [k for k, _ in points], ys, low=lows, high=highs))
-    missing = ("no_answer", "truncated", "undecided")
     heads = (
         "measured",
         "score",

@@ -88,9 +88,7 @@ def _rl_sections(records: dict[Path, TrainResult], names: dict[Path, str]) -> li
             with Ledger(folder / "ledger.sqlite", read_only=True) as ledger:
                 usage = {int(m[1]): u for name, u in ledger.usage_by_model().items() if (m := _UPDATE.match(name))}
                 outcomes = {
-                    int(m[1]): ledger.n_by_outcome(name)
-                    for name in ledger.usage_by_model()
-                    if (m := _UPDATE.match(name))
+                    int(m[1]): ledger.n_by_outcome(m[0]) for m in map(_UPDATE.match, ledger.usage_by_model()) if m
                 }
             series += _rl_series(names[folder], record.flops, usage, outcomes)
     if not series:
