@@ -73,6 +73,7 @@ class Opened:
     def __init__(self, chromium, file, width=1440, **how):
         self.complaints, self.requests = [], []
         self.tab = chromium.new_context(viewport={"width": width, "height": 900}, **how).new_page()
+        self.tab.set_default_timeout(300_000)  # ms: a page of 5 MB on a machine with other work
         self.tab.on("console", lambda message: self.complaints.append(message.text))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.on("request", lambda request: self.requests.append(request.url))
