@@ -57,7 +57,8 @@ def test_a_row_that_kills_its_process_costs_one_verdict_and_the_order_stays(n_wo
     assert [v.extracted for v in verdicts if v.outcome != "undecided"] == [
         str(n) for n in range(n_rows) if n % 400 != 7
     ]
-    assert {v.reason for v in verdicts if v.outcome == "undecided"} == {"over 0.3 s of processor time"}
+    limits = {"over 0.3 s of processor time", "over 4.8 s"}  # the second comes first on a busy machine
+    assert {v.reason for v in verdicts if v.outcome == "undecided"} <= limits
 
 
 @pytest.mark.slow
