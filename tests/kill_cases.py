@@ -174,20 +174,25 @@ def _serve() -> None:
             print(json.dumps({"status": int(_remain(sessions)), "cpu_s": 0, "err": ""}), flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            modules, err = Path(folder) / "modules", Path(folder) / "err"
-            err.touch()  # a child may be killed before it opens it
+            modules = Path(folder) / "modules"
+            reader, writer = os.pipe()  # a file would be refused as all others on a full disk
             process = os.fork()
             if not process:
-                _run_job(job, modules, err)
+                _run_job(job, modules, writer)
+            os.close(writer)
+            os.set_blocking(reader, False)
             sessions.append(process)
-            status, cpu_s = _watch(process, job["kill_at"])
+            status, cpu_s, err = _watch(process, job["kill_at"], reader)
+            os.close(reader)
             for name in modules.read_text().split() if modules.exists() else ():
                 with suppress(Exception):
                     importlib.import_module(name)
-            print(json.dumps({"status": status, "cpu_s": cpu_s, "err": err.read_text()[-2000:]}), flush=True)
+            print(
+                json.dumps({"status": status, "cpu_s": cpu_s, "err": err.decode(errors="replace")[-2000:]}), flush=True
+            )
 
 
-def _run_job(job: dict, modules: Path, err: Path) -> None:
+def _run_job(job: dict, modules: Path, err: int) -> None:
     from limo.cli import root
     from limo.cli.command import end_process, run_command
 
@@ -202,8 +207,10 @@ def _run_job(job: dict, modules: Path, err: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["max_file_bytes"],) * 2)
     os.setsid()
     os.chdir(job["folder"])
-    for number, path in ((0, os.devnull), (1, os.devnull), (2, err)):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number, opened in ((0, nothing), (1, nothing), (2, err)):
+        os.dup2(opened, number)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     try:
         end_process(run)
     except SystemExit as ended:
@@ -215,12 +222,14 @@ def _run_job(job: dict, modules: Path, err: Path) -> None:
         os._exit(99)
 
 
-def _watch(process: int, kill_at: float | None) -> tuple[int, float]:
-    clock, cpu_s = (~process << 3) | 2, 0.0  # Linux's number of a process's processor clock
+def _watch(process: int, kill_at: float | None, reader: int) -> tuple[int, float, bytes]:
+    clock, cpu_s, err = (~process << 3) | 2, 0.0, b""  # Linux's number of a process's processor clock
     while True:
         done, status = os.waitpid(process, os.WNOHANG)
+        with suppress(BlockingIOError):
+            err += os.read(reader, 1 << 20)
         if done:
-            return status, cpu_s
+            return status, cpu_s, err
         cpu_s = time.clock_gettime(clock)
         if kill_at is not None and cpu_s >= kill_at:
             os.kill(process, signal.SIGKILL)

@@ -25,7 +25,7 @@ BROKEN = [
     b"PAR1" + b"x" * 99,
 ]
 WRONG = [None, "x", -1e308, [], {}, 10**30, "\x1b[2J", True, float("nan"), ["a"], {"a": 1}, "\ud800"]
-N_LEAVES, N_COLUMNS = 12, 6  # values of a JSON file and columns of a table that are changed, drawn from a seed
+N_LEAVES, N_COLUMNS = 6, 2  # values of a JSON file and columns of a table that are changed, drawn from a seed
 COMMANDS = {
     "curate": [
         "report RUN -o out.html", "status RUN", "export RUN --to hf --evidence -o hub", "curate recipe.yaml --run RUN",
@@ -65,7 +65,7 @@ def changed_tables(table, draw):
 def changes(file, draw):
     """Contents for the file of a run, each wrong in another way."""
     raw = file.read_bytes()
-    yield from (*draw.sample(BROKEN, 4), raw[: len(raw) // 2])
+    yield from (*draw.sample(BROKEN, 2), raw[: len(raw) // 2])
     if file.suffix == ".json":
         value = json.loads(raw)
         paths = list(paths_in(value))
@@ -100,4 +100,25 @@ def test_a_run_folder_with_a_file_that_is_not_as_it_was_is_one_line(limo, world,
             assert code in (0, 2) and "bug" not in err and "Traceback" not in err, (command, file, content[:80], err)
             assert "\x1b" not in out + err
             assert code == 0 or sum(line.startswith("limo: ") for line in err.splitlines()) == 1
-    assert n > 100
+    assert n > 50
+
+
+def test_the_browser_indexes_a_changed_run_or_says_in_a_line_why_not(limo, world, monkeypatch):
+    from limo.core.errors import LimoError
+    from limo.report.view.index import open_index
+
+    monkeypatch.chdir(world)
+    assert limo("curate", "recipe.yaml", "--run", "whole")[0] == 0
+    draw, refused, n = random.Random("view"), 0, 0
+    files = [world / "whole" / "problems.parquet", *sorted((world / "whole").glob("stages/*.parquet"))]
+    for file in files:
+        for content in changes(file, draw):
+            shutil.rmtree("changed", ignore_errors=True)
+            shutil.copytree("whole", "changed")
+            (world / "changed" / file.relative_to(world / "whole")).write_bytes(content)
+            n += 1
+            try:
+                open_index(world / "changed" / "ledger.sqlite", world / "changed")
+            except LimoError:
+                refused += 1
+    assert 10 < refused < n

@@ -23,7 +23,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError
+from limo.core.errors import RESTORE, InputError, foreign_data
 from limo.core.progress import NoProgress, Progress
 from limo.core.tables import decode_columns
 from limo.core.text import content_hash
@@ -71,8 +71,13 @@ def open_index(ledger: Path, folder: Path | None, progress: Progress | None = No
     """Bring the index of a ledger up to date and return its file; `folder` is the run's, if there is one.
 
     Where the ledger's folder cannot be written, the index is made among the temporary files.  Raises InputError where
-    SQLite was built without full-text search.
+    SQLite was built without full-text search, and for a run whose files do not fit.
     """
+    with foreign_data("this run cannot be indexed", folder or ledger, "what limo wrote", RESTORE):
+        return _open_index(ledger, folder, progress)
+
+
+def _open_index(ledger: Path, folder: Path | None, progress: Progress | None) -> Path:
     file = ledger.with_suffix(".view.sqlite")
     try:
         _update(file, ledger, folder, progress or NoProgress())
