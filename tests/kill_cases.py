@@ -200,7 +200,7 @@ def _run_job(job: dict, modules: Path, err: int) -> None:
         try:
             run_command(root, job["words"])
         finally:
-            if job["kill_at"] is None:
+            if job["kill_at"] is None and job["max_file_bytes"] is None:
                 modules.write_text("\n".join(name for name in sys.modules if name.isascii() and "__main__" not in name))
 
     if job["max_file_bytes"] is not None:
