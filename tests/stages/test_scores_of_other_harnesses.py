@@ -176,7 +176,7 @@ def test_inspects_own_reader_opens_our_log(server, tmp_path):
 
 def test_details_that_lighteval_wrote_are_read(server, tmp_path):
     """Its metrics and its writer; its commands import every task of its own, some of which need the hub."""
-    programs = environment_with(tmp_path, "lighteval", "lighteval==0.13.0", "torch==2.13.0")
+    programs = environment_with(tmp_path, "lighteval", "lighteval==0.13.0", "torch==2.13.0", "xxhash<4")
     run([programs / "python", "-c", LIGHTEVAL, server], tmp_path)
     (file,) = (tmp_path / "out").rglob("details_*.parquet")
     assert mean_of(file, tmp_path / "run", "avg@n:n=2") == (4, 0.75)
