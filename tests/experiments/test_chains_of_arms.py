@@ -9,6 +9,7 @@ from limo.core.prompts import prompt_hash
 from limo.core.records import Chain, Grade, PassRate, Problem, Verdict
 from limo.curate.grade import GradeSettings
 from limo.curate.select import Candidate, SelectSettings
+from limo.curate.strata import StrataSettings, stratify
 from limo.experiments.arms import Selection
 from limo.experiments.chains import ChainPool, in_stratum, select_chains, select_problems
 
@@ -61,6 +62,15 @@ def test_style_and_stratum_hold_for_every_chain():
     assert {c.problem.meta["depth"] for c in chosen(stratum="deep", by="random", k=40)} == {3, 4, 5}
     assert {len(c.problem.meta["modifiers"]) for c in chosen(stratum="plain", by="random", k=40)} == {0}
     assert {c.problem.source for c in chosen(stratum="olympiad", by="random", k=40)} == {"aime"}
+
+
+def test_strata_by_source_are_drawn_as_curate_strata_draws_them():
+    strata = StrataSettings(simple=["school"], complex=["olympiads"], advanced=["aime"], n=5)
+    drawn = select_chains(POOL, Selection(stratum="Advanced", k=40), LIMO, GradeSettings(), STYLES, strata)
+    expected = stratify(POOL.problems, strata)["Advanced"]
+    assert {c.problem.id for c in drawn} == {problem.id for problem in expected} and len(drawn) == 5
+    with pytest.raises(InputError, match=r"no such stratum: 'deep' \(allowed: Simple, Complex, Advanced\)"):
+        select_chains(POOL, Selection(stratum="deep"), LIMO, GradeSettings(), STYLES, strata)
 
 
 def test_a_problem_without_the_column_of_a_stratum_is_not_in_it():

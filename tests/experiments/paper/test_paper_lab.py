@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from paper_cases import FakeLauncher, small_recipe, store_measurement, write_recipe
@@ -10,8 +11,12 @@ from paper_cases import FakeLauncher, small_recipe, store_measurement, write_rec
 from limo.core.errors import InputError, PartialError, RecipeError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load, shipped
+from limo.core.records import Chain, Grade, Problem, Verdict
+from limo.curate.grade import GradeSettings
+from limo.curate.select import Candidate, SelectSettings
 from limo.experiments import cells
 from limo.experiments.cells import Cell
+from limo.experiments.chains import ChainPool
 from limo.experiments.lab import Lab
 from limo.experiments.paper import experiment as paper
 from limo.experiments.paper import lab as paper_lab
@@ -129,6 +134,27 @@ def test_failed_cells_end_in_exit_code_3_and_a_report_of_the_complete_arms(tmp_p
     report = json.loads((tmp_path / "lab" / "mine" / "report.json").read_text())
     assert [arm["name"] for arm in report["arms"]] == ["base"]
     assert {"en": "limo-0 failed: no disk", "zh": ""} in report["notes"]
+
+
+def test_levels_are_chosen_among_the_chains_of_a_curation(make, monkeypatch):
+    problems = [Problem.make(f"Problem {n}", "4") for n in range(10)]
+    chains = [
+        Chain(p.id, f"Step. \\boxed{{{n}}}", "t", "", "s", 0, 5, Verdict("correct")) for n, p in enumerate(problems)
+    ]
+    graded = [
+        Candidate(p, c, Grade({}, 0.5, f"L{1 + n % 5}")) for n, (p, c) in enumerate(zip(problems, chains, strict=True))
+    ]
+    curation = SimpleNamespace(select=SelectSettings(), grade=GradeSettings(), system="Solve it.")
+    monkeypatch.setattr(PaperLab, "curation_recipe", curation)
+    monkeypatch.setattr(paper_lab, "curated_pool", lambda recipe, folder, runner: ChainPool(problems, graded, []))
+    lab = make(experiments={"mine": {"question": ["?", "？"], "arms": ["L2", "L5"]}}, curation="runs/mine")
+    texts = [
+        [json.loads(row)["messages"] for row in lab.dataset(arm, 0).read_text().splitlines()] for arm in arms_of(lab)
+    ]
+    assert [{row[-1]["content"] for row in rows} for rows in texts] == [
+        {"Step. \\boxed{1}", "Step. \\boxed{6}"}, {"Step. \\boxed{4}", "Step. \\boxed{9}"}
+    ]  # fmt: skip
+    assert texts[0][0][0] == {"role": "system", "content": "Solve it."}
 
 
 def test_scoring_is_checked_as_in_the_evaluate_stage(make):

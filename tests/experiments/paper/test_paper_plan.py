@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from limo.core.recipe import load
 from limo.experiments.paper.plan import n_rollouts, plan_cells, shape_of
 from limo.experiments.paper.recipe import PaperRecipe
 
+ROOT = Path(__file__).parents[3]
 # Qwen2.5-7B-Instruct by its config: 28 layers, 3,584 wide, 18,944 between, 28 heads of 128, 4 of keys, 152,064 tokens.
 HIDDEN, BETWEEN, KEYS, LAYERS, VOCABULARY = 3584, 18944, 512, 28, 152064
 LAYER = 2 * HIDDEN * HIDDEN + 2 * HIDDEN * KEYS + (HIDDEN + 2 * KEYS) + 3 * HIDDEN * BETWEEN + 2 * HIDDEN
@@ -56,6 +58,11 @@ def test_the_totals_of_a_dry_run_are_those_of_a_calculation_by_hand():
     assert limo.n_sequences == int((72e9 - 2 * N_7B) // (2 * 2 * LAYERS * KEYS * 36864))
     assert 2 * N_7B / 1e9 < limo.train_gb < 80 and limo.fits
     assert planned(recipe, "limo", is_done=True)[0].gpu_hours == 0
+    # `reproduce` with three seeds: the base once, LIMO v2 and v1 (817 rows) three times each; docs/paper.md
+    (v1,) = planned(recipe, "limo-v1")
+    total = base.gpu_hours + 3 * limo.gpu_hours + 3 * v1.gpu_hours
+    assert total == pytest.approx(7 * score_hours + 3 * train_hours * (1 + 817 / 800))
+    assert f"{total:.1f} GPU-hours, {2.5 * total:.1f} dollars" in (ROOT / "docs" / "paper.md").read_text()
 
 
 @pytest.mark.slow

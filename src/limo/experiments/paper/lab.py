@@ -102,7 +102,7 @@ class PaperLab(Lab):
     def set_path(self, selection: Selection, of_problems: bool = False) -> Path:
         """The file of a training set, named by its settings too."""
         published = self.recipe.published(selection)
-        where = published.hash if published else f"{self.recipe.curation} {self.recipe.strata}"
+        where = published.hash if published else f"{self.recipe.curation} {self.recipe.strata} {self.recipe.styles}"
         name = f"{selection.source}-{content_hash(where, selection.hash)[:8]}"
         return self.folder / "sets" / (f"{name}.parquet" if of_problems else f"{name}.jsonl")
 

@@ -20,6 +20,7 @@ from limo.core import prompts
 from limo.core.recipe import Settings, execution_field
 from limo.curate.strata import StrataSettings
 from limo.experiments.arms import Arm, Prompting, Questions, Selection, read_questions
+from limo.experiments.chains import Stratum
 from limo.experiments.paper.launchers import CommandSettings, SlurmSettings, TrainLaunch
 from limo.experiments.paper.serving import ServeSettings
 from limo.stages.evaluate import ScoringSettings
@@ -66,7 +67,10 @@ class PaperRecipe(ScoringSettings):
 
     student: str = Field(description="folder or hub name of the model that every arm trains unless it names another")
     curation: str = Field("", description="run folder of `limo curate`, for levels, strata and counts of examples")
-    strata: StrataSettings | None = Field(None, description="what Simple, Complex and Advanced are in that run")
+    strata: StrataSettings | dict[str, Stratum] = Field(
+        default_factory=dict, description="what Simple, Complex and Advanced are in that run, or conditions by name"
+    )
+    styles: dict[str, str] = Field(default_factory=dict, description="style of chains -> the teacher's system text")
     sources: dict[str, PublishedRows] = Field(
         default_factory=dict, description="published rows by name, beside the shipped ones or in their place"
     )
