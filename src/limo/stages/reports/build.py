@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
 from limo.core.run_folder import RunFolder
@@ -39,7 +42,9 @@ def run(runs: Sequence[str | Path], sampled: str | Path | None = None) -> Report
     if len(folders) == 1 and (stored := _stored_report(folders[0])):
         return store.load(stored)
     with foreign_data("these runs cannot be reported", ", ".join(map(str, folders)), "what limo wrote", RESTORE):
-        return _report(folders, Path(sampled) if sampled else None)
+        report = _report(folders, Path(sampled) if sampled else None)
+        TypeAdapter(Report).validate_python(asdict(report))  # values of other types would end in the page
+        return report
 
 
 def _report(folders: list[Path], sampled: Path | None) -> Report:
