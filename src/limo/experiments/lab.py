@@ -160,15 +160,16 @@ class Lab:
 
         Raises what happens to LIMO's own, by whose updates others are trained.
         """
-        failed = {}
-        for selection, of_problems in self.missing_sets(arms):
-            try:
-                with progress.stage(f"chains {selection.source}"):
+        failed, missing = {}, self.missing_sets(arms)
+        with progress.stage("training sets", total=len(missing)) as stage:
+            for selection, of_problems in missing:
+                try:
                     self.write_set(selection, of_problems, progress)
-            except LimoError as error:
-                if selection == self.limo:
-                    raise
-                failed[self.set_path(selection, of_problems)] = str(error)
+                except LimoError as error:
+                    if selection == self.limo:
+                        raise
+                    failed[self.set_path(selection, of_problems)] = str(error)
+                stage.advance(1)
         return failed
 
     def sets_of(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
@@ -219,17 +220,18 @@ class Lab:
         recipe, runner = self.recipe, MultiModelRunner(self.hooks.open_model, "", progress)
         if source in self._pools:
             return self._pools[source]
-        if source == CURATED:
-            pool = curated_pool(recipe.curation, self.folder / "curation", runner)
-        elif source in recipe.collections:
-            settings, curation = recipe.collections[source], recipe.curation
-            problems, _ = dedup(read_pool(self.data / settings.pool)[: settings.n_problems], curation.dedup)
-            problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
-            ledger = self.folder / "collections" / f"{source}.sqlite"
-            pool = collected_pool(settings, problems, curation.chains, curation.grade, ledger, runner, source)
-        else:
+        if source != CURATED and source not in recipe.collections:
             allowed = ", ".join([CURATED, *recipe.collections])
             raise InputError("there is no such source of chains", source, allowed, "change the arm or the recipe")
+        with progress.stage(f"chains {source}"):
+            if source == CURATED:
+                pool = curated_pool(recipe.curation, self.folder / "curation", runner)
+            else:
+                settings, curation = recipe.collections[source], recipe.curation
+                problems, _ = dedup(read_pool(self.data / settings.pool)[: settings.n_problems], curation.dedup)
+                problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
+                ledger = self.folder / "collections" / f"{source}.sqlite"
+                pool = collected_pool(settings, problems, curation.chains, curation.grade, ledger, runner, source)
         self._pools[source] = pool
         return pool
 

@@ -13,7 +13,8 @@ import re
 import shutil
 import time
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from limo.train.memory import OPTIMISER_BYTES
 from limo.train.result import TrainSettings
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+@contextmanager
+def without_name_warnings() -> Iterator[None]:
+    """Without warnings of names that transformers will change and TRL still uses: nobody here can act on them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: Any) -> Any:
@@ -45,8 +54,7 @@ def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: 
         "gradient_checkpointing_kwargs": {"use_reentrant": False, "every_n_layers": settings.checkpoint_every},
     }
     try:
-        with warnings.catch_warnings():  # of names that transformers will change and TRL still uses
-            warnings.simplefilter("ignore", FutureWarning)
+        with without_name_warnings():
             world_size = config_class(output_dir=str(work), use_cpu=settings.use_cpu, bf16=False).world_size
             at_once = settings.per_device_train_batch_size * world_size
             if settings.examples_per_update % at_once:
@@ -146,7 +154,8 @@ def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settin
     with ExitStack() as stack, storage_errors(work):
         trainer.add_callback(_progress_callback(progress, stage, stack, settings))
         try:
-            trainer.train(resume_from_checkpoint=last_checkpoint(work))
+            with without_name_warnings():
+                trainer.train(resume_from_checkpoint=last_checkpoint(work))
         except _AlreadyTrained:
             pass  # the last checkpoint is that of the last update, and its weights are loaded
         except torch.OutOfMemoryError as error:

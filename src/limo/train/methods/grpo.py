@@ -29,7 +29,7 @@ from limo.models.local.config import check_model
 from limo.train.compute import GENERATE, TRAIN
 from limo.train.model import load_model, load_tokenizer
 from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
-from limo.train.trainer import log_speed, run_trainer, trl_config, watched
+from limo.train.trainer import log_speed, run_trainer, trl_config, watched, without_name_warnings
 
 FLOPS_PER_TOKEN = GENERATE + TRAIN  # each token is generated (or read) once and trained on once
 SHARE_SHOWN = 0.1  # of the updates, whose mean pass rate is the first and the last one
@@ -177,13 +177,14 @@ def _make_trainer(
         {"prompt": prompts.messages(problem.problem, settings.system), "problem_id": problem.id} for problem in problems
     ]
     try:
-        return watched(GRPOTrainer)(
-            model=model,
-            reward_funcs=[reward],
-            args=config,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-        )
+        with without_name_warnings():
+            return watched(GRPOTrainer)(
+                model=model,
+                reward_funcs=[reward],
+                args=config,
+                train_dataset=Dataset.from_list(rows),
+                processing_class=tokenizer,
+            )
     except (ValueError, ImportError) as error:
         reason = shorten(str(error), 160)
         raise InputError("TRL refuses these settings", reason, "", "change the setting that it names") from error
