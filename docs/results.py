@@ -1,8 +1,9 @@
-"""Writes the tables of results in the READMEs and docs/lab.md from data, `results/pocket.json`.
+"""Writes the tables of results in the READMEs and docs/lab.md from data, `results/pocket*.json`.
 
-    python docs/results.py runs/lab     # store what a lab run measured, then write the tables
-    python docs/results.py              # write the tables from what is stored
-    python docs/results.py --check      # exit 1 where a page says something else
+    python docs/results.py runs/lab                # store what `make lab` measured, then write the tables
+    python docs/results.py runs/all pocket-all     # of `limo lab --all`; pocket-world2: of the lab in another world
+    python docs/results.py                         # write the tables from what is stored
+    python docs/results.py --check                 # exit 1 where a page says something else
 
 Stored are the report's rows without `provenance` (which names the ledgers of the run), the predictions with what came,
 the recipe, and each problem's outcome: `outcomes` has for each arm, seed and benchmark a text with a digit for each
@@ -17,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-STORED = ROOT / "results" / "pocket.json"
+RESULTS, SHORT = ROOT / "results", "pocket"
 READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
 BEGIN, END = "<!-- results: written by `make docs` -->", "<!-- end of results -->"
-LAB, LAB_BEGIN, LAB_END = "docs/lab.md", "<!-- predictions: written by `make docs` -->", "<!-- end of predictions -->"
+LAB = "docs/lab.md"  # the predictions of each of these runs, between these marks
+LAB_TABLES = {
+    "pocket-all": ("<!-- predictions: written by `make docs` -->", "<!-- end of predictions -->"),
+    "pocket-world2": ("<!-- another world: written by `make docs` -->", "<!-- end of another world -->"),
+}
 KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment", "recipe")
 GROUPS = ("in-domain", "out-of-domain", "all")
 LABELS = {
@@ -37,11 +42,11 @@ LABELS = {
 }  # fmt: skip
 
 
-def store(run: Path) -> None:
-    """Store what a finished lab run measured."""
+def store(run: Path, name: str) -> None:
+    """Store what a finished lab run measured, under that name."""
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
-    STORED.parent.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
     value = {name: _without_provenance(report[name]) for name in KEPT}
     value["questions"] = [
         {"name": section["name"], "title": section["title"], "predictions": section["predictions"]}
@@ -53,7 +58,13 @@ def store(run: Path) -> None:
         arm: {str(row["seed"]): compact(row["outcomes"], value["problems"]) for row in rows}
         for arm, rows in scores.items()
     }
-    STORED.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(name: str) -> dict[str, Any]:
+    """A stored run."""
+    stored: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return stored
 
 
 def compact(outcomes: dict[str, dict[str, float]], problems: dict[str, list[str]]) -> dict[str, Any]:
@@ -119,16 +130,19 @@ def predictions(stored: dict[str, Any]) -> str:
 
 def expected_pages() -> dict[Path, str]:
     """Page -> its text with the tables of what is stored."""
-    stored = json.loads(STORED.read_text(encoding="utf-8"))
-    pages = {}
+    short, pages = load(SHORT), {}
     for name, language in READMES.items():
-        text = (ROOT / name).read_text(encoding="utf-8")
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        pages[ROOT / name] = f"{before}{BEGIN}\n{tables(stored, language)}\n{END}{after}"
+        pages[ROOT / name] = _between((ROOT / name).read_text(encoding="utf-8"), BEGIN, END, tables(short, language))
     text = (ROOT / LAB).read_text(encoding="utf-8")
-    before, after = text.split(LAB_BEGIN)[0], text.split(LAB_END)[1]
-    pages[ROOT / LAB] = f"{before}{LAB_BEGIN}\n{predictions(stored)}\n{LAB_END}{after}"
+    for name, marks in LAB_TABLES.items():
+        text = _between(text, *marks, predictions(load(name)))
+    pages[ROOT / LAB] = text
     return pages
+
+
+def _between(text: str, begin: str, end: str, table: str) -> str:
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def stale() -> list[str]:
@@ -138,7 +152,7 @@ def stale() -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] != "--check":
-        store(Path(sys.argv[1]))
+        store(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else SHORT)
     if sys.argv[1:] == ["--check"]:
         sys.exit(f"stale, run `make docs`: {', '.join(stale())}" if stale() else 0)
     for page, table in expected_pages().items():
