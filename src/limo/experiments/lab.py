@@ -220,9 +220,8 @@ class Lab:
         recipe, runner = self.recipe, MultiModelRunner(self.hooks.open_model, "", progress)
         if source in self._pools:
             return self._pools[source]
-        if source != CURATED and source not in recipe.collections:
-            allowed = ", ".join([CURATED, *recipe.collections])
-            raise InputError("there is no such source of chains", source, allowed, "change the arm or the recipe")
+        if source not in (sources := [CURATED, *recipe.collections]):
+            raise InputError("there is no such source of chains", source, ", ".join(sources), "name one of them")
         with progress.stage(f"chains {source}"):
             if source == CURATED:
                 pool = curated_pool(recipe.curation, self.folder / "curation", runner)
@@ -232,8 +231,7 @@ class Lab:
                 problems, _ = decontaminate(problems, self.benchmarks(), curation.decontaminate)
                 ledger = self.folder / "collections" / f"{source}.sqlite"
                 pool = collected_pool(settings, problems, curation.chains, curation.grade, ledger, runner, source)
-        self._pools[source] = pool
-        return pool
+        return self._pools.setdefault(source, pool)
 
     # Training.
 
