@@ -363,10 +363,8 @@ class _Curation:
         public = self.recipe.model_copy(update={"data": ""})  # a path of this machine
         funnel = [step for step in self._funnel() if step.stage != "export"]
         hits = count_contaminated(self.folder.read_dropped("decontaminate"))
-        scorer = self.recipe.grade.scorer
-        card = DatasetCard(
-            funnel, public.to_yaml(), public.hash, self.recipe.export, hits, models_of(self.recipe), scorer
-        )
+        uses, scorer = models_of(self.recipe), self.recipe.grade.scorer
+        card = DatasetCard(funnel, public.to_yaml(), public.hash, self.recipe.export, hits, uses, scorer)
         write_dataset(rows, folder, card)
         names = [{key: line[key] for key in ("rank", "problem_id", "chain_hash")} for line in rows]
         self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
