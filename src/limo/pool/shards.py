@@ -66,11 +66,12 @@ def _write_ingested(
         dropped = [row for row in batch if isinstance(row, Dropped)]
         write_problems(folder / f"part-{n_done:05d}.parquet", kept, dropped)
         counts.update({"kept": len(kept), **Counter(row.reason for row in dropped)})
+        n_read = n_done * SHARD_ROWS + len(batch)
         n_done += 1
         with atomic(folder / _SUMMARY) as temporary:
             summary = {"sources": paths, "n_parts": n_done, "counts": dict(counts)}
             temporary.write_text(json.dumps(summary, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
-        (progress or NoProgress()).log(f"{n_done * SHARD_ROWS:,} rows read, {counts['kept']:,} kept")
+        (progress or NoProgress()).log(f"{n_read:,} rows read, {counts['kept']:,} kept")
     return counts
 
 
