@@ -183,6 +183,13 @@ def test_a_folder_goes_on_for_the_same_inputs_and_refuses_all_others(tmp_path):
         pass
 
 
+def test_a_folder_that_a_failed_call_left_empty_is_free_for_the_corrected_one(tmp_path):
+    with pytest.raises(InputError, match="no column"), output_folder(tmp_path / "out", MADE_FROM):
+        raise InputError("no column", "x", "", "")
+    with output_folder(tmp_path / "out", {**MADE_FROM, "settings": "corrected"}):
+        (tmp_path / "out" / "part").write_text("1")
+
+
 def test_a_folder_of_unknown_origin_is_not_filled(tmp_path):
     (tmp_path / "part").write_text("")
     with pytest.raises(InputError, match="unknown origin"), output_folder(tmp_path, MADE_FROM):

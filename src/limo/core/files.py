@@ -225,10 +225,11 @@ def output_folder(path: str | Path, made_from: Mapping[str, str]) -> Iterator[No
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        if not file.is_file():
-            if any(not entry.name.startswith(".") for entry in path.iterdir()):
-                allowed = "an empty folder, or one begun by this command"
-                raise InputError("the folder holds files of unknown origin", path, allowed, "name an empty folder")
+        is_filled = any(entry != file and not entry.name.startswith(".") for entry in path.iterdir())
+        if is_filled and not file.is_file():
+            allowed = "an empty folder, or one begun by this command"
+            raise InputError("the folder holds files of unknown origin", path, allowed, "name an empty folder")
+        if not is_filled:  # new, or begun by a call that left nothing
             with atomic(file) as temporary:
                 temporary.write_text(json.dumps(dict(made_from), indent=1) + "\n", encoding="ascii")
         check_made_from(file, made_from)
