@@ -163,6 +163,18 @@ def test_an_error_without_words_on_a_disk_without_room_is_a_full_disk(tmp_path, 
         raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
 
+def test_a_device_and_a_pipe_are_not_replaced_and_a_link_stays_a_link(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="device or a pipe"), files.atomic(tmp_path / "pipe") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with files.atomic(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
+
+
 MADE_FROM = {"pool": "aa", "settings": "bb"}
 
 

@@ -142,6 +142,10 @@ def atomic_folder(path: str | Path, only_like_itself: bool = False) -> Iterator[
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     with storage_errors(path):
+        path = path.resolve() if path.is_symlink() and path.is_file() else path  # the link stays, its file is written
+        if path.exists() and not path.is_file() and not path.is_dir():
+            do = "name another with -o"
+            raise InputError("a device or a pipe cannot be replaced", path, "a file or a new name", do)
         path.parent.mkdir(parents=True, exist_ok=True)
         start = f".{os.fsdecode(os.fsencode(path.name)[:200])}."
         _sweep_dead(path, start)

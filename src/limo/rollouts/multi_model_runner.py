@@ -32,7 +32,7 @@ class RolloutSettings(Settings):
     models: list[ModelSettings] = Field(min_length=1, description="the models; each gives `n` rollouts a problem")
     system: str = Field(prompts.SYSTEM, description="system text; the default is the paper's")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="how completions are drawn")
-    n: int = Field(ge=1, description="rollouts of each model a problem")
+    n: int = Field(ge=1, le=10_000, description="rollouts of each model a problem")
 
     @field_validator("system")
     @classmethod

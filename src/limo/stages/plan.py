@@ -26,6 +26,7 @@ import yaml
 
 from limo.core import prompts
 from limo.core.band import Band
+from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress, duration
 from limo.core.recipe import find, load
@@ -149,7 +150,7 @@ def is_paper_lab(path: str) -> bool:
 def _sections(path: str) -> dict[str, Any]:
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
-        values = yaml.safe_load(find(path).read_text(encoding="utf-8"))
+        values, _ = load_yaml(find(path).read_text(encoding="utf-8"))
     return values if isinstance(values, dict) else {}
 
 

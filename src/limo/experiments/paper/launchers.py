@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import yaml
 from pydantic import Field, field_validator
 
+from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, ModelError
 from limo.core.files import atomic
 from limo.core.recipe import RECIPES, Settings, execution_field
@@ -80,7 +80,7 @@ class TrainLaunch(Settings):
         return self.n_gpus > 1 and bool(self._values().get("fsdp_config", {}).get("fsdp_offload_params"))
 
     def _values(self) -> dict[str, Any]:
-        values = yaml.safe_load(self.accelerate_file.read_text(encoding="utf-8"))
+        values, _ = load_yaml(self.accelerate_file.read_text(encoding="utf-8"))
         return values if isinstance(values, dict) else {}
 
     def words(self, train: Sequence[str], is_planned: bool = False) -> list[str]:
