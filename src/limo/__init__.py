@@ -16,10 +16,6 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from limo.core import VERSION
-
-__version__ = VERSION
-
 if TYPE_CHECKING:  # read by type checkers, and by `_addresses`
     from limo.core.errors import LimoError
     from limo.core.recipe import load as load_recipe
@@ -104,6 +100,8 @@ def _addresses() -> dict[str, tuple[str, str]]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("limo.core").VERSION
     if name not in __all__:
         raise AttributeError(f"module 'limo' has no attribute {name!r}")
     module, original = _addresses()[name]
