@@ -202,6 +202,14 @@ def test_the_figures_of_the_readmes_are_those_that_were_stored(tmp_path):
     assert room.stale() == ["README.md", "README.zh-CN.md"]
 
 
+def test_the_stored_runs_agree_on_the_arms_and_seeds_that_they_share():
+    room = build("results")
+    short, whole = room.load("pocket"), room.load("pocket-all")
+    shared = [(arm, seed) for arm, rows in short["outcomes"].items() for seed in rows if seed in whole["outcomes"][arm]]
+    assert len(shared) > 40
+    assert [key for key in shared if short["outcomes"][key[0]][key[1]] != whole["outcomes"][key[0]][key[1]]] == []
+
+
 def test_the_tree_has_one_line_for_each_file_and_none_without():
     room = build()
     lines = room.tree().splitlines()[1:-1]

@@ -1,12 +1,13 @@
 """Paired comparisons: what separates, what does not, and the words for it."""
 
+import json
 import random
 
 import pytest
 
 from limo.core.errors import InputError
 from limo.core.stats import mcnemar
-from limo.stages.compare import average, compare, compare_table, pairs_of, self_test
+from limo.stages.compare import average, compare, compare_table, pairs_of, read_outcomes, self_test
 
 
 def table(rates_by_benchmark):
@@ -145,3 +146,11 @@ def test_outcomes_that_cannot_be_compared_are_refused(outcomes, change, complain
 def test_a_benchmark_nobody_measured_is_refused(outcomes):
     with pytest.raises(InputError, match="'chess'"):
         compare(outcomes, "limo", "bulk", ["sums", "chess"])
+
+
+def test_the_scores_of_a_lab_are_compared_like_those_of_evaluate(tmp_path):
+    rows = {
+        arm: [{"seed": 0, "fingerprint": "4f2a", "outcomes": {"b": {"p": rate}}}] for arm, rate in (("x", 1), ("y", 0))
+    }
+    (tmp_path / "scores.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert set(read_outcomes([tmp_path])) == {"x", "y"}
