@@ -11,7 +11,8 @@ from limo.report.charts.drawing import COLORS, Drawing, arm_colors
 from limo.report.charts.funnel import draw_funnel
 from limo.report.charts.paper import draw_paper
 from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_radar, draw_scores
-from limo.report.content import ArmRow, AverageRow, ComparisonRow, StageRow
+from limo.report.charts.series import draw_chart
+from limo.report.content import ArmRow, AverageRow, ChartRow, ComparisonRow, LocalizedText, SeriesRow, StageRow
 
 CHARTS = (draw_averages, draw_scores, draw_comparisons, draw_levels, draw_paper, draw_radar, draw_funnel)
 
@@ -133,3 +134,14 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 def test_the_three_arms_stay_apart_for_the_colour_blind(kind, theme):
     base, bulk, limo = (_lab(np.array(_SEEN[kind]) @ _light(COLORS[n][theme])) for n in ("base", "bulk", "limo"))
     assert min(np.linalg.norm(a - b) for a, b in ((base, bulk), (base, limo), (bulk, limo))) > 20
+
+
+@pytest.mark.parametrize("kind", ["lines", "bars"])
+@pytest.mark.parametrize("width", [360, 760])
+def test_every_series_of_a_chart_is_named_above_it(kind, width):
+    rows = [SeriesRow(f"pocket-rich-dose{k}", "", [0.0, 1.0], [0.1, 0.2]) for k in range(8)]
+    text = LocalizedText("Score")
+    chart = ChartRow(text, kind, rows, text, text, [LocalizedText("a"), LocalizedText("b")] if kind == "bars" else [])
+    drawing = draw_chart(chart, "x", "en", width).svg()
+    shown = {row.label_en: drawing.count(f">{row.label_en}<") for row in rows}
+    assert set(shown.values()) == {1}, shown
