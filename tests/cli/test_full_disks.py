@@ -58,3 +58,20 @@ def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(temp
     ended = template.run(COMMANDS[name], folder)
     assert ended.status == 0, ended.err
     assert not [path for path in (folder / "out").rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_the_table_of_conflicting_keys_is_whole_or_absent_after_a_full_disk_and_kills(template, folder):
+    keys = (f'{{"problem": "Add {n} and {n * n}", "answer": "{n + wrong}"}}\n' for n in range(2000) for wrong in (0, 1))
+    (folder / "keys.jsonl").write_text("".join(keys))
+    line = "pool dedup keys.jsonl -o out/pool.jsonl.gz --conflicts out/conflicts.jsonl"
+    table = folder / "out" / "conflicts.jsonl"
+    ended = template.run(line, folder, max_file_bytes=200_000)
+    assert os.waitstatus_to_exitcode(ended.status) == 2 and "conflicts" in ended.err and not table.exists(), ended.err
+    whole = template.run(line.replace("out/", "whole/"), folder)
+    assert whole.status == 0, whole.err
+    expected = (folder / "whole" / "conflicts.jsonl").read_text()
+    assert expected.count("\n") == 2000
+    for share in (0.3, 0.6, 0.8, 0.9, 0.95):
+        template.run(line, folder, kill_at=share * whole.cpu_s)
+        assert not table.exists() or table.read_text() == expected
+    assert template.run(line, folder).status == 0 and table.read_text() == expected

@@ -67,6 +67,8 @@ _TAIL = re.compile(
     rf"|(?:(?<=[.?!:)$])|\n)\s*\n\s*(?:{TAIL_WORD})\.?|\\boxed\s*\{{\s*\}}\.?)$",
     re.I,
 )
+_TAIL_ENDS = (":", "_", ">", "]", "}", "answer", "solution", "assistant", "response", "explanation", "output",
+              "choices", "options", "答案", "解", "答", "解析", "选项")  # fmt: skip
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"step[- ]by[- ]step|last line of your (?:response|answer)|\\boxed\s*\{\s*\}|\bfinal answer\b"
     r"|your answer on its own"
@@ -86,8 +88,8 @@ _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ an
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
 # For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
 _MAY_BE_MARKED = (
-    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|user|human|system)(?:[^A-Za-z]|$)|{_HAN}{{0,16}}[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
-    r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]{1,90}" + _LABEL_WORD + r"[^\n:]{0,12}[:.\n])"
+    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|user|human|system)(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
+    r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])"
     rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?)\s*$"
     r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
     r"|(?:^|[^A-Za-z]|quad)B\s?[.):\],]"
@@ -107,6 +109,7 @@ _NO_ADDRESS = re.compile(r"<image[^<>=]*>|\[[a-z]+[ _]?\d{0,2}\]", re.I)  # says
 _PART = re.compile(
     r"\?|\b(?:find|compute|determine|show|prove|what|how|calculate|evaluate|if)\b|求|证", re.I
 )  # of a problem
+_SECOND_OPTION = re.compile(r"[Bb]\s?[.):\],]")
 _OPTION = re.compile(
     rf"(?:(?<=[\s)}}$.?:;,])|(?<={_HAN})|(?<=quad))(?:[-*•]\s+)?(?:(?:option|choice)\s+)?[(\[]?\s?([A-J]|[a-j])\s?(?:[.):\]]+|,)(?!\Z)\s*",
     re.I,
@@ -204,7 +207,8 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
     if text[end - 1 : end] in (")", "]", "】"):
         opening = max(text.rfind(bracket, start, end) for bracket in "([【")
         mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
-    mark = mark or _TAIL.search(text, max(start, end - 80), end)
+    if mark is None and text[max(start, end - 14) : end].lower().rstrip(".").endswith(_TAIL_ENDS):
+        mark = _TAIL.search(text, max(start, end - 80), end)
     if mark:
         return len(text[: mark.start()].rstrip())
     if not may_instruct and not shared:
@@ -224,7 +228,7 @@ def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bo
 
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     """The texts of the options that end the statement, A to the last one, and where they begin; (), `end` without."""
-    marks = list(_OPTION.finditer(text, start, end))
+    marks = list(_OPTION.finditer(text, start, end)) if _SECOND_OPTION.search(text, start, end) else []
     first = max((number for number, mark in enumerate(marks) if mark[1] in "Aa"), default=len(marks))
     listed = marks[first:]
     letters = "".join(mark[1] for mark in listed)
