@@ -256,3 +256,18 @@ def test_every_recipe_that_a_text_names_is_there():
     named = {one for path in texts for one in re.findall(r"recipes/[\w/.-]+\.yaml", path.read_text(encoding="utf-8"))}
     assert {"recipes/accelerate/fsdp2.yaml"} <= named
     assert [one for one in named if not (RECIPES.parent / one).is_file()] == []
+
+
+def bare_parsers(tree: ast.AST) -> list[str]:
+    """Calls that parse JSON or YAML without the bounds of `parse_json`, `load_yaml` and `shipped_yaml`."""
+    names = {"json.loads", "json.load", "json.JSONDecoder", "yaml.load", "yaml.safe_load", "yaml.full_load"}
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return sorted(names.intersection(calls))
+
+
+def test_json_and_yaml_are_parsed_with_bounds(trees):
+    # parse_json, shipped_yaml, and a .json of rows, whose depth is checked row by row
+    bounded = {"core/text.py": ["json.loads"], "core/files.py": ["yaml.load"], "core/rows.py": ["json.loads"]}
+    found = {name(path): bare for path, tree in trees.items() if (bare := bare_parsers(tree))}
+    assert found == {f"src/limo/{path}": bare for path, bare in bounded.items()}
+    assert bare_parsers(ast.parse("import json\nprint(json.load(open('a')))")) == ["json.load"]

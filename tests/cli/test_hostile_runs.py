@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]
+NESTED = b'{"a":' * 100_000
 BROKEN = [
     b"",
     b"[]",
     b"{}",
     b"null",
     b"[" * 100_000,
-    b'{"a":' * 100_000,
+    b'{"a":[' * 60 + b"1" + b"]}" * 60,
     b"\xff\xfe\x00",
     b"a: \x00",
     b"PAR1" + b"x" * 99,
@@ -66,6 +67,8 @@ def changes(file, draw):
     """Contents for the file of a run, each wrong in another way."""
     raw = file.read_bytes()
     yield from (*draw.sample(BROKEN, 2), raw[: len(raw) // 2])
+    if file.suffix != ".parquet":
+        yield NESTED
     if file.suffix == ".json":
         value = json.loads(raw)
         paths = list(paths_in(value))

@@ -12,8 +12,9 @@ import pytest
 
 from limo.core import rows as core_rows
 from limo.core.errors import InputError, MissingFileError, StorageError
-from limo.core.rows import MAX_DEPTH, parse_json, read_rows, write_rows
 from limo.core.rows import read_file as rows
+from limo.core.rows import read_rows, write_rows
+from limo.core.text import MAX_DEPTH, parse_json
 from limo.pool.sources.readers import stem
 
 ROWS = [{"problem": "1+1?", "answer": "2"}, {"problem": "line\u2028separator", "answer": "3"}]
@@ -160,6 +161,17 @@ def test_what_is_nested_less_deeply_or_wide_is_read() -> None:
     for depth in (MAX_DEPTH + 5, 300, 100_000):
         with pytest.raises(ValueError, match="deeper"):
             parse_json("[" * depth + "]" * depth)
+
+
+@pytest.mark.parametrize("file", ["state.json", "dataset_info.json"])
+@pytest.mark.parametrize("content", ['{"a":' * 100_000, "[]", "null", "x"], ids=["deep", "list", "null", "text"])
+def test_a_saved_dataset_whose_notes_are_damaged_is_named(tmp_path: Path, file: str, content: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"a": [1, 2]}).save_to_disk(tmp_path / "saved")
+    assert [row.value for row in rows(tmp_path / "saved")] == [{"a": 1}, {"a": 2}]
+    (tmp_path / "saved" / file).write_text(content)
+    with pytest.raises(StorageError, match=r"the dataset is damaged: .*saved"):
+        list(rows(tmp_path / "saved"))
 
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:

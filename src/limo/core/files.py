@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, LimoError, StorageError
-from limo.core.text import content_hash, shorten
+from limo.core.text import content_hash, parse_json, shorten
 
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 """Endings of the files of rows that are read; each may be followed by one of `PACKED`."""
@@ -243,7 +243,7 @@ def output_folder(path: str | Path, made_from: Mapping[str, str]) -> Iterator[No
 def check_made_from(file: Path, made_from: Mapping[str, str]) -> None:
     """Compare the hashes kept in `file` with those of today.  Raises InputError that names what differs."""
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = parse_json(file.read_text(encoding="utf-8"))
         differing = [name for name in {**stored, **made_from} if stored.get(name) != made_from.get(name)]
     except (OSError, ValueError, TypeError, AttributeError):
         what = "this file says what a folder was made from, and is damaged"

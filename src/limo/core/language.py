@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from limo.core.files import shipped_yaml
+
 ENGLISH = "en"
 _FOLDER = Path(__file__).parent
 LANGUAGES = (ENGLISH, *sorted(path.name.split(".")[1] for path in _FOLDER.glob("language.*.yaml")))
@@ -50,10 +52,7 @@ def width(text: str) -> int:
 
 @cache
 def _pack(language: str) -> _Pack:
-    import yaml  # not for `--help` in English
-
-    file = _FOLDER / f"language.{language}.yaml"
-    return _Pack(yaml.safe_load(file.read_text(encoding="utf-8")) if language != ENGLISH else {})
+    return _Pack(shipped_yaml(__file__, f"language.{language}.yaml") if language != ENGLISH else {})
 
 
 class _Pack:

@@ -27,11 +27,10 @@ from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import PACKED, atomic, kind_of
 from limo.core.records import Row
 from limo.core.tables import decode_columns, write_table
-from limo.core.text import shorten
+from limo.core.text import MAX_DEPTH, parse_json, shorten
 
 MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
 MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
-MAX_DEPTH = 100  # lists and objects inside each other
 ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
 _LINE_END = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
@@ -79,23 +78,6 @@ def is_packed(path: str | Path) -> bool:
     return str(path).lower().endswith(PACKED)
 
 
-def parse_json(data: str | bytes) -> Any:
-    """The value of a JSON text.  Raises ValueError, also where it is nested deeper than `MAX_DEPTH`."""
-    try:
-        value = json.loads(data)
-    except RecursionError:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
-    n_open = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
-    layer, depth = [value], 0
-    while n_open > MAX_DEPTH and layer:  # breadth first, since recursion is what is to be avoided
-        depth += 1
-        if depth > MAX_DEPTH + 1:
-            raise ValueError(f"nested deeper than {MAX_DEPTH}")
-        layers = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
-        layer = [inner for items in layers for inner in items]
-    return value
-
-
 def numbered(values: Iterable[Row], name: str) -> Iterator[SourceRow]:
     """Rows of a source that has no lines."""
     return (SourceRow(name, number, value) for number, value in enumerate(values, start=1))
@@ -139,7 +121,9 @@ def _folder(path: Path) -> Iterator[SourceRow]:
 
         try:
             loaded = datasets.load_from_disk(os.fspath(path))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:  # of whatever kind the library's readers raise, RecursionError among them
             raise StorageError("the dataset is damaged", path, "a saved dataset", shorten(str(error))) from None
         yield from splits(loaded, path.name)
         return

@@ -30,8 +30,8 @@ from limo.core.errors import InputError, LimoError, MissingFileError, StorageErr
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
-from limo.core.rows import parse_json
 from limo.core.tables import read_table, write_table
+from limo.core.text import parse_json
 
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
@@ -250,9 +250,7 @@ class RunFolder:
 
     def read_json(self, name: str, kind: Any = Any) -> Any:
         """A value stored by `write_json`, of that type."""
-        file = self.path / name
-        with _readable(file, "the run has no such file", "run the stage that writes it"):
-            return TypeAdapter(kind).validate_python(parse_json(file.read_bytes()))
+        return read_json(self.path / name, kind, "the run has no such file", "run the stage that writes it")
 
     def _file(self, stage: str, kind: str) -> Path:
         return self.path / "stages" / f"{stage}.{kind}.parquet"
@@ -325,6 +323,12 @@ def _stored(file: Path, model: type[Settings]) -> Row:
         return model.model_validate(values).identity()
     except pydantic.ValidationError:
         return values  # of another kind of recipe; the comparison will name the keys
+
+
+def read_json(file: Path, kind: Any = Any, missing: str = "this file is missing", do: str = "") -> Any:
+    """The value of a JSON file of that type.  Raises MissingFileError, StorageError where it is damaged."""
+    with _readable(file, missing, do):
+        return TypeAdapter(kind).validate_python(parse_json(file.read_bytes()))
 
 
 def _differing(old: object, new: object, above: str = "") -> list[str]:

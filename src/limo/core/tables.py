@@ -9,6 +9,7 @@ from typing import Any
 
 from limo.core.errors import InputError
 from limo.core.records import Row
+from limo.core.text import parse_json
 
 _JSON = {b"limo": b"json"}  # of a field whose values are JSON
 
@@ -49,7 +50,7 @@ def decode_columns(table: Any) -> list[Row]:
     for entry, column in zip(table.schema, table.columns, strict=True):
         values = _values(column)
         as_json = (entry.metadata or {}).get(b"limo") == b"json"
-        columns.append([json.loads(value) for value in values] if as_json else values)
+        columns.append([parse_json(value) for value in values] if as_json else values)
     names = table.schema.names
     if not columns:
         return [{} for _ in range(table.num_rows)]

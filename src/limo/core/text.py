@@ -1,10 +1,14 @@
-"""Text in its plainest forms: hashes, the normal form that names a problem, hostile characters made visible."""
+"""Text in its plainest forms: hashes, JSON with a bound, the normal form of a problem, hostile characters shown."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
+from typing import Any
+
+MAX_DEPTH = 100  # lists and objects of a JSON text inside each other
 
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -32,6 +36,23 @@ def content_hash(*parts: str) -> str:
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
     return digest.hexdigest()
+
+
+def parse_json(data: str | bytes) -> Any:
+    """The value of a JSON text.  Raises ValueError, also where it is nested deeper than `MAX_DEPTH`."""
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
+    n_open = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
+    layer, depth = [value], 0
+    while n_open > MAX_DEPTH and layer:  # breadth first, since recursion is what is to be avoided
+        depth += 1
+        if depth > MAX_DEPTH + 1:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        layers = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
+        layer = [inner for items in layers for inner in items]
+    return value
 
 
 def normalise_statement(text: str) -> str:

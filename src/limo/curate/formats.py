@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError
 from limo.core.files import atomic, atomic_folder
 from limo.core.records import Row
@@ -89,7 +90,7 @@ def _write_hub(rows: Sequence[Row], folder: Path, card: str, tables: Mapping[str
         pq.write_table(pa.Table.from_pylist(list(table)), folder / files[name])
     configs = [{"config_name": name, "data_files": file} for name, file in files.items()]
     head, _, body = card.removeprefix("---\n").partition("\n---") if card.startswith("---\n") else ("", "", "\n" + card)
-    values = yaml.safe_load(head) or {}
+    values = load_yaml(head)[0] or {}
     header = yaml.safe_dump({**values, "configs": configs}, sort_keys=False, allow_unicode=True)
     (folder / "README.md").write_text(f"---\n{header}---{body}", encoding="utf-8")
 

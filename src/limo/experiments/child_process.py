@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from limo.core.errors import InputError
 from limo.core.files import atomic, storage_errors
+from limo.core.text import parse_json
 
 GRACE_S = 20.0  # between the request to end and the end by force
 _PR_SET_PDEATHSIG = 1
@@ -109,7 +110,7 @@ def end_leftover(record: Path) -> None:
     import psutil
 
     try:
-        values = json.loads(record.read_text(encoding="ascii"))
+        values = parse_json(record.read_text(encoding="ascii"))
         session, created_s, host = int(values["pid"]), float(values["created_s"]), values["host"]
     except (OSError, ValueError, KeyError, TypeError):
         return

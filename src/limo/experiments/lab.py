@@ -9,7 +9,6 @@ killed run continues.  The recipe is fixed before the first score is known; no s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
@@ -26,6 +25,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
 from limo.core.rows import json_line
+from limo.core.run_folder import read_json
 from limo.curate.select import Candidate
 from limo.experiments.arm_training import method_of, n_updates, training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
@@ -261,7 +261,7 @@ class Lab:
         file = self.arm_folder(arm.name, seed) / "measurement.json"
         if not file.exists():
             return None
-        measurement = Measurement.from_json(json.loads(file.read_text(encoding="utf-8")))
+        measurement = Measurement.read(file)
         if measurement.fingerprint != arm.fingerprint:
             do = f"name another --run, or remove {file.parent}"
             raise InputError("this run measured another arm by this name", arm.name, "an arm as it is now", do)
@@ -382,7 +382,7 @@ class Lab:
 
 def _share_done(checkpoint: Path, update: int, trained: TrainResult) -> float:
     """The share of a training's tokens that was seen at a checkpoint; of its updates where tokens were not counted."""
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    state = read_json(checkpoint / "trainer_state.json", dict[str, Any])
     n_seen = state.get("num_input_tokens_seen") or 0
     return n_seen / trained.n_tokens_seen if n_seen and trained.method == "grpo" else update / trained.n_updates
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from limo.core.errors import RESTORE, foreign_data
 from limo.core.files import atomic
 from limo.core.records import LEVELS, Problem, Provenance, Rollout
+from limo.core.run_folder import read_json
 from limo.core.stats import Interval
 from limo.experiments.arms import Arm
 from limo.experiments.transforms import split_steps
@@ -114,6 +116,12 @@ class Measurement:
             for field in ("counts", "sound")
         }
         return cls(**{**values, "provenance": provenance, "points": points, **counts})
+
+    @classmethod
+    def read(cls, file: Path) -> Measurement:
+        """The measurement in a file.  Raises InputError, StorageError where it is damaged."""
+        with foreign_data("this measurement cannot be read", file, "what limo wrote", RESTORE):
+            return cls.from_json(read_json(file, dict[str, Any]))
 
 
 def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Problem]]) -> Rates:

@@ -28,7 +28,7 @@ from pydantic import Field
 from limo.core.errors import InputError
 from limo.core.recipe import Settings
 from limo.core.records import Completion, problem_id
-from limo.core.text import shorten
+from limo.core.text import parse_json, shorten
 from limo.models.openai.protocol import INDEX_HEADER, NOT_RECORDED
 from limo.models.replay import Recording, read_recordings
 
@@ -112,7 +112,7 @@ class ReplayServer:
             return _error("POST /v1/chat/completions or /v1/completions, GET /v1/models", 404)
         self.n_requests += 1
         try:
-            body = json.loads(await request.read())
+            body = parse_json(await request.read())
             recording = self.recordings.get(body["model"])
             if recording is None:
                 known = shorten(", ".join(self.recordings), 300)

@@ -7,13 +7,12 @@ answered, or not as expected, is left out.
 from __future__ import annotations
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from limo.core.errors import ModelError
 from limo.core.secrets import hide_secrets
-from limo.core.text import content_hash, printable, shorten
+from limo.core.text import content_hash, parse_json, printable, shorten
 from limo.models.openai.address import checked_address
 from limo.models.openai.client import api_key, proxy_of
 from limo.models.settings import HttpModelSettings
@@ -111,7 +110,7 @@ async def _get_all(url: str, key: str) -> Answers:
             except (aiohttp.ClientError, OSError, TimeoutError):
                 return None
             try:
-                value = json.loads(body)
+                value = parse_json(body)
             except (ValueError, RecursionError):
                 return {}
             return value if isinstance(value, dict) else {}

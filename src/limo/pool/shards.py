@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.errors import RESTORE, InputError, MissingFileError, StorageError, foreign_data
 from limo.core.files import atomic, hash_path, output_folder
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.core.rows import parse_json
-from limo.core.text import content_hash, shorten
+from limo.core.run_folder import read_json
+from limo.core.text import content_hash, parse_json, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 
 SHARD_ROWS = 50_000
@@ -115,8 +115,9 @@ def _read_summary(folder: Path) -> tuple[Counter[str], int]:
     file = folder / _SUMMARY
     if not file.is_file():
         return Counter(), 0
-    summary = json.loads(file.read_text(encoding="utf-8"))
-    return Counter(summary["counts"]), int(summary["n_parts"])
+    with foreign_data("this summary of a pool cannot be read", file, "what limo wrote", RESTORE):
+        summary = read_json(file, dict[str, Any])
+        return Counter(summary["counts"]), int(summary["n_parts"])
 
 
 def shards_of(pool: str | Path) -> list[Path]:
@@ -242,7 +243,7 @@ def dropped_of(pool: str | Path, reason: str = "") -> list[Dropped]:
     files = sorted((Path(pool) / DROPPED).glob("*.parquet"))
     wanted = [("reason", "==", reason)] if reason else None
     rows = [row for file in files for row in pq.read_table(file, filters=wanted).to_pylist()]
-    return [Dropped(row["problem_id"], row["stage"], row["reason"], json.loads(row["detail"])) for row in rows]
+    return [Dropped(row["problem_id"], row["stage"], row["reason"], parse_json(row["detail"])) for row in rows]
 
 
 def count_table_rows(file: Path) -> int:

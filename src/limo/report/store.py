@@ -13,7 +13,7 @@ from typing import Any
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.files import atomic
 from limo.core.records import LEVELS
-from limo.core.rows import parse_json
+from limo.core.text import parse_json
 from limo.report.content import FORMAT, AverageRow, LevelRow, Report, ScoreRow
 
 

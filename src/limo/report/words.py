@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from limo.core.files import shipped_yaml
 from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report
 
 MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
@@ -23,7 +21,7 @@ _SPACE_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")
 @cache
 def read_data(name: str) -> dict[str, Any]:
     """One of the YAML files beside this module."""
-    loaded: dict[str, Any] = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = shipped_yaml(__file__, name)
     return loaded
 
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.records import Provenance
-from limo.core.rows import parse_json
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
+from limo.core.text import parse_json
 from limo.stages.evaluate import SCORES
 from limo.stages.fingerprint import Facts, differences
 

@@ -15,7 +15,7 @@ from typing import Any
 from limo.core.files import resolve_data_path
 from limo.core.records import Problem, Provenance
 from limo.core.run_folder import environment
-from limo.core.text import content_hash
+from limo.core.text import content_hash, parse_json
 from limo.models.server_info import server_info
 from limo.models.settings import HttpModelSettings, LocalModelSettings, ModelSettings
 
@@ -72,7 +72,7 @@ def _hardware(device: str) -> str:
 def _read_json(file: Path) -> dict[str, Any]:
     """A JSON object in a file; empty where there is none."""
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

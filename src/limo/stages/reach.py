@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import mean
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
-from limo.core.rows import parse_json
 from limo.core.stats import Interval, score_interval
+from limo.core.text import parse_json
 from limo.stages.compare import Outcomes, read_outcomes
 from limo.stages.evaluate import EVALUATIONS
 

@@ -27,8 +27,8 @@ from typing import Any
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.files import atomic
 from limo.core.records import Problem, Row
-from limo.core.rows import MAX_JSON_BYTES, parse_json, read_rows
-from limo.core.text import normalise_statement
+from limo.core.rows import MAX_JSON_BYTES, read_rows
+from limo.core.text import normalise_statement, parse_json
 from limo.pool.sources.fields import STATEMENTS
 from limo.stages.compare import stored_scores
 from limo.stages.evaluate import SCORES

@@ -25,7 +25,7 @@ from limo.core.interrupts import uninterrupted
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
 from limo.core.run_folder import environment
-from limo.core.text import content_hash
+from limo.core.text import content_hash, parse_json
 
 RECORD, CHECKPOINTS = "training.json", "checkpoints"
 PAPER_EPOCH = 9  # of 15: v1's released weights
@@ -171,7 +171,7 @@ def finished(out: Path, identity: str = "", settings: TrainSettings | None = Non
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:
-        values = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        values = parse_json((out / RECORD).read_text(encoding="utf-8"))
         values["dropped"] = [Dropped(**row) for row in values["dropped"]]
         result = TrainResult(**{**values, "model_dir": str(out)})
     except (OSError, ValueError, TypeError, KeyError):

@@ -7,7 +7,6 @@ run_trainer(trainer, work, NoProgress(), "train")
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ from typing import Any
 from limo.core.errors import InputError, ModelError
 from limo.core.files import check_room, storage_errors
 from limo.core.progress import Progress
-from limo.core.text import shorten
+from limo.core.text import parse_json, shorten
 from limo.train.compute import speed_line
 from limo.train.memory import OPTIMISER_BYTES
 from limo.train.result import TrainSettings
@@ -187,7 +186,7 @@ def last_checkpoint(work: Path) -> str | None:
     found = {int(match[1]): path for path in work.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))}
     for step in sorted(found, reverse=True):
         try:
-            json.loads((found[step] / "trainer_state.json").read_text(encoding="utf-8"))
+            parse_json((found[step] / "trainer_state.json").read_text(encoding="utf-8"))
             return str(found[step])
         except (OSError, ValueError):
             shutil.rmtree(found[step])

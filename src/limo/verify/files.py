@@ -23,7 +23,8 @@ from limo.core.files import atomic, kind_of
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, parse_json, read_file
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, read_file
+from limo.core.text import parse_json
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED

@@ -11,7 +11,6 @@ object with the key `verdict`; anything else leaves the row undecided.  A rule's
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from limo.core.files import atomic
 from limo.core.records import Verdict
 from limo.core.rows import json_line
+from limo.core.text import parse_json
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
 from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, field_of, parse_row
@@ -74,7 +74,7 @@ def read_opinion(reply: str, finish_reason: str = "stop") -> tuple[OpinionWord |
 def _verdict(text: str) -> str:
     """The verdict of a JSON object; '' where it is none of the three words."""
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except (ValueError, RecursionError):
         return ""
     word = value.get("verdict") if isinstance(value, dict) else None

@@ -24,8 +24,8 @@ from limo.core.files import atomic, hash_path, locked, model_identity, remove
 from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
-from limo.core.run_folder import RunFolder
-from limo.core.text import content_hash
+from limo.core.run_folder import RunFolder, read_json
+from limo.core.text import content_hash, parse_json
 from limo.experiments.arm_training import training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.cells import Cell, Job, Jobs
@@ -162,7 +162,7 @@ class PaperLab(Lab):
     def stored(self, arm: Arm, seed: int) -> Measurement | None:
         """The measurement of a cell, if it is there and was scored as the recipe says today."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            values = json.loads((self.cell_folder(arm, seed) / MEASUREMENT).read_text(encoding="utf-8"))
+            values = parse_json((self.cell_folder(arm, seed) / MEASUREMENT).read_text(encoding="utf-8"))
             if values.pop("scoring") == self.scoring_identity:
                 return Measurement.from_json({**values, "arm": arm.name})
         return None
@@ -207,7 +207,7 @@ class PaperLab(Lab):
         if training.after:
             student = str(needed)
         if training.flops_of and isinstance(method, GrpoSettings):
-            record = json.loads((needed / "training.json").read_text(encoding="utf-8"))
+            record = read_json(needed / "training.json", dict[str, Any])
             method = method.model_copy(update={"max_flops": float(record["flops"])})
         return train_stage.Recipe(model=student, dataset=str(dataset), method=method)
 
@@ -269,7 +269,7 @@ def _drawn_problems(published: PublishedRows, selection: Selection) -> list[Any]
 def read_seconds(file: Path) -> float:
     """The seconds that a cell's file says it has taken; 0 where there is none."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(file.read_text(encoding="ascii"))["seconds"])
+        return float(parse_json(file.read_text(encoding="ascii"))["seconds"])
     return 0.0
 
 

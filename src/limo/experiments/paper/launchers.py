@@ -26,6 +26,7 @@ from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, ModelError
 from limo.core.files import atomic
 from limo.core.recipe import RECIPES, Settings, execution_field
+from limo.core.text import parse_json
 from limo.experiments.cells import Job
 from limo.experiments.child_process import ChildProgram, last_lines
 from limo.stages import train as train_stage
@@ -267,7 +268,7 @@ class _SubmittedJob:
 def _stored_job(record: Path, job_class: Any, logs: Path) -> Job | None:
     """The job of an earlier start, unless it has ended."""
     try:
-        job = job_class(logs, json.loads(record.read_text(encoding="ascii"))["job"])
+        job = job_class(logs, parse_json(record.read_text(encoding="ascii"))["job"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if job.done(force_check=True) else _SubmittedJob(job, record.parent, record)

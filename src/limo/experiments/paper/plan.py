@@ -17,10 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from limo.core.errors import InputError
-from limo.core.files import resolve_data_path
+from limo.core.files import resolve_data_path, shipped_yaml
 from limo.core.records import Problem
 from limo.curate.select import SelectSettings
 from limo.experiments.arm_training import method_of
@@ -113,7 +111,7 @@ def planned_method(recipe: PaperRecipe, arm: Arm) -> Method:
 @lru_cache(maxsize=16)
 def shape_of(student: str) -> Any:
     """A model without weights, of a shipped shape or of the config in its folder.  Raises InputError."""
-    shapes = yaml.safe_load(Path(__file__).with_name("models.yaml").read_text(encoding="utf-8"))
+    shapes = shipped_yaml(__file__, "models.yaml")
     values = shapes.get(student)
     if values is None and not (Path(student) / "config.json").is_file():
         allowed = "a folder with config.json, or " + ", ".join(shapes)

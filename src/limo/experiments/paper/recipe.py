@@ -10,13 +10,12 @@ them or take their place.
 from __future__ import annotations
 
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, model_validator
 
 from limo.core import prompts
+from limo.core.files import shipped_yaml
 from limo.core.recipe import Settings, execution_field
 from limo.curate.strata import StrataSettings
 from limo.experiments.arms import Arm, Prompting, Questions, Selection, read_questions
@@ -126,5 +125,5 @@ class PaperRecipe(ScoringSettings):
 @cache
 def shipped() -> dict[str, Any]:
     """`questions.yaml` as it stands."""
-    values: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("questions.yaml").read_text(encoding="utf-8"))
+    values: dict[str, Any] = shipped_yaml(__file__, "questions.yaml")
     return values

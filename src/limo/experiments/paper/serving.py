@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import shlex
 import socket
 import sys
@@ -25,6 +24,7 @@ from pydantic import Field, model_validator
 
 from limo.core.errors import ModelError
 from limo.core.recipe import Settings, execution_field
+from limo.core.text import parse_json
 from limo.experiments.child_process import ChildProgram
 from limo.models.openai.settings import HttpSettings
 from limo.models.settings import HttpModelSettings
@@ -184,7 +184,7 @@ def _wait_for_model(base_url: str, name: str, start_s: float) -> None:
     for _ in range(max(1, round(start_s / POLL_S))):
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             with urllib.request.urlopen(f"{base_url.rstrip('/')}/models", timeout=5) as reply:
-                listed = [str(entry["id"]) for entry in json.load(reply)["data"]]
+                listed = [str(entry["id"]) for entry in parse_json(reply.read())["data"]]
             if name in listed:
                 return
         threading.Event().wait(POLL_S)

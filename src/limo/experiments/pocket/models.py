@@ -6,15 +6,14 @@ model_card("pocket-rich")["n_tokens"]
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from limo.core.errors import InputError
+from limo.core.files import shipped_yaml
+from limo.core.text import parse_json
 from limo.experiments.pocket.world import WORLD, World
 
 WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
@@ -51,8 +50,7 @@ class PretrainPlan:
 
 
 def _plans() -> dict[str, PretrainPlan]:
-    plans = yaml.safe_load((WEIGHTS.parent / "models.yaml").read_text(encoding="utf-8"))
-    return {name: PretrainPlan(**plan) for name, plan in plans.items()}
+    return {name: PretrainPlan(**plan) for name, plan in shipped_yaml(__file__, "models.yaml").items()}
 
 
 PLANS = _plans()
@@ -82,5 +80,5 @@ def in_variant(name: str, variant: str) -> str:
 
 def model_card(name: str) -> dict[str, Any]:
     """The card of a shipped model: corpus, seed, tokens, seconds, loss, the measured premise."""
-    card: dict[str, Any] = json.loads((model_path(name) / "card.json").read_text(encoding="utf-8"))
+    card: dict[str, Any] = parse_json((model_path(name) / "card.json").read_text(encoding="utf-8"))
     return card

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from limo.core.files import shipped_yaml
 from limo.core.progress import NoProgress
 from limo.core.records import Problem
+from limo.core.run_folder import read_json
 from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab
 from limo.experiments.pocket import world
@@ -27,7 +25,7 @@ _NOTES = ("note_chains", "note_updates", "note_scale")
 
 @cache
 def _texts() -> Any:
-    return yaml.safe_load(Path(__file__).with_name("report.yaml").read_text(encoding="utf-8"))
+    return shipped_yaml(__file__, "report.yaml")
 
 
 def _text(name: str, **values: object) -> LocalizedText:
@@ -39,7 +37,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
     families = world.wording()["families"].items()
     labels = {name: (spec["label"]["en"], spec["label"]["zh"]) for name, spec in families}
     cases, n_problems = _cases(lab, measured), sum(map(len, lab.benchmarks().values()))
-    environment = json.loads((lab.folder / "environment.json").read_text(encoding="utf-8"))
+    environment = read_json(lab.folder / "environment.json", dict[str, Any])
     return build_report(
         _text("title"),
         [BenchmarkRow(f"pocket-{name}", *labels[name], spec["group"]) for name, spec in families],

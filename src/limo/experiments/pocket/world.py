@@ -18,12 +18,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from limo.core.errors import InputError
+from limo.core.files import shipped_yaml
 from limo.core.records import Problem
 
 N_VALUES = 32  # a machine maps 0..31 onto itself
@@ -161,7 +159,7 @@ def range_of(value: int, language: str) -> str:
 @cache
 def wording() -> Any:
     """The parsed world.yaml."""
-    return yaml.safe_load(files("limo.experiments.pocket").joinpath("world.yaml").read_text(encoding="utf-8"))
+    return shipped_yaml(__file__, "world.yaml")
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any
 from limo.core.prompts import plain_text
 from limo.core.records import OTHER, Completion
 from limo.core.secrets import hide_in_completion, hide_secrets
-from limo.core.text import content_hash, printable, shorten
+from limo.core.text import content_hash, parse_json, printable, shorten
 from limo.models.completer import Request
 from limo.models.openai.client import BadReply
 from limo.models.openai.settings import HttpSettings
@@ -72,7 +72,7 @@ def read_reply(data: bytes, n: int) -> list[Completion]:
     Raises BadReply.
     """
     try:
-        reply = json.loads(data)
+        reply = parse_json(data)
         numbered = [(int(choice.get("index") or 0), _read_choice(choice)) for choice in reply["choices"]]
     except _UNREADABLE:
         raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
@@ -84,7 +84,7 @@ def read_reply(data: bytes, n: int) -> list[Completion]:
 def error_message(data: bytes) -> str:
     """What an error reply says, without secrets."""
     try:
-        message = json.loads(data)
+        message = parse_json(data)
         message = message.get("error", message) if isinstance(message, dict) else message
         message = message.get("message", message) if isinstance(message, dict) else message
         text = message if isinstance(message, str) else json.dumps(message)
@@ -123,7 +123,7 @@ class StreamReader:
             self._is_done = True
             return
         try:
-            event = json.loads(data)
+            event = parse_json(data)
             if "error" in event and not event.get("choices"):
                 raise BadReply(f"the stream broke off: {error_message(data)}")
             for choice in event.get("choices") or []:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import yaml
 
+from limo.core.files import shipped_yaml
 from limo.pool.canonical import buffers
 from limo.pool.canonical.lexicon import hash_token, mix
 
@@ -37,7 +36,7 @@ def content_words(tokens: Array, token_ends: Array) -> tuple[Array, Array]:
 @lru_cache(maxsize=1)
 def _tables() -> tuple[Array, Array, Array]:
     """Known words' hashes, sorted; the hash that each stands for, 0 for one that does not count; which are critical."""
-    lists = yaml.safe_load(files("limo.pool.canonical").joinpath("words.yaml").read_text(encoding="utf-8"))
+    lists = shipped_yaml(__file__, "words.yaml")
     meaning = {hash_token(form, buffers.WORD): 0 for word in lists["ignored"].split() for form in _forms(word)}
     for group in lists["synonyms"]:
         words = group.split()

@@ -13,15 +13,13 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field
 
 from limo.core.errors import InputError, MissingFileError
-from limo.core.files import PACKED, TABLE_SUFFIXES
+from limo.core.files import PACKED, TABLE_SUFFIXES, shipped_yaml
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow
@@ -60,8 +58,8 @@ class Benchmark(Settings):
 @cache
 def benchmarks() -> dict[str, Benchmark]:
     """All entries by name, in the paper's order."""
-    text = files("limo.pool.sources").joinpath("benchmarks.yaml").read_text(encoding="utf-8")
-    return {name: Benchmark.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+    entries = shipped_yaml(__file__, "benchmarks.yaml")
+    return {name: Benchmark.model_validate(entry) for name, entry in entries.items()}
 
 
 def benchmark(name: str) -> Benchmark:

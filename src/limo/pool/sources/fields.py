@@ -18,8 +18,7 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Problem
-from limo.core.rows import parse_json
-from limo.core.text import language_of
+from limo.core.text import language_of, parse_json
 from limo.pool.sources.options import (
     KEYS,
     LETTERS,

@@ -8,14 +8,13 @@ Answers are checked by rule as all others, not by a task's own scorer.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl
 
 from limo.core.errors import InputError
-from limo.core.text import shorten
+from limo.core.text import parse_json, shorten
 
 SIZE, SEED = 500, 0  # where the source does not say
 
@@ -48,6 +47,6 @@ def generated(source: str) -> Iterator[dict[str, Any]]:
 def _value(text: str) -> Any:
     """A number, true or false, a list; everything else is text."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text

@@ -8,7 +8,6 @@ suffices and every address can be kept.
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import socket
 from collections import Counter
@@ -29,6 +28,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
+from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import COLORS
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
@@ -161,7 +161,7 @@ class _Pages:
             keys = [f"{cell.run}.{cell.id}" for cell in _first_two(row, filters)]
         after = self.browser.page(filters, row.place, 1).rows
         sides = [self._side(key, filters) for key in keys if key]
-        options = json.loads(row.options or "[]")
+        options = parse_json(row.options or "[]")
         keys += [""] * (2 - len(keys))
         others = {"row": row, "sides": sides, "keys": keys, "options": options, "next": after[0].id if after else ""}
         return self._render("problem", filters, **others)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from limo.core.records import Provenance
+from limo.core.run_folder import read_json
 from limo.report.content import (
     ArmRow,
     AverageRow,
@@ -30,7 +30,7 @@ MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the 
 def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[str, list[Any]]:
     """Scores, averages, comparisons and the grid of runs with scores; with `sampled`, what training did with reach."""
     outcomes = read_outcomes(folders)
-    files = [json.loads(file.read_text("utf-8")) for one in folders if (file := one / EVALUATIONS).is_file()]
+    files = [read_json(file) for one in folders if (file := one / EVALUATIONS).is_file()]
     evaluations = [row for stored in files for row in stored["evaluations"]]
     groups = _groups(outcomes)
     parts: dict[str, list[Any]] = {

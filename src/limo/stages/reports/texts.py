@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from limo.core.files import shipped_yaml
 from limo.core.language import translated
 from limo.report.content import ChartRow, DataTable, LocalizedText, SeriesRow
 
 
 @cache
 def _texts() -> dict[str, dict[str, str]]:
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text("utf-8"))
+    loaded: dict[str, dict[str, str]] = shipped_yaml(__file__, "texts.yaml")
     return loaded
 
 
