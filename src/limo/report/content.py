@@ -7,6 +7,7 @@ text falls back to the English one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -33,6 +34,11 @@ class LocalizedText(_Closed):
 
     en: str
     zh: str = ""
+
+    @classmethod
+    def filled(cls, texts: Mapping[str, str], **values: object) -> LocalizedText:
+        """The entry of a YAML file of texts, by language, with its blanks filled."""
+        return cls(*(texts[language].format(**values) for language in LANGUAGES))
 
     def text(self, language: Language) -> str:
         """The text in `language`; English where no Chinese was given."""

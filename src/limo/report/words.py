@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
 from typing import Any
 
 from limo.core.files import shipped_yaml
@@ -18,11 +17,10 @@ _BUDGET = ("n_examples", "n_updates", "n_tokens")
 _SPACE_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")
 
 
-@cache
 def read_data(name: str) -> dict[str, Any]:
     """One of the YAML files beside this module."""
-    loaded: dict[str, Any] = shipped_yaml(__file__, name)
-    return loaded
+    values: dict[str, Any] = shipped_yaml(__file__, name)
+    return values
 
 
 def word(key: str, language: Language, **values: object) -> str:

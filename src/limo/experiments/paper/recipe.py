@@ -9,7 +9,7 @@ them or take their place.
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -122,7 +122,6 @@ class PaperRecipe(ScoringSettings):
         return max(self.train.n_gpus, 0 if self.serve.base_urls else self.serve.n_gpus)
 
 
-@cache
 def shipped() -> dict[str, Any]:
     """`questions.yaml` as it stands."""
     values: dict[str, Any] = shipped_yaml(__file__, "questions.yaml")

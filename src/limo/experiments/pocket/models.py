@@ -7,7 +7,6 @@ model_card("pocket-rich")["n_tokens"]
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from limo.core.files import shipped_yaml
 from limo.core.text import parse_json
 from limo.experiments.pocket.world import WORLD, World
 
-WEIGHTS = Path(str(files("limo.experiments.pocket"))) / "weights"
+WEIGHTS = Path(__file__).parent / "weights"
 OWN_WEIGHTS = Path("runs/pocket")  # where `limo pocket pretrain` puts a model
 
 
@@ -49,11 +48,7 @@ class PretrainPlan:
         return World(self.n_machines, self.world_seed)
 
 
-def _plans() -> dict[str, PretrainPlan]:
-    return {name: PretrainPlan(**plan) for name, plan in shipped_yaml(__file__, "models.yaml").items()}
-
-
-PLANS = _plans()
+PLANS = {name: PretrainPlan(**plan) for name, plan in shipped_yaml(__file__, "models.yaml").items()}
 
 
 def pretrain_plan(name: str) -> PretrainPlan:

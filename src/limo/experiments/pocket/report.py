@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from limo.core.files import shipped_yaml
 from limo.core.progress import NoProgress
@@ -23,13 +21,8 @@ _CASE_ARMS = ("base", "bulk_terse", "random", "L1", "limo")
 _NOTES = ("note_chains", "note_updates", "note_scale")
 
 
-@cache
-def _texts() -> Any:
-    return shipped_yaml(__file__, "report.yaml")
-
-
 def _text(name: str, **values: object) -> LocalizedText:
-    return LocalizedText(*(_texts()[name][language].format(**values) for language in ("en", "zh")))
+    return LocalizedText.filled(shipped_yaml(__file__, "report.yaml")[name], **values)
 
 
 def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str, str]], measured: Measured) -> Report:
@@ -61,7 +54,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
 def _funnel(curated: CurateResult) -> list[StageRow]:
     rows = []
     for row in curated.funnel:
-        label = LocalizedText(**_texts()["stages"].get(row.stage, {"en": row.stage}))
+        label = LocalizedText(**shipped_yaml(__file__, "report.yaml")["stages"].get(row.stage, {"en": row.stage}))
         unit = "problems" if row.unit in ("rows", "problems") else "chains"
         rows.append(StageRow(row.stage, label.en, label.zh, row.n_in, row.n_kept, dict(row.n_by_reason), unit))  # type: ignore[arg-type]
     return rows

@@ -156,7 +156,6 @@ def range_of(value: int, language: str) -> str:
     return ranges(language)[value * len(LETTERS) // N_VALUES]
 
 
-@cache
 def wording() -> Any:
     """The parsed world.yaml."""
     return shipped_yaml(__file__, "world.yaml")

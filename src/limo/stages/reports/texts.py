@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 from limo.core.files import shipped_yaml
@@ -11,15 +10,9 @@ from limo.core.language import translated
 from limo.report.content import ChartRow, DataTable, LocalizedText, SeriesRow
 
 
-@cache
-def _texts() -> dict[str, dict[str, str]]:
-    loaded: dict[str, dict[str, str]] = shipped_yaml(__file__, "texts.yaml")
-    return loaded
-
-
 def text(key: str, **values: object) -> LocalizedText:
     """The text of `key` in texts.yaml in both languages, with its blanks filled.  Raises KeyError."""
-    return LocalizedText(*(_texts()[key][language].format(**values) for language in ("en", "zh")))
+    return LocalizedText.filled(shipped_yaml(__file__, "texts.yaml")[key], **values)
 
 
 def same(value: object) -> LocalizedText:
@@ -34,7 +27,7 @@ def sentence(english: str) -> LocalizedText:
 
 def label(key: str) -> LocalizedText:
     """The text of `key` where there is one, else the key itself: names of stages and traits may be anybody's."""
-    return text(key) if key in _texts() else same(key.replace("_", " "))
+    return text(key) if key in shipped_yaml(__file__, "texts.yaml") else same(key.replace("_", " "))
 
 
 def make_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> DataTable:
