@@ -121,6 +121,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
 
 
+def write_text(path: str | Path, text: str, errors: str = "strict") -> None:
+    """Write a text as UTF-8, its line ends as they are, whole or not at all; `errors`: as `str.encode` takes it."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=errors, newline="")
+
+
+def write_json(path: str | Path, value: object, indent: int | None = 1) -> None:
+    """Write a value as JSON, whole or not at all; lone surrogates, which models do write, become JSON's own escapes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str) + "\n"
+    write_text(path, text, errors="backslashreplace")
+
+
 @contextmanager
 def atomic_folder(path: str | Path, only_like_itself: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends, and goes when it fails.
@@ -234,8 +246,7 @@ def output_folder(path: str | Path, made_from: Mapping[str, str]) -> Iterator[No
             allowed = "an empty folder, or one begun by this command"
             raise InputError("the folder holds files of unknown origin", path, allowed, "name an empty folder")
         if not is_filled:  # new, or begun by a call that left nothing
-            with atomic(file) as temporary:
-                temporary.write_text(json.dumps(dict(made_from), indent=1) + "\n", encoding="ascii")
+            write_json(file, dict(made_from))
         check_made_from(file, made_from)
         yield
 

@@ -11,7 +11,6 @@ A recipe may change while the run has made nothing.  Later, what depends on the 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 from collections import Counter
@@ -27,7 +26,7 @@ from pydantic import TypeAdapter
 from limo.core import VERSION
 from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
-from limo.core.files import atomic, hash_path, locked, remove, storage_errors
+from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
 from limo.core.tables import read_table, write_table
@@ -132,8 +131,7 @@ class RunFolder:
                 return
         else:
             (self.path / INPUTS).unlink(missing_ok=True)
-        with atomic(file) as path:
-            path.write_text(recipe.to_yaml(), encoding="utf-8")
+        write_text(file, recipe.to_yaml())
 
     def differs(self) -> bool:
         """Whether the run was begun with another recipe."""
@@ -244,9 +242,7 @@ class RunFolder:
     def write_json(self, name: str, value: object) -> None:
         """Store a small value as a file of the run, whole."""
         self._must_be_open()
-        text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
-        with atomic(self.path / name) as path:  # a lone surrogate, which models do write, becomes JSON's own escape
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_json(self.path / name, value)
 
     def read_json(self, name: str, kind: Any = Any) -> Any:
         """A value stored by `write_json`, of that type."""

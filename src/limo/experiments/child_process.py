@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import platform
 import signal
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import storage_errors, write_json
 from limo.core.text import parse_json
 
 GRACE_S = 20.0  # between the request to end and the end by force
@@ -66,8 +65,7 @@ class ChildProgram:
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
             created_s = psutil.Process(self.process.pid).create_time()
             values = {"pid": self.process.pid, "created_s": created_s, "host": platform.node()}
-            with atomic(self.record) as path:
-                path.write_text(json.dumps(values) + "\n", encoding="ascii")
+            write_json(self.record, values)
 
     def __enter__(self) -> Self:
         return self

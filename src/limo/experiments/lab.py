@@ -9,7 +9,7 @@ killed run continues.  The recipe is fixed before the first score is known; no s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -20,11 +20,11 @@ from pydantic import Field
 
 from limo.core import prompts
 from limo.core.errors import InputError, LimoError
-from limo.core.files import atomic
+from limo.core.files import write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
-from limo.core.rows import json_line
+from limo.core.rows import write_rows
 from limo.core.run_folder import read_json
 from limo.curate.select import Candidate
 from limo.experiments.arm_training import method_of, n_updates, training_cost
@@ -40,7 +40,7 @@ from limo.experiments.chains import (
     select_problems,
 )
 from limo.experiments.prompting import PromptedCompleter
-from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates, write_json
+from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates
 from limo.experiments.transforms import transform_rows
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
@@ -213,7 +213,7 @@ class Lab:
         if len(chosen) < k:
             progress.log(f"{path.stem}: {len(chosen):,} chains, {k:,} were wanted")
         rows = [_training_row(candidate, curation.system) for candidate in chosen]
-        write_rows(path, transform_rows(rows, selection.change, selection.seed))
+        write_rows(transform_rows(rows, selection.change, selection.seed), str(path))
 
     def chain_pool(self, source: str, progress: Progress) -> ChainPool:
         """The chains of a source; a collection is sampled where its ledger lacks rollouts.  Raises InputError."""
@@ -291,7 +291,7 @@ class Lab:
                 points = list(self._points(arm, seed, trained, ledger, checker))
         cost |= {"fingerprint": arm.fingerprint, "points": points}
         measurement = Measurement.of(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
-        write_json(folder / "measurement.json", asdict(measurement))
+        write_json(folder / "measurement.json", asdict(measurement), None)
         return measurement
 
     def open_student(self, arm: Arm, seed: int, path: str, name: str) -> Completer:
@@ -392,9 +392,3 @@ def _training_row(candidate: Candidate, system: str) -> Row:
     chain, messages = candidate.chain, prompts.messages(candidate.problem.problem, system)
     lineage = {"problem_id": chain.problem_id, "teacher": chain.teacher, "index": chain.index}
     return {"messages": [*messages, {"role": "assistant", "content": chain.text}], **lineage}
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write training rows as JSON lines, atomically."""
-    with atomic(path) as temporary, open(temporary, "wb") as lines:
-        lines.writelines(map(json_line, rows))

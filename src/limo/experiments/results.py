@@ -7,7 +7,6 @@ Every number is computed by `limo.stages.compare` from pass rates per benchmark,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,6 @@ from statistics import mean
 from typing import Any
 
 from limo.core.errors import RESTORE, foreign_data
-from limo.core.files import atomic
 from limo.core.records import LEVELS, Problem, Provenance, Rollout
 from limo.core.run_folder import read_json
 from limo.core.stats import Interval
@@ -288,9 +286,3 @@ def _provenance(measurements: Sequence[Measurement], benchmarks: Sequence[str]) 
     """Where the rollouts of the benchmarks are, each place once."""
     named = (row.provenance.get(benchmark) for row in measurements for benchmark in benchmarks)
     return list(dict.fromkeys(origin for origin in named if origin))
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON, atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from limo.core.files import write_json
 from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import cells_of, measured_arms, raise_failed, run_cells
 from limo.experiments.chains import in_stratum
 from limo.experiments.lab import Lab
-from limo.experiments.results import Measured, Measurement, write_json
+from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
 
@@ -63,7 +64,7 @@ def run_experiments(
         {arm.name: lab.data_flops(arm) for arm in questions.arms_of(answered)},
     )
     report = replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
-    write_json(lab.folder / "scores.json", {arm: [asdict(row) for row in rows] for arm, rows in measured.items()})
+    write_json(lab.folder / "scores.json", {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
     store.save(report, lab.folder / "report.json")
     page.write(report, lab.folder / "report.html")
     progress.log(f"report: {lab.folder / 'report.html'}")

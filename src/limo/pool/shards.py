@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from limo.core.errors import RESTORE, InputError, MissingFileError, StorageError, foreign_data
-from limo.core.files import atomic, hash_path, output_folder
+from limo.core.files import atomic, hash_path, output_folder, write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
@@ -68,9 +68,7 @@ def _write_ingested(
         counts.update({"kept": len(kept), **Counter(row.reason for row in dropped)})
         n_read = n_done * SHARD_ROWS + len(batch)
         n_done += 1
-        with atomic(folder / _SUMMARY) as temporary:
-            summary = {"sources": paths, "n_parts": n_done, "counts": dict(counts)}
-            temporary.write_text(json.dumps(summary, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
+        write_json(folder / _SUMMARY, {"sources": paths, "n_parts": n_done, "counts": dict(counts)})
         (progress or NoProgress()).log(f"{n_read:,} rows read, {counts['kept']:,} kept")
     return counts
 

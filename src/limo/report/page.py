@@ -20,7 +20,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import storage_errors, write_text
 from limo.report import tables, words
 from limo.report.cases import MIN_GRID, FoldedText, both, escape_text, fold, grid_arms, render_cases
 from limo.report.charts import paper, scores
@@ -54,9 +54,7 @@ class Chapter:
 
 def write(report: Report, path: str | Path, language: Language = "en") -> None:
     """Write the page to `path`, atomically.  Raises InputError (content) or StorageError (disk)."""
-    text = render(report, language)
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, render(report, language))
 
 
 def write_charts(report: Report, folder: str | Path, language: Language = "en") -> list[Path]:
@@ -76,8 +74,7 @@ def write_charts(report: Report, folder: str | Path, language: Language = "en") 
             files += drawings[0].write(folder)
         for number, table in enumerate(chapter.tables, 1):
             files.append(folder / f"{chapter.name}-{number}-{language}.csv")
-            with atomic(files[-1]) as temporary:
-                temporary.write_text(tables.to_csv(table), encoding="utf-8", errors="replace", newline="")
+            write_text(files[-1], tables.to_csv(table), errors="replace")
     return files
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
-from limo.core.files import atomic
+from limo.core.files import write_text
 from limo.core.records import LEVELS
 from limo.core.text import parse_json
 from limo.report.content import FORMAT, AverageRow, LevelRow, Report, ScoreRow
@@ -68,9 +68,7 @@ def save(report: Report, path: str | Path) -> None:
     """Write the report as JSON, atomically.  Raises InputError (content) or StorageError (disk)."""
     check(report)
     # ASCII escapes carry even a lone surrogate, which a model's broken bytes can leave in a completion.
-    text = json.dumps(asdict(report), indent=1, allow_nan=False)
-    with atomic(path) as temporary:
-        temporary.write_text(text + "\n", encoding="ascii")
+    write_text(path, json.dumps(asdict(report), indent=1, allow_nan=False) + "\n")
 
 
 def load(path: str | Path) -> Report:

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, atomic_folder
+from limo.core.files import atomic_folder, write_text
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import write_rows
@@ -100,9 +100,8 @@ def run(
         kept = ({"problem": p.problem, "answer": p.answer, "options": p.options} for p in held_out)
         write_rows([{key: value for key, value in row.items() if value} for row in kept], str(made / "held_out.jsonl"))
         for name, (kind, head, values) in recipes.items():
-            with atomic(made / name) as path:
-                text = yaml.dump(values, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
-                path.write_text(f"# {head}\n\n{text}", encoding="utf-8")
+            text = yaml.dump(values, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+            write_text(made / name, f"# {head}\n\n{text}")
             load(kind, made / name)
     files = sorted(target.iterdir())
     found = (len(usable), len(held_out), models, files, _commands(target), notes)

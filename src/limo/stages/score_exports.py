@@ -21,7 +21,7 @@ import yaml
 
 from limo.core import VERSION
 from limo.core.errors import RESTORE, InputError, foreign_data
-from limo.core.files import atomic
+from limo.core.files import write_text
 from limo.core.records import Problem, Rollout, Row
 from limo.core.run_folder import RunFolder
 from limo.core.stats import CONFIDENCE
@@ -47,9 +47,7 @@ def export_scores(run: str | Path, output: str | Path, to: str = "inspect") -> l
         files = []
         for name, text in FORMATS[to](folder, evaluations, made):
             file = Path(output) / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with atomic(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text(file, text)
             files.append(file)
     if not files:
         do = "export to inspect or every-eval-ever, or score a benchmark that has a hub entry (limo benchmarks list)"

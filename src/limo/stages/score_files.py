@@ -15,7 +15,6 @@ A row belongs to the problem whose statement its prompt is, or else holds; what 
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
 from collections import defaultdict
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
-from limo.core.files import atomic
+from limo.core.files import write_json
 from limo.core.records import Problem, Row
 from limo.core.rows import MAX_JSON_BYTES, read_rows
 from limo.core.text import normalise_statement, parse_json
@@ -96,10 +95,7 @@ def import_scores(
     same = [measurement for measurement in stored.get(model, []) if measurement["seed"] == seed]
     own: dict[str, Any] = same[0] if same else {"arm": model, "seed": seed, "outcomes": {}, "provenance": {}}
     own["outcomes"][benchmark] = rates
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with atomic(file) as temporary:
-        text = json.dumps({**stored, model: [*others, own]}, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    write_json(file, {**stored, model: [*others, own]})
     return ImportedScores(
         len(rows), n_unmatched, n_without_value, len(rates), math.fsum(rates.values()) / len(rates), file
     )

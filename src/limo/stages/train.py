@@ -22,7 +22,7 @@ from typing import Annotated, assert_never
 from pydantic import Field
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, hash_path, model_identity
+from limo.core.files import hash_path, model_identity, write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
 from limo.core.recipe import RECIPES, Settings
@@ -150,9 +150,7 @@ def check_harm(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:
             evaluation = evaluate(ledger, completer, "easy", problems, decoding, checker, progress, run=str(folder))
             outcomes[name] = {0: {"easy": evaluation.rate_by_problem}}
     comparison = compare(outcomes, "trained", "base")
-    with atomic(folder / "did_it_hurt.json") as path:
-        values = {**asdict(comparison), "sentence": comparison.sentence}
-        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "did_it_hurt.json", {**asdict(comparison), "sentence": comparison.sentence})
     progress.log(f"did it hurt? {comparison.sentence}")
     return comparison
 

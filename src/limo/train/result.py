@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from limo.core.errors import InputError
-from limo.core.files import atomic, storage_errors
+from limo.core.files import storage_errors, write_json
 from limo.core.interrupts import uninterrupted
 from limo.core.recipe import Settings
 from limo.core.records import Dropped
@@ -213,8 +213,7 @@ def publish(
         (new / "training_args.bin").unlink(missing_ok=True)  # a pickle of paths of this machine
         (new / "README.md").write_text(model_card(result), encoding="utf-8")  # PEFT's and TRL's say less
         draw_losses(result, new / "loss.svg")
-        with atomic(new / RECORD) as path:
-            path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+        write_json(new / RECORD, asdict(result))
         for file in filter(Path.is_file, new.rglob("*")):
             with open(file, "rb") as written:
                 os.fsync(written.fileno())

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from limo.core.errors import InputError
+from limo.core.files import write_json
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.experiments.arms import Selection, load_questions
 from limo.experiments.cells import MEASURING
 from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path
-from limo.experiments.results import Measurement, write_json
+from limo.experiments.results import Measurement
 from shipped_models import SHIPPED
 
 RECIPE = Path(__file__).parents[3] / "src" / "limo" / "recipes" / "pocket.yaml"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
+from limo.core.files import write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.run_folder import RunFolder, environment
 from limo.experiments.arms import Arm, Experiment, PublishedFigure
@@ -20,7 +21,7 @@ from limo.experiments.cells import cells_of, raise_failed
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, planned_rows
 from limo.experiments.paper.recipe import PaperRecipe
-from limo.experiments.results import Measured, build_report, write_json
+from limo.experiments.results import Measured, build_report
 from limo.experiments.runner import measure_arms
 from limo.report import page, store
 from limo.report.content import BenchmarkRow, LocalizedText, Report
@@ -135,7 +136,7 @@ def _write_report(
         recipe=recipe.to_yaml(),
     )
     folder.mkdir(exist_ok=True)
-    write_json(folder / SCORES, {arm: [asdict(row) for row in rows] for arm, rows in measured.items()})
+    write_json(folder / SCORES, {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
     store.save(report, folder / "report.json")
     page.write(report, folder / "report.html")
     return report

@@ -20,22 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, LimoError, PartialError, StorageError
-from limo.core.files import atomic, hash_path, locked, model_identity, remove
+from limo.core.files import hash_path, locked, model_identity, remove, write_json
 from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
+from limo.core.rows import write_rows
 from limo.core.run_folder import RunFolder, read_json
 from limo.core.text import content_hash, parse_json
 from limo.experiments.arm_training import training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.cells import Cell, Job, Jobs
 from limo.experiments.chains import ChainPool, curated_pool
-from limo.experiments.lab import Lab, LabHooks, write_rows
+from limo.experiments.lab import Lab, LabHooks
 from limo.experiments.paper.launchers import CommandJobs, Launcher, SlurmSettings, SubmititJobs, launch_training
 from limo.experiments.paper.plan import plan_cells
 from limo.experiments.paper.recipe import PaperRecipe, PublishedRows
 from limo.experiments.paper.serving import served
-from limo.experiments.results import Measurement, write_json
+from limo.experiments.results import Measurement
 from limo.experiments.transforms import transform_rows
 from limo.models.settings import open_model
 from limo.pool.ingest import ingest, write_pool
@@ -128,7 +129,7 @@ class PaperLab(Lab):
             raise InputError(f"{selection.source} has too few rows", len(rows), f"{selection.k:,} or more", do)
         if selection.k:
             rows.sort(key=lambda row: content_hash(str(selection.seed), json.dumps(row, sort_keys=True)))
-        write_rows(path, transform_rows(rows[: selection.k or None], selection.change, selection.seed))
+        write_rows(transform_rows(rows[: selection.k or None], selection.change, selection.seed), str(path))
 
     # Cells.
 
@@ -192,7 +193,7 @@ class PaperLab(Lab):
                     )
                     result = evaluate_stage.run(evaluation, folder / "scores", progress, opener=open_model)
                 measurement = Measurement.of(arm.name, seed, result.evaluations, **cost)
-            write_json(folder / MEASUREMENT, {**asdict(measurement), "scoring": self.scoring_identity})
+            write_json(folder / MEASUREMENT, {**asdict(measurement), "scoring": self.scoring_identity}, None)
             if arm.training and not recipe.keep_models:
                 for file in [*(folder / "train" / "model").rglob("*.safetensors"), *folder.glob("train/checkpoints")]:
                     remove(file)
@@ -279,8 +280,8 @@ def _counting(file: Path) -> Iterator[None]:
     before_s, began, ended = read_seconds(file), time.monotonic(), threading.Event()
 
     def write() -> None:
-        with contextlib.suppress(StorageError), atomic(file) as path:  # a full disk is told where it matters
-            path.write_text(json.dumps({"seconds": round(before_s + time.monotonic() - began, 1)}), encoding="ascii")
+        with contextlib.suppress(StorageError):  # a full disk is told where it matters
+            write_json(file, {"seconds": round(before_s + time.monotonic() - began, 1)})
 
     def keep() -> None:
         while not ended.wait(HEARTBEAT_S):

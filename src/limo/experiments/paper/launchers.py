@@ -10,7 +10,6 @@ submitted to Slurm by submitit, which writes the job script, requeues a preempte
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import socket
@@ -24,7 +23,7 @@ from pydantic import Field, field_validator
 
 from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError, ModelError
-from limo.core.files import atomic
+from limo.core.files import write_json, write_text
 from limo.core.recipe import RECIPES, Settings, execution_field
 from limo.core.text import parse_json
 from limo.experiments.cells import Job
@@ -126,8 +125,7 @@ def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunc
     if done := finished(folder / "model"):
         return done
     file = folder.with_name("train.yaml")
-    with atomic(file) as path:
-        path.write_text(recipe.to_yaml(), encoding="utf-8")
+    write_text(file, recipe.to_yaml())
     with ChildProgram(launch.words([str(file), "--run", str(folder)]), folder, launch.env) as program:
         code = program.wait()
     result = finished(folder / "model") if code == 0 else None
@@ -242,8 +240,7 @@ class SubmititJobs:
         except (RuntimeError, ValueError, OSError, subprocess.SubprocessError) as error:
             do = "check launcher.options, or use --launcher command"
             raise InputError("the job cannot be submitted", str(error), "", do) from error
-        with atomic(record) as path:
-            path.write_text(json.dumps({"job": job.job_id}) + "\n", encoding="ascii")
+        write_json(record, {"job": job.job_id})
         return _SubmittedJob(job, folder, record)
 
 

@@ -10,7 +10,6 @@ continues from its last checkpoint with the same data.  Nothing is chosen by a b
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
-from limo.core.files import atomic
+from limo.core.files import atomic, write_json
 from limo.experiments.pocket.corpus import END, MIXTURES, Corpus, Document
 from limo.experiments.pocket.models import PretrainPlan, model_path, pretrain_plan
 from limo.experiments.pocket.tokenizer import PAD, build_tokenizer, vocabulary
@@ -73,12 +72,12 @@ def pretrain(
                 _save_checkpoint(checkpoint, model, optimisers, state)
     card = _card(name, plan, model, state)
     _save_model(model, plan, out)
-    _write_card(out, card)
+    write_json(out / "card.json", card, 2)
     if with_premise:
         from limo.experiments.pocket.premise import measure_premise
 
         progress.log(f"measuring the premise of {name}")
-        _write_card(out, card | {"premise": measure_premise(out, plan)})
+        write_json(out / "card.json", card | {"premise": measure_premise(out, plan)}, 2)
     checkpoint.unlink(missing_ok=True)
     return out
 
@@ -313,8 +312,3 @@ def _save_model(model: Qwen2ForCausalLM, plan: PretrainPlan, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     llama.to(torch.float16).save_pretrained(out)
     build_tokenizer(plan.world).save_pretrained(out)
-
-
-def _write_card(out: Path, card: dict[str, Any]) -> None:
-    with atomic(out / "card.json") as path:
-        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

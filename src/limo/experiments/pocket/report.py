@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from limo.core.files import shipped_yaml
 from limo.core.progress import NoProgress

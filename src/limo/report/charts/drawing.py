@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
 
-from limo.core.files import atomic
+from limo.core.files import atomic, write_text
 from limo.report.content import ArmRow, Language, Report
 from limo.report.words import one_line, read_data, word
 
@@ -138,8 +138,7 @@ class Drawing:
         text = self._rendered()
         for code, color in colors.items():
             text = text.replace(code, color)
-        with atomic(svg) as path:
-            path.write_text(text, encoding="utf-8")
+        write_text(svg, text)
         with atomic(png) as path, _quiet(self.key):
             self.figure.patch.set(visible=True, facecolor="white")
             self.figure.savefig(path, format="png", dpi=144)
