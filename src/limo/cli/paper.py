@@ -54,10 +54,12 @@ def plan_matrix(call: Call, file: str, overrides: tuple[str, ...], run: str | No
     from limo.experiments.paper.recipe import PaperRecipe
 
     recipe = load(PaperRecipe, file, overrides)
-    planned = plan_all(recipe, Path(run) if run else Path("runs") / Path(file).stem)
+    planned, left_out = plan_all(recipe, Path(run) if run else Path("runs") / Path(file).stem)
     rows = [[name, *_sums(cells)] for name, cells in planned.items()]
     cells = [cell for of_experiment in planned.values() for cell in of_experiment]
-    gpu_hours, lines = sum(cell.gpu_hours for cell in cells), ["`shared or done`: measured, or a cell of a line above"]
+    gpu_hours = sum(cell.gpu_hours for cell in cells if cell.fits)
+    lines = ["`shared or done`: measured, or a cell of a line above", *_notes(cells)]
+    lines += [f"{name} is not planned: {why}" for name, why in left_out.items()]
     for limit, price, unit in recipe.budget.limits(recipe.hardware.usd_per_gpu_hour):
         over = gpu_hours * price - limit
         fits = f"{over:,.1f} too few: it stops before the cell that would pass it" if over > 0 else "enough"
@@ -68,8 +70,20 @@ def plan_matrix(call: Call, file: str, overrides: tuple[str, ...], run: str | No
 
 
 def _sums(cells: Sequence[PlannedCell]) -> list[object]:
+    """Cells, those done, those that do not fit; hours, GPU-hours and USD of those that fit."""
     counts = [len(cells), sum(cell.is_done for cell in cells), sum(not cell.fits for cell in cells)]
-    return [*counts, *(f"{sum(getattr(cell, name) for cell in cells):,.1f}" for name in ("hours", "gpu_hours", "usd"))]
+    hours, gpu_hours, usd = (
+        sum(getattr(cell, name) for cell in cells if cell.fits) for name in ("hours", "gpu_hours", "usd")
+    )
+    return [*counts, f"{hours:,.1f}", f"{gpu_hours:,.1f}", f"{usd:,.1f}" if usd or not gpu_hours else "?"]
+
+
+def _notes(cells: Sequence[PlannedCell]) -> list[str]:
+    """What the sums leave out."""
+    lines = ["hours and costs are of the cells that fit"] if any(not cell.fits for cell in cells) else []
+    if any(cell.gpu_hours and not cell.usd for cell in cells):
+        lines.append("USD: set the price of a GPU-hour, for example hardware.usd_per_gpu_hour=2.5")
+    return lines
 
 
 def plan_text(plan: ExperimentPlan) -> str:
@@ -87,7 +101,8 @@ def plan_text(plan: ExperimentPlan) -> str:
     }  # fmt: skip
     lists = ["\n".join([f"{title}:", *(f"  {line}" for line in lines)]) for title, lines in parts.items()]
     note = "planned: GB of one GPU (host: of the machine); `at once`: longest completions that a server's memory holds"
-    return "\n\n".join([f"{aligned_table([head, *rows, total])}\n{note}", *lists])
+    notes = "\n".join([note, *_notes(plan.cells)])
+    return "\n\n".join([f"{aligned_table([head, *rows, total])}\n{notes}", *lists])
 
 
 def _row(cells: Sequence[PlannedCell]) -> list[object]:

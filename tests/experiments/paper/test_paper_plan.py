@@ -106,3 +106,17 @@ def test_the_plan_of_a_whole_lab_counts_each_cell_once_and_says_what_the_budget_
     assert rows["rq3"][:2] == ["4", "2"]  # Qwen2.5-32B-Instruct before and after LIMO
     hours = [float(rows[name][-2].replace(",", "")) for name in rows if name in ("reproduce", "headline")]
     assert hours[0] > hours[1] - hours[0] and "GPU-hours" in told.output and "too few" in told.output
+
+
+@pytest.mark.slow
+def test_an_experiment_without_its_section_is_left_out_of_the_plan_and_a_cost_without_a_price_is_not_zero(tmp_path):
+    words = ["plan", "paper-7b-lora", "seeds=[0]", "--run", str(tmp_path / "run")]
+    told = CliRunner().invoke(root, words)
+    assert told.exit_code == 0, told.output
+    assert "reinforcement is not planned: the recipe has no section `grpo`" in told.output
+    rows = {line.split()[0]: line.split()[1:] for line in told.output.splitlines() if line.strip()}
+    assert rows["reproduce"][-1] == "?" and "hardware.usd_per_gpu_hour=2.5" in told.output
+    assert rows["rq3"][2:] == ["4", "0.0", "0.0", "0.0"]  # 32B: too large for one GPU, and not counted
+    assert "hours and costs are of the cells that fit" in told.output
+    priced = CliRunner().invoke(root, [*words, "hardware={usd_per_gpu_hour: 2.5}"])
+    assert "?" not in priced.output and "usd_per_gpu_hour" not in priced.output

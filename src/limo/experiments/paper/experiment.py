@@ -69,19 +69,28 @@ def plan(name: str, recipe: PaperRecipe, folder: str | Path) -> ExperimentPlan:
     )
 
 
-def plan_all(recipe: PaperRecipe, folder: str | Path) -> dict[str, list[PlannedCell]]:
-    """The cells of every experiment by its name; one that an earlier experiment has, or the lab measured, is done."""
-    arms = recipe.questions.arms_of(recipe.questions.experiments)
+def plan_all(recipe: PaperRecipe, folder: str | Path) -> tuple[dict[str, list[PlannedCell]], dict[str, str]]:
+    """The cells of every experiment by its name, and why an experiment is left out.
+
+    A cell that an earlier experiment has, or the lab measured, is done.
+    """
+    left_out = {}
+    for experiment in recipe.questions.experiments:
+        methods = {arm.training.method for arm in recipe.questions.arms_of([experiment]) if arm.training}
+        if missing := [f"`{method}`" for method in sorted(methods) if getattr(recipe, method) is None]:
+            left_out[experiment.name] = f"the recipe has no section {', '.join(missing)}"
+    experiments = [experiment for experiment in recipe.questions.experiments if experiment.name not in left_out]
+    arms = recipe.questions.arms_of(experiments)
     work, rows = {arm.name: _work(recipe, arm) for arm in arms}, _cells(recipe, folder, arms)
     done: set[str] = set()
     planned = {}
-    for experiment in recipe.questions.experiments:
+    for experiment in experiments:
         own = {arm.name for arm in recipe.questions.arms_of([experiment])}
         planned[experiment.name] = list[PlannedCell]()
         for row in (row for row in rows if row.arm in own):
             planned[experiment.name].append(row.done() if f"{work[row.arm]} {row.seed}" in done else row)
             done.add(f"{work[row.arm]} {row.seed}")
-    return planned
+    return planned, left_out
 
 
 def _work(recipe: PaperRecipe, arm: Arm) -> str:
