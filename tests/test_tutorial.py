@@ -49,7 +49,7 @@ def test_the_tutorial_runs_from_a_file_to_a_report(tmp_path):
         page = with_cookies.open(view).read().decode()
         assert "small-1B" in page and "large-7B" in page
     text = "\n".join(said)
-    assert "problem is column 'stem', answer is column 'key'" in text and "10 are held out" in text
+    assert "columns: problem=stem, answer=key" in text and "25 are held out" in text
     assert "done" in text and "base" in text and "trained" in text
     for name in ("curation.html", "comparison.html"):
         assert (tmp_path / name).read_text(encoding="utf-8").count("<svg") > 0

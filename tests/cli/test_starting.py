@@ -18,7 +18,7 @@ from limo.ledger.schema import MIGRATIONS
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages import curate, evaluate, train
-from limo.stages.init import guess_fields
+from limo.stages.init import held_out_of
 
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -37,31 +37,19 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("row", "fields"),
-    [
-        ({"problem": "What is 1 + 1?", "answer": "2"}, {}),
-        ({"question": "What is 1 + 1?", "solution": "It is \\boxed{2}."}, {}),
-        ({"id": 7, "stem": "What is one and one?", "key": "2"}, {"problem": "stem", "answer": "key"}),
-        ({"c1": "What is the sum of one and one?", "c2": "2"}, {"problem": "c1", "answer": "c2"}),
-        ({"题目": "一加一等于多少？请写出答案。", "答案": "2"}, {"problem": "题目", "answer": "答案"}),
-    ],
-)
-def test_columns_are_guessed_only_where_they_are_not_found_by_name(row, fields):
-    assert guess_fields([row] * 5, "f.jsonl") == fields
-
-
 def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     said = [{"problem": r["stem"], "model": m, "index": 0, "text": "?"} for r in ROWS for m in ("big-7B", "tiny-0.5B")]
     lines(here / "said.jsonl", said)
     with ReplayServer([here / "said.jsonl"], ReplayServerSettings()).running(0) as url:
         code, out, err = limo("init", "shop.jsonl", "--server", url, "-o", "mine")
     assert code == 0, err
-    assert "problem is column 'stem', answer is column 'key'" in out and "4 are held out" in out
+    assert "columns: problem=stem, answer=key" in out and "10 are held out" in out
+    assert "a score near 50% on 10 problems is known to ±30 points" in out and "--hold-out N" in out
     recipe = yaml.safe_load((here / "mine/mine.yaml").read_text())
     assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
     commands = [line for line in out.splitlines() if line.startswith("limo ")]
-    assert len(commands) == 8
+    assert len(commands) == 9
+    assert "name: big-7B" in commands[6] and commands[7].endswith("mine/runs/teacher")
     for command in commands:
         parse(command, complete=True)
     plan = shlex.split(commands[0])[1:]
@@ -72,11 +60,46 @@ def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
 def test_the_held_out_problems_leave_the_pool(limo, here):
     assert limo("init", "shop.jsonl", "-o", "mine")[0] == 0
     held_out = [json.loads(line) for line in (here / "mine/held_out.jsonl").read_text().splitlines()]
-    assert len(held_out) == 4 and set(held_out[0]) == {"problem", "answer"}
+    assert len(held_out) == 10 and set(held_out[0]) == {"problem", "answer"}
     recipe = load(curate.Recipe, "mine/mine.yaml")
     assert recipe.resolve("held_out.jsonl") == str(here / "mine/held_out.jsonl")
     assert load(evaluate.Recipe, "mine/evaluate.yaml").load_benchmarks()["held-out"][0].answer
     assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/curate/selected")
+
+
+def test_as_many_problems_are_held_out_as_the_user_says_or_the_file_bears(limo, fault, here):
+    assert [held_out_of(n) for n in (2, 40, 200, 300, 1000, 10**5)] == [1, 10, 50, 50, 100, 200]
+    out = limo("init", "shop.jsonl", "-o", "mine", "--hold-out", 20)[1]
+    assert "20 are held out" in out and len((here / "mine/held_out.jsonl").read_text().splitlines()) == 20
+    assert "1 to 39 problems" in fault("init", "shop.jsonl", "-o", "more", "--hold-out", 40)
+    lines(here / "large.jsonl", [{**ROWS[0], "stem": f"How many are {k} and {k}?"} for k in range(1000)])
+    assert "--hold-out" not in limo("init", "large.jsonl", "-o", "large")[1], "100 problems are no few"
+
+
+def test_the_weights_to_train_are_the_user_s_and_never_the_server_s_name(limo, fault, here):
+    out = limo("init", "shop.jsonl", "-o", "mine")[1]
+    assert "which weights to train is not known" in out and "train.yaml model=FOLDER_OR_HUB_NAME --run" in out
+    for command in (
+        ("plan", "mine/train.yaml"),
+        ("train", "mine/train.yaml"),
+        ("train", "mine/train.yaml", "--show-batch"),
+    ):
+        assert "a folder of weights, or a name on the hub" in fault(*command)
+    (here / "base").mkdir()
+    out = limo("init", "shop.jsonl", "-o", "ours", "--model", "base")[1]
+    assert "which weights" not in out and load(train.Recipe, "ours/train.yaml").model == str(here / "base")
+    assert load(evaluate.Recipe, "ours/evaluate.yaml").model.path == str(here / "base")
+    assert "which weights" not in limo("init", "shop.jsonl", "-o", "hub", "--model", "Qwen/Qwen2.5-0.5B")[1]
+    assert load(train.Recipe, "hub/train.yaml").model == "Qwen/Qwen2.5-0.5B"
+
+
+def test_what_init_prints_is_chinese_in_whole_lines(limo, here):
+    lines(here / "zh.jsonl", [{"题目": f"{k} 加 {k} 等于多少？", "答案": str(2 * k)} for k in range(40)])
+    code, out, err = limo("init", "zh.jsonl", "-o", "mine", "--lang", "zh")
+    assert code == 0, err
+    assert "\n列：problem=题目, answer=答案\n" in out
+    for line in out.splitlines():
+        assert line.startswith("limo ") or not re.search("[a-z]{4,} [a-z]+ [a-z]+", line), line
 
 
 def test_a_second_init_does_not_remove_runs(limo, fault, here):

@@ -110,6 +110,17 @@ def run_folder(default: str | None = None) -> Decorator:
     return click.option("--run", default=default, metavar="DIR", help=f"Folder of the run.  [default: {shown}]")
 
 
+def benchmark_option(what: str) -> Decorator:
+    """The option `--benchmark`; see `benchmark_overrides`."""
+    return click.option("--benchmark", multiple=True, metavar="NAME[=FILE]", help=what)
+
+
+def benchmark_overrides(given: Sequence[str]) -> list[str]:
+    """What `--benchmark NAME=FILE` means for a recipe: these benchmarks instead of its own."""
+    named = {name: file for name, _, file in (one.partition("=") for one in given)}
+    return [f"benchmarks={json.dumps(named)}"] if named else []
+
+
 def run_of(run: str | None, recipe: str) -> Path:
     """The run's folder: as given, or named like the recipe."""
     return Path(run) if run else Path("runs") / Path(recipe).stem

@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, run_of, workers
+from limo.cli.command import (
+    OVERRIDES,
+    RECIPE,
+    Call,
+    aligned_table,
+    benchmark_option,
+    benchmark_overrides,
+    command,
+    output,
+    run_folder,
+    run_of,
+    workers,
+)
 from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
@@ -32,10 +44,14 @@ SHOWN = 8
     RECIPE,
     OVERRIDES,
     run_folder(),
+    benchmark_option("Kept out of the pool instead of the recipe's: a file or pool of yours; may be repeated."),
     workers(),
     click.option("--dry-run", is_flag=True, help="Read the pool and estimate the cost; request nothing."),
 )
-def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool) -> None:
+def curate(
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, benchmark: tuple[str, ...], workers: int,
+    dry_run: bool,
+) -> None:  # fmt: skip
     """Curate a dataset from a pool.
 
     Deduplicate, decontaminate, filter by difficulty, collect chains, verify, grade, select, export.
@@ -46,7 +62,8 @@ def curate(call: Call, recipe: str, overrides: tuple[str, ...], run: str | None,
     from limo.curate.dataset import require_datasets
     from limo.stages import curate as stage
 
-    settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
+    settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
+    folder = run_of(run, recipe)
     if dry_run:
         from limo.cli.rollouts import print_plan
         from limo.stages import plan

@@ -62,14 +62,19 @@ def pool_ingest(
 ) -> None:
     """Read files, folders, saved datasets or hub ids into one pool."""
     from limo.core.recipe import load
-    from limo.pool.ingest import IngestSettings, Source, ingest
+    from limo.pool.ingest import IngestSettings, Source, ingest, with_fields
     from limo.pool.shards import ingest_shards, write_output
     from limo.pool.sources.fields import FieldMap
+    from limo.pool.sources.guess import named
     from limo.verify.checker import Checker
 
     mapping = load(FieldMap, None, fields)
+    mapped = [with_fields(Source(path=path, fields=mapping)) for path in sources]
+    for source in mapped:
+        if columns := ", ".join(f"{name}={column}" for name, column in named(source.fields).items()):
+            call.progress.log(f"{source.path}: {columns}")
     given = (
-        [Source(path=path, fields=mapping) for path in sources],
+        mapped,
         Checker().why_not,
         IngestSettings(keep_unverifiable=keep_unverifiable),
     )
@@ -126,7 +131,7 @@ def pool_dedup(
         "--benchmark",
         multiple=True,
         metavar="NAME[=FILE]",
-        help="A benchmark, or a file of yours; may be repeated.  [default: all]",
+        help="A benchmark, or a file or pool of yours; may be repeated.  [default: all]",
     ),
     click.option("--benchmarks", metavar="PATH", help="Folder or file where they are.  [default: the hub's cache]"),
     output(POOL, required=False),

@@ -26,13 +26,21 @@ if TYPE_CHECKING:
     click.option("--server", default="", metavar="URL", help="Of the models, as http://host:8000/v1."),
     click.option("-o", "--output", metavar="DIR", help="Folder of the recipes.  [default: limo- + the file's name]"),
     click.option("--field", multiple=True, metavar="NAME=COLUMN", help="Where the guess is wrong: problem=stem."),
+    click.option(
+        "--hold-out", type=click.IntRange(1), metavar="N",
+        help="Problems to evaluate on.  [default: a tenth, 50 to 200, at most a quarter]",
+    ),
+    click.option("--model", default="", metavar="NAME", help="The weights to train: a folder, or a name on the hub."),
     click.option("--api-key-env", default="", metavar="NAME", help="Environment variable that holds the server's key."),
-)
-def init(call: Call, file: str, server: str, output: str | None, field: tuple[str, ...], api_key_env: str) -> None:
+)  # fmt: skip
+def init(
+    call: Call, file: str, server: str, output: str | None, field: tuple[str, ...], hold_out: int | None, model: str,
+    api_key_env: str,
+) -> None:  # fmt: skip
     """Write recipes for your own problems and your own server.
 
     Guesses the columns, asks the server for its models and their context, holds some problems out to evaluate on, and
-    prints the next eight commands.
+    prints the next commands.
     """
     from limo.stages import init as stage
 
@@ -41,13 +49,14 @@ def init(call: Call, file: str, server: str, output: str | None, field: tuple[st
         raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
     fields = {name: column for name, _, column in pairs}
-    result = stage.run(file, folder, server, fields, api_key_env)
-    columns = ", ".join(f"{name} is column {column!r}" for name, column in result.fields.items())
+    result = stage.run(file, folder, server, fields, api_key_env, hold_out, model)
+    columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())
     models = ", ".join(
         f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models
     )
     lines = [
         f"{result.n_usable:,} of {result.n_rows:,} rows are problems with answers; {result.n_held_out:,} are held out",
+        f"a score near 50% on {result.n_held_out:,} problems is known to ±{100 * result.half_width:.0f} points",
         f"columns: {columns or 'found by their names'}",
         f"models: {models}",
         *(f"look at: {note}" for note in result.notes),

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, run_folder, run_of, workers
+from limo.cli.command import (
+    OVERRIDES,
+    RECIPE,
+    Call,
+    aligned_table,
+    benchmark_option,
+    benchmark_overrides,
+    command,
+    run_folder,
+    run_of,
+    workers,
+)
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -67,13 +78,14 @@ def train(
     RECIPE,
     OVERRIDES,
     run_folder(),
+    benchmark_option("Instead of the recipe's: a file or pool of yours, or a known one; may be repeated."),
     workers(),
     click.option("--dry-run", is_flag=True, help="Cost, first prompt and the server's context; request nothing."),
     click.option("--checkpoints", metavar="TRAINING", help="Score the checkpoints that this training kept."),
 )
 def evaluate(
-    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, workers: int, dry_run: bool,
-    checkpoints: str | None,
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, benchmark: tuple[str, ...], workers: int,
+    dry_run: bool, checkpoints: str | None,
 ) -> None:  # fmt: skip
     """Score a model on benchmarks.
 
@@ -84,7 +96,8 @@ def evaluate(
     from limo.core.recipe import load
     from limo.stages import evaluate as stage
 
-    settings, folder = load(stage.Recipe, recipe, overrides), run_of(run, recipe)
+    settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
+    folder = run_of(run, recipe)
     if dry_run:
         _print_plan(call, settings, folder)
         return

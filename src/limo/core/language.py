@@ -56,11 +56,15 @@ def _pack(language: str) -> _Pack:
 
 
 class _Pack:
-    """The entries of one language: whole texts, and patterns of those with blanks, the longest first."""
+    """The entries of one language: whole texts, and patterns of those with blanks.
+
+    Those that begin with words come first, since one that begins with a blank would take their words for what varies;
+    then the longest.
+    """
 
     def __init__(self, entries: dict[str, str]) -> None:
         blank = [text for text in entries if _BLANK.search(text)]
-        blank.sort(key=lambda text: -len(_BLANK.sub("", text)))
+        blank.sort(key=lambda text: (text.startswith("{"), -len(_BLANK.sub("", text))))
         self.whole = {text: other for text, other in entries.items() if text not in blank}
         self.patterns = [(_pattern(text), entries[text]) for text in blank]
 
@@ -75,8 +79,10 @@ class _Pack:
 
     def _value(self, text: str) -> str:
         """What stands in a blank; of a list each piece, some with a number behind them, or none."""
-        pieces = [self._counted(piece) for piece in text.split(", ")]
-        return self.entry(text) or (", ".join(piece for piece in pieces if piece) if all(pieces) else text)
+        if text in self.whole:
+            return self.whole[text]
+        pieces = [self._counted(piece) for piece in text.split(", ")]  # before a pattern takes two pieces for one
+        return ", ".join(piece for piece in pieces if piece) if all(pieces) else self.entry(text) or text
 
     def _counted(self, text: str) -> str | None:
         name, _, number = text.rpartition(" ")

@@ -129,7 +129,7 @@ class Lab:
 
     def benchmarks(self) -> dict[str, list[Problem]]:
         """The benchmarks of the run by name."""
-        return {name: read_pool(self.data / file) for name, file in self.recipe.curation.benchmarks.items()}
+        return {name: read_pool(self.data / file.path) for name, file in self.recipe.curation.benchmarks.items()}
 
     @property
     def limo(self) -> Selection:

@@ -23,6 +23,7 @@ from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow, json_line
 from limo.core.text import shorten
 from limo.pool.sources.fields import FieldMap, Shaped, shape
+from limo.pool.sources.guess import find_fields, head_of, how_to_name
 from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import rows, stem
 
@@ -83,7 +84,7 @@ def stream(
     keep = settings is not None and settings.keep_unverifiable
     check = None if keep else why_not
     for given in sources:
-        source = given if isinstance(given, Source) else Source(path=os.fspath(given))
+        source = with_fields(given if isinstance(given, Source) else Source(path=os.fspath(given)))
         n_rows = n_blank = n_from_one = 0
         last: dict[str, Any] = {}
         for row in rows(source.path):
@@ -98,6 +99,12 @@ def stream(
             last = row.value or last
             yield item
         _check_understood(source, n_rows, n_blank, n_from_one, last)
+
+
+def with_fields(source: Source) -> Source:
+    """The source with the columns that had to be guessed.  Raises InputError where a guess is not sure (`guess`)."""
+    fields = find_fields(head_of(rows(source.path)), source.path, source.fields)
+    return source if fields == source.fields else source.model_copy(update={"fields": fields})
 
 
 def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
@@ -118,8 +125,9 @@ def read_pool(path: str | Path, require_answer: bool = True) -> list[Problem]:
 def read_statements(path: str | Path, require_answer: bool = False) -> tuple[list[Problem], list[Dropped]]:
     """Every statement of a file or folder, and the rows without one (or an answer): for looking, not for use."""
     problems, dropped = list[Problem](), list[Dropped]()
+    fields = find_fields(head_of(rows(path)), str(path), do=how_to_name(path, stem(str(path))))
     for row in rows(path):
-        shaped = shape(row.value, stem(row.file)) if not row.error else Shaped(None, row.error)
+        shaped = shape(row.value, stem(row.file), fields) if not row.error else Shaped(None, row.error)
         problem = shaped.problem
         if problem is None or shaped.reason == "broken characters" or (require_answer and not problem.answer):
             detail: dict[str, object] = {"file": row.file, "line": row.line, "error": shaped.reason}

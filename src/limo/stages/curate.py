@@ -45,7 +45,7 @@ from limo.models.settings import ModelSettings, open_model
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.dedup import DedupSettings, dedup
 from limo.pool.ingest import IngestSettings, ingest
-from limo.pool.sources.benchmarks import load_benchmark, load_benchmarks
+from limo.pool.sources.benchmarks import BenchmarkFile, load_benchmarks, load_files
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifier, open_recipe_verifier
 from limo.rollouts.judging import ChainGraderSettings, grade_by_model
@@ -72,9 +72,10 @@ class Recipe(ModelStageRecipe):
 
     pool: IngestSettings = Field(description="where problems come from")
     dedup: DedupSettings = Field(default_factory=DedupSettings)
-    benchmarks: dict[str, str] = Field(
+    benchmarks: dict[str, BenchmarkFile] = Field(
         default_factory=dict,
-        description="name: file of the benchmarks kept out of the pool; empty: those of `decontaminate.benchmarks`",
+        description="name: file or pool of the benchmarks kept out, or a mapping with path and fields; "
+        "empty: those of `decontaminate.benchmarks`",
     )
     decontaminate: DecontaminateSettings = Field(default_factory=DecontaminateSettings)
     filters: list[FilterSettings] = Field(
@@ -99,14 +100,13 @@ class Recipe(ModelStageRecipe):
         return sources | self._benchmark_files()
 
     def _benchmark_files(self) -> dict[str, str]:
-        files = {f"benchmark {name}": self.resolve(path) for name, path in self.benchmarks.items()}
+        files = {f"benchmark {name}": self.resolve(file.path) for name, file in self.benchmarks.items()}
         folder = self.decontaminate.path
         return files | ({"folder of benchmarks (decontaminate.path)": self.resolve(folder)} if folder else {})
 
     def load_benchmarks(self, only_files: bool = False) -> dict[str, list[Problem]]:
         """The benchmarks kept out of the pool, by name; those of the hub not, with `only_files`."""
-        named, settings = self.benchmarks, self.decontaminate
-        own = {name: load_benchmark(name, self.resolve(path)) for name, path in named.items()}
+        settings, own = self.decontaminate, load_files(self.benchmarks, self.data)
         if (own and not settings.benchmarks) or (only_files and not settings.path):
             return own
         return own | load_benchmarks(settings.benchmarks, self.resolve(settings.path) if settings.path else None)

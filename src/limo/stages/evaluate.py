@@ -25,7 +25,6 @@ from pydantic import Field, model_validator
 
 from limo.core import prompts
 from limo.core.errors import InputError, ModelError
-from limo.core.files import resolve_data_path
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Problem, Provenance, Rollout, Score
@@ -34,7 +33,7 @@ from limo.core.stats import macro_interval, mean_interval
 from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer, FailureGuard
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
-from limo.pool.sources.benchmarks import Benchmark, benchmarks, load_benchmark
+from limo.pool.sources.benchmarks import Benchmark, BenchmarkFile, benchmarks, load_files
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
@@ -69,8 +68,9 @@ class Decoding(SamplingSettings):
 class ScoringSettings(Settings):
     """Benchmarks, and how they are answered and judged."""
 
-    benchmarks: dict[str, str] = Field(
-        min_length=1, description="name: file or folder; empty = the hub's client, with its cache"
+    benchmarks: dict[str, BenchmarkFile] = Field(
+        min_length=1,
+        description="name: file, folder or pool, or a mapping with path and fields; empty = the hub's client",
     )
     protocol: Protocol = Field("v2", description="the paper's decoding, v1 or v2; own: `decoding` for all benchmarks")
     max_tokens: int = Field(32768, ge=1, description="v1, v2: tokens of a completion; paper: 32,768")
@@ -120,8 +120,7 @@ class Recipe(ScoringSettings, ModelStageRecipe):
 
     def load_benchmarks(self) -> dict[str, list[Problem]]:
         """The rows of each benchmark by its name in the recipe.  Raises what `load_benchmark` raises."""
-        paths = {name: resolve_data_path(path, self.data) if path else None for name, path in self.benchmarks.items()}
-        return {name: load_benchmark(name, path) for name, path in paths.items()}
+        return load_files(self.benchmarks, self.data)
 
 
 def paper_decoding(

@@ -1,9 +1,9 @@
 """`limo init FILE`: recipes for a file of problems and a server, from what the one holds and the other says of itself.
 
-    written = run("mine.jsonl", "limo", "http://127.0.0.1:8000/v1")
+    written = run("mine.jsonl", "limo", "http://127.0.0.1:8000/v1", weights="Qwen/Qwen2.5-1.5B-Instruct")
     written.commands[0]      # 'limo plan limo/mine.yaml'
 
-Every tenth problem, at most 100, is held out as a benchmark of its own (`held_out.jsonl`) and kept out of the pool.
+Some problems are held out as a benchmark of their own (`held_out.jsonl`) and kept out of the pool: see `held_out_of`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,19 @@ from limo.core.files import atomic_folder, write_text
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import write_rows
+from limo.core.stats import Estimate, mean_interval
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.guess import find_fields, head_of, named
 from limo.pool.sources.readers import rows
 from limo.stages import curate, evaluate, train
 from limo.stages.plan import model_size
 
-LOOKED_AT = 2000  # rows from which the columns are guessed
-SHARE = 0.5  # of the rows that must give a problem with an answer, for a guess to be one
-HELD_OUT, MOST_HELD_OUT = 10, 100
+FEWEST_HELD_OUT, MOST_HELD_OUT = 50, 200  # a tenth between them, as long as three quarters are left for the pool; ours
+WIDE = 0.1  # half the width of a score's interval from which on the reader is warned; our choice
 NO_SERVER = "http://127.0.0.1:8000/v1"
 _WEAK, _STRONG = {"n": 4, "low": 0, "high": 0}, {"n": 8, "low": 1, "high": 6}  # the first is the paper's; ours
 _MOST_TOKENS = 16384  # paper: all chains are shorter
-_HINTS = {
-    "problem": ("problem", "question", "stem", "prompt", "task", "exercise", "query", "text", "题"),
-    "answer": ("answer", "key", "gold", "label", "result", "correct", "target", "ans", "答案"),
-    "options": ("option", "choice", "选项"),
-}
 
 
 class _Plain(yaml.SafeDumper):
@@ -51,13 +46,19 @@ class _Plain(yaml.SafeDumper):
 
 @dataclass(frozen=True, slots=True)
 class InitResult:
-    """What was found and written; `fields` are the columns that had to be named, `notes` what to look at."""
+    """What was found and written; `fields` are the columns that had to be named, `notes` what to look at.
+
+    `half_width`, `detectable`: of the interval of a score near 50% on the held-out problems, and the difference between
+    two models that they show; shares, one completion a problem.
+    """
 
     folder: Path
     fields: dict[str, str]
     n_rows: int
     n_usable: int
     n_held_out: int
+    half_width: float
+    detectable: float
     models: list[ServedModel]
     files: list[Path]
     commands: list[str]
@@ -65,16 +66,21 @@ class InitResult:
 
 
 def run(
-    file: str, folder: str | Path, server: str = "", fields: Mapping[str, str] | None = None, api_key_env: str = ""
+    file: str,
+    folder: str | Path,
+    server: str = "",
+    fields: Mapping[str, str] | None = None,
+    api_key_env: str = "",
+    n_held_out: int | None = None,
+    weights: str = "",
 ) -> InitResult:
     """Write `mine.yaml` (curate), `train.yaml`, `evaluate.yaml` and `held_out.jsonl` into a new folder.
 
-    `fields`: columns by name (see `FieldMap`), where the guess is wrong.  Raises InputError where no columns give
-    problems with answers or the folder holds something else, ModelError where the server does not answer.
+    `fields`: columns by name (see `FieldMap`), where the guess is wrong.  `weights`: folder or hub name of the model to
+    train.  Raises InputError where no columns give problems with answers, too few are left for the pool, or the folder
+    holds something else; ModelError where the server does not answer.
     """
-    every = [row.value for row in islice(rows(file), LOOKED_AT) if not row.error]
-    chosen = dict(fields or {}) or guess_fields(every, file)
-    columns = FieldMap.model_validate(chosen)
+    columns = find_fields(head_of(rows(file)), file, FieldMap.model_validate(dict(fields or {})), strict=True)
     n_rows, usable = 0, dict[str, Problem]()
     for row in rows(file):
         n_rows += 1
@@ -83,19 +89,24 @@ def run(
             usable.setdefault(shaped.problem.id, shaped.problem)
     if len(usable) < 2:
         what, do = "these columns give no problems with answers", "name others with --field problem=COLUMN"
-        raise InputError(what, chosen or file, "columns of " + ", ".join(every[0] if every else ()), do)
+        first = next(iter(head_of(rows(file))), {})
+        raise InputError(what, named(columns) or file, "columns of " + ", ".join(first), do)
+    n_held_out = n_held_out or held_out_of(len(usable))
+    if n_held_out >= len(usable):
+        do = "give a smaller --hold-out"
+        raise InputError("nothing would be left for the pool", n_held_out, f"1 to {len(usable) - 1:,} problems", do)
     models = served_models(server, api_key_env) if server else []
     notes = [] if models else ["no --server was given: put its address and the model's name into the recipes"]
     models = sorted(models or [ServedModel("my-model")], key=lambda model: model_size(model.name) or 0)
-    ordered = sorted(usable.values(), key=lambda problem: problem.id)  # by hash: no order of the file's
-    held_out = ordered[::HELD_OUT][:MOST_HELD_OUT]
-    if any(model_size(model.name) is None for model in models):
-        notes.append("GPU-hours unknown: set size_b of the models")
-    if models[0].context is None:
-        notes.append("the server does not say its context: see max_tokens in the recipes")
+    held_out = sorted(usable.values(), key=lambda problem: problem.id)[:n_held_out]  # by hash: no order of the file's
+    interval = score_of_half(n_held_out)
+    notes += _notes(models, interval, weights)
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
-    target = Path(folder)
-    recipes = _recipes(os.path.abspath(file), target.absolute(), chosen, models, http, len(usable) - len(held_out))
+    target, served = Path(folder), [_served(model, http) for model in models]
+    weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights
+    n_tokens = _completion_tokens(models)
+    recipes = _recipes(os.path.abspath(file), target.absolute(), named(columns), served, weights, n_tokens)
+    recipes["mine.yaml"][2]["select"] = {"k": max(1, min(800, (len(usable) - n_held_out) // 4))}
     with atomic_folder(target, only_like_itself=True) as made:
         kept = ({"problem": p.problem, "answer": p.answer, "options": p.options} for p in held_out)
         write_rows([{key: value for key, value in row.items() if value} for row in kept], str(made / "held_out.jsonl"))
@@ -103,72 +114,62 @@ def run(
             text = yaml.dump(values, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
             write_text(made / name, f"# {head}\n\n{text}")
             load(kind, made / name)
-    files = sorted(target.iterdir())
-    found = (len(usable), len(held_out), models, files, _commands(target), notes)
-    return InitResult(target, chosen, n_rows, *found)
+    half = (interval.interval.high - interval.interval.low) / 2
+    files, commands = sorted(target.iterdir()), _commands(target, served, weights)
+    counts = (n_rows, len(usable), n_held_out, half, interval.detectable * 2**0.5)
+    return InitResult(target, named(columns), *counts, models, files, commands, notes)
 
 
-def guess_fields(table: Sequence[Mapping[str, Any]], file: str) -> dict[str, str]:
-    """The columns that have to be named so that rows give problems; empty where they are found by themselves.
-
-    Raises InputError, naming the columns with an example each, where no guess gives enough of them.
-    """
-    names = list(dict.fromkeys(name for row in table for name in row))
-    by_need = {need: _ranked(need, names, table) for need in ("problem", "answer", "options")}
-    options = {"options": by_need["options"][0]} if by_need["options"] else {}
-    pairs = [{"problem": p, "answer": a} for p in by_need["problem"][:3] for a in by_need["answer"][:3] if p != a]
-    guesses = [{}, *[pair | options for pair in pairs if options], *pairs]
-    shares = [(_usable_share(table, guess), guess) for guess in guesses]
-    best, guess = max(shares, key=lambda pair: pair[0]) if table else (0.0, {})
-    if shares and shares[0][0] >= SHARE:
-        return {}
-    if best < SHARE:
-        shown = ", ".join(f"{name} ({str(table[0].get(name))[:30]!r})" for name in names) or "none"
-        do = "name them: --field problem=COLUMN --field answer=COLUMN"
-        raise InputError("which columns hold problem and answer is not clear", file, f"of {shown}", do)
-    return guess
+def held_out_of(n: int) -> int:
+    """How many of `n` problems are held out: a tenth, 50 to 200 of them, and never more than a quarter."""
+    return max(1, min(MOST_HELD_OUT, max(n // 10, min(FEWEST_HELD_OUT, n // 4))))
 
 
-def _ranked(need: str, names: Sequence[str], table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Columns that may be the statement (long texts), the answer (short ones) or the options (lists), best first."""
-    ranks = []
-    for name in names:
-        values = [row[name] for row in table if row.get(name) not in (None, "")]
-        hint = next((k for k, word in enumerate(_HINTS[need]) if word in name.lower()), 99)
-        are_lists = bool(values) and all(isinstance(value, list | dict) for value in values)
-        if need == "options":
-            ranks += [(hint, 0.0, name)] if are_lists and hint < 99 else []
-        elif values and not are_lists:
-            length = sum(len(str(value)) for value in values) / len(values)
-            ranks.append((hint, -length if need == "problem" else length, name))
-    return [name for _, _, name in sorted(ranks)]
+def score_of_half(n: int) -> Estimate:
+    """The score of a model that solves every second of `n` problems, one completion each."""
+    return mean_interval([k % 2 for k in range(n)], [1] * n)
 
 
-def _usable_share(table: Sequence[Mapping[str, Any]], guess: Mapping[str, str]) -> float:
-    shaped = [shape(dict(row), "", FieldMap.model_validate(guess)) for row in table[:200]]
-    return sum(one.problem is not None and not one.reason for one in shaped) / max(1, len(shaped))
+def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> list[str]:
+    """What the user has to set or should know before anything is paid for."""
+    notes = []
+    if interval.interval.high - interval.interval.low > 2 * WIDE:
+        least = f"{100 * interval.detectable * 2**0.5:.0f}"
+        notes.append(f"so few held-out problems show no difference below about {least} points; --hold-out N sets more")
+    if any(model_size(model.name) is None for model in models):
+        notes.append("GPU-hours unknown: set size_b of the models")
+    if models[0].context is None:
+        notes.append("the server does not say its context: see max_tokens in the recipes")
+    if not weights:
+        notes.append("which weights to train is not known: put a folder or a name on the hub for model= in limo train")
+    return notes
+
+
+def _served(model: ServedModel, http: Mapping[str, Any]) -> dict[str, Any]:
+    """A model of the server as in a recipe; its slots are the requests in flight."""
+    sent = http.get("http", {}) | ({"in_flight": model.slots} if model.slots else {})
+    return {"kind": "http", "name": model.name, **http} | ({"http": sent} if sent else {})
+
+
+def _completion_tokens(models: Sequence[ServedModel]) -> int:
+    """Half of the smallest context, within bounds."""
+    contexts = [model.context for model in models if model.context]
+    return max(256, min(_MOST_TOKENS, min(contexts, default=8192) // 2))
 
 
 def _recipes(
     file: str,
     folder: Path,
     fields: dict[str, str],
-    models: Sequence[ServedModel],
-    http: dict[str, Any],
-    n: int,
+    models: Sequence[dict[str, Any]],
+    weights: str,
+    n_tokens: int,
 ) -> dict[str, tuple[Any, str, dict[str, Any]]]:
-    """Each recipe's name with its class, its head and its values: those that are no defaults; `n` problems are left."""
+    """Each recipe's name with its class, its head and its values: those that are no defaults."""
     weak, strong = models[0], models[-1]
-    contexts = [model.context for model in models if model.context]
-    n_tokens = max(256, min(_MOST_TOKENS, min(contexts, default=8192) // 2))
     sampling = {"temperature": 0.6, "top_p": 0.95, "max_tokens": n_tokens}
-
-    def served(model: ServedModel) -> dict[str, Any]:
-        sent = http.get("http", {}) | ({"in_flight": model.slots} if model.slots else {})
-        return {"kind": "http", "name": model.name, **http} | ({"http": sent} if sent else {})
-
-    filters = [{"name": "weak_filter", "models": [served(weak)], **_WEAK, "sampling": sampling}]
-    strong_filter = {"name": "strong_filter", "models": [served(strong)], **_STRONG, "sampling": sampling}
+    filters = [{"name": "weak_filter", "models": [weak], **_WEAK, "sampling": sampling}]
+    strong_filter = {"name": "strong_filter", "models": [strong], **_STRONG, "sampling": sampling}
     filters = [*(filters if strong is not weak else []), {**strong_filter, "teacher": True}]
     curation = {
         "data": str(folder),
@@ -176,41 +177,49 @@ def _recipes(
         "benchmarks": {"held-out": "held_out.jsonl"},
         "decontaminate": {"renumbered": "report"},
         "filters": filters,
-        "select": {"k": max(1, min(800, n // 4))},
+        "select": {},
         "export": {"name": Path(file).stem},
     }
-    decoding = {"n": 4, "temperature": 0.6, "top_p": 0.95, "max_tokens": n_tokens}
     scores = {
         "data": str(folder),
-        "model": served(weak),
+        "model": {"kind": "local", "name": "base", "path": weights} if weights else weak,
         "benchmarks": {"held-out": "held_out.jsonl"},
         "protocol": "own",
+        "decoding": {"n": 4, **sampling},
     }
-    training = {"model": weak.name, "dataset": str(folder / "runs/curate/selected"), "method": {"kind": "sft"}}
+    training = {
+        "model": weights or train.NO_WEIGHTS,
+        "dataset": str(folder / "runs/curate/selected"),
+        "method": {"kind": "sft"},
+    }
     weak_first = "a weak model drops what is too easy, a strong one keeps what is hard and writes the chains"
     return {
         "mine.yaml": (curate.Recipe, f"Curation of {Path(file).name}: {weak_first}; change what you like", curation),
         "train.yaml": (train.Recipe, "Training; `model` is a folder or a name on the hub", training),
-        "evaluate.yaml": (
-            evaluate.Recipe,
-            "The held-out problems, answered by a model",
-            scores | {"decoding": decoding},
-        ),
+        "evaluate.yaml": (evaluate.Recipe, "The held-out problems, answered by a model", scores),
     }
 
 
-def _commands(folder: Path) -> list[str]:
-    """The commands from the recipes to a trained, evaluated, reported model, in order."""
+def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str) -> list[str]:
+    """The commands from the recipes to a trained, evaluated, reported model, in order.
+
+    The model that writes the chains is scored too, where it is not the one that is trained.
+    """
     at = lambda name: shlex.quote(str(folder / name))  # noqa: E731
-    curated, trained = at("runs/curate"), at("runs/train")
-    model = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
+    curated, trained, runs = at("runs/curate"), at("runs/train"), [at("runs/before"), at("runs/after")]
+    own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
+    teacher = shlex.quote(f"model={yaml.safe_dump(models[-1], default_flow_style=True, width=10**6).strip()}")
+    of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} --run {at('runs/teacher')}"]
+    of_teacher = of_teacher if weights or len(models) > 1 else []
+    runs += [at("runs/teacher")] if of_teacher else []
     return [
         f"limo plan {at('mine.yaml')} --run {curated}",
         f"limo curate {at('mine.yaml')} --run {curated}",
         f"limo view {curated}",
-        f"limo train {at('train.yaml')} --run {trained}",
-        f"limo evaluate {at('evaluate.yaml')} --run {at('runs/before')}",
-        f"limo evaluate {at('evaluate.yaml')} {model} --run {at('runs/after')}",
-        f"limo compare {at('runs/before')} {at('runs/after')}",
+        f"limo train {at('train.yaml')} {'' if weights else 'model=FOLDER_OR_HUB_NAME '}--run {trained}",
+        f"limo evaluate {at('evaluate.yaml')} --run {runs[0]}",
+        f"limo evaluate {at('evaluate.yaml')} {own} --run {runs[1]}",
+        *of_teacher,
+        f"limo compare {' '.join(runs)}",
         f"limo report {curated}",
     ]

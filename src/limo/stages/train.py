@@ -47,6 +47,10 @@ Method = Annotated[
 """A training method is registered here: its settings by kind, and in `run` what it is given."""
 
 
+NO_WEIGHTS = "FOLDER_OR_HUB_NAME"
+"""Stands in a recipe, and in a command that is printed, where the user puts the model to train."""
+
+
 class Recipe(Settings):
     """What is trained on what, and how."""
 
@@ -63,6 +67,12 @@ class Recipe(Settings):
     )
     check_max_tokens: int = Field(256, ge=1, description="tokens of a completion of that check, which is greedy")
 
+    def check_weights(self) -> None:
+        """Raise InputError where the recipe does not say yet what is trained."""
+        if self.model == NO_WEIGHTS:
+            allowed, do = "a folder of weights, or a name on the hub", "put it into the recipe, or give model=..."
+            raise InputError("the recipe does not say which model is trained", f"model: {self.model}", allowed, do)
+
     def run_steps(self) -> dict[str, list[str]]:
         """A training keeps its settings; the check after it may change."""
         return {"did_it_hurt.json": ["did_it_hurt", "check_max_tokens"]}
@@ -73,6 +83,7 @@ def first_batch(recipe: Recipe) -> str:
 
     Raises InputError (a training by reward has no rows; a row that cannot be learnt from) and ModelError.
     """
+    recipe.check_weights()
     method = recipe.method
     if not isinstance(method, sft.SftSettings):
         raise InputError("there are no rows to show", method.kind, "sft, lora, qlora", "leave --show-batch out")
@@ -110,6 +121,7 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
 
     Raises ModelError, InputError (rows that cannot be trained on, a folder of another recipe), StorageError.
     """
+    recipe.check_weights()
     folder = Path(folder)
     contents = (
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}

@@ -57,7 +57,7 @@ def plan(name: str, recipe: PaperRecipe, folder: str | Path) -> ExperimentPlan:
         fetched.append(f"training set of {arm.name}: {rows}{published.rows if published else curation}")
     scored = []
     for benchmark, n in n_rollouts(recipe).items():
-        entry, local = known.get(benchmark.lower()), recipe.benchmarks[benchmark]
+        entry, local = known.get(benchmark.lower()), recipe.benchmarks[benchmark].path
         hub = entry.hub.id if entry and entry.hub else ""
         fetched.append(f"benchmark {benchmark}: {Path(recipe.data) / local if local else hub}")
         scored.append(f"{benchmark}: {n:,} completions of a model")

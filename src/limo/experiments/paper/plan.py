@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError
-from limo.core.files import resolve_data_path, shipped_yaml
+from limo.core.files import shipped_yaml
 from limo.core.records import Problem
 from limo.curate.select import SelectSettings
 from limo.experiments.arm_training import method_of
 from limo.experiments.arms import Arm, Selection
 from limo.experiments.paper.recipe import PaperRecipe, shipped
-from limo.pool.sources.benchmarks import load_benchmark
+from limo.pool.sources.benchmarks import load_files
 from limo.stages import plan as planner
 from limo.stages.evaluate import known_benchmarks
 from limo.stages.train import Method
@@ -192,12 +192,10 @@ def _peak(recipe: PaperRecipe) -> float:
 def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:
     """Completions of each benchmark.  Raises InputError for a benchmark of yours that cannot be read."""
     counts = {}
-    for name, path in recipe.benchmarks.items():
+    for name, file in recipe.benchmarks.items():
         entry, problems = known_benchmarks().get(name.lower()), list[Problem]()
         if entry is None or not entry.n:
-            problems = list(
-                {problem.id: problem for problem in load_benchmark(name, resolve_data_path(path, recipe.data))}.values()
-            )
+            problems = list({problem.id: problem for problem in load_files({name: file}, recipe.data)[name]}.values())
         n_problems = len(problems) or (entry and (entry.n_unique or entry.n)) or 0
         counts[name] = n_problems * recipe.decoding_of(name, problems).n
     return counts

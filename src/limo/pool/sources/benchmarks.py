@@ -10,22 +10,23 @@ change the score.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from limo.core.errors import InputError, MissingFileError
-from limo.core.files import PACKED, TABLE_SUFFIXES, shipped_yaml
+from limo.core.files import MADE_FROM, PACKED, TABLE_SUFFIXES, resolve_data_path, shipped_yaml
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow
 from limo.core.text import shorten
 from limo.pool.canonical.statements import canonical
 from limo.pool.sources.fields import FieldMap, Shaped, shape
+from limo.pool.sources.guess import find_fields, head_of, how_to_name
 from limo.pool.sources.readers import rows, table_of_hub
 
 
@@ -55,6 +56,22 @@ class Benchmark(Settings):
     fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
 
 
+class BenchmarkFile(Settings):
+    """Where a recipe's benchmark is: its path alone, or with the names of its columns."""
+
+    path: str = Field(default="", description="file, folder or pool; empty = the hub's client, with its cache")
+    fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> Any:
+        return self.path if self.fields == FieldMap() else whole(self)
+
+
 @cache
 def benchmarks() -> dict[str, Benchmark]:
     """All entries by name, in the paper's order."""
@@ -74,18 +91,22 @@ def benchmark(name: str) -> Benchmark:
     raise InputError("no such benchmark", name, ", ".join(known), advice)
 
 
-def load_benchmark(name: str, path: str | Path | None = None, seed: int = 0) -> list[Problem]:
+def load_benchmark(
+    name: str, path: str | Path | None = None, seed: int = 0, fields: FieldMap | None = None
+) -> list[Problem]:
     """All rows of a benchmark in order, duplicates included.
 
-    `path` is a file, or a folder in which the entry's file names are looked for; None asks the hub's client.  A name
-    that is no entry is fine with the path of a file: then it names your own benchmark.  `seed` orders the options of
-    GPQA.  Raises InputError (unknown name, a row without statement, wrong number of rows) and MissingFileError.
+    `path` is a file, a pool, or a folder in which the entry's file names are looked for; None asks the hub's client.  A
+    name that is no entry is fine with a path of its own: then it names your own benchmark, whose columns are guessed
+    where neither their names nor `fields` say what they hold.  `seed` orders the options of GPQA.  Raises InputError
+    (unknown name, a row without statement, wrong number of rows) and MissingFileError.
     """
-    if path is not None and Path(path).is_file() and name.lower() not in {key.lower() for key in benchmarks()}:
-        return _problems(name, rows(path), FieldMap(), seed)
+    is_entry = name.lower() in {key.lower() for key in benchmarks()}
+    if path is not None and not is_entry and (_is_pool(Path(path)) or not Path(path).is_dir()):
+        return _own(name, path, seed, fields)
     entry = benchmark(name)
     found = _local(name, entry, Path(path)) if path is not None else _from_hub(name, entry)
-    problems = _problems(name, found, entry.fields, seed)
+    problems = _problems(name, found, fields or entry.fields, seed)
     allowed = {entry.n} | ({entry.hub.n} - {0} if entry.hub else set())
     if entry.n and len(problems) not in allowed:
         want = " or ".join(f"{n} rows" for n in sorted(allowed))
@@ -102,6 +123,28 @@ def load_benchmarks(
     return {name: load_benchmark(name, path, seed) for name in (list(names) or known)}
 
 
+def load_files(files: Mapping[str, BenchmarkFile], data: str = "") -> dict[str, list[Problem]]:
+    """The rows of a recipe's benchmarks, whose relative paths start in the folder `data`."""
+    return {
+        name: load_benchmark(name, resolve_data_path(one.path, data) if one.path else None, fields=_given(one.fields))
+        for name, one in files.items()
+    }
+
+
+def _given(fields: FieldMap) -> FieldMap | None:
+    return None if fields == FieldMap() else fields
+
+
+def _own(name: str, path: str | Path, seed: int = 0, fields: FieldMap | None = None) -> list[Problem]:
+    """The problems of a file or pool that is no entry's."""
+    if not Path(path).is_file() and not _is_pool(Path(path)):
+        raise MissingFileError(
+            f"the file of {name} is not there", path, "a file of problems, or a pool", "check the path"
+        )
+    do = how_to_name(path, name) + ", or set `fields` in a recipe"
+    return _problems(name, rows(path), find_fields(head_of(rows(path)), str(path), fields, do=do), seed)
+
+
 def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Problem]], list[str]]:
     """The benchmarks to compare with, each a name or `NAME=FILE` (a file of yours), and those that are not there.
 
@@ -111,14 +154,10 @@ def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Pro
         return load_present(path)
     own = dict(name.partition("=")[::2] for name in names if "=" in name)
     others = [name for name in names if "=" not in name]
-    for name, file in own.items():
-        if not Path(file).is_file():
-            do = "check the path after NAME="
-            raise MissingFileError(f"the file of {name} is not there", file, "a file of problems", do)
     if not (path and Path(path).is_file()):
         for name in others:
             benchmark(name)  # raises for an unknown one, before anything is fetched
-    problems = {name: _problems(name, rows(file), FieldMap(), 0) for name, file in own.items()}
+    problems = {name: _own(name, file) for name, file in own.items()}
     return problems | (load_benchmarks(others, path or None) if others or not own else {}), []
 
 
@@ -154,7 +193,7 @@ def duplicates(problems: Sequence[Problem]) -> list[Dropped]:
 
 
 def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:
-    if path.is_file():
+    if path.is_file() or _is_pool(path):
         yield from rows(path)
         return
     if not path.is_dir():
@@ -167,6 +206,11 @@ def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:
             return
     wanted = ", ".join(" + ".join(stems) if isinstance(stems, list) else stems for stems in entry.files)
     raise MissingFileError(f"{name} is not in the folder", path, f"{wanted} (.jsonl, .parquet, ...)", entry.home)
+
+
+def _is_pool(path: Path) -> bool:
+    """Whether a folder is one that a command of the pool wrote."""
+    return (path / MADE_FROM).is_file()
 
 
 def _part(folder: Path, stem: str) -> Path | None:

@@ -1,0 +1,148 @@
+"""Guesses which columns hold statement, answer and options, where they are not found by their names.
+
+    find_fields([{"nr": 1, "stem": "What is one and one?", "key": "2"}], "shop.jsonl")    # problem=stem, answer=key
+
+A guess is taken where the names, or what the columns hold, leave one reading; otherwise the error offers it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from limo.core.errors import InputError
+from limo.core.rows import SourceRow
+from limo.core.text import shorten
+from limo.pool.sources.fields import DIFFICULTIES, REPLIES, SOLUTIONS, TOPICS, FieldMap, shape
+
+LOOKED_AT = 200  # rows from which the columns are guessed
+SHARE = 0.5  # of the rows that must give a problem with an answer, for a guess to be one
+MOST_ANSWER = 100  # characters, on average, of an answer whose column has no telling name
+LONGER = 3  # times the next column's mean length: then a column without a telling name is the statement
+_HINTS = {
+    "problem": ("problem", "question", "stem", "prompt", "task", "exercise", "query", "statement", "text",
+                "题目", "题干", "问题", "试题", "题"),
+    "answer": ("answer", "key", "gold", "label", "result", "correct", "target", "ans", "答案", "结果"),
+    "options": ("option", "options", "choice", "choices", "选项"),
+}  # fmt: skip
+_NUMBERED = {"id", "nr", "no", "index", "idx", "number", "uuid", "row", "line", "编号", "序号"}
+_OTHERS = {*TOPICS, *DIFFICULTIES, *SOLUTIONS, *REPLIES, "source"}  # columns that are known to hold something else
+_NO_HINT = 9
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[\u4e00-\u9fff]+")
+Table = Sequence[Mapping[str, Any]]
+
+
+def head_of(found: Iterable[SourceRow]) -> list[dict[str, Any]]:
+    """The first rows of a source that could be read, as the table to guess from."""
+    return [row.value for row in islice(found, LOOKED_AT) if not row.error]
+
+
+def find_fields(
+    table: Table,
+    file: str,
+    given: FieldMap | None = None,
+    strict: bool = False,
+    do: str = "if this is right, add {fields}",
+) -> FieldMap:
+    """Which columns hold what: `given` where it is enough, otherwise with the columns that had to be guessed.
+
+    Where the guess leaves several readings and `given` finds some statements, `given` stays, unless `strict`.  Raises
+    InputError that names the columns with an example each, and the guess in `do`; only where there is one, unless
+    `strict`.
+    """
+    given = given or FieldMap()
+    if not table or (given.problem and given.answer) or _usable_share(table, given) >= SHARE:
+        return given
+    guess, is_sure = _guess(table, given)
+    if guess and is_sure:
+        return guess
+    if not strict and (guess is None or any(shape(dict(row), "", given).problem for row in table)):
+        return given
+    names = list(dict.fromkeys(name for row in table for name in row))
+    shown = ", ".join(f"{name} ({str(table[0].get(name))[:30]!r})" for name in names) or "none"
+    fields = _as_options(guess) if guess else "--field problem=COLUMN --field answer=COLUMN"
+    do = do if guess else "name them: {fields}"
+    do = do.format(fields=fields + (" (a guess)" if guess else ""))
+    raise InputError("which columns hold problem and answer is not clear", file, f"of {shorten(shown, 400)}", do)
+
+
+def how_to_name(path: object, output: str) -> str:
+    """What to do where a file's columns are not clear and no option names them: the `do` of `find_fields`."""
+    return f"write it with plain names: limo pool ingest {path} {{fields}} -o {output}.parquet"
+
+
+def named(fields: FieldMap) -> dict[str, str]:
+    """The columns that a map names, by what they hold."""
+    return {name: column for name, column in fields.model_dump(exclude_defaults=True).items()}
+
+
+def _as_options(fields: FieldMap) -> str:
+    return " ".join(f"--field {name}={column}" for name, column in named(fields).items())
+
+
+def _guess(table: Table, given: FieldMap) -> tuple[FieldMap | None, bool]:
+    """The best reading that makes enough rows problems, and whether it is the only one; None where there is none."""
+    problems, is_one_problem = _ranked("problem", table, given.problem)
+    answers, is_one_answer = _ranked("answer", table, given.answer, (*problems[:1],))
+    options = _ranked("options", table, given.options)[0][:1]
+    pairs = [{"problem": p, "answer": a} for p in problems[:3] for a in answers[:3] if p != a]
+    with_options = [pair | {"options": options[0]} for pair in pairs if options]
+    best, best_share = None, 0.0
+    for pair in [*with_options, *pairs]:
+        fields = given.model_copy(update=pair)
+        if (share := _usable_share(table, fields)) > best_share:
+            best, best_share = fields, share
+    if best is None or best_share < SHARE:
+        return None, False
+    is_first = (best.problem, best.answer) == (problems[0], answers[0])
+    return best, is_one_problem and is_one_answer and is_first
+
+
+def _ranked(need: str, table: Table, given: str, taken: tuple[str, ...] = ()) -> tuple[list[str], bool]:
+    """Columns that may hold the statement (long texts), the answer (short ones) or the options (lists), best first.
+
+    And whether the first is the only reading.
+    """
+    if given:
+        return [given], True
+    ranks: list[tuple[int, float, str]] = []
+    for name in dict.fromkeys(name for row in table for name in row if name not in taken):
+        values = [row[name] for row in table if row.get(name) not in (None, "")]
+        are_lists = bool(values) and all(isinstance(value, list | dict) for value in values)
+        grade = _grade(need, name)
+        if need == "options":
+            ranks += [(grade, 0.0, name)] if are_lists and grade < _NO_HINT else []
+        elif len(values) >= SHARE * len(table) and not are_lists and not _is_other(name):
+            length = sum(len(str(value)) for value in values) / len(values)
+            if need == "problem":
+                ranks.append((grade, -length, name))
+            elif grade < _NO_HINT or length <= MOST_ANSWER:
+                ranks.append((grade, length, name))
+    ranks.sort()
+    if len(ranks) < 2 or ranks[0][0] < ranks[1][0]:
+        return [name for _, _, name in ranks], bool(ranks)
+    is_longest = need == "problem" and ranks[0][0] == _NO_HINT and ranks[0][1] <= LONGER * ranks[1][1]
+    return [name for _, _, name in ranks], is_longest
+
+
+def _grade(need: str, name: str) -> int:
+    """How much a column's name says: 0 it is a word for it, 1 its last word is, 2 another is, 9 none."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    han = [hint for hint in _HINTS[need] if hint > "\u4e00" and len(hint) > 1]  # stand inside words, without a space
+    places = [k for k, word in enumerate(words) if word in _HINTS[need] or any(hint in word for hint in han)]
+    if not places:
+        return _NO_HINT
+    return 0 if len(words) == 1 else 1 if max(places) == len(words) - 1 else 2
+
+
+def _is_other(name: str) -> bool:
+    """Whether a column's name says that it numbers the rows, or holds what is neither statement nor answer."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return name.lower() in _OTHERS or (bool(words) and words[-1] in _NUMBERED)
+
+
+def _usable_share(table: Table, fields: FieldMap) -> float:
+    shaped = [shape(dict(row), "", fields) for row in table]
+    return sum(one.problem is not None and not one.reason for one in shaped) / max(1, len(shaped))

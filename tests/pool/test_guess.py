@@ -1,0 +1,100 @@
+"""Columns with names of the user's own: what is guessed, what is offered, and one guess for pools and benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from limo.core.errors import InputError, MissingFileError
+from limo.core.recipe import load
+from limo.pool.decontaminate import DecontaminateSettings, decontaminate
+from limo.pool.ingest import Source, ingest
+from limo.pool.shards import ingest_shards
+from limo.pool.sources.benchmarks import find_benchmarks, load_benchmark, load_files
+from limo.pool.sources.fields import FieldMap
+from limo.pool.sources.guess import find_fields, named
+from limo.stages import curate, evaluate
+
+ROWS = [{"nr": k, "stem": f"Ada has {k} red and {k} blue pens: how many?", "key": str(2 * k)} for k in range(1, 9)]
+UNSURE = [{"left": f"Ada has {k} red and {k} blue pens: how many?", "u": str(2 * k), "v": str(k)} for k in range(1, 9)]
+
+
+def _write(path: Path, table: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in table))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        ({"problem": "What is 1 + 1?", "answer": "2"}, {}),
+        ({"question": "What is 1 + 1?", "solution": "It is \\boxed{2}."}, {}),
+        ({"id": 7, "stem": "What is one and one?", "key": "2"}, {"problem": "stem", "answer": "key"}),
+        ({"c1": "What is the sum of one and one?", "c2": "2"}, {"problem": "c1", "answer": "c2"}),
+        ({"row": 3, "c1": "What is one and one, please?", "c2": "2", "topic": "+"}, {"problem": "c1", "answer": "c2"}),
+        ({"answer_type": "int", "stem": "What is one and one?", "key": "2"}, {"problem": "stem", "answer": "key"}),
+        ({"taskText": "What is one and one?", "rightAnswer": "2"}, {"problem": "taskText", "answer": "rightAnswer"}),
+        ({"题型": "填空", "题目": "一加一等于多少？请写出答案。", "答案": "2"}, {"problem": "题目", "answer": "答案"}),
+        (
+            {"stem": "Which one is blue?", "my options": ["sky", "sun"], "key": "A"},
+            {"problem": "stem", "answer": "key", "options": "my options"},
+        ),
+    ],
+)  # fmt: skip
+def test_columns_are_guessed_only_where_they_are_not_found_by_name(row, fields):
+    assert named(find_fields([row] * 5, "f.jsonl", strict=True)) == fields
+
+
+def test_a_column_that_the_user_names_is_kept_and_the_other_guessed():
+    given = FieldMap(answer="v")
+    assert named(find_fields(UNSURE, "f.jsonl", given)) == {"problem": "left", "answer": "v"}
+
+
+def test_an_unsure_guess_is_an_error_that_offers_it(tmp_path):
+    with pytest.raises(InputError, match="if this is right, add --field problem=left --field answer=v"):
+        ingest([_write(tmp_path / "a.jsonl", UNSURE)])
+    with pytest.raises(InputError, match=r"limo pool ingest .*a\.jsonl --field problem=left --field answer=v"):
+        load_benchmark("mine", tmp_path / "a.jsonl")
+
+
+def test_a_worked_text_is_no_answer_and_an_unanswered_pool_stays_as_it_is(tmp_path):
+    told = [{"stem": row["stem"], "told": "First we count, then we add. " * 9} for row in ROWS]
+    with pytest.raises(InputError, match="--field problem=COLUMN"):
+        find_fields(told, "f.jsonl", strict=True)
+    unanswered = [{"problem": row["stem"], "u": row["key"], "v": row["key"]} for row in ROWS]
+    assert {row.reason for row in ingest([_write(tmp_path / "a.jsonl", unanswered)]).dropped} == {"no answer"}
+
+
+def test_pool_and_benchmark_have_one_guess(tmp_path):
+    file = _write(tmp_path / "odd.jsonl", ROWS)
+    pool, benchmark = ingest([file]).problems, load_benchmark("mine", file)
+    assert [(p.problem, p.answer) for p in pool] == [(p.problem, p.answer) for p in benchmark]
+    assert [p.answer for p in pool] == [row["key"] for row in ROWS]
+    assert ingest([Source(path=file, fields=FieldMap(problem="stem", answer="nr"))]).problems[0].answer == "1"
+
+
+def test_a_pool_s_folder_is_a_benchmark_for_evaluate_curate_and_decontaminate(tmp_path):
+    file, folder = _write(tmp_path / "odd.jsonl", ROWS), tmp_path / "pool"
+    ingest_shards(folder, [file])
+    problems = ingest([file]).problems
+    model = {"kind": "replay", "name": "m", "files": ["m.jsonl"]}
+    values = {"benchmarks": {"mine": str(folder)}, "model": model}
+    assert len(evaluate.Recipe.model_validate(values).load_benchmarks()["mine"]) == len(ROWS)
+    found, _ = find_benchmarks([f"mine={folder}"], "")
+    kept, dropped = decontaminate(problems, found, DecontaminateSettings())
+    assert not kept and len(dropped) == len(ROWS)
+    with pytest.raises(MissingFileError, match="the file of mine is not there"):
+        find_benchmarks([f"mine={tmp_path / 'nope'}"], "")
+
+
+def test_a_recipe_names_a_benchmark_s_columns_and_a_path_alone_stays_short(tmp_path):
+    file = _write(tmp_path / "a.jsonl", UNSURE)
+    words = [f"benchmarks.mine.path={file}", "benchmarks.mine.fields.problem=left", "benchmarks.mine.fields.answer=v"]
+    recipe = load(curate.Recipe, "limo-v2", [*words, "decontaminate.path=''"])
+    assert recipe.load_benchmarks(only_files=True)["mine"][0].answer == "1"
+    assert load_files({"mine": recipe.benchmarks["mine"]})["mine"][1].answer == "2"
+    assert curate.Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    short = load(evaluate.Recipe, "evaluate", ["benchmarks={mine: a.jsonl}"])
+    assert "benchmarks:\n  mine: a.jsonl\n" in short.to_yaml()
