@@ -209,3 +209,22 @@ def test_a_refused_job_is_one_line(slurm, tmp_path):
 def test_the_time_limit_and_the_launcher_can_be_given_on_the_command_line(tmp_path):
     recipe = load(PaperRecipe, write_recipe(tmp_path), ["launcher={kind: slurm, hours: 3, options: {account: me}}"])
     assert isinstance(recipe.launcher, SlurmSettings) and recipe.launcher.hours == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "wanted"),
+    [
+        ("paper-7b", {"partition": "a"}, {"partition": "a", "gpus_per_node": 8}),
+        ("paper-7b-lora", {}, {"gpus_per_node": 1}),
+        ("paper-32b-2x8", {"qos": "b"}, {"qos": "b", "gpus_per_node": 8, "additional_parameters": {"nodes": 2}}),
+        ("paper-7b", {"gres": "gpu:h100:8"}, {"gres": "gpu:h100:8"}),
+        ("paper-7b", {"gpus_per_task": 8}, {"gpus_per_task": 8}),
+        ("paper-7b", {"additional_parameters": {"gpus": 8}}, {"additional_parameters": {"gpus": 8}}),
+    ],
+)
+def test_a_slurm_job_requests_the_nodes_and_gpus_of_its_cell_unless_the_options_name_them(name, options, wanted):
+    assert load(PaperRecipe, name).slurm_options(options) == wanted
+
+
+def test_a_cell_on_processors_requests_no_gpu(tmp_path):
+    assert PaperRecipe.model_validate(small_recipe(tmp_path)).slurm_options({"partition": "a"}) == {"partition": "a"}

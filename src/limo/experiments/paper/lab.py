@@ -218,9 +218,11 @@ class PaperLab(Lab):
     def open_jobs(self) -> Iterator[Jobs]:
         """Cells as programs or Slurm jobs, as the recipe's `launcher` says."""
         settings = self.recipe.launcher
-        yield _CellPrograms(
-            self, SubmititJobs(settings) if isinstance(settings, SlurmSettings) else CommandJobs(settings)
-        )
+        if isinstance(settings, SlurmSettings):
+            settings = settings.model_copy(update={"options": self.recipe.slurm_options(settings.options)})
+            yield _CellPrograms(self, SubmititJobs(settings))
+        else:
+            yield _CellPrograms(self, CommandJobs(settings))
 
     def hours(self, cells: Sequence[Cell]) -> dict[str, float]:
         """GPU-hours that each cell is expected to take."""

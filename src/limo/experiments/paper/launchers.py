@@ -164,7 +164,8 @@ class SlurmSettings(Settings):
 
     kind: Literal["slurm"] = "slurm"
     options: dict[str, Any] = Field(
-        default_factory=dict, description="sbatch's, by submitit's names: partition, account, gpus_per_node, qos ..."
+        default_factory=dict,
+        description="sbatch's, by submitit's names: partition, account, qos ...; nodes and GPUs are known",
     )
     hours: float = Field(0, ge=0, description="time limit of a job; 0 = twice what is planned, an hour at least")
     n_at_once: int = Field(64, ge=1, description="jobs queued or running at the same time")

@@ -121,6 +121,17 @@ class PaperRecipe(ScoringSettings):
         """GPUs that a cell holds: as many as training or serving takes, whichever is more."""
         return max(self.train.n_gpus, 0 if self.serve.base_urls else self.serve.n_gpus)
 
+    def slurm_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """sbatch's options of a cell: nodes and GPUs as the recipe takes them, unless `options` name their own."""
+        further = dict(options.get("additional_parameters", {}))
+        names = options.keys() | further.keys()
+        if self.train.n_nodes > 1 and "nodes" not in names:
+            further["nodes"] = self.train.n_nodes
+        own: dict[str, Any] = {"additional_parameters": further} if further else {}
+        if not self.sft.use_cpu and not any("gpu" in name or name == "gres" for name in names):
+            own["gpus_per_node"] = -(-self.n_gpus // self.train.n_nodes)
+        return {**options, **own}
+
 
 def shipped() -> dict[str, Any]:
     """`questions.yaml` as it stands."""
