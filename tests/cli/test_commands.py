@@ -154,11 +154,11 @@ def test_equal_problems_with_other_answers_are_a_table_of_their_own(limo, tmp_pa
 
 def test_columns_and_benchmarks_of_one_s_own_are_named_on_the_command_line(limo, tmp_path):
     (tmp_path / "own.jsonl").write_text(
-        "".join(json.dumps({"stem": f"What is {n}+{n}?", "key": str(2 * n)}) + "\n" for n in range(3))
+        "".join(json.dumps({"left": f"What is {n}+{n}?", "u": str(2 * n), "v": "1"}) + "\n" for n in range(3))
     )
     code, _, err = limo("pool", "ingest", tmp_path / "own.jsonl", "-o", tmp_path / "pool.parquet")
-    assert code == 2 and "--field problem=COLUMN" in err and "stem" in err
-    fields = ("--field", "problem=stem", "--field", "answer=key")
+    assert code == 2 and "--field problem=left" in err and "u ('0'), v ('1')" in err
+    fields = ("--field", "problem=left", "--field", "answer=u")
     code, out, err = limo("pool", "ingest", tmp_path / "own.jsonl", *fields, "-o", tmp_path / "pool.parquet", "--json")
     assert (code, events(out)[-1]["n_kept"]) == (0, 3), err
     (tmp_path / "held.jsonl").write_text(json.dumps({"question": "What is 2+2?"}) + "\n")

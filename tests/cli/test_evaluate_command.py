@@ -38,3 +38,20 @@ def test_a_plan_then_scores_with_the_judge_beside_them_then_verdicts_anew(limo, 
     assert code == 0 and "changed: wrong -> correct" in out and "the same `limo evaluate` makes them anew" in out, err
     (changed,) = map(json.loads, (tmp_path / "changed.jsonl").read_text().splitlines())
     assert (changed["before"], changed["now"], changed["extracted"]) == ("wrong", "correct", "2")
+
+
+def test_missing_replies_end_with_a_score_its_bounds_and_exit_3(limo, tmp_path):
+    rows = [{"problem": f"What is {k} plus {k}?", "answer": str(2 * k)} for k in range(4)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = [
+        {"problem": row["problem"], "model": "m", "index": 0, "text": f"\\boxed{{{row['answer']}}}"} for row in rows
+    ]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said[:3]))
+    recipe = {"data": str(tmp_path), "model": {"kind": "replay", "name": "m", "files": ["said.jsonl"]}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe | {"benchmarks": {"none": ""}, "decoding": {}}))
+    command = ("evaluate", tmp_path / "recipe.yaml", "--benchmark", f"mine={tmp_path / 'mine.jsonl'}")
+    code, out, err = limo(*command, "--run", tmp_path / "run", "--workers", 1)
+    assert code == 3
+    assert "mine: 1 of 4 replies are missing; 75.0% to 100.0% if they were wrong or right" in out
+    assert "mine lacks 1 replies, whose requests fail: 'the problem was not recorded'" in err
+    assert "100.0%" in next(line for line in out.splitlines() if line.startswith("mine "))

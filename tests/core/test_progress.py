@@ -90,6 +90,17 @@ def test_a_planned_run_has_its_end_in_sight_and_learns_its_pace(clock):
         assert progress.events[-1].run_remaining_s == 20 + 2 * 30
 
 
+def test_the_times_that_are_left_have_one_form_and_say_of_what(clock):
+    progress = NoProgress(clock)
+    progress.plan({"filter": 10, "train": 30})
+    with progress.stage("filter", total=4) as stage:
+        assert describe(progress.events[-1]) == "begins, 0 of 4, 40 s left in this run"
+        clock.now += 5
+        stage.advance()
+        shown = describe(progress.events[-1])
+    assert shown == "1 of 4, 15 s left in this stage, 1 min 15 s left in this run"
+
+
 def test_without_a_plan_the_end_of_the_run_is_unknown(clock):
     progress = NoProgress(clock)
     with progress.stage("filter", total=2) as stage:
@@ -107,7 +118,7 @@ def test_plain_lines_come_at_most_every_few_seconds(clock):
             stage.advance(kept=3)
     lines = out.getvalue().splitlines()
     assert lines[0] == "filter: begins, 0 of 100"
-    assert lines[1] == "filter: 40 of 100, 15 s left, kept 3"
+    assert lines[1] == "filter: 40 of 100, 15 s left in this stage, kept 3"
     assert lines[-1] == "filter: done after 25 s, 100 of 100, kept 3"
     assert len(lines) == 4
 

@@ -10,9 +10,9 @@ from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
 from limo.ledger.store import Ledger
-from limo.models.completer import Completer
-from limo.pool.sources.benchmarks import benchmarks, load_benchmark
-from limo.stages.evaluate import Decoding, Recipe, averages, benchmark_notes, evaluate, paper_decoding
+from limo.models.completer import Capabilities, Completer
+from limo.pool.sources.benchmarks import benchmark_notes, benchmarks, load_benchmark
+from limo.stages.evaluate import Decoding, Recipe, averages, evaluate, paper_decoding
 from limo.stages.evaluate import run as run_stage
 from limo.stages.fingerprint import differences
 
@@ -258,3 +258,61 @@ def test_a_judge_as_verifier_decides_what_the_rules_leave_and_every_score_names_
     assert source.model == "scripted" and source.verifier.startswith("judge/1 judge n=1")
     assert source.ledger == str(tmp_path / "run" / "ledger.sqlite")
     assert result.averages[-1].provenance == [source]
+
+
+MINE = {"kind": "replay", "name": "scripted", "files": ["m.jsonl"]}
+
+
+def scripted_run(tmp_path, script, name="scripted", **values):
+    lines = "".join(json.dumps({"problem": p.problem, "answer": p.answer}) + "\n" for p in SUMS)
+    (tmp_path / "sums.jsonl").write_text(lines)
+    recipe = {"data": str(tmp_path), "model": MINE | {"name": name}, "benchmarks": {"sums": "sums.jsonl"}, **values}
+    model = Scripted(script)
+    model.name = name
+    recipe = Recipe.model_validate({"decoding": {"max_tokens": 64}, **recipe})
+    return run_stage(recipe, tmp_path / "run", opener=lambda *_: RetriesErrors(model))
+
+
+class RetriesErrors(Completer):
+    """A model whose failed requests are sent again."""
+
+    capabilities = Capabilities(retries_errors=True)
+
+    def __init__(self, model):
+        self.name, self.complete = model.name, model.complete
+
+
+SUMS = [Problem.make(f"What is {i} plus {i}?", str(2 * i)) for i in range(60)]
+
+
+def boxed(request):
+    return f"It is \\boxed{{{request.problem.answer}}}.", "stop", 10
+
+
+def failing(from_answer):
+    return lambda request: ("", "error", 0) if int(request.problem.answer) >= from_answer else boxed(request)
+
+
+def test_replies_that_go_on_failing_leave_a_score_with_its_bounds(tmp_path):
+    with pytest.raises(ModelError, match="of the first 20 requests"):
+        scripted_run(tmp_path, failing(0))
+    found = scripted_run(tmp_path, failing(60)).evaluations[0]  # half of them, the failed ones last
+    for _ in range(2):  # every request of these starts fails
+        found = scripted_run(tmp_path, failing(0)).evaluations[0]
+    assert found.score.value == 1 and found.score.n_problems == 30
+    assert (found.missing.n, found.missing.n_wanted, found.missing.why) == (30, 60, "broke")
+    assert (found.missing.least, found.missing.most) == (0.5, 1.0)
+    result = scripted_run(tmp_path, failing(0))
+    assert "sums: 30 of 60 replies are missing; 50.0% to 100.0% if they were wrong or right" in result.notes
+    assert scripted_run(tmp_path, boxed).evaluations[0].missing.n == 0, "the server was mended"
+
+
+def test_another_model_or_seed_in_a_run_is_refused_with_the_run_to_name(tmp_path):
+    scripted_run(tmp_path, boxed)
+    before = (tmp_path / "run" / "scores.json").read_bytes()
+    for values, option in (({"name": "a/b"}, f"--run {tmp_path}/run-a-b"), ({"seed": 1}, "run-scripted-seed-1")):
+        with pytest.raises(InputError, match=r"this run holds the scores of another model.*scripted, seed 0") as raised:
+            scripted_run(tmp_path, boxed, **values)
+        assert option in str(raised.value)
+    assert (tmp_path / "run" / "scores.json").read_bytes() == before
+    assert scripted_run(tmp_path, boxed, decoding={"max_tokens": 32}).evaluations[0].score.value == 1, "made anew"

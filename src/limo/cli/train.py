@@ -28,6 +28,7 @@ from limo.cli.command import (
     run_of,
     workers,
 )
+from limo.core.errors import PartialError
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -117,6 +118,9 @@ def evaluate(
             f"judge on {name}: {n}, {counts['n_overruled']:,} rules overruled\n{aligned_table(counts['table'])}"
         )
     call.result(value | {"notes": result.notes}, "\n\n".join([*parts, str(result.scores)]))
+    for evaluation in (one for one in result.evaluations if one.missing.n):
+        what = f"{evaluation.score.benchmark} lacks {evaluation.missing.n:,} replies, whose requests fail"
+        raise PartialError(what, evaluation.missing.why, "", "the same command requests them again")
 
 
 def _print_curve(call: Call, recipe: Recipe, training: str, folder: Path, workers: int) -> None:

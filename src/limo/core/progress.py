@@ -282,9 +282,9 @@ def describe(event: Event) -> str:
     if event.kind in ("end", "stop"):
         parts.insert(0, f"{'done' if event.kind == 'end' else 'stopped'} after {duration(event.elapsed_s)}")
     if event.remaining_s is not None:
-        parts.append(f"{duration(event.remaining_s)} left")
+        parts.append(f"{duration(event.remaining_s)} left in this stage")
     if event.run_remaining_s is not None:
-        parts.append(f"{duration(event.run_remaining_s)} in all")
+        parts.append(f"{duration(event.run_remaining_s)} left in this run")
     for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
         parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}")

@@ -14,6 +14,7 @@ averages with their provenance, `stages/verdicts` each rollout's verdicts of the
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,16 +25,17 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.errors import InputError, ModelError
+from limo.core.errors import RESTORE, InputError, ModelError, foreign_data
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
-from limo.core.records import Problem, Provenance, Rollout, Score
+from limo.core.records import FAILED, Problem, Provenance, Rollout, Score
+from limo.core.rows import parse_json
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval
 from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer, FailureGuard
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
-from limo.pool.sources.benchmarks import Benchmark, BenchmarkFile, benchmarks, load_files
+from limo.pool.sources.benchmarks import BenchmarkFile, benchmark_notes, known_benchmarks, load_files
 from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
@@ -42,7 +44,7 @@ from limo.rollouts.multi_model_runner import ModelOpener
 from limo.stages.benchmark_judge import JudgedRollouts, judge_rollouts
 from limo.stages.fingerprint import fingerprint, model_facts
 from limo.stages.rollouts import ModelStageRecipe
-from limo.stages.score_details import ScoreDetails, score_details
+from limo.stages.score_details import MissingReplies, ScoreDetails, missing_replies, score_details
 
 ALL = "all"
 SMALL = 50  # paper: benchmarks of fewer problems are sampled several times
@@ -137,18 +139,14 @@ def paper_decoding(
     return Decoding(n=n, temperature=temperature, max_tokens=max_tokens)
 
 
-def known_benchmarks() -> dict[str, Benchmark]:
-    """The entries of the known benchmarks by their name in lower case."""
-    return {name.lower(): entry for name, entry in benchmarks().items()}
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """A model on a benchmark.  `rate_by_problem` holds pass@1 in 0..1 of each problem with a decided rollout.
 
     `n_correct_by_problem` of `n_decided_by_problem` rollouts; `n_by_outcome` counts rollouts by verdict; `unscored`
     names problems of which no rollout was decided; `n_tokens_mean` is the mean length of a completion; `details` stands
-    beside the score: its noise, bounds, pass@k, maj@n; `judged` counts what a judge read and decided.
+    beside the score: its noise, bounds, pass@k, maj@n; `missing`: the replies that never came; `judged` counts what a
+    judge read and decided.
     """
 
     model: str
@@ -161,6 +159,7 @@ class Evaluation:
     n_tokens_mean: float
     decoding: Decoding
     details: ScoreDetails
+    missing: MissingReplies
     judged: dict[str, Any] = field(default_factory=dict)
     fingerprint: dict[str, str] = field(default_factory=dict)
 
@@ -202,10 +201,13 @@ def run(
 ) -> EvaluateResult:
     """Score the recipe's model on its benchmarks; what the run's ledger holds is not requested again.
 
-    Raises InputError (a benchmark that cannot be read or decided), ModelError (of the first 20 requests more than half
-    failed, or no request can work), CollectionStopped, StorageError.
+    Replies that never come leave a score with its bounds (`Evaluation.missing`), once earlier starts brought others.
+    Raises InputError (a benchmark that cannot be read or decided, a run that holds another model's scores), ModelError
+    (at the first start more than half of the first 20 requests failed, or no request can work), CollectionStopped,
+    StorageError.
     """
     progress, recipe, known = progress or NoProgress(), recipe.with_prompts(), known_benchmarks()
+    _check_is_of_model(recipe, Path(folder))
     loaded = recipe.load_benchmarks()
     notes = [note for name, problems in loaded.items() for note in benchmark_notes(name, problems)]
     for note in notes:
@@ -215,19 +217,18 @@ def run(
     decodings = {name: recipe.decoding_of(name, problems) for name, problems in unique.items()}
     with RunFolder(folder, recipe) as run_folder:
         run_folder.write_problems([problem for problems in unique.values() for problem in problems])
-        completer = FailureGuard(opener(recipe.model, recipe.data))
+        completer = opener(recipe.model, recipe.data)
         runner = recipe.runner(progress, opener)
         with (
             Ledger(run_folder.ledger_path) as ledger,
             open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
         ):
-            meter = BudgetMeter(recipe.budget, {model.name: model.price for model in recipe.models}, ledger)
-            rollouts = {}
+            meter, rollouts = BudgetMeter(recipe.budget, {m.name: m.price for m in recipe.models}, ledger), {}
             for name, problems in unique.items():
                 progress.log(f"{name}: {len(problems):,} problems, {decodings[name].n} completions each")
                 how = (decodings[name], checker, progress, recipe.system, meter)
                 rollouts[name] = _rollouts(ledger, completer, name, problems, *how)
-            judged: dict[str, JudgedRollouts] = {}
+            judged = {name: JudgedRollouts(of) for name, of in rollouts.items()}
             if recipe.judge is not None:
                 is_judged = {name: name.lower() in known and known[name.lower()].judge for name in unique}
                 judged = judge_rollouts(recipe.judge, unique, rollouts, is_judged, recipe.overrule, runner, ledger)
@@ -236,35 +237,21 @@ def run(
             facts = model_facts(recipe.model, recipe.data)
         evaluations = []
         for name, problems in unique.items():
-            judged_rollouts = judged.get(name, JudgedRollouts(rollouts[name]))
             source = (str(folder), str(run_folder.ledger_path))
-            ids, decoding = [problem.id for problem in problems], decodings[name]
-            evaluation = score_rollouts(name, recipe.model.name, ids, judged_rollouts.rollouts, decoding, source)
+            of = (name, recipe.model.name, [problem.id for problem in problems], judged[name].rollouts)
+            evaluation = score_rollouts(*of, decodings[name], source)
             setting = fingerprint(facts, problems, evaluation.score.provenance)
-            evaluations.append(replace(evaluation, judged=judged_rollouts.counts(), fingerprint=setting))
+            evaluations.append(replace(evaluation, judged=judged[name].counts(), fingerprint=setting))
         groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})
-        verdicts = [row for name in unique for row in judged.get(name, JudgedRollouts(rollouts[name])).rows(name)]
+        verdicts = [row for name in unique for row in judged[name].rows(name)]
         run_folder.write_stage(VERDICTS, verdicts, [])
         run_folder.write_json(SCORES, {recipe.model.name: [_measurement(recipe, evaluations)]})
-        stored = {"evaluations": [asdict(one) | {"decoding": one.decoding.model_dump()} for one in evaluations]}
-        stored["averages"] = [asdict(mean) for mean in means]
-        run_folder.write_json(EVALUATIONS, stored | {"key_errors": key_errors, "notes": notes})
+        notes += [f"{e.score.benchmark}: {e.missing.sentence}" for e in evaluations if e.missing.n]
+        rows = [asdict(one) | {"decoding": one.decoding.model_dump()} for one in evaluations]
+        stored = {"evaluations": rows, "averages": list(map(asdict, means)), "key_errors": key_errors, "notes": notes}
+        run_folder.write_json(EVALUATIONS, stored)
     return EvaluateResult(evaluations, means, key_errors, notes, Path(folder) / SCORES)
-
-
-def benchmark_notes(name: str, problems: Sequence[Problem]) -> list[str]:
-    """What a reader of a score on these rows should know: repeated rows, suspected contamination."""
-    notes: list[str] = []
-    first: dict[str, Problem] = {}
-    repeated = [problem for problem in problems if first.setdefault(problem.id, problem) is not problem]
-    if repeated:
-        n_differ = sum(problem.answer != first[problem.id].answer for problem in repeated)
-        other_key = f", {n_differ:,} with another key, of which the first counts" if n_differ else ""
-        rows = f"{len(problems):,} rows are {len(first):,} problems"
-        notes.append(f"{name}: {rows}; {len(repeated):,} repeat an earlier row{other_key}; each problem is scored once")
-    entry = known_benchmarks().get(name.lower())
-    return notes + ([f"{name}: suspected of contamination: {entry.suspected}"] if entry and entry.suspected else [])
 
 
 def _key_errors(name: str, problems: Sequence[Problem], recipe: Recipe, progress: Progress) -> dict[str, str]:
@@ -289,17 +276,10 @@ def _measurement(recipe: Recipe, evaluations: Sequence[Evaluation]) -> dict[str,
 
 
 def evaluate(
-    ledger: Ledger,
-    completer: Completer,
-    benchmark: str,
-    problems: Iterable[Problem],
-    decoding: Decoding,
-    checker: BatchVerifier,
-    progress: Progress | None = None,
-    system: str = prompts.SYSTEM,
-    meter: BudgetMeter | None = None,
-    run: str = "",
-) -> Evaluation:
+    ledger: Ledger, completer: Completer, benchmark: str, problems: Iterable[Problem], decoding: Decoding,
+    checker: BatchVerifier, progress: Progress | None = None, system: str = prompts.SYSTEM,
+    meter: BudgetMeter | None = None, run: str = "",
+) -> Evaluation:  # fmt: skip
     """Request the completions that the ledger lacks, and score what it then holds; `run` is noted as the source.
 
     Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the
@@ -315,14 +295,37 @@ def _rollouts(
     ledger: Ledger, completer: Completer, benchmark: str, problems: list[Problem], decoding: Decoding,
     checker: BatchVerifier, progress: Progress | None, system: str, meter: BudgetMeter | None,
 ) -> list[Rollout]:  # fmt: skip
-    """The verified rollouts of one benchmark, those that the ledger lacks requested first."""
+    """The verified rollouts of one benchmark, those that the ledger lacks requested first.
+
+    Where the ledger has some, those, should the missing ones go on failing.
+    """
     if not problems:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
-    how = (system, decoding.sampling(), decoding.n, None, progress)
-    collect_rollouts(ledger, completer, problems, checker, *how, meter=meter)
-    ids = {problem.id for problem in problems}
-    stored = ledger.rollouts(completer.name, prompts.prompt_hash(system), decoding.sampling().hash, ids)
-    return [rollout for rollout in stored if rollout.index < decoding.n]
+    ids, sampling = {problem.id for problem in problems}, decoding.sampling()
+    setup = (completer.name, prompts.prompt_hash(system), sampling.hash)
+    has_some = any(r.index < decoding.n and r.finish_reason not in FAILED for r in ledger.outcomes(*setup, ids))
+    model = completer if has_some else FailureGuard(completer)
+    try:
+        collect_rollouts(ledger, model, problems, checker, system, sampling, decoding.n, None, progress, meter=meter)
+    except ModelError as error:
+        if not has_some:
+            raise
+        (progress or NoProgress()).log(f"{benchmark}: {error}")
+    return [rollout for rollout in ledger.rollouts(*setup, ids) if rollout.index < decoding.n]
+
+
+def _check_is_of_model(recipe: Recipe, folder: Path) -> None:
+    """Raise InputError where the run holds scores of another model, or of this one with another training seed."""
+    if not (folder / SCORES).is_file():
+        return
+    with foreign_data("this file does not hold scores", folder / SCORES, "what `limo evaluate` writes", RESTORE):
+        stored = parse_json((folder / SCORES).read_bytes())
+        found = {(name, one.get("seed", 0)) for name, measurements in stored.items() for one in measurements}
+    if others := sorted(found - {(recipe.model.name, recipe.seed)}):
+        own = re.sub("[^A-Za-z0-9._-]+", "-", recipe.model.name) + (f"-seed-{recipe.seed}" if recipe.seed else "")
+        shown = ", ".join(f"{name}, seed {seed}" for name, seed in others[:5])
+        do = f"give {recipe.model.name}, seed {recipe.seed}, a run of its own: --run {folder}-{own}; compare takes both"
+        raise InputError("this run holds the scores of another model", shown, "one model and seed a run", do)
 
 
 def score_rollouts(
@@ -368,6 +371,7 @@ def score_rollouts(
         n_tokens_mean=sum(lengths) / len(lengths) if lengths else 0.0,
         decoding=decoding,
         details=score_details(rollouts),
+        missing=missing_replies(problem_ids, decoding.n, rollouts),
     )
 
 

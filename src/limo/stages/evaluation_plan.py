@@ -21,7 +21,8 @@ from limo.core.records import FAILED, Problem
 from limo.ledger.store import Ledger
 from limo.models.local.config import loading_error, read_config
 from limo.models.settings import HttpModelSettings, LocalModelSettings
-from limo.stages.evaluate import Recipe, benchmark_notes
+from limo.pool.sources.benchmarks import benchmark_notes
+from limo.stages.evaluate import Recipe
 from limo.stages.fingerprint import Facts, model_facts
 from limo.stages.plan import CHARACTERS, Terms
 

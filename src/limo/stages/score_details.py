@@ -44,6 +44,49 @@ class ScoreDetails:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MissingReplies:
+    """How many replies a score lacks because their requests failed or were not sent, and why the first of them failed.
+
+    `least`, `most`: the score if all of them were wrong, or right.
+    """
+
+    n: int
+    n_wanted: int
+    least: float
+    most: float
+    why: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """That the score lacks replies, and its bounds."""
+        return (
+            f"{self.n:,} of {self.n_wanted:,} replies are missing; "
+            f"{self.least:.1%} to {self.most:.1%} if they were wrong or right"
+        )
+
+
+def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollout]) -> MissingReplies:
+    """The missing ones of `n` replies to each problem."""
+    n_came, n_decided, n_correct = (dict.fromkeys(problem_ids, 0) for _ in range(3))
+    why = ""
+    for rollout in rollouts:
+        name, outcome = rollout.problem_id, _outcome(rollout)
+        if rollout.completion.finish_reason == "error":
+            why = why or rollout.completion.error
+            continue
+        n_came[name] += 1
+        n_decided[name] += outcome != "undecided"
+        n_correct[name] += outcome == "correct"
+    lacks = {name: n - n_came[name] for name in problem_ids}
+    of = [name for name in problem_ids if n_decided[name] + lacks[name]]
+    least, most = (
+        sum((n_correct[name] + right * lacks[name]) / (n_decided[name] + lacks[name]) for name in of) / max(1, len(of))
+        for right in (0, 1)
+    )
+    return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, why)
+
+
 def score_details(rollouts: Iterable[Rollout], ks: Sequence[int] | None = None) -> ScoreDetails:
     """Details of the rollouts of one benchmark; `ks` default: powers of two up to the rollouts of a problem, and these.
 

@@ -23,10 +23,11 @@ from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, pla
 from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.results import Measured, build_report
 from limo.experiments.runner import measure_arms
+from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report import page, store
 from limo.report.content import BenchmarkRow, LocalizedText, Report
 from limo.report.words import read_data
-from limo.stages.evaluate import SCORES, known_benchmarks
+from limo.stages.evaluate import SCORES
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,8 @@ from limo.curate.select import SelectSettings
 from limo.experiments.arm_training import method_of
 from limo.experiments.arms import Arm, Selection
 from limo.experiments.paper.recipe import PaperRecipe, shipped
-from limo.pool.sources.benchmarks import load_files
+from limo.pool.sources.benchmarks import known_benchmarks, load_files
 from limo.stages import plan as planner
-from limo.stages.evaluate import known_benchmarks
 from limo.stages.train import Method
 from limo.train.compute import GENERATE, TRAIN, TRAIN_ADAPTER
 from limo.train.memory import GB, Sharding, plan_memory

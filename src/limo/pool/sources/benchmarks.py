@@ -79,12 +79,16 @@ def benchmarks() -> dict[str, Benchmark]:
     return {name: Benchmark.model_validate(entry) for name, entry in entries.items()}
 
 
+def known_benchmarks() -> dict[str, Benchmark]:
+    """The entries by their name in lower case."""
+    return {name.lower(): entry for name, entry in benchmarks().items()}
+
+
 def benchmark(name: str) -> Benchmark:
     """The entry called `name`, case aside.  Raises InputError naming the nearest."""
     known = benchmarks()
-    for key, entry in known.items():
-        if key.lower() == name.lower():
-            return entry
+    if entry := known_benchmarks().get(name.lower()):
+        return entry
     lower = {key.lower(): key for key in known}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.4)
     advice = f"did you mean '{lower[near[0]]}'?" if near else "name one of them"
@@ -101,8 +105,11 @@ def load_benchmark(
     where neither their names nor `fields` say what they hold.  `seed` orders the options of GPQA.  Raises InputError
     (unknown name, a row without statement, wrong number of rows) and MissingFileError.
     """
-    is_entry = name.lower() in {key.lower() for key in benchmarks()}
-    if path is not None and not is_entry and (_is_pool(Path(path)) or not Path(path).is_dir()):
+    if (
+        path is not None
+        and name.lower() not in known_benchmarks()
+        and (_is_pool(Path(path)) or not Path(path).is_dir())
+    ):
         return _own(name, path, seed, fields)
     entry = benchmark(name)
     found = _local(name, entry, Path(path)) if path is not None else _from_hub(name, entry)
@@ -190,6 +197,20 @@ def duplicates(problems: Sequence[Problem]) -> list[Dropped]:
             detail: dict[str, object] = {"row": row, "first_row": earlier, "same_answer": same}
             found.append(Dropped(problem.id, "benchmark", "repeats an earlier row", detail))
     return found
+
+
+def benchmark_notes(name: str, problems: Sequence[Problem]) -> list[str]:
+    """What a reader of a score on these rows should know: repeated rows, suspected contamination."""
+    notes: list[str] = []
+    first: dict[str, Problem] = {}
+    repeated = [problem for problem in problems if first.setdefault(problem.id, problem) is not problem]
+    if repeated:
+        n_differ = sum(problem.answer != first[problem.id].answer for problem in repeated)
+        other_key = f", {n_differ:,} with another key, of which the first counts" if n_differ else ""
+        rows = f"{len(problems):,} rows are {len(first):,} problems"
+        notes.append(f"{name}: {rows}; {len(repeated):,} repeat an earlier row{other_key}; each problem is scored once")
+    entry = known_benchmarks().get(name.lower())
+    return notes + ([f"{name}: suspected of contamination: {entry.suspected}"] if entry and entry.suspected else [])
 
 
 def _local(name: str, entry: Benchmark, path: Path) -> Iterator[SourceRow]:

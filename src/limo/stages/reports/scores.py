@@ -8,6 +8,7 @@ from typing import Any
 
 from limo.core.records import Provenance
 from limo.core.run_folder import read_json
+from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (
     ArmRow,
     AverageRow,
@@ -20,7 +21,7 @@ from limo.report.content import (
 )
 from limo.stages import reach
 from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
-from limo.stages.evaluate import EVALUATIONS, SCORES, known_benchmarks
+from limo.stages.evaluate import EVALUATIONS, SCORES
 from limo.stages.reports.cases import evaluation_cases
 from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, sentence, signed, text
 
