@@ -37,7 +37,7 @@ def test_english_is_as_the_code_writes_it_and_an_unknown_language_is_english():
 def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
     use("zh")
     assert translated("weak_filter: kept 40, dropped 29: solved too often 28, no completion 1") == (
-        "弱模型筛选：保留 40，剔除 29：答对过多 28, 没有回答 1"
+        "弱模型筛选：保留 40，剔除 29：答对过多 28，没有回答 1"
     )
     assert translated("mine: kept 2, dropped 3: an own reason 3") == "mine：保留 2，剔除 3：an own reason 3"
     assert translated("the file is empty\nnothing of this kind") == "文件为空\nnothing of this kind"
@@ -45,15 +45,15 @@ def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
 
 def test_a_list_is_translated_whole_or_not_at_all_and_names_stay():
     use("zh")
-    assert translated("(allowed: train, verify)") == "（可用：训练, 验证）"
-    assert translated("(allowed: train, verify-judge)") == "（可用：train, verify-judge）"
+    assert translated(" (allowed: train, verify)") == "（可用：训练，验证）"
+    assert translated(" (allowed: train, verify-judge)") == "（可用：train, verify-judge）"
     assert translated("report: runs/train/report.html") == "报告：runs/train/report.html"
 
 
 def test_an_error_is_translated_part_by_part_and_stays_english_as_data():
     use("zh")
     error = InputError("there is no such file", "a.jsonl", "existing files", "check the path")
-    assert error.text(translated) == "没有这个文件: 'a.jsonl' （可用：存在的文件）; 请检查路径"
+    assert error.text(translated) == "没有这个文件：'a.jsonl'（可用：存在的文件）；请检查路径"
     assert str(error) == "there is no such file: 'a.jsonl' (allowed: existing files); check the path"
 
 

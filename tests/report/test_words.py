@@ -65,7 +65,7 @@ def test_short_counts_fit_four_characters(n, text):
 
 
 def test_drop_reasons_are_translated_and_unknown_ones_shown_as_they_are():
-    assert words.drop_reason("solved too often").zh == "解出次数过多"
+    assert words.drop_reason("solved too often").zh == "答对过多"
     assert words.drop_reason("made_up reason").zh == "made up reason"
 
 

@@ -325,7 +325,7 @@ def benchmarks_list(call: Call, path: str | None) -> None:
             try:
                 where = f"{len(sources.load_benchmark(name, path))} rows"
             except LimoError as error:
-                where = str(error).split(" (allowed")[0]
+                where = error.what
         rows.append([name, entry.group, entry.n, how, "model" if entry.judge else "rules", where])
         value[name] = entry.model_dump(mode="json") | ({"here": where} if path else {})
     call.result({"benchmarks": value}, aligned_table(rows))

@@ -17,16 +17,16 @@ class LimoError(Exception):
     exit_code = 2
 
     def __init__(self, what: str, value: object = None, allowed: str = "", do: str = "") -> None:
-        self._parts = (what, value, allowed, do)
+        self.what, self._parts = what, (what, value, allowed, do)
         super().__init__(self.text())
 
     def text(self, translated: Callable[[str], str] = str) -> str:
         """The message in one line, each of its parts translated."""
         what, value, allowed, do = self._parts
-        text = translated(what) if value is None else f"{translated(what)}: {str(value)!r}"
+        text = translated(what) + ("" if value is None else f"{translated(': ')}{str(value)!r}")
         if allowed:
-            text += " " + translated(f"(allowed: {allowed})")
-        return f"{text}; {translated(do)}" if do else text
+            text += translated(f" (allowed: {allowed})")
+        return f"{text}{translated('; ')}{translated(do)}" if do else text
 
     def __str__(self) -> str:  # an OSError among the parents would print fields of its own
         return str(self.args[0])

@@ -5,8 +5,9 @@
     translated("kept 12, dropped 3")            # 保留 12，剔除 3
 
 A pack, `language.NAME.yaml` beside this module, maps English texts to others.  `{name}` stands for what varies, `{n}`,
-of one letter, for a number; what stands there is translated too where it, or each piece of it between commas, has an
-entry.  What has no entry stays English, so a pack may grow piece by piece, and another language is another file.
+of one letter, for a number; what stands there is translated too: a list where each piece of it has an entry, else the
+whole, else each clause between semicolons that has an entry.  What has no entry stays English, so a pack may grow piece
+by piece, and another language is another file.
 Files, ledgers and `--json` are English always.
 """
 
@@ -78,15 +79,20 @@ class _Pack:
         return None
 
     def _value(self, text: str) -> str:
-        """What stands in a blank; of a list each piece, some with a number behind them, or none."""
+        """What stands in a blank: a list of pieces that all have entries, else the whole, else clauses one by one."""
         if text in self.whole:
             return self.whole[text]
-        pieces = [self._counted(piece) for piece in text.split(", ")]  # before a pattern takes two pieces for one
-        return ", ".join(piece for piece in pieces if piece) if all(pieces) else self.entry(text) or text
+        pieces: list[str | None] = []
+        for mark in (", ", "; "):
+            pieces = [self._counted(piece) for piece in text.split(mark)]
+            if len(pieces) > 1 and all(pieces):
+                return (self.entry(mark) or mark).join(map(str, pieces))
+        clauses = zip(text.split("; "), pieces, strict=True)
+        return self._counted(text) or (self.entry("; ") or "; ").join(own or clause for clause, own in clauses)
 
     def _counted(self, text: str) -> str | None:
         name, _, number = text.rpartition(" ")
-        own = self.entry(name) if name and number[0].isdigit() else None
+        own = self.entry(name) if name and number[:1].isdigit() else None
         return f"{own} {number}" if own else self.entry(text)
 
 

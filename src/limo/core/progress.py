@@ -270,7 +270,9 @@ def choose_display(as_json: bool = False, stderr: TextIO | None = None) -> Progr
 
 def describe_line(event: Event) -> str:
     """An event in one line, in the reader's language."""
-    return translated(event.text) if event.kind == "log" else f"{translated(event.stage)}: {describe(event)}"
+    if event.kind == "log":
+        return translated(event.text)
+    return translated(event.stage) + translated(": ") + describe(event)
 
 
 def describe(event: Event) -> str:
@@ -288,7 +290,7 @@ def describe(event: Event) -> str:
     for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
         parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}")
-    return ", ".join(map(translated, parts))
+    return translated(", ").join(map(translated, parts))
 
 
 def duration(seconds: float) -> str:

@@ -200,8 +200,12 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
         return f"{where} is not a known key; {advice}"
     if item["type"] == "missing":
         return f"{where} is missing; give it a value"
+    why = item["msg"].removeprefix("Value error, ")
+    why = why[:1].lower() + why[1:]
+    if isinstance(item["input"], dict | list):  # a section, which stands in the recipe
+        return f"{where}: {why}"
     shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
-    return f"{where} is {shown}: {item['msg'][:1].lower() + item['msg'][1:]}"
+    return f"{where} is {shown}: {why}"
 
 
 def _follow(model: type[Settings], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:

@@ -32,7 +32,7 @@ ALIKE = 0.10  # two arms whose difference is surely below this are called alike:
 Held = Literal["held", "failed", "open"]
 _SOUND = LocalizedText(
     "Of what was elicited, taught and lost: solved is a right answer with every step right, so that no guess counts.",
-    "以下“激发、新学、丢失”中，答案与每一步都对才算解出，猜中不计。",
+    "以下“激发、学会、丢失”中，答案与每一步都对才算解出，猜中不计。",
 )
 
 
@@ -230,13 +230,13 @@ def _by_problem(outcomes: Sequence[Rates]) -> dict[str, float]:
 
 
 def _reach_chart(reaches: Mapping[str, Reach], report: Report) -> ChartRow:
-    kinds = (("elicited", "激发"), ("taught", "新学"), ("lost", "丢失"))
+    kinds = (("elicited", "激发"), ("taught", "学会"), ("lost", "丢失"))
     series = [
         _series(LocalizedText(*kind), list(range(len(reaches))), [getattr(r, kind[0]) for r in reaches.values()])
         for kind in kinds
     ]
     labels = [report.arm(name).label for name in reaches]
-    title = LocalizedText("Problems elicited, taught and lost", "激发、新学与丢失的题目")
+    title = LocalizedText("Problems elicited, taught and lost", "激发、学会与丢失的题目")
     y_label = LocalizedText("share of all benchmark problems", "占全部基准题目的比例")
     return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
 

@@ -10,6 +10,7 @@ import unicodedata
 from typing import Any
 
 from limo.core.files import shipped_yaml
+from limo.core.language import translated
 from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report
 
 MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
@@ -48,7 +49,7 @@ def benchmark_group(group: str, language: Language) -> str:
 def drop_reason(reason: str) -> LocalizedText:
     """A stage's drop reason in both languages; one without a translation is shown as it is."""
     text = reason.replace("_", " ")
-    return LocalizedText(text, read_data("reasons.yaml").get(text, text))
+    return LocalizedText(text, translated(text, "zh"))
 
 
 def points(share: float, signed: bool = False) -> str:

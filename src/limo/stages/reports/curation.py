@@ -59,10 +59,10 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
 def _funnel(run_folder: RunFolder) -> list[StageRow]:
     rows = []
     for stage, counts in run_folder.counts().items():
-        name, n_in = label(f"stage_{stage}"), counts.n_kept + counts.n_dropped
+        n_in = counts.n_kept + counts.n_dropped
         unit: Any = curate.UNITS.get(stage, "problems")
-        shown = name.en.removeprefix("stage ")  # a filter's own name
-        rows.append(StageRow(stage, shown, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
+        name = text(f"stage_{stage}") if stage in curate.OTHER_STEPS else label(stage)  # a filter's own name
+        rows.append(StageRow(stage, name.en, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
     return rows
 
 

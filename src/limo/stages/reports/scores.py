@@ -54,7 +54,7 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
             parts["sections"].append(_reach_section(folders, sampled, names))
     if evaluations:
         parts["sections"].append(_details_section(evaluations))
-        parts["notes"] = [same(note) for stored in files for note in stored.get("notes", [])]
+        parts["notes"] = [sentence(note) for stored in files for note in stored.get("notes", [])]
         parts["cases"], notes = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
         parts["notes"] += notes
     return parts

@@ -27,7 +27,10 @@ def sentence(english: str) -> LocalizedText:
 
 def label(key: str) -> LocalizedText:
     """The text of `key` where there is one, else the key itself: names of stages and traits may be anybody's."""
-    return text(key) if key in shipped_yaml(__file__, "texts.yaml") else same(key.replace("_", " "))
+    if key in shipped_yaml(__file__, "texts.yaml"):
+        return text(key)
+    english, chinese = key.replace("_", " "), translated(key, "zh")
+    return LocalizedText(english, english if chinese == key else chinese)
 
 
 def make_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> DataTable:
