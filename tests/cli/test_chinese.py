@@ -28,23 +28,23 @@ def english(text: str) -> list[str]:
     return ENGLISH.findall(NO_PROSE.sub("|", text))
 
 
-def literals(node: ast.expr | None, module: ast.Module) -> Iterator[str]:
+def literals(node: ast.expr | None, module: ast.Module, names: frozenset[str] = frozenset()) -> Iterator[str]:
     """The texts that an argument can be: literals, f-strings with 7 for what varies, names by their assignments."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
     elif isinstance(node, ast.IfExp):
-        yield from (text for branch in (node.body, node.orelse) for text in literals(branch, module))
-    elif isinstance(node, ast.Name):
+        yield from (text for branch in (node.body, node.orelse) for text in literals(branch, module, names))
+    elif isinstance(node, ast.Name) and node.id not in names:
         for assigned in (one for one in ast.walk(module) if isinstance(one, ast.Assign)):
             for target in assigned.targets:
                 pairs = [(target, assigned.value)]
                 if isinstance(target, ast.Tuple) and isinstance(assigned.value, ast.Tuple):
                     pairs = list(zip(target.elts, assigned.value.elts, strict=True))
                 for name, value in pairs:
-                    if isinstance(name, ast.Name) and name.id == node.id and not isinstance(value, ast.Name):
-                        yield from literals(value, module)
+                    if isinstance(name, ast.Name) and name.id == node.id:
+                        yield from literals(value, module, names | {node.id})
 
 
 def parts_of_errors() -> Iterator[tuple[str, str]]:
@@ -52,12 +52,15 @@ def parts_of_errors() -> Iterator[tuple[str, str]]:
     for path in sorted(ROOT.rglob("*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
         for call in (node for node in ast.walk(module) if isinstance(node, ast.Call)):
-            if getattr(call.func, "id", getattr(call.func, "attr", "")) not in ERRORS:
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            if name not in ERRORS:
                 continue
+            why = " (7)" if name == "foreign_data" else ""  # what went wrong in reading, as Python says it
             given = {PARTS[k]: value for k, value in enumerate(call.args) if k in PARTS}
             given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg in PARTS.values()}
-            for value in given.values():
-                yield from ((f"{path.relative_to(ROOT)}:{call.lineno}", text) for text in literals(value, module))
+            for part, value in given.items():
+                where, end = f"{path.relative_to(ROOT)}:{call.lineno}", why if part == "what" else ""
+                yield from ((where, text + end) for text in literals(value, module))
 
 
 def test_every_part_of_an_error_has_an_entry():
@@ -150,8 +153,8 @@ def test_the_commands_of_a_first_day_print_no_english_sentence(limo, small, monk
 
 
 def test_no_pattern_takes_a_line_apart_that_another_pattern_begins():
-    """`columns: {columns}` comes before `{name} is column '{column}'`, which would take its head for a name."""
-    assert translated("columns: problem is column 'stem', answer is column 'key'", "zh") == (
-        "列：题目为列 stem，答案为列 key"
+    """`models: {models}` comes before `{model} (context unknown)`, which would take its head for a model."""
+    assert translated("models: tiny (context unknown), big (context 8,192)", "zh") == (
+        "模型：tiny（上下文长度未知），big（上下文 8,192）"
     )
     assert not _pack("zh").patterns[0][0].pattern.startswith("(?P")

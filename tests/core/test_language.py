@@ -21,8 +21,9 @@ def english():
 def test_every_entry_has_the_same_blanks_on_both_sides(name):
     import yaml
 
-    entries = yaml.safe_load((language._FOLDER / f"language.{name}.yaml").read_text(encoding="utf-8"))
-    assert len(entries) > 150
+    text = (language._FOLDER / f"language.{name}.yaml").read_text(encoding="utf-8")
+    entries, keys = yaml.safe_load(text), [key.value for key, _ in yaml.compose(text).value]
+    assert len(entries) > 150 and sorted(entries) == sorted(keys), "an entry stands twice"
     for text, other in entries.items():
         assert isinstance(text, str) and isinstance(other, str) and other, text
         blanks = {match for match in re.findall(r"\{(\w+)\}", text)}
