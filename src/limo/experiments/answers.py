@@ -10,30 +10,19 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Literal
 
+from limo.core.language import translated
 from limo.core.stats import Interval
 from limo.experiments.arms import Experiment, PredictedPair, Questions
 from limo.experiments.results import Counts, Measured, Rates, comparison_rows, curve_points, rates_of
-from limo.report.content import (
-    ChartRow,
-    ComparisonRow,
-    DataTable,
-    LocalizedText,
-    Prediction,
-    Report,
-    Section,
-    SeriesRow,
-)
+from limo.report.content import ChartRow, ComparisonRow, DataTable, LocalizedText, Prediction, Report, Section
 from limo.report.words import comparison_claim, count, points
 from limo.stages.compare import average
-from limo.stages.reach import Reach, reach
+from limo.stages.reach import KINDS, Reach, rates_by_problem, reach
+from limo.stages.reports.texts import interval_series, make_chart, make_table, text
 
 SAMPLED_BASE = "base_sampled"  # the arm whose rollouts are the base's reach
 ALIKE = 0.10  # two arms whose difference is surely below this are called alike: our own choice
 Held = Literal["held", "failed", "open"]
-_SOUND = LocalizedText(
-    "Of what was elicited, taught and lost: solved is a right answer with every step right, so that no guess counts.",
-    "以下“激发、学会、丢失”中，答案与每一步都对才算解出，猜中不计。",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +55,12 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
     if experiment.chart == "reach":
         reaches = reach_by_arm(experiment, evidence)
         if _knows_steps(evidence, [SAMPLED_BASE, "base", *reaches]):
-            claims.append(_SOUND)
+            claims.append(text("sound"))
         charts.append(_reach_chart(reaches, evidence.report))
-        claims += [
-            LocalizedText(f"{evidence.report.arm(arm).label.en}: {found.sentence}.") for arm, found in reaches.items()
-        ]
+        for arm, found in reaches.items():
+            label = evidence.report.arm(arm).label
+            chinese = translated(f"{label.text('zh')}: {found.sentence}", "zh")
+            claims.append(LocalizedText(f"{label.en}: {found.sentence}.", f"{chinese}。"))
     title, lead = LocalizedText(*experiment.question), LocalizedText(*experiment.note)
     return Section(experiment.name, title, lead, claims, predictions, charts, tables, kind="question")
 
@@ -106,44 +96,34 @@ def predicted(pair: PredictedPair, row: ComparisonRow, report: Report) -> Predic
     low, high = (f"{bound:+g}".replace("-", "−") for bound in pair.points)
     came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
     is_within = pair.points[0] <= 100 * row.difference <= pair.points[1]
-    english = {"above": "above", "below": "below", "same": "like"}[pair.expect]
-    chinese = {"above": "高于", "below": "低于", "same": "接近"}[pair.expect]
-    of = (" in the form of notes", "（推理格式）") if pair.of == "notes" else ("", "")
-    other = ("", "") if is_within else (", another size", "，幅度不同")
-    text = LocalizedText(
-        f"{a.en} {english} {b.en}{of[0]}, by {low} to {high} points; it came to {came}{other[0]}",
-        f"{a.zh}{chinese}{b.zh}{of[1]}，{low} 至 {high} 个百分点；实测 {came}{other[1]}",
-    )
-    return Prediction(text, outcome(pair, row))
+    words = {"expect": text(f"expect_{pair.expect}"), "other": text("within" if is_within else "another_size")}
+    of = text(f"of_{pair.of}")
+    said = text("predicted", a=a, b=b, of=of, low=low, high=high, came=came, **words)
+    return Prediction(said, outcome(pair, row))
 
 
 def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> LocalizedText:
     claim = comparison_claim(report, row)
-    if pair.of == "notes":
-        return LocalizedText(f"In the form of notes: {claim.en}", f"推理格式：{claim.zh}")
-    return claim
+    return text("claim_of_notes", claim=claim) if pair.of == "notes" else claim
 
 
 def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
     """The arms' averages over all benchmarks: bars, or lines over the number of examples."""
     scores, series = {name: _average(name, evidence) for name in experiment.arms}, []
-    y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
     if experiment.chart != "lines":
         shown = [name for name in experiment.arms if name != SAMPLED_BASE]
-        series = [_series(LocalizedText("pass@1"), list(range(len(shown))), [scores[name] for name in shown])]
+        series = [interval_series("pass@1", range(len(shown)), [scores[name] for name in shown])]
         labels = [evidence.report.arm(name).label for name in shown]
-        title = LocalizedText("Score of each arm", "各组得分")
-        return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
+        return make_chart("arms_chart", "bars", series, "arm", "pass_1", categories=labels, percent=True)
     lines = {name: evidence.questions.arms[name].series for name in experiment.arms}
     n_examples = {name: evidence.measured[name][0].n_examples for name in experiment.arms}
     for line in dict.fromkeys(series for series in lines.values() if series[0]):
         own = sorted((name for name in experiment.arms if lines[name] == line), key=n_examples.__getitem__)
-        series.append(_series(LocalizedText(*line), [n_examples[name] for name in own], [scores[name] for name in own]))
-    title, x_label = (
-        LocalizedText("Score over the number of examples", "得分与样例数"),
-        LocalizedText("examples", "样例数"),
-    )
-    return ChartRow(title, "lines", series, x_label, y_label, log_x=_spans_decades(series), percent=True)
+        xs = [n_examples[name] for name in own]
+        series.append(interval_series(LocalizedText(*line), xs, [scores[name] for name in own]))
+    x = [value for row in series for value in row.x if value > 0]
+    spans_decades = bool(x) and max(x) >= 10 * min(x)
+    return make_chart("examples_chart", "lines", series, "n_examples", "pass_1", log_x=spans_decades, percent=True)
 
 
 def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
@@ -154,11 +134,8 @@ def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
         if found:
             before = _flops_before(name, evidence)
             label = evidence.report.arm(name).label
-            series.append(_series(label, [before + flops for flops, _ in found], [score for _, score in found]))
-    title = LocalizedText("Score over everything that was spent", "得分与全部计算量")
-    x_label = LocalizedText("matrix operations", "矩阵运算次数")
-    y_label = LocalizedText("pass@1, all benchmarks", "pass@1，全部基准")
-    return ChartRow(title, "lines", series, x_label, y_label, log_x=True, percent=True)
+            series.append(interval_series(label, [before + flops for flops, _ in found], [score for _, score in found]))
+    return make_chart("spent_chart", "lines", series, "operations", "pass_1", log_x=True, percent=True)
 
 
 def _is_from_base(name: str, evidence: Evidence) -> bool:
@@ -173,14 +150,8 @@ def _cost_claim(name: str, evidence: Evidence) -> LocalizedText:
     found = curve_points(evidence.measured[name], evidence.benchmarks)
     reached = [flops for flops, value in found if value.value >= score]
     spent = reached[0] if reached else found[-1][0]
-    figures = f"{spent:.1e}", f"{spent / cost:.2g}", f"{cost:.1e}"
-    english = "reaches the score of LIMO at" if reached else "does not reach the score of LIMO within"
-    chinese = "达到 LIMO 得分时的运算次数为" if reached else "未达到 LIMO 的得分，运算次数为"
-    return LocalizedText(
-        f"{label.en} {english} {figures[0]} operations, {figures[1]} times the {figures[2]} of LIMO with its filters "
-        "and teachers.",
-        f"{label.zh}{chinese} {figures[0]}，是 LIMO（含筛选与教师，{figures[2]}）的 {figures[1]} 倍。",
-    )
+    key = "reward_reaches" if reached else "reward_falls_short"
+    return text(key, arm=label, spent=f"{spent:.1e}", times=f"{spent / cost:.2g}", cost=f"{cost:.1e}")
 
 
 def _flops_before(name: str, evidence: Evidence) -> float:
@@ -206,7 +177,7 @@ def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]
     counts = {f"{name}/{problem}": n for name, of in solved.items() for problem, n in of.items()}
 
     def rates(arm: str) -> dict[str, float]:
-        return _by_problem([_sound_rates(row.sound) if is_sound else row.outcomes for row in evidence.measured[arm]])
+        return rates_by_problem(_sound_rates(row.sound) if is_sound else row.outcomes for row in evidence.measured[arm])
 
     return {name: reach(counts, rates("base"), rates(name)) for name in trained}
 
@@ -219,38 +190,31 @@ def _sound_rates(sound: Counts) -> Rates:
     return {benchmark: {problem: k / n for problem, (k, n) in of.items()} for benchmark, of in sound.items()}
 
 
-def _by_problem(outcomes: Sequence[Rates]) -> dict[str, float]:
-    """Benchmark and problem -> mean pass rate over seeds."""
-    rates: dict[str, list[float]] = {}
-    for by_benchmark in outcomes:
-        for name, of in by_benchmark.items():
-            for problem, rate in of.items():
-                rates.setdefault(f"{name}/{problem}", []).append(rate)
-    return {name: mean(found) for name, found in rates.items()}
-
-
 def _reach_chart(reaches: Mapping[str, Reach], report: Report) -> ChartRow:
-    kinds = (("elicited", "激发"), ("taught", "学会"), ("lost", "丢失"))
-    series = [
-        _series(LocalizedText(*kind), list(range(len(reaches))), [getattr(r, kind[0]) for r in reaches.values()])
-        for kind in kinds
-    ]
     labels = [report.arm(name).label for name in reaches]
-    title = LocalizedText("Problems elicited, taught and lost", "激发、学会与丢失的题目")
-    y_label = LocalizedText("share of all benchmark problems", "占全部基准题目的比例")
-    return ChartRow(title, "bars", series, LocalizedText(""), y_label, labels, percent=True)
+    series = [
+        interval_series(text(kind), range(len(labels)), [getattr(found, kind) for found in reaches.values()])
+        for kind in KINDS
+    ]
+    return make_chart("reach_of_arms", "bars", series, "arm", "share_of_all", categories=labels, percent=True)
 
 
 def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
     """Each arm: examples, updates, tokens, operations, score, notes, length; and single steps where there are any."""
     heads = [
-        ("arm", "组"), ("examples", "样例"), ("updates", "更新次数"), ("tokens trained on", "训练词元"),
-        ("operations, chains and training", "运算次数（含推理链）"), ("pass@1", "pass@1"),
-        ("in a note's form", "推理格式"), ("tokens written", "输出词元"), ("training seeds", "训练种子"),
-    ]  # fmt: skip
+        "arm",
+        "n_examples",
+        "n_updates",
+        "trained_on",
+        "all_operations",
+        "pass_1_head",
+        "notes",
+        "tokens_out",
+        "seeds",
+    ]
     knows_steps = _knows_steps(evidence, experiment.arms)
-    heads += [("steps right", "步骤正确率")] if knows_steps else []
-    heads += [("single steps", "单步题")] if evidence.facts else []
+    heads += ["steps_right"] if knows_steps else []
+    heads += ["single_steps"] if evidence.facts else []
     rows = []
     for name in experiment.arms:
         own = evidence.measured[name]
@@ -266,8 +230,8 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
         if evidence.facts:
             single = [{b: _only(of, evidence.facts) for b, of in m.outcomes.items()} for m in own]
             cells.append(points(_mean_rate(single)))
-        rows.append([LocalizedText(*evidence.questions.arms[name].label), *map(LocalizedText, cells)])
-    return DataTable(LocalizedText("What each arm cost and scored", "各组的成本与得分"), _localized(heads), rows)
+        rows.append([LocalizedText(*evidence.questions.arms[name].label), *cells])
+    return make_table("arms_table", heads, rows)
 
 
 def _seed_table(experiment: Experiment, evidence: Evidence) -> DataTable:
@@ -287,12 +251,7 @@ def _seed_table(experiment: Experiment, evidence: Evidence) -> DataTable:
     for row in experiment.seed_claims:
         came = LocalizedText(*(text.format(**figures) for text in row.measured))
         rows.append([LocalizedText(*row.aspect), LocalizedText(*row.claim), came])
-    heads = _localized([("aspect", "方面"), ("the seed document", "种子文档"), ("measured here", "本次实测")])
-    return DataTable(LocalizedText("The seed document's table", "种子文档的对比表"), heads, rows)
-
-
-def _localized(texts: Sequence[tuple[str, str]]) -> list[LocalizedText]:
-    return [LocalizedText(*text) for text in texts]
+    return make_table("seed_table", ("aspect", "seed_document", "measured_here"), rows)
 
 
 def _only(of: Mapping[str, float], problems: frozenset[str]) -> dict[str, float]:
@@ -310,13 +269,3 @@ def _average(name: str, evidence: Evidence) -> Interval:
 
 def _with_interval(value: Interval) -> str:
     return f"{points(value.value)} [{points(value.low)}, {points(value.high)}]"
-
-
-def _series(label: LocalizedText, x: Sequence[float], values: Sequence[Interval]) -> SeriesRow:
-    y, low, high = ([value[place] for value in values] for place in range(3))
-    return SeriesRow(label.en, label.zh, list(x), y, low, high)
-
-
-def _spans_decades(series: Sequence[SeriesRow]) -> bool:
-    x = [value for row in series for value in row.x if value > 0]
-    return bool(x) and max(x) >= 10 * min(x)

@@ -37,8 +37,13 @@ class LocalizedText(_Closed):
 
     @classmethod
     def filled(cls, texts: Mapping[str, str], **values: object) -> LocalizedText:
-        """The entry of a YAML file of texts, by language, with its blanks filled."""
-        return cls(*(texts[language].format(**values) for language in LANGUAGES))
+        """The entry of a YAML file of texts, by language, with its blanks filled, each in its own language."""
+
+        def fill(language: Language) -> str:
+            own = {name: v.text(language) if isinstance(v, LocalizedText) else v for name, v in values.items()}
+            return texts[language].format(**own)
+
+        return cls(*map(fill, LANGUAGES))
 
     def text(self, language: Language) -> str:
         """The text in `language`; English where no Chinese was given."""

@@ -12,18 +12,18 @@ is solved more often than not.  By problem, for a model trained from the base:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
-from limo.core.stats import Interval, score_interval
+from limo.core.stats import Interval, pass_at_k, score_interval
 from limo.core.text import parse_json
-from limo.stages.compare import Outcomes, read_outcomes
+from limo.stages.compare import Rates, read_outcomes
 from limo.stages.evaluate import EVALUATIONS
 
+KINDS = ("elicited", "taught", "lost")
 MOST_UNEVEN = 0.5  # of `k`: fewer rollouts of a problem say too little of what is beyond reach
 
 
@@ -48,7 +48,7 @@ class Reach:
         """The three shares in words."""
         told = [
             f"{name} {interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
-            for name, interval in (("elicited", self.elicited), ("taught", self.taught), ("lost", self.lost))
+            for name, interval in ((kind, getattr(self, kind)) for kind in KINDS)
         ]
         return (
             f"{', '.join(told)} of {self.n_problems} problems, {self.within.value:.1%} within pass@{self.k} of the base"
@@ -64,13 +64,14 @@ def run(runs: Sequence[str | Path], sampled: str | Path, arm: str, against: str,
     for name in (arm, against):
         if name not in outcomes:
             raise InputError("there is no such arm", name, ", ".join(outcomes), "measure it first")
-    return reach(read_counts(sampled), _rates(outcomes, against), _rates(outcomes, arm), k)
+    before, after = (rates_by_problem(outcomes[name].values()) for name in (against, arm))
+    return reach(read_counts(sampled), before, after, k)
 
 
-def _rates(outcomes: Outcomes, arm: str) -> dict[str, float]:
+def rates_by_problem(of_seeds: Iterable[Mapping[str, Rates]]) -> dict[str, float]:
     """Problem -> mean pass rate over the training seeds that have it; a problem's name begins with its benchmark."""
     rates: dict[str, list[float]] = {}
-    for by_benchmark in outcomes[arm].values():
+    for by_benchmark in of_seeds:
         for benchmark, of in by_benchmark.items():
             for problem, rate in of.items():
                 rates.setdefault(f"{benchmark}/{problem}", []).append(rate)
@@ -109,8 +110,8 @@ def reach(
     if not names:
         do = f"sample the base {k} times at temperature 1 on the benchmark that both were scored on"
         raise InputError("no problem has a reach and both scores", f"{len(everything)} problems", "one or more", do)
-    within = {name: _within(*base[name], k) for name in names}
-    kinds: dict[str, list[str]] = {"elicited": [], "taught": [], "lost": []}
+    within = {name: pass_at_k([n], [n_correct], min(k, n))[0] for name in names for n_correct, n in [base[name]]}
+    kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name in names:
         solved_before, solved_now = before[name] > 0.5, after[name] > 0.5
         if solved_now and not solved_before:
@@ -120,11 +121,6 @@ def reach(
     intervals = {kind: _share(len(found), len(names)) for kind, found in kinds.items()}
     held = score_interval([within[name] for name in names], [1] * len(names)).interval
     return Reach(k, held, **intervals, problems=kinds, n_problems=len(names), n_left_out=len(everything) - len(names))
-
-
-def _within(n_correct: int, n: int, k: int) -> float:
-    """Unbiased pass@k of one problem, of as many as there are where they are fewer."""
-    return 1 - math.comb(n - n_correct, min(k, n)) / math.comb(n, min(k, n))
 
 
 def _share(n_found: int, n: int) -> Interval:

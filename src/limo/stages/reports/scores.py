@@ -8,6 +8,7 @@ from typing import Any
 
 from limo.core.records import Provenance
 from limo.core.run_folder import read_json
+from limo.core.stats import Interval
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (
     ArmRow,
@@ -23,7 +24,7 @@ from limo.stages import reach
 from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
 from limo.stages.evaluate import EVALUATIONS, SCORES
 from limo.stages.reports.cases import evaluation_cases
-from limo.stages.reports.texts import make_chart, make_series, make_table, percent, same, sentence, signed, text
+from limo.stages.reports.texts import interval_series, make_chart, make_table, percent, same, sentence, signed, text
 
 MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the first
 
@@ -166,9 +167,7 @@ def _details_section(evaluations: list[dict[str, Any]]) -> Section:
         rows.append([name, *shown, *cut, *more, f"{one['n_tokens_mean']:,.0f}"])
         points = [(int(k), interval) for k, interval in details["pass_at_k"].items()]
         if len(points) > 1:
-            columns = zip(*(interval for _, interval in points), strict=True)
-            ys, lows, highs = (list(column) for column in columns)
-            ks.append(make_series(name, [k for k, _ in points], ys, low=lows, high=highs))
+            ks.append(interval_series(name, [k for k, _ in points], [Interval(*interval) for _, interval in points]))
     heads = (
         "measured",
         "score",
@@ -201,12 +200,10 @@ def _reach_section(folders: Sequence[Path], sampled: Path, names: list[str]) -> 
     """Elicited, taught and lost shares of every arm but the base, which is the arm that was sampled often."""
     (base,) = read_outcomes([sampled])
     found = {name: reach.run(folders, sampled, name, base) for name in names if name != base}
-    kinds = ("elicited", "taught", "lost")
-    series = []
-    for name, one in found.items():
-        intervals = [getattr(one, kind) for kind in kinds]
-        ends = {"low": [i.low for i in intervals], "high": [i.high for i in intervals]}
-        series.append(make_series(name, range(len(kinds)), [i.value for i in intervals], **ends))
+    kinds = reach.KINDS
+    series = [
+        interval_series(name, range(len(kinds)), [getattr(one, kind) for kind in kinds]) for name, one in found.items()
+    ]
     categories = [text(kind) for kind in kinds]
     chart = make_chart("reach_chart", "bars", series, "kind", "problems_share", categories=categories, percent=True)
     claims = [sentence(f"{name}: {one.sentence}") for name, one in found.items()]

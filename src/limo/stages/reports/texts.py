@@ -7,6 +7,7 @@ from typing import Any
 
 from limo.core.files import shipped_yaml
 from limo.core.language import translated
+from limo.core.stats import Interval
 from limo.report.content import ChartRow, DataTable, LocalizedText, SeriesRow
 
 
@@ -43,6 +44,14 @@ def make_series(name: LocalizedText | str, xs: Sequence[float], ys: Sequence[flo
     """A series with a name."""
     name = name if isinstance(name, LocalizedText) else same(name)
     return SeriesRow(name.en, name.zh, [float(x) for x in xs], [float(y) for y in ys], **rest)
+
+
+def interval_series(
+    name: LocalizedText | str, xs: Sequence[float], intervals: Sequence[Interval], **rest: Any
+) -> SeriesRow:
+    """A series of values with their intervals."""
+    low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
+    return make_series(name, xs, [interval.value for interval in intervals], low=low, high=high, **rest)
 
 
 def make_chart(title: str, kind: str, series: list[SeriesRow], x: str, y: str, **rest: Any) -> ChartRow:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.run_folder import RunFolder
-from limo.core.stats import wilson
+from limo.core.stats import Interval, wilson
 from limo.ledger.store import Ledger
 from limo.report.content import Section
 from limo.stages import checkpoints
 from limo.stages.compare import read_outcomes
-from limo.stages.reports.texts import label, make_chart, make_series, make_table, sentence, text
+from limo.stages.reports.texts import interval_series, label, make_chart, make_series, make_table, sentence, text
 from limo.train.result import TrainResult, finished
 
 HARM = "did_it_hurt.json"
@@ -99,18 +99,15 @@ def _rl_sections(records: dict[Path, TrainResult], names: dict[Path, str]) -> li
 
 def _rl_series(name: str, flops: float, usage: dict[int, Any], outcomes: dict[int, dict[str, int]]) -> list[Any]:
     total, spent = sum(used.n_completion_tokens for used in usage.values()), 0
-    xs, ys, lows, highs = [], [], [], []
+    xs, shares = [], []
     for update in sorted(usage):
         n_decided = sum(n for outcome, n in outcomes[update].items() if outcome not in ("", "undecided", "error"))
         spent += usage[update].n_completion_tokens
         if n_decided and total:
             n_correct = outcomes[update].get("correct", 0)
-            low, high = wilson(n_correct, n_decided)
             xs.append(flops * spent / total)
-            ys.append(n_correct / n_decided)
-            lows.append(low)
-            highs.append(high)
-    return [make_series(name, xs, ys, low=lows, high=highs)] if xs else []
+            shares.append(Interval(n_correct / n_decided, *wilson(n_correct, n_decided)))
+    return [interval_series(name, xs, shares)] if xs else []
 
 
 def checkpoint_parts(folder: Path) -> dict[str, list[Any]]:
@@ -122,8 +119,7 @@ def checkpoint_parts(folder: Path) -> dict[str, list[Any]]:
         (outcomes[file.parent.name.split("-")[1]],) = seeds.values()
     curve = checkpoints.checkpoint_curve(outcomes)
     xs = [float(name) for name in curve.scores]
-    ys, lows, highs = ([getattr(one, end) for one in curve.scores.values()] for end in ("value", "low", "high"))
-    series = make_series(folder.name, xs, ys, low=lows, high=highs, color="limo")
+    series = interval_series(folder.name, xs, list(curve.scores.values()), color="limo")
     chart = make_chart("epochs_chart", "lines", [series], "update", "score", percent=True)
     claims = [sentence(curve.sentence)]
     return {"sections": [Section("epochs", text("epochs"), text("epochs_lead"), claims, charts=[chart])]}
