@@ -99,8 +99,8 @@ def test_a_few_examples_are_drawn_at_least_five_times():
 
 def test_a_label_changes_nothing_that_is_measured_and_a_setting_does():
     arm = Arm(name="a", selection={}, training={}, **ARM)
-    assert arm.fingerprint == arm.model_copy(update={"label": ("B", "乙"), "is_headline": True}).fingerprint
-    assert arm.fingerprint != arm.model_copy(update={"selection": Selection(k=3)}).fingerprint
+    assert arm.hash == arm.model_copy(update={"label": ("B", "乙"), "is_headline": True}).hash
+    assert arm.hash != arm.model_copy(update={"selection": Selection(k=3)}).hash
 
 
 def test_arms_come_once_and_after_those_that_they_start_from(questions):

@@ -14,10 +14,12 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from pydantic import TypeAdapter
 
 from limo.core.errors import PartialError
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
+from limo.core.run_folder import read_json
 from limo.experiments import results
 from limo.experiments.arms import Arm
 from limo.experiments.cells import raise_failed
@@ -63,7 +65,7 @@ class FakeLab:
 
     def stored(self, arm, seed):
         file = self.cell_folder(arm, seed)
-        return Measurement.from_json(json.loads(file.read_text())) if file.exists() else None
+        return read_json(file, Measurement) if file.exists() else None
 
     def measure(self, arm, seed):
         if arm.name == "broken":
@@ -124,7 +126,7 @@ def test_every_number_names_the_rollouts_of_each_seed_behind_it_once(measured):
 
 def test_a_measurement_comes_back_from_its_json_as_it_was():
     measurement = Measurement("good", 1, _outcomes(0.5), provenance=_provenance("good", 1))
-    assert Measurement.from_json(json.loads(json.dumps(asdict(measurement)))) == measurement
+    assert TypeAdapter(Measurement).validate_json(json.dumps(asdict(measurement))) == measurement
 
 
 class EndlessLab(FakeLab):

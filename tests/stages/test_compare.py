@@ -150,7 +150,7 @@ def test_a_benchmark_nobody_measured_is_refused(outcomes):
 
 def test_the_scores_of_a_lab_are_compared_like_those_of_evaluate(tmp_path):
     rows = {
-        arm: [{"seed": 0, "fingerprint": "4f2a", "outcomes": {"b": {"p": rate}}}] for arm, rate in (("x", 1), ("y", 0))
+        arm: [{"seed": 0, "arm_hash": "4f2a", "outcomes": {"b": {"p": rate}}}] for arm, rate in (("x", 1), ("y", 0))
     }
     (tmp_path / "scores.json").write_text(json.dumps(rows), encoding="utf-8")
     assert set(read_outcomes([tmp_path])) == {"x", "y"}

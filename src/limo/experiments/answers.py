@@ -201,17 +201,8 @@ def _reach_chart(reaches: Mapping[str, Reach], report: Report) -> ChartRow:
 
 def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
     """Each arm: examples, updates, tokens, operations, score, notes, length; and single steps where there are any."""
-    heads = [
-        "arm",
-        "n_examples",
-        "n_updates",
-        "trained_on",
-        "all_operations",
-        "pass_1_head",
-        "notes",
-        "tokens_out",
-        "seeds",
-    ]
+    heads = ["arm", "n_examples", "n_updates", "trained_on", "all_operations"]
+    heads += ["pass_1_head", "notes", "tokens_out", "seeds"]
     knows_steps = _knows_steps(evidence, experiment.arms)
     heads += ["steps_right"] if knows_steps else []
     heads += ["single_steps"] if evidence.facts else []

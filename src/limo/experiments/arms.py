@@ -116,8 +116,8 @@ class Arm(Settings):
         return self
 
     @property
-    def fingerprint(self) -> str:
-        """Names what is measured: a stored measurement of another identity is of another arm."""
+    def hash(self) -> str:
+        """Names what is measured: a stored measurement of another hash is of another arm."""
         values = self.model_dump(mode="json", exclude_defaults=True, exclude={"label", "series", "is_headline"})
         return content_hash(json.dumps(values, sort_keys=True))
 

@@ -261,8 +261,8 @@ class Lab:
         file = self.arm_folder(arm.name, seed) / "measurement.json"
         if not file.exists():
             return None
-        measurement = Measurement.read(file)
-        if measurement.fingerprint != arm.fingerprint:
+        measurement = read_json(file, Measurement)
+        if measurement.arm_hash != arm.hash:
             do = f"name another --run, or remove {file.parent}"
             raise InputError("this run measured another arm by this name", arm.name, "an arm as it is now", do)
         return measurement
@@ -289,7 +289,7 @@ class Lab:
                 cost |= step_rates(rollouts, self.benchmarks(), self.hooks.step_accuracy)
             if arm.training and arm.training.n_points:
                 points = list(self._points(arm, seed, trained, ledger, checker))
-        cost |= {"fingerprint": arm.fingerprint, "points": points}
+        cost |= {"arm_hash": arm.hash, "points": points}
         measurement = Measurement.of(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
         write_json(folder / "measurement.json", asdict(measurement), None)
         return measurement

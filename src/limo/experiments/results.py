@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from limo.core.errors import RESTORE, foreign_data
 from limo.core.records import LEVELS, Problem, Provenance, Rollout
-from limo.core.run_folder import read_json
 from limo.core.stats import Interval
 from limo.experiments.arms import Arm
 from limo.experiments.transforms import split_steps
@@ -55,7 +52,7 @@ class CurvePoint:
 class Measurement:
     """The scores of one arm with one training seed, and the cost of its training.
 
-    `fingerprint`: of the arm that was measured; `outcomes`: pass rates; `notes`: completions in the form of a note;
+    `arm_hash`: of the arm that was measured; `outcomes`: pass rates; `notes`: completions in the form of a note;
     `steps`: steps that are right, where the lab knows them; `sound`: (rollouts whose answer and every step are right,
     rollouts); `counts`: (correct, decided) rollouts, of an arm that was sampled; `provenance`: benchmark -> the
     rollouts behind it; `points`: the checkpoints on the way.  `n_train_tokens`: tokens that passed through the model in
@@ -66,7 +63,7 @@ class Measurement:
     arm: str
     seed: int
     outcomes: Rates
-    fingerprint: str = ""
+    arm_hash: str = ""
     notes: Rates = field(default_factory=dict)
     steps: Rates = field(default_factory=dict)
     sound: Counts = field(default_factory=dict)
@@ -100,26 +97,6 @@ class Measurement:
             provenance={score.benchmark: score.provenance for score in scores if score.provenance},
             **rest,
         )
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Measurement:
-        """The measurement that `dataclasses.asdict` made these values of."""
-        provenance = {name: Provenance(**origin) for name, origin in values.get("provenance", {}).items()}
-        points = [CurvePoint(**point) for point in values.get("points", [])]
-        counts = {
-            field: {
-                benchmark: {name: (int(correct), int(n)) for name, (correct, n) in of.items()}
-                for benchmark, of in values.get(field, {}).items()
-            }
-            for field in ("counts", "sound")
-        }
-        return cls(**{**values, "provenance": provenance, "points": points, **counts})
-
-    @classmethod
-    def read(cls, file: Path) -> Measurement:
-        """The measurement in a file.  Raises InputError, StorageError where it is damaged."""
-        with foreign_data("this measurement cannot be read", file, "what limo wrote", RESTORE):
-            return cls.from_json(read_json(file, dict[str, Any]))
 
 
 def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Problem]]) -> Rates:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, TypeAdapter
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.records import Provenance
@@ -143,12 +143,6 @@ class StoredMeasurement(BaseModel, extra="allow"):
     outcomes: dict[str, dict[str, Annotated[float, Field(ge=0, le=1)]]]
     provenance: dict[str, Provenance] = {}
     fingerprint: dict[str, Facts] = {}
-
-    @field_validator("fingerprint", mode="before")
-    @classmethod
-    def _without_the_hash_of_a_lab(cls, value: object) -> object:
-        """A lab's measurement keeps the hash of its arm by this name, and no facts of engines."""
-        return {} if isinstance(value, str) else value
 
 
 def stored_scores(file: Path) -> dict[str, list[StoredMeasurement]]:

@@ -148,7 +148,7 @@ def test_the_expected_times_are_those_of_what_is_left(tmp_path):
     for selection, _ in lab.missing_sets(arms):
         if selection.source == "terse":
             write_json(lab.set_path(selection), [])
-    base = Measurement("base", 0, {}, questions.arms["base"].fingerprint)
+    base = Measurement("base", 0, {}, questions.arms["base"].hash)
     write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(base))
     left = expected_s(lab, recipe, arms)
     assert "chains terse" not in left

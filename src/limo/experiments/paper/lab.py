@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from limo.core.errors import InputError, LimoError, PartialError, StorageError
 from limo.core.files import hash_path, locked, model_identity, remove, write_json
@@ -146,7 +148,7 @@ class PaperLab(Lab):
             self._starts[student] = model_identity(student) or student
         if arm.training is None or dataset is None:
             return content_hash(self._starts[student])[:8]
-        key = (f"{arm.fingerprint} {dataset}", dataset.stat().st_mtime_ns)
+        key = (f"{arm.hash} {dataset}", dataset.stat().st_mtime_ns)
         if key not in self._identities:
             how = self.training_settings(arm, 0, dataset)
             method = f"{how.kind} {how.model_dump_json(exclude_defaults=True)}"  # an added default changes nothing
@@ -165,7 +167,7 @@ class PaperLab(Lab):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = parse_json((self.cell_folder(arm, seed) / MEASUREMENT).read_text(encoding="utf-8"))
             if values.pop("scoring") == self.scoring_identity:
-                return Measurement.from_json({**values, "arm": arm.name})
+                return replace(TypeAdapter(Measurement).validate_python(values), arm=arm.name)
         return None
 
     def measure(self, arm: Arm, seed: int, progress: Progress | None = None) -> Measurement:
