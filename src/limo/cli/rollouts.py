@@ -88,7 +88,7 @@ def plan(
     from limo.stages import plan as stage
 
     if stage.is_paper_lab(recipe):
-        from limo.cli.paper import plan_matrix
+        from limo.cli.lab import plan_matrix
 
         plan_matrix(call, recipe, overrides, run)
         return

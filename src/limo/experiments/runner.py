@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limo.core.files import write_json
@@ -19,6 +20,7 @@ from limo.experiments.lab import Lab
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
+from limo.stages.evaluate import SCORES
 
 if TYPE_CHECKING:
     from limo.core.progress import Progress
@@ -64,11 +66,16 @@ def run_experiments(
         {arm.name: lab.data_flops(arm) for arm in questions.arms_of(answered)},
     )
     report = replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
-    write_json(lab.folder / "scores.json", {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
-    store.save(report, lab.folder / "report.json")
-    page.write(report, lab.folder / "report.html")
+    write_report(report, measured, lab.folder)
     progress.log(f"report: {lab.folder / 'report.html'}")
     return report
+
+
+def write_report(report: Report, measured: Measured, folder: Path) -> None:
+    """Leave `report.html`, `report.json` and `scores.json` in a folder."""
+    write_json(folder / SCORES, {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
+    store.save(report, folder / "report.json")
+    page.write(report, folder / "report.html")
 
 
 def measure_arms(

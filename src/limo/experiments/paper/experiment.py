@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from limo.core.files import write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.run_folder import RunFolder, environment
 from limo.experiments.arms import Arm, Experiment, PublishedFigure
@@ -22,12 +21,11 @@ from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, planned_rows
 from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.results import Measured, build_report
-from limo.experiments.runner import measure_arms
+from limo.experiments.runner import measure_arms, write_report
 from limo.pool.sources.benchmarks import known_benchmarks
-from limo.report import page, store
 from limo.report.content import BenchmarkRow, LocalizedText, Report
 from limo.report.words import read_data
-from limo.stages.evaluate import SCORES
+from limo.stages.evaluate import known_benchmarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +143,7 @@ def _write_report(
         environment={key: str(value) for key, value in environment().items()},
         recipe=recipe.to_yaml(),
     )
-    folder.mkdir(exist_ok=True)
-    write_json(folder / SCORES, {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
-    store.save(report, folder / "report.json")
-    page.write(report, folder / "report.html")
+    write_report(report, measured, folder)
     return report
 
 
