@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -50,26 +50,39 @@ def end_at_once() -> None:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Put the first signal off until the block ends; a second one acts as it would without the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOPPING}
+def first_signal(act: Callable[[], bool]) -> Iterator[list[int]]:
+    """Call `act` at the first signal of the block; the list has the signals that came.
 
-    def put_off(number: int, frame: FrameType | None) -> None:
-        waiting.append(number)
+    A later one, or the first where `act` returns False, acts as it would without the block.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # signals go to another thread
+        return
+    before = {number: handler for number in STOPPING if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         handler = before[signal.Signals(number)]
-        if len(waiting) > 1 and callable(handler):
+        if (len(received) > 1 or not act()) and callable(handler):
             handler(number, frame)
 
-    for number in STOPPING:
-        signal.signal(number, put_off)
+    for number in before:
+        signal.signal(number, handle)
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if len(waiting) == 1:  # a second has been acted on
-            signal.raise_signal(waiting[0])
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put the first signal off until the block ends; a second one acts as it would without the block."""
+    received: list[int] = []
+    try:
+        with first_signal(lambda: True) as received:
+            yield
+    finally:
+        if len(received) == 1:  # a second has been acted on
+            signal.raise_signal(received[0])

@@ -9,20 +9,16 @@ outstanding ones, and raise CollectionStopped.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from json import dumps
-from types import FrameType
 from typing import Protocol
 
 from limo.core.band import Band
 from limo.core.errors import InputError, PartialError
-from limo.core.interrupts import STOPPING
+from limo.core.interrupts import first_signal
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
@@ -174,7 +170,7 @@ class _Collection:
             if n_finished == len(self.problems):
                 return
             began = time.perf_counter()
-            with self._interruptible(progress):
+            with first_signal(partial(self._stop, progress)):
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
                     n_finished = self.store(group)
                     stage.advance(n_finished, **self.progress_fields(time.perf_counter() - began))
@@ -256,25 +252,10 @@ class _Collection:
             fields["tokens_per_s"] = tokens_per_s
         return fields | ({"cancelled": self.n_cancelled} if self.n_cancelled else {})
 
-    @contextmanager
-    def _interruptible(self, progress: Progress) -> Iterator[None]:
-        """The first signal ends the requests and waits for the outstanding ones; a second one acts as without this."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals go to another thread
-            return
-        handlers = {number: handler for number in STOPPING if callable(handler := signal.getsignal(number))}
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            if self.stop_reason:
-                handlers[signal.Signals(number)](number, frame)
-                return
-            self.stop_reason = "interrupted"
-            progress.log(f"waiting for {self.schedule.n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
-
-        try:
-            for number in handlers:
-                signal.signal(number, interrupt)
-            yield
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    def _stop(self, progress: Progress) -> bool:
+        """End the requests at a first signal; whether they went on until then."""
+        if self.stop_reason:
+            return False
+        self.stop_reason = "interrupted"
+        progress.log(f"waiting for {self.schedule.n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
+        return True
