@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from limo.cli import root
 from limo.core.errors import InputError
 from limo.core.recipe import load
-from limo.stages.plan import is_training
+from limo.stages.plan import kind_of_recipe
 from limo.stages.train import Recipe
 from limo.stages.train_plan import SetUp, TrainingPlan, run
 from limo.train.memory import GB, MemoryPlan
@@ -28,10 +28,11 @@ def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "is_one"), [("train-v2", True), ("train-v1", True), ("limo-v2", False), ("rollouts", False)]
+    ("recipe", "kind"),
+    [("train-v2", "training"), ("limo-v2", "curation"), ("rollouts", "rollouts"), ("paper-32b", "paper lab")],
 )
-def test_a_recipe_of_a_training_is_told_from_others(recipe, is_one):
-    assert is_training(recipe) == is_one
+def test_what_a_recipe_is_of_is_told_by_its_keys(recipe, kind):
+    assert kind_of_recipe(recipe) == kind
 
 
 def test_where_nothing_fits_it_is_said():

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -85,18 +85,22 @@ def plan(
     fills it, and the run does not pay for that again.  Of a training: memory, hours and the smallest set-up that fits.
     Of a paper lab: every experiment's cells, hours and cost, with the recipe's own `hardware`.
     """
+    from limo.core.recipe import load
     from limo.stages import plan as stage
+    from limo.stages.curate import Recipe as CurateRecipe
+    from limo.stages.rollouts import Recipe as RolloutsRecipe
 
-    if stage.is_paper_lab(recipe):
+    kind = stage.kind_of_recipe(recipe)
+    if kind == "paper lab":
         from limo.cli.lab import plan_matrix
 
         plan_matrix(call, recipe, overrides, run)
         return
-    if stage.is_training(recipe):
+    if kind == "training":
         _plan_training(call, recipe, overrides, gpu)
         return
     terms = stage.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
-    settings = stage.load_recipe(recipe, overrides)
+    settings: Any = load(RolloutsRecipe if kind == "rollouts" else CurateRecipe, recipe, overrides)
     steps = stage.run(settings, run_of(run, recipe), terms, call.progress, pilot, workers)
     print_plan(call, steps, terms)
 

@@ -19,7 +19,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -29,7 +29,7 @@ from limo.core.band import Band
 from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress, duration
-from limo.core.recipe import find, load
+from limo.core.recipe import find
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
@@ -129,29 +129,17 @@ def run(
         return plan(steps, problems, terms or Terms(), ledger)
 
 
-def load_recipe(path: str, overrides: Sequence[str] = ()) -> CurateRecipe | RolloutsRecipe:
-    """The recipe of a curation or of rollouts, whichever the file (or shipped recipe) is."""
-    if "rollouts" in _sections(path):
-        return load(RolloutsRecipe, path, list(overrides))
-    return load(CurateRecipe, path, list(overrides))
-
-
-def is_training(path: str) -> bool:
-    """Whether the file (or shipped recipe) is one of `limo train`."""
-    sections = _sections(path)
-    return "pool" not in sections and bool({"dataset", "method"} & set(sections))
-
-
-def is_paper_lab(path: str) -> bool:
-    """Whether the file (or shipped recipe) is one of `limo experiment --lab paper`."""
-    return {"student", "benchmarks"} <= set(_sections(path))
-
-
-def _sections(path: str) -> dict[str, Any]:
+def kind_of_recipe(path: str) -> Literal["paper lab", "training", "rollouts", "curation"]:
+    """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         values, _ = load_yaml(find(path).read_text(encoding="utf-8"))
-    return values if isinstance(values, dict) else {}
+    keys = set(values) if isinstance(values, dict) else set()
+    if {"student", "benchmarks"} <= keys:
+        return "paper lab"
+    if "pool" not in keys and {"dataset", "method"} & keys:
+        return "training"
+    return "rollouts" if "rollouts" in keys else "curation"
 
 
 def rollout_steps(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:
