@@ -24,7 +24,7 @@ from limo.core.files import storage_errors, write_text
 from limo.report import tables, words
 from limo.report.cases import MIN_GRID, FoldedText, both, escape_text, fold, grid_arms, render_cases
 from limo.report.charts import paper, scores
-from limo.report.charts.drawing import COLORS, Drawing, arm_colors, chinese_fonts
+from limo.report.charts.drawing import COLORS, Drawing, arm_colors, chinese_fonts, style_sheet
 from limo.report.charts.funnel import draw_funnel
 from limo.report.charts.series import draw_chart
 from limo.report.content import LANGUAGES, ChartRow, HitRow, Language, Report
@@ -94,7 +94,7 @@ def render(report: Report, language: Language = "en") -> str:
         report=report,
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(_style_sheet()),
+        style=Markup(style_sheet(_TEMPLATES / "page.css")),
         bodies=[_body(report, each) for each in LANGUAGES],
         both=_in_both,
         escape=escape_text,
@@ -120,15 +120,6 @@ def _in_both(key: str, **values: object) -> Markup:
     """A word in both languages, of which the style sheet shows one."""
     en, zh = (escape(words.word(key, language, **values)) for language in LANGUAGES)
     return Markup(f'<span class="t" lang="en">{en}</span><span class="t" lang="zh-CN">{zh}</span>')
-
-
-def _style_sheet() -> str:
-    """The style sheet with the palette written in for both themes."""
-    sheet = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-    for index, theme in enumerate(("light", "dark")):
-        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLORS.items())
-        sheet = sheet.replace(f"/* {theme} palette */", variables)
-    return sheet
 
 
 def _body(report: Report, language: Language) -> dict[str, Any]:

@@ -50,6 +50,15 @@ def arm_colors(report: Report) -> dict[str, str]:
     return {arm.name: arm.color if arm.color in of_arms else next(free) for arm in report.arms}
 
 
+def style_sheet(file: Path) -> str:
+    """A style sheet with the palette written in for both themes."""
+    sheet = file.read_text(encoding="utf-8")
+    for index, theme in enumerate(("light", "dark")):
+        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLORS.items())
+        sheet = sheet.replace(f"/* {theme} palette */", variables)
+    return sheet
+
+
 def alt_text(chart: str, language: Language, **values: object) -> str:
     """The description of a chart for those who do not see it."""
     space = "" if language == "zh" else " "

@@ -11,7 +11,6 @@ import hmac
 import secrets
 import socket
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from limo.core.errors import InputError
 from limo.core.text import parse_json
 from limo.report.cases import escape_text
-from limo.report.charts.drawing import COLORS
+from limo.report.charts.drawing import style_sheet
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
 from limo.report.words import one_line
 
@@ -168,7 +167,7 @@ class _Pages:
 
     async def style(self, _: Request) -> Response:
         """The style sheet."""
-        return PlainTextResponse(_style(), media_type="text/css")
+        return PlainTextResponse(style_sheet(_TEMPLATES / "view.css"), media_type="text/css")
 
     async def refuse(self, _: Request, error: Exception) -> Response:
         """What cannot be shown, in a line."""
@@ -244,13 +243,3 @@ def _marked(text: str, pattern: Any) -> Markup:
         pieces += [escape_text(text[start : match.start()]), mark]
         start = match.end()
     return Markup("").join([*pieces, escape_text(text[start:])])
-
-
-@cache
-def _style() -> str:
-    """The style sheet with the palette of the report for both themes."""
-    sheet = (_TEMPLATES / "view.css").read_text(encoding="utf-8")
-    for index, theme in enumerate(("light", "dark")):
-        variables = " ".join(f"--{name}: {pair[index]};" for name, pair in COLORS.items())
-        sheet = sheet.replace(f"/* {theme} palette */", variables)
-    return sheet
