@@ -30,9 +30,7 @@ from limo.report.view.query import HOST, PORT, query_of
 from limo.report.words import benchmark_group, count, drop_reason, headline_claims, one_line, points, read_data, word
 
 if TYPE_CHECKING:
-    from rich.console import Group as RichGroup
     from rich.table import Table as RichTable
-    from rich.text import Text
 
 _SIZES = ("n_problems", "n_rollouts", "n_seeds")
 _BUDGET = ("n_examples", "n_tokens", "n_updates")
@@ -260,22 +258,6 @@ def paper_table(_: Report, language: Language) -> Table:
     return table
 
 
-def to_rich(report: Report, language: Language = "en") -> RichGroup:
-    """Title, claims and the tables that have something to show, for `rich.console.Console.print`."""
-    from rich.console import Group as RichGroup
-    from rich.text import Text
-
-    parts: list[Text | RichTable] = [Text(one_line(report.title.text(language)), style="bold")]
-    claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
-    parts += [Text("• " + one_line(claim.text(language))) for claim in claims]
-    for part, make_table in CHAPTERS.values():
-        if getattr(report, part) and (part != "arms" or report.is_trained):
-            parts += [Text(""), _rich_table(make_table(report, language))]
-    for table in (table for section in report.sections for table in section.tables):
-        parts += [Text(""), _rich_table(data_table(table, language))]
-    return RichGroup(*parts)
-
-
 def to_csv(table: Table) -> str:
     """The table as CSV; intervals in columns of their own."""
     out = io.StringIO()
@@ -291,32 +273,37 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
+def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
+    """Title, claims and the tables that have something to show, as text."""
+    from rich.console import Console
+    from rich.text import Text
+
+    claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
+    lines = [one_line(report.title.text(language)), *("• " + one_line(claim.text(language)) for claim in claims)]
+    shown = [
+        make_table(report, language)
+        for part, make_table in CHAPTERS.values()
+        if getattr(report, part) and (part != "arms" or report.is_trained)
+    ]
+    shown += [data_table(table, language) for section in report.sections for table in section.tables]
+    out = io.StringIO()
+    console = Console(file=out, width=width, no_color=True, highlight=False)
+    console.print(*map(Text, lines), sep="\n")
+    for table in shown:
+        console.print("", _rich_table(table), sep="\n")
+    return "\n".join(text.rstrip() for text in out.getvalue().splitlines()) + "\n"
+
+
 def _rich_table(table: Table) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    title = {"title": table.caption, "title_justify": "left", "title_style": "bold"}
-    note = {"caption": table.note or None, "caption_justify": "left", "caption_style": "dim"}
+    title, note = {"title": table.caption, "title_justify": "left"}, {"caption": table.note, "caption_justify": "left"}
     rich_table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, **title, **note)  # type: ignore[arg-type]
     for index, head in enumerate(table.heads):
         rich_table.add_column(Text(one_line(head)), justify="left" if index == 0 else "right")
     for row in table.rows:
-        rich_table.add_row(*(_rich_text(cell) for cell in row))
+        cells = (f"{one_line(cell.text)} {cell.interval}" if cell.interval else one_line(cell.text) for cell in row)
+        rich_table.add_row(*map(Text, cells))
     return rich_table
-
-
-def _rich_text(cell: Cell) -> Text:
-    from rich.text import Text
-
-    text = Text(one_line(cell.text), style="bold" if cell.bold else "")
-    return text.append(f" {cell.interval}", style="dim") if cell.interval else text
-
-
-def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
-    """What `to_rich` shows, as text without colours."""
-    from rich.console import Console
-
-    out = io.StringIO()
-    Console(file=out, width=width, no_color=True, highlight=False).print(to_rich(report, language))
-    return "\n".join(text.rstrip() for text in out.getvalue().splitlines()) + "\n"
