@@ -217,21 +217,20 @@ def _print_written(
 
 def _write_report(hits: list[dict[str, Any]], benchmarks: list[str], missing: Sequence[str], path: str) -> None:
     """The surest hits as a page."""
-    from limo.pool.evidence import surest, totals
     from limo.report import page
-    from limo.report.content import HitRow, LocalizedText, OverlapRow, Report
+    from limo.report.content import LocalizedText, Report
+    from limo.stages.reports.curation import contamination_parts
 
-    names = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
     n = len({row["problem_id"] for row in hits if row["decision"] == "drop"})
     notes = [LocalizedText(f"Compared with {', '.join(benchmarks)}.", f"对照的基准：{', '.join(benchmarks)}。")]
     if missing:
         absent = ", ".join(missing)
         notes.append(LocalizedText(f"Not compared with, since not there: {absent}.", f"缺失而未对照：{absent}。"))
+    parts: dict[str, Any] = contamination_parts(hits, MAX_ON_PAGE)
     content = Report(
         title=LocalizedText("Contamination", "数据污染"), notes=notes, paper=False,
         headline=[LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")],
-        overlaps=[OverlapRow(**row) for row in totals(hits)],
-        hits=[HitRow(**{name: row[name] for name in names}) for row in surest(hits, MAX_ON_PAGE)],
+        **parts,
     )  # fmt: skip
     page.write(content, path)
 

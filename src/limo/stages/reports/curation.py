@@ -66,9 +66,9 @@ def _funnel(run_folder: RunFolder) -> list[StageRow]:
     return rows
 
 
-def contamination_parts(table: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Totals and the surest pairs of a table of evidence."""
-    hits = [HitRow(**{name: row[name] for name in _HIT_KEYS}) for row in surest(table, MAX_HITS)]
+def contamination_parts(table: list[dict[str, Any]], most: int = MAX_HITS) -> dict[str, list[Any]]:
+    """Totals and the `most` surest pairs of a table of evidence."""
+    hits = [HitRow(**{name: row[name] for name in _HIT_KEYS}) for row in surest(table, most)]
     return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits}
 
 
