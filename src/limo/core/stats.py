@@ -60,13 +60,13 @@ class Estimate:
 
 
 @lru_cache(maxsize=1 << 14)
-def wilson(n_correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a share, (0, 1) when `n` is 0; it holds near 0 and 1."""
+def wilson(n_correct: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share, (0, 1) when `n` is 0; it holds near 0 and 1."""
     if not 0 <= n_correct <= n:
         raise ValueError(f"{n_correct} correct of {n}")
     if n == 0:
         return 0.0, 1.0
-    return _wilson(n_correct / n, n, NormalDist().inv_cdf((1 + confidence) / 2))
+    return _wilson(n_correct / n, n, NormalDist().inv_cdf((1 + CONFIDENCE) / 2))
 
 
 def _wilson(p: float, n: float, z: float) -> tuple[float, float]:

@@ -90,7 +90,7 @@ def checkpoints_of(training: str | Path) -> dict[str, Path]:
     return {str(number): found[number] for number in sorted(found)}
 
 
-def checkpoint_curve(outcomes: Mapping[str, Mapping[str, Rates]], seed: int = 0) -> Curve:
+def checkpoint_curve(outcomes: Mapping[str, Mapping[str, Rates]]) -> Curve:
     """The curve of checkpoints: name -> benchmark -> problem -> pass rate in 0..1, in the order of training.
 
     Raises InputError for fewer than two, or for benchmarks and problems that they do not share.
@@ -112,7 +112,7 @@ def checkpoint_curve(outcomes: Mapping[str, Mapping[str, Rates]], seed: int = 0)
         tables.append(np.array([[outcomes[name][benchmark][problem] for problem in problems] for name in names]))
     means = np.mean([table.mean(axis=1) for table in tables], axis=0)
     best, lead = int(means.argmax()), float(means.max() - means[-1])
-    rng, leads = np.random.default_rng(seed), np.zeros(N_EXCHANGES)
+    rng, leads = np.random.default_rng(0), np.zeros(N_EXCHANGES)
     for number in range(N_EXCHANGES):
         drawn = np.mean([rng.permuted(table, axis=0).mean(axis=1) for table in tables], axis=0)
         leads[number] = drawn.max() - drawn[-1]

@@ -66,16 +66,16 @@ class EvaluationPlan:
         return [head, *rows, total]
 
 
-def plan_evaluation(recipe: Recipe, folder: str | Path, terms: Terms | None = None) -> EvaluationPlan:
+def plan_evaluation(recipe: Recipe, folder: str | Path) -> EvaluationPlan:
     """The plan of an evaluation with what the ledger of the run in `folder` holds already.
 
     Raises InputError for a benchmark that cannot be read.
     """
-    recipe, terms, file = recipe.with_prompts(), terms or Terms(), Path(folder) / "ledger.sqlite"
+    recipe, file = recipe.with_prompts(), Path(folder) / "ledger.sqlite"
     loaded = recipe.load_benchmarks()
     notes = [note for name, problems in loaded.items() for note in benchmark_notes(name, problems)]
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
-        planned = [_planned(recipe, name, problems, terms, ledger) for name, problems in loaded.items()]
+        planned = [_planned(recipe, name, problems, ledger) for name, problems in loaded.items()]
     first = next(problem for problems in loaded.values() for problem in problems)
     warnings, facts, prompt = [], {}, ""
     try:
@@ -113,7 +113,7 @@ def first_prompt(recipe: Recipe, problem: Problem) -> str:
     return json.dumps(chat, ensure_ascii=False, indent=1)
 
 
-def _planned(recipe: Recipe, name: str, rows: list[Problem], terms: Terms, ledger: Ledger | None) -> PlannedBenchmark:
+def _planned(recipe: Recipe, name: str, rows: list[Problem], ledger: Ledger | None) -> PlannedBenchmark:
     problems = {problem.id: problem for problem in rows}
     decoding = recipe.decoding_of(name, list(problems.values()))
     n_rollouts, n_stored, length = decoding.n * len(problems), 0, decoding.max_tokens / 2
@@ -129,7 +129,7 @@ def _planned(recipe: Recipe, name: str, rows: list[Problem], terms: Terms, ledge
     letters = [len(recipe.system) + len(problem.problem) for problem in problems.values()]
     n_missing = n_rollouts - n_stored
     n_out = n_missing * length
-    hours = n_out / (terms.tokens_per_s * recipe.model.concurrency) / 3600
+    hours = n_out / (Terms().tokens_per_s * recipe.model.concurrency) / 3600
     longest = max(letters) // CHARACTERS + decoding.max_tokens
     n_in = n_missing * sum(letters) / len(letters) / CHARACTERS
     return PlannedBenchmark(name, len(problems), n_rollouts, n_stored, n_in, n_out, hours, longest)

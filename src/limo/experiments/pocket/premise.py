@@ -59,12 +59,10 @@ BATCH = 512  # rows of a forward pass, and of decoding
 _LABEL = re.compile("|".join(LABELS))
 
 
-def measure_premise(
-    path: Path, plan: PretrainPlan, n_by_family: int = N_BY_FAMILY, n_rollouts: int = N_ROLLOUTS
-) -> dict[str, Any]:
+def measure_premise(path: Path, plan: PretrainPlan, n_rollouts: int = N_ROLLOUTS) -> dict[str, Any]:
     """Every measure of a model; shares in 0..1."""
     world = plan.world
-    problems = [p for family in families() for p in held_out_problems(family, n_by_family, f"premise/{family}", world)]
+    problems = [p for family in families() for p in held_out_problems(family, N_BY_FAMILY, f"premise/{family}", world)]
     model = _load(path)
     with Checker() as checker:
         rollouts = Rollouts(LocalCompleter(path, "model", BATCH), checker)

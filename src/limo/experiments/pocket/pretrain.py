@@ -46,7 +46,6 @@ def pretrain(
     out: Path,
     progress: Progress,
     plan: PretrainPlan | None = None,
-    n_threads: int = 1,
     with_premise: bool = False,
     device: str = "cpu",
 ) -> Path:
@@ -57,7 +56,7 @@ def pretrain(
     import torch
 
     plan = plan or pretrain_plan(name)
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     model = build_model(plan).to(device)
     optimisers = [StackedMuon(model, plan.muon_lr), _adamw(model, plan)]
