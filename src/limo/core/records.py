@@ -158,6 +158,11 @@ class Rollout:
         """What makes this rollout the same as another: its content, never when or where it ran."""
         return (self.problem_id, self.model, self.prompt_hash, self.sampling_hash, self.index)
 
+    @property
+    def outcome(self) -> Outcome:
+        """That of its verdict, `undecided` without one."""
+        return self.verdict.outcome if self.verdict else "undecided"
+
 
 @dataclass(frozen=True, slots=True)
 class PassRate:

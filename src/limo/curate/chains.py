@@ -105,11 +105,10 @@ def _reason_against(problem: Problem, rollout: Rollout, text: str, settings: Cha
     """Why a rollout is no chain, or nothing; cheap reasons first."""
     if rollout.completion.finish_reason == "error":
         return "no completion"
-    outcome = rollout.verdict.outcome if rollout.verdict else "undecided"
-    if outcome == "truncated" or rollout.completion.finish_reason == "length":
+    if rollout.outcome == "truncated" or rollout.completion.finish_reason == "length":
         return "truncated"
-    if outcome != "correct":
-        return {"wrong": "wrong answer", "no_answer": "no answer"}.get(outcome, "undecided")
+    if rollout.outcome != "correct":
+        return {"wrong": "wrong answer", "no_answer": "no answer"}.get(rollout.outcome, "undecided")
     if settings.max_tokens is not None and rollout.completion.n_completion_tokens > settings.max_tokens:
         return "too long"
     if settings.boxed and "\\boxed" not in text:

@@ -65,9 +65,13 @@ def probability_in_band(rate: PassRate, band: Band) -> float:
 
 def rate_columns(rate: PassRate, band: Band) -> dict[str, Any]:
     """A pass rate as columns: its counts, its 95% interval, and the probability that the true rate is in the band."""
+    return _counts(rate) | rate_interval(rate) | {"probability_in_band": probability_in_band(rate, band)}
+
+
+def rate_interval(rate: PassRate) -> dict[str, float]:
+    """A pass rate with its 95% interval, as columns."""
     low, high = wilson(rate.n_correct, rate.n_decided)
-    interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
-    return _counts(rate) | interval | {"probability_in_band": probability_in_band(rate, band)}
+    return {"rate": rate.rate, "rate_low": low, "rate_high": high}
 
 
 def _counts(rate: PassRate) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def _evidence(
     problem: Problem, rollouts: Sequence[Rollout], settings: SuspectSettings, same: Callable[[str, str], bool]
 ) -> dict[str, object]:
     """The agreement on another answer, or nothing where it is too weak."""
-    n_correct = sum(r.verdict is not None and r.verdict.outcome == "correct" for r in rollouts)
+    n_correct = sum(rollout.outcome == "correct" for rollout in rollouts)
     models_by_answer: dict[str, list[str]] = defaultdict(list)  # a name for each rollout
     for rollout in rollouts:
         if rollout.verdict is not None and rollout.verdict.outcome == "wrong" and rollout.verdict.extracted:

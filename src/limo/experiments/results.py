@@ -103,8 +103,7 @@ def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Pr
     """The share of completions in the form of a note: more than one step, ended by itself, an answer in the end."""
     found: dict[str, list[bool]] = {}
     for rollout in rollouts:
-        is_answered = rollout.verdict is not None and rollout.verdict.outcome in ("correct", "wrong")
-        is_note = is_answered and len(split_steps(rollout.completion.text)) > 1
+        is_note = rollout.outcome in ("correct", "wrong") and len(split_steps(rollout.completion.text)) > 1
         found.setdefault(rollout.problem_id, []).append(is_note)
     return {
         name: {problem.id: mean(found[problem.id]) for problem in problems if problem.id in found}
@@ -122,8 +121,7 @@ def step_rates(
     found: dict[str, list[tuple[float, bool]]] = {}
     for rollout in rollouts:
         share = step_accuracy(problems[rollout.problem_id], rollout.completion.text)
-        is_correct = rollout.verdict is not None and rollout.verdict.outcome == "correct"
-        found.setdefault(rollout.problem_id, []).append((share, is_correct and share == 1))
+        found.setdefault(rollout.problem_id, []).append((share, rollout.outcome == "correct" and share == 1))
     steps: Rates = {}
     sound: Counts = {}
     for name, of in benchmarks.items():

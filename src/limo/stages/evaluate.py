@@ -345,10 +345,9 @@ def score_rollouts(
     outcomes: Counter[str] = Counter(correct=0, wrong=0, no_answer=0, truncated=0, undecided=0)
     lengths = []
     for rollout in rollouts:
-        outcome = rollout.verdict.outcome if rollout.verdict else "undecided"
-        outcomes[outcome] += 1
-        n_decided[rollout.problem_id] += outcome != "undecided"
-        n_correct[rollout.problem_id] += outcome == "correct"
+        outcomes[rollout.outcome] += 1
+        n_decided[rollout.problem_id] += rollout.outcome != "undecided"
+        n_correct[rollout.problem_id] += rollout.outcome == "correct"
         if rollout.completion.finish_reason != "error":
             lengths.append(rollout.completion.n_completion_tokens)
     scored = [name for name in problem_ids if n_decided[name]]

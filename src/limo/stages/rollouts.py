@@ -25,6 +25,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
 from limo.core.run_folder import RunFolder
+from limo.curate.difficulty import rate_interval
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.ingest import IngestSettings, ingest
@@ -224,12 +225,5 @@ def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Probl
 
 
 def _rows(number: int, problems: Sequence[Problem], rates: dict[str, PassRate]) -> list[dict[str, Any]]:
-    from limo.core.stats import wilson
-
-    rows = []
-    for problem in problems:
-        rate = rates[problem.id]
-        low, high = wilson(rate.n_correct, rate.n_decided)
-        interval = {"rate": rate.rate, "rate_low": low, "rate_high": high}
-        rows.append({"rollouts": number, "problem_id": problem.id, **asdict(rate), **interval})
-    return rows
+    names = ((problem.id, rates[problem.id]) for problem in problems)
+    return [{"rollouts": number, "problem_id": name, **asdict(rate), **rate_interval(rate)} for name, rate in names]

@@ -71,7 +71,7 @@ def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollo
     n_came, n_decided, n_correct = (dict.fromkeys(problem_ids, 0) for _ in range(3))
     why = ""
     for rollout in rollouts:
-        name, outcome = rollout.problem_id, _outcome(rollout)
+        name, outcome = rollout.problem_id, rollout.outcome
         if rollout.completion.finish_reason == "error":
             why = why or rollout.completion.error
             continue
@@ -87,26 +87,27 @@ def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollo
     return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, why)
 
 
-def score_details(rollouts: Iterable[Rollout], ks: Sequence[int] | None = None) -> ScoreDetails:
-    """Details of the rollouts of one benchmark; `ks` default: powers of two up to the rollouts of a problem, and these.
+def score_details(rollouts: Iterable[Rollout]) -> ScoreDetails:
+    """Details of the rollouts of one benchmark; pass@k by powers of two up to the rollouts of a problem, and these.
 
     Raises ValueError when no rollout is decided.
     """
     by_problem: dict[str, list[Rollout]] = {}
     for rollout in rollouts:
         by_problem.setdefault(rollout.problem_id, []).append(rollout)
-    outcomes = {name: [_outcome(rollout) for rollout in group] for name, group in by_problem.items()}
+    outcomes = {name: [rollout.outcome for rollout in group] for name, group in by_problem.items()}
     decided = {name: len(of) - of.count("undecided") for name, of in outcomes.items()}
     scored = [name for name in by_problem if decided[name]]
     n, n_correct = [decided[name] for name in scored], [outcomes[name].count("correct") for name in scored]
     estimate, most = mean_interval(n_correct, n), max(n)
-    wanted = ks if ks is not None else sorted({*(2**i for i in range(most.bit_length())), most})
+    wanted = sorted({*(2**i for i in range(most.bit_length())), most})
     useful = [k for k in wanted if 2 * sum(m >= k for m in n) > len(n)]
     shares = [
         [(of.count("correct") + sum(of.count(name) for name in also)) / len(of) for of in outcomes.values()]
         for also in ((), ("truncated", "undecided"))
     ]
-    votes = [majority(_vote(rollout) for rollout in by_problem[name] if _answered(rollout)) for name in scored]
+    answered = {name: [r for r in of if r.outcome not in WITHOUT_ANSWER] for name, of in by_problem.items()}
+    votes = [majority(map(_vote, answered[name])) for name in scored]
     return ScoreDetails(
         error=estimate.error,
         sampling=estimate.sampling,
@@ -116,14 +117,6 @@ def score_details(rollouts: Iterable[Rollout], ks: Sequence[int] | None = None) 
         pass_at_k={k: pass_at_k_interval(n, n_correct, k).interval for k in useful},
         majority=score_interval(votes, [1] * len(votes)).interval if most > 1 else None,
     )
-
-
-def _outcome(rollout: Rollout) -> str:
-    return rollout.verdict.outcome if rollout.verdict else "undecided"
-
-
-def _answered(rollout: Rollout) -> bool:
-    return _outcome(rollout) not in WITHOUT_ANSWER
 
 
 def _vote(rollout: Rollout) -> tuple[str, bool]:

@@ -25,7 +25,6 @@ from limo.experiments.runner import measure_arms, write_report
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import BenchmarkRow, LocalizedText, Report
 from limo.report.words import read_data
-from limo.stages.evaluate import known_benchmarks
 
 
 @dataclass(frozen=True, slots=True)
