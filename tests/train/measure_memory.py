@@ -48,8 +48,7 @@ def main(case):
     ids = [random.randrange(1000) for _ in range(case["length"])]
     rows = Encoded([Example(ids, ids)] * (2 * n), [], 1)
     tokenizer = AutoTokenizer.from_pretrained(model_path("pocket-rich"))
-    adapter = settings.peft_config if "lora" in case else None
-    make_trainer(model, tokenizer, rows, settings, Path(tempfile.mkdtemp()), adapter).train()
+    make_trainer(model, tokenizer, rows, settings, Path(tempfile.mkdtemp())).train()
     peak = resident("VmHWM") - before
     plan = plan_memory(config, settings, case["length"], gpu=False)
     print(f"plan {plan.total / 1e9:.3f} GB, measured {peak / 1e9:.3f} GB, ratio {plan.total / peak:.3f}")

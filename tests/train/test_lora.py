@@ -3,7 +3,8 @@
 import pytest
 
 from limo.core.errors import InputError
-from limo.train.methods.lora import LoraSettings, train
+from limo.train.methods.lora import LoraSettings
+from limo.train.methods.sft import train
 from limo.train.result import finished
 
 SMALL = {

@@ -141,8 +141,6 @@ def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResu
         with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
             account = RolloutAccount(ledger, checker, how)
             return grpo.train(recipe.model, problems, out, how, account, progress)
-    if isinstance(how, lora.LoraSettings):
-        return lora.train(recipe.model, recipe.dataset, out, how, progress)
     if isinstance(how, sft.SftSettings):
         return sft.train(recipe.model, recipe.dataset, out, how, progress)
     assert_never(how)

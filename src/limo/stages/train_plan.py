@@ -17,10 +17,9 @@ from typing import Any
 from limo.core.errors import InputError
 from limo.models.local.config import read_config
 from limo.stages.train import Recipe
-from limo.train.compute import GPUS, TRAIN, TRAIN_ADAPTER
+from limo.train.compute import GPUS
 from limo.train.data import encode, read_rows
 from limo.train.memory import GB, HAS_NO_MASK, MemoryPlan, Sharding, count_parameters, plan_memory
-from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings
 from limo.train.model import load_tokenizer
 
@@ -136,7 +135,7 @@ def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> 
 def _operations(config: Any, method: SftSettings, lengths: list[int]) -> float:
     """Of all passes: parameters, causal attention, and the second forward pass of the layers that are recomputed."""
     text = config.get_text_config()
-    each = TRAIN_ADAPTER if isinstance(method, LoraSettings) else TRAIN
+    each = method.flops_per_token
     width = text.num_attention_heads * (getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
     again = 2 / method.checkpoint_every if method.gradient_checkpointing else 0
     n_parameters, squares = count_parameters(config, method), sum(n * n for n in lengths)

@@ -27,10 +27,9 @@ from limo.experiments.paper.recipe import PaperRecipe, shipped
 from limo.pool.sources.benchmarks import known_benchmarks, load_files
 from limo.stages import plan as planner
 from limo.stages.train import Method
-from limo.train.compute import GENERATE, TRAIN, TRAIN_ADAPTER
+from limo.train.compute import GENERATE, TRAIN
 from limo.train.memory import GB, Sharding, plan_memory
 from limo.train.methods.grpo import GrpoSettings
-from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings
 
 RECOMPUTED = 4 / 3  # gradient checkpointing: a second forward pass beside one forward and two backward
@@ -166,8 +165,7 @@ def training_flops(recipe: PaperRecipe, arm: Arm) -> float:
     n_passed = n_rows * method.num_train_epochs
     if method.max_steps > 0:
         n_passed = method.max_steps * method.examples_per_update
-    operations = TRAIN_ADAPTER if isinstance(method, LoraSettings) else TRAIN
-    return operations * n_parameters * n_passed * min(n_tokens or method.max_length / 2, method.max_length)
+    return method.flops_per_token * n_parameters * n_passed * min(n_tokens or method.max_length / 2, method.max_length)
 
 
 def planned_rows(recipe: PaperRecipe, selection: Selection) -> int:

@@ -7,24 +7,21 @@ rate of full fine-tuning.  Source: Thinking Machines, "LoRA Without Regret" (Sep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from limo.core.progress import Progress
 from limo.train.compute import TRAIN_ADAPTER
-from limo.train.data import Row
-from limo.train.methods.sft import SftSettings, train_rows
+from limo.train.methods.sft import SftSettings
 from limo.train.model import load_model, load_tokenizer
-from limo.train.result import TrainResult
 
 
 class LoraSettings(SftSettings):
     """How to fine-tune an adapter."""
 
     NOT_OF_TRL: ClassVar[frozenset[str]] = SftSettings.NOT_OF_TRL | {"rank", "alpha", "dropout", "merge"}
+    flops_per_token: ClassVar[int] = TRAIN_ADAPTER
     kind: Literal["lora"] = Field("lora", description="an adapter on all linear layers")  # type: ignore[assignment]
     learning_rate: float = Field(5e-5, gt=0, description="peak; ten times that of full fine-tuning")
     rank: int = Field(128, ge=1, description="of the adapter's matrices; the field's evidence: 64 to 256")
@@ -45,6 +42,14 @@ class LoraSettings(SftSettings):
             task_type="CAUSAL_LM",
         )
 
+    def save(self, trainer: Any, folder: Path, base: str | Path) -> None:
+        """The adapter, and with `merge` the whole model with the adapter added to the weights of `base`."""
+        adapter = folder / "adapter" if self.merge else folder
+        trainer.save_model(str(adapter))
+        if self.merge and trainer.args.should_save:
+            (adapter / "training_args.bin").unlink(missing_ok=True)
+            merge(base, adapter, folder, self.dtype, trainer.model.generation_config)
+
     def adapted(self, model: Any) -> Any:
         """The model with an adapter on all linear layers."""
         from peft import get_peft_model
@@ -62,26 +67,6 @@ class QloraSettings(LoraSettings):
     def is_quantised(self) -> bool:
         """Always."""
         return True
-
-
-def train(
-    model_dir: str | Path,
-    dataset: str | Path | Iterable[Row],
-    out_dir: str | Path,
-    settings: LoraSettings,
-    progress: Progress | None = None,
-    stage: str = "train",
-) -> TrainResult:
-    """Fine-tune an adapter of the model at `model_dir` on rows of `messages`.  Raises as `sft.train` does."""
-
-    def save(trainer: Any, new: Path) -> None:
-        adapter = new / "adapter" if settings.merge else new
-        trainer.save_model(str(adapter))
-        if settings.merge and trainer.args.should_save:
-            (adapter / "training_args.bin").unlink(missing_ok=True)
-            merge(model_dir, adapter, new, settings.dtype, trainer.model.generation_config)
-
-    return train_rows(model_dir, dataset, out_dir, settings, progress, stage, save, settings.peft_config, TRAIN_ADAPTER)
 
 
 def merge(base: str | Path, adapter: Path, out: Path, dtype: str = "float32", generation_config: Any = None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -37,6 +37,7 @@ class SftSettings(TrainSettings):
     """How to fine-tune."""
 
     NOT_OF_TRL: ClassVar[frozenset[str]] = TrainSettings.NOT_OF_TRL | {"on_too_long", "loss_weight", "join_reasoning"}
+    flops_per_token: ClassVar[int] = TRAIN
     kind: Literal["sft"] = Field("sft", description="all parameters")
     loss_weight: Literal["example", "token"] = Field(
         "example", description="what weighs alike in an update: each example (paper), or each learnt token"
@@ -59,39 +60,25 @@ class SftSettings(TrainSettings):
         "random", description="order of rows; group_by_length pads less, batch_rebalance evens lengths over devices"
     )
 
+    @property
+    def peft_config(self) -> Any:
+        """PEFT's settings of an adapter; None where all weights learn."""
+        return None
+
+    def save(self, trainer: Any, folder: Path, base: str | Path) -> None:
+        """Save the trained model, which started from `base`, in a folder."""
+        trainer.save_model(str(folder))
+
 
 def train(
-    model_dir: str | Path,
-    dataset: str | Path | Iterable[Row],
-    out_dir: str | Path,
-    settings: SftSettings,
+    model_dir: str | Path, dataset: str | Path | Iterable[Row], out_dir: str | Path, settings: SftSettings,
     progress: Progress | None = None,
-    stage: str = "train",
-) -> TrainResult:
+) -> TrainResult:  # fmt: skip
     """Fine-tune the model at `model_dir` (folder or hub name) on rows of `messages`; the result is in `out_dir`.
 
-    Raises ModelError (no model there, or the training diverged), InputError (rows, settings, or an `out_dir` that
-    holds something else) and StorageError.
+    All its weights, or an adapter, as the settings say.  Raises ModelError (no model there, or the training diverged),
+    InputError (rows, settings, or an `out_dir` that holds something else) and StorageError.
     """
-
-    def save(trainer: Any, new: Path) -> None:
-        trainer.save_model(str(new))
-
-    return train_rows(model_dir, dataset, out_dir, settings, progress, stage, save)
-
-
-def train_rows(
-    model_dir: str | Path,
-    dataset: str | Path | Iterable[Row],
-    out_dir: str | Path,
-    settings: SftSettings,
-    progress: Progress | None,
-    stage: str,
-    save: Callable[[Any, Path], None],
-    peft_config: Any = None,
-    flops_per_token: int = TRAIN,
-) -> TrainResult:
-    """The one way from rows to a trained model, with an adapter where `peft_config` is given; `save` writes it."""
     is_main = os.environ.get("RANK", "0") == "0"  # under accelerate one process of several shows progress
     progress, out = (progress if is_main else None) or NoProgress(), Path(out_dir)
     rows = read_rows(dataset)
@@ -99,27 +86,27 @@ def train_rows(
     data_hash = _rows_hash(rows)
     identity = content_hash(model_identity(model_dir) or str(model_dir), data_hash, settings.hash)
     if done := finished(out, identity, settings):
-        progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
+        progress.log(f"train: {out} is trained already ({done.n_updates:,} updates)")
         return done
     tokenizer = load_tokenizer(model_dir)
     encoded = encode(rows, tokenizer, settings.max_length, settings.on_too_long, settings.join_reasoning)
     if encoded.dropped:
-        progress.log(f"{stage}: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
+        progress.log(f"train: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
     check_layout(settings, encoded.longest)
     work = make_work_folder(out, identity)
     how = (settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id, settings.is_quantised)
     model = load_model(model_dir, *how)
     n_parameters = model.num_parameters()
-    trainer = make_trainer(model, tokenizer, encoded, settings, work, peft_config)
+    trainer = make_trainer(model, tokenizer, encoded, settings, work)
     if n_parameters >= SMALL:
         gpu = trainer.args.device.type == "cuda"
         plan = plan_memory(model.config, settings, encoded.longest, *launched_sharding(), gpu)
         for line in memory_lines(plan, settings, available_bytes(settings.use_cpu)):
-            progress.log(f"{stage}: {line}")
-    seconds = run_trainer(trainer, work, progress, stage, settings)
+            progress.log(f"train: {line}")
+    seconds = run_trainer(trainer, work, progress, "train", settings)
     n_tokens_seen = round(encoded.n_tokens * float(trainer.state.epoch or 0.0))
-    flops = float(flops_per_token * n_parameters * n_tokens_seen)
-    log_speed(progress, stage, flops, n_tokens_seen, seconds)
+    flops = float(settings.flops_per_token * n_parameters * n_tokens_seen)
+    log_speed(progress, "train", flops, n_tokens_seen, seconds)
     result = result_of(
         trainer,
         settings,
@@ -137,7 +124,8 @@ def train_rows(
         dropped=encoded.dropped,
         measures={"padding": trainer.n_padding / max(1, trainer.n_positions)},
     )
-    publish(result, work, lambda new: save(trainer, new), trainer.args.should_save, settings.keep_checkpoints)
+    save = lambda new: settings.save(trainer, new, model_dir)  # noqa: E731
+    publish(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
     return result
 
 
@@ -158,9 +146,7 @@ def check_layout(settings: SftSettings, longest: int) -> None:
         )  # fmt: skip
 
 
-def make_trainer(
-    model: Any, tokenizer: Any, encoded: Encoded, settings: SftSettings, work: Path, peft_config: Any = None
-) -> Any:
+def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, settings: SftSettings, work: Path) -> Any:
     """A trainer over the rows, their labels as they are.  Raises InputError with TRL's own reason."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -182,7 +168,7 @@ def make_trainer(
     try:
         rows = Dataset.from_dict(columns)
         return trainer_class(
-            model=model, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=peft_config
+            model=model, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=settings.peft_config
         )
     except (ValueError, ImportError, RuntimeError) as error:
         reason = shorten(str(error), 160)
