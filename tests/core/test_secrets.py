@@ -7,6 +7,7 @@ import html
 import json
 import random
 import string
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -19,9 +20,10 @@ from limo.core.text import HIDDEN
 @pytest.fixture(autouse=True)
 def no_secrets(monkeypatch):
     monkeypatch.setattr(secrets, "_secrets", {})
-    monkeypatch.setattr(secrets, "_in_completions", {})
+    monkeypatch.setattr(secrets, "_whole", {})
 
 
+BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
 FORMS = {
     "as it is": lambda key: key,
     "JSON": json.dumps,
@@ -47,6 +49,18 @@ FORMS = {
     "hexadecimal": lambda key: key.encode().hex(),
     "a character a line": "\n".join,
     "with invisible characters": "\u200b".join,
+    "full width": lambda key: "".join(chr(ord(c) + 0xFEE0) for c in key),
+    "bold": lambda key: "".join(BOLD.get(c, c) for c in key),
+    "reversed": lambda key: key[::-1],
+    "reversed, with dashes": lambda key: "-".join(key[::-1]),
+    "with dashes": "-".join,
+    "with spaces": "  ".join,
+    "with dots and full width": lambda key: " . ".join(chr(ord(c) + 0xFEE0) for c in key),
+    "a list of characters": lambda key: repr(list(key)),
+    "base64 before others": lambda key: base64.b64encode(key.encode() + b"@host").decode(),
+    "base64 of JSON": lambda key: base64.b64encode(json.dumps({"key": key}).encode()).decode(),
+    "base64 in lines": lambda key: base64.encodebytes(b"me:" + key.encode() * 2).decode(),
+    "hexadecimal in pairs": lambda key: key.encode().hex(":"),
     "half, then cut": lambda key: key[: len(key) // 2 + 1] + "...",
     "a few characters, then cut": lambda key: key[:4] + "…",
     "cut at the end of the text": lambda key: key[:4],
@@ -78,6 +92,7 @@ def test_any_key_is_hidden_in_any_form_and_any_place():
     for _ in range(150):
         key = "".join(rng.choices(string.ascii_letters + string.digits + "-_.+/=:~", k=rng.randrange(8, 60)))
         secrets._secrets.clear()
+        secrets._whole.clear()
         remember_secret(key)
         form = rng.choice(list(FORMS))
         shown = hide_secrets(f"{'noise ' * rng.randrange(5)}{FORMS[form](key)}")
@@ -109,6 +124,38 @@ def test_a_completion_loses_long_keys_and_no_word_that_happens_to_be_a_key():
     remember_secret("12345")
     remember_secret("q7Zx0Lk3+vB9nT2mR")
     assert hide_in_completion("so x = 12345") == "so x = 12345"
-    for form in ("as it is", "JSON", "URL", "HTML", "base64", "hexadecimal"):
-        shown = hide_in_completion(f"my key is {FORMS[form]('q7Zx0Lk3+vB9nT2mR')} you know")
-        assert shown.startswith("my key is ") and HIDDEN in shown and "q7Zx" not in shown
+
+
+PARTS = {"half, then cut", "a few characters, then cut", "cut at the end of the text", "cut within an escape"}
+ZEROS = "HTML, decimal without ends"  # with zeros before each number, as nobody writes it
+TWICE = {one for one in FORMS if "twice" in one or " in " in one} - {"base64 in lines", "hexadecimal in pairs"}
+
+
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - PARTS - TWICE - {"the end, after a cut", "both ends", ZEROS}))
+def test_a_completion_loses_a_long_key_in_every_form_of_one_step(form):
+    remember_secret("q7Zx0Lk3+vB9nT2mR")
+    written = FORMS[form]("q7Zx0Lk3+vB9nT2mR")
+    shown = hide_in_completion(f"my key is {written} you know")
+    assert shown.startswith("my key is ") and shown.endswith(" you know") and HIDDEN in shown
+    assert len(shown) < 60
+
+
+WORDS = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split()
+
+
+def test_ordinary_texts_stay_as_they_are_whatever_the_key():
+    draw = random.Random(9)
+    for _ in range(40):
+        remember_secret("".join(draw.choices(string.ascii_letters + string.digits + "-_", k=draw.randrange(12, 60))))
+    for _ in range(20):
+        words = draw.choices(WORDS, k=200)
+        text = " ".join(words) + "".join(draw.choices("αβγ数学，。１２３ \\frac{1}{2}%&#;\n", k=500)) + "."
+        assert hide_in_completion(text) == text and hide_secrets(text) == text
+
+
+def test_a_message_whose_ends_alone_are_searched_for_parts_loses_whole_keys_anywhere():
+    remember_secret("q7Zx0Lk3vB9nT2mR")
+    middle, end = "-".join("q7Zx0Lk3vB9nT2mR"), "q7Zx0Lk3v..."
+    assert hide_secrets(f"{'a ' * 20_000}{middle}{' b' * 20_000} {end}") == (
+        f"{'a ' * 20_000}{HIDDEN}{' b' * 20_000} {HIDDEN}..."
+    )

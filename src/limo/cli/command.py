@@ -32,7 +32,7 @@ from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, use, width
 from limo.core.progress import Progress, choose_display, print_line, start_logging
-from limo.core.secrets import hide_in_completion, hide_secrets
+from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
             print(translated(shown.getvalue().rstrip()), file=sys.stderr)
     except BaseException as error:
         if "--debug" in arguments:
-            print(printable(hide_in_completion(traceback.format_exc())), file=sys.stderr)
+            print(printable(hide_secrets(traceback.format_exc())), file=sys.stderr)
         code, text = error_line(error, arguments)
         _print_error(text, code, "--json" in arguments)
     for number in (1, 2):

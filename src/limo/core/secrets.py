@@ -2,8 +2,11 @@
 
     remember_secret(os.environ["MY_KEY"])      # where it is read
     hide_secrets(error_text)                   # where a text leaves: the key is hidden whole, altered, encoded or cut
+    hide_in_completion(text)                   # a text of any length: a long key is hidden whole, altered or encoded
 
-Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, in other case, cut.
+Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, backwards, in other
+case or width, with something between its characters, cut.  Texts and forms of the key are compared by their ASCII
+letters and digits alone, so that one search finds a form with whatever stands between.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+import string
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import cache
 from urllib.parse import quote
 
 from limo.core.text import HIDDEN, hide_keys
 
-CERTAIN = 12  # characters of a secret that no other text contains by chance: hidden in completions too
+CERTAIN = 12  # letters and digits of a secret that no other text contains by chance: hidden in completions too
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone
+MAX_MESSAGE = 10_000  # characters at either end of a message that are searched for parts of a secret
 _WINDOW = 8  # characters in a row of a secret that are hidden wherever they stand
 _TAIL = 3  # the same at a cut: before an ellipsis, after one, or at the end of a text
 _CUT = re.compile(  # with half an escape before it
@@ -30,17 +37,18 @@ _ESCAPE = re.compile(
     r"|&(?:amp;)*#([0-9]{1,7});?|&(?:amp;)*([a-z]{2,8});|\\+([^ux])",
     re.I | re.S,
 )
+_PLAIN = (string.ascii_letters + string.digits).encode()
+_BETWEEN = bytes(set(range(128)) - set(_PLAIN))
 _secrets: dict[str, list[str]] = {}  # by secret: itself and the forms that are no escapes of single characters
-_in_completions: dict[str, set[str]] = {}  # by secret: the forms that are looked for in completions
+_whole: dict[str, list[str]] = {}  # by secret: all its forms, as letters and digits alone where these are enough
 
 
 def remember_secret(secret: str) -> None:
     """Hide this text from now on; an empty one is none."""
     if secret:
-        _secrets[secret] = [secret, *({*_encoded(secret)} - {secret} if len(secret) >= SHORT else ())]
-    if len(secret) >= CERTAIN:
-        escaped = {json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret)}
-        _in_completions[secret] = {*_secrets[secret], *escaped}
+        forms = [secret, *({*_encoded(secret)} - {secret} if len(secret) >= SHORT else ())]
+        _secrets[secret] = forms
+        _whole[secret] = list(dict.fromkeys([*forms, *_escaped(secret)]))
 
 
 def _encoded(secret: str) -> Iterator[str]:
@@ -48,6 +56,7 @@ def _encoded(secret: str) -> Iterator[str]:
     for _ in range(2):  # a secret that holds escapes itself: all are undone where it is searched
         units = list(_unescape(units))
         yield "".join(unit[0] for unit in units)
+    yield secret[::-1]
     raw = secret.encode("utf-8", "surrogatepass")
     yield raw.hex()
     for shift in range(3):  # where the secret stands behind other bytes; the ends depend on its neighbours
@@ -55,35 +64,84 @@ def _encoded(secret: str) -> Iterator[str]:
         yield from {text, text.replace("+", "-").replace("/", "_")}
 
 
+def _escaped(secret: str) -> Iterator[str]:
+    yield from (json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret))
+    for form in (r"\u{:04x}", r"\x{:02x}", "%{:02x}", "&#x{:x};", "&#{};"):
+        yield "".join(form.format(ord(character)) for character in secret)
+
+
+@cache
+def _other_widths() -> dict[str, str]:
+    """Characters that are another form of one ASCII letter or digit (full width, bold, circled), and which."""
+    blocks = (range(0xAA, 0x2500), range(0xFF00, 0xFFF0), range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
+    folded = {chr(code): unicodedata.normalize("NFKC", chr(code)) for block in blocks for code in block}
+    return {one: form for one, form in folded.items() if len(form) == 1 and form.encode() in _PLAIN}
+
+
+def _folded(text: str) -> str:
+    """The text, of the same length, with ASCII letters and digits in their plain form."""
+    others = {} if text.isascii() else {one: _other_widths()[one] for one in set(text) & _other_widths().keys()}
+    return text.translate(str.maketrans(others)) if others else text
+
+
+def _squeezed(text: str) -> bytes:
+    return text.encode("ascii", "ignore").translate(None, _BETWEEN).lower()
+
+
 def hide_in_completion(text: str) -> str:
     """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
-    for forms in _in_completions.values():
-        for form in forms:
-            text = text.replace(form, HIDDEN)
-    return text
+    return _without(text, _whole_spans(text, CERTAIN))
 
 
 def hide_secrets(text: str) -> str:
     """A message without the secrets, and without what is shaped like a key."""
-    spans = [span for forms in _secrets.values() for form in forms for span in _spans(text, form)]
+    spans = [*_whole_spans(text, SHORT)]
+    last = len(text) - MAX_MESSAGE
+    for offset, part in [(0, text[:MAX_MESSAGE]), (last, text[last:])] if last > MAX_MESSAGE else [(0, text)]:
+        spans += [(offset + start, offset + stop) for start, stop in _part_spans(part)]
+    return hide_keys(_without(text, spans))
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     shown, end = [], 0
     for start, stop in sorted(spans):
         if stop > end:
             shown.append(text[end : max(start, end)] + (HIDDEN if start > end or not end else ""))
             end = stop
-    return hide_keys("".join(shown) + text[end:])
+    return "".join(shown) + text[end:]
 
 
-def _spans(text: str, secret: str) -> Iterator[tuple[int, int]]:
-    """Where the secret, or enough of it, stands in a text: as it is, unescaped, and unescaped twice."""
-    secret = "".join(secret.split()).lower()
-    units = [(character, position, position + 1) for position, character in enumerate(text)]
+def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
+    """Where secrets of at least so many characters stand whole, in one of their forms, whatever stands between."""
+    if not _whole:
+        return
+    folded = _folded(text)
+    squeezed = _squeezed(folded)
+    for form in {form for secret, forms in _whole.items() if len(secret) >= least for form in forms}:
+        plain = _squeezed(_folded(form))
+        if len(plain) < least:  # mostly marks
+            yield from (match.span() for match in re.finditer(re.escape(form), text) if form)
+        elif plain in squeezed:
+            between = "[^A-Za-z0-9]*?"
+            pattern = r"[\\%&#]{0,8}" + between.join(map(re.escape, plain.decode())) + ";?"
+            for match in re.finditer(pattern, folded, re.I | re.A):
+                around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
+                if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
+                    yield match.span()
+
+
+def _part_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where a secret, or enough of it, stands in a text: as it is, unescaped, and unescaped twice."""
+    forms = {"".join(form.split()).lower() for forms in _secrets.values() for form in forms}
+    units = [(character, position, position + 1) for position, character in enumerate(_folded(text))] if forms else []
     for _ in range(3):
-        is_short = len(secret) < SHORT  # otherwise spaces and invisible characters may stand inside
-        seen = [unit for unit in units if is_short or " " < unit[0] < "\x7f" or unit[0] == "…"]
-        line = "".join(unit[0] for unit in seen).lower()
-        for start, stop in _matches(line, secret):
-            yield seen[start][1], seen[stop - 1][2]
+        for is_short in (False, True):  # in short ones no spaces and invisible characters may stand
+            seen = [unit for unit in units if is_short or " " < unit[0] < "\x7f" or unit[0] == "…"]
+            line = "".join(unit[0].lower()[:1] for unit in seen)
+            cuts = [match.span() for match in _CUT.finditer(line)]
+            for form in (form for form in forms if form and (len(form) < SHORT) == is_short):
+                for start, stop in _matches(line, form, cuts):
+                    yield seen[start][1], seen[stop - 1][2]
         unescaped = list(_unescape(units))
         if len(unescaped) == len(units):
             return
@@ -104,21 +162,19 @@ def _unescape(units: list[tuple[str, int, int]]) -> Iterator[tuple[str, int, int
     yield from units[end:]
 
 
-def _matches(line: str, secret: str) -> Iterator[tuple[int, int]]:
+def _matches(line: str, secret: str, cuts: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Spans of `line` that hold the secret, a stretch of it, or its beginning or end at a cut."""
-    if not secret:
-        return
     width = min(_WINDOW, max(min(len(secret), SHORT), len(secret) * 2 // 3))
-    stretches = {secret[k : k + width] for k in range(len(secret) - width + 1)}
-    for position in range(len(line) - width + 1):
-        if line[position : position + width] in stretches:
+    for stretch in {secret[k : k + width] for k in range(len(secret) - width + 1)}:
+        position = line.find(stretch)
+        while position >= 0:
             around = line[max(position - 1, 0) : position] + line[position + width : position + width + 1]
             if width >= SHORT or not any(map(str.isalnum, around)):
                 yield position, position + width
-    for cut in _CUT.finditer(line):
-        start, stop = cut.span()
+            position = line.find(stretch, position + 1)
+    for start, stop in cuts:
         for n in range(min(len(secret), width), _TAIL - 1, -1):
-            if line[:start].endswith(secret[:n]):
+            if line.endswith(secret[:n], 0, start):
                 yield start - n, start
-            if stop < len(line) and line[stop:].startswith(secret[-n:]):
+            if stop < len(line) and line.startswith(secret[-n:], stop):
                 yield stop, stop + n
