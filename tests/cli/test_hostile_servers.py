@@ -118,6 +118,7 @@ SECRETS = {
     "fragment": {"base_urls": ["http://127.0.0.1:9/v1#s3cret"]},
     "extra": {"http": {"extra": {"api_key": "s3cret"}}},
     "extra, deeper": {"http": {"extra": {"headers": {"Authorization": "Basic s3cret"}}}},
+    "the key for its variable": {"http": {"api_key_env": "s3cretS3CRET"}},
     "the key itself": {"http": {"api_key_env": "MY_KEY", "extra": {"note": "s3cret"}}},
 }
 
@@ -130,6 +131,53 @@ def test_a_recipe_with_a_secret_is_refused_before_anything_is_written(limo, worl
     (world / "secret.yaml").write_text(yaml.safe_dump(values))
     code, out, err = limo("rollouts", world / "secret.yaml", "--run", world / "run")
     assert code == 2 and "s3cret" not in out + err and not (world / "run").exists()
+
+
+def test_a_key_in_the_place_of_its_variables_name_is_not_shown_and_nothing_is_written(limo, world, monkeypatch):
+    monkeypatch.chdir(world)
+    recipe = recipe_of(world, "http://127.0.0.1:9/v1", api_key_env="")
+    commands = {
+        ("init", "pool.jsonl", "--api-key-env", KEY): "limo-pool",
+        ("init", "pool.jsonl", "--server", "http://127.0.0.1:9/v1", "--api-key-env", KEY): "limo-pool",
+        ("rollouts", recipe, f"rollouts.0.models.0.http.api_key_env='{KEY}'", "--run", "r"): "r",
+    }
+    for command, made in commands.items():
+        for more in ((), ("--debug",), ("--json",)):
+            code, out, err = limo(*command, *more)
+            assert code == 2 and "not the key" in err and not (world / made).exists()
+            assert_clean(out, err)
+
+
+def commands_that_ask(world, url):
+    """By name: a command whose recipe sends requests to this server, and to no other."""
+    http = {"retries": 0, "backoff_s": 0.01, "patience_s": 0.05}
+    model = {"kind": "http", "name": "m", "base_urls": [url], "http": http}
+    filters = [{"name": "weak", "models": [model], "n": 1, "low": 0, "high": 0, "teacher": True}]
+    curate = yaml.safe_load((world / "recipe.yaml").read_text()) | {"filters": filters}
+    evaluate = {"model": model, "benchmarks": {"own": str(world / "pool.jsonl")}, "decoding": {"n": 1}}
+    (world / "curate.yaml").write_text(yaml.safe_dump(curate))
+    (world / "evaluate.yaml").write_text(yaml.safe_dump(evaluate))
+    (world / "judge.yaml").write_text(yaml.safe_dump({"judge": {"models": [model]}, "rows": "all"}))
+    rows = [{"problem": "What?", "answer": "a tall house", "completion": "\\boxed{a house so tall}"}] * 3
+    (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {
+        "rollouts": ("rollouts", recipe_of(world, url, api_key_env=""), "--run", "r"),
+        "curate": ("curate", "curate.yaml", "--run", "c"),
+        "evaluate": ("evaluate", "evaluate.yaml", "--run", "e"),
+        "verify": ("verify", "rows.jsonl", "-o", "verified.jsonl", "--judge", "judge.yaml"),
+    }
+
+
+@pytest.mark.parametrize("status", [400, 422, 429, 500, 200])
+@pytest.mark.parametrize("name", ["rollouts", "curate", "evaluate", "verify"])
+def test_a_command_that_got_nothing_ends_with_another_code_than_success(limo, world, monkeypatch, name, status):
+    monkeypatch.chdir(world)
+    with serving(status, {"error": {"message": "nothing today"}}) as (url, seen):
+        for _ in range(2):  # the second start does not answer with the failures of the first
+            n_before = len(seen)
+            code, out, err = limo(*commands_that_ask(world, url)[name])
+            assert code in (2, 3) and "bug" not in err and len(seen) > n_before, (code, out, err)
+            assert "today" in err and (code == 2 or "continue with: limo" in err)
 
 
 def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, world, monkeypatch):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from limo.core import secrets
 from limo.core.errors import InputError, RecipeError
 from limo.core.recipe import load
+from limo.core.secrets import hide_secrets
 from limo.models.openai.address import checked_address
+from limo.models.openai.client import api_key
 from limo.models.settings import HttpModelSettings
 
 
@@ -61,6 +64,41 @@ def test_a_key_among_the_further_fields_is_refused(extra, monkeypatch):
             ["name=m", "base_urls=[http://h/v1]", "http.api_key_env=MY_KEY", f"http.extra={extra}"],
         )
     assert "s3cret" not in str(caught.value) and "value of" not in str(caught.value)
+
+
+PASTED = ["q7Zx0Lk3vB9nT2mR", "sk-proj-abc", "sk_live_4eC39HqLyjW", "hf_abcdefghijklmnopqrstuv", "KEY=s3cret",
+          "AKIAIOSFODNN7EXAMPLE", "0123abcd", "\u30ad\u30fc", "-" * 40]  # fmt: skip
+
+
+@pytest.fixture
+def no_secrets(monkeypatch):
+    monkeypatch.setattr(secrets, "_secrets", {})
+    monkeypatch.setattr(secrets, "_whole", {})
+
+
+@pytest.mark.usefixtures("no_secrets")
+@pytest.mark.parametrize("pasted", PASTED)
+def test_a_key_in_the_place_of_a_variables_name_is_not_shown(pasted):
+    for refuse in (
+        lambda: api_key(pasted),
+        lambda: load(HttpModelSettings, None, ["name=m", "base_urls=[http://h/v1]", f"http.api_key_env={pasted!r}"]),
+    ):
+        with pytest.raises((InputError, RecipeError), match=r"no name of .*not the key") as caught:
+            refuse()
+        assert pasted not in str(caught.value)
+        assert pasted not in hide_secrets(f"continue with: limo init --api-key-env {pasted}")
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "my_key", "_KEY2", "KEY_2024", "A"])
+def test_a_variable_that_is_not_set_is_named(name):
+    with pytest.raises(InputError, match=rf"not set: '{name}'"):
+        api_key(name)
+
+
+@pytest.mark.usefixtures("no_secrets")
+def test_a_variable_that_is_set_may_have_any_name(monkeypatch):
+    monkeypatch.setenv("q7Zx0Lk3vB9nT2mR", "the key of that name")
+    assert api_key("q7Zx0Lk3vB9nT2mR").get_secret_value() == "the key of that name"
 
 
 def test_fields_that_only_sound_like_keys_are_taken():

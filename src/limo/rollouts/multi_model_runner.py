@@ -16,12 +16,12 @@ from limo.core.band import Band
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import PassRate, Problem, Rollout
-from limo.core.text import hide_keys
+from limo.core.text import hide_keys, shorten
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
-from limo.rollouts.collect import BatchVerifier, collect_rollouts
+from limo.rollouts.collect import BatchVerifier, CollectionStopped, collect_rollouts
 
 ModelOpener = Callable[[ModelSettings, str], Completer]
 
@@ -66,12 +66,13 @@ class MultiModelRunner:
         self.budget, self.prices = budget or Budget(), dict(prices or {})
         self._opened: tuple[ModelSettings, Completer] | None = None
         self._meters: dict[Ledger, BudgetMeter] = {}
+        self._may_get_nothing = False  # a judge of a few completions, which are stored undecided then
 
     def companion(self, models: Iterable[ModelSettings]) -> MultiModelRunner:
         """A silent runner that keeps a model open beside this one's; the two share the budget of each ledger."""
         self.prices |= {model.name: model.price for model in models}
         other = MultiModelRunner(self.opener, self.data, NoProgress(), self.budget, self.prices, self.retry_errors)
-        other._meters = self._meters
+        other._meters, other._may_get_nothing = self._meters, True
         return other
 
     def run(
@@ -102,9 +103,21 @@ class MultiModelRunner:
                 decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
                 rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
             undecided = [problem for problem in undecided if not rates[problem.id].decision]
+        if not any(rate.n_decided for rate in rates.values()):
+            self._check_some_came(settings, problems, ledger)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
         return rates
+
+    def _check_some_came(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger) -> None:
+        """Raise CollectionStopped where each request for these rollouts has failed: nothing was paid for."""
+        ids = {problem.id: None for problem in problems}
+        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup, ids)]
+        if not stored or self._may_get_nothing or any(one.finish_reason != "error" for one in stored):
+            return
+        failed = self.rollouts([settings], problems[:1], ledger)[problems[0].id]
+        why = f"each of {len(stored):,} requests failed ({shorten(failed[0].completion.error if failed else '', 200)})"
+        raise CollectionStopped(why, list(ids), len(problems), "mend the server or the recipe")
 
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
         """Log how many rollouts early stopping left out of the whole plan."""

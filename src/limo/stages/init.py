@@ -23,6 +23,7 @@ from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import write_rows
 from limo.core.stats import Estimate, mean_interval
+from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.sources.fields import FieldMap, shape
 from limo.pool.sources.guess import find_fields, head_of, named
@@ -80,6 +81,7 @@ def run(
     train.  Raises InputError where no columns give problems with answers, too few are left for the pool, or the folder
     holds something else; ModelError where the server does not answer.
     """
+    checked_variable(api_key_env)
     columns = find_fields(head_of(rows(file)), file, FieldMap.model_validate(dict(fields or {})), strict=True)
     n_rows, usable = 0, dict[str, Problem]()
     for row in rows(file):

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from limo.core.errors import InputError
 from limo.core.secrets import remember_secret
 from limo.models.openai.address import shown_address
+from limo.models.openai.settings import checked_variable
 
 CONNECT_S = 30.0  # the longest that connecting may take
 IDLE_S = 30.0  # how long a connection is kept for the next request
@@ -155,7 +156,7 @@ def proxy_of(url: str) -> str | None:
 
 def api_key(variable: str) -> SecretStr:
     """The key in an environment variable, '' where no variable is named.  Raises InputError when it is unset."""
-    key = os.environ.get(variable, "").strip() if variable else ""
+    key = os.environ.get(checked_variable(variable), "").strip() if variable else ""
     if variable and not key:
         raise InputError("the variable with the key is not set", variable, "a key", f"export {variable}=...")
     if not key.isascii() or not key.isprintable():

@@ -6,6 +6,7 @@ http: {in_flight: 1024, api_key_env: OPENAI_API_KEY, extra: {chat_template_kwarg
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -13,17 +14,17 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from limo.core.errors import InputError
 from limo.core.recipe import SECRET_INPUT, Settings, execution_field
-from limo.core.text import hide_keys
+from limo.core.secrets import remember_secret
+from limo.core.text import HIDDEN, hide_keys
 
 
 class HttpSettings(Settings):
     """How requests are sent.  All defaults are our own choices."""
 
     endpoint: Literal["chat", "completions"] = Field("chat", description="completions: the prompt as plain text")
-    api_key_env: str = execution_field(
-        "", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", description="environment variable that holds the key; '' sends none"
-    )
+    api_key_env: str = execution_field("", description="environment variable that holds the key; '' sends none")
     in_flight: int = execution_field(256, ge=1, le=20000, description="rollouts requested at once, all servers")
     n_per_request: int = Field(1, ge=1, le=128, description="rollouts of a problem in one request (the API's `n`)")
     stream: bool = execution_field(
@@ -47,6 +48,14 @@ class HttpSettings(Settings):
         default_factory=dict, description="further fields of the request's body; null removes one"
     )
 
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        try:
+            return checked_variable(value)
+        except InputError as error:
+            raise PydanticCustomError(SECRET_INPUT, "{error}", {"error": str(error)}) from None
+
     @field_validator("extra")
     @classmethod
     def _holds_no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +64,19 @@ class HttpSettings(Settings):
             do = "put it into an environment variable and name that in api_key_env"
             raise PydanticCustomError(SECRET_INPUT, "this looks like a key; " + do)
         return value
+
+
+_WORD = re.compile(r"(?:[A-Z]{0,20}|[a-z]{0,20})[0-9]{0,4}")  # of a name; a longer or mixed one is rather a key
+
+
+def checked_variable(name: str) -> str:
+    """The name of a variable.  Raises InputError, which does not show it, where it may be the key itself."""
+    is_name = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", name) is not None
+    if not is_name or (name not in os.environ and not all(map(_WORD.fullmatch, name.split("_")))):
+        remember_secret(name)
+        do = "put the key into a variable (export MY_KEY=...) and give the name MY_KEY"
+        raise InputError("this is no name of an environment variable that is set", HIDDEN, "a name, not the key", do)
+    return name
 
 
 # Fields that hold a key or a password, in any spelling: apiKey, x-api-key, Authorization, access_token.
