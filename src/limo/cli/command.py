@@ -20,15 +20,15 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.core.errors import LimoError, PartialError, StorageError
-from limo.core.files import disk_reason
+from limo.core.errors import InputError, LimoError, PartialError, StorageError
+from limo.core.files import disk_reason, kind_of
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, use, width
 from limo.core.progress import Progress, choose_display, print_line, start_logging
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+OUTPUTS = ("output", "dropped", "conflicts", "evidence", "report", "data", "charts", "judgements")
+"""Parameters of commands that name a file or folder to write."""
 RECIPE = click.argument("recipe", metavar="RECIPE")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*%?|-?")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]...")
@@ -80,6 +82,7 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
             with choose_display(as_json) as progress:
                 start_logging(progress, debug)
                 try:
+                    _check_outputs(values)
                     body(Call(progress, as_json), **values)
                 except KeyboardInterrupt:
                     raise PartialError(_interrupted(progress)) from None
@@ -98,6 +101,30 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
         return (group.command(name) if group else click.command(name))(function)
 
     return decorate
+
+
+def _check_outputs(values: Mapping[str, Any]) -> None:
+    """Raise InputError where a command would write to what it reads, or to one file twice, however it is spelt."""
+    outputs = {name: path for name in OUTPUTS if isinstance(path := values.get(name), str) and path}
+    given = [one for name, value in values.items() if name not in outputs
+             for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, str)]  # fmt: skip
+    inputs = [path for one in given for path in (one, one.partition("=")[2]) if path and os.path.exists(path)]
+    inputs += [ledger for path in inputs if os.path.exists(ledger := os.path.join(path, "ledger.sqlite"))]
+    for name, path in outputs.items():
+        if any(_is_same(path, other) for other in inputs):
+            raise InputError("the output is the input", path, "a new name", "name another file or folder to write")
+        if any(_is_same(path, other) for key, other in outputs.items() if key != name):
+            raise InputError("two outputs are one file", path, "a name for each", "name another for one of them")
+        above = {os.path.realpath(one) for one in inputs if not os.path.exists(os.path.join(one, "recipe.yaml"))}
+        if kind_of(path) and above & {str(one) for one in Path(os.path.realpath(path)).parents}:
+            what = "the output lies inside of the input, and would be read as a part of it the next time"
+            raise InputError(what, path, "a name outside of it", "name another file or folder to write")
+
+
+def _is_same(path: str, other: str) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samefile(path, other)
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _interrupted(progress: Progress) -> str:

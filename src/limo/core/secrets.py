@@ -80,7 +80,9 @@ def _other_widths() -> dict[str, str]:
 
 def _folded(text: str) -> str:
     """The text, of the same length, with ASCII letters and digits in their plain form."""
-    others = {} if text.isascii() else {one: _other_widths()[one] for one in set(text) & _other_widths().keys()}
+    others: dict[str | int, str | int | None] = {}
+    if not text.isascii():
+        others |= {one: _other_widths()[one] for one in set(text) & _other_widths().keys()}
     return text.translate(str.maketrans(others)) if others else text
 
 

@@ -1,0 +1,79 @@
+"""No command writes to what it reads, however the path is spelt, and nothing that is refused is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+SPELLINGS = {
+    "the same": lambda path: str(path),
+    "another way": lambda path: f"{path.parent}/nowhere/../{path.name}",
+    "relative": lambda path: os.path.relpath(path),
+    "a link": lambda path: link(path, os.symlink),
+    "a hard link": lambda path: link(path, os.link),
+    "over a linked folder": lambda path: f"{link(path.parent, os.symlink)}/{path.name}",
+}
+COMMANDS = {
+    "verify": "verify FILE -o OUT",
+    "grade": "grade FILE -o OUT",
+    "select": "select FILE k=1 -o OUT",
+    "select, dropped": "select FILE k=1 -o other.jsonl --dropped OUT",
+    "ingest": "pool ingest other.jsonl FILE -o OUT",
+    "dedup": "pool dedup FILE -o OUT",
+    "dedup, conflicts": "pool dedup FILE -o other.parquet --conflicts OUT",
+    "decontaminate": "pool decontaminate FILE --benchmark mine=FILE -o OUT",
+    "decontaminate, benchmark": "pool decontaminate other.jsonl --benchmark mine=FILE -o OUT",
+    "decontaminate, evidence": "pool decontaminate FILE --benchmark mine=other.jsonl --check --evidence OUT",
+    "strata": "pool strata FILE -o OUT",
+    "fetch": "benchmarks fetch aime24 --path FILE -o OUT",
+    "ledger export": "ledger export FILE -o OUT",
+    "ledger merge": "ledger merge FILE other.jsonl -o OUT",
+    "init": "init FILE -o OUT",
+    "report": "report FILE -o OUT",
+    "scores export": "scores export FILE -o OUT",
+    "export": "export FILE -o OUT",
+    "two outputs": "select other.jsonl k=1 -o OUT --dropped FILE",
+}
+
+
+def link(path, make):
+    made = path.parent / f".linked{path.suffix}"
+    make(path, made)
+    return str(made)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_output_that_is_the_input_is_refused_and_left_as_it_is(limo, tmp_path, monkeypatch, name, spelling):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    text = json.dumps({"problem": "1 + 1?", "answer": "2", "completion": "\\boxed{2}"}) + "\n"
+    for file in ("mine.jsonl", "other.jsonl"):
+        (folder / file).write_text(text)
+    spelt = SPELLINGS[spelling](folder / "mine.jsonl")
+    code, _, err = limo(*(word.replace("OUT", spelt).replace("FILE", "mine.jsonl") for word in COMMANDS[name].split()))
+    assert code == 2 and ("the output is the input" in err or "two outputs are one file" in err), err
+    assert (folder / "mine.jsonl").read_text() == text and sorted(
+        one for one in os.listdir(folder) if one[0] != "."
+    ) == ["mine.jsonl", "other.jsonl"]
+
+
+def test_an_output_inside_of_the_folder_that_is_read_is_refused_before_it_is_read_as_input(fault, tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}\n')
+    told = fault("pool", "ingest", tmp_path / "rows", "-o", tmp_path / "rows" / "." / "pool.jsonl")
+    assert "lies inside of the input" in told
+    told = fault("ledger", "export", tmp_path / "rows", "-o", tmp_path / "rows" / "deep" / "all.parquet")
+    assert "lies inside of the input" in told
+
+
+def test_a_run_may_hold_what_is_made_of_it_but_its_ledger_is_not_written_over(limo, fault, world):
+    assert limo("curate", world / "recipe.yaml", "--run", world / "run")[0] == 0
+    before = (world / "run" / "ledger.sqlite").read_bytes()
+    assert "the output is the input" in fault("ledger", "export", world / "run", "-o", world / "run" / "ledger.sqlite")
+    for _ in range(2):
+        assert limo("ledger", "export", world / "run", "-o", world / "run" / "all.parquet")[0] == 0
+    assert (world / "run" / "ledger.sqlite").read_bytes() == before
