@@ -56,7 +56,8 @@ def test_an_output_that_is_the_input_is_refused_and_left_as_it_is(limo, tmp_path
     spelt = SPELLINGS[spelling](folder / "mine.jsonl")
     code, _, err = limo(*(word.replace("OUT", spelt).replace("FILE", "mine.jsonl") for word in COMMANDS[name].split()))
     assert code == 2 and ("the output is the input" in err or "two outputs are one file" in err), err
-    assert (folder / "mine.jsonl").read_text() == text and sorted(
+    assert (folder / "mine.jsonl").read_text() == text
+    assert {one for one in os.listdir(folder) if one[0] != "."} == {"mine.jsonl", "other.jsonl"}
         one for one in os.listdir(folder) if one[0] != "."
     ) == ["mine.jsonl", "other.jsonl"]
 
