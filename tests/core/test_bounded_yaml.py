@@ -6,9 +6,18 @@ from limo.core.errors import RecipeError
 from limo.core.recipe import Settings, load
 
 
+class Part(Settings):
+    k: int = 1
+    share: float = 0.5
+
+
 class Recipe(Settings):
     name: str = ""
     n: int = 1
+    is_on: bool = False
+    share: float = 0.5
+    counts: list[int] = []
+    part: Part = Part()
     extra: dict[str, object] = {}
 
 
@@ -51,6 +60,19 @@ WRONG = {
     "an open quote": ("n: 1\nname: 'a", 2),
     "no base64": ("name: !!binary '\u00e9'", 1),
     "a set of pairs": ("n: !!omap 1", 1),
+    "a key twice": ("n: 1\nname: a\nn: 2", 3),
+    "a key twice, deeper": ("extra:\n  a: 1\n  b: {c: 1,\n      'c': 2}", 4),
+    "a merge twice": ("extra: &a {b: 1}\nname: x\nn: {<<: *a,\n <<: *a}", 4),
+    "a leading zero": ("name: a\nn: 010", 2),
+    "a leading zero below": ("n: 1\nextra: {a: [1, -007]}", 2),
+    "true for a number": ("name: a\nn: true", 2),
+    "a time for a number": ("n: 1:30", 1),
+    "a time for a number, to the second": ("n: 190:20:30", 1),
+    "a word for a number": ("n: yes", 1),
+    "true for a text": ("n: 1\nname: true", 2),
+    "false for a share": ("share: false", 1),
+    "true among numbers": ("counts: [1,\n  true]", 2),
+    "true in a part": ("part: {k: 1,\n  share: true}", 2),
 }
 
 
@@ -58,7 +80,7 @@ WRONG = {
 def test_whatever_is_wrong_with_a_recipe_is_bad_input_with_its_line(tmp_path, name):
     text, line = (BOUNDED | WRONG)[name]
     (tmp_path / "r.yaml").write_text(text)
-    with pytest.raises(RecipeError, match=f"line {line}: ") as caught:
+    with pytest.raises(RecipeError, match=rf"line {line}: |\(line {line}\)") as caught:
         load(Recipe, tmp_path / "r.yaml")
     assert len(str(caught.value)) < 500
 
@@ -89,9 +111,25 @@ def test_a_text_that_is_no_recipe_by_its_length_is_not_read():
         ("a: &x {b: 1}\nc: {<<: *x, d: 2}\ne: [*x, *x]",
          {"a": {"b": 1}, "c": {"b": 1, "d": 2}, "e": [{"b": 1}, {"b": 1}]}),
         ("a: " + "[" * 40 + "]" * 40, yaml.safe_load("a: " + "[" * 40 + "]" * 40)),
+        ("a: [no, on, Yes, y, OFF, True, false]", {"a": ["no", "on", "Yes", "y", "OFF", True, False]}),
+        ("a: [1:30, 12:30:45, 1:30.5, 0x1f, 1_000, -3, 0, 1.5, 1.0e-05, .inf, '010']",
+         {"a": ["1:30", "12:30:45", "1:30.5", 31, 1000, -3, 0, 1.5, 1e-5, float("inf"), "010"]}),
         ("n: !!str 1\nt: 2024-02-29", {"n": "1", "t": yaml.safe_load("2024-02-29")}),
         ("l: [" + "1, " * 3000 + "1]", {"l": [1] * 3001}),
     ],
 )  # fmt: skip
 def test_what_people_write_is_read_as_before(text, value):
     assert load_yaml(text)[0] == value
+
+
+@pytest.mark.parametrize("override", ["n=true", "share=true", "part.k=false", "counts=[true]", "n=1:30", "n=on"])
+def test_an_override_takes_no_truth_and_no_time_for_a_number(override):
+    with pytest.raises(RecipeError, match="override"):
+        load(Recipe, None, [override])
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "true", "True"])
+def test_a_word_for_true_is_taken_where_a_truth_is_meant_and_as_text_where_a_text_is(value):
+    assert load(Recipe, None, [f"is_on={value}"]).is_on
+    if value in ("yes", "on"):
+        assert load(Recipe, None, [f"name={value}"]).name == value

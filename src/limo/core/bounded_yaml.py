@@ -5,7 +5,8 @@ Everything that is wrong with a text is a `yaml.YAMLError` with the line where i
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import yaml
 
@@ -17,10 +18,25 @@ MAX_NODES = 100_000  # values once aliases and merge keys are written out
 
 
 class YamlBoundError(yaml.MarkedYAMLError):
-    """A text that is too long, too deep, or stands for too many values."""
+    """A text that is too long or too deep, stands for too many values, or may mean several things."""
+
+
+TRUTH, INTEGER, NUMBER = (f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))
+_INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$")
+_NUMBER = re.compile(
+    r"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
+)
+_OCTAL = re.compile(r"[-+]?0[0-9_]+")
 
 
 class _Loader(yaml.SafeLoader):
+    """Reads what looks like a word or a time of day as text, where YAML 1.1 has truths and numbers: no, on, 1:30."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (TRUTH, INTEGER, NUMBER)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """PyYAML's own, whose errors for wrongly tagged values are any exceptions and name no line."""
         try:
@@ -30,6 +46,11 @@ class _Loader(yaml.SafeLoader):
         except Exception as error:
             what = f"this is no value of its kind ({shorten(f'{type(error).__name__}: {error}', 100)})"
             raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from error
+
+
+_Loader.add_implicit_resolver(TRUTH, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(INTEGER, _INTEGER, list("-+0123456789"))
+_Loader.add_implicit_resolver(NUMBER, _NUMBER, list("-+.0123456789"))
 
 
 def load_yaml(text: str) -> tuple[Any, yaml.Node | None]:
@@ -68,15 +89,35 @@ def _check_depth(text: str) -> None:
             raise YamlBoundError(problem=problem, problem_mark=event.start_mark)
 
 
+def _check_keys(node: yaml.MappingNode) -> None:
+    """Raise YamlBoundError for a key that stands there twice: the later value would win without a word."""
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            name = (key.tag, key.value)
+            if name in lines:
+                problem = f"the key {shorten(key.value, 40)!r} stands in line {lines[name]} already"
+                raise YamlBoundError(problem=problem, problem_mark=key.start_mark)
+            lines[name] = key.start_mark.line + 1
+
+
 def _count(node: yaml.Node, n_by_node: dict[int, int]) -> int:
-    """How many values a node stands for, aliases written out.  Raises YamlBoundError for too many, or without end."""
+    """How many values a node stands for, aliases written out.
+
+    Raises YamlBoundError for too many, or without end, and where it is not plain what is meant.
+    """
     if id(node) in n_by_node:
         if n_by_node[id(node)] == 0:  # still being counted
             raise YamlBoundError(problem="an alias stands inside of what it names", problem_mark=node.start_mark)
         return n_by_node[id(node)]
     n_by_node[id(node)] = 0
     n = 1
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(node)
     if isinstance(node, yaml.ScalarNode):
+        if node.tag == INTEGER and node.style is None and _OCTAL.fullmatch(node.value):
+            problem = f"{node.value} may be octal or decimal: leave the leading zeros out, or put it into quotes"
+            raise YamlBoundError(problem=problem, problem_mark=node.start_mark)
         if "\0" in node.value or any("\ud800" <= char <= "\udfff" for char in node.value):
             raise YamlBoundError(problem="a character that no text holds", problem_mark=node.start_mark)
     else:

@@ -91,12 +91,16 @@ def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[s
     for override in overrides:
         given = _apply(values, override)
         lines = {path: line for path, line in lines.items() if path[: len(given)] != given} | {given: OVERRIDE}
+    faults: list[str] = []
     try:
-        return model.model_validate(values)
+        loaded = model.model_validate(values)
+        faults = [f"{_where(at, lines)} is no number but true or false" for at in _truths(values, loaded)]
     except ValidationError as error:
         faults = [_fault(model, item, lines) for item in error.errors()]
+    if faults:
         where = str(path) if path is not None else "the settings"
-        raise RecipeError(f"{where} does not fit: " + "; ".join(faults)) from None
+        raise RecipeError(f"{where} does not fit: " + "; ".join(faults))
+    return loaded
 
 
 def shipped() -> dict[str, Path]:
@@ -180,14 +184,33 @@ def _index(node: list[Any], name: str, override: str) -> int:
     return int(name)
 
 
+def _where(path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> str:
+    """The dotted path of a value and its line."""
+    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+    return ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
+
+
+def _truths(given: Any, loaded: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where true or false was given and a number was made of it, which is what pydantic does."""
+    if isinstance(given, bool):
+        if isinstance(loaded, int | float) and not isinstance(loaded, bool):
+            yield path
+        return
+    inner = dict(loaded) if isinstance(loaded, BaseModel) else loaded
+    if isinstance(given, list) and isinstance(inner, list | tuple):
+        given, inner = dict(enumerate(given)), dict(enumerate(inner))
+    for key in given if isinstance(given, dict) and isinstance(inner, dict) else ():
+        if key in inner:
+            yield from _truths(given[key], inner[key], (*path, str(key)))
+
+
 def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) -> str:
     """One fault in one phrase: where, the value, what is allowed, the nearest known key."""
     location = tuple(str(part) for part in item["loc"])
     path, allowed = _follow(model, location)
     if is_tag := item["type"].startswith("union_tag_"):
         path = (*path, item["ctx"]["discriminator"].strip("'"))
-    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-    where = ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
+    where = _where(path, lines)
     if is_tag:
         tags = ", ".join(dict.fromkeys(tag for annotation in allowed for tag in _tags(annotation)))
         given = item["ctx"].get("tag")
