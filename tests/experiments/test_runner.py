@@ -100,13 +100,14 @@ def test_every_trained_arm_is_measured_with_every_seed_and_the_untrained_once_be
 
 
 def test_scores_averages_and_comparisons_follow_from_the_outcomes(measured):
-    rows = {(row.arm, row.benchmark): row for row in results.score_rows(measured, ["b1", "b2"])}
+    rates = results.rates_of(measured)
+    rows = {(row.arm, row.benchmark): row for row in results.score_rows(rates, {})}
     assert rows["good", "b1"].value == 1.0
     assert rows["base", "b1"].value == 0.0
     assert rows["base", "b2"].value == 0.5
     assert rows["good", "b1"].n_seeds == 2
     assert rows["good", "b1"].n_rollouts == 40
-    (mean,) = [row for row in results.average_rows(measured, {"all": ["b1", "b2"]}) if row.arm == "good"]
+    (mean,) = [row for row in results.average_rows(rates, {"all": ["b1", "b2"]}, {}) if row.arm == "good"]
     assert mean.value == pytest.approx(0.75)
     groups = {"in-domain": ["b2"], "out-of-domain": ["b1"]}
     same, apart = results.comparison_rows(measured, [("good", "base")], groups)

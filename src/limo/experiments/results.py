@@ -16,22 +16,10 @@ from limo.core.records import LEVELS, Problem, Provenance, Rollout
 from limo.core.stats import Interval
 from limo.experiments.arms import Arm
 from limo.experiments.transforms import split_steps
-from limo.report.content import (
-    ArmRow,
-    AverageRow,
-    BenchmarkGroup,
-    BenchmarkRow,
-    ComparisonRow,
-    LevelRow,
-    LocalizedText,
-    Report,
-    ScoreRow,
-)
-from limo.stages.compare import Comparison, average, compare_table
+from limo.report.content import ArmRow, BenchmarkGroup, BenchmarkRow, ComparisonRow, LevelRow, LocalizedText, Report
+from limo.stages.compare import average, compare_table
 from limo.stages.evaluate import Evaluation
-
-Groups = Mapping[BenchmarkGroup, Sequence[str]]
-
+from limo.stages.reports.scores import Groups, Sources, average_rows, comparison_row, origins, score_rows
 
 Rates = dict[str, dict[str, float]]
 """Benchmark -> problem id -> share of rollouts in 0..1."""
@@ -153,13 +141,18 @@ def build_report(
     **rest: Any,
 ) -> Report:
     """A report with every table that follows from the measurements; `rest` are the other parts of `Report`."""
-    groups = group_benchmarks(benchmarks)
+    groups, outcomes, sources = group_benchmarks(benchmarks), rates_of(measured), sources_of(measured)
+    n_sampled = {
+        (arm, name): sum(n for row in rows for _, n in row.counts[name].values())
+        for arm, rows in measured.items()
+        for name in rows[0].counts
+    }
     return Report(
         title=title,
         arms=[arm_row(arm, measured[arm.name], student) for arm in arms],
         benchmarks=benchmarks,
-        scores=score_rows(measured, groups["all"]),
-        averages=average_rows(measured, groups),
+        scores=score_rows(outcomes, sources, n_sampled),
+        averages=average_rows(outcomes, groups, sources),
         comparisons=comparison_rows(measured, pairs, groups),
         levels=level_rows(measured, groups["all"]),
         **rest,
@@ -178,27 +171,13 @@ def arm_row(arm: Arm, measurements: Sequence[Measurement], student: str) -> ArmR
     )  # fmt: skip
 
 
-def score_rows(measured: Measured, benchmarks: Sequence[str]) -> list[ScoreRow]:
-    """Each arm on each benchmark, over its seeds."""
-    outcomes, rows = rates_of(measured), []
+def sources_of(measured: Measured) -> Sources:
+    """Arm and benchmark -> where the rollouts of its seeds are."""
+    sources: dict[tuple[str, str], list[Provenance]] = {}
     for arm, measurements in measured.items():
-        for benchmark in benchmarks:
-            n_problems, n_seeds = len(measurements[0].outcomes[benchmark]), len(measurements)
-            n_sampled = sum(n for row in measurements for _, n in row.counts.get(benchmark, {}).values())
-            sizes = (n_problems, n_sampled or n_problems * n_seeds, n_seeds)
-            interval = average(outcomes, arm, [benchmark]).interval
-            rows.append(ScoreRow(arm, benchmark, *interval, *sizes, _provenance(measurements, [benchmark])))
-    return rows
-
-
-def average_rows(measured: Measured, groups: Groups) -> list[AverageRow]:
-    """Each arm over each group of benchmarks, every benchmark counting once."""
-    outcomes = rates_of(measured)
-    return [
-        AverageRow(arm, group, *average(outcomes, arm, names).interval, _provenance(measurements, names))
-        for arm, measurements in measured.items()
-        for group, names in groups.items()
-    ]
+        for benchmark, origin in (item for row in measurements for item in row.provenance.items()):
+            sources.setdefault((arm, benchmark), []).append(origin)
+    return sources
 
 
 def comparison_rows(
@@ -208,23 +187,13 @@ def comparison_rows(
 
     `of`: the rates that are compared, `outcomes` or `notes`.
     """
+    sources = sources_of(measured)
     by_group = [
-        [
-            _comparison_row(result, group, measured, names)
-            for result in compare_table(rates_of(measured, of), pairs, [names])
-        ]
+        [comparison_row(found, group, sources) for found in compare_table(rates_of(measured, of), pairs, [names])]
         for group, names in groups.items()
         if pairs
     ]
     return [row for of_pair in zip(*by_group, strict=True) for row in of_pair]
-
-
-def _comparison_row(
-    result: Comparison, group: BenchmarkGroup, measured: Measured, benchmarks: Sequence[str]
-) -> ComparisonRow:
-    provenance = _provenance([*measured[result.arm], *measured[result.against]], benchmarks)
-    interval = (result.difference, result.low, result.high)
-    return ComparisonRow(result.arm, result.against, group, *interval, result.separable, provenance=provenance)
 
 
 def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
@@ -233,7 +202,8 @@ def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
     for level in LEVELS:
         if measurements := measured.get(level):
             n_tokens = mean(measurement.n_completion_tokens for measurement in measurements)
-            interval, provenance = average(outcomes, level, benchmarks).interval, _provenance(measurements, benchmarks)
+            interval = average(outcomes, level, benchmarks).interval
+            provenance = origins(sources_of(measured), [level], benchmarks)
             rows.append(LevelRow(level, *interval, n_tokens, measurements[0].n_examples, provenance))
     return rows
 
@@ -255,9 +225,3 @@ def curve_points(measurements: Sequence[Measurement], benchmarks: Sequence[str])
 def rates_of(measured: Measured, of: str = "outcomes") -> dict[str, dict[int, Rates]]:
     """Arm -> seed -> benchmark -> problem id -> rate, of `outcomes` or `notes`."""
     return {arm: {row.seed: getattr(row, of) for row in measurements} for arm, measurements in measured.items()}
-
-
-def _provenance(measurements: Sequence[Measurement], benchmarks: Sequence[str]) -> list[Provenance]:
-    """Where the rollouts of the benchmarks are, each place once."""
-    named = (row.provenance.get(benchmark) for row in measurements for benchmark in benchmarks)
-    return list(dict.fromkeys(origin for origin in named if origin))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from limo.stages.evaluate import EVALUATIONS, SCORES
 from limo.stages.reports.cases import evaluation_cases
 from limo.stages.reports.texts import interval_series, make_chart, make_table, percent, same, sentence, signed, text
 
+Sources = Mapping[tuple[str, str], Sequence[Provenance]]  # arm and benchmark -> where their rollouts are
+Groups = Mapping[BenchmarkGroup, Sequence[str]]
 MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the first
 
 
@@ -34,22 +36,20 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
     outcomes = read_outcomes(folders)
     files = [read_json(file) for one in folders if (file := one / EVALUATIONS).is_file()]
     evaluations = [row for stored in files for row in stored["evaluations"]]
-    groups = _groups(outcomes)
+    groups, sources = _groups(outcomes), _sources(folders)
+    n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
     parts: dict[str, list[Any]] = {
         "arms": [ArmRow(name, label) for name, label in _short_names(list(outcomes)).items()],
         "benchmarks": [BenchmarkRow(name, name, group=group) for name, group in groups.items()],
-        "scores": _score_rows(outcomes, folders, evaluations),
-        "averages": _average_rows(outcomes, groups),
+        "scores": score_rows(outcomes, sources, n_rollouts),
+        "averages": average_rows(outcomes, _shared_groups(outcomes, groups), sources),
         "sections": [],
     }
     if len(outcomes) > 1 and _shared(outcomes):
         names = list(outcomes)
         pairs = pairs_of(names) if len(names) <= MOST_PAIRED else pairs_of(names, names[0])
         found, labels = compare_table(outcomes, pairs), _short_names(names)
-        parts["comparisons"] = [
-            ComparisonRow(one.arm, one.against, "all", one.difference, one.low, one.high, one.separable)
-            for one in found
-        ]
+        parts["comparisons"] = [comparison_row(one, "all", sources) for one in found]
         parts["sections"].append(_comparison_section(found, labels))
         if sampled is not None:
             parts["sections"].append(_reach_section(folders, sampled, names))
@@ -89,35 +89,59 @@ def _shared(outcomes: Outcomes) -> list[str]:
     return [name for name in names[0] if all(name in others for others in names)]
 
 
-def _score_rows(outcomes: Outcomes, folders: Sequence[Path], evaluations: list[dict[str, Any]]) -> list[ScoreRow]:
-    n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
+def score_rows(
+    outcomes: Outcomes, sources: Sources, n_rollouts: Mapping[tuple[str, str], int] | None = None
+) -> list[ScoreRow]:
+    """Each arm on each benchmark that every seed of it has; `n_rollouts` by arm and benchmark, else one a problem."""
+    rows = []
+    for arm, seeds in outcomes.items():
+        for benchmark in _of_every_seed(outcomes, arm):
+            n_problems = len(next(iter(seeds.values()))[benchmark])
+            sizes = (n_problems, (n_rollouts or {}).get((arm, benchmark), n_problems * len(seeds)), len(seeds))
+            interval = average(outcomes, arm, [benchmark]).interval
+            rows.append(ScoreRow(arm, benchmark, *interval, *sizes, origins(sources, [arm], [benchmark])))
+    return rows
+
+
+def average_rows(outcomes: Outcomes, groups: Groups, sources: Sources) -> list[AverageRow]:
+    """Each arm over each group of benchmarks, every benchmark counting once."""
+    return [
+        AverageRow(arm, group, *average(outcomes, arm, names).interval, origins(sources, [arm], names))
+        for arm in outcomes
+        for group, names in groups.items()
+        if names
+    ]
+
+
+def comparison_row(found: Comparison, group: BenchmarkGroup, sources: Sources) -> ComparisonRow:
+    """A comparison over a group of benchmarks, with what it rests on."""
+    interval = (found.difference, found.low, found.high)
+    rests_on = origins(sources, [found.arm, found.against], found.benchmarks)
+    return ComparisonRow(found.arm, found.against, group, *interval, found.separable, provenance=rests_on)
+
+
+def origins(sources: Sources, arms: Sequence[str], benchmarks: Sequence[str]) -> list[Provenance]:
+    """Where the rollouts of arms on benchmarks are, each place once."""
+    return list(dict.fromkeys(of for arm in arms for name in benchmarks for of in sources.get((arm, name), ())))
+
+
+def _sources(folders: Sequence[Path]) -> Sources:
     sources: dict[tuple[str, str], list[Provenance]] = {}
     for folder in folders:
         for arm, measurements in stored_scores(folder / SCORES).items():
             for benchmark, origin in (item for one in measurements for item in one.provenance.items()):
                 sources.setdefault((arm, benchmark), []).append(origin)
-    rows = []
-    for arm, seeds in outcomes.items():
-        for benchmark in _of_every_seed(outcomes, arm):
-            n_problems = len(next(iter(seeds.values()))[benchmark])
-            sizes = (n_problems, n_rollouts.get((arm, benchmark), n_problems * len(seeds)), len(seeds))
-            interval = average(outcomes, arm, [benchmark]).interval
-            rows.append(ScoreRow(arm, benchmark, *interval, *sizes, sources.get((arm, benchmark), [])))
-    return rows
+    return sources
 
 
-def _average_rows(outcomes: Outcomes, groups: dict[str, BenchmarkGroup]) -> list[AverageRow]:
-    """Over the benchmarks that all arms share, so that averages can be set beside each other."""
-    shared, rows = _shared(outcomes), []
+def _shared_groups(outcomes: Outcomes, groups: dict[str, BenchmarkGroup]) -> Groups:
+    """The benchmarks that all arms share, so that averages can be set beside each other, and those of each group."""
+    shared = _shared(outcomes)
     wanted: dict[BenchmarkGroup, list[str]] = {"all": shared}
     for group in ("in-domain", "out-of-domain"):
         members = [name for name in shared if groups[name] == group]
         wanted |= {group: members} if members and members != shared else {}
-    for arm in outcomes:
-        for name, members in wanted.items():
-            if members:
-                rows.append(AverageRow(arm, name, *average(outcomes, arm, members).interval))
-    return rows
+    return wanted
 
 
 def _comparison_section(found: Sequence[Comparison], labels: dict[str, str]) -> Section:
