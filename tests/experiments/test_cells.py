@@ -9,10 +9,11 @@ import pytest
 
 from limo.core.errors import PartialError
 from limo.core.progress import NoProgress
-from limo.experiments import cells
+from limo.experiments import runner
 from limo.experiments.arms import Arm, Training
-from limo.experiments.cells import cells_of, measured_arms, run_cells
+from limo.experiments.cells import cells_of
 from limo.experiments.results import Measurement
+from limo.experiments.runner import measured_arms, run_cells
 
 COSTS = {"base": 1.0, "limo": 3.0, "twin": 2.0}
 
@@ -71,7 +72,7 @@ class FakeJobs:
 
 @pytest.fixture(autouse=True)
 def no_wait(monkeypatch):
-    monkeypatch.setattr(cells, "POLL_S", 0.0)
+    monkeypatch.setattr(runner, "POLL_S", 0.0)
 
 
 def run(lab, arms, seeds=(0, 1), outcomes=None, **jobs):

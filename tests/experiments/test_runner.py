@@ -22,10 +22,9 @@ from limo.core.records import Provenance
 from limo.core.run_folder import read_json
 from limo.experiments import results
 from limo.experiments.arms import Arm
-from limo.experiments.cells import raise_failed
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measurement
-from limo.experiments.runner import measure_arms
+from limo.experiments.runner import measure_arms, raise_failed
 from limo.report.content import BenchmarkRow, LocalizedText
 from limo.report.store import check
 

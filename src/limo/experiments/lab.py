@@ -361,11 +361,11 @@ class Lab:
         return self.arm_folder(arm, seed) / "benchmarks.sqlite"
 
     def cell_folder(self, arm: Arm, seed: int) -> Path:
-        """See `CellLab`."""
+        """Where a cell works; cells that are the same in all but name share a folder."""
         return self.arm_folder(arm.name, seed)
 
     def hours(self, cells: Sequence[Cell]) -> dict[str, float]:
-        """All alike: the cells run in the order of their arms."""
+        """What each cell is expected to take, by name: all alike, so that they run in the order of their arms."""
         return dict.fromkeys((cell.name for cell in cells), 0.0)
 
     def open_jobs(self) -> AbstractContextManager[Jobs]:
@@ -373,7 +373,7 @@ class Lab:
         return worker_jobs(self.measure, self.recipe.n_workers)
 
     def check_budget(self, hours: Mapping[str, float], running: Sequence[Cell], following: Cell | None) -> None:
-        """There is none."""
+        """Raise PartialError where these cells would pass the budget; here there is none."""
 
     def arm_folder(self, arm: str, seed: int) -> Path:
         """The folder of an arm with one training seed."""

@@ -6,15 +6,17 @@ measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limo.core.errors import PartialError
 from limo.core.files import write_json
 from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arms import Arm, Experiment, Questions
-from limo.experiments.cells import cells_of, measured_arms, raise_failed, run_cells
+from limo.experiments.cells import MEASURING, Cell, Job, Jobs, cells_of
 from limo.experiments.chains import in_stratum
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measured, Measurement
@@ -25,6 +27,7 @@ from limo.stages.evaluate import SCORES
 if TYPE_CHECKING:
     from limo.core.progress import Progress
 
+POLL_S = 0.2  # between two looks at the running cells
 ReportBuilder = Callable[[Lab, Sequence[Arm], Sequence[tuple[str, str]], Measured], Report]
 
 
@@ -93,3 +96,69 @@ def measure_arms(
     with lab.open_jobs() as jobs:
         failed = run_cells(lab, cells, jobs, progress, failed)
     return measured_arms(lab, cells), failed
+
+
+def measured_arms(lab: Lab, cells: Sequence[Cell]) -> dict[str, list[Measurement]]:
+    """Arm -> its measurements, of the arms that have one for each of their cells."""
+    stored: dict[str, list[Measurement | None]] = {}
+    for cell in cells:
+        stored.setdefault(cell.arm.name, []).append(lab.stored(cell.arm, cell.seed))
+    return {arm: [row for row in rows if row] for arm, rows in stored.items() if all(rows)}
+
+
+def raise_failed(failed: Mapping[str, str], n_cells: int) -> None:
+    """Raise PartialError where a cell failed."""
+    for name, reason in list(failed.items())[:1]:
+        do = "the others are measured; mend it and give the same command"
+        raise PartialError(f"{len(failed)} of {n_cells} cells failed; {name}", reason, "", do)
+
+
+def run_cells(
+    lab: Lab, cells: Sequence[Cell], jobs: Jobs, progress: Progress, failed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Measure the cells that are neither stored nor `failed` before; the names of all that failed, with the reason.
+
+    One that fails leaves the others running, but for those that need it.  Raises what a check of the budget raises,
+    with the running cells cancelled; what was measured is kept.
+    """
+    reasons = dict(failed or {})
+    waiting = [cell for cell in cells if cell.name not in reasons and lab.stored(cell.arm, cell.seed) is None]
+    n_before, hours = len(cells) - len(waiting), lab.hours(waiting)
+    waiting.sort(key=lambda cell: hours[cell.name])
+    running: dict[str, tuple[Cell, Job]] = {}
+    with progress.stage(MEASURING, total=len(cells), n_done=n_before) as stage:
+
+        def end(cell: Cell, reason: str | None) -> None:
+            if not reason and lab.stored(cell.arm, cell.seed) is None:
+                reason = "it ended without a measurement"
+            if reason:
+                reasons[cell.name] = reason
+                progress.log(f"{cell.name} failed: {reason}")
+            stage.advance(1, cell=cell.name)
+
+        try:
+            while waiting or running:
+                for name, (cell, job) in list(running.items()):
+                    if (outcome := job.poll()) is not None:
+                        del running[name]
+                        end(cell, outcome)
+                for cell in list(waiting):
+                    is_needed_open = cell.needs in {other.name for other in waiting} | running.keys()
+                    folders = [lab.cell_folder(other.arm, other.seed) for other, _ in running.values()]
+                    if cell.needs in reasons or lab.stored(cell.arm, cell.seed) is not None:
+                        waiting.remove(cell)  # given up, or measured under another name meanwhile
+                        end(cell, f"{cell.needs}, which it needs, was not measured" if cell.needs in reasons else "")
+                    elif len(running) < jobs.n_at_once and not is_needed_open:
+                        if lab.cell_folder(cell.arm, cell.seed) in folders:
+                            continue
+                        lab.check_budget(hours, [other for other, _ in running.values()], cell)
+                        waiting.remove(cell)
+                        running[cell.name] = (cell, jobs.start(cell))
+                if running:
+                    lab.check_budget(hours, [cell for cell, _ in running.values()], None)
+                    threading.Event().wait(POLL_S)
+        except BaseException:
+            for _, job in running.values():
+                job.cancel()
+            raise
+    return reasons

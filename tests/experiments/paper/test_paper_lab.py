@@ -14,7 +14,7 @@ from limo.core.recipe import load, shipped
 from limo.core.records import Chain, Grade, Problem, Verdict
 from limo.curate.grade import GradeSettings
 from limo.curate.select import Candidate, SelectSettings
-from limo.experiments import cells, runner
+from limo.experiments import runner
 from limo.experiments.cells import Cell
 from limo.experiments.chains import ChainPool
 from limo.experiments.lab import Lab
@@ -109,7 +109,7 @@ def test_a_budget_of_updates_is_that_of_limo_and_one_of_epochs_the_recipe_s_own(
 @pytest.fixture
 def at_once(monkeypatch):
     """Nothing is waited for, and nothing planned."""
-    monkeypatch.setattr(cells, "POLL_S", 0.0)
+    monkeypatch.setattr(runner, "POLL_S", 0.0)
     monkeypatch.setattr(PaperLab, "hours", Lab.hours)
 
 

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from limo.core.errors import InputError, ModelError
 from limo.core.progress import NoProgress
 from limo.core.recipe import load
-from limo.experiments.cells import cells_of, measured_arms, run_cells
+from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.launchers import CommandJobs, CommandSettings, SlurmSettings, SubmititJobs, TrainLaunch
 from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.paper.serving import ServeSettings, served
+from limo.experiments.runner import measured_arms, run_cells
 from limo.models.settings import open_model
 
 # The commands of Slurm that submitit uses: sbatch starts the script as a process of its own and prints its number,

@@ -16,12 +16,12 @@ from statistics import fmean
 from limo.core.progress import NoProgress, Progress
 from limo.core.run_folder import RunFolder, environment
 from limo.experiments.arms import Arm, Experiment, PublishedFigure
-from limo.experiments.cells import cells_of, raise_failed
+from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, planned_rows
 from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.results import Measured, build_report
-from limo.experiments.runner import measure_arms, write_report
+from limo.experiments.runner import measure_arms, raise_failed, write_report
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import BenchmarkRow, LocalizedText, Report
 from limo.report.words import read_data
