@@ -73,10 +73,9 @@ def curate(
         return
     require_datasets()  # before anything is paid for
     result = stage.run(settings, folder, call.progress, workers)
-    value = {"folder": result.folder, "n_selected": result.n_selected, "did_nothing": result.did_nothing}
     text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
-    call.result({**value, "funnel": [asdict(row) for row in result.funnel]}, text)
+    call.result(asdict(result), text)
 
 
 def _funnel_table(funnel: Sequence[FunnelRow]) -> str:

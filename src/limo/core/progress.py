@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
+from limo.core.closing import Closing
 from limo.core.language import translated
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable
@@ -97,7 +98,7 @@ class Stage:
             self._progress.end(self, self.event("end" if error is None else "stop"))
 
 
-class Progress:
+class Progress(Closing):
     """Base of the displays: keeps the open stages and the times; a display overrides `show`.
 
     `stopped` describes the stages that ended with an error.
@@ -153,12 +154,6 @@ class Progress:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class NoProgress(Progress):

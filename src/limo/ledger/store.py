@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from limo.core.closing import Closing
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.core.files import check_room
 from limo.core.records import FAILED, Completion, Provenance, Rollout, Verdict
@@ -83,7 +84,7 @@ class MergeCounts(NamedTuple):
     n_conflicts: int
 
 
-class Ledger:
+class Ledger(Closing):
     """The file at `path`, made when missing; a context manager.  `read_only` opens an existing one for reading.
 
     Every method raises StorageError when the disk is full, read-only or the file is damaged; what was committed
@@ -106,12 +107,6 @@ class Ledger:
         except BaseException:
             self._db.close()
             raise
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; committed rows are safe without it."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator
 
 from limo.core import prompts
+from limo.core.closing import Closing
 from limo.core.recipe import Settings
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.text import content_hash
@@ -47,7 +48,7 @@ RecipeVerifierSettings = Annotated[
 """The type of a recipe's field `verifier`, with the judge and its models; a string is the kind."""
 
 
-class JudgeVerifier:
+class JudgeVerifier(Closing):
     """A verifier: rules first, and a judge model decides what they leave undecided; the rules are never overruled.
 
     Judgements are rollouts of `runner` in `ledger`, so the same completion is judged once.  The judge reads the end of
@@ -63,10 +64,7 @@ class JudgeVerifier:
         models = " + ".join(model.name for model in settings.models)
         self.identity = f"judge/1 {models} n={settings.n} prompt={prompt} sampling={sampling} after {rules.identity}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.rules.close()
 
     @property

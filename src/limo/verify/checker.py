@@ -20,6 +20,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.process.child import Handler, reply_of
 from limo.core.process.limits import CallLimits
@@ -36,7 +37,7 @@ _COMPLETION = attrgetter(*Completion.__slots__)
 _VERDICT = attrgetter(*Verdict.__slots__)
 
 
-class Checker:
+class Checker(Closing):
     """Runs a verifier.  A context manager; safe in threads, under asyncio and in daemon processes.
 
     `verifier` is what a recipe's field `verifier` may hold (a name, a mapping, settings), or a verifier, which must
@@ -63,12 +64,6 @@ class Checker:
         else:
             self.verifier, self._opener, self._is_trusted = verifier, partial(_itself, verifier), False
         self._pools: dict[Callable[[Verifier], Handler], WorkerPool] = {}
-
-    def __enter__(self) -> Checker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the child processes; what is under way in other threads ends as undecided."""

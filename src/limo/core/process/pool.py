@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any
 
+from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.process.child import Handler
 from limo.core.process.limits import CallLimits
@@ -24,7 +25,7 @@ CHUNK_S = 0.06  # seconds that a chunk should take: long beside a message, short
 MAX_CHUNKS, MAX_BYTES = 32, 32 << 20  # under way; one slow payload must not leave the other workers idle
 
 
-class WorkerPool:
+class WorkerPool(Closing):
     """`n_workers` workers with the same handler.  A child starts when it is first needed."""
 
     def __init__(
@@ -35,12 +36,6 @@ class WorkerPool:
         self._new_workers = lambda: [Worker(open_handler, *arguments, limits=limits) for _ in range(n_workers)]
         self.workers = self._new_workers()
         self._payload_s = CHUNK_S / FIRST_CHUNK  # seconds that a payload takes, as lately seen
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the children; what is under way in other threads fails."""

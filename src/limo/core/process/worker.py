@@ -24,8 +24,9 @@ from collections.abc import Callable, Sequence
 from mmap import mmap
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
+from limo.core.closing import Closing
 from limo.core.process import child
 from limo.core.process.limits import CallLimits, is_limited, untimed
 
@@ -45,7 +46,7 @@ class CallResult(NamedTuple):
     failure: str = ""
 
 
-class Worker:
+class Worker(Closing):
     """One child process, started when first needed and after each death.  Safe in threads; one call at a time."""
 
     def __init__(self, open_handler: Callable[..., child.Handler], *arguments: Any, limits: CallLimits | None = None):
@@ -56,12 +57,6 @@ class Worker:
         self._process: _Process | None = None
         self._lock = threading.Lock()
         self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the child.  Calls under way in other threads, and later ones, fail."""

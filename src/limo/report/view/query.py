@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.records import Provenance
 from limo.report.view.index import searchable
@@ -136,7 +137,7 @@ class Page:
     after: str
 
 
-class Browser:
+class Browser(Closing):
     """The indexes and ledgers of some runs, opened for reading; a context manager."""
 
     def __init__(self, runs: Sequence[OpenedRun]) -> None:
@@ -154,10 +155,7 @@ class Browser:
         models = "SELECT DISTINCT model FROM r{}.settings ORDER BY model"
         self.columns = [Column(k, model) for k in self._numbers for (model,) in self._db.execute(models.format(k))]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def facet(self, kind: str) -> dict[str, int]:
