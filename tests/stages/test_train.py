@@ -8,18 +8,23 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from limo.core.errors import InputError, LimoError, RecipeError
 from limo.core.progress import NoProgress
+from limo.core.prompts import messages
 from limo.core.recipe import load
+from limo.core.records import Sampling
 from limo.core.run_folder import RunFolder
 from limo.experiments.pocket.models import model_path
 from limo.experiments.pocket.world import sample_problems
 from limo.ledger.store import Ledger
-from limo.pool.ingest import write_pool
+from limo.models.completer import Request
+from limo.models.local.completer import LocalCompleter
+from limo.pool.ingest import read_pool, write_pool
 from limo.stages.train import Recipe, easy_problems, first_batch, run
 from limo.train.model import load_model
 from limo.train.result import finished
@@ -68,32 +73,68 @@ def test_the_first_batch_is_shown_with_what_is_learnt(tmp_path):
         first_batch(load(Recipe, None, ["model=m", "dataset=d", "method.kind=grpo"]))
 
 
-def test_a_reward_is_the_verdict_and_its_rollout_is_in_the_ledger(tmp_path):
+def test_what_trl_generated_is_rewarded_and_kept_like_our_own_rollouts(tmp_path):
     from types import SimpleNamespace as Values
 
     from limo.core.records import Problem
     from limo.stages.train import RolloutAccount
-    from limo.train.methods.grpo import GrpoSettings, _Reward
+    from limo.train.methods.grpo import GrpoSettings, _Rollouts
     from limo.verify.checker import Checker
 
     problem, settings = Problem.make("What is 1 + 2?", "3"), GrpoSettings(num_generations=2, examples_per_update=2)
     with Ledger(tmp_path / "ledger.sqlite") as ledger, Checker() as checker:
         account = RolloutAccount(ledger, checker, settings)
-        reward = _Reward([problem], settings, Values(eos_token_id=9), Values(eos_token_id=[7]), account, "grpo-a")
+        reward = _Rollouts([problem], settings, Values(eos_token_id=9), Values(eos_token_id=[7]), account, "grpo-a")
         texts = [[{"content": r"It is \boxed{3}."}], [{"content": r"It is \boxed{4}."}]]
         for step in (0, 1, 1):  # what a killed training repeats is the same rollout
-            state = Values(global_step=step)
-            assert reward(texts, [[1, 7], [1, 2]], [problem.id] * 2, state) == [1.0, 0.0]
+            state, chat = Values(global_step=step), [{"role": "user", "content": problem.problem}]
+            assert reward([chat] * 2, texts, [[1, 7], [1, 2]], state) == [1.0, 0.0]
             reward._step = -1
         rollouts = list(ledger.rollouts())
-    assert sorted((r.model, r.index) for r in rollouts) == [
-        ("grpo-a@0", 0),
-        ("grpo-a@0", 1),
-        ("grpo-a@1", 0),
-        ("grpo-a@1", 1),
-    ]
+    names = sorted((r.model, r.index) for r in rollouts)
+    assert names == [("grpo-a@0", 0), ("grpo-a@0", 1), ("grpo-a@1", 0), ("grpo-a@1", 1)]
     assert {r.completion.finish_reason for r in rollouts} == {"stop", "length"}
     assert {r.verdict.outcome for r in rollouts} == {"correct", "wrong"}
+
+
+def test_the_rollouts_of_the_first_update_are_what_the_completer_says_with_the_base_model(trained):
+    folder, _, data = trained
+    problems = {problem.id: problem for problem in read_pool(data / "pool.parquet")}
+    sampling = Sampling(temperature=1.0, max_tokens=12)
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        stored = {(r.problem_id, r.index): r for r in ledger.rollouts() if r.model.endswith("@0")}
+    completer = LocalCompleter(model_path("pocket-rich"), next(iter(stored.values())).model)
+    requests = [
+        Request(problems[name], messages(problems[name].problem), sampling, index) for name, index in stored
+    ]  # fmt: skip
+    for request, completion in next(completer.complete(iter(requests))):
+        found = stored[request.problem.id, request.index]
+        assert found.sampling_hash == sampling.hash
+        assert replace(found.completion, elapsed_s=0) == replace(completion, elapsed_s=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "environment", "is_ours"),
+    [({}, {}, True), ({"use_vllm": True}, {}, False), ({}, {"ACCELERATE_USE_FSDP": "true"}, False)],
+)
+def test_trl_generates_only_by_a_vllm_server_or_over_shards(change, environment, is_ours, tmp_path, monkeypatch):
+    import trl
+
+    from limo.train.methods import grpo
+
+    class Recorder:
+        def __init__(self, **given):
+            self.given = given
+
+    monkeypatch.setattr(trl, "GRPOTrainer", Recorder)
+    monkeypatch.setattr(grpo, "watched", lambda trainer: trainer)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = grpo.GrpoSettings(bf16=False, use_cpu=True, **change)
+    rollouts = type("Rollouts", (), {"generate": "ours"})
+    given = grpo._make_trainer(None, None, easy_problems(1), settings, tmp_path, rollouts).given
+    assert given["rollout_func"] == ("ours" if is_ours else None)
+    assert given["args"].vllm_mode == "server", "TRL's default loads a second model beside the first"
 
 
 def test_every_rollout_of_a_training_by_reward_is_in_the_ledger_with_its_verdict(trained):
@@ -183,7 +224,9 @@ def test_the_easy_problems_are_the_same_for_ever_and_their_answers_true():
 KILLED = """
 import sys, os, signal
 from limo.core.progress import NoProgress
+from limo.core.prompts import messages
 from limo.core.recipe import load
+from limo.core.records import Sampling
 from limo.core.run_folder import RunFolder
 from limo.stages.train import Recipe, easy_problems, run
 import torch, json
@@ -199,8 +242,6 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 def test_training_by_reward_raises_the_pass_rate_and_survives_a_kill(tmp_path):
-    from limo.core.records import Sampling
-    from limo.models.local.completer import LocalCompleter
     from limo.rollouts.collect import collect_rollouts
     from limo.verify.checker import Checker
 

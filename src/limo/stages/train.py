@@ -26,7 +26,7 @@ from limo.core.files import hash_path, model_identity, write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
 from limo.core.recipe import RECIPES, Settings
-from limo.core.records import Problem, Rollout, Sampling, Verdict
+from limo.core.records import Problem, Rollout, Verdict
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.local.completer import LocalCompleter
@@ -186,7 +186,7 @@ class RolloutAccount:
 
     def __init__(self, ledger: Ledger, verifier: BatchVerifier, settings: grpo.GrpoSettings) -> None:
         self._ledger, self._verifier = ledger, verifier
-        sampling = Sampling(settings.temperature, settings.top_p, settings.max_completion_length, settings.seed)
+        sampling = settings.sampling
         with ledger.transaction():
             ledger.define("prompt", prompt_hash(settings.system), settings.system)
             ledger.define("sampling", sampling.hash, json.dumps(asdict(sampling), sort_keys=True))

@@ -30,9 +30,10 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 @contextmanager
 def without_name_warnings() -> Iterator[None]:
-    """Without warnings of names that transformers will change and TRL still uses: nobody here can act on them."""
+    """Without warnings of names that transformers or TRL may change and that are used here: no user can act on them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
         yield
 
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import model_identity
@@ -29,6 +30,14 @@ from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import loading_error, read_config
 
 LOG = logging.getLogger(__name__)
+
+
+class TokenCompletion(NamedTuple):
+    """A completion with the tokens of its prompt and its own, the end token among them."""
+
+    prompt: list[int]
+    tokens: list[int]
+    completion: Completion
 
 
 class LocalCompleter(Completer):
@@ -49,29 +58,43 @@ class LocalCompleter(Completer):
     ) -> None:
         if batch_size < 1:
             raise InputError("a batch needs rows", batch_size, "1 or more", "try 128 for a small model")
-        self.name = name or Path(model).name
-        self.batch_size = batch_size
+        loaded, tokenizer = _load(str(model), device, trust_remote_code)
+        self._set_up(loaded, tokenizer, name or Path(model).name, batch_size)
         self.capabilities = Capabilities(stop_texts=True, identity=model_identity(model))
-        self.model, self.tokenizer = _load(str(model), device, trust_remote_code)
-        self._template = ChatTemplate(self.tokenizer, model)
-        self._stop_tokens = _stop_tokens(self.model, self.tokenizer)
-        layers = set(getattr(self.model.config, "layer_types", None) or ["full_attention"])
-        self._is_fast = layers == {"full_attention"}
-        if not self._is_fast:
-            others = ", ".join(sorted(layers - {"full_attention"}))
-            LOG.warning("%s has layers (%s) that only transformers' slower `generate` runs", self.name, others)
-        elif device == "cpu":
+        if self._is_fast and device == "cpu":
             from limo.models.local.decode import prepare
 
             prepare(self.model)
 
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any, name: str) -> Self:
+        """A model in training, which is decoded with the weights it has at each call and is left as it was."""
+        completer = cls.__new__(cls)
+        completer._set_up(model, tokenizer, name, 128)
+        completer._is_borrowed = True
+        return completer
+
+    _is_borrowed = False
+
+    def _set_up(self, model: Any, tokenizer: Any, name: str, batch_size: int) -> None:
+        self.model, self.tokenizer, self.name, self.batch_size = model, tokenizer, name, batch_size
+        self._template = ChatTemplate(tokenizer, model.config.name_or_path)
+        self._stop_tokens = _stop_tokens(model, tokenizer)
+        layers = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+        self._is_fast = layers == {"full_attention"}
+        if not self._is_fast:
+            others = ", ".join(sorted(layers - {"full_attention"}))
+            LOG.warning("%s has layers (%s) that only transformers' slower `generate` runs", self.name, others)
+
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Pull `batch_size` requests, complete them all, yield them as one group."""
         while batch := list(islice(requests, self.batch_size)):
-            yield self._complete_batch(batch)
+            completed = self.complete_tokens(batch)
+            yield [(request, one.completion) for request, one in zip(batch, completed, strict=True)]
 
-    def _complete_batch(self, batch: list[Request]) -> CompletionGroup:
-        from limo.models.local.decode import DecodingRow, decode, generate
+    def complete_tokens(self, batch: Sequence[Request]) -> list[TokenCompletion]:
+        """Complete these requests at once, whatever `batch_size` says."""
+        from limo.models.local.decode import DecodingRow, borrowed, decode, generate
 
         began = time.perf_counter()
         prompts = self._tokenize([request.messages for request in batch])
@@ -83,10 +106,11 @@ class LocalCompleter(Completer):
                     prompt, _uniforms(self._seed(request), n_new), sampling.temperature, sampling.top_p
                 )
         run = decode if self._is_fast else generate
-        new = dict(zip(rows, run(self.model, list(rows.values()), self._stop_tokens) if rows else [], strict=True))
+        with borrowed(self.model, self._is_fast) if self._is_borrowed else nullcontext():
+            new = dict(zip(rows, run(self.model, list(rows.values()), self._stop_tokens) if rows else [], strict=True))
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))
         elapsed_s = (time.perf_counter() - began) / len(batch)
-        group: CompletionGroup = []
+        completed = []
         for place, request in enumerate(batch):
             n_prompt = len(prompts[place])
             if place not in new:
@@ -97,8 +121,8 @@ class LocalCompleter(Completer):
                 has_ended = new[place][-1] in self._stop_tokens or len(text) < len(texts[place])
                 reason = "stop" if has_ended else "length"
                 completion = Completion(text, reason, n_prompt, len(new[place]), elapsed_s)
-            group.append((request, completion))
-        return group
+            completed.append(TokenCompletion(prompts[place], new.get(place, []), completion))
+        return completed
 
     def _tokenize(self, chats: list[list[Message]]) -> list[list[int]]:
         """Each chat by the model's own template, equal ones once: ready for the assistant's turn, or inside it where

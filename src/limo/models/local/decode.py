@@ -13,7 +13,8 @@ depends on its neighbours only through the rounding of a matrix product.  Layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,23 @@ def prepare(model: Any) -> None:
     """Give a loaded model the attention that `decode` is fast with; once, after loading, on a CPU."""
     AttentionInterface.register(ATTENTION, attend)
     model.set_attn_implementation(ATTENTION)
+
+
+@contextmanager
+def borrowed(model: Any, is_fast: bool) -> Iterator[None]:
+    """A model in training, ready for `decode` (`is_fast`) or `generate` in a block: cached, and nothing dropped out.
+
+    Its own attention comes back afterwards, since the one for decoding builds no mask of a training's padding.
+    """
+    attention, is_training = model.config._attn_implementation, model.training
+    model.eval()
+    if is_fast and model.device.type == "cpu":
+        prepare(model)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(attention)
+        model.train(is_training)
 
 
 @torch.inference_mode()

@@ -1,8 +1,9 @@
 """Reinforcement learning with verified answers (GRPO), by TRL's GRPOTrainer: the rival of a few selected chains.
 
-The reward of a completion is 1 where the verifier says `correct`, else 0.  `account` verifies each rollout and keeps it
-(the train stage gives one over the run's ledger).  Truncated completions are masked: they teach nothing, and count as
-wrong in their group.  `max_flops` ends a training at the cost of another one.
+Rollouts are made by our completer on the policy's own weights, with the random numbers of (problem, policy, index); by
+TRL only through a vLLM server or where no process holds the whole model.  The reward of a completion is 1 where the
+verifier says `correct`, else 0.  `account` verifies each rollout and keeps it (the train stage: in the run's ledger).
+Truncated completions are masked: they teach nothing, and count as wrong in their group.  `max_flops` ends a training at the cost of another one.
 
     result = train("models/base", problems, "runs/rl/model", GrpoSettings(max_steps=100), account)
     result.measures["pass_rate_last"], result.flops
@@ -19,14 +20,17 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from limo.core import prompts
 from limo.core.errors import InputError
 from limo.core.files import model_identity
 from limo.core.progress import NoProgress, Progress
+from limo.core.prompts import SYSTEM, Message, messages, prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Sampling, Verdict
 from limo.core.text import content_hash, shorten
+from limo.models.completer import Request
+from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import check_model
 from limo.train.compute import GENERATE, TRAIN
+from limo.train.memory import launched_sharding
 from limo.train.model import load_model, load_tokenizer
 from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched, without_name_warnings
@@ -53,8 +57,13 @@ class GrpoSettings(TrainSettings):
     scale_rewards: Literal["group", "batch", "none"] = Field("group", description="what advantages are divided by")
     use_vllm: bool = Field(False, description="rollouts by a vLLM server of TRL's (`trl vllm-serve`)")
     vllm_server_base_url: str | None = Field(None, description="its address")
-    system: str = Field(prompts.SYSTEM, description="system text of every prompt")
+    system: str = Field(SYSTEM, description="system text of every prompt")
     max_flops: float = Field(0.0, ge=0, description="stop at this cost (`flops` of another training); 0 = do not")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How rollouts are sampled, as the ledger keeps it."""
+        return Sampling(self.temperature, self.top_p, self.max_completion_length, self.seed)
 
 
 class Account(Protocol):
@@ -93,8 +102,8 @@ def train(
     work = make_work_folder(out, identity)
     model = load_model(model_dir, settings.dtype, settings.attn_implementation, 0, _end_token(tokenizer))
     n_parameters = model.num_parameters()
-    reward = _Reward(problems, settings, tokenizer, model.generation_config, account, f"grpo-{identity}")
-    trainer = _make_trainer(model, tokenizer, problems, settings, work, reward)
+    rollouts = _Rollouts(problems, settings, tokenizer, model.generation_config, account, f"grpo-{identity}")
+    trainer = _make_trainer(model, tokenizer, problems, settings, work, rollouts)
     if settings.max_flops:
         trainer.add_callback(_stop_at(settings.max_flops / (FLOPS_PER_TOKEN * n_parameters)))
     seconds = run_trainer(trainer, work, progress, stage, settings)
@@ -123,8 +132,11 @@ def train(
     return result
 
 
-class _Reward:
-    """TRL's reward function: verifies the completions of a batch as rollouts of the policy at that update."""
+class _Rollouts:
+    """The rollouts of the policy at each update: `generate` makes them by our completer, the call verifies them.
+
+    Where TRL generates, `generate` is not called, and the call makes rollouts of the tokens it is given.
+    """
 
     __name__ = "verified"
 
@@ -139,51 +151,94 @@ class _Reward:
     ) -> None:
         end = generation_config.eos_token_id
         self._ends = {tokenizer.eos_token_id, *(end if isinstance(end, list) else [end])}
-        self._problems, self._account, self._name = {problem.id: problem for problem in problems}, account, name
-        sampling = Sampling(settings.temperature, settings.top_p, settings.max_completion_length, settings.seed)
-        self._setup = (prompts.prompt_hash(settings.system), sampling.hash)
+        self._by_text = {problem.problem: problem for problem in problems}
+        self._tokenizer, self._account, self._name = tokenizer, account, name
+        self._sampling = settings.sampling
+        self._setup = (prompt_hash(settings.system), self._sampling.hash)
         self._first_index = int(os.environ.get("RANK", "0")) * settings.examples_per_update
         self._step, self._n_of_problem = -1, Counter[str]()
 
+    def generate(self, chats: list[list[Message]], trainer: Any) -> dict[str, Any]:
+        """TRL's `rollout_func`: completions of these chats by the policy as it is; it computes their likelihoods."""
+        policy = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+        model = self._model(trainer.state)
+        requests = [
+            Request(problem, chat, self._sampling, index)
+            for chat, (problem, index) in zip(chats, self._numbered(chats, trainer.state), strict=True)
+        ]
+        completed = LocalCompleter.of(policy, self._tokenizer, model).complete_tokens(requests)
+        for one in completed:
+            if one.completion.finish_reason == "error":
+                do = "leave long problems out of the pool"
+                raise InputError("a problem cannot be completed", one.completion.error, "room for an answer", do)
+        return {
+            "prompt_ids": [one.prompt for one in completed],
+            "completion_ids": [one.tokens for one in completed],
+            "logprobs": None,
+            "rollout": [
+                Rollout(request.problem.id, model, *self._setup, request.index, one.completion)
+                for request, one in zip(requests, completed, strict=True)
+            ],
+        }
+
     def __call__(
         self,
+        prompts: list[Any],
         completions: list[Any],
         completion_ids: list[list[int]],
-        problem_id: list[str],
         trainer_state: Any,
+        rollout: list[Rollout] | None = None,
         **_: Any,
     ) -> list[float]:
-        if trainer_state.global_step != self._step:
-            self._step, self._n_of_problem = trainer_state.global_step, Counter()
-        rollouts = []
-        for chat, ids, name in zip(completions, completion_ids, problem_id, strict=True):
-            reason = "stop" if ids and ids[-1] in self._ends else "length"
-            completion = Completion(chat[0]["content"], reason, n_completion_tokens=len(ids))
-            index = self._first_index + self._n_of_problem[name]
-            self._n_of_problem[name] += 1
-            rollout = Rollout(name, f"{self._name}@{self._step}", *self._setup, index, completion)
-            rollouts.append((self._problems[name], rollout))
-        return [float(verdict.outcome == "correct") for verdict in self._account.add(rollouts)]
+        """TRL's reward function: 1 for what is verified as correct, else 0."""
+        rollouts = rollout or self._rollouts_of_trl(prompts, completions, completion_ids, trainer_state)
+        pairs = [(self._by_text[chat[-1]["content"]], one) for chat, one in zip(prompts, rollouts, strict=True)]
+        return [float(verdict.outcome == "correct") for verdict in self._account.add(pairs)]
+
+    def _rollouts_of_trl(
+        self, chats: list[Any], completions: list[Any], ids: list[list[int]], state: Any
+    ) -> list[Rollout]:
+        ends, rollouts = self._ends, []
+        for (problem, index), chat, tokens in zip(self._numbered(chats, state), completions, ids, strict=True):
+            reason = "stop" if tokens and tokens[-1] in ends else "length"
+            completion = Completion(chat[0]["content"], reason, n_completion_tokens=len(tokens))
+            rollouts.append(Rollout(problem.id, self._model(state), *self._setup, index, completion))
+        return rollouts
+
+    def _numbered(self, chats: list[Any], state: Any) -> list[tuple[Problem, int]]:
+        """The problem of each chat, and which of its rollouts in this update it is."""
+        if state.global_step != self._step:
+            self._step, self._n_of_problem = state.global_step, Counter()
+        numbered = []
+        for chat in chats:
+            problem = self._by_text[chat[-1]["content"]]
+            numbered.append((problem, self._first_index + self._n_of_problem[problem.id]))
+            self._n_of_problem[problem.id] += 1
+        return numbered
+
+    def _model(self, state: Any) -> str:
+        """The policy at an update, as the ledger names it."""
+        return f"{self._name}@{state.global_step}"
 
 
 def _make_trainer(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], settings: GrpoSettings, work: Path, reward: Any
+    model: Any, tokenizer: Any, problems: Sequence[Problem], settings: GrpoSettings, work: Path, rollouts: _Rollouts
 ) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    config = trl_config(GRPOConfig, settings, work, log_completions=False)
-    rows = [
-        {"prompt": prompts.messages(problem.problem, settings.system), "problem_id": problem.id} for problem in problems
-    ]
+    config = trl_config(GRPOConfig, settings, work, log_completions=False, vllm_mode="server")
+    is_whole = launched_sharding()[0] in ("one", "ddp")  # decoding a shard would need every process at every token
+    rows = [{"prompt": messages(problem.problem, settings.system)} for problem in problems]
     try:
         with without_name_warnings():
             return watched(GRPOTrainer)(
                 model=model,
-                reward_funcs=[reward],
+                reward_funcs=[rollouts],
                 args=config,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
+                rollout_func=rollouts.generate if is_whole and not settings.use_vllm else None,
             )
     except (ValueError, ImportError) as error:
         reason = shorten(str(error), 160)
@@ -194,7 +249,7 @@ def _end_token(tokenizer: Any) -> int | None:
     """The token that ends an assistant's turn by the chat template; a base model's own end token is another."""
     from limo.train.data import encode
 
-    chat = [*prompts.messages("1+1?"), {"role": "assistant", "content": "2"}]
+    chat = [*messages("1+1?"), {"role": "assistant", "content": "2"}]
     return encode([{"messages": chat}], tokenizer, 1 << 20).end_token_id
 
 
