@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 RECIPES = sorted((ROOT / "src" / "limo" / "recipes").rglob("*.yaml"))
 MODULES = sorted((ROOT / "src" / "limo").rglob("*.py"))
-_LINE = re.compile(r"^\s*(?:#\s+|\$\s+)?(limo\s.*)$")
+_LINE = re.compile(r"^\s*(?:#\s+|\$\s+)?(?:[A-Z_]+=\S+ )*(limo\s.*)$")
+_LAUNCH = re.compile(r"^\s*(?:#\s+)?accelerate (launch\s.*)$", re.MULTILINE)
 _INLINE = re.compile(r"`(limo [a-z][^`]*)`")
 
 
@@ -27,8 +28,9 @@ def whole_lines(text: str) -> list[str]:
 
 
 def blocks(page: str) -> str:
-    """What stands in the code blocks of a page that are for a shell."""
-    return "\n".join(re.findall(r"```(?:sh|bash|console)?\n(.*?)```", page, re.DOTALL))
+    """What stands in the code blocks of a page that are for a shell, between fences or indented."""
+    indented = re.findall(r"^    \S.*$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
+    return "\n".join([*re.findall(r"```(?:sh|bash|console)?\n(.*?)```", page, re.DOTALL), *indented])
 
 
 def documented() -> list[tuple[str, str, bool]]:
@@ -77,10 +79,28 @@ def test_a_documented_command_is_parsed(where, line, complete):
     parse(line, complete)
 
 
+def launches() -> list[tuple[str, str]]:
+    """(where, what stands after `accelerate`)."""
+    found = [(page, line) for page in [*PAGES, *RECIPES] for line in _LAUNCH.findall(page.read_text(encoding="utf-8"))]
+    return [(page.name, line) for page, line in found]
+
+
+@pytest.mark.parametrize(("where", "line"), launches())
+def test_a_documented_launch_is_parsed_by_accelerate_and_its_training_by_limo(where, line):
+    from accelerate.commands.launch import launch_command_parser
+
+    given, _ = launch_command_parser().parse_known_args(shlex.split(line)[1:])
+    assert given.module and given.training_script == "limo.cli", "what comes before it are accelerate's own words"
+    assert (ROOT / "src" / "limo" / "recipes" / "accelerate" / Path(given.config_file).name).is_file()
+    assert not given.num_machines or given.num_processes == 8 * given.num_machines, "processes are counted over nodes"
+    parse(shlex.join(["limo", *given.training_script_args]), complete=True)
+
+
 def test_commands_are_found_in_pages_recipes_and_docstrings():
     places = {where for where, _, _ in documented()}
-    assert {"README.md", "limo-v2.yaml", "rollouts.py"} <= places
+    assert {"README.md", "train.md", "limo-v2.yaml", "rollouts.py"} <= places
     assert len(documented()) > 60
+    assert {"train.md", "fsdp2.yaml"} <= {where for where, _ in launches()}
 
 
 @pytest.mark.parametrize(
