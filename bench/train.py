@@ -1,6 +1,7 @@
-"""Tokens a second of processor, ours beside TRL's own defaults with max_length raised, at the lengths of real chains.
+"""Tokens a second of processor, ours beside other trainers' defaults (lengths raised), at the lengths of real chains.
 
     python bench/train.py [../shared/data] [--rows 16] [--scale 32]
+    python bench/train.py --llamafactory PYTHON --axolotl PYTHON   # see train_peers.py
 
 Both train the same small model (random weights) on the same rows of random tokens in one process, in turn and twice;
 the first update of each warms up and is not counted.  The rows' lengths are those of a recorded long-chain model
@@ -15,10 +16,13 @@ import argparse
 import gzip
 import json
 import random
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from train_peers import AXOLOTL, LLAMAFACTORY
 
 FIXED: dict[str, Any] = {"max_steps": 2, "save_strategy": "no", "use_cpu": True, "bf16": False, "learning_rate": 1e-5}
 UPDATE = 8  # rows of an update: TRL's per_device_train_batch_size
@@ -30,6 +34,8 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"))
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--scale", type=int, default=32)
+    parser.add_argument("--llamafactory", help="a python that has llamafactory")
+    parser.add_argument("--axolotl", help="a python that has axolotl")
     given = parser.parse_args()
     import torch
 
@@ -40,17 +46,33 @@ def main() -> None:
     lengths = [max(16, n // given.scale) for n in rng.sample(recorded["sample_of_lengths"], given.rows)]
     rows = [[rng.randrange(3, 1000) for _ in range(n)] for n in lengths]
     print(f"{recorded['name']}: {len(rows)} rows, {sum(lengths):,} tokens, the longest {max(lengths):,}")
+    peers = [("llamafactory", given.llamafactory, LLAMAFACTORY), ("axolotl", given.axolotl, AXOLOTL)]
+    programs = {name: [python, "-c", program] for name, python, program in peers if python}
     rates: dict[str, list[float]] = {}
-    for side in ("trl", "limo", "trl", "limo"):
-        rate, padding = measure(side, rows)
+    for side in ("trl", *programs, "limo") * 2:
+        rate, padding = measure_apart(programs[side], rows) if side in programs else measure(side, rows)
         rates.setdefault(side, []).append(rate)
         print(f"{side}: {rate:,.0f} tokens/s of processor, padding {padding:.1%}", flush=True)
-    ours, theirs = (sum(rates[side]) / len(rates[side]) for side in ("limo", "trl"))
-    print(f"limo / trl: {ours / theirs:.2f}")
+    for side in ("trl", *programs):
+        print(f"limo / {side}: {sum(rates['limo']) / sum(rates[side]):.2f}")
 
 
-def measure(side: str, rows: list[list[int]]) -> tuple[float, float]:
-    """Tokens a second of processor from the second update on, and the share of padding."""
+def measure_apart(program: list[str], rows: list[list[int]]) -> tuple[float, float]:
+    """As `measure`, by a trainer in an environment of its own."""
+    folder = Path(tempfile.mkdtemp())
+    model, tokenizer = start()
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    (folder / "rows.json").write_text(json.dumps(rows))
+    done = subprocess.run([*program, str(folder), str(UPDATE)], capture_output=True, text=True, timeout=3000)
+    if done.returncode:
+        raise SystemExit(f"{program[0]}: {done.stderr[-2000:]}")
+    rate, padding = json.loads(done.stdout.splitlines()[-1])
+    return rate, padding
+
+
+def start() -> tuple[Any, Any]:
+    """The model that every side trains, and a tokenizer."""
     import torch
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
@@ -59,9 +81,13 @@ def measure(side: str, rows: list[list[int]]) -> tuple[float, float]:
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(model_path("pocket-rich"))
     shape = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
-    model = Qwen2ForCausalLM(
-        Qwen2Config(vocab_size=4000, num_key_value_heads=2, max_position_embeddings=32768, **shape)
-    )
+    config = Qwen2Config(vocab_size=4000, num_key_value_heads=2, max_position_embeddings=32768, **shape)
+    return Qwen2ForCausalLM(config), tokenizer
+
+
+def measure(side: str, rows: list[list[int]]) -> tuple[float, float]:
+    """Tokens a second of processor from the second update on, and the share of padding."""
+    model, tokenizer = start()
     trainer = make(side, model, tokenizer, rows, Path(tempfile.mkdtemp()))
     counted = {"tokens": 0, "positions": 0, "seconds": 0.0}
     step = trainer.training_step
