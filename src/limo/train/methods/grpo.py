@@ -3,7 +3,8 @@
 Rollouts are made by our completer on the policy's own weights, with the random numbers of (problem, policy, index); by
 TRL only through a vLLM server or where no process holds the whole model.  The reward of a completion is 1 where the
 verifier says `correct`, else 0.  `account` verifies each rollout and keeps it (the train stage: in the run's ledger).
-Truncated completions are masked: they teach nothing, and count as wrong in their group.  `max_flops` ends a training at the cost of another one.
+Truncated completions are masked: they teach nothing, and count as wrong in their group.  `max_flops` ends a training at
+the cost of another one.
 
     result = train("models/base", problems, "runs/rl/model", GrpoSettings(max_steps=100), account)
     result.measures["pass_rate_last"], result.flops
