@@ -69,6 +69,16 @@ def test_an_output_inside_of_the_folder_that_is_read_is_refused_before_it_is_rea
     assert "lies inside of the input" in told
 
 
+def test_a_step_in_shards_of_a_loose_file_says_which_command_comes_first(fault, tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}\n')
+    for step in ("dedup", "decontaminate"):
+        more = ["--benchmark", f"mine={tmp_path / 'p.jsonl'}"] if step == "decontaminate" else []
+        told = fault("pool", step, tmp_path / "p.jsonl", *more, "-o", tmp_path / "out")
+        assert (
+            f"run first: limo pool ingest {tmp_path / 'p.jsonl'}" in told and not (tmp_path / "out" / "part").exists()
+        )
+
+
 def test_a_run_may_hold_what_is_made_of_it_but_its_ledger_is_not_written_over(limo, fault, world):
     assert limo("curate", world / "recipe.yaml", "--run", world / "run")[0] == 0
     before = (world / "run" / "ledger.sqlite").read_bytes()

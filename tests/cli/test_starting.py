@@ -127,6 +127,19 @@ def test_status_says_what_is_done_and_what_is_next(limo, world):
     assert limo("status", run)[1].rstrip().endswith("done")
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"x: [", b'{"a":' * 100_000, b"PAR1"], ids=len)
+def test_status_of_a_run_with_a_damaged_file_names_it(limo, fault, world, content):
+    assert limo("curate", world / "recipe.yaml", "--run", world / "run")[0] == 0
+    top = [path for path in (world / "run").iterdir() if path.suffix in (".json", ".yaml")]
+    for file in [*top, *(world / "run" / "stages").glob("*.parquet")]:
+        whole = file.read_bytes()
+        file.write_bytes(content)
+        if file.suffix != ".json" or content != b"[]":
+            assert file.name in fault("status", world / "run")
+        file.write_bytes(whole)
+    assert limo("status", world / "run")[0] == 0
+
+
 def test_status_of_a_run_without_a_ledger_and_of_none(limo, fault, world):
     assert "is not a run" in fault("status", world / "nowhere")
     (world / "new").mkdir()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,23 @@ def test_the_shipped_recipe_loads():
         ["judge.n=3", "rows=all"],
     )
     assert (recipe.judge.n, recipe.rows, recipe.judge.sampling.temperature) == (3, "all", 0.0)
+
+
+def test_a_pipe_is_verified_as_it_comes_and_a_command_that_reads_twice_says_why_it_cannot(limo, fault, tmp_path):
+    rows = "".join(json.dumps({"answer": str(n), "completion": f"\\boxed{{{n % 2}}}"}) + "\n" for n in range(300))
+    (tmp_path / "rows.jsonl").write_text(rows)
+    for name in ("pipe", "pipe.jsonl"):
+        os.mkfifo(tmp_path / name)
+        thread = threading.Thread(target=(tmp_path / name).write_text, args=(rows,), daemon=True)
+        thread.start()
+        assert limo("verify", tmp_path / name, "-o", tmp_path / "of_pipe.jsonl")[0] == 0
+        thread.join()
+        assert "a pipe or device can be read only once" in fault("grade", tmp_path / name, "-o", tmp_path / "g.jsonl")
+    assert limo("verify", tmp_path / "rows.jsonl", "-o", tmp_path / "of_file.jsonl")[0] == 0
+    verdicts = [
+        [json.loads(line)["outcome"] for line in open(tmp_path / f"of_{name}.jsonl")] for name in ("pipe", "file")
+    ]
+    assert verdicts[0] == verdicts[1] and len(verdicts[0]) == 300
 
 
 def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):

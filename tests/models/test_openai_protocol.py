@@ -30,7 +30,8 @@ def test_a_text_comes_as_pythons_own_reader_reads_it(odd):
 
 
 @pytest.mark.parametrize("odd", [b"NaN", b"-Infinity", b"1e400", b"1" * 30, b"-7", b"true", b"[]", b'"9"'])
-def test_an_odd_count_costs_no_completion(odd):
+def test_an_odd_count_costs_no_completion_and_is_told_once(odd, caplog):
+    protocol._warn_once.cache_clear()
     rest = b', "usage": {"prompt_tokens": ' + odd + b', "completion_tokens": 5}'
     (found,) = read_reply(reply(b'{"message": {"content": "4"}}', rest), 1)
     assert (found.text, found.n_completion_tokens) == ("4", 5)

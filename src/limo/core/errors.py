@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class LimoError(Exception):
@@ -17,7 +18,8 @@ class LimoError(Exception):
     exit_code = 2
 
     def __init__(self, what: str, value: object = None, allowed: str = "", do: str = "") -> None:
-        self.what, self._parts = what, (what, value, allowed, do)
+        self.what = what
+        self._parts: tuple[Any, ...] = (what, value, allowed, do)
         super().__init__(self.text())
 
     def text(self, translated: Callable[[str], str] = str) -> str:
@@ -27,6 +29,12 @@ class LimoError(Exception):
         if allowed:
             text += translated(f" (allowed: {allowed})")
         return f"{text}{translated('; ')}{translated(do)}" if do else text
+
+    def rename(self, path: object, shown: object) -> None:
+        """Name a path as the user knows it."""
+        parts = (None if part is None else str(part).replace(str(path), str(shown)) for part in self._parts)
+        self.what, self._parts = self.what.replace(str(path), str(shown)), tuple(parts)
+        self.args = (str(self).replace(str(path), str(shown)),)
 
     def __str__(self) -> str:  # an OSError among the parents would print fields of its own
         return str(self.args[0])

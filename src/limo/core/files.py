@@ -169,6 +169,9 @@ def _replacing(path: Path) -> Iterator[Path]:
             if temporary.is_dir() and path.is_dir():  # a folder that holds files cannot be replaced in one step
                 os.replace(path, former)
             os.replace(temporary, path)
+        except LimoError as error:
+            error.rename(temporary, path)
+            raise
         finally:
             remove(temporary)
             _settle(former, path)

@@ -55,6 +55,9 @@ def read_file(path: str | Path) -> Iterator[SourceRow]:
     path = Path(path)
     if path.is_dir():
         return _folder(path)
+    if path.exists() and not path.is_file():
+        do = "write it to a file, whose ending says its kind"
+        raise InputError("a pipe or device can be read only once, and rows are read twice", path, ALLOWED, do)
     if not path.is_file():
         raise MissingFileError("there is no such file", path, ALLOWED, "check the path")
     return _file(path, path.name)

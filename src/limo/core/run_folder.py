@@ -311,14 +311,20 @@ def environment() -> dict[str, object]:
 
 def _stored(file: Path, model: type[Settings]) -> Row:
     """The run's recipe with the defaults of today for keys that were not known when it was made."""
-    with _readable(file):
-        values, _ = load_yaml(file.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise StorageError("the run's recipe is damaged", file, "", "name another --run")
+    values = read_recipe(file)
     try:
         return model.model_validate(values).identity()
     except pydantic.ValidationError:
         return values  # of another kind of recipe; the comparison will name the keys
+
+
+def read_recipe(file: Path) -> Row:
+    """The values of a run's recipe.  Raises MissingFileError, StorageError where it is damaged."""
+    with _readable(file):
+        values, _ = load_yaml(file.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise StorageError("the run's recipe is damaged", file, "", "name another --run")
+    return values
 
 
 def read_json(file: Path, kind: Any = Any, missing: str = "this file is missing", do: str = "") -> Any:

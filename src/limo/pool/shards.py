@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from limo.core.errors import RESTORE, InputError, MissingFileError, StorageError, foreign_data
-from limo.core.files import atomic, hash_path, output_folder, write_json
+from limo.core.files import atomic, hash_path, kind_of, output_folder, write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
@@ -127,6 +127,9 @@ def shards_of(pool: str | Path) -> list[Path]:
     import pyarrow.parquet as pq
 
     pool = Path(pool)
+    if pool.is_file() and kind_of(pool) != ".parquet":
+        do = f"run first: limo pool ingest {pool} -o NAME, and give NAME; or give -o a file's name, as pool.jsonl"
+        raise InputError("a step in shards reads a pool, and this is a file of rows", pool, "a folder of shards", do)
     shards = [pool] if pool.is_file() else sorted(pool.glob("*.parquet"))
     if not pool.exists():
         raise MissingFileError("there is no such pool", pool, "a folder of Parquet shards", "check the path")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import RESTORE, LimoError, foreign_data
+from limo.core.errors import RESTORE, LimoError, StorageError, foreign_data
 from limo.core.recipe import load
-from limo.core.run_folder import RunFolder, StageCounts
+from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts, read_json, read_recipe
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe
@@ -60,6 +60,10 @@ def read_status(folder: str | Path) -> RunStatus:
 def _read_status(folder: str | Path) -> RunStatus:
     run, path = RunFolder(folder), Path(folder)
     stages, recipe = run.counts(), _recipe_of(path / "recipe.yaml")
+    for file in sorted(path.glob("*.json")):
+        read_json(file)
+    if recipe is None and (stages or run.ledger_path.is_file()):
+        raise StorageError("the recipe of this run is of no kind that has stages", path / "recipe.yaml", "", RESTORE)
     step, n_in = _next_step(run, recipe, stages)
     done = not step
     status: dict[str, Any] = {"folder": path, "is_done": done, "step": step, "stages": stages}
@@ -85,6 +89,7 @@ _STEPPED = (CurateRecipe, RolloutsRecipe)
 
 def _recipe_of(file: Path) -> CurateRecipe | RolloutsRecipe | EvaluateRecipe | None:
     """The recipe of a run that requests rollouts; None for another kind."""
+    read_recipe(file)
     for kind in (CurateRecipe, RolloutsRecipe, EvaluateRecipe):
         with suppress(LimoError):
             return load(kind, file)  # type: ignore[return-value]
@@ -104,9 +109,8 @@ def _next_step(run: RunFolder, recipe: Any, stages: dict[str, StageCounts]) -> t
     if isinstance(recipe, RolloutsRecipe):
         if "rollouts" in stages:
             return "", None
-        with suppress(LimoError):
-            return "rollouts 1" if len(recipe.rollouts) == 1 else "rollouts", len(run.read_problems())
-        return "rollouts", None
+        n_in = len(run.read_problems()) if (run.path / PROBLEMS).is_file() else None
+        return "rollouts 1" if len(recipe.rollouts) == 1 and n_in is not None else "rollouts", n_in
     if isinstance(recipe, EvaluateRecipe):
         return ("" if "verdicts" in stages else "evaluate"), None
     finished = any((run.path / name).exists() for name in ("model", "report.html", "scores.json"))

@@ -157,10 +157,10 @@ def _verified(row: dict[str, Any], verdict: Verdict) -> VerifiedLine:
 
 
 def count_lines(path: str | Path) -> int | None:
-    """Lines of a file of JSON lines; None for rows of another kind.  Raises MissingFileError."""
+    """Lines of a file of JSON lines; None for a pipe and for rows of another kind.  Raises MissingFileError."""
     if not Path(path).exists():
         raise MissingFileError("there is no such file", path, "rows of {answer, completion}", "check the path")
-    if not _is_json_lines(path):
+    if not _is_json_lines(path) or not Path(path).is_file():
         return None
     with open(path, "rb") as source:
         return sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
@@ -188,8 +188,9 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_json_lines(path: str | Path) -> bool:
-    """Whether the lines of a file are its rows: most files are, and then the workers parse them."""
-    return Path(path).is_file() and not is_packed(path) and kind_of(path) in ("", ".jsonl", ".ndjson")
+    """Whether the lines of a file or a pipe are its rows: most files are, and then the workers parse them."""
+    is_rows = Path(path).exists() and not Path(path).is_dir() and not is_packed(path)
+    return is_rows and kind_of(path) in ("", ".jsonl", ".ndjson")
 
 
 def parse_row(number: int, line: bytes) -> dict[str, Any]:

@@ -11,8 +11,10 @@ Ollama), counts may be missing, a stream may end without its final event.  What 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from limo.core.prompts import plain_text
@@ -30,6 +32,7 @@ NOT_RECORDED = 422
 
 STOP_REASONS = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "finish_reason_stop", "complete"}
 LENGTH_REASONS = {"length", "max_tokens", "model_length", "max_output_tokens", "finish_reason_max_tokens"}
+LOG = logging.getLogger(__name__)
 MAX_MESSAGE = 4000  # characters of what an error says
 MAX_EVENT_BYTES = 1 << 24  # a longer line of a stream is no event
 _MAX_COUNT = 1 << 31  # a larger token count is nonsense
@@ -214,8 +217,19 @@ def _counted(completions: list[Completion], usage: Any) -> list[Completion]:
 
 
 def _count(usage: Any, key: str) -> int:
-    value = usage.get(key) if isinstance(usage, dict) else 0
-    return value if isinstance(value, int) and 0 <= value < _MAX_COUNT else 0
+    value = usage.get(key) if isinstance(usage, dict) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
+        return value
+    if value is not None:
+        _warn_once(key)
+    return 0
+
+
+@cache
+def _warn_once(key: str) -> None:
+    LOG.warning("a server's count of tokens (%s) is no such number; it is taken as 0, and so are its costs", key)
 
 
 def _excerpt(data: bytes) -> str:
