@@ -121,10 +121,9 @@ def test_a_pipe_is_verified_as_it_comes_and_a_command_that_reads_twice_says_why_
         thread.join()
         assert "a pipe or device can be read only once" in fault("grade", tmp_path / name, "-o", tmp_path / "g.jsonl")
     assert limo("verify", tmp_path / "rows.jsonl", "-o", tmp_path / "of_file.jsonl")[0] == 0
-    verdicts = [
-        [json.loads(line)["outcome"] for line in open(tmp_path / f"of_{name}.jsonl")] for name in ("pipe", "file")
-    ]
-    assert verdicts[0] == verdicts[1] and len(verdicts[0]) == 300
+    written = [(tmp_path / f"of_{name}.jsonl").read_text().splitlines() for name in ("pipe", "file")]
+    of_pipe, of_file = ([json.loads(line)["outcome"] for line in one] for one in written)
+    assert of_pipe == of_file and len(of_pipe) == 300
 
 
 def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):

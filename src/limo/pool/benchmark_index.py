@@ -98,21 +98,6 @@ class DecontaminateSettings(Settings):
     renumbered_coverage: float = Field(default=0.8, ge=0, le=1, description="own choice, measured")
     min_tokens: int = Field(default=20, ge=1, description="least words for `contained` and `renumbered`")
 
-    @field_validator(
-        "same_text",
-        "contained",
-        "same_numbers",
-        "paraphrase",
-        "renumbered",
-        "other_question",
-        "ngram",
-        "embedding",
-        mode="before",
-    )
-    @classmethod
-    def _off(cls, value: object) -> object:
-        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
-
     @field_validator("ngram_words", mode="before")
     @classmethod
     def _preset(cls, value: object) -> object:
