@@ -65,8 +65,13 @@ def read_file(path: str | Path) -> Iterator[SourceRow]:
 
 def read_rows(path: str | Path) -> list[Row]:
     """Every row of a file, folder or saved dataset.  Raises InputError for a malformed row, or when there is none."""
+    return values_of(read_file(path), path)
+
+
+def values_of(rows: Iterable[SourceRow], path: str | Path) -> list[Row]:
+    """The values of the rows of `path`.  Raises InputError for a malformed row, or when there is none."""
     values = []
-    for row in read_file(path):
+    for row in rows:
         if row.error:
             what = f"line {row.line} of {row.file} is not a row"
             raise InputError(what, row.error, "a JSON object", "correct or remove the line")

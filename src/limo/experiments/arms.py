@@ -121,6 +121,11 @@ class Arm(Settings):
         values = self.model_dump(mode="json", exclude_defaults=True, exclude={"label", "series", "is_headline"})
         return content_hash(json.dumps(values, sort_keys=True))
 
+    @property
+    def is_rl(self) -> bool:
+        """Whether it trains on problems without chains."""
+        return self.training is not None and self.training.method == "grpo"
+
     def seeds(self, seeds: Sequence[int]) -> list[int]:
         """Its training seeds: those of the run, more for a few examples drawn anew by each, one where none trains."""
         if self.training is None:

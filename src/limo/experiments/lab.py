@@ -182,8 +182,7 @@ class Lab:
         wanted = {(self.limo, False): None} if is_measured_by_limo else {}
         for arm in arms:
             for seed in arm.seeds(self.recipe.seeds) if arm.selection else ():
-                is_rl = arm.training is not None and arm.training.method == "grpo"
-                wanted[arm.selection.drawn(seed), is_rl] = None  # type: ignore[union-attr]
+                wanted[arm.selection.drawn(seed), arm.is_rl] = None  # type: ignore[union-attr]
         return list(wanted)
 
     def missing_sets(self, arms: Sequence[Arm]) -> list[tuple[Selection, bool]]:
@@ -192,8 +191,7 @@ class Lab:
 
     def dataset(self, arm: Arm, seed: int) -> Path | None:
         """The file of an arm's training set; None where it has none."""
-        is_rl = arm.training is not None and arm.training.method == "grpo"
-        return self.set_path(arm.selection.drawn(seed), is_rl) if arm.selection else None
+        return self.set_path(arm.selection.drawn(seed), arm.is_rl) if arm.selection else None
 
     def set_path(self, selection: Selection, of_problems: bool = False) -> Path:
         """The file of a training set."""
@@ -329,7 +327,7 @@ class Lab:
         whose size is not known.
         """
         selection = arm.selection
-        if selection is None or (arm.training and arm.training.method == "grpo"):
+        if selection is None or arm.is_rl:
             return 0.0
         path, models, share = self.folder / "curation" / "ledger.sqlite", self.recipe.curation.models, 1.0
         if selection.source != CURATED:

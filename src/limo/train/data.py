@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from limo.core import prompts
 from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
+from limo.core.rows import values_of
 from limo.core.text import join_thought, shorten
 from limo.models.local.chat_template import ChatTemplate
 from limo.pool.sources.readers import rows as source_rows
@@ -75,15 +76,7 @@ def read_rows(source: str | Path | Iterable[Row], system: str = prompts.SYSTEM) 
     """
     if not isinstance(source, str | Path):
         return list(source)
-    rows = []
-    for row in source_rows(source):
-        if row.error:
-            what = f"line {row.line} of {row.file} is not a row"
-            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
-        rows.append(_as_messages(row.value, system))
-    if not rows:
-        raise InputError("the file has no rows", source, "one or more", "check the path")
-    return rows
+    return [_as_messages(row, system) for row in values_of(source_rows(source), source)]
 
 
 def _as_messages(row: Row, system: str) -> Row:

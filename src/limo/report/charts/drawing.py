@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NARROW = 520  # CSS pixels; below it labels stand above their rows instead of left of them
-COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")[
-    "colors"
-]  # light, dark; the style sheet is made from it too
+COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")["colors"]
+"""Name -> light, dark; the style sheet is made from it too."""
 _FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
 MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
 _PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
