@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,8 @@ import pytest
 from limo.core.errors import InputError, LimoError, RecipeError
 from limo.core.progress import NoProgress
 from limo.core.prompts import messages
-from limo.core.recipe import load
-from limo.core.records import Sampling
+from limo.core.recipe import RECIPES, load
+from limo.core.records import Completion, Rollout, Sampling, Verdict
 from limo.core.run_folder import RunFolder
 from limo.experiments.pocket.models import model_path
 from limo.experiments.pocket.world import sample_problems
@@ -25,7 +26,7 @@ from limo.ledger.store import Ledger
 from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
 from limo.pool.ingest import read_pool, write_pool
-from limo.stages.train import Recipe, easy_problems, first_batch, run
+from limo.stages.train import Recipe, data_cost, easy_problems, first_batch, run
 from limo.train.model import load_model
 from limo.train.result import finished
 
@@ -221,12 +222,27 @@ def test_the_easy_problems_are_the_same_for_ever_and_their_answers_true():
         assert int(problem.answer) == (sum(numbers) if "+" in problem.problem else numbers[1])
 
 
+@pytest.mark.parametrize(
+    ("model", "flops", "shown"),
+    [("Qwen/Qwen2.5-Math-7B", 2 * 7e9 * 50, "FLOPs 7e+11"), ("another", None, "FLOPs unknown")],
+)
+def test_what_stands_behind_curated_data_is_counted_in_the_units_of_a_training(model, flops, shown, tmp_path):
+    (tmp_path / "selected").mkdir()
+    shutil.copy(RECIPES / "replay.yaml", tmp_path / "recipe.yaml")
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.add([Rollout("p", model, "h", "s", 0, Completion("3", "stop", 20, 30), Verdict("correct"))])
+    cost = data_cost(tmp_path / "selected")
+    assert (cost.n_tokens, cost.flops) == ({model: 50}, flops)
+    assert str(cost).startswith("behind the data: 50 tokens of 1 models") and shown in str(cost)
+    assert data_cost(tmp_path / "pool.parquet") is None, "nothing is known of another dataset"
+
+
 KILLED = """
 import sys, os, signal
 from limo.core.progress import NoProgress
 from limo.core.prompts import messages
 from limo.core.recipe import load
-from limo.core.records import Sampling
+from limo.core.records import Completion, Rollout, Sampling, Verdict
 from limo.core.run_folder import RunFolder
 from limo.stages.train import Recipe, easy_problems, run
 import torch, json

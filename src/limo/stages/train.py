@@ -14,26 +14,29 @@ import random
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, assert_never
 
 from pydantic import Field
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, RecipeError
 from limo.core.files import hash_path, model_identity, write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
-from limo.core.recipe import RECIPES, Settings
+from limo.core.recipe import RECIPES, Settings, load
 from limo.core.records import Problem, Rollout, Verdict
 from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.local.completer import LocalCompleter
 from limo.pool.ingest import read_pool
 from limo.rollouts.collect import BatchVerifier, verify_completions
+from limo.stages import curate
 from limo.stages.compare import Comparison, compare
 from limo.stages.evaluate import Decoding, evaluate
+from limo.stages.plan import model_size
+from limo.train.compute import GENERATE
 from limo.train.data import encode, read_rows
 from limo.train.methods import grpo, lora, sft
 from limo.train.model import load_tokenizer
@@ -41,6 +44,7 @@ from limo.train.result import TrainResult
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings, VerifierSettings
 
+DATA_COST = "data_cost.json"
 Method = Annotated[
     sft.SftSettings | lora.LoraSettings | lora.QloraSettings | grpo.GrpoSettings, Field(discriminator="kind")
 ]
@@ -126,8 +130,11 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
     contents = (
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}
     )
-    with RunFolder(folder, recipe, contents) if is_main_process() else nullcontext():
+    with RunFolder(folder, recipe, contents) if is_main_process() else nullcontext() as run_folder:
         result = _train(recipe, folder, progress)
+        if run_folder and (cost := data_cost(recipe.dataset)):
+            run_folder.write_json(DATA_COST, asdict(cost))
+            (progress or NoProgress()).log(f"train: {cost}")
         if recipe.did_it_hurt and is_main_process():
             check_harm(recipe, folder, progress or NoProgress())
         return result
@@ -144,6 +151,39 @@ def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResu
     if isinstance(how, sft.SftSettings):
         return sft.train(recipe.model, recipe.dataset, out, how, progress)
     assert_never(how)
+
+
+@dataclass(frozen=True, slots=True)
+class DataCost:
+    """What the filters, teachers and judges behind a dataset read and wrote: tokens by model, and operations.
+
+    `flops` counts as a training's record does; None where a model's size is not known.
+    """
+
+    n_tokens: dict[str, int]
+    flops: float | None
+
+    def __str__(self) -> str:
+        flops = "unknown (size_b of its models)" if self.flops is None else f"{self.flops:.3g}"
+        return f"behind the data: {sum(self.n_tokens.values()):,} tokens of {len(self.n_tokens)} models, FLOPs {flops}"
+
+
+def data_cost(dataset: str | Path) -> DataCost | None:
+    """The cost of a dataset that `limo curate` made, by its run's recipe and ledger; None for another dataset."""
+    run = Path(dataset).resolve().parent
+    if Path(dataset).name != curate.SELECTED or not (run / "ledger.sqlite").is_file():
+        return None
+    try:
+        models = load(curate.Recipe, run / "recipe.yaml").models
+    except RecipeError:  # of an earlier version: its tokens are counted, its models' sizes are not known
+        models = []
+    sizes = {model.name: model.size_b or model_size(model.name, model.source) for model in models}
+    with Ledger(run / "ledger.sqlite", read_only=True) as ledger:
+        usage = ledger.usage_by_model()
+    n_tokens = {name: used.n_prompt_tokens + used.n_completion_tokens for name, used in usage.items()}
+    known = [(size, n) for name, n in n_tokens.items() if (size := sizes.get(name))]
+    flops = GENERATE * 1e9 * sum(size * n for size, n in known) if len(known) == len(n_tokens) else None
+    return DataCost(n_tokens, flops)
 
 
 def check_harm(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:

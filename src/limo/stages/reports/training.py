@@ -14,6 +14,7 @@ from limo.report.content import Section
 from limo.stages import checkpoints
 from limo.stages.compare import read_outcomes
 from limo.stages.reports.texts import interval_series, label, make_chart, make_series, make_table, sentence, text
+from limo.stages.train import DATA_COST
 from limo.train.result import TrainResult, finished
 
 HARM = "did_it_hurt.json"
@@ -34,6 +35,12 @@ def run_names(folders: Sequence[Path]) -> dict[Path, str]:
     return {folder: str(folder) for folder in folders}
 
 
+def _data_flops(folder: Path) -> str:
+    """Operations of the models behind a training's data, where they are known."""
+    values = RunFolder(folder).read_json(DATA_COST) if (folder / DATA_COST).is_file() else {}
+    return "-" if values.get("flops") is None else f"{values['flops']:.3g}"
+
+
 def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
     """One section over all trainings: their losses in one chart, their costs in one table."""
     records = {folder: record for folder in folders if (record := record_of(folder))}
@@ -51,10 +58,21 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
             f"{record.seconds:,.1f}",
             f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "-",
             f"{record.flops:.3g}",
+            _data_flops(folder),
         ]
         for folder, record in records.items()
     ]
-    heads = ("run", "method", "n_examples", "n_updates", "tokens_seen", "seconds", "tokens_per_s", "flops")
+    heads = (
+        "run",
+        "method",
+        "n_examples",
+        "n_updates",
+        "tokens_seen",
+        "seconds",
+        "tokens_per_s",
+        "flops",
+        "data_flops",
+    )
     tables = [make_table("training_table", heads, cost)]
     measures = [
         [names[folder], label(name), f"{value:,.4g}"]
