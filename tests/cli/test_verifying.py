@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from limo.core import prompts
+from limo.core.files import locked
 from limo.core.recipe import load
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages.verify import Recipe as VerifyRecipe
@@ -66,6 +67,13 @@ def test_a_judge_decides_what_the_rules_left_open_and_says_so(limo, judge, tmp_p
     assert limo("verify", file, "-o", out, "--judge", recipe)[0] == 0
     assert server.n_requested.total() == 3  # each judgement is paid for once
     assert read(out)[0]["judged"] == rows[0]["judged"]
+
+
+def test_two_processes_do_not_pay_a_judge_for_the_same_rows(fault, judge, tmp_path):
+    file, recipe, server = judge
+    with locked(tmp_path / "out.jsonl.judged.sqlite"):
+        assert "another process" in fault("verify", file, "-o", tmp_path / "out.jsonl", "--judge", recipe)
+    assert server.n_requested.total() == 0
 
 
 def test_asked_about_all_rows_it_overrules_nothing_and_the_agreement_is_printed(limo, judge, tmp_path):
