@@ -34,6 +34,7 @@ from limo.report.tables import Table
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
 MAX_OF_HITS = 600_000  # characters of all contamination pairs on the page
+HITS_SHOWN = 6  # pairs that stand open; the others are folded (our choice)
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -105,6 +106,7 @@ def render(report: Report, language: Language = "en") -> str:
         has_grid=len(cases) >= MIN_GRID,
         arms=[report.arm(name) for name in grid_arms(report)],
         hits=list(_fold_hits(report.hits)),
+        hits_shown=HITS_SHOWN,
         has_steps=any(rollout.steps for case in report.cases for rollout in case.rollouts),
         first_rollout=lambda case, arm: 1 + next(k for k, row in enumerate(case.rollouts) if row.arm == arm),
         word=words.word,
@@ -212,10 +214,10 @@ def _paper_chapter(report: Report, language: Language) -> Chapter:
     ours = ("ours", report, paper.in_domain_bars(report))
     sides = (ours, ("theirs", paper.published_report(), paper.published_bars()))
     for who, _, bars in sides:
-        title = f"{words.word(who, language)}: {bars.title.text(language)}"
+        title = words.word("part_of", language, whole=words.word(who, language), part=bars.title.text(language))
         charts.append((title, _drawings(bars, f"paper-{who}", language, (_PHONE,))))
     for who, content, _ in sides if scores.has_radar(report) else sides[1:]:
-        title = f"{words.word(who, language)}: {words.word('radar', language)}"
+        title = words.word("part_of", language, whole=words.word(who, language), part=words.word("radar", language))
         charts.append((title, [scores.draw_radar(content, language, _PHONE, f"paper-{who}-radar")]))
     return Chapter("paper", *_titles("paper", language), charts, [tables.paper_table(report, language)])
 

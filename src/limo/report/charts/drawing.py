@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import escape
 
 from limo.core.files import atomic, write_text
-from limo.report.content import ArmRow, Language, Report
+from limo.report.content import Language, Report
 from limo.report.words import one_line, read_data, word
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ NARROW = 520  # CSS pixels; below it labels stand above their rows instead of le
 COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")["colors"]
 """Name -> light, dark; the style sheet is made from it too."""
 _FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
+LEGEND_LINE = 18  # pixels of a line of names
 MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
 _PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
 
@@ -111,15 +112,31 @@ def add_marker(axes: Axes, x: float, y: float, color: str, size: float = 7, **re
     axes.plot([x], [y], shape, color=placeholder(color), markersize=size, clip_on=False, **rest)
 
 
-def add_legend(
-    axes: Axes, arms: list[ArmRow], colors: dict[str, str], language: Language, y: float, start: float = 0.0
-) -> None:
-    """Markers and names of arms in one line at height `y` (axes fraction), spread evenly; `start` in 0..1 of an arm."""
-    for index, arm in enumerate(arms):
-        x = (index + start) / max(1, len(arms))
-        add_marker(axes, x, y, colors[arm.name], transform=axes.transAxes)
-        label = one_line(arm.label.text(language), max(6, round(axes.get_window_extent().width / len(arms) - 20) // 7))
-        add_text(axes, x, y, label, "ink", 12, xycoords="axes fraction", dx=9)
+def legend_places(labels: Sequence[str], width: float) -> list[tuple[int, float]]:
+    """Line and distance from the left of each name of a legend, in as many lines of `width` pixels as they take."""
+    places, line, left = [], 0, 0.0
+    for label in labels:
+        length = 26 + sum(13 if ord(character) > 0x2E80 else 7 for character in label)
+        if left and left + length > width:
+            line, left = line + 1, 0.0
+        places.append((line, left))
+        left += length
+    return places
+
+
+def legend_height(labels: Sequence[str], width: float) -> int:
+    """Pixels that a legend takes beside its first line."""
+    return LEGEND_LINE * legend_places(labels, width)[-1][0] if labels else 0
+
+
+def add_legend(axes: Axes, labels: Sequence[str], colors: Sequence[str], y: float, width: float) -> None:
+    """Markers and names; the lowest line is `y` pixels above the bottom of the panel."""
+    size = axes.get_window_extent()
+    places = legend_places(labels, width)
+    for (line, left), label, color in zip(places, labels, colors, strict=True):
+        at = left / size.width, (y + LEGEND_LINE * (places[-1][0] - line)) / size.height
+        add_marker(axes, *at, color, transform=axes.transAxes)
+        add_text(axes, *at, label, "ink", 12, xycoords="axes fraction", dx=9)
 
 
 @dataclass(frozen=True, slots=True)

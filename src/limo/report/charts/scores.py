@@ -22,6 +22,7 @@ from limo.report.charts.drawing import (
     add_text,
     alt_text,
     arm_colors,
+    legend_height,
     new_figure,
     placeholder,
 )
@@ -143,10 +144,11 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
         rows += [("", benchmark_group(group, language)), *members] if members else []
     left, row_height = (6, 50) if narrow else (_LEFT, 22 + 7 * max(2, len(arms)))
     height = len(rows) * row_height
-    figure = new_figure(width, height + 52)
-    axes = add_panel(figure, left, 30, width - left - 16, height)
+    names, colors = [one_line(arm.label.text(language), 28) for arm in arms], arm_colors(report)
+    above = legend_height(names, width - left)
+    figure = new_figure(width, height + 52 + above)
+    axes = add_panel(figure, left, 30 + above, width - left - 16, height)
     set_scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
-    colors = arm_colors(report)
     for row, (benchmark, label) in enumerate(rows):
         _add_benchmark_label(axes, row, benchmark, label, narrow)
         for index, arm in enumerate(arms):
@@ -156,7 +158,7 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
                 add_interval(axes, (score.low, score.high), y, colors[arm.name], 2, alpha=0.55)
                 edge: dict[str, Any] = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
                 add_marker(axes, score.value, y, colors[arm.name], zorder=4, **edge)
-    add_legend(axes, arms, colors, language, y=1 + 15 / height)
+    add_legend(axes, names, [colors[arm.name] for arm in arms], height + 15, width - left)
     return Drawing(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
 
 
@@ -277,7 +279,8 @@ def draw_radar(report: Report, language: Language, width: float, key: str = "rad
     benchmarks, arms, colors = radar_benchmarks(report), radar_arms(report), arm_colors(report)
     n = len(benchmarks)
     angles = [math.pi / 2 - 2 * math.pi * k / n for k in range(n)]
-    figure = new_figure(width, width * 0.92 + 24)
+    names = [one_line(arm.label.text(language), 28) for arm in arms]
+    figure = new_figure(width, width * 0.92 + 32 + legend_height(names, width))
     axes = add_panel(figure, 0, 0, width, width * 0.92)
     half = 1.42 if width >= 420 else 1.72  # data units from the middle to the edge of the drawing
     axes.set_xlim(-half, half)
@@ -286,7 +289,7 @@ def draw_radar(report: Report, language: Language, width: float, key: str = "rad
     _add_benchmark_names(axes, benchmarks, angles, language)
     for arm in arms:
         _add_outline(axes, report, arm, benchmarks, angles, colors[arm.name])
-    add_legend(axes, arms, colors, language, y=0.005, start=0.5)
+    add_legend(axes, names, [colors[arm.name] for arm in arms], -8 - legend_height(names, width), width - 10)
     for side, corner, inward, group in (("right", 1, -1, "in-domain"), ("left", 0, 1, "out-of-domain")):
         at = {"xycoords": "axes fraction", "ha": side, "dx": 36 * inward}
         add_text(axes, corner, 0.985, word(group, language), "muted", 11.5, **at)

@@ -10,10 +10,11 @@ from limo.report.charts.drawing import (
     MARKERS,
     NARROW,
     Drawing,
+    add_legend,
     add_line,
-    add_marker,
     add_panel,
     add_text,
+    legend_height,
     new_figure,
     placeholder,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _COLORS = ("limo", "bulk", "base", "green", "purple", "gold", "teal", "brick")
 _MOST_MARKERS = 40  # points of a line that still have one each
 _LONG_LABEL = 7  # characters of a category; longer ones stand beside horizontal bars
-_HEIGHT, _LEFT, _NAME_LINE = 230, 50, 18
+_HEIGHT, _LEFT = 230, 50
 
 
 def draw_chart(chart: ChartRow, key: str, language: Language, width: float) -> Drawing:
@@ -40,8 +41,8 @@ def draw_chart(chart: ChartRow, key: str, language: Language, width: float) -> D
     alt = f"{chart.title.text(language)}. {word('alt_after', language)}"
     if chart.kind == "bars" and is_long and len(labels) <= 40:
         return Drawing(_beside(chart, labels, colors, language, width), key, alt)
-    is_named = len(chart.series) > 1 and (chart.kind == "lines" or _n_abreast(chart) > 1)
-    above = _names_height(chart.series, language, width - _LEFT) if is_named else 0
+    names = _names(chart, labels, language)
+    above = legend_height(names, width - _LEFT)
     figure = new_figure(width, _HEIGHT + 106 + above)
     axes = add_panel(figure, _LEFT, 54 + above, width - _LEFT - 22, _HEIGHT)
     _set_scales(axes, chart, len(labels), language)
@@ -53,9 +54,15 @@ def draw_chart(chart: ChartRow, key: str, language: Language, width: float) -> D
     step = max(1, round(len(labels) * 46 / (width - _LEFT)))
     for position, label in list(enumerate(labels))[::step]:
         add_text(axes, position, 0, label, "ink", 12, ha="center", dy=-14, xycoords=("data", "axes fraction"))
-    if is_named:
-        _add_names(axes, chart.series, colors, language, width - _LEFT, _HEIGHT)
+    if names:
+        add_legend(axes, names, colors, _HEIGHT + 40, width - _LEFT)
     return Drawing(figure, key, alt)
+
+
+def _names(chart: ChartRow, labels: list[str], language: Language) -> list[str]:
+    """The names of a legend: of several series, unless each is the name of its own category."""
+    names = [one_line(row.label.text(language), 28) for row in chart.series]
+    return names if len(names) > 1 and not set(names) <= set(labels) else []
 
 
 def _n_abreast(chart: ChartRow) -> int:
@@ -130,40 +137,12 @@ def _add_columns(axes: Axes, row: SeriesRow, color: str, number: int, n: int, pe
         add_text(axes, x, max(top, 0), _number(value, percent), "ink", 11, ha="center", dy=9, zorder=4)
 
 
-def _name_places(series: list[SeriesRow], language: Language, width: float) -> list[tuple[int, float, str]]:
-    """Line, distance from the left and text of each series' name, in lines of at most `width` pixels."""
-    places, line, left = [], 0, 0.0
-    for row in series:
-        label = one_line(row.label.text(language), 28)
-        length = 26 + sum(13 if ord(character) > 0x2E80 else 7 for character in label)
-        if left and left + length > width:
-            line, left = line + 1, 0.0
-        places.append((line, left, label))
-        left += length
-    return places
-
-
-def _names_height(series: list[SeriesRow], language: Language, width: float) -> int:
-    """Pixels that the names take above the room of one line."""
-    return _NAME_LINE * _name_places(series, language, width)[-1][0]
-
-
-def _add_names(
-    axes: Axes, series: list[SeriesRow], colors: list[str], language: Language, width: float, height: float
-) -> None:
-    """The names of several series above the panel, in as many lines as they take."""
-    places = _name_places(series, language, width)
-    for (line, left, label), color in zip(places, colors, strict=True):
-        x, y = left / width, 1 + (40 + _NAME_LINE * (places[-1][0] - line)) / height
-        add_marker(axes, x, y, color, transform=axes.transAxes)
-        add_text(axes, x, y, label, "ink", 12, xycoords="axes fraction", dx=9)
-
-
 def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Language, width: float) -> Figure:
     """Horizontal bars with the categories' names beside or, on a phone, above them."""
     narrow, n = width < NARROW, _n_abreast(chart)
     left, row_height = (6, 24 + 17 * n) if narrow else (200, 10 + 20 * n)
-    top = 54 + _names_height(chart.series, language, width - left) if n > 1 else 6
+    names = _names(chart, labels, language)
+    top = 54 + legend_height(names, width - left) if names else 6
     figure = new_figure(width, len(labels) * row_height + top + 22)
     axes = add_panel(figure, left, top, width - left - 60, len(labels) * row_height)
     low, high = _ends(chart)
@@ -187,6 +166,5 @@ def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Lan
     unit = " (%)" if chart.percent else ""
     below = {"xycoords": "axes fraction", "dx": -left}
     add_text(axes, 0, 0, chart.y_label.text(language) + unit, "muted", 11.5, dy=-14, **below)
-    if n > 1:
-        _add_names(axes, chart.series, colors, language, width - left, len(labels) * row_height)
+    add_legend(axes, names, colors[: len(names)], len(labels) * row_height + 40, width - left)
     return figure

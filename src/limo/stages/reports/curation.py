@@ -81,24 +81,24 @@ def _difficulty(run_folder: RunFolder, filters: list[str]) -> Section:
         dropped = Counter(int(str(detail["n_correct"])) for detail in details if "n_correct" in detail)
         top = max([*kept, *dropped, 1])
         series = [
-            make_series(text(key), list(range(top + 1)), [counts[k] for k in range(top + 1)], color=color)
+            make_series(text(key), sorted(+counts), [counts[k] for k in sorted(+counts)], color=color)
             for key, counts, color in (("kept", kept, "limo"), ("dropped", dropped, "base"))
         ]
         categories = [LocalizedText(str(k)) for k in range(top + 1)]
         chart = make_chart("difficulty_chart", "bars", series, "n_correct", "problems", categories=categories)
-        charts.append(_retitled(chart, name))
+        charts.append(_retitled(chart, label(name)))
         total = kept.total() + dropped.total()
         unsolved = kept[0] + dropped[0]
         shares = [percent(n / total) if total else "-" for n in (unsolved, kept.total())]
-        rows.append([name, f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1]])
+        rows.append([label(name), f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1]])
     heads = ("filter", "problems", "unsolved", "percent_of", "kept", "percent_of")
     table = make_table("difficulty_table", heads, rows)
     return Section("difficulty", text("difficulty"), text("difficulty_lead"), charts=charts, tables=[table])
 
 
-def _retitled(chart: ChartRow, name: str) -> ChartRow:
+def _retitled(chart: ChartRow, name: LocalizedText) -> ChartRow:
     title = chart.title
-    return replace(chart, title=LocalizedText(f"{title.en}: {name}", f"{title.zh}：{name}"))
+    return replace(chart, title=LocalizedText(f"{title.en}: {name.en}", f"{title.zh}：{name.text('zh')}"))
 
 
 def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | None) -> Section:
@@ -160,7 +160,8 @@ def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     if recipe and run_folder.done("decontaminate"):
         planned = plan(rollout_steps(recipe), curate.problems_after(run_folder, "decontaminate"), Terms())
         rows = [
-            [row.step, *(f"{n:,.0f}" for n in (row.n_fixed, row.n_expected, row.n_in, row.n_out))] for row in planned
+            [label(row.step), *(f"{n:,.0f}" for n in (row.n_fixed, row.n_expected, row.n_in, row.n_out))]
+            for row in planned
         ]
         heads = ("step", "fixed_plan", "expected", "tokens_in", "tokens_out")
         tables.insert(0, make_table("planned_table", heads, rows))
