@@ -36,8 +36,8 @@ LABELS = {
     },
     "zh": {
         "arm": "组", "examples": "样例", "updates": "更新次数", "tokens": "训练词元",
-        "in-domain": "训练领域（3）", "out-of-domain": "领域外（7）", "all": "全部十个",
-        "difference": "配对差值", "yes": "可区分", "no": "不可区分",
+        "in-domain": "域内（3）", "out-of-domain": "域外（7）", "all": "全部十个",
+        "difference": "配对差值", "yes": "可区分", "no": "无法区分",
     },
 }  # fmt: skip
 
