@@ -1,5 +1,5 @@
-# One GPU node: vLLM to serve the models, limo beside it.  This file was written without a machine that builds images: it has
-# not been built, and its base's version is yours to choose.
+# One GPU node: vLLM to serve the models, limo beside it.  This file was written without a machine that builds images: it was
+# checked by hadolint and never built, neither the base nor the pip line was run, and the base's version is yours to choose.
 #
 #   docker build -t limo --build-arg VLLM=vllm/vllm-openai:latest .
 #   docker run --gpus all --ipc=host -v $PWD/runs:/work/runs -v ~/.cache/huggingface:/root/.cache/huggingface -it limo

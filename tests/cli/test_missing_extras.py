@@ -65,6 +65,34 @@ def test_a_command_without_its_extra_ends_in_one_line(world, monkeypatch, fault,
     assert not (world / "new").exists()
 
 
+def test_rows_are_verified_graded_selected_planned_and_runs_compared_without_arrow(world, monkeypatch, limo, fault):
+    monkeypatch.chdir(world)
+    for name in ("weak", "strong"):
+        model = f"{{kind: replay, name: {name}, files: [said.jsonl]}}"
+        (world / f"{name}.yaml").write_text(
+            f"model: {model}\nprotocol: own\ndecoding: {{n: 1}}\nbenchmarks: {{own: pool.jsonl}}\n"
+        )
+        assert limo("evaluate", f"{name}.yaml", "--run", name, "--workers", 1)[0] == 0
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    rows = [{"problem": "1 + 1?", "answer": "2", "text": text} for text in ("\\boxed{2}", "I check: \\boxed{3}")]
+    (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = "models: [{kind: replay, name: strong, files: [said.jsonl]}]"
+    (world / "rollouts.yaml").write_text(f"pool: {{sources: [pool.jsonl]}}\nrollouts: [{{{model}, n: 4}}]\n")
+    for command in (
+        "verify rows.jsonl -o verified.jsonl --workers 1",
+        "grade rows.jsonl -o graded.jsonl",
+        "select graded.jsonl k=1 -o selected.jsonl",
+        "plan rollouts.yaml",
+        "init pool.jsonl -o mine",
+        "compare weak strong",
+    ):
+        code, _, err = limo(*command.split())
+        assert code == 0, (command, err)
+    assert fault("rollouts", "rollouts.yaml", "--run", "new", "--workers", 1).endswith("pip install pyarrow")
+
+
 CORE = """
 import sys
 

@@ -282,6 +282,8 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
 def _missing_extra(error: ImportError, arguments: list[str]) -> str:
     """Which extra of limo brings the module that could not be imported; '' for one that no extra brings."""
     module = (error.name or "").partition(".")[0]
+    if module == "pyarrow":  # of the core, and large enough that somebody leaves it out
+        return f"pyarrow cannot be imported ({error}); runs and pools are Parquet: pip install pyarrow"
     if module not in EXTRA_OF_MODULE:
         return ""
     extra = arguments[0] if arguments and arguments[0] in _WHOLE_EXTRA else EXTRA_OF_MODULE[module]
