@@ -7,6 +7,7 @@ text falls back to the English one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -15,6 +16,16 @@ from limo.core.records import Outcome, Provenance
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+_SPACE_BETWEEN_HAN = re.compile(
+    r"(?<=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]) (?=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])"
+)
+
+
+def close_up(text: str, language: Language) -> str:
+    """A text whose blanks were filled; in Chinese without the spaces between Chinese characters."""
+    return _SPACE_BETWEEN_HAN.sub("", text) if language == "zh" else text
+
+
 BenchmarkGroup = Literal["in-domain", "out-of-domain", "all"]
 BENCHMARK_GROUPS: tuple[BenchmarkGroup, ...] = get_args(BenchmarkGroup)
 StepKind = Literal["", "step", "check", "turn"]
@@ -41,7 +52,7 @@ class LocalizedText(_Closed):
 
         def fill(language: Language) -> str:
             own = {name: v.text(language) if isinstance(v, LocalizedText) else v for name, v in values.items()}
-            return texts[language].format(**own)
+            return close_up(texts[language].format(**own), language)
 
         return cls(*map(fill, LANGUAGES))
 

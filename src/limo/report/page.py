@@ -180,6 +180,7 @@ def _titles(name: str, language: Language) -> tuple[str, str, str]:
 
 
 def _sections(report: Report, kind: str, language: Language) -> Iterator[Chapter]:
+    known = words.read_data("words.yaml")
     for section in report.sections:
         if section.kind != kind:
             continue
@@ -191,7 +192,7 @@ def _sections(report: Report, kind: str, language: Language) -> Iterator[Chapter
         yield Chapter(
             section.name,
             title,
-            words.one_line(title, 32),
+            words.word(nav, language) if (nav := f"nav_of_{section.name}") in known else words.one_line(title, 32),
             words.one_line(section.lead.text(language), 1000),
             charts,
             [

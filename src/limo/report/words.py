@@ -5,17 +5,15 @@ A claim is written from one comparison.  Where that is not separable the sentenc
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Any
 
 from limo.core.files import shipped_yaml
 from limo.core.language import translated
-from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report
+from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report, close_up
 
 MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
 _BUDGET = ("n_examples", "n_updates", "n_tokens")
-_SPACE_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")
 
 
 def read_data(name: str) -> dict[str, Any]:
@@ -28,7 +26,7 @@ def word(key: str, language: Language, **values: object) -> str:
     """The text of `key` in words.yaml; `{name}` in it is filled from `values`.  Raises KeyError for an unknown key."""
     text: str = read_data("words.yaml")[key][language]
     filled = text.format(**values) if values else text
-    return _SPACE_BETWEEN_HAN.sub("", filled) if language == "zh" else filled
+    return close_up(filled, language)
 
 
 def localized(key: str, **values: LocalizedText | str | int) -> LocalizedText:
