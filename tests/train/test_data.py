@@ -129,6 +129,14 @@ def test_rows_come_from_a_folder_a_file_or_python(tokenizer, tmp_path):
         assert [dict(row) for row in read_rows(source)] == rows
 
 
+def test_messages_without_a_system_text_get_one_and_are_never_replaced_by_a_solution_beside_them(tmp_path):
+    row = {"problem": "q", "solution": "the book's", "messages": chat("q", "the model's")["messages"][1:]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (read,) = read_rows(tmp_path / "rows.jsonl", "Think.")
+    assert [turn["role"] for turn in read["messages"]] == ["system", "user", "assistant"]
+    assert [turn["content"] for turn in read["messages"]] == ["Think.", "q", "the model's"]
+
+
 def test_a_dataset_that_is_none_is_one_clear_line(tmp_path):
     with pytest.raises(MissingFileError, match="no such file"):
         read_rows(tmp_path / "gone")

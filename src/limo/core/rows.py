@@ -32,6 +32,9 @@ from limo.core.text import MAX_DEPTH, parse_json, shorten
 MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
 MAX_JSON_BYTES = 1 << 30  # of a .json, which is read whole
 ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them, a dataset saved to disk"
+STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input",
+              "question_stem")  # fmt: skip
+"""Columns that hold a problem's statement, in the order in which they are tried."""
 _LINE_END = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
 TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
@@ -79,6 +82,11 @@ def values_of(rows: Iterable[SourceRow], path: str | Path) -> list[Row]:
     if not values:
         raise InputError("the file has no rows", path, "one or more", "check the path")
     return values
+
+
+def text_of(row: Mapping[str, Any], columns: Sequence[str] = STATEMENTS) -> str | None:
+    """The text in the first of the columns that holds one."""
+    return next((row[name] for name in columns if isinstance(row.get(name), str)), None)
 
 
 def is_packed(path: str | Path) -> bool:

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter
 
 from limo.core.errors import InputError, foreign_data
 from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Row, Verdict, problem_id
+from limo.core.rows import STATEMENTS, text_of
 from limo.curate.select import Candidate
 
 _VERDICT, _RATES = TypeAdapter(Verdict), TypeAdapter(list[PassRate])
 _TEXT = ("completion", "response", "text", "solution")
-_STATEMENT = ("problem", "question", "prompt")
 
 
 def chains_from_rows(rows: Sequence[Row]) -> list[Chain]:
@@ -47,7 +47,7 @@ def _readable(number: int) -> AbstractContextManager[None]:
 
 
 def _chain(row: Row, number: int) -> Chain:
-    text = _turn(row, "assistant") or next((row[name] for name in _TEXT if isinstance(row.get(name), str)), None)
+    text = _turn(row, "assistant") or text_of(row, _TEXT)
     if not isinstance(text, str):
         allowed = "`messages` with an assistant turn, or one of " + ", ".join(_TEXT)
         raise InputError(f"row {number} has no chain", ", ".join(row), allowed, "rename the column")
@@ -66,7 +66,7 @@ def _chain(row: Row, number: int) -> Chain:
 
 def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     if not chain.problem_id:
-        allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
+        allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(STATEMENTS)
         raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "rename the column")
     if not isinstance(row.get("score"), int | float) or row.get("level") not in LEVELS:
         raise InputError(f"row {number} has no grade", ", ".join(row), "`score` and `level`", "run `limo grade` first")
@@ -86,14 +86,13 @@ def statement_of(row: Row, number: int) -> str:
     """The problem's statement.  Raises InputError for a row without one."""
     statement = _statement(row)
     if not statement:
-        allowed = "a user turn in `messages`, or one of " + ", ".join(_STATEMENT)
+        allowed = "a user turn in `messages`, or one of " + ", ".join(STATEMENTS)
         raise InputError(f"row {number} has no problem", ", ".join(row), allowed, "rename the column")
     return statement
 
 
 def _statement(row: Row) -> str:
-    named = next((row[name] for name in _STATEMENT if isinstance(row.get(name), str)), "")
-    return named or _turn(row, "user") or ""
+    return text_of(row) or _turn(row, "user") or ""
 
 
 def _turn(row: Row, role: str) -> str | None:

@@ -26,9 +26,8 @@ from typing import Any
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.files import write_json
 from limo.core.records import Problem, Row
-from limo.core.rows import MAX_JSON_BYTES, read_rows
+from limo.core.rows import MAX_JSON_BYTES, read_rows, text_of
 from limo.core.text import normalise_statement, parse_json
-from limo.pool.sources.fields import STATEMENTS
 from limo.stages.compare import stored_scores
 from limo.stages.evaluate import SCORES
 
@@ -182,7 +181,7 @@ def _lm_eval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
     for row in rows:
         if chosen in ("", str(row.get("filter", ""))):
             doc = row["doc"] if isinstance(row["doc"], dict) else {}
-            asked = next((doc[key] for key in STATEMENTS if isinstance(doc.get(key), str)), None)
+            asked = text_of(doc)
             measured = {key: row.get(key) for key in row.get("metrics") or ["exact_match"]}
             yield ScoredRow(str(asked or _first_text(row.get("arguments"))), _number(_one(measured, name, "metric")))
 
@@ -205,8 +204,7 @@ def _evalscope_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
 
 def _plain_rows(rows: Sequence[Row], file: Path) -> Iterator[ScoredRow]:
     for number, row in enumerate(rows, 1):
-        asked = next((row[name] for name in STATEMENTS if isinstance(row.get(name), str)), None)
-        outcome, each = row.get("outcome"), row.get("answers_correctness")
+        asked, outcome, each = text_of(row), row.get("outcome"), row.get("answers_correctness")
         if asked is None or (outcome is None and "correct" not in row and not isinstance(each, list)):
             raise InputError(f"row {number} of {file.name} is no scored rollout", ", ".join(row), _FORMATS, "")
         if outcome is not None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from limo.core import prompts
 from limo.core.errors import InputError, ModelError
 from limo.core.records import Dropped
-from limo.core.rows import values_of
+from limo.core.rows import text_of, values_of
 from limo.core.text import join_thought, shorten
 from limo.models.local.chat_template import ChatTemplate
 from limo.pool.sources.readers import rows as source_rows
@@ -71,8 +71,9 @@ class _Piece:
 def read_rows(source: str | Path | Iterable[Row], system: str = prompts.SYSTEM) -> list[Row]:
     """Rows of `messages` from a dataset folder, a file of rows, a data set on the hub, or an iterable.
 
-    Rows of a problem and its solution, as GAIR/LIMO and others publish them, and `conversations` become messages with
-    `system` as their system text.  Raises what `limo.pool.sources.readers` does, InputError for a malformed row.
+    Messages without a system text get `system`; rows of `conversations`, or of a problem and its solution, as GAIR/LIMO
+    and others publish them, become messages with it.  Raises what `limo.pool.sources.readers` does, InputError for a
+    malformed row.
     """
     if not isinstance(source, str | Path):
         return list(source)
@@ -82,9 +83,12 @@ def read_rows(source: str | Path | Iterable[Row], system: str = prompts.SYSTEM) 
 def _as_messages(row: Row, system: str) -> Row:
     """The row with `messages` that begin with a system text, made of its other columns where it has none."""
     given = row.get("messages")
-    if isinstance(given, list) and given and isinstance(given[0], Mapping) and given[0].get("role") == "system":
+    roles = [turn.get("role") for turn in given if isinstance(turn, Mapping)] if isinstance(given, list) else []
+    if roles[:1] == ["system"]:
         return row
-    problem, solution = (next((row[n] for n in names if isinstance(row.get(n), str)), None) for names in _COLUMNS)
+    if "assistant" in roles:
+        return {**row, "messages": [{"role": "system", "content": system}, *given]}  # type: ignore[misc]
+    problem, solution = text_of(row), text_of(row, _SOLUTIONS)
     turns: list[Any] = [problem, solution] if problem and solution else []
     if isinstance(row.get("conversations"), list):
         turns = [turn.get("value") if isinstance(turn, Mapping) else turn for turn in row["conversations"]]
@@ -94,7 +98,7 @@ def _as_messages(row: Row, system: str) -> Row:
     return {**row, "messages": [{"role": "system", "content": system}, *chat]}
 
 
-_COLUMNS = (("problem", "question", "prompt", "instruction"), ("solution", "completion", "response", "output"))
+_SOLUTIONS = ("solution", "completion", "response", "output")
 
 
 def encode(

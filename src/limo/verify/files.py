@@ -23,7 +23,7 @@ from limo.core.files import atomic, kind_of
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, read_file
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, read_file, text_of
 from limo.core.text import parse_json
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from limo.verify.verifier import Verifier
 
 ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
-STATEMENT = ("problem", "question", "prompt")
 OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
 VerifiedLine = tuple[bytes, str, str, str, str]  # the line with its verdict, kind, outcome, tier, reason
 BUFFER = 1 << 18
@@ -207,10 +206,9 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
 
 def problem_of(row: dict[str, Any]) -> Problem:
     """The problem of a row.  Raises InputError where it has no answer."""
-    statement = next((row[name] for name in STATEMENT if isinstance(row.get(name), str)), "")
     meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
     answer, options = options_of_row(row, as_text(field_of(row, ANSWER)))
-    return Problem(str(row.get("id") or ""), statement, answer, options, meta=meta)
+    return Problem(str(row.get("id") or ""), text_of(row) or "", answer, options, meta=meta)
 
 
 def completion_of(row: dict[str, Any]) -> Completion:

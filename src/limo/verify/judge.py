@@ -20,11 +20,11 @@ from typing import Any, Literal, NamedTuple
 
 from limo.core.files import atomic
 from limo.core.records import Verdict
-from limo.core.rows import json_line
+from limo.core.rows import json_line, text_of
 from limo.core.text import parse_json
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
-from limo.verify.files import ANSWER, BUFFER, COMPLETION, STATEMENT, Summary, field_of, parse_row
+from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, field_of, parse_row
 
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
@@ -142,7 +142,7 @@ def read_questions(path: str | Path, all_rows: bool = False) -> dict[int, JudgeQ
     questions = {}
     for number, _, row, verdict in _verified_rows(path):
         texts = (as_text(field_of(row, ANSWER)), str(row["extracted"]), as_text(field_of(row, COMPLETION)))
-        question = JudgeQuestion(next((row[name] for name in STATEMENT if isinstance(row.get(name), str)), ""), *texts)
+        question = JudgeQuestion(text_of(row) or "", *texts)
         if question.is_complete and (all_rows or verdict.outcome == "undecided"):
             questions[number] = question
     return questions

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Problem
+from limo.core.rows import STATEMENTS
 from limo.core.text import language_of, parse_json
 from limo.pool.sources.options import (
     KEYS,
@@ -34,8 +35,6 @@ from limo.pool.sources.options import (
     wrong_answers,
 )
 
-STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input",
-              "question_stem")  # fmt: skip
 CHATS = ("messages", "conversations", "conversation", "chat")
 ANSWERS = ("final_answer", "expected_answer", "answer", "answer_value", "gold", "gold_answer", "ground_truth",
            "correct_answer", "correct answer", "target", "reward_model.ground_truth")  # fmt: skip
