@@ -57,8 +57,8 @@ def fingerprint_table(
     """The fingerprints of problems, numbered from `first_row`; of copies the preferred source's ranks first."""
     import pyarrow as pa
 
-    n = len(problems)
-    shared = [shared_wrappers.get(problem.source, frozenset[str]()) for problem in problems]
+    n, none = len(problems), frozenset[str]()
+    shared = [shared_wrappers.get(problem.source, none) for problem in problems]
     batches = [
         _fingerprints(problems[rows], parts, scanned, ngram_words)
         for rows, parts, scanned in scan_problems(problems, shared)

@@ -71,6 +71,14 @@ def find_entry(lexicon: Any, hashed: Any) -> Any:
     return slot
 
 
+def free_slot(table: Any, hashed: int) -> int:
+    """The column that a new entry of such a table gets."""
+    slot = 1 + hashed % N_SLOTS
+    while table[L_HASH, slot]:
+        slot += 1
+    return slot
+
+
 @compiled
 def flags_of(lexicon: Any, entry: int) -> Any:
     """The flags of a column of the lexicon."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from limo.pool.canonical import buffers
 from limo.pool.canonical.buffers import RUN_MULTIPLIER, SEED, mix
 from limo.pool.canonical.compiled import allocating, compiled
 
-_HALF = np.uint64(32)
+_HALF, _NOT_CRITICAL = np.uint64(32), np.uint32(0xFFFFFFFE)
 MAX_EXTRA_WORDS = 1  # that a rewording may have besides the words of the other; own choice
 
 
@@ -95,6 +96,27 @@ def _jaccard(values: Any, left: int, left_end: int, right: int, right_end: int, 
         else:
             right += 1
     return n_shared / (n_left + n_right - n_shared) if n_shared > 0 else 0.0
+
+
+@allocating
+def content_words(tokens: Any, token_ends: Any, table: Any) -> Any:
+    """What `thesaurus.content_words` returns; `table` is that of `thesaurus`."""
+    values, ends, n, position = np.empty(len(tokens), np.uint32), np.empty(len(token_ends), np.int64), 0, 0
+    for row in range(len(token_ends)):
+        first = n
+        while position < token_ends[row]:
+            kind, hashed = tokens[position, buffers.KIND], tokens[position, buffers.HASH]
+            is_letter = tokens[position, buffers.END] - tokens[position, buffers.START] == 1
+            if kind == buffers.HAN or (kind == buffers.WORD and not is_letter):
+                entry = buffers.find_entry(table, hashed)
+                meaning = table[1, entry] if entry > 0 else hashed
+                if meaning != 0:
+                    values[n] = np.uint32(meaning >> _HALF) & _NOT_CRITICAL | np.uint32(table[2, entry])
+                    n += 1
+            position += 1
+        values[first:n].sort()
+        ends[row] = n
+    return values[:n], ends
 
 
 @allocating

@@ -83,9 +83,7 @@ def lexicon_table() -> Any:
     table[buffers.L_SPELLED, 0] = hash_token("dots", buffers.COMMAND)
     for word, kind, flags in entries:
         hashed = hash_token(word, kind)
-        slot = 1 + hashed % buffers.N_SLOTS
-        while table[buffers.L_HASH, slot]:
-            slot += 1
+        slot = buffers.free_slot(table, hashed)
         table[buffers.L_HASH, slot], table[buffers.L_FLAGS, slot] = hashed, flags
         if flags & buffers.IS_NUMBER:
             table[buffers.L_VALUE, slot] = hash_token(NUMBER_WORDS[word], buffers.NUMBER)

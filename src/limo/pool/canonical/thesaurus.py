@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limo.core.files import shipped_yaml
-from limo.pool.canonical import buffers
+from limo.pool.canonical import buffers, kernels
 from limo.pool.canonical.lexicon import hash_token, mix
 
 Array = Any  # of NumPy
@@ -17,25 +17,15 @@ CRITICAL = np.uint32(1)  # the low bit of a content word: it must be the same on
 
 def content_words(tokens: Array, token_ends: Array) -> tuple[Array, Array]:
     """The words that count of each text, uint32 sorted inside each, and where each text's end; `CRITICAL` is a bit."""
-    kinds, lengths = tokens[:, buffers.KIND], tokens[:, buffers.END] - tokens[:, buffers.START]
-    counts = ((kinds == buffers.WORD) & (lengths > 1)) | (kinds == buffers.HAN)
-    known, meaning, critical = _tables()
-    hashed = tokens[:, buffers.HASH]
-    entry = np.minimum(np.searchsorted(known, hashed), len(known) - 1)
-    is_known = known[entry] == hashed
-    words = np.where(is_known, meaning[entry], hashed)
-    counts &= words != 0
-    values = (words >> np.uint64(32)).astype(np.uint32) & ~CRITICAL
-    values |= (is_known & critical[entry]).astype(np.uint32)
-    rows = np.repeat(np.arange(len(token_ends)), np.diff(token_ends, prepend=0))[counts]
-    row_and_value = np.sort(rows << 32 | values[counts].astype(np.int64))
-    ends = np.cumsum(np.bincount(rows, minlength=len(token_ends)))
-    return (row_and_value & 0xFFFFFFFF).astype(np.uint32), ends
+    words: tuple[Array, Array] = kernels.content_words(tokens, token_ends, _word_table())
+    return words
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[Array, Array, Array]:
-    """Known words' hashes, sorted; the hash that each stands for, 0 for one that does not count; which are critical."""
+def _word_table() -> Array:
+    """A hash table for `buffers.find_entry`, uint64 [3, slots]: a word's hash, the hash that it stands for, 0 for one
+    that does not count, and 1 for one that is critical.
+    """
     lists = shipped_yaml(__file__, "words.yaml")
     meaning = {hash_token(form, buffers.WORD): 0 for word in lists["ignored"].split() for form in _forms(word)}
     for group in lists["synonyms"]:
@@ -50,9 +40,11 @@ def _tables() -> tuple[Array, Array, Array]:
     critical |= {mix(seed, ord(char)) for char in "".join(lists["critical_han"].split())}
     meaning |= {mix(seed, ord(char)): 0 for char in lists["ignored_han"]}
     meaning |= {word: meaning.get(word) or word for word in critical}
-    known = sorted(meaning)
-    values = [meaning[word] for word in known]
-    return np.array(known, np.uint64), np.array(values, np.uint64), np.array([word in critical for word in known])
+    table = np.zeros((3, buffers.N_SLOTS + len(meaning)), np.uint64)
+    for word, stands_for in meaning.items():
+        slot = buffers.free_slot(table, word)
+        table[:, slot] = word, stands_for, word in critical
+    return table
 
 
 def _forms(word: str) -> set[str]:

@@ -36,6 +36,8 @@ _YEAR = rf"[(\[](?=[^()\[\]]*(?-i:[A-Z]{{2}}|[A-Z][a-z]|{_HAN})){_NAME}(?:19|20)
 _TAG = rf"(?:{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】)"
 _ASKING = r"(?:what|find|how|if|let|is the|are|plus|sum|than|two|three|four|five|six|seven|eight|nine|ten)"
 _LABEL_WORD = "(?:problem|question|exercise|task|puzzle)"
+_LABEL = rf"(?:[A-Za-z'-]+[ ]){{1,8}}?{_LABEL_WORD}(?:\s*{NUMBERED})?\s*:"
+_HAN_LABEL = rf"(?:{_HAN}|,){{1,14}}(?<!命)题目?\s*:"
 _CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
 # What may stand before a statement, one after the other in any order.
 _HEADS = (
@@ -50,8 +52,8 @@ _HEADS = (
     rf"第\s*[\d一二三四五六七八九十]{{1,4}}\s*小?题(?:\s*[.:,)]|\s*(?={_TAG})|\s+)",
     # Up to eight words that end in a label and ask for nothing: `AIME 2015 Problem 3:`, `Here is a problem:`.
     rf"(?-i:(?:[A-Z0-9][\w'.,()/-]*[ ]){{1,8}}){_LABEL_WORD}(?:\s*{NUMBERED}\s*[:.\n](?!\d)|\s*:)",
-    rf"(?![^\n:]*\b{_ASKING}\b)(?:[A-Za-z'-]+[ ]){{1,8}}?{_LABEL_WORD}(?:\s*{NUMBERED})?\s*:",
-    rf"(?![^\n:]*[一二三四五六七八九十两百几])(?:{_HAN}|,){{1,14}}(?<!命)题目?\s*:",
+    rf"(?={_LABEL})(?![^\n:]*\b{_ASKING}\b){_LABEL}",
+    rf"(?={_HAN_LABEL})(?![^\n:]*[一二三四五六七八九十两百几]){_HAN_LABEL}",
     # A number or a letter alone.
     rf"\(\s*\d{{1,3}}\s*\)(?=\s*(?:[A-Za-z]{{2}}|(?-i:[A-Z])\s[a-z]{{2}}|{_HAN}))",
     rf"\d{{1,3}}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{{2}}|(?-i:[A-Z])\s|\s*(?:{_HAN}|{_TAG}))",
@@ -104,15 +106,17 @@ _FIGURE = re.compile(
     r"|<im(?:g|age)[^<>]*>|\\includegraphics\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}|\[(?:image|img|figure)[ _]?\d{0,2}\]",
     re.S | re.I,
 )
-_MAY_SHOW = re.compile(r"\[(?:asy|im|fig)|!\[|<im|\\includeg|\{(?:asy|tikz|fig)|```", re.I)
+_MAY_SHOW = re.compile(r"[\[!<\\{`](?i:asy|im|fig|\[|includeg|tikz|``)")  # and what looks like it
 _NO_ADDRESS = re.compile(r"<image[^<>=]*>|\[[a-z]+[ _]?\d{0,2}\]", re.I)  # says that there is a figure, not which
 _PART = re.compile(
     r"\?|\b(?:find|compute|determine|show|prove|what|how|calculate|evaluate|if)\b|求|证", re.I
 )  # of a problem
 _SECOND_OPTION = re.compile(r"[Bb]\s?[.):\],]")
-_OPTION = re.compile(
-    rf"(?:(?<=[\s)}}$.?:;,])|(?<={_HAN})|(?<=quad))(?:[-*•]\s+)?(?:(?:option|choice)\s+)?[(\[]?\s?([A-J]|[a-j])\s?(?:[.):\]]+|,)(?!\Z)\s*",
-    re.I,
+_LETTER = r"[(\[]?\s?[A-Ja-j]"
+_OPTION = re.compile(  # a first character that can be searched for fast, what stands before it, and the rest
+    rf"[-*•OoCc(\[A-Ja-j](?:(?<=[\s)}}$.?:;,\u3400-\u9fff].)|(?<=quad.))"
+    rf"(?:(?<=[-*•])\s+(?i:(?:option|choice)\s+)?{_LETTER}|(?<=[Oo])(?i:ption)\s+{_LETTER}|(?<=[Cc])(?i:hoice)\s+{_LETTER}"
+    r"|(?<=[(\[])\s?[A-Ja-j]|(?<=[A-Ja-j]))(?<=([A-Ja-j]))\s?(?:[.):\]]+|,)(?!\Z)\s*"
 )
 
 
@@ -170,7 +174,8 @@ def _unwrap(text: str, shared: frozenset[str], may_instruct: bool) -> Unwrapped:
     figure = ""
     if _MAY_SHOW.search(text):
         figures = [found[0] for found in _FIGURE.finditer(text)]
-        figure, text = "".join(code for code in figures if not _NO_ADDRESS.fullmatch(code)), _FIGURE.sub(" ", text)
+        if figures:
+            figure, text = "".join(code for code in figures if not _NO_ADDRESS.fullmatch(code)), _FIGURE.sub(" ", text)
     start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
     options: tuple[str, ...] = ()
     for _ in range(_MAX_MARKS):
