@@ -114,18 +114,29 @@ def dedup(problems: Iterable[Problem], settings: DedupSettings | None = None) ->
 def find_duplicates(pool: Sequence[Problem], settings: DedupSettings) -> StepTables:
     """All steps on a pool in memory: `read(TEXTS, ["row"])` and `read(REWORDINGS, ["row"])` are the rows that go."""
     tables = StepTables()
-    shared = _find_shared_wrappers(((problem.id, problem.problem, problem.source) for problem in pool), len(pool))
+    chosen = _sample([problem.id for problem in pool], len(pool))
+    shared = find_shared_wrappers(
+        normalise_all(pool[row].problem for row in chosen), [pool[row].source for row in chosen]
+    )
     tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer, shared))
     for step in (_drop_same_text, _drop_rewordings, _find_families):
         step(tables, settings, 1, "0")
     return tables
 
 
-def _find_shared_wrappers(rows: Iterable[tuple[str, str, str]], n_rows: int) -> SharedWrappers:
-    """Of rows (id, statement, source): all of them, or of a larger pool those with every k-th id."""
+def _sample(ids: Sequence[str], n_rows: int) -> list[int]:
+    """Of rows with these ids those that are searched for shared wrappers: all, or of a larger pool every k-th id."""
     stride = -(-n_rows // SAMPLE_ROWS)
-    chosen = [(text, source) for name, text, source in rows if stride < 2 or zlib.crc32(name.encode()) % stride == 0]
-    return find_shared_wrappers(normalise_all(text for text, _ in chosen), [source for _, source in chosen])
+    return [row for row, name in enumerate(ids) if stride < 2 or zlib.crc32(name.encode()) % stride == 0]
+
+
+def _find_shared_wrappers(shards: Sequence[Path]) -> SharedWrappers:
+    import pyarrow as pa
+
+    n_rows, columns = sum(map(count_table_rows, shards)), ("id", "problem", "source")
+    tables = (read_table(shard, columns) for shard in shards)
+    rows = pa.concat_tables(table.take(_sample(table.column("id").to_pylist(), n_rows)) for table in tables)
+    return find_shared_wrappers(normalise_all(rows.column("problem").to_pylist()), rows.column("source").to_pylist())
 
 
 def dedup_shards(
@@ -157,10 +168,8 @@ def _write_distinct_shards(
             run_tasks(task, [name for name in tasks if not files.path(step, name).exists()], executor, progress)
 
         numbers = [str(number) for number in range(len(shards))]
-        tables = (read_table(shard, ("id", "problem", "source")) for shard in shards)
-        rows = (row for table in tables for row in zip(*table.to_pydict().values(), strict=True))
         is_missing = not all(files.path(FINGERPRINTS, number).exists() for number in numbers)
-        shared = _find_shared_wrappers(rows, sum(map(count_table_rows, shards))) if is_missing else {}
+        shared = _find_shared_wrappers(shards) if is_missing else {}
         run(FINGERPRINTS, partial(_fingerprint, files, shards, settings, shared), numbers)
         n = n_shares or _n_shares(files)
         shares = [str(share) for share in range(n)]

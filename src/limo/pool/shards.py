@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +167,18 @@ def _damaged(shard: Path, error: Exception) -> StorageError:
 
 def read_shard(shard: Path, columns: Sequence[str] = COLUMNS) -> list[Problem]:
     """The problems of a shard, in order; all or some of their columns."""
-    rows = read_table(shard, columns).to_pylist()
-    if "meta" not in columns:
-        return [Problem(**{"answer": "", **row}) for row in rows]
-    return [Problem(**{**row, "meta": decode_meta(row["meta"], shard)}) for row in rows]
+    cells = read_table(shard, columns).to_pydict()
+    texts = [cells.get(name, repeat(None if name == "options" else "")) for name in COLUMNS if name != "meta"]
+    metas = (decode_meta(meta, shard) for meta in cells["meta"]) if "meta" in cells else ({} for _ in cells["id"])
+    return [Problem(*row) for row in zip(*texts, metas, strict=False)]
 
 
 def decode_meta(text: str, file: object) -> dict[str, Any]:
     """The object in a cell of `meta`; {} for an empty one.  Raises InputError for another value."""
+    if text in ("", "{}"):
+        return {}
     try:
-        value = parse_json(text or "{}")
+        value = parse_json(text)
     except ValueError:
         value = None
     if not isinstance(value, dict):

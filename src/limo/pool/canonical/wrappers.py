@@ -106,7 +106,7 @@ _FIGURE = re.compile(
     r"|<im(?:g|age)[^<>]*>|\\includegraphics\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}|\[(?:image|img|figure)[ _]?\d{0,2}\]",
     re.S | re.I,
 )
-_MAY_SHOW = re.compile(r"[\[!<\\{`](?i:asy|im|fig|\[|includeg|tikz|``)")  # and what looks like it
+_MAY_SHOW = re.compile(r"[\[!<\\{`](?i:asy|im|fig|(?<=!)\[|includeg|tikz|``)")  # and what looks like it
 _NO_ADDRESS = re.compile(r"<image[^<>=]*>|\[[a-z]+[ _]?\d{0,2}\]", re.I)  # says that there is a figure, not which
 _PART = re.compile(
     r"\?|\b(?:find|compute|determine|show|prove|what|how|calculate|evaluate|if)\b|求|证", re.I
@@ -140,11 +140,12 @@ def unwrap_all(texts: Sequence[str], shared: Sequence[frozenset[str]] = ()) -> l
     Most statements have nothing around them, which a few searches of the whole batch find out.
     """
     shared = shared or [frozenset()] * len(texts)
-    instructs, marked = (_matches(texts, pattern) for pattern in (_INSTRUCTION.pattern, _MAY_BE_MARKED))
+    column = _column(texts)
+    instructs, marked = (_matches(column, pattern) for pattern in (_INSTRUCTION.pattern, _MAY_BE_MARKED))
     shares = np.zeros(len(texts), bool)
     for sentences in filter(None, set(shared)):
         rows = [row for row, known in enumerate(shared) if known is sentences]
-        shares[rows] = _matches([texts[row] for row in rows], _any_of(sentences))
+        shares[rows] = _matches(column.take(rows), _any_of(sentences))
     return [
         _unwrap(text, known if is_shared else frozenset(), may_instruct) if is_marked else Unwrapped(text)
         for text, known, is_shared, may_instruct, is_marked in zip(
@@ -153,15 +154,20 @@ def unwrap_all(texts: Sequence[str], shared: Sequence[frozenset[str]] = ()) -> l
     ]
 
 
-def _matches(texts: Sequence[str], pattern: str) -> Array:
-    """In which of the texts the pattern (of RE2, without regard to case) is found: bool [n]."""
+def _column(texts: Sequence[str]) -> Any:
+    """The texts as an array of Arrow."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     try:
-        column = pa.array(texts, pa.string())
+        return pa.array(texts, pa.string())
     except UnicodeEncodeError:  # half of a surrogate pair
-        column = pa.array([text.encode("utf-8", "replace") for text in texts]).cast(pa.string())
+        return pa.array([text.encode("utf-8", "replace") for text in texts]).cast(pa.string())
+
+
+def _matches(column: Any, pattern: str) -> Array:
+    """In which texts of a column the pattern (of RE2, without regard to case) is found: bool [n]."""
+    import pyarrow.compute as pc
+
     return pc.match_substring_regex(column, pattern, ignore_case=True).to_numpy(zero_copy_only=False)
 
 
@@ -195,8 +201,12 @@ def _after_head(text: str, shared: frozenset[str], may_instruct: bool) -> int:
     for _ in range(_MAX_MARKS):
         mark = _HEAD.match(text, start)
         stop = mark.end() if mark else start
-        begin = stop + len(text[stop:]) - len(text[stop:].lstrip())
-        if not mark and (may_instruct or shared) and (found := _BREAK.search(text, begin)):
+        found = (
+            None
+            if mark or not (may_instruct or shared)
+            else _BREAK.search(text, len(text) - len(text[start:].lstrip()))
+        )
+        if found:
             sentence = text[start : found.end()].strip()
             if sentence and found.end() < len(text) and _is_wrapper(sentence, shared, may_instruct):
                 form = _ANSWER_FORM.match(text, found.end())
@@ -234,13 +244,13 @@ def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bo
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     """The texts of the options that end the statement, A to the last one, and where they begin; (), `end` without."""
     marks = list(_OPTION.finditer(text, start, end)) if _SECOND_OPTION.search(text, start, end) else []
-    first = max((number for number, mark in enumerate(marks) if mark[1] in "Aa"), default=len(marks))
-    listed = marks[first:]
-    letters = "".join(mark[1] for mark in listed)
+    letters = "".join([mark[1] for mark in marks])
+    listed = marks[max(letters.rfind("A"), letters.rfind("a"), 0) :]
+    letters = letters[-len(listed) :]
     if len(listed) < 2 or letters not in (LETTERS[: len(listed)], LETTERS[: len(listed)].lower()):
         return (), end
     stops = [mark.start() for mark in listed[1:]] + [end]
-    texts = tuple(text[mark.end() : stop].strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True))
+    texts = tuple([text[mark.end() : stop].strip(" \n.,;") for mark, stop in zip(listed, stops, strict=True)])
     is_list = letters.isupper() or not any(map(_PART.search, texts))
     if any(mark[0].rstrip()[-1] == "," for mark in listed):  # `A、` is a label, the `A,` of English is none
         is_list = is_list and not text[start:end].isascii()
@@ -255,7 +265,7 @@ def find_shared_wrappers(texts: Sequence[str], sources: Sequence[str]) -> Shared
     """
     n_rows = Counter(sources)
     counts: Counter[tuple[str, str]] = Counter()
-    for row in np.flatnonzero(_matches(texts, _SPEAKS_OF_ANSWERING.pattern)).tolist():
+    for row in np.flatnonzero(_matches(_column(texts), _SPEAKS_OF_ANSWERING.pattern)).tolist():
         text, source = texts[row], sources[row]
         counts.update((source, sentence) for sentence in set(_end_sentences(text)))
     shared: dict[str, set[str]] = {}
