@@ -132,6 +132,24 @@ def bench_pairs(folder: Path) -> None:
         print(f"  {name}: {n:,} paraphrases by a model, {shares}")
 
 
+def bench_faults(folder: Path) -> None:
+    """Small inputs that went wrong once, by what should come of them."""
+    print("\nFaults of old")
+    known, _ = load_present(folder / "benchmarks")
+    right: dict[str, list[bool]] = defaultdict(list)
+    for row in map(json.loads, (folder / "pairs" / "pool_faults_dev.jsonl").read_text("utf-8").split("\n")[:-1]):
+        should, is_input = row["should"], not row["kind"].startswith("crash")  # a crash names a file of its finder's
+        if should == "flag" and is_input:
+            right[should].append(bool(decontaminate([Problem.make(row["a"], "")], known)[1]))
+        elif is_input:
+            answers = row.get("answers") or ["17", "17"]
+            pair = [Problem.make(row[text], answer) for text, answer in zip("ab", answers, strict=True)]
+            right[should].append(bool(dedup(pair)[1]) == (should == "merge"))
+        if is_input and not right[should][-1]:
+            print("  wrong:", row["kind"])
+    print("  right:", {should: f"{sum(rows)} of {len(rows)}" for should, rows in right.items()})
+
+
 def _answer(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
@@ -195,6 +213,7 @@ def main() -> None:
     n_bases, n_distinct = len({one.base for one in made}), len({one.truth for one in made})
     print(f"{len(made):,} rows from {n_bases:,} real problems; {n_distinct:,} distinct; seed {given.seed}")
     print({kind: n for kind, n in Counter(one.kind for one in made).most_common()})
+    bench_faults(given.data)
     bench_pairs(given.data)  # by which compiled code is loaded too, and no contender pays for that
     bench_contamination(given.data, made, 100_000, {"s1": given.s1, "open-r1": given.open_r1})
     bench_dedup(made, given.peers)

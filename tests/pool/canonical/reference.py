@@ -230,7 +230,7 @@ class _Scan:
             self._emit(char)
             self.sentence_begins = char in "!:" or (char == "(" and self.sentence_begins)
             is_minus = char != "-" or not self._is_hyphen(position)
-            if char.isascii() and is_minus and char not in ".,;:!()":
+            if char.isascii() and is_minus and char not in ".,;:!":
                 self.symbols.append(ord(char))
             if 0x3400 <= ord(char) <= 0x9FFF:
                 self._token(mix(_SEED, ord(char)), HAN, position, position + 1)

@@ -22,9 +22,13 @@ SYNONYMS = {
     "dfrac": r"\frac", "tfrac": r"\frac", "leq": r"\le", "leqslant": r"\le", "geq": r"\ge", "geqslant": r"\ge",
     "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lt": "<",
     "gt": ">", "to": r"\rightarrow", "degree": r"\circ", "ldots": r"\dots", "cdots": r"\dots", "dotsc": r"\dots",
-    "dotsb": r"\dots",
+    "dotsb": r"\dots", "varepsilon": r"\epsilon", "varphi": r"\phi", "vartheta": r"\theta", "varrho": r"\rho",
 }  # fmt: skip
-_ALONE = "circ degree prime infty pi alpha beta gamma theta perp top ast star prime"  # commands without arguments
+_ALONE = (  # commands without arguments
+    "circ degree prime infty perp top ast star alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu "
+    "xi pi rho sigma tau phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega varepsilon varphi "
+    "vartheta varrho"
+)
 _OPERATORS = "times div le ge ne cdot pm mp"
 _WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
           "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]  # fmt: skip

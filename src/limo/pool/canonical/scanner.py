@@ -305,7 +305,7 @@ def _mark(chars: Any, position: int, start: int, end: int, lexicon: Any, out: An
             out[buffers.OPENS] = 1 if char == 33 or char == 58 else 0
         hashed = buffers.mix(buffers.SEED, np.uint64(char))
         is_minus = char != 45 or not is_hyphen(chars, position, start, end)
-        if char < 128 and is_minus and not _is_trailing(char) and char != 40 and char != 41:
+        if char < 128 and is_minus and not _is_trailing(char):
             buffers.add_symbol(out, char)
         if is_han(char):
             buffers.add_token(out, tokens, hashed, buffers.HAN, position, position + 1)

@@ -24,6 +24,7 @@ _SYMBOLS = {
     "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "→": r"\rightarrow ", "≈": r"\approx ", "∑": r"\sum ",
     "∫": r"\int ", "⊂": r"\subset ", "⊆": r"\subseteq ", "∅": r"\emptyset ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
     "。": ".", "、": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/", "\u2217": "*", "∶": ":", "～": "~",
+    "′": "'", "″": "''", "‴": "'''",
     **{chr(0x2460 + n): f"({n + 1})" for n in range(20)},
 }  # fmt: skip
 for _name in _GREEK.split():
@@ -79,7 +80,12 @@ _LATEX_THOUSANDS = [re.compile(mark + r"(?=\d{3}(?!\d))(?<=\d" + mark + ")") for
 _LOWER_NUMBER = re.compile(rf"/{_S}([0-9]+)(?:(?![A-Za-z0-9_./{{])|(?=\.(?![0-9])))")
 _UPPER_NUMBER = re.compile(rf"(?<![A-Za-z0-9_^./}}\\])([0-9]+){_S}$")
 _FIRST_GROUP = re.compile(r"(?<![\d.,])[1-9]\d{0,2}$")
-_SHORT_FRACTION = re.compile(rf"frac{_S}([0-9]){_S}([0-9])?")
+# The arguments of a fraction: a group, or a digit, letter or Greek letter without braces.
+_GROUP = rf"\{{(?:[^{{}}{_BETWEEN}]++|\{{[^{{}}{_BETWEEN}]*+\}})*+\}}"
+_BARE = rf"[0-9A-Za-z]|\\(?:{_GREEK.replace(' ', '|')}|infty)(?![A-Za-z])"
+_SHORT_FRACTION = re.compile(
+    rf"frac(?<=\\frac|[dtc]frac)(?![A-Za-z]){_S}(?:({_BARE})(?:{_S}({_BARE}))?|({_GROUP}){_S}({_BARE}))"
+)
 _ROOT = re.compile(rf"\\sqrt{_S}([0-9]{{2,}})")
 _ACCENTED = re.compile(
     rf"(\\(?:overline|bar|hat|vec|tilde)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}{_BETWEEN}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
@@ -134,7 +140,7 @@ def _respell_together(texts: list[str]) -> list[str]:
     for pattern in _LATEX_THOUSANDS:
         text = pattern.sub("", text)
     text = _slashed(_THOUSANDS.sub(_joined, text))
-    text = _SHORT_FRACTION.sub(_braced_digits, text)
+    text = _SHORT_FRACTION.sub(_braced, text)
     text = _ROOT.sub(r"\\sqrt{\1}", text)
     text = _PRODUCT.sub(_product, text)
     text = _ACCENTED.sub(_index_inside, text)
@@ -241,8 +247,9 @@ def _slashed(text: str) -> str:
     return "".join([*pieces, text[last:]])
 
 
-def _braced_digits(fraction: re.Match[str]) -> str:
-    return "frac" + "".join(f"{{{digit}}}" for digit in fraction.groups() if digit)
+def _braced(fraction: re.Match[str]) -> str:
+    bare, second, group, after_group = fraction.groups()
+    return "frac" + (group or f"{{{bare}}}") + "".join(f"{{{part}}}" for part in (second, after_group) if part)
 
 
 def _index_inside(accented: re.Match[str]) -> str:

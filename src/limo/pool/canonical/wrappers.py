@@ -43,7 +43,7 @@ _CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
 _HEADS = (
     rf"{_CHAT}(?:\s*system\b.*?{_CHAT})?(?:\s*(?:user|human|system)\b(?=\s*[:\n]))?",
     r"<<SYS>>.*?<</SYS>>|#{1,6}(?=\s)",
-    rf"{_TAG}\s*[.:]?",
+    rf"{_TAG}\s*[.:]?|[(\[]\s*[★☆]{{1,5}}\s*[)\]]",
     # A label: its word, then a number or nothing, then a mark, a line's end, a tag, or a sentence.
     rf"[(\[]?(?:{HEAD_WORD}|user|human|system|q)\s*[)\]]?\s*(?::|\n)",
     rf"[(\[]?(?:{HEAD_WORD}|q)\s*{NUMBERED}(?:\s*[.:)\]]+(?!\d)|\s*,(?=\s*{_HAN})|\s*\n|\s+(?=(?-i:[A-Z][a-z]|[AI]\s))"
@@ -55,10 +55,10 @@ _HEADS = (
     rf"(?={_LABEL})(?![^\n:]*\b{_ASKING}\b){_LABEL}",
     rf"(?={_HAN_LABEL})(?![^\n:]*[一二三四五六七八九十两百几]){_HAN_LABEL}",
     # A number or a letter alone.
-    rf"\(\s*\d{{1,3}}\s*\)(?=\s*(?:[A-Za-z]{{2}}|(?-i:[A-Z])\s[a-z]{{2}}|{_HAN}))",
+    rf"\(\s*\d{{1,3}}\s*\)(?=\s*(?:[A-Za-z]{{2}}|(?-i:[A-Z])\s[a-z]{{2}}|{_HAN}|{_TAG}))",
     rf"\d{{1,3}}\s*[.)](?=\s+[A-Za-z\"'$\\(\[]|[A-Za-z]{{2}}|(?-i:[A-Z])\s|\s*(?:{_HAN}|{_TAG}))",
     rf"\d{{1,3}}\s*,(?=\s*{_HAN})|[\(]?[一二三四五六七八九十]{{1,3}}(?:\)|\s*,)(?=\s*(?:{_HAN}|\d))",
-    rf"\(?(?:[a-h]|[ivx]{{1,4}})\)\s+(?=(?-i:[A-Z]))|(?-i:[a-h])\.\s+(?={_SENTENCE})",
+    rf"\(?(?:[a-h]|[ivx]{{1,4}})\)(?:\s+(?=(?-i:[A-Z]))|\s*(?={_TAG}))|(?-i:[a-h])\.\s+(?={_SENTENCE})",
     rf"(?-i:[IVX]{{1,5}}|[A-Z]\d{{1,2}})[.):]\s+(?={_SENTENCE})",
     rf"(?:[*•▪►★☆■◆]|-(?=\s+{_SENTENCE}))\s*(?=[A-Za-z\"$\\]|{_HAN})",
 )
