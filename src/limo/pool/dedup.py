@@ -135,7 +135,8 @@ def _find_shared_wrappers(shards: Sequence[Path]) -> SharedWrappers:
 
     n_rows, columns = sum(map(count_table_rows, shards)), ("id", "problem", "source")
     tables = (read_table(shard, columns) for shard in shards)
-    rows = pa.concat_tables(table.take(_sample(table.column("id").to_pylist(), n_rows)) for table in tables)
+    samples = ((table, _sample(table.column("id").to_pylist(), n_rows)) for table in tables)
+    rows = pa.concat_tables(table.take(pa.array(sample, pa.int64())) for table, sample in samples)
     return find_shared_wrappers(normalise_all(rows.column("problem").to_pylist()), rows.column("source").to_pylist())
 
 
