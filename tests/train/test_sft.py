@@ -19,6 +19,7 @@ from limo.core.progress import NoProgress
 from limo.train.methods import sft
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings, train
+from limo.train.model import load_model
 from limo.train.result import RECORD, finished
 from limo.train.trainer import bytes_on_disk
 
@@ -294,6 +295,12 @@ def test_a_model_that_is_none_is_one_clear_line(rows, tmp_path, model_dir):
             train(path, rows, tmp_path / "out", small())
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists() and not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("name", ["flash_attention_2", "no_such_attention"])
+def test_an_attention_that_is_not_installed_is_named_and_not_the_model(model_dir, name):
+    with pytest.raises(InputError, match=rf"attention cannot be used here: .*{name} .*=sdpa"):
+        load_model(model_dir, "float32", name)
 
 
 def test_a_row_beyond_the_models_positions_is_refused(model_dir, tmp_path):

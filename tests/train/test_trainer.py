@@ -1,6 +1,7 @@
 """The trainer: what stops it is one line, the last whole checkpoint stays, and the next start goes on."""
 
 import errno
+import json
 import os
 from types import SimpleNamespace
 
@@ -61,3 +62,25 @@ def test_what_stops_a_training_is_one_line_and_the_next_start_goes_on(
     assert last_checkpoint(next(tmp_path.glob(".out.training-*"))).endswith(f"checkpoint-{whole}")
     monkeypatch.setattr(SFTTrainer, method, original)
     assert train(model_dir, rows, tmp_path / "out", SETTINGS).n_updates == 3
+
+
+@pytest.mark.parametrize("kind", ["sft", "lora", "grpo"])
+def test_a_tiny_random_qwen2_is_trained_by_the_same_command(kind, model_dir, rows, tmp_path):
+    from click.testing import CliRunner
+
+    from limo.cli import root
+    from limo.pool.ingest import write_pool
+    from limo.stages.train import easy_problems
+
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if kind == "grpo":
+        write_pool(easy_problems(4), data := tmp_path / "pool.parquet")
+    words = ["bf16=false", "use_cpu=true", "max_steps=2", "examples_per_update=4", "save_strategy=no"]
+    words += ["attn_implementation=sdpa", "learning_rate=0.01", f"kind={kind}"]
+    words += ["num_generations=2", "max_completion_length=8"] if kind == "grpo" else ["max_length=256"]
+    command = ["train", "train-v2", f"model={model_dir}", f"dataset={data}", *(f"method.{word}" for word in words)]
+    done = CliRunner().invoke(root, [*command, "--run", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
+    assert (record["method"], record["n_updates"]) == (kind, 2)

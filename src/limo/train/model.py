@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
+from limo.core.text import shorten
 from limo.models.local.config import loading_error, read_config
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def load_model(
             str(model_dir), config=config, trust_remote_code=False, use_safetensors=True, dtype=dtype, **extra
         )
     except Exception as error:  # transformers raises many kinds
+        if attn_implementation and (isinstance(error, ImportError) or attn_implementation in str(error)):
+            what, reason = "this attention cannot be used here", f"{attn_implementation} ({shorten(str(error), 120)})"
+            raise InputError(
+                what, reason, "one that is installed", "method.attn_implementation=sdpa needs nothing"
+            ) from error
         raise loading_error("model", model_dir, error) from error
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and longest > positions:

@@ -51,12 +51,14 @@ def prepare(model: Any) -> None:
 def borrowed(model: Any, is_fast: bool) -> Iterator[None]:
     """A model in training, ready for `decode` (`is_fast`) or `generate` in a block: cached, and nothing dropped out.
 
-    Its own attention comes back afterwards, since the one for decoding builds no mask of a training's padding.
+    Its own attention comes back afterwards: `decode` brings a mask, which flash kernels take none of, and its attention
+    on a CPU builds no mask of a training's padding.
     """
     attention, is_training = model.config._attn_implementation, model.training
     model.eval()
-    if is_fast and model.device.type == "cpu":
-        prepare(model)
+    if is_fast:
+        AttentionInterface.register(ATTENTION, attend)
+        model.set_attn_implementation(ATTENTION if model.device.type == "cpu" else "sdpa")
     try:
         yield
     finally:
