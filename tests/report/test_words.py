@@ -109,3 +109,11 @@ def test_the_paper_s_averages_are_the_means_of_its_columns():
         mean = sum(row["values"][column] for row in book["benchmarks"]) / len(book["benchmarks"])
         assert mean == pytest.approx(average, abs=0.051)
     assert all(len(row["values"]) == len(book["arms"]) for row in book["benchmarks"])
+
+
+def test_an_average_over_fewer_benchmarks_than_the_page_shows_says_over_how_many(full):
+    names = [row.name for row in full.benchmarks]
+    part = replace(full, scores=[row for row in full.scores if row.arm != "bulk" or row.benchmark in names[:2]])
+    assert "over the benchmarks that both have (2)" in comparison_claim(part, part.comparisons[1]).en
+    assert "双方共有的 2 个基准平均" in comparison_claim(part, part.comparisons[1]).zh
+    assert "over all benchmarks" in comparison_claim(part, part.comparisons[0]).en

@@ -6,6 +6,7 @@ A claim is written from one comparison.  Where that is not separable the sentenc
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from limo.core.files import shipped_yaml
@@ -93,6 +94,13 @@ def one_line(text: str, width: int = 400) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def shared_benchmarks(report: Report, arms: Iterable[str]) -> set[str]:
+    """The benchmarks on which each of the arms has a score, of the arms whose scores are shown."""
+    of_arm = [{row.benchmark for row in report.scores if row.arm == arm} for arm in dict.fromkeys(arms)]
+    shown = [names for names in of_arm if names]
+    return set.intersection(*shown) if shown else set()
+
+
 def comparison_claim(report: Report, row: ComparisonRow) -> LocalizedText:
     """What a comparison shows, with its interval; a sentence that came with the comparison is used as it is."""
     if row.sentence_en:
@@ -101,6 +109,9 @@ def comparison_claim(report: Report, row: ComparisonRow) -> LocalizedText:
     low, high = (-row.high, -row.low) if key == "loses" else (row.low, row.high)  # "3 points below": turned as well
     difference = points(abs(row.difference)) if row.separable else points(row.difference, signed=True)
     a, b, where = report.arm(row.a).label, report.arm(row.b).label, localized(f"where_{row.group}")
+    n_shared = len(shared_benchmarks(report, (row.a, row.b)))
+    if row.group == "all" and 0 < n_shared < len(report.benchmarks):
+        where = localized("where_shared", n=n_shared)
     return localized(key, a=a, b=b, d=difference, low=points(low), high=points(high), where=where)
 
 

@@ -35,7 +35,7 @@ from limo.report.content import (
     Language,
     Report,
 )
-from limo.report.words import benchmark_group, count, one_line, points, short_count, word
+from limo.report.words import benchmark_group, count, one_line, points, shared_benchmarks, short_count, word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,10 +103,11 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
 
 
 def _group_name(report: Report, group: BenchmarkGroup, language: Language) -> str:
-    """The group's name; that of all benchmarks says how many they are."""
-    if group == "all" and report.benchmarks:
-        return word("all_benchmarks", language, n=len(report.benchmarks))
-    return word(group, language)
+    """The group's name; that of all benchmarks says how many they are, or how many of them the arms share."""
+    if group != "all" or not report.benchmarks:
+        return word(group, language)
+    n, n_shared = len(report.benchmarks), len(shared_benchmarks(report, [row.arm for row in report.averages]))
+    return word("shared_benchmarks" if 0 < n_shared < n else "all_benchmarks", language, n=n_shared or n)
 
 
 def _add_average_bars(axes: Axes, report: Report, arms: list[ArmRow], group: BenchmarkGroup, narrow: bool) -> None:
@@ -291,6 +292,8 @@ def draw_radar(report: Report, language: Language, width: float, key: str = "rad
         _add_outline(axes, report, arm, benchmarks, angles, colors[arm.name])
     add_legend(axes, names, [colors[arm.name] for arm in arms], -8 - legend_height(names, width), width - 10)
     for side, corner, inward, group in (("right", 1, -1, "in-domain"), ("left", 0, 1, "out-of-domain")):
+        if not any(benchmark.group == group for benchmark in benchmarks):
+            continue
         at = {"xycoords": "axes fraction", "ha": side, "dx": 36 * inward}
         add_text(axes, corner, 0.985, word(group, language), "muted", 11.5, **at)
         edge = -inward * half
