@@ -11,9 +11,11 @@ import pytest
 import yaml
 from test_documented_commands import parse
 
+from limo.core.files import locked
 from limo.core.recipe import load
 from limo.core.records import Completion, Rollout
 from limo.core.run_folder import RunFolder
+from limo.experiments.pocket.lab import PocketRecipe
 from limo.ledger.schema import MIGRATIONS
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
@@ -146,6 +148,19 @@ def test_status_of_a_run_without_a_ledger_and_of_none(limo, fault, world):
     (world / "new/recipe.yaml").write_text("model: m\ndataset: d\n")
     code, out, _ = limo("status", world / "new")
     assert code == 0 and "stopped before its end" in out
+
+
+def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, fault, here):
+    with RunFolder("lab", load(PocketRecipe, "pocket")):
+        pass
+    (here / "lab/arms/limo/seed-0").mkdir(parents=True)
+    code, out, err = limo("status", "lab")
+    assert code == 0, err
+    assert "0 of 47 cells" in out and "begun: limo-0" in out and "left: base-0, limo-1" in out
+    assert out.endswith("no process works on it\ngo on with: limo lab --run lab\n")
+    with locked(here / "lab"):
+        assert "under way: limo-0" in limo("status", "lab")[1]
+    assert "no arm of this lab is complete: 0 of 47 cells are measured" in fault("report", "lab")
 
 
 def half_finished(world):

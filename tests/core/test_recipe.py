@@ -157,3 +157,27 @@ def test_a_recipe_needs_no_file(loaded):
 
 def test_yaml_cannot_make_objects(loaded):
     assert "is not YAML" in fault(loaded, "name: !!python/object/apply:os.getcwd []")
+
+
+def test_a_public_recipe_has_names_and_no_paths_or_addresses_and_can_be_loaded(tmp_path):
+    from limo.stages.curate import Recipe
+
+    (tmp_path / "mine.jsonl").write_text("{}")
+    (tmp_path / "weights").mkdir()
+    server = {"kind": "http", "name": "org/model", "base_urls": ["http://10.0.0.7:8000/v1"]}
+    local = {"kind": "local", "name": "own", "path": str(tmp_path / "weights")}
+    rollouts = {"models": [server, local], "n": 2, "system": "/no_think"}
+    values = {"pool": {"sources": [str(tmp_path / "mine.jsonl")]}, "teachers": [rollouts]}
+    values["benchmarks"] = {"held-out": str(tmp_path / "mine.jsonl")}
+    recipe = Recipe.model_validate(values)
+    text = recipe.public().to_yaml()
+    assert str(tmp_path) not in text and "10.0.0.7" not in text
+    again = load(Recipe, _write(tmp_path / "public.yaml", text))
+    assert again.pool.sources[0].path == again.benchmarks["held-out"].path == "mine.jsonl"
+    assert [model.name for model in again.models] == ["org/model", "own"] and again.models[1].path == "weights"
+    assert again.teachers[0].system == "/no_think", "it begins with a slash and is no path"
+
+
+def _write(path, text):
+    path.write_text(text)
+    return path

@@ -351,3 +351,10 @@ def test_a_score_opens_its_rollouts_in_the_browse_page_and_says_by_which_command
     address += "&amp;verifier=maths%2F4&amp;run=runs%2Fa"
     assert f'<a href="{address}" title="limo view &#39;runs/a/led ger.sqlite&#39;" rel="noreferrer">50.0</a>' in html
     assert "limo view" not in page.render(replace(report, scores=[replace(scores[0], provenance=[])]))
+
+
+def test_every_headline_arm_has_its_tile(full):
+    arms = [replace(full.arms[0], name=f"arm{k}", headline=k != 6) for k in range(7)]
+    averages = [AverageRow(arm.name, "all", 0.5, 0.4, 0.6) for arm in arms]
+    text = page.render(Report(title=full.title, arms=arms, averages=averages))
+    assert text.count('class="tile"') == 2 * 6

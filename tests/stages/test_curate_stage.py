@@ -138,6 +138,9 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     assert json.loads((bench.folder / "funnel.json").read_text())[3]["n_in"] == rows["decontaminate"].n_kept
     card = (done.folder / "README.md").read_text()
     assert "| weak_filter | weak | 2 | temperature 1" in card and card.count("| teacher | strong | 4 |") == 2
+    assert str(pool) not in card and "/tmp" not in card, "a card that is published holds no path of this machine"
+    for name, value in RunFolder(bench.folder).input_hashes().items():
+        assert f"{name.rpartition('/')[2]} | `{value}` |" in card
 
 
 def test_agreement_on_another_answer_is_kept_as_evidence(pool, bench):

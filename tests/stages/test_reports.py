@@ -1,7 +1,9 @@
 """Reports of run folders: a curation, scores of one model and of several, trainings, and folders that are none."""
 
 import json
+import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from test_curate_stage import Bench, pool, recipe  # noqa: F401
@@ -98,6 +100,12 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert [chart.title.en for chart in difficulty.charts] == [
         "Problems by correct rollouts: weak_filter", "Problems by correct rollouts: strong_filter"
     ]  # fmt: skip
+    came_in, kept = difficulty.charts[1].series
+    assert came_in.label_en.startswith("all that came in (n = ") and kept.label_en.startswith("kept (n = ")
+    assert sum(came_in.y) > sum(kept.y) and {*kept.x} <= {*came_in.x}
+    assert "is selection" in difficulty.claims[0].en and "选择效应" in difficulty.claims[0].text("zh")
+    strong = [cell.en for cell in difficulty.tables[0].rows[1]]
+    assert re.fullmatch(r"\d+–\d+ / \d+", strong[1]) and 0 < float(strong[-1]) < 100
     assert "rank correlation" in grades.claims[0].en and "50 keywords" in grades.claims[1].en
     spent = {row[0].en: row[1].en for row in cost.tables[1].rows}
     assert spent == {name: str(sum(asked[0] == name for asked in bench.asked)) for name in ("strong", "weak")}
@@ -155,3 +163,17 @@ def test_a_completion_is_cut_into_steps_and_no_formula_is_cut():
 def test_runs_are_named_by_as_much_of_their_path_as_tells_them_apart(tmp_path):
     assert list(run_names([tmp_path / "x", tmp_path / "y"]).values()) == ["x", "y"]
     assert list(run_names([tmp_path / "x/m", tmp_path / "y/m"]).values()) == ["x/m", "y/m"]
+
+
+@pytest.mark.parametrize("name", ["pocket", "pocket-all", "pocket-world2"])
+def test_a_stored_result_of_a_lab_is_a_report(name):
+    file = Path(__file__).parents[2] / "results" / f"{name}.json"
+    stored, report = json.loads(file.read_text(encoding="utf-8")), run([file])
+    assert report.title.en == f"Stored results: {name}" and len(report.scores) == len(stored["scores"])
+    assert [section.name for section in report.sections] == [question["name"] for question in stored["questions"]]
+    assert sum(len(section.predictions) for section in report.sections) > 5
+
+
+def test_another_json_is_refused_with_what_is_readable():
+    with pytest.raises(InputError, match=r"a report\.json, or a stored result of a lab"):
+        run([Path(__file__).parents[2] / "results" / "real.json"])

@@ -29,7 +29,13 @@ def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():
 
 @pytest.mark.parametrize(
     ("recipe", "kind"),
-    [("train-v2", "training"), ("limo-v2", "curation"), ("rollouts", "rollouts"), ("paper-32b", "paper lab")],
+    [
+        ("train-v2", "training"),
+        ("limo-v2", "curation"),
+        ("rollouts", "rollouts"),
+        ("paper-32b", "paper lab"),
+        ("pocket", "pocket lab"),
+    ],
 )
 def test_what_a_recipe_is_of_is_told_by_its_keys(recipe, kind):
     assert kind_of_recipe(recipe) == kind

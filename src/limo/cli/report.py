@@ -7,10 +7,14 @@ limo report runs/base runs/limo -o report.html --charts charts/
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from limo.cli.command import Call, command, page_language
+
+if TYPE_CHECKING:
+    from limo.report.content import Report
 
 
 @command(
@@ -32,7 +36,8 @@ def report(
     from limo.report import page, store, tables
     from limo.stages.reports import build
 
-    content, language = build.run(runs, sampled), page_language()
+    unfinished, language = _unfinished_lab(runs), page_language()
+    content = unfinished or build.run(runs, sampled)
     first = Path(runs[0])
     target = Path(output) if output else first.with_suffix(".html") if first.is_file() else first / "report.html"
     page.write(content, target, language)
@@ -42,7 +47,19 @@ def report(
         value["data"] = data
     if charts:
         value["charts"] = page.write_charts(content, charts, language)
-    call.result(value, f"{tables.to_text(content, language)}\n{target}")
+    shown = f"\n{unfinished.subtitle.text(language)}" if unfinished else ""
+    call.result(value | {"is_finished": not unfinished}, f"{tables.to_text(content, language)}{shown}\n{target}")
+
+
+def _unfinished_lab(runs: tuple[str, ...]) -> Report | None:
+    """The report of one lab that has not ended; None for anything else."""
+    from limo.stages.plan import kind_of_recipe
+
+    if len(runs) > 1 or not kind_of_recipe(str(Path(runs[0]) / "recipe.yaml")).endswith("lab"):
+        return None
+    from limo.experiments.lab_status import unfinished_report
+
+    return unfinished_report(runs[0])
 
 
 COMMANDS = (report,)

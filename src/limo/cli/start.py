@@ -17,6 +17,7 @@ from limo.core.errors import InputError
 from limo.core.progress import duration
 
 if TYPE_CHECKING:
+    from limo.experiments.lab_status import LabStatus
     from limo.stages.status import RunStatus
 
 
@@ -70,8 +71,15 @@ def init(
 @command("status", click.argument("run", metavar="RUN"))
 def status(call: Call, run: str) -> None:
     """Say how far a run is, also one that goes on elsewhere: stages, rollouts, cost, time to go."""
+    from limo.stages.plan import kind_of_recipe
     from limo.stages.status import read_status
 
+    if kind_of_recipe(str(Path(run) / "recipe.yaml")).endswith("lab"):
+        from limo.experiments.lab_status import read_lab_status
+
+        if of_lab := read_lab_status(run):
+            call.result(asdict(of_lab), _lab_status(of_lab))
+            return
     found = read_status(run)
     call.result(asdict(found) | {"remaining_s": found.remaining_s}, _status(found))
 
@@ -96,6 +104,22 @@ def _status(found: RunStatus) -> str:
     if found.idle_s is not None:
         lines.append(f"the ledger was last written {duration(found.idle_s)} ago")
     return "\n".join(lines)
+
+
+def _lab_status(found: LabStatus) -> str:
+    """The experiments, the curation while it goes on, the cells, and the command that goes on."""
+    lines = [f"experiments: {', '.join(found.experiments)}"]
+    if found.curation and not found.curation.is_done:
+        lines += ["curation:", _status(found.curation)]
+    n_cells = len(found.measured) + len(found.under_way) + len(found.left)
+    lines.append(f"{len(found.measured):,} of {n_cells:,} cells (an arm with a training seed) are measured")
+    begun = "under way" if found.is_running else "begun"
+    for what, cells in (("measured", found.measured), (begun, found.under_way), ("left", found.left)):
+        lines += [f"{what}: {', '.join(cells)}"] if cells else []
+    if found.is_done:
+        return "\n".join([*lines, "done"])
+    lines.append("a process works on it now" if found.is_running else "no process works on it")
+    return "\n".join([*lines, *([] if found.is_running else [f"go on with: {found.command}"])])
 
 
 COMMANDS = (init, status)

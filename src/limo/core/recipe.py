@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -65,9 +66,28 @@ class Settings(BaseModel):
         """
         return {}
 
+    def public(self) -> Self:
+        """The recipe as others may see it: of paths on this machine the last part, of servers no address."""
+        return type(self).model_validate(_public(self.model_dump(mode="json")))
+
     def to_yaml(self) -> str:
         """The whole recipe with every default written out, in field order."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def public_path(path: str) -> str:
+    """The last part of an absolute path of this machine; anything else as it is."""
+    return Path(path).name if os.path.isabs(path) and os.path.lexists(path) else path
+
+
+def _public(value: Any, key: str = "") -> Any:
+    if key == "base_urls":
+        return ["http://SERVER:8000/v1"]
+    if isinstance(value, Mapping):
+        return {name: _public(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_public(item) for item in value]
+    return public_path(value) if isinstance(value, str) and len(value) < 4096 else value
 
 
 def _identity(value: Any) -> Any:

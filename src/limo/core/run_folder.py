@@ -34,7 +34,9 @@ from limo.core.text import parse_json
 
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
-_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, ".lock"}
+ASKED = "asked.json"
+"""What a lab was last started for: the names of its experiments, and the training seeds."""
+_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, ASKED, ".lock"}
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
 
 
@@ -102,7 +104,7 @@ class RunFolder:
         Raises InputError for one that has changed: what is done already would answer for another input.
         """
         self._must_be_open()
-        stored = self._stored_inputs()
+        stored = self.input_hashes()
         hashes = {name: content for name, path in files.items() if (content := hash_path(path))}
         for name in hashes.keys() & stored.keys():
             if hashes[name] != stored[name]:
@@ -110,11 +112,12 @@ class RunFolder:
                 raise InputError(f"{name} has changed since this run was begun", files[name], "the same content", do)
         self._store_inputs(hashes)
 
-    def _stored_inputs(self) -> dict[str, str]:
+    def input_hashes(self) -> dict[str, str]:
+        """What the run was begun with: the hash of each file and folder by its name."""
         return self.read_json(INPUTS, dict[str, str]) if (self.path / INPUTS).exists() else {}
 
     def _store_inputs(self, hashes: Mapping[str, str]) -> None:
-        stored = self._stored_inputs()
+        stored = self.input_hashes()
         if hashes.items() - stored.items():
             self.write_json(INPUTS, {**stored, **hashes})
 
@@ -122,7 +125,7 @@ class RunFolder:
         """Take the recipe as the run's own, once what a changed one makes anew is removed.  Raises InputError."""
         file = self.path / "recipe.yaml"
         if self._has_results():
-            stored, inputs = _stored(file, type(recipe)), self._stored_inputs()
+            stored, inputs = _stored(file, type(recipe)), self.input_hashes()
             keys = _differing(stored, recipe.identity())
             keys = [key for key in keys if key not in self._contents or inputs.get(key) != self._contents[key]]
             if keys:

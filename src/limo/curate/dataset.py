@@ -21,7 +21,7 @@ from pydantic import Field
 
 from limo.core.errors import InputError
 from limo.core.files import atomic_folder
-from limo.core.recipe import Settings
+from limo.core.recipe import Settings, public_path
 from limo.core.records import LEVELS, Dropped, Row
 from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
@@ -61,7 +61,10 @@ class ModelUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DatasetCard:
-    """What stands on the card beside what the rows say; `contamination` counts problems by benchmark and method."""
+    """What stands on the card beside what the rows say; `contamination` counts problems by benchmark and method.
+
+    `inputs`: hashes of the files that the run read, by what they are.
+    """
 
     funnel: Sequence[FunnelRow]
     recipe: str
@@ -70,6 +73,7 @@ class DatasetCard:
     contamination: dict[str, int] = field(default_factory=dict)
     models: Sequence[ModelUse] = ()
     scorer: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 def dataset_row(candidate: Candidate, rank: int, prompt: list[dict[str, str]]) -> Row:
@@ -201,8 +205,13 @@ def render_card(rows: Sequence[Row], card: DatasetCard) -> str:
         " `sampling_hash`, `index`), `pass_rates` (correct of decided of n, by stage and model), `verdict`, `traits`,"
         " `score`, `level`, `rank`.",
         "## Hashes\n\n"
-        + _table("what | hash", [("rows", f"`{rows_hash(rows)}`"), ("recipe", f"`{card.recipe_hash}`")]),
-        "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder, and:"
+        + _table(
+            "what | hash",
+            [("rows", f"`{rows_hash(rows)}`"), ("recipe", f"`{card.recipe_hash}`")]
+            + [(_public_name(name), f"`{value}`") for name, value in card.inputs.items()],
+        ),
+        "## How to rebuild\n\nSave the recipe below as `recipe.yaml`, put what it names as files into a folder and the"
+        " address of a server where it says SERVER, and:"
         "\n\n```\nlimo curate recipe.yaml data=FOLDER --run runs/again\n```\n\nThe same rollouts give the same bytes;"
         " compare the hash of the rows.  New rollouts are other draws.",
         f"## Recipe\n\n{_code(card.recipe.strip())}",
@@ -219,6 +228,12 @@ def _header(rows: Sequence[Row], settings: ExportSettings) -> str:
     head |= {"language": languages} if languages else {}
     head |= {"license": settings.license} if settings.license else {}
     return "---\n" + yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---"
+
+
+def _public_name(name: str) -> str:
+    """`source /data/mine.jsonl` without the folder."""
+    kind, _, path = name.partition(" ")
+    return f"{kind} {public_path(path)}"
 
 
 def _by_count(names: Iterable[str]) -> list[tuple[str, int]]:

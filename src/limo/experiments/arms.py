@@ -238,6 +238,11 @@ class Questions(Settings):
         return [self.arms[name] for name in dict.fromkeys([*sorted(starts - {""}), *names])]
 
 
+def asked_of(experiments: Sequence[Experiment], seeds: Sequence[int]) -> dict[str, Any]:
+    """What a lab was started for, as its folder notes it."""
+    return {"experiments": {experiment.name: experiment.arms for experiment in experiments}, "seeds": list(seeds)}
+
+
 def load_questions(path: Path = QUESTIONS) -> Questions:
     """The questions of a YAML file.  Raises RecipeError where it does not fit."""
     values, _ = load_yaml(path.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import PartialError
 from limo.core.files import write_json
@@ -42,18 +42,31 @@ def run_experiments(
     """
     measured, failed = measure_arms(lab, questions.arms_of(asked), progress)
     raise_failed(failed, len(cells_of(questions.arms_of(asked), lab.recipe.seeds)))
+    report = report_of(lab, questions, asked, describe, measured)
+    write_report(report, measured, lab.folder)
+    progress.log(f"report: {lab.folder / 'report.html'}")
+    return report
+
+
+def report_of(
+    lab: Lab, questions: Questions, asked: Sequence[Experiment], describe: ReportBuilder, measured: dict[str, Any]
+) -> Report:
+    """The report of the arms that are measured; `measured` grows by those of other questions that are there.
+
+    Of a run that is not finished: the arms that are complete, and the questions of which all are.
+    """
     names = {experiment.name for experiment in asked}
-    answered = [*asked]
+    answered = [one for one in asked if all(arm.name in measured for arm in questions.arms_of([one]))]
     for experiment in questions.experiments:
         arms = questions.arms_of([experiment])
         rows = {arm.name: [lab.stored(arm, seed) for seed in arm.seeds(lab.recipe.seeds)] for arm in arms}
         if experiment.name not in names and all(row for of_arm in rows.values() for row in of_arm):
             answered.append(experiment)
-            measured |= rows  # type: ignore[arg-type]
-    arms = [arm for arm in questions.arms_of(answered) if arm.name != SAMPLED_BASE]
-    pairs = [(pair.a, pair.b) for pair in answered[0].predictions if pair.of == "answers"]
-    report = describe(lab, arms, pairs, measured)
-    shown = {arm.name for arm in arms if arm.is_headline} or set(answered[0].arms)
+            measured |= rows
+    arms = [arm for arm in questions.arms_of([*asked, *answered]) if arm.name in measured and arm.name != SAMPLED_BASE]
+    pairs = [(pair.a, pair.b) for pair in asked[0].predictions if pair.of == "answers"]
+    report = describe(lab, arms, [pair for pair in pairs if {*pair} <= measured.keys()], measured)
+    shown = {arm.name for arm in arms if arm.is_headline} or set(asked[0].arms)
     report = replace(
         report,
         scores=[row for row in report.scores if row.arm in shown],
@@ -68,10 +81,7 @@ def run_experiments(
         frozenset(p.id for of in lab.benchmarks().values() for p in of if single and in_stratum(p, single)),
         {arm.name: lab.data_flops(arm) for arm in questions.arms_of(answered)},
     )
-    report = replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
-    write_report(report, measured, lab.folder)
-    progress.log(f"report: {lab.folder / 'report.html'}")
-    return report
+    return replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
 
 
 def write_report(report: Report, measured: Measured, folder: Path) -> None:

@@ -141,7 +141,7 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
         "chapters": [chapter for chapter in chapters if chapter.name != "paper"],
         "paper": next((chapter for chapter in chapters if chapter.name == "paper"), None),
         "missing": _missing(report),
-        "tiles": [(arm, row) for arm in report.headline_arms() if (row := report.average(arm.name, "all"))][:4],
+        "tiles": [(arm, row) for arm in report.headline_arms() if (row := report.average(arm.name, "all"))],
         "budgets": words.budget_claims(report),
     }
 

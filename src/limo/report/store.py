@@ -71,13 +71,25 @@ def save(report: Report, path: str | Path) -> None:
     write_text(path, json.dumps(asdict(report), indent=1, allow_nan=False) + "\n")
 
 
+def _of_results(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The report in a stored result of a lab (`results/`): its rows, and its questions with what came of each."""
+    sections = [question | {"kind": "question"} for question in values["questions"]]
+    rows = {key: value for key, value in values.items() if key not in ("questions", "problems", "outcomes")}
+    return {**rows, "title": {"en": f"Stored results: {name}", "zh": f"存档结果：{name}"}, "sections": sections}
+
+
 def load(path: str | Path) -> Report:
-    """Read what `save` wrote.  Raises MissingFileError, or InputError that lists the errors."""
+    """Read what `save` wrote, or a stored result of a lab.
+
+    Raises MissingFileError, or InputError that lists the errors.
+    """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError("there is no such report", path, "a report.json", "run the experiment first")
     with foreign_data("the report cannot be read", path, "what save() writes", "write it anew"):
         values: Any = parse_json(path.read_bytes())
+        if isinstance(values, dict) and "outcomes" in values and "title" not in values:
+            values = _of_results(values, path.stem)
         if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
             raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
         if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
@@ -91,6 +103,7 @@ def load(path: str | Path) -> Report:
         report = TypeAdapter(Report).validate_python(values)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:6]]
-        raise InputError("the report does not fit", path, "what save() writes", "; ".join(faults)) from None
+        allowed = "a report.json, or a stored result of a lab"
+        raise InputError("the report does not fit", path, allowed, "; ".join(faults)) from None
     check(report)
     return report

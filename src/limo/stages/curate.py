@@ -360,11 +360,11 @@ class _Curation:
     def _export(self, selected: list[Candidate], folder: Path) -> None:
         chats = [prompts.messages(candidate.problem.problem, self.recipe.system) for candidate in selected]
         rows = [dataset_row(one, rank, chat) for rank, (one, chat) in enumerate(zip(selected, chats, strict=True), 1)]
-        public = self.recipe.model_copy(update={"data": ""})  # a path of this machine
+        public, inputs = self.recipe.model_copy(update={"data": ""}).public(), self.folder.input_hashes()
         funnel = [step for step in self._funnel() if step.stage != "export"]
         hits = count_contaminated(self.folder.read_dropped("decontaminate"))
         uses, scorer = models_of(self.recipe), self.recipe.grade.scorer
-        card = DatasetCard(funnel, public.to_yaml(), public.hash, self.recipe.export, hits, uses, scorer)
+        card = DatasetCard(funnel, public.to_yaml(), public.hash, self.recipe.export, hits, uses, scorer, inputs)
         write_dataset(rows, folder, card)
         names = [{key: line[key] for key in ("rank", "problem_id", "chain_hash")} for line in rows]
         self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])

@@ -129,7 +129,7 @@ def run(
         return plan(steps, problems, terms or Terms(), ledger)
 
 
-def kind_of_recipe(path: str) -> Literal["paper lab", "training", "rollouts", "curation"]:
+def kind_of_recipe(path: str) -> Literal["paper lab", "pocket lab", "training", "rollouts", "curation"]:
     """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
@@ -137,6 +137,8 @@ def kind_of_recipe(path: str) -> Literal["paper lab", "training", "rollouts", "c
     keys = set(values) if isinstance(values, dict) else set()
     if {"student", "benchmarks"} <= keys:
         return "paper lab"
+    if {"world", "curation"} <= keys:
+        return "pocket lab"
     if "pool" not in keys and {"dataset", "method"} & keys:
         return "training"
     return "rollouts" if "rollouts" in keys else "curation"

@@ -22,7 +22,7 @@ from pydantic import Field, PositiveInt, field_validator
 from limo.core.errors import InputError
 from limo.core.files import storage_errors, write_json
 from limo.core.interrupts import uninterrupted
-from limo.core.recipe import Settings
+from limo.core.recipe import Settings, public_path
 from limo.core.records import Dropped
 from limo.core.run_folder import environment
 from limo.core.text import content_hash, parse_json
@@ -226,8 +226,9 @@ def publish(
 def model_card(result: TrainResult) -> str:
     """What the model is, from its record: base, data, recipe, environment."""
     here = environment()
+    base = public_path(result.base)
     facts = {
-        "base model": result.base,
+        "base model": base,
         "method": f"{result.method}, checkpoint: {result.checkpoint}",
         "examples": f"{result.n_examples:,}, hash of the data {result.data_hash}",
         "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, {result.flops:.3g} operations",
@@ -237,7 +238,7 @@ def model_card(result: TrainResult) -> str:
         "licence": "not stated here: that of the base model and of the data apply",
     }
     lines = [f"- {name}: {value}" for name, value in facts.items()]
-    head = f"---\nlibrary_name: transformers\nbase_model: {json.dumps(result.base)}\ntags: [limo]\n---\n"
+    head = f"---\nlibrary_name: transformers\nbase_model: {json.dumps(base)}\ntags: [limo]\n---\n"
     settings = json.dumps(result.settings, indent=1, ensure_ascii=False)
     return f"{head}# {Path(result.model_dir).parent.name}\n\n" + "\n".join(lines) + f"\n\n```json\n{settings}\n```\n"
 

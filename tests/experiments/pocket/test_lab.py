@@ -19,6 +19,7 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.experiments.arms import Selection, load_questions
 from limo.experiments.cells import MEASURING
+from limo.experiments.lab_status import read_lab_status
 from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path
 from limo.experiments.results import Measurement
@@ -111,6 +112,7 @@ def test_a_lab_killed_again_and_again_ends_with_the_same_scores_as_one_left_alon
         time.sleep(after_s)  # where it dies is anybody's guess: that is the point
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
+        assert read_lab_status(tmp_path / "killed").command.startswith("limo lab ")
     assert _start(tmp_path / "killed").wait() == 0
     scores = [json.loads((tmp_path / run / "scores.json").read_text()) for run in ("whole", "killed")]
     for arms in scores:

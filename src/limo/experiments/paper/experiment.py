@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import fmean
 
 from limo.core.progress import NoProgress, Progress
-from limo.core.run_folder import RunFolder, environment
-from limo.experiments.arms import Arm, Experiment, PublishedFigure
+from limo.core.run_folder import ASKED, RunFolder, environment
+from limo.experiments.arms import Arm, Experiment, PublishedFigure, asked_of
 from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.plan import PlannedCell, n_rollouts, plan_cells, planned_rows
@@ -115,23 +115,25 @@ def run(name: str, recipe: PaperRecipe, folder: str | Path, progress: Progress |
         recipe.questions.experiment(name),
     )
     arms = recipe.questions.arms_of([experiment])
-    with RunFolder(folder, recipe):
+    with RunFolder(folder, recipe) as run_folder:
+        run_folder.write_json(ASKED, asked_of([experiment], recipe.seeds))
         if recipe.train.n_gpus > 1:
             _ = recipe.train.accelerate_file  # raises for one that is not there
         measured, failed = measure_arms(lab, arms, progress)
-        report = _write_report(lab, experiment, measured, failed, Path(folder) / name)
+        report = report_of(lab, experiment, measured, failed)
+        (Path(folder) / name).mkdir(exist_ok=True)
+        write_report(report, measured, Path(folder) / name)
     raise_failed(failed, len(cells_of(arms, recipe.seeds)))
     return report
 
 
-def _write_report(
-    lab: PaperLab, experiment: Experiment, measured: Measured, failed: Mapping[str, str], folder: Path
-) -> Report:
+def report_of(lab: PaperLab, experiment: Experiment, measured: Measured, failed: Mapping[str, str]) -> Report:
+    """The report of the arms that are measured, with the cells that failed."""
     recipe, arms = lab.recipe, [arm for arm in lab.recipe.questions.arms_of([experiment]) if arm.name in measured]
     beyond = {name for name, entry in known_benchmarks().items() if entry.group in ("out-of-domain", "extra")}
     rows = [(name, "out-of-domain" if name.lower() in beyond else "in-domain") for name in recipe.benchmarks]
     notes = held_against(experiment, measured) + [f"{name} failed: {why}" for name, why in failed.items()]
-    report = build_report(
+    return build_report(
         LocalizedText(*experiment.question),
         [BenchmarkRow(name, name, group=group) for name, group in rows],  # type: ignore[arg-type]
         arms,
@@ -142,8 +144,6 @@ def _write_report(
         environment={key: str(value) for key, value in environment().items()},
         recipe=recipe.to_yaml(),
     )
-    write_report(report, measured, folder)
-    return report
 
 
 def held_against(experiment: Experiment, measured: Measured) -> list[str]:

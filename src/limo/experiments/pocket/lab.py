@@ -14,8 +14,8 @@ from pydantic import Field
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Problem
-from limo.core.run_folder import RunFolder
-from limo.experiments.arms import Arm, Experiment, load_questions
+from limo.core.run_folder import ASKED, RunFolder
+from limo.experiments.arms import Arm, Experiment, asked_of, load_questions
 from limo.experiments.cells import MEASURING, cells_of
 from limo.experiments.lab import Lab, LabHooks, LabRecipe
 from limo.experiments.pocket import world
@@ -73,7 +73,8 @@ def run(
     """
     progress, lab, questions = progress or NoProgress(), pocket_lab(recipe, Path(folder)), load_questions()
     asked = asked or questions.short_lab()
-    with RunFolder(folder, recipe):
+    with RunFolder(folder, recipe) as run_folder:
+        run_folder.write_json(ASKED, asked_of(asked, recipe.seeds))
         progress.plan(expected_s(lab, recipe, questions.arms_of(asked)))
         return run_experiments(lab, questions, asked, build_pocket_report, progress)
 

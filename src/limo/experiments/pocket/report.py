@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from limo.core.files import shipped_yaml
-from limo.core.progress import NoProgress
-from limo.core.records import Problem
-from limo.core.run_folder import read_json
+from limo.core.records import LEVELS, Problem
+from limo.core.run_folder import RunFolder, read_json
+from limo.curate.dataset import FunnelRow
 from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab
 from limo.experiments.pocket import world
 from limo.experiments.results import Measured, build_report
 from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
-from limo.stages.curate import CurateResult
 from limo.stages.reports.cases import case_rollout, left_out_notes, make_cases
 
-_CASE_ARMS = ("base", "bulk_terse", "random", "L1", "limo")
 _NOTES = ("note_chains", "note_updates", "note_scale")
 
 
@@ -30,7 +28,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
     """Everything that the page and the terminal show of a finished run."""
     families = world.wording()["families"].items()
     labels = {name: (spec["label"]["en"], spec["label"]["zh"]) for name, spec in families}
-    cases, n_problems = _cases(lab, measured), sum(map(len, lab.benchmarks().values()))
+    cases, n_problems = _cases(lab, arms, measured), sum(map(len, lab.benchmarks().values()))
     environment = read_json(lab.folder / "environment.json", dict[str, Any])
     return build_report(
         _text("title"),
@@ -40,7 +38,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
         measured,
         lab.recipe.student,
         subtitle=_text("subtitle"),
-        funnel=_funnel(lab.curate(NoProgress())),
+        funnel=_funnel(RunFolder(lab.folder / "curation").read_json("funnel.json", list[FunnelRow])),
         cases=cases,
         notes=[
             *(_text(note, n_updates=lab.recipe.sft.max_steps) for note in _NOTES),
@@ -52,23 +50,23 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
     )
 
 
-def _funnel(curated: CurateResult) -> list[StageRow]:
+def _funnel(funnel: list[FunnelRow]) -> list[StageRow]:
     rows = []
-    for row in curated.funnel:
+    for row in funnel:
         label = LocalizedText(**shipped_yaml(__file__, "report.yaml")["stages"].get(row.stage, {"en": row.stage}))
         unit = "problems" if row.unit in ("rows", "problems") else "chains"
         rows.append(StageRow(row.stage, label.en, label.zh, row.n_in, row.n_kept, dict(row.n_by_reason), unit))  # type: ignore[arg-type]
     return rows
 
 
-def _cases(lab: Lab, measured: Measured) -> list[Case]:
-    """Two studies by rule, then the grid of arms on problems.
+def _cases(lab: Lab, arms: Sequence[Arm], measured: Measured) -> list[Case]:
+    """Two studies by rule, then the grid of the headline's arms, and of the lowest level, on problems.
 
     The studies: the deepest problem that LIMO solves and bulk does not, and the shallowest that LIMO gets wrong.
     """
     problems = {problem.id: (name, problem) for name, rows in lab.benchmarks().items() for problem in rows}
     by_arm: dict[str, dict[str, list[CaseRollout]]] = {}
-    for arm in (arm for arm in _CASE_ARMS if arm in measured):
+    for arm in (arm.name for arm in arms if arm.is_headline or arm.name == LEVELS[0]):
         with Ledger(lab.ledger_path(arm, lab.recipe.seeds[0]), read_only=True) as ledger:
             sources = measured[arm][0].provenance
             rollouts = (rollout for rollout in ledger.rollouts() if rollout.problem_id in problems)

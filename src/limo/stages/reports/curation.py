@@ -46,7 +46,7 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
             evidence_table(curate.problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
         )
     filters = [name for name in done if name not in curate.OTHER_STEPS]
-    parts["sections"] += [_difficulty(run_folder, filters)] if filters else []
+    parts["sections"] += [_difficulty(run_folder, filters, recipe)] if filters else []
     if "grade" in done:
         chains, grades = curate.graded_chains(run_folder)
         parts["sections"].append(_grades(chains, grades, recipe.grade if recipe else None))
@@ -72,28 +72,39 @@ def contamination_parts(table: list[dict[str, Any]], most: int = MAX_HITS) -> di
     return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits}
 
 
-def _difficulty(run_folder: RunFolder, filters: list[str]) -> Section:
-    """How many problems had how many correct rollouts when each filter decided them."""
+def _difficulty(run_folder: RunFolder, filters: list[str], recipe: curate.Recipe | None) -> Section:
+    """How many problems had how many correct rollouts when each filter decided them: all that came in, and the kept.
+
+    The kept ones lie in the filter's band because it keeps them by these counts; the claim and the table say so.
+    """
+    bands = {one.name: f"{one.low}–{one.high} / {one.n_in_all}" for one in recipe.filters} if recipe else {}
     charts, rows = [], []
     for name in filters:
-        kept = Counter(int(row["n_correct"]) for row in run_folder.read_stage(name))
+        of_kept = run_folder.read_stage(name)
+        kept = Counter(int(row["n_correct"]) for row in of_kept)
         details = [record.detail for record in run_folder.read_dropped(name)]
-        dropped = Counter(int(str(detail["n_correct"])) for detail in details if "n_correct" in detail)
-        top = max([*kept, *dropped, 1])
+        came_in = kept + Counter(int(str(detail["n_correct"])) for detail in details if "n_correct" in detail)
+        top = max([*came_in, 1])
         series = [
-            make_series(text(key), sorted(+counts), [counts[k] for k in sorted(+counts)], color=color)
-            for key, counts, color in (("kept", kept, "limo"), ("dropped", dropped, "base"))
+            make_series(
+                text(f"{key}_n", n=f"{counts.total():,}"),
+                sorted(+counts),
+                [counts[k] for k in sorted(+counts)],
+                color=color,
+            )
+            for key, counts, color in (("came_in", came_in, "base"), ("kept", kept, "limo"))
         ]
         categories = [LocalizedText(str(k)) for k in range(top + 1)]
         chart = make_chart("difficulty_chart", "bars", series, "n_correct", "problems", categories=categories)
         charts.append(_retitled(chart, label(name)))
-        total = kept.total() + dropped.total()
-        unsolved = kept[0] + dropped[0]
-        shares = [percent(n / total) if total else "-" for n in (unsolved, kept.total())]
-        rows.append([label(name), f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1]])
-    heads = ("filter", "problems", "unsolved", "percent_of", "kept", "percent_of")
-    table = make_table("difficulty_table", heads, rows)
-    return Section("difficulty", text("difficulty"), text("difficulty_lead"), charts=charts, tables=[table])
+        total, unsolved = came_in.total(), came_in[0]
+        shares = [percent(n / total) if total else "–" for n in (unsolved, kept.total())]
+        again = [row["probability_in_band"] for row in of_kept if row.get("probability_in_band") is not None]
+        counts = (f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1])
+        rows.append([label(name), bands.get(name, "–"), *counts, percent(mean(again)) if again else "–"])
+    heads = ("filter", "band", "problems", "unsolved", "percent_of", "kept", "percent_of", "in_band")
+    table, claims = make_table("difficulty_table", heads, rows, "difficulty_note"), [text("difficulty_claim")]
+    return Section("difficulty", text("difficulty"), text("difficulty_lead"), claims, charts=charts, tables=[table])
 
 
 def _retitled(chart: ChartRow, name: LocalizedText) -> ChartRow:
