@@ -51,7 +51,7 @@ def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
     commands = [line for line in out.splitlines() if line.startswith("limo ")]
     assert len(commands) == 9
-    assert "name: big-7B" in commands[6] and commands[7].endswith("mine/runs/teacher")
+    assert '"name": "big-7B"' in commands[6] and commands[7].endswith("mine/runs/teacher")
     for command in commands:
         parse(command, complete=True)
     plan = shlex.split(commands[0])[1:]

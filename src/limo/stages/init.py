@@ -8,6 +8,7 @@ Some problems are held out as a benchmark of their own (`held_out.jsonl`) and ke
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -137,7 +138,9 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> l
     notes = []
     if interval.interval.high - interval.interval.low > 2 * WIDE:
         least = f"{100 * interval.detectable * 2**0.5:.0f}"
-        notes.append(f"so few held-out problems show no difference below about {least} points; --hold-out N sets more")
+        notes.append(
+            f"so few held-out problems may show no difference below about {least} points; --hold-out N sets more"
+        )
     if any(model_size(model.name) is None for model in models):
         notes.append("GPU-hours unknown: set size_b of the models")
     if models[0].context is None:
@@ -210,7 +213,7 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str) -> l
     at = lambda name: shlex.quote(str(folder / name))  # noqa: E731
     curated, trained, runs = at("runs/curate"), at("runs/train"), [at("runs/before"), at("runs/after")]
     own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
-    teacher = shlex.quote(f"model={yaml.safe_dump(models[-1], default_flow_style=True, width=10**6).strip()}")
+    teacher = shlex.quote(f"model={json.dumps(models[-1], ensure_ascii=False)}")
     of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} --run {at('runs/teacher')}"]
     of_teacher = of_teacher if weights or len(models) > 1 else []
     runs += [at("runs/teacher")] if of_teacher else []
