@@ -189,11 +189,14 @@ def wrong_column(world):
 
 
 def no_gpu(world):
+    from limo.experiments.pocket.models import model_path
+
     (world / "rows.jsonl").write_text(json.dumps({"problem": "1 + 1?", "answer": "2"}) + "\n")
     recipe = {"pool": {"sources": [str(world / "rows.jsonl")]}}
-    recipe |= {"rollouts": [{"models": [{"kind": "local", "name": "m", "path": str(world)}], "n": 1}]}
+    model = {"kind": "local", "name": "m", "path": str(model_path("pocket-rich"))}
+    recipe |= {"rollouts": [{"models": [model], "n": 1}]}
     (world / "local.yaml").write_text(yaml.safe_dump(recipe))
-    return "rollouts", world / "local.yaml", "rollouts.0.models.0.device=cuda", "--run", world / "run"
+    return "rollouts", world / "local.yaml", "rollouts.0.models.0.device=cuda:99", "--run", world / "run"
 
 
 def odd_benchmark(world):
@@ -218,29 +221,27 @@ MISTAKES = {
         "does not answer", "start it",
     ),
     "an address that is none": (lambda world: ("init", world / "pool.jsonl", "--server", "gpu1"), "gpu1", "http"),
-    "no key": (no_key, "LIMO_NO_SUCH_KEY", ""),
+    "no key": (no_key, "the variable with the key is not set", "export LIMO_NO_SUCH_KEY=..."),
     "a ledger of a newer limo": (old_ledger, "the ledger has version", "use the limo that made it"),
     "a half-finished run": (half_finished, "no selected rows", "goes on where it stopped"),
     "columns that say nothing": (no_column, "which columns hold problem and answer", "--field problem=COLUMN"),
-    "a column that is not there": (wrong_column, "no row of the source gives a problem", "its columns: a, q"),
+    "a column that is not there": (wrong_column, "there is no such column: 'stem' (allowed: q, a)", "name one of them"),
     "a field without a column": (
         lambda world: ("init", world / "pool.jsonl", "--field", "stem"), "names no column", "problem=stem"
     ),
-    "no GPU, and a folder that is no model": (no_gpu, "model", ""),
+    "no GPU": (no_gpu, "torch finds no such device here: 'cuda:99' (allowed: cpu", "limo doctor"),
     "a file that is not there": (
         lambda world: ("verify", "nope.jsonl", "-o", "v.jsonl"), "no such file", "check the path",
     ),
     "a benchmark without the column": (odd_benchmark, "a row of held-out cannot be read", "mend it"),
-    "a file that is no ledger": (no_ledger, "ledger", ""),
+    "a file that is no ledger": (no_ledger, "the ledger is damaged", "restore a copy"),
     "a recipe's name with a slip": (lambda world: ("curate", "limo-v3"), "no such recipe", "did you mean 'limo-v2'?"),
     "a report of nothing": (lambda world: ("report", "nope"), "there is no such run", "check the path"),
     "an experiment of another name": (lambda world: ("experiment", "rq9"), "no such experiment", "rq1"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "mistake", [pytest.param(name, marks=pytest.mark.slow) if "GPU" in name else name for name in MISTAKES]
-)
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, mistake):
     monkeypatch.chdir(world)
     arguments, what, do = MISTAKES[mistake]

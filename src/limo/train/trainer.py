@@ -69,7 +69,9 @@ def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: 
         raise
     except (ValueError, KeyError, ImportError) as error:
         reason = shorten(str(error), 160)
-        raise InputError("the training settings do not fit", reason, "", "on a CPU: bf16=false use_cpu=true") from error
+        raise InputError(
+            "the training settings do not fit", reason, "", "on a CPU: method.bf16=false method.use_cpu=true"
+        ) from error
     config._n_gpu = min(config.n_gpu, 1)  # several visible GPUs in one process would multiply the batch
     return config
 

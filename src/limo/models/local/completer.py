@@ -169,6 +169,11 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    number = device.partition(":")[2]
+    if device.startswith("cuda") and (int(number) if number.isdigit() else 0) >= torch.cuda.device_count():
+        allowed = ", ".join(["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))])
+        do = "set device=cpu, or see what is here: limo doctor"
+        raise ModelError("torch finds no such device here", device, allowed, do)
     dtype = torch.float32 if device == "cpu" else "auto"
     trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
     try:

@@ -53,6 +53,11 @@ def find_fields(
     `strict`.
     """
     given = given or FieldMap()
+    heads = {str(name).partition(".")[0].lower() for row in table for name in row}
+    for column in (given.problem, given.answer) if table else ():
+        if column and column.partition(".")[0].lower() not in heads:
+            known = ", ".join(dict.fromkeys(str(name) for row in table for name in row))
+            raise InputError("there is no such column", column, shorten(known, 400), "name one of them")
     if not table or (given.problem and given.answer) or _usable_share(table, given) >= SHARE:
         return given
     guess, is_sure = _guess(table, given)
