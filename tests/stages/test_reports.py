@@ -98,7 +98,7 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert report.overlaps[0].benchmark == "held-out" and report.hits[0].problem == report.hits[0].benchmark_problem
     difficulty, grades, cost = report.sections
     assert [chart.title.en for chart in difficulty.charts] == [
-        "Problems by correct rollouts: weak_filter", "Problems by correct rollouts: strong_filter"
+        "Problems by correct rollouts: weak filter", "Problems by correct rollouts: strong filter"
     ]  # fmt: skip
     came_in, kept = difficulty.charts[1].series
     assert came_in.label_en.startswith("all that came in (n = ") and kept.label_en.startswith("kept (n = ")
