@@ -100,7 +100,7 @@ def _fingerprints(
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
     answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, parts, strict=True)]
-    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) for part in parts]
+    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) if any(part.wrapper) else "" for part in parts]
     sketches, n_words = (minima & 255).astype(np.uint8).ravel(), np.diff(word_ends, prepend=0)
     return text.T, extra, group, grams, n_grams, words, n_words, bands, sketches, answers, wrappers
 
@@ -108,7 +108,8 @@ def _fingerprints(
 def _extra_keys(parts: Sequence[Unwrapped]) -> Array:
     """One hash of a statement's options as a set and of its figure; 0 where it has neither."""
     extra = np.zeros(len(parts), np.uint64)
-    texts = [(row, text) for row, part in enumerate(parts) for text in (*part.options, part.figure) if text]
+    full = [(row, (*part.options, part.figure)) for row, part in enumerate(parts) if part.options or part.figure]
+    texts = [(row, text) for row, of_row in full for text in of_row if text]
     if texts:
         keys = mix_hashes(scan_texts([text for _, text in texts]).keys[:, buffers.TEXT], np.uint64(1))
         np.add.at(extra, [row for row, _ in texts], keys)  # in any order
