@@ -59,7 +59,7 @@ def parse(line: str, complete: bool) -> None:
     words = shlex.split(line, comments=True)
     words = words[: next((n for n, word in enumerate(words) if word in ("|", "&", ">", "&&", ";")), len(words))]
     command: click.Command = root
-    context = click.Context(root, info_name="limo")
+    context = click.Context(root, info_name="limo", **root.context_settings)  # click keeps the first help option
     rest = words[1:]
     while isinstance(command, click.Group):
         if not rest or rest[0].startswith("-"):
