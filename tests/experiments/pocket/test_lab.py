@@ -181,7 +181,7 @@ def test_every_question_is_answered_in_one_run_with_a_section_predictions_and_a_
         assert len(section.predictions) == len(section.claims[: len(experiment.predictions)]) > 0, section.name
         assert section.charts and section.tables and len(section.tables[0].rows) == len(experiment.arms)
     (cost,) = [section.charts[1] for section in sections if section.name == "reinforcement"]
-    assert {"LIMO", "GRPO", "GRPO after LIMO"} <= {row.label_en for row in cost.series}
+    assert {"LIMO, on the way", "GRPO", "GRPO after LIMO"} <= {row.label_en for row in cost.series}
     assert all(row.x == sorted(row.x) for row in cost.series)
 
 
