@@ -74,7 +74,7 @@ _RULES = [
     re.compile(r"__+"),
     re.compile(r"\\_(?:\\?_)+"),
 ]
-_EMPTY_BRACKETS = re.compile(r"\((?:[\s~]|\\q?quad)*\)")
+_EMPTY_BRACKETS = re.compile(r"\((?:[\s~]|\\q?quad|\\right)*\)")
 _THOUSANDS = re.compile(r",(?:\\!)?\d{3}(?:,(?:\\!)?\d{3})*(?!,?\d)")
 _LATEX_THOUSANDS = [re.compile(mark + r"(?=\d{3}(?!\d))(?<=\d" + mark + ")") for mark in (r"\{,\}", r"\\,")]
 _LOWER_NUMBER = re.compile(rf"/{_S}([0-9]+)(?:(?![A-Za-z0-9_./{{])|(?=\.(?![0-9])))")
@@ -209,7 +209,7 @@ def _article(word: re.Match[str]) -> str:
 
 
 def _blank(brackets: re.Match[str]) -> str:
-    before = _before(brackets, 1)
+    before = _before(brackets, 6).removesuffix(r"\left")[-1:]
     return brackets[0] if before.isascii() and (before.isalnum() or before == "}") else r"\blank "
 
 
