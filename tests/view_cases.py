@@ -24,7 +24,7 @@ HOSTILE = (
     "<a href=\"javascript:document.title='pwned'\">click</a> \u202eevil\u202c zero\u200bwidth </pre></details>"
 )
 PROBLEMS = [Problem.make(f"Ship {i} carries {i} crates: how many?", str(i), source=f"set{i % 2}") for i in range(120)]
-PROBLEMS += [Problem.make("求 1 + 1 的值。", "2", options=["<b>1</b>", "2"])]
+PROBLEMS += [Problem.make("求 1 + 1 的值。", "2", options=["<b>1</b>", "2"], source="turned \u202eset\x00")]
 
 
 def completion(i: int, model: str, index: int) -> str:

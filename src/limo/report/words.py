@@ -5,6 +5,7 @@ A claim is written from one comparison.  Where that is not separable the sentenc
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from limo.core.language import translated
 from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report, close_up
 
 MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
+_MARK = re.compile(r"⟨U\+((?!D[89A-F])[0-9A-F]{4}|[1-9A-F][0-9A-F]{4}|10[0-9A-F]{4})⟩")
 _BUDGET = ("n_examples", "n_updates", "n_tokens")
 
 
@@ -87,10 +89,20 @@ def code_point(character: str) -> str:
     return f"⟨U+{ord(character):04X}⟩"
 
 
+def marked(text: str) -> str:
+    """A text with its hidden characters as code points."""
+    return "".join(code_point(c) if is_hidden(c) else c for c in text)
+
+
+def unmarked(text: str) -> str:
+    """The text that `marked` was given; half surrogates, which no address can hold, stay marks."""
+    return _MARK.sub(lambda match: chr(int(match[1], 16)), text)
+
+
 def one_line(text: str, width: int = 400) -> str:
     """A label for one line: hidden characters as code points, white space folded, at most `width` characters."""
     text = text[: 20 * width]  # enough for a line, however much white space it has
-    line = " ".join("".join(code_point(c) if is_hidden(c) else c for c in text).split())
+    line = " ".join(marked(text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

@@ -116,3 +116,37 @@ def test_a_phone_shows_texts_below_each_other_without_sideways_scrolling(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     first, second = (section.bounding_box() for section in page.locator("section").all())
     assert second["y"] >= first["y"] + first["height"]
+
+
+@pytest.mark.parametrize(("lang", "theme"), [("en", "light"), ("zh", "dark")])
+def test_a_phone_folds_the_filters_and_shows_the_table_at_once(page, lang, theme):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=theme)
+    page.goto(f"/?verdict=wrong&lang={lang}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("tbody tr").first.bounding_box()["y"] < 844 / 2
+    assert not page.locator("[name=verdict]").is_visible()
+    page.locator("form summary").press("Enter")
+    assert page.input_value("[name=verdict]") == "wrong" and page.locator("[name=verdict]").is_visible()
+    page.select_option("[name=source]", "turned ⟨U+202E⟩set⟨U+0000⟩")
+    page.locator("form button").press("Enter")
+    page.wait_for_url("**source=*")
+    assert rows(page) == 1 and page.evaluate("document.documentElement.lang") == {"en": "en", "zh": "zh-CN"}[lang]
+
+
+def test_a_wide_screen_shows_every_filter(page):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.reload()
+    fields = page.locator("form select, form input:not([type=hidden])").all()
+    assert len(fields) == 11 and all(field.is_visible() for field in fields)
+    assert not page.locator("form summary").is_visible()
+
+
+def test_the_switch_of_languages_is_a_link_that_keeps_the_page(page):
+    page.goto(f"/problem?id={PROBLEMS[70].id}")
+    page.locator(".switch").press("Enter")
+    page.wait_for_url(f"**/problem?id={PROBLEMS[70].id}&lang=zh")
+    assert "回到列表" in page.inner_text("nav")
+    page.locator("nav a").first.press("Enter")
+    page.wait_for_url("**/?lang=zh")
+    assert "搜索回答" in page.inner_text("form")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+from urllib.parse import quote
 
 import pytest
 
+from limo.core import language
 from limo.core.errors import InputError
 from limo.report.view import app
 from view_cases import HOSTILE, PROBLEMS, TOKEN
@@ -132,12 +134,58 @@ def test_an_address_that_names_nothing_is_one_line(get, path):
 
 
 def test_a_figure_of_another_run_or_verifier_is_noted(get):
-    page = get("/?run=runs/other&verifier=maths/1").text
-    assert "runs/other, which is not open here" in page and "verified again since" in page
+    page = get("/?run=runs/other_1&verifier=maths/1").text
+    assert "of a run that is not open here: runs/other_1" in page and "verified again since" in page
 
 
 def test_a_chosen_value_that_is_no_longer_there_stays_chosen(get):
     assert '<option value="gone" selected>' in get("/?verdict=gone").text
+
+
+def test_hidden_characters_of_a_menu_are_marks_and_chosen_by_them(get):
+    page = get("/").text
+    mark = "turned ⟨U+202E⟩set⟨U+0000⟩"
+    assert f'<option value="{mark}">' in page and "\u202e" not in page and "\x00" not in page
+    chosen = get(f"/?source={quote(mark)}&q=勾股").text
+    assert f'<option value="{mark}" selected>' in chosen and "no problem meets" not in chosen and "\u202e" not in chosen
+    assert "source=turned+%E2%80%AE" in chosen
+
+
+@pytest.mark.parametrize("name", ["q", "problem", "model", "solved", "run", "prompt", "after"])
+def test_hidden_characters_of_an_address_are_marks(get, name):
+    reply = get(f"/?{name}=a%E2%80%AEb%00%1b⟨U%2BD800⟩")
+    assert not re.search("[\u202e\x00\x1b]", reply.text)
+
+
+ENGLISH = re.compile(r"[A-Za-z]{3,}")
+DATA = r"limo view|English|[0-9a-f]{16}|turned .*|set\d|strong|weak|boxed|last line|\w+-a\b|stop|maths/\d.*|/\S*/a\b"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/?q=nowhere&prompt=prompt-a&run=/x/a&verifier=maths/1", "/problem?id={id}&left=1.1"]
+)
+def test_nothing_but_data_is_english_in_chinese(get, path):
+    page = get(path.format(id=PROBLEMS[0].id) + "&lang=zh" if "?" in path else "/?lang=zh").text
+    assert '<html lang="zh-CN">' in page and "English</a>" in page
+    texts = re.sub(r"<pre.*?</pre>|<[^>]+>", "\n", page).split("\n")
+    texts += re.findall(r'(?:aria-label|placeholder)="([^"]*)"', page)
+    assert [text for text in texts if ENGLISH.search(re.sub(DATA, "", text)) and "Ship" not in text] == []
+
+
+def test_the_language_stays_in_every_address_and_can_be_changed_back(get):
+    page = get("/?verdict=wrong&lang=zh").text
+    addresses = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', page)]
+    assert {address for address in addresses if "lang=" not in address} == {"data:,", "/view.css"}
+    assert "?verdict=wrong&lang=en" in addresses
+    assert '<input type="hidden" name="lang" value="zh">' in page
+
+
+def test_pages_are_in_the_language_of_the_command_until_the_address_names_one(get, monkeypatch):
+    monkeypatch.setattr(language, "_chosen", "zh")
+    assert "搜索回答" in get("/").text and "没有这个页面" in get("/nothing").text
+    assert "请回到列表" in get("/?after=x").text
+    assert "search completions" in get("/?lang=en").text and "go back to the list" in get("/?after=x&lang=en").text
+    assert "搜索回答" in get("/?lang=none").text
 
 
 def test_every_field_has_a_label(get):

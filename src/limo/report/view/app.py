@@ -2,7 +2,7 @@
 
 Everything that a model or a file wrote is escaped, and a content security policy forbids whatever the pages do not
 need: no script runs, nothing is loaded from or sent to anywhere else.  Links and forms are plain, so that the keyboard
-suffices and every address can be kept.
+suffices and every address can be kept.  They are in the command's language, or the one that the address names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hmac
 import secrets
 import socket
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
+from limo.core.language import LANGUAGES, chosen, translated
 from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
-from limo.report.words import one_line
+from limo.report.words import marked, one_line
 
 TOKEN = "token"
 _FOLD = 6_000  # characters of a text that are shown before it is opened: a few screens
@@ -49,6 +51,8 @@ _HEADERS = {
 }
 SIGNS = {"correct": "✓", "wrong": "✗", "no_answer": "∅", "truncated": "…", "undecided": "?", "error": "!"}
 _MENUS = ("verdict", "reason", "level", "stage", "fate", "source")
+_NAMED = ("verdict", "stage", "fate")  # menus whose values limo named itself
+_FOLDED = ("problem", "model", *_MENUS, "solved", "unsolved")  # filters that a phone folds
 
 
 def listen(port: int) -> socket.socket:
@@ -125,7 +129,8 @@ class _Gate:
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="lax")
             reply = response
         elif not self._is(request.cookies.get(self.cookie, "")):
-            reply = PlainTextResponse("Open the address that `limo view` printed: it holds the token.\n", 403)
+            refused = translated("open the address that `limo view` printed: it holds the token")
+            reply = PlainTextResponse(refused + "\n", 403)
         await reply(scope, receive, send)
 
     def _is(self, given: str) -> bool:
@@ -140,16 +145,18 @@ class _Pages:
         how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
         self._templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, **how)
         menus = {kind: browser.facet(kind) for kind in _MENUS}
-        self._templates.globals |= {"signs": SIGNS, "one_line": one_line, "escape": escape_text, "menus": menus}
+        self._templates.globals |= {"signs": SIGNS, "one_line": one_line, "marked": marked, "escape": escape_text}
+        self._templates.globals |= {"named": _NAMED, "folded": _FOLDED}
         self._templates.globals |= {"runs": browser.runs, "plural": len(browser.runs) > 1}
-        self._templates.globals |= {"columns": browser.columns, "models": browser.facet("model")}
+        self._templates.globals |= {"columns": browser.columns, "models": browser.facet("model"), "menus": menus}
 
     async def problems(self, request: Request) -> Response:
         """The problems that meet the filters."""
         filters = Filters.of_query(request.query_params)
         page = self.browser.page(filters, request.query_params.get("after", ""))
         shown = [c for c in self.browser.columns if not filters.model or c.model in filters.model.split(", ")]
-        return self._render("list", filters, page=page, shown=shown, summary=_summary, note=self._note(filters))
+        values = {"page": page, "shown": shown, "summary": _summary, "notes": self._notes(filters)}
+        return self._render(request, "list", filters, **values)
 
     async def problem(self, request: Request) -> Response:
         """A problem, and two of its rollouts side by side."""
@@ -163,21 +170,30 @@ class _Pages:
         options = parse_json(row.options or "[]")
         keys += [""] * (2 - len(keys))
         others = {"row": row, "sides": sides, "keys": keys, "options": options, "next": after[0].id if after else ""}
-        return self._render("problem", filters, **others)
+        return self._render(request, "problem", filters, **others)
 
     async def style(self, _: Request) -> Response:
         """The style sheet."""
         return PlainTextResponse(style_sheet(_TEMPLATES / "view.css"), media_type="text/css")
 
-    async def refuse(self, _: Request, error: Exception) -> Response:
+    async def refuse(self, request: Request, error: Exception) -> Response:
         """What cannot be shown, in a line."""
         status = error.status_code if isinstance(error, HTTPException) else 400
-        text = error.detail if isinstance(error, HTTPException) else str(error)
+        translate = partial(translated, language=_language(request))
+        text = error.text(translate) if isinstance(error, InputError) else translate(getattr(error, "detail", ""))
         return PlainTextResponse(one_line(text) + "\n", status)
 
-    def _render(self, name: str, filters: Filters, **values: Any) -> Response:
-        template = self._templates.get_template(f"{name}.html.j2")
-        text = template.render(filters=filters, **values)
+    def _render(self, request: Request, name: str, filters: Filters, **values: Any) -> Response:
+        language = _language(request)
+        switch = {other: request.url.include_query_params(lang=other).query for other in LANGUAGES if other != language}
+        say = partial(translated, language=language)
+        values |= {
+            "language": language,
+            "switch": switch,
+            "say": say,
+            "plain": lambda name: say(name).replace("_", " "),
+        }
+        text = self._templates.get_template(f"{name}.html.j2").render(filters=filters, **values)
         return HTMLResponse(text.encode("utf-8", "replace"))
 
     def _side(self, key: str, filters: Filters) -> dict[str, Any]:
@@ -201,16 +217,23 @@ class _Pages:
             **rollout,
         } | texts
 
-    def _note(self, filters: Filters) -> str:
-        """What a reader who came from a figure must know: another run, or another verifier since."""
-        notes = []
+    def _notes(self, filters: Filters) -> list[str]:
+        """What a reader who came from a figure must know: its setting, another run, or another verifier since."""
+        settings = [(name, getattr(filters, name)) for name in ("prompt", "sampling")]
+        notes = [f"only rollouts of this {name}: {value}" for name, value in settings if value]
         names = {run.name for run in self.browser.runs} | {str(run.ledger.parent) for run in self.browser.runs}
         if filters.run and not {filters.run, filters.run.rstrip("/")} & names:
-            notes.append(f"The figure is of the run {filters.run}, which is not open here.")
+            notes.append(f"the figure is of a run that is not open here: {filters.run}")
         others = set(filters.verifier.split(", ")) - {""} - self.browser.facet("verifier").keys()
         if others:
-            notes.append(f"The figure rests on verdicts of {', '.join(sorted(others))}; verified again since.")
-        return " ".join(notes)
+            notes.append(f"verified again since; the figure rests on verdicts of {', '.join(sorted(others))}")
+        return notes
+
+
+def _language(request: Request) -> str:
+    """The language that the address names, else the command's."""
+    named = request.query_params.get("lang", "")
+    return named if named in LANGUAGES else chosen()
 
 
 def _summary(cells: list[Cell]) -> dict[str, Any]:

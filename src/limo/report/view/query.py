@@ -22,6 +22,7 @@ from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.records import Provenance
 from limo.report.view.index import searchable
+from limo.report.words import unmarked
 
 PAGE = 50
 """Problems on a page."""
@@ -62,7 +63,7 @@ class Filters:
 
     `q`: words and "phrases" of its completion; `model`, `prompt`, `sampling`: one or more, as a Provenance names them;
     `solved` and `unsolved`: columns that have a correct rollout of the problem, and that have rollouts but none.
-    `verifier` and `run` restrict nothing: the page says whether they are the ones it shows.
+    `verifier` and `run` restrict nothing: the page says whether they are the ones it shows; `lang` is its language.
     """
 
     q: str = ""
@@ -80,11 +81,12 @@ class Filters:
     sampling: str = ""
     verifier: str = ""
     run: str = ""
+    lang: str = ""
 
     @classmethod
     def of_query(cls, query: Mapping[str, str]) -> Filters:
-        """Those that an address names; other parameters are left out."""
-        return cls(**{field.name: query[field.name].strip() for field in fields(cls) if field.name in query})
+        """Those that an address names, where a hidden character may stand as its mark; others are left out."""
+        return cls(**{field.name: unmarked(query[field.name].strip()) for field in fields(cls) if field.name in query})
 
     def query(self, **others: object) -> str:
         """The part of an address that names these filters, and other parameters behind them."""
@@ -334,7 +336,8 @@ def _searched(q: str) -> list[str]:
 
 def _match_expression(q: str) -> str:
     """A search in FTS5's own language: all words and phrases; a word that ends in * may go on."""
-    quoted = [(searchable(piece.rstrip("*")).replace('"', '""'), piece.endswith("*")) for piece in _searched(q)]
+    pieces = _searched(q.replace("\0", " "))  # which would end the expression
+    quoted = [(searchable(piece.rstrip("*")).replace('"', '""'), piece.endswith("*")) for piece in pieces]
     return " ".join(f'"{piece}"{" *" if goes_on else ""}' for piece, goes_on in quoted) or '""'
 
 
