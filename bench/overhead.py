@@ -3,9 +3,10 @@
     python bench/overhead.py ../shared/data                                       # ours alone
     python bench/overhead.py ../shared/data --datatrove PYTHON --curator PYTHON
 
-The pythons are of environments with datatrove, aiosqlite and orjson, or with bespokelabs-curator.  All request the same
-recorded completions from the same `limo serve-replay`, a process of its own that replies at once, with 256 requests in
-flight.  Ours includes the verdict and the commit of every rollout; what the others do is said in overhead_peers.
+The pythons are of environments with datatrove, aiosqlite, httpx, orjson and xxhash (without httpx it waits for ever),
+or with bespokelabs-curator.  All request the same recorded completions from the same `limo serve-replay`, a process of
+its own that replies at once, with 256 requests in flight.  Ours includes the verdict and the commit of every rollout;
+what the others do is said in overhead_peers.
 Goal: 3 times the rate of each.  A peer runs between two runs of ours and is compared with their mean, since the speed
 of a machine drifts within minutes.
 """
@@ -92,7 +93,7 @@ def report(name: str, speeds: list[Speed]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--datatrove", help="a python that has datatrove, aiosqlite and orjson")
+    parser.add_argument("--datatrove", help="a python that has datatrove and what its cache needs")
     parser.add_argument("--curator", help="a python that has bespokelabs-curator")
     parser.add_argument("--n", type=int, default=60, help="rollouts of each of 100 problems; a third of it for peers")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each peer")
