@@ -10,6 +10,7 @@ from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.experiments.answers import Evidence, compare_predicted, outcome, reach_by_arm, section
 from limo.experiments.arms import Arm, Experiment, PredictedPair, Questions, Selection, Training
 from limo.experiments.results import CurvePoint, Measurement, curve_points, step_rates
+from limo.report.charts.drawing import arm_colors
 from limo.report.content import ArmRow, ComparisonRow, LocalizedText, Report
 from limo.report.page import render
 
@@ -113,7 +114,7 @@ def test_the_section_says_what_was_predicted_and_what_came_in_both_languages(evi
     found = section(experiment(), evidence)
     assert [row.outcome for row in found.predictions] == ["held", "held", "failed", "failed", "open", "held"]
     assert found.predictions[0].text.en.startswith("Good above Base, by +50 to +90 points; it came to +70.0")
-    assert "another size" not in found.predictions[0].text.en and "another size" in found.predictions[2].text.en
+    assert ["outside that range" in found.predictions[k].text.en for k in (0, 2)] == [False, True]
     assert "good" in found.predictions[0].text.zh
     assert found.claims[0].en.startswith("Good scores 70.0 points above Base")
     assert "not separable" in found.claims[1].en
@@ -165,10 +166,12 @@ def test_what_a_training_by_reward_cost_is_said_against_limo():
         asked, Evidence(Questions(arms=arms, experiments=[]), measured, report, ["b1"], data_flops={"limo": 1e10})
     )
     assert [claim.en.split(" operations")[0] for claim in found.claims] == [
-        "grpo reaches the score of LIMO at 1.0e+10",
-        "weak does not reach the score of LIMO within 1.0e+10",
+        "grpo reaches the score of LIMO at 10B",
+        "weak does not reach the score of LIMO within 10B",
     ]
-    assert "0.5 times the 2.0e+10" in found.claims[0].en and "0.5 倍" in found.claims[0].zh
+    colors = [row.color for row in found.charts[1].series]
+    assert colors == [color for name, color in arm_colors(report).items() if measured[name][0].points]
+    assert "0.5 times the 20B" in found.claims[0].en and "0.5 倍" in found.claims[0].zh
 
 
 def test_a_point_of_a_curve_is_one_that_every_seed_has():

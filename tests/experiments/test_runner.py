@@ -21,10 +21,10 @@ from limo.core.progress import NoProgress
 from limo.core.records import Provenance
 from limo.core.run_folder import read_json
 from limo.experiments import results
-from limo.experiments.arms import Arm
+from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measurement
-from limo.experiments.runner import measure_arms, raise_failed
+from limo.experiments.runner import measure_arms, raise_failed, report_of
 from limo.report.content import BenchmarkRow, LocalizedText
 from limo.report.store import check
 
@@ -159,3 +159,23 @@ def test_no_worker_outlives_a_killed_run(tmp_path):
     except psutil.TimeoutExpired:
         worker.kill()
         pytest.fail("the worker works on")
+
+
+def test_the_arms_of_the_first_sentences_stand_at_the_top_and_the_command_names_the_question(lab, measured):
+    headline = ARMS[0].model_copy(update={"is_headline": True})
+    arms = {arm.name: arm for arm in (headline, ARMS[1])}
+    said = {"a": "good", "b": "base", "expect": "above", "points": (1, 9)}
+    asked = Experiment(name="mine", question=("Q", "问"), note=("", ""), arms=list(arms), predictions=[said])
+    made = SimpleNamespace(
+        recipe=SimpleNamespace(seeds=[0, 1], strata={}), stored=lab.stored, benchmarks=dict, data_flops=lambda arm: 0.0
+    )
+
+    def describe(_, shown, pairs, rows):
+        names = [BenchmarkRow("b1", "B1"), BenchmarkRow("b2", "B2")]
+        return results.build_report(LocalizedText("T"), names, shown, pairs, rows, "m", rebuild="limo lab")
+
+    report = report_of(made, Questions(arms=arms, experiments=[asked]), [asked], describe, dict(measured))
+    assert {arm.name for arm in report.headline_arms()} == {"good", "base"} == {row.arm for row in report.averages}
+    assert report.rebuild == "limo experiment mine --run runs/lab"
+    half = report_of(made, Questions(arms=arms, experiments=[]), [asked] * 2, describe, {"base": measured["base"]})
+    assert [arm.name for arm in half.headline_arms()] == ["base"] and half.rebuild == "limo lab"

@@ -58,10 +58,18 @@ def test_points_have_one_decimal_a_true_minus_and_no_negative_zero(share, signed
 
 
 @pytest.mark.parametrize(
-    "n, text", [(0, "0"), (950, "950"), (1200, "1.2k"), (10_000, "10k"), (123_456, "123k"), (31_000_000, "31M")]
-)
-def test_short_counts_fit_four_characters(n, text):
-    assert words.short_count(n) == text and len(text) <= 4
+    "n, text",
+    [(0, "0"), (950, "950"), (1200, "1.2k"), (10_000, "10k"), (123_456, "123k"), (999_999, "1M"), (31_000_000, "31M"),
+     (2.4e11, "240B"), (5e13, "50T"), (2.1e18, "2e+18")],
+)  # fmt: skip
+def test_short_counts_fit_five_characters(n, text):
+    assert words.short_count(n) == text and len(text) <= 5
+
+
+@pytest.mark.parametrize("text", ["a\u202eb", "\0", "\U000e0001x", "no mark", "⟨U+00", "⟨U+0041⟩"])
+def test_marks_of_hidden_characters_are_read_back(text):
+    assert words.unmarked(words.marked(text)) == text.replace("⟨U+0041⟩", "A")
+    assert words.unmarked("⟨U+D800⟩⟨U+110000⟩") == "⟨U+D800⟩⟨U+110000⟩"
 
 
 def test_drop_reasons_are_translated_and_unknown_ones_shown_as_they_are():

@@ -312,6 +312,12 @@ def environment() -> dict[str, object]:
     }
 
 
+def environment_rows(values: Mapping[str, Any]) -> dict[str, str]:
+    """An environment as texts to show, each package a row of its own."""
+    rows = {key: value for key, value in values.items() if key not in ("later", "versions")}
+    return {key: str(value) for key, value in (rows | values.get("versions", {})).items()}
+
+
 def _stored(file: Path, model: type[Settings]) -> Row:
     """The run's recipe with the defaults of today for keys that were not known when it was made."""
     values = read_recipe(file)

@@ -14,8 +14,9 @@ from limo.core.language import translated
 from limo.core.stats import Interval
 from limo.experiments.arms import Experiment, PredictedPair, Questions
 from limo.experiments.results import Counts, Measured, Rates, comparison_rows, curve_points, rates_of
+from limo.report.charts.drawing import arm_colors
 from limo.report.content import ChartRow, ComparisonRow, DataTable, LocalizedText, Prediction, Report, Section
-from limo.report.words import comparison_claim, count, points
+from limo.report.words import comparison_claim, count, points, short_count
 from limo.stages.compare import average
 from limo.stages.reach import KINDS, Reach, rates_by_problem, reach
 from limo.stages.reports.texts import interval_series, make_chart, make_table, text
@@ -128,13 +129,14 @@ def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
 
 def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
     """Score over matrix operations: of filters, teachers, generation and training together."""
-    series = []
+    series, colors = [], arm_colors(evidence.report)
     for name in experiment.arms:
         found = curve_points(evidence.measured[name], evidence.benchmarks)
         if found:
             before = _flops_before(name, evidence)
             label = evidence.report.arm(name).label
-            series.append(interval_series(label, [before + flops for flops, _ in found], [score for _, score in found]))
+            xs, ys = [before + flops for flops, _ in found], [score for _, score in found]
+            series.append(interval_series(label, xs, ys, color=colors[name]))
     return make_chart("spent_chart", "lines", series, "operations", "pass_1", log_x=True, percent=True)
 
 
@@ -151,7 +153,7 @@ def _cost_claim(name: str, evidence: Evidence) -> LocalizedText:
     reached = [flops for flops, value in found if value.value >= score]
     spent = reached[0] if reached else found[-1][0]
     key = "reward_reaches" if reached else "reward_falls_short"
-    return text(key, arm=label, spent=f"{spent:.1e}", times=f"{spent / cost:.2g}", cost=f"{cost:.1e}")
+    return text(key, arm=label, spent=short_count(spent), times=f"{spent / cost:.2g}", cost=short_count(cost))
 
 
 def _flops_before(name: str, evidence: Evidence) -> float:

@@ -22,6 +22,7 @@ from limo.experiments.lab import Lab
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
+from limo.report.words import HEADLINE_CLAIMS
 from limo.stages.evaluate import SCORES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run_experiments(
 
     The report answers what was asked, and every other question whose arms this folder holds already.  `describe` makes
     it of the lab, the arms with their measurements and the pairs of the first question; scores by benchmark are shown
-    of the headline arms, or of the first question's.
+    of the headline arms and those that the first sentences compare, or of the first question's.
     """
     measured, failed = measure_arms(lab, questions.arms_of(asked), progress)
     raise_failed(failed, len(cells_of(questions.arms_of(asked), lab.recipe.seeds)))
@@ -65,12 +66,16 @@ def report_of(
             measured |= rows
     arms = [arm for arm in questions.arms_of([*asked, *answered]) if arm.name in measured and arm.name != SAMPLED_BASE]
     pairs = [(pair.a, pair.b) for pair in asked[0].predictions if pair.of == "answers"]
-    report = describe(lab, arms, [pair for pair in pairs if {*pair} <= measured.keys()], measured)
+    pairs = [pair for pair in pairs if {*pair} <= measured.keys()]
+    claimed = {name for pair in pairs[:HEADLINE_CLAIMS] for name in pair}
+    arms = [arm.model_copy(update={"is_headline": arm.is_headline or arm.name in claimed}) for arm in arms]
+    report = describe(lab, arms, pairs, measured)
     shown = {arm.name for arm in arms if arm.is_headline} or set(asked[0].arms)
     report = replace(
         report,
         scores=[row for row in report.scores if row.arm in shown],
         averages=[row for row in report.averages if row.arm in shown],
+        rebuild=f"limo experiment {asked[0].name} --run runs/lab" if len(asked) == 1 else report.rebuild,
     )
     single = lab.recipe.strata.get("single")
     evidence = Evidence(

@@ -14,6 +14,7 @@ from limo.core.files import shipped_yaml
 from limo.core.language import translated
 from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report, close_up
 
+HEADLINE_CLAIMS = 4  # comparisons in words at the top of the page
 MATCHED = 0.05  # budgets within 5% count as equal: an epoch rarely divides evenly (our choice)
 _MARK = re.compile(r"⟨U\+((?!D[89A-F])[0-9A-F]{4}|[1-9A-F][0-9A-F]{4}|10[0-9A-F]{4})⟩")
 _BUDGET = ("n_examples", "n_updates", "n_tokens")
@@ -67,9 +68,11 @@ def count(n: int) -> str:
 
 
 def short_count(n: float) -> str:
-    """A count in at most four characters: 950, 1.2k, 31M."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if n >= size:
+    """A count in at most five characters: 950, 1.2k, 31M, 2e+18."""
+    if n >= 1e15:
+        return f"{n:.0e}"
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * size:  # what would be written as 1000 of the next smaller
             return f"{n / size:.1f}".removesuffix(".0")[:3].removesuffix(".") + unit
     return f"{n:.0f}"
 
@@ -132,7 +135,7 @@ def headline_claims(report: Report) -> list[LocalizedText]:
     if report.headline:
         return report.headline
     over_all = [row for row in report.comparisons if row.group == "all"]
-    return [comparison_claim(report, row) for row in over_all or report.comparisons][:4]
+    return [comparison_claim(report, row) for row in (over_all or report.comparisons)[:HEADLINE_CLAIMS]]
 
 
 def budgets_match(a: int, b: int) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from limo.core.progress import NoProgress, Progress
-from limo.core.run_folder import ASKED, RunFolder, environment
+from limo.core.run_folder import ASKED, RunFolder, environment, environment_rows
 from limo.experiments.arms import Arm, Experiment, PublishedFigure, asked_of
 from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab
@@ -141,7 +141,7 @@ def report_of(lab: PaperLab, experiment: Experiment, measured: Measured, failed:
         measured,
         recipe.student,
         notes=[LocalizedText(text) for text in notes],
-        environment={key: str(value) for key, value in environment().items()},
+        environment=environment_rows(environment()),
         recipe=recipe.to_yaml(),
     )
 

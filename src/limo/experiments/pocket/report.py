@@ -7,7 +7,7 @@ from typing import Any
 
 from limo.core.files import shipped_yaml
 from limo.core.records import LEVELS, Problem
-from limo.core.run_folder import RunFolder, read_json
+from limo.core.run_folder import RunFolder, environment_rows, read_json
 from limo.curate.dataset import FunnelRow
 from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab
@@ -44,7 +44,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
             *(_text(note, n_updates=lab.recipe.sft.max_steps) for note in _NOTES),
             *left_out_notes(len(cases), n_problems),
         ],
-        environment={key: str(value) for key, value in environment.items()},
+        environment=environment_rows(environment),
         recipe=lab.recipe.to_yaml(),
         rebuild="limo lab pocket --run runs/lab",
     )

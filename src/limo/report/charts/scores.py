@@ -283,7 +283,7 @@ def draw_radar(report: Report, language: Language, width: float, key: str = "rad
     names = [one_line(arm.label.text(language), 28) for arm in arms]
     figure = new_figure(width, width * 0.92 + 32 + legend_height(names, width))
     axes = add_panel(figure, 0, 0, width, width * 0.92)
-    half = 1.42 if width >= 420 else 1.72  # data units from the middle to the edge of the drawing
+    half = 1.42 if width >= 420 else 1.82  # data units from the middle to the edge of the drawing
     axes.set_xlim(-half, half)
     axes.set_ylim(-half * 0.92, half * 0.92)
     _add_grid(axes, angles)

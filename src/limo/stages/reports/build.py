@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
-from limo.core.run_folder import RunFolder
+from limo.core.run_folder import RunFolder, environment_rows
 from limo.pool.evidence import EVIDENCE, read_evidence
 from limo.report import store
 from limo.report.content import LocalizedText, Report
@@ -112,10 +112,7 @@ def _environment(folder: Path) -> dict[str, str]:
     file = folder / "environment.json"
     if not file.is_file():
         return {}
-    values = RunFolder(folder).read_json(file.name)
-    versions = values.pop("versions", {})
-    values = {key: value for key, value in values.items() if key != "later"} | versions
-    return {key: str(value) for key, value in values.items()}
+    return environment_rows(RunFolder(folder).read_json(file.name))
 
 
 def _recipe(folder: Path) -> str:
