@@ -131,6 +131,8 @@ def test_the_grid_filters_and_a_cell_opens_its_text_by_the_keyboard_alone(chromi
     wrong.select_option("1")
     assert tab.locator(".cells tbody tr:visible").count() == 4
     assert tab.locator("[data-count]").inner_text() == "4"
+    box = tab.locator("#grid .scroll").bounding_box()
+    assert box and box["height"] <= 0.8 * tab.evaluate("innerHeight") + 1
     cell = tab.locator(".cells tbody tr:visible a.cell").last
     target = cell.get_attribute("href")
     assert not tab.locator(target).is_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from limo.report.charts.drawing import (
@@ -94,7 +95,9 @@ def published_bars() -> ChartRow:
 def in_domain_bars(report: Report) -> ChartRow:
     """Our headline arms on the benchmarks whose kind of problems was trained on, or on all where there are none."""
     group: BenchmarkGroup = "in-domain" if any(row.group == "in-domain" for row in report.averages) else "all"
-    rows = [(arm, report.average(arm.name, group)) for arm in report.headline_arms()]
+    colors = arm_colors(report)
+    arms = [replace(arm, color=colors[arm.name]) for arm in report.headline_arms()]
+    rows = [(arm, report.average(arm.name, group)) for arm in arms]
     return _bars(localized(group), [(arm, row) for arm, row in rows if row])
 
 
