@@ -210,3 +210,15 @@ def test_a_signal_waits_for_the_outstanding_requests_and_the_command_goes_on(req
 def wait_for(seen):
     while not seen:
         threading.Event().wait(0.01)
+
+
+@pytest.mark.parametrize("usage", [None, {"completion_tokens": "12"}, {"prompt_tokens": -1, "completion_tokens": 0.5}])
+def test_a_budget_holds_where_the_server_counts_no_tokens(limo, world, monkeypatch, usage):
+    monkeypatch.setenv("MY_KEY", KEY)
+    choice = {"message": {"content": "so it is " * 500}, "finish_reason": "stop"}
+    with serving(200, {"choices": [choice], "usage": usage}) as (url, seen):
+        recipe = recipe_of(world, url, in_flight=1)
+        code, _, err = limo("rollouts", recipe, "budget.tokens=3000", "--run", world / "run")
+    assert code == 3 and "the budget is spent" in err and len(seen) == 1
+    assert limo("ledger", "show", world / "run")[1].rstrip().endswith("estimated")
+    assert "tokens (estimated)" in limo("status", world / "run")[1]

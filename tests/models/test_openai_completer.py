@@ -346,7 +346,7 @@ def test_counts_that_cannot_be_are_not_believed(count):
 
     with serving(handler) as url:
         (found,) = answers(HttpCompleter([url], "m", settings=quick()), requests(1, PROBLEMS[:1])).values()
-    assert (found.text, found.n_completion_tokens) == ("4", 0)
+    assert (found.text, found.n_completion_tokens, found.is_estimated) == ("4", 1, True)
 
 
 def test_keys_and_prompts_are_not_in_what_is_written_or_reply_of(tmp_path, monkeypatch, caplog):

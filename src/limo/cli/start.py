@@ -90,7 +90,8 @@ def _status(found: RunStatus) -> str:
     lines = [aligned_table(rows), ""] if found.stages else []
     for model, used in found.usage.items():
         tokens = used.n_prompt_tokens + used.n_completion_tokens
-        lines.append(f"{model}: {used.n_rollouts:,} rollouts, {tokens:,} tokens")
+        estimated = " (estimated)" if model in found.estimated else ""
+        lines.append(f"{model}: {used.n_rollouts:,} rollouts, {tokens:,} tokens{estimated}")
     if found.usage:
         lines.append(f"{found.usd:,.2f} USD by the recipe's prices, {duration(found.requesting_s)} of requesting")
     if found.is_done:

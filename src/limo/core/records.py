@@ -107,7 +107,7 @@ class Completion:
     `finish_reason` is `stop`, `length` (cut at `max_tokens`), `error` or `other`; of the last two `error` says why.  An
     `error` is a failed request, with what came of the text; `other` is an end that the server gave a reason of its own.
     `elapsed_s` are seconds, a batch's time shared evenly.  `reasoning` is the thought where a server keeps it apart
-    from the text; the answer is looked for in the text alone.
+    from the text; the answer is looked for in the text alone.  `is_estimated`: its server counts no tokens.
     """
 
     text: str
@@ -117,6 +117,7 @@ class Completion:
     elapsed_s: float = 0.0
     error: str = ""
     reasoning: str = ""
+    is_estimated: bool = False
 
     @property
     def full_text(self) -> str:

@@ -83,12 +83,22 @@ def _row(rollout: Rollout, definitions: dict[tuple[str, str], str]) -> dict[str,
 
 
 def summary_table(ledger: str | Path) -> Iterator[list[object]]:
-    """A head, then a row for each model: rollouts, failures, verdicts by outcome, cancelled requests and tokens."""
+    """A head, then a row for each model: rollouts, failures, verdicts by outcome, cancelled requests and tokens,
+    with who counted them."""
     outcomes = ("correct", "wrong", "no_answer", "truncated", "undecided")
-    yield ["model", "rollouts", "failed", "correct", "wrong", "no answer", "cut", "undecided", "cancelled", "tokens"]
+    yield ["model", "rollouts", "failed", "correct", "wrong", "no answer", "cut", "undecided", "cancelled", "tokens",
+           "token counts"]  # fmt: skip
     with Ledger(ledger, read_only=True) as opened:
+        estimated = opened.estimated()
         for model, usage in sorted(opened.usage_by_model().items()):
             n_by_outcome = opened.n_by_outcome(model)
             counts = [n_by_outcome.get(name, 0) for name in ("error", *outcomes)]
             n_tokens = usage.n_prompt_tokens + usage.n_completion_tokens
-            yield [model, usage.n_rollouts, *counts, opened.n_lost(model), n_tokens]
+            yield [
+                model,
+                usage.n_rollouts,
+                *counts,
+                opened.n_lost(model),
+                n_tokens,
+                "estimated" if model in estimated else "reported",
+            ]

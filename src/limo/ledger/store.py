@@ -233,7 +233,8 @@ class Ledger(Closing):
     def define(self, kind: str, name: str, content: str) -> str:
         """Store what a name in `rollouts` stands for, unless it is defined; its definition.
 
-        `kind` is `prompt` (its system text), `sampling` (JSON) or `model` (a hash of its files).
+        `kind` is `prompt` (its system text), `sampling` (JSON), `model` (a hash of its files) or `tokens` (`estimated`
+        for a model of which some tokens were not counted by its server).
         """
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?, ?)", _storable((name, kind, content)))
@@ -245,6 +246,10 @@ class Ledger(Closing):
         with self._storage_errors():
             rows = self._db.execute("SELECT kind, hash, content FROM definitions")
             return {(kind, name): content for kind, name, content in rows}
+
+    def estimated(self) -> set[str]:
+        """The models of which some tokens are estimates."""
+        return {name for kind, name in self.definitions() if kind == "tokens"}
 
     def n_by_outcome(self, model: str) -> dict[str, int]:
         """Rollouts of a model by the outcome of their verdict; failed ones as `error`, those without verdict as ''."""
@@ -301,7 +306,9 @@ def _where(
     return (" WHERE " + " AND ".join(given) if given else ""), list(given.values())
 
 
-_completion_row = attrgetter(*(field.name for field in fields(Completion)))  # in the order of the columns
+_completion_row = attrgetter(
+    *(f.name for f in fields(Completion) if f.name != "is_estimated")
+)  # in the order of the columns
 _verdict_row = attrgetter(*(field.name for field in fields(Verdict)))
 
 

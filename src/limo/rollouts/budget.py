@@ -1,7 +1,8 @@
 """The budget of a run, and a meter of what was spent: no more is requested when it would pass the budget.
 
 What counts is what the run's ledger holds, over all its starts, so the same command with a larger budget continues.
-Costs are estimates by the tokens that servers report: a provider may bill thoughts that it does not return.
+Costs are estimates by the tokens that servers report, or by the texts where they report none: a provider may bill
+thoughts that it does not return.
 """
 
 from __future__ import annotations

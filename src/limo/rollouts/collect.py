@@ -216,6 +216,8 @@ class _Collection:
         with self.ledger.transaction():
             self.ledger.add([replace(r, verdict=verdict) for r, verdict in zip(rollouts, verdicts, strict=True)])
             self.meter.save_seconds(SAVE_TIME_S)
+            if any(completion.is_estimated for _, completion in completed):
+                self.ledger.define("tokens", self.setup[0], "estimated")
             if cancelled:
                 self.ledger.count_lost(self.setup[0], CANCELLED, len(cancelled), 0)
         for request in cancelled:

@@ -28,7 +28,8 @@ class RunStatus:
     """A run as it is now.
 
     `step`: what it does next ('' when it is done); `n_stored` of at most `n_most` rollouts of that step (None where
-    unknown, fewer where stopping is early); `usd` by the recipe's prices; times in seconds, None where unknown.
+    unknown, fewer where stopping is early); `estimated` are the models of which some tokens are estimates; `usd` by the
+    recipe's prices; times in seconds, None where unknown.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class RunStatus:
     step: str
     stages: dict[str, StageCounts]
     usage: dict[str, Usage] = field(default_factory=dict)
+    estimated: list[str] = field(default_factory=list)
     usd: float = 0.0
     requesting_s: float = 0.0
     idle_s: float | None = None
@@ -72,6 +74,7 @@ def _read_status(folder: str | Path) -> RunStatus:
     models: list[ModelSettings] = recipe.models if recipe else []
     with Ledger(run.ledger_path, read_only=True) as ledger:
         usage, seconds = ledger.usage_by_model(), ledger.seconds()
+        status["estimated"] = sorted(ledger.estimated())
         of_step = [s for s in rollout_steps(recipe) if s.name == step] if isinstance(recipe, _STEPPED) else []
         for settings in (one.settings for one in of_step if n_in is not None):
             status["n_most"] = (n_in or 0) * settings.n_in_all

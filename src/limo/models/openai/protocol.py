@@ -1,7 +1,8 @@
 """The OpenAI protocol: rollouts to a request's body, and a server's reply to completions.
 
 Servers differ: reasoning comes as `reasoning_content` (DeepSeek, SGLang, older vLLM) or `reasoning` (vLLM, OpenRouter,
-Ollama), counts may be missing, a stream may end without its final event.  What cannot be a completion is a BadReply.
+Ollama), counts may be missing (they are then estimated), a stream may end without its final event.  What cannot be a
+completion is a BadReply.
 
     body = request_body(settings, "Qwen/QwQ-32B", [request])
     completions = read_reply(json_bytes, n=1)
@@ -17,7 +18,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from limo.core.prompts import plain_text
+from limo.core.prompts import Message, plain_text
 from limo.core.records import OTHER, Completion
 from limo.core.secrets import hide_in_completion, hide_secrets
 from limo.core.text import content_hash, parse_json, printable, shorten
@@ -36,6 +37,7 @@ LOG = logging.getLogger(__name__)
 MAX_MESSAGE = 4000  # characters of what an error says
 MAX_EVENT_BYTES = 1 << 24  # a longer line of a stream is no event
 _MAX_COUNT = 1 << 31  # a larger token count is nonsense
+BYTES_PER_TOKEN = 2  # fewer than texts and even formulas have, so that a budget ends too early rather than too late
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
@@ -69,8 +71,8 @@ def seed_of(request: Request) -> int:
     return int(content_hash(request.problem.id, request.sampling.hash, str(request.index)), 16) >> 33
 
 
-def read_reply(data: bytes, n: int) -> list[Completion]:
-    """Up to `n` completions of a whole reply by their numbers, or in order where they are not distinct.
+def read_reply(data: bytes, n: int, prompt: Sequence[Message] = ()) -> list[Completion]:
+    """Up to `n` completions of `prompt` in a whole reply by their numbers, or in order where they are not distinct.
 
     Raises BadReply.
     """
@@ -81,7 +83,7 @@ def read_reply(data: bytes, n: int) -> list[Completion]:
         raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
     if len({number for number, _ in numbered}) == len(numbered):
         numbered.sort(key=lambda pair: pair[0])
-    return _counted([completion for _, completion in numbered][:n], reply.get("usage"))
+    return _counted([completion for _, completion in numbered][:n], reply.get("usage"), prompt)
 
 
 def error_message(data: bytes) -> str:
@@ -99,9 +101,8 @@ def error_message(data: bytes) -> str:
 class StreamReader:
     """Reads the server-sent events of one request as they come; keeps what came when the rest never comes."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.n_chunks = 0
+    def __init__(self, n: int, prompt: Sequence[Message] = ()) -> None:
+        self.n, self.prompt = n, prompt
         self._unread = bytearray()
         self._parts: dict[int, tuple[list[str], list[str]]] = {}  # by number: texts and reasoning
         self._reasons: dict[int, str] = {}
@@ -145,7 +146,6 @@ class StreamReader:
             return
         texts.append(text)
         reasonings.append(reasoning)
-        self.n_chunks += bool(text or reasoning)
         if reason:
             self._reasons[number] = str(reason)
 
@@ -156,7 +156,7 @@ class StreamReader:
         if not self._parts or len(self._reasons) < len(self._parts):
             raise BadReply("the stream ended before the completion did")
         completions = [_completion(*self._joined(number), self._reasons[number]) for number in sorted(self._parts)]
-        return _counted(completions[: self.n], self._usage)
+        return _counted(completions[: self.n], self._usage, self.prompt)
 
     def partial(self) -> tuple[str, str]:
         """Text and reasoning of the first completion as far as they came."""
@@ -199,37 +199,47 @@ def _text(content: Any) -> str:
     raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content)[:MAX_MESSAGE])[:200]}")
 
 
-def _counted(completions: list[Completion], usage: Any) -> list[Completion]:
-    """The completions with their token counts: the first has the prompt's, new tokens are shared by text length."""
+def estimated_tokens(*texts: str) -> int:
+    """Tokens of texts, rather too many than too few."""
+    return -(-sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // BYTES_PER_TOKEN)
+
+
+def _counted(completions: list[Completion], usage: Any, prompt: Sequence[Message]) -> list[Completion]:
+    """The completions with their token counts: the first has the prompt's, new tokens are shared by text length.
+
+    Counts that are missing or cannot be, as no tokens for a text, are estimated.
+    """
     if not completions:
         raise BadReply("the reply holds no completion")
-    n_prompt, n_new = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    if n_new > len(completions) and not any(completion.full_text for completion in completions):
+    counted = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    n_prompt = counted[0] or estimated_tokens(*(message["content"] for message in prompt))
+    n_new = counted[1] or sum(estimated_tokens(completion.text, completion.reasoning) for completion in completions)
+    is_estimated = counted != (n_prompt, n_new)
+    if is_estimated:
+        _warn_once()
+    if counted[1] > len(completions) and not any(completion.full_text for completion in completions):
         error = f"the server counts {n_new:,} tokens and returned no text"
         completions = [replace(completion, finish_reason=OTHER, error=error) for completion in completions]
     lengths = [len(completion.text) + len(completion.reasoning) + 1 for completion in completions]
     shares = [n_new * length // sum(lengths) for length in lengths]
     shares[0] += n_new - sum(shares)
     return [
-        replace(completion, n_prompt_tokens=0 if k else n_prompt, n_completion_tokens=share)
-        for k, (completion, share) in enumerate(zip(completions, shares, strict=True))
+        replace(c, n_prompt_tokens=0 if k else n_prompt, n_completion_tokens=share, is_estimated=is_estimated)
+        for k, (c, share) in enumerate(zip(completions, shares, strict=True))
     ]
 
 
 def _count(usage: Any, key: str) -> int:
+    """A count of tokens, 0 where it is missing or cannot be one."""
     value = usage.get(key) if isinstance(usage, dict) else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
-        return value
-    if value is not None:
-        _warn_once(key)
-    return 0
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if is_whole and not isinstance(value, bool) and 0 <= value < _MAX_COUNT else 0
 
 
 @cache
-def _warn_once(key: str) -> None:
-    LOG.warning("a server's count of tokens (%s) is no such number; it is taken as 0, and so are its costs", key)
+def _warn_once() -> None:
+    what = "a server's counts of tokens are missing or cannot be; they are estimated, one token for every %d bytes"
+    LOG.warning(what, BYTES_PER_TOKEN)
 
 
 def _excerpt(data: bytes) -> str:

@@ -38,6 +38,7 @@ from limo.models.openai.protocol import (
     MixedStream,
     StreamReader,
     error_message,
+    estimated_tokens,
     read_reply,
     request_body,
 )
@@ -103,7 +104,7 @@ class RetryingSender:
                 wait_s += random.uniform(0, self.settings.backoff_s)  # else all that wait would come at once
             else:
                 n_tries += 1
-                stream = StreamReader(len(requests))
+                stream = StreamReader(len(requests), requests[0].messages)
                 number = server.begin(time.monotonic())
                 try:
                     completions = await self._send(server, body, headers, stream, requests)
@@ -146,7 +147,7 @@ class RetryingSender:
         deadline_s = self.settings.timeout_s + n_tokens / self.settings.min_tokens_per_s
         reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
         if reply.status == 200:
-            return stream.completions() if reply.is_stream else read_reply(reply.body, stream.n)
+            return stream.completions() if reply.is_stream else read_reply(reply.body, stream.n, stream.prompt)
         message = f"status {reply.status}: {error_message(reply.body)}"
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
@@ -195,7 +196,8 @@ def _message(error: Exception, requests: Sequence[Request]) -> str:
 def _failed(requests: Sequence[Request], stream: StreamReader, error: str, elapsed_s: float) -> list[Completion]:
     """Failed completions, the first with what came of its stream."""
     text, reasoning = stream.partial()
-    first = Completion(text, "error", 0, stream.n_chunks, elapsed_s, error, reasoning)
+    n_tokens = estimated_tokens(text, reasoning)
+    first = Completion(text, "error", 0, n_tokens, elapsed_s, error, reasoning, is_estimated=n_tokens > 0)
     return [first, *[replace(first, text="", reasoning="", n_completion_tokens=0)] * (len(requests) - 1)]
 
 
