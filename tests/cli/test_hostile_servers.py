@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -50,7 +51,7 @@ def replies(form):
 
 
 @contextmanager
-def serving(status, body, wait_s=0.0):
+def serving(status, body, wait_s=0.0, headers=None):
     """A server that sends this to every request; yields its address and the list of requests."""
     from aiohttp import web
 
@@ -59,7 +60,7 @@ def serving(status, body, wait_s=0.0):
     async def handle(request):
         seen.append(await request.read())
         await asyncio.sleep(wait_s)
-        return web.json_response(body, status=status)
+        return web.json_response(body, status=status, headers=headers)
 
     async def start():
         runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
@@ -222,3 +223,21 @@ def test_a_budget_holds_where_the_server_counts_no_tokens(limo, world, monkeypat
     assert code == 3 and "the budget is spent" in err and len(seen) == 1
     assert limo("ledger", "show", world / "run")[1].rstrip().endswith("estimated")
     assert "tokens (estimated)" in limo("status", world / "run")[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("status, named", [(429, "3600"), (503, "9" * 30), (500, None)])
+def test_a_request_that_waits_for_another_try_is_given_up_at_a_signal(
+    request, limo, world, monkeypatch, number, status, named
+):
+    monkeypatch.setenv("MY_KEY", KEY)
+    before = signal.signal(number, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, before))
+    with serving(status, {}, headers={"Retry-After": named} if named else None) as (url, seen):
+        recipe = recipe_of(world, url, in_flight=4, patience_s=3000, backoff_s=60, retries=9)
+        later = threading.Thread(target=lambda: (wait_for(seen), os.kill(os.getpid(), number)))
+        began = time.monotonic()
+        later.start()
+        code, _, err = limo("rollouts", recipe, "--run", world / "run")
+        later.join()
+    assert code == 3 and "continue with: limo rollouts" in err and time.monotonic() - began < 10

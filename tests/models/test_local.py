@@ -216,3 +216,33 @@ def test_stopped_between_groups_and_started_again_it_writes_the_same_text(folder
     assert len(wanted) == 30
     stopped, again = CollectionStopped(folder, batch_size=7), LocalCompleter(folder, batch_size=7)
     assert rollouts(tmp_path / "b.sqlite", stopped, again) == wanted
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_whose_weights_are_no_numbers_neither_completes_nor_learns(folder, tmp_path, value):
+    from safetensors.torch import load_file, save_file
+
+    from limo.train.model import load_model
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    weights = load_file(damaged / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][0, 0] = value
+    save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"damaged \(model.layers.1.mlp.up_proj.weight\)"):
+        LocalCompleter(damaged)
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(damaged, "float32", "")
+    LocalCompleter(folder)
+
+
+def test_weights_that_are_numbers_and_give_none_are_no_model_either(folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    wild = tmp_path / "wild"
+    shutil.copytree(folder, wild)
+    weights = load_file(wild / "model.safetensors")
+    weights["model.layers.0.mlp.down_proj.weight"].fill_(3e38)
+    save_file(weights, wild / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="computes no numbers"):
+        answers(LocalCompleter(wild), requests(Sampling(max_tokens=4), n=1))

@@ -45,6 +45,7 @@ MODULE = """
     class Broken:
         def __init__(self):
             raise ValueError("no licence")
+        verify = why_not = None
 """
 
 
@@ -96,6 +97,8 @@ def test_every_kind_has_a_verifier_and_its_identity_changes_with_its_settings(mo
         ("python:no_such_module:Last", "no_such_module"),
         ("python:own_rules:Nothing", "Nothing"),
         ("python:own_rules:NoVerify", "why_not"),
+        ({"kind": "python:subprocess:Popen", "arguments": {"args": ["false"]}}, "why_not"),
+        ("python:os:getcwd", "no verifier"),
         ("python:own_rules:Broken", "no licence"),
         ({"kind": "python:own_rules:Last", "arguments": {"letters": 3}}, "letters"),
         ("judge", "in a recipe, with its models"),
@@ -179,3 +182,11 @@ def test_exact_minds_case_only_when_told():
 def test_settings_that_were_checked_are_accepted_as_they_are():
     settings = verifier_settings({"kind": "numeric", "tolerance": 0.2})
     assert verifier_settings(settings) == settings and open_verifier(settings).identity.startswith("numeric/3 ")
+
+
+@pytest.mark.parametrize("kind", ["python:subprocess:Popen", "python:subprocess:run"])
+def test_what_is_no_verifier_is_not_called(tmp_path, kind):
+    made = tmp_path / "made"
+    with pytest.raises(InputError, match="no verifier"):
+        open_verifier({"kind": kind, "arguments": {"args": ["touch", str(made)]}})
+    assert not made.exists()

@@ -79,6 +79,14 @@ class Completer(Protocol):
         """
         return
 
+    def stop_waiting(self) -> int:
+        """Give up the requests that only wait for their next try; how many.
+
+        They come back with finish reason `cancelled`, as do those that would wait later.  A completer that never waits
+        has none.
+        """
+        return 0
+
 
 class FailureGuard(Completer):
     """Passes on what a completer yields; raises ModelError when more than half of the first 20 requests failed."""
@@ -108,3 +116,7 @@ class FailureGuard(Completer):
     def cancel(self, problem_ids: Iterable[str]) -> None:
         """As the completer."""
         self.completer.cancel(problem_ids)
+
+    def stop_waiting(self) -> int:
+        """As the completer."""
+        return self.completer.stop_waiting()

@@ -4,7 +4,7 @@ What the ledger holds is never requested again; a stored verdict on another answ
 its completion is verified again.  Each group that a completer returns is verified and committed in one transaction, and
 what to request next follows from the ledger alone (see `schedule`), so a run that is killed and restarted ends with the
 same decisions.  A budget that is reached and the first signal (Ctrl-C, SIGTERM) both end the requests, wait for the
-outstanding ones, and raise CollectionStopped.
+outstanding ones (after a signal not for those that wait for another try), and raise CollectionStopped.
 """
 
 from __future__ import annotations
@@ -259,5 +259,6 @@ class _Collection:
         if self.stop_reason:
             return False
         self.stop_reason = "interrupted"
-        progress.log(f"waiting for {self.schedule.n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
+        n_outstanding = self.schedule.n_outstanding - self.completer.stop_waiting()
+        progress.log(f"waiting for {n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
         return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
 from limo.core.text import shorten
-from limo.models.local.config import loading_error, read_config
+from limo.models.local.config import check_weights, loading_error, read_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -61,6 +61,7 @@ def load_model(
                 what, reason, "one that is installed", "method.attn_implementation=sdpa needs nothing"
             ) from error
         raise loading_error("model", model_dir, error) from error
+    check_weights(model, model_dir)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and longest > positions:
         raise InputError(

@@ -183,7 +183,12 @@ class PythonVerifier:
             member: Any = _imported(module_name)
             for name in class_name.split("."):
                 member = getattr(member, name)
+            if not isinstance(member, type) or not {"verify", "why_not"} <= set(dir(member)):  # not called, then
+                do = "name a class with the methods verify and why_not"
+                raise InputError("the class is no verifier", PYTHON + path, ", ".join(MEMBERS), do)
             self.inner = member(**arguments)
+        except InputError:
+            raise
         except Exception as error:
             why = shorten(f"{type(error).__name__}: {error}", 200)
             raise InputError("the verifier cannot be opened", PYTHON + path, "package.module:Class", why) from error

@@ -27,7 +27,7 @@ from limo.core.records import Completion
 from limo.core.text import content_hash
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
-from limo.models.local.config import loading_error, read_config
+from limo.models.local.config import check_weights, loading_error, read_config
 
 LOG = logging.getLogger(__name__)
 
@@ -181,6 +181,7 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
         model = AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype).to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise loading_error("model", model_path, error) from error
+    check_weights(model, model_path)
     return model, tokenizer
 
 

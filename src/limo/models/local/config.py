@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import ModelError
 from limo.core.text import shorten
@@ -51,6 +51,15 @@ def read_config(model: str | Path, trust_remote_code: bool = False) -> Pretraine
                 do = "take it out of config.json; a training recipe can name an attn_implementation itself"
                 raise ModelError("the model asks for a kernel from the hub", shorten(kernel, 80), "none", do)
     return config
+
+
+def check_weights(model: Any, path: str | Path) -> None:
+    """Raise ModelError where a weight is not finite: what it writes or learns would be noise."""
+    for name, weights in model.named_parameters():
+        is_here = weights.is_floating_point() and not weights.is_meta
+        if is_here and not bool(weights.detach().isfinite().all()):
+            do = "take an earlier checkpoint, or load the model again"
+            raise ModelError(f"the model's weights are damaged ({name})", path, "finite numbers", do)
 
 
 def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:

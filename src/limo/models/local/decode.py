@@ -23,6 +23,7 @@ import torch
 from transformers import AttentionInterface, GenerationConfig
 from transformers.cache_utils import Cache
 
+from limo.core.errors import ModelError
 from limo.models.local.kv_cache import ATTENTION, PreallocatedCacheLayer, Window, attend
 
 # Our own choices, all measured on a 1M-parameter model on one core; results do not depend on them beyond rounding.
@@ -196,6 +197,9 @@ class _Batch:
         self.mask = _additive(is_padding, dtype)[row_of, None, None, :]
         if self.prompts != distinct:
             self._select_rows(row_of)
+        if bool(torch.cat(logits).isnan().any()):
+            do = "take an earlier checkpoint, or another dtype"
+            raise ModelError("the model computes no numbers", self.model.config.name_or_path, "finite logits", do)
         return torch.cat(logits)[row_of]
 
     def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, position: torch.Tensor) -> torch.Tensor:

@@ -81,6 +81,10 @@ class HttpCompleter(Completer):
         if self._open is not None:
             self._open.cancel(problem_ids)
 
+    def stop_waiting(self) -> int:
+        """Give up the requests that wait for a server that is busy or away; they come back as `cancelled`."""
+        return self._open.stop_waiting() if self._open is not None else 0
+
 
 class _OpenRequests:
     """The requests that are open in an event loop's thread; `n` counts their rollouts."""
@@ -110,6 +114,12 @@ class _OpenRequests:
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def stop_waiting(self) -> int:
+        """Give up the requests that wait for their next try; how many rollouts."""
+        n = self._sender.n_waiting
+        self._loop.call_soon_threadsafe(self._sender.stop_waiting)
+        return n
 
     async def _close(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

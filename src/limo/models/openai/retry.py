@@ -30,7 +30,7 @@ from limo.core.errors import ModelError, PartialError
 from limo.core.records import Completion
 from limo.core.secrets import hide_secrets
 from limo.core.text import HIDDEN, printable, shorten
-from limo.models.completer import Request
+from limo.models.completer import CANCELLED, Request
 from limo.models.openai.client import BadReply, HttpClient, Unreachable
 from limo.models.openai.protocol import (
     INDEX_HEADER,
@@ -61,6 +61,10 @@ class _Busy(Exception):
         self.wait_s = wait_s
 
 
+class _GivenUp(Exception):
+    """The work stops while the request waits for its next try."""
+
+
 class _Refused(Exception):
     """The server will never answer this request."""
 
@@ -79,6 +83,8 @@ class RetryingSender:
         self._n_refused = self._n_answered = 0
         self._supports_n = True
         self._has_warned = False  # in the present silence
+        self._is_stopping = False
+        self._waits: dict[asyncio.Task[None], int] = {}  # with the rollouts of each
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """One completion for each rollout of one problem.  Raises ModelError and PartialError."""
@@ -88,6 +94,8 @@ class RetryingSender:
                 received = await self._send_with_retries(left if self._supports_n else left[:1])
             except MixedStream:
                 received = []
+            except _GivenUp:
+                return completions + [Completion("", CANCELLED)] * len(left)
             if len(received) < len(left) and self._supports_n:
                 self._supports_n = False
                 LOG.warning("the server ignores n = %d, or mixes them; rollouts are requested one by one", len(left))
@@ -137,7 +145,32 @@ class RetryingSender:
                 finally:
                     server.end(number)
             self._check_silence(began_s, wait_s if server is None else 0.0)
-            await asyncio.sleep(wait_s)
+            await self._wait(wait_s, len(requests))
+
+    @property
+    def n_waiting(self) -> int:
+        """Rollouts whose requests wait for their next try."""
+        return sum(self._waits.values())
+
+    def stop_waiting(self) -> None:
+        """From now on no request waits for another try: those that do, or will, come back as cancelled."""
+        self._is_stopping = True
+        for wait in self._waits:
+            wait.cancel()
+
+    async def _wait(self, wait_s: float, n_rollouts: int) -> None:
+        """Raises _GivenUp as soon as the work stops."""
+        wait = asyncio.ensure_future(asyncio.sleep(0.0 if self._is_stopping else wait_s))
+        self._waits[wait] = n_rollouts
+        try:
+            await wait
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+        finally:
+            del self._waits[wait]
+        if self._is_stopping:
+            raise _GivenUp
 
     async def _send(
         self, server: Server, body: bytes, headers: dict[str, str], stream: StreamReader, requests: Sequence[Request]
