@@ -121,6 +121,7 @@ SECRETS = {
     "extra, deeper": {"http": {"extra": {"headers": {"Authorization": "Basic s3cret"}}}},
     "the key for its variable": {"http": {"api_key_env": "s3cretS3CRET"}},
     "the key itself": {"http": {"api_key_env": "MY_KEY", "extra": {"note": "s3cret"}}},
+    "the key in a model's name": {"name": "m s3cret", "http": {"api_key_env": "MY_KEY"}},
 }
 
 
@@ -241,3 +242,49 @@ def test_a_request_that_waits_for_another_try_is_given_up_at_a_signal(
         code, _, err = limo("rollouts", recipe, "--run", world / "run")
         later.join()
     assert code == 3 and "continue with: limo rollouts" in err and time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "rollouts.0.sampling.stop=[{}]", "rollouts.0.models.0.http.extra={{foo: {}}}", "rollouts.0.system={}",
+        "pool.sources.0={}.jsonl", "rollouts.0.models.0.http.extra={{{}: 1}}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["sk-abcdefghijklmnop0123456789", "c2stYWJjZGVmZ2hpamtsbW5vcDAxMjM0NTY3ODk"])
+def test_a_key_anywhere_in_a_recipe_is_refused_before_anything_is_written(limo, world, monkeypatch, override, form):
+    monkeypatch.setenv("MY_KEY", "sk-abcdefghijklmnop0123456789")
+    recipe = recipe_of(world, "http://127.0.0.1:9/v1")
+    code, out, err = limo("rollouts", recipe, override.format(form), "--run", world / "run")
+    assert code == 2 and not (world / "run").exists()
+    assert form[3:20] not in out + err and "key" in err
+
+
+def test_a_redirect_is_called_one(limo, world, monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(302, {}, headers={"Location": "http://127.0.0.1:9/v1"}) as (url, _):
+        code, _, err = limo("rollouts", recipe_of(world, url), "--run", world / "run")
+    assert code == 2 and "redirects are not followed" in err
+
+
+@pytest.mark.parametrize(
+    "spelt", [KEY, KEY.upper(), "-".join(KEY[k : k + 5] for k in range(0, len(KEY), 5)),
+              "".join(f"\\u{ord(c):04x}" for c in KEY)]
+)  # fmt: skip
+def test_a_served_models_name_that_holds_the_key_is_not_taken(limo, world, monkeypatch, spelt):
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(200, {"data": [{"id": f"m {spelt}"}]}) as (url, _):
+        code, out, err = limo(
+            "init", world / "pool.jsonl", "--server", url, "--api-key-env", "MY_KEY", "-o", world / "mine"
+        )
+    assert code == 2 and "lists no models" in err and not (world / "mine").exists()
+    assert_clean(out, err)
+
+
+def test_no_escape_of_a_models_name_reaches_the_terminal(limo, world, monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(200, {"choices": [{"message": {"content": "4"}}]}) as (url, _):
+        name = 'rollouts.0.models.0.name="\\e[31mX\\u202e"'
+        code, out, err = limo("rollouts", recipe_of(world, url, in_flight=4), name, "--run", world / "run")
+    assert code == 0
+    assert_clean(out, err)

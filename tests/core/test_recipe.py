@@ -181,3 +181,13 @@ def test_a_public_recipe_has_names_and_no_paths_or_addresses_and_can_be_loaded(t
 def _write(path, text):
     path.write_text(text)
     return path
+
+
+class Waits(Settings):
+    timeout_s: float = 1.0
+
+
+@pytest.mark.parametrize("value", [".inf", ".nan", "-.inf"])
+def test_a_number_of_a_recipe_is_finite(value):
+    with pytest.raises(RecipeError, match="finite"):
+        load(Waits, None, [f"timeout_s={value}"])

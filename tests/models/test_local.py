@@ -246,3 +246,22 @@ def test_weights_that_are_numbers_and_give_none_are_no_model_either(folder, tmp_
     save_file(weights, wild / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="computes no numbers"):
         answers(LocalCompleter(wild), requests(Sampling(max_tokens=4), n=1))
+
+
+def test_weights_of_other_shapes_and_pickles_are_said_in_plain_words(folder, tmp_path):
+    import json
+
+    import torch
+
+    other, pickled = tmp_path / "other", tmp_path / "pickled"
+    shutil.copytree(folder, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"intermediate_size": 64}))
+    with pytest.raises(ModelError, match="other shapes than"):
+        LocalCompleter(other)
+    shutil.copytree(folder, pickled)
+    (pickled / "model.safetensors").unlink()
+    torch.save({}, pickled / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors") as error:
+        LocalCompleter(pickled)
+    assert "weights_only" not in str(error.value)

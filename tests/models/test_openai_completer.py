@@ -277,7 +277,7 @@ def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
     [
         (401, "refuses the key"),
         (404, "has no such model"),
-        (307, "has no such model"),
+        (307, "redirects are not followed"),
         (400, "refuses every request"),
     ],
 )

@@ -52,11 +52,16 @@ class Event:
     fields: dict[str, object] = field(default_factory=dict)
 
 
+def shown(text: str) -> str:
+    """A text as it may be shown: no secrets, no control characters."""
+    return printable(hide_secrets(text))
+
+
 class Stage:
     """A running piece of work; made by `Progress.stage`, used with `with`."""
 
     def __init__(self, progress: Progress, name: str, total: int | None, n_done: int) -> None:
-        self.name, self.total, self.n_done = name, total, n_done
+        self.name, self.total, self.n_done = shown(name), total, n_done
         self.fields: dict[str, object] = {}
         self._progress, self._n_before, self._started_s = progress, n_done, progress.clock()
 
@@ -113,7 +118,7 @@ class Progress(Closing):
 
     def plan(self, expected_s: dict[str, float]) -> None:
         """The stages to come and the seconds that each is expected to take; gives the run a remaining time."""
-        self._expected_s = dict(expected_s)
+        self._expected_s = {shown(name): seconds for name, seconds in expected_s.items()}
 
     def stage(self, name: str, total: int | None = None, n_done: int = 0) -> Stage:
         """A stage of `total` pieces, `n_done` of them done by an earlier start; stages may contain stages."""
@@ -122,7 +127,7 @@ class Progress(Closing):
     def log(self, text: str) -> None:
         """Show one line."""
         with self.lock:
-            self.show(Event("log", text=printable(hide_secrets(text))))
+            self.show(Event("log", text=shown(text)))
 
     def remaining_s(self, stage: Stage) -> float | None:
         """Seconds until the planned run ends, at the pace of its stages so far; None without a plan."""
@@ -284,7 +289,7 @@ def describe(event: Event) -> str:
         parts.append(f"{duration(event.run_remaining_s)} left in this run")
     for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
-        parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {_rounded(value)}")
+        parts.append(f"{name} {value:,}" if isinstance(value, int) else shown(f"{name} {_rounded(value)}"))
     return translated(", ").join(map(translated, parts))
 
 

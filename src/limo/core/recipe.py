@@ -26,7 +26,7 @@ from pydantic_core import to_jsonable_python
 
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
 from limo.core.errors import MissingFileError, RecipeError
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_secrets, holds_secret
 from limo.core.text import HIDDEN, content_hash, shorten
 
 T = TypeVar("T", bound="Settings")
@@ -44,7 +44,7 @@ OVERRIDE = 0  # the line number of a value from the command line
 class Settings(BaseModel):
     """Base of every part of a recipe: unknown keys are faults, values cannot be changed after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @property
     def hash(self) -> str:
@@ -115,6 +115,8 @@ def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[s
     try:
         loaded = model.model_validate(values)
         faults = [f"{_where(at, lines)} is no number but true or false" for at in _truths(values, loaded)]
+        keys = list(_texts_with_secrets(loaded.model_dump(mode="json")))
+        faults += [f"{_where(at, lines)} holds the key itself, and a recipe is stored: take it out" for at in keys]
     except ValidationError as error:
         faults = [_fault(model, item, lines) for item in error.errors()]
     if faults:
@@ -222,6 +224,18 @@ def _truths(given: Any, loaded: Any, path: tuple[str, ...] = ()) -> Iterator[tup
     for key in given if isinstance(given, dict) and isinstance(inner, dict) else ():
         if key in inner:
             yield from _truths(given[key], inner[key], (*path, str(key)))
+
+
+def _texts_with_secrets(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where a text, or a name of a free mapping, holds a key that this recipe names the variable of."""
+    if isinstance(value, str) and holds_secret(value):
+        yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in entries:
+        if holds_secret(str(key)):
+            yield path
+        else:
+            yield from _texts_with_secrets(item, (*path, str(key)))
 
 
 def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) -> str:

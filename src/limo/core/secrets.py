@@ -25,6 +25,7 @@ from limo.core.text import HIDDEN, hide_keys
 
 CERTAIN = 12  # letters and digits of a secret that no other text contains by chance: hidden in completions too
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone
+WORD = 5  # characters: a shorter secret is a word that a recipe may hold
 MAX_MESSAGE = 10_000  # characters at either end of a message that are searched for parts of a secret
 _WINDOW = 8  # characters in a row of a secret that are hidden wherever they stand
 _TAIL = 3  # the same at a cut: before an ellipsis, after one, or at the end of a text
@@ -93,6 +94,11 @@ def _squeezed(text: str) -> bytes:
 def hide_in_completion(text: str) -> str:
     """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
     return _without(text, _whole_spans(text, CERTAIN))
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a secret of `WORD` characters or more stands in a text as it is, or a long one in another form."""
+    return any(len(secret) >= WORD and secret in text for secret in _secrets) or hide_in_completion(text) != text
 
 
 def hide_secrets(text: str) -> str:

@@ -68,7 +68,9 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     """Every model of a server.  Raises ModelError where it does not answer or lists none, InputError."""
     answers = _answers(base_url, api_key_env)
     names = [entry.get("id") for entry in _listed(answers)]
-    usable = [name for name in names if isinstance(name, str) and name.strip() and name == printable(name)]
+    usable = [
+        name for name in names if isinstance(name, str) and name.strip() and name == printable(hide_secrets(name))
+    ]
     if not usable:
         do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
         raise ModelError("the server lists no models", base_url, "an OpenAI-compatible server", do)

@@ -8,8 +8,6 @@ models:
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,8 +20,6 @@ from limo.core.records import Sampling
 from limo.models.completer import Completer
 from limo.models.openai.address import checked_address
 from limo.models.openai.settings import HttpSettings
-
-MIN_KEY = 5  # characters: shorter keys are words that a recipe may hold
 
 
 class Price(Settings):
@@ -122,14 +118,6 @@ class HttpModelSettings(_Model):
         except InputError as error:
             raise PydanticCustomError(SECRET_INPUT, "{error}", {"error": str(error)}) from None
         return value
-
-    @model_validator(mode="after")
-    def _holds_no_key(self) -> HttpModelSettings:
-        key = os.environ.get(self.http.api_key_env, "").strip() if self.http.api_key_env else ""
-        written = json.dumps([self.name, self.model, self.base_urls, self.http.extra], default=str, ensure_ascii=False)
-        if len(key) >= MIN_KEY and (key in written or json.dumps(key)[1:-1] in written):
-            raise PydanticCustomError(SECRET_INPUT, "it holds the key itself, and a recipe is stored: take it out")
-        return self
 
     @property
     def source(self) -> str:

@@ -178,7 +178,11 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
     trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path, **trust)
-        model = AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype).to(device).eval()
+        model = (
+            AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype, use_safetensors=True)
+            .to(device)
+            .eval()
+        )
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise loading_error("model", model_path, error) from error
     check_weights(model, model_path)

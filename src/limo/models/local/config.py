@@ -67,6 +67,9 @@ def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:
     if "trust_remote_code" in str(error):
         allowed = "an architecture that transformers has; a local model of a recipe may set trust_remote_code"
         return ModelError(f"the {what} brings code of its own, which is not run", model, allowed, "")
+    if "ignore_mismatched_sizes" in str(error):
+        do = "take the config.json that was saved with the weights"
+        return ModelError(f"the {what}'s weights have other shapes than its config.json says", model, _ALLOWED, do)
     return ModelError(f"the {what} cannot be loaded ({shorten(str(error), 160)})", model, _ALLOWED, "")
 
 

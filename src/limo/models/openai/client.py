@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from limo.core.errors import InputError
 from limo.core.secrets import remember_secret
+from limo.core.text import shorten
 from limo.models.openai.address import shown_address
 from limo.models.openai.settings import checked_variable
 
@@ -112,7 +113,8 @@ class HttpClient:
             what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
             raise BadReply(what) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
-            raise BadReply(f"the connection broke ({type(error).__name__})") from None
+            why = shorten(f"{type(error).__name__}: {getattr(error, 'message', '') or error}", 160)
+            raise BadReply(f"the reply is no HTTP, or the connection broke ({why})") from None
 
 
 async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:

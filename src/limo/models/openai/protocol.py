@@ -231,7 +231,7 @@ def _counted(completions: list[Completion], usage: Any, prompt: Sequence[Message
 
 def _count(usage: Any, key: str) -> int:
     """A count of tokens, 0 where it is missing or cannot be one."""
-    value = usage.get(key) if isinstance(usage, dict) else None
+    value: Any = usage.get(key) if isinstance(usage, dict) else None
     is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return int(value) if is_whole and not isinstance(value, bool) and 0 <= value < _MAX_COUNT else 0
 

@@ -209,7 +209,13 @@ class RetryingSender:
         do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
         if status in (401, 403):
             raise ModelError(f"the server refuses the key (status {status})", message, "", do) from None
-        if status in (404, 405) or 300 <= status < 400:
+        if 300 <= status < 400:
+            do = "give the address that it leads to in base_urls"
+            raise ModelError(
+                f"the server sends the request elsewhere (status {status}); redirects are not followed, since a key "
+                "must not travel", message, "", do,
+            ) from None  # fmt: skip
+        if status in (404, 405):
             raise ModelError(f"the server has no such model or address (status {status})", message, "", do) from None
         self._n_refused += status != NOT_RECORDED
         if self._n_refused >= MAX_REFUSED and not self._n_answered:

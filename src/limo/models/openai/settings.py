@@ -52,9 +52,11 @@ class HttpSettings(Settings):
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         try:
-            return checked_variable(value)
+            name = checked_variable(value)
         except InputError as error:
             raise PydanticCustomError(SECRET_INPUT, "{error}", {"error": str(error)}) from None
+        remember_secret(os.environ.get(name, "").strip() if name else "")  # the rest of the recipe may hold it
+        return name
 
     @field_validator("extra")
     @classmethod
