@@ -3,10 +3,10 @@
     python bench/overhead.py ../shared/data                                       # ours alone
     python bench/overhead.py ../shared/data --datatrove PYTHON --curator PYTHON
 
-The pythons are of environments with datatrove, aiosqlite, httpx, orjson and xxhash (without httpx it waits for ever),
-or with bespokelabs-curator.  All request the same recorded completions from the same `limo serve-replay`, a process of
-its own that replies at once, with 256 requests in flight.  Ours includes the verdict and the commit of every rollout;
-what the others do is said in overhead_peers.
+The pythons are of environments with datatrove and what its cache needs without saying so (aiofiles, aiosqlite, httpx,
+orjson, xxhash), or with bespokelabs-curator.  All request the same recorded completions from the same `limo
+serve-replay`, a process of its own that replies at once, with 256 requests in flight.  Ours includes the verdict and
+the commit of every rollout; what the others do is said in overhead_peers.
 Goal: 3 times the rate of each.  A peer runs between two runs of ours and is compared with their mean, since the speed
 of a machine drifts within minutes.
 """
