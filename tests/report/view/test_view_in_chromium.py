@@ -150,3 +150,13 @@ def test_the_switch_of_languages_is_a_link_that_keeps_the_page(page):
     page.locator("nav a").first.press("Enter")
     page.wait_for_url("**/?lang=zh")
     assert "搜索回答" in page.inner_text("form")
+
+
+@pytest.mark.parametrize(("scheme", "lang"), [("light", "zh"), ("dark", "en")])
+def test_axe_finds_no_serious_violation(page, scheme, lang):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page.emulate_media(color_scheme=scheme)
+    for path in (f"/?verdict=wrong&lang={lang}", f"/problem?id={PROBLEMS[3].id}&lang={lang}"):
+        page.goto(path)
+        found = axe.Axe().run(page).response["violations"]
+        assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
