@@ -51,6 +51,8 @@ def _kept(left: str, right: str, answer: str = "8", other: str = "8") -> int:
         f"* {EN}", f"{EN}\n<image1>", f"\\includegraphics[width=5cm]{{hens.png}}\n{EN}",
         f"{EN}\n\\begin{{center}}\\begin{{tikzpicture}}\\draw (0,0);\\end{{tikzpicture}}\\end{{center}}",
         EN.replace("many", "\\textbf{many}").replace("third", "*third*"),
+        f"## Exercise B-3.2. (5 points)\n\n{EN}", f"{EN}\n\n*Proposed by Ada Berg*", f"{EN} (Submitted by R. Olsen)",
+        f"You are a patient math tutor. Answer the question below carefully.\n\n### Question\n{EN}\n\n### Solution\n",
         EN.replace("$12$", "*$12$*").replace("hens", "__hens__"),
     ],
 )  # fmt: skip
@@ -136,6 +138,9 @@ def test_another_spelling_makes_no_other_problem(left: str, right: str) -> None:
         (r"Find $\frac1{b}+c$.", r"Find $\frac1{b+c}$."),
         ("小红每天走4千米，5天走多远？", "小红每天走4米，5天走多远？"),
         ("一支铅笔长9厘米，用去2，还剩多长？", "一支铅笔长9米，用去2，还剩多长？"),
+        ("一根木条长6分米，锯去一半，还剩多少？", "一根木条长6米，锯去一半，还剩多少？"),
+        ("桌面的面积是9平方米，一半是多少？", "桌面的面积是9平方分米，一半是多少？"),
+        ("A law proposed by Euler\nProposed by 2 men and Ann", "A law proposed by Euler"),
         ("一瓶水有6毫升，喝去2，还剩多少？", "一瓶水有6升，喝去2，还剩多少？"),
         ("一箱梨重7千克，卖出3，还剩多少？", "一箱梨重7克，卖出3，还剩多少？"),
         ("一块布长8、宽3平方分米", "一块布长8、宽3分米"),

@@ -117,6 +117,8 @@ class _Scan:
         if len(word) == 1 and word not in "AIa":
             self.symbols.append(ord(word))
         flags, begins = WORD_FLAGS.get(word.lower(), 0), self.sentence_begins
+        if flags & buffers.IS_FUNCTION:
+            self.symbols.append(hash_token(word.lower(), WORD))
         is_name = word[0].isupper() and not (begins and flags & (buffers.IS_NUMBER | buffers.IS_OPENER))
         name = hash_token(word, WORD) if is_name else 0
         if flags & buffers.IS_NUMBER:
@@ -153,6 +155,8 @@ class _Scan:
         stop = _end(_LETTERS, self.text, position + 1)
         name = self.text[position + 1 : stop]
         flags = COMMAND_FLAGS.get(name, 0)
+        if flags & buffers.IS_FUNCTION:
+            return self._word(position + 1)
         if flags & (buffers.IS_DROPPED | buffers.IS_FONT):
             self.after_space = True
             brace = _end(_SPACES, self.text, stop)

@@ -31,6 +31,7 @@ OUT = BRACES + MAX_DEPTH  # the canonical characters start here
 L_HASH, L_FLAGS, L_VALUE, L_SPELLED = range(4)
 N_SPELLED, N_SLOTS = 12, 2048
 IS_DROPPED, IS_FONT, IS_ROOT, IS_ALONE, IS_SYNONYM, IS_NUMBER, IS_OPENER, IS_OPERATOR = 1, 2, 4, 8, 16, 32, 64, 128
+IS_FUNCTION = 256  # is a word in either form, and a symbol
 
 SEED = np.uint64(0x517CC1B727220A95)
 RUN_MULTIPLIER = np.uint64(0x2545F4914F6CDD1D)  # of the rolling hash of a run of words

@@ -12,7 +12,7 @@ from limo.pool.canonical import buffers
 
 _FONTS = (
     "text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf boldsymbol bm mbox hbox emph "
-    "operatorname"
+    "operatorname mathbb mathcal mathscr mathfrak Bbb"
 )
 _DROPPED = (
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle limits quad qquad rm bf "
@@ -22,12 +22,18 @@ SYNONYMS = {
     "dfrac": r"\frac", "tfrac": r"\frac", "leq": r"\le", "leqslant": r"\le", "geq": r"\ge", "geqslant": r"\ge",
     "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lt": "<",
     "gt": ">", "to": r"\rightarrow", "degree": r"\circ", "ldots": r"\dots", "cdots": r"\dots", "dotsc": r"\dots",
-    "dotsb": r"\dots", "varepsilon": r"\epsilon", "varphi": r"\phi", "vartheta": r"\theta", "varrho": r"\rho",
+    "dotsb": r"\dots", "dbinom": r"\binom", "tbinom": r"\binom", "overrightarrow": r"\vec", "varnothing": r"\emptyset",
+    "lVert": r"\|", "rVert": r"\|", "Vert": r"\|", "land": r"\wedge", "lor": r"\vee", "lnot": r"\neg",
+    "varepsilon": r"\epsilon", "varphi": r"\phi", "vartheta": r"\theta", "varrho": r"\rho",
 }  # fmt: skip
 _ALONE = (  # commands without arguments
     "circ degree prime infty perp top ast star alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu "
     "xi pi rho sigma tau phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega varepsilon varphi "
     "vartheta varrho"
+)
+_FUNCTIONS = (  # with or without a backslash, or in a font
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp gcd lcm max min sup inf "
+    "lim det dim ker deg arg"
 )
 _OPERATORS = "times div le ge ne cdot pm mp"
 _WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
@@ -59,8 +65,11 @@ def _flags(lists: Iterable[tuple[str, int]]) -> dict[str, int]:
 COMMAND_FLAGS = _flags([
     (_FONTS, buffers.IS_FONT), (_DROPPED, buffers.IS_DROPPED), ("sqrt", buffers.IS_ROOT),
     (_ALONE, buffers.IS_ALONE), (" ".join(SYNONYMS), buffers.IS_SYNONYM), (_OPERATORS, buffers.IS_OPERATOR),
+    (_FUNCTIONS, buffers.IS_FUNCTION),
 ])  # fmt: skip
-WORD_FLAGS = _flags([(" ".join(NUMBER_WORDS), buffers.IS_NUMBER), (_OPENERS, buffers.IS_OPENER)])
+WORD_FLAGS = _flags([
+    (" ".join(NUMBER_WORDS), buffers.IS_NUMBER), (_OPENERS, buffers.IS_OPENER), (_FUNCTIONS, buffers.IS_FUNCTION),
+])  # fmt: skip
 
 
 def mix(hashed: int, value: int) -> int:

@@ -146,12 +146,14 @@ def _word(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: A
         buffers.add_symbol(out, chars[position])
     hashed, first = buffers.hash_of(chars, position, stop, buffers.WORD, True), out[buffers.OPENS] == 1
     entry = buffers.find_entry(lexicon, hashed)
-    number = buffers.flags_of(lexicon, entry) & buffers.IS_NUMBER
-    if number:
+    flags = buffers.flags_of(lexicon, entry)
+    if flags & buffers.IS_FUNCTION:
+        buffers.add_symbol(out, hashed)
+    if flags & buffers.IS_NUMBER:
         buffers.add_token(out, tokens, lexicon[buffers.L_VALUE, entry], buffers.NUMBER_WORD, position, stop)
     else:
         buffers.add_token(out, tokens, hashed, buffers.WORD, position, stop)
-    if capital and not (first and buffers.flags_of(lexicon, entry) & (buffers.IS_NUMBER | buffers.IS_OPENER)):
+    if capital and not (first and flags & (buffers.IS_NUMBER | buffers.IS_OPENER)):
         tokens[out[buffers.N_TOKENS] - 1, buffers.NAME] = buffers.hash_of(chars, position, stop, buffers.WORD, False)
     return stop
 
@@ -202,10 +204,12 @@ def _backslash(chars: Any, position: int, start: int, end: int, lexicon: Any, ou
 
 @compiled
 def _command(chars: Any, position: int, end: int, lexicon: Any, out: Any, tokens: Any) -> int:
-    """The command at `position`: fonts and spacing are dropped, synonyms become one name, others are copied."""
+    """The command at `position`: fonts, spacing go, functions become words, synonyms one name; others are copied."""
     stop = after_letters(chars, position + 1, end)
     entry = buffers.find_entry(lexicon, buffers.hash_of(chars, position + 1, stop, buffers.COMMAND, False))
     flags = buffers.flags_of(lexicon, entry)
+    if flags & buffers.IS_FUNCTION:
+        return _word(chars, position + 1, end, lexicon, out, tokens)
     if flags & (buffers.IS_DROPPED | buffers.IS_FONT):
         out[buffers.GAP] = 1
         brace = after_spaces(chars, stop, end)

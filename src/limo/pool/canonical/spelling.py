@@ -24,6 +24,9 @@ _SYMBOLS = {
     "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "→": r"\rightarrow ", "≈": r"\approx ", "∑": r"\sum ",
     "∫": r"\int ", "⊂": r"\subset ", "⊆": r"\subseteq ", "∅": r"\emptyset ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
     "。": ".", "、": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/", "\u2217": "*", "∶": ":", "～": "~",
+    "∁": r"\complement ", "∖": r"\setminus ", "∉": r"\notin ", "∀": r"\forall ", "∃": r"\exists ", "≡": r"\equiv ",
+    "≅": r"\cong ", "∼": r"\sim ", "∏": r"\prod ", "∂": r"\partial ", "⇒": r"\Rightarrow ", "∧": r"\wedge ",
+    "∨": r"\vee ", "¬": r"\neg ", "⊕": r"\oplus ", "⊙": r"\odot ", "⌈": r"\lceil ", "⌉": r"\rceil ",
     "′": "'", "″": "''", "‴": "'''",
     **{chr(0x2460 + n): f"({n + 1})" for n in range(20)},
 }  # fmt: skip
@@ -60,7 +63,35 @@ _CELL = re.compile(r"&(?<!\\&)")  # a pattern that begins with a letter or sign 
 _ENVIRONMENT_BREAK = re.compile(rf"\\\\(?:\[[^\]{_BETWEEN}]*\])?(?![A-Za-z]{{2}})")
 _EMPTY_SCRIPTS = [re.compile(sign + r"\s*\{\s*\}") for sign in (r"\^", "_")]
 _LATEX_QUOTES = re.compile(rf"``([^{_BETWEEN}]*?)\'\'")
-_PRIME_COMMAND = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
+_PRIME_COMMAND = re.compile(r"\^\s*(?:\{\s*((?:(?:\\prime(?![A-Za-z])|')\s*)+)\}|\\prime(?![A-Za-z]))")
+# A matrix is written in one of two environments; its brackets are round ones, since both kinds say the same.
+_LAST_BREAK = re.compile(r"\\newline \s*\\end\{")
+_SQUARE_OPENED = re.compile(r"\[(?<!\\\[)\s*(?=\\begin\{(?:array|(?:small)?matrix)\})")
+_SQUARE_CLOSED = re.compile(r"(\\end\{(?:array|(?:small)?matrix)\}\s*(?:\\right)?\s*)\]")
+_MATRIX_OPENED = re.compile(
+    r"\\begin\{(?:([pbBvVd]?(?:small)?matrix|cases)\}|array\}(?:\[[tcb]\])?(?:\s*\{[lcr\s]*\})?)"
+)
+_MATRIX_CLOSED = re.compile(r"\\end\{(?:([pbBvVd]?(?:small)?matrix|cases)|array)\}")
+_MATRIX_BRACKETS = {"p": "()", "b": "()", "v": "||", "V": (r"\|", r"\|"), "B": (r"\{", r"\}"), "c": (r"\{", "")}
+_CHOOSE = re.compile(
+    rf"\{{((?:[^{{}}{_BETWEEN}]|\{{[^{{}}{_BETWEEN}]*\}})*?)\\choose(?![A-Za-z])((?:[^{{}}{_BETWEEN}]|\{{[^{{}}{_BETWEEN}]*\}})*)\}}"
+)
+_UNIVERSE = re.compile(r"\\complement\s*(?=[A-Z])")
+# `//` between vectors or points; in a Chinese text between any that are no numbers.
+_PARALLEL = [
+    re.compile(
+        r"/ ?/(?:(?<=[A-Z}]//)|(?<=[A-Z}$] //)|(?<=[A-Z}]/ /)|(?<=[A-Z}$] / /))(?=[ $]*(?:[A-Z]|\\(?:vec|over)))"
+    ),
+    re.compile(r"/ ?/(?<![:/\d]//)(?<![:/\d] //)(?<!\d/ /)(?<!\d / /)(?=[ $]*(?:[A-Za-z]|\\|[\u3400-\u9fff]))"),
+]
+# Words of Taiwan, and units of several characters, which are one word.
+_HAN_WORDS = {
+    "请问": "", "试求": "求", "几多": "多少", "机率": "概率", "座标": "坐标", "数线": "数轴", "公尺": "米",
+    "公升": "升",     "公分": " cm ", "厘米": " cm ", "分米": " dm ", "毫米": " mm ", "千米": " km ", "公里": " km ",
+    "微米": " um ", "纳米": " nm ",
+    "千克": " kg ", "公斤": " kg ", "毫克": " mg ", "毫升": " ml ",
+}  # fmt: skip
+_HAN_WORD = re.compile("|".join(_HAN_WORDS).replace("公分", "公分(?!母)"))
 _PRIMES, _FACTORIALS = re.compile("''*(?!s\\b|[a-z]{2})"), re.compile("!!*")
 _UNKNOWN = re.compile(r"\?(?:" + "|".join(rf"(?<=[,=+\-*/<>(][ \t\n$]{{{n}}}\?)" for n in range(4)) + ")")
 
@@ -88,7 +119,7 @@ _SHORT_FRACTION = re.compile(
 )
 _ROOT = re.compile(rf"\\sqrt{_S}([0-9]{{2,}})")
 _ACCENTED = re.compile(
-    rf"(\\(?:overline|bar|hat|vec|tilde)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}{_BETWEEN}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
+    rf"(\\(?:overline|bar|hat|vec|tilde|overrightarrow)){_S}\{{([A-Za-z])\}}{_S}_{_S}(\{{[^{{}}{_BETWEEN}]*\}}|[A-Za-z0-9]|\\[A-Za-z]+)"
 )
 _PRODUCT = re.compile(r"\\cdot(?![A-Za-z])(?=(\s*\(?[0-9])?)")
 _STAR = re.compile(r"\*(?= ?\(?[0-9])(?:(?<=[0-9)]\*)|(?<=[0-9)] \*))")
@@ -121,7 +152,11 @@ def _respell_together(texts: list[str]) -> list[str]:
     for pattern in _EMPTY_SCRIPTS:
         text = pattern.sub("", text)
     text = _LATEX_QUOTES.sub(r'"\1"', text).replace('"', r" \quote ")
-    text = _PRIME_COMMAND.sub("'", text)
+    text = _one_matrix(text)
+    text = _PRIME_COMMAND.sub(lambda run: "'" * max(1, run[0].count("\\prime") + run[0].count("'")), text)
+    if "\\choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = _UNIVERSE.sub(r"\\complement_", text)
     text = _PRIMES.sub(_primes, text)
     text = _FACTORIALS.sub(_factorials, text)
     text = _STAR.sub(r"\\times ", text.replace(">=", r"\ge ").replace("<=", r"\le ").replace(" ' (", "'("))
@@ -132,7 +167,8 @@ def _respell_together(texts: list[str]) -> list[str]:
     text = _SIMILAR.sub(r"\\sim", text)
     text = _ARTICLE.sub(_article, text)
     if not is_ascii:
-        text = text.replace("请问", "").replace("试求", "求").replace("几多", "多少")
+        text = _HAN_WORD.sub(lambda word: _HAN_WORDS[word[0]], text)
+    text = _PARALLEL[not is_ascii].sub(r"\\parallel ", text)
     for pattern in _RULES:
         text = pattern.sub(r"\\blank ", text)
     text = _EMPTY_BRACKETS.sub(_blank, text)
@@ -145,6 +181,19 @@ def _respell_together(texts: list[str]) -> list[str]:
     text = _PRODUCT.sub(_product, text)
     text = _ACCENTED.sub(_index_inside, text)
     return text.split(_BETWEEN) if texts else []
+
+
+def _one_matrix(text: str) -> str:
+    if r"\end{" not in text:
+        return text
+    text = _LAST_BREAK.sub(r"\\end{", text)
+    text = _SQUARE_CLOSED.sub(r"\1)", _SQUARE_OPENED.sub("(", text))
+    text = _MATRIX_OPENED.sub(lambda mark: _bracket(mark, 0) + r"\begin{matrix}", text)
+    return _MATRIX_CLOSED.sub(lambda mark: r"\end{matrix}" + _bracket(mark, 1), text)
+
+
+def _bracket(mark: re.Match[str], side: int) -> str:
+    return _MATRIX_BRACKETS.get((mark[1] or " ")[0], ("", ""))[side]
 
 
 def _calm(text: str) -> str:

@@ -71,14 +71,17 @@ _TAIL = re.compile(
 )
 _TAIL_ENDS = (":", "_", ">", "]", "}", "answer", "solution", "assistant", "response", "explanation", "output",
               "choices", "options", "答案", "解", "答", "解析", "选项")  # fmt: skip
+_CREDIT = r"(?-i:Proposed|Posed|Submitted|Contributed|Suggested|Authored) by:? [A-Z][^\n?$\\]{1,60}"  # ends a statement
+_CREDIT_TAIL = re.compile(rf"(?:\n|(?<=[.?!$)\]])\s)\s*[(\[~—-]*\s*{_CREDIT}$")
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"step[- ]by[- ]step|last line of your (?:response|answer)|\\boxed\s*\{\s*\}|\bfinal answer\b"
     r"|your answer on its own"
+    r"|(?:solve|answer|read|consider) the (?:math\w* )?(?:problem|question|exercise|task)s? (?:below|carefully)"
     r"|(?:solve|answer|read|consider) (?:the following|this) (?:math\w* )?(?:problem|question|exercise|task)s?\b"
     r"|show (?:all )?(?:your|the) (?:work|reasoning|steps)|explain your (?:reasoning|answer)|without quotes"
     r"|(?:choose|select|pick) (?:the|one) (?:\w+ )*(?:options?|answer|choice|letter)\b"
     r"|you are an? (?:\w+ )*(?:assistant|expert|tutor|mathematician)"
-    r"|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
+    r"|(?:解答|回答|解决)(?:下面|以下|下列)的?(?:数学)?(?:问题|题目)|一步一步|逐步|最[终后]答案|(?:写|给)出.{0,4}(?:过程|步骤)",
     re.I,
 )
 _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ and show your work"
@@ -92,7 +95,7 @@ _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about
 _MAY_BE_MARKED = (
     rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|user|human|system)(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
     r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])"
-    rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?)\s*$"
+    rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$"
     r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
     r"|(?:^|[^A-Za-z]|quad)B\s?[.):\],]"
 ).replace(r"\u3400-\u9fff", "\u3400-\u9fff")
@@ -224,6 +227,7 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
         mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
     if mark is None and text[max(start, end - 14) : end].lower().rstrip(".").endswith(_TAIL_ENDS):
         mark = _TAIL.search(text, max(start, end - 80), end)
+    mark = mark or _CREDIT_TAIL.search(text, max(start, end - 100), end)
     if mark:
         return len(text[: mark.start()].rstrip())
     if not may_instruct and not shared:
