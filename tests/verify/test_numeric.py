@@ -21,7 +21,7 @@ def outcome(answer, text, **settings):
         ("2 µF", "2e-6 F"), ("2.5 hours", "2 h 30 min"), ("100 Pa", "100 N/m²"), ("2 Ω", "2 \\Omega"),
         ("3 mol/L", "3000 mol/m^3"), ("5 m", "about 5 m above ground"), ("0 m", "0 m"), ("1 W", "1 J per s"),
         ("€960", "960 EUR"), ("$5", "5"), ("2h 30min", "150 minutes"), ("0.5 M", "0.5 mol/L"),
-        ("1.6e-19 C", "1.6 x 10^-19 C"),
+        ("1.6e-19 C", "1.6 x 10^-19 C"), ("0", "0.0"), ("0 m", "0 mm"), ("60 km/h", "60 km per hour"), ("5 m", "5 m, not 6 m"),
     ],
 )  # fmt: skip
 def test_the_same_quantity_is_correct(answer, stated):
@@ -37,6 +37,7 @@ def test_the_same_quantity_is_correct(answer, stated):
         ("4.18 J/(g K)", "4.18 J/g K^2"), ("1,200 m", "1.2 m"), ("5 foo", "5 bar m"), ("2 µF", "2 mF"),
         ("2 hours", "2 min"), ("2 hours", "120 min"),
         ("10 m/s", "36 km/h"), ("100 Pa", "100 N m^2"),
+        ("0", "0.009"), ("0 m", "5 mm"), ("10", "10 not"), ("5", "5 dozen"), ("5", "1e309"), ("5", "5/0"),
         ("5 m", "seven"), ("5 m", "between 3 and 5 m"), ("0 m", "1 m"),
         ("€960", "$960"), ("¥100", "100 JPY"), ("2h 30min", "230 min"), ("5 V", "5 mV"), ("60 km", "60 km/h"),
     ],

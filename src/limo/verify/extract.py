@@ -53,6 +53,15 @@ _NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
 _SUPPOSES = re.compile(rf"\W*(?:{alternatives('suppositions')})", re.I)  # states nothing
+_CONDITION = re.compile(  # in the clause before an announcement: `Suppose the answer is 5.`
+    rf"(?:\A|[^A-Za-z])(?:{alternatives('conditions')})(?![A-Za-z])"
+    r"(?:(?!\b(?:so|then|thus|hence|therefore)\b|[则故]|那么|所以)[^,，;；:：.。!！?？\n])*\Z",
+    re.I,
+)
+_CONDITIONAL = re.compile(
+    rf"\A\W*(?:{alternatives('conditions')})(?![A-Za-z])[^,，\n]*(?:answer|答案)[^,，\n]*(?:[,，]|\Z)", re.I
+)
+_DENIED_ANNOUNCEMENT = re.compile(PHRASES["denied_announcement"], re.I)
 _CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
 _UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
@@ -145,13 +154,23 @@ def _stated(text: str, letters: bool) -> Extraction:
     return TRUNCATED if _breaks_off(tail) or _repeats(tail) else NO_ANSWER
 
 
+def _announcements(tail: str) -> list[re.Match[str]]:
+    """Where answers are announced, the last first; those that are only supposed or denied aside."""
+    return [
+        match
+        for match in reversed(find_phrases("announcements", tail))
+        if not _DENIED_ANNOUNCEMENT.search(match.group())
+        and not _CONDITION.search(tail[max(0, match.start() - 80) : match.start()])
+    ]
+
+
 def _announced_after_box(text: str, letters: bool) -> Extraction | None:
     """An answer announced behind the last box, if it reads like one: a formula, a number, a letter, a few words."""
     tail = text[-TAIL:]
     if letters and (options := _RIGHT_OPTION.findall(tail)):
         letter = "".join(options[-1])
         return Extraction(letter, "phrase after the box", stated=letter)
-    for match in reversed(find_phrases("announcements", tail)):
+    for match in _announcements(tail):
         sentence = first_sentence(_HOPE.sub("", tail[match.end() :].lstrip(" *:：\n")))
         is_name = re.search(r"final|####|最终", match.group(), re.I) and _NAME.fullmatch(sentence)
         starts = (_LETTER_START if letters else _ANSWER_START).match(sentence) or (is_name and not letters)
@@ -235,7 +254,7 @@ def _repeats(text: str) -> bool:
 
 def _announced(tail: str, letters: bool) -> Extraction | None:
     """What follows the last announcement of an answer, unless a conclusion follows it."""
-    for match in reversed(find_phrases("announcements", tail)):
+    for match in _announcements(tail):
         rest = tail[match.end() :].lstrip(" *:：\n")
         quoted = tail.endswith('"', 0, match.start()) and _JSON_FIELD.fullmatch(match.group())
         if quoted and (value := _JSON_VALUE.match(rest)):
@@ -281,7 +300,7 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
     is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
-    short = is_one and not is_prose(tail)
+    short = is_one and not is_prose(tail) and not _SUPPOSES.match(tail) and not _CONDITIONAL.match(tail)
     if short and letters and (letter := answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
     if short:
@@ -293,7 +312,7 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
         if _SUPPOSES.match(part):
             continue
-        if text := answer_in_sentence(part, letters, last=True):
+        if text := answer_in_sentence(_CONDITIONAL.sub("", part), letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
     return None
 

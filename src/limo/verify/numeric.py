@@ -18,7 +18,7 @@ from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind
 from limo.verify.maths.times import compound_quantities
-from limo.verify.maths.units import Unit, UnitPolicy, may_stand_for, read_unit
+from limo.verify.maths.units import Unit, UnitPolicy, changes_number, may_stand_for, read_unit
 
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?"
 _VALUE = re.compile(
@@ -38,7 +38,7 @@ class Quantity(NamedTuple):
 
 
 class NumericVerifier(RuleVerifier):
-    """Compares quantities.  `tolerance` is relative to the known value (absolute where that is 0).
+    """Compares quantities.  `tolerance` is relative to the known value (so 0 is met by 0 alone).
 
     `unit` is the policy of `units.may_stand_for`; `ignore` compares the numbers alone.  `missing_unit`: a number
     without a unit has the answer's.
@@ -48,7 +48,7 @@ class NumericVerifier(RuleVerifier):
 
     def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "prefix", missing_unit: bool = True) -> None:
         self.tolerance, self.unit, self.missing_unit = tolerance, unit, missing_unit
-        self.identity = f"numeric/3 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
+        self.identity = f"numeric/4 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: it is no number with a unit."""
@@ -57,7 +57,7 @@ class NumericVerifier(RuleVerifier):
     def extract(self, problem: Problem, completion: Completion) -> Extraction:
         """The stated answer, or what else reads like one."""
         stated = stated_answer(completion)
-        return stated if stated.text else extract_from(completion)
+        return stated if read_quantities(stated.text) else extract_from(completion)
 
     def decide(self, problem: Problem, extraction: Extraction) -> Comparison:
         """Whether one of the quantities that the answer may stand for was stated."""
@@ -70,6 +70,8 @@ class NumericVerifier(RuleVerifier):
         return next((comparison for comparison in found if comparison.same), found[0])
 
     def _compare(self, known: Quantity, stated: Quantity, statement: str) -> Comparison:
+        if changes_number(stated.unit) and not read_leading_unit(stated.unit) and stated.unit != known.unit:
+            return Comparison(None, "numeric", f"words that may change the number: {stated.unit}")
         if self.unit == "ignore" or not known.unit:
             return self._close(known.value, stated.value, "numbers")
         first, second = read_leading_unit(known.unit), read_leading_unit(stated.unit)
@@ -96,7 +98,7 @@ class NumericVerifier(RuleVerifier):
         return Comparison(self._is_close(known, stated), "numeric", reason)
 
     def _is_close(self, known: float, stated: float) -> bool:
-        return abs(stated - known) <= (self.tolerance * abs(known) if known else self.tolerance) + 1e-12 * abs(known)
+        return abs(stated - known) <= (self.tolerance + 1e-12) * abs(known)
 
 
 @lru_cache(maxsize=8192)
@@ -121,9 +123,9 @@ def _read_quantity(text: str) -> Quantity | None:
     if re.search(r"(?<![\^\d-])(?<![A-Za-zµμΩÅ°%])\s*\d", " " + re.sub(r"\^\s*\(?\s*-?\d", "", unit)):
         return None
     number = match["number"].strip("+") if match["number"].strip("+-") else match["number"] + "1"
-    value = float(number.replace(",", "")) / float(match["over"] or 1)
-    value *= 10.0 ** int(match["exponent"] or match["power"] or 0)
-    return Quantity(value, unit) if math.isfinite(value) else None
+    exponent = match["exponent"] or match["power"] or "0"
+    value, under = float(f"{number.replace(',', '')}e{exponent}"), float(match["over"] or 1)
+    return Quantity(value / under, unit) if under and math.isfinite(value) else None
 
 
 def read_leading_unit(text: str) -> Unit | None:

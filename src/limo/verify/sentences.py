@@ -60,6 +60,8 @@ _OPTION_LETTER = re.compile(
 )
 _ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
 _UNDECIDED = re.compile(rf"{OPTION}\s*(?:\bor\b|或)\s*{OPTION}(?![A-Za-z'])[^A-G]*\Z")
+_DENIED_START, _NOT_BUT = re.compile(PHRASES["denied_start"], re.I), re.compile(PHRASES["not_but"], re.I)
+_REFUSED = re.compile(PHRASES["refused"], re.I | re.S)
 _REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
 # "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
 _SUBJECT = re.compile(
@@ -86,6 +88,10 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
             return ",".join(named[-2:])
         if named:
             return named[-1] if last and not _ONLY_LETTERS.fullmatch(kept) else ",".join(dict.fromkeys(named))
+    if "n" in sentence or "N" in sentence or not sentence.isascii():
+        sentence = _without_refused(sentence)
+        if not sentence:
+            return ""
     formulas = [match for match in MATH.finditer(sentence) if not _CHECKED.fullmatch(match.group())]
     if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
         rest = sentence[formulas[-1].end() :]
@@ -102,6 +108,16 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
     if not is_prose(sentence) and len(sentence) <= 200 and not last:
         return _stripped(_REASON.sub("", sentence))
     return _last_number(sentence, last)
+
+
+def _without_refused(sentence: str) -> str:
+    """`12` of `12, not 13` and of `not 13 but 12`; "" where `not 13` is all that it says."""
+    if contrast := _NOT_BUT.match(sentence):
+        return sentence[contrast.end() :]
+    if _DENIED_START.match(sentence):
+        return ""
+    kept = _REFUSED.sub("", sentence)
+    return kept if re.search(r"[\w$]", kept) else sentence
 
 
 def _joined_maths(sentence: str, formulas: list[re.Match[str]]) -> str:
@@ -127,6 +143,8 @@ def _last_number(sentence: str, last: bool) -> str:
         return subject.group(1)
     tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
     tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|(?:因此|所以|故|即)?一?共?[是为有])", "", tail)
+    if tail and _GOVERNOR.search(sentence[: sentence.rfind(tail)][-60:]):  # `cannot be 12`
+        tail = ""
     if not last and 0 < len(tail) <= 60 and not is_prose(tail):
         return tail
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))

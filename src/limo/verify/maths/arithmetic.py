@@ -262,6 +262,15 @@ def _float_log(value: Fraction) -> float:
     return math.log(value.numerator) - math.log(value.denominator)
 
 
+def _double_factorial(n: Any) -> Fraction:
+    """n (n-2) (n-4) ... of a whole number from -1 on."""
+    if not isinstance(n, Fraction) or n < -1 or n.denominator != 1:
+        raise Undefined
+    if n > 5000:
+        raise TooLarge
+    return Fraction(math.prod(range(int(n), 0, -2)))
+
+
 def _of_integers(function: Callable[..., int], values: list[Any], limit: float = math.inf) -> Fraction:
     if not all(isinstance(value, Fraction) and value.denominator == 1 for value in values):
         raise Undefined
@@ -286,6 +295,7 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "exp": lambda a, values: a.exp(values[0]),
     **dict.fromkeys(("abs", "Abs"), lambda a, values: abs(values[0])),
     "factorial": lambda a, values: a.factorial(values[0]),
+    "doublefactorial": lambda a, values: _double_factorial(values[0]),
     "floor": lambda a, values: a.floor(values[0]),
     "ceil": lambda a, values: -a.floor(-values[0]),
     "binom": lambda a, values: _of_integers(math.comb, values, MAX_CHOICES),

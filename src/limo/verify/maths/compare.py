@@ -13,7 +13,7 @@ from limo.verify.maths.measures import same_measure
 from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.roots import same_curve
 from limo.verify.maths.scalars import Explanation, Rules, ScalarComparer
-from limo.verify.maths.sets import is_set, same_set, solution_set
+from limo.verify.maths.sets import holds_infinity, is_set, same_set, solution_set
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
@@ -83,7 +83,7 @@ class Comparer:
         rest, unsure = list(pred), False
         for a in gold:
             for i, b in enumerate(rest):
-                same = self.same(a, b)
+                same = self.same(a, b) if relations.is_braced(a) is relations.is_braced(b) else False  # {1} in a set
                 unsure = unsure or same is None
                 if same:
                     del rest[i]
@@ -133,6 +133,8 @@ class Comparer:
         """Sets of numbers, by what they hold."""
         if any(isinstance(side, nodes.Listing) and not side.opening and not is_set(side) for side in (gold, pred)):
             return self.explanation.differ("a set against a list")
+        if holds_infinity(gold) is not holds_infinity(pred):
+            return self.explanation.differ("closed at infinity")
         alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
         if alike and relations.in_brackets(gold) and self.in_order(gold.children, pred.children):
             return True

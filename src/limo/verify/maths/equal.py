@@ -46,6 +46,7 @@ _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|p
 _ARTICLE = re.compile(r"(?<![\w\\])(?:an?|the)\s+(?=[A-Za-z]{3})", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
+_OF_VECTORS = ("\\nabla", "\\curl", "\\divergence", "\\cross")
 _JOINS = frozenset(word for language in languages() for word in language["joins"])
 
 
@@ -180,6 +181,8 @@ def _decide_unread(golds: Interpretations, preds: Interpretations, reason: str, 
         return Comparison(False, "normalised", "different words", unread)
     if unread_texts and not any("\\" in text for text in unread_texts):
         return Comparison(False if golds.trees else None, "structural", "not readable as mathematics", unread)
+    if any(sign in side.text for side in (golds, preds) for sign in _OF_VECTORS):
+        return Comparison(None, "guard", "products of vectors, which Math-Verify does not tell apart", unread)
     return Comparison(None, "", reason or golds.failure or preds.failure, unread)
 
 

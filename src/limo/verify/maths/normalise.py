@@ -180,6 +180,7 @@ def _word(match: re.Match[str]) -> str:
     ):
         return f" {WORD_OPEN}{content}{WORD_CLOSE} "
     if len(content) <= 1 or re.fullmatch(r"[\d\s.,+\-*/^_=()%\\]*", content) or "\\operatorname" in match.group():
+        content = " " * match.string[: match.start()][-1:].isalpha() + content  # apart from the command before it
         return " \\" + content + " " if "\\operatorname" in match.group() and content.isalpha() else content
     if content.lower() in ("percent", "percentage", "pct"):
         return "%"
@@ -261,14 +262,15 @@ def numeral(text: str) -> int | None:
     if all(c in _DIGITS for c in text):
         return int("".join(str(_DIGITS[c]) for c in text))
     total = section = digit = 0
+    place = 1  # of a digit with no sign of its place behind it: 三百五 is 350, 三百零五 is 305
     for char in text:
         if char in _DIGITS:
-            digit = _DIGITS[char]
+            digit, place = _DIGITS[char], place if _DIGITS[char] else 1
         elif char in _SMALL:
-            section, digit = section + (digit or 1) * _SMALL[char], 0
+            section, digit, place = section + (digit or 1) * _SMALL[char], 0, _SMALL[char] // 10
         else:
-            total, section, digit = (total + section + digit) * _LARGE[char], 0, 0
-    return total + section + digit
+            total, section, digit, place = (total + section + digit * place) * _LARGE[char], 0, 0, _LARGE[char] // 10
+    return total + section + digit * place
 
 
 def _chinese_decimal(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from limo.verify.maths import nodes
 from limo.verify.maths.atoms import argument, atom, group, starts_factor
+from limo.verify.maths.matrices import TRANSPOSED
 from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number, product_of
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import Cursor, Unparsed, tokenise
@@ -16,7 +17,7 @@ _RELATIONS: dict[str, str] = table("symbols")["relations"]
 _SET_OPERATIONS = {"\\cup": "union", "U": "union", "\\cap": "intersection"}
 _INTRODUCING = (":", "：", "=", "为", "是", " is", " are", " be", " get", " have", " equals")
 _LABELS = frozenset(table("languages/english")["labels"])
-_MARKS = ("*", "\\prime", "'", "\\top", "\\dagger", "\\circ")  # superscripts that are no exponents
+_MARKS = ("*", "\\prime", "'", "\\dagger", "\\circ")  # superscripts that are no exponents
 
 
 def parse(text: str) -> Node:
@@ -160,7 +161,9 @@ class Parser:
             if cursor.accept("*", "\\cdot", "\\times"):
                 node = multiply(node, self.signed())
             elif cursor.accept("\\cross"):
-                node = nodes.Application("cross product", (node, self.signed()))
+                factors = node, self.signed()
+                node = nodes.Application("cross product", tuple(sorted(factors, key=repr)))
+                node = node if node.arguments == factors else nodes.Negative(node)
             elif cursor.accept("/"):
                 node = nodes.Quotient(node, self.signed())
             elif cursor.accept("mod", "\\bmod", "\\mod"):
@@ -195,8 +198,7 @@ class Parser:
             if cursor.accept("^"):
                 node = self.power(node)
             elif cursor.token.text == "!" and cursor.ahead(1).text != "=":
-                cursor.take()
-                node = nodes.Factorial(node)
+                node = self.factorial(node)
             elif cursor.accept("%"):
                 node = nodes.Percent(node)
             elif cursor.accept("'"):
@@ -206,10 +208,23 @@ class Parser:
             else:
                 return node
 
+    def factorial(self, node: Node) -> Node:
+        """`n!`, and `n!!`, which is not `(n!)!`."""
+        n_signs = 0
+        while self.cursor.token.text == "!" and self.cursor.ahead(1).text != "=":
+            self.cursor.take()
+            n_signs += 1
+        if n_signs > 2:
+            raise Unparsed("a factorial of three signs and more")
+        return nodes.Factorial(node) if n_signs == 1 else nodes.Call("doublefactorial", (node,))
+
     def power(self, base: Node) -> Node:
         """A base whose ^ is read: degrees, a mark (`x^*`, `f^\\prime`), or a power."""
         cursor = self.cursor
         text, following = cursor.token.text, cursor.ahead(1).text
+        if text == "\\top" or (text == "{" and following == "\\top" and cursor.ahead(2).text == "}"):
+            cursor.move(cursor.index + (1 if text == "\\top" else 3))
+            return nodes.Power(base, TRANSPOSED)
         if text in _MARKS:
             cursor.take()
             return _with_mark(base, text)

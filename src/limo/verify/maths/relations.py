@@ -249,6 +249,11 @@ def congruent(node: Node) -> Node | None:
     return stated_value(node) if node.signs == ("==",) else None
 
 
+def is_braced(node: Node) -> bool:
+    """Whether a tree is a set in braces."""
+    return isinstance(node, nodes.Listing) and node.opening == "{"
+
+
 def in_brackets(node: Node) -> bool:
     """A tuple or an interval."""
     return isinstance(node, nodes.Listing) and node.opening in ("(", "[")

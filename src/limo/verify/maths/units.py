@@ -121,7 +121,8 @@ def _single(name: str) -> Unit | None:
 def changes_number(words: str, *, before: bool = False) -> bool:
     """Whether words around a number may make it another one: `5 dozen`; `before`: `twice the answer is 5`."""
     if before:
-        return not _CHANGING_BEFORE.isdisjoint(_split(words))
+        signs = table("languages/chinese")["changing_before"]
+        return not _CHANGING_BEFORE.isdisjoint(_split(words)) or any(sign in words for sign in signs)
     return any(
         word in _CHANGING or word.removesuffix("s") in _CHANGING or word.endswith("ths") for word in _split(words)
     )

@@ -28,9 +28,10 @@ from limo.verify.maths.arithmetic import (
     mpf,
     sized,
 )
+from limo.verify.maths.matrices import has_matrices, same_matrix
 from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, E, Factorial, Node
 
-_OF_WHOLE = frozenset(("mod", "gcd", "lcm", "binom", "perm"))  # functions of whole numbers alone
+_OF_WHOLE = frozenset(("mod", "gcd", "lcm", "binom", "perm", "doublefactorial"))  # functions of whole numbers alone
 _ROUNDING = frozenset(("floor", "ceil"))
 _WHOLE_LETTERS = frozenset("ijklmnpqrs")  # what stands for whole numbers beside a floor
 _COMPLEX_LETTERS = frozenset("zw")
@@ -171,6 +172,8 @@ def same_value(gold: Node, pred: Node) -> bool | None:
     """Whether two expressions are equal; None where that cannot be told."""
     if gold == pred:
         return True
+    if has_matrices(gold) or has_matrices(pred):
+        return same_matrix(gold, pred)
     names = gold.symbols | pred.symbols
     digits = 60 + min(800, gold.n_digits + pred.n_digits)
     if not names:
