@@ -21,7 +21,8 @@ def outcome(answer, text, **settings):
         ("2 µF", "2e-6 F"), ("2.5 hours", "2 h 30 min"), ("100 Pa", "100 N/m²"), ("2 Ω", "2 \\Omega"),
         ("3 mol/L", "3000 mol/m^3"), ("5 m", "about 5 m above ground"), ("0 m", "0 m"), ("1 W", "1 J per s"),
         ("€960", "960 EUR"), ("$5", "5"), ("2h 30min", "150 minutes"), ("0.5 M", "0.5 mol/L"),
-        ("1.6e-19 C", "1.6 x 10^-19 C"), ("0", "0.0"), ("0 m", "0 mm"), ("60 km/h", "60 km per hour"), ("5 m", "5 m, not 6 m"),
+        ("1.6e-19 C", "1.6 x 10^-19 C"), ("0", "0.0"), ("0 m", "0 mm"), ("60 km/h", "60 km per hour"),
+        ("5 m", "5 m, not 6 m"),
     ],
 )  # fmt: skip
 def test_the_same_quantity_is_correct(answer, stated):
