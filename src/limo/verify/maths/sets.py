@@ -72,12 +72,11 @@ def same_set(a: RealSet, b: RealSet) -> bool:
 
 def holds_infinity(node: Node) -> bool:
     """Whether an interval is closed at infinity: `[1, \\infty]`, which is no set of real numbers."""
-    listings = (part for part in node.walk() if isinstance(part, nodes.Listing) and len(part.items) == 2)
-    ends = ((part.brackets, *part.items) for part in listings)
     return any(
-        (b[0] == "[" and low == nodes.Negative(INFINITY)) or (b[1] == "]" and high == INFINITY)
-        for b, low, high in ends
-        if len(b) == 2
+        (part.opening == "[" and part.items[0] == nodes.Negative(INFINITY))
+        or (part.closing == "]" and part.items[1] == INFINITY)
+        for part in node.walk()
+        if isinstance(part, nodes.Listing) and len(part.items) == 2
     )
 
 
