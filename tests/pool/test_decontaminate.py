@@ -63,6 +63,31 @@ def test_what_is_no_copy_stays(text: str) -> None:
     assert _method(text) == ""
 
 
+ASKED = "How many two-digit numbers have digits whose sum is 9?"
+VAGUE = "Which name has the most letters?"
+
+
+def _is_found(of_benchmark: Problem, of_row: Problem) -> bool:
+    dropped = decontaminate([of_row], {"bench": [of_benchmark]})[1]
+    return bool(dropped) and dropped[0].detail["method"] == "same text"
+
+
+@pytest.mark.parametrize("in_field", [False, True])
+def test_a_short_problem_is_found_with_its_options_or_without(in_field: bool) -> None:
+    listed = "" if in_field else "\n(A) 8 (B) 9 (C) 10 (D) 11"
+    full = Problem.make(ASKED + listed, "B", options=["8", "9", "10", "11"] if in_field else None)
+    bare = Problem.make(ASKED, "9")
+    assert _is_found(full, bare) and _is_found(bare, full)
+    assert not _is_found(full, Problem.make(ASKED.replace("9", "8"), "9"))
+
+
+def test_a_short_text_without_a_number_is_found_without_its_options_only_where_the_answers_agree() -> None:
+    full = Problem.make(f"{VAGUE}\n(A) Eva (B) Noah (C) Bo", "B")
+    assert _is_found(full, Problem.make(VAGUE, "Noah")) and not _is_found(full, Problem.make(VAGUE, "Marlene"))
+    other = Problem.make(f"{VAGUE}\n(A) Ida (B) Tim (C) Marlene", "C")
+    assert not _is_found(full, other) and not _is_found(full, Problem.make(VAGUE, ""))
+
+
 def test_a_hit_carries_its_evidence() -> None:
     problem = Problem.make(ITEM, "1", source="web")
     _, dropped = decontaminate([problem], BENCHMARK)

@@ -30,11 +30,11 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import shorten
 from limo.pool.canonical import buffers
-from limo.pool.canonical.statements import Scanned, scan_problems, scan_texts, word_runs
+from limo.pool.canonical.statements import Scanned, answer_keys, scan_problems, scan_texts, word_runs
 from limo.pool.canonical.thesaurus import CRITICAL, content_words
 from limo.pool.canonical.wrappers import Unwrapped
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
-from limo.pool.fingerprints import ngrams
+from limo.pool.fingerprints import answer_meaning, ngrams
 
 Array = Any  # of NumPy
 Method = Literal[
@@ -172,7 +172,9 @@ class BenchmarkIndex:
         ]
         rows = [problem for _, _, problem in self._items]
         texts = [problem.problem for problem in rows]
-        self._scanned = scan_texts([part.whole for _, parts, _ in scan_problems(rows) for part in parts], True)
+        batches = list(scan_problems(rows))
+        self._parts = [part for _, parts, _ in batches for part in parts]
+        self._scanned = scan_texts([part.whole for part in self._parts], True)
         self._forms = self._scanned.canonical
         sets = _split(*ngrams(self._scanned.tokens, self._scanned.token_ends, settings.coverage_words, False, True))
         boilerplate = _boilerplate(sets)
@@ -189,6 +191,12 @@ class BenchmarkIndex:
             if form:
                 self._by_text.setdefault(_text_key(self._scanned, item), []).append(item)
         self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
+        self._by_core: dict[tuple[int, int], list[int]] = {}
+        for batch, parts, cores in batches:
+            for row, part in enumerate(parts):
+                if any(map(str.isalnum, part.core)):
+                    self._by_core.setdefault(_text_key(cores, row), []).append(batch.start + row)
+        self._core_keys = np.array([key for key, _ in self._by_core], np.uint64)
 
     def search(self, problems: Sequence[Problem]) -> Iterator[tuple[int, Hit]]:
         """Everything found: rows, and a hit for each benchmark problem and method that holds.
@@ -207,6 +215,7 @@ class BenchmarkIndex:
         hits: list[tuple[int, int, Method, float]] = []
         for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
             hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
+        hits += self._same_cores(problems, parts, scanned)
         item_share = min(settings.same_numbers_coverage, settings.renumbered_coverage)
         similar = self._by_gram.search(values, ends, 2, item_share, _ROW_SHARE)
         suspects = list(dict.fromkeys(row for row, *_ in similar))
@@ -227,6 +236,30 @@ class BenchmarkIndex:
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
         return ((row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits)
+
+    def _same_cores(
+        self, problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned
+    ) -> Iterator[tuple[int, int, Method, float]]:
+        """Items whose text without options is a row's, where one of the two has options.
+
+        A text that says too little by itself ("Which of these is true?") counts only where the answers agree: one
+        without a number.
+        """
+        full = [row for row, part in enumerate(parts) if part.options]
+        cores = scan_texts([parts[row].core for row in full])
+        for rows, scan in ((range(len(parts)), scanned), (full, cores)):
+            for place in np.flatnonzero(np.isin(scan.keys[:, buffers.TEXT], self._core_keys)).tolist():
+                row = rows[place]
+                if scan is scanned and parts[row].options:
+                    continue
+                for item in self._by_core.get(_text_key(scan, place), ()):
+                    part, of_item, problem = parts[row], self._parts[item], self._items[item][2]
+                    meanings = answer_meaning(problems[row], part.options), answer_meaning(problem, of_item.options)
+                    if bool(part.options) != bool(of_item.options) and (
+                        _numbers(scan.tokens_of(place), _COUNTED[0])
+                        or (all(meanings) and len(set(answer_keys(meanings))) == 1)
+                    ):
+                        yield row, item, "same text", 1.0
 
     def _methods_that_hold(self, form: str, row_tokens: Array, item: int, n_shared: int) -> list[tuple[Method, float]]:
         """Which of `contained`, `same numbers` and `renumbered` hold, and their scores."""
