@@ -71,7 +71,11 @@ _TAIL = re.compile(
 )
 _TAIL_ENDS = (":", "_", ">", "]", "}", "answer", "solution", "assistant", "response", "explanation", "output",
               "choices", "options", "答案", "解", "答", "解析", "选项")  # fmt: skip
-_CREDIT = r"(?-i:Proposed|Posed|Submitted|Contributed|Suggested|Authored) by:? [A-Z][^\n?$\\]{1,60}"  # ends a statement
+_NAMED = r"[A-Z](?:\.|[^\s$\\?.]*)"  # a word of a name
+_CREDIT = (  # ends a statement
+    r"(?-i:(?:Proposed|Posed|Submitted|Contributed|Suggested|Authored)\s+by:?\s+"
+    rf"{_NAMED}(?:\s+(?:[(]?{_NAMED}|and|of|de|van|von|the|&))*)\.?[)\]]?"
+)
 _CREDIT_TAIL = re.compile(rf"(?:\n|(?<=[.?!$)\]])\s)\s*[(\[~—-]*\s*{_CREDIT}$")
 _INSTRUCTION = re.compile(  # a sentence that tells a model how to answer
     r"step[- ]by[- ]step|last line of your (?:response|answer)|\\boxed\s*\{\s*\}|\bfinal answer\b"
