@@ -9,7 +9,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from limo.verify.maths import nodes
-from limo.verify.maths.nodes import INFINITY, Node, marked, multiply, parse_number
+from limo.verify.maths.nodes import (
+    INFINITY,
+    Node,
+    conjugate,
+    is_complex_number,
+    marked,
+    multiply,
+    parse_number,
+    part_of,
+)
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import FUNCTIONS, Cursor, Unparsed
 
@@ -19,6 +28,7 @@ _INVERTED = frozenset(table("functions")["inverted"])
 _CONSTANTS = {text: nodes.Constant(name) for text, name in table("symbols")["constants"].items()}
 _ACCENTS = frozenset(table("symbols")["accents"])
 _SYMBOLS = frozenset(table("symbols")["symbols"])
+_RELATIONS = frozenset(table("symbols")["relations"])
 _MATRICES = frozenset(table("symbols")["matrices"])
 _CLOSERS = {"(": (")", "]"), "[": ("]", ")"), "]": ("[", "]")}
 _INVERSE = ["^", "{", "-", "1", "}", "("]
@@ -229,6 +239,8 @@ def _bracket(parser: Grammar, opening: str) -> Node:
 def _braces(parser: Grammar, closing: str) -> Node:
     """`{...}` and `\\{...\\}`: a group, a set, or a set-builder."""
     cursor = parser.cursor
+    if closing == "\\}":
+        cursor.read_colon_as_bar(_RELATIONS)
     with cursor.bars(cursor.n_bars + 1):
         if cursor.accept(closing):
             return nodes.Listing("{", "}", ())
@@ -258,8 +270,14 @@ def _command(parser: Grammar, text: str) -> Node:
         return _COMMANDS[text](parser)
     if text in _CONSTANTS:
         return _CONSTANTS[text]
+    if text in ("\\angle", "\\triangle") and (figure := _figure(parser.cursor, text)):
+        return figure
+    if text in ("\\Re", "\\Im") and parser.cursor.token.text in ("(", "{"):
+        return part_of(text, atom(parser))
     if text in _ACCENTS:
         inner = atom(parser)
+        if text in ("\\overline", "\\bar") and is_complex_number(inner):
+            return conjugate(inner)
         if isinstance(inner, nodes.Number | nodes.Product | nodes.Sum | nodes.Quotient):
             raise Unparsed(f"{text} over an expression")
         symbol = marked(inner, text)
@@ -268,6 +286,21 @@ def _command(parser: Grammar, text: str) -> Node:
     if text in _SYMBOLS:
         return nodes.Symbol(text + _subscript(parser.cursor))
     raise Unparsed(f"no rule for {text}")
+
+
+def _figure(cursor: Cursor, text: str) -> Node | None:
+    """`\\angle ABC` is `\\angle CBA`; a triangle has no first corner, but where it corresponds to another one."""
+    start, points = cursor.index, []
+    while cursor.token.kind == "sym" and len(cursor.token.text) == 1 and cursor.token.text.isupper():
+        points.append(cursor.take().text + _subscript(cursor) + "'" * cursor.accept("'"))
+    if len(points) != 3:
+        cursor.move(start)
+        return None
+    if text == "\\angle":
+        points = min(points, points[::-1])
+    elif not any(token.text in _RELATIONS for token in cursor.tokens):
+        points.sort()
+    return nodes.Symbol(text + "".join(points))
 
 
 def _root(parser: Grammar) -> Node:

@@ -13,7 +13,7 @@ from limo.verify.maths.measures import same_measure
 from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.roots import same_curve
 from limo.verify.maths.scalars import Explanation, Rules, ScalarComparer
-from limo.verify.maths.sets import holds_infinity, is_set, same_set, solution_set
+from limo.verify.maths.sets import holds_infinity, is_set, residue_class, same_set, solution_set
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
@@ -35,6 +35,8 @@ class Comparer:
         self.n_comparisons += 1
         if self.n_comparisons > MAX_COMPARISONS:
             return self.explanation.differ("too many parts", None)
+        if nodes.Congruence in gold.kinds | pred.kinds:
+            gold, pred = residue_class(gold), residue_class(pred)
         gold, pred = (relations.single_item(relations.simplified(side)) for side in (gold, pred))
         if gold == pred:
             structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)

@@ -19,8 +19,24 @@ _CAPITAL = re.compile(r"[A-Z](?:_.*)?")
 _MATRIX_OR_VECTOR = re.compile(r"(?:[A-Z]|[bu-z])(?:_.*)?")  # any other letter is a number
 
 
-def has_matrices(node: Node) -> bool:
-    """Whether a capital letter, or a product of such, is inverted or transposed in a tree."""
+def transposed(node: Node) -> Node:
+    """A matrix with its rows as columns, a tuple as a column, anything else under a T."""
+    match node:
+        case nodes.Matrix(rows) if len({len(row) for row in rows}) == 1:
+            return nodes.Matrix(tuple(zip(*rows, strict=True)))
+        case nodes.Listing("(" | "[", ")" | "]", items):
+            return nodes.Matrix(tuple((item,) for item in items))
+    return nodes.Power(node, TRANSPOSED)
+
+
+def are_matrices(*sides: Node) -> bool:
+    """Whether the capital letters of two trees are matrices: one is inverted or transposed, and none divides."""
+    quotients = [part for side in sides for part in side.walk() if isinstance(part, nodes.Quotient)]
+    divide = any(_CAPITAL.fullmatch(name) for part in quotients for name in part.denominator.symbols)
+    return not divide and any(map(_has_matrices, sides))
+
+
+def _has_matrices(node: Node) -> bool:
     return any(
         isinstance(part, nodes.Power)
         and (_is_minus_one(part.exponent) or TRANSPOSED in (part.exponent, *part.exponent.children))

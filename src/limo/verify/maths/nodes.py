@@ -309,3 +309,22 @@ def replaced(node: Node, old: Node, new: Node) -> Node:
 def substituted(node: Node, name: str, new: Node) -> Node:
     """The tree with a symbol replaced."""
     return replaced(node, Symbol(name), new)
+
+
+def is_complex_number(node: Node) -> bool:
+    """Whether a tree is a number with i in it, beside other numbers."""
+    return IMAGINARY in node.walk() and Number in node.kinds and not node.symbols
+
+
+def conjugate(node: Node) -> Node:
+    """The tree with -i for i."""
+    return replaced(node, IMAGINARY, Negative(IMAGINARY))
+
+
+def part_of(text: str, node: Node) -> Node:
+    """`\\Re(3+4i)` is 3, `\\Im(3+4i)` is 4."""
+    if node.symbols:
+        return Application(text, (node,))
+    if text == "\\Re":
+        return Quotient(Sum((node, conjugate(node))), parse_number("2"))
+    return Quotient(difference(node, conjugate(node)), Product((parse_number("2"), IMAGINARY)))

@@ -63,6 +63,11 @@ _SYNONYMS = {
     for answer, synonyms in language["synonyms"].items()
     for synonym in synonyms
 } | _number_words(_ENGLISH["ones"], _ENGLISH["tens"])
+_SMALL_WORDS = {word: int(number) for word, number in _number_words(_ENGLISH["ones"], _ENGLISH["tens"]).items()}
+_PARTS, _UPRIGHT = _ENGLISH["parts"], re.compile(r"\\text\s*\{([A-Za-z\s-]*)\}")
+_GOES_ON = re.compile(  # 0.1666...: a period three times and dots
+    r"(?<![\d.(])(\d{0,12}\.\d{0,12}?)(\d{1,6}?)\2{2,20}\s*(?:\\[lcd]?dots|\.{3})(?![\d.A-Za-z])"
+)
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
 _CIRCLED = frozenset(map(chr, range(0x2460, 0x2474)))
 _BETWEEN_CIRCLED = re.compile(r"\\text|\\mathrm|[\s{}$、,，;；和与及()（）]|and")
@@ -111,6 +116,9 @@ def clean(text: str) -> str:
         text = re.sub(r"\\{2,}(?=[A-Za-z{}%!,;()\[\]])", r"\\", text)
     elif "\\\\begin" in text and not re.search(r"(?<!\\)\\[A-Za-z]", text):  # escaped twice, line ends too
         text = text.replace("\\\\", "\\")
+    if "dots" in text or "..." in text:
+        text = _GOES_ON.sub(r"\1\\overline{\2}", text)
+    text = from_words(text)
     text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
     text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
@@ -136,6 +144,45 @@ def _scaled(match: re.Match[str]) -> str:
     """`2.5 million` as 2500000; what `\\text{` opened stays open."""
     value = Fraction(match.group(1).replace(",", "")) * _SCALES[match.group(3).lower()]
     return match.group() if value.denominator > 1 else str(value.numerator) + match.group(2)
+
+
+def from_words(text: str) -> str:
+    """`two hundred and five`, `two thirds` and `one and a half` in digits; any other text as it is."""
+    inner = _UPRIGHT.fullmatch(text.strip(" .$"))
+    words = (inner[1] if inner else text[:200]).strip(" .$").lower().replace("-", " ").split()
+    if not 1 < len(words) < 20 or (words[0] not in _SMALL_WORDS and words[0] not in ("a", "an")):
+        return text
+    part = _PARTS.get(words[-1].removesuffix("s"))
+    if part is None:
+        value = _count(words)
+        return text if value is None else str(value)
+    at = len(words) - 1 - words[::-1].index("and") if "and" in words else 0
+    above = _count(words[at + 1 if at else 0 : -1])
+    if above is None or (above == 1) is words[-1].endswith("s"):  # `twenty third` is an ordinal
+        return text
+    whole = _count(words[:at]) if at else 0
+    return text if whole is None else rf"{whole or ''}\frac{{{above}}}{{{part}}}"
+
+
+def _count(words: list[str]) -> int | None:
+    """A whole number in words; None where they are none."""
+    total, section, scale = 0, 0, math.inf
+    for at, word in enumerate(words):
+        if word in ("a", "an") and at == 0:
+            section = 1
+        elif word in _SMALL_WORDS:
+            value, last = _SMALL_WORDS[word], section % 100
+            if section and (value == 0 or (last and not (last >= 20 and last % 10 == 0 and value < 10))):
+                return None
+            section += value
+        elif word == "hundred" and 0 < section < 100:
+            section *= 100
+        elif word in _SCALES and section and _SCALES[word] < scale:
+            scale = _SCALES[word]
+            total, section = total + section * scale, 0
+        elif word != "and" or not 0 < at < len(words) - 1 or words[at - 1] not in ("hundred", *_SCALES):
+            return None
+    return total + section
 
 
 def _latex(text: str) -> str:
@@ -249,6 +296,8 @@ def to_arabic(text: str) -> str:
     """The text with its Chinese numbers rewritten; anything else is left as it is."""
     if not re.search(r"[\u4e00-\u9fff〇]", text):
         return text
+    if text.strip() in ("半", "一半"):
+        return r"\frac{1}{2}"
     text = _FRACTION.sub(_chinese_fraction, text)
     text = _MIXED.sub(lambda m: f"{m[1] if m[1].isdigit() else numeral(m[1])} ", text)
     text = _CHINESE_SCALED.sub(_chinese_scaled, text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from limo.verify.maths import nodes
 from limo.verify.maths.atoms import argument, atom, group, starts_factor
-from limo.verify.maths.matrices import TRANSPOSED
+from limo.verify.maths.matrices import TRANSPOSED, transposed
 from limo.verify.maths.nodes import ZERO, Node, add, marked, multiply, parse_number, product_of
 from limo.verify.maths.tables import table
 from limo.verify.maths.tokens import Cursor, Unparsed, tokenise
@@ -224,7 +224,7 @@ class Parser:
         text, following = cursor.token.text, cursor.ahead(1).text
         if text == "\\top" or (text == "{" and following == "\\top" and cursor.ahead(2).text == "}"):
             cursor.move(cursor.index + (1 if text == "\\top" else 3))
-            return nodes.Power(base, TRANSPOSED)
+            return transposed(base)
         if text in _MARKS:
             cursor.take()
             return _with_mark(base, text)
@@ -236,7 +236,7 @@ class Parser:
             letter, n = base.name[:2], base.name[2:]
             if letter in ("C_", "A_", "P_") and n.isdigit():
                 return nodes.Call("binom" if letter == "C_" else "perm", (parse_number(n), exponent))
-        return nodes.Power(base, exponent)
+        return transposed(base) if exponent == TRANSPOSED else nodes.Power(base, exponent)
 
     def exponent(self) -> Node:
         """What stands after ^ without a group."""

@@ -27,7 +27,7 @@ def is_name(node: Node) -> bool:
         case nodes.Symbol() | nodes.Application() | nodes.Constant("e" | "i"):
             return True
         case nodes.Absolute(inner):
-            return is_name(inner) and not _is_unknown(inner)
+            return (is_name(inner) and not _is_unknown(inner)) or _is_vector(inner)
         case nodes.Degrees(inner) | nodes.Labelled(_, inner):
             return is_name(inner)
         case nodes.Quotient(over, under):
@@ -38,7 +38,19 @@ def is_name(node: Node) -> bool:
             named = all(isinstance(item, nodes.Symbol | nodes.Application) for item in items)
             return bool(items) and opening in ("", "(") and named
         case nodes.Product(factors):  # AB, S_{ABC}: capitals side by side; never xy
-            return all(isinstance(f, nodes.Symbol) and f.name.lstrip("\\")[:1].isupper() for f in factors)
+            return all(_is_capital(factor) or _is_vector(factor) for factor in factors)
+    return False
+
+
+def _is_capital(node: Node) -> bool:
+    return isinstance(node, nodes.Symbol) and node.name.lstrip("\\")[:1].isupper()
+
+
+def _is_vector(node: Node) -> bool:
+    """B - A, as which `\\overrightarrow{AB}` is read."""
+    match node:
+        case nodes.Sum((end, nodes.Negative(start))):
+            return _is_capital(end) and _is_capital(start)
     return False
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import TooLarge, Undefined, Unknown
-from limo.verify.maths.nodes import INFINITY, Node, difference, replaced
+from limo.verify.maths.arithmetic import NoValue, TooLarge, Undefined, Unknown
+from limo.verify.maths.nodes import INFINITY, Node, difference, replaced, substituted
 from limo.verify.maths.relations import OPPOSITE, is_condition
 from limo.verify.maths.roots import polynomial, real_roots
 from limo.verify.maths.values import constant, evaluate, real_number
@@ -68,6 +68,28 @@ def solution_set(node: Node) -> RealSet | None:
 def same_set(a: RealSet, b: RealSet) -> bool:
     """Whether two sets hold the same numbers."""
     return all(a.contains(number) == b.contains(number) for number in combined(any, a, b).samples())
+
+
+def residue_class(node: Node) -> Node:
+    """`n = 5k + 2, k \\in \\mathbb{Z}` as n mod 5; anything else as it is."""
+    match node:
+        case nodes.Listing(
+            "", "", (nodes.Relation((name, value), ("=",)), nodes.Relation((unknown, whole), ("in",)))
+        ) if (
+            whole == nodes.Symbol("\\mathbbZ") and nodes.Symbol in {type(unknown)} and value.symbols == unknown.symbols
+        ):
+            (letter,) = unknown.symbols
+            try:
+                first, *others = (constant(substituted(value, letter, nodes.Number(Fraction(k)))) for k in range(4))
+            except NoValue:
+                return node
+            steps = {(other - first) / k for k, other in enumerate(others, 1)}
+            step = steps.pop()
+            is_whole = all(isinstance(number, Fraction) and number.denominator == 1 for number in (first, step))
+            if not steps and step and is_whole:
+                congruence = nodes.Congruence(nodes.Number(first), nodes.Number(abs(step)))
+                return nodes.Relation((name, congruence), ("==",))
+    return node
 
 
 def holds_infinity(node: Node) -> bool:

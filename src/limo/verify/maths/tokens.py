@@ -175,6 +175,15 @@ class Cursor:
         self.tokens[self.index : self.index + 1] = [Token("num", part, False) for part in parts]
         self.move(self.index)
 
+    def read_colon_as_bar(self, relations: frozenset[str]) -> None:
+        r"""In `\{x : x > 2\}`: a single colon, with a relation behind it, inside one pair of braces."""
+        tokens, first = self.tokens, self.index
+        end = next((k for k in range(first, len(tokens)) if tokens[k].text in ("\\}", "\\{")), first)
+        colons = [k for k in range(first, end) if tokens[k].text == ":"]
+        if len(colons) == 1 and any(token.text in relations for token in tokens[colons[0] : end]):
+            tokens[colons[0]] = tokens[colons[0]]._replace(text="\\mid")
+            self.token = tokens[first]
+
     @contextmanager
     def bars(self, n: int) -> Iterator[None]:
         """`n` bars open inside."""

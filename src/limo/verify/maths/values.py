@@ -28,7 +28,7 @@ from limo.verify.maths.arithmetic import (
     mpf,
     sized,
 )
-from limo.verify.maths.matrices import has_matrices, same_matrix
+from limo.verify.maths.matrices import are_matrices, same_matrix
 from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, E, Factorial, Node
 
 _OF_WHOLE = frozenset(("mod", "gcd", "lcm", "binom", "perm", "doublefactorial"))  # functions of whole numbers alone
@@ -118,6 +118,8 @@ class Evaluation:
                 return reduce(arithmetic.divide, map(self, parts))
             case nodes.BasedNumeral(digits, base):
                 return Fraction(int(digits, base))
+            case nodes.Application("\\Gamma", (argument,)):
+                return arithmetic.factorial(self(argument) - 1)
             case nodes.Application(name, arguments):
                 return self._fixed_number(name, tuple(map(self, arguments)))
         raise Unknown(type(node).__name__)
@@ -172,7 +174,7 @@ def same_value(gold: Node, pred: Node) -> bool | None:
     """Whether two expressions are equal; None where that cannot be told."""
     if gold == pred:
         return True
-    if has_matrices(gold) or has_matrices(pred):
+    if are_matrices(gold, pred):
         return same_matrix(gold, pred)
     names = gold.symbols | pred.symbols
     digits = 60 + min(800, gold.n_digits + pred.n_digits)
