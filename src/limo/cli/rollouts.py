@@ -81,8 +81,9 @@ def plan(
 ) -> None:  # fmt: skip
     """Estimate the cost of a run before it starts.
 
-    RECIPE is one of `limo curate` or `limo rollouts`.  The estimate uses what the run's ledger holds already; `--pilot`
-    fills it, and the run does not pay for that again.  Of a training: memory, hours and the smallest set-up that fits.
+    RECIPE is one of `limo curate`, `limo rollouts`, `limo train` or a paper lab.  The estimate uses what the run's
+    ledger holds already; `--pilot` fills it, and the run does not pay for that again.  Of a training: memory, hours
+    and the smallest set-up that fits.
     Of a paper lab: every experiment's cells, hours and cost, with the recipe's own `hardware`.
     """
     from limo.core.recipe import load

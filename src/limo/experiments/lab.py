@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import Field
 
 from limo.core import prompts
-from limo.core.errors import InputError, LimoError
+from limo.core.errors import InputError, LimoError, PartialError
 from limo.core.files import write_json
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
@@ -158,13 +158,16 @@ class Lab:
     def write_sets(self, arms: Sequence[Arm], progress: Progress) -> dict[Path, str]:
         """Write the training sets that are missing; the file of one that could not be written, and why.
 
-        Raises what happens to LIMO's own, by whose updates others are trained.
+        Raises what happens to LIMO's own, by whose updates others are trained, and PartialError: a stop (a signal, a
+        budget) is not the fault of a set, and nothing that follows begins.
         """
         failed, missing = {}, self.missing_sets(arms)
         with progress.stage("training sets", total=len(missing)) as stage:
             for selection, of_problems in missing:
                 try:
                     self.write_set(selection, of_problems, progress)
+                except PartialError:
+                    raise
                 except LimoError as error:
                     if selection == self.limo:
                         raise

@@ -15,6 +15,7 @@ from limo.core.records import Chain, Grade, Problem, Verdict
 from limo.curate.grade import GradeSettings
 from limo.curate.select import Candidate, SelectSettings
 from limo.experiments import runner
+from limo.experiments.arms import Selection
 from limo.experiments.cells import Cell
 from limo.experiments.chains import ChainPool
 from limo.experiments.lab import Lab
@@ -202,3 +203,19 @@ def test_reproduce_is_held_against_the_papers_table():
     assert {(f.arm, f.value) for f in published_figures(questions.experiment("rq5"))} == {
         ("k400", 57.5), ("k800", 63.3), ("k1200", 64.2), ("k2000", 69.6)
     }  # fmt: skip
+
+
+def test_a_stop_in_a_training_set_ends_the_run_before_anything_else_begins(tmp_path, monkeypatch):
+    lab, stopped = PaperLab(PaperRecipe.model_validate(small_recipe(tmp_path)), tmp_path / "lab"), []
+    own = Selection(source="numina")
+    monkeypatch.setattr(PaperLab, "limo", property(lambda lab: own))  # what happens to LIMO's own set is always raised
+
+    def write_set(lab, selection, of_problems, progress):
+        if selection != own:
+            stopped.append(selection)
+            raise PartialError("interrupted")
+
+    monkeypatch.setattr(PaperLab, "write_set", write_set)
+    with pytest.raises(PartialError, match="interrupted"):
+        runner.measure_arms(lab, arms_of(lab), NoProgress())
+    assert len(stopped) == 1 and not (lab.folder / "cells").exists()

@@ -76,6 +76,8 @@ def test_parameters_in_shards_are_divided_over_the_gpus_and_a_72b_does_not_fit()
     assert not large.fits and large.train_gb > 80
     (offloaded,) = planned(load(PaperRecipe, "paper-32b"), "limo")
     assert offloaded.host_gb == pytest.approx(16 * 32.76, rel=0.01) and offloaded.fits
+    (too_large,) = planned(load(PaperRecipe, "paper-32b"), "72B")  # a GPU holds what is not off-loaded of it
+    assert too_large.train_gb < 80 and too_large.host_gb > 600 and not too_large.fits
 
 
 @pytest.mark.slow

@@ -42,7 +42,8 @@ class PlannedCell:
     """One arm with one seed.  `train_gb`, `serve_gb`: of a GPU; `host_gb`: of a machine whose GPUs are off-loaded.
 
     `gpu_hours` counts all GPUs that the cell holds while it trains and while it is scored; `n_sequences`: longest
-    completions that the server's memory holds at once; `fits`: whether a GPU holds what is planned for it.
+    completions that the server's memory holds at once; `fits`: whether a GPU, and the machine,
+    hold what is planned for them.
     """
 
     arm: str
@@ -96,7 +97,8 @@ def _planned(recipe: PaperRecipe, arm: Arm, memory: dict[str, tuple[float, float
     gpu_hours = recipe.n_gpus * (train_hours + score_hours)
     usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
     sizes = (train_gb, host_gb, serve_gb, n_sequences)
-    fits = train_gb <= recipe.hardware.memory_gb and n_sequences > 0
+    hardware = recipe.hardware
+    fits = train_gb <= hardware.memory_gb and host_gb <= (hardware.host_memory_gb or host_gb) and n_sequences > 0
     return PlannedCell(arm.name, 0, False, *sizes, train_hours, score_hours, gpu_hours, usd, fits)
 
 

@@ -42,6 +42,7 @@ class Hardware(Settings):
 
     gpu: str = Field("H100", description="whose speed is planned with: A100, H100, H200, B200, ...")
     memory_gb: float = Field(80, gt=0, description="of one GPU")
+    host_memory_gb: float = Field(0, ge=0, description="of a machine, for what is off-loaded to it; 0 = not checked")
     usd_per_gpu_hour: float = Field(0, ge=0, description="0 = the cost is not counted in dollars")
     mfu: float = Field(0.35, gt=0, le=1, description="share of the peak that training reaches")
     n_completion_tokens: int = Field(
