@@ -58,9 +58,6 @@ _CONDITION = re.compile(  # in the clause before an announcement: `Suppose the a
     r"(?:(?!\b(?:so|then|thus|hence|therefore)\b|[则故]|那么|所以)[^,，;；:：.。!！?？\n])*\Z",
     re.I,
 )
-_CONDITIONAL = re.compile(
-    rf"\A\W*(?:{alternatives('conditions')})(?![A-Za-z])[^,，\n]*(?:answer|答案)[^,，\n]*(?:[,，]|\Z)", re.I
-)
 _DENIED_ANNOUNCEMENT = re.compile(PHRASES["denied_announcement"], re.I)
 _CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
@@ -162,6 +159,12 @@ def _announcements(tail: str) -> list[re.Match[str]]:
         if not _DENIED_ANNOUNCEMENT.search(match.group())
         and not _CONDITION.search(tail[max(0, match.start() - 80) : match.start()])
     ]
+
+
+def _states_nothing(sentence: str) -> bool:
+    """Whether a sentence supposes, asks, or only supposes or denies the answer that it names."""
+    named = find_phrases("announcements", sentence)
+    return bool(_SUPPOSES.match(sentence)) or (bool(named) and not _announcements(sentence))
 
 
 def _announced_after_box(text: str, letters: bool) -> Extraction | None:
@@ -300,7 +303,7 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
     is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
-    short = is_one and not is_prose(tail) and not _SUPPOSES.match(tail) and not _CONDITIONAL.match(tail)
+    short = is_one and not is_prose(tail) and not _states_nothing(tail)
     if short and letters and (letter := answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
     if short:
@@ -310,9 +313,9 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
         return None
     whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
     for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
-        if _SUPPOSES.match(part):
+        if _states_nothing(part):
             continue
-        if text := answer_in_sentence(_CONDITIONAL.sub("", part), letters, last=True):
+        if text := answer_in_sentence(part, letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
     return None
 
