@@ -137,7 +137,15 @@ def test_a_row_that_cannot_be_graded_is_named_by_its_number(limo, fault, world, 
 
 @pytest.mark.parametrize(
     ("row", "part"),
-    [({"problem": "p", "text": "t"}, "limo grade"), ({"text": "t", "score": 1, "level": "L5"}, "names no problem")],
+    [
+        ({"problem": "p", "text": "t"}, "limo grade"),
+        ({"text": "t", "score": 1, "level": "L5"}, "names no problem"),
+        *(
+            ({"problem": "p", "text": "t", "score": score, "level": "L3"}, f"score {score}, level L3")
+            for score in (float("nan"), float("inf"), True, None, "5")
+        ),
+        ({"problem": "p", "text": "t", "score": 1, "level": 3}, "score 1, level 3"),
+    ],
 )
 def test_a_row_that_cannot_be_selected_is_named_by_its_number(fault, world, row, part):
     (world / "rows.jsonl").write_text(json.dumps(row) + "\n")

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -193,6 +194,14 @@ def test_a_second_run_asks_nothing_changes_nothing_and_says_so(pool, bench):
     assert again.funnel == first.funnel
     assert hashes(first.folder) == before
     assert "nothing to do" in bench.progress.logged[-1]
+
+
+def test_the_files_of_a_stage_from_another_state_of_the_run_are_one_line(pool, bench):
+    bench(recipe(pool))
+    stages = bench.folder / "stages"
+    shutil.copy(stages / "chains.dropped.parquet", stages / "grade.dropped.parquet")
+    with pytest.raises(InputError, match=r"the files of this run cannot be read together.*restore the files"):
+        bench(recipe(pool))
 
 
 @pytest.mark.parametrize("die_after", [1, 20, 90, 170])

@@ -64,6 +64,30 @@ def test_what_stops_a_training_is_one_line_and_the_next_start_goes_on(
     assert train(model_dir, rows, tmp_path / "out", SETTINGS).n_updates == 3
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json"])
+def test_a_damaged_checkpoint_is_told_and_the_training_goes_on_from_the_one_before(
+    model_dir, rows, tmp_path, monkeypatch, name
+):
+    from trl import SFTTrainer
+
+    def fails(self, *args, **kwargs):
+        if self.state.global_step == 2:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    original, settings = SFTTrainer.training_step, SETTINGS.model_copy(update={"save_total_limit": 2})
+    monkeypatch.setattr(SFTTrainer, "training_step", fails)
+    with pytest.raises(KeyboardInterrupt):
+        train(model_dir, rows, tmp_path / "out", settings)
+    (file,) = tmp_path.glob(f".out.training-*/checkpoint-2/{name}")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    monkeypatch.setattr(SFTTrainer, "training_step", original)
+    progress = NoProgress()
+    assert train(model_dir, rows, tmp_path / "out", settings, progress).n_updates == 3
+    (line,) = [line for line in progress.logged if "is damaged" in line]
+    assert f"checkpoint-2 is damaged ({name})" in line
+
+
 @pytest.mark.parametrize("kind", ["sft", "lora", "grpo"])
 def test_a_tiny_random_qwen2_is_trained_by_the_same_command(kind, model_dir, rows, tmp_path):
     from click.testing import CliRunner

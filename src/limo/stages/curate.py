@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from limo.core import prompts
 from limo.core.band import Band
-from limo.core.errors import InputError
+from limo.core.errors import RESTORE, InputError, foreign_data
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Row, Verdict
 from limo.core.run_folder import RunFolder, RunPool
@@ -375,12 +375,13 @@ class _Curation:
         """The stages that are done, in order; what is counted turns from problems to rollouts to chains on the way."""
         rows: list[FunnelRow] = []
         for stage, counts in self.folder.counts().items():
-            n_in = counts.n_kept + counts.n_dropped
-            unit = UNITS.get(stage, "problems")
-            kept = self.folder.read_stage(stage)
-            n_problems = len({row.get("problem_id") or row["id"] for row in kept})
+            n_in, unit = counts.n_kept + counts.n_dropped, UNITS.get(stage, "problems")
+            n_problems = len({row.get("problem_id") or row["id"] for row in self.folder.read_stage(stage)})
             rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
-        check_funnel(rows)
+        with foreign_data(
+            "the files of this run cannot be read together", str(self.folder.path), "what limo wrote", RESTORE
+        ):
+            check_funnel(rows)
         return rows
 
 

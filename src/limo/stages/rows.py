@@ -10,6 +10,7 @@ A row that lacks what is needed is an InputError that names its number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
@@ -68,10 +69,12 @@ def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     if not chain.problem_id:
         allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(STATEMENTS)
         raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "rename the column")
-    if not isinstance(row.get("score"), int | float) or row.get("level") not in LEVELS:
-        raise InputError(f"row {number} has no grade", ", ".join(row), "`score` and `level`", "run `limo grade` first")
+    score, level = row.get("score"), row.get("level")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or level not in LEVELS:
+        what, allowed = f"row {number} has no grade", "`score`, a finite number, and `level`, L1 to L5"
+        raise InputError(what, f"score {score}, level {level}", allowed, "run `limo grade` first")
     traits = row.get("traits")
-    grade = Grade(traits if isinstance(traits, dict) else {}, float(row["score"]), row["level"])
+    grade = Grade(traits if isinstance(traits, dict) else {}, float(score), level)
     known = {name: str(row.get(name) or "") for name in ("source", "topic", "language")}
     problem = Problem(chain.problem_id, _statement(row), str(row.get("answer") or ""), **known)  # type: ignore[arg-type]
     return Candidate(problem, chain, grade, tuple(_RATES.validate_python(row.get("pass_rates") or [])))

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import check_room, storage_errors
@@ -157,7 +158,7 @@ def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settin
         trainer.add_callback(_progress_callback(progress, stage, stack, settings))
         try:
             with without_name_warnings():
-                trainer.train(resume_from_checkpoint=last_checkpoint(work))
+                trainer.train(resume_from_checkpoint=last_checkpoint(work, progress))
         except _AlreadyTrained:
             pass  # the last checkpoint is that of the last update, and its weights are loaded
         except torch.OutOfMemoryError as error:
@@ -181,18 +182,42 @@ def log_speed(progress: Progress, stage: str, flops: float, n_tokens: int, secon
     progress.log(line + (f", peak {torch.cuda.max_memory_allocated() / 1e9:.1f} GB a device" if is_gpu else ""))
 
 
-def last_checkpoint(work: Path) -> str | None:
-    """The newest whole checkpoint; one that a killed process left half written is removed.
+def last_checkpoint(work: Path, progress: Progress | None = None) -> str | None:
+    """The newest whole checkpoint; one that a killed process left half written, or that is damaged, is removed.
 
-    `trainer_state.json` is what the trainer writes last, so a checkpoint that has it whole is whole.
+    The trainer writes `trainer_state.json` last; without it a checkpoint is half written, with it a file that cannot be
+    read was damaged later, and `progress` is told.
     """
     found = {int(match[1]): path for path in work.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))}
     for step in sorted(found, reverse=True):
-        try:
-            parse_json((found[step] / "trainer_state.json").read_text(encoding="utf-8"))
+        damaged = _damaged_file(found[step])
+        if damaged is None:
             return str(found[step])
-        except (OSError, ValueError):
-            shutil.rmtree(found[step])
+        if progress and (found[step] / "trainer_state.json").exists():
+            progress.log(
+                f"checkpoint-{step} is damaged ({damaged}): going on from the one before it, or from the start"
+            )
+        shutil.rmtree(found[step])
+    return None
+
+
+def _damaged_file(checkpoint: Path) -> str | None:
+    """The first file of a checkpoint that is missing or cut; None where it is whole."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        parse_json((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "trainer_state.json"
+    for file in sorted(checkpoint.rglob("*")):
+        try:
+            if file.suffix == ".safetensors":
+                with safe_open(file, "pt"):  # reads the head, and compares the size with it
+                    pass
+            elif file.suffix in (".pt", ".pth", ".bin") and file.is_file() and not is_zipfile(file):
+                return file.name
+        except (OSError, SafetensorError):
+            return file.name
     return None
 
 
