@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,7 @@ def test_shards_give_the_rows_of_memory_whatever_the_shares(pool: Path, settings
 def test_a_shard_of_which_nothing_was_kept_does_not_stop_dedup(pool: Path) -> None:
     last = shards_of(pool)[-1]
     shards.write_problems(last, [], [])
+    (pool / "counts.json").unlink()  # a pool of other hands
     n_rows = len(_problems(pool))
     counts = dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL, n_shares=4)
     assert counts.total() == n_rows and read_shard(pool.parent / "out" / last.name) == []
@@ -260,6 +262,35 @@ def test_an_ingest_that_was_stopped_continues_after_its_last_whole_shard(tmp_pat
         ingest_shards(tmp_path / "pool", [tmp_path / "other.jsonl"])
 
 
+@pytest.mark.parametrize("fault", ["missing", "swapped", "added", "cut"])
+def test_shards_that_are_not_those_that_were_written_are_refused_by_the_next_step_and_by_the_same_ingest(
+    tmp_path: Path, monkeypatch, fault: str
+) -> None:
+    monkeypatch.setattr(shards, "SHARD_ROWS", 10)
+    source, folder = tmp_path / "rows.jsonl", tmp_path / "pool"
+    source.write_text(
+        "".join(json.dumps({"problem": f"What is {k} + {k}?", "answer": str(2 * k)}) + "\n" for k in range(25))
+    )
+    shards.ingest_shards(folder, [source])
+    first, last = folder / "part-00000.parquet", folder / "part-00002.parquet"
+    if fault == "missing":
+        last.unlink()
+    elif fault == "added":
+        shutil.copy(first, folder / "other.parquet")
+    else:
+        last.write_bytes(first.read_bytes()[: None if fault == "swapped" else 300])
+    refused = (
+        r"this shard cannot be read"
+        if fault == "cut"
+        else r"not those that were written.*3 shards with 25 rows.*ingest again"
+    )
+    with pytest.raises((InputError, StorageError), match=refused):
+        shards.shards_of(folder)
+    if fault != "added":  # it reads its own parts alone
+        with pytest.raises((InputError, StorageError), match=refused):
+            shards.ingest_shards(folder, [source])
+
+
 def test_what_is_no_pool_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(LimoError, match="no such pool"):
         shards_of(tmp_path / "none")
@@ -365,6 +396,7 @@ def test_a_folder_never_answers_for_another_pool_other_settings_or_other_benchma
     with pytest.raises(InputError, match="made from other inputs"):
         decontaminate_shards(pool, one, known, DecontaminateSettings(), LOCAL)
     shards.write_problems(shards_of(pool)[0], _problems(pool)[:10], [])
+    (pool / "counts.json").unlink()  # it is another pool, of other hands
     with pytest.raises(InputError, match=r"differs in pool\)"):
         dedup_shards(pool, one, SETTINGS, LOCAL)
     with pytest.raises(InputError, match=r"differs in pool\)"):
@@ -391,6 +423,7 @@ def test_a_killed_dedup_does_not_go_on_with_another_pool(pool: Path, monkeypatch
     with pytest.raises(Killed):
         dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL)
     shards.write_problems(shards_of(pool)[0], _problems(pool)[:10], [])
+    (pool / "counts.json").unlink()  # it is another pool, of other hands
     monkeypatch.undo()
     with pytest.raises(InputError, match=r"differs in pool\)"):
         dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL)

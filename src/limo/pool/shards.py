@@ -60,6 +60,7 @@ def _write_ingested(
     settings: IngestSettings | None, progress: Progress | None,
 ) -> Counter[str]:  # fmt: skip
     counts, n_done = _read_summary(folder)
+    _check_parts(folder, [path for path in map(folder.joinpath, _part_names(n_done)) if path.is_file()])
     rows = stream(sources, why_not, settings, skip=n_done * SHARD_ROWS)
     while batch := list(islice(rows, SHARD_ROWS)):
         kept = [row for row in batch if isinstance(row, Problem)]
@@ -118,10 +119,35 @@ def _read_summary(folder: Path) -> tuple[Counter[str], int]:
         return Counter(summary["counts"]), int(summary["n_parts"])
 
 
+def _part_names(n: int) -> list[str]:
+    return [f"part-{number:05d}.parquet" for number in range(n)]
+
+
+def _check_parts(folder: Path, shards: Sequence[Path]) -> None:
+    """Raise InputError where the shards of an ingested pool are not those that its summary counts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    counts, n_parts = _read_summary(folder)
+    if not (folder / _SUMMARY).is_file():
+        return
+    n_rows = 0
+    for shard in shards:
+        try:
+            n_rows += pq.read_metadata(shard).num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _damaged(shard, error) from None
+    if [shard.name for shard in shards] != _part_names(n_parts) or n_rows != counts["kept"]:
+        what, do = "the shards of this pool are not those that were written", "remove the folder, and ingest again"
+        allowed = f"{n_parts:,} shards with {counts['kept']:,} rows, as {_SUMMARY} says"
+        raise InputError(what, f"{folder}: {len(shards):,} shards with {n_rows:,} rows", allowed, do)
+
+
 def shards_of(pool: str | Path) -> list[Path]:
     """The shards of a pool in order: the Parquet files of a folder, or the one file given.
 
-    Raises MissingFileError, and InputError where there is none or a column is missing.
+    Raises MissingFileError, and InputError where there is none, a column is missing, or an ingested pool has other
+    shards than were written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -143,6 +169,8 @@ def shards_of(pool: str | Path) -> list[Path]:
         if missing:
             what, do = f"columns are missing: {', '.join(missing)}", "make it with `limo pool ingest`"
             raise InputError(what, shard, ", ".join(COLUMNS), do)
+    if pool.is_dir():
+        _check_parts(pool, shards)
     return shards
 
 
