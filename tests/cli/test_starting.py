@@ -104,6 +104,18 @@ def test_what_init_prints_is_chinese_in_whole_lines(limo, here):
         assert line.startswith("limo ") or not re.search("[a-z]{4,} [a-z]+ [a-z]+", line), line
 
 
+@pytest.mark.parametrize("field", ["题目=stem", "answr=key"])
+def test_a_field_that_is_none_is_named_with_those_there_are(fault, here, field):
+    told = fault("init", here / "shop.jsonl", "--field", field)
+    assert f"{field.partition('=')[0]} (override) is not a known key" in told and "answer" in told
+
+
+def test_the_help_of_a_command_without_words_is_not_translated_in_pieces(limo, monkeypatch):
+    monkeypatch.setenv("LIMO_LANG", "zh")
+    (code, _, err), (_, out, _) = limo("pool"), limo("pool", "--help")
+    assert code == 2 and err.split() == out.split()
+
+
 def test_a_second_init_does_not_remove_runs(limo, fault, here):
     limo("init", "shop.jsonl", "-o", "mine")
     (here / "mine/runs").mkdir()

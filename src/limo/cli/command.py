@@ -204,8 +204,10 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         code = INPUT
         shown = io.StringIO()
         error.show(shown)
+        text = shown.getvalue().rstrip()
+        is_help = isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ()))  # whole, as --help gives it
         with contextlib.suppress(OSError):
-            print(translated(shown.getvalue().rstrip()), file=sys.stderr)
+            print(text if is_help else translated(text), file=sys.stderr)
     except BaseException as error:
         if "--debug" in arguments:
             print(printable(hide_secrets(traceback.format_exc())), file=sys.stderr)

@@ -83,7 +83,8 @@ def run(
     holds something else; ModelError where the server does not answer.
     """
     checked_variable(api_key_env)
-    columns = find_fields(head_of(rows(file)), file, FieldMap.model_validate(dict(fields or {})), strict=True)
+    given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
+    columns = find_fields(head_of(rows(file)), file, given, strict=True)
     n_rows, usable = 0, dict[str, Problem]()
     for row in rows(file):
         n_rows += 1
