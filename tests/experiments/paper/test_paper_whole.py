@@ -104,8 +104,8 @@ def test_killed_in_every_phase_it_goes_on_to_the_report_and_makes_nothing_twice(
     assert left_over(run) == []
     for cell in run.glob("cells/*/seed-*"):
         trained = (cell / "train.log").read_text()
-        n_ended = trained.count("updates, ")
-        assert n_ended == 1, trained  # the line with which a training ends
+        # The line with which a training ends; one that is killed after its end and before that line has none.
+        assert trained.count("updates, ") <= 1 and (cell / "train" / "model" / "training.json").is_file(), trained
         with Ledger(cell / "scores" / "ledger.sqlite", read_only=True) as ledger:
             assert len(list(ledger.rollouts())) == 6  # three problems of two benchmarks
     outcomes = read_outcomes([run / "mine"])
