@@ -178,8 +178,8 @@ def test_a_command_that_got_nothing_ends_with_another_code_than_success(limo, wo
         for _ in range(2):  # the second start does not answer with the failures of the first
             n_before = len(seen)
             code, out, err = limo(*commands_that_ask(world, url)[name])
-            assert code in (2, 3) and "bug" not in err and len(seen) > n_before, (code, out, err)
-            assert "today" in err and (code == 2 or "continue with: limo" in err)
+            assert code == 3 and "bug" not in err and len(seen) > n_before, (code, out, err)
+            assert "today" in err and "continue with: limo" in err
 
 
 def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, world, monkeypatch):

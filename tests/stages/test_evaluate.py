@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from limo.core.errors import InputError, ModelError
+from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.stats import wilson
@@ -220,7 +220,7 @@ def test_a_run_stops_when_more_than_half_of_the_first_twenty_requests_fail(tmp_p
 
 
 def test_a_run_whose_every_request_failed_is_no_score(ledger):
-    with pytest.raises(InputError, match="every request of sums failed, which is no score: 'broke'"):
+    with pytest.raises(PartialError, match="every request of sums failed, which is no score: 'broke'"):
         run(ledger, lambda r: ("", "error", 0))
 
 

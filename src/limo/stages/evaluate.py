@@ -25,7 +25,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.errors import RESTORE, InputError, ModelError, foreign_data
+from limo.core.errors import RESTORE, InputError, ModelError, PartialError, foreign_data
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import FAILED, Problem, Provenance, Rollout, Score
@@ -352,8 +352,8 @@ def score_rollouts(
             lengths.append(rollout.completion.n_completion_tokens)
     scored = [name for name in problem_ids if n_decided[name]]
     if rollouts and not lengths:
-        what, do = f"every request of {benchmark} failed, which is no score", "mend the server or the recipe, and again"
-        raise InputError(what, rollouts[0].completion.error, "completions", do)
+        what, do = f"every request of {benchmark} failed, which is no score", "mend the server or the recipe"
+        raise PartialError(what, rollouts[0].completion.error, "completions", do)
     if not scored:
         do = "see the reasons in the ledger's verdicts"
         raise InputError("nothing of this benchmark could be decided", benchmark, "one decided rollout or more", do)

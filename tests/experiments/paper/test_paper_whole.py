@@ -32,9 +32,9 @@ def recipe(tmp_path_factory):
     for name in ("fastapi", "uvicorn", "openai"):
         pytest.importorskip(name, reason=f"`transformers serve` needs {name}")
     folder = tmp_path_factory.mktemp("paper")
-    sft = small_recipe(folder)["sft"] | {"max_steps": 6, "save_strategy": "steps", "save_steps": 2}
+    sft = small_recipe(folder)["sft"] | {"max_steps": 60, "save_strategy": "steps", "save_steps": 10}
     # both arms are trained; the second on the same rows, for longer
-    training = {"budget": "epochs", "changes": {"max_steps": 8}}
+    training = {"budget": "epochs", "changes": {"max_steps": 80}}
     arms = {"longer": {"label": ["Longer", "更久"], "selection": {"source": "limo-v2"}, "training": training}}
     mine = {"question": ["Which?", "哪个？"], "arms": ["limo", "longer"], "pairs": [["longer", "limo"]]}
     train = {"nproc": 2, "accelerate": "cpu"}
@@ -51,7 +51,7 @@ def start(recipe: Path, run: Path) -> subprocess.Popen:
 def reached(recipe: Path, run: Path, phase: str) -> bool:
     """Whether the lab is in the middle of a phase."""
     if phase == "training":
-        return any(run.glob("cells/*/seed-*/train/.model.training-*/checkpoint-2"))
+        return any(run.glob("cells/*/seed-*/train/.model.training-*/checkpoint-10"))
     if phase == "loading the server":
         return any(run.glob("cells/*/seed-*/server.json"))
     return n_rollouts(run) > 0
@@ -97,6 +97,8 @@ def test_killed_in_every_phase_it_goes_on_to_the_report_and_makes_nothing_twice(
             threading.Event().wait(0.1)
         assert driver.poll() is None, recipe.with_name("driver.log").read_text()[-3000:]
         assert most == 2
+        if phase == "training":
+            assert not any(run.glob("cells/*/seed-*/train/model")), "it is killed in the middle, not after its end"
         driver.send_signal(signal.SIGKILL)
         driver.wait()
     log = recipe.with_name("driver.log")
@@ -104,8 +106,8 @@ def test_killed_in_every_phase_it_goes_on_to_the_report_and_makes_nothing_twice(
     assert left_over(run) == []
     for cell in run.glob("cells/*/seed-*"):
         trained = (cell / "train.log").read_text()
-        # The line with which a training ends; one that is killed after its end and before that line has none.
-        assert trained.count("updates, ") <= 1 and (cell / "train" / "model" / "training.json").is_file(), trained
+        n_ended = trained.count("updates, ")
+        assert n_ended == 1, trained  # the line with which a training ends
         with Ledger(cell / "scores" / "ledger.sqlite", read_only=True) as ledger:
             assert len(list(ledger.rollouts())) == 6  # three problems of two benchmarks
     outcomes = read_outcomes([run / "mine"])
