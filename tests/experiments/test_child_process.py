@@ -42,6 +42,14 @@ def test_the_exit_code_and_the_last_lines_of_the_log_are_known(tmp_path):
     assert last_lines(tmp_path / "none.log") == ""
 
 
+def test_the_error_of_a_limo_command_is_said_and_not_the_report_of_its_launcher_nor_of_an_earlier_start(tmp_path):
+    log, report = tmp_path / "train.log", "ChildFailedError\n  exitcode : 2\n======\n"
+    log.write_text(f"$ accelerate train\nlimo: no disk\n{report}$ accelerate train\ntrain: begins\n{report}")
+    assert last_lines(log, 2) == "exitcode : 2 | ======"
+    log.write_text(f"$ accelerate train\nlimo: no disk\n{report}$ accelerate train\nlimo: a row is too long\n{report}")
+    assert last_lines(log, 2) == "limo: a row is too long"
+
+
 def test_a_program_that_is_not_installed_is_one_line(tmp_path):
     with pytest.raises(InputError, match="not there: 'no-such-program'"):
         ChildProgram(["no-such-program"], tmp_path / "job")

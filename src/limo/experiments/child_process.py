@@ -93,14 +93,19 @@ class ChildProgram:
 
 
 def last_lines(log: Path, n: int = 3) -> str:
-    """The last `n` lines of a log that say something, as one line; of its last 8 kB."""
+    """What the last command of a log says at its end, as one line; of its last 8 kB.
+
+    The error of a `limo` command that it started, else the last `n` lines: a launcher ends with a report of its own.
+    """
     try:
         with open(log, "rb") as file:
             file.seek(max(0, os.path.getsize(log) - 8192))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return " | ".join([line.strip() for line in lines if line.strip()][-n:])
+    begun = max((number for number, line in enumerate(lines) if line.startswith("$ ")), default=-1)
+    said = [line.strip() for line in lines[begun + 1 :] if line.strip()]
+    return " | ".join([line for line in said if line.startswith("limo: ")][-1:] or said[-n:])
 
 
 def end_leftover(record: Path) -> None:
