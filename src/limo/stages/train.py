@@ -71,7 +71,7 @@ class Recipe(Settings):
     )
     check_max_tokens: int = Field(256, ge=1, description="tokens of a completion of that check, which is greedy")
 
-    def check_weights(self) -> None:
+    def check_model_is_named(self) -> None:
         """Raise InputError where the recipe does not say yet what is trained."""
         if self.model == NO_WEIGHTS:
             allowed, do = "a folder of weights, or a name on the hub", "put it into the recipe, or give model=..."
@@ -87,7 +87,7 @@ def first_batch(recipe: Recipe) -> str:
 
     Raises InputError (a training by reward has no rows; a row that cannot be learnt from) and ModelError.
     """
-    recipe.check_weights()
+    recipe.check_model_is_named()
     method = recipe.method
     if not isinstance(method, sft.SftSettings):
         raise InputError("there are no rows to show", method.kind, "sft, lora, qlora", "leave --show-batch out")
@@ -125,7 +125,7 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
 
     Raises ModelError, InputError (rows that cannot be trained on, a folder of another recipe), StorageError.
     """
-    recipe.check_weights()
+    recipe.check_model_is_named()
     folder = Path(folder)
     contents = (
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}

@@ -96,7 +96,7 @@ class TrainingPlan:
 
 def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
     """Plan the training of a recipe.  Raises InputError (grpo, rows, an unknown GPU) and ModelError."""
-    recipe.check_weights()
+    recipe.check_model_is_named()
     method = recipe.method
     if not isinstance(method, SftSettings):
         raise InputError("memory is planned for training on chains", method.kind, "sft, lora, qlora", "change kind")
