@@ -227,3 +227,33 @@ def test_rows_are_not_written_as_something_else_than_their_name_says(tmp_path: P
 def test_a_column_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the name of a column"):
         write_rows([{"\ud800": 1}], str(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("line", ['{"a": 1, "a": 2}', '{"m": {"x": 1, "y": 0, "x": 1}}', '{"l": [{"k": 1, "k": 1}]}'])
+def test_a_key_that_stands_twice_makes_a_row_malformed(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line + '\n{"a": 1, "b": {"a": 1}}\n')
+    first, second = rows(path)
+    assert "stands twice" in first.error and second.value == {"a": 1, "b": {"a": 1}}
+    (tmp_path / "a.json").write_text(f"[{line},\n {line}]")
+    with pytest.raises(InputError, match="stands twice"):
+        read_rows(tmp_path / "a.json")
+
+
+def test_columns_of_one_name_and_a_broken_line_of_names_end_reading_a_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("problem,answer,answer\n1+1?,2,3\n")
+    with pytest.raises(InputError, match=r"two columns have the same name.*answer"):
+        read_rows(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text('"problem,answer\n1+1?,2\n')
+    with pytest.raises(InputError, match="first line of the file is no CSV"):
+        read_rows(tmp_path / "b.csv")
+    (tmp_path / "c.csv").write_text(",problem,answer\n0,1+1?,2\n")  # as pandas writes its index
+    assert read_rows(tmp_path / "c.csv") == [{"": "0", "problem": "1+1?", "answer": "2"}]
+
+
+def test_a_map_of_parquet_is_an_object_unless_a_key_stands_twice(tmp_path: Path) -> None:
+    kind = pa.map_(pa.string(), pa.int64())
+    column = pa.array([[("a", 1), ("b", 2)], None, [("a", 1), ("a", 2)]], type=kind)
+    pq.write_table(pa.table({"m": column}), tmp_path / "a.parquet")
+    values = [row["m"] for row in read_rows(tmp_path / "a.parquet")]
+    assert values == [{"a": 1, "b": 2}, None, [("a", 1), ("a", 2)]]

@@ -47,6 +47,9 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"problem": "p"}, "no answer"),
     ({"problem": "p", "answer": None, "solution": "no box here"}, "no answer"),
     ({"problem": "p", "answer": float("nan")}, "no answer"),
+    ({"problem": "p", "answer": float("inf")}, "no answer"),  # 1e400
+    ({"problem": "p", "answer": b"\xff5"}, "broken characters"),
+    ({"problem": b"bad \xff", "answer": "2"}, "broken characters"),
     ({"problem": "p", "answer": "x", "answer_type": "Need_human_evaluate"}, "needs a person to check"),
     ({"problem": "p", "answer": "x", "question_type": "proof"}, "needs a person to check"),
     ({"problem": "see ![](a.png)", "answer": "2"}, "image missing"),
@@ -60,6 +63,13 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("row", "reason"), UNFIT, ids=[f"{case[1]} {n}" for n, case in enumerate(UNFIT)])
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], reason: str) -> None:
     assert shape(row, "here").reason == reason
+
+
+def test_bytes_are_their_text_and_a_picture_s_are_counted() -> None:
+    row = {"problem": b"p", "answer": b"5", "tag": "\u4e00".encode(), "picture": {"bytes": b"\xff" * 3000}}
+    problem = shape(row, "h").problem
+    assert problem is not None and (problem.problem, problem.answer) == ("p", "5")
+    assert (problem.meta["tag"], problem.meta["picture"]) == ("\u4e00", {"bytes": "(3000 bytes)"})
 
 
 def test_what_is_not_understood_is_kept_in_meta() -> None:

@@ -98,3 +98,26 @@ def test_a_recipe_names_a_benchmark_s_columns_and_a_path_alone_stays_short(tmp_p
     assert curate.Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
     short = load(evaluate.Recipe, "evaluate", ["benchmarks={mine: a.jsonl}"])
     assert "benchmarks:\n  mine: a.jsonl\n" in short.to_yaml()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "What is one and one?,2",
+        "Compute the sum of one and one.,two",
+        "一加一等于多少？请写出计算的过程。,2",
+        "Add one to one,2",
+    ],
+)
+def test_a_csv_without_a_line_of_names_does_not_lose_its_first_row(tmp_path, lines):
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"{lines}{k}\n" for k in range(8)), encoding="utf-8")
+    with pytest.raises(InputError, match="the first line reads like a row"):
+        ingest([str(path)])
+
+
+@pytest.mark.parametrize("names", ["question.,right?", "题目。,答案", "nr. 1,2nd value"])
+def test_odd_names_of_columns_are_names(tmp_path, names):
+    path = tmp_path / "a.csv"
+    path.write_text(names + "\n" + "".join(f"How many are {k} and {k} apples?,{2 * k}\n" for k in range(8)))
+    assert len(ingest([str(path)]).problems) == 8

@@ -104,6 +104,13 @@ ASK = {"question": Q}
             {"question": Q, "options": ["J. Smith", "B. Franklin"], "answer": "A"}, ["J. Smith", "B. Franklin"], "A",
             id="initials are no labels",
         ),
+        pytest.param(
+            {"question": Q, "options": '["red", "blue"]', "answer": "B"}, ["red", "blue"], "B", id="a text of JSON",
+        ),
+        pytest.param(
+            {"question": Q, "options": "A. red\n(B) blue\n\nC：x", "answer": "B"}, ["red", "blue", "x"], "B",
+            id="a text of lines",
+        ),
     ],
 )  # fmt: skip
 def test_a_known_shape_gives_its_options_and_the_letter(row: dict[str, Any], options: list[str], letter: str) -> None:
@@ -132,6 +139,9 @@ def test_a_known_shape_gives_its_options_and_the_letter(row: dict[str, Any], opt
         ({"options": WORDS}, "no answer"),
         ({"options": ["write it on the sheet"], "answer": "A"}, UNREAD),
         ({"options": [["x"], {"y": 1}], "answer": "B"}, UNREAD),
+        ({"options": "not a list", "answer": "C"}, UNREAD),
+        ({"Choices": "A. red\nC. blue", "answer": "C"}, UNREAD),
+        ({"options": 3, "answer": "C"}, UNREAD),
     ],
 )
 def test_a_key_that_names_no_option_for_sure_is_dropped_with_its_reason(row: dict[str, Any], reason: str) -> None:

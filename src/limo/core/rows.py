@@ -201,11 +201,20 @@ def _lines(path: Path, name: str) -> Iterator[SourceRow]:
 
 def _parsed(name: str, number: int, line: bytes) -> SourceRow:
     try:
-        return _row(name, number, parse_json(line.decode("utf-8")))
+        return _row(name, number, parse_json(line.decode("utf-8"), _object))
     except UnicodeDecodeError as error:
         return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
     except ValueError as error:
         return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    """An object of a row.  Raises ValueError where a key stands twice: which of its values is meant cannot be told."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
 
 
 def _row(name: str, number: int, value: object) -> SourceRow:
@@ -222,10 +231,12 @@ def _json(path: Path, name: str) -> Iterator[SourceRow]:
         do = "write its rows as JSON lines"
         raise InputError("a .json is read whole, and this one is too large", path, f"{MAX_JSON_BYTES >> 30} GB", do)
     try:
-        value = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         yield from _lines(path, name)
         return
+    except ValueError as error:  # of `_object`
+        raise InputError("a key of an object in the file", f"{name}: {error}", "each once", "remove one") from None
     if isinstance(value, dict):
         tables = [v for v in value.values() if isinstance(v, list) and v and all(isinstance(r, dict) for r in v)]
         value = tables[0] if len(tables) == 1 and len(value) <= 3 else [value]
@@ -251,6 +262,9 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
         # Undecodable bytes become lone surrogates, which are refused row by row where text must be whole.
         lines = ((line or b"").decode("utf-8", "surrogateescape") for line in bounded_lines(stream))
         reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+        names = _header(reader, name)
+        if twice := [column for column in names if names.count(column) > 1]:
+            raise InputError("two columns have the same name", f"{name}: {twice[0]}", "each once", "rename one")
         while True:
             try:
                 value = next(reader)
@@ -263,6 +277,15 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
                 yield SourceRow(name, reader.line_num, error="the number of cells differs from the header's")
             else:
                 yield SourceRow(name, reader.line_num, dict(value))
+
+
+def _header(reader: csv.DictReader[str], name: str) -> list[str]:
+    try:
+        return list(reader.fieldnames or ())
+    except csv.Error as error:
+        raise InputError(
+            "the first line of the file is no CSV", f"{name}: {error}", "names of columns", "mend it"
+        ) from None
 
 
 def _parquet(path: Path, name: str) -> Iterator[SourceRow]:

@@ -61,10 +61,12 @@ def _values(column: Any) -> list[Any]:
     import pyarrow as pa
 
     try:
-        return column.to_pylist()
+        values = column.to_pylist()
+        if pa.types.is_map(column.type):  # lists of pairs, unless a key stands twice
+            return [dict(v) if v is not None and len(dict(v)) == len(v) else v for v in values]
+        return values
     except (ValueError, OverflowError, UnicodeDecodeError):
-        pass
-    values = []
+        values = []
     for cell in column:
         try:
             values.append(cell.as_py())

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 MAX_DEPTH = 100  # lists and objects of a JSON text inside each other
@@ -38,10 +39,13 @@ def content_hash(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def parse_json(data: str | bytes) -> Any:
-    """The value of a JSON text.  Raises ValueError, also where it is nested deeper than `MAX_DEPTH`."""
+def parse_json(data: str | bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text, its objects made by `make_object` of their pairs where that is given.
+
+    Raises ValueError, also where it is nested deeper than `MAX_DEPTH`.
+    """
     try:
-        value = json.loads(data)
+        value = json.loads(data, object_pairs_hook=make_object)
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
     n_open = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")

@@ -111,7 +111,7 @@ def _choice(
         wrong = wrong_answers(row, fields.wrong_answers, used) if answer else []
         if wrong:
             return (*shuffled(statement, answer, wrong, seed), "")
-        unread = any(isinstance(row.get(name), list | dict) and row[name] for name in (fields.options, *NAMES))
+        unread = any(value for name in (fields.options, *NAMES) if (value := _at(row, names, name, set())))
         return [], answer, UNREAD if unread and re.fullmatch("[A-Z]", answer) else ""
     value = _at(row, names, fields.answer, set()) if fields.answer else _first(row, names, ANSWERS, set())
     keys = [answer if isinstance(value, str | dict | None) else value] if answer else []
@@ -158,7 +158,7 @@ def last_box(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same value made of what JSON knows: not-a-number becomes null, foreign types their text."""
+    """The same value made of what JSON knows: no finite number becomes null, bytes and foreign types their text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str | int | bool) or value is None:
@@ -167,6 +167,11 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, bytes):  # text of a binary column, or a picture
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return f"({len(value)} bytes)"
     return str(value)
 
 
@@ -325,9 +330,11 @@ def _named(row: dict[str, Any], names: _Names, path: str, wanted: tuple[str, ...
 
 
 def _text(value: Any) -> str:
-    """A cell as text; whole floats lose their `.0` (AMC23 stores 27 as 27.0)."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """A cell as text, "" where it holds no finite number; whole floats lose their `.0` (AMC23 stores 27 as 27.0)."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape")  # undecodable ones are "broken characters" below
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, dict | list):

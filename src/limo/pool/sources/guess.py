@@ -31,6 +31,7 @@ _NUMBERED = {"id", "nr", "no", "index", "idx", "number", "uuid", "row", "line", 
 _OTHERS = {*TOPICS, *DIFFICULTIES, *SOLUTIONS, *REPLIES, "source"}  # columns that are known to hold something else
 _NO_HINT = 9
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[\u4e00-\u9fff]+")
+_CELL = re.compile(r"[-+]?[\d.,/%]*\d[\d.,/%]*|.{12,}[?？.。]|.{61,}", re.DOTALL)  # a number or sentence, no name
 Table = Sequence[Mapping[str, Any]]
 
 
@@ -61,6 +62,9 @@ def find_fields(
     if not table or (given.problem and given.answer) or _usable_share(table, given) >= SHARE:
         return given
     guess, is_sure = _guess(table, given)
+    if cells := [name for name in (guess.problem, guess.answer) if _CELL.fullmatch(name.strip())] if guess else []:
+        what, do = "the first line reads like a row, not like the names of columns", "add a line of names above it"
+        raise InputError(what, f"{file}: {shorten(cells[0])}", "names, as problem,answer", do)
     if guess and is_sure:
         return guess
     if not strict and (guess is None or any(shape(dict(row), "", given).problem for row in table)):

@@ -22,7 +22,7 @@ from string import ascii_uppercase as LETTERS
 from typing import Any, Literal
 
 from limo.core.records import append_options
-from limo.core.text import content_hash, normalise_statement
+from limo.core.text import content_hash, normalise_statement, parse_json
 
 AnswerIs = Literal["", "letter", "text", "index0", "index1"]
 NAMES = ("answer_option_list", "options", "choices", "option")
@@ -35,6 +35,7 @@ _COLUMN = re.compile(r"[A-J]|(?:[Oo]p|[Oo]pt|[Oo]ption|[Cc]hoice)[ _]?(?:[A-Ja-j
 _WRONG = re.compile(r"(?:distractor|incorrect[ _]answer|wrong[ _]answer)[ _]?\d|incorrect_answers|distractors", re.I)
 _KEY = re.compile(r"[(（\[]?\s*([A-Za-z])\s*[)）\].．:：]?")
 _SEVERAL = re.compile(r"[(（\[]?([A-Z](?:\s*(?:,|，|、|;|and|和)?\s*[A-Z])+)[)）\]]?[.．]?")
+_LEAD = r"[(（\[]?{}\s*[.．、:：)）\]]\s*"  # before an option's text, for its letter
 _LAYOUT = re.compile(r"\\(?:textbf|textrm|text|mathrm|mathbf|qquad|quad|[()\[\],;:! ])|[\s$*{}~]")
 
 
@@ -82,7 +83,12 @@ def _wrong_columns(columns: tuple[str, ...]) -> list[str]:
 
 
 def read_options(value: Any) -> Options | None:
-    """Options from a list of texts or numbers, a mapping from labels, or the shapes of ARC and TAL-SCQ."""
+    """Options from a list of texts or numbers, a mapping from labels, the shapes of ARC and TAL-SCQ, or one text.
+
+    A text holds them as JSON, or one a line with their letters in order (`A. 21`).
+    """
+    if isinstance(value, str):
+        value = _listed(value)
     if isinstance(value, dict) and isinstance(value.get("text"), list):  # ARC: {"label": [...], "text": [...]}
         labels = value.get("label") if isinstance(value.get("label"), list) else None
         return _options(value["text"], labels)
@@ -104,6 +110,20 @@ def read_options(value: Any) -> Options | None:
     return _options(flat, None)
 
 
+def _listed(text: str) -> Any:
+    """The options of one text: its JSON, else its lines where each begins with its letter; None where neither."""
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            return parse_json(text)
+        except ValueError:
+            return None
+    lines = [line.strip() for line in text.strip().split("\n") if line.strip()]
+    is_led = len(lines) <= len(LETTERS) and all(
+        re.match(_LEAD.format(letter), line) for letter, line in zip(LETTERS, lines, strict=False)
+    )
+    return lines if is_led else None
+
+
 def _options(cells: list[Any], labels: list[Any] | None) -> Options | None:
     """None where the cells are not two to 26 texts or numbers; options missing at the end are left out."""
     if labels is not None and len(labels) != len(cells):
@@ -116,8 +136,7 @@ def _options(cells: list[Any], labels: list[Any] | None) -> Options | None:
     if any(isinstance(cell, bool) for cell in cells):
         return None
     texts = ["" if cell is None else _plain_number(cell).strip() for cell in cells]
-    lead = r"[(（\[]?{}\s*[.．、:：)）\]]\s*"
-    led = [re.match(lead.format(letter), text) for letter, text in zip(LETTERS, texts, strict=False)]
+    led = [re.match(_LEAD.format(letter), text) for letter, text in zip(LETTERS, texts, strict=False)]
     if all(led):  # "A) 21": the labels are no part of the texts
         texts = [text[match.end() :].strip() for text, match in zip(texts, led, strict=True) if match]
     given = LETTERS[: len(texts)] if labels is None else [str(label).strip() for label in labels[: len(texts)]]
