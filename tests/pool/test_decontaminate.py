@@ -204,3 +204,31 @@ def test_a_bare_off_of_yaml_is_the_word_and_a_bare_on_is_refused(tmp_path):
     assert (loaded.renumbered, loaded.ngram) == ("off", "off")
     with pytest.raises(RecipeError, match=r"'drop', 'report' or 'off'"):
         load(DecontaminateSettings, recipe, ["ngram=on"])
+
+
+ORCHESTRA = "The school band has 24 violins, 10 cellos and 6 basses. It practises 3 times a week for 2 hours. "
+CHOICE = "Which of the following names of a child in this class has the most letters of all?"
+FIGURE = "Find the area of the polygon with {n} corners. [asy] draw((0,0)--({x},0)--({x},2)--(0,2)--cycle); [/asy]"
+
+
+@pytest.mark.parametrize(
+    ("item", "row", "method"),
+    [
+        (("How many of them are there?", "40"), ("For how many hours does it practise in 5 weeks?", "30"), ""),
+        (("How many of them are there?", "40"), ("How many are there, if 5 weeks go by?", "40"), "same numbers"),
+        (("How many of them are there?", "1/2"), ("How many are there, if 5 weeks go by?", "0.5"), "same numbers"),
+        (("How many of them are there?", "40"), ("How many are there, please?", "41"), "same numbers"),
+        ((FIGURE.format(n=4, x=4), "8"), (FIGURE.format(n=4, x=5), "10"), ""),
+        ((FIGURE.format(n=4, x=4), "8"), (FIGURE.format(n=4, x=5), "8"), "same text"),
+        ((FIGURE.format(n=4, x=4), "8"), (FIGURE.format(n=4, x=4), "10"), "same text"),
+        ((f"{CHOICE} (A) Eva (B) Noah", "B"), (f"{CHOICE} (A) Eva (B) Marlene", "B"), ""),
+        ((f"{CHOICE} (A) Eva (B) Noah", "B"), (f"{CHOICE} (A) Noah (B) Ida", "A"), "same numbers"),
+    ],
+)
+def test_another_answer_to_another_figure_or_to_more_numbers_is_another_question(item, row, method):
+    (of_item, answer), (of_row, found) = item, row
+    lead = ORCHESTRA if of_item.startswith("How") else ""
+    benchmark = {"bench": [Problem.make(lead + of_item, answer)]}
+    kept, dropped = decontaminate([Problem.make(lead + of_row, found)], benchmark)
+    assert [row.detail["method"] for row in dropped] == [method] * bool(method)
+    assert all(problem.meta["near_benchmark"][0]["method"] == "other question" for problem in kept)

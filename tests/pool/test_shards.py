@@ -117,6 +117,23 @@ def test_decontamination_of_shards_is_that_of_memory(pool: Path) -> None:
     assert sorted(map(str, read_evidence(out))) != [] and len(read_evidence(out)) == len(evidence_table(kept, dropped))
 
 
+@pytest.mark.usefixtures("in_turn")
+def test_options_and_answers_decide_about_shards_as_they_do_in_memory(tmp_path: Path) -> None:
+    """The one row is the benchmark's problem only by its answer, the other is another one by its options."""
+    names = ["Eva", "Noah", "Bo"]
+    known = {"bench": [Problem.make("Which name has the most letters?", "B", options=names)]}
+    rows = [
+        {"problem": "Which name has the most letters?", "answer": "Noah"},
+        {"problem": "Which name has the most letters?", "answer": "B", "options": ["Ida", "Marlene", "Tim"]},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ingest_shards(tmp_path / "pool", [tmp_path / "rows.jsonl"])
+    decontaminate_shards(tmp_path / "pool", tmp_path / "out", known, DecontaminateSettings(), LOCAL)
+    kept, dropped = decontaminate(_problems(tmp_path / "pool"), known)
+    assert [row.detail["method"] for row in dropped] == ["same text"] and len(kept) == 1
+    assert _problems(tmp_path / "out") == kept and dropped_of(tmp_path / "out") == dropped
+
+
 class Killed(BaseException):
     """What no handler may catch."""
 

@@ -44,6 +44,7 @@ Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 METHODS: tuple[Method, ...] = get_args(Method)
 SIBLINGS = ("renumbered", "other question")  # of a benchmark problem, and not that problem itself
+_SAME = frozenset[Method]({"same text", "contained", "same numbers"})
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
 _COUNTED = ((buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,))  # kinds of token that are numbers
@@ -233,6 +234,9 @@ class BenchmarkIndex:
                     hits.append((row, item, "paraphrase", cosine))
                 if cosine >= settings.embedding_cosine:
                     hits.append((row, item, "embedding", cosine))
+        for place, (row, item, method, score) in enumerate(hits):
+            if method in _SAME and self._asks_another(problems[row], parts[row], scanned.tokens_of(row), item, method):
+                hits[place] = row, item, "other question", score
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
         return ((row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits)
@@ -281,6 +285,28 @@ class BenchmarkIndex:
         if same or n_distinct >= settings.min_tokens:
             holds.append(("other question" if _is_replaced(item_tokens, row_tokens) else kind, coverage))
         return holds
+
+    def _asks_another(self, problem: Problem, part: Unwrapped, row_tokens: Array, item: int, method: Method) -> bool:
+        """Whether a row that has a benchmark problem's text still asks something else, since its answer is another.
+
+        So where both have a figure or options and these differ, or the row has more numbers, both answers integers.
+        """
+        of_item, item_tokens = self._parts[item], self._scanned.tokens_of(item)
+        extras = [
+            [sorted(answer_keys(texts)) for texts in texts_of_both]
+            for texts_of_both in ((part.options, of_item.options), ([part.figure], [of_item.figure]))
+            if all(map(any, texts_of_both))
+        ]
+        has_other_extra = any(of_row != of_benchmark for of_row, of_benchmark in extras)
+        has_more_numbers = method == "same numbers" and all(
+            _numbers(item_tokens, kinds) != _numbers(row_tokens, kinds) for kinds in _COUNTED
+        )
+        keys = answer_keys(
+            (answer_meaning(problem, part.options), answer_meaning(self._items[item][2], of_item.options))
+        )
+        is_another = keys[0] != keys[1] and "" not in keys
+        are_integers = all(key.removeprefix("-").isdecimal() for key in keys)
+        return is_another and (has_other_extra or (has_more_numbers and are_integers))
 
     def _has_numbers_of(self, item: int, row_tokens: Array) -> bool:
         """Whether a row has the numbers of a benchmark problem, two different ones at least, in any order."""

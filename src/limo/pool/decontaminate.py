@@ -60,7 +60,7 @@ def decontaminate_shards(
 def _write_clean(index: BenchmarkIndex, out: Path, task: str) -> None:
     """One shard without benchmark problems, and the evidence, which is written first."""
     shard = Path(task)
-    problems = read_shard(shard, ("id", "problem", "source"))
+    problems = read_shard(shard, ("id", "problem", "answer", "options", "source"))
     dropped, reported = find_contamination(problems, index)
     near, _ = split_problems(problems, dropped, reported)
     write_evidence(evidence_table(near, dropped.values()), out / EVIDENCE / shard.name)
