@@ -116,10 +116,20 @@ def test_the_help_of_a_command_without_words_is_not_translated_in_pieces(limo, m
     assert code == 2 and err.split() == out.split()
 
 
-def test_a_second_init_does_not_remove_runs(limo, fault, here):
+def test_a_second_init_keeps_what_was_edited_and_the_runs(limo, fault, here):
     limo("init", "shop.jsonl", "-o", "mine")
     (here / "mine/runs").mkdir()
-    assert "name another with -o" in fault("init", "shop.jsonl", "-o", "mine")
+    (here / "mine/runs/log").write_text("kept")
+    assert limo("init", "shop.jsonl", "-o", "mine")[0] == 0, "the same files again"
+    written = (here / "mine/mine.yaml").read_text()
+    (here / "mine/mine.yaml").write_text(written + "# my own\n")
+    told = fault("init", "shop.jsonl", "-o", "mine")
+    assert "'mine/mine.yaml'" in told and "edit them" in told and "-o DIR" in told and "--replace" in told
+    assert "# my own" in (here / "mine/mine.yaml").read_text()
+    other = fault("init", "shop.jsonl", "-o", "mine", "--model", "owner/base")
+    assert "train.yaml" in other and "owner/base" not in (here / "mine/train.yaml").read_text()
+    assert limo("init", "shop.jsonl", "-o", "mine", "--replace")[0] == 0
+    assert (here / "mine/mine.yaml").read_text() == written and (here / "mine/runs/log").read_text() == "kept"
 
 
 def test_status_says_what_is_done_and_what_is_next(limo, world):

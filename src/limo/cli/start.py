@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     ),
     click.option("--model", default="", metavar="NAME", help="The weights to train: a folder, or a name on the hub."),
     click.option("--api-key-env", default="", metavar="NAME", help="Environment variable that holds the server's key."),
+    click.option("--replace", is_flag=True, help="Write over files of an earlier call, also where you edited them."),
 )  # fmt: skip
 def init(
     call: Call, file: str, server: str, output: str | None, field: tuple[str, ...], hold_out: int | None, model: str,
-    api_key_env: str,
+    api_key_env: str, replace: bool,
 ) -> None:  # fmt: skip
     """Write recipes for your own problems and your own server.
 
@@ -50,7 +51,7 @@ def init(
         raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
     fields = {name: column for name, _, column in pairs}
-    result = stage.run(file, folder, server, fields, api_key_env, hold_out, model)
+    result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace)
     columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())
     models = ", ".join(
         f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models

@@ -14,12 +14,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from limo.core.errors import InputError
-from limo.core.files import atomic_folder, write_text
+from limo.core.files import write_text
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import write_rows
@@ -75,12 +76,14 @@ def run(
     api_key_env: str = "",
     n_held_out: int | None = None,
     weights: str = "",
+    replace: bool = False,
 ) -> InitResult:
-    """Write `mine.yaml` (curate), `train.yaml`, `evaluate.yaml` and `held_out.jsonl` into a new folder.
+    """Write `mine.yaml` (curate), `train.yaml`, `evaluate.yaml` and `held_out.jsonl` into a folder.
 
     `fields`: columns by name (see `FieldMap`), where the guess is wrong.  `weights`: folder or hub name of the model to
-    train.  Raises InputError where no columns give problems with answers, too few are left for the pool, or the folder
-    holds something else; ModelError where the server does not answer.
+    train.  `replace`: also files that stand there with other contents; nothing else of the folder is touched.  Raises
+    InputError where no columns give problems with answers, too few are left for the pool, or a file would be replaced
+    without it; ModelError where the server does not answer.
     """
     checked_variable(api_key_env)
     given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
@@ -111,17 +114,31 @@ def run(
     n_tokens = _completion_tokens(models)
     recipes = _recipes(os.path.abspath(file), target.absolute(), named(columns), served, weights, n_tokens)
     recipes["mine.yaml"][2]["select"] = {"k": max(1, min(800, (len(usable) - n_held_out) // 4))}
-    with atomic_folder(target, only_like_itself=True) as made:
+    with TemporaryDirectory() as made:
         kept = ({"problem": p.problem, "answer": p.answer, "options": p.options} for p in held_out)
-        write_rows([{key: value for key, value in row.items() if value} for row in kept], str(made / "held_out.jsonl"))
+        write_rows([{key: value for key, value in row.items() if value} for row in kept], f"{made}/held_out.jsonl")
         for name, (kind, head, values) in recipes.items():
             text = yaml.dump(values, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
-            write_text(made / name, f"# {head}\n\n{text}")
-            load(kind, made / name)
+            write_text(Path(made) / name, f"# {head}\n\n{text}")
+            load(kind, Path(made) / name)
+        files = _placed(Path(made), target, replace)
     half = (interval.interval.high - interval.interval.low) / 2
-    files, commands = sorted(target.iterdir()), _commands(target, served, weights)
+    commands = _commands(target, served, weights)
     counts = (n_rows, len(usable), n_held_out, half, interval.detectable * 2**0.5)
     return InitResult(target, named(columns), *counts, models, files, commands, notes)
+
+
+def _placed(made: Path, target: Path, replace: bool) -> list[Path]:
+    """Bring the files of one folder into another.  Raises InputError where one is there with other contents."""
+    contents = {target / file.name: file.read_text(encoding="utf-8") for file in sorted(made.iterdir())}
+    others = [str(file) for file, text in contents.items() if file.exists() and file.read_bytes() != text.encode()]
+    if others and not replace:
+        what = "files that are there differ from what would be written now, and are kept"
+        do = "edit them, write elsewhere with -o DIR, or give --replace, which loses what they hold"
+        raise InputError(what, ", ".join(others), "a new folder, or files as init writes them", do)
+    for file, text in contents.items():
+        write_text(file, text)
+    return list(contents)
 
 
 def held_out_of(n: int) -> int:
