@@ -22,7 +22,7 @@ from limo.rollouts.judge_verifier import (
     open_recipe_verifier,
 )
 from limo.rollouts.judging import RUBRIC_REPLIES, AnswerJudgeSettings, ChainGraderSettings, grade_by_model
-from limo.rollouts.multi_model_runner import MultiModelRunner
+from limo.rollouts.runner import RolloutRunner
 from limo.verify.checker import Checker
 
 GOOD = "\n".join(f"{name}: 4" for name in TRAITS)
@@ -50,7 +50,7 @@ def test_replies_are_averaged_over_models_and_replies_and_what_has_none_is_named
     models = [{"kind": "replay", "name": name, "files": ["said.jsonl"]} for name in ("one", "two")]
     settings = ChainGraderSettings.model_validate({"models": models, "n": 2})
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        runner = MultiModelRunner(open_model, str(tmp_path), NoProgress())
+        runner = RolloutRunner(open_model, str(tmp_path), NoProgress())
         columns, missing = grade_by_model(chains, statements, settings, runner, ledger)
         n = len(ledger)
         assert grade_by_model(chains, statements, settings, runner, ledger) == (columns, missing)
@@ -102,7 +102,7 @@ def settings(n=1, **changes):
 def judging(path, reply, judge_settings=None, budget=None):
     """A judge verifier over a ledger at `path`, its judge, and the ledger."""
     judge, ledger = Judge("judge", reply), Ledger(path / "ledger.sqlite")
-    runner = MultiModelRunner(lambda model, data: judge, "", NoProgress(), budget)
+    runner = RolloutRunner(lambda model, data: judge, "", NoProgress(), budget)
     return JudgeVerifier(Rules(), judge_settings or settings(), runner, ledger), judge, ledger
 
 
@@ -219,7 +219,7 @@ def test_a_judge_that_would_pass_the_budget_leaves_the_problem_undecided_and_its
 def test_a_judges_tokens_count_in_the_budget_of_the_run_it_judges_for(tmp_path):
     judge, candidate = Judge("judge", "CORRECT"), Candidate()
     models = {"judge": judge, "candidate": candidate}
-    runner = MultiModelRunner(lambda model, data: models[model.name], "", NoProgress(), Budget(usd=0.05))
+    runner = RolloutRunner(lambda model, data: models[model.name], "", NoProgress(), Budget(usd=0.05))
     priced = settings(models=[{"kind": "replay", "name": "judge", "files": ["none"], "price": {"input": 100}}])
     problems = [Problem.make(f"What is moved in room {i}?", "the red ball") for i in range(20)]
     requested = ChainGraderSettings.model_validate(
@@ -241,7 +241,7 @@ def test_a_recipe_names_a_judge_with_its_models_or_any_kind_of_rules(tmp_path):
     with pytest.raises(ValidationError, match="models"):
         adapter.validate_python("judge")
     model = Judge("judge", "CORRECT")
-    runner = MultiModelRunner(lambda settings, data: model, "", NoProgress())
+    runner = RolloutRunner(lambda settings, data: model, "", NoProgress())
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with open_recipe_verifier(judge, runner, ledger) as verifier:
             assert verifier.verify(SUM, Completion("so \\boxed{2}")).outcome == "correct" and model.requested == []

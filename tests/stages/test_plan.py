@@ -12,7 +12,7 @@ from limo.core.errors import InputError
 from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
-from limo.rollouts.multi_model_runner import RolloutSettings
+from limo.rollouts.runner import RolloutSettings
 from limo.stages.plan import PASS_RATES, Step, Terms, cost_table, expected, fit_pass_rates, plan
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]

@@ -26,7 +26,7 @@ from limo.curate.select import Candidate, SelectSettings, sample_levels, select
 from limo.curate.strata import STRATA, StrataSettings, stratify
 from limo.experiments.arms import Selection
 from limo.ledger.store import Ledger
-from limo.rollouts.multi_model_runner import MultiModelRunner, RolloutSettings
+from limo.rollouts.runner import RolloutRunner, RolloutSettings
 from limo.stages import curate as curate_stage
 from limo.verify.checker import Checker
 
@@ -54,7 +54,7 @@ class ChainPool:
     wrong: list[Candidate]
 
 
-def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: MultiModelRunner) -> ChainPool:
+def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunner) -> ChainPool:
     """What a finished curate run in `folder` holds: every graded chain, not only the selected ones."""
     with RunFolder(folder) as run:
         problems = curate_stage.problems_after(run, recipe.filters[-1].name if recipe.filters else "decontaminate")
@@ -76,7 +76,7 @@ def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: MultiModelRu
 
 def collected_pool(
     settings: CollectionSettings, problems: list[Problem], chains: ChainSettings, grading: GradeSettings, path: Path,
-    runner: MultiModelRunner, name: str,
+    runner: RolloutRunner, name: str,
 ) -> ChainPool:  # fmt: skip
     """The chains of a collection; rollouts that its ledger at `path` lacks are requested."""
     with Ledger(path) as ledger, Checker() as checker:

@@ -48,7 +48,7 @@ from limo.models.settings import LocalModelSettings, ModelSettings
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import dedup
 from limo.pool.ingest import read_pool, write_pool
-from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner
+from limo.rollouts.runner import ModelOpener, RolloutRunner
 from limo.stages import curate as curate_stage
 from limo.stages import train as train_stage
 from limo.stages.checkpoints import checkpoints_of
@@ -218,7 +218,7 @@ class Lab:
 
     def chain_pool(self, source: str, progress: Progress) -> ChainPool:
         """The chains of a source; a collection is sampled where its ledger lacks rollouts.  Raises InputError."""
-        recipe, runner = self.recipe, MultiModelRunner(self.hooks.open_model, "", progress)
+        recipe, runner = self.recipe, RolloutRunner(self.hooks.open_model, "", progress)
         if source in self._pools:
             return self._pools[source]
         if source not in (sources := [CURATED, *recipe.collections]):

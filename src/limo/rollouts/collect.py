@@ -103,7 +103,7 @@ def verify_completions(verifier: BatchVerifier, pairs: Sequence[tuple[Problem, C
 
 
 class _Collection:
-    """One call of `collect_rollouts`.  `setup` is (model, prompt hash, sampling hash), as the ledger names them."""
+    """One call of `collect_rollouts`; `ledger_key`: (model, prompt hash, sampling hash), as the ledger names them."""
 
     def __init__(
         self, ledger: Ledger, completer: Completer, problems: dict[str, Problem], system: str, sampling: Sampling,
@@ -111,7 +111,7 @@ class _Collection:
     ) -> None:  # fmt: skip
         self.ledger, self.completer, self.problems, self.verifier = ledger, completer, problems, verifier
         self.system, self.sampling, self.schedule, self.meter = system, sampling, schedule, meter
-        self.setup = (completer.name, prompt_hash(system), sampling.hash)
+        self.ledger_key = (completer.name, prompt_hash(system), sampling.hash)
         self.stop_reason = ""
         self.n_rollouts = self.n_cancelled = self.n_kept = self.n_dropped = self.n_tokens = 0
         self.n_planned, self.usd_before = 0, meter.usd
@@ -119,14 +119,14 @@ class _Collection:
     def pass_rate(self, problem_id: str) -> PassRate:
         """The counts and the decision of a problem so far."""
         decision = self.schedule.decision(problem_id)
-        return PassRate(self.setup[0], self.schedule.n, *self.schedule.counts(problem_id), decision or "")
+        return PassRate(self.ledger_key[0], self.schedule.n, *self.schedule.counts(problem_id), decision or "")
 
     def load_stored(self, retry_errors: bool) -> None:
         """Record the outcomes that the ledger holds; completions without a current verdict are verified first."""
         self._define_setup()
         retried = FAILED if retry_errors else ("error",) if self.completer.capabilities.retries_errors else ()
         stale: set[tuple[str, int]] = set()
-        for stored in self.ledger.outcomes(*self.setup, self.problems):
+        for stored in self.ledger.outcomes(*self.ledger_key, self.problems):
             problem = self.problems[stored.problem_id]
             if stored.finish_reason in retried:
                 continue
@@ -134,7 +134,9 @@ class _Collection:
                 self.record(stored.problem_id, stored.index, stored.outcome)  # type: ignore[arg-type]
             else:
                 stale.add((stored.problem_id, stored.index))
-        stored_rollouts = self.ledger.rollouts(*self.setup, {problem_id for problem_id, _ in stale}) if stale else ()
+        stored_rollouts = (
+            self.ledger.rollouts(*self.ledger_key, {problem_id for problem_id, _ in stale}) if stale else ()
+        )
         rollouts = [rollout for rollout in stored_rollouts if (rollout.problem_id, rollout.index) in stale]
         for start in range(0, len(rollouts), VERIFIED_TOGETHER):
             batch = rollouts[start : start + VERIFIED_TOGETHER]
@@ -144,8 +146,8 @@ class _Collection:
                 self.record(rollout.problem_id, rollout.index, verdict.outcome)
 
     def _define_setup(self) -> None:
-        """Store what the names in `setup` stand for."""
-        model, prompt, sampling = self.setup
+        """Store what the names in `ledger_key` stand for."""
+        model, prompt, sampling = self.ledger_key
         with self.ledger.transaction():
             identity = self.completer.capabilities.identity
             if identity and self.ledger.define("model", model, identity) != identity:
@@ -207,7 +209,7 @@ class _Collection:
         """Verify a group, commit it whole, and only then count it; how many problems it finished."""
         completed = [(request, completion) for request, completion in group if completion.finish_reason != CANCELLED]
         cancelled = [request for request, completion in group if completion.finish_reason == CANCELLED]
-        rollouts = [Rollout(r.problem.id, *self.setup, r.index, completion) for r, completion in completed]
+        rollouts = [Rollout(r.problem.id, *self.ledger_key, r.index, completion) for r, completion in completed]
         try:
             verdicts = self.verify([(request.problem, completion) for request, completion in completed])
         except BaseException:
@@ -217,16 +219,16 @@ class _Collection:
             self.ledger.add([replace(r, verdict=verdict) for r, verdict in zip(rollouts, verdicts, strict=True)])
             self.meter.save_seconds(SAVE_TIME_S)
             if any(completion.is_estimated for _, completion in completed):
-                self.ledger.define("tokens", self.setup[0], "estimated")
+                self.ledger.define("tokens", self.ledger_key[0], "estimated")
             if cancelled:
-                self.ledger.count_lost(self.setup[0], CANCELLED, len(cancelled), 0)
+                self.ledger.count_lost(self.ledger_key[0], CANCELLED, len(cancelled), 0)
         for request in cancelled:
             self.schedule.record_cancelled(request.problem.id)
         results = zip(rollouts, verdicts, strict=True)
         finished = [r.problem_id for r, verdict in results if self.record(r.problem_id, r.index, verdict.outcome)]
         n_prompt_tokens = sum(completion.n_prompt_tokens for _, completion in completed)
         n_completion_tokens = sum(completion.n_completion_tokens for _, completion in completed)
-        self.meter.add(self.setup[0], n_prompt_tokens, n_completion_tokens, len(completed))
+        self.meter.add(self.ledger_key[0], n_prompt_tokens, n_completion_tokens, len(completed))
         self.n_tokens += n_completion_tokens
         self.n_rollouts += len(completed)
         self.n_cancelled += len(cancelled)

@@ -20,7 +20,7 @@ from limo.core.text import content_hash
 from limo.ledger.store import Ledger
 from limo.rollouts.collect import VERIFIED_TOGETHER
 from limo.rollouts.judging import AnswerJudgeSettings, judge_answers
-from limo.rollouts.multi_model_runner import MultiModelRunner
+from limo.rollouts.runner import RolloutRunner
 from limo.verify.checker import Checker
 from limo.verify.judge import JudgeQuestion, apply_opinion, can_be_judged
 from limo.verify.verifier import (
@@ -56,10 +56,10 @@ class JudgeVerifier(Closing):
     several, leaves the completion undecided.
     """
 
-    def __init__(self, rules: Checker, settings: AnswerJudgeSettings, runner: MultiModelRunner, ledger: Ledger) -> None:
+    def __init__(self, rules: Checker, settings: AnswerJudgeSettings, runner: RolloutRunner, ledger: Ledger) -> None:
         self.rules, self.settings, self.ledger = rules, settings, ledger
         self.runner = runner.companion(settings.models)
-        _, prompt, sampling = next(settings.setups())
+        _, prompt, sampling = next(settings.ledger_keys())
         prompt = content_hash(prompt + prompts.same_answer("problem", "answer", "extracted", "completion"))
         models = " + ".join(model.name for model in settings.models)
         self.identity = f"judge/1 {models} n={settings.n} prompt={prompt} sampling={sampling} after {rules.identity}"
@@ -101,7 +101,7 @@ class JudgeVerifier(Closing):
 
 
 def open_recipe_verifier(
-    settings: str | Mapping[str, Any] | Settings, runner: MultiModelRunner, ledger: Ledger, n_workers: int = 1
+    settings: str | Mapping[str, Any] | Settings, runner: RolloutRunner, ledger: Ledger, n_workers: int = 1
 ) -> Checker | JudgeVerifier:
     """The verifier of a recipe, a context manager; a judge's replies are rollouts of `runner` in `ledger`."""
     if isinstance(settings, JudgeVerifierSettings):

@@ -16,7 +16,7 @@ from limo.core.records import FAILED, Chain, Completion, Problem, Rollout, Verdi
 from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
-from limo.rollouts.multi_model_runner import MultiModelRunner, RolloutSettings
+from limo.rollouts.runner import RolloutRunner, RolloutSettings
 from limo.verify.judge import JudgeOpinion, JudgeQuestion, combine_opinions, read_opinion
 
 JUDGE_REPLY = "judge reply: "
@@ -76,7 +76,7 @@ def grade_by_model(
     chains: Sequence[Chain],
     statements: Sequence[str],
     settings: ChainGraderSettings,
-    runner: MultiModelRunner,
+    runner: RolloutRunner,
     ledger: Ledger,
 ) -> tuple[dict[str, list[float]], dict[int, str]]:
     """The model's columns over the chains that got marks, in order, and by position why each other one got none.
@@ -97,7 +97,7 @@ def grade_by_model(
 
 
 def judge_answers(
-    questions: Sequence[JudgeQuestion], settings: AnswerJudgeSettings, runner: MultiModelRunner, ledger: Ledger
+    questions: Sequence[JudgeQuestion], settings: AnswerJudgeSettings, runner: RolloutRunner, ledger: Ledger
 ) -> list[JudgeOpinion]:
     """An opinion on each question, in order; questions with the same text share one.  Raises as `grade_by_model`."""
     texts = [prompts.same_answer(*question) for question in questions]
@@ -118,7 +118,7 @@ def _opinion(reply: Rollout) -> JudgeOpinion:
 def _replies(
     texts: Sequence[str],
     settings: RolloutSettings,
-    runner: MultiModelRunner,
+    runner: RolloutRunner,
     ledger: Ledger,
     verifier: JudgeReplyVerifier,
 ) -> list[list[Rollout]]:

@@ -15,7 +15,7 @@ from limo.core.records import Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.judge_verifier import full_answer
 from limo.rollouts.judging import AnswerJudgeSettings, judge_answers
-from limo.rollouts.multi_model_runner import MultiModelRunner
+from limo.rollouts.runner import RolloutRunner
 from limo.verify.judge import DECIDED, TIER, Agreement, JudgeOpinion, JudgeQuestion, apply_opinion, can_be_judged
 
 
@@ -67,7 +67,7 @@ def judge_rollouts(
     rollouts: Mapping[str, Sequence[Rollout]],
     is_judged: Mapping[str, bool],
     overrule: Sequence[str],
-    runner: MultiModelRunner,
+    runner: RolloutRunner,
     ledger: Ledger,
 ) -> dict[str, JudgedRollouts]:
     """By benchmark, its rollouts with the judge's verdicts; replies that the ledger holds are not requested again.

@@ -17,7 +17,7 @@ from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import Progress
 from limo.core.stats import Interval
 from limo.models.settings import LocalModelSettings, open_model
-from limo.rollouts.multi_model_runner import ModelOpener
+from limo.rollouts.runner import ModelOpener
 from limo.stages import evaluate
 from limo.stages.compare import Comparison, Rates, average, compare, read_outcomes
 

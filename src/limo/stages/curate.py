@@ -50,7 +50,7 @@ from limo.pool.sources.benchmarks import BenchmarkFile, load_benchmarks, load_fi
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifier, open_recipe_verifier
 from limo.rollouts.judging import ChainGraderSettings, grade_by_model
-from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
+from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe, source_files
 from limo.verify.checker import Checker
 

@@ -40,7 +40,7 @@ from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
 from limo.rollouts.judging import AnswerJudgeSettings
-from limo.rollouts.multi_model_runner import ModelOpener
+from limo.rollouts.runner import ModelOpener
 from limo.stages.benchmark_judge import JudgedRollouts, judge_rollouts
 from limo.stages.fingerprint import fingerprint, model_facts
 from limo.stages.rollouts import ModelStageRecipe
@@ -302,8 +302,8 @@ def _rollouts(
     if not problems:
         raise InputError("the benchmark is empty", benchmark, "at least one problem", "check its file")
     ids, sampling = {problem.id for problem in problems}, decoding.sampling()
-    setup = (completer.name, prompts.prompt_hash(system), sampling.hash)
-    has_some = any(r.index < decoding.n and r.finish_reason not in FAILED for r in ledger.outcomes(*setup, ids))
+    ledger_key = (completer.name, prompts.prompt_hash(system), sampling.hash)
+    has_some = any(r.index < decoding.n and r.finish_reason not in FAILED for r in ledger.outcomes(*ledger_key, ids))
     model = completer if has_some else FailureGuard(completer)
     try:
         collect_rollouts(ledger, model, problems, checker, system, sampling, decoding.n, None, progress, meter=meter)
@@ -311,7 +311,7 @@ def _rollouts(
         if not has_some:
             raise
         (progress or NoProgress()).log(f"{benchmark}: {error}")
-    return [rollout for rollout in ledger.rollouts(*setup, ids) if rollout.index < decoding.n]
+    return [rollout for rollout in ledger.rollouts(*ledger_key, ids) if rollout.index < decoding.n]
 
 
 def _check_is_of_model(recipe: Recipe, folder: Path) -> None:

@@ -118,10 +118,10 @@ def _planned(recipe: Recipe, name: str, rows: list[Problem], ledger: Ledger | No
     decoding = recipe.decoding_of(name, list(problems.values()))
     n_rollouts, n_stored, length = decoding.n * len(problems), 0, decoding.max_tokens / 2
     if ledger is not None:
-        setup = (recipe.model.name, prompts.prompt_hash(recipe.system), decoding.sampling().hash)
+        ledger_key = (recipe.model.name, prompts.prompt_hash(recipe.system), decoding.sampling().hash)
         stored = [
             row
-            for row in ledger.outcomes(*setup, problems)
+            for row in ledger.outcomes(*ledger_key, problems)
             if row.index < decoding.n and row.finish_reason not in FAILED
         ]
         n_stored, usage = len(stored), ledger.usage_by_model().get(recipe.model.name)

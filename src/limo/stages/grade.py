@@ -29,7 +29,7 @@ from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
 from limo.rollouts.judging import ChainGraderSettings
-from limo.rollouts.multi_model_runner import ModelOpener
+from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.stages.rows import chains_from_rows, statement_of
 

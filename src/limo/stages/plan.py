@@ -35,7 +35,7 @@ from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 from limo.models.settings import open_model
 from limo.rollouts.judge_verifier import open_recipe_verifier
-from limo.rollouts.multi_model_runner import ModelOpener, RolloutSettings
+from limo.rollouts.runner import ModelOpener, RolloutSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 from limo.stages.rollouts import ingest_sources

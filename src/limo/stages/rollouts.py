@@ -32,7 +32,7 @@ from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifierSettings, RecipeVerifierSettings, open_recipe_verifier
-from limo.rollouts.multi_model_runner import ModelOpener, MultiModelRunner, RolloutSettings
+from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings
 
@@ -96,12 +96,10 @@ class ModelStageRecipe(Settings):
             do = "check `data`, the folder where relative paths start, or the path"
             raise MissingFileError(f"the {what} does not exist{others}", path, "an existing file or folder", do)
 
-    def runner(
-        self, progress: Progress, opener: ModelOpener = open_model, retry_errors: bool = False
-    ) -> MultiModelRunner:
+    def runner(self, progress: Progress, opener: ModelOpener = open_model, retry_errors: bool = False) -> RolloutRunner:
         """The runner of this recipe's models, with its budget and prices."""
         prices = {model.name: model.price for model in self.models}
-        return MultiModelRunner(opener, self.data, progress, self.budget, prices, retry_errors)
+        return RolloutRunner(opener, self.data, progress, self.budget, prices, retry_errors)
 
 
 T = TypeVar("T")

@@ -62,8 +62,8 @@ def _inspect_logs(folder: RunFolder, evaluations: list[Any], made: datetime) -> 
         score, source = evaluation["score"], evaluation["score"]["provenance"]
         own = {(row["problem_id"], row["index"]): row for row in verdicts if row["benchmark"] == score["benchmark"]}
         with Ledger(folder.ledger_path, read_only=True) as ledger:
-            setup = (evaluation["model"], source["prompt_hash"], source["sampling_hash"])
-            rollouts = [r for r in ledger.rollouts(*setup) if (r.problem_id, r.index) in own]
+            ledger_key = (evaluation["model"], source["prompt_hash"], source["sampling_hash"])
+            rollouts = [r for r in ledger.rollouts(*ledger_key) if (r.problem_id, r.index) in own]
             samples = [_sample(problems[r.problem_id], r, own[r.problem_id, r.index]) for r in rollouts]
         log = _log(evaluation, samples, folder.path.name, made.isoformat(timespec="seconds"))
         yield f"{score['benchmark']}.json", json.dumps(log, indent=1)

@@ -20,7 +20,7 @@ from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
 from limo.rollouts.judging import AnswerJudgeSettings
-from limo.rollouts.multi_model_runner import ModelOpener
+from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.verify.files import Summary
 from limo.verify.judge import DECIDED, Agreement, read_questions, write_opinions

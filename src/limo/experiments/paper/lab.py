@@ -42,7 +42,7 @@ from limo.experiments.results import Measurement
 from limo.experiments.transforms import transform_rows
 from limo.models.settings import open_model
 from limo.pool.ingest import ingest, write_pool
-from limo.rollouts.multi_model_runner import MultiModelRunner
+from limo.rollouts.runner import RolloutRunner
 from limo.stages import curate as curate_stage
 from limo.stages import evaluate as evaluate_stage
 from limo.stages import train as train_stage
@@ -98,7 +98,7 @@ class PaperLab(Lab):
             do = "add it to `sources`"
             raise InputError("there is no such source of rows", source, f"{CURATED}, or published rows", do)
         if source not in self._pools:
-            runner = MultiModelRunner(self.hooks.open_model, "", progress)
+            runner = RolloutRunner(self.hooks.open_model, "", progress)
             self._pools[source] = curated_pool(self.curation_recipe, Path(self.recipe.curation), runner)
         return self._pools[source]
 

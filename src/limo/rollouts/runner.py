@@ -1,4 +1,4 @@
-"""Rollouts of one or several models in turn; what one model decided is not requested of the next.
+"""`RolloutRunner`: rollouts of several models in turn; what one model decided is not requested of the next.
 
 The rollouts of several models count together.  Only one model is open at a time, and the last one stays open, since
 neighbouring stages often share it.
@@ -46,13 +46,13 @@ class RolloutSettings(Settings):
         """Rollouts a problem, of all models together."""
         return self.n * len(self.models)
 
-    def setups(self) -> Iterator[tuple[str, str, str]]:
+    def ledger_keys(self) -> Iterator[tuple[str, str, str]]:
         """(model, prompt hash, sampling hash) of each model, as the ledger names its rollouts."""
         for model in self.models:
             yield model.name, prompts.prompt_hash(self.system), self.sampling.sampling().hash
 
 
-class MultiModelRunner:
+class RolloutRunner:
     """Opens models and runs them; `opener` makes a completer of a model's settings and the `data` folder.
 
     `budget` is over all that a ledger holds, `prices` are by the models' names; `retry_errors`: see `collect_rollouts`.
@@ -68,10 +68,10 @@ class MultiModelRunner:
         self._meters: dict[Ledger, BudgetMeter] = {}
         self._may_get_nothing = False  # a judge of a few completions, which are stored undecided then
 
-    def companion(self, models: Iterable[ModelSettings]) -> MultiModelRunner:
+    def companion(self, models: Iterable[ModelSettings]) -> RolloutRunner:
         """A silent runner that keeps a model open beside this one's; the two share the budget of each ledger."""
         self.prices |= {model.name: model.price for model in models}
-        other = MultiModelRunner(self.opener, self.data, NoProgress(), self.budget, self.prices, self.retry_errors)
+        other = RolloutRunner(self.opener, self.data, NoProgress(), self.budget, self.prices, self.retry_errors)
         other._meters, other._may_get_nothing = self._meters, True
         return other
 
@@ -112,7 +112,7 @@ class MultiModelRunner:
     def _check_some_came(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger) -> None:
         """Raise CollectionStopped where each request for these rollouts has failed: nothing was paid for."""
         ids = {problem.id: None for problem in problems}
-        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup, ids)]
+        stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
         if not stored or self._may_get_nothing or any(one.finish_reason != "error" for one in stored):
             return
         failed = self.rollouts([settings], problems[:1], ledger)[problems[0].id]
@@ -122,7 +122,7 @@ class MultiModelRunner:
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
         """Log how many rollouts early stopping left out of the whole plan."""
         ids, n_planned = {problem.id for problem in problems}, len(problems) * settings.n_in_all
-        stored = [outcome for setup in settings.setups() for outcome in ledger.outcomes(*setup, ids)]
+        stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
         n_rollouts = sum(outcome.index < settings.n for outcome in stored)
         share = f"{1 - n_rollouts / n_planned:.1%}"
         self.progress.log(f"{stage}: {n_rollouts:,} rollouts instead of {n_planned:,}, {share} saved")
@@ -133,8 +133,8 @@ class MultiModelRunner:
         """By problem id, the rollouts of `rollout_settings` in their order, each once; no others of the ledger."""
         by_problem: dict[str, dict[object, Rollout]] = {problem.id: {} for problem in problems}
         for settings in rollout_settings:
-            for setup in settings.setups():
-                for rollout in ledger.rollouts(*setup, by_problem):
+            for ledger_key in settings.ledger_keys():
+                for rollout in ledger.rollouts(*ledger_key, by_problem):
                     if rollout.index < settings.n:
                         by_problem[rollout.problem_id].setdefault(rollout.key, rollout)
         return {problem_id: list(rollouts.values()) for problem_id, rollouts in by_problem.items()}
