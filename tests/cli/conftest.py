@@ -13,6 +13,7 @@ import yaml
 from limo.cli import root
 from limo.cli.command import run_command
 from limo.core.interrupts import STOPPING
+from limo.core.language import ENGLISH, use
 
 N = 10
 
@@ -31,6 +32,7 @@ def limo(capsys, monkeypatch):
         return ended.value.code, out, err
 
     yield call
+    use(ENGLISH)
     logger.handlers[:], logger.level = before
     for number, handler in handlers.items():
         signal.signal(number, handler)

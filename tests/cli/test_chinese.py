@@ -13,19 +13,39 @@ import yaml
 
 import limo as package
 from limo.core import errors
-from limo.core.language import _pack, translated
+from limo.core.language import _FOREIGN, _KEPT, _pack, translated
 
 ROOT = Path(package.__file__).parent
 ERRORS = {name for name in vars(errors) if name.endswith("Error")} | {"foreign_data"}
 PARTS = {0: "what", 2: "allowed", 3: "do"}
 # Not prose: what is quoted or code, paths and options, words with capitals, digits, dots or underscores.
-NO_PROSE = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|\{[^}]*\}|limo \w+|pip install \S+|\S*[-/._=:A-Z0-9{\[]\S*")
-ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{2,}\b")
+NO_PROSE = re.compile(
+    r"`[^`]*`|'[^']*'|\"[^\"]*\"|\{[^}]*\}|limo (?:pool |ledger |benchmarks )?\w+|--[\w-]+ [\w=]+|pip install \S+"
+    r"|[!-~]*[-/._=:A-Z0-9{\[][!-~]*"
+)
+WORD = re.compile(r"(?<![\w.])[a-z]{2,}(?![\w.])")
+# Names that stay as they are: of packages, experiments, roles, keys of recipes, formats, values that one writes.
+NAMES = re.findall(
+    r"\w+",
+    """
+accelerate alignment answer apt assistant bitsandbytes choice compare completion cpu curate datasets ddp deepspeed
+details device diversity dtype elicited eval evalscope evaluate exact expected export false fields filter finish
+grpo headline held hf high hub id index inspect install integers judge kind level lighteval limo local log logits
+logs lora low maths messages meta model numeric numpy packing peft plain plan problem prompt prompts pyarrow
+python qlora question rational ray reasoning recording reinforcement response reviews run safetensors samples save
+score seed sensitivity sft shuffled slurm solution stop strong structure sum system teachr text think torch train
+transformers trl true user value verify vllm weak wrong length many curat openai sharegpt llamafactory axolotl
+""",
+)
+UNRESOLVED = re.compile(r"(?:^|[:,.] ?)7(?:[,:]|$)")  # a blank that holds more than a name or number, as `7: 7, 7`
+HALF_WIDTH = re.compile(
+    r"(?<=[\u4e00-\u9fff])[,;:!?]|[,;:!] ?(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])"
+)
 
 
 def english(text: str) -> list[str]:
-    """Runs of English words in a text that is to be Chinese."""
-    return ENGLISH.findall(NO_PROSE.sub("|", text))
+    """English words, other than names, in a text that is to be Chinese."""
+    return [word for word in WORD.findall(NO_PROSE.sub("|", text)) if word not in NAMES]
 
 
 def literals(node: ast.expr | None, module: ast.Module, names: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -68,6 +88,75 @@ def test_every_part_of_an_error_has_an_entry():
     assert len(parts) > 500
     untranslated = [f"{where}: {text}" for where, text in parts if english(translated(text, "zh"))]
     assert not untranslated, "add to core/language.zh.yaml:\n" + "\n".join(dict.fromkeys(untranslated))
+
+
+def texts_of(method: str, place: int) -> Iterator[tuple[str, str]]:
+    """Where, and the text of, an argument of each call of a method: what is logged, the names of stages, results."""
+    for path in sorted(ROOT.rglob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and len(node.args) > place):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == method:
+                for text in literals(call.args[place], module):
+                    yield f"{path.relative_to(ROOT)}:{call.lineno}", text
+
+
+def fields_of_stages() -> Iterator[tuple[str, str]]:
+    """Where, and the name of, each figure that is shown beside the bar of a stage."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "advance":
+                for name in (keyword.arg for keyword in call.keywords if keyword.arg):
+                    yield f"{path.relative_to(ROOT)}:{call.lineno}", name.replace("_", " ") + " 7"
+
+
+def test_every_line_that_is_logged_or_a_result_has_an_entry():
+    lines = [*texts_of("log", 0), *texts_of("stage", 0), *texts_of("result", 1), *fields_of_stages()]
+    assert len(lines) > 60
+    whole = [(where, text) for where, text in lines if not UNRESOLVED.search(text)]
+    untranslated = [f"{where}: {text}" for where, text in whole if english(translated(text, "zh"))]
+    assert not untranslated, "add to core/language.zh.yaml:\n" + "\n".join(dict.fromkeys(untranslated))
+
+
+PACK = yaml.safe_load((ROOT / "core" / "language.zh.yaml").read_text(encoding="utf-8"))
+CHINESE_FILES = ("report/words", "stages/reports/texts", "experiments/questions", "experiments/pocket/report")
+
+
+def test_a_line_with_english_words_that_have_no_entry_stays_english_whole():
+    """The last blank that is not of foreign words holds some."""
+    halves, n_blanks = [], 0
+    for source in PACK:
+        words = [name for name in re.findall(r"{(\w{2,})}", source) if name not in {*_KEPT, _FOREIGN}]
+        line = re.sub(r"{\w}", "7", source)
+        for name in words:
+            line = line.replace(f"{{{name}}}", "name" if name != words[-1] else "words that nobody translated")
+        line = re.sub(r"{\w+}", "'x'", line)
+        n_blanks += bool(words)
+        halves += [line] if words and translated(line, "zh") != line else []
+    assert n_blanks > 100
+    assert not halves, "\n".join(f"{line}: {translated(line, 'zh')}" for line in halves)
+
+
+def chinese_of(value: object) -> Iterator[str]:
+    """Every Chinese text of a file of words."""
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from chinese_of(one)
+    elif isinstance(value, str) and re.search("[\u4e00-\u9fff]", value):
+        yield value
+
+
+def test_chinese_texts_have_no_half_width_marks_nor_spaces_between_characters():
+    texts = [*PACK.values()]
+    for name in CHINESE_FILES:
+        texts += chinese_of(yaml.safe_load((ROOT / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert len(texts) > 1500
+    faults = [text for text in texts if HALF_WIDTH.search(NO_PROSE.sub("|", text))]
+    assert not faults, "\n".join(faults)
+    assert (
+        HALF_WIDTH.search("答错 99; 与")
+        and HALF_WIDTH.search("0.0 秒 前")
+        and not HALF_WIDTH.search("用 limo，再 a, b")
+    )
 
 
 def test_an_english_sentence_is_found_and_code_is_not():
@@ -136,6 +225,13 @@ report none
 view none
 curate
 curate --nothing
+curate recipe.yaml --rn run
+curate --run
+curat
+status run --json=1
+evaluate weak.yaml --workers 0
+evaluate weak.yaml --workers many
+export run --to mine -o set.jsonl
 """
 
 

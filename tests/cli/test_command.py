@@ -99,7 +99,7 @@ def test_debug_shows_where_it_happened(end):
 def test_an_interrupted_command_says_how_far_it_was_and_how_to_go_on(end):
     code, _, err = end(KeyboardInterrupt(), "--debug")
     assert code == 3
-    assert err[-1].startswith("limo: interrupted (asking stopped after ")
+    assert err[-1].startswith("limo: interrupted (asking: stopped after ")
     assert err[-1].endswith("3 of 8); continue with: limo --debug")
 
 

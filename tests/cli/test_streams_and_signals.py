@@ -105,7 +105,7 @@ def test_the_first_signal_stops_in_order_and_says_how_to_go_on(waiting, number, 
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3
-    assert err.splitlines()[-1].startswith("limo: interrupted (wait stopped after ")
+    assert err.splitlines()[-1].startswith("limo: interrupted (wait: stopped after ")
     assert "continue with: limo" in err and "Traceback" not in err and "FATAL" not in err
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from limo.core import language
 from limo.core.errors import InputError
-from limo.core.language import _pack, translated, use, width
+from limo.core.language import _pack, translated, translated_together, use, width
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,8 @@ def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
     assert translated("weak_filter: kept 40, dropped 29: solved too often 28, no completion 1") == (
         "弱模型筛选：保留 40，剔除 29：答对过多 28，没有回答 1"
     )
-    assert translated("mine: kept 2, dropped 3: an own reason 3") == "mine：保留 2，剔除 3：an own reason 3"
+    assert translated("mine: kept 2, dropped 3: no completion 3") == "mine：保留 2，剔除 3：没有回答 3"
+    assert translated("mine: kept 2, dropped 3: an own reason 3") == "mine: kept 2, dropped 3: an own reason 3"
     assert translated("the file is empty\nnothing of this kind") == "文件为空\nnothing of this kind"
 
 
@@ -51,10 +52,12 @@ def test_a_list_is_translated_whole_or_not_at_all_and_names_stay():
     assert translated("report: runs/train/report.html") == "报告：runs/train/report.html"
 
 
-def test_an_error_is_translated_part_by_part_and_stays_english_as_data():
+def test_an_error_is_translated_whole_or_not_at_all_and_stays_english_as_data():
     use("zh")
+    foreign = InputError("there is no such file", "a.jsonl", "words without an entry", "check the path")
+    assert foreign.text(translated_together) == str(foreign)
     error = InputError("there is no such file", "a.jsonl", "existing files", "check the path")
-    assert error.text(translated) == "没有这个文件：'a.jsonl'（可用：存在的文件）；请检查路径"
+    assert error.text(translated_together) == "没有这个文件：'a.jsonl'（可用：存在的文件）；请检查路径"
     assert str(error) == "there is no such file: 'a.jsonl' (allowed: existing files); check the path"
 
 

@@ -30,7 +30,7 @@ import click
 from limo.core.errors import InputError, LimoError, PartialError, StorageError
 from limo.core.files import disk_reason, kind_of
 from limo.core.interrupts import handle_signals, was_stopped
-from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, use, width
+from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, translated_together, use, width
 from limo.core.progress import Progress, choose_display, print_line, start_logging
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
@@ -189,7 +189,7 @@ def _column(cells: list[str]) -> list[str]:
 def run_command(command: click.Command, arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code, whatever became of its standard streams."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    use(_language(arguments))
+    use(ENGLISH if "--json" in arguments else _language(arguments))
     _open_standard_streams()
     handle_signals()
     code = DONE
@@ -258,10 +258,11 @@ def _open_standard_streams() -> None:
 def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     """The exit code of an error and its one line."""
     if isinstance(error, LimoError):
-        text, code = error.text(translated), error.exit_code
+        text, code = error.text(translated_together), error.exit_code
         if code == PARTIAL:
-            text += "; " + translated(f"continue with: limo {shlex.join(arguments)}")
-    elif isinstance(error, KeyboardInterrupt | click.Abort):
+            text += translated("; ") + translated(f"continue with: limo {shlex.join(arguments)}")
+        return code, _one_safe_line(text)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
     elif isinstance(error, ImportError) and (missing := _missing_extra(error, arguments)):
         text, code = missing, INPUT
@@ -278,7 +279,11 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     else:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
-    return code, printable(hide_secrets(translated(" ".join(text.split()))))
+    return code, _one_safe_line(translated(" ".join(text.split())))
+
+
+def _one_safe_line(text: str) -> str:
+    return printable(hide_secrets(" ".join(text.split())))
 
 
 def _missing_extra(error: ImportError, arguments: list[str]) -> str:

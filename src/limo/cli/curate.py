@@ -68,7 +68,8 @@ def curate(
         from limo.cli.rollouts import print_plan
         from limo.stages import plan
 
-        call.progress.log(" -> ".join(name for name in settings.run_steps() if not name.endswith(".json")))
+        steps = " -> ".join(name for name in settings.run_steps() if not name.endswith(".json"))
+        call.progress.log(f"steps: {steps}")
         print_plan(call, plan.run(settings, folder), plan.Terms())
         return
     require_datasets()  # before anything is paid for

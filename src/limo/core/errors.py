@@ -7,7 +7,7 @@ exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,13 +22,12 @@ class LimoError(Exception):
         self._parts: tuple[Any, ...] = (what, value, allowed, do)
         super().__init__(self.text())
 
-    def text(self, translated: Callable[[str], str] = str) -> str:
-        """The message in one line, each of its parts translated."""
+    def text(self, translated: Callable[[Sequence[str]], Sequence[str]] = tuple) -> str:
+        """The message in one line, its parts translated together."""
         what, value, allowed, do = self._parts
-        text = translated(what) + ("" if value is None else f"{translated(': ')}{str(value)!r}")
-        if allowed:
-            text += translated(f" (allowed: {allowed})")
-        return f"{text}{translated('; ')}{translated(do)}" if do else text
+        parts = translated((what, ": ", f" (allowed: {allowed})" if allowed else "", "; ", do))
+        shown = "" if value is None else f"{parts[1]}{str(value)!r}"
+        return f"{parts[0]}{shown}{parts[2]}" + (f"{parts[3]}{parts[4]}" if do else "")
 
     def rename(self, path: object, shown: object) -> None:
         """Name a path as the user knows it."""

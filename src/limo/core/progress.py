@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
 from limo.core.closing import Closing
-from limo.core.language import translated
+from limo.core.language import translated, translated_together
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable
 
@@ -150,7 +150,7 @@ class Progress(Closing):
         if stage.name in self._expected_s:
             self._taken_s[stage.name] = stage.elapsed_s
         if event.kind == "stop":
-            self.stopped.append(f"{stage.name} {describe(event)}")
+            self.stopped.append(describe_line(event))
         self.show(event)
 
     def show(self, event: Event) -> None:
@@ -272,11 +272,17 @@ def describe_line(event: Event) -> str:
     """An event in one line, in the reader's language."""
     if event.kind == "log":
         return translated(event.text)
-    return translated(event.stage) + translated(": ") + describe(event)
+    stage, colon, comma, *parts = translated_together((event.stage, ": ", ", ", *_parts(event)))
+    return stage + colon + comma.join(parts)
 
 
 def describe(event: Event) -> str:
     """A stage's state in words: how many of how many, the time to go, and its fields."""
+    comma, *parts = translated_together((", ", *_parts(event)))
+    return comma.join(parts)
+
+
+def _parts(event: Event) -> list[str]:
     of_total = f" of {event.total:,}" if event.total is not None else ""
     parts = [f"{event.n_done:,}{of_total}"] if event.n_done or event.total else []
     if event.kind == "start":
@@ -290,7 +296,7 @@ def describe(event: Event) -> str:
     for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
         parts.append(f"{name} {value:,}" if isinstance(value, int) else shown(f"{name} {_rounded(value)}"))
-    return translated(", ").join(map(translated, parts))
+    return parts
 
 
 def duration(seconds: float) -> str:

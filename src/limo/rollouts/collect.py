@@ -30,7 +30,6 @@ from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 BUDGET_SPENT = "the budget is spent"
 SAVE_TIME_S = 1.0  # how often the time spent is stored: a start that is killed may have spent this much more
 VERIFIED_TOGETHER = 1000  # stored completions that are verified again in one transaction
-N_SHOWN = 8  # unfinished problems named in the message; all are in `CollectionStopped.undecided`
 
 
 class BatchVerifier(Protocol):
@@ -51,8 +50,7 @@ class CollectionStopped(PartialError):
 
     def __init__(self, why: str, undecided: list[str], n_problems: int, do: str) -> None:
         self.why, self.do = why, do
-        shown = ", ".join(undecided[:N_SHOWN]) + (", ..." if len(undecided) > N_SHOWN else "")
-        super().__init__(f"{why}; undecided are {len(undecided):,} of {n_problems:,} problems", shown, "", do)
+        super().__init__(f"{why}; {len(undecided):,} of {n_problems:,} problems are unfinished", do=do)
         self.undecided = undecided
 
 

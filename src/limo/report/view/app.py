@@ -28,7 +28,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
-from limo.core.language import LANGUAGES, chosen, translated
+from limo.core.language import LANGUAGES, chosen, translated, translated_together
 from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
@@ -179,8 +179,11 @@ class _Pages:
     async def refuse(self, request: Request, error: Exception) -> Response:
         """What cannot be shown, in a line."""
         status = error.status_code if isinstance(error, HTTPException) else 400
-        translate = partial(translated, language=_language(request))
-        text = error.text(translate) if isinstance(error, InputError) else translate(getattr(error, "detail", ""))
+        language = _language(request)
+        if isinstance(error, InputError):
+            text = error.text(partial(translated_together, language=language))
+        else:
+            text = translated(getattr(error, "detail", ""), language)
         return PlainTextResponse(one_line(text) + "\n", status)
 
     def _render(self, request: Request, name: str, filters: Filters, **values: Any) -> Response:
