@@ -30,7 +30,7 @@ NAMES = re.findall(
     """
 accelerate alignment answer apt assistant bitsandbytes choice compare completion cpu curate datasets ddp deepspeed
 details device diversity dtype elicited eval evalscope evaluate exact expected export false fields filter finish
-grpo headline held hf high hub id index inspect install integers judge kind level lighteval limo local log logits
+grpo headline held hf high hub id index init inspect install integers judge kind level lighteval limo local log logits
 logs lora low maths messages meta model numeric numpy packing peft plain plan problem prompt prompts pyarrow
 python qlora question rational ray reasoning recording reinforcement response reviews run safetensors samples save
 score seed sensitivity sft shuffled slurm solution stop strong structure sum system teachr text think torch train
