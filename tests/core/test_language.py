@@ -73,7 +73,7 @@ def test_patterns_with_more_words_come_first():
 def test_the_sentence_of_a_comparison_is_whole_in_both_languages():
     told = "a is 87.5 points above b (95% interval +29.0 to +100.0, p < 0.001)"
     told += "; 8 problems of 2 benchmarks, one training seed each"
-    assert translated(f"did it hurt? {told}", "zh") == (
-        "训练是否有害？a 比 b 高 87.5 个百分点（95% 区间 +29.0 至 +100.0，p < 0.001）；8 题，2 个基准，各一个训练种子"
+    assert translated(f"forgetting check: {told}", "zh") == (
+        "遗忘检查：a 比 b 高 87.5 个百分点（95% 区间 +29.0 至 +100.0，p < 0.001）；8 题，2 个基准，各一个训练种子"
     )
     assert translated(told) == told

@@ -117,7 +117,7 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert 'id="en-difficulty"' in page.render(report)
 
 
-def test_trainings_show_losses_costs_and_whether_they_hurt(tmp_path):
+def test_trainings_show_losses_costs_and_the_check_of_forgetting(tmp_path):
     values = {
         "model_dir": "", "base": "models/tiny", "method": "sft", "n_examples": 4, "n_tokens": 90, "n_loss_tokens": 50,
         "n_updates": 5, "n_tokens_seen": 180, "n_epochs": 2.0, "seconds": 2.0, "flops": 1e9, "checkpoint": "last",
@@ -129,13 +129,13 @@ def test_trainings_show_losses_costs_and_whether_they_hurt(tmp_path):
         record = json.dumps(asdict(TrainResult(**values)))
         (tmp_path / name / "seed-0" / "model" / "training.json").write_text(record)
         (tmp_path / name / "seed-0" / "recipe.yaml").write_text("model: tiny\n")
-    (tmp_path / "a" / "seed-0" / "did_it_hurt.json").write_text(json.dumps({"sentence": "not separable"}))
+    (tmp_path / "a" / "seed-0" / "forgetting.json").write_text(json.dumps({"sentence": "not separable"}))
     (tmp_path / "a" / "seed-0" / "data_cost.json").write_text(json.dumps({"n_tokens": {"m": 9}, "flops": 1.5e12}))
     (section,) = run([tmp_path / "a/seed-0", tmp_path / "b/seed-0"]).sections
     assert [row[8].en for row in section.tables[0].rows] == ["1.5e+12", "-"], "of filters and teachers"
     assert [series.label_en for series in section.charts[0].series] == ["a/seed-0", "b/seed-0"]
     assert section.charts[0].series[0].x == [2, 4, 5] and section.tables[0].rows[0][6].en == "90"
-    assert any("Did it hurt? not separable" in claim.en for claim in section.claims)
+    assert any("Forgetting check: not separable" in claim.en for claim in section.claims)
     assert section.tables[1].rows[0][1].en == "peak bytes"
 
 

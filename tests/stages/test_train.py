@@ -28,7 +28,7 @@ from limo.models.local.completer import LocalCompleter
 from limo.pool.ingest import read_pool, write_pool
 from limo.stages.train import Recipe, data_cost, easy_problems, first_batch, run
 from limo.train.model import load_model
-from limo.train.result import finished
+from limo.train.model_folder import read_result
 
 GRPO = [
     "method.kind=grpo", "method.max_steps=2", "method.num_generations=4", "method.examples_per_update=8",
@@ -166,7 +166,7 @@ def test_the_cost_counts_what_was_generated_and_what_was_trained_on(trained):
 def test_a_finished_training_by_reward_is_left_as_it_is(trained):
     folder, result, base = trained
     progress = NoProgress()
-    assert run(grpo_recipe(base), folder, progress) == result == finished(folder / "model")
+    assert run(grpo_recipe(base), folder, progress) == result == read_result(folder / "model")
     assert "trained already" in progress.logged[-1]
 
 
@@ -186,18 +186,25 @@ def test_another_verifier_rewards_what_it_calls_correct(tmp_path):
     assert result.measures["groups_without_variance"] == 1.0, "equal rewards teach nothing, and are counted"
 
 
-def test_a_training_tells_whether_it_hurt_what_the_base_could_do(tmp_path, monkeypatch):
+def test_a_training_is_checked_for_forgetting_what_the_base_could_do(tmp_path, monkeypatch):
     import limo.stages.train as stage
 
     monkeypatch.setattr(stage, "_train", lambda recipe, folder, progress: None)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model").symlink_to(model_path("pocket-poor"))
     write_pool(sample_problems(["bus"], 24, range(2, 4), seed=3), tmp_path / "easy.parquet")
-    progress, words = NoProgress(), [f"did_it_hurt={tmp_path}/easy.parquet", "check_max_tokens=24"]
+    progress, words = NoProgress(), [f"forgetting_check={tmp_path}/easy.parquet", "check_max_tokens=24"]
     run(grpo_recipe(tmp_path, *words), tmp_path / "run", progress)
-    stored = json.loads((tmp_path / "run" / "did_it_hurt.json").read_text())
+    stored = json.loads((tmp_path / "run" / "forgetting.json").read_text())
     assert (stored["arm"], stored["against"]) == ("trained", "base") and stored["low"] <= stored["difference"]
-    assert f"did it hurt? {stored['sentence']}" in progress.logged
+    assert f"forgetting check: {stored['sentence']}" in progress.logged
+
+
+def test_the_earlier_name_of_the_forgetting_check_is_read_and_another_name_is_not():
+    words = ["model=m", "dataset=d"]
+    assert load(Recipe, None, [*words, "did_it_hurt=easy"]) == load(Recipe, None, [*words, "forgetting_check=easy"])
+    with pytest.raises(LimoError, match="did_it_harm"):
+        load(Recipe, None, [*words, "did_it_harm=easy"])
 
 
 def test_a_typo_in_the_dataset_does_not_lock_the_folder_and_a_copied_dataset_is_the_same(trained, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from limo.core.errors import InputError
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import train
-from limo.train.result import finished
+from limo.train.model_folder import read_result
 
 SMALL = {
     "bf16": False, "use_cpu": True, "gradient_checkpointing": False, "save_strategy": "no", "max_length": 256,
@@ -54,7 +54,7 @@ def test_every_linear_layer_has_an_adapter_and_nothing_is_a_pickle(trained):
 
 def test_the_record_names_the_method_and_the_cost_of_an_adapter(trained):
     out, result = trained
-    assert result.method == "lora" and finished(out) == result
+    assert result.method == "lora" and read_result(out) == result
     assert result.flops == pytest.approx(4 * result.n_tokens_seen * 27_000, rel=0.2)
 
 

@@ -20,7 +20,7 @@ from limo.train.methods import sft
 from limo.train.methods.lora import LoraSettings
 from limo.train.methods.sft import SftSettings, train
 from limo.train.model import load_model
-from limo.train.result import RECORD, finished
+from limo.train.model_folder import RECORD, read_result
 from limo.train.trainer import bytes_on_disk
 
 SMALL = {
@@ -215,7 +215,7 @@ def test_killed_after_its_last_checkpoint_it_makes_no_further_update(model_dir, 
     settings = small(lr_scheduler_type="constant", **changes)
     straight = train(model_dir, rows, tmp_path / "straight", settings)
     with monkeypatch.context() as patch:
-        patch.setattr(sft, "publish", lambda *_: 1 / 0)
+        patch.setattr(sft, "publish_model", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(model_dir, rows, tmp_path / "cut", settings)
     resumed = train(model_dir, rows, tmp_path / "cut", settings)
@@ -272,7 +272,7 @@ def test_a_long_row_dropped_by_choice_is_in_the_record(short):
     out, result, progress = short
     assert [d.problem_id for d in result.dropped] == ["p9"] and result.n_examples == 24
     assert "1 of 25 rows" in progress.logged[0]
-    assert finished(out) == result
+    assert read_result(out) == result
 
 
 class Bomb:
@@ -324,7 +324,7 @@ def test_a_record_that_is_damaged_is_not_taken_for_a_model(trained, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
     (tmp_path / "copy" / RECORD).write_text("{")
     with pytest.raises(InputError, match="does not hold a trained model"):
-        finished(tmp_path / "copy")
+        read_result(tmp_path / "copy")
 
 
 def test_checkpoints_that_are_kept_load_as_models_and_hold_nothing_of_the_optimiser(model_dir, rows, tmp_path):

@@ -17,9 +17,9 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, assert_never
+from typing import Annotated, Any, assert_never
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from limo.core.errors import InputError, RecipeError
 from limo.core.files import hash_path, model_identity, write_json
@@ -64,12 +64,19 @@ class Recipe(Settings):
     )
     method: Method = Field(default_factory=sft.SftSettings, description="sft, lora, qlora or grpo, with its settings")
     verifier: VerifierSettings = Field(default_factory=MathsSettings, description="what rewards a completion (grpo)")
-    did_it_hurt: str = Field(
+    forgetting_check: str = Field(
         "",
         description="a pool that base and trained model answer afterwards, beside the gain: `easy` (sums and reading, "
         "shipped) or a file of your own; '' asks nothing",
     )
     check_max_tokens: int = Field(256, ge=1, description="tokens of a completion of that check, which is greedy")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "did_it_hurt" in values:  # of recipes and runs of earlier versions
+            values = {"forgetting_check": values["did_it_hurt"]} | {k: values[k] for k in values if k != "did_it_hurt"}
+        return values
 
     def check_model_is_named(self) -> None:
         """Raise InputError where the recipe does not say yet what is trained."""
@@ -79,7 +86,7 @@ class Recipe(Settings):
 
     def run_steps(self) -> dict[str, list[str]]:
         """A training keeps its settings; the check after it may change."""
-        return {"did_it_hurt.json": ["did_it_hurt", "check_max_tokens"]}
+        return {"forgetting.json": ["forgetting_check", "check_max_tokens"]}
 
 
 def first_batch(recipe: Recipe) -> str:
@@ -135,8 +142,8 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
         if run_folder and (cost := data_cost(recipe.dataset)):
             run_folder.write_json(DATA_COST, asdict(cost))
             (progress or NoProgress()).log(f"train: {cost}")
-        if recipe.did_it_hurt and is_main_process():
-            check_harm(recipe, folder, progress or NoProgress())
+        if recipe.forgetting_check and is_main_process():
+            check_forgetting(recipe, folder, progress or NoProgress())
         return result
 
 
@@ -186,22 +193,22 @@ def data_cost(dataset: str | Path) -> DataCost | None:
     return DataCost(n_tokens, flops)
 
 
-def check_harm(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:
-    """Base and trained model on easy problems, greedy: did the training hurt?  Kept as `did_it_hurt.json`."""
+def check_forgetting(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:
+    """Base and trained model on easy problems, greedy: what did the training cost?  Kept as `forgetting.json`."""
     import torch
 
-    problems = easy_problems() if recipe.did_it_hurt == "easy" else read_pool(recipe.did_it_hurt)
+    problems = easy_problems() if recipe.forgetting_check == "easy" else read_pool(recipe.forgetting_check)
     decoding = Decoding(max_tokens=recipe.check_max_tokens)
     device = "cuda" if torch.cuda.is_available() and not recipe.method.use_cpu else "cpu"
     outcomes: dict[str, dict[int, dict[str, dict[str, float]]]] = {}
-    with Ledger(folder / "did_it_hurt.sqlite") as ledger, Checker(recipe.verifier) as checker:
+    with Ledger(folder / "forgetting.sqlite") as ledger, Checker(recipe.verifier) as checker:
         for name, model in (("base", recipe.model), ("trained", str(folder / "model"))):
             completer = LocalCompleter(model, name, batch_size=32, device=device)
             evaluation = evaluate(ledger, completer, "easy", problems, decoding, checker, progress, run=str(folder))
             outcomes[name] = {0: {"easy": evaluation.rate_by_problem}}
     comparison = compare(outcomes, "trained", "base")
-    write_json(folder / "did_it_hurt.json", {**asdict(comparison), "sentence": comparison.sentence})
-    progress.log(f"did it hurt? {comparison.sentence}")
+    write_json(folder / "forgetting.json", {**asdict(comparison), "sentence": comparison.sentence})
+    progress.log(f"forgetting check: {comparison.sentence}")
     return comparison
 
 

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from limo.train.result import TrainSettings
+from limo.train.settings import TrainSettings
 
 GB = 1e9
 HEAD_TOKENS, HEAD_VOCAB = 4096, 32768  # the largest tile of scores that TRL's loss holds at once

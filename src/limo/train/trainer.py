@@ -24,7 +24,7 @@ from limo.core.progress import Progress
 from limo.core.text import parse_json, shorten
 from limo.train.compute import speed_line
 from limo.train.memory import OPTIMISER_BYTES
-from limo.train.result import TrainSettings
+from limo.train.settings import TrainSettings
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 

@@ -29,7 +29,8 @@ from limo.core.text import parse_json
 from limo.experiments.cells import Job
 from limo.experiments.child_process import ChildProgram, last_lines
 from limo.stages import train as train_stage
-from limo.train.result import TrainResult, finished
+from limo.train.model_folder import read_result
+from limo.train.result import TrainResult
 
 RENDEZVOUS_PORT = 29500  # PyTorch's own default
 
@@ -122,13 +123,13 @@ def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunc
 
     Raises ModelError with the last lines of the log where the training fails.
     """
-    if done := finished(folder / "model"):
+    if done := read_result(folder / "model"):
         return done
     file = folder.with_name("train.yaml")
     write_text(file, recipe.to_yaml())
     with ChildProgram(launch.words([str(file), "--run", str(folder)]), folder, launch.env) as program:
         code = program.wait()
-    result = finished(folder / "model") if code == 0 else None
+    result = read_result(folder / "model") if code == 0 else None
     if result is None:
         what, do = f"the training ended with code {code}", f"see {program.log}; the same command goes on"
         raise ModelError(what, program.last_lines(), "", do)

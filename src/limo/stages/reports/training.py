@@ -1,4 +1,4 @@
-"""A training's parts of a report: loss, cost, whether it hurt, and by reinforcement learning the curve over FLOPs."""
+"""A training's parts of a report: loss, cost, forgetting, and by reinforcement learning the curve over FLOPs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from limo.stages import checkpoints
 from limo.stages.compare import read_outcomes
 from limo.stages.reports.texts import interval_series, label, make_chart, make_series, make_table, sentence, text
 from limo.stages.train import DATA_COST
-from limo.train.result import TrainResult, finished
+from limo.train.model_folder import read_result
+from limo.train.result import TrainResult
 
-HARM = "did_it_hurt.json"
+FORGETTING = ("forgetting.json", "did_it_hurt.json")  # the second of earlier versions
 _UPDATE = re.compile(r".*@(\d+)$")
 
 
 def record_of(folder: Path) -> TrainResult | None:
     """The record of a training run that is finished."""
-    return finished(folder / "model") if (folder / "model" / "training.json").is_file() else None
+    return read_result(folder / "model") if (folder / "model" / "training.json").is_file() else None
 
 
 def run_names(folders: Sequence[Path]) -> dict[Path, str]:
@@ -85,8 +86,8 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
         for folder, record in records.items()
     ]
     for folder in records:
-        if (folder / HARM).is_file():
-            claims.append(sentence(f"Did it hurt? {RunFolder(folder).read_json(HARM)['sentence']}"))
+        for name in [name for name in FORGETTING if (folder / name).is_file()][:1]:
+            claims.append(sentence(f"Forgetting check: {RunFolder(folder).read_json(name)['sentence']}"))
     sections = [Section("training", text("training"), text("training_lead"), claims, charts=charts, tables=tables)]
     return {"sections": [*sections, *_rl_sections(records, names)]}
 

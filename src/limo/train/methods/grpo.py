@@ -33,7 +33,9 @@ from limo.models.local.config import check_model
 from limo.train.compute import GENERATE, TRAIN
 from limo.train.memory import launched_sharding
 from limo.train.model import load_model, load_tokenizer
-from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
+from limo.train.model_folder import make_work_folder, publish_model, read_result
+from limo.train.result import TrainResult, result_of
+from limo.train.settings import TrainSettings
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched, without_name_warnings
 
 FLOPS_PER_TOKEN = GENERATE + TRAIN  # each token is generated (or read) once and trained on once
@@ -92,7 +94,7 @@ def train(
     check_model(model_dir)
     data = content_hash(*(f"{problem.id} {problem.answer}" for problem in problems))
     identity = content_hash(model_identity(model_dir) or str(model_dir), data, settings.hash)
-    if done := finished(out, identity, settings):
+    if done := read_result(out, identity, settings):
         progress.log(f"{stage}: {out} is trained already ({done.n_updates:,} updates)")
         return done
     if not problems:
@@ -129,7 +131,7 @@ def train(
         measures=measures,
     )
     save = lambda new: trainer.save_model(str(new))  # noqa: E731
-    publish(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
+    publish_model(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
     return result
 
 

@@ -27,7 +27,9 @@ from limo.train.compute import TRAIN
 from limo.train.data import Encoded, Row, encode, read_rows
 from limo.train.memory import HAS_NO_MASK, SMALL, available_bytes, launched_sharding, memory_lines, plan_memory
 from limo.train.model import load_model, load_tokenizer
-from limo.train.result import TrainResult, TrainSettings, finished, make_work_folder, publish, result_of
+from limo.train.model_folder import make_work_folder, publish_model, read_result
+from limo.train.result import TrainResult, result_of
+from limo.train.settings import TrainSettings
 from limo.train.trainer import log_speed, run_trainer, trl_config, watched
 
 LONGEST_WITH_MASK = 4096  # tokens of a row for which a mask of tokens x tokens may be built
@@ -85,7 +87,7 @@ def train(
     check_model(model_dir)
     data_hash = _rows_hash(rows)
     identity = content_hash(model_identity(model_dir) or str(model_dir), data_hash, settings.hash)
-    if done := finished(out, identity, settings):
+    if done := read_result(out, identity, settings):
         progress.log(f"train: {out} is trained already ({done.n_updates:,} updates)")
         return done
     tokenizer = load_tokenizer(model_dir)
@@ -125,7 +127,7 @@ def train(
         measures={"padding": trainer.n_padding / max(1, trainer.n_positions)},
     )
     save = lambda new: settings.save(trainer, new, model_dir)  # noqa: E731
-    publish(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
+    publish_model(result, work, save, trainer.args.should_save, settings.keep_checkpoints)
     return result
 
 
