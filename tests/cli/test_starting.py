@@ -69,6 +69,36 @@ def test_the_held_out_problems_leave_the_pool(limo, here):
     assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/curate/selected")
 
 
+def test_the_verifier_is_proposed_by_the_answers_with_two_of_them(limo, here):
+    units = ("N", "m/s^2", "cm", "kg")
+    rows = [{"stem": f"A {k} kg block: what is it after {k} s?", "key": f"{k}.5 {units[k % 4]}"} for k in range(40)]
+    lines(here / "physics.jsonl", [*rows, {"stem": "Why does the block move?", "key": "see above"}, {"stem": ""}])
+    out = limo("init", "physics.jsonl", "-o", "physics")[1]
+    told = re.search(r"verifier: numeric, since 98% of the answers are numbers with a unit, as '(.*)', '(.*)'", out)
+    assert told and told[1] != told[2] and "2% of the answers cannot be checked by numeric" in out
+    assert "'see above' (the answer is no number)" in out and "rows left out: no problem text 1" in out
+    for name, kind in (("mine", curate), ("evaluate", evaluate)):
+        assert load(kind.Recipe, f"physics/{name}.yaml").verifier.kind == "numeric"
+    rows = [{"question": f"{k} and {k}?", "choices": ["0", f"{2 * k}"], "answer": "AB"[k % 3 > 0]} for k in range(9)]
+    lines(here / "choice.jsonl", rows)
+    out = limo("init", "choice.jsonl", "-o", "choice")[1]
+    assert "verifier: choice, since 100% of the answers name an option, as '" in out
+    assert load(curate.Recipe, "choice/mine.yaml").verifier.kind == "choice"
+    out = limo("init", "shop.jsonl", "-o", "shop")[1]
+    assert "verifier: maths, since 100% of the answers can be compared" in out
+    assert "\nverifier" not in (here / "shop/mine.yaml").read_text(), "a default is not repeated"
+
+
+def test_an_odd_column_is_named_with_the_columns_there_are(limo, here):
+    rows = [{"question": f"What is {k} times {k + 3}?", "answer": "inf points", "value": k * k} for k in range(9)]
+    lines(here / "odd.jsonl", rows)
+    out = limo("init", "odd.jsonl", "-o", "odd")[1]
+    assert "look at: 100% of the answers are 'inf points'" in out and "--field answer=COLUMN" in out
+    assert "there are: 'question', 'answer', 'value'" in out
+    out = limo("init", "odd.jsonl", "-o", "mended", "--field", "answer=value")[1]
+    assert "columns: answer=value" in out and "inf points" not in out and "--field" not in out
+
+
 def test_as_many_problems_are_held_out_as_the_user_says_or_the_file_bears(limo, fault, here):
     assert [held_out_of(n) for n in (2, 40, 200, 300, 1000, 10**5)] == [1, 10, 50, 50, 100, 200]
     out = limo("init", "shop.jsonl", "-o", "mine", "--hold-out", 20)[1]

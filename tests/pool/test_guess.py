@@ -9,12 +9,13 @@ import pytest
 
 from limo.core.errors import InputError, MissingFileError
 from limo.core.recipe import load
+from limo.core.records import Problem
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
 from limo.pool.ingest import Source, ingest
 from limo.pool.shards import ingest_shards
 from limo.pool.sources.benchmarks import find_benchmarks, load_benchmark, load_files
 from limo.pool.sources.fields import FieldMap
-from limo.pool.sources.guess import find_fields, named
+from limo.pool.sources.guess import find_fields, named, oddities
 from limo.stages import curate, evaluate
 
 ROWS = [{"nr": k, "stem": f"Ada has {k} red and {k} blue pens: how many?", "key": str(2 * k)} for k in range(1, 9)]
@@ -121,3 +122,32 @@ def test_odd_names_of_columns_are_names(tmp_path, names):
     path = tmp_path / "a.csv"
     path.write_text(names + "\n" + "".join(f"How many are {k} and {k} apples?,{2 * k}\n" for k in range(8)))
     assert len(ingest([str(path)]).problems) == 8
+
+
+def test_a_column_of_equal_values_is_no_answer():
+    table = [{"a": f"What is {k} times {k}, written out?", "label": "5 points", "d": k * k} for k in range(6)]
+    assert named(find_fields(table, "x")) == {"problem": "a", "answer": "d"}
+    short = [{"label": "5", "stem": "What is two plus three?", "n": 7}]
+    assert named(find_fields(short, "x"))["answer"] == "label", "too few rows to say so"
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (["5 points"] * 8 + ["3"], "89% of the answers are '5 points'"),
+        ([str(k) for k in range(4, 12)], "the answers count the rows: 4, 5, 6, ..."),
+        (["inf points", "N/A", "7", "9", "4 m"], "40% of the answers hold nothing, such as 'inf points'"),
+        (["q_0012", "q_0017", "q_0031", "7", "9"], "60% of the answers read like identifiers, such as 'q_0012'"),
+        (["3e5f9a0c1b", "0c1b3e5f9a", "1"], "67% of the answers read like identifiers, such as '3e5f9a0c1b'"),
+        (["7", "9", "7", "11", "\\frac{1}{2}", "\\infty", "infinitely many", "x^2", "2x", "no", "无数个"], ""),
+        (["A", "B", "B", "D", "A", "9.8 m/s^2", "-", "10"], "12% of the answers hold nothing, such as '-'"),
+    ],
+)
+def test_answers_of_a_wrong_column_are_odd_and_ordinary_ones_are_not(answers, said):
+    problems = [Problem.make(f"What is {k} plus {k} times {k}?", answer) for k, answer in enumerate(answers)]
+    assert oddities(problems) == ([said] if said else [])
+
+
+def test_short_statements_are_odd_in_any_language():
+    problems = [Problem.make(text, "5") for text in ("What?", "一加一？", "一加一等于几？", "How many are 2 and 3?")]
+    assert oddities(problems) == ["25% of the statements are short, such as 'What?'"]

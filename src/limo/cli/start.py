@@ -60,6 +60,7 @@ def init(
         f"{result.n_usable:,} of {result.n_rows:,} rows are problems with answers; {result.n_held_out:,} are held out",
         f"a score near 50% on {result.n_held_out:,} problems is known to ±{100 * result.half_width:.0f} points",
         f"columns: {columns or 'found by their names'}",
+        "verifier: {}, since {}".format(*result.verifier),
         f"models: {models}",
         *(f"look at: {note}" for note in result.notes),
         *(f"written: {path}" for path in result.files),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +26,24 @@ from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import write_rows
 from limo.core.stats import Estimate, mean_interval
+from limo.core.text import shorten
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.sources.fields import FieldMap, shape
-from limo.pool.sources.guess import find_fields, head_of, named
+from limo.pool.sources.guess import find_fields, head_of, named, oddities
 from limo.pool.sources.readers import rows
 from limo.stages import curate, evaluate, train
 from limo.stages.plan import model_size
+from limo.verify.numeric import read_leading_unit, read_quantities
+from limo.verify.verifier import open_verifier
 
 FEWEST_HELD_OUT, MOST_HELD_OUT = 50, 200  # a tenth between them, as long as three quarters are left for the pool; ours
 WIDE = 0.1  # half the width of a score's interval from which on the reader is warned; our choice
 NO_SERVER = "http://127.0.0.1:8000/v1"
 _WEAK, _STRONG = {"n": 4, "low": 0, "high": 0}, {"n": 8, "low": 1, "high": 6}  # the first is the paper's; ours
+_KINDS = {"choice": "name an option", "numeric": "are numbers with a unit", "maths": "can be compared by rules"}
+_MEASURED = {"m", "kg", "s", "A", "K", "mol", "cd"}  # base units of quantities that are measured, not counted or paid
+_ALL, _MOST, _SAMPLE = 0.9, 0.5, 1000  # shares of answers that decide for a verifier, and how many are looked at; ours
 _MOST_TOKENS = 16384  # paper: all chains are shorter
 
 
@@ -51,12 +58,15 @@ class _Plain(yaml.SafeDumper):
 class InitResult:
     """What was found and written; `fields` are the columns that had to be named, `notes` what to look at.
 
+    `verifier`: the kind that the recipes name, and in words why, with two of the answers.
+
     `half_width`, `detectable`: of the interval of a score near 50% on the held-out problems, and the difference between
     two models that they show; shares, one completion a problem.
     """
 
     folder: Path
     fields: dict[str, str]
+    verifier: tuple[str, str]
     n_rows: int
     n_usable: int
     n_held_out: int
@@ -88,12 +98,8 @@ def run(
     checked_variable(api_key_env)
     given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
     columns = find_fields(head_of(rows(file)), file, given, strict=True)
-    n_rows, usable = 0, dict[str, Problem]()
-    for row in rows(file):
-        n_rows += 1
-        shaped = shape(row.value, Path(file).stem, columns)
-        if shaped.problem and not shaped.reason:
-            usable.setdefault(shaped.problem.id, shaped.problem)
+    usable, left_out = _problems(file, columns)
+    n_rows = len(usable) + left_out.total()
     if len(usable) < 2:
         what, do = "these columns give no problems with answers", "name others with --field problem=COLUMN"
         first = next(iter(head_of(rows(file))), {})
@@ -105,14 +111,19 @@ def run(
     models = served_models(server, api_key_env) if server else []
     notes = [] if models else ["no --server was given: put its address and the model's name into the recipes"]
     models = sorted(models or [ServedModel("my-model")], key=lambda model: model_size(model.name) or 0)
-    held_out = sorted(usable.values(), key=lambda problem: problem.id)[:n_held_out]  # by hash: no order of the file's
-    interval = score_of_half(n_held_out)
-    notes += _notes(models, interval, weights)
+    by_hash = sorted(usable.values(), key=lambda problem: problem.id)  # no order of the file's
+    held_out, interval = by_hash[:n_held_out], score_of_half(n_held_out)
+    names = list(next(iter(head_of(rows(file)))))
+    notes = [*_notes_on_rows(left_out, list(usable.values()), names), *notes, *_notes(models, interval, weights)]
+    verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
+    notes = [*unchecked, *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
     target, served = Path(folder), [_served(model, http) for model in models]
     weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights
     n_tokens = _completion_tokens(models)
     recipes = _recipes(os.path.abspath(file), target.absolute(), named(columns), served, weights, n_tokens)
+    for name in ("mine.yaml", "evaluate.yaml") if verifier != "maths" else ():
+        recipes[name][2]["verifier"] = verifier
     recipes["mine.yaml"][2]["select"] = {"k": max(1, min(800, (len(usable) - n_held_out) // 4))}
     with TemporaryDirectory() as made:
         kept = ({"problem": p.problem, "answer": p.answer, "options": p.options} for p in held_out)
@@ -125,7 +136,19 @@ def run(
     half = (interval.interval.high - interval.interval.low) / 2
     commands = _commands(target, served, weights)
     counts = (n_rows, len(usable), n_held_out, half, interval.detectable * 2**0.5)
-    return InitResult(target, named(columns), *counts, models, files, commands, notes)
+    return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
+
+
+def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter[str]]:
+    """The problems of a file that can be used, by id, each once; and the rows left out by their reason."""
+    usable, left_out = dict[str, Problem](), Counter[str]()
+    for row in rows(file):
+        shaped = shape(row.value, Path(file).stem, columns)
+        if shaped.problem is None or shaped.reason or shaped.problem.id in usable:
+            left_out[row.error or shaped.reason or "said before"] += 1
+        else:
+            usable[shaped.problem.id] = shaped.problem
+    return usable, left_out
 
 
 def _placed(made: Path, target: Path, replace: bool) -> list[Path]:
@@ -139,6 +162,45 @@ def _placed(made: Path, target: Path, replace: bool) -> list[Path]:
     for file, text in contents.items():
         write_text(file, text)
     return list(contents)
+
+
+def propose_verifier(problems: Sequence[Problem]) -> tuple[str, str, list[str]]:
+    """The kind of verifier that fits the answers, in words why, and a note where it cannot check some of them."""
+    checkers = {kind: open_verifier(kind) for kind in _KINDS}
+    why_not = {kind: [checker.why_not(problem) for problem in problems] for kind, checker in checkers.items()}
+    share = {kind: reasons.count("") / len(problems) for kind, reasons in why_not.items()}
+    measured = [_is_measured(problem.answer) for problem in problems]
+    if share["choice"] >= _ALL:
+        kind, fitting = "choice", [reason == "" for reason in why_not["choice"]]
+    elif sum(measured) >= _MOST * len(problems) and share["numeric"] >= min(_ALL, share["maths"]):
+        kind, fitting = "numeric", measured
+    else:
+        kind, fitting = "maths", [reason == "" for reason in why_not["maths"]]
+    shown = list(dict.fromkeys(p.answer for p, fits in zip(problems, fitting, strict=True) if fits))[:2]
+    examples = ", ".join(repr(shorten(answer, 40)) for answer in shown)
+    why = f"{sum(fitting) / len(problems):.0%} of the answers {_KINDS[kind]}" + (f", as {examples}" if examples else "")
+    odd = [(p.answer, reason) for p, reason in zip(problems, why_not[kind], strict=True) if reason]
+    if not odd:
+        return kind, why, []
+    example = f"{shorten(odd[0][0], 40)!r} ({odd[0][1]})"
+    note = f"{len(odd) / len(problems):.0%} of the answers cannot be checked by {kind} and leave the pool, such as"
+    return kind, why, [f"{note} {example}; another is named by `verifier` in the recipes: exact, judge"]
+
+
+def _is_measured(answer: str) -> bool:
+    """Whether an answer is a number with a unit of measurement."""
+    units = [read_leading_unit(quantity.unit) for quantity in read_quantities(answer)]
+    return any(unit is not None and _MEASURED & {base for base, _ in unit.dimensions} for unit in units)
+
+
+def _notes_on_rows(left_out: Counter[str], problems: Sequence[Problem], columns: Sequence[str]) -> list[str]:
+    """Why rows were left out, and what is odd in the others."""
+    notes = oddities(problems)
+    if notes:
+        advice = "if a column is wrong, name it with --field answer=COLUMN or --field problem=COLUMN; there are"
+        notes.append(f"{advice}: {shorten(', '.join(map(repr, columns)), 400)}")
+    counts = ", ".join(f"{reason} {n:,}" for reason, n in left_out.most_common())
+    return [f"rows left out: {counts}"] * bool(counts) + notes
 
 
 def held_out_of(n: int) -> int:

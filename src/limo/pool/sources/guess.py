@@ -8,11 +8,13 @@ A guess is taken where the names, or what the columns hold, leave one reading; o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from limo.core.errors import InputError
+from limo.core.records import Problem
 from limo.core.rows import SourceRow
 from limo.core.text import shorten
 from limo.pool.sources.fields import DIFFICULTIES, REPLIES, SOLUTIONS, TOPICS, FieldMap, shape
@@ -30,6 +32,11 @@ _HINTS = {
 _NUMBERED = {"id", "nr", "no", "index", "idx", "number", "uuid", "row", "line", "编号", "序号"}
 _OTHERS = {*TOPICS, *DIFFICULTIES, *SOLUTIONS, *REPLIES, "source"}  # columns that are known to hold something else
 _NO_HINT = 9
+FEWEST = 5  # rows from which on what a column holds says something of it
+SAME, ODD = 0.8, 0.05  # shares of rows from which on equal answers, and other odd values, are named; ours
+_NOTHING = re.compile(r"(?:[-+]?inf|nan|null|none|nil|n/a|na|tbd|todo|[?？-]+|无|略|见解析)(?![^\W\d_]).*", re.I | re.S)
+_IDENTIFIER = re.compile(r"(?=.*\d)(?=.*[a-z])(?:[0-9a-f]{8,}(?:-[0-9a-f]+)*|[a-z]+[_-]\d{3,}|[a-z]{2,}\d{2,})", re.I)
+_SHORT = 12  # characters of a statement, one of Chinese counted as three
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[\u4e00-\u9fff]+")
 _CELL = re.compile(r"[-+]?[\d.,/%]*\d[\d.,/%]*|.{12,}[?？.。]|.{61,}", re.DOTALL)  # a number or sentence, no name
 Table = Sequence[Mapping[str, Any]]
@@ -77,6 +84,33 @@ def find_fields(
     raise InputError("which columns hold problem and answer is not clear", file, f"of {shorten(shown, 400)}", do)
 
 
+def oddities(problems: Sequence[Problem]) -> list[str]:
+    """What speaks against these columns, by the problems that they give: each with its share and an example."""
+    answers, notes = [problem.answer for problem in problems], []
+    if len(answers) >= FEWEST:
+        commonest, n = Counter(answers).most_common(1)[0]
+        notes += [f"{n / len(answers):.0%} of the answers are {commonest!r}"] if n >= SAME * len(answers) else []
+        notes += [f"the answers count the rows: {', '.join(answers[:3])}, ..."] if _counts(answers) else []
+    for what, odd, all_of in (
+        ("answers hold nothing", [text for text in answers if _NOTHING.fullmatch(text)], answers),
+        ("answers read like identifiers", [text for text in answers if _IDENTIFIER.fullmatch(text)], answers),
+        ("statements are short", [p.problem for p in problems if _n_letters(p.problem) < _SHORT], problems),
+    ):
+        if odd and len(odd) >= ODD * len(all_of):
+            notes.append(f"{len(odd) / len(all_of):.0%} of the {what}, such as {shorten(odd[0], 40)!r}")
+    return notes
+
+
+def _counts(values: Sequence[object]) -> bool:
+    """Whether the values are whole numbers, each one more than the one before."""
+    texts = [str(value) for value in values]
+    return all(text.isdecimal() for text in texts) and all(int(b) == int(a) + 1 for a, b in pairwise(texts))
+
+
+def _n_letters(text: str) -> int:
+    return sum(3 if character > "\u2e80" else 1 for character in text)
+
+
 def how_to_name(path: object, output: str) -> str:
     """What to do where a file's columns are not clear and no option names them: the `do` of `find_fields`."""
     return f"write it with plain names: limo pool ingest {path} {{fields}} -o {output}.parquet"
@@ -93,6 +127,7 @@ def _as_options(fields: FieldMap) -> str:
 
 def _guess(table: Table, given: FieldMap) -> tuple[FieldMap | None, bool]:
     """The best reading that makes enough rows problems, and whether it is the only one; None where there is none."""
+    table = list({repr(row): row for row in table}.values())  # a row that comes again says nothing of its columns
     problems, is_one_problem = _ranked("problem", table, given.problem)
     answers, is_one_answer = _ranked("answer", table, given.answer, (*problems[:1],))
     options = _ranked("options", table, given.options)[0][:1]
@@ -127,7 +162,7 @@ def _ranked(need: str, table: Table, given: str, taken: tuple[str, ...] = ()) ->
             length = sum(len(str(value)) for value in values) / len(values)
             if need == "problem":
                 ranks.append((grade, -length, name))
-            elif grade < _NO_HINT or length <= MOST_ANSWER:
+            elif (grade < _NO_HINT or length <= MOST_ANSWER) and not _is_constant(values):
                 ranks.append((grade, length, name))
     ranks.sort()
     if len(ranks) < 2 or ranks[0][0] < ranks[1][0]:
@@ -150,6 +185,10 @@ def _is_other(name: str) -> bool:
     """Whether a column's name says that it numbers the rows, or holds what is neither statement nor answer."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return name.lower() in _OTHERS or (bool(words) and words[-1] in _NUMBERED)
+
+
+def _is_constant(values: Sequence[object]) -> bool:
+    return len(values) >= FEWEST and len({str(value) for value in values}) == 1
 
 
 def _usable_share(table: Table, fields: FieldMap) -> float:
