@@ -26,10 +26,10 @@ def rates(score, seed=0):
 def measurement(name, seed=0):
     if name == "base_sampled":
         counts = {"b1": {f"p{n}": (int(n < 50), 256) for n in range(N)}}
-        return Measurement(name, 0, rates(0.1), counts=counts, notes=rates(0.0))
+        return Measurement(name, 0, rates(0.1), counts=counts, note_rates=rates(0.0))
     points = [CurvePoint(u, 1e9 * u, rates(SCORES[name] * u / 10, seed)) for u in (5, 10)]
     cost = {"n_examples": len(name), "n_updates": 10, "flops": 1e10, "points": points} if name != "base" else {}
-    return Measurement(name, seed, rates(SCORES[name], seed), notes=rates(SCORES[name]), **cost)
+    return Measurement(name, seed, rates(SCORES[name], seed), note_rates=rates(SCORES[name]), **cost)
 
 
 def arm(name):

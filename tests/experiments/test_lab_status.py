@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +34,7 @@ def begin(folder, kind, recipe, experiments, seeds, words=()):
 def measure(folder, arm, seed):
     row = Measurement(arm, seed, {"b": {"p": 1.0}}, QUESTIONS.arms[arm].hash)
     (folder / "arms" / arm / f"seed-{seed}").mkdir(parents=True, exist_ok=True)
-    write_json(folder / "arms" / arm / f"seed-{seed}" / "measurement.json", asdict(row))
+    write_json(folder / "arms" / arm / f"seed-{seed}" / "measurement.json", row.to_json())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Literal
 from limo.core.language import translated
 from limo.core.stats import Interval
 from limo.experiments.arms import Experiment, PredictedPair, Questions
-from limo.experiments.results import Counts, Measured, Rates, comparison_rows, curve_points, rates_of
+from limo.experiments.results import Counts, Measured, RateName, Rates, comparison_rows, curve_points, rates_of
 from limo.report.charts.drawing import arm_colors
 from limo.report.content import ChartRow, ComparisonRow, DataTable, LocalizedText, Prediction, Report, Section
 from limo.report.words import comparison_claim, count, points, short_count
@@ -69,7 +69,8 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
 def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> list[tuple[PredictedPair, ComparisonRow]]:
     """Each pair of a question over all benchmarks; p values are adjusted over the question's pairs."""
     compared: list[tuple[PredictedPair, ComparisonRow]] = []
-    for of, rates in (("answers", "outcomes"), ("notes", "notes")):
+    names_of: dict[str, RateName] = {"answers": "pass_rates", "notes": "note_rates"}
+    for of, rates in names_of.items():
         own = [pair for pair in pairs if pair.of == of]
         names = [(pair.a, pair.b) for pair in own]
         rows = comparison_rows(evidence.measured, names, {"all": evidence.benchmarks}, rates)
@@ -179,7 +180,8 @@ def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]
     counts = {f"{name}/{problem}": n for name, of in solved.items() for problem, n in of.items()}
 
     def rates(arm: str) -> dict[str, float]:
-        return rates_by_problem(_sound_rates(row.sound) if is_sound else row.outcomes for row in evidence.measured[arm])
+        rows = evidence.measured[arm]
+        return rates_by_problem(_sound_rates(row.sound) if is_sound else row.pass_rates for row in rows)
 
     return {name: reach(counts, rates("base"), rates(name)) for name in trained}
 
@@ -215,13 +217,13 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
         cells = [
             count(own[0].n_examples), count(own[0].n_updates), count(round(mean(m.n_train_tokens for m in own))),
             f"{flops:.1e}" if flops else "—",
-            _with_interval(_average(name, evidence)), points(_mean_rate([m.notes for m in own])),
+            _with_interval(_average(name, evidence)), points(_mean_rate([m.note_rates for m in own])),
             f"{mean(m.n_completion_tokens for m in own):.0f}", count(len(own)),
         ]  # fmt: skip
         if knows_steps:
             cells.append(points(_mean_rate([m.steps for m in own])))
         if evidence.facts:
-            single = [{b: _only(of, evidence.facts) for b, of in m.outcomes.items()} for m in own]
+            single = [{b: _only(of, evidence.facts) for b, of in m.pass_rates.items()} for m in own]
             cells.append(points(_mean_rate(single)))
         rows.append([LocalizedText(*evidence.questions.arms[name].label), *cells])
     return make_table("arms_table", heads, rows)
@@ -234,7 +236,7 @@ def _seed_table(experiment: Experiment, evidence: Evidence) -> DataTable:
     figures = {
         "score": {name: _with_interval(_average(name, evidence)) for name in measured},
         "beyond": {name: _with_interval(average(rates, name, beyond).interval) for name in measured},
-        "notes": {name: points(_mean_rate([m.notes for m in own])) for name, own in measured.items()},
+        "notes": {name: points(_mean_rate([m.note_rates for m in own])) for name, own in measured.items()},
         "tokens": {name: f"{mean(m.n_completion_tokens for m in own):.0f}" for name, own in measured.items()},
         "cost": {
             name: f"{_flops_before(name, evidence) + mean(m.flops for m in own):.1e}" for name, own in measured.items()

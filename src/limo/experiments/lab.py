@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -285,14 +285,14 @@ class Lab:
             completer = self.open_student(arm, seed, student, f"{arm.name}-{seed}")
             evaluations = list(self._evaluate(arm, completer, ledger, checker))
             rollouts = list(ledger.rollouts(completer.name))
-            cost["notes"] = note_rates(rollouts, self.benchmarks())
+            cost["note_rates"] = note_rates(rollouts, self.benchmarks())
             if self.hooks.step_accuracy:
                 cost |= step_rates(rollouts, self.benchmarks(), self.hooks.step_accuracy)
             if arm.training and arm.training.n_points:
                 points = list(self._points(arm, seed, trained, ledger, checker))
         cost |= {"arm_hash": arm.hash, "points": points}
-        measurement = Measurement.of(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
-        write_json(folder / "measurement.json", asdict(measurement), None)
+        measurement = Measurement.from_evaluations(arm.name, seed, evaluations, bool(arm.prompting.n_samples), **cost)
+        write_json(folder / "measurement.json", measurement.to_json(), None)
         return measurement
 
     def open_student(self, arm: Arm, seed: int, path: str, name: str) -> Completer:
@@ -319,8 +319,8 @@ class Lab:
         for update, path in checkpoints_of(self.arm_folder(arm.name, seed)).items():
             completer = self.open_student(arm, seed, str(path), f"{arm.name}-{seed}@{update}")
             scored = list(self._evaluate(arm, completer, ledger, checker))
-            outcomes = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in scored}
-            yield CurvePoint(int(update), trained.flops * _share_done(path, int(update), trained), outcomes)
+            pass_rates = {evaluation.score.benchmark: evaluation.rate_by_problem for evaluation in scored}
+            yield CurvePoint(int(update), trained.flops * _share_done(path, int(update), trained), pass_rates)
 
     def data_flops(self, arm: Arm) -> float:
         """Operations behind an arm's chains: of the filters and teachers, problems read and completions written.

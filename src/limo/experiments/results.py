@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from limo.core.records import LEVELS, Problem, Provenance, Rollout
 from limo.core.stats import Interval
@@ -25,6 +27,8 @@ Rates = dict[str, dict[str, float]]
 """Benchmark -> problem id -> share of rollouts in 0..1."""
 Counts = dict[str, dict[str, tuple[int, int]]]
 """Benchmark -> problem id -> (rollouts that count, all rollouts)."""
+PassRates = Annotated[Rates, Field(alias="outcomes")]  # the key in files
+RateName = Literal["pass_rates", "note_rates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,14 @@ class CurvePoint:
 
     n_updates: int
     flops: float
-    outcomes: Rates
+    pass_rates: PassRates
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """The scores of one arm with one training seed, and the cost of its training.
 
-    `arm_hash`: of the arm that was measured; `outcomes`: pass rates; `notes`: completions in the form of a note;
+    `arm_hash`: of the arm that was measured; `note_rates`: of completions in the form of a note;
     `steps`: steps that are right, where the lab knows them; `sound`: (rollouts whose answer and every step are right,
     rollouts); `counts`: (correct, decided) rollouts, of an arm that was sampled; `provenance`: benchmark -> the
     rollouts behind it; `points`: the checkpoints on the way.  `n_train_tokens`: tokens that passed through the model in
@@ -50,9 +54,9 @@ class Measurement:
 
     arm: str
     seed: int
-    outcomes: Rates
+    pass_rates: PassRates
     arm_hash: str = ""
-    notes: Rates = field(default_factory=dict)
+    note_rates: Annotated[Rates, Field(alias="notes")] = field(default_factory=dict)
     steps: Rates = field(default_factory=dict)
     sound: Counts = field(default_factory=dict)
     counts: Counts = field(default_factory=dict)
@@ -66,7 +70,7 @@ class Measurement:
     points: list[CurvePoint] = field(default_factory=list)
 
     @classmethod
-    def of(
+    def from_evaluations(
         cls, arm: str, seed: int, evaluations: Sequence[Evaluation], is_sampled: bool = False, **rest: Any
     ) -> Measurement:
         """The measurement that evaluations of every benchmark amount to; `is_sampled`: counts are kept."""
@@ -85,6 +89,11 @@ class Measurement:
             provenance={score.benchmark: score.provenance for score in scores if score.provenance},
             **rest,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored: pass rates as `outcomes`, rates of notes as `notes`."""
+        values: dict[str, Any] = TypeAdapter(Measurement).dump_python(self, mode="json", by_alias=True)
+        return values
 
 
 def note_rates(rollouts: Iterable[Rollout], benchmarks: Mapping[str, Sequence[Problem]]) -> Rates:
@@ -141,7 +150,7 @@ def build_report(
     **rest: Any,
 ) -> Report:
     """A report with every table that follows from the measurements; `rest` are the other parts of `Report`."""
-    groups, outcomes, sources = group_benchmarks(benchmarks), rates_of(measured), sources_of(measured)
+    groups, pass_rates, sources = group_benchmarks(benchmarks), rates_of(measured), sources_of(measured)
     n_sampled = {
         (arm, name): sum(n for row in rows for _, n in row.counts[name].values())
         for arm, rows in measured.items()
@@ -151,8 +160,8 @@ def build_report(
         title=title,
         arms=[arm_row(arm, measured[arm.name], student) for arm in arms],
         benchmarks=benchmarks,
-        scores=score_rows(outcomes, sources, n_sampled),
-        averages=average_rows(outcomes, groups, sources),
+        scores=score_rows(pass_rates, sources, n_sampled),
+        averages=average_rows(pass_rates, groups, sources),
         comparisons=comparison_rows(measured, pairs, groups),
         levels=level_rows(measured, groups["all"]),
         **rest,
@@ -181,15 +190,15 @@ def sources_of(measured: Measured) -> Sources:
 
 
 def comparison_rows(
-    measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups, of: str = "outcomes"
+    measured: Measured, pairs: Sequence[tuple[str, str]], groups: Groups, rates: RateName = "pass_rates"
 ) -> list[ComparisonRow]:
     """First minus second of each pair, paired by problem, in each group; p values adjusted over the pairs of a group.
 
-    `of`: the rates that are compared, `outcomes` or `notes`.
+    `rates`: which are compared.
     """
     sources = sources_of(measured)
     by_group = [
-        [comparison_row(found, group, sources) for found in compare_table(rates_of(measured, of), pairs, [names])]
+        [comparison_row(found, group, sources) for found in compare_table(rates_of(measured, rates), pairs, [names])]
         for group, names in groups.items()
         if pairs
     ]
@@ -198,11 +207,11 @@ def comparison_rows(
 
 def level_rows(measured: Measured, benchmarks: Sequence[str]) -> list[LevelRow]:
     """The arms of one level over all benchmarks, with the mean length of their completions."""
-    outcomes, rows = rates_of(measured), []
+    pass_rates, rows = rates_of(measured), []
     for level in LEVELS:
         if measurements := measured.get(level):
             n_tokens = mean(measurement.n_completion_tokens for measurement in measurements)
-            interval = average(outcomes, level, benchmarks).interval
+            interval = average(pass_rates, level, benchmarks).interval
             provenance = origins(sources_of(measured), [level], benchmarks)
             rows.append(LevelRow(level, *interval, n_tokens, measurements[0].n_examples, provenance))
     return rows
@@ -217,11 +226,11 @@ def curve_points(measurements: Sequence[Measurement], benchmarks: Sequence[str])
     found = []
     for _, points in sorted(by_update.items()):
         if len(points) == len(measurements):
-            rates = {"point": {seed: point.outcomes for seed, point in enumerate(points)}}
+            rates = {"point": {seed: point.pass_rates for seed, point in enumerate(points)}}
             found.append((mean(point.flops for point in points), average(rates, "point", benchmarks).interval))
     return found
 
 
-def rates_of(measured: Measured, of: str = "outcomes") -> dict[str, dict[int, Rates]]:
-    """Arm -> seed -> benchmark -> problem id -> rate, of `outcomes` or `notes`."""
-    return {arm: {row.seed: getattr(row, of) for row in measurements} for arm, measurements in measured.items()}
+def rates_of(measured: Measured, rates: RateName = "pass_rates") -> dict[str, dict[int, Rates]]:
+    """Arm -> seed -> benchmark -> problem id -> rate."""
+    return {arm: {row.seed: getattr(row, rates) for row in measurements} for arm, measurements in measured.items()}

@@ -1,14 +1,14 @@
 """Runs experiments in a lab: every arm is measured with every seed, in worker processes, and a report is written.
 
 measured, failed = measure_arms(lab, arms, progress)
-measured["limo"][0].outcomes["pocket-bus"]      # problem id -> pass rate in 0..1
+measured["limo"][0].pass_rates["pocket-bus"]      # problem id -> pass rate in 0..1
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def report_of(
 
 def write_report(report: Report, measured: Measured, folder: Path) -> None:
     """Leave `report.html`, `report.json` and `scores.json` in a folder."""
-    write_json(folder / SCORES, {arm: [asdict(row) for row in rows] for arm, rows in measured.items()}, None)
+    write_json(folder / SCORES, {arm: [row.to_json() for row in rows] for arm, rows in measured.items()}, None)
     store.save(report, folder / "report.json")
     page.write(report, folder / "report.html")
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -151,7 +150,7 @@ def test_the_expected_times_are_those_of_what_is_left(tmp_path):
         if selection.source == "terse":
             write_json(lab.set_path(selection), [])
     base = Measurement("base", 0, {}, questions.arms["base"].hash)
-    write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", asdict(base))
+    write_json(tmp_path / "arms" / "base" / "seed-0" / "measurement.json", base.to_json())
     left = expected_s(lab, recipe, arms)
     assert "chains terse" not in left
     assert left[MEASURING] < whole[MEASURING]
@@ -159,7 +158,8 @@ def test_the_expected_times_are_those_of_what_is_left(tmp_path):
 
 def test_a_measurement_of_another_arm_by_the_same_name_is_refused(tmp_path):
     lab, arm = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path), load_questions().arms["limo"]
-    write_json(tmp_path / "arms" / "limo" / "seed-0" / "measurement.json", asdict(Measurement("limo", 0, {}, "other")))
+    other = Measurement("limo", 0, {}, "other")
+    write_json(tmp_path / "arms" / "limo" / "seed-0" / "measurement.json", other.to_json())
     with pytest.raises(InputError, match="another arm by this name"):
         lab.stored(arm, 0)
 
@@ -193,7 +193,7 @@ def test_a_cell_of_the_stored_results_is_measured_again_and_equals(tmp_path):
     (tmp_path / "recipe.yaml").write_text(stored["recipe"], encoding="utf-8")
     lab, arm = pocket_lab(load(PocketRecipe, tmp_path / "recipe.yaml"), tmp_path / "run"), load_questions().arms["limo"]
     lab.prepare([arm], NoProgress())
-    outcomes = lab.measure(arm, 0).outcomes
+    outcomes = lab.measure(arm, 0).pass_rates
     for benchmark, problems in stored["problems"].items():
         cell = stored["outcomes"]["limo"]["0"][benchmark]
         assert "".join(str(int(outcomes[benchmark][name])) for name in problems) == cell, benchmark

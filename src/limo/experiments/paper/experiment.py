@@ -149,9 +149,9 @@ def report_of(lab: PaperLab, experiment: Experiment, measured: Measured, failed:
 def held_against(experiment: Experiment, measured: Measured) -> list[str]:
     """A line for each published figure of the experiment, with the measured score beside it where there is one."""
     means = {
-        (arm, benchmark): 100 * fmean(fmean(row.outcomes[benchmark].values()) for row in rows)
+        (arm, benchmark): 100 * fmean(fmean(row.pass_rates[benchmark].values()) for row in rows)
         for arm, rows in measured.items()
-        for benchmark in rows[0].outcomes
+        for benchmark in rows[0].pass_rates
     }
     lines = []
     for figure in published_figures(experiment):

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +194,8 @@ class PaperLab(Lab):
                         {**values, "model": settings.model_dump(), "seed": seed}
                     )
                     result = evaluate_stage.run(evaluation, folder / "scores", progress, opener=open_model)
-                measurement = Measurement.of(arm.name, seed, result.evaluations, **cost)
-            write_json(folder / MEASUREMENT, {**asdict(measurement), "scoring": self.scoring_identity}, None)
+                measurement = Measurement.from_evaluations(arm.name, seed, result.evaluations, **cost)
+            write_json(folder / MEASUREMENT, {**measurement.to_json(), "scoring": self.scoring_identity}, None)
             if arm.training and not recipe.keep_models:
                 for file in [*(folder / "train" / "model").rglob("*.safetensors"), *folder.glob("train/checkpoints")]:
                     remove(file)

@@ -83,7 +83,7 @@ def _studied(measured: Measured, problems: dict[str, tuple[str, Problem]]) -> li
     """The ids of the problems that are studied, and why."""
     if not {"limo", "bulk_terse"} <= measured.keys():
         return []
-    limo, bulk = (measured[arm][0].outcomes for arm in ("limo", "bulk_terse"))
+    limo, bulk = (measured[arm][0].pass_rates for arm in ("limo", "bulk_terse"))
     won = [p for n, p in problems.values() if limo[n].get(p.id) == 1 and bulk[n].get(p.id) == 0]
     lost = [p for n, p in problems.values() if limo[n].get(p.id) == 0]
     found = [(max(won, key=_depth).id, _text("case_won"))] if won else []
