@@ -27,11 +27,8 @@ from limo.core.records import Problem, Row
 from limo.core.rows import write_rows
 from limo.core.run_folder import read_json
 from limo.curate.select import Candidate
-from limo.experiments.arm_training import method_of, n_updates, training_cost
-from limo.experiments.arms import CURATED, Arm, Selection
-from limo.experiments.cells import Cell, Jobs, worker_jobs
-from limo.experiments.chains import (
-    ChainPool,
+from limo.experiments.arm_selection import (
+    CandidatePool,
     CollectionSettings,
     Stratum,
     collected_pool,
@@ -39,6 +36,9 @@ from limo.experiments.chains import (
     select_chains,
     select_problems,
 )
+from limo.experiments.arm_training import method_of, n_updates, training_cost
+from limo.experiments.arms import CURATED, Arm, Selection
+from limo.experiments.cells import Cell, Jobs, worker_jobs
 from limo.experiments.prompting import PromptedCompleter
 from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates
 from limo.experiments.transforms import transform_rows
@@ -116,7 +116,7 @@ class Lab:
     recipe: LabRecipe
     folder: Path
     hooks: LabHooks
-    _pools: dict[str, ChainPool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _pools: dict[str, CandidatePool] = field(default_factory=dict, init=False, repr=False, compare=False)
     _sizes: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class Lab:
 
     def write_set(self, selection: Selection, of_problems: bool, progress: Progress) -> None:
         """Write a training set of chosen chains, or of problems.  Raises InputError."""
-        pool, path = self.chain_pool(selection.source, progress), self.set_path(selection, of_problems)
+        pool, path = self.candidate_pool(selection.source, progress), self.set_path(selection, of_problems)
         recipe, curation = self.recipe, self.curation_recipe
         k = selection.k or curation.select.k
         if of_problems:
@@ -216,7 +216,7 @@ class Lab:
         rows = [_training_row(candidate, curation.system) for candidate in chosen]
         write_rows(transform_rows(rows, selection.change, selection.seed), str(path))
 
-    def chain_pool(self, source: str, progress: Progress) -> ChainPool:
+    def candidate_pool(self, source: str, progress: Progress) -> CandidatePool:
         """The chains of a source; a collection is sampled where its ledger lacks rollouts.  Raises InputError."""
         recipe, runner = self.recipe, RolloutRunner(self.hooks.open_model, "", progress)
         if source in self._pools:
@@ -337,7 +337,7 @@ class Lab:
             path = self.folder / "collections" / f"{selection.source}.sqlite"
             models = self.recipe.collections[selection.source].ask.models
         if selection.source != CURATED and selection.by == "random":
-            pool = self.chain_pool(selection.source, NoProgress())
+            pool = self.candidate_pool(selection.source, NoProgress())
             n_solved = len({candidate.problem.id for candidate in pool.correct})
             share = min(1.0, (selection.k or self.recipe.curation.select.k) / n_solved)
         with Ledger(path, read_only=True) as ledger:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from limo.core.errors import PartialError
 from limo.core.files import write_json
 from limo.experiments.answers import SAMPLED_BASE, Evidence, section
+from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import MEASURING, Cell, Job, Jobs, cells_of
-from limo.experiments.chains import in_stratum
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store

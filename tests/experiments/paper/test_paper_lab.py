@@ -15,9 +15,9 @@ from limo.core.records import Chain, Grade, Problem, Verdict
 from limo.curate.grade import GradeSettings
 from limo.curate.select import Candidate, SelectSettings
 from limo.experiments import runner
+from limo.experiments.arm_selection import CandidatePool
 from limo.experiments.arms import Selection
 from limo.experiments.cells import Cell
-from limo.experiments.chains import ChainPool
 from limo.experiments.lab import Lab
 from limo.experiments.paper import experiment as paper
 from limo.experiments.paper import lab as paper_lab
@@ -147,7 +147,7 @@ def test_levels_are_chosen_among_the_chains_of_a_curation(make, monkeypatch):
     ]
     curation = SimpleNamespace(select=SelectSettings(), grade=GradeSettings(), system="Solve it.")
     monkeypatch.setattr(PaperLab, "curation_recipe", curation)
-    monkeypatch.setattr(paper_lab, "curated_pool", lambda recipe, folder, runner: ChainPool(problems, graded, []))
+    monkeypatch.setattr(paper_lab, "curated_pool", lambda recipe, folder, runner: CandidatePool(problems, graded, []))
     lab = make(experiments={"mine": {"question": ["?", "？"], "arms": ["L2", "L5"]}}, curation="runs/mine")
     texts = [
         [json.loads(row)["messages"] for row in lab.dataset(arm, 0).read_text().splitlines()] for arm in arms_of(lab)

@@ -60,7 +60,7 @@ def test_the_recipe_keeps_every_pocket_benchmark_out_of_the_pool(tmp_path):
 def test_a_selection_from_an_unknown_source_is_refused(tmp_path):
     lab = pocket_lab(load(PocketRecipe, RECIPE, SMALL), tmp_path)
     with pytest.raises(InputError, match=r"no such source of chains.*curated, plain, terse"):
-        lab.chain_pool("best", NoProgress())
+        lab.candidate_pool("best", NoProgress())
 
 
 @pytest.mark.parametrize("name", SHIPPED)

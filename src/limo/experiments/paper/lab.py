@@ -29,10 +29,10 @@ from limo.core.recipe import load
 from limo.core.rows import write_rows
 from limo.core.run_folder import RunFolder, read_json
 from limo.core.text import content_hash, parse_json
+from limo.experiments.arm_selection import CandidatePool, curated_pool
 from limo.experiments.arm_training import training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
 from limo.experiments.cells import Cell, Job, Jobs
-from limo.experiments.chains import ChainPool, curated_pool
 from limo.experiments.lab import Lab, LabHooks
 from limo.experiments.paper.launchers import CommandJobs, Launcher, SlurmSettings, SubmititJobs, launch_training
 from limo.experiments.paper.plan import plan_cells
@@ -92,7 +92,7 @@ class PaperLab(Lab):
         """Write the training sets of the arms; why one could not be written."""
         return self.write_sets(arms, progress)
 
-    def chain_pool(self, source: str, progress: Progress) -> ChainPool:
+    def candidate_pool(self, source: str, progress: Progress) -> CandidatePool:
         """The chains of the curation.  Raises InputError."""
         if source != CURATED:
             do = "add it to `sources`"

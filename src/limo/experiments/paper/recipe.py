@@ -18,8 +18,8 @@ from limo.core import prompts
 from limo.core.files import shipped_yaml
 from limo.core.recipe import Settings, execution_field
 from limo.curate.strata import StrataSettings
+from limo.experiments.arm_selection import Stratum
 from limo.experiments.arms import Arm, Prompting, Questions, Selection, read_questions
-from limo.experiments.chains import Stratum
 from limo.experiments.paper.launchers import CommandSettings, SlurmSettings, TrainLaunch
 from limo.experiments.paper.serving import ServeSettings
 from limo.stages.evaluate import ScoringSettings

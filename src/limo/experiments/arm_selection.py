@@ -1,4 +1,4 @@
-"""The chains that arms are selected from: the curated run's, or a collection's, and the selection itself.
+"""Selects what an arm is trained on, from the candidates of the curated run or of a collection.
 
 A collection is a pool of problems with a model's rollouts: deduplicated, decontaminated and verified like the curated
 ones, and neither filtered by difficulty nor chosen by quality.
@@ -46,7 +46,7 @@ class CollectionSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class ChainPool:
+class CandidatePool:
     """Problems with their chains: `correct` ones graded, with the problem's pass rates; `wrong` ones end wrong."""
 
     problems: list[Problem]
@@ -54,7 +54,7 @@ class ChainPool:
     wrong: list[Candidate]
 
 
-def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunner) -> ChainPool:
+def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunner) -> CandidatePool:
     """What a finished curate run in `folder` holds: every graded chain, not only the selected ones."""
     with RunFolder(folder) as run:
         problems = curate_stage.problems_after(run, recipe.filters[-1].name if recipe.filters else "decontaminate")
@@ -71,13 +71,13 @@ def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunne
     teachers = [settings for settings in recipe.filters if settings.teacher] + recipe.teachers
     with Ledger(path, read_only=True) as ledger:
         rollouts = runner.rollouts(teachers, problems, ledger)
-    return ChainPool(problems, correct, _wrong(problems, rollouts, rates))
+    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates))
 
 
 def collected_pool(
     settings: CollectionSettings, problems: list[Problem], chains: ChainSettings, grading: GradeSettings, path: Path,
     runner: RolloutRunner, name: str,
-) -> ChainPool:  # fmt: skip
+) -> CandidatePool:  # fmt: skip
     """The chains of a collection; rollouts that its ledger at `path` lacks are requested."""
     with Ledger(path) as ledger, Checker() as checker:
         found = runner.run(settings.ask, problems, ledger, checker, name)
@@ -86,7 +86,7 @@ def collected_pool(
     by_id, rates = {problem.id: problem for problem in problems}, {name: [rate] for name, rate in found.items()}
     graded = zip(accepted, grade(accepted, grading), strict=True)
     correct = [Candidate(by_id[c.problem_id], c, g, (found[c.problem_id],)) for c, g in graded]
-    return ChainPool(problems, correct, _wrong(problems, rollouts, rates))
+    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates))
 
 
 def _wrong(
@@ -107,7 +107,7 @@ def _wrong(
 
 
 def select_chains(
-    pool: ChainPool, wanted: Selection, limo: SelectSettings, grading: GradeSettings, styles: Mapping[str, str],
+    pool: CandidatePool, wanted: Selection, limo: SelectSettings, grading: GradeSettings, styles: Mapping[str, str],
     strata: Strata,
 ) -> list[Candidate]:  # fmt: skip
     """The chains of a selection, at most `k` and one a problem.
@@ -141,7 +141,7 @@ def select_chains(
     return chosen
 
 
-def select_problems(pool: ChainPool, wanted: Selection, k: int, strata: Strata) -> list[Problem]:
+def select_problems(pool: CandidatePool, wanted: Selection, k: int, strata: Strata) -> list[Problem]:
     """The problems of a selection, whether a chain solves them or not: what reinforcement learning trains on."""
     problems = pool.problems
     if wanted.stratum:
@@ -150,7 +150,7 @@ def select_problems(pool: ChainPool, wanted: Selection, k: int, strata: Strata) 
     return sorted(problems, key=lambda problem: content_hash(str(wanted.seed), problem.id))[:k]
 
 
-def _members(pool: ChainPool, name: str, strata: Strata) -> set[str]:
+def _members(pool: CandidatePool, name: str, strata: Strata) -> set[str]:
     """The ids of the problems of a stratum.  Raises InputError for one that the recipe lacks."""
     if not isinstance(strata, StrataSettings):
         stratum = _entry(strata, name, "stratum")

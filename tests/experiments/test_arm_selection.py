@@ -10,8 +10,8 @@ from limo.core.records import Chain, Grade, PassRate, Problem, Verdict
 from limo.curate.grade import GradeSettings
 from limo.curate.select import Candidate, SelectSettings
 from limo.curate.strata import StrataSettings, stratify
+from limo.experiments.arm_selection import CandidatePool, in_stratum, select_chains, select_problems
 from limo.experiments.arms import Selection
-from limo.experiments.chains import ChainPool, in_stratum, select_chains, select_problems
 
 STYLES = {"careful": "Check.", "terse": "Be brief."}
 STRATA = {"deep": {"depth": [3, 5]}, "plain": {"modifiers": [0, 0]}, "olympiad": {"source": ["aime", "hmmt"]}}
@@ -33,7 +33,7 @@ def candidate(number, style="careful", outcome="correct", length=10):
 CAREFUL = [candidate(number, length=5 + number) for number in range(40)]
 TERSE = [candidate(number, "terse", length=1) for number in range(40)]
 WRONG = [candidate(number, outcome="wrong") for number in range(20)]
-POOL = ChainPool([c.problem for c in CAREFUL], CAREFUL + TERSE, WRONG)
+POOL = CandidatePool([c.problem for c in CAREFUL], CAREFUL + TERSE, WRONG)
 
 
 def chosen(**wanted):
@@ -102,9 +102,9 @@ def test_levels_of_equal_length_are_drawn_within_chains_of_like_length():
     found = {}
     for level in ("L1", "L5"):
         wanted = Selection(level=level, equal_length=True, k=10)
-        found[level] = select_chains(ChainPool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
+        found[level] = select_chains(CandidatePool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
     limo = Selection(equal_length=True, k=10)  # LIMO's own rule, ranked among chains of like length
-    ranked = select_chains(ChainPool([], pool, []), limo, LIMO, GradeSettings(), STYLES, STRATA)
+    ranked = select_chains(CandidatePool([], pool, []), limo, LIMO, GradeSettings(), STYLES, STRATA)
     assert {c.chain.text.count("check") for c in ranked} == {9} and len({c.chain.n_tokens for c in ranked}) == 10
     checks = {level: [c.chain.text.count("check") for c in of] for level, of in found.items()}
     lengths = {level: sum(c.chain.n_tokens for c in of) / len(of) for level, of in found.items()}
@@ -121,7 +121,7 @@ def test_diversity_trades_limos_rank_against_unlikeness():
         pool.append(Candidate(problem, chain, Grade({}, 1 - number / 100, "L5")))
     for diversity, n_other in ((0.0, 0), (0.5, 1)):
         wanted = Selection(k=4, diversity=diversity)
-        taken = select_chains(ChainPool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
+        taken = select_chains(CandidatePool([], pool, []), wanted, LIMO, GradeSettings(), STYLES, STRATA)
         assert sum("mirrored" in c.problem.problem for c in taken) >= n_other
         assert n_other or not any("mirrored" in c.problem.problem for c in taken)
 
@@ -143,4 +143,4 @@ def test_what_the_recipe_lacks_is_refused(wanted, message):
 
 def test_an_empty_selection_is_refused():
     with pytest.raises(InputError, match="a selection is empty"):
-        select_chains(ChainPool([], [], []), Selection(), LIMO, GradeSettings(), STYLES, STRATA)
+        select_chains(CandidatePool([], [], []), Selection(), LIMO, GradeSettings(), STYLES, STRATA)
