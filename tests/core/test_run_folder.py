@@ -11,10 +11,11 @@ from dataclasses import replace
 import pytest
 
 from limo.core import files
+from limo.core.environment import environment
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Dropped, Problem
-from limo.core.run_folder import RunFolder, RunPool, StageCounts, environment
+from limo.core.run_folder import RunFolder, RunPool, StageCounts
 
 
 class Inner(Settings):
@@ -215,6 +216,99 @@ def test_a_changed_key_makes_only_what_depends_on_it_anew(tmp_path, changed, mad
     assert RunFolder(tmp_path).done("third")
 
 
+CHANGES = {
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-9]),
+    "gone": lambda file: file.unlink(),
+    "empty": lambda file: file.write_bytes(b""),
+    "changed": lambda file: file.write_bytes(file.read_bytes()[:99] + b"?" + file.read_bytes()[100:]),
+    "foreign": lambda file: file.write_bytes(file.with_name("first.dropped.parquet").read_bytes()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("file", "made"),
+    [
+        ("first.kept", ["first", "second", "third", "scores.json"]),
+        ("second.kept", ["second", "third", "scores.json"]),
+        ("second.dropped", ["second", "third", "scores.json"]),
+        ("third.kept", ["third", "scores.json"]),
+    ],
+)
+def test_a_step_whose_files_are_not_as_it_wrote_them_is_made_anew_and_all_after_it(tmp_path, file, made, change):
+    make(tmp_path, Stepped())
+    with RunFolder(tmp_path, Stepped()) as run:
+        assert run.redone == ""
+        counts = run.counts()
+    CHANGES[change](tmp_path / "stages" / f"{file}.parquet")
+    with RunFolder(tmp_path, Stepped()) as run:
+        assert run.redone == f"stages/{file}.parquet is not as it was written: made anew from {made[0]} on"
+    assert make(tmp_path, Stepped()) == made
+    with RunFolder(tmp_path, Stepped()) as run:
+        assert (run.redone, run.counts()) == ("", counts)
+
+
+def test_a_small_file_of_a_step_and_what_a_step_wrote_beside_its_tables_are_looked_at_too(tmp_path):
+    make(tmp_path, Stepped())
+    (tmp_path / "scores.json").write_text("{")
+    assert make(tmp_path, Stepped()) == ["scores.json"]
+    with RunFolder(tmp_path, Stepped()) as run:
+        (tmp_path / "data").write_text("rows")
+        run.write_stage("third", [], [], [tmp_path / "data"])
+    (tmp_path / "data").write_text("row")
+    assert make(tmp_path, Stepped()) == ["third", "scores.json"]
+
+
+def test_a_run_of_before_outputs_were_noted_is_taken_as_it_is(tmp_path):
+    make(tmp_path, Stepped())
+    (tmp_path / "outputs.json").unlink()
+    assert make(tmp_path, Stepped()) == []
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+@pytest.mark.parametrize("recipe", [Stepped(), Stepped(names=["x"])])
+def test_a_run_whose_ledger_is_gone_or_empty_says_so_before_anything_is_forgotten(tmp_path, is_empty, recipe):
+    make(tmp_path, Stepped())
+    with RunFolder(tmp_path, Stepped()) as run:
+        run.ledger_path.write_bytes(b"SQLite")
+        run.check_ledger(7)
+    before = sorted(tmp_path.rglob("*"))
+    run.ledger_path.write_bytes(b"") if is_empty else run.ledger_path.unlink()
+    with pytest.raises(StorageError, match=r"held 7 rollouts, and is gone.*put it back.*or remove ledger.json"):
+        make(tmp_path, recipe)
+    assert sorted(tmp_path.rglob("*")) == [path for path in before if is_empty or path != run.ledger_path]
+    (tmp_path / "ledger.json").unlink()
+    make(tmp_path, recipe)
+
+
+def test_a_ledger_that_lacks_rollouts_which_it_held_is_told(run):
+    run.check_ledger(0)
+    run.ledger_path.write_bytes(b"SQLite")
+    for n in (5, 5, 9):
+        run.check_ledger(n)
+    with pytest.raises(StorageError, match="held 9 rollouts, and lacks some"):
+        run.check_ledger(8)
+
+
+def test_another_model_by_the_same_name_is_refused_before_anything_is_forgotten(tmp_path):
+    for _ in range(2):
+        with RunFolder(tmp_path, Stepped(), models={"model weak": "one"}) as run:
+            run.write_stage("first", [], [])
+    other = RunFolder(tmp_path, Stepped(names=["x"]), models={"model weak": "another", "model strong": "two"})
+    with pytest.raises(InputError, match=r"model weak has changed since this run was begun.*another --run"), other:
+        pass
+    assert RunFolder(tmp_path).done("first")
+    with RunFolder(tmp_path, Stepped(), models={"model weak": "one", "model strong": "three"}):
+        pass
+
+
+def test_another_content_at_the_same_path_is_another_recipe(tmp_path):
+    with RunFolder(tmp_path, Stepped(), {"names": "hash"}) as run:
+        run.write_stage("first", [], [])
+    with RunFolder(tmp_path, Stepped(), {"names": "other"}) as run:
+        assert run.redone == "the recipe has changed in names: made anew from first on" and not run.done("first")
+
+
 def test_a_changed_item_of_a_list_is_named_by_its_number(tmp_path):
     with RunFolder(tmp_path, Recipe(names=["a", "b"])) as run:
         run.write_stage("filter", [], [])
@@ -309,7 +403,7 @@ def two_stages(run):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_killed_between_any_two_writes_it_goes_on_to_the_same_end(tmp_path):
-    folders = [tmp_path / str(n_writes) for n_writes in range(6)]  # the sixth write would be the last
+    folders = [tmp_path / str(n_writes) for n_writes in range(8)]  # the eighth write would be the last
     command = [sys.executable, "-c", textwrap.dedent(KILLED), os.path.dirname(__file__), *map(str, folders)]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120)
     child = int((tmp_path / "3.child").read_text())
@@ -318,7 +412,7 @@ def test_killed_between_any_two_writes_it_goes_on_to_the_same_end(tmp_path):
         n_done = [go_on(folder) for folder in folders]
     finally:
         os.kill(child, signal.SIGKILL)
-    assert n_done == [0, 0, 0, 0, 1, 1]
+    assert n_done == [0, 0, 0, 0, 1, 1, 1, 2]
 
 
 def go_on(folder):
@@ -378,6 +472,19 @@ def test_whatever_a_killed_process_left_is_swept(tmp_path):
         (tmp_path / "stages" / ".a.tmp").write_text("")
     with RunFolder(tmp_path, Recipe()):
         assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["inputs.json", "outputs.json", "ledger.json"])
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": {"b": 1}}', "", "null", '"x"', "{" * 9999])
+def test_a_damaged_file_of_the_runs_state_is_one_line_without_the_words_of_a_library(tmp_path, name, content):
+    make(tmp_path, Stepped())
+    (tmp_path / "ledger.sqlite").write_bytes(b"SQLite")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(StorageError, match=r"this file of the run is damaged.*restore or remove it") as damaged:
+        make(tmp_path, Stepped())
+    assert "\n" not in str(damaged.value) and "pydantic" not in str(damaged.value) and "http" not in str(damaged.value)
+    (tmp_path / name).unlink()
+    assert make(tmp_path, Stepped()) == []
 
 
 def test_a_small_value_holds_any_text_that_a_model_writes(run):

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from limo.core.errors import PartialError
 from limo.core.progress import NoProgress
 from limo.core.records import Provenance
-from limo.core.run_folder import read_json
+from limo.core.run_files import read_json
 from limo.experiments import results
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.lab import Lab

@@ -200,8 +200,45 @@ def test_the_files_of_a_stage_from_another_state_of_the_run_are_one_line(pool, b
     bench(recipe(pool))
     stages = bench.folder / "stages"
     shutil.copy(stages / "chains.dropped.parquet", stages / "grade.dropped.parquet")
+    (bench.folder / "outputs.json").unlink()  # of a run of before they were noted
     with pytest.raises(InputError, match=r"the files of this run cannot be read together.*restore the files"):
         bench(recipe(pool))
+
+
+DAMAGED = ["problems.parquet", "selected/data-00000-of-00001.arrow", "selected/state.json", "funnel.json"]
+DAMAGED += [
+    f"stages/{step}.{kind}.parquet" for step in ("weak_filter", "grade", "export") for kind in ("kept", "dropped")
+]
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_file_of_a_finished_run_that_is_cut_or_gone_is_made_anew_and_nothing_is_asked(pool, bench, name, is_cut):
+    first = bench(recipe(pool))
+    asked, before, file = list(bench.asked), hashes(first.folder), bench.folder / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2]) if is_cut else file.unlink()
+    again = bench(recipe(pool))
+    assert f"{name} is not as it was written" in " ".join(bench.progress.logged)
+    assert (bench.asked, hashes(again.folder), again.funnel) == (asked, before, first.funnel)
+    assert (bench.folder / "funnel.json").is_file()
+    if file.suffix != ".parquet":
+        assert file.read_bytes() == whole
+    assert bench(recipe(pool)).did_nothing
+
+
+def test_a_table_that_is_gone_of_a_run_of_before_outputs_were_noted_is_made_anew(pool, bench):
+    first = bench(recipe(pool))
+    (bench.folder / "outputs.json").unlink()
+    (bench.folder / "stages" / "grade.kept.parquet").unlink()
+    again = bench(recipe(pool))
+    assert again.funnel == first.funnel and not again.did_nothing
+
+
+def test_a_card_may_be_edited(pool, bench):
+    card = bench(recipe(pool)).folder / "README.md"
+    card.write_text("mine")
+    assert bench(recipe(pool)).did_nothing and card.read_text() == "mine"
 
 
 @pytest.mark.parametrize("die_after", [1, 20, 90, 170])

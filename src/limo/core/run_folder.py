@@ -5,39 +5,38 @@ as it was read, `stages/` for each stage one Parquet file of what was kept and o
 are written whole, the kept one last; after a kill the same command continues.
 
 A recipe may change while the run has made nothing.  Later, what depends on the changed keys is made again
-(`Settings.run_steps`), and the ledger, which knows rollouts by model, prompt and sampling, pays for none twice.
+(`Settings.run_steps`), and the ledger, which knows rollouts by model, prompt and sampling, pays for none twice.  What a
+step wrote is noted in `outputs.json`: at the next start a step whose files are not as they were is made again, and all
+after it.  `ledger.json` holds how many rollouts the ledger had: a run whose ledger is gone is not paid for again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 import pydantic
 from pydantic import TypeAdapter
 
-from limo.core import VERSION
-from limo.core.bounded_yaml import load_yaml
-from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
+from limo.core.environment import environment
+from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
+from limo.core.run_files import read_json, read_recipe, readable
 from limo.core.tables import read_table, write_table
-from limo.core.text import parse_json
 
 PROBLEMS = "problems.parquet"
 INPUTS = "inputs.json"
 ASKED = "asked.json"
 """What a lab was last started for: the names of its experiments, and the training seeds."""
-_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, ASKED, ".lock"}
-_PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "math-verify", "numpy", "pyarrow")
+OUTPUTS = "outputs.json"
+LEDGER_NOTE = "ledger.json"
+_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, OUTPUTS, LEDGER_NOTE, ASKED, ".lock"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +51,22 @@ class StageCounts:
 class RunFolder:
     """One run.  With a recipe it is opened for work (use `with`: it is locked); without one it is only read.
 
-    `contents`: key of the recipe -> hash of what its path holds: a copy elsewhere is no other recipe.  `redone`: after
-    opening, one line about what a changed recipe makes anew, or ''.
+    `contents`: key of the recipe -> hash of what its path holds: a copy elsewhere is no other recipe, and another
+    content is.  `models`: hashes by name of what may not change in a run, since its ledger names rollouts by it.
+    `redone`: after opening, one line about what a changed recipe or file makes anew, or ''.
 
-    Raises InputError when the folder was made by another recipe or another process works in it, MissingFileError
-    when it should be read and is no run, StorageError when the disk refuses.
+    Raises InputError when the folder was made by another recipe or models or another process works in it,
+    MissingFileError when it should be read and is no run, StorageError when the disk refuses or its ledger is gone.
     """
 
     def __init__(
-        self, path: str | Path, recipe: Settings | None = None, contents: Mapping[str, str] | None = None
-    ) -> None:
+        self, path: str | Path, recipe: Settings | None = None, contents: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.path = Path(path)
         self.redone = ""
-        self._recipe, self._contents = recipe, {key: value for key, value in (contents or {}).items() if value}
+        self._recipe, self._models = recipe, dict(models or {})
+        self._contents = {key: value for key, value in (contents or {}).items() if value}
         self._held = contextlib.ExitStack()
         self._is_open = False
         if recipe is None and not (self.path / "recipe.yaml").is_file():
@@ -90,11 +92,15 @@ class RunFolder:
             (self.path / "stages").mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.path, "another process uses this run"))
+            self.check_ledger(None)
+            if self._has_results():
+                self._compare_inputs(self._models)
             self._check_recipe(recipe)
             for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("stages/.*.tmp")]:
                 remove(leftover)
             self._is_open = True
-            self._store_inputs(self._contents)
+            self._check_outputs(list(recipe.run_steps()))
+            self._store_inputs({**self._contents, **self._models})
             self._store_environment()
             self._held = stack.pop_all()
 
@@ -104,13 +110,31 @@ class RunFolder:
         Raises InputError for one that has changed: what is done already would answer for another input.
         """
         self._must_be_open()
-        stored = self.input_hashes()
         hashes = {name: content for name, path in files.items() if (content := hash_path(path))}
-        for name in hashes.keys() & stored.keys():
-            if hashes[name] != stored[name]:
-                do = "put the former file back or name another --run"
-                raise InputError(f"{name} has changed since this run was begun", files[name], "the same content", do)
+        self._compare_inputs(hashes, files)
         self._store_inputs(hashes)
+
+    def _compare_inputs(self, hashes: Mapping[str, str], shown: Mapping[str, str] | None = None) -> None:
+        stored = self.input_hashes()
+        for name in hashes:
+            if hashes[name] != stored.get(name, hashes[name]):
+                what, value = f"{name} has changed since this run was begun", shown[name] if shown else self.path
+                raise InputError(what, value, "the same content", "put the former file back or name another --run")
+
+    def check_ledger(self, n_rollouts: int | None) -> None:
+        """Compare the ledger's number of rollouts, if it is open, with what it held, and note it.
+
+        Raises StorageError for a ledger that is gone, empty, or holds fewer: they would be paid for again.
+        """
+        note, file = self.path / LEDGER_NOTE, self.ledger_path
+        n_before = read_json(note, int) if note.is_file() else 0
+        is_gone = note.is_file() and not (file.is_file() and file.stat().st_size)
+        if is_gone or (n_rollouts is not None and n_rollouts < n_before):
+            what = f"the ledger of this run held {n_before:,} rollouts, and {'is gone' if is_gone else 'lacks some'}"
+            do = f"put it back, name another --run, or remove {note.name} there to pay for them again"
+            raise StorageError(what, file, "the ledger as it was", do)
+        if n_rollouts is not None and (n_rollouts > n_before or not note.is_file()):
+            self.write_json(note.name, n_rollouts)
 
     def input_hashes(self) -> dict[str, str]:
         """What the run was begun with: the hash of each file and folder by its name."""
@@ -128,6 +152,7 @@ class RunFolder:
             stored, inputs = _stored(file, type(recipe)), self.input_hashes()
             keys = _differing(stored, recipe.identity())
             keys = [key for key in keys if key not in self._contents or inputs.get(key) != self._contents[key]]
+            keys += [key for key, content in self._contents.items() if inputs.get(key, content) != content]
             if keys:
                 self._forget(keys, recipe.run_steps())
             elif stored == recipe.identity():
@@ -160,15 +185,40 @@ class RunFolder:
             do = "set the keys back or name another --run"
             do += " (`limo ledger merge` takes its rollouts along)" if self.ledger_path.exists() else ""
             raise InputError(what, self.path, "the recipe it was begun with", do)
-        first = min(positions)
-        self.redone = f"the recipe has changed in {shown}: made anew from {names[first]} on"
+        self._remove_from(names, min(positions), f"the recipe has changed in {shown}")
+        if not min(positions):
+            (self.path / INPUTS).unlink(missing_ok=True)
+
+    def _remove_from(self, names: Sequence[str], first: int, why: str) -> None:
+        """Remove a step and all after it."""
+        self.redone = f"{why}: made anew from {names[first]} on"
         with storage_errors(self.path):
             for kept in self.path.glob("stages/*.kept.parquet"):
                 if kept.name.removesuffix(".kept.parquet") not in names[:first]:
                     kept.unlink()
                     kept.with_name(kept.name.replace(".kept.", ".dropped.")).unlink(missing_ok=True)
-            for name in [*names[first:], *([] if first else [INPUTS])]:
+            for name in names[first:]:
                 (self.path / name).unlink(missing_ok=True)
+        noted = self._outputs()
+        if noted:
+            write_json(self.path / OUTPUTS, {step: noted[step] for step in noted if step in names[:first]})
+
+    def _outputs(self) -> dict[str, dict[str, str]]:
+        return read_json(self.path / OUTPUTS, dict[str, dict[str, str]]) if (self.path / OUTPUTS).is_file() else {}
+
+    def _note_outputs(self, step: str, files: Iterable[Path]) -> None:
+        hashes = {str(file.relative_to(self.path)): hash_path(file) for file in files}
+        if (noted := self._outputs()).get(step) != hashes:
+            write_json(self.path / OUTPUTS, {**noted, step: hashes})
+
+    def _check_outputs(self, names: Sequence[str]) -> None:
+        """Remove the first of the steps `names` of which a file is not as it was written, and all after it."""
+        noted = self._outputs()
+        for number, step in enumerate(names):
+            for file, content in noted.get(step, {}).items():
+                if hash_path(self.path / file) != content:
+                    self._remove_from(names, number, f"{file} is not as it was written")
+                    return
 
     def _store_environment(self) -> None:
         """Store the environment of the first start; those of later starts that differ are added."""
@@ -183,8 +233,11 @@ class RunFolder:
         """Whether both tables of the stage are there."""
         return self._file(stage, "kept").exists()
 
-    def write_stage(self, stage: str, kept: list[Row], dropped: list[Dropped]) -> None:
-        """Store what a stage kept and what it dropped; a stage written again replaces the former whole."""
+    def write_stage(self, stage: str, kept: list[Row], dropped: list[Dropped], also: Iterable[Path] = ()) -> None:
+        """Store what a stage kept and what it dropped; a stage written again replaces the former whole.
+
+        `also`: other files that it wrote in the run, which are to stay as they are too.
+        """
         self._must_be_open()
         orders = self._orders()
         order = str(orders.get(stage, max(orders.values(), default=-1) + 1))
@@ -194,6 +247,7 @@ class RunFolder:
         for kind, rows in (("dropped", why), ("kept", kept)):
             with atomic(self._file(stage, kind)) as path:
                 write_table(rows, path, {"limo.order": order}, exact=True)
+        self._note_outputs(stage, [self._file(stage, "dropped"), self._file(stage, "kept"), *also])
 
     def write_problems(self, problems: list[Problem]) -> None:
         """Store the pool of the run, once; stages name its rows by number and add columns of their own."""
@@ -204,7 +258,7 @@ class RunFolder:
     def read_problems(self) -> list[Problem]:
         """The pool of the run, in the order in which it was stored."""
         file = self.path / PROBLEMS
-        with _readable(file, "the run has no pool", "run the stage that reads it"):
+        with readable(file, "the run has no pool", "run the stage that reads it"):
             return TypeAdapter(list[Problem]).validate_python(read_table(file))
 
     def read_stage(self, stage: str) -> list[Row]:
@@ -214,7 +268,7 @@ class RunFolder:
     def read_dropped(self, stage: str) -> list[Dropped]:
         """What the stage dropped and why."""
         rows, file = self._read(stage, "dropped"), self._file(stage, "dropped")
-        with _readable(file):
+        with readable(file):
             return TypeAdapter(list[Dropped]).validate_python(rows)
 
     def counts(self) -> dict[str, StageCounts]:
@@ -225,7 +279,7 @@ class RunFolder:
         counted: dict[str, StageCounts] = {}
         for stage in sorted(filter(self.done, orders), key=lambda stage: orders[stage]):
             file = self._file(stage, "kept")
-            with _readable(file):
+            with readable(file):
                 n_kept = pq.read_metadata(file).num_rows
             reasons = Counter(d.reason for d in self.read_dropped(stage))
             counted[stage] = StageCounts(n_kept, sum(reasons.values()), dict(reasons.most_common()))
@@ -237,7 +291,7 @@ class RunFolder:
 
         orders = {}
         for file in (self.path / "stages").glob("*.dropped.parquet"):
-            with _readable(file):
+            with readable(file):
                 notes = pq.read_metadata(file).metadata or {}
             orders[file.name.removesuffix(".dropped.parquet")] = int(notes.get(b"limo.order", b"0"))
         return orders
@@ -246,6 +300,8 @@ class RunFolder:
         """Store a small value as a file of the run, whole."""
         self._must_be_open()
         write_json(self.path / name, value)
+        if self._recipe is not None and name in self._recipe.run_steps():
+            self._note_outputs(name, [self.path / name])
 
     def read_json(self, name: str, kind: Any = Any) -> Any:
         """A value stored by `write_json`, of that type."""
@@ -257,7 +313,7 @@ class RunFolder:
     def _read(self, stage: str, kind: str) -> list[Row]:
         if not self.done(stage):
             raise MissingFileError("this stage is not done", f"{self.path}: {stage}", "", "run it first")
-        with _readable(file := self._file(stage, kind)):
+        with readable(file := self._file(stage, kind)):
             return read_table(file)
 
     def _must_be_open(self) -> None:
@@ -298,26 +354,6 @@ def _key(problem: Problem) -> tuple[str, ...]:
     return (problem.id, problem.answer, problem.solution, problem.source, problem.topic, problem.language)
 
 
-def environment() -> dict[str, object]:
-    """What this machine and its packages are, as far as results may depend on it.  Imports nothing heavy."""
-    versions = {"limo": VERSION}
-    for name in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "n_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "versions": versions,
-    }
-
-
-def environment_rows(values: Mapping[str, Any]) -> dict[str, str]:
-    """An environment as texts to show, each package a row of its own."""
-    rows = {key: value for key, value in values.items() if key not in ("later", "versions")}
-    return {key: str(value) for key, value in (rows | values.get("versions", {})).items()}
-
-
 def _stored(file: Path, model: type[Settings]) -> Row:
     """The run's recipe with the defaults of today for keys that were not known when it was made."""
     values = read_recipe(file)
@@ -325,21 +361,6 @@ def _stored(file: Path, model: type[Settings]) -> Row:
         return model.model_validate(values).identity()
     except pydantic.ValidationError:
         return values  # of another kind of recipe; the comparison will name the keys
-
-
-def read_recipe(file: Path) -> Row:
-    """The values of a run's recipe.  Raises MissingFileError, StorageError where it is damaged."""
-    with _readable(file):
-        values, _ = load_yaml(file.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise StorageError("the run's recipe is damaged", file, "", "name another --run")
-    return values
-
-
-def read_json(file: Path, kind: Any = Any, missing: str = "this file is missing", do: str = "") -> Any:
-    """The value of a JSON file of that type.  Raises MissingFileError, StorageError where it is damaged."""
-    with _readable(file, missing, do):
-        return TypeAdapter(kind).validate_python(parse_json(file.read_bytes()))
 
 
 def _differing(old: object, new: object, above: str = "") -> list[str]:
@@ -356,16 +377,3 @@ def _differing(old: object, new: object, above: str = "") -> list[str]:
 def _is_within(key: str, other: str) -> bool:
     """Whether one of two dotted keys is the other, or a part of it."""
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
-
-
-@contextlib.contextmanager
-def _readable(file: Path, missing: str = "this file of the run is missing", do: str = "") -> Iterator[None]:
-    """Turn the errors of a missing and of a damaged file into MissingFileError and StorageError."""
-    if not file.is_file():
-        raise MissingFileError(missing, file, "", do)
-    try:
-        yield
-    except LimoError:
-        raise
-    except Exception as error:  # whatever types or structure a changed file has
-        raise StorageError("this file of the run is damaged", file, "", f"restore or remove it ({error})") from error

@@ -25,7 +25,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Problem, Row
 from limo.core.rows import write_rows
-from limo.core.run_folder import read_json
+from limo.core.run_files import read_json
 from limo.curate.select import Candidate
 from limo.experiments.arm_selection import (
     CandidatePool,

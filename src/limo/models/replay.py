@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError
+from limo.core.files import hash_path
 from limo.core.records import Completion, problem_id
 from limo.core.rows import read_file
-from limo.core.text import shorten
+from limo.core.text import content_hash, shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 
 MAX_GROUP = 256  # completions yielded, and so committed, together
@@ -42,8 +43,6 @@ class ReplayCompleter(Completer):
     be read, a rollout is recorded twice with different text, or nothing is recorded of the model.
     """
 
-    capabilities = Capabilities(stop_texts=True)  # a recording has ended where it did
-
     def __init__(self, files: Iterable[str | Path], model: str, name: str | None = None) -> None:
         self.name = name or model
         paths = [Path(file) for file in files]
@@ -55,11 +54,18 @@ class ReplayCompleter(Completer):
                 f"nothing is recorded of the model in {where}", model, known, "check the name and the files"
             )
         self.recording = recordings[model]
+        self.capabilities = Capabilities(stop_texts=True, identity=recordings_hash(paths))  # it has ended where it did
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Look each request up; groups of up to 256."""
         while batch := list(islice(requests, MAX_GROUP)):
             yield [(request, self.recording.find(request.problem.id, request.index)) for request in batch]
+
+
+def recordings_hash(files: Iterable[str | Path]) -> str:
+    """Names recordings by their contents, wherever they are; '' where one is missing."""
+    hashes = sorted(hash_path(file) for file in files)
+    return content_hash(*hashes) if all(hashes) else ""
 
 
 class Recording:

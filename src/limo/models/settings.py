@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from limo.core.errors import InputError
-from limo.core.files import resolve_data_path
+from limo.core.files import model_identity, resolve_data_path
 from limo.core.recipe import SECRET_INPUT, Settings, execution_field
 from limo.core.records import Sampling
 from limo.models.completer import Completer
@@ -129,6 +129,15 @@ class HttpModelSettings(_Model):
 
 
 ModelSettings = Annotated[LocalModelSettings | ReplayModelSettings | HttpModelSettings, Field(discriminator="kind")]
+
+
+def model_hash(settings: ModelSettings, data: str = "") -> str:
+    """What completions are drawn from, as the completer's `identity` says; '' where it is not known (a server)."""
+    if isinstance(settings, ReplayModelSettings):
+        from limo.models.replay import recordings_hash
+
+        return recordings_hash(resolve_data_path(file, data) for file in settings.files)
+    return model_identity(resolve_data_path(settings.path, data)) if isinstance(settings, LocalModelSettings) else ""
 
 
 def open_model(settings: ModelSettings, data: str = "") -> Completer:

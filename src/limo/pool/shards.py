@@ -21,7 +21,7 @@ from limo.core.files import atomic, hash_path, kind_of, output_folder, write_jso
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.core.run_folder import read_json
+from limo.core.run_files import read_json
 from limo.core.text import content_hash, parse_json, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 

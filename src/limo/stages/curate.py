@@ -24,7 +24,7 @@ from limo.core.band import Band
 from limo.core.errors import RESTORE, InputError, foreign_data
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Row, Verdict
-from limo.core.run_folder import RunFolder, RunPool
+from limo.core.run_folder import PROBLEMS, RunFolder, RunPool
 from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_table, official_rollout
 from limo.curate.dataset import (
     DatasetCard,
@@ -41,6 +41,7 @@ from limo.curate.dataset import (
 from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
+from limo.ledger.of_run import open_run_ledger
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
@@ -164,7 +165,7 @@ def run(
     StorageError.
     """
     recipe = recipe.with_prompts()
-    run_folder = RunFolder(folder, recipe)
+    run_folder = RunFolder(folder, recipe, recipe.verifier_code(), recipe.model_hashes())
     if not run_folder.done("export") or run_folder.differs():
         recipe.check_inputs()
     with run_folder:
@@ -207,7 +208,7 @@ class _Curation:
         folder = self.folder.path / SELECTED
         if self.folder.redone:
             self.progress.log(self.folder.redone)
-        if self.folder.done("export") and folder.is_dir():
+        if all(self.folder.done(name) for name in self.recipe.run_steps() if "." not in name) and folder.is_dir():
             self.progress.log(f"nothing to do: {folder} is complete")
             return self._result(folder)
         problems = self._pool()
@@ -223,15 +224,13 @@ class _Curation:
             self.folder.write_json("funnel.json", [asdict(row) for row in funnel])
         return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done)
 
-    # Each step gives `_step` the work to do if its tables are not there, and reads its tables back.
-
-    def _step(self, name: str, n_in: int | None, work: Callable[[], Split]) -> list[Row]:
-        """Do the step unless it is done; the rows it kept.  `n_in` None: as many as it kept and dropped."""
+    def _step(self, name: str, n_in: int | None, work: Callable[[], Split], *also: Path) -> list[Row]:
+        """Do the step, which writes `also`, unless it is done; the rows it kept.  `n_in` None: all kept and dropped."""
         if not self.folder.done(name):
             kept, dropped = work()
             if n_in is not None and n_in != len(kept) + len(dropped):
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
-            self.folder.write_stage(name, kept, dropped)
+            self.folder.write_stage(name, kept, dropped, also)
             self.done.append(name)
             self.progress.log(f"{name}: kept {len(kept):,}, dropped {describe_dropped(dropped)}")
         rows = self.folder.read_stage(name)
@@ -251,7 +250,7 @@ class _Curation:
             rows = [{"id": problem.id, "row": number} for number, problem in enumerate(ingested.problems)]
             return rows, ingested.dropped
 
-        self._step("ingest", None, read)
+        self._step("ingest", None, read, self.folder.path / PROBLEMS)
         problems = self.folder.read_problems()
         self.pool = RunPool(problems)
         rows = self._step("dedup", len(problems), lambda: self._split(dedup(problems, recipe.dedup)))
@@ -266,7 +265,7 @@ class _Curation:
         name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, self._verifier(ledger) as checker:
+            with open_run_ledger(self.folder) as ledger, self._verifier(ledger) as checker:
                 rates = self.runner.run(settings, problems, ledger, checker, name, band)
                 kept, dropped = apply_band(problems, rates, band, name)
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
@@ -291,7 +290,7 @@ class _Curation:
         teachers = [settings for settings in self.recipe.filters if settings.teacher] + self.recipe.teachers
 
         def work() -> Split:
-            with Ledger(self.folder.ledger_path) as ledger, self._verifier(ledger) as checker:
+            with open_run_ledger(self.folder) as ledger, self._verifier(ledger) as checker:
                 for number, teacher in enumerate(self.recipe.teachers, start=1):
                     stage = f"teacher {number} of {len(self.recipe.teachers)}"
                     self.runner.run(teacher, problems, ledger, checker, stage)
@@ -331,7 +330,7 @@ class _Curation:
             if self.recipe.grade.scorer == "judge" and self.recipe.judge is not None:
                 statements = {problem.id: problem.problem for problem in problems}
                 of_chains = [statements[chain.problem_id] for chain in chains]
-                with Ledger(self.folder.ledger_path) as ledger:
+                with open_run_ledger(self.folder) as ledger:
                     columns, missing = grade_by_model(chains, of_chains, self.recipe.judge, self.runner, ledger)
             marked = [chain for position, chain in enumerate(chains) if position not in missing]
             dropped = [
@@ -367,8 +366,9 @@ class _Curation:
         uses, scorer = models_of(self.recipe), self.recipe.grade.scorer
         card = DatasetCard(funnel, public.to_yaml(), public.hash, self.recipe.export, hits, uses, scorer, inputs)
         write_dataset(rows, folder, card)
-        names = [{key: line[key] for key in ("rank", "problem_id", "chain_hash")} for line in rows]
-        self.folder.write_stage("export", [name | {"rows_hash": rows_hash(rows)} for name in names], [])
+        whole = {"rows_hash": rows_hash(rows)}
+        names = [{key: line[key] for key in ("rank", "problem_id", "chain_hash")} | whole for line in rows]
+        self.folder.write_stage("export", names, [], (f for f in folder.iterdir() if f.suffix != ".md"))  # edited cards
         self.done.append("export")
         self.progress.log(f"export: {len(rows):,} rows in {folder}")
 

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from limo.core.run_folder import environment
+from limo.core.environment import environment
 
 TRAINING_PACKAGES = {
     "flash_attn": "attn_implementation: flash_attention_2, padding_free and packing (training)",

@@ -32,6 +32,7 @@ from limo.core.records import FAILED, Problem, Provenance, Rollout, Score
 from limo.core.rows import parse_json
 from limo.core.run_folder import RunFolder
 from limo.core.stats import macro_interval, mean_interval
+from limo.ledger.of_run import open_run_ledger
 from limo.ledger.store import Ledger, provenance
 from limo.models.completer import Completer, FailureGuard
 from limo.models.settings import ModelSettings, SamplingSettings, open_model
@@ -215,12 +216,12 @@ def run(
     key_errors = {name: _key_errors(name, problems, recipe, progress) for name, problems in loaded.items()}
     unique = {name: list({problem.id: problem for problem in problems}.values()) for name, problems in loaded.items()}
     decodings = {name: recipe.decoding_of(name, problems) for name, problems in unique.items()}
-    with RunFolder(folder, recipe) as run_folder:
+    with RunFolder(folder, recipe, models=recipe.model_hashes()) as run_folder:
         run_folder.write_problems([problem for problems in unique.values() for problem in problems])
         completer = opener(recipe.model, recipe.data)
         runner = recipe.runner(progress, opener)
         with (
-            Ledger(run_folder.ledger_path) as ledger,
+            open_run_ledger(run_folder) as ledger,
             open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
         ):
             meter, rollouts = BudgetMeter(recipe.budget, {m.name: m.price for m in recipe.models}, ledger), {}

@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from limo.core.environment import environment
 from limo.core.files import resolve_data_path
 from limo.core.records import Problem, Provenance
-from limo.core.run_folder import environment
 from limo.core.text import content_hash, parse_json
 from limo.models.server_info import server_info
 from limo.models.settings import HttpModelSettings, LocalModelSettings, ModelSettings

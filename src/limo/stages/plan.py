@@ -32,6 +32,7 @@ from limo.core.progress import NoProgress, Progress, duration
 from limo.core.recipe import find
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
+from limo.ledger.of_run import open_run_ledger
 from limo.ledger.store import Ledger
 from limo.models.settings import open_model
 from limo.rollouts.judge_verifier import open_recipe_verifier
@@ -165,8 +166,8 @@ def _run_pilot(
     """
     runner = recipe.runner(progress, opener)
     with (
-        RunFolder(folder, recipe) as run_folder,
-        Ledger(run_folder.ledger_path) as ledger,
+        RunFolder(folder, recipe, models=recipe.model_hashes()) as run_folder,
+        open_run_ledger(run_folder) as ledger,
         open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
     ):
         for step in (step for step in steps if not step.judges):

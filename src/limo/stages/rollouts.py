@@ -26,8 +26,8 @@ from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
 from limo.core.run_folder import RunFolder
 from limo.curate.difficulty import rate_interval
-from limo.ledger.store import Ledger
-from limo.models.settings import ModelSettings, open_model
+from limo.ledger.of_run import open_run_ledger
+from limo.models.settings import ModelSettings, model_hash, open_model
 from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
@@ -85,8 +85,21 @@ class ModelStageRecipe(Settings):
 
     def input_files(self) -> dict[str, str]:
         """What the stage reads from this machine: a description of each file or folder, and its resolved path."""
-        recordings = [(model, file) for model in self.models for file in getattr(model, "files", [])]
+        recordings = [(model, file) for model in self._all_models() for file in getattr(model, "files", [])]
         return {f"recording {file} of {model.name}": self.resolve(file) for model, file in recordings}
+
+    def model_hashes(self) -> dict[str, str]:
+        """What models on this machine are, by a description with their name."""
+        hashes = {f"model {model.name}": model_hash(model, self.data) for model in self._all_models()}
+        return {name: content for name, content in hashes.items() if content}
+
+    def verifier_code(self) -> dict[str, str]:
+        """For a verifier of the user's own its identity, which another code changes, by its key in the recipe."""
+        return {"verifier": self._rules().identity} if self.verifier.kind == "python" else {}
+
+    def _all_models(self) -> list[ModelSettings]:
+        """Those of the verifier's judge too."""
+        return [*self.models, *getattr(self.verifier, "models", [])]
 
     def check_inputs(self) -> None:
         """Raise MissingFileError for the first input file that does not exist, before anything is requested."""
@@ -185,14 +198,14 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
-    with RunFolder(folder, recipe) as run_folder:
+    with RunFolder(folder, recipe, models=recipe.model_hashes()) as run_folder:
         problems = ingest_sources(recipe, recipe.pool)
         run_folder.write_problems(problems)
         runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
         pass_rates = []
         try:
             with (
-                Ledger(run_folder.ledger_path) as ledger,
+                open_run_ledger(run_folder) as ledger,
                 open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
             ):
                 for number, settings in enumerate(recipe.rollouts, 1):

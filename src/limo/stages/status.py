@@ -14,7 +14,8 @@ from typing import Any
 
 from limo.core.errors import RESTORE, LimoError, StorageError, foreign_data
 from limo.core.recipe import load
-from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts, read_json, read_recipe
+from limo.core.run_files import read_json, read_recipe
+from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe

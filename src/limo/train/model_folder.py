@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from limo.core.environment import environment
 from limo.core.errors import InputError
 from limo.core.files import storage_errors, write_json
 from limo.core.interrupts import uninterrupted
 from limo.core.recipe import public_path
 from limo.core.records import Dropped
-from limo.core.run_folder import environment
 from limo.core.text import parse_json
 from limo.train.result import TrainResult
 from limo.train.settings import TrainSettings

@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args, runtime_checkabl
 from pydantic import BeforeValidator, Discriminator, Field, TypeAdapter, ValidationError
 
 from limo.core.errors import InputError
+from limo.core.files import hash_path
 from limo.core.process.limits import CallLimits
 from limo.core.recipe import Settings
 from limo.core.records import Completion, Outcome, Problem, Verdict
@@ -198,7 +199,9 @@ class PythonVerifier:
             raise InputError("the class is no verifier", PYTHON + path, ", ".join(MEMBERS), do)
         self.system = str(self.inner.system)
         given = f" {json.dumps(dict(arguments), sort_keys=True, default=str)}" if arguments else ""
-        self.identity = f"{PYTHON}{path} {self.inner.identity}{given}"
+        source = getattr(sys.modules[module_name], "__file__", None)
+        code = f" code={hash_path(source)}" if source else ""  # changed code may judge otherwise under the same name
+        self.identity = f"{PYTHON}{path} {self.inner.identity}{given}{code}"
 
     def verify(self, problem: Problem, completion: Completion) -> Verdict:
         """The class's verdict, or `undecided` with what went wrong."""

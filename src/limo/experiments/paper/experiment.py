@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from limo.core.environment import environment, environment_rows
 from limo.core.progress import NoProgress, Progress
-from limo.core.run_folder import ASKED, RunFolder, environment, environment_rows
+from limo.core.run_folder import ASKED, RunFolder
 from limo.experiments.arms import Arm, Experiment, PublishedFigure, asked_of
 from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab

@@ -27,7 +27,8 @@ from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
 from limo.core.rows import write_rows
-from limo.core.run_folder import RunFolder, read_json
+from limo.core.run_files import read_json
+from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash, parse_json
 from limo.experiments.arm_selection import CandidatePool, curated_pool
 from limo.experiments.arm_training import training_cost

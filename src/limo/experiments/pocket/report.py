@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from limo.core.environment import environment_rows
 from limo.core.files import shipped_yaml
 from limo.core.records import LEVELS, Problem
-from limo.core.run_folder import RunFolder, environment_rows, read_json
+from limo.core.run_files import read_json
+from limo.core.run_folder import RunFolder
 from limo.curate.dataset import FunnelRow
 from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab

@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from limo.core.environment import environment_rows
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
-from limo.core.run_folder import RunFolder, environment_rows
+from limo.core.run_folder import RunFolder
 from limo.pool.evidence import EVIDENCE, read_evidence
 from limo.report import store
 from limo.report.content import LocalizedText, Report

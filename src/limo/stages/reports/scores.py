@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.records import Provenance
-from limo.core.run_folder import read_json
+from limo.core.run_files import read_json
 from limo.core.stats import Interval
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (

@@ -1,0 +1,20 @@
+"""The ledger of a run, and the note in the run of how many rollouts it held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from limo.core.run_folder import RunFolder
+from limo.ledger.store import Ledger
+
+
+@contextmanager
+def open_run_ledger(run: RunFolder) -> Iterator[Ledger]:
+    """The ledger of a run that is open for work.  Raises StorageError where it holds fewer rollouts than it did."""
+    with Ledger(run.ledger_path) as ledger:
+        run.check_ledger(len(ledger))
+        try:
+            yield ledger
+        finally:
+            run.check_ledger(len(ledger))
