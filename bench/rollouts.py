@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from limo.core.band import Band
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.records import Problem
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 from limo.verify.checker import Checker
@@ -32,7 +32,7 @@ class RecordedOutcomes:
     """By problem id, whether each rollout is correct, and the band to decide."""
 
     name: str
-    band: Band
+    band: PassRateBand
     by_problem: dict[str, list[bool]]
 
 
@@ -60,11 +60,11 @@ def outcomes_of_models(data: Path, rng: random.Random) -> dict[str, list[bool]]:
     return {name: rng.sample(outcomes, 8) for name, outcomes in by_problem.items() if len(outcomes) == 8}
 
 
-def is_kept(band: Band, outcomes: list[bool]) -> bool:
+def is_kept(band: PassRateBand, outcomes: list[bool]) -> bool:
     return band.low <= sum(outcomes) <= band.high
 
 
-def optimum(band: Band, outcomes: list[bool]) -> int:
+def optimum(band: PassRateBand, outcomes: list[bool]) -> int:
     """The fewest first rollouts after which all continuations decide the same."""
     for k in range(band.n + 1):
         decisions = {band.low <= sum(outcomes[:k]) + more <= band.high for more in range(band.n - k + 1)}
@@ -107,9 +107,11 @@ def main(data: Path) -> None:
     known = [n for row in rows(data / "samples/chain_token_lengths_8models.jsonl.gz") for n in row["sample_of_lengths"]]
     epochs, models = outcomes_of_epochs(data, rng), outcomes_of_models(data, rng)
     tables = [
-        RecordedOutcomes("32 rollouts", Band(1, 3, 32), epochs),
-        RecordedOutcomes("the first 4 rollouts", Band(0, 0, 4), {name: row[:4] for name, row in epochs.items()}),
-        RecordedOutcomes("8 rollouts", Band(1, 6, 8), models),
+        RecordedOutcomes("32 rollouts", PassRateBand(1, 3, 32), epochs),
+        RecordedOutcomes(
+            "the first 4 rollouts", PassRateBand(0, 0, 4), {name: row[:4] for name, row in epochs.items()}
+        ),
+        RecordedOutcomes("8 rollouts", PassRateBand(1, 6, 8), models),
     ]
     head = ["outstanding", "rollouts", "tokens", "optimum", "of optimum", "same decision"]
     for recorded in tables:

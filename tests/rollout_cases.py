@@ -57,8 +57,8 @@ def collect_in_child(path, url, moment, said, limit=None):
     import threading
     from itertools import count
 
-    from limo.core.band import Band
     from limo.core.errors import LimoError
+    from limo.core.pass_rate_band import PassRateBand
     from limo.ledger.store import Ledger
     from limo.models.openai.completer import HttpCompleter
     from limo.models.openai.settings import HttpSettings
@@ -79,7 +79,7 @@ def collect_in_child(path, url, moment, said, limit=None):
                     lambda _: os.kill(os.getpid(), what) if next(sent) == abs(moment) else None
                 )
             completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
-            collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, band=Band(*BAND))
+            collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, band=PassRateBand(*BAND))
         said.send("done")
     except LimoError as error:
         said.send(str(error))

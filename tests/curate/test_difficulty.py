@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from limo.core.band import Band
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.records import Completion, PassRate, Problem, Rollout, Verdict
 from limo.curate.difficulty import SuspectSettings, apply_band, find_suspects, probability_in_band
 from limo.verify.checker import Checker
@@ -12,7 +12,7 @@ PROBLEM = Problem.make("What is 3 plus 4?", "7")
 
 def fate(n_correct: int, n_decided: int, n: int, low: int, high: int) -> str:
     rates = {PROBLEM.id: PassRate("m", n, n_decided, n_correct)}
-    kept, dropped = apply_band([PROBLEM], rates, Band(low, high, n), "strong")
+    kept, dropped = apply_band([PROBLEM], rates, PassRateBand(low, high, n), "strong")
     assert len(kept) + len(dropped) == 1
     return dropped[0].reason if dropped else "kept"
 
@@ -38,8 +38,8 @@ def test_a_problem_stays_when_its_correct_rollouts_lie_in_the_band(n_correct, n_
 
 
 def test_a_problem_without_a_rate_is_undecided_and_the_counts_are_evidence():
-    assert apply_band([PROBLEM], {}, Band(0, 0, 4), "weak")[1][0].reason == "undecided"
-    _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, Band(0, 0, 4), "weak")
+    assert apply_band([PROBLEM], {}, PassRateBand(0, 0, 4), "weak")[1][0].reason == "undecided"
+    _, dropped = apply_band([PROBLEM], {PROBLEM.id: PassRate("m", 4, 4, 2)}, PassRateBand(0, 0, 4), "weak")
     assert dropped[0].stage == "weak"
     counts = {"model": "m", "n": 4, "n_decided": 4, "n_correct": 2, "decision": ""}
     assert dropped[0].detail == {"low": 0, "high": 0, **counts}
@@ -122,15 +122,15 @@ def test_share_and_number_of_models_are_settings():
     [(2, 32, 0.7, 0.8), (1, 32, 0.7, 0.8), (3, 32, 0.5, 0.65), (4, 10, 0.0, 0.02), (0, 32, 0.2, 0.4), (0, 0, 0.1, 0.2)],
 )
 def test_the_chance_to_belong_to_the_band_follows_from_the_counts(n_correct, n_decided, least, most):
-    assert least < probability_in_band(PassRate("m", 32, n_decided, n_correct), Band(1, 3, 32)) < most
+    assert least < probability_in_band(PassRate("m", 32, n_decided, n_correct), PassRateBand(1, 3, 32)) < most
 
 
 def test_the_chance_to_belong_agrees_with_drawing_from_the_posterior():
     rng = random.Random(0)
     draws = [rng.betavariate(2.5, 30.5) for _ in range(20_000)]
     share = sum(0.5 / 32 <= rate <= 3.5 / 32 for rate in draws) / len(draws)
-    assert probability_in_band(PassRate("m", 32, 32, 2), Band(1, 3, 32)) == pytest.approx(share, abs=0.01)
+    assert probability_in_band(PassRate("m", 32, 32, 2), PassRateBand(1, 3, 32)) == pytest.approx(share, abs=0.01)
 
 
 def test_a_band_over_everything_holds_every_problem_surely():
-    assert probability_in_band(PassRate("m", 4, 4, 2), Band(0, 4, 4)) == pytest.approx(1)
+    assert probability_in_band(PassRate("m", 4, 4, 2), PassRateBand(0, 4, 4)) == pytest.approx(1)

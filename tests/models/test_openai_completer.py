@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from limo.core.band import Band
 from limo.core.errors import InputError, ModelError, PartialError
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.prompts import messages
 from limo.core.records import Sampling
 from limo.ledger.store import Ledger
@@ -119,7 +119,7 @@ def test_each_fault_is_overcome(recording, recorded, fault, stream):
 
 
 def test_under_mixed_faults_the_decisions_are_those_of_the_whole_table(recording, tmp_path):
-    band = Band(2, 5, N)
+    band = PassRateBand(2, 5, N)
     with Ledger(tmp_path / "whole.sqlite") as ledger:
         whole = collect_rollouts(ledger, ReplayCompleter([recording], "m"), PROBLEMS, Exact(), n=N)
     wanted = {name: "keep" if 2 <= rate.n_correct <= 5 else "drop" for name, rate in whole.items()}
@@ -211,7 +211,7 @@ def test_requesting_ahead_cancels_what_is_decided_meanwhile_and_counts_it(tmp_pa
 
     with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
         completer = HttpCompleter([url], "m", settings=quick(speculative=True, timeout_s=90))
-        rates = collect_rollouts(ledger, completer, some, Exact(), n=N, band=Band(0, 0, N))
+        rates = collect_rollouts(ledger, completer, some, Exact(), n=N, band=PassRateBand(0, 0, N))
         assert [rate.decision for rate in rates.values()] == ["drop"] * 3
         assert (len(ledger), ledger.n_lost("m")) == (3, 3 * (N - 1))
 

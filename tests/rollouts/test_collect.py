@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from limo.core.band import Band
 from limo.core.errors import InputError, ModelError
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
@@ -87,7 +87,7 @@ def test_more_rollouts_request_only_the_new_ones(path):
     assert {index for _, index in more.requested} == {2}
 
 
-@pytest.mark.parametrize("band", [Band(0, 0, 6), Band(1, 2, 6), Band(0, 3, 6)], ids=str)
+@pytest.mark.parametrize("band", [PassRateBand(0, 0, 6), PassRateBand(1, 2, 6), PassRateBand(0, 3, 6)], ids=str)
 def test_with_a_band_a_decided_problem_gets_no_more_requests_and_is_decided_as_by_all_rollouts(path, tmp_path, band):
     whole = run(tmp_path / "whole.sqlite", Model())
     model = Model(group=1)
@@ -105,7 +105,7 @@ def test_with_a_band_a_decided_problem_gets_no_more_requests_and_is_decided_as_b
             assert band.decide(outcomes.count("correct"), outcomes.count("wrong")) is None
 
 
-@pytest.mark.parametrize("band", [None, Band(1, 2, 6)], ids=str)
+@pytest.mark.parametrize("band", [None, PassRateBand(1, 2, 6)], ids=str)
 @pytest.mark.parametrize("die_after", [1, 9, 30])
 def test_stopped_and_started_again_it_asks_the_same_in_all_and_nothing_twice(path, tmp_path, band, die_after):
     straight, first, second = Model(), Model(die_after=die_after), Model()
@@ -199,8 +199,8 @@ def killed(path, band, n_statements):
 @pytest.mark.parametrize(
     ("band", "moments"),
     [
-        (Band(1, 2, 6), [9]),
-        *(pytest.param(band, [2, 9, 12, 40], marks=pytest.mark.slow) for band in (None, Band(1, 2, 6))),
+        (PassRateBand(1, 2, 6), [9]),
+        *(pytest.param(band, [2, 9, 12, 40], marks=pytest.mark.slow) for band in (None, PassRateBand(1, 2, 6))),
     ],
 )
 def test_killed_at_any_statement_it_ends_with_the_same_rollouts_and_asks_no_committed_one_again(
@@ -262,7 +262,7 @@ def test_another_model_under_the_same_name_is_refused(path):
 
 def test_a_band_over_another_number_is_refused(path):
     with pytest.raises(InputError, match="band"):
-        run(path, Model(), n=4, band=Band(0, 0, 6))
+        run(path, Model(), n=4, band=PassRateBand(0, 0, 6))
 
 
 def test_progress_counts_problems_and_begins_where_the_ledger_is(path):
@@ -283,7 +283,7 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
     with Ledger(path) as ledger:
         meter = BudgetMeter(Budget(), {Model.name: Price(output=1e6)}, ledger)
         rates = collect_rollouts(
-            ledger, Model(), PROBLEMS, Exact(), n=n, band=Band(1, 3, n), progress=progress, meter=meter
+            ledger, Model(), PROBLEMS, Exact(), n=n, band=PassRateBand(1, 3, n), progress=progress, meter=meter
         )
         n_sent, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
     decisions = [rate.decision for rate in rates.values()]

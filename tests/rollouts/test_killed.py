@@ -54,14 +54,14 @@ def child(processes, path, url, moment=None, limit=None):
 
 
 def decisions(path):
-    from limo.core.band import Band
+    from limo.core.pass_rate_band import PassRateBand
 
     counts = {problem.id: [0, 0] for problem in PROBLEMS}
     with Ledger(path) as ledger:
         assert ledger.integrity_errors() == []
         for rollout in ledger.rollouts():
             counts[rollout.problem_id][rollout.verdict.outcome != "correct"] += 1
-    return {name: Band(*BAND).decide(*pair) for name, pair in counts.items()}
+    return {name: PassRateBand(*BAND).decide(*pair) for name, pair in counts.items()}
 
 
 def moment(seed):

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from limo.core.band import Band
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.records import Problem
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 
-BAND = Band(1, 3, 12)
+BAND = PassRateBand(1, 3, 12)
 
 
 def pool(n, seed=0):
@@ -97,7 +97,7 @@ def test_a_result_counts_once_and_only_below_n():
 
 def test_batches_take_blocks_of_indexes_and_short_statements_first():
     long, short = Problem.make("a much longer statement", ""), Problem.make("short", "")
-    schedule = Schedule([long, short], 6, Band(0, 1, 6))
+    schedule = Schedule([long, short], 6, PassRateBand(0, 1, 6))
     order = [schedule.next_request() for _ in range(8)]
     assert order[:4] == [(short, 0), (short, 1), (long, 0), (long, 1)]
     assert order[4:] == [(short, 2), (short, 3), (long, 2), (long, 3)]

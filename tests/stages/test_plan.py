@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from limo.core.band import Band
 from limo.core.errors import InputError
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
@@ -32,7 +32,7 @@ def at(rate):
     return float(PASS_RATES[weights.argmax()]), weights
 
 
-@pytest.mark.parametrize("band", [Band(0, 0, 4), Band(1, 3, 6), Band(2, 2, 5)], ids=str)
+@pytest.mark.parametrize("band", [PassRateBand(0, 0, 4), PassRateBand(1, 3, 6), PassRateBand(2, 2, 5)], ids=str)
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 1.0])
 def test_the_expectation_is_the_mean_over_all_sequences(band, rate):
     p, weights = at(rate)
@@ -48,13 +48,13 @@ def test_the_expectation_is_the_mean_over_all_sequences(band, rate):
 
 def test_several_models_stop_only_between_them():
     p, weights = at(0.5)
-    share, n = expected(Step("f", rollout_settings(2, models=2), Band(0, 0, 4)), weights)
+    share, n = expected(Step("f", rollout_settings(2, models=2), PassRateBand(0, 0, 4)), weights)
     assert n == pytest.approx(2 + 2 * (1 - p) ** 2)
     assert share == pytest.approx((1 - p) ** 4)
 
 
 def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
-    steps = [Step("weak", rollout_settings(), Band(0, 0, 4)), Step("teacher", rollout_settings(2))]
+    steps = [Step("weak", rollout_settings(), PassRateBand(0, 0, 4)), Step("teacher", rollout_settings(2))]
     first, second = plan(steps, PROBLEMS, Terms())
     assert (first.n_problems, first.n_fixed) == (40, 160)
     assert second.n_problems == first.n_kept < 40
@@ -64,7 +64,7 @@ def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
 
 def test_a_judge_gets_the_chains_that_teachers_will_give_and_reads_them_whole():
     strong, other = (
-        Step("strong", rollout_settings(6), Band(1, 3, 6), teaches=True),
+        Step("strong", rollout_settings(6), PassRateBand(1, 3, 6), teaches=True),
         Step("teacher", rollout_settings(2), teaches=True),
     )
     judge = Step("judge", rollout_settings(3), judges=True)
@@ -97,7 +97,7 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
             for k in range(4)
         ]
         ledger.add(never)
-        (row,) = plan([Step("weak", one, Band(0, 0, 4))], PROBLEMS, Terms(), ledger)
+        (row,) = plan([Step("weak", one, PassRateBand(0, 0, 4))], PROBLEMS, Terms(), ledger)
     assert row.source == "20 problems"
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)
 

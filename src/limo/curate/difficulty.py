@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
-from limo.core.band import Band
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, PassRate, Problem, Rollout
 from limo.core.stats import beta_cdf, wilson
@@ -35,7 +35,7 @@ class SuspectSettings(Settings):
 
 
 def apply_band(
-    problems: Iterable[Problem], rates: Mapping[str, PassRate], band: Band, stage: str
+    problems: Iterable[Problem], rates: Mapping[str, PassRate], band: PassRateBand, stage: str
 ) -> tuple[list[Problem], list[Dropped]]:
     """Keep the problems whose number of correct rollouts lies in the band; `undecided` where open ones decide."""
     kept, dropped = [], []
@@ -53,7 +53,7 @@ def apply_band(
     return kept, dropped
 
 
-def probability_in_band(rate: PassRate, band: Band) -> float:
+def probability_in_band(rate: PassRate, band: PassRateBand) -> float:
     """The probability that a problem's true pass rate lies in the band, widened by half a rollout at each end.
 
     The prior of the rate is Jeffreys', Beta(1/2, 1/2).  Early stopping changes nothing: only decided rollouts count.
@@ -63,7 +63,7 @@ def probability_in_band(rate: PassRate, band: Band) -> float:
     return (1.0 if band.high >= band.n else beta_cdf(a, b, (band.high + 0.5) / band.n)) - below
 
 
-def rate_columns(rate: PassRate, band: Band) -> dict[str, Any]:
+def rate_columns(rate: PassRate, band: PassRateBand) -> dict[str, Any]:
     """A pass rate as columns: its counts, its 95% interval, and the probability that the true rate is in the band."""
     return _counts(rate) | rate_interval(rate) | {"probability_in_band": probability_in_band(rate, band)}
 

@@ -16,9 +16,9 @@ from functools import lru_cache, partial
 from json import dumps
 from typing import Protocol
 
-from limo.core.band import Band
 from limo.core.errors import InputError, PartialError
 from limo.core.interrupts import first_signal
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
@@ -62,7 +62,7 @@ def collect_rollouts(
     system: str = SYSTEM,
     sampling: Sampling | None = None,
     n: int = 1,
-    band: Band | None = None,
+    band: PassRateBand | None = None,
     progress: Progress | None = None,
     retry_errors: bool = False,
     meter: BudgetMeter | None = None,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from limo.core import prompts
-from limo.core.band import Band
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import PassRate, Problem, Rollout
@@ -77,7 +77,7 @@ class RolloutRunner:
 
     def run(
         self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, verifier: BatchVerifier, stage: str,
-        band: Band | None = None,
+        band: PassRateBand | None = None,
     ) -> dict[str, PassRate]:  # fmt: skip
         """The pass rates over all models by problem id; `band` is over their rollouts together.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from limo.core.band import Band, Decision
+from limo.core.pass_rate_band import Decision, PassRateBand
 from limo.core.records import Outcome, Problem
 
 SortKey = tuple[int, int, str]
@@ -40,7 +40,9 @@ class _ProblemState:
 class Schedule:
     """The open requests of `problems` (distinct ids), `n` rollouts each, fewer where `band` is decided before."""
 
-    def __init__(self, problems: Iterable[Problem], n: int, band: Band | None, started_first: bool = False) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], n: int, band: PassRateBand | None, started_first: bool = False
+    ) -> None:
         self.n, self.band, self.started_first = n, band, started_first
         self.block = (band.n_more_needed(0, 0, 0) or 1) if band else n
         self.n_outstanding = 0

@@ -20,8 +20,8 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.band import Band
 from limo.core.errors import RESTORE, InputError, foreign_data
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Row, Verdict
 from limo.core.run_folder import PROBLEMS, RunFolder, RunPool
@@ -262,7 +262,7 @@ class _Curation:
         return self.pool.rows(split[0]), split[1]
 
     def _filter(self, settings: FilterSettings, problems: list[Problem]) -> list[Problem]:
-        name, band = settings.name, Band(settings.low, settings.high, settings.n_in_all)
+        name, band = settings.name, PassRateBand(settings.low, settings.high, settings.n_in_all)
 
         def work() -> Split:
             with open_run_ledger(self.folder) as ledger, self._verifier(ledger) as checker:

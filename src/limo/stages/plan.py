@@ -25,9 +25,9 @@ import numpy as np
 import yaml
 
 from limo.core import prompts
-from limo.core.band import Band
 from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress, duration
 from limo.core.recipe import find
 from limo.core.records import Problem
@@ -75,7 +75,7 @@ class Step:
 
     name: str
     settings: RolloutSettings
-    band: Band | None = None
+    band: PassRateBand | None = None
     teaches: bool = False
     judges: bool = False
 

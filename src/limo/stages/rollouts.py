@@ -18,9 +18,9 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from limo.core import prompts
-from limo.core.band import Band
 from limo.core.errors import InputError, MissingFileError
 from limo.core.files import kind_of, resolve_data_path
+from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import PassRate, Problem
@@ -140,9 +140,9 @@ class BandedRolloutSettings(RolloutSettings):
     high: int | None = Field(None, ge=0, description="most correct rollouts of a band")
 
     @property
-    def band(self) -> Band | None:
+    def band(self) -> PassRateBand | None:
         """The band over the rollouts of all its models, if there is one."""
-        return None if self.low is None or self.high is None else Band(self.low, self.high, self.n_in_all)
+        return None if self.low is None or self.high is None else PassRateBand(self.low, self.high, self.n_in_all)
 
     @model_validator(mode="after")
     def _band_is_whole(self) -> BandedRolloutSettings:

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from limo.core.band import Band
 from limo.core.errors import InputError
+from limo.core.pass_rate_band import PassRateBand
 
-BANDS = [Band(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]
+BANDS = [PassRateBand(low, high, n) for n in range(1, 6) for low in range(n + 1) for high in range(low, n + 1)]
 
 
 def kept(band, n_correct):
@@ -41,12 +41,12 @@ def test_the_fewest_more_draws_can_decide_and_fewer_cannot(band):
 
 
 def test_any_of_four_right_is_decided_by_the_first_right_one():
-    assert Band(0, 0, 4).decide(1, 0) == "drop"
-    assert Band(0, 0, 4).decide(0, 3) is None
-    assert Band(0, 0, 4).decide(0, 4) == "keep"
+    assert PassRateBand(0, 0, 4).decide(1, 0) == "drop"
+    assert PassRateBand(0, 0, 4).decide(0, 3) is None
+    assert PassRateBand(0, 0, 4).decide(0, 4) == "keep"
 
 
 @pytest.mark.parametrize("values", [(1, 0, 4), (-1, 0, 4), (0, 5, 4), (0, 0, 0)])
 def test_an_empty_band_is_refused(values):
     with pytest.raises(InputError, match="the band is empty"):
-        Band(*values)
+        PassRateBand(*values)

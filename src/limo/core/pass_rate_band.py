@@ -11,7 +11,7 @@ Decision = Literal["keep", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class PassRateBand:
     """Keep a problem when `low` to `high` of `n` rollouts are correct, both ends included.
 
     Raises InputError unless 0 <= low <= high <= n and n >= 1.
