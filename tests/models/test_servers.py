@@ -50,7 +50,7 @@ def test_after_its_time_a_broken_server_gets_one_request_and_all_of_them_when_th
     of = fleet(1)
     (server,) = of.servers
     break_(of, server, 0.0)
-    later = server.left_out_until_s
+    later = server.circuit_open_until_s
     assert of.choose(later)[0] is server
     hold(server, 1)
     assert of.choose(later)[0] is None  # one try at a time
@@ -62,11 +62,11 @@ def test_the_time_alone_doubles_and_has_an_end():
     of = fleet(1)
     (server,) = of.servers
     break_(of, server, 0.0)
-    waits = [server.left_out_until_s]
+    waits = [server.circuit_open_until_s]
     for _ in range(12):
-        now = server.left_out_until_s
+        now = server.circuit_open_until_s
         of.failed(server, now, "status 500")
-        waits.append(server.left_out_until_s - now)
+        waits.append(server.circuit_open_until_s - now)
     assert waits[1] > 1.5 * waits[0] and max(waits) <= 1.5 * MAX_WAIT_S
 
 
@@ -115,16 +115,16 @@ def test_a_server_that_only_says_that_it_is_busy_is_silent_but_not_while_it_name
     of.busy(server, 100.0, 1.0, "status 429")
     of.busy(server, 200.0, 1.0, "status 429")
     assert of.silent_s(0.0, 400.0) == 300.0
-    of.busy(server, 400.0, 600.0, "status 429", named_s=600.0)
+    of.busy(server, 400.0, 600.0, "status 429", retry_after_s=600.0)
     assert of.silent_s(0.0, 1000.0) == 0.0
     assert of.silent_s(0.0, 1010.0) == 10.0
-    of.busy(server, 3000.0, 3600.0, "status 429", named_s=3600.0)
+    of.busy(server, 3000.0, 3600.0, "status 429", retry_after_s=3600.0)
     assert of.silent_s(0.0, 3800.0) == 100.0  # an hour after it began to be busy the patience begins
 
 
 def test_no_request_goes_to_servers_before_the_time_that_they_name():
     of = fleet()
-    for server, named_s in zip(of.servers, (60.0, 30.0), strict=True):
-        of.busy(server, 0.0, named_s, "status 429", named_s)
+    for server, retry_after_s in zip(of.servers, (60.0, 30.0), strict=True):
+        of.busy(server, 0.0, retry_after_s, "status 429", retry_after_s)
     assert of.choose(10.0) == (None, 20.0) and not of.has_free(10.0)
     assert of.choose(30.0) == (of.servers[1], 0.0) and of.has_free(30.0)

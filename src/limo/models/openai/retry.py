@@ -42,7 +42,7 @@ from limo.models.openai.protocol import (
     read_reply,
     request_body,
 )
-from limo.models.openai.servers import MAX_NAMED_S, MAX_WAIT_S, Server, Servers
+from limo.models.openai.servers import MAX_RETRY_AFTER_S, MAX_WAIT_S, Server, Servers
 from limo.models.openai.settings import HttpSettings
 
 LOG = logging.getLogger(__name__)
@@ -125,8 +125,8 @@ class RetryingSender:
                     return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
                 except _Busy as busy:
                     own_s, now = self._backoff_s(n_tries), time.monotonic()
-                    named_s = busy.wait_s if busy.wait_s > own_s else 0.0
-                    self.servers.busy(server, now, max(own_s, named_s), _message(busy, requests), named_s)
+                    retry_after_s = busy.wait_s if busy.wait_s > own_s else 0.0
+                    self.servers.busy(server, now, max(own_s, retry_after_s), _message(busy, requests), retry_after_s)
                     wait_s = 0.0 if self.servers.has_free(now) else own_s
                 except (Unreachable, BadReply) as error:
                     message = _message(error, requests)
@@ -254,4 +254,4 @@ def _seconds(retry_after: str | None) -> float:
             wait_s = parsedate_to_datetime(str(retry_after)).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return 0.0
-    return min(max(wait_s, 0.0), MAX_NAMED_S) if wait_s == wait_s else 0.0
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else 0.0

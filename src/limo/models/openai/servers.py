@@ -22,7 +22,7 @@ from limo.models.openai.client import CONNECT_S
 
 MAX_FAILURES = 5  # in a row, that open the circuit: with one request in ten failing by chance, 1 in 100,000
 MAX_WAIT_S = 60.0  # the longest that a server is left out, or a retry waits
-MAX_NAMED_S = 3600.0  # the longest that a server may name itself
+MAX_RETRY_AFTER_S = 3600.0  # the longest that a server may name itself
 
 
 @dataclass(slots=True)
@@ -34,9 +34,9 @@ class Server:
     n_begun: int = 0
     n_failures: int = 0  # in a row
     n_cooldowns: int = 0  # in a row
-    left_out_until_s: float = 0.0
+    circuit_open_until_s: float = 0.0
     busy_until_s: float = 0.0
-    wanted_until_s: float = 0.0  # until when it wants no request, as it said itself
+    retry_after_until_s: float = 0.0  # until when it wants no request, as it said itself
     busy_since_s: float = 0.0
     failing_since_s: float | None = None  # None while it works, or has failed but a few times
     last_error: str = ""
@@ -72,16 +72,16 @@ class Servers:
 
     def choose(self, now: float) -> tuple[Server | None, float]:
         """The server for the next request, or None and the seconds until there may be one."""
-        ready = [s for s in self.servers if not s.is_failing or (now >= s.left_out_until_s and not s.n_open)]
-        free = [server for server in ready if now >= server.wanted_until_s]
+        ready = [s for s in self.servers if not s.is_failing or (now >= s.circuit_open_until_s and not s.n_open)]
+        free = [server for server in ready if now >= server.retry_after_until_s]
         if not free:
-            untils = [max(server.left_out_until_s, server.wanted_until_s) for server in self.servers]
+            untils = [max(server.circuit_open_until_s, server.retry_after_until_s) for server in self.servers]
             return None, max(min(untils) - now, self.cooldown_s / 10)
         return min(free, key=lambda server: (server.busy_until_s > now, server.n_open, self._rng.random())), 0.0
 
     def has_free(self, now: float) -> bool:
         """Whether a server takes requests that has neither failed nor said that it is busy."""
-        return any(s.busy_until_s <= now and s.wanted_until_s <= now and not s.n_failures for s in self.servers)
+        return any(s.busy_until_s <= now and s.retry_after_until_s <= now and not s.n_failures for s in self.servers)
 
     def succeeded(self, server: Server) -> None:
         """The server replied as it should, be it with a refusal."""
@@ -94,24 +94,24 @@ class Servers:
         if not server.is_failing:
             return
         server.failing_since_s = now if server.failing_since_s is None else server.failing_since_s
-        if now >= server.left_out_until_s:
+        if now >= server.circuit_open_until_s:
             wait_s = min(self.cooldown_s * 2**server.n_cooldowns, MAX_WAIT_S)
-            server.left_out_until_s = now + wait_s * self._rng.uniform(0.75, 1.25)
+            server.circuit_open_until_s = now + wait_s * self._rng.uniform(0.75, 1.25)
             server.n_cooldowns = min(server.n_cooldowns + 1, 16)
 
-    def busy(self, server: Server, now: float, wait_s: float, error: str, named_s: float = 0.0) -> None:
-        """The server is overloaded and gets requests last for `wait_s`, and none for the `named_s` that it wants.
+    def busy(self, server: Server, now: float, wait_s: float, error: str, retry_after_s: float = 0.0) -> None:
+        """The server is overloaded and gets requests last for `wait_s`, and none for the `retry_after_s` that it wants.
 
         While it named a time nothing is expected of it; an hour in a row at most, or it could stay busy for ever.
         """
         server.last_error = error
         server.busy_until_s = max(server.busy_until_s, now + wait_s)
-        server.wanted_until_s = max(server.wanted_until_s, now + named_s)
+        server.retry_after_until_s = max(server.retry_after_until_s, now + retry_after_s)
         if server.failing_since_s is None:
             server.failing_since_s = server.busy_since_s = now
-        if named_s:
-            hour_s = server.busy_since_s + MAX_NAMED_S
-            server.failing_since_s = max(server.failing_since_s, min(server.wanted_until_s, hour_s))
+        if retry_after_s:
+            hour_s = server.busy_since_s + MAX_RETRY_AFTER_S
+            server.failing_since_s = max(server.failing_since_s, min(server.retry_after_until_s, hour_s))
 
     def silent_s(self, since_s: float, now: float) -> float:
         """For how many seconds, counted from `since_s` at the earliest, all servers have failed; 0 while one works.
