@@ -4,7 +4,7 @@ r"""Finds the answer in a completion: tags, boxes, announced answers, last lines
     extract("The answer is (B).", letters=True).text  # "B"
     extract("<think>let me see", "length").missing    # "truncated"
 
-Which of several answers counts is one rule, `_last_word`; docs/verify.md has its table.  The phrases of the languages
+Which of several answers counts is one rule, `_final_answer`; docs/verify.md has its table.  The phrases of languages
 are data (`phrases.yaml`).  All searches are linear and look at the last few thousand characters.
 """
 
@@ -101,7 +101,7 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     answer, thought, closed = split_thought(text.replace("।", "."))
     cut = finish_reason == "length"
     if closed and (answer.strip() or not thought):
-        extraction = _last_word(answer, cut, letters, bool(thought))
+        extraction = _final_answer(answer, cut, letters, bool(thought))
     elif closed:
         box = find_box(thought)
         extraction = Extraction(box.text, "boxed in thought", stated=box.text) if box and box.text else NO_ANSWER
@@ -112,7 +112,7 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     return extraction if plain == extraction.text else replace(extraction, text=plain)
 
 
-def _last_word(text: str, cut: bool, letters: bool, has_thought: bool) -> Extraction:
+def _final_answer(text: str, cut: bool, letters: bool, has_thought: bool) -> Extraction:
     """The answer that counts where a text states several: the rule of precedence of docs/verify.md.
 
     A tag outranks the rest.  Then the last of boxes and of announcements behind them; a denial takes back what was
@@ -121,7 +121,7 @@ def _last_word(text: str, cut: bool, letters: bool, has_thought: bool) -> Extrac
     for tag in reversed(list(_TAG.finditer(text[-TAIL:]))):
         content = tag.group(1).strip()
         if content and (tag.group().endswith(">") or len(content) <= MAX_PLAIN):
-            inner = _last_word(content, cut and not tag.group().endswith(">"), letters, False)
+            inner = _final_answer(content, cut and not tag.group().endswith(">"), letters, False)
             return replace(inner, rule="tag", stated=inner.stated or content) if inner.text else inner
     text = _STRAY_TAG.sub(" ", text) if "<" in text else text
     box = find_box(text)
