@@ -49,7 +49,7 @@ class FakeLab:
 
 
 @dataclass
-class FakeJobs:
+class FakeExecutor:
     """Cells that end at the first look.  `outcomes`: cell -> why it fails; others are measured."""
 
     lab: FakeLab
@@ -75,9 +75,9 @@ def no_wait(monkeypatch):
     monkeypatch.setattr(runner, "POLL_S", 0.0)
 
 
-def run(lab, arms, seeds=(0, 1), outcomes=None, **jobs):
+def run(lab, arms, seeds=(0, 1), outcomes=None, **executor):
     """What was started, and what failed."""
-    made = FakeJobs(lab, outcomes or {}, **jobs)
+    made = FakeExecutor(lab, outcomes or {}, **executor)
     failed = run_cells(lab, cells_of(arms, list(seeds)), made, NoProgress())
     return made.started, failed
 
@@ -97,7 +97,7 @@ def test_a_cell_that_fails_leaves_the_others_running_and_is_named_with_its_reaso
 
 
 def test_a_cell_that_says_it_is_done_and_left_nothing_has_failed(monkeypatch):
-    monkeypatch.setattr(FakeJobs, "end", lambda self, cell: "")
+    monkeypatch.setattr(FakeExecutor, "end", lambda self, cell: "")
     assert run(FakeLab(), [BASE])[1] == {"base-0": "it ended without a measurement"}
 
 
@@ -114,9 +114,9 @@ def test_an_arm_waits_for_the_one_whose_model_or_cost_it_needs_and_fails_with_it
 
 def test_the_budget_stops_the_matrix_before_a_cell_that_would_pass_it_and_a_larger_one_goes_on():
     lab = FakeLab(budget=5.0)
-    jobs = FakeJobs(lab, n_at_once=3)
+    executor = FakeExecutor(lab, n_at_once=3)
     with pytest.raises(PartialError, match=r"'7.0'"):
-        run_cells(lab, cells_of([BASE, LIMO], [0, 1]), jobs, NoProgress())
-    assert jobs.started == ["base-0", "limo-0"] == jobs.cancelled
+        run_cells(lab, cells_of([BASE, LIMO], [0, 1]), executor, NoProgress())
+    assert executor.started == ["base-0", "limo-0"] == executor.cancelled
     lab.budget = 7.0
     assert run(lab, [BASE, LIMO])[0] == ["base-0", "limo-0", "limo-1"]

@@ -50,7 +50,7 @@ class FakeLab:
     folder: Path
     recipe: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seeds=[0, 1], n_workers=1))
     prepared: list[str] = field(default_factory=list)
-    hours, check_budget, open_jobs = Lab.hours, Lab.check_budget, Lab.open_jobs
+    hours, check_budget, open_executor = Lab.hours, Lab.check_budget, Lab.open_executor
 
     def dataset(self, arm, seed):
         return None

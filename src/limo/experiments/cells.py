@@ -1,6 +1,6 @@
 """The matrix of an experiment: its cells are arms x training seeds, each measured once, cheapest first.
 
-They run in worker processes (`WorkerJobs`), or as programs and Slurm jobs (`limo.experiments.paper.launchers`); in
+They run in worker processes (`WorkerExecutor`), or as programs and Slurm jobs (`limo.experiments.paper.launchers`); in
 which order, `limo.experiments.runner` says.
 """
 
@@ -43,8 +43,8 @@ class Cell:
         return f"{needed}-{self.seed}" if needed else ""
 
 
-class Job(Protocol):
-    """A cell that was started."""
+class RunningCell(Protocol):
+    """A cell that was started, wherever it runs."""
 
     def poll(self) -> str | None:
         """None while it is queued or runs; then '' or why it failed."""
@@ -53,12 +53,12 @@ class Job(Protocol):
         """End it."""
 
 
-class Jobs(Protocol):
-    """Starts cells."""
+class CellExecutor(Protocol):
+    """Starts cells: in worker processes, as programs, or as Slurm jobs."""
 
     n_at_once: int
 
-    def start(self, cell: Cell) -> Job:
+    def start(self, cell: Cell) -> RunningCell:
         """Start a cell, or take up the job of it that an earlier start of this run left running."""
 
 
@@ -67,18 +67,18 @@ def cells_of(arms: Sequence[Arm], seeds: Sequence[int]) -> list[Cell]:
     return [Cell(arm, seed) for arm in arms for seed in arm.seeds(seeds)]
 
 
-class WorkerJobs:
-    """Measures cells in processes of this machine, `n_at_once` of them; see `worker_jobs`."""
+class WorkerExecutor:
+    """Measures cells in processes of this machine, `n_at_once` of them; see `worker_executor`."""
 
     def __init__(self, pool: ProcessPoolExecutor, measure: Callable[[Arm, int], Measurement], n_at_once: int) -> None:
         self._pool, self._measure, self.n_at_once = pool, measure, n_at_once
 
-    def start(self, cell: Cell) -> Job:
-        """See `Jobs`."""
-        return _WorkerJob(self._pool.submit(self._measure, cell.arm, cell.seed))
+    def start(self, cell: Cell) -> RunningCell:
+        """See `CellExecutor`."""
+        return _CellInWorker(self._pool.submit(self._measure, cell.arm, cell.seed))
 
 
-class _WorkerJob:
+class _CellInWorker:
     def __init__(self, future: Future[Measurement]) -> None:
         self._future = future
 
@@ -93,12 +93,12 @@ class _WorkerJob:
 
 
 @contextmanager
-def worker_jobs(measure: Callable[[Arm, int], Measurement], n_workers: int) -> Iterator[WorkerJobs]:
-    """Jobs by `measure` in worker processes, which end with the block and with this process."""
+def worker_executor(measure: Callable[[Arm, int], Measurement], n_workers: int) -> Iterator[WorkerExecutor]:
+    """CellExecutor by `measure` in worker processes, which end with the block and with this process."""
     context = multiprocessing.get_context("spawn")  # torch must not be forked
     pool = ProcessPoolExecutor(n_workers, context, initializer=_exit_with_parent, initargs=(os.getpid(),))
     try:
-        yield WorkerJobs(pool, measure, n_workers)
+        yield WorkerExecutor(pool, measure, n_workers)
     except BaseException:
         for process in list((pool._processes or {}).values()):
             process.terminate()  # an interrupted run must not wait for trainings whose results nobody reads

@@ -38,7 +38,7 @@ from limo.experiments.arm_selection import (
 )
 from limo.experiments.arm_training import method_of, n_updates, training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
-from limo.experiments.cells import Cell, Jobs, worker_jobs
+from limo.experiments.cells import Cell, CellExecutor, worker_executor
 from limo.experiments.prompting import PromptedCompleter
 from limo.experiments.results import CurvePoint, Measurement, note_rates, step_rates
 from limo.experiments.transforms import transform_rows
@@ -369,9 +369,9 @@ class Lab:
         """What each cell is expected to take, by name: all alike, so that they run in the order of their arms."""
         return dict.fromkeys((cell.name for cell in cells), 0.0)
 
-    def open_jobs(self) -> AbstractContextManager[Jobs]:
+    def open_executor(self) -> AbstractContextManager[CellExecutor]:
         """Where cells run: in worker processes of this machine."""
-        return worker_jobs(self.measure, self.recipe.n_workers)
+        return worker_executor(self.measure, self.recipe.n_workers)
 
     def check_budget(self, hours: Mapping[str, float], running: Sequence[Cell], following: Cell | None) -> None:
         """Raise PartialError where these cells would pass the budget; here there is none."""

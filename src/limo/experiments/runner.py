@@ -17,7 +17,7 @@ from limo.core.files import write_json
 from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
-from limo.experiments.cells import MEASURING, Cell, Job, Jobs, cells_of
+from limo.experiments.cells import MEASURING, Cell, CellExecutor, RunningCell, cells_of
 from limo.experiments.lab import Lab
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
@@ -108,8 +108,8 @@ def measure_arms(
     for cell in cells:
         if (file := lab.dataset(cell.arm, cell.seed)) in failed_sets:
             failed[cell.name] = failed_sets[file]
-    with lab.open_jobs() as jobs:
-        failed = run_cells(lab, cells, jobs, progress, failed)
+    with lab.open_executor() as executor:
+        failed = run_cells(lab, cells, executor, progress, failed)
     return measured_arms(lab, cells), failed
 
 
@@ -129,7 +129,7 @@ def raise_failed(failed: Mapping[str, str], n_cells: int) -> None:
 
 
 def run_cells(
-    lab: Lab, cells: Sequence[Cell], jobs: Jobs, progress: Progress, failed: Mapping[str, str] | None = None
+    lab: Lab, cells: Sequence[Cell], executor: CellExecutor, progress: Progress, failed: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Measure the cells that are neither stored nor `failed` before; the names of all that failed, with the reason.
 
@@ -140,7 +140,7 @@ def run_cells(
     waiting = [cell for cell in cells if cell.name not in reasons and lab.stored(cell.arm, cell.seed) is None]
     n_before, hours = len(cells) - len(waiting), lab.hours(waiting)
     waiting.sort(key=lambda cell: hours[cell.name])
-    running: dict[str, tuple[Cell, Job]] = {}
+    running: dict[str, tuple[Cell, RunningCell]] = {}
     with progress.stage(MEASURING, total=len(cells), n_done=n_before) as stage:
 
         def end(cell: Cell, reason: str | None) -> None:
@@ -153,8 +153,8 @@ def run_cells(
 
         try:
             while waiting or running:
-                for name, (cell, job) in list(running.items()):
-                    if (outcome := job.poll()) is not None:
+                for name, (cell, run) in list(running.items()):
+                    if (outcome := run.poll()) is not None:
                         del running[name]
                         end(cell, outcome)
                 for cell in list(waiting):
@@ -163,17 +163,17 @@ def run_cells(
                     if cell.needs in reasons or lab.stored(cell.arm, cell.seed) is not None:
                         waiting.remove(cell)  # given up, or measured under another name meanwhile
                         end(cell, f"{cell.needs}, which it needs, was not measured" if cell.needs in reasons else "")
-                    elif len(running) < jobs.n_at_once and not is_needed_open:
+                    elif len(running) < executor.n_at_once and not is_needed_open:
                         if lab.cell_folder(cell.arm, cell.seed) in folders:
                             continue
                         lab.check_budget(hours, [other for other, _ in running.values()], cell)
                         waiting.remove(cell)
-                        running[cell.name] = (cell, jobs.start(cell))
+                        running[cell.name] = (cell, executor.start(cell))
                 if running:
                     lab.check_budget(hours, [cell for cell, _ in running.values()], None)
                     threading.Event().wait(POLL_S)
         except BaseException:
-            for _, job in running.values():
-                job.cancel()
+            for _, run in running.values():
+                run.cancel()
             raise
     return reasons

@@ -118,7 +118,7 @@ def test_a_training_set_that_cannot_be_had_fails_its_own_arms_alone(make, monkey
     mine = {"question": ["?", "？"], "arms": ["base", "limo", "L1", "random"]}
     lab = make(experiments={"mine": mine}, seeds=[0])
     launcher = FakeLauncher(lab)
-    monkeypatch.setattr(paper_lab, "CommandJobs", lambda settings: launcher)
+    monkeypatch.setattr(paper_lab, "CommandLauncher", lambda settings: launcher)
     measured, failed = paper.measure_arms(lab, arms_of(lab), NoProgress())
     assert set(measured) == {"base", "limo"} and launcher.started == ["base-0", "limo-0"]
     assert set(failed) == {"L1-0", "random-0"} and "curation=runs/limo-v2" in failed["L1-0"]
@@ -127,7 +127,7 @@ def test_a_training_set_that_cannot_be_had_fails_its_own_arms_alone(make, monkey
 def test_failed_cells_end_in_exit_code_3_and_a_report_of_the_complete_arms(tmp_path, monkeypatch, at_once):
     recipe = load(PaperRecipe, write_recipe(tmp_path, seeds=[0]))
     lab = PaperLab(recipe, tmp_path / "lab")
-    monkeypatch.setattr(paper_lab, "CommandJobs", lambda settings: FakeLauncher(lab, {"limo-0": "no disk"}))
+    monkeypatch.setattr(paper_lab, "CommandLauncher", lambda settings: FakeLauncher(lab, {"limo-0": "no disk"}))
     monkeypatch.setattr(runner.page, "write", lambda report, path: None)
     with pytest.raises(PartialError, match=r"1 of 2 cells failed; limo-0: 'no disk'") as caught:
         paper.run("mine", recipe, tmp_path / "lab")

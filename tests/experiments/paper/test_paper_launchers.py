@@ -18,7 +18,13 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.experiments.cells import cells_of
 from limo.experiments.paper.lab import PaperLab
-from limo.experiments.paper.launchers import CommandJobs, CommandSettings, SlurmSettings, SubmititJobs, TrainLaunch
+from limo.experiments.paper.launchers import (
+    CommandLauncher,
+    CommandSettings,
+    SlurmSettings,
+    SubmititLauncher,
+    TrainLaunchSettings,
+)
 from limo.experiments.paper.recipe import PaperRecipe
 from limo.experiments.paper.serving import ServeSettings, served
 from limo.experiments.runner import measured_arms, run_cells
@@ -67,8 +73,8 @@ def outcome(job):
 
 
 def test_a_cell_is_a_command_of_this_machine_alone_or_wrapped(tmp_path):
-    assert outcome(CommandJobs(CommandSettings()).start("a", ["true"], tmp_path, 1)) == ""
-    wrapped = CommandJobs(CommandSettings(command="sh -c 'echo on gpu2; {cell}'"))
+    assert outcome(CommandLauncher(CommandSettings()).start("a", ["true"], tmp_path, 1)) == ""
+    wrapped = CommandLauncher(CommandSettings(command="sh -c 'echo on gpu2; {cell}'"))
     assert outcome(wrapped.start("a", ["sh", "-c", "echo no disk; exit 2"], tmp_path, 1)) == "no disk"
     assert "on gpu2" in (tmp_path / "job.log").read_text()
     with pytest.raises(ValidationError, match=r"write \{cell\}"):
@@ -77,10 +83,10 @@ def test_a_cell_is_a_command_of_this_machine_alone_or_wrapped(tmp_path):
 
 def test_a_training_is_launched_in_one_process_on_a_node_on_several_and_by_a_command_of_yours(monkeypatch):
     words = ["train.yaml", "--run", "out"]
-    assert TrainLaunch().words(words)[1:] == ["-m", "limo.cli", "train", *words]
-    node = TrainLaunch(nproc=8, accelerate="fsdp2").words(words)
+    assert TrainLaunchSettings().words(words)[1:] == ["-m", "limo.cli", "train", *words]
+    node = TrainLaunchSettings(nproc=8, accelerate="fsdp2").words(words)
     assert node[node.index("--num_processes") + 1] == "8" and node[-5:] == ["limo.cli", "train", *words]
-    two = TrainLaunch(nproc=8, n_nodes=2)
+    two = TrainLaunchSettings(nproc=8, n_nodes=2)
     with pytest.raises(InputError, match="--launcher slurm"):
         two.words(words)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
@@ -88,14 +94,16 @@ def test_a_training_is_launched_in_one_process_on_a_node_on_several_and_by_a_com
     assert command[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
     assert "--num_processes 16" in command[-1] and "--num_machines 2" in command[-1]
     assert "--machine_rank $SLURM_NODEID " in command[-1]
-    own = TrainLaunch(nproc=4, command="torchrun-wrapper -n {nproc} -- {train}").words(words)
+    own = TrainLaunchSettings(nproc=4, command="torchrun-wrapper -n {nproc} -- {train}").words(words)
     assert own[:4] == ["torchrun-wrapper", "-n", "4", "--"] and own[-2:] == ["--run", "out"]
     with pytest.raises(InputError, match=r"no such accelerate file.*cpu, ddp, fsdp2, fsdp2-offload, zero3"):
-        _ = TrainLaunch(accelerate="fsdp9").accelerate_file
+        _ = TrainLaunchSettings(accelerate="fsdp9").accelerate_file
 
 
 def test_what_is_sharded_and_what_is_kept_in_the_machine_stands_in_accelerates_file():
-    shards = {name: TrainLaunch(nproc=8, accelerate=name) for name in ("ddp", "fsdp2", "fsdp2-offload", "zero3")}
+    shards = {
+        name: TrainLaunchSettings(nproc=8, accelerate=name) for name in ("ddp", "fsdp2", "fsdp2-offload", "zero3")
+    }
     assert [launch.is_sharded for launch in shards.values()] == [False, True, True, True]
     assert [launch.is_offloaded for launch in shards.values()] == [False, False, True, False]
 
@@ -176,7 +184,7 @@ def test_slurm_jobs_run_the_matrix(cluster, slurm, tmp_path, monkeypatch):
     lab.prepare(arms, NoProgress())
     settings = SlurmSettings(cluster=cluster, options={"partition": "gpu"} if cluster == "slurm" else {})
     of_lab = cells_of(arms, [0])
-    assert run_cells(lab, of_lab, Measuring(SubmititJobs(settings), lab, resolved), NoProgress()) == {}
+    assert run_cells(lab, of_lab, Measuring(SubmititLauncher(settings), lab, resolved), NoProgress()) == {}
     assert set(measured_arms(lab, of_lab)) == {"base", "limo"}
     if cluster == "slurm":
         script = (slurm / "script-101").read_text()
@@ -186,12 +194,12 @@ def test_slurm_jobs_run_the_matrix(cluster, slurm, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_job_that_fails_says_why_and_one_that_runs_is_taken_up_again(slurm, tmp_path):
-    jobs = SubmititJobs(SlurmSettings())
+    jobs = SubmititLauncher(SlurmSettings())
     failing = jobs.start("limo-0", ["sh", "-c", "echo out of memory; exit 1"], tmp_path / "a", 0.1)
     assert outcome(failing) == "out of memory"
     command = ["sh", "-c", f"sleep 4; echo once >> {tmp_path}/done"]
     jobs.start("limo-1", command, tmp_path / "b", 0.1)
-    again = SubmititJobs(SlurmSettings()).start(
+    again = SubmititLauncher(SlurmSettings()).start(
         "limo-1", command, tmp_path / "b", 0.1
     )  # the driver was killed meanwhile
     assert outcome(again) == ""
@@ -202,9 +210,9 @@ def test_a_job_that_fails_says_why_and_one_that_runs_is_taken_up_again(slurm, tm
 def test_a_refused_job_is_one_line(slurm, tmp_path):
     (slurm / "sbatch").write_text("#!/bin/sh\necho invalid partition >&2; exit 1\n")
     with pytest.raises(InputError, match="the job cannot be submitted"):
-        SubmititJobs(SlurmSettings()).start("limo-0", ["true"], tmp_path / "a", 0.1)
+        SubmititLauncher(SlurmSettings()).start("limo-0", ["true"], tmp_path / "a", 0.1)
     with pytest.raises(InputError, match=r"cannot be submitted.*Unavailable parameter"):
-        SubmititJobs(SlurmSettings(options={"partitoin": "x"})).start("limo-0", ["true"], tmp_path / "b", 0.1)
+        SubmititLauncher(SlurmSettings(options={"partitoin": "x"})).start("limo-0", ["true"], tmp_path / "b", 0.1)
 
 
 def test_the_time_limit_and_the_launcher_can_be_given_on_the_command_line(tmp_path):

@@ -33,9 +33,15 @@ from limo.core.text import content_hash, parse_json
 from limo.experiments.arm_selection import CandidatePool, curated_pool
 from limo.experiments.arm_training import training_cost
 from limo.experiments.arms import CURATED, Arm, Selection
-from limo.experiments.cells import Cell, Job, Jobs
+from limo.experiments.cells import Cell, CellExecutor, RunningCell
 from limo.experiments.lab import Lab, LabHooks
-from limo.experiments.paper.launchers import CommandJobs, Launcher, SlurmSettings, SubmititJobs, launch_training
+from limo.experiments.paper.launchers import (
+    CommandLauncher,
+    JobLauncher,
+    SlurmSettings,
+    SubmititLauncher,
+    launch_training,
+)
 from limo.experiments.paper.plan import plan_cells
 from limo.experiments.paper.recipe import PaperRecipe, PublishedRows
 from limo.experiments.paper.serving import served
@@ -218,14 +224,14 @@ class PaperLab(Lab):
     # The matrix.
 
     @contextlib.contextmanager
-    def open_jobs(self) -> Iterator[Jobs]:
+    def open_executor(self) -> Iterator[CellExecutor]:
         """Cells as programs or Slurm jobs, as the recipe's `launcher` says."""
         settings = self.recipe.launcher
         if isinstance(settings, SlurmSettings):
             settings = settings.model_copy(update={"options": self.recipe.slurm_options(settings.options)})
-            yield _CellPrograms(self, SubmititJobs(settings))
+            yield LaunchedCellExecutor(self, SubmititLauncher(settings))
         else:
-            yield _CellPrograms(self, CommandJobs(settings))
+            yield LaunchedCellExecutor(self, CommandLauncher(settings))
 
     def hours(self, cells: Sequence[Cell]) -> dict[str, float]:
         """GPU-hours that each cell is expected to take."""
@@ -235,10 +241,10 @@ class PaperLab(Lab):
     def check_budget(self, hours: Mapping[str, float], running: Sequence[Cell], following: Cell | None) -> None:
         """Raise PartialError where what is spent, what runs and a following cell would pass the budget."""
         recipe, further = self.recipe, 0.0
-        spent = sum(map(read_seconds, self.folder.glob(f"cells/*/seed-*/{SPENT}"))) * recipe.n_gpus / 3600
+        spent = sum(map(read_seconds, self.folder.glob(f"cells/*/seed-*/{SPENT}"))) * recipe.n_gpus_per_cell / 3600
         if following:
             begun = {cell.name: read_seconds(self.cell_folder(cell.arm, cell.seed) / SPENT) for cell in running}
-            left = [max(0.0, hours[name] - recipe.n_gpus * seconds / 3600) for name, seconds in begun.items()]
+            left = [max(0.0, hours[name] - recipe.n_gpus_per_cell * seconds / 3600) for name, seconds in begun.items()]
             further = hours[following.name] + sum(left)
         for limit, price, unit in recipe.budget.limits(recipe.hardware.usd_per_gpu_hour):
             if (spent + further) * price > limit:
@@ -248,19 +254,19 @@ class PaperLab(Lab):
                 raise PartialError(what, value, f"up to {limit:,.2f}", do)
 
 
-class _CellPrograms:
+class LaunchedCellExecutor:
     """Starts a cell as a program, by a launcher."""
 
-    def __init__(self, lab: PaperLab, launcher: Launcher) -> None:
+    def __init__(self, lab: PaperLab, launcher: JobLauncher) -> None:
         self._lab, self._launcher, self.n_at_once = lab, launcher, launcher.n_at_once
 
-    def start(self, cell: Cell) -> Job:
-        """See `Jobs`."""
+    def start(self, cell: Cell) -> RunningCell:
+        """See `CellExecutor`."""
         lab, folder = self._lab, self._lab.cell_folder(cell.arm, cell.seed)
         module = [sys.executable, "-m", "limo.experiments.paper.lab"]
         command = [*module, str(lab.folder.absolute()), cell.arm.name, str(cell.seed)]
         folder.mkdir(parents=True, exist_ok=True)  # an arm that is the same in all but name finds it
-        hours = lab.hours([cell])[cell.name] / lab.recipe.n_gpus
+        hours = lab.hours([cell])[cell.name] / lab.recipe.n_gpus_per_cell
         return self._launcher.start(cell.name, command, folder, hours)
 
 

@@ -4,7 +4,7 @@ A training is launched by `accelerate` on one GPU, a node or several nodes, or b
 with a training seed) is a command, run here, wrapped into a command of yours (ssh, kubectl, sbatch --wait), or
 submitted to Slurm by submitit, which writes the job script, requeues a preempted job and says what became of it.
 
-    job = SubmititJobs(SlurmSettings(), folder).start("limo/seed-0", ["python", "-m", ...], hours=4)
+    job = SubmititLauncher(SlurmSettings(), folder).start("limo/seed-0", ["python", "-m", ...], hours=4)
     job.poll()                                 # None while it is queued or runs, then '' or why it failed
 """
 
@@ -26,7 +26,7 @@ from limo.core.errors import InputError, ModelError
 from limo.core.files import write_json, write_text
 from limo.core.recipe import RECIPES, Settings, execution_field
 from limo.core.text import parse_json
-from limo.experiments.cells import Job
+from limo.experiments.cells import RunningCell
 from limo.experiments.child_process import ChildProgram, last_lines
 from limo.stages import train as train_stage
 from limo.train.model_folder import read_result
@@ -35,7 +35,7 @@ from limo.train.result import TrainResult
 RENDEZVOUS_PORT = 29500  # PyTorch's own default
 
 
-class TrainLaunch(Settings):
+class TrainLaunchSettings(Settings):
     """How a training is launched; what comes out does not depend on it."""
 
     nproc: int = execution_field(1, ge=1, description="processes on a node, one a GPU")
@@ -118,7 +118,7 @@ def fill_in(template: str, name: str, command: Sequence[str], **values: object) 
     return words
 
 
-def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunch) -> TrainResult:
+def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunchSettings) -> TrainResult:
     """Train in processes of their own, or return the record of what is trained; the log is `train.log` beside it.
 
     Raises ModelError with the last lines of the log where the training fails.
@@ -136,12 +136,12 @@ def launch_training(recipe: train_stage.Recipe, folder: Path, launch: TrainLaunc
     return result
 
 
-class Launcher(Protocol):
+class JobLauncher(Protocol):
     """Starts the programs of cells."""
 
     n_at_once: int
 
-    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
+    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> RunningCell:
         """Start the command of a cell, or take up the job that an earlier start of this run left running."""
 
 
@@ -174,19 +174,19 @@ class SlurmSettings(Settings):
     cluster: Literal["slurm", "local"] = Field("slurm", description="local: submitit's own executor, without Slurm")
 
 
-class CommandJobs:
+class CommandLauncher:
     """Runs cells as programs of this machine; they end with the run."""
 
     def __init__(self, settings: CommandSettings) -> None:
         self._settings, self.n_at_once = settings, settings.n_at_once
 
-    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
-        """See `Launcher`."""
+    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> RunningCell:
+        """See `JobLauncher`."""
         words = fill_in(self._settings.command, "cell", command)
-        return _CommandJob(ChildProgram(words, folder / "job"))
+        return _CellProgram(ChildProgram(words, folder / "job"))
 
 
-class _CommandJob:
+class _CellProgram:
     def __init__(self, program: ChildProgram) -> None:
         self._program = program
 
@@ -218,14 +218,14 @@ class RunCommand:
         return DelayedSubmission(self)
 
 
-class SubmititJobs:
+class SubmititLauncher:
     """Submits cells to Slurm; they outlive the run's own process, and its next start takes them up again."""
 
     def __init__(self, settings: SlurmSettings) -> None:
         self._settings, self.n_at_once = settings, settings.n_at_once
 
-    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> Job:
-        """See `Launcher`.  Raises InputError where Slurm is not there or refuses the job."""
+    def start(self, name: str, command: Sequence[str], folder: Path, hours: float) -> RunningCell:
+        """See `JobLauncher`.  Raises InputError where Slurm is not there or refuses the job."""
         submitit = _submitit()
         settings, logs, record = self._settings, folder / "jobs", folder / "job.json"
         job_class = submitit.SlurmJob if settings.cluster == "slurm" else submitit.LocalJob
@@ -243,10 +243,10 @@ class SubmititJobs:
             do = "check launcher.options, or use --launcher command"
             raise InputError("the job cannot be submitted", str(error), "", do) from error
         write_json(record, {"job": job.job_id})
-        return _SubmittedJob(job, folder, record)
+        return _SubmittedCell(job, folder, record)
 
 
-class _SubmittedJob:
+class _SubmittedCell:
     def __init__(self, job: Any, folder: Path, record: Path) -> None:
         self._job, self._folder, self._record = job.task(0), folder, record
 
@@ -264,13 +264,13 @@ class _SubmittedJob:
         self._record.unlink(missing_ok=True)
 
 
-def _stored_job(record: Path, job_class: Any, logs: Path) -> Job | None:
+def _stored_job(record: Path, job_class: Any, logs: Path) -> RunningCell | None:
     """The job of an earlier start, unless it has ended."""
     try:
         job = job_class(logs, parse_json(record.read_text(encoding="ascii"))["job"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return None if job.done(force_check=True) else _SubmittedJob(job, record.parent, record)
+    return None if job.done(force_check=True) else _SubmittedCell(job, record.parent, record)
 
 
 def _submitit() -> Any:

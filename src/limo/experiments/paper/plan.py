@@ -94,7 +94,7 @@ def _planned(recipe: PaperRecipe, arm: Arm, memory: dict[str, tuple[float, float
         train_hours = training_flops(recipe, arm) / speed / 3600
     serve_gb, n_sequences = serving_memory(recipe, model)
     score_hours = scoring_gpu_hours(recipe, model.num_parameters()) / recipe.serve.n_gpus
-    gpu_hours = recipe.n_gpus * (train_hours + score_hours)
+    gpu_hours = recipe.n_gpus_per_cell * (train_hours + score_hours)
     usd = gpu_hours * recipe.hardware.usd_per_gpu_hour
     sizes = (train_gb, host_gb, serve_gb, n_sequences)
     hardware = recipe.hardware

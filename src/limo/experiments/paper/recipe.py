@@ -1,4 +1,4 @@
-"""The recipe of the paper lab: which student, on which rows, by which methods, on which machines, for how much.
+"""The recipe of the paper lab: which student, on which rows, by which methods, on how many GPUs a cell, for how much.
 
 `questions.yaml` holds arms, experiments, published rows and figures; a recipe says what they run on, and may add to
 them or take their place.
@@ -20,7 +20,7 @@ from limo.core.recipe import Settings, execution_field
 from limo.curate.strata import StrataSettings
 from limo.experiments.arm_selection import Stratum
 from limo.experiments.arms import Arm, Prompting, Questions, Selection, read_questions
-from limo.experiments.paper.launchers import CommandSettings, SlurmSettings, TrainLaunch
+from limo.experiments.paper.launchers import CommandSettings, SlurmSettings, TrainLaunchSettings
 from limo.experiments.paper.serving import ServeSettings
 from limo.stages.evaluate import ScoringSettings
 from limo.stages.train import Method
@@ -80,7 +80,7 @@ class PaperRecipe(ScoringSettings):
     grpo: GrpoSettings | None = Field(None, description="of arms whose method is grpo")
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1, description="training seeds")
     data: str = execution_field("", description="folder where relative paths of benchmarks start")
-    train: TrainLaunch = Field(default_factory=TrainLaunch)
+    train: TrainLaunchSettings = Field(default_factory=TrainLaunchSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     launcher: Annotated[CommandSettings | SlurmSettings, Field(discriminator="kind")] = execution_field(
         default_factory=CommandSettings, description="command or slurm"
@@ -118,7 +118,7 @@ class PaperRecipe(ScoringSettings):
         return (arm.training.student if arm.training else "") or arm.student or self.student
 
     @property
-    def n_gpus(self) -> int:
+    def n_gpus_per_cell(self) -> int:
         """GPUs that a cell holds: as many as training or serving takes, whichever is more."""
         return max(self.train.n_gpus, 0 if self.serve.base_urls else self.serve.n_gpus)
 
@@ -130,7 +130,7 @@ class PaperRecipe(ScoringSettings):
             further["nodes"] = self.train.n_nodes
         own: dict[str, Any] = {"additional_parameters": further} if further else {}
         if not self.sft.use_cpu and not any("gpu" in name or name == "gres" for name in names):
-            own["gpus_per_node"] = -(-self.n_gpus // self.train.n_nodes)
+            own["gpus_per_node"] = -(-self.n_gpus_per_cell // self.train.n_nodes)
         return {**options, **own}
 
 
