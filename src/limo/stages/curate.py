@@ -1,4 +1,4 @@
-"""The curate stage: from a pool to a dataset, as one function that continues where it was stopped.
+"""The curate stage and its `Recipe` (limo-v1, limo-v2): from a pool to a dataset, continued where it was stopped.
 
 ingest -> dedup -> decontaminate -> each filter -> chains -> grade -> select -> export.  Each step writes what it kept
 and what it dropped (with the reason) into the run folder and is skipped when that is there, so the same command again

@@ -1,4 +1,4 @@
-"""The evaluate stage: rollouts on benchmarks through the ledger, unbiased pass@1, intervals.
+"""The evaluate stage and its `Recipe` (evaluate): rollouts on benchmarks through the ledger, pass@1 with intervals.
 
 A benchmark is a pool that is never trained on.  A completion cut at its token limit is not correct, and how many there
 were stands beside the score; an undecided one (a verifier or a server failed) counts neither way.  A row that repeats a

@@ -1,4 +1,4 @@
-"""The train stage: a base model trained on a dataset of chains, or by reinforcement learning on a pool of problems.
+"""The train stage and its `Recipe` (train-v1, train-v2): a model trained on chains, or by reward on a pool of problems.
 
     run(load(Recipe, "train-v2", ["dataset=runs/limo-v2/selected"]), "runs/train-v2")
 
