@@ -7,8 +7,8 @@ import pytest
 
 from limo.core.errors import InputError, LimoError
 from limo.core.records import Problem
-from limo.stages import score_files
-from limo.stages.score_files import import_scores
+from limo.stages import score_imports
+from limo.stages.score_imports import import_scores
 
 PROBLEM = Problem.make("What is 1 plus 1?", "2")
 SAMPLE = {"input": PROBLEM.problem, "scores": {"match": {"value": "C"}}}
@@ -63,8 +63,8 @@ def test_what_is_no_log_is_one_line(tmp_path, name, content):
 
 
 def test_a_zip_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(score_files, "MAX_ENTRY_BYTES", 1000)
-    monkeypatch.setattr(score_files, "MAX_LOG_BYTES", 5000)
+    monkeypatch.setattr(score_imports, "MAX_ENTRY_BYTES", 1000)
+    monkeypatch.setattr(score_imports, "MAX_LOG_BYTES", 5000)
     for sizes in ([2000], [900] * 6):
         with zipfile.ZipFile(tmp_path / "a.eval", "w", zipfile.ZIP_DEFLATED) as archive:
             for number, size in enumerate(sizes):

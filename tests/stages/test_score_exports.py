@@ -12,7 +12,7 @@ from limo.models.completer import Completer
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as run_evaluate
 from limo.stages.score_exports import export_scores
-from limo.stages.score_files import import_scores
+from limo.stages.score_imports import import_scores
 
 PROBLEMS = [Problem.make(f"What is {i} plus 1?", str(i + 1)) for i in range(3)]
 

@@ -17,7 +17,7 @@ from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as run_evaluate
 from limo.stages.score_exports import export_scores
-from limo.stages.score_files import import_scores
+from limo.stages.score_imports import import_scores
 
 pytestmark = pytest.mark.slow
 

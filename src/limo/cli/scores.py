@@ -38,7 +38,7 @@ def scores_import(
     A row belongs to the problem whose statement its prompt is, or holds; what matches none is counted.
     """
     from limo.pool.sources.benchmarks import load_benchmark
-    from limo.stages.score_files import import_scores
+    from limo.stages.score_imports import import_scores
 
     problems = load_benchmark(benchmark, path)
     imported = import_scores(files, model, benchmark, problems, run, metric, seed)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import PartialError
 from limo.core.files import write_json
-from limo.experiments.answers import SAMPLED_BASE, Evidence, section
 from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import MEASURING, Cell, CellExecutor, RunningCell, cells_of
 from limo.experiments.lab import Lab
+from limo.experiments.question_sections import SAMPLED_BASE, QuestionEvidence, question_section
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
@@ -78,7 +78,7 @@ def report_of(
         rebuild=f"limo experiment {asked[0].name} --run runs/lab" if len(asked) == 1 else report.rebuild,
     )
     single = lab.recipe.strata.get("single")
-    evidence = Evidence(
+    evidence = QuestionEvidence(
         questions,
         measured,
         report,
@@ -86,7 +86,7 @@ def report_of(
         frozenset(p.id for of in lab.benchmarks().values() for p in of if single and in_stratum(p, single)),
         {arm.name: lab.data_flops(arm) for arm in questions.arms_of(answered)},
     )
-    return replace(report, sections=[*(section(one, evidence) for one in answered), *report.sections])
+    return replace(report, sections=[*(question_section(one, evidence) for one in answered), *report.sections])
 
 
 def write_report(report: Report, measured: Measured, folder: Path) -> None:

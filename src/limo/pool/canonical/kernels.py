@@ -1,4 +1,4 @@
-"""The compiled loops over n-grams and words; `limo.pool.canonical.reference` is their specification.
+"""The compiled loops over n-grams and words; `tests/pool/canonical/reference.py` is their specification.
 
 N-grams are 32-bit hashes, those of all texts one after the other in `values`, and those of text i end at `ends[i]`.
 """

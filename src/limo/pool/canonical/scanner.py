@@ -1,8 +1,8 @@
 """The compiled scanner: one pass over the characters of a batch of statements.
 
 For each statement it writes the canonical form and that form's 128-bit hash, the tokens, and the hashes of its
-numbers, digits, operators and names in order.  `limo.pool.canonical.reference` is its specification: it gives the same
-arrays, to the bit.
+numbers, digits, operators and names in order.  `tests/pool/canonical/reference.py` is its specification: it gives the
+same arrays, to the bit.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Held = Literal["held", "failed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class QuestionEvidence:
     """What sections are written from.
 
     `report`: its arms have the labels; `facts`: ids of the problems of one single step; `data_flops`: arm -> operations
@@ -42,11 +42,11 @@ class Evidence:
     data_flops: Mapping[str, float] = field(default_factory=dict)
 
 
-def section(experiment: Experiment, evidence: Evidence) -> Section:
+def question_section(experiment: Experiment, evidence: QuestionEvidence) -> Section:
     """The section of one experiment, all of whose arms were measured."""
     compared = compare_predicted(experiment.predictions, evidence)
     claims = [_claim(pair, row, evidence.report) for pair, row in compared]
-    predictions = [predicted(pair, row, evidence.report) for pair, row in compared]
+    predictions = [describe_prediction(pair, row, evidence.report) for pair, row in compared]
     charts, tables = [_scores_chart(experiment, evidence)], [_table(experiment, evidence)]
     if experiment.seed_claims:
         tables.append(_seed_table(experiment, evidence))
@@ -66,7 +66,9 @@ def section(experiment: Experiment, evidence: Evidence) -> Section:
     return Section(experiment.name, title, lead, claims, predictions, charts, tables, kind="question")
 
 
-def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> list[tuple[PredictedPair, ComparisonRow]]:
+def compare_predicted(
+    pairs: Sequence[PredictedPair], evidence: QuestionEvidence
+) -> list[tuple[PredictedPair, ComparisonRow]]:
     """Each pair of a question over all benchmarks; p values are adjusted over the question's pairs."""
     compared: list[tuple[PredictedPair, ComparisonRow]] = []
     names_of: dict[str, RateName] = {"answers": "pass_rates", "notes": "note_rates"}
@@ -78,7 +80,7 @@ def compare_predicted(pairs: Sequence[PredictedPair], evidence: Evidence) -> lis
     return compared
 
 
-def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
+def prediction_outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
     """Whether a prediction held; `open` where the comparison does not decide it.
 
     A difference held or failed where it is separable.  That two arms are alike failed where they are separable, and
@@ -92,7 +94,7 @@ def outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
     return "held" if (row.difference > 0) == (pair.expect == "above") else "failed"
 
 
-def predicted(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
+def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
     """A prediction in words, with what came."""
     a, b = report.arm(pair.a).label, report.arm(pair.b).label
     low, high = (f"{bound:+g}".replace("-", "−") for bound in pair.points)
@@ -101,7 +103,7 @@ def predicted(pair: PredictedPair, row: ComparisonRow, report: Report) -> Predic
     words = {"expect": text(f"expect_{pair.expect}"), "other": text("within" if is_within else "another_size")}
     of = text(f"of_{pair.of}")
     said = text("predicted", a=a, b=b, of=of, low=low, high=high, came=came, **words)
-    return Prediction(said, outcome(pair, row))
+    return Prediction(said, prediction_outcome(pair, row))
 
 
 def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> LocalizedText:
@@ -109,7 +111,7 @@ def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> Localized
     return text("claim_of_notes", claim=claim) if pair.of == "notes" else claim
 
 
-def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
+def _scores_chart(experiment: Experiment, evidence: QuestionEvidence) -> ChartRow:
     """The arms' averages over all benchmarks: bars, or lines over the number of examples."""
     scores, series = {name: _average(name, evidence) for name in experiment.arms}, []
     if experiment.chart != "lines":
@@ -128,7 +130,7 @@ def _scores_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
     return make_chart("examples_chart", "lines", series, "n_examples", "pass_1", log_x=spans_decades, percent=True)
 
 
-def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
+def _cost_chart(experiment: Experiment, evidence: QuestionEvidence) -> ChartRow:
     """Score over matrix operations: of filters, teachers, generation and training together."""
     series, colors = [], arm_colors(evidence.report)
     for name in experiment.arms:
@@ -141,12 +143,12 @@ def _cost_chart(experiment: Experiment, evidence: Evidence) -> ChartRow:
     return make_chart("spent_chart", "lines", series, "operations", "pass_1", log_x=True, percent=True)
 
 
-def _is_from_base(name: str, evidence: Evidence) -> bool:
+def _is_from_base(name: str, evidence: QuestionEvidence) -> bool:
     training = evidence.questions.arms[name].training
     return training is not None and training.method == "grpo" and not training.after
 
 
-def _cost_claim(name: str, evidence: Evidence) -> LocalizedText:
+def _cost_claim(name: str, evidence: QuestionEvidence) -> LocalizedText:
     """At what cost a training by reward first reached LIMO's score, if it did."""
     limo, label = evidence.measured["limo"], evidence.report.arm(name).label
     score, cost = _average("limo", evidence).value, _flops_before("limo", evidence) + mean(m.flops for m in limo)
@@ -157,7 +159,7 @@ def _cost_claim(name: str, evidence: Evidence) -> LocalizedText:
     return text(key, arm=label, spent=short_count(spent), times=f"{spent / cost:.2g}", cost=short_count(cost))
 
 
-def _flops_before(name: str, evidence: Evidence) -> float:
+def _flops_before(name: str, evidence: QuestionEvidence) -> float:
     """What was spent before an arm's own training: on its chains, and on the arm that it starts from."""
     training = evidence.questions.arms[name].training
     before = evidence.data_flops.get(name, 0.0)
@@ -167,7 +169,7 @@ def _flops_before(name: str, evidence: Evidence) -> float:
     return before
 
 
-def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]:
+def reach_by_arm(experiment: Experiment, evidence: QuestionEvidence) -> dict[str, Reach]:
     """What each trained arm elicited, taught and lost of its base, whose reach is that of the sampled base.
 
     Where every rollout's steps are known, a problem is solved by a right answer with every step right: with few
@@ -186,7 +188,7 @@ def reach_by_arm(experiment: Experiment, evidence: Evidence) -> dict[str, Reach]
     return {name: reach(counts, rates("base"), rates(name)) for name in trained}
 
 
-def _knows_steps(evidence: Evidence, arms: Sequence[str]) -> bool:
+def _knows_steps(evidence: QuestionEvidence, arms: Sequence[str]) -> bool:
     return all(row.sound for arm in arms for row in evidence.measured[arm])
 
 
@@ -203,7 +205,7 @@ def _reach_chart(reaches: Mapping[str, Reach], report: Report) -> ChartRow:
     return make_chart("reach_of_arms", "bars", series, "arm", "share_of_all", categories=labels, percent=True)
 
 
-def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
+def _table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable:
     """Each arm: examples, updates, tokens, operations, score, notes, length; and single steps where there are any."""
     heads = ["arm", "n_examples", "n_updates", "trained_on", "all_operations"]
     heads += ["pass_1_head", "notes", "tokens_out", "seeds"]
@@ -229,7 +231,7 @@ def _table(experiment: Experiment, evidence: Evidence) -> DataTable:
     return make_table("arms_table", heads, rows)
 
 
-def _seed_table(experiment: Experiment, evidence: Evidence) -> DataTable:
+def _seed_table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable:
     """The rows of the seed document's table, with what was measured of each."""
     measured, rates = {name: evidence.measured[name] for name in experiment.arms}, rates_of(evidence.measured)
     beyond = [row.name for row in evidence.report.benchmarks if row.group == "out-of-domain"] or evidence.benchmarks
@@ -258,7 +260,7 @@ def _mean_rate(rates: Sequence[Rates]) -> float:
     return mean(values) if values else 0.0
 
 
-def _average(name: str, evidence: Evidence) -> Interval:
+def _average(name: str, evidence: QuestionEvidence) -> Interval:
     return average(rates_of(evidence.measured), name, evidence.benchmarks).interval
 
 

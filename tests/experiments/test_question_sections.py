@@ -7,8 +7,14 @@ from dataclasses import replace
 import pytest
 
 from limo.core.records import Completion, Problem, Rollout, Verdict
-from limo.experiments.answers import Evidence, compare_predicted, outcome, reach_by_arm, section
 from limo.experiments.arms import Arm, Experiment, PredictedPair, Questions, Selection, Training
+from limo.experiments.question_sections import (
+    QuestionEvidence,
+    compare_predicted,
+    prediction_outcome,
+    question_section,
+    reach_by_arm,
+)
 from limo.experiments.results import CurvePoint, Measurement, curve_points, step_rates
 from limo.report.charts.drawing import arm_colors
 from limo.report.content import ArmRow, ComparisonRow, LocalizedText, Report
@@ -66,11 +72,11 @@ def evidence():
     measured = {name: [measurement(name, s) for s in ((0,) if name.startswith("base") else (0, 1))] for name in NAMES}
     report = Report(LocalizedText("T"), arms=[ArmRow(name, *ARMS[name].label) for name in NAMES if name != NAMES[-1]])
     questions = Questions(arms=ARMS, experiments=[experiment()])
-    return Evidence(questions, measured, report, ["b1"], frozenset({"p0"}), {"good": 4e9, "then": 0.0})
+    return QuestionEvidence(questions, measured, report, ["b1"], frozenset({"p0"}), {"good": 4e9, "then": 0.0})
 
 
 def test_a_prediction_held_failed_or_stays_open(evidence):
-    outcomes = [outcome(*compared) for compared in compare_predicted(PAIRS, evidence)]
+    outcomes = [prediction_outcome(*compared) for compared in compare_predicted(PAIRS, evidence)]
     assert outcomes == ["held", "held", "failed", "failed", "open", "held"]
 
 
@@ -85,7 +91,7 @@ def test_where_steps_are_known_a_guessed_answer_is_neither_reach_nor_taught(evid
     by_steps = reach_by_arm(experiment(), replace(evidence, measured=sound))["good"]
     assert by_answers.within.value == pytest.approx(50 / 60) and by_steps.within.value == pytest.approx(20 / 60)
     assert len(by_steps.problems["elicited"]) == 20 and len(by_steps.problems["taught"]) == 10
-    told = section(experiment("reach"), replace(evidence, measured=sound))
+    told = question_section(experiment("reach"), replace(evidence, measured=sound))
     assert any("every step right" in claim.en for claim in told.claims)
     assert "steps right" in [head.en for head in told.tables[0].heads]
 
@@ -105,13 +111,13 @@ def test_the_steps_of_rollouts_make_a_measurement():
 def test_that_two_arms_are_alike_is_open_where_the_interval_is_wide():
     wide = ComparisonRow("a", "b", "all", 0.02, -0.15, 0.19, False)
     alike = pair("a", "b", "same", -5, 5)
-    assert outcome(alike, wide) == "open"
-    assert outcome(alike, replace(wide, low=-0.06, high=0.09)) == "held"
-    assert outcome(alike, replace(wide, low=0.01, high=0.03, separable=True)) == "failed"
+    assert prediction_outcome(alike, wide) == "open"
+    assert prediction_outcome(alike, replace(wide, low=-0.06, high=0.09)) == "held"
+    assert prediction_outcome(alike, replace(wide, low=0.01, high=0.03, separable=True)) == "failed"
 
 
 def test_the_section_says_what_was_predicted_and_what_came_in_both_languages(evidence):
-    found = section(experiment(), evidence)
+    found = question_section(experiment(), evidence)
     assert [row.outcome for row in found.predictions] == ["held", "held", "failed", "failed", "open", "held"]
     assert found.predictions[0].text.en.startswith("Good above Base, by +50 to +90 points; it came to +70.0")
     assert ["outside that range" in found.predictions[k].text.en for k in (0, 2)] == [False, True]
@@ -122,16 +128,18 @@ def test_the_section_says_what_was_predicted_and_what_came_in_both_languages(evi
 
 
 def test_the_table_has_a_row_for_each_arm_with_its_single_steps(evidence):
-    (table,) = section(experiment(), evidence).tables
+    (table,) = question_section(experiment(), evidence).tables
     assert len(table.rows) == len(NAMES) and all(len(row) == len(table.heads) for row in table.rows)
     assert table.heads[-1].en == "single steps"
-    assert section(experiment(), replace(evidence, facts=frozenset())).tables[0].heads[-1].en == "training seeds"
+    assert (
+        question_section(experiment(), replace(evidence, facts=frozenset())).tables[0].heads[-1].en == "training seeds"
+    )
 
 
 def test_the_rows_of_the_seed_document_stand_beside_what_was_measured(evidence):
     measured = ("{score[good]}; {beyond[base]}; {notes[good]}; {tokens[good]}; {cost[good]}",) * 2
     claim = {"aspect": ("ability", "能力"), "claim": ("It grows.", "增长。"), "measured": measured}
-    _, table = section(experiment(seed_claims=[claim]), evidence).tables
+    _, table = question_section(experiment(seed_claims=[claim]), evidence).tables
     ((aspect, said, came),) = table.rows
     assert (aspect.zh, said.en) == ("能力", "It grows.")
     score, beyond, notes, tokens, cost = came.en.split("; ")
@@ -141,13 +149,13 @@ def test_the_rows_of_the_seed_document_stand_beside_what_was_measured(evidence):
 
 
 def test_lines_are_over_the_examples_that_an_arm_really_had(evidence):
-    (chart,) = section(experiment("lines"), evidence).charts
+    (chart,) = question_section(experiment("lines"), evidence).charts
     (line,) = chart.series
     assert line.x == sorted(len(name) for name in ("good", "alike", "bad", "then"))
 
 
 def test_cost_counts_the_chains_and_the_arm_that_a_training_started_from(evidence):
-    chart = section(experiment("cost"), evidence).charts[1]
+    chart = question_section(experiment("cost"), evidence).charts[1]
     by_label = {row.label_en: row for row in chart.series}
     assert by_label["Good"].x == [4e9 + 5e9, 4e9 + 10e9]
     assert by_label["Then"].x == [4e9 + 1e10 + 5e9, 4e9 + 1e10 + 10e9]
@@ -162,8 +170,9 @@ def test_what_a_training_by_reward_cost_is_said_against_limo():
     measured = {name: [replace(measurement(like), arm=name)] for name, like in names.items()}
     report = Report(LocalizedText("T"), arms=[ArmRow(name, name, name) for name in names])
     asked = experiment("cost", arms=list(names), predictions=[])
-    found = section(
-        asked, Evidence(Questions(arms=arms, experiments=[]), measured, report, ["b1"], data_flops={"limo": 1e10})
+    found = question_section(
+        asked,
+        QuestionEvidence(Questions(arms=arms, experiments=[]), measured, report, ["b1"], data_flops={"limo": 1e10}),
     )
     assert [claim.en.split(" operations")[0] for claim in found.claims] == [
         "grpo reaches the score of LIMO at 10B",
@@ -181,7 +190,7 @@ def test_a_point_of_a_curve_is_one_that_every_seed_has():
 
 
 def test_elicited_taught_and_lost_are_shares_of_each_trained_arm(evidence):
-    found = section(experiment("reach"), evidence)
+    found = question_section(experiment("reach"), evidence)
     elicited, taught, lost = found.charts[1].series
     assert [row.label_en for row in (elicited, taught, lost)] == ["elicited", "taught", "lost"]
     assert len(elicited.x) == 4 and elicited.y[0] + taught.y[0] - lost.y[0] == pytest.approx(0.7, abs=0.02)
@@ -190,6 +199,6 @@ def test_elicited_taught_and_lost_are_shares_of_each_trained_arm(evidence):
 
 def test_a_page_of_every_kind_of_section_is_drawn(evidence):
     kinds = ("bars", "lines", "cost", "reach")
-    sections = [replace(section(experiment(chart), evidence), name=chart) for chart in kinds]
+    sections = [replace(question_section(experiment(chart), evidence), name=chart) for chart in kinds]
     text = render(replace(evidence.report, sections=sections))
     assert text.count("Why?") >= 4 and "not separable" in text

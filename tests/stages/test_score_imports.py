@@ -9,7 +9,7 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.core.records import Problem
-from limo.stages.score_files import import_scores, read_scores
+from limo.stages.score_imports import import_scores, read_scores
 
 PROBLEMS = [Problem.make(f"What is {i} plus 1?", str(i + 1)) for i in range(3)]
 STATEMENTS = [problem.problem for problem in PROBLEMS]
