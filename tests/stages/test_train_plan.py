@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from limo.cli import root
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.recipe import load
 from limo.stages.plan import kind_of_recipe
 from limo.stages.train import Recipe
@@ -51,6 +51,43 @@ def test_a_training_by_reward_and_an_unknown_gpu_are_refused():
         run(load(Recipe, None, ["model=m", "dataset=d", "method.kind=grpo"]))
     with pytest.raises(InputError, match="this GPU is not known"):
         run(load(Recipe, None, ["model=m", "dataset=d"]), "GT200")
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """Any request to the hub fails the test."""
+
+    def refused(*args, **kwargs):
+        raise AssertionError("the hub was requested")
+
+    monkeypatch.setattr("limo.stages.train_plan.read_config", refused)
+    monkeypatch.setattr("limo.stages.train_plan.load_tokenizer", refused)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_the_paper_s_model_is_planned_without_the_hub_with_rows_and_before_they_are_there(
+    tmp_path, no_hub, monkeypatch
+):
+    monkeypatch.setattr(
+        "limo.stages.train_plan._set_ups", lambda config, method, lengths, gpu: iter([set_up(8, 3.0, True)])
+    )
+    plan = run(load(Recipe, "train-v2", [f"dataset={tmp_path}/selected"]))
+    assert plan.n_examples == 0 and plan.longest == 16384 and plan.table()[1][-2] == "?"
+    assert "is not there yet: planned for rows of 16,384 tokens, hours unknown" in plan.notes[0]
+    chat = [{"role": "user", "content": "abcd" * 10}, {"role": "assistant", "content": "一二三四"}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": [{"role": "system", "content": ""}, *chat]}) + "\n")
+    plan = run(load(Recipe, "train-v2", [f"dataset={tmp_path}/rows.jsonl"]))
+    assert plan.n_tokens == 10 + 4 and "estimated at 4 characters a token" in plan.notes[0]
+    assert plan.table()[1][-2] == "3.00"
+
+
+def test_a_base_of_unknown_shape_ends_in_a_line_that_names_one_of_like_size(tmp_path, monkeypatch):
+    def unreachable(model):
+        raise ModelError("the model cannot be loaded (We couldn't connect)", model)
+
+    monkeypatch.setattr("limo.stages.train_plan.read_config", unreachable)
+    with pytest.raises(InputError, match=r"shape of a model is not known: 'owner/x'.*model=Qwen/Qwen2.5-7B-Instruct"):
+        run(load(Recipe, "train-v2", ["model=owner/x", f"dataset={tmp_path}"]))
 
 
 @pytest.mark.slow

@@ -112,7 +112,8 @@ def _plan_training(call: Call, recipe: str, overrides: tuple[str, ...], gpu: str
 
     planned = train_plan.run(load(train.Recipe, recipe, overrides), gpu)
     counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
-    text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}"
+    notes = "".join(f"\n{note}" for note in planned.notes)
+    text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}{notes}"
     call.result(asdict(planned) | {"sentence": planned.sentence}, text)
 
 

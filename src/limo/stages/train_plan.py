@@ -3,7 +3,8 @@
     plan = run(load(train.Recipe, "train-v2", ["dataset=runs/limo-v2/selected"]), "H100")
     plan.smallest.words        # method.gradient_checkpointing=true --nproc 8 --launch fsdp2
 
-Only the model's configuration and tokenizer are read, no weights.  The loss at the longest row decides the memory
+Only the model's configuration and tokenizer are read, no weights; the paper's models are planned without the hub, by
+shapes that ship with limo.  The loss at the longest row decides the memory
 (`limo.train.memory`); the hours are the counted operations, attention's among them, at `MFU` of the peak.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError
-from limo.models.local.config import read_config
+from limo.core.errors import InputError, MissingFileError, ModelError
+from limo.models.local.config import config_of_shape, read_config, unknown_shape
+from limo.stages.plan import CHARACTERS
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS
 from limo.train.data import encode, read_rows
@@ -54,6 +57,7 @@ class TrainingPlan:
     """For each sharding and recomputation the fewest devices that fit, or the most that were tried.
 
     `attention`: how attention is computed; `smallest`: the set-up with the fewest devices, then the fewest hours.
+    `notes`: what the plan had to assume; without rows (`n_examples` 0) the hours are not known.
     """
 
     gpu: str
@@ -63,6 +67,7 @@ class TrainingPlan:
     longest: int
     attention: str
     set_ups: list[SetUp]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def smallest(self) -> SetUp | None:
@@ -79,7 +84,16 @@ class TrainingPlan:
             parts = [part / memory.n_shards for part in (memory.weights, memory.gradients, memory.optimiser)]
             cells = [f"{part / GB:.1f}" for part in (memory.total, *parts, memory.gathered, memory.activations)]
             fits = "" if one.fits else "does not fit"
-            rows.append([one.n_devices, one.sharding, one.recomputed, *cells, f"{one.hours:,.2f}", fits])
+            rows.append(
+                [
+                    one.n_devices,
+                    one.sharding,
+                    one.recomputed,
+                    *cells,
+                    f"{one.hours:,.2f}" if self.n_examples else "?",
+                    fits,
+                ]
+            )
         return rows
 
     @property
@@ -102,16 +116,61 @@ def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
         raise InputError("memory is planned for training on chains", method.kind, "sft, lora, qlora", "change kind")
     if gpu not in GPUS:
         raise InputError("this GPU is not known", gpu, ", ".join(GPUS), "name the nearest one")
-    config = read_config(recipe.model)
-    rows = read_rows(recipe.dataset)
-    words = (method.max_length, method.on_too_long, method.join_reasoning)
-    encoded = encode(rows, load_tokenizer(recipe.model), *words)
-    lengths = [len(example.input_ids) for example in encoded.examples]
+    config = _config(recipe.model)
+    try:
+        lengths, n_dropped, notes = _lengths(recipe, method)
+    except MissingFileError:
+        lengths, n_dropped = [], 0
+        notes = [f"{recipe.dataset} is not there yet: planned for rows of {method.max_length:,} tokens, hours unknown"]
     attention = method.attn_implementation or "sdpa"
     kind = "a kernel without a mask" if any(name in attention for name in HAS_NO_MASK) else "its causal path"
-    set_ups = list(_set_ups(config, method, lengths, gpu))
-    counts = (len(lengths), len(encoded.dropped), encoded.n_tokens, encoded.longest)
-    return TrainingPlan(gpu, *counts, f"attention by {attention} ({kind})", set_ups)
+    set_ups = list(_set_ups(config, method, lengths or [method.max_length], gpu))
+    counts = (len(lengths), n_dropped, sum(lengths), max(lengths, default=method.max_length))
+    return TrainingPlan(gpu, *counts, f"attention by {attention} ({kind})", set_ups, notes)
+
+
+def _config(model: str) -> Any:
+    """Of a shipped shape, a folder, or the hub.  Raises ModelError, InputError where the hub does not give it."""
+    if (config := config_of_shape(model)) is not None:
+        return config
+    try:
+        return read_config(model)
+    except ModelError as error:
+        if Path(model).exists():
+            raise
+        raise unknown_shape(model) from error
+
+
+def _lengths(recipe: Recipe, method: SftSettings) -> tuple[list[int], int, list[str]]:
+    """Tokens of each row, how many rows are too long, and a note where the tokenizer is not here to count them."""
+    rows = read_rows(recipe.dataset)
+    tokenizer = _tokenizer(recipe.model)
+    if tokenizer is not None:
+        words = (method.max_length, method.on_too_long, method.join_reasoning)
+        encoded = encode(rows, tokenizer, *words)
+        return [len(example.input_ids) for example in encoded.examples], len(encoded.dropped), []
+    texts = [[str(turn.get("content", "")) for turn in row.get("messages") or []] for row in rows]
+    lengths = [sum(map(_n_tokens, of_row)) for of_row in texts]
+    kept = [n for n in lengths if n <= method.max_length] or [method.max_length]
+    note = f"the tokenizer of {recipe.model} is not here: lengths are estimated at {CHARACTERS} characters a token"
+    return kept, len(lengths) - len(kept), [note]
+
+
+def _tokenizer(model: str) -> Any:
+    """The model's tokenizer; None where a shipped shape stands for a model that was never loaded here."""
+    if config_of_shape(model) is None:
+        return load_tokenizer(model)
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+
+
+def _n_tokens(text: str) -> int:
+    """About the tokens of a text; a Chinese character is one."""
+    return round(sum(1.0 if character > "\u2e80" else 1 / CHARACTERS for character in text))
 
 
 def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> Iterator[SetUp]:

@@ -17,13 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError
-from limo.core.files import shipped_yaml
 from limo.core.records import Problem
 from limo.curate.select import SelectSettings
 from limo.experiments.arm_training import method_of
 from limo.experiments.arms import Arm, Selection
 from limo.experiments.paper.recipe import PaperRecipe, shipped
+from limo.models.local.config import config_of_shape, read_config, unknown_shape
 from limo.pool.sources.benchmarks import known_benchmarks, load_files
 from limo.stages import plan as planner
 from limo.stages.train import Method
@@ -111,18 +110,13 @@ def planned_method(recipe: PaperRecipe, arm: Arm) -> Method:
 @lru_cache(maxsize=16)
 def shape_of(student: str) -> Any:
     """A model without weights, of a shipped shape or of the config in its folder.  Raises InputError."""
-    shapes = shipped_yaml(__file__, "models.yaml")
-    values = shapes.get(student)
-    if values is None and not (Path(student) / "config.json").is_file():
-        allowed = "a folder with config.json, or " + ", ".join(shapes)
-        raise InputError("the shape of a model is not known", student, allowed, "download it, and name its folder")
+    if (config := config_of_shape(student)) is None:
+        if not (Path(student) / "config.json").is_file():
+            raise unknown_shape(student)
+        config = read_config(student)
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    if values is not None:
-        config = AutoConfig.for_model(**values)
-    else:
-        config = AutoConfig.from_pretrained(student, trust_remote_code=False)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)
 

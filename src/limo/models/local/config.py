@@ -13,7 +13,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limo.core.errors import ModelError
+from limo.core.errors import InputError, ModelError
+from limo.core.files import shipped_yaml
 from limo.core.text import shorten
 
 if TYPE_CHECKING:
@@ -51,6 +52,23 @@ def read_config(model: str | Path, trust_remote_code: bool = False) -> Pretraine
                 do = "take it out of config.json; a training recipe can name an attn_implementation itself"
                 raise ModelError("the model asks for a kernel from the hub", shorten(kernel, 80), "none", do)
     return config
+
+
+def config_of_shape(model: str | Path) -> PretrainedConfig | None:
+    """The configuration of a model whose shape ships with limo, which is enough for a plan; None of another one."""
+    from transformers import AutoConfig
+
+    values = shipped_yaml(__file__, "shapes.yaml").get(str(model))
+    config: PretrainedConfig | None = AutoConfig.for_model(**values) if values else None
+    return config
+
+
+def unknown_shape(model: str | Path) -> InputError:
+    """The error for a plan with a model that is neither here nor of a shipped shape."""
+    shapes = list(shipped_yaml(__file__, "shapes.yaml"))
+    allowed = "a folder with config.json, or " + ", ".join(shapes)
+    do = f"plan with the shape that is nearest in size, as model={shapes[1]}, or download it and name its folder"
+    return InputError("the shape of a model is not known", model, allowed, do)
 
 
 def check_weights(model: Any, path: str | Path) -> None:
