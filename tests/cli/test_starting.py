@@ -140,6 +140,15 @@ def test_a_field_that_is_none_is_named_with_those_there_are(fault, here, field):
     assert f"{field.partition('=')[0]} (override) is not a known key" in told and "answer" in told
 
 
+def test_a_language_of_the_environment_that_is_not_printed_is_refused_with_those_that_are(limo, fault, monkeypatch):
+    monkeypatch.setenv("LIMO_LANG", "cn")
+    told = fault("doctor")
+    assert "LIMO_LANG" in told and "'cn' (allowed: en, zh)" in told
+    assert limo("doctor", "--lang", "en")[0] == 0, "--lang goes before"
+    monkeypatch.setenv("LIMO_LANG", "")
+    assert limo("experiment")[0] == 0
+
+
 def test_the_help_of_a_command_without_words_is_not_translated_in_pieces(limo, monkeypatch):
     monkeypatch.setenv("LIMO_LANG", "zh")
     (code, _, err), (_, out, _) = limo("pool"), limo("pool", "--help")
@@ -289,6 +298,27 @@ MISTAKES = {
     "a file that is no ledger": (no_ledger, "the ledger is damaged", "restore a copy"),
     "a recipe's name with a slip": (lambda world: ("curate", "limo-v3"), "no such recipe", "did you mean 'limo-v2'?"),
     "a report of nothing": (lambda world: ("report", "nope"), "there is no such run", "check the path"),
+    "an experiment with a slip": (
+        lambda world: ("experiment", "reproduc"), "no such experiment", "did you mean 'reproduce'?"
+    ),
+    "a GPU with a slip": (
+        lambda world: ("plan", world / "recipe.yaml", "--gpu", "H10"), "GPU is not known", "did you mean 'H100'?"
+    ),
+    "a verifier with a slip": (
+        lambda world: ("curate", world / "recipe.yaml", "verifier=numerc"), "'numerc'", "did you mean 'numeric'?"
+    ),
+    "a method with a slip": (
+        lambda world: ("train", "train-v2", "method.kind=lra"), "'lra' but one of", "did you mean 'lora'?"
+    ),
+    "a choice with a slip": (
+        lambda world: ("curate", world / "recipe.yaml", "grade.scale=rnk"), "'rnk'", "did you mean 'rank'?"
+    ),
+    "a scorer with a slip": (
+        lambda world: ("grade", world / "pool.jsonl", "scorer=structur"), "'structur'", "did you mean 'structure'?"
+    ),
+    "a pocket model with a slip": (
+        lambda world: ("pocket", "premise", "pocket-rch"), "no pocket model", "did you mean 'pocket-rich'?"
+    ),
     "an experiment of another name": (lambda world: ("experiment", "rq9"), "no such experiment", "rq1"),
 }  # fmt: skip
 

@@ -41,6 +41,19 @@ def test_code_that_knows_nothing_of_limo_can_catch_it(kind, parent):
         raise kind("what")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("limo-v3", "'limo-v3' (allowed: limo-v2, H100); did you mean 'limo-v2'?"),
+        ("h10", "'h10' (allowed: limo-v2, H100); did you mean 'H100'?"),
+        ("quite another", "'quite another' (allowed: limo-v2, H100); name one"),
+    ],
+)
+def test_of_a_known_set_of_names_the_nearest_is_suggested(given, said):
+    assert str(InputError("no such name", given, known=["limo-v2", "H100"], do="name one")) == f"no such name: {said}"
+    assert str(InputError("no such name", given, known=[])) == f"no such name: {given!r} (allowed: none)"
+
+
 def test_only_a_partial_end_exits_with_three():
     assert {kind.__name__: kind.exit_code for kind in CHILDREN if kind.exit_code != 2} == {"PartialError": 3}
 

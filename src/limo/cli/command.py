@@ -194,6 +194,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
     handle_signals()
     code = DONE
     try:
+        _check_language(arguments)
         for argument in arguments:
             argument.encode()
         code = command.main(arguments, "limo", standalone_mode=False) or DONE
@@ -222,7 +223,14 @@ def _language(arguments: Sequence[str]) -> str:
     """The value of `--lang`, which errors of parsing need before anything is parsed, or the environment's."""
     given = [word.partition("=")[2] for word in arguments if word.startswith("--lang=")]
     given += [word for option, word in itertools.pairwise(arguments) if option == "--lang"]
-    return given[-1] if given else os.environ.get("LIMO_LANG", ENGLISH)
+    return given[-1] if given else os.environ.get("LIMO_LANG") or ENGLISH
+
+
+def _check_language(arguments: Sequence[str]) -> None:
+    """Raise InputError where the environment names a language that is not printed; `--lang` is a choice."""
+    if (language := _language(arguments)) not in LANGUAGES and "--lang" not in " ".join(arguments):
+        do = "export LIMO_LANG=zh, or unset it"
+        raise InputError("LIMO_LANG names a language that is not printed", language, known=LANGUAGES, do=do)
 
 
 def end_process(run: Callable[[], None]) -> None:

@@ -81,7 +81,7 @@ def experiment(
     if name is None:
         _list_experiments(call, questions)
         return
-    asked = questions.experiment(name)
+    asked = questions.experiment(name, ["reproduce"])
     if dry_run:
         rows = [[arm.name, _own(arm.label)] for arm in questions.arms_of([asked])]
         call.progress.log(aligned_table([["arm", ""], *rows]))

@@ -1,24 +1,41 @@
 """The error family: everything limo raises on purpose is a `LimoError`.
 
-A message has four parts: what is wrong, the value, what is allowed, what to do.  Each child has a second parent from
+A message has four parts: what is wrong, the value, what is allowed, what to do; for a name out of a known set the
+nearest is suggested.  Each child has a second parent from
 the standard library, so that `except ValueError` catches it too.  A failed rollout or verdict is data, not an
 exception.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The question that names the one of `known` that is spelt most like `name`, case aside; "" where none is."""
+    by_fold = {str(one).casefold(): str(one) for one in known}
+    near = difflib.get_close_matches(str(name).casefold(), by_fold, n=1, cutoff=0.6)
+    return f"did you mean {by_fold[near[0]]!r}?" if near else ""
+
+
 class LimoError(Exception):
-    """Root of the family.  `exit_code` is what the command line returns."""
+    """Root of the family.  `exit_code` is what the command line returns.
+
+    `known`: the names that are allowed, where the value is to be one of a known set; the nearest is what to do then.
+    """
 
     exit_code = 2
 
-    def __init__(self, what: str, value: object = None, allowed: str = "", do: str = "") -> None:
+    def __init__(
+        self, what: str, value: object = None, allowed: str = "", do: str = "", known: Iterable[object] | None = None
+    ) -> None:
         self.what = what
+        if known is not None:
+            names = list(known)
+            allowed, do = allowed or ", ".join(map(str, names)) or "none", did_you_mean(value, names) or do
         self._parts: tuple[Any, ...] = (what, value, allowed, do)
         super().__init__(self.text())
 

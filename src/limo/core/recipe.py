@@ -8,9 +8,9 @@ each with its line; an unknown key names the nearest known one.  A recipe is one
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
-from limo.core.errors import MissingFileError, RecipeError
+from limo.core.errors import MissingFileError, RecipeError, did_you_mean
 from limo.core.secrets import hide_secrets, holds_secret
 from limo.core.text import HIDDEN, content_hash, shorten
 
@@ -120,8 +120,8 @@ def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[s
     except ValidationError as error:
         faults = [_fault(model, item, lines) for item in error.errors()]
     if faults:
-        where = str(path) if path is not None else "the settings"
-        raise RecipeError(f"{where} does not fit: " + "; ".join(faults))
+        where = f"{path} does not fit" if path is not None else "the settings do not fit"
+        raise RecipeError(f"{where}: " + "; ".join(faults))
     return loaded
 
 
@@ -140,8 +140,7 @@ def find(recipe: str | Path) -> Path:
         return path
     if str(recipe) in known:
         return known[str(recipe)]
-    near = difflib.get_close_matches(path.stem, known, n=1, cutoff=0.6)
-    advice = f"did you mean {near[0]!r}?" if near else "name one of them, or check the path"
+    advice = did_you_mean(path.stem, known) or "name one of them, or check the path"
     raise MissingFileError("there is no such recipe", recipe, "a YAML file, or one of " + ", ".join(known), advice)
 
 
@@ -246,14 +245,14 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
         path = (*path, item["ctx"]["discriminator"].strip("'"))
     where = _where(path, lines)
     if is_tag:
-        tags = ", ".join(dict.fromkeys(tag for annotation in allowed for tag in _tags(annotation)))
+        tags = list(dict.fromkeys(tag for annotation in allowed for tag in _tags(annotation)))
         given = item["ctx"].get("tag")
-        return f"{where} is {f'not {shorten(given, 60)!r} but ' if given else 'missing; give it '}one of: {tags}"
+        said = f"{where} is {f'not {shorten(given, 60)!r} but ' if given else 'missing; give it '}one of: "
+        return "; ".join(filter(None, (said + ", ".join(tags), did_you_mean(given, tags))))
     if item["type"] == "extra_forbidden":
         models = filter(_is_model, _follow(model, location[:-1])[1])
         known = list(dict.fromkeys(key for settings in models for key in settings.model_fields))
-        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-        advice = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(known)
+        advice = did_you_mean(path[-1], known) or "known: " + ", ".join(known)
         return f"{where} is not a known key; {advice}"
     if item["type"] == "missing":
         return f"{where} is missing; give it a value"
@@ -262,7 +261,8 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
     if isinstance(item["input"], dict | list):  # a section, which stands in the recipe
         return f"{where}: {why}"
     shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
-    return f"{where} is {shown}: {why}"
+    names = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if item["type"] == "literal_error" else ()
+    return "; ".join(filter(None, (f"{where} is {shown}: {why}", did_you_mean(item["input"], names))))
 
 
 def _follow(model: type[Settings], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:

@@ -42,7 +42,7 @@ def write_format(
     """
     path = Path(path)
     if format not in FORMATS:
-        raise InputError("there is no such format", format, ", ".join(FORMATS), "name one of them with --to")
+        raise InputError("there is no such format", format, known=FORMATS, do="name one of them with --to")
     chats = [{"messages": _messages(row, number)} for number, row in enumerate(rows, 1)]
     if format in ("openai", "sharegpt"):
         lines = chats if format == "openai" else [_sharegpt_row(chat) for chat in chats]

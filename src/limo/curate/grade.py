@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, did_you_mean
 from limo.core.recipe import Settings
 from limo.core.records import LEVELS, Chain, Grade
 from limo.curate.chains import chain_hash
@@ -49,7 +49,8 @@ class GradeSettings(Settings):
     @classmethod
     def _is_registered(cls, value: str) -> str:
         if value not in SCORERS:
-            raise ValueError(f"there is no such scorer; name one of {', '.join(SCORERS)}")
+            near = did_you_mean(value, SCORERS)
+            raise ValueError(f"there is no such scorer; {near or 'name one of ' + ', '.join(SCORERS)}")
         return value
 
     @model_validator(mode="after")

@@ -135,7 +135,7 @@ def sample_levels(
     """
     unknown = [level for level in levels if level not in LEVELS]
     if unknown:
-        raise InputError("there is no such level", unknown[0], ", ".join(LEVELS), "name levels from this list")
+        raise InputError("there is no such level", unknown[0], known=LEVELS, do="name levels from this list")
     by_problem: dict[str, dict[Level, list[tuple[Chain, Grade]]]] = defaultdict(lambda: defaultdict(list))
     for chain, grade in zip(chains, grades, strict=True):
         if grade.level in levels:

@@ -176,7 +176,7 @@ def in_stratum(problem: Problem, stratum: Stratum) -> bool:
 
 def _entry(table: Mapping[str, Any], name: str, what: str) -> Any:
     if name not in table:
-        raise InputError(f"the recipe has no such {what}", name, ", ".join(table) or "none", "add it to the recipe")
+        raise InputError(f"the recipe has no such {what}", name, known=table, do="add it to the recipe")
     return table[name]
 
 

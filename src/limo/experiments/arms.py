@@ -220,11 +220,11 @@ class Questions(Settings):
             raise ValueError(f"there is no arm {sorted(unknown)[0]!r} to start from")
         return self
 
-    def experiment(self, name: str) -> Experiment:
-        """The experiment of that name.  Raises InputError."""
+    def experiment(self, name: str, others: Sequence[str] = ()) -> Experiment:
+        """The experiment of that name.  Raises InputError; `others` are names that another lab has."""
         names = [experiment.name for experiment in self.experiments]
         if name not in names:
-            raise InputError("there is no such experiment", name, ", ".join(names), "name one of them")
+            raise InputError("there is no such experiment", name, known=[*names, *others], do="name one of them")
         return self.experiments[names.index(name)]
 
     def short_lab(self) -> list[Experiment]:

@@ -222,7 +222,7 @@ class Lab:
         if source in self._pools:
             return self._pools[source]
         if source not in (sources := [CURATED, *recipe.collections]):
-            raise InputError("there is no such source of chains", source, ", ".join(sources), "name one of them")
+            raise InputError("there is no such source of chains", source, known=sources, do="name one of them")
         with progress.stage(f"chains {source}"):
             if source == CURATED:
                 pool = curated_pool(recipe.curation, self.folder / "curation", runner)

@@ -82,7 +82,7 @@ def write_charts(report: Report, folder: str | Path, language: Language = "en") 
 def render(report: Report, language: Language = "en") -> str:
     """The whole page; `language` is the one it opens in.  The same report gives the same bytes."""
     if language not in LANGUAGES:
-        raise InputError("the page has no such language", language, " or ".join(LANGUAGES), "name one of them")
+        raise InputError("the page has no such language", language, known=LANGUAGES, do="name one of them")
     check(report)
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

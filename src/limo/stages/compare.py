@@ -105,7 +105,7 @@ def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[tuple[st
     """Every later arm against every earlier one, or every other arm against `baseline`."""
     if baseline is not None:
         if baseline not in names:
-            raise InputError("there is no such arm", baseline, ", ".join(names), "measure it first")
+            raise InputError("there is no such arm", baseline, known=names, do="measure it first")
         return [(name, baseline) for name in names if name != baseline]
     return [(later, names[i]) for i in range(len(names)) for later in names[i + 1 :]]
 
@@ -229,7 +229,7 @@ def average(outcomes: Outcomes, arm: str, benchmarks: Sequence[str] | None = Non
 def _benchmarks(outcomes: Outcomes, arms: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
     for arm in arms:
         if not outcomes.get(arm):
-            raise InputError("there is no such arm", arm, ", ".join(outcomes) or "none", "measure it first")
+            raise InputError("there is no such arm", arm, known=outcomes, do="measure it first")
     tables = [by_benchmark for arm in arms for by_benchmark in outcomes[arm].values()]
     shared = [name for name in tables[0] if all(name in table for table in tables)]
     names = shared if wanted is None else list(wanted)

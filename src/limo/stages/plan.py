@@ -63,7 +63,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         if self.gpu not in GPUS:
-            raise InputError("this GPU is not known", self.gpu, ", ".join(GPUS), "name the nearest one")
+            raise InputError("this GPU is not known", self.gpu, known=GPUS, do="name the nearest one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def run(runs: Sequence[str | Path], sampled: str | Path, arm: str, against: str,
     outcomes = read_outcomes(runs)
     for name in (arm, against):
         if name not in outcomes:
-            raise InputError("there is no such arm", name, ", ".join(outcomes), "measure it first")
+            raise InputError("there is no such arm", name, known=outcomes, do="measure it first")
     before, after = (rates_by_problem(outcomes[name].values()) for name in (against, arm))
     return reach(read_counts(sampled), before, after, k)
 

@@ -39,7 +39,7 @@ def export_scores(run: str | Path, output: str | Path, to: str = "inspect") -> l
     of whose benchmarks stands on the hub (hub), StorageError.
     """
     if to not in FORMATS:
-        raise InputError("there is no such format of scores", to, ", ".join(FORMATS), "choose one of them")
+        raise InputError("there is no such format of scores", to, known=FORMATS, do="choose one of them")
     folder = RunFolder(run)
     with foreign_data("these scores cannot be exported", run, "what `limo evaluate` wrote", RESTORE):
         evaluations = folder.read_json(EVALUATIONS)["evaluations"]

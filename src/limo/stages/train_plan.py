@@ -115,7 +115,7 @@ def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
     if not isinstance(method, SftSettings):
         raise InputError("memory is planned for training on chains", method.kind, "sft, lora, qlora", "change kind")
     if gpu not in GPUS:
-        raise InputError("this GPU is not known", gpu, ", ".join(GPUS), "name the nearest one")
+        raise InputError("this GPU is not known", gpu, known=GPUS, do="name the nearest one")
     config = _config(recipe.model)
     try:
         lengths, n_dropped, notes = _lengths(recipe, method)

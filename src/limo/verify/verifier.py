@@ -156,7 +156,7 @@ def verifier_settings(value: str | Mapping[str, Any] | Settings) -> Any:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"][1:])
         why = f"{where}: {fault['msg']}" if where else fault["msg"]
-        raise InputError("there is no such verifier", value, KINDS, shorten(why, 160)) from None
+        raise InputError("there is no such verifier", value, KINDS, shorten(why, 160), list(_CLASSES)) from None
 
 
 def open_verifier(settings: str | Mapping[str, Any] | Settings) -> Verifier:

@@ -66,8 +66,9 @@ class TrainLaunchSettings(Settings):
         shipped = RECIPES / "accelerate" / f"{self.accelerate}.yaml"
         file = shipped if shipped.is_file() else Path(self.accelerate)
         if not file.is_file():
-            known = ", ".join(sorted(path.stem for path in shipped.parent.glob("*.yaml")))
-            raise InputError("there is no such accelerate file", self.accelerate, known, "name one, or a path")
+            known = sorted(path.stem for path in shipped.parent.glob("*.yaml"))
+            what = "there is no such accelerate file"
+            raise InputError(what, self.accelerate, known=known, do="name one, or a path")
         return file
 
     @property

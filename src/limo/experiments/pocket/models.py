@@ -54,7 +54,7 @@ PLANS = {name: PretrainPlan(**plan) for name, plan in shipped_yaml(__file__, "mo
 def pretrain_plan(name: str) -> PretrainPlan:
     """The plan of a shipped model.  Raises InputError for an unknown name."""
     if name not in PLANS:
-        raise InputError("there is no pocket model of that name", name, ", ".join(PLANS), "choose one of them")
+        raise InputError("there is no pocket model of that name", name, known=PLANS, do="choose one of them")
     return PLANS[name]
 
 

@@ -9,7 +9,6 @@ change the score.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -86,13 +85,9 @@ def known_benchmarks() -> dict[str, Benchmark]:
 
 def benchmark(name: str) -> Benchmark:
     """The entry called `name`, case aside.  Raises InputError naming the nearest."""
-    known = benchmarks()
     if entry := known_benchmarks().get(name.lower()):
         return entry
-    lower = {key.lower(): key for key in known}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.4)
-    advice = f"did you mean '{lower[near[0]]}'?" if near else "name one of them"
-    raise InputError("no such benchmark", name, ", ".join(known), advice)
+    raise InputError("no such benchmark", name, known=benchmarks(), do="name one of them")
 
 
 def load_benchmark(

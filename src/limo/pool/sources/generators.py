@@ -7,7 +7,6 @@ Answers are checked by rule as all others, not by a task's own scorer.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -30,9 +29,8 @@ def generated(source: str) -> Iterator[dict[str, Any]]:
     task, _, query = source.partition("?")
     settings = {"size": SIZE, "seed": SEED, **{name: _value(text) for name, text in parse_qsl(query)}}
     if task not in DATASETS:
-        near = difflib.get_close_matches(task, DATASETS, n=3, cutoff=0.4)
-        do = f"try {', '.join(near)}" if near else "see its documentation"
-        raise InputError("reasoning-gym has no such task", task, f"one of its {len(DATASETS)}", do)
+        allowed = f"one of its {len(DATASETS)}"
+        raise InputError("reasoning-gym has no such task", task, allowed, "see its documentation", DATASETS)
     try:
         made = reasoning_gym.create_dataset(task, **settings)
     except (TypeError, ValueError, AssertionError) as error:

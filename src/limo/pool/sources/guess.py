@@ -64,8 +64,9 @@ def find_fields(
     heads = {str(name).partition(".")[0].lower() for row in table for name in row}
     for column in (given.problem, given.answer) if table else ():
         if column and column.partition(".")[0].lower() not in heads:
-            known = ", ".join(dict.fromkeys(str(name) for row in table for name in row))
-            raise InputError("there is no such column", column, shorten(known, 400), "name one of them")
+            known = list(dict.fromkeys(str(name) for row in table for name in row))
+            shown = shorten(", ".join(known), 400)
+            raise InputError("there is no such column", column, shown, "name one of them", known)
     if not table or (given.problem and given.answer) or _usable_share(table, given) >= SHARE:
         return given
     guess, is_sure = _guess(table, given)
