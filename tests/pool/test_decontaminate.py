@@ -232,3 +232,20 @@ def test_another_answer_to_another_figure_or_to_more_numbers_is_another_question
     kept, dropped = decontaminate([Problem.make(lead + of_row, found)], benchmark)
     assert [row.detail["method"] for row in dropped] == [method] * bool(method)
     assert all(problem.meta["near_benchmark"][0]["method"] == "other question" for problem in kept)
+
+
+@pytest.mark.parametrize(
+    ("item", "row", "method"),
+    [
+        ("小红和小刚一共做了48道题，小红做的是小刚的3倍，小红做了多少道？",
+         "小丽和小军一共做了48道题，小丽做的是小军的3倍，小丽做了多少道？", "same numbers"),
+        ("Let $h(x)=x^3-7x$. Find the value of $h(3)$ for this function.",
+         "Let $h(x)=x^3-7x$. Find the value of $h'(3)$ for this function.", ""),
+        ("Two pumps fill a pool of 90 litres in 6 hours. How many hours does it take 5 such pumps for 30 litres?",
+         "Two hoses fill a tank of 90 litres in 6 hours. How many hours does it take 5 such hoses for 30 litres?",
+         "same numbers"),
+    ],
+)  # fmt: skip
+def test_names_and_nouns_may_be_replaced_but_no_prime(item: str, row: str, method: str) -> None:
+    _, dropped = decontaminate([Problem.make(row, "1")], {"bench": [Problem.make(item, "1")]})
+    assert [found.detail["method"] for found in dropped] == [method] * bool(method)

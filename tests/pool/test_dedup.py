@@ -95,6 +95,27 @@ def test_options_letters_stand_for_their_text() -> None:
     assert dedup([one, other])[1][0].reason == SAME_TEXT
 
 
+HALL = (
+    "A round hall has 8 doors. The walks from 3 of them lead to the {} of the hall, where they {} under a {} lamp, and "
+    "the other walks lead outside into the park. {} how many walks lead outside."
+)
+ROW = "Ann stands in a row of 16 pupils at her school. There are 9 pupils {} her. How many pupils are {} her?"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "n_kept"),
+    [
+        (HALL.format("centre", "end", "grey", "Find"), HALL.format("center", "end", "gray", "State"), 1),
+        (HALL.format("end", "cross", "grey", "Find"), HALL.format("end", "meet", "grey", "Report"), 1),
+        (ROW.format("before", "after"), ROW.format("after", "before"), 2),
+        ("16人排成一行，小丽左面有9人，右面有几人？", "16人排成一行，小丽右面有9人，左面有几人？", 2),
+        ("Find the trace of the matrix of rank $2$ below.", "Find the determinant of the matrix of rank $2$ below.", 2),
+    ],
+)  # fmt: skip
+def test_spelling_is_no_difference_and_the_order_of_directions_is_one(one: str, other: str, n_kept: int) -> None:
+    assert len(dedup([Problem.make(one, "6"), Problem.make(other, "6")])[0]) == n_kept
+
+
 @pytest.mark.parametrize(("answer", "n_kept"), [(r"\text{(C)}", 2), ("C", 2), ("c = 4", 1)])
 def test_a_bare_letter_of_unknown_options_is_no_evidence_that_a_text_is_a_rewording(answer: str, n_kept: int) -> None:
     text = (

@@ -67,7 +67,9 @@ def test_a_wrapper_makes_no_other_problem(wrapped: str) -> None:
                 f"【2019年三年级竞赛】{ZH}", f"12.（本小题满分14分）{ZH}",
                 f"（3）（本小题8分）{ZH}", f"(b)（4分）{ZH}", f"（★★★）{ZH}",
                 f"三、解答题\n17．（12分）{ZH}", f"**题目** {ZH} **解答**",
-                ZH.replace("红买", "紅買").replace("笔", "筆"), f"12．{ZH}"],
+                ZH.replace("红买", "紅買").replace("笔", "筆"), f"12．{ZH}", f"用户：{ZH}\n助手：",
+                f"系统：{ZH}\n\n回答：",
+                f"例 4　{ZH}\n\n解："],
 )  # fmt: skip
 def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapped: str) -> None:
     assert _kept(ZH, wrapped) == 1
@@ -101,6 +103,12 @@ def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapp
         (r"Solve $k\leq 9$ with $m \neq n$", r"Solve $k \le9$ with $m\ne n$"),
         ("若$a≥4$，求$b$", r"若$a \geqslant4$，求$b$"),
         (r"If $\lambda \times \mu = 6$ and $x_{\omega}=\varphi$, find $\mu$.", "If λ × μ = 6 and $x_ω=ϕ$, find μ."),
+        (r"Let $g\colon \mathbf{Z}\to \mathbf Z$ be odd.", r"Let $g:\mathbb Z\rightarrow\mathbb{Z}$ be odd."),
+        (
+            r"Find $\vec b$ if $\vec b\bot\overrightarrow{c}$ and $\bar z = 2$.",
+            r"Find $\vec{b}$ if $\vec{b}\perp\vec c$ and $\bar{z} = 2$.",
+        ),
+        (r"Compute $\left(\cos{2y}\right) + \log{7}$.", r"Compute $(\cos 2y) + \log 7$."),
         ("已知 $h'(2)=3$，求斜率", "已知 h′(2)=3，求斜率"),
         ("Find the area.\n[asy]\ndraw((0,0)--(1,1));\n[/asy] The side is 7.", "Find the area. The side is 7."),
     ],
@@ -121,6 +129,9 @@ def test_another_spelling_makes_no_other_problem(left: str, right: str) -> None:
         ("The point $(3,500)$ moves left.", "The point $(3500)$ moves left."),
         ("Continue: $3, 9, ?, 81$", "Continue: $3, 9, , 81$"),
         ("Choose from ①②③.", "Choose from 123."),
+        ("例 3 个苹果重几克？", "例 4 个苹果重几克？"),
+        (r"Simplify $\sin{u}v$.", r"Simplify $\sin uv$."),
+        ("小刚有邮票若干，他比别人多几张？", "小丽有邮票若干，他比别人多几张？"),
         ("Example 6 men share 9 cakes.", "Example 7 men share 9 cakes."),
         ("If $a_{n} = 2ⁿ$ find it.", "If $a_{n} = 2n$ find it."),
         ("A plank is 36\" long.", "A plank is 36 long."),

@@ -18,6 +18,7 @@ boilerplate and ignored.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from limo.pool.canonical.thesaurus import CRITICAL, content_words
 from limo.pool.canonical.wrappers import Unwrapped
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
 from limo.pool.fingerprints import answer_meaning, ngrams
+from limo.pool.gram_index import GramIndex
 
 Array = Any  # of NumPy
 Method = Literal[
@@ -45,10 +47,11 @@ PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects'
 METHODS: tuple[Method, ...] = get_args(Method)
 SIBLINGS = ("renumbered", "other question")  # of a benchmark problem, and not that problem itself
 _SAME = frozenset[Method]({"same text", "contained", "same numbers"})
+_MANY, _LESS = 4, 0.1  # so many different numbers in common make up for so much coverage; own choice, measured
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
+_MARKS = re.compile(r"'|\\prime|\\factorial")  # `f'(2)` is not `f(2)`
 _COUNTED = ((buffers.NUMBER, buffers.NUMBER_WORD), (buffers.NUMBER,))  # kinds of token that are numbers
-_FILTER_BITS = np.uint32(20)  # a table of 1 MiB, of which 10^5 n-grams fill a tenth
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,51 +112,6 @@ class DecontaminateSettings(Settings):
         field = "ngram" if method == "n-gram" else method.replace(" ", "_")
         decision: Decision = getattr(self, field)
         return decision
-
-
-class GramIndex:
-    """An inverted index: which items share 32-bit hashes with a row.
-
-    Most n-grams of a pool occur in no benchmark, so a table of the hashes' first bits is looked up first.
-    """
-
-    def __init__(self, sets: Sequence[Array]) -> None:
-        self.sizes = np.array([len(hashes) for hashes in sets], np.int64)
-        values = np.concatenate([np.asarray(hashes, np.uint32) for hashes in sets] or [np.empty(0, np.uint32)])
-        order = np.argsort(values, kind="stable")
-        self._items = np.repeat(np.arange(len(sets)), self.sizes)[order]
-        self._keys, counts = np.unique(values, return_counts=True)
-        self._stops = np.cumsum(counts)
-        self._starts = self._stops - counts
-        self._may_hold = np.zeros(1 << int(_FILTER_BITS), bool)
-        self._may_hold[self._keys >> (32 - _FILTER_BITS)] = True
-
-    def search(
-        self, values: Array, ends: Array, least: int, item_share: float, row_share: float
-    ) -> list[tuple[int, int, int, int]]:
-        """Pairs of rows and items with at least `least` common hashes that make up a share of either.
-
-        The hashes of row i end at `ends[i]`; each counts once.  Returns rows, items, the number of common hashes, and
-        the number of the row's.
-        """
-        places = np.flatnonzero(self._may_hold[values >> (32 - _FILTER_BITS)])
-        rows = np.searchsorted(ends, places, side="right")
-        enough = np.bincount(rows, minlength=len(ends))[rows] >= least
-        if not len(self._keys) or not enough.any():
-            return []
-        row_and_value = np.unique(rows[enough] << 32 | values[places[enough]].astype(np.int64))
-        rows, wanted = row_and_value >> 32, (row_and_value & 0xFFFFFFFF).astype(np.uint32)
-        keys = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        rows, keys = rows[self._keys[keys] == wanted], keys[self._keys[keys] == wanted]
-        n_items = self._stops[keys] - self._starts[keys]
-        positions = np.repeat(self._starts[keys] - np.cumsum(n_items) + n_items, n_items) + np.arange(n_items.sum())
-        pairs, counts = np.unique(np.repeat(rows, n_items) << 32 | self._items[positions], return_counts=True)
-        pairs, counts = pairs[counts >= least], counts[counts >= least]
-        rows, items = pairs >> 32, pairs & 0xFFFFFFFF
-        sizes = _n_distinct(values, ends, rows)
-        large = (counts >= item_share * self.sizes[items]) | (counts >= row_share * sizes)
-        columns = (column[large].tolist() for column in (rows, items, counts, sizes))
-        return list(zip(*columns, strict=True))
 
 
 class BenchmarkIndex:
@@ -217,7 +175,7 @@ class BenchmarkIndex:
         for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
             hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
         hits += self._same_cores(problems, parts, scanned)
-        item_share = min(settings.same_numbers_coverage, settings.renumbered_coverage)
+        item_share = min(settings.same_numbers_coverage - _LESS, settings.renumbered_coverage)
         similar = self._by_gram.search(values, ends, 2, item_share, _ROW_SHARE)
         suspects = list(dict.fromkeys(row for row, *_ in similar))
         forms = scan_texts([parts[row].whole for row in suspects], keep_canonical=True).canonical
@@ -278,12 +236,18 @@ class BenchmarkIndex:
         if n_grams < MIN_GRAMS:
             return holds
         # Rewordings write `four` where the original has none, or 4; either way of counting may say "the same".
-        same = any(_same_numbers(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in _COUNTED)
+        pairs = [(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in _COUNTED]
+        same = [of_item for of_item, of_row in pairs if _same_numbers(of_item, of_row)]
         kind: Method = "same numbers" if same else "renumbered"
-        if coverage < (settings.same_numbers_coverage if same else settings.renumbered_coverage):
+        least = settings.same_numbers_coverage if same else settings.renumbered_coverage
+        if coverage < least - _LESS * any(len(set(numbers)) >= _MANY for numbers in same):
             return holds
         if same or n_distinct >= settings.min_tokens:
-            holds.append(("other question" if _is_replaced(item_tokens, row_tokens) else kind, coverage))
+            n_marks = {len(_MARKS.findall(text)) for text in (form, self._forms[item])}
+            is_other = _is_replaced(item_tokens, row_tokens) or (
+                len(n_marks) == 2 and any(of_item == of_row for of_item, of_row in pairs)
+            )
+            holds.append(("other question" if is_other else kind, coverage))
         return holds
 
     def _asks_another(self, problem: Problem, part: Unwrapped, row_tokens: Array, item: int, method: Method) -> bool:
@@ -334,17 +298,6 @@ def _text_key(scanned: Scanned, row: int) -> tuple[int, int]:
 def _row_set(values: Array, ends: Array, row: int) -> Array:
     """The distinct hashes of a row, sorted."""
     return np.unique(values[ends[row - 1] if row else 0 : ends[row]])
-
-
-def _n_distinct(values: Array, ends: Array, rows: Array) -> Array:
-    """The number of distinct hashes of each of the rows, which are sorted and may repeat."""
-    chosen = rows[np.r_[True, rows[1:] != rows[:-1]][: len(rows)]]
-    lengths = np.diff(ends, prepend=0)[chosen]
-    stops = np.cumsum(lengths)
-    positions = np.repeat(ends[chosen] - stops, lengths) + np.arange(lengths.sum())
-    row_and_value = np.sort(np.repeat(chosen, lengths) << 32 | values[positions].astype(np.int64))
-    new = np.r_[True, row_and_value[1:] != row_and_value[:-1]][: len(row_and_value)]
-    return np.bincount(row_and_value[new] >> 32, minlength=len(ends))[rows]
 
 
 def _split(values: Array, ends: Array) -> list[Array]:

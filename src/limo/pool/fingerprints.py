@@ -95,7 +95,7 @@ def _fingerprints(
     for column in (buffers.SYMBOLS, buffers.NAMES):
         group = mix_hashes(group, scanned.keys[:, column])
     grams, ends = ngrams(scanned.tokens, scanned.token_ends, ngram_words, True)
-    words, word_ends = content_words(scanned.tokens, scanned.token_ends)
+    words, word_ends = content_words(scanned.tokens, scanned.token_ends, in_order=True)
     minima = kernels.minima(grams, ends, _hash_functions())
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone

@@ -103,7 +103,7 @@ def content_words(tokens: Any, token_ends: Any, table: Any) -> Any:
     """What `thesaurus.content_words` returns; `table` is that of `thesaurus`."""
     values, ends, n, position = np.empty(len(tokens), np.uint32), np.empty(len(token_ends), np.int64), 0, 0
     for row in range(len(token_ends)):
-        first = n
+        first, n_ordered = n, np.uint64(0)
         while position < token_ends[row]:
             kind, hashed = tokens[position, buffers.KIND], tokens[position, buffers.HASH]
             is_letter = tokens[position, buffers.END] - tokens[position, buffers.START] == 1
@@ -111,7 +111,10 @@ def content_words(tokens: Any, token_ends: Any, table: Any) -> Any:
                 entry = buffers.find_entry(table, hashed)
                 meaning = table[1, entry] if entry > 0 else hashed
                 if meaning != 0:
-                    values[n] = np.uint32(meaning >> _HALF) & _NOT_CRITICAL | np.uint32(table[2, entry])
+                    if table[2, entry] == 2:
+                        n_ordered += np.uint64(1)
+                        meaning = mix(meaning, n_ordered)
+                    values[n] = np.uint32(meaning >> _HALF) & _NOT_CRITICAL | np.uint32(table[2, entry] != 0)
                     n += 1
             position += 1
         values[first:n].sort()

@@ -24,7 +24,7 @@ SYNONYMS = {
     "gt": ">", "to": r"\rightarrow", "degree": r"\circ", "ldots": r"\dots", "cdots": r"\dots", "dotsc": r"\dots",
     "dotsb": r"\dots", "dbinom": r"\binom", "tbinom": r"\binom", "overrightarrow": r"\vec", "varnothing": r"\emptyset",
     "lVert": r"\|", "rVert": r"\|", "Vert": r"\|", "land": r"\wedge", "lor": r"\vee", "lnot": r"\neg",
-    "varepsilon": r"\epsilon", "varphi": r"\phi", "vartheta": r"\theta", "varrho": r"\rho",
+    "bot": r"\perp", "varepsilon": r"\epsilon", "varphi": r"\phi", "vartheta": r"\theta", "varrho": r"\rho",
 }  # fmt: skip
 _ALONE = (  # commands without arguments
     "circ degree prime infty perp top ast star alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu "
@@ -35,6 +35,7 @@ _FUNCTIONS = (  # with or without a backslash, or in a font
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp gcd lcm max min sup inf "
     "lim det dim ker deg arg"
 )
+_ACCENTS = "sqrt vec overline bar hat widehat tilde dot ddot underline"  # of one argument, in braces or without
 _OPERATORS = "times div le ge ne cdot pm mp"
 _WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
           "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]  # fmt: skip
@@ -48,7 +49,10 @@ _OPENERS = (
     "first five following for from give given he hence her here his how however i if in initially is it its let many "
     "my next no note now of on one out over please prove round she show simplify since sketch so solve some suppose "
     "that the their then there therefore these they this those through to today together under use using was we were "
-    "what when where which while who whose why with write you your reduce work rewrite factor convert round estimate"
+    "what when where which while who whose why with write you your reduce work rewrite factor convert round estimate "
+    "state tell report name list choose select pick draw verify check explain obtain add begin start remember recall "
+    "among another because between beyond despite inside near once only other outside per several such than thus "
+    "until whenever whether within without hint call place put take make form leave not yes no"
 )
 _BITS = (1 << 64) - 1
 _MIX = 0x9E3779B97F4A7C15
@@ -63,7 +67,7 @@ def _flags(lists: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 COMMAND_FLAGS = _flags([
-    (_FONTS, buffers.IS_FONT), (_DROPPED, buffers.IS_DROPPED), ("sqrt", buffers.IS_ROOT),
+    (_FONTS, buffers.IS_FONT), (_DROPPED, buffers.IS_DROPPED), (_ACCENTS, buffers.IS_ROOT),
     (_ALONE, buffers.IS_ALONE), (" ".join(SYNONYMS), buffers.IS_SYNONYM), (_OPERATORS, buffers.IS_OPERATOR),
     (_FUNCTIONS, buffers.IS_FUNCTION),
 ])  # fmt: skip

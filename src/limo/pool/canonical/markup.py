@@ -16,7 +16,7 @@ HEAD_WORD = (
 )
 TAIL_WORD = (
     r"(?:the\s+|your\s+)?(?:final\s+)?(?:answer|solution)|assistant|response|explanation|output|(?:answer\s+)?choices"
-    r"|options|参考答案|答案|解答|解析|详解|选项|答|解"
+    r"|options|助手|回答|参考答案|答案|解答|解析|详解|选项|答|解"
 )
 NUMBER = r"(?:(?:[A-Z]-?)?\d{1,4}(?:[.-]\d{1,3})*[a-z]?|[IVX]{1,5}|[A-H]|\([a-h\d]{1,2}\)|[一二三四五六七八九十]{1,3})"
 NUMBERED = rf"(?:no\.?|number|[.#№])?\s*{NUMBER}(?![A-Za-z0-9])(?:\s*(?:of|/)\s*\d{{1,3}})?"

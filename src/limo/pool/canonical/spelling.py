@@ -76,6 +76,12 @@ _MATRIX_BRACKETS = {"p": "()", "b": "()", "v": "||", "V": (r"\|", r"\|"), "B": (
 _CHOOSE = re.compile(
     rf"\{{((?:[^{{}}{_BETWEEN}]|\{{[^{{}}{_BETWEEN}]*\}})*?)\\choose(?![A-Za-z])((?:[^{{}}{_BETWEEN}]|\{{[^{{}}{_BETWEEN}]*\}})*)\}}"
 )
+_COLON = re.compile(r"\\colon(?![A-Za-z])")
+# `\sin{3x}` in front of nothing that the function could apply to as well.
+_FUNCTION_BRACES = re.compile(
+    rf"(\\(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp)) ?\{{([^{{}}{_BETWEEN}]*)\}}"
+    r"(?=\s*(?:[^A-Za-z0-9({\\\s]|$|\\right))"
+)
 _UNIVERSE = re.compile(r"\\complement\s*(?=[A-Z])")
 # `//` between vectors or points; in a Chinese text between any that are no numbers.
 _PARALLEL = [
@@ -92,6 +98,10 @@ _HAN_WORDS = {
     "千克": " kg ", "公斤": " kg ", "毫克": " mg ", "毫升": " ml ",
 }  # fmt: skip
 _HAN_WORD = re.compile("|".join(_HAN_WORDS).replace("公分", "公分(?!母)"))
+# A person of Chinese problems, who becomes a name that the scanner sees: a capital and letters.
+_HAN_PERSON = re.compile(
+    "小([明红刚丽华军芳强亮东英林兰玲勇杰敏伟涛波龙虎雨雪云梅康乐琳宁欣佳婷静娟燕峰辉飞鹏磊洋阳超浩宇晨聪慧王李张刘陈赵周吴])"
+)
 _PRIMES, _FACTORIALS = re.compile("''*(?!s\\b|[a-z]{2})"), re.compile("!!*")
 _UNKNOWN = re.compile(r"\?(?:" + "|".join(rf"(?<=[,=+\-*/<>(][ \t\n$]{{{n}}}\?)" for n in range(4)) + ")")
 
@@ -127,6 +137,7 @@ _FACTOR = re.compile(rf"(?:(?<![_0-9{{])[0-9]+|\^\{{[^{{}}{_BETWEEN}]*\}}|\^[0-9
 _ARTICLE = re.compile(r"A(?=\s+[a-z]{2})")
 _SHOWN = {r"\cell": "&", r"\newline": r"\\", r"\quote": '"', r"\factorial": "!", r"\unknown": "?", r"\point": "."}
 _NAMED = re.compile("|".join(re.escape(name) + " ?(?![A-Za-z])" for name in _SHOWN))
+_PERSON = re.compile(" ?Xiao([a-p]{4}) ?")
 
 
 def respell(texts: Iterable[str]) -> list[str]:
@@ -154,6 +165,9 @@ def _respell_together(texts: list[str]) -> list[str]:
     text = _LATEX_QUOTES.sub(r'"\1"', text).replace('"', r" \quote ")
     text = _one_matrix(text)
     text = _PRIME_COMMAND.sub(lambda run: "'" * max(1, run[0].count("\\prime") + run[0].count("'")), text)
+    if "\\colon" in text:
+        text = _COLON.sub(":", text)
+    text = _FUNCTION_BRACES.sub(r"\1 \2", text)
     if "\\choose" in text:
         text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = _UNIVERSE.sub(r"\\complement_", text)
@@ -168,6 +182,7 @@ def _respell_together(texts: list[str]) -> list[str]:
     text = _ARTICLE.sub(_article, text)
     if not is_ascii:
         text = _HAN_WORD.sub(lambda word: _HAN_WORDS[word[0]], text)
+        text = _HAN_PERSON.sub(lambda person: f" {_person(person[1])} ", text)
     text = _PARALLEL[not is_ascii].sub(r"\\parallel ", text)
     for pattern in _RULES:
         text = pattern.sub(r"\\blank ", text)
@@ -266,8 +281,13 @@ def _product(sign: re.Match[str]) -> str:
     return r"\times " if sign[1] or _FACTOR.search(_before(sign, 30)) else sign[0]
 
 
+def _person(char: str) -> str:
+    return "Xiao" + "".join(chr(97 + int(digit, 16)) for digit in f"{ord(char):x}")
+
+
 def as_written(text: str) -> str:
-    """A respelled text with the usual signs again, for people."""
+    """A respelled text with the usual signs and names again, for people."""
+    text = _PERSON.sub(lambda name: "小" + chr(int("".join(f"{ord(char) - 97:x}" for char in name[1]), 16)), text)
     return _NAMED.sub(lambda name: _SHOWN[name[0].strip()], text) if "\\" in text else text
 
 

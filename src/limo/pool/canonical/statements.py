@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
 _ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=(?:\\frac|\\sqrt|\\pi|[^=A-Za-z])+$)")
 # ^ per cent, degrees, and the `x=` of `x=4`; `y=2x` is an equation and stays
 _OPTION = re.compile(r"\(?([A-Ja-j])\)?")
-_DECIMAL = re.compile(r"[-+]?\d*\.\d+")
+_RATIONAL = re.compile(r"[-+]?(?:\d{0,15}\.)?\d{1,15}|[-+]?\d{1,15}/0*[1-9]\d{0,14}", re.ASCII)
 _LEADING_ZEROS = re.compile(r"^([-+]?)0+(?=\d)")
 
 Array = Any  # of NumPy
@@ -103,7 +104,7 @@ def word_runs(texts: Sequence[str], n: int) -> tuple[Array, Array]:
 
 
 def answer_keys(answers: Sequence[str]) -> list[str]:
-    r"""What equal answers share: `\dfrac{1}{2}` and `1/2`, `5.0` and `5`, `(A)` and `A`; no mathematics beyond that."""
+    r"""What equal answers share: `\dfrac{1}{2}`, `2/4` and `0.5`, `5.0` and `5`, `(A)` and `A`; nothing beyond that."""
     texts = [answer.replace("\\boxed", "") for answer in answers]
     return [_answer_key(text) for text in scan_texts(normalise_all(texts), keep_canonical=True).canonical]
 
@@ -113,8 +114,8 @@ def _answer_key(text: str) -> str:
     option = _OPTION.fullmatch(text)
     if option:
         return option[1].upper()
-    if _DECIMAL.fullmatch(text):
-        text = text.rstrip("0").rstrip(".")
+    if _RATIONAL.fullmatch(text):
+        return str(Fraction(text))  # 1.5 and 3/2 are one number
     return _LEADING_ZEROS.sub(r"\1", text).removeprefix("+")
 
 

@@ -38,6 +38,8 @@ _ASKING = r"(?:what|find|how|if|let|is the|are|plus|sum|than|two|three|four|five
 _LABEL_WORD = "(?:problem|question|exercise|task|puzzle)"
 _LABEL = rf"(?:[A-Za-z'-]+[ ]){{1,8}}?{_LABEL_WORD}(?:\s*{NUMBERED})?\s*:"
 _HAN_LABEL = rf"(?:{_HAN}|,){{1,14}}(?<!命)题目?\s*:"
+_ROLE = "user|human|system|用户|系统|人类|提问者?|问"
+_COUNTED = "个人只名条本张件元米年月日天次岁分秒点位支块把辆头棵"  # what may be counted: `例 3 人`
 _CHAT = r"(?:<\|[^|<>\n]{1,30}\|>|\[/?INST\]|</?s>)"  # marks of chat templates
 # What may stand before a statement, one after the other in any order.
 _HEADS = (
@@ -45,10 +47,10 @@ _HEADS = (
     r"<<SYS>>.*?<</SYS>>|#{1,6}(?=\s)",
     rf"{_TAG}\s*[.:]?|[(\[]\s*[★☆]{{1,5}}\s*[)\]]",
     # A label: its word, then a number or nothing, then a mark, a line's end, a tag, or a sentence.
-    rf"[(\[]?(?:{HEAD_WORD}|user|human|system|q)\s*[)\]]?\s*(?::|\n)",
+    rf"[(\[]?(?:{HEAD_WORD}|{_ROLE}|q)\s*[)\]]?\s*(?::|\n)",
     rf"[(\[]?(?:{HEAD_WORD}|q)\s*{NUMBERED}(?:\s*[.:)\]]+(?!\d)|\s*,(?=\s*{_HAN})|\s*\n|\s+(?=(?-i:[A-Z][a-z]|[AI]\s))"
     rf"|\s*(?={_TAG}))",
-    rf"(?:{HEAD_WORD})(?<={_HAN}{_HAN})\d{{1,3}}\s+(?={_HAN})",
+    rf"(?:(?:{HEAD_WORD})(?<={_HAN}{_HAN})|例\s*)\d{{1,3}}\s+(?={_HAN}|\$|\\)(?![{_COUNTED}])",
     rf"第\s*[\d一二三四五六七八九十]{{1,4}}\s*小?题(?:\s*[.:,)]|\s*(?={_TAG})|\s+)",
     # Up to eight words that end in a label and ask for nothing: `AIME 2015 Problem 3:`, `Here is a problem:`.
     rf"(?-i:(?:[A-Z0-9][\w'.,()/-]*[ ]){{1,8}}){_LABEL_WORD}(?:\s*{NUMBERED}\s*[:.\n](?!\d)|\s*:)",
@@ -70,7 +72,7 @@ _TAIL = re.compile(
     re.I,
 )
 _TAIL_ENDS = (":", "_", ">", "]", "}", "answer", "solution", "assistant", "response", "explanation", "output",
-              "choices", "options", "答案", "解", "答", "解析", "选项")  # fmt: skip
+              "choices", "options", "答案", "解", "答", "解析", "选项", "助手", "回答")  # fmt: skip
 _NAMED = r"[A-Z](?:\.|[^\s$\\?.]*)"  # a word of a name
 _CREDIT = (  # ends a statement
     r"(?-i:(?:Proposed|Posed|Submitted|Contributed|Suggested|Authored)\s+by:?\s+"
@@ -97,7 +99,7 @@ _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ an
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
 # For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
 _MAY_BE_MARKED = (
-    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|user|human|system)(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
+    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|{_ROLE})(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
     r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])"
     rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$"
     r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
