@@ -29,7 +29,7 @@ from limo.pool import shards
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decontaminate_shards
 from limo.pool.dedup import DedupSettings, dedup, dedup_shards
 from limo.pool.evidence import evidence_table, read_evidence
-from limo.pool.ingest import IngestSettings
+from limo.pool.ingest import IngestSettings, read_pool
 from limo.pool.shards import dropped_of, ingest_shards, read_shard, shards_of
 from limo.pool.tasks import ExecutorSettings, TaskError, _error_text, run_tasks
 
@@ -223,6 +223,7 @@ def test_a_meta_that_is_no_object_and_an_id_that_is_none_are_told_in_one_line(
     table = pq.read_table(part)
     place = table.column_names.index("meta")
     pq.write_table(table.set_column(place, "meta", pa.array(["[1]"] * table.num_rows)), part)
+    (pool / "counts.json").unlink()  # a pool of other hands
     with pytest.raises(InputError, match="no JSON object"):
         work(pool, pool.parent / "out")
     pq.write_table(table.set_column(table.column_names.index("id"), "id", pa.array(["me"] * table.num_rows)), part)
@@ -279,33 +280,64 @@ def test_an_ingest_that_was_stopped_continues_after_its_last_whole_shard(tmp_pat
         ingest_shards(tmp_path / "pool", [tmp_path / "other.jsonl"])
 
 
-@pytest.mark.parametrize("fault", ["missing", "swapped", "added", "cut"])
-def test_shards_that_are_not_those_that_were_written_are_refused_by_the_next_step_and_by_the_same_ingest(
-    tmp_path: Path, monkeypatch, fault: str
+def _swap(one: Path, other: Path) -> None:
+    contents = one.read_bytes(), other.read_bytes()
+    other.write_bytes(contents[0])
+    one.write_bytes(contents[1])
+
+
+FAULTS = {
+    "missing": lambda folder, shard: shard.unlink(),
+    "cut": lambda folder, shard: shard.write_bytes(shard.read_bytes()[:300]),
+    "empty": lambda folder, shard: shard.write_bytes(b""),
+    "swapped": lambda folder, shard: _swap(shard, folder / "part-00000.parquet"),
+    "foreign": lambda folder, shard: shard.write_bytes((folder / "part-00000.parquet").read_bytes()),
+    "added": lambda folder, shard: shutil.copy(shard, folder / "other.parquet"),
+    "reasons": lambda folder, shard: (folder / "dropped" / shard.name).unlink(),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", ["ingest", "dedup", "decontaminate"])
+@pytest.mark.usefixtures("in_turn")
+def test_shards_that_are_not_those_that_were_written_are_refused_by_all_that_open_them_and_by_the_same_command(
+    tmp_path: Path, monkeypatch, command: str, fault: str
 ) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 10)
-    source, folder = tmp_path / "rows.jsonl", tmp_path / "pool"
-    source.write_text(
-        "".join(json.dumps({"problem": f"What is {k} + {k}?", "answer": str(2 * k)}) + "\n" for k in range(25))
-    )
-    shards.ingest_shards(folder, [source])
-    first, last = folder / "part-00000.parquet", folder / "part-00002.parquet"
-    if fault == "missing":
-        last.unlink()
-    elif fault == "added":
-        shutil.copy(first, folder / "other.parquet")
-    else:
-        last.write_bytes(first.read_bytes()[: None if fault == "swapped" else 300])
-    refused = (
-        r"this shard cannot be read"
-        if fault == "cut"
-        else r"not those that were written.*3 shards with 25 rows.*ingest again"
-    )
-    with pytest.raises((InputError, StorageError), match=refused):
-        shards.shards_of(folder)
-    if fault != "added":  # it reads its own parts alone
-        with pytest.raises((InputError, StorageError), match=refused):
-            shards.ingest_shards(folder, [source])
+    source, folder = tmp_path / "rows.jsonl", tmp_path / command
+    rows = [
+        {"problem": f"What is {'abcdefghijklmnopqrstuvwxy'[k] * 5} if {k} + {k * k} is it?", "answer": str(k * k + k)}
+        for k in range(25)
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def write() -> int:
+        counts = ingest_shards(tmp_path / "ingest", [source])
+        if command == "dedup":
+            counts = dedup_shards(tmp_path / "ingest", folder, DedupSettings(reworded_similarity=1), LOCAL)
+        if command == "decontaminate":
+            known = {"bench": [Problem.make("What is the first prime above 90?", "97")]}
+            counts = decontaminate_shards(tmp_path / "ingest", folder, known, DecontaminateSettings(), LOCAL)
+        return counts["kept"]
+
+    assert write() == write() == len(_problems(folder)) == len(read_pool(folder)) == 25
+    FAULTS[fault](folder, folder / "part-00001.parquet")
+    refused = r"not those that were written.*3 shards, as counts.json says.*make the pool again"
+    for opened in (shards_of, read_pool):
+        with pytest.raises(InputError, match=refused):
+            opened(folder)
+    if fault != "added":  # it reads its own shards alone
+        with pytest.raises(InputError, match=refused):
+            write()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"counts": 3, "shards": {}}', '{"counts": {}, "shards": [1]}'])
+def test_a_damaged_summary_of_a_pool_is_one_line(pool: Path, content: str) -> None:
+    (pool / "counts.json").write_text(content)
+    for opened in (shards_of, read_pool):
+        with pytest.raises(LimoError, match=r"counts.json.*restore") as told:
+            opened(pool)
+        assert "\n" not in str(told.value) and "http" not in str(told.value)
 
 
 def test_what_is_no_pool_is_told_in_one_line(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from limo.core.records import Dropped, Problem
 from limo.core.text import content_hash, shorten
 from limo.pool.benchmark_index import SIBLINGS, BenchmarkIndex, DecontaminateSettings, Hit
 from limo.pool.evidence import EVIDENCE, REPORTED, evidence_table, write_evidence
-from limo.pool.shards import count_rows, hash_shards, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.shards import hash_shards, note_rows, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.summary import read_summary
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 CONTAMINATED, SIBLING = "in a benchmark", "sibling of a benchmark problem"
@@ -51,10 +52,12 @@ def decontaminate_shards(
     shards, out = shards_of(pool), Path(out)
     held_out = content_hash(*(text for name in benchmarks for text in (name, *(p.problem for p in benchmarks[name]))))
     with output_folder(out, {"pool": hash_shards(shards), "benchmarks": held_out, "settings": settings.hash}):
+        if finished := read_summary(out):
+            return finished[0]
         missing = [str(shard) for shard in shards if not (out / shard.name).exists()]
         if missing:
             run_tasks(partial(_write_clean, BenchmarkIndex(benchmarks, settings), out), missing, executor, progress)
-        return count_rows(out, [shard.name for shard in shards])
+        return note_rows(out, [shard.name for shard in shards])
 
 
 def _write_clean(index: BenchmarkIndex, out: Path, task: str) -> None:

@@ -58,15 +58,16 @@ from limo.pool.fingerprints import (
     sketch_similarity,
 )
 from limo.pool.shards import (
-    count_rows,
     count_table_rows,
     hash_shards,
+    note_rows,
     read_shard,
     read_table,
     shards_of,
     split_problems,
 )
 from limo.pool.step_tables import ROW_BITS, StepTables
+from limo.pool.summary import read_summary
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 SAME_TEXT = "duplicate"
@@ -155,6 +156,8 @@ def dedup_shards(
     """
     shards, out = shards_of(pool), Path(out)
     with output_folder(out, {"pool": hash_shards(shards), "settings": settings.hash, "n_shares": str(n_shares)}):
+        if finished := read_summary(out):
+            return finished[0]
         return _write_distinct_shards(shards, out, settings, executor, progress, n_shares)
 
 
@@ -183,7 +186,7 @@ def _write_distinct_shards(
         missing = [str(number) for number, name in enumerate(names) if not (out / name).exists()]
         run_tasks(partial(write_distinct, files, shards, out), missing, executor, progress)
     shutil.rmtree(out / "work", ignore_errors=True)
-    return count_rows(out, names)
+    return note_rows(out, names)
 
 
 def _n_shares(files: StepTables) -> int:

@@ -16,18 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from limo.core.errors import RESTORE, InputError, MissingFileError, StorageError, foreign_data
-from limo.core.files import atomic, hash_path, kind_of, output_folder, write_json
+from limo.core.errors import InputError, MissingFileError, StorageError
+from limo.core.files import atomic, hash_path, kind_of, output_folder
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
-from limo.core.run_files import read_json
 from limo.core.text import content_hash, parse_json, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
+from limo.pool.summary import read_summary, shards_in, write_summary
 
 SHARD_ROWS = 50_000
 DROPPED = "dropped"
-_SUMMARY = "counts.json"
 
 
 def ingest_shards(
@@ -59,17 +58,16 @@ def _write_ingested(
     folder: Path, sources: list[str | Path | Source], paths: list[str], why_not: Callable[[Problem], str] | None,
     settings: IngestSettings | None, progress: Progress | None,
 ) -> Counter[str]:  # fmt: skip
-    counts, n_done = _read_summary(folder)
-    _check_parts(folder, [path for path in map(folder.joinpath, _part_names(n_done)) if path.is_file()])
-    rows = stream(sources, why_not, settings, skip=n_done * SHARD_ROWS)
+    counts, parts = read_summary(folder) or (Counter(), [])
+    rows = stream(sources, why_not, settings, skip=len(parts) * SHARD_ROWS)
     while batch := list(islice(rows, SHARD_ROWS)):
         kept = [row for row in batch if isinstance(row, Problem)]
         dropped = [row for row in batch if isinstance(row, Dropped)]
-        write_problems(folder / f"part-{n_done:05d}.parquet", kept, dropped)
+        parts.append(f"part-{len(parts):05d}.parquet")
+        write_problems(folder / parts[-1], kept, dropped)
         counts.update({"kept": len(kept), **Counter(row.reason for row in dropped)})
-        n_read = n_done * SHARD_ROWS + len(batch)
-        n_done += 1
-        write_json(folder / _SUMMARY, {"sources": paths, "n_parts": n_done, "counts": dict(counts)})
+        n_read = (len(parts) - 1) * SHARD_ROWS + len(batch)
+        write_summary(folder, counts, parts[-1:], paths)
         (progress or NoProgress()).log(f"{n_read:,} rows read, {counts['kept']:,} kept")
     return counts
 
@@ -109,45 +107,11 @@ def write_output(
     return Written(write_pool(kept, output), by_reason, output, (kept, dropped))
 
 
-def _read_summary(folder: Path) -> tuple[Counter[str], int]:
-    """The counts and the number of whole shards that an earlier call left."""
-    file = folder / _SUMMARY
-    if not file.is_file():
-        return Counter(), 0
-    with foreign_data("this summary of a pool cannot be read", file, "what limo wrote", RESTORE):
-        summary = read_json(file, dict[str, Any])
-        return Counter(summary["counts"]), int(summary["n_parts"])
-
-
-def _part_names(n: int) -> list[str]:
-    return [f"part-{number:05d}.parquet" for number in range(n)]
-
-
-def _check_parts(folder: Path, shards: Sequence[Path]) -> None:
-    """Raise InputError where the shards of an ingested pool are not those that its summary counts."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    counts, n_parts = _read_summary(folder)
-    if not (folder / _SUMMARY).is_file():
-        return
-    n_rows = 0
-    for shard in shards:
-        try:
-            n_rows += pq.read_metadata(shard).num_rows
-        except (pa.ArrowInvalid, OSError) as error:
-            raise _damaged(shard, error) from None
-    if [shard.name for shard in shards] != _part_names(n_parts) or n_rows != counts["kept"]:
-        what, do = "the shards of this pool are not those that were written", "remove the folder, and ingest again"
-        allowed = f"{n_parts:,} shards with {counts['kept']:,} rows, as {_SUMMARY} says"
-        raise InputError(what, f"{folder}: {len(shards):,} shards with {n_rows:,} rows", allowed, do)
-
-
 def shards_of(pool: str | Path) -> list[Path]:
     """The shards of a pool in order: the Parquet files of a folder, or the one file given.
 
-    Raises MissingFileError, and InputError where there is none, a column is missing, or an ingested pool has other
-    shards than were written.
+    Raises MissingFileError, and InputError where there is none, a column is missing, or they are not those that limo
+    wrote there.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -156,9 +120,9 @@ def shards_of(pool: str | Path) -> list[Path]:
     if pool.is_file() and kind_of(pool) != ".parquet":
         do = f"run first: limo pool ingest {pool} -o NAME, and give NAME; or give -o a file's name, as pool.jsonl"
         raise InputError("a step in shards reads a pool, and this is a file of rows", pool, "a folder of shards", do)
-    shards = [pool] if pool.is_file() else sorted(pool.glob("*.parquet"))
     if not pool.exists():
         raise MissingFileError("there is no such pool", pool, "a folder of Parquet shards", "check the path")
+    shards = [pool] if pool.is_file() else shards_in(pool)
     if not shards:
         raise InputError("the folder holds no shard of a pool", pool, "*.parquet", "make it with `limo pool ingest`")
     for shard in shards:
@@ -169,8 +133,6 @@ def shards_of(pool: str | Path) -> list[Path]:
         if missing:
             what, do = f"columns are missing: {', '.join(missing)}", "make it with `limo pool ingest`"
             raise InputError(what, shard, ", ".join(COLUMNS), do)
-    if pool.is_dir():
-        _check_parts(pool, shards)
     return shards
 
 
@@ -285,12 +247,12 @@ def count_table_rows(file: Path) -> int:
     return n_rows
 
 
-def count_rows(pool: Path, names: Sequence[str]) -> Counter[str]:
-    """The number of rows kept (`kept`) and dropped, by reason, of the shards named."""
+def note_rows(pool: Path, names: Sequence[str]) -> Counter[str]:
+    """Note the shards named in the pool's summary; the number of rows kept (`kept`) and dropped, by reason."""
     import pyarrow.parquet as pq
 
     counts: Counter[str] = Counter()
     for name in names:
         counts["kept"] += count_table_rows(pool / name)
         counts.update(pq.read_table(pool / DROPPED / name, columns=["reason"]).column("reason").to_pylist())
-    return counts
+    return write_summary(pool, counts, names)

@@ -10,6 +10,7 @@ from limo.core.errors import MissingFileError
 from limo.core.files import MADE_FROM, PACKED, TABLE_SUFFIXES, kind_of
 from limo.core.rows import ALLOWED, SourceRow, numbered, read_file, splits
 from limo.core.text import shorten
+from limo.pool.summary import shards_in
 
 GENERATED = "reasoning-gym:"
 
@@ -29,7 +30,7 @@ def rows(source: str | Path) -> Iterator[SourceRow]:
     elif not Path(source).exists() and _is_hub_id(str(source)):
         yield from table_of_hub(str(source))
     elif (Path(source) / MADE_FROM).is_file():
-        for shard in sorted(Path(source).glob("*.parquet")):
+        for shard in shards_in(source):
             yield from read_file(shard)
     else:
         yield from read_file(source)
