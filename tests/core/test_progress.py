@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import logging
 import os
@@ -75,8 +76,8 @@ def test_a_planned_run_has_its_end_in_sight_and_learns_its_pace(clock):
     with progress.stage("pool", total=2) as stage:
         assert progress.events[-1].run_remaining_s == 60  # before anything is counted: the plan's word
         clock.now += 10
-        stage.advance(1)  # half in the time of all: everything will take twice as long
-        assert progress.events[-1].run_remaining_s == 10 + 2 * 50
+        stage.advance(1)  # half in the time of all; the plan weighs half of the 55 s to come against it
+        assert progress.events[-1].run_remaining_s == pytest.approx((10 + 27.5) / (5 + 27.5) * 55)
         clock.now += 10
         stage.advance(1)
     with progress.stage("filter", total=2) as stage:
@@ -87,7 +88,27 @@ def test_a_planned_run_has_its_end_in_sight_and_learns_its_pace(clock):
             assert progress.events[-1].run_remaining_s is not None
         clock.now += 9
         stage.advance(1)
-        assert progress.events[-1].run_remaining_s == 20 + 2 * 30
+        assert progress.events[-1].run_remaining_s == pytest.approx((40 + 20) / (20 + 20) * 40)
+
+
+def test_the_time_left_of_a_run_jumps_neither_at_a_first_piece_nor_at_the_end_of_a_stage(clock):
+    progress, left = NoProgress(clock), []
+    progress.plan({"curation": 100, "measure": 500})
+    with progress.stage("curation"):  # counted by nothing, and done in a third of its time
+        clock.now += 33
+        with progress.stage("filter", total=1) as inner:
+            inner.advance(1)
+            left.append(progress.events[-1].run_remaining_s)
+    with progress.stage("measure", total=10) as stage:
+        left.append(progress.events[-1].run_remaining_s)
+        for _ in range(10):
+            clock.now += 50
+            stage.advance(1)
+            left.append(progress.events[-1].run_remaining_s)
+    assert left[0] == pytest.approx(567) and left[-1] == 0
+    assert left[1] > 400, "what one stage took says little of the next"
+    falls = [before - after for before, after in itertools.pairwise(left)]
+    assert min(falls) > 0 and max(falls[1:]) < 80, "a piece of 50 s is seen as one"
 
 
 def test_the_times_that_are_left_have_one_form_and_say_of_what(clock):
@@ -98,7 +119,7 @@ def test_the_times_that_are_left_have_one_form_and_say_of_what(clock):
         clock.now += 5
         stage.advance()
         shown = describe(progress.events[-1])
-    assert shown == "1 of 4, 15 s left in this stage, 1 min 15 s left in this run"
+    assert shown == "1 of 4, 15 s left in this stage, 42 s left in this run"
 
 
 def test_without_a_plan_the_end_of_the_run_is_unknown(clock):

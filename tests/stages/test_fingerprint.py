@@ -2,7 +2,7 @@
 
 import json
 
-from limo.core.records import Problem, Provenance
+from limo.core.records import Problem, Provenance, Sampling
 from limo.stages.compare import run_differences
 from limo.stages.fingerprint import differences, fingerprint
 
@@ -25,6 +25,19 @@ def test_a_fingerprint_changes_with_a_statement_or_a_key_of_the_benchmark():
     assert prints[0] | {"benchmark": ""} == {
         "engine": "x", "benchmark": "", "prompt": "p", "sampling": "s", "verifier": "maths/3",
     }  # fmt: skip
+
+
+def test_a_sampling_differs_in_words_and_what_is_kept_as_a_hash_is_named():
+    def of(prompt, sampling):
+        source = Provenance("run", "ledger", "m", prompt, sampling.hash, "maths/3")
+        return {"a": fingerprint({}, [Problem.make("1+1?", "2")], source, sampling)}
+
+    cold, warm = Sampling(0.6, 0.95, 4096), Sampling(0.7, 0.95, 4096)
+    assert differences(of("p", cold), of("q", warm)) == ["system text (a)", "temperature: 0.6 and 0.7 (a)"]
+    assert differences(of("p", cold), of("p", cold)) == []
+    older = {"a": {"sampling": cold.hash, "prompt": "p"}}
+    assert differences(older, of("p", cold)) == []
+    assert differences(older, of("p", warm)) == ["sampling: older scores do not keep what it was (a)"]
 
 
 def test_runs_are_compared_by_what_their_scores_keep_and_older_ones_say_nothing(tmp_path):

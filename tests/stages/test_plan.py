@@ -85,6 +85,10 @@ def test_money_and_hours_follow_from_prices_and_speed():
     assert row.usd == pytest.approx((row.n_in + 10 * row.n_out) / 1e6 + 2 * hours)
     assert row.hours == pytest.approx(row.n_out / (50 * 256) / 3600)
     assert row.source == "assumed"
+    free = rollout_settings(4)
+    unpriced, priced = (plan([Step("teacher", free)], PROBLEMS, Terms("H100", usd))[0] for usd in (0.0, 2.0))
+    assert unpriced.usd is None and priced.usd == pytest.approx(2 * hours)
+    assert [cells[8] for cells in cost_table([unpriced, row])][1:] == ["?", f"{row.usd:,.2f}", f"{row.usd:,.2f}"]
 
 
 def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
@@ -108,6 +112,7 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_named():
     )
     (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
     assert row.gpu_hours is None and cost_table([row])[1][7] == "unknown"
+    assert row.usd is None and [cells[8] for cells in cost_table([row])] == ["USD", "?", "?"], "no price was given"
     message = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
     (known,) = plan([Step("teacher", message)], PROBLEMS, Terms())
     assert known.gpu_hours and message.hash == nameless.hash  # a size changes no draw: the run stays the same run

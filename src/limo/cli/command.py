@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.core.errors import InputError, LimoError, PartialError, StorageError
+from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean
 from limo.core.files import disk_reason, kind_of
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, translated_together, use, width
@@ -203,6 +203,9 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         code = PARTIAL if error.code == BUG else int(error.code or DONE)
     except click.ClickException as error:
         code = INPUT
+        if isinstance(error, click.NoSuchOption) and error.possibilities:  # without the dashes, which all begin with
+            near = [one for one in error.possibilities if did_you_mean(error.option_name.strip("-"), [one.strip("-")])]
+            error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
         shown = io.StringIO()
         error.show(shown)
         text = shown.getvalue().rstrip()

@@ -125,6 +125,8 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
     note += "duplicates and benchmark problems still included"
     if any(step.gpu_hours is None for step in steps):
         note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"
+    if any(step.usd is None for step in steps):
+        note += "\nUSD unknown: set `price` of the models, or --usd-per-gpu-hour"
     call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.cost_table(steps))}\n\n{note}")
 
 

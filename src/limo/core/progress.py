@@ -35,6 +35,7 @@ _QUIET_LIBRARIES = {
     "HF_HUB_VERBOSITY": "error",  # it tells of each of five tries, and the error says it once
     "TOKENIZERS_PARALLELISM": "false",
 }
+PRIOR = 0.5  # weight of the plan against the pace seen, as a share of what is to come; our choice
 _NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -86,6 +87,13 @@ class Stage:
             return None
         return self.elapsed_s / n_new * max(self.total - self.n_done, 0)
 
+    @property
+    def share_done(self) -> float | None:
+        """Of what this start has to do, the share that is done; None where it is not counted, or nothing is yet."""
+        if self.total is None or self.n_done == self._n_before or self.total <= self._n_before:
+            return None
+        return min((self.n_done - self._n_before) / (self.total - self._n_before), 1.0)
+
     def event(self, kind: Kind) -> Event:
         """The present state of the stage."""
         remaining = self.remaining_s if kind == "advance" else None
@@ -131,18 +139,23 @@ class Progress(Closing):
             self.show(Event("log", text=shown(text)))
 
     def remaining_s(self, stage: Stage) -> float | None:
-        """Seconds until the planned run ends, at the pace of its stages so far; None without a plan."""
+        """Seconds until the planned run ends; None without a plan.
+
+        At the pace so far against the plan's, which weighs the less the more is done, so that neither a first piece nor
+        the end of a stage makes the time jump.
+        """
         planned = next((s for s in [*self.open_stages, stage] if s.name in self._expected_s), None)
         if planned is None:
             return None
-        expected_s, remaining_s = self._expected_s[planned.name], planned.remaining_s
-        if remaining_s is None:  # nothing counted yet
-            remaining_s = max(expected_s - planned.elapsed_s, 0.0)
-        taken = sum(self._taken_s.values()) + planned.elapsed_s + remaining_s
-        expected = sum(self._expected_s[name] for name in self._taken_s) + expected_s
-        pace = taken / expected if expected else 1.0
-        to_come = self._expected_s.keys() - self._taken_s.keys() - {planned.name}
-        return remaining_s + pace * sum(self._expected_s[name] for name in to_come)
+        expected_s, total_s = self._expected_s[planned.name], sum(self._expected_s.values())
+        share = planned.share_done
+        if share is None:  # nothing is counted: as much as its time says
+            share = min(planned.elapsed_s / expected_s, 1.0) if expected_s else 1.0
+        done_s = sum(self._expected_s[name] for name in self._taken_s) + share * expected_s
+        taken_s = sum(self._taken_s.values()) + planned.elapsed_s
+        to_come_s = total_s - done_s
+        prior_s = PRIOR * to_come_s
+        return to_come_s * (taken_s + prior_s) / (done_s + prior_s) if to_come_s else 0.0
 
     def end(self, stage: Stage, event: Event) -> None:
         """Close a stage that ended, or stopped with an error."""

@@ -241,7 +241,7 @@ def run(
             source = (str(folder), str(run_folder.ledger_path))
             of = (name, recipe.model.name, [problem.id for problem in problems], judged[name].rollouts)
             evaluation = score_rollouts(*of, decodings[name], source)
-            setting = fingerprint(facts, problems, evaluation.score.provenance)
+            setting = fingerprint(facts, problems, evaluation.score.provenance, decodings[name].sampling())
             evaluations.append(replace(evaluation, judged=judged[name].counts(), fingerprint=setting))
         groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
         means = averages(evaluations, {name: group for name, group in groups.items() if group != "extra"})

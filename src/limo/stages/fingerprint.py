@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from limo.core.environment import environment
 from limo.core.files import resolve_data_path
-from limo.core.records import Problem, Provenance
+from limo.core.records import Problem, Provenance, Sampling
 from limo.core.text import content_hash, parse_json
 from limo.models.server_info import server_info
 from limo.models.settings import HttpModelSettings, LocalModelSettings, ModelSettings
 
 Facts = dict[str, str]
+# Facts that are kept as hashes, in words: that they differ is all there is to say.
+_HASHES = {"prompt": "system text", "benchmark": "problems or their answers", "template": "chat template"}
 
 
 def model_facts(settings: ModelSettings, data: str = "") -> Facts:
@@ -41,12 +44,18 @@ def model_facts(settings: ModelSettings, data: str = "") -> Facts:
     return facts | ({"template": content_hash(text)} if text != '""' else {})
 
 
-def fingerprint(facts: Facts, problems: Sequence[Problem], source: Provenance | None) -> Facts:
-    """The fingerprint of a score on `problems`: the model's facts, and hashes of benchmark, prompt and sampling."""
+def fingerprint(
+    facts: Facts, problems: Sequence[Problem], source: Provenance | None, sampling: Sampling | None = None
+) -> Facts:
+    """The fingerprint of a score on `problems`: the model's facts, hashes of benchmark, prompt and sampling.
+
+    `sampling`: what its hash is of, for the reader.
+    """
     rows = [part for problem in problems for part in (problem.id, problem.answer)]
     own = (
         {"prompt": source.prompt_hash, "sampling": source.sampling_hash, "verifier": source.verifier} if source else {}
     )
+    own |= {name: str(value) for name, value in asdict(sampling).items() if value != ()} if sampling else {}
     return facts | {"benchmark": content_hash(*rows)} | own
 
 
@@ -56,9 +65,16 @@ def differences(one: Mapping[str, Facts], other: Mapping[str, Facts]) -> list[st
     for benchmark in [name for name in one if name in other]:
         for fact in [name for name in one[benchmark] if name in other[benchmark]]:
             a, b = one[benchmark][fact], other[benchmark][fact]
-            if a != b:
+            is_told = fact == "sampling" and "temperature" in one[benchmark] and "temperature" in other[benchmark]
+            if a != b and not is_told:
                 benchmarks_by_fact.setdefault((fact, a, b), []).append(benchmark)
-    return [f"{fact}: {a} and {b} ({', '.join(names)})" for (fact, a, b), names in benchmarks_by_fact.items()]
+    return [f"{_in_words(*of)} ({', '.join(names)})" for of, names in benchmarks_by_fact.items()]
+
+
+def _in_words(fact: str, one: str, other: str) -> str:
+    if fact in _HASHES:
+        return _HASHES[fact]
+    return f"{fact}: {one} and {other}" if fact != "sampling" else "sampling: older scores do not keep what it was"
 
 
 def _hardware(device: str) -> str:

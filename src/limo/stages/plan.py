@@ -86,7 +86,7 @@ class PlannedStep:
 
     A judge's `n_problems` and `n_kept` are chains, and its `n_fixed` holds if every rollout of a teacher is correct.
     `source`: the number of problems in the ledger that the estimate rests on, or `assumed`; `gpu_hours` is None where
-    the size of a model is not known.
+    the size of a model is not known, `usd` where neither tokens nor GPU-hours have a price.
     """
 
     step: str
@@ -97,7 +97,7 @@ class PlannedStep:
     n_in: float
     n_out: float
     gpu_hours: float | None
-    usd: float
+    usd: float | None
     hours: float
     disk_bytes: float
     source: str
@@ -225,8 +225,9 @@ def _planned_step(
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
     hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
+    is_priced = any(m.price.input or m.price.output for m in settings.models) or (gpu and terms.usd_per_gpu_hour)
     disk = n_expected * (n_tokens * CHARACTERS + ROW_BYTES)
-    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd, hours, disk, source)
+    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd if is_priced else None, hours, disk, source)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
@@ -305,10 +306,11 @@ HEAD = (
 
 def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
     """Head, steps and their sum, for printing; problems do not add up."""
-    names = ("n_fixed", "n_expected", "n_in", "n_out", "usd", "hours", "disk_bytes")
+    names = ("n_fixed", "n_expected", "n_in", "n_out", "hours", "disk_bytes")
     totals: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in names}
     gpu = None if any(row.gpu_hours is None for row in rows) else sum(row.gpu_hours or 0.0 for row in rows)
-    in_all = PlannedStep(step="in all", n_problems=nan, n_kept=nan, gpu_hours=gpu, source="", **totals)
+    usd = None if all(row.usd is None for row in rows) else sum(row.usd or 0.0 for row in rows)
+    in_all = PlannedStep(step="in all", n_problems=nan, n_kept=nan, gpu_hours=gpu, usd=usd, source="", **totals)
     return [list(HEAD), *map(_cells, [*rows, in_all])]
 
 
@@ -316,7 +318,8 @@ def _cells(row: PlannedStep) -> list[object]:
     numbers = (row.n_problems, row.n_fixed, row.n_expected, row.n_kept, row.n_in, row.n_out)
     counts = ["" if isnan(number) else f"{number:,.0f}" for number in numbers]
     gpu = "unknown" if row.gpu_hours is None else f"{row.gpu_hours:,.2f}"
-    return [row.step, *counts, gpu, f"{row.usd:,.2f}", duration(row.hours * 3600), _bytes(row.disk_bytes), row.source]
+    usd = "?" if row.usd is None else f"{row.usd:,.2f}"
+    return [row.step, *counts, gpu, usd, duration(row.hours * 3600), _bytes(row.disk_bytes), row.source]
 
 
 def _bytes(n: float) -> str:
