@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.next_step import next_command
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean
 from limo.core.files import disk_reason, kind_of
 from limo.core.interrupts import handle_signals, was_stopped
@@ -84,6 +85,9 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
                 try:
                     _check_outputs(values)
                     body(Call(progress, as_json), **values)
+                    following = next_command(f"{group.name} {name}" if group else name, values)
+                    if following and not as_json and os.environ.get("RANK", "0") == "0":  # once of several processes
+                        progress.log(f"next: {following}")
                 except KeyboardInterrupt:
                     raise PartialError(_interrupted(progress)) from None
                 except BrokenPipeError:  # the reader of the output has closed it, for example `head`

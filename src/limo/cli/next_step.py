@@ -1,0 +1,96 @@
+"""What to type after a command: one table for all of them, read when a command has ended well.
+
+next_command("curate", {"recipe": "mine/mine.yaml", "run": "mine/runs/curate"})
+# limo train mine/train.yaml dataset=mine/runs/curate/selected --run mine/runs/train
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SCORES = "scores.json"
+Values = Mapping[str, Any]
+"""The parameters of a command, by name."""
+
+
+def next_command(command: str, values: Values) -> str:
+    """The command that follows a command with these parameters; "" where none does."""
+    step = _STEPS.get(command)
+    words = step(values) if step else []
+    return shlex.join(["limo", *map(str, words)]) if words else ""
+
+
+def _run(values: Values) -> Path:
+    return Path(values.get("run") or f"runs/{Path(values['recipe']).stem}")
+
+
+def _beside(recipe: str, name: str, shipped: str) -> str:
+    """The recipe of that name in the folder of `recipe`, as `limo init` writes them; else a shipped one."""
+    own = Path(recipe).parent / f"{name}.yaml"
+    return str(own) if Path(recipe).is_file() and own.is_file() else shipped
+
+
+def _same(command: str, values: Values) -> list[object]:
+    """The command itself, without `--dry-run`."""
+    return [command, values["recipe"], *values["overrides"], "--run", _run(values)]
+
+
+def _curate(values: Values) -> list[object]:
+    if values.get("dry_run"):
+        return _same("curate", values)
+    run, recipe = _run(values), _beside(values["recipe"], "train", "train-v2")
+    return ["train", recipe, f"dataset={run}/selected", "--run", run.parent / "train"]
+
+
+def _train(values: Values) -> list[object]:
+    if values.get("show_batch"):
+        return _same("train", values)
+    run = _run(values)
+    model = f"model={{kind: local, name: trained, path: {run.absolute()}/model}}"
+    return ["evaluate", _beside(values["recipe"], "evaluate", "evaluate"), model, "--run", run.parent / "after"]
+
+
+def _evaluate(values: Values) -> list[object]:
+    """With scores beside it, as of the model before its training, they are compared; else its report is drawn."""
+    if values.get("dry_run"):
+        return _same("evaluate", values)
+    run = _run(values)
+    others = [file.parent for file in sorted(run.parent.glob(f"*/{SCORES}")) if file.parent.name != run.name]
+    return ["compare", *others, run] if others else ["report", run]
+
+
+def _plan(values: Values) -> list[object]:
+    from limo.stages.plan import kind_of_recipe
+
+    command = {"training": "train", "rollouts": "rollouts", "curation": "curate"}.get(kind_of_recipe(values["recipe"]))
+    return _same(command, values) if command else []
+
+
+def _grade(values: Values) -> list[object]:
+    return ["select", values["output"], "-o", _renamed(values, "selected")] if values["output"] else []
+
+
+def _renamed(values: Values, ending: str) -> Path:
+    path = Path(values["output"])
+    return path.with_name(f"{path.stem}-{ending}{path.suffix}")
+
+
+_STEPS: dict[str, Callable[[Values], Sequence[object]]] = {
+    "plan": _plan,
+    "curate": _curate,
+    "train": _train,
+    "evaluate": _evaluate,
+    "compare": lambda values: ["report", *values["runs"]],
+    "rollouts": lambda values: ["view", _run(values)],
+    "grade": _grade,
+    "select": lambda values: ["train", "train-v2", f"dataset={values['output']}", "--run", "runs/train"],
+    "export": lambda values: ["report", values["run"]],
+    "pool ingest": lambda values: ["pool", "dedup", values["output"], "-o", _renamed(values, "distinct")],
+    "pool dedup": lambda values: [
+        "pool", "decontaminate", values["output"], "--benchmark", "NAME=FILE", "-o", _renamed(values, "clean")
+    ],
+    "pool decontaminate": lambda values: ["init", values["output"]] if values.get("output") else [],
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""At the end of a command stands the next one, from one table."""
+
+from __future__ import annotations
+
+import pytest
+from test_documented_commands import parse
+
+from limo.cli.next_step import _STEPS, next_command
+
+RECIPE = {"recipe": "limo-v2", "overrides": ("data=my data",), "run": None}
+VALUES = {
+    "plan": RECIPE,
+    "curate": RECIPE,
+    "train": RECIPE | {"recipe": "train-v2"},
+    "evaluate": RECIPE | {"recipe": "evaluate"},
+    "compare": {"runs": ("runs/a", "runs/b")},
+    "rollouts": RECIPE | {"recipe": "rollouts"},
+    "grade": {"output": "graded.jsonl"},
+    "select": {"output": "selected.jsonl"},
+    "export": {"run": "runs/a"},
+    "pool ingest": {"output": "pool/"},
+    "pool dedup": {"output": "distinct/"},
+    "pool decontaminate": {"output": "clean/"},
+}
+
+
+@pytest.mark.parametrize("command", _STEPS)
+def test_every_next_command_is_one(command):
+    parse(next_command(command, VALUES[command]), complete=True)
+
+
+def test_a_command_without_a_successor_or_an_output_has_none():
+    assert next_command("doctor", {}) == "" == next_command("grade", {"output": None})
+    assert next_command("plan", RECIPE | {"recipe": "pocket"}) == ""
+
+
+def test_recipes_beside_the_recipe_come_first_and_a_dry_run_is_followed_by_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = "limo train train-v2 dataset=runs/limo-v2/selected --run runs/train"
+    assert next_command("curate", RECIPE) == shipped
+    for name in ("mine", "train", "evaluate"):
+        (tmp_path / f"{name}.yaml").touch()
+    own = {"recipe": "mine.yaml", "overrides": (), "run": "runs/curate"}
+    assert next_command("curate", own) == "limo train train.yaml dataset=runs/curate/selected --run runs/train"
+    assert next_command("curate", own | {"dry_run": True}) == "limo curate mine.yaml --run runs/curate"
+    assert next_command("plan", RECIPE) == "limo curate limo-v2 'data=my data' --run runs/limo-v2"
+    trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
+    assert trained.startswith("limo evaluate evaluate.yaml 'model={kind: local, name: trained, path: /")
+    assert trained.endswith("/runs/train/model}' --run runs/after")
+
+
+def test_scores_are_compared_where_others_stand_beside_them_and_reported_where_none_do(tmp_path):
+    values = {"recipe": "evaluate", "overrides": (), "run": str(tmp_path / "after")}
+    assert next_command("evaluate", values) == f"limo report {tmp_path}/after"
+    for name in ("after", "before"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.json").touch()
+    assert next_command("evaluate", values) == f"limo compare {tmp_path}/before {tmp_path}/after"
+
+
+def test_it_is_said_where_it_does_not_mix_with_the_result(limo, world):
+    code, out, err = limo("plan", world / "recipe.yaml", "--run", world / "run")
+    assert (
+        code == 0 and err.endswith(f"next: limo curate {world}/recipe.yaml --run {world}/run\n") and "next:" not in out
+    )
+    assert "next:" not in "".join(limo("plan", world / "recipe.yaml", "--json")[1:]), "a program has no next step"
+    assert "下一步：limo curate" in limo("plan", world / "recipe.yaml", "--lang", "zh")[2]
+    assert "next:" not in limo("plan", "nowhere.yaml")[2]
