@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from limo.pool.sources.fields import FieldMap, last_box, shape
+from limo.pool.sources.fields import FieldMap, last_box, row_to_problem
 
 SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
     ("plain", {"problem": "1+1?", "answer": "2"}, "1+1?", "2"),
@@ -36,7 +36,7 @@ SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("name", "row", "statement", "answer"), SHAPES, ids=[case[0] for case in SHAPES])
 def test_a_common_shape_is_understood(name: str, row: dict[str, Any], statement: str, answer: str) -> None:
-    shaped = shape(row, "here")
+    shaped = row_to_problem(row, "here")
     assert shaped.problem is not None
     assert (shaped.problem.problem, shaped.problem.answer, shaped.reason) == (statement, answer, "")
 
@@ -62,18 +62,18 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("row", "reason"), UNFIT, ids=[f"{case[1]} {n}" for n, case in enumerate(UNFIT)])
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], reason: str) -> None:
-    assert shape(row, "here").reason == reason
+    assert row_to_problem(row, "here").reason == reason
 
 
 def test_bytes_are_their_text_and_a_picture_s_are_counted() -> None:
     row = {"problem": b"p", "answer": b"5", "tag": "\u4e00".encode(), "picture": {"bytes": b"\xff" * 3000}}
-    problem = shape(row, "h").problem
+    problem = row_to_problem(row, "h").problem
     assert problem is not None and (problem.problem, problem.answer) == ("p", "5")
     assert (problem.meta["tag"], problem.meta["picture"]) == ("\u4e00", {"bytes": "(3000 bytes)"})
 
 
 def test_what_is_not_understood_is_kept_in_meta() -> None:
-    problem = shape(
+    problem = row_to_problem(
         {"problem": "p", "answer": "2", "year": 1999, "rate": float("inf"), "subject": "Algebra"}, "h"
     ).problem
     assert problem is not None
@@ -82,17 +82,17 @@ def test_what_is_not_understood_is_kept_in_meta() -> None:
 
 def test_a_mapping_overrides_what_would_be_found() -> None:
     row = {"problem": "wrong", "q": {"text": "right"}, "answer": "wrong", "key": "7"}
-    problem = shape(row, "here", FieldMap(problem="q.text", answer="key")).problem
+    problem = row_to_problem(row, "here", FieldMap(problem="q.text", answer="key")).problem
     assert problem is not None and (problem.problem, problem.answer) == ("right", "7")
 
 
 def test_a_canonical_row_comes_back_as_it_was_and_an_id_or_column_of_its_owners_is_kept_apart() -> None:
     row = {"id": "p-17", "problem": "p", "answer": "2", "solution": "s", "source": "x", "topic": "t",
            "language": "en", "meta": '{"a": 1}', "author": "me"}  # fmt: skip
-    problem = shape(row, "here").problem
+    problem = row_to_problem(row, "here").problem
     assert problem is not None and problem.source == "x" and problem.id != "p-17"
     assert problem.meta == {"a": 1, "id": "p-17", "author": "me"}
-    again = shape({**row, "id": problem.id}, "here").problem
+    again = row_to_problem({**row, "id": problem.id}, "here").problem
     assert again is not None and again.meta == {"a": 1, "author": "me"}
 
 
@@ -105,7 +105,7 @@ def test_boxes_are_balanced_and_an_open_one_is_none() -> None:
 
 def test_a_solution_that_is_a_formula_without_words_is_the_answer() -> None:
     row = {"question": "What is 2 to the 7th?", "solution": "128"}
-    problem = shape(row, "s1").problem
+    problem = row_to_problem(row, "s1").problem
     assert problem is not None and problem.answer == "128"
-    worded = shape({**row, "solution": "It is small"}, "s1")
+    worded = row_to_problem({**row, "solution": "It is small"}, "s1")
     assert worded.problem is not None and worded.problem.answer == "" and worded.reason == "no answer"

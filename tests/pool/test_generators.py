@@ -9,7 +9,7 @@ import pytest
 
 from limo.core.errors import InputError
 from limo.pool.ingest import ingest
-from limo.pool.sources.generators import generated
+from limo.pool.sources.generators import generate_problems
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("reasoning_gym") is None, reason="the extra `generators` is not installed"
@@ -39,6 +39,6 @@ def test_a_task_gives_problems_with_answers_and_the_same_ones_again() -> None:
 @pytest.mark.slow
 def test_an_unknown_task_or_setting_is_told() -> None:
     with pytest.raises(InputError, match="try chain_sum"):
-        list(generated("chain_sun"))
+        list(generate_problems("chain_sun"))
     with pytest.raises(InputError, match="nosuch"):
-        list(generated("chain_sum?nosuch=1"))
+        list(generate_problems("chain_sum?nosuch=1"))

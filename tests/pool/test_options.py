@@ -11,7 +11,7 @@ import pytest
 from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.pool.ingest import Source, ingest, read_pool, write_pool
-from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.fields import FieldMap, row_to_problem
 from limo.pool.sources.options import AMBIGUOUS, FROM_ONE, NOT_AN_OPTION, UNREAD, shuffled, with_options
 
 FOUR = ["4", "2", "1", "0"]
@@ -114,7 +114,7 @@ ASK = {"question": Q}
     ],
 )  # fmt: skip
 def test_a_known_shape_gives_its_options_and_the_letter(row: dict[str, Any], options: list[str], letter: str) -> None:
-    shaped = shape(row, "here")
+    shaped = row_to_problem(row, "here")
     assert shaped.problem is not None and shaped.reason == ""
     assert (shaped.problem.options, shaped.problem.answer) == (options, letter)
     listed = "".join(f"\n{name}. {text}" for name, text in zip("ABCDEFGHIJ", options, strict=False))
@@ -145,7 +145,7 @@ def test_a_known_shape_gives_its_options_and_the_letter(row: dict[str, Any], opt
     ],
 )
 def test_a_key_that_names_no_option_for_sure_is_dropped_with_its_reason(row: dict[str, Any], reason: str) -> None:
-    assert shape({"question": Q, **row}, "here").reason == reason
+    assert row_to_problem({"question": Q, **row}, "here").reason == reason
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_key_that_names_no_option_for_sure_is_dropped_with_its_reason(row: dic
 )
 def test_the_source_may_say_what_its_key_is(answer_is: str, options: list[str], answer: object, letter: str) -> None:
     fields = FieldMap(answer_is=answer_is)
-    shaped = shape({"question": Q, "options": options, "answer": answer}, "here", fields)
+    shaped = row_to_problem({"question": Q, "options": options, "answer": answer}, "here", fields)
     assert shaped.problem is not None
     assert (shaped.reason == "", shaped.problem.answer if letter else "") == (bool(letter), letter)
 
@@ -233,7 +233,7 @@ def test_options_that_stand_in_the_statement_are_not_written_twice(statement: st
     ids=["SciQ", "GPQA", "OpenTDB"],
 )
 def test_wrong_options_that_are_kept_apart_are_shuffled_in(row: dict[str, Any]) -> None:
-    problem = shape(row, "here").problem
+    problem = row_to_problem(row, "here").problem
     assert problem is not None and problem.options is not None
     assert problem.options["ABCD".index(problem.answer)] == "right" and "w1" in problem.problem
     assert "w1" not in str(problem.meta)
@@ -269,4 +269,4 @@ def test_a_pool_of_before_options_were_a_column_is_still_read(tmp_path: Path) ->
 
 
 def test_columns_that_are_called_a_and_b_are_no_options() -> None:
-    assert shape({"question": "a + b?", "a": 1, "b": 2, "answer": 3}, "here").problem.options is None  # type: ignore[union-attr]
+    assert row_to_problem({"question": "a + b?", "a": 1, "b": 2, "answer": 3}, "here").problem.options is None  # type: ignore[union-attr]

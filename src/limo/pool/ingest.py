@@ -22,7 +22,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow, json_line
 from limo.core.text import shorten
-from limo.pool.sources.fields import FieldMap, Shaped, shape
+from limo.pool.sources.fields import FieldMap, RowProblem, row_to_problem
 from limo.pool.sources.guess import find_fields, head_of, how_to_name
 from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import rows, stem
@@ -127,10 +127,10 @@ def read_statements(path: str | Path, require_answer: bool = False) -> tuple[lis
     problems, dropped = list[Problem](), list[Dropped]()
     fields = find_fields(head_of(rows(path)), str(path), do=how_to_name(path, stem(str(path))))
     for row in rows(path):
-        shaped = shape(row.value, stem(row.file), fields) if not row.error else Shaped(None, row.error)
-        problem = shaped.problem
-        if problem is None or shaped.reason == "broken characters" or (require_answer and not problem.answer):
-            detail: dict[str, object] = {"file": row.file, "line": row.line, "error": shaped.reason}
+        read = row_to_problem(row.value, stem(row.file), fields) if not row.error else RowProblem(None, row.error)
+        problem = read.problem
+        if problem is None or read.reason == "broken characters" or (require_answer and not problem.answer):
+            detail: dict[str, object] = {"file": row.file, "line": row.line, "error": read.reason}
             dropped.append(Dropped("", "ingest", "no statement", detail))
         else:
             problems.append(problem)
@@ -163,14 +163,14 @@ def _item(row: SourceRow, source: Source, why_not: Callable[[Problem], str] | No
     where: dict[str, object] = {"source": source.path, "file": row.file, "line": row.line}
     if row.error:
         return Dropped("", "ingest", "malformed row", {**where, "error": row.error})
-    shaped = shape(row.value, source.name or stem(row.file), source.fields)
-    problem = shaped.problem
+    read = row_to_problem(row.value, source.name or stem(row.file), source.fields)
+    problem = read.problem
     if problem is None:
-        return Dropped("", "ingest", shaped.reason, {**where, "columns": sorted(map(str, row.value))})
+        return Dropped("", "ingest", read.reason, {**where, "columns": sorted(map(str, row.value))})
     if source.name:
         problem = replace(problem, source=source.name)
-    if shaped.reason:
-        return Dropped(problem.id, "ingest", shaped.reason, {**where, "answer": shorten(problem.answer)})
+    if read.reason:
+        return Dropped(problem.id, "ingest", read.reason, {**where, "answer": shorten(problem.answer)})
     why = why_not(problem) if why_not else ""
     if why:
         detail = {**where, "answer": shorten(problem.answer), "why": why}

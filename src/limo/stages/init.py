@@ -29,7 +29,7 @@ from limo.core.stats import Estimate, mean_interval
 from limo.core.text import shorten
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
-from limo.pool.sources.fields import FieldMap, shape
+from limo.pool.sources.fields import FieldMap, row_to_problem
 from limo.pool.sources.guess import find_fields, head_of, named, oddities
 from limo.pool.sources.readers import rows
 from limo.stages import curate, evaluate, train
@@ -143,11 +143,11 @@ def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter
     """The problems of a file that can be used, by id, each once; and the rows left out by their reason."""
     usable, left_out = dict[str, Problem](), Counter[str]()
     for row in rows(file):
-        shaped = shape(row.value, Path(file).stem, columns)
-        if shaped.problem is None or shaped.reason or shaped.problem.id in usable:
-            left_out[row.error or shaped.reason or "said before"] += 1
+        read = row_to_problem(row.value, Path(file).stem, columns)
+        if read.problem is None or read.reason or read.problem.id in usable:
+            left_out[row.error or read.reason or "said before"] += 1
         else:
-            usable[shaped.problem.id] = shaped.problem
+            usable[read.problem.id] = read.problem
     return usable, left_out
 
 

@@ -24,7 +24,7 @@ from limo.core.records import Dropped, Problem
 from limo.core.rows import SourceRow
 from limo.core.text import shorten
 from limo.pool.canonical.statements import canonical
-from limo.pool.sources.fields import FieldMap, Shaped, shape
+from limo.pool.sources.fields import FieldMap, RowProblem, row_to_problem
 from limo.pool.sources.guess import find_fields, head_of, how_to_name
 from limo.pool.sources.readers import rows, table_of_hub
 
@@ -245,12 +245,12 @@ def _from_hub(name: str, entry: Benchmark) -> Iterator[SourceRow]:
 def _problems(name: str, found: Iterable[SourceRow], fields: FieldMap, seed: int) -> list[Problem]:
     problems: list[Problem] = []
     for row in found:
-        shaped = shape(row.value, name, fields, seed) if not row.error else Shaped(None, row.error)
-        if shaped.problem is None:
-            where = f"line {row.line} of {row.file}: {shaped.reason}"
+        read = row_to_problem(row.value, name, fields, seed) if not row.error else RowProblem(None, row.error)
+        if read.problem is None:
+            where = f"line {row.line} of {row.file}: {read.reason}"
             raise InputError(f"a row of {name} cannot be read", shorten(where), "a statement in each row", "mend it")
-        problem = shaped.problem
-        meta = {**problem.meta, "row": len(problems)} | ({"unchecked": shaped.reason} if shaped.reason else {})
+        problem = read.problem
+        meta = {**problem.meta, "row": len(problems)} | ({"unchecked": read.reason} if read.reason else {})
         problems.append(replace(problem, source=name, meta=meta))
     if not problems:
         raise InputError(f"{name} has no rows", name, "at least one problem", "check the file")

@@ -66,14 +66,14 @@ class FieldMap(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class RowProblem:
     """The problem of a row, or None; and why it cannot be used as it is ("" = it can)."""
 
     problem: Problem | None
     reason: str = ""
 
 
-def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None, seed: int = 0) -> Shaped:
+def row_to_problem(row: dict[str, Any], source: str, fields: FieldMap | None = None, seed: int = 0) -> RowProblem:
     """The problem in `row`.  A problem with a reason is readable but not usable for training (no answer, image...).
 
     `seed` orders options of which the row keeps the right one apart from the wrong ones.
@@ -85,7 +85,7 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None, seed
     used: set[str] = set()
     statement, reply = _statement(row, names, fields, used)
     if not statement.strip():
-        return Shaped(None, "no problem text")
+        return RowProblem(None, "no problem text")
     answer, solution, parts = _answer(row, names, fields, used, reply)
     options, answer, why = _choice(row, names, fields, used, statement.strip(), answer, seed)
     statement = with_options(statement.strip(), options)
@@ -99,7 +99,7 @@ def shape(row: dict[str, Any], source: str, fields: FieldMap | None = None, seed
         statement, answer, options=options or None, solution=solution, source=origin, topic=topic,
         language=language_of(statement), meta=meta,
     )  # fmt: skip
-    return Shaped(problem, _reason(problem, row, parts) or why)
+    return RowProblem(problem, _reason(problem, row, parts) or why)
 
 
 def _choice(
@@ -175,16 +175,16 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _canonical(row: dict[str, Any]) -> Shaped:
+def _canonical(row: dict[str, Any]) -> RowProblem:
     meta = row["meta"]
     if isinstance(meta, str):
         try:
             meta = parse_json(meta or "{}")
         except ValueError:
-            return Shaped(None, "meta is not JSON")
+            return RowProblem(None, "meta is not JSON")
     texts = {key: _text(row[key]) for key in CANONICAL - {"meta"}}
     if not texts["problem"].strip():
-        return Shaped(None, "no problem text")
+        return RowProblem(None, "no problem text")
     own = {key: plain(value) for key, value in row.items() if key not in CANONICAL and key != "options"}
     meta, options, why = own | dict(meta or {}), _canonical_options(row.get("options")), ""
     if "options" not in row and isinstance(meta.get("options"), dict):  # a pool written before it was a column
@@ -196,7 +196,7 @@ def _canonical(row: dict[str, Any]) -> Shaped:
     problem = Problem.make(texts.pop("problem"), texts.pop("answer"), options=listed, **texts, meta=meta)
     if own.get("id") in ("", problem.id):  # the pool's own, not its owner's
         problem.meta.pop("id", None)
-    return Shaped(problem, _reason(problem, row, []) or why)
+    return RowProblem(problem, _reason(problem, row, []) or why)
 
 
 def _canonical_options(value: Any) -> Options | None:

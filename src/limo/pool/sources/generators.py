@@ -18,7 +18,7 @@ from limo.core.text import parse_json, shorten
 SIZE, SEED = 500, 0  # where the source does not say
 
 
-def generated(source: str) -> Iterator[dict[str, Any]]:
+def generate_problems(source: str) -> Iterator[dict[str, Any]]:
     """The rows of `TASK?setting=value&...`.  Raises InputError: not installed, no such task, or no such setting."""
     try:
         import reasoning_gym

@@ -17,7 +17,7 @@ from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.core.rows import SourceRow
 from limo.core.text import shorten
-from limo.pool.sources.fields import DIFFICULTIES, REPLIES, SOLUTIONS, TOPICS, FieldMap, shape
+from limo.pool.sources.fields import DIFFICULTIES, REPLIES, SOLUTIONS, TOPICS, FieldMap, row_to_problem
 
 LOOKED_AT = 200  # rows from which the columns are guessed
 SHARE = 0.5  # of the rows that must give a problem with an answer, for a guess to be one
@@ -75,7 +75,7 @@ def find_fields(
         raise InputError(what, f"{file}: {shorten(cells[0])}", "names, as problem,answer", do)
     if guess and is_sure:
         return guess
-    if not strict and (guess is None or any(shape(dict(row), "", given).problem for row in table)):
+    if not strict and (guess is None or any(row_to_problem(dict(row), "", given).problem for row in table)):
         return given
     names = list(dict.fromkeys(name for row in table for name in row))
     shown = ", ".join(f"{name} ({str(table[0].get(name))[:30]!r})" for name in names) or "none"
@@ -193,5 +193,5 @@ def _is_constant(values: Sequence[object]) -> bool:
 
 
 def _usable_share(table: Table, fields: FieldMap) -> float:
-    shaped = [shape(dict(row), "", fields) for row in table]
-    return sum(one.problem is not None and not one.reason for one in shaped) / max(1, len(shaped))
+    read = [row_to_problem(dict(row), "", fields) for row in table]
+    return sum(one.problem is not None and not one.reason for one in read) / max(1, len(read))

@@ -24,9 +24,9 @@ def rows(source: str | Path) -> Iterator[SourceRow]:
     Raises MissingFileError, InputError (nothing readable there, or empty) and StorageError (damaged file).
     """
     if str(source).startswith(GENERATED):
-        from limo.pool.sources.generators import generated
+        from limo.pool.sources.generators import generate_problems
 
-        yield from numbered(generated(str(source).removeprefix(GENERATED)), str(source).partition("?")[0])
+        yield from numbered(generate_problems(str(source).removeprefix(GENERATED)), str(source).partition("?")[0])
     elif not Path(source).exists() and _is_hub_id(str(source)):
         yield from table_of_hub(str(source))
     elif (Path(source) / MADE_FROM).is_file():
