@@ -13,7 +13,7 @@ import yaml
 from limo.cli import root
 from limo.cli.command import run_command
 from limo.core.interrupts import STOPPING
-from limo.core.language import ENGLISH, use
+from limo.core.language import ENGLISH, set_language
 
 N = 10
 
@@ -32,7 +32,7 @@ def limo(capsys, monkeypatch):
         return ended.value.code, out, err
 
     yield call
-    use(ENGLISH)
+    set_language(ENGLISH)
     logger.handlers[:], logger.level = before
     for number, handler in handlers.items():
         signal.signal(number, handler)

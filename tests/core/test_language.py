@@ -8,13 +8,13 @@ import pytest
 
 from limo.core import language
 from limo.core.errors import InputError
-from limo.core.language import _pack, translated, translated_together, use, width
+from limo.core.language import _pack, set_language, translated, translated_together, width
 
 
 @pytest.fixture(autouse=True)
 def english():
     yield
-    use("en")
+    set_language("en")
 
 
 @pytest.mark.parametrize("name", language.LANGUAGES[1:])
@@ -31,12 +31,12 @@ def test_every_entry_has_the_same_blanks_on_both_sides(name):
 
 
 def test_english_is_as_the_code_writes_it_and_an_unknown_language_is_english():
-    use("xx")
-    assert language.chosen() == "en" and translated("the file is empty") == "the file is empty"
+    set_language("xx")
+    assert language.current_language() == "en" and translated("the file is empty") == "the file is empty"
 
 
 def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
-    use("zh")
+    set_language("zh")
     assert translated("weak_filter: kept 40, dropped 29: solved too often 28, no completion 1") == (
         "弱模型筛选：保留 40，剔除 29：答对过多 28，没有回答 1"
     )
@@ -46,14 +46,14 @@ def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
 
 
 def test_a_list_is_translated_whole_or_not_at_all_and_names_stay():
-    use("zh")
+    set_language("zh")
     assert translated(" (allowed: train, verify)") == "（可用：训练，验证）"
     assert translated(" (allowed: train, verify-judge)") == "（可用：train, verify-judge）"
     assert translated("report: runs/train/report.html") == "报告：runs/train/report.html"
 
 
 def test_an_error_is_translated_whole_or_not_at_all_and_stays_english_as_data():
-    use("zh")
+    set_language("zh")
     foreign = InputError("there is no such file", "a.jsonl", "words without an entry", "check the path")
     assert foreign.text(translated_together) == str(foreign)
     error = InputError("there is no such file", "a.jsonl", "existing files", "check the path")

@@ -13,7 +13,7 @@ from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.runner import RolloutSettings
-from limo.stages.plan import PASS_RATES, Step, Terms, cost_table, expected, fit_pass_rates, plan
+from limo.stages.plan import PASS_RATES, CostAssumptions, Step, cost_table, expected, fit_pass_rates, plan
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
@@ -55,7 +55,7 @@ def test_several_models_stop_only_between_them():
 
 def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
     steps = [Step("weak", rollout_settings(), PassRateBand(0, 0, 4)), Step("teacher", rollout_settings(2))]
-    first, second = plan(steps, PROBLEMS, Terms())
+    first, second = plan(steps, PROBLEMS, CostAssumptions())
     assert (first.n_problems, first.n_fixed) == (40, 160)
     assert second.n_problems == first.n_kept < 40
     assert first.n_expected < first.n_fixed and second.n_expected == pytest.approx(2 * first.n_kept)
@@ -68,17 +68,17 @@ def test_a_judge_gets_the_chains_that_teachers_will_give_and_reads_them_whole():
         Step("teacher", rollout_settings(2), teaches=True),
     )
     judge = Step("judge", rollout_settings(3), judges=True)
-    first, second, last = plan([strong, other, judge], PROBLEMS, Terms())
+    first, second, last = plan([strong, other, judge], PROBLEMS, CostAssumptions())
     chains = 2 * first.n_kept + 0.5 * second.n_expected  # the middle of the band; a flat prior says one in two
     assert last.n_problems == pytest.approx(chains) and last.n_expected == pytest.approx(3 * chains)
     assert last.n_fixed == round(3 * (3 * 40 + 2 * first.n_kept)) > last.n_expected
     assert last.n_in > last.n_expected * 500  # tokens of each chain alone
-    assert [row.n_problems for row in plan([strong, judge, other], PROBLEMS, Terms())][2] == first.n_kept
+    assert [row.n_problems for row in plan([strong, judge, other], PROBLEMS, CostAssumptions())][2] == first.n_kept
 
 
 def test_money_and_hours_follow_from_prices_and_speed():
     dear = rollout_settings(4, price={"input": 1.0, "output": 10.0})
-    (row,) = plan([Step("teacher", dear)], PROBLEMS, Terms("H100", 2.0, 50.0))
+    (row,) = plan([Step("teacher", dear)], PROBLEMS, CostAssumptions("H100", 2.0, 50.0))
     assert row.n_out == 4 * 40 * 500  # half of max_tokens, as nothing is known
     hours = 2 * 7e9 * (row.n_in / 0.5 + row.n_out / 0.15) / 989e12 / 3600
     assert row.gpu_hours == pytest.approx(hours)
@@ -101,7 +101,7 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
             for k in range(4)
         ]
         ledger.add(never)
-        (row,) = plan([Step("weak", one, PassRateBand(0, 0, 4))], PROBLEMS, Terms(), ledger)
+        (row,) = plan([Step("weak", one, PassRateBand(0, 0, 4))], PROBLEMS, CostAssumptions(), ledger)
     assert row.source == "20 problems"
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)
 
@@ -110,16 +110,16 @@ def test_a_model_whose_size_nobody_says_and_a_gpu_nobody_knows_are_named():
     nameless = RolloutSettings.model_validate(
         {"models": [{"kind": "http", "name": "big", "base_urls": ["http://h/v1"]}], "n": 1}
     )
-    (row,) = plan([Step("teacher", nameless)], PROBLEMS, Terms())
+    (row,) = plan([Step("teacher", nameless)], PROBLEMS, CostAssumptions())
     assert row.gpu_hours is None and cost_table([row])[1][7] == "unknown"
     assert row.usd is None and [cells[8] for cells in cost_table([row])] == ["USD", "?", "?"], "no price was given"
     message = nameless.model_copy(update={"models": [nameless.models[0].model_copy(update={"size_b": 7.0})]})
-    (known,) = plan([Step("teacher", message)], PROBLEMS, Terms())
+    (known,) = plan([Step("teacher", message)], PROBLEMS, CostAssumptions())
     assert known.gpu_hours and message.hash == nameless.hash  # a size changes no draw: the run stays the same run
     with pytest.raises(InputError, match="H100"):
-        Terms("abacus")
+        CostAssumptions("abacus")
     with pytest.raises(InputError, match="nothing to plan"):
-        plan([], [], Terms())
+        plan([], [], CostAssumptions())
 
 
 def test_the_fit_finds_the_pass_rates_that_are_there_and_is_flat_without_any():

@@ -78,14 +78,14 @@ def test_what_trl_generated_is_rewarded_and_kept_like_our_own_rollouts(tmp_path)
     from types import SimpleNamespace as Values
 
     from limo.core.records import Problem
-    from limo.stages.train import RolloutAccount
+    from limo.stages.train import LedgerRecorder
     from limo.train.methods.grpo import GrpoSettings, _Rollouts
     from limo.verify.checker import Checker
 
     problem, settings = Problem.make("What is 1 + 2?", "3"), GrpoSettings(num_generations=2, examples_per_update=2)
     with Ledger(tmp_path / "ledger.sqlite") as ledger, Checker() as checker:
-        account = RolloutAccount(ledger, checker, settings)
-        reward = _Rollouts([problem], settings, Values(eos_token_id=9), Values(eos_token_id=[7]), account, "grpo-a")
+        recorder = LedgerRecorder(ledger, checker, settings)
+        reward = _Rollouts([problem], settings, Values(eos_token_id=9), Values(eos_token_id=[7]), recorder, "grpo-a")
         texts = [[{"content": r"It is \boxed{3}."}], [{"content": r"It is \boxed{4}."}]]
         for step in (0, 1, 1):  # what a killed training repeats is the same rollout
             state, chat = Values(global_step=step), [{"role": "user", "content": problem.problem}]
@@ -128,7 +128,7 @@ def test_trl_generates_only_by_a_vllm_server_or_over_shards(change, environment,
             self.given = given
 
     monkeypatch.setattr(trl, "GRPOTrainer", Recorder)
-    monkeypatch.setattr(grpo, "watched", lambda trainer: trainer)
+    monkeypatch.setattr(grpo, "checked_trainer", lambda trainer: trainer)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = grpo.GrpoSettings(bf16=False, use_cpu=True, **change)

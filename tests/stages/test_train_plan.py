@@ -10,12 +10,12 @@ from limo.core.errors import InputError, ModelError
 from limo.core.recipe import load
 from limo.stages.plan import kind_of_recipe
 from limo.stages.train import Recipe
-from limo.stages.train_plan import SetUp, TrainingPlan, run
+from limo.stages.train_plan import TrainingPlan, TrainingSetup, run
 from limo.train.memory import GB, MemoryPlan
 
 
 def set_up(n, hours, fits, recomputed="every layer"):
-    return SetUp(n, "fsdp2" if n > 1 else "one", recomputed, MemoryPlan(GB, GB, GB, GB), fits, hours)
+    return TrainingSetup(n, "fsdp2" if n > 1 else "one", recomputed, MemoryPlan(GB, GB, GB, GB), fits, hours)
 
 
 def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():

@@ -31,7 +31,15 @@ from limo.cli.next_step import next_command
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean
 from limo.core.files import disk_reason, kind_of
 from limo.core.interrupts import handle_signals, was_stopped
-from limo.core.language import ENGLISH, LANGUAGES, chosen, translated, translated_together, use, width
+from limo.core.language import (
+    ENGLISH,
+    LANGUAGES,
+    current_language,
+    set_language,
+    translated,
+    translated_together,
+    width,
+)
 from limo.core.progress import Progress, choose_display, print_line, start_logging
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
@@ -164,7 +172,7 @@ def output(what: str, required: bool = True) -> Decorator:
 
 def page_language() -> Language:
     """The language of reports: the reader's, if they are written in it."""
-    return "zh" if chosen() == "zh" else "en"
+    return "zh" if current_language() == "zh" else "en"
 
 
 def workers() -> Decorator:
@@ -193,7 +201,7 @@ def _column(cells: list[str]) -> list[str]:
 def run_command(command: click.Command, arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code, whatever became of its standard streams."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    use(ENGLISH if "--json" in arguments else _language(arguments))
+    set_language(ENGLISH if "--json" in arguments else _language(arguments))
     _open_standard_streams()
     handle_signals()
     code = DONE

@@ -70,7 +70,7 @@ def curate(
 
         steps = " -> ".join(name for name in settings.run_steps() if not name.endswith(".json"))
         call.progress.log(f"steps: {steps}")
-        print_plan(call, plan.run(settings, folder), plan.Terms())
+        print_plan(call, plan.run(settings, folder), plan.CostAssumptions())
         return
     require_datasets()  # before anything is paid for
     result = stage.run(settings, folder, call.progress, workers)

@@ -22,7 +22,7 @@ from limo.core.errors import InputError
 
 if TYPE_CHECKING:
     from limo.core.records import PassRate
-    from limo.stages.plan import PlannedStep, Terms
+    from limo.stages.plan import CostAssumptions, PlannedStep
 
 
 @command(
@@ -100,7 +100,7 @@ def plan(
     if kind == "training":
         _plan_training(call, recipe, overrides, gpu)
         return
-    terms = stage.Terms(gpu, usd_per_gpu_hour, tokens_per_s)
+    terms = stage.CostAssumptions(gpu, usd_per_gpu_hour, tokens_per_s)
     settings: Any = load(RolloutsRecipe if kind == "rollouts" else CurateRecipe, recipe, overrides)
     steps = stage.run(settings, run_of(run, recipe), terms, call.progress, pilot, workers)
     print_plan(call, steps, terms)
@@ -117,7 +117,7 @@ def _plan_training(call: Call, recipe: str, overrides: tuple[str, ...], gpu: str
     call.result(asdict(planned) | {"sentence": planned.sentence}, text)
 
 
-def print_plan(call: Call, steps: Sequence[PlannedStep], terms: Terms) -> None:
+def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions) -> None:
     """Print the planned steps and the terms they rest on."""
     from limo.stages import plan as stage
 

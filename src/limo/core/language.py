@@ -1,6 +1,6 @@
 """What the command line prints, in the reader's language, by a pack of translations of the code's English.
 
-    use("zh")
+    set_language("zh")
     translated("the file is empty")             # 文件为空
     translated("kept 12, dropped 3")            # 保留 12，剔除 3
 
@@ -35,13 +35,13 @@ _PROSE = re.compile(r"\b[a-z]{2,} [a-z]{2,}\b")
 _chosen = ENGLISH
 
 
-def use(language: str) -> None:
+def set_language(language: str) -> None:
     """Print in this language from now on; English where there is no pack of that name."""
     global _chosen
     _chosen = language if language in LANGUAGES else ENGLISH
 
 
-def chosen() -> str:
+def current_language() -> str:
     """The language that is printed."""
     return _chosen
 

@@ -1,6 +1,6 @@
 """The plan stage: the expected cost of a recipe's rollouts, step by step, before anything is spent.
 
-    result = run(recipe, "runs/limo-v2", Terms(gpu="H100"))
+    result = run(recipe, "runs/limo-v2", CostAssumptions(gpu="H100"))
     result[0].n_expected, result[0].gpu_hours
 
 How many rollouts early stopping leaves depends on the distribution of pass rates: the one that the ledger shows for the
@@ -54,8 +54,8 @@ _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d+(?:\.\d+)?)[bB]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms it runs.  `tokens_per_s` is what one request gets; `usd_per_gpu_hour` 0 counts prices alone."""
+class CostAssumptions:
+    """What a cost plan assumes.  `tokens_per_s` is what one request gets; `usd_per_gpu_hour` 0 counts prices alone."""
 
     gpu: str = "H100"
     usd_per_gpu_hour: float = 0.0
@@ -106,7 +106,7 @@ class PlannedStep:
 def run(
     recipe: CurateRecipe | RolloutsRecipe,
     folder: str | Path,
-    terms: Terms | None = None,
+    terms: CostAssumptions | None = None,
     progress: Progress | None = None,
     n_pilot: int = 0,
     n_workers: int = 1,
@@ -127,7 +127,7 @@ def run(
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)
     file = Path(folder) / "ledger.sqlite"
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
-        return plan(steps, problems, terms or Terms(), ledger)
+        return plan(steps, problems, terms or CostAssumptions(), ledger)
 
 
 def kind_of_recipe(path: str) -> Literal["paper lab", "pocket lab", "training", "rollouts", "curation"]:
@@ -176,7 +176,7 @@ def _run_pilot(
 
 
 def plan(
-    steps: Sequence[Step], problems: Sequence[Problem], terms: Terms, ledger: Ledger | None = None
+    steps: Sequence[Step], problems: Sequence[Problem], terms: CostAssumptions, ledger: Ledger | None = None
 ) -> list[PlannedStep]:
     """The steps in order, each on what the one before is expected to keep.  Raises InputError for an empty pool."""
     if not problems:
@@ -213,7 +213,7 @@ def _planned_step(
     planned: tuple[float, int, float, float],
     n_characters: float,
     n_tokens: float,
-    terms: Terms,
+    terms: CostAssumptions,
     source: str,
 ) -> PlannedStep:
     """`planned`: problems, rollouts of the fixed plan, expected ones, problems kept; lengths are of one rollout."""
@@ -292,7 +292,7 @@ def model_size(*names: str) -> float | None:
     return next((float(match[1] or match[2]) for match in matches if match), None)
 
 
-def gpu_hours(billions: float, n_in: float, n_out: float, terms: Terms) -> float:
+def gpu_hours(billions: float, n_in: float, n_out: float, terms: CostAssumptions) -> float:
     """Two operations a parameter and token, at the shares of the GPU's peak that reading and writing reach."""
     peak = GPUS[terms.gpu].flops
     return 2e9 * billions * (n_in / READING + n_out / WRITING) / peak / 3600

@@ -153,8 +153,8 @@ def _train(recipe: Recipe, folder: Path, progress: Progress | None) -> TrainResu
         problems = read_pool(recipe.dataset)
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger(ledger_path(folder)) as ledger, Checker(recipe.verifier) as checker:
-            account = RolloutAccount(ledger, checker, how)
-            return grpo.train(recipe.model, problems, out, how, account, progress)
+            recorder = LedgerRecorder(ledger, checker, how)
+            return grpo.train(recipe.model, problems, out, how, recorder, progress)
     if isinstance(how, sft.SftSettings):
         return sft.train(recipe.model, recipe.dataset, out, how, progress)
     assert_never(how)
@@ -228,7 +228,7 @@ def ledger_path(folder: Path) -> Path:
     return folder / ("ledger.sqlite" if is_main_process() else f"ledger-{os.environ['RANK']}.sqlite")
 
 
-class RolloutAccount:
+class LedgerRecorder:
     """Verifies the rollouts of a training and keeps them in its ledger, like every other rollout."""
 
     def __init__(self, ledger: Ledger, verifier: BatchVerifier, settings: grpo.GrpoSettings) -> None:

@@ -33,7 +33,7 @@ POLICIES = {"none": (False, 1), "every second layer": (True, 2), "every layer": 
 
 
 @dataclass(frozen=True, slots=True)
-class SetUp:
+class TrainingSetup:
     """Devices, how they share the model, and which layers are computed twice; `hours` of the whole training."""
 
     n_devices: int
@@ -66,11 +66,11 @@ class TrainingPlan:
     n_tokens: int
     longest: int
     attention: str
-    set_ups: list[SetUp]
+    set_ups: list[TrainingSetup]
     notes: list[str] = field(default_factory=list)
 
     @property
-    def smallest(self) -> SetUp | None:
+    def smallest(self) -> TrainingSetup | None:
         """The smallest set-up that fits; None where none does."""
         fitting = [one for one in self.set_ups if one.fits]
         return min(fitting, key=lambda one: (one.n_devices, one.hours), default=None)
@@ -173,7 +173,7 @@ def _n_tokens(text: str) -> int:
     return round(sum(1.0 if character > "\u2e80" else 1 / CHARACTERS for character in text))
 
 
-def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> Iterator[SetUp]:
+def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> Iterator[TrainingSetup]:
     """For each sharding and policy the fewest devices that fit, or the most."""
     shardings: tuple[Sharding, ...] = ("one", "ddp", "fsdp2", "zero3")
     for sharding, (name, (checkpointing, every)) in itertools.product(shardings, POLICIES.items()):
@@ -187,7 +187,7 @@ def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> 
             fits = memory.total <= USABLE * GPUS[gpu].memory
             if fits or n == tried[-1] or sharding == "ddp":  # more copies need no less
                 hours = _operations(config, how, lengths) / (MFU * GPUS[gpu].flops * n) / 3600
-                yield SetUp(n, sharding, name, memory, fits, hours)
+                yield TrainingSetup(n, sharding, name, memory, fits, hours)
                 break
 
 

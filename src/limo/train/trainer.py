@@ -1,7 +1,7 @@
 """TRL's trainers without telemetry or reports to others: resumable, stopped where numbers are no longer finite.
 
 config = trl_config(SFTConfig, settings, work)
-trainer = watched(SFTTrainer)(model=model, args=config, ...)
+trainer = checked_trainer(SFTTrainer)(model=model, args=config, ...)
 run_trainer(trainer, work, NoProgress(), "train")
 """
 
@@ -77,12 +77,12 @@ def trl_config(config_class: Any, settings: TrainSettings, work: Path, **fixed: 
     return config
 
 
-def watched(trainer_class: type) -> Any:
+def checked_trainer(trainer_class: type) -> Any:
     """A trainer class without telemetry that stops, before it leaves a checkpoint, where a number is not finite."""
     import torch
 
-    class Watched(trainer_class):
-        """See `watched`."""
+    class CheckedTrainer(trainer_class):
+        """See `checked_trainer`."""
 
         def _send_telemetry(self) -> None:
             return
@@ -103,7 +103,7 @@ def watched(trainer_class: type) -> Any:
             check_finite(model, self.state.global_step)
             super()._save_checkpoint(model, trial)
 
-    return Watched
+    return CheckedTrainer
 
 
 def check_finite(model: Any, step: int) -> None:

@@ -133,7 +133,7 @@ def report_of(lab: PaperLab, experiment: Experiment, measured: Measured, failed:
     recipe, arms = lab.recipe, [arm for arm in lab.recipe.questions.arms_of([experiment]) if arm.name in measured]
     beyond = {name for name, entry in known_benchmarks().items() if entry.group in ("out-of-domain", "extra")}
     rows = [(name, "out-of-domain" if name.lower() in beyond else "in-domain") for name in recipe.benchmarks]
-    notes = held_against(experiment, measured) + [f"{name} failed: {why}" for name, why in failed.items()]
+    notes = compare_with_published(experiment, measured) + [f"{name} failed: {why}" for name, why in failed.items()]
     return build_report(
         LocalizedText(*experiment.question),
         [BenchmarkRow(name, name, group=group) for name, group in rows],  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def report_of(lab: PaperLab, experiment: Experiment, measured: Measured, failed:
     )
 
 
-def held_against(experiment: Experiment, measured: Measured) -> list[str]:
+def compare_with_published(experiment: Experiment, measured: Measured) -> list[str]:
     """A line for each published figure of the experiment, with the measured score beside it where there is one."""
     means = {
         (arm, benchmark): 100 * fmean(fmean(row.pass_rates[benchmark].values()) for row in rows)

@@ -179,7 +179,7 @@ def _speed(recipe: PaperRecipe, method: Method) -> float:
 
 
 def _peak(recipe: PaperRecipe) -> float:
-    return planner.GPUS[planner.Terms(recipe.hardware.gpu).gpu].flops
+    return planner.GPUS[planner.CostAssumptions(recipe.hardware.gpu).gpu].flops
 
 
 def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:
@@ -197,6 +197,6 @@ def n_rollouts(recipe: PaperRecipe) -> dict[str, int]:
 def scoring_gpu_hours(recipe: PaperRecipe, n_parameters: float) -> float:
     """GPU-hours of the completions of all benchmarks."""
     most = recipe.decoding.max_tokens if recipe.decoding else recipe.max_tokens
-    n, terms = sum(n_rollouts(recipe).values()), planner.Terms(recipe.hardware.gpu)
+    n, terms = sum(n_rollouts(recipe).values()), planner.CostAssumptions(recipe.hardware.gpu)
     n_out = n * min(recipe.hardware.n_completion_tokens, most)
     return planner.gpu_hours(n_parameters / 1e9, n * PROMPT_TOKENS, n_out, terms)

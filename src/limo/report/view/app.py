@@ -28,7 +28,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
-from limo.core.language import LANGUAGES, chosen, translated, translated_together
+from limo.core.language import LANGUAGES, current_language, translated, translated_together
 from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
@@ -236,7 +236,7 @@ class _Pages:
 def _language(request: Request) -> str:
     """The language that the address names, else the command's."""
     named = request.query_params.get("lang", "")
-    return named if named in LANGUAGES else chosen()
+    return named if named in LANGUAGES else current_language()
 
 
 def _summary(cells: list[Cell]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from limo.ledger.store import Ledger
 from limo.pool.evidence import evidence_table, surest, totals
 from limo.report.content import Case, CaseRollout, ChartRow, HitRow, LocalizedText, OverlapRow, Section, StageRow
 from limo.stages import curate
-from limo.stages.plan import Terms, plan, rollout_steps
+from limo.stages.plan import CostAssumptions, plan, rollout_steps
 from limo.stages.reports.cases import cut_completion
 from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, text
 
@@ -169,7 +169,7 @@ def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     n_made = sum(used.n_rollouts for used in usage.values())
     claims = [text("spent_claim", n=f"{n_made:,}", minutes=f"{seconds / 60:,.1f}", lost=f"{n_lost:,}")]
     if recipe and run_folder.done("decontaminate"):
-        planned = plan(rollout_steps(recipe), curate.problems_after(run_folder, "decontaminate"), Terms())
+        planned = plan(rollout_steps(recipe), curate.problems_after(run_folder, "decontaminate"), CostAssumptions())
         rows = [
             [label(row.step), *(f"{n:,.0f}" for n in (row.n_fixed, row.n_expected, row.n_in, row.n_out))]
             for row in planned

@@ -2,11 +2,11 @@
 
 Rollouts are made by our completer on the policy's own weights, with the random numbers of (problem, policy, index); by
 TRL only through a vLLM server or where no process holds the whole model.  The reward of a completion is 1 where the
-verifier says `correct`, else 0.  `account` verifies each rollout and keeps it (the train stage: in the run's ledger).
+verifier says `correct`, else 0.  `recorder` verifies each rollout and keeps it (the train stage: in the run's ledger).
 Truncated completions are masked: they teach nothing, and count as wrong in their group.  `max_flops` ends a training at
 the cost of another one.
 
-    result = train("models/base", problems, "runs/rl/model", GrpoSettings(max_steps=100), account)
+    result = train("models/base", problems, "runs/rl/model", GrpoSettings(max_steps=100), recorder)
     result.measures["pass_rate_last"], result.flops
 """
 
@@ -36,7 +36,7 @@ from limo.train.model import load_model, load_tokenizer
 from limo.train.model_folder import make_work_folder, publish_model, read_result
 from limo.train.result import TrainResult, result_of
 from limo.train.settings import TrainSettings
-from limo.train.trainer import log_speed, run_trainer, trl_config, watched, without_name_warnings
+from limo.train.trainer import checked_trainer, log_speed, run_trainer, trl_config, without_name_warnings
 
 FLOPS_PER_TOKEN = GENERATE + TRAIN  # each token is generated (or read) once and trained on once
 SHARE_SHOWN = 0.1  # of the updates, whose mean pass rate is the first and the last one
@@ -69,7 +69,7 @@ class GrpoSettings(TrainSettings):
         return Sampling(self.temperature, self.top_p, self.max_completion_length, self.seed)
 
 
-class Account(Protocol):
+class RolloutRecorder(Protocol):
     """Verifies rollouts and keeps them."""
 
     def add(self, rollouts: Sequence[tuple[Problem, Rollout]]) -> list[Verdict]:
@@ -81,7 +81,7 @@ def train(
     problems: Sequence[Problem],
     out_dir: str | Path,
     settings: GrpoSettings,
-    account: Account,
+    recorder: RolloutRecorder,
     progress: Progress | None = None,
     stage: str = "train",
 ) -> TrainResult:
@@ -105,7 +105,7 @@ def train(
     work = make_work_folder(out, identity)
     model = load_model(model_dir, settings.dtype, settings.attn_implementation, 0, _end_token(tokenizer))
     n_parameters = model.num_parameters()
-    rollouts = _Rollouts(problems, settings, tokenizer, model.generation_config, account, f"grpo-{identity}")
+    rollouts = _Rollouts(problems, settings, tokenizer, model.generation_config, recorder, f"grpo-{identity}")
     trainer = _make_trainer(model, tokenizer, problems, settings, work, rollouts)
     if settings.max_flops:
         trainer.add_callback(_stop_at(settings.max_flops / (FLOPS_PER_TOKEN * n_parameters)))
@@ -149,13 +149,13 @@ class _Rollouts:
         settings: GrpoSettings,
         tokenizer: Any,
         generation_config: Any,
-        account: Account,
+        recorder: RolloutRecorder,
         name: str,
     ) -> None:
         end = generation_config.eos_token_id
         self._ends = {tokenizer.eos_token_id, *(end if isinstance(end, list) else [end])}
         self._by_text = {problem.problem: problem for problem in problems}
-        self._tokenizer, self._account, self._name = tokenizer, account, name
+        self._tokenizer, self._recorder, self._name = tokenizer, recorder, name
         self._sampling = settings.sampling
         self._setup = (prompt_hash(settings.system), self._sampling.hash)
         self._first_index = int(os.environ.get("RANK", "0")) * settings.examples_per_update
@@ -196,7 +196,7 @@ class _Rollouts:
         """TRL's reward function: 1 for what is verified as correct, else 0."""
         rollouts = rollout or self._rollouts_of_trl(prompts, completions, completion_ids, trainer_state)
         pairs = [(self._by_text[chat[-1]["content"]], one) for chat, one in zip(prompts, rollouts, strict=True)]
-        return [float(verdict.outcome == "correct") for verdict in self._account.add(pairs)]
+        return [float(verdict.outcome == "correct") for verdict in self._recorder.add(pairs)]
 
     def _rollouts_of_trl(
         self, chats: list[Any], completions: list[Any], ids: list[list[int]], state: Any
@@ -235,7 +235,7 @@ def _make_trainer(
     rows = [{"prompt": messages(problem.problem, settings.system)} for problem in problems]
     try:
         with without_name_warnings():
-            return watched(GRPOTrainer)(
+            return checked_trainer(GRPOTrainer)(
                 model=model,
                 reward_funcs=[rollouts],
                 args=config,

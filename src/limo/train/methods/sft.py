@@ -30,7 +30,7 @@ from limo.train.model import load_model, load_tokenizer
 from limo.train.model_folder import make_work_folder, publish_model, read_result
 from limo.train.result import TrainResult, result_of
 from limo.train.settings import TrainSettings
-from limo.train.trainer import log_speed, run_trainer, trl_config, watched
+from limo.train.trainer import checked_trainer, log_speed, run_trainer, trl_config
 
 LONGEST_WITH_MASK = 4096  # tokens of a row for which a mask of tokens x tokens may be built
 
@@ -165,7 +165,7 @@ def make_trainer(model: Any, tokenizer: Any, encoded: Encoded, settings: SftSett
         "input_ids": [example.input_ids for example in encoded.examples],
         "labels": [example.labels for example in encoded.examples],
     }
-    base = watched(SFTTrainer)
+    base = checked_trainer(SFTTrainer)
     trainer_class = base if settings.loss_weight == "token" else _weigh_examples_alike(base)
     try:
         rows = Dataset.from_dict(columns)
