@@ -32,7 +32,7 @@ from limo.core.errors import InputError, PartialError
 if TYPE_CHECKING:
     from limo.core.records import Grade
     from limo.curate.audit import Agreement, Audit
-    from limo.curate.dataset import FunnelRow
+    from limo.curate.funnel import FunnelRow
     from limo.stages.grade import RowAudits
 
 DROPPED = click.option("--dropped", metavar="FILE", help="Write what was dropped, and why, as JSON lines.")
@@ -80,7 +80,7 @@ def curate(
 
 
 def _funnel_table(funnel: Sequence[FunnelRow]) -> str:
-    from limo.curate.dataset import describe_reasons
+    from limo.curate.funnel import describe_reasons
 
     lines: list[list[object]] = [["stage", "of", "in", "kept", "problems", "dropped"]]
     for row in funnel:

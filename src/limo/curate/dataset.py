@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from limo.core.recipe import Settings, public_path
 from limo.core.records import LEVELS, Dropped, Row
 from limo.core.text import content_hash
 from limo.curate.chains import chain_hash
+from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -36,18 +36,6 @@ class ExportSettings(Settings):
     name: str = Field("limo-selection", min_length=1, description="name of the dataset on its card")
     license: str = Field("", description="licence of the dataset, as the hub names it; empty: not stated")
     licenses: dict[str, str] = Field(default_factory=dict, description="source: its licence, as its owners state it")
-
-
-@dataclass(frozen=True, slots=True)
-class FunnelRow:
-    """One stage: how many `unit` (rows, problems, rollouts, chains) came in; the kept ones are of `n_problems`."""
-
-    stage: str
-    unit: str
-    n_in: int
-    n_kept: int
-    n_problems: int
-    n_by_reason: dict[str, int]
 
 
 class ModelUse(NamedTuple):
@@ -142,27 +130,6 @@ def count_contaminated(dropped: Iterable[Dropped]) -> dict[str, int]:
 def rows_hash(rows: Sequence[Row]) -> str:
     """Names the exported rows by their messages, in order."""
     return content_hash(*(turn[key] for row in rows for turn in row["messages"] for key in ("role", "content")))
-
-
-def check_funnel(funnel: Sequence[FunnelRow]) -> None:
-    """Raise AssertionError where counts do not add up: in a stage, or between stages that count the same things."""
-    for row in funnel:
-        if row.n_in != row.n_kept + sum(row.n_by_reason.values()):
-            raise AssertionError(f"{row.stage}: {row.n_in} came in, {row.n_kept} were kept, dropped {row.n_by_reason}")
-    for before, after in pairwise(funnel):
-        if after.unit != "rollouts" and before.n_kept != after.n_in:
-            raise AssertionError(f"{before.stage} kept {before.n_kept}, but {after.n_in} came to {after.stage}")
-
-
-def describe_reasons(n_by_reason: dict[str, int]) -> str:
-    """`280: solved too often 270, suspect 10`, or `0`."""
-    total = sum(n_by_reason.values())
-    return f"{total:,}: " + ", ".join(f"{reason} {n:,}" for reason, n in n_by_reason.items()) if total else "0"
-
-
-def describe_dropped(dropped: Iterable[Dropped]) -> str:
-    """How many were dropped for which reason, the commonest first."""
-    return describe_reasons(dict(Counter(record.reason for record in dropped).most_common()))
 
 
 def render_card(rows: Sequence[Row], card: DatasetCard) -> str:

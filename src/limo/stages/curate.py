@@ -29,16 +29,14 @@ from limo.curate.chains import ChainSettings, accept, chain_hash, chains_from_ta
 from limo.curate.dataset import (
     DatasetCard,
     ExportSettings,
-    FunnelRow,
     ModelUse,
-    check_funnel,
     count_contaminated,
     dataset_row,
-    describe_dropped,
     rows_hash,
     write_dataset,
 )
 from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
+from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.of_run import open_run_ledger
@@ -373,19 +371,11 @@ class _Curation:
         self.progress.log(f"export: {len(rows):,} rows in {folder}")
 
     def _funnel(self) -> list[FunnelRow]:
-        """The stages that are done, in order; what is counted turns from problems to rollouts to chains on the way."""
-        rows: list[FunnelRow] = []
-        for stage, counts in self.folder.counts().items():
-            n_in, unit = counts.n_kept + counts.n_dropped, UNITS.get(stage, "problems")
-            n_problems = len({row.get("problem_id") or row["id"] for row in self.folder.read_stage(stage)})
-            rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
         found = "the files of this run cannot be read together"
         with nullcontext() if self.done else foreign_data(found, str(self.folder.path), "what limo wrote", RESTORE):
+            rows = read_funnel(self.folder)
             check_funnel(rows)  # what this start made must add up
         return rows
-
-
-UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 
 
 def models_of(recipe: Recipe) -> list[ModelUse]:

@@ -10,7 +10,7 @@ from limo.core.files import shipped_yaml
 from limo.core.records import LEVELS, Problem
 from limo.core.run_files import read_json
 from limo.core.run_folder import RunFolder
-from limo.curate.dataset import FunnelRow
+from limo.curate.funnel import FunnelRow
 from limo.experiments.arms import Arm
 from limo.experiments.lab import Lab
 from limo.experiments.pocket import world

@@ -15,6 +15,7 @@ from limo.core.run_folder import RunFolder
 from limo.core.text import shorten
 from limo.curate.audit import EditEffect, audit, rank_correlation
 from limo.curate.chains import without_thought_markers
+from limo.curate.funnel import UNITS
 from limo.curate.grade import GradeSettings
 from limo.curate.scorers.registry import SCORERS
 from limo.ledger.store import Ledger
@@ -60,7 +61,7 @@ def _funnel(run_folder: RunFolder) -> list[StageRow]:
     rows = []
     for stage, counts in run_folder.counts().items():
         n_in = counts.n_kept + counts.n_dropped
-        unit: Any = curate.UNITS.get(stage, "problems")
+        unit: Any = UNITS.get(stage, "problems")
         name = text(f"stage_{stage}") if stage in curate.OTHER_STEPS else label(stage)  # a filter's own name
         rows.append(StageRow(stage, name.en, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
     return rows

@@ -1,0 +1,57 @@
+"""The funnel of a curation: what came into each stage, what was kept, and what was dropped for which reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from limo.core.records import Dropped
+from limo.core.run_folder import RunFolder
+
+UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
+"""What a stage counts; every other one counts problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRow:
+    """One stage: how many `unit` (rows, problems, rollouts, chains) came in; the kept ones are of `n_problems`."""
+
+    stage: str
+    unit: str
+    n_in: int
+    n_kept: int
+    n_problems: int
+    n_by_reason: dict[str, int]
+
+
+def read_funnel(run_folder: RunFolder) -> list[FunnelRow]:
+    """The stages of a run that are done, in order; what is counted turns from problems to rollouts to chains."""
+    rows: list[FunnelRow] = []
+    for stage, counts in run_folder.counts().items():
+        n_in, unit = counts.n_kept + counts.n_dropped, UNITS.get(stage, "problems")
+        n_problems = len({row.get("problem_id") or row["id"] for row in run_folder.read_stage(stage)})
+        rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
+    return rows
+
+
+def check_funnel(funnel: Sequence[FunnelRow]) -> None:
+    """Raise AssertionError where counts do not add up: in a stage, or between stages that count the same things."""
+    for row in funnel:
+        if row.n_in != row.n_kept + sum(row.n_by_reason.values()):
+            raise AssertionError(f"{row.stage}: {row.n_in} came in, {row.n_kept} were kept, dropped {row.n_by_reason}")
+    for before, after in pairwise(funnel):
+        if after.unit != "rollouts" and before.n_kept != after.n_in:
+            raise AssertionError(f"{before.stage} kept {before.n_kept}, but {after.n_in} came to {after.stage}")
+
+
+def describe_reasons(n_by_reason: dict[str, int]) -> str:
+    """`280: solved too often 270, suspect 10`, or `0`."""
+    total = sum(n_by_reason.values())
+    return f"{total:,}: " + ", ".join(f"{reason} {n:,}" for reason, n in n_by_reason.items()) if total else "0"
+
+
+def describe_dropped(dropped: Iterable[Dropped]) -> str:
+    """How many were dropped for which reason, the commonest first."""
+    return describe_reasons(dict(Counter(record.reason for record in dropped).most_common()))
