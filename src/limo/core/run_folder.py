@@ -1,4 +1,4 @@
-"""The folder of a run, in which a stage is either done or not begun.
+"""The folder of a run: its recipe, environment and tables; a stage in it is either done or not begun.
 
 `recipe.yaml` (resolved) holds the settings, `environment.json` the machine and packages, `problems.parquet` the pool
 as it was read, `stages/` for each stage one Parquet file of what was kept and one of what was dropped and why.  Tables

@@ -1,4 +1,4 @@
-"""An index of benchmarks: everything a pool row shares with a benchmark problem, each hit with its evidence.
+"""An index of benchmarks, and what counts as contamination (`DecontaminateSettings`): each hit with its evidence.
 
 The methods, from the surest to the weakest:
 
