@@ -86,7 +86,7 @@ def test_money_and_hours_follow_from_prices_and_speed():
     assert row.hours == pytest.approx(row.n_out / (50 * 256) / 3600)
     assert row.source == "assumed"
     free = rollout_settings(4)
-    unpriced, priced = (plan([Step("teacher", free)], PROBLEMS, Terms("H100", usd))[0] for usd in (0.0, 2.0))
+    unpriced, priced = (plan([Step("teacher", free)], PROBLEMS, CostAssumptions("H100", usd))[0] for usd in (0.0, 2.0))
     assert unpriced.usd is None and priced.usd == pytest.approx(2 * hours)
     assert [cells[8] for cells in cost_table([unpriced, row])][1:] == ["?", f"{row.usd:,.2f}", f"{row.usd:,.2f}"]
 
