@@ -267,6 +267,23 @@ def test_a_redirect_is_called_one(limo, world, monkeypatch):
     assert code == 2 and "redirects are not followed" in err
 
 
+@pytest.mark.parametrize("with_key", [True, False])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "key"), (403, "key"), (302, "sends the request elsewhere"), (503, "cannot list its models now"),
+     (404, "lists no models")],
+)  # fmt: skip
+def test_init_says_why_a_server_lists_no_models(limo, world, monkeypatch, status, words, with_key):
+    monkeypatch.setenv("MY_KEY", KEY)
+    key = ["--api-key-env", "MY_KEY"] if with_key else []
+    with serving(status, {"error": KEY}, headers={"Location": "http://127.0.0.1:9/v1"}) as (url, _):
+        code, out, err = limo("init", world / "pool.jsonl", "--server", url, *key, "-o", world / "mine")
+    assert code == 2 and words in err
+    if words == "key":
+        assert ("refuses the key" in err) == with_key and "--api-key-env" in err
+    assert_clean(out, err)
+
+
 @pytest.mark.parametrize(
     "spelt", [KEY, KEY.upper(), "-".join(KEY[k : k + 5] for k in range(0, len(KEY), 5)),
               "".join(f"\\u{ord(c):04x}" for c in KEY)]

@@ -83,15 +83,22 @@ def test_requests_share_a_connection_and_carry_key_and_headers():
     assert {"X-Once: 2", "Accept-Encoding: identity", "Authorization: Bearer secret-key"} < set(lines)
 
 
-CUT, LARGE = "the connection broke", "larger than"
+CLOSED, LARGE = "closed before the head of the reply was whole", "larger than"
 ZIPPED = gzip.compress(BODY)
 BROKEN = {
-    "nothing": (b"", CUT),
-    "half a head": (OK, CUT),
-    "half a body": (OK + b"Content-Length: 99\r\n\r\n" + BODY, CUT),
-    "half of the chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n7\r\n" + BODY[:7], CUT),
-    "garbage": (b"\x00\xff\x16\x03\x01 hello", CUT),
-    "a huge header": (OK + b"X: " + b"y" * 100_000, CUT),
+    "nothing": (b"", CLOSED),
+    "half a head": (OK, CLOSED),
+    "half a body": (OK + b"Content-Length: 99\r\n\r\n" + BODY, "shorter than its Content-Length"),
+    "half of the chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n7\r\n" + BODY[:7], "ends within a chunk"),
+    "no size of a chunk": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\nxy\r\n",
+        "no HTTP (Invalid character in chunk size",
+    ),
+    "two lengths": (OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "Duplicate Content-Length"),
+    "a length below 0": (OK + b"Content-Length: -5\r\n\r\n{}", "Invalid character in Content-Length"),
+    "garbage": (b"\x00\xff\x16\x03\x01 hello", "the reply is no HTTP (Bad status line"),
+    "a huge header": (OK + b"X: " + b"y" * 100_000, "the head of the reply is too large"),
+    "many headers": (OK + b"X: y\r\n" * 40_000, "the head of the reply is too large"),
     "a huge body": (OK + b"Content-Length: 2000\r\n\r\n" + b"x" * 2000, LARGE),
     "endless chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"64\r\n%s\r\n" % (b"x" * 100) * 30, LARGE),
     "an endless stream": (STREAM + b"64\r\n%s\r\n" % (b"x" * 100) * 200, LARGE),

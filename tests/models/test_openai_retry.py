@@ -12,7 +12,7 @@ from limo.core.errors import PartialError
 from limo.core.records import Problem, Sampling
 from limo.models.completer import Request
 from limo.models.openai import retry
-from limo.models.openai.client import HttpReply
+from limo.models.openai.client import BadReply, HttpReply, Unreachable
 from limo.models.openai.settings import HttpSettings
 
 ANSWER = json.dumps({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}).encode()
@@ -26,7 +26,10 @@ class Client:
 
     async def post(self, *_):
         self.times.append(retry.time.monotonic())
-        return self.replies.pop(0) if self.replies else HttpReply(200, ANSWER, False, None)
+        reply = self.replies.pop(0) if self.replies else HttpReply(200, ANSWER, False, None)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
 
 @pytest.fixture
@@ -100,3 +103,25 @@ def test_a_request_goes_to_a_free_server_while_another_one_names_a_time(clock):
 
 def test_failures_wait_as_long_as_the_setting_says_and_then_twice_as_long(clock):
     assert complete([HttpReply(500, b"{}", False, None)] * 3)[1] == pytest.approx([0.5, 1, 2])
+
+
+REFUSED = Unreachable("cannot be reached (Connection refused)")
+
+
+def test_servers_that_were_never_reached_end_the_run_within_seconds(clock):
+    for urls in (["http://a/v1"], ["http://a/v1", "http://b/v1"]):
+        began = clock[0]
+        with pytest.raises(PartialError, match=r"Connection refused.*start one, or check base_urls") as ended:
+            complete([REFUSED] * 1000, urls)
+        assert clock[0] - began < 40, ended  # every wait is the longest that it can be here
+
+
+def test_one_that_is_still_loading_is_waited_for_as_long_as_the_setting_says(clock):
+    completion, waits = complete([REFUSED] * 8, start_patience_s=300)
+    assert completion.text == "4" and sum(waits) > 40
+
+
+@pytest.mark.parametrize("first", [BadReply("reset"), busy(None), HttpReply(500, b"{}", False, None)], ids=str)
+def test_one_that_was_reached_once_gets_the_whole_patience(clock, first):
+    completion, waits = complete([first, *[REFUSED] * 8])
+    assert completion.text == "4" and sum(waits) > 40

@@ -21,7 +21,7 @@ TIMEOUT_S = 5.0
 MAX_BYTES = 1 << 20
 _PATHS = {"models": "/v1/models", "vllm": "/version", "sglang": "/get_server_info", "llama.cpp": "/props"}
 _PATHS |= {"ollama": "/api/version"}
-Answers = dict[str, dict[str, Any]]  # by the names of `_PATHS`
+Answers = dict[str, dict[str, Any]]  # by the names of `_PATHS`; under `status` the status of each
 
 
 def server_info(settings: HttpModelSettings) -> dict[str, str]:
@@ -72,6 +72,7 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
         name for name in names if isinstance(name, str) and name.strip() and name == printable(hide_secrets(name))
     ]
     if not usable:
+        _raise_status(answers["status"].get("models", 200), base_url, api_key_env)
         do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
         raise ModelError("the server lists no models", base_url, "an OpenAI-compatible server", do)
     slots = answers["llama.cpp"].get("total_slots")
@@ -81,6 +82,21 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
         context = _facts(answers, name).get("context")
         served.append(ServedModel(name, context if isinstance(context, int) else None, n_slots))
     return served
+
+
+def _raise_status(status: int, url: str, api_key_env: str) -> None:
+    """Raise ModelError where the status of the list of models says why there is none."""
+    if status in (401, 403):
+        if not api_key_env:
+            do = "put a key into a variable and name it with --api-key-env"
+            raise ModelError(f"the server wants a key (status {status})", url, "", do)
+        do = f"check {api_key_env}, or name another variable with --api-key-env"
+        raise ModelError(f"the server refuses the key (status {status})", url, "", do)
+    if 300 <= status < 400:
+        do = "give the address that it leads to"
+        raise ModelError(f"the server sends the request elsewhere (status {status})", url, "no redirect", do)
+    if status >= 500 or status == 429:
+        raise ModelError(f"the server cannot list its models now (status {status})", url, "", "try again later")
 
 
 def _listed(answers: Answers) -> list[dict[str, Any]]:
@@ -100,14 +116,18 @@ async def _get_all(url: str, key: str) -> Answers:
 
     root, proxy = url.removesuffix("/v1"), proxy_of(url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    status: dict[str, Any] = {}  # by the names of `_PATHS`
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
 
-        async def get(path: str) -> dict[str, Any] | None:
+        async def get(name: str) -> dict[str, Any] | None:
             """A JSON object, empty where something else came; None where nothing did."""
             try:
                 # headers of the session would go to a proxy too, the key among them
-                async with session.get(root + path, headers=headers, allow_redirects=False, proxy=proxy) as response:
+                async with session.get(
+                    root + _PATHS[name], headers=headers, allow_redirects=False, proxy=proxy
+                ) as response:
+                    status[name] = response.status
                     body = await response.content.read(MAX_BYTES) if response.status == 200 else b"{}"
             except (aiohttp.ClientError, OSError, TimeoutError):
                 return None
@@ -117,7 +137,7 @@ async def _get_all(url: str, key: str) -> Answers:
                 return {}
             return value if isinstance(value, dict) else {}
 
-        answers = await asyncio.gather(*map(get, _PATHS.values()))
+        answers = await asyncio.gather(*map(get, _PATHS))
     if all(answer is None for answer in answers):
         raise ModelError("the server does not answer", url, "a running server", "start it, or mend base_urls")
-    return dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))
+    return {"status": status} | dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))

@@ -113,8 +113,24 @@ class HttpClient:
             what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
             raise BadReply(what) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
-            why = shorten(f"{type(error).__name__}: {getattr(error, 'message', '') or error}", 160)
-            raise BadReply(f"the reply is no HTTP, or the connection broke ({why})") from None
+            raise BadReply(_broken(error)) from None
+
+
+def _broken(error: Exception) -> str:
+    """What aiohttp found wrong with a reply, in our words; its own where it is about what the server wrote."""
+    why = shorten(f"{getattr(error, 'message', '') or error}", 160)
+    whole = f"{error} {error.__cause__}"
+    if "Got more than" in why or "Too many headers" in why:
+        return "the head of the reply is too large"
+    if "reset by peer" in whole or "ConnectionReset" in whole:
+        return "the connection was reset before the reply was whole"
+    if "ServerDisconnected" in type(error).__name__:
+        return "the connection was closed before the head of the reply was whole"
+    if "content length" in whole:
+        return "the reply is shorter than its Content-Length"
+    if "transfer length" in whole:
+        return "the reply ends within a chunk"
+    return f"the reply is no HTTP ({why})"
 
 
 async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:

@@ -8,7 +8,7 @@
 | it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
 | no such key, model or address (401, 403, 404, a redirect) | ModelError: no request can work |
-| no server has worked for `patience_s` | PartialError |
+| no server has worked for `patience_s`, none was ever reached for `start_patience_s` | PartialError |
 
     async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
         sender = RetryingSender(client, urls, "Qwen/QwQ-32B", HttpSettings())
@@ -131,6 +131,7 @@ class RetryingSender:
                 except (Unreachable, BadReply) as error:
                     message = _message(error, requests)
                     self.servers.failed(server, time.monotonic(), message)
+                    server.was_reached |= isinstance(error, BadReply)
                     n_failures += isinstance(error, BadReply)
                     wait_s = self._backoff_s(n_tries)
                     longest = max(longest, stream, key=lambda reader: sum(map(len, reader.partial())))
@@ -145,7 +146,13 @@ class RetryingSender:
                 finally:
                     server.end(number)
             self._check_silence(began_s, wait_s if server is None else 0.0)
-            await self._wait(wait_s, len(requests))
+            await self._wait(wait_s if self.servers.was_reached else min(wait_s, self._patience_s), len(requests))
+
+    @property
+    def _patience_s(self) -> float:
+        """How long all servers may be silent."""
+        patience_s = self.settings.patience_s
+        return patience_s if self.servers.was_reached else min(patience_s, self.settings.start_patience_s)
 
     @property
     def n_waiting(self) -> int:
@@ -194,12 +201,16 @@ class RetryingSender:
 
     def _check_silence(self, began_s: float, wait_s: float) -> None:
         """Warn once when no server works or takes a request for `wait_s`; raise PartialError after `patience_s`."""
-        silent_s, patience_s = self.servers.silent_s(began_s, time.monotonic()), self.settings.patience_s
+        now, patience_s, do = time.monotonic(), self._patience_s, "check the servers"
+        silent_s = self.servers.silent_s(began_s, now)
+        if not self.servers.was_reached:
+            silent_s = now - began_s if all(server.n_failures for server in self.servers.servers) else 0.0
+            do = "start one, or check base_urls; for one that is still loading, http.start_patience_s=300 waits"
         if max(silent_s, wait_s) < min(WARN_AFTER_S, patience_s):
             return
         errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
         if silent_s > patience_s:
-            raise PartialError(f"no server has answered for {silent_s:.0f} s", errors, "", "check the servers")
+            raise PartialError(f"no server has answered for {silent_s:.0f} s", errors, "", do)
         if not self._has_warned:
             self._has_warned = True
             LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, wait_s + patience_s)

@@ -40,6 +40,7 @@ class Server:
     busy_since_s: float = 0.0
     failing_since_s: float | None = None  # None while it works, or has failed but a few times
     last_error: str = ""
+    was_reached: bool = False  # it took a connection once
 
     @property
     def n_open(self) -> int:
@@ -70,6 +71,11 @@ class Servers:
         self.cooldown_s = cooldown_s
         self._rng = rng or random.Random()
 
+    @property
+    def was_reached(self) -> bool:
+        """Whether one of them took a connection since the start."""
+        return any(server.was_reached for server in self.servers)
+
     def choose(self, now: float) -> tuple[Server | None, float]:
         """The server for the next request, or None and the seconds until there may be one."""
         ready = [s for s in self.servers if not s.is_failing or (now >= s.circuit_open_until_s and not s.n_open)]
@@ -85,7 +91,7 @@ class Servers:
 
     def succeeded(self, server: Server) -> None:
         """The server replied as it should, be it with a refusal."""
-        server.n_failures = server.n_cooldowns = 0
+        server.n_failures, server.n_cooldowns, server.was_reached = 0, 0, True
         server.failing_since_s = None
 
     def failed(self, server: Server, now: float, error: str) -> None:
@@ -104,7 +110,7 @@ class Servers:
 
         While it named a time nothing is expected of it; an hour in a row at most, or it could stay busy for ever.
         """
-        server.last_error = error
+        server.last_error, server.was_reached = error, True
         server.busy_until_s = max(server.busy_until_s, now + wait_s)
         server.retry_after_until_s = max(server.retry_after_until_s, now + retry_after_s)
         if server.failing_since_s is None:

@@ -44,6 +44,11 @@ class HttpSettings(Settings):
         0.5, gt=0, le=60, description="longest wait before the first retry, seconds; doubles, up to 60"
     )
     patience_s: float = execution_field(300, gt=0, description="seconds that all servers may fail before the run stops")
+    start_patience_s: float = execution_field(
+        5,
+        gt=0,
+        description="the same while none was ever reached, at most patience_s; more for one that still loads its model",
+    )
     extra: dict[str, Any] = Field(
         default_factory=dict, description="further fields of the request's body; null removes one"
     )
