@@ -26,6 +26,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from limo.core.files import hash_path
+
 OWN_WORDS = ("state.json", "dataset_info.json")  # `datasets` puts a fingerprint of its own into them
 SECONDS = re.compile(rb'\\?"(?:elapsed_s|seconds)\\?": ?[0-9.e-]+')
 IN_A_ROW = 3  # kills before a start is let to its end
@@ -140,6 +142,14 @@ def _content(path: Path) -> bytes:
         )
         rows = _query(path, f"SELECT {columns} FROM rollouts LEFT JOIN verdicts ON rollout_id = id ORDER BY 1,2,3,4,5")
         return repr(rows).encode()
+    if path.name == "outputs.json":  # hashes of files that hold times: each must be that of its file
+        noted = json.loads(path.read_text())
+        return repr(
+            {
+                step: {name: value == hash_path(path.parent / name) for name, value in files.items()}
+                for step, files in noted.items()
+            }
+        ).encode()
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
