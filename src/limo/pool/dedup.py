@@ -83,7 +83,7 @@ class DedupSettings(Settings):
 
     ngram_words: int = Field(default=3, ge=1, le=13, description="words in an n-gram; own choice, measured")
     reworded_similarity: float = Field(
-        default=0.5, ge=0, le=1, description="least Jaccard similarity for rule B; 1 = off"
+        default=0.3, ge=0, le=1, description="least Jaccard similarity for rule B; 1 = off"
     )
     family_similarity: float = Field(
         default=0.6, ge=0, le=1, description="least (estimated) similarity of siblings (rule C)"
