@@ -193,7 +193,7 @@ class BenchmarkIndex:
                 if cosine >= settings.embedding_cosine:
                     hits.append((row, item, "embedding", cosine))
         for place, (row, item, method, score) in enumerate(hits):
-            if method in _SAME and self._asks_another(problems[row], parts[row], scanned.tokens_of(row), item, method):
+            if method in _SAME and self._asks_another(problems[row], parts[row], scanned, row, item, method):
                 hits[place] = row, item, "other question", score
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
@@ -250,16 +250,20 @@ class BenchmarkIndex:
             holds.append(("other question" if is_other else kind, coverage))
         return holds
 
-    def _asks_another(self, problem: Problem, part: Unwrapped, row_tokens: Array, item: int, method: Method) -> bool:
+    def _asks_another(
+        self, problem: Problem, part: Unwrapped, scanned: Scanned, row: int, item: int, method: Method
+    ) -> bool:
         """Whether a row that has a benchmark problem's text still asks something else, since its answer is another.
 
-        So where both have a figure or options and these differ, or the row has more numbers, both answers integers.
+        So where both have options and these differ, or the same text has another figure, or the row has more numbers,
+        both answers being integers.
         """
-        of_item, item_tokens = self._parts[item], self._scanned.tokens_of(item)
+        of_item, item_tokens, row_tokens = self._parts[item], self._scanned.tokens_of(item), scanned.tokens_of(row)
+        is_same_text = _text_key(scanned, row) == _text_key(self._scanned, item)
         extras = [
             [sorted(answer_keys(texts)) for texts in texts_of_both]
             for texts_of_both in ((part.options, of_item.options), ([part.figure], [of_item.figure]))
-            if all(map(any, texts_of_both))
+            if all(map(any, texts_of_both)) and (texts_of_both[0] is part.options or is_same_text)
         ]
         has_other_extra = any(of_row != of_benchmark for of_row, of_benchmark in extras)
         has_more_numbers = method == "same numbers" and all(
