@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib.util
 import json
 import os
@@ -375,6 +376,22 @@ def test_the_first_error_stops_the_tasks_that_have_not_begun(monkeypatch: pytest
     assert begun == ["0", "1"]
     assert _error_text(task, "1") == "no such number: '1' (allowed: 0); count again" and _error_text(task, "0") == ""
     assert isinstance(TaskError("a text"), LimoError) and str(TaskError("a text")) == "a text"
+
+
+def test_tasks_leave_the_process_as_it_was_also_after_an_error() -> None:
+    seen, pool = list[object](), pa.default_memory_pool().backend_name
+    with pytest.raises(ZeroDivisionError):
+        run_tasks(lambda _: 1 // 0, ["0"], LOCAL)
+    run_tasks(lambda _: seen.append(gc.isenabled()), ["0"], LOCAL)
+    assert seen == [False] and gc.isenabled() and pa.default_memory_pool().backend_name == pool
+
+
+@pytest.mark.parametrize("meta", ['{"a": 1, "z": {"family": [2]}}', '{"family": "old"}', '{"z": "\\u00e9"}', "{}", ""])
+def test_a_key_is_added_to_a_cell_of_meta_as_the_whole_cell_would_be_written(meta: str, tmp_path: Path) -> None:
+    table = pa.table({"problem": ["Two lamps?"] * 2, "meta": [meta] * 2})
+    shards.write_split(tmp_path / "part.parquet", table, {}, {1: ("family", 'a "name"')}, "here")
+    written = pq.read_table(tmp_path / "part.parquet").column("meta").to_pylist()
+    assert written == [meta, json.dumps({**json.loads(meta or "{}"), "family": 'a "name"'}, sort_keys=True)]
 
 
 def test_without_ray_its_executor_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def _write_clean(index: BenchmarkIndex, out: Path, task: str) -> None:
     shard = Path(task)
     problems = read_shard(shard, ("id", "problem", "answer", "options", "source"))
     dropped, reported = find_contamination(problems, index)
-    near, _ = split_problems(problems, dropped, reported)
+    near = [replace(problems[row], meta={name: hits}) for row, (name, hits) in sorted(reported.items())]
     write_evidence(evidence_table(near, dropped.values()), out / EVIDENCE / shard.name)
     write_split(out / shard.name, read_table(shard), dropped, reported, shard)
 

@@ -33,7 +33,7 @@ from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels
 from limo.pool.canonical.statements import Scanned, answer_keys, scan_problems, scan_texts
 from limo.pool.canonical.thesaurus import content_words
-from limo.pool.canonical.wrappers import SharedWrappers, Unwrapped
+from limo.pool.canonical.wrappers import NO_WRAPPER, SharedWrappers, Unwrapped
 
 Array = Any  # of NumPy
 N_BANDS, BAND_MINIMA = 16, 5
@@ -100,7 +100,9 @@ def _fingerprints(
     bands, n_grams = _band_keys(minima), np.diff(ends, prepend=0)
     bands[:, n_grams == 0] = text[n_grams == 0, 0]  # no words: similar to itself alone
     answers = [answer_meaning(problem, part.options) for problem, part in zip(problems, parts, strict=True)]
-    wrappers = [" ... ".join(filter(None, map(str.strip, part.wrapper))) if any(part.wrapper) else "" for part in parts]
+    wrappers = [
+        " ... ".join(filter(None, map(str.strip, part.wrapper))) if part.wrapper != NO_WRAPPER else "" for part in parts
+    ]
     sketches, n_words = (minima & 255).astype(np.uint8).ravel(), np.diff(word_ends, prepend=0)
     return text.T, extra, group, grams, n_grams, words, n_words, bands, sketches, answers, wrappers
 
@@ -189,13 +191,15 @@ def sketch_similarity(left: Array, right: Array) -> Array:
 def _ranks(problems: Sequence[Problem], preferred_sources: Sequence[str]) -> tuple[Array, Array, Array]:
     """The preferred source, then one with an answer, then the longest solution, then the smaller id, source, text."""
     preference = {source: number for number, source in enumerate(preferred_sources)}
+    of_source = {
+        source: (preference.get(source, len(preference)) << 48, _checksum(source) << 32)
+        for source in {problem.source for problem in problems}
+    }
     first = [
-        preference.get(problem.source, len(preference)) << 48
-        | (not problem.answer) << 41
-        | _LONGEST - min(len(problem.solution), _LONGEST)
+        of_source[problem.source][0] | (not problem.answer) << 41 | _LONGEST - min(len(problem.solution), _LONGEST)
         for problem in problems
     ]
-    checksums = [_checksum(problem.source) << 32 | _checksum(problem.problem) for problem in problems]
+    checksums = [of_source[problem.source][1] | _checksum(problem.problem) for problem in problems]
     return np.array(first, np.uint64), _id_numbers([problem.id for problem in problems]), np.array(checksums, np.uint64)
 
 
@@ -217,8 +221,9 @@ def _id_numbers(ids: Sequence[str]) -> Array:
 
 def answer_meaning(problem: Problem, listed: Sequence[str] = ()) -> str:
     """The answer; an option's letter becomes the option's text where that is known, since copies shuffle options."""
-    options = problem.options or listed
-    number = ord(problem.answer) - ord("A") if len(problem.answer) == 1 else -1
+    if len(problem.answer) != 1:
+        return problem.answer
+    options, number = problem.options or listed, ord(problem.answer) - ord("A")
     return options[number] if 0 <= number < len(options) else problem.answer
 
 

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
@@ -203,9 +204,17 @@ def write_split(
     """The same of the rows of a shard's table, as another shard."""
     import pyarrow as pa
 
+    @lru_cache  # many rows have equal cells
+    def around(cell: str, name: str) -> tuple[str, str]:
+        meta = decode_meta(cell, source)  # keys are written in order
+        before = encode_meta({key: value for key, value in meta.items() if key < name})[1:-1]
+        after = encode_meta({key: value for key, value in meta.items() if key > name})[1:-1]
+        return f"{{{before}{', ' * bool(before)}{encode_meta(name)}: ", f"{', ' * bool(after)}{after}}}"
+
     cells = table.column("meta").to_pylist()
     for row, (name, value) in metas.items():
-        cells[row] = encode_meta({**decode_meta(cells[row], source), name: value})
+        before, after = around(cells[row], name)
+        cells[row] = f"{before}{encode_meta(value)}{after}"
     table = table.set_column(table.column_names.index("meta"), "meta", pa.array(cells, pa.string()))
     stays = np.ones(table.num_rows, bool)
     stays[list(dropped)] = False

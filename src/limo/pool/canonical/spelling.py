@@ -146,8 +146,10 @@ def respell(texts: Iterable[str]) -> list[str]:
     Those in ASCII are rewritten as one text and the others as another, which is many times as fast as one by one.
     """
     given = [_calm(text) if _SHOUTED.match(text) else text for text in texts]
-    for is_ascii in (True, False):
-        rows = [row for row, text in enumerate(given) if text.isascii() is is_ascii]
+    alike: tuple[list[int], list[int]] = [], []
+    for row, text in enumerate(given):
+        alike[text.isascii()].append(row)
+    for rows in alike:
         for row, text in zip(rows, _respell_together([given[row] for row in rows]), strict=True):
             given[row] = text
     return given

@@ -103,7 +103,7 @@ _MAY_BE_MARKED = (
     r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])"
     rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$"
     r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
-    r"|(?:^|[^A-Za-z]|quad)B\s?[.):\],]"
+    r"|(?:^|[^A-Za-z]|quad)A\s?[.):\],](?:.|\n)*(?:[^A-Za-z]|quad)B\s?[.):\],]"
 ).replace(r"\u3400-\u9fff", "\u3400-\u9fff")
 _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
 _SPEAKS_OF_ANSWERING = re.compile(
@@ -120,7 +120,7 @@ _NO_ADDRESS = re.compile(r"<image[^<>=]*>|\[[a-z]+[ _]?\d{0,2}\]", re.I)  # says
 _PART = re.compile(
     r"\?|\b(?:find|compute|determine|show|prove|what|how|calculate|evaluate|if)\b|求|证", re.I
 )  # of a problem
-_SECOND_OPTION = re.compile(r"[Bb]\s?[.):\],]")
+_FIRST_OPTION, _SECOND_OPTION = re.compile(r"[Aa]\s?[.):\],]"), re.compile(r"[Bb]\s?[.):\],]")
 _LETTER = r"[(\[]?\s?[A-Ja-j]"
 _OPTION = re.compile(  # a first character that can be searched for fast, what stands before it, and the rest
     rf"[-*•OoCc(\[A-Ja-j](?:(?<=[\s)}}$.?:;,\u3400-\u9fff].)|(?<=quad.))"
@@ -129,18 +129,21 @@ _OPTION = re.compile(  # a first character that can be searched for fast, what s
 )
 
 
+NO_WRAPPER = ("", "")
+
+
 class Unwrapped(NamedTuple):
     """A statement without its wrapper, figure and listed options; and these."""
 
     core: str
-    wrapper: tuple[str, str] = ("", "")
+    wrapper: tuple[str, str] = NO_WRAPPER
     figure: str = ""
     options: tuple[str, ...] = ()
 
     @property
     def whole(self) -> str:
         """The statement with its options in one order and style."""
-        return self.core + "".join(f"\n{text};" for text in sorted(self.options))
+        return self.core + "".join(f"\n{text};" for text in sorted(self.options)) if self.options else self.core
 
 
 def unwrap_all(texts: Sequence[str], shared: Sequence[frozenset[str]] = ()) -> list[Unwrapped]:
@@ -233,7 +236,8 @@ def _before_tail(text: str, start: int, end: int, shared: frozenset[str], may_in
         mark = _TAIL_TAG.fullmatch(text, opening, end) if opening > start else None
     if mark is None and text[max(start, end - 14) : end].lower().rstrip(".").endswith(_TAIL_ENDS):
         mark = _TAIL.search(text, max(start, end - 80), end)
-    mark = mark or _CREDIT_TAIL.search(text, max(start, end - 100), end)
+    if mark is None and "by" in text[max(start, end - 100) : end]:
+        mark = _CREDIT_TAIL.search(text, max(start, end - 100), end)
     if mark:
         return len(text[: mark.start()].rstrip())
     if not may_instruct and not shared:
@@ -253,7 +257,11 @@ def _is_wrapper(sentence: str, shared: frozenset[str], may_instruct: bool) -> bo
 
 def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     """The texts of the options that end the statement, A to the last one, and where they begin; (), `end` without."""
-    marks = list(_OPTION.finditer(text, start, end)) if _SECOND_OPTION.search(text, start, end) else []
+    first = _FIRST_OPTION.search(text, start, end)
+    if first is None or not _SECOND_OPTION.search(text, first.end(), end):
+        return (), end
+    before = text[start : first.start()].rstrip().rstrip("([").rstrip()[: -len("option")].rstrip()  # and a bullet
+    marks = list(_OPTION.finditer(text, start + max(0, len(before) - 1), end))
     letters = "".join([mark[1] for mark in marks])
     listed = marks[max(letters.rfind("A"), letters.rfind("a"), 0) :]
     letters = letters[-len(listed) :]
