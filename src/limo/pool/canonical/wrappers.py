@@ -97,14 +97,17 @@ _POSES = re.compile(  # ... and asks for nothing itself: neither "Find $f(3)$ an
     re.I,
 )
 _ANSWER_FORM = re.compile(r"\$Answer\b[^\n]*\n+", re.I)  # ends a sentence about the form of the answer
-# For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, or a figure, begins or ends.
-_MAY_BE_MARKED = (
-    rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|{_ROLE})(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
-    r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])"
-    rf"|(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$"
-    r"|(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))"
-    r"|(?:^|[^A-Za-z]|quad)A\s?[.):\],](?:.|\n)*(?:[^A-Za-z]|quad)B\s?[.):\],]"
-).replace(r"\u3400-\u9fff", "\u3400-\u9fff")
+# For whole batches, in the syntax of RE2: how a statement with a mark at its head or tail, a figure, or options looks.
+_HEAD_MARK, _TAIL_MARK, _FIGURE_MARK, _OPTION_MARK = (
+    pattern.replace(r"\u3400-\u9fff", "\u3400-\u9fff")
+    for pattern in (
+        rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|{_ROLE})(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
+        r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])",
+        rf"(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$",
+        r"(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))",
+        r"(?:^|[^A-Za-z]|quad)A\s?[.):\],](?:.|\n)*(?:[^A-Za-z]|quad)B\s?[.):\],]",
+    )
+)
 _BREAK = re.compile(r"\n\s*|[.?!:](?:\s+|(?=[\u3400-\u9fff]))")
 _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
@@ -153,17 +156,19 @@ def unwrap_all(texts: Sequence[str], shared: Sequence[frozenset[str]] = ()) -> l
     """
     shared = shared or [frozenset()] * len(texts)
     column = _column(texts)
-    instructs, marked = (_matches(column, pattern) for pattern in (_INSTRUCTION.pattern, _MAY_BE_MARKED))
+    marks = [
+        _matches(column, pattern)
+        for pattern in (_INSTRUCTION.pattern, _HEAD_MARK, _TAIL_MARK, _FIGURE_MARK, _OPTION_MARK)
+    ]
     shares = np.zeros(len(texts), bool)
     for sentences in filter(None, set(shared)):
         rows = [row for row, known in enumerate(shared) if known is sentences]
         shares[rows] = _matches(column.take(rows), _any_of(sentences))
-    return [
-        _unwrap(text, known if is_shared else frozenset(), may_instruct) if is_marked else Unwrapped(text)
-        for text, known, is_shared, may_instruct, is_marked in zip(
-            texts, shared, shares.tolist(), instructs.tolist(), (marked | instructs | shares).tolist(), strict=True
-        )
-    ]
+    parts = list(map(Unwrapped, texts))
+    rows = np.flatnonzero(np.logical_or.reduce([*marks, shares])).tolist()
+    for row, is_shared, *may in zip(rows, *(mask[rows].tolist() for mask in (shares, *marks)), strict=True):
+        parts[row] = _unwrap(texts[row], shared[row] if is_shared else frozenset(), *may)
+    return parts
 
 
 def _column(texts: Sequence[str]) -> Any:
@@ -188,21 +193,27 @@ def _any_of(sentences: frozenset[str]) -> str:
     return "|".join(r"\s+".join(map(re.escape, sentence.split())) for sentence in sorted(sentences))
 
 
-def _unwrap(text: str, shared: frozenset[str], may_instruct: bool) -> Unwrapped:
+def _unwrap(
+    text: str, shared: frozenset[str], may_instruct: bool, has_head: bool = True, has_tail: bool = True,
+    has_figure: bool = True, has_options: bool = True,
+) -> Unwrapped:  # fmt: skip
+    """`has_head` and so on: whether there may be such a mark, which a search of the batch says."""
     figure = ""
-    if _MAY_SHOW.search(text):
+    if has_figure and _MAY_SHOW.search(text):
         figures = [found[0] for found in _FIGURE.finditer(text)]
         if figures:
             figure, text = "".join(code for code in figures if not _NO_ADDRESS.fullmatch(code)), _FIGURE.sub(" ", text)
-    start, end = _after_head(text, shared, may_instruct), len(text.rstrip())
+            has_head = has_tail = has_options = True
+    speaks = may_instruct or bool(shared)
+    start, end = _after_head(text, shared, may_instruct) if has_head or speaks else 0, len(text.rstrip())
     options: tuple[str, ...] = ()
     for _ in range(_MAX_MARKS):
-        before = _before_tail(text, start, end, shared, may_instruct)
-        if before == end and not options:
+        before = _before_tail(text, start, end, shared, may_instruct) if has_tail or speaks else end
+        if before == end and has_options and not options:
             options, before = _options(text, start, end)
         if before == end:
             break
-        end = before
+        end, has_tail = before, True
     if (not start and end == len(text)) or not any(map(str.isalnum, text[start:end])):
         return Unwrapped(text, figure=figure)
     return Unwrapped(text[start:end], (text[:start], text[end:] if not options else ""), figure, options)
@@ -260,8 +271,8 @@ def _options(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
     first = _FIRST_OPTION.search(text, start, end)
     if first is None or not _SECOND_OPTION.search(text, first.end(), end):
         return (), end
-    before = text[start : first.start()].rstrip().rstrip("([").rstrip()[: -len("option")].rstrip()  # and a bullet
-    marks = list(_OPTION.finditer(text, start + max(0, len(before) - 1), end))
+    ahead = text[start : first.start()].rstrip().rstrip("([").rstrip()[: -len("option")].rstrip()  # and a bullet
+    marks = list(_OPTION.finditer(text, start + max(0, len(ahead) - 1), end))
     letters = "".join([mark[1] for mark in marks])
     listed = marks[max(letters.rfind("A"), letters.rfind("a"), 0) :]
     letters = letters[-len(listed) :]
