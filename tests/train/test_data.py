@@ -7,7 +7,7 @@ import pytest
 from train_rows import chat
 
 from limo.core.errors import InputError, LimoError, MissingFileError, ModelError
-from limo.train.data import IGNORED, encode, read_rows
+from limo.train.data import IGNORED, encode, read_rows, reading_note, texts_of
 from limo.train.methods.sft import SftSettings
 
 END = "<|im_end|>"
@@ -147,3 +147,32 @@ def test_a_dataset_that_is_none_is_one_clear_line(tmp_path):
     for name in ("empty", "bad.parquet", "bad.jsonl", "deep.jsonl"):
         with pytest.raises(LimoError, match=name):
             read_rows(tmp_path / name)
+
+
+class Words:
+    """A tokenizer of whole words, with one token for all others; or of the bytes of a word."""
+
+    unk_token = "<unk>"
+
+    def __init__(self, known=(), bytes_of=0):
+        self.known, self.bytes_of = known, bytes_of
+
+    def __call__(self, texts, **_):
+        return {"input_ids": [list(text) * self.bytes_of or text.split() for text in texts]}
+
+    def convert_ids_to_tokens(self, ids):
+        return [one if one in self.known or self.bytes_of else "<unk>" for one in ids]
+
+
+def test_a_base_that_cannot_read_the_texts_is_said_with_the_share_and_an_example(tokenizer):
+    texts = ["ein Stein", "ein Stein fällt um"]
+    told = reading_note(texts, Words(["ein", "Stein", "um"]))
+    assert told.startswith("17% of the tokens are unknown to this model, or single bytes, as in 'ein Stein fällt um'")
+    assert reading_note(texts, Words(texts[1].split())) == ""
+    assert reading_note(texts, Words(bytes_of=2)).startswith("this model needs 2.0 tokens for a character, as in ")
+    assert reading_note([], tokenizer) == reading_note(["it is 3"], tokenizer) == ""
+    assert "tokens for a character" in reading_note(["石头落下多久"], tokenizer), "three bytes of each"
+
+
+def test_the_texts_that_are_read_are_the_user_s_and_the_answers():
+    assert list(texts_of([chat("1 plus 2", "it is 3")])) == ["1 plus 2", "it is 3"]

@@ -34,6 +34,7 @@ from limo.pool.sources.guess import find_fields, head_of, named, oddities
 from limo.pool.sources.readers import rows
 from limo.stages import curate, evaluate, train
 from limo.stages.plan import model_size
+from limo.train.data import reading_note
 from limo.verify.numeric import read_leading_unit, read_quantities
 from limo.verify.verifier import open_verifier
 
@@ -116,7 +117,7 @@ def run(
     names = list(next(iter(head_of(rows(file)))))
     notes = [*_notes_on_rows(left_out, list(usable.values()), names), *notes, *_notes(models, interval, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
-    notes = [*unchecked, *notes]
+    notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
     target, served = Path(folder), [_served(model, http) for model in models]
     weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights
@@ -211,6 +212,19 @@ def held_out_of(n: int) -> int:
 def score_of_half(n: int) -> Estimate:
     """The score of a model that solves every second of `n` problems, one completion each."""
     return mean_interval([k % 2 for k in range(n)], [1] * n)
+
+
+def _notes_on_weights(weights: str, problems: Sequence[Problem]) -> list[str]:
+    """What a model in a folder cannot read of the problems; one on the hub is looked at when it is trained."""
+    if not (Path(weights) / "config.json").is_file() or not weights:
+        return []
+    try:
+        from limo.train.model import load_tokenizer
+
+        note = reading_note((problem.problem for problem in problems), load_tokenizer(weights))
+    except ImportError:  # the core writes recipes too
+        note = "whether the model reads these problems was not looked at: it needs the extra `train`"
+    return [note] if note else []
 
 
 def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> list[str]:

@@ -21,7 +21,7 @@ from limo.models.local.config import config_of_shape, read_config, unknown_shape
 from limo.stages.plan import CHARACTERS
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS
-from limo.train.data import encode, read_rows
+from limo.train.data import encode, read_rows, reading_note, texts_of
 from limo.train.memory import GB, HAS_NO_MASK, MemoryPlan, Sharding, count_parameters, plan_memory
 from limo.train.methods.sft import SftSettings
 from limo.train.model import load_tokenizer
@@ -148,7 +148,8 @@ def _lengths(recipe: Recipe, method: SftSettings) -> tuple[list[int], int, list[
     if tokenizer is not None:
         words = (method.max_length, method.on_too_long, method.join_reasoning)
         encoded = encode(rows, tokenizer, *words)
-        return [len(example.input_ids) for example in encoded.examples], len(encoded.dropped), []
+        note = reading_note(texts_of(rows), tokenizer)
+        return [len(example.input_ids) for example in encoded.examples], len(encoded.dropped), [note] * bool(note)
     texts = [[str(turn.get("content", "")) for turn in row.get("messages") or []] for row in rows]
     lengths = [sum(map(_n_tokens, of_row)) for of_row in texts]
     kept = [n for n in lengths if n <= method.max_length] or [method.max_length]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,9 @@ from limo.pool.sources.readers import rows as source_rows
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+READ = 200  # texts that are looked at
+UNREAD = 0.02  # share of tokens that are unknown or bytes, from which on it is said; ours
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 Row = Mapping[str, Any]
 
@@ -169,6 +173,35 @@ def _too_long(number: int, row: Row, n_tokens: int, max_length: int, on_too_long
         )  # fmt: skip
     detail: dict[str, object] = {"row": number, "n_tokens": n_tokens, "max_length": max_length}
     return Dropped(str(row.get("problem_id", "")), "train", "too_long", detail)
+
+
+def reading_note(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the tokenizer cannot read of the texts, with the share and an example; "" where it reads them.
+
+    Tokens that stand for anything unknown, or for a single byte; or more tokens than characters.
+    """
+    texts = [text for text in islice(texts, READ) if text.strip()]
+    if not texts:
+        return ""
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tokens = [tokenizer.convert_ids_to_tokens(of_text) for of_text in ids]
+    odd = [sum(t == tokenizer.unk_token or bool(_BYTE.fullmatch(t)) for t in of_text) for of_text in tokens]
+    per_character = [len(of_text) / len(text) for of_text, text in zip(tokens, texts, strict=True)]
+    n_tokens, n_characters = sum(map(len, tokens)), sum(map(len, texts))
+    advice = "a base model that knows this language would learn more from it"
+    if sum(odd) > UNREAD * n_tokens:
+        share, worst = f"{sum(odd) / n_tokens:.0%}", shorten(texts[odd.index(max(odd))], 40)
+        return f"{share} of the tokens are unknown to this model, or single bytes, as in {worst!r}; {advice}"
+    if n_tokens > n_characters:
+        worst = shorten(texts[per_character.index(max(per_character))], 40)
+        return f"this model needs {n_tokens / n_characters:.1f} tokens for a character, as in {worst!r}; {advice}"
+    return ""
+
+
+def texts_of(rows: Iterable[Row]) -> Iterator[str]:
+    """The texts of the messages of rows, the system's left out."""
+    for row in rows:
+        yield from (str(turn.get("content")) for turn in row.get("messages") or () if turn.get("role") != "system")
 
 
 class _Template:

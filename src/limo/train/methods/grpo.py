@@ -31,6 +31,7 @@ from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import check_model
 from limo.train.compute import GENERATE, TRAIN
+from limo.train.data import reading_note
 from limo.train.memory import launched_sharding
 from limo.train.model import load_model, load_tokenizer
 from limo.train.model_folder import make_work_folder, publish_model, read_result
@@ -102,6 +103,8 @@ def train(
     if settings.save_strategy == "no" and is_main:
         progress.log(f"{stage}: save_strategy=no: a killed run starts anew, with new rollouts")
     tokenizer = load_tokenizer(model_dir)
+    if note := reading_note((problem.problem for problem in problems), tokenizer):
+        progress.log(f"warning: {note}")
     work = make_work_folder(out, identity)
     model = load_model(model_dir, settings.dtype, settings.attn_implementation, 0, _end_token(tokenizer))
     n_parameters = model.num_parameters()

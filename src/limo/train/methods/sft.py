@@ -24,7 +24,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.text import content_hash, shorten
 from limo.models.local.config import check_model
 from limo.train.compute import TRAIN
-from limo.train.data import Encoded, Row, encode, read_rows
+from limo.train.data import Encoded, Row, encode, read_rows, reading_note, texts_of
 from limo.train.memory import HAS_NO_MASK, SMALL, available_bytes, launched_sharding, memory_lines, plan_memory
 from limo.train.model import load_model, load_tokenizer
 from limo.train.model_folder import make_work_folder, publish_model, read_result
@@ -94,6 +94,8 @@ def train(
     encoded = encode(rows, tokenizer, settings.max_length, settings.on_too_long, settings.join_reasoning)
     if encoded.dropped:
         progress.log(f"train: {len(encoded.dropped)} of {len(rows)} rows are longer than max_length and left out")
+    if note := reading_note(texts_of(rows), tokenizer):
+        progress.log(f"warning: {note}")
     check_layout(settings, encoded.longest)
     work = make_work_folder(out, identity)
     how = (settings.dtype, settings.attn_implementation, encoded.longest, encoded.end_token_id, settings.is_quantised)
