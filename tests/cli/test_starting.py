@@ -301,6 +301,9 @@ MISTAKES = {
     "an experiment with a slip": (
         lambda world: ("experiment", "reproduc"), "no such experiment", "did you mean 'reproduce'?"
     ),
+    "a plan of an evaluation": (
+        lambda world: ("plan", "evaluate"), "its dry run", "limo evaluate evaluate --dry-run"
+    ),
     "a GPU with a slip": (
         lambda world: ("plan", world / "recipe.yaml", "--gpu", "H10"), "GPU is not known", "did you mean 'H100'?"
     ),

@@ -35,6 +35,7 @@ def test_the_smallest_set_up_has_the_fewest_devices_then_the_fewest_hours():
         ("rollouts", "rollouts"),
         ("paper-32b", "paper lab"),
         ("pocket", "pocket lab"),
+        ("evaluate", "evaluation"),
     ],
 )
 def test_what_a_recipe_is_of_is_told_by_its_keys(recipe, kind):

@@ -97,6 +97,11 @@ def plan(
 
         plan_matrix(call, recipe, overrides, run)
         return
+    if kind in ("evaluation", "pocket lab"):
+        do = f"limo {'evaluate' if kind == 'evaluation' else 'lab'} {recipe} --dry-run"
+        raise InputError(
+            "the plan of such a recipe is its dry run", recipe, "curation, rollouts, training, paper lab", do
+        )
     if kind == "training":
         _plan_training(call, recipe, overrides, gpu)
         return

@@ -130,7 +130,10 @@ def run(
         return plan(steps, problems, terms or CostAssumptions(), ledger)
 
 
-def kind_of_recipe(path: str) -> Literal["paper lab", "pocket lab", "training", "rollouts", "curation"]:
+Kind = Literal["paper lab", "pocket lab", "training", "evaluation", "rollouts", "curation"]
+
+
+def kind_of_recipe(path: str) -> Kind:
     """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
@@ -142,6 +145,8 @@ def kind_of_recipe(path: str) -> Literal["paper lab", "pocket lab", "training", 
         return "pocket lab"
     if "pool" not in keys and {"dataset", "method"} & keys:
         return "training"
+    if "pool" not in keys and {"model", "decoding"} & keys:
+        return "evaluation"
     return "rollouts" if "rollouts" in keys else "curation"
 
 
