@@ -216,6 +216,14 @@ FIGURE = "Find the area of the polygon with {n} corners. [asy] draw((0,0)--({x},
     [
         (("How many of them are there?", "40"), ("For how many hours does it practise in 5 weeks?", "30"), ""),
         (("How many of them are there?", "40"), ("How many are there, if 5 weeks go by?", "40"), "same numbers"),
+        (
+            ("How many play, if all 3 kinds play together at each weekly concert of the band?", "40"),
+            (
+                "How many play, if all 3 kinds and 4 guests play together at each weekly concert of the band?",
+                "44",
+            ),
+            "",
+        ),
         (("How many of them are there?", "1/2"), ("How many are there, if 5 weeks go by?", "0.5"), "same numbers"),
         (("How many of them are there?", "40"), ("How many are there, please?", "41"), "same numbers"),
         ((FIGURE.format(n=4, x=4), "8"), (FIGURE.format(n=4, x=5), "10"), ""),

@@ -109,6 +109,7 @@ def test_chinese_wrappers_and_traditional_characters_make_no_other_problem(wrapp
             r"Find $\vec{b}$ if $\vec{b}\perp\vec c$ and $\bar{z} = 2$.",
         ),
         (r"Compute $\left(\cos{2y}\right) + \log{7}$.", r"Compute $(\cos 2y) + \log 7$."),
+        (r"Find $\int y\sin{y}\,dy$.", r"Find $\int y\sin y\;\mathrm{d}y$."),
         ("已知 $h'(2)=3$，求斜率", "已知 h′(2)=3，求斜率"),
         ("Find the area.\n[asy]\ndraw((0,0)--(1,1));\n[/asy] The side is 7.", "Find the area. The side is 7."),
     ],

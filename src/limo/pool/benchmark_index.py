@@ -46,7 +46,7 @@ Decision = Literal["drop", "report", "off"]
 PRESETS = {"s1": 13, "open-r1": 8, "light-r1": 32}  # the n of kindred projects' any-shared-n-gram rules
 METHODS: tuple[Method, ...] = get_args(Method)
 SIBLINGS = ("renumbered", "other question")  # of a benchmark problem, and not that problem itself
-_SAME = frozenset[Method]({"same text", "contained", "same numbers"})
+_MAY_ASK_ANOTHER = frozenset[Method]({"same text", "contained", "same numbers", "renumbered"})
 _MANY, _LESS = 4, 0.1  # so many different numbers in common make up for so much coverage; own choice, measured
 MIN_GRAMS = 3  # a problem with fewer n-grams than this is judged by its whole text only
 _ROW_SHARE = 0.5  # share of a row's n-grams in a problem from which on the row may be a part of it
@@ -193,7 +193,7 @@ class BenchmarkIndex:
                 if cosine >= settings.embedding_cosine:
                     hits.append((row, item, "embedding", cosine))
         for place, (row, item, method, score) in enumerate(hits):
-            if method in _SAME and self._asks_another(problems[row], parts[row], scanned, row, item, method):
+            if method in _MAY_ASK_ANOTHER and self._asks_another(problems[row], parts[row], scanned, row, item, method):
                 hits[place] = row, item, "other question", score
         hits.sort(key=lambda hit: (hit[0], METHODS.index(hit[2]), -hit[3], hit[1]))
         sets = {row: _row_set(values, ends, row) for row in {row for row, *_ in hits}}
@@ -266,8 +266,8 @@ class BenchmarkIndex:
             if all(map(any, texts_of_both)) and (texts_of_both[0] is part.options or is_same_text)
         ]
         has_other_extra = any(of_row != of_benchmark for of_row, of_benchmark in extras)
-        has_more_numbers = method == "same numbers" and all(
-            _numbers(item_tokens, kinds) != _numbers(row_tokens, kinds) for kinds in _COUNTED
+        has_more_numbers = method in ("same numbers", "renumbered") and all(
+            _is_part(_numbers(item_tokens, kinds), _numbers(row_tokens, kinds)) for kinds in _COUNTED
         )
         keys = answer_keys(
             (answer_meaning(problem, part.options), answer_meaning(self._items[item][2], of_item.options))
@@ -346,6 +346,12 @@ def _is_replaced(item_tokens: Array, row_tokens: Array) -> bool:
         for tokens in (item_tokens, row_tokens)
     )
     return bool(of_item - of_row and of_row - of_item)
+
+
+def _is_part(item: list[int], row: list[int]) -> bool:
+    """Whether the row has the numbers of the item in their order, and others among them."""
+    rest = iter(row)
+    return len(item) < len(row) and all(number in rest for number in item)
 
 
 def _same_numbers(item: list[int], row: list[int]) -> bool:

@@ -157,6 +157,7 @@ def test_tokens_are_spelled_as_the_text_has_them() -> None:
         ("5.0", "5"),
         (r"\dfrac{1}{2}", "1/2"),
         ("1.75", r"\frac{7}{4}"),
+        (r"\frac{y+1}{3y}", "(y+1)/3y"),
         ("-0.50", "-2/4"),
         ("(A)", "A"),
         ("097", "97"),
@@ -170,7 +171,17 @@ def test_one_answer_in_two_spellings_has_one_key(left: str, right: str) -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("-5", "5"), ("0.5", "5"), ("10", "1"), ("A", "B"), ("x=y", "y"), ("100", "1"), ("0.333", "1/3"), ("3/0", "0")],
+    [
+        ("-5", "5"),
+        ("0.5", "5"),
+        ("10", "1"),
+        ("A", "B"),
+        ("x=y", "y"),
+        ("100", "1"),
+        ("0.333", "1/3"),
+        ("3/0", "0"),
+        (r"\frac{y+1}{y-2}", "y+1/y-2"),
+    ],
 )
 def test_other_answers_have_other_keys(left: str, right: str) -> None:
     assert len(set(answer_keys([left, right]))) == 2

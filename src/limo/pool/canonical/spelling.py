@@ -80,7 +80,7 @@ _COLON = re.compile(r"\\colon(?![A-Za-z])")
 # `\sin{3x}` in front of nothing that the function could apply to as well.
 _FUNCTION_BRACES = re.compile(
     rf"(\\(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp)) ?\{{([^{{}}{_BETWEEN}]*)\}}"
-    r"(?=\s*(?:[^A-Za-z0-9({\\\s]|$|\\right))"
+    r"(?=\s*(?:[^A-Za-z0-9({\\\s]|$|\\right|\\[,;:!]))"
 )
 _UNIVERSE = re.compile(r"\\complement\s*(?=[A-Z])")
 # `//` between vectors or points; in a Chinese text between any that are no numbers.

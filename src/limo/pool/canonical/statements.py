@@ -27,6 +27,7 @@ _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
 _ASIDE = re.compile(r"\\?%|\^(?:\{\\circ\}|\\circ)|^[a-z]=(?=(?:\\frac|\\sqrt|\\pi|[^=A-Za-z])+$)")
 # ^ per cent, degrees, and the `x=` of `x=4`; `y=2x` is an equation and stays
 _OPTION = re.compile(r"\(?([A-Ja-j])\)?")
+_SUM = re.compile(r".[-+]|\\pm")
 _RATIONAL = re.compile(r"[-+]?(?:\d{0,15}\.)?\d{1,15}|[-+]?\d{1,15}/0*[1-9]\d{0,14}", re.ASCII)
 _LEADING_ZEROS = re.compile(r"^([-+]?)0+(?=\d)")
 
@@ -110,13 +111,17 @@ def answer_keys(answers: Sequence[str]) -> list[str]:
 
 
 def _answer_key(text: str) -> str:
-    text = _ASIDE.sub("", _WHOLE_FRACTION.sub(r"\1/\2", text)).strip("{}")
+    text = _ASIDE.sub("", _WHOLE_FRACTION.sub(_quotient, text)).strip("{}")
     option = _OPTION.fullmatch(text)
     if option:
         return option[1].upper()
     if _RATIONAL.fullmatch(text):
         return str(Fraction(text))  # 1.5 and 3/2 are one number
     return _LEADING_ZEROS.sub(r"\1", text).removeprefix("+")
+
+
+def _quotient(fraction: re.Match[str]) -> str:
+    return "/".join(f"({part})" if _SUM.search(part) else part for part in fraction.groups())
 
 
 def code_points(texts: Iterable[str]) -> tuple[Array, Array]:
