@@ -133,3 +133,10 @@ def test_a_finished_curation_says_which_file_was_not_as_it_was_and_makes_it_agai
     code, out, err = limo(*words)
     assert code == 0 and f"{name} is not as it was written: made anew from" in out + err
     assert (world / "run" / name).read_bytes() == whole
+
+
+@pytest.mark.parametrize("command", ["rollouts", "evaluate"])
+def test_an_export_of_a_run_that_selects_nothing_says_so(fault, world, begin, command):
+    begin(command)
+    told = fault("export", "run", "-o", "out.jsonl")
+    assert "it is a run of another command: name one of `limo curate`" in told and "start the same" not in told

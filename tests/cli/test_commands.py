@@ -63,7 +63,7 @@ def test_strata_are_drawn_by_what_is_stated_or_by_the_pass_rates_of_a_run(limo, 
     drawn = {name: pq.read_table(world / f"strata/{name}.parquet").num_rows for name in names}
     assert drawn == {"simple": 2, "complex": 2, "advanced": 2} and "1 of 11 problems are in no stratum" in out
     assert limo("curate", world / "recipe.yaml", "--run", run, "--workers", 1)[0] == 0
-    by = ("pool", "strata", pool, "by=pass_rate", "cuts=[0.7, 0.3]", "-o", world / "strata")
+    by = ("pool", "strata", pool, "by=pass_rate", "-o", world / "strata")
     told = fault(*by, "--run", run, "--model", "nobody")
     model = told.split("allowed: ")[1].split(",")[0].split(")")[0]
     code, out, err = limo(*by, "--run", run, "--model", model, "--json")
@@ -73,6 +73,7 @@ def test_strata_are_drawn_by_what_is_stated_or_by_the_pass_rates_of_a_run(limo, 
     for name, n in found["n_by_stratum"].items():
         assert (world / f"strata/{name.lower()}.parquet").is_file() == (n > 0)
     assert "give both" in fault(*by, "--run", run)
+    assert "do not fit: by pass rate `cuts` fall" in fault(*by, "cuts=[3, 5]", "--run", run, "--model", model)
 
 
 def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing_behind(limo, world):

@@ -84,3 +84,18 @@ def test_the_shipped_recipe_of_a_judge_loads():
 
     recipe = load(GradeRecipe, Path(__file__).parents[2] / "src" / "limo" / "recipes" / "judge.yaml", ["judge.n=2"])
     assert recipe.scorer == "judge" and recipe.judge is not None and recipe.judge.n == 2
+
+
+@pytest.mark.parametrize(
+    ("grade", "what"),
+    [
+        ({"score": 0.5, "level": 3}, "the grade of row 1 cannot be used: 'score 0.5, level 3'"),
+        ({"score": None, "level": "L3"}, "the grade of row 1 cannot be used: 'score None, level L3'"),
+        ({"score": True, "level": "L3"}, "the grade of row 1 cannot be used: 'score True, level L3'"),
+        ({}, "row 1 has no grade"),
+    ],
+)
+def test_a_grade_that_is_there_and_cannot_be_used_is_not_told_as_a_missing_one(fault, tmp_path, grade, what):
+    row = {"problem": "1 + 1?", "answer": "2", "completion": "It is 2.", **grade}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    assert what in fault("select", tmp_path / "rows.jsonl", "k=1", "-o", tmp_path / "out.jsonl")

@@ -69,6 +69,69 @@ def test_an_output_inside_of_the_folder_that_is_read_is_refused_before_it_is_rea
     assert "lies inside of the input" in told
 
 
+INSIDE = [
+    "pool ingest IN -o IN/pool", "pool dedup IN -o IN/inner", "pool dedup IN -o IN/deep/er/pool.v2",
+    "pool dedup IN -o out.jsonl --conflicts IN/conflicts.jsonl",
+    "pool dedup IN -o out.jsonl --dropped IN/dropped.jsonl",
+    "pool decontaminate IN --benchmark mine=other.jsonl -o IN/clean",
+    "pool decontaminate other.jsonl --benchmark mine=IN -o IN/clean", "pool strata IN by=stated -o IN/strata",
+    "select IN k=1 -o SYM/selected", "grade IN -o IN/graded.parquet", "verify IN -o IN/verdicts",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", INSIDE)
+def test_an_output_of_any_kind_inside_of_the_input_is_refused_by_every_command(fault, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    row = '{"problem": "1 + 1?", "answer": "2", "completion": "2", "level": 1}\n'
+    for file in ("in/a.jsonl", "other.jsonl"):
+        (tmp_path / file).write_text(row)
+    (tmp_path / "link").symlink_to("in")
+    assert "lies inside of the input" in fault(*command.replace("IN", "in").replace("SYM", "link").split())
+    assert os.listdir(tmp_path / "in") == ["a.jsonl"] and not (tmp_path / "out.jsonl").exists()
+
+
+RUN = [
+    "export run -o run/selected/x.jsonl", "export run -o run/stages/x.jsonl", "export run -o run/problems.parquet",
+    "export run --to hf -o run/selected", "export other -o run/selected/deep/x.jsonl", "report run -o run/recipe.yaml",
+    "ledger export run -o run/model", "verify rows.jsonl -o run/scores.json",
+    "pool ingest rows.jsonl -o run/stages/pool",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_nothing_is_written_among_the_own_files_of_a_run_whatever_is_read(fault, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for run in ("run", "other"):
+        (tmp_path / run / "selected").mkdir(parents=True)
+        for file in ("recipe.yaml", "environment.json", "ledger.sqlite"):
+            (tmp_path / run / file).write_text("{}")
+    (tmp_path / "rows.jsonl").write_text('{"problem": "1 + 1?", "answer": "2", "completion": "2"}\n')
+    before = sorted(tmp_path.rglob("*"))
+    assert "the output lies among a run's own files" in fault(*command.split())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_beside_the_own_files_of_a_run_and_under_the_name_of_a_format_there_is_room(limo, world, monkeypatch):
+    monkeypatch.chdir(world)
+    (world / "openai").mkdir()
+    assert limo("curate", "recipe.yaml", "--run", "run")[0] == 0
+    for output in ("run/mine.jsonl", "run/mine/deep.jsonl", "selected/mine.jsonl", "openai/mine.jsonl"):
+        code, _, err = limo("export", "run", "--to", "openai", "-o", output)
+        assert code == 0 and (world / output).is_file(), err
+
+
+@pytest.mark.parametrize("step", ["ingest", "decontaminate"])
+def test_what_was_dropped_is_written_where_nothing_is_left(fault, tmp_path, monkeypatch, step):
+    monkeypatch.chdir(tmp_path)
+    answer = "TBD" if step == "ingest" else "2"
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"problem": "What is 1 + 1?", "answer": answer}) + "\n")
+    more = ["--benchmark", "mine=rows.jsonl"] if step == "decontaminate" else []
+    told = fault("pool", step, "rows.jsonl", *more, "-o", "out.jsonl", "--dropped", "dropped.jsonl")
+    (row,) = map(json.loads, (tmp_path / "dropped.jsonl").read_text().splitlines())
+    assert "no problem is left" in told and row["stage"] == step and not (tmp_path / "out.jsonl").exists()
+
+
 def test_a_step_in_shards_of_a_loose_file_says_which_command_comes_first(fault, tmp_path):
     (tmp_path / "p.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}\n')
     for step in ("dedup", "decontaminate"):

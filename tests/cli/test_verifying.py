@@ -144,3 +144,14 @@ def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):
     assert limo("verify", tmp_path / "rows.jsonl", "--verifier", "numeric", "-o", out)[0] == 0
     assert [json.loads(line)["outcome"] for line in out.read_text().splitlines()] == ["correct", "wrong"]
     assert "maths, choice, numeric" in fault("verify", tmp_path / "rows.jsonl", "--verifier", "abacus", "-o", out)
+
+
+def test_rows_that_are_too_long_end_in_a_table_of_the_others_and_exit_3(limo, tmp_path, monkeypatch):
+    monkeypatch.setattr("limo.core.rows.MAX_ROW_BYTES", 1000)
+    long = {"answer": "2", "completion": "x" * 3000}
+    file = lines(tmp_path / "rows.jsonl", [ROWS[3], long, ROWS[4], long])
+    code, out, err = limo("verify", file, "-o", tmp_path / "out.jsonl", "--workers", 1)
+    assert code == 3 and "50.0%" in out
+    told = [line for line in err.splitlines() if line.startswith("limo: ")]
+    assert len(told) == 1 and "2 rows are too long and have no verdict: 'line 2 is longer than 16 MB" in told[0]
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2

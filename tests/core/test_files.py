@@ -110,6 +110,21 @@ def dead_process():
     return int(child.stdout)
 
 
+@pytest.mark.parametrize(
+    ("n_bytes", "free", "words"),
+    [
+        (4.2e6, 999_990, "will take 4.20 MB, and the disk has room for 999.99 KB"),
+        (3e12, 2e9, "will take 3,000.00 GB, and the disk has room for 2.00 GB"),
+        (1000, 7, "will take 1.00 KB, and the disk has room for 7 bytes"),
+    ],
+)
+def test_what_a_disk_lacks_is_told_in_a_unit_that_shows_it(tmp_path, monkeypatch, n_bytes, free, words):
+    monkeypatch.setattr(files, "_free_bytes", lambda _: free)
+    with pytest.raises(StorageError, match=words):
+        files.check_room(tmp_path / "x", n_bytes, "this")
+    files.check_room(tmp_path / "x", free, "this")
+
+
 @pytest.mark.parametrize("writer", [atomic, atomic_folder])
 def test_what_killed_writers_left_is_swept_whatever_it_is_and_what_others_write_stays(tmp_path, writer):
     dead, host = dead_process(), files._HOST

@@ -32,6 +32,7 @@ def test_what_states_nothing_is_left_out():
 @pytest.mark.parametrize(("n_correct", "name"), [(8, "Simple"), (4, "Complex"), (1, "Advanced"), (0, "Advanced")])
 def test_by_pass_rate_what_is_solved_seldom_is_advanced(n_correct, name):
     settings = StrataSettings(by="pass_rate", cuts=(0.7, 0.3))
+    assert StrataSettings(by="pass_rate").bounds == settings.bounds
     assert stratum_of(problem("a"), settings, PassRate("m", 8, 8, n_correct)) == name
     assert stratum_of(problem("a"), settings, PassRate("m", 8, 0, 0)) is None
 
@@ -48,7 +49,7 @@ def test_a_draw_is_the_same_for_a_seed_and_does_not_depend_on_the_order():
     [
         {},
         {"simple": ["MATH"], "advanced": ["MATH"]},
-        {"by": "pass_rate"},
+        {"by": "pass_rate", "cuts": (3, 5)},
         {"by": "pass_rate", "cuts": (0.3, 0.7)},
         {"by": "stated", "cuts": (5, 3)},
     ],

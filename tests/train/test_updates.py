@@ -174,6 +174,7 @@ def test_a_loss_that_is_not_finite_stops_in_one_line_and_keeps_the_last_whole_ch
     left = last_checkpoint(next(tmp_path.glob(".out.training-*")))
     from safetensors.torch import load_file
 
+    assert ("no checkpoint had been saved" if left is None else "checkpoint is kept") in str(caught.value)
     assert left is None or all(w.isfinite().all() for w in load_file(f"{left}/model.safetensors").values())
 
 
@@ -184,10 +185,10 @@ def test_weights_that_are_not_finite_are_never_saved(model_dir, rows, tmp_path, 
 
     def break_model(trainer, *args):
         torch.nn.init.constant_(next(trainer.model.parameters()), float("inf"))
-        module.check_finite(trainer.model, 1)
+        module.check_finite(trainer.model, 1, tmp_path)
 
     monkeypatch.setattr("limo.train.methods.sft.run_trainer", break_model)
-    with pytest.raises(ModelError, match=r"weights of .* are not finite after update 1"):
+    with pytest.raises(ModelError, match=r"weights of .* are not finite after update 1.*no checkpoint had been saved"):
         train(model_dir, rows, tmp_path / "out", SftSettings(**SMALL, examples_per_update=4))
     assert not (tmp_path / "out").exists()
 

@@ -15,7 +15,7 @@ from limo.core.rows import write_rows
 from limo.verify import files as verify_files
 from limo.verify import maths_verifier as module
 from limo.verify.audit import audit_file
-from limo.verify.files import verify_file
+from limo.verify.files import count_lines, verify_file
 
 ROWS = [
     {"answer": "4", "completion": "\\boxed{4}", "kind": "number"},
@@ -181,6 +181,49 @@ def test_an_audit_has_a_line_for_bare_answers_and_one_for_whole_responses(tmp_pa
         ["as response", "1", "0.0%", "0", "1"],
         ["numbers", "2", "50.0%", "0", "1"],
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_lines_are_counted_whether_or_not_the_last_one_ends(tmp_path, end):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in ROWS) + end)
+    assert count_lines(path) == len(ROWS)
+    progress = NoProgress()
+    verify_file(path, None, 1, progress)
+    last = progress.events[-1]
+    assert (last.kind, last.n_done, last.total) == ("end", len(ROWS), len(ROWS))
+
+
+def test_a_verify_that_is_stopped_says_so_and_not_that_it_is_done(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verify_files, "_verify_lines", interrupt)
+    progress = NoProgress()
+    with pytest.raises(PartialError):
+        verify_file(write(tmp_path / "rows.jsonl", ROWS), tmp_path / "out.jsonl", 1, progress)
+    assert [event.kind for event in progress.events] == ["start", "stop"]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.ndjson"])
+@pytest.mark.parametrize("place", [0, 3, 7])
+def test_a_row_that_is_too_long_is_passed_over_and_counted_and_the_others_are_verified(
+    tmp_path, monkeypatch, name, place
+):
+    monkeypatch.setattr("limo.core.rows.MAX_ROW_BYTES", 1000)
+    lines = [json.dumps(row) for row in ROWS]
+    lines.insert(place, json.dumps({"answer": "4", "completion": "x" * 5000}))
+    text = "".join(line + "\n" for line in lines).encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    summary = verify_file(tmp_path / name, tmp_path / "out.jsonl", 1)
+    whole = verify_file(write(tmp_path / "whole.jsonl", ROWS), tmp_path / "expected.jsonl", 1)
+    assert len(summary.skipped) == 1 and summary.skipped[0].startswith(f"line {place + 1} ")
+    assert "longer than 16 MB" in summary.skipped[0] and summary.by_kind == whole.by_kind
+    strip = lambda file: [json.loads(line) | {"elapsed_s": 0} for line in open(tmp_path / file)]  # noqa: E731, SIM115
+    assert strip("out.jsonl") == strip("expected.jsonl")
+    if place == 0:  # an audit stops at the first row that it cannot take
+        with pytest.raises(InputError, match=r"line .* is no row.*longer than 16 MB"):
+            audit_file(tmp_path / name)
 
 
 def test_a_rule_that_failed_is_counted_and_reported_with_its_row(tmp_path, monkeypatch):

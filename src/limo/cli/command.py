@@ -29,7 +29,7 @@ import click
 
 from limo.cli.next_step import next_command
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean
-from limo.core.files import disk_reason, kind_of
+from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
     ENGLISH,
@@ -51,6 +51,8 @@ DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 OUTPUTS = ("output", "dropped", "conflicts", "evidence", "report", "data", "charts", "judgements")
 """Parameters of commands that name a file or folder to write."""
+WORDS = ("FORMAT", "KIND", "NAME", "REPO")
+"""Metavars of parameters that name no file."""
 RECIPE = click.argument("recipe", metavar="RECIPE")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*%?|-?")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]...")
@@ -118,7 +120,12 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
 def _check_outputs(values: Mapping[str, Any]) -> None:
     """Raise InputError where a command would write to what it reads, or to one file twice, however it is spelt."""
     outputs = {name: path for name in OUTPUTS if isinstance(path := values.get(name), str) and path}
-    given = [one for name, value in values.items() if name not in outputs
+    words = {
+        one.name
+        for one in click.get_current_context().command.params
+        if isinstance(one.type, click.Choice) or one.metavar in WORDS
+    }
+    given = [one for name, value in values.items() if name not in outputs and name not in words
              for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, str)]  # fmt: skip
     inputs = [path for one in given for path in (one, one.partition("=")[2]) if path and os.path.exists(path)]
     inputs += [ledger for path in inputs if os.path.exists(ledger := os.path.join(path, "ledger.sqlite"))]
@@ -128,9 +135,16 @@ def _check_outputs(values: Mapping[str, Any]) -> None:
         if any(_is_same(path, other) for key, other in outputs.items() if key != name):
             raise InputError("two outputs are one file", path, "a name for each", "name another for one of them")
         above = {os.path.realpath(one) for one in inputs if not os.path.exists(os.path.join(one, "recipe.yaml"))}
-        if kind_of(path) and above & {str(one) for one in Path(os.path.realpath(path)).parents}:
+        folders = Path(os.path.realpath(path)).parents
+        if not path.endswith(".html") and above & set(map(str, folders)):
             what = "the output lies inside of the input, and would be read as a part of it the next time"
             raise InputError(what, path, "a name outside of it", "name another file or folder to write")
+        for run in (folder for folder in folders if (folder / "environment.json").exists()):
+            from limo.core.run_folder import OWN_NAMES
+
+            if Path(os.path.realpath(path)).relative_to(run).parts[0] in OWN_NAMES:
+                what, do = "the output lies among a run's own files", "name another file or folder to write"
+                raise InputError(what, path, "a name outside of them", do)
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -11,7 +11,6 @@ limo benchmarks list
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +77,10 @@ def pool_ingest(
         Checker().why_not,
         IngestSettings(keep_unverifiable=keep_unverifiable),
     )
-    written = write_output(output, lambda: ingest(*given), lambda: ingest_shards(output, *given, call.progress))
-    _print_written(call, written, dropped)
+    written = write_output(
+        output, lambda: ingest(*given), lambda: ingest_shards(output, *given, call.progress), dropped
+    )
+    _print_written(call, written)
 
 
 @command(
@@ -114,13 +115,13 @@ def pool_dedup(
 
     settings = load(DedupSettings, None, overrides)
     in_shards = lambda: dedup_shards(file, output, settings, _executor(executor), call.progress)  # noqa: E731
-    written = write_output(output, lambda: dedup(read_pool(file), settings), in_shards)
+    written = write_output(output, lambda: dedup(read_pool(file), settings), in_shards, dropped)
     rows = [{"problem_id": row.problem_id, **row.detail} for row in written.read_dropped(ANOTHER_ANSWER)]
     table = conflicts or (None if written.rows else str(Path(output) / "conflicts.jsonl"))
     if table:
         write_rows(rows, table)
     text = f"\n{len(rows):,} equal problems with other answers in {table}" if table and rows else ""
-    _print_written(call, written, dropped, {"conflicts": table, "n_conflicts": len(rows)}, text)
+    _print_written(call, written, {"conflicts": table, "n_conflicts": len(rows)}, text)
 
 
 @command(
@@ -174,7 +175,7 @@ def pool_decontaminate(
         in_memory = lambda: decontaminate(read_pool(file), known, settings)  # noqa: E731
         where = _executor(executor)
         in_shards = lambda: decontaminate_shards(file, output, known, settings, where, call.progress)  # noqa: E731
-        written = write_output(output, in_memory, in_shards)
+        written = write_output(output, in_memory, in_shards, dropped)
     rows_of = written.rows if written else decontaminate(problems, known, settings)
     hits = found.evidence_table(*rows_of) if rows_of else found.read_evidence(str(output))
     if evidence:
@@ -185,7 +186,7 @@ def pool_decontaminate(
     rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
     totals = aligned_table(rows + [list(row.values()) for row in found.totals(hits)]) if hits else ""
     if written:
-        _print_written(call, written, dropped, compared, totals and f"\n\n{totals}")
+        _print_written(call, written, compared, totals and f"\n\n{totals}")
         return
     n_hit, n_blank = len({row["problem_id"] for row in hits if row["decision"] == "drop"}), len(without_statement)
     value = {"n_problems": len(problems), "n_without_statement": n_blank, "n_contaminated": n_hit, **compared}
@@ -201,14 +202,8 @@ def _executor(kind: str) -> ExecutorSettings:
     return ExecutorSettings.model_validate({"kind": kind})
 
 
-def _print_written(
-    call: Call, written: Written, dropped: str | None, more: Mapping[str, object] | None = None, text: str = ""
-) -> None:
-    """The counts of a command that wrote a pool, and with `dropped` the rows that it left out."""
-    if dropped:
-        from limo.core.rows import write_rows
-
-        write_rows([asdict(row) for row in written.read_dropped()], dropped)
+def _print_written(call: Call, written: Written, more: Mapping[str, object] | None = None, text: str = "") -> None:
+    """The counts of a command that wrote a pool."""
     n, reasons = written.n_kept, written.n_by_reason
     value = {"n_kept": n, "n_dropped": reasons.total(), "n_by_reason": dict(reasons), "output": written.output}
     rows: list[list[object]] = [["what", "problems"], ["kept", n], *map(list, reasons.most_common())]

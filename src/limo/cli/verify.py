@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.command import OVERRIDES, Call, aligned_table, command, output, workers
-from limo.core.errors import InputError
+from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
     from limo.verify.checker import Checker
@@ -80,6 +80,9 @@ def verify(
         _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
     else:
         call.result(asdict(summary), aligned_table(summary.table()))
+    if summary.skipped:
+        what, first = f"{len(summary.skipped):,} rows are too long and have no verdict", summary.skipped[0]
+        raise PartialError(what, first, "", "shorten or drop them")
 
 
 def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, rules: Summary) -> None:

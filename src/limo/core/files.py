@@ -94,8 +94,13 @@ def storage_errors(path: str | Path) -> Iterator[None]:
 def check_room(path: str | Path, n_bytes: float, what: str) -> None:
     """Raise StorageError where the disk of `path` has less room than the `n_bytes` that `what` will take there."""
     if (free := _free_bytes(path)) < n_bytes:
-        needed = f"{what} will take {n_bytes / 1e9:,.2f} GB, and the disk has room for {free / 1e9:,.2f}"
+        needed = f"{what} will take {_size(n_bytes)}, and the disk has room for {_size(free)}"
         raise StorageError(needed, shorten(str(path), 200), "", "free some space or name another folder")
+
+
+def _size(n_bytes: float) -> str:
+    name, unit = next((pair for pair in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)) if n_bytes >= pair[1]), ("bytes", 1))
+    return f"{n_bytes / unit:,.{0 if unit == 1 else 2}f} {name}"
 
 
 def _is_full(path: str | Path) -> bool:

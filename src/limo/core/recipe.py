@@ -259,7 +259,7 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
     why = item["msg"].removeprefix("Value error, ")
     why = why[:1].lower() + why[1:]
     if isinstance(item["input"], dict | list):  # a section, which stands in the recipe
-        return f"{where}: {why}"
+        return f"{where}: {why}" if path else why
     shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
     names = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if item["type"] == "literal_error" else ()
     return "; ".join(filter(None, (f"{where} is {shown}: {why}", did_you_mean(item["input"], names))))

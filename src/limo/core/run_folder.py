@@ -36,7 +36,13 @@ ASKED = "asked.json"
 """What a lab was last started for: the names of its experiments, and the training seeds."""
 OUTPUTS = "outputs.json"
 LEDGER_NOTE = "ledger.json"
+LEDGER = "ledger.sqlite"
 _BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, OUTPUTS, LEDGER_NOTE, ASKED, ".lock"}
+
+_FOLDERS = {"stages", "selected", "model", "checkpoints"}
+_RESULTS = {PROBLEMS, LEDGER, "funnel.json", "scores.json", "evaluations.json", "undecided.json"}
+OWN_NAMES = _BOOKKEEPING | _FOLDERS | _RESULTS
+"""What limo writes into runs, where nothing else is to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class RunFolder:
     @property
     def ledger_path(self) -> Path:
         """Where this run's rollouts are, unless the recipe shares a ledger between runs."""
-        return self.path / "ledger.sqlite"
+        return self.path / LEDGER
 
     def __enter__(self) -> Self:
         if self._recipe is not None:

@@ -28,9 +28,9 @@ class StrataSettings(Settings):
     simple: list[str] = Field(default_factory=list, description="source: names in Simple; paper: MATH, levels 1 to 3")
     complex: list[str] = Field(default_factory=list, description="source: names in Complex; paper: olympiads")
     advanced: list[str] = Field(default_factory=list, description="source: names in Advanced; paper: past AIME")
-    cuts: tuple[float, float] = Field(
-        (3.0, 5.0), description="stated: Simple to the first, Complex below the second; pass_rate: Simple from the "
-        "first, Complex from the second, for example 0.7 and 0.3"
+    cuts: tuple[float, float] | None = Field(
+        None, description="stated: Simple to the first, Complex below the second (3 and 5); pass_rate: Simple from the "
+        "first, Complex from the second (0.7 and 0.3)"
     )  # fmt: skip
     n: int | None = Field(500, ge=1, description="problems of each stratum, drawn by hash; paper: 500")
     seed: int = Field(0, ge=0, description="of the draw")
@@ -40,11 +40,16 @@ class StrataSettings(Settings):
         names = [*self.simple, *self.complex, *self.advanced]
         if self.by == "source" and (not names or len(set(names)) < len(names)):
             raise ValueError("name the sources of the strata, each once, in `simple`, `complex` and `advanced`")
-        if self.by == "pass_rate" and not 1 >= self.cuts[0] > self.cuts[1] >= 0:
+        if self.by == "pass_rate" and not 1 >= self.bounds[0] > self.bounds[1] >= 0:
             raise ValueError("by pass rate `cuts` fall within 0..1, for example [0.7, 0.3]")
-        if self.by == "stated" and not self.cuts[0] < self.cuts[1]:
+        if self.by == "stated" and not self.bounds[0] < self.bounds[1]:
             raise ValueError("by stated difficulty `cuts` rise, for example [3, 5]")
         return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The cuts, or those of `by` where none are given."""
+        return self.cuts or ((0.7, 0.3) if self.by == "pass_rate" else (3.0, 5.0))
 
 
 def stratify(
@@ -64,9 +69,9 @@ def stratum_of(problem: Problem, settings: StrataSettings, rate: PassRate | None
         sources = {"Simple": settings.simple, "Complex": settings.complex, "Advanced": settings.advanced}
         return next((name for name in STRATA if problem.source in sources[name]), None)
     if settings.by == "pass_rate":
-        return STRATA[sum(rate.rate < cut for cut in settings.cuts)] if rate and rate.n_decided else None
+        return STRATA[sum(rate.rate < cut for cut in settings.bounds)] if rate and rate.n_decided else None
     value = stated_difficulty(problem)
-    return None if value is None else STRATA[(value > settings.cuts[0]) + (value >= settings.cuts[1])]
+    return None if value is None else STRATA[(value > settings.bounds[0]) + (value >= settings.bounds[1])]
 
 
 def stated_difficulty(problem: Problem) -> float | None:

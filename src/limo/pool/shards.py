@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import islice, repeat
 from pathlib import Path
@@ -22,6 +22,7 @@ from limo.core.files import atomic, hash_path, kind_of, output_folder
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
+from limo.core.rows import write_rows
 from limo.core.text import content_hash, parse_json, shorten
 from limo.pool.ingest import COLUMNS, IngestSettings, Source, encode_meta, stream, table_of, write_pool
 from limo.pool.summary import read_summary, shards_in, write_summary
@@ -90,20 +91,27 @@ class Written:
 
 
 def write_output(
-    output: str, in_memory: Callable[[], tuple[list[Problem], list[Dropped]]], in_shards: Callable[[], Counter[str]]
-) -> Written:
+    output: str, in_memory: Callable[[], tuple[list[Problem], list[Dropped]]], in_shards: Callable[[], Counter[str]],
+    dropped_file: str | None = None,
+) -> Written:  # fmt: skip
     """A step's result in one file, or in a folder of shards where the name of the output has no file's ending.
+
+    What was dropped, and why, goes into `dropped_file` as rows, whatever is left.
 
     Raises InputError where nothing is left for the file.
     """
     if not output.lower().endswith((".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".gz")):
         counts = in_shards()
+        if dropped_file:
+            write_rows([asdict(row) for row in dropped_of(output)], dropped_file)
         return Written(counts.pop("kept", 0), counts, output)
     kept, dropped = in_memory()
+    if dropped_file:
+        write_rows([asdict(row) for row in dropped], dropped_file)
     by_reason = Counter(row.reason for row in dropped)
     if not kept:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in by_reason.most_common())
-        do = "see why in a folder: -o NAME without an ending"
+        do = "see why with --dropped FILE, or in a folder: -o NAME without an ending"
         raise InputError("no problem is left", reasons or "none came in", "one or more", do)
     return Written(write_pool(kept, output), by_reason, output, (kept, dropped))
 

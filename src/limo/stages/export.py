@@ -15,6 +15,7 @@ from typing import cast
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
 from limo.core.records import Row
 from limo.core.rows import read_rows, write_rows
+from limo.core.run_files import read_recipe
 from limo.core.run_folder import RunFolder
 from limo.curate.formats import Format, write_format
 from limo.stages.curate import SELECTED
@@ -29,6 +30,8 @@ def run(folder: str | Path, output: str, to: str | None = None, evidence: bool =
     selected = run_folder.path / SELECTED
     if not selected.is_dir():
         do = "it is not finished: start the same `limo curate` again, which goes on where it stopped"
+        if "select" not in read_recipe(run_folder.path / "recipe.yaml"):
+            do = "it is a run of another command: name one of `limo curate`"
         raise MissingFileError("this run has no selected rows", folder, "the folder of a finished curation", do)
     rows = read_rows(str(selected))
     if to is None:

@@ -71,8 +71,9 @@ def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
         raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "rename the column")
     score, level = row.get("score"), row.get("level")
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or level not in LEVELS:
-        what, allowed = f"row {number} has no grade", "`score`, a finite number, and `level`, L1 to L5"
-        raise InputError(what, f"score {score}, level {level}", allowed, "run `limo grade` first")
+        what = f"row {number} has no grade" if score is level is None else f"the grade of row {number} cannot be used"
+        shown, allowed = f"score {score}, level {level}", "`score`, a finite number, and `level`, L1 to L5"
+        raise InputError(what, shown, allowed, "run `limo grade` first")
     traits = row.get("traits")
     grade = Grade(traits if isinstance(traits, dict) else {}, float(score), level)
     known = {name: str(row.get(name) or "") for name in ("source", "topic", "language")}

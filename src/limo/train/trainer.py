@@ -96,21 +96,22 @@ def checked_trainer(trainer_class: type) -> Any:
                 self.n_padding += int((inputs["attention_mask"] == 0).sum()) if "attention_mask" in inputs else 0
             loss = super().training_step(model, inputs, *args, **kwargs)
             if not bool(torch.isfinite(loss)):
-                raise _diverged(f"the loss is {loss.item()} in update {self.state.global_step + 1}")
+                shown = f"the loss is {loss.item()} in update {self.state.global_step + 1}"
+                raise _diverged(shown, Path(self.args.output_dir))
             return loss
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            check_finite(model, self.state.global_step)
+            check_finite(model, self.state.global_step, Path(self.args.output_dir))
             super()._save_checkpoint(model, trial)
 
     return CheckedTrainer
 
 
-def check_finite(model: Any, step: int) -> None:
-    """Raise ModelError where a weight of the model is not finite."""
+def check_finite(model: Any, step: int, work: Path) -> None:
+    """Raise ModelError where a weight of the model is not finite; `work`: where its checkpoints are."""
     for name, weights in model.named_parameters():
         if weights.requires_grad and not bool(weights.detach().isfinite().all()):
-            raise _diverged(f"weights of {name} are not finite after update {step}")
+            raise _diverged(f"weights of {name} are not finite after update {step}", work)
 
 
 def bytes_on_disk(model: Any, settings: TrainSettings) -> int:
@@ -129,8 +130,10 @@ def bytes_on_disk(model: Any, settings: TrainSettings) -> int:
     return max((n_kept + 1) * checkpoint, n_kept * checkpoint + saved)
 
 
-def _diverged(what: str) -> ModelError:
-    do = "lower learning_rate or set max_grad_norm=1; the last whole checkpoint is kept beside the model's folder"
+def _diverged(what: str, work: Path) -> ModelError:
+    do = "lower learning_rate or set max_grad_norm=1; no checkpoint had been saved"
+    if any(work.glob("checkpoint-*")):
+        do = "lower learning_rate or set max_grad_norm=1; the last whole checkpoint is kept beside the model's folder"
     return ModelError("the training diverged", what, "finite numbers", do)
 
 
@@ -164,7 +167,7 @@ def run_trainer(trainer: Any, work: Path, progress: Progress, stage: str, settin
         except torch.OutOfMemoryError as error:
             reason, do = shorten(str(error), 120), "gradient_checkpointing=true, kind: lora, or more devices"
             raise ModelError("the device ran out of memory", reason, "", do) from error
-    check_finite(trainer.model, trainer.state.global_step)
+    check_finite(trainer.model, trainer.state.global_step, work)
     return round(time.monotonic() - started_s, 2)
 
 

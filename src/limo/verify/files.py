@@ -42,9 +42,13 @@ ADVANCE = 100  # rows between two reports of progress
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of a verified file: outcomes by kind ("all" first), verdicts by tier, and the first of each failure."""
+    """Counts of a verified file: outcomes by kind ("all" first), verdicts by tier, and the first of each failure.
+
+    `skipped`: the lines that are too long to be read, in words; they have no verdict.
+    """
 
     n_rows: int = 0
+    skipped: list[str] = field(default_factory=list)
     by_kind: dict[str, dict[str, int]] = field(default_factory=lambda: {"all": dict.fromkeys(OUTCOMES, 0)})
     by_tier: dict[str, int] = field(default_factory=dict)
     first_by_tier: dict[str, str] = field(default_factory=dict)
@@ -103,10 +107,10 @@ def verify_file(
         Checker(verifier, n_workers, limits) as checker,
         nullcontext(os.devnull) if out is None else atomic(out) as written,
         open(written, "wb", BUFFER) as target,
-        progress.stage("verify", n_lines) as stage,
     ):
         try:
-            _verify_lines(checker, path, target, summary, lambda n: stage.advance(n, correct=summary.n_correct))
+            with progress.stage("verify", n_lines) as stage:
+                _verify_lines(checker, path, target, summary, lambda n: stage.advance(n, correct=summary.n_correct))
         except KeyboardInterrupt:
             interrupted = True
             if out is not None and Path(out).exists():
@@ -122,7 +126,8 @@ def verify_file(
 def _verify_lines(
     checker: Checker, path: str | Path, target: BinaryIO, summary: Summary, advance: Callable[[int], None]
 ) -> None:
-    with closing(checker.map(open_line_handler, numbered_lines(path), lambda payload: len(payload[1]))) as replies:
+    lines = numbered_lines(path, summary.skipped.append)
+    with closing(checker.map(open_line_handler, lines, lambda payload: len(payload[1]))) as replies:
         for (number, line), reply in replies:
             if isinstance(reply.value, str):
                 raise InputError(reply.value)
@@ -161,17 +166,24 @@ def count_lines(path: str | Path) -> int | None:
         raise MissingFileError("there is no such file", path, "rows of {answer, completion}", "check the path")
     if not _is_json_lines(path) or not Path(path).is_file():
         return None
+    n_lines, last = 0, b"\n"
     with open(path, "rb") as source:
-        return sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
+        while block := source.read(1 << 20):
+            n_lines, last = n_lines + block.count(b"\n"), block
+    return n_lines + (not last.endswith(b"\n"))
 
 
-def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: str | Path, skip: Callable[[str], None] | None = None) -> Iterator[tuple[int, bytes]]:
     """JSON lines that are not empty, with their numbers from 1, of a file of rows of any kind.
 
-    Raises what `limo.core.rows` does, and InputError for a line that is no row.
+    A line that is longer than a row may be is passed over where `skip` takes it in words.  Raises what
+    `limo.core.rows` does, and InputError for a line that is no row.
     """
     if not _is_json_lines(path):
         for row in read_file(path):
+            if skip and row.error == TOO_LONG:
+                skip(f"line {row.line} of {row.file} is {TOO_LONG}")
+                continue
             if row.error:
                 raise InputError(
                     f"line {row.line} of {row.file} is no row", row.error, "{answer, completion}", "mend it"
@@ -180,9 +192,11 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
         return
     with open(path, "rb", BUFFER) as source:
         for number, line in enumerate(bounded_lines(source), 1):
-            if line is None:
+            if line is None and not skip:
                 raise InputError(f"line {number} is no row", TOO_LONG, "{answer, completion}", "mend or drop the line")
-            if not line.isspace():
+            if line is None:
+                skip(f"line {number} is {TOO_LONG}")  # type: ignore[misc]
+            elif not line.isspace():
                 yield number, line
 
 
