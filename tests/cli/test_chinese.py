@@ -56,6 +56,11 @@ def literals(node: ast.expr | None, module: ast.Module, names: frozenset[str] = 
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
     elif isinstance(node, ast.IfExp):
         yield from (text for branch in (node.body, node.orelse) for text in literals(branch, module, names))
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = (list(literals(side, module, names)) or ["7"] for side in (node.left, node.right))
+        yield from (one + other for one in left for other in right)
+    elif isinstance(node, ast.BoolOp):
+        yield from (text for value in node.values for text in literals(value, module, names))
     elif isinstance(node, ast.Name) and node.id not in names:
         for assigned in (one for one in ast.walk(module) if isinstance(one, ast.Assign)):
             for target in assigned.targets:
@@ -225,6 +230,8 @@ report none
 view none
 curate
 curate --nothing
+init damaged.jsonl -o damaged
+init damaged.jsonl -o damaged --model nowhere
 curate recipe.yaml --rn run
 curate --run
 curat
@@ -239,11 +246,13 @@ def test_the_commands_of_a_first_day_print_no_english_sentence(limo, small, monk
     monkeypatch.chdir(small)
     monkeypatch.setenv("LIMO_LANG", "zh")
     (small / "nothing.jsonl").write_text('{"problem": "Which is it?"}\n[]\n')
+    (small / "damaged.jsonl").write_text('{"problem": "Which is it?", "answer": "2"}\n{"problem":\n')
     printed = {}
     for command in filter(None, COMMANDS.splitlines()):
         code, out, err = limo(*command.split())
         assert code in (0, 2), (command, err)
         printed |= dict.fromkeys((out + err).splitlines(), command)
+    assert not [line for line in printed if HALF_WIDTH.search(NO_PROSE.sub("|", line.split("  ")[0]))]
     untranslated = [f"{command}: {line}" for line, command in printed.items() if english(line)]
     assert not untranslated, "add to core/language.zh.yaml:\n" + "\n".join(untranslated)
 

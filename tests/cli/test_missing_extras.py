@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from limo.cli.command import EXTRA_OF_MODULE, error_line
+from limo.models.local.config import loading_error
 
 EXTRAS = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"][
     "optional-dependencies"
@@ -135,3 +136,12 @@ def test_the_core_verifies_grades_requests_selects_counts_and_compares_without_a
         (world / f"{name}.yaml").write_text(f"model: {model}\n{how}\n")
         limo("evaluate", f"{name}.yaml", "--run", name)
     assert "own" in limo("compare", "weak", "strong")
+
+
+def test_a_model_that_needs_torch_names_the_extra_and_not_the_class(monkeypatch):
+    monkeypatch.setattr("limo.models.local.config.find_spec", lambda name: None)
+    said = ImportError("AutoModelForCausalLM requires the PyTorch library but it was not found")
+    with pytest.raises(ModuleNotFoundError) as missing:
+        loading_error("model", "base", said)
+    code, line = error_line(missing.value, ["train", "train.yaml"])
+    assert code == 2 and "pip install 'limo[train]'" in line and "AutoModel" not in line

@@ -334,3 +334,22 @@ def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, m
     told = fault(*words)
     assert what in told and do in told
     assert len(HAN.findall(fault(*words, "--lang", "zh"))) > 8, "no entry in core/language.zh.yaml"
+
+
+def test_a_line_that_is_no_json_is_named(limo, fault, here):
+    (here / "cut.jsonl").write_text('{"stem": "What is 1 + 1?", "key": "2"}\n{"stem":\n')
+    assert "line 2 of cut.jsonl is not a row: 'not JSON" in fault("init", "cut.jsonl")
+    rows = "".join(json.dumps({"stem": f"What is {k} + {k}?", "key": str(2 * k)}) + "\n" for k in range(9))
+    (here / "cut.jsonl").write_text(rows + "[]\n{\n")
+    code, out, _ = limo("init", "cut.jsonl")
+    assert code == 0 and "malformed row 2" in out and "line 10 of cut.jsonl is not a row: 'a list" in out
+    (here / "cut.jsonl").write_text("{\n")
+    assert "line 1 of cut.jsonl is not a row" in fault("init", "cut.jsonl", "-o", "other")
+
+
+def test_a_model_that_is_no_folder_is_told_and_a_folder_is_written_whole(limo, here):
+    _, out, _ = limo("init", "shop.jsonl", "--model", "base", "-o", "a")
+    assert "there is no folder 'base' here: it is taken for a name on the hub" in out
+    (here / "base").mkdir()
+    _, out, _ = limo("init", "shop.jsonl", "--model", "base", "-o", "b")
+    assert "hub" not in out and f"model: {here / 'base'}" in (here / "b/train.yaml").read_text()

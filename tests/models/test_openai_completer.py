@@ -275,7 +275,7 @@ def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, "refuses the key"),
+        (401, "wants a key, and none was sent .*--api-key-env NAME"),
         (404, "has no such model"),
         (307, "redirects are not followed"),
         (400, "refuses every request"),

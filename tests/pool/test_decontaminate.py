@@ -257,3 +257,10 @@ def test_another_answer_to_another_figure_or_to_more_numbers_is_another_question
 def test_names_and_nouns_may_be_replaced_but_no_prime(item: str, row: str, method: str) -> None:
     _, dropped = decontaminate([Problem.make(row, "1")], {"bench": [Problem.make(item, "1")]})
     assert [found.detail["method"] for found in dropped] == [method] * bool(method)
+
+
+def test_a_problem_that_was_held_out_of_the_pool_says_so_and_one_of_both_is_contaminated():
+    problems = [Problem.make(f"Ship number {k} carries {k + 40} crates and loads {k * 3} more. How many?", "1")
+                for k in range(3)]  # fmt: skip
+    _, dropped = decontaminate(problems, {"held-out": problems[:2], "exam": problems[1:2]})
+    assert [row.reason for row in dropped] == ["held out", CONTAMINATED]

@@ -132,7 +132,7 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     ]  # fmt: skip
     assert rows["ingest"].n_in == N + 2 and sum(rows["ingest"].n_by_reason.values()) == 1
     assert rows["dedup"].n_by_reason == {"duplicate": 1}
-    assert rows["decontaminate"].n_by_reason == {"in a benchmark": 1}
+    assert rows["decontaminate"].n_by_reason == {"held out": 1}
     assert rows["weak_filter"].n_by_reason == {"solved too often": 8}
     assert rows["strong_filter"].n_by_reason == {"suspect": 1}
     assert rows["select"].n_kept == rows["export"].n_kept == done.n_selected == 6

@@ -71,13 +71,18 @@ def read_rows(path: str | Path) -> list[Row]:
     return values_of(read_file(path), path)
 
 
+def unreadable(row: SourceRow) -> InputError:
+    """The error for a row without a value."""
+    what = f"line {row.line} of {row.file} is not a row"
+    return InputError(what, row.error, "a JSON object", "correct or remove the line")
+
+
 def values_of(rows: Iterable[SourceRow], path: str | Path) -> list[Row]:
     """The values of the rows of `path`.  Raises InputError for a malformed row, or when there is none."""
     values = []
     for row in rows:
         if row.error:
-            what = f"line {row.line} of {row.file} is not a row"
-            raise InputError(what, row.error, "a JSON object", "correct or remove the line")
+            raise unreadable(row)
         values.append(row.value)
     if not values:
         raise InputError("the file has no rows", path, "one or more", "check the path")

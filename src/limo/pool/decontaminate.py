@@ -27,6 +27,8 @@ from limo.pool.summary import read_summary
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
 CONTAMINATED, SIBLING = "in a benchmark", "sibling of a benchmark problem"
+HELD_OUT, HELD_OUT_REASON = "held-out", "held out"
+"""The benchmark that `limo init` takes out of the pool's own file, and why its problems are dropped from the pool."""
 MAX_HITS = 5  # benchmark problems named in the evidence of one row; `n_hits` counts all that decided
 
 
@@ -88,7 +90,9 @@ def find_contamination(
         ]
         if dropping:
             detail = {"source": problem.source, "method": surest[0].method, "n_hits": len(surest), "hits": evidence}
-            reason = SIBLING if surest[0].method in SIBLINGS else CONTAMINATED
+            of_own_file = all(hit.benchmark == HELD_OUT for hit in surest)
+            reason = HELD_OUT_REASON if of_own_file else CONTAMINATED
+            reason = SIBLING if surest[0].method in SIBLINGS else reason
             dropped[row] = Dropped(problem.id, "decontaminate", reason, detail)
         else:
             reported[row] = (REPORTED, evidence)

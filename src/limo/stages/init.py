@@ -24,11 +24,12 @@ from limo.core.errors import InputError
 from limo.core.files import write_text
 from limo.core.recipe import load
 from limo.core.records import Problem
-from limo.core.rows import write_rows
+from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, mean_interval
 from limo.core.text import shorten
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
+from limo.pool.decontaminate import HELD_OUT
 from limo.pool.sources.fields import FieldMap, row_to_problem
 from limo.pool.sources.guess import find_fields, head_of, named, oddities
 from limo.pool.sources.readers import rows
@@ -98,13 +99,14 @@ def run(
     """
     checked_variable(api_key_env)
     given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
-    columns = find_fields(head_of(rows(file)), file, given, strict=True)
-    usable, left_out = _problems(file, columns)
+    if not (table := head_of(rows(file))):
+        raise unreadable(next(rows(file)))
+    columns = find_fields(table, file, given, strict=True)
+    usable, left_out, damaged = _problems(file, columns)
     n_rows = len(usable) + left_out.total()
     if len(usable) < 2:
         what, do = "these columns give no problems with answers", "name others with --field problem=COLUMN"
-        first = next(iter(head_of(rows(file))), {})
-        raise InputError(what, named(columns) or file, "columns of " + ", ".join(first), do)
+        raise InputError(what, named(columns) or file, "columns of " + ", ".join(table[0]), do)
     n_held_out = n_held_out or held_out_of(len(usable))
     if n_held_out >= len(usable):
         do = "give a smaller --hold-out"
@@ -114,8 +116,8 @@ def run(
     models = sorted(models or [ServedModel("my-model")], key=lambda model: model_size(model.name) or 0)
     by_hash = sorted(usable.values(), key=lambda problem: problem.id)  # no order of the file's
     held_out, interval = by_hash[:n_held_out], score_of_half(n_held_out)
-    names = list(next(iter(head_of(rows(file)))))
-    notes = [*_notes_on_rows(left_out, list(usable.values()), names), *notes, *_notes(models, interval, weights)]
+    of_rows = _notes_on_rows(left_out, damaged, list(usable.values()), list(table[0]))
+    notes = [*of_rows, *notes, *_notes(models, interval, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
     notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
@@ -140,16 +142,19 @@ def run(
     return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
 
 
-def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter[str]]:
-    """The problems of a file that can be used, by id, each once; and the rows left out by their reason."""
-    usable, left_out = dict[str, Problem](), Counter[str]()
+def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter[str], list[SourceRow]]:
+    """The usable problems of a file, by id, each once; the rows left out by their reason; those that are none."""
+    usable, left_out, damaged = dict[str, Problem](), Counter[str](), list[SourceRow]()
     for row in rows(file):
+        damaged += [row] if row.error else []
         read = row_to_problem(row.value, Path(file).stem, columns)
         if read.problem is None or read.reason or read.problem.id in usable:
-            left_out[row.error or read.reason or "said before"] += 1
+            left_out["malformed row" if row.error else read.reason or "said before"] += 1
         else:
             usable[read.problem.id] = read.problem
-    return usable, left_out
+    if damaged and len(usable) < 2:
+        raise unreadable(damaged[0])
+    return usable, left_out, damaged
 
 
 def _placed(made: Path, target: Path, replace: bool) -> list[Path]:
@@ -194,14 +199,17 @@ def _is_measured(answer: str) -> bool:
     return any(unit is not None and _MEASURED & {base for base, _ in unit.dimensions} for unit in units)
 
 
-def _notes_on_rows(left_out: Counter[str], problems: Sequence[Problem], columns: Sequence[str]) -> list[str]:
+def _notes_on_rows(
+    left_out: Counter[str], damaged: Sequence[SourceRow], problems: Sequence[Problem], columns: Sequence[str]
+) -> list[str]:
     """Why rows were left out, and what is odd in the others."""
     notes = oddities(problems)
     if notes:
         advice = "if a column is wrong, name it with --field answer=COLUMN or --field problem=COLUMN; there are"
         notes.append(f"{advice}: {shorten(', '.join(map(repr, columns)), 400)}")
     counts = ", ".join(f"{reason} {n:,}" for reason, n in left_out.most_common())
-    return [f"rows left out: {counts}"] * bool(counts) + notes
+    shown = [f"line {row.line} of {row.file} is not a row: {row.error!r}" for row in damaged[:1]]
+    return [f"rows left out: {counts}"] * bool(counts) + shown + notes
 
 
 def held_out_of(n: int) -> int:
@@ -241,6 +249,8 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> l
         notes.append("the server does not say its context: see max_tokens in the recipes")
     if not weights:
         notes.append("which weights to train is not known: put a folder or a name on the hub for model= in limo train")
+    elif not Path(weights).exists():
+        notes.append(f"there is no folder {weights!r} here: it is taken for a name on the hub")
     return notes
 
 
@@ -273,7 +283,7 @@ def _recipes(
     curation = {
         "data": str(folder),
         "pool": {"sources": [{"path": file, "fields": fields} if fields else {"path": file}]},
-        "benchmarks": {"held-out": "held_out.jsonl"},
+        "benchmarks": {HELD_OUT: "held_out.jsonl"},
         "decontaminate": {"renumbered": "report"},
         "filters": filters,
         "select": {},
@@ -282,7 +292,7 @@ def _recipes(
     scores = {
         "data": str(folder),
         "model": {"kind": "local", "name": "base", "path": weights} if weights else weak,
-        "benchmarks": {"held-out": "held_out.jsonl"},
+        "benchmarks": {HELD_OUT: "held_out.jsonl"},
         "protocol": "own",
         "decoding": {"n": 4, **sampling},
     }

@@ -10,6 +10,7 @@ model = AutoModelForCausalLM.from_pretrained(path, config=config, trust_remote_c
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,12 @@ def check_weights(model: Any, path: str | Path) -> None:
 
 
 def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:
-    """The error for a model or tokenizer that transformers could not load, in one line."""
+    """The error for a model or tokenizer that transformers could not load, in one line.
+
+    Raises ModuleNotFoundError where torch is not installed, which transformers says of each of its classes.
+    """
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch") from error
     if "trust_remote_code" in str(error):
         allowed = "an architecture that transformers has; a local model of a recipe may set trust_remote_code"
         return ModelError(f"the {what} brings code of its own, which is not run", model, allowed, "")

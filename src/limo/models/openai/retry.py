@@ -217,9 +217,15 @@ class RetryingSender:
 
     def _count_refusal(self, status: int, message: str) -> None:
         """Raise ModelError where no request can work."""
-        do = "check the address, `model` and " + (self.settings.api_key_env or "api_key_env")
+        variable = self.settings.api_key_env
         if status in (401, 403):
-            raise ModelError(f"the server refuses the key (status {status})", message, "", do) from None
+            what = f"the server refuses the key (status {status})" if variable else (
+                f"the server wants a key, and none was sent (status {status})"
+            )  # fmt: skip
+            do = f"check the address, `model` and the variable {variable}" if variable else (
+                "export the key as a variable and name that in http.api_key_env, or as limo init --api-key-env NAME"
+            )  # fmt: skip
+            raise ModelError(what, message, "", do) from None
         if 300 <= status < 400:
             do = "give the address that it leads to in base_urls"
             raise ModelError(
@@ -227,6 +233,7 @@ class RetryingSender:
                 "must not travel", message, "", do,
             ) from None  # fmt: skip
         if status in (404, 405):
+            do = "check the address and `model`"
             raise ModelError(f"the server has no such model or address (status {status})", message, "", do) from None
         self._n_refused += status != NOT_RECORDED
         if self._n_refused >= MAX_REFUSED and not self._n_answered:
