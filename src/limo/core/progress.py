@@ -337,7 +337,8 @@ class _LogHandler(logging.Handler):
             text = record.getMessage()
         except Exception:  # a library's mistake in its log line never stops the work, nor prints a traceback
             text = str(record.msg)
-        self._progress.log(f"{record.levelname.lower()}: {record.name}: {text}")
+        source = "" if record.name.startswith("limo.") else f"{record.name}: "  # whose own lines have a translation
+        self._progress.log(f"{record.levelname.lower()}: {source}{text}")
 
 
 def start_logging(progress: Progress, debug: bool = False) -> None:

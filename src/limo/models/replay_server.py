@@ -102,7 +102,9 @@ class ReplayServer:
             await web.TCPSite(runner, HOST, port, backlog=4096).start()
         except OSError as error:
             await runner.cleanup()
-            raise InputError(f"the port cannot be used ({error.strerror})", port, "a free port", "--port") from error
+            raise InputError(
+                f"the port cannot be used ({error.strerror})", port, "a free port", "name another --port"
+            ) from error
         return runner
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -90,8 +90,8 @@ def find_contamination(
         ]
         if dropping:
             detail = {"source": problem.source, "method": surest[0].method, "n_hits": len(surest), "hits": evidence}
-            of_own_file = all(hit.benchmark == HELD_OUT for hit in surest)
-            reason = HELD_OUT_REASON if of_own_file else CONTAMINATED
+            is_held_out = {hit.benchmark for hit in surest} == {HELD_OUT} and surest[0].method == "same text"
+            reason = HELD_OUT_REASON if is_held_out else CONTAMINATED
             reason = SIBLING if surest[0].method in SIBLINGS else reason
             dropped[row] = Dropped(problem.id, "decontaminate", reason, detail)
         else:

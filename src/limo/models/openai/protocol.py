@@ -238,8 +238,10 @@ def _count(usage: Any, key: str) -> int:
 
 @cache
 def _warn_once() -> None:
-    what = "a server's counts of tokens are missing or cannot be; they are estimated, one token for every %d bytes"
-    LOG.warning(what, BYTES_PER_TOKEN)
+    LOG.warning(
+        "a server's counts of tokens are missing or cannot be; they are estimated, one token for every %d bytes",
+        BYTES_PER_TOKEN,
+    )
 
 
 def _excerpt(data: bytes) -> str:
