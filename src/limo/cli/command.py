@@ -220,7 +220,6 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
     handle_signals()
     code = DONE
     try:
-        use(ENGLISH if "--json" in arguments else _language(arguments))
         _check_language(arguments)
         for argument in arguments:
             argument.encode()

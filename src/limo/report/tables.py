@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from limo.core.language import translated
 from limo.core.progress import duration
 from limo.core.records import Provenance
 from limo.report.charts.drawing import arm_colors
@@ -190,7 +191,8 @@ def funnel_table(report: Report, language: Language) -> Table:
         if stage.n_unexplained:
             reasons.append(f"{word('unexplained', language)} {count(stage.n_unexplained)}")
         counts = (count(stage.n_in), count(stage.n_kept), count(sum(stage.dropped.values())))
-        table.add(stage.label.text(language), word(f"unit_{stage.unit}", language), *counts, "; ".join(reasons))
+        unit, why = word(f"unit_{stage.unit}", language), translated("; ", language).join(reasons)
+        table.add(stage.label.text(language), unit, *counts, why)
     return table
 
 
@@ -279,7 +281,8 @@ def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
     from rich.text import Text
 
     claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
-    lines = [one_line(report.title.text(language)), *("• " + one_line(claim.text(language)) for claim in claims)]
+    bullet = "• " if language == "en" else "•"  # a line of Chinese would begin anew at a space
+    lines = [one_line(report.title.text(language)), *(bullet + one_line(claim.text(language)) for claim in claims)]
     shown = [
         make_table(report, language)
         for part, make_table in CHAPTERS.values()
