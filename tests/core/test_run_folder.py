@@ -412,7 +412,7 @@ def test_killed_between_any_two_writes_it_goes_on_to_the_same_end(tmp_path):
         n_done = [go_on(folder) for folder in folders]
     finally:
         os.kill(child, signal.SIGKILL)
-    assert n_done == [0, 0, 0, 0, 1, 1, 1, 2]
+    assert n_done == [0, 0, 0, 0, 0, 1, 1, 1]
 
 
 def go_on(folder):
@@ -494,3 +494,24 @@ def test_a_small_value_holds_any_text_that_a_model_writes(run):
     (run.path / "cases.json").write_text("[" * 5000 + "]" * 5000)
     with pytest.raises(StorageError, match="damaged"):
         run.read_json("cases.json")
+
+
+def test_a_step_is_done_only_when_its_files_are_noted(tmp_path, monkeypatch):
+    """Killed in between, it was taken as done for ever and its files by no note."""
+    from limo.core import run_folder
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    rows = [{"problem_id": "p", "n": 1}]
+    with RunFolder(tmp_path, Recipe()) as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(run_folder, "write_json", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run.write_stage("weak", rows, [])
+        assert not run.done("weak")
+    with RunFolder(tmp_path, Recipe()) as run:
+        assert not run.redone
+        run.write_stage("weak", rows, [])
+        noted = json.loads((tmp_path / "outputs.json").read_text())["weak"]
+        assert noted.keys() == {"stages/weak.kept.parquet", "stages/weak.dropped.parquet"}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import limo as package
 from limo.core.errors import ModelError
 from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import check_model, read_config
@@ -72,3 +76,82 @@ def test_a_config_that_names_an_attention_of_transformers_is_read(tmp_path):
 def test_what_can_be_no_model_is_refused_before_the_hub_gets_the_request(name):
     with pytest.raises(ModelError, match=r"no such model|holds no model"):
         check_model(name)
+
+
+POCKET = Path(package.__file__).parent / "experiments" / "pocket" / "weights" / "pocket-rich"
+
+
+def changed(folder, **config):
+    """A copy of a whole model whose config.json says something else."""
+    shutil.copytree(POCKET, folder)
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | config))
+    return folder
+
+
+FALSE_SIZES = [
+    ("num_hidden_layers", 10**9), ("num_hidden_layers", -1), ("num_hidden_layers", 0), ("num_hidden_layers", "3"),
+    ("vocab_size", 10**12), ("vocab_size", 1.5), ("hidden_size", 10**7), ("intermediate_size", -4),
+    ("head_dim", 10**12), ("num_attention_heads", 0), ("max_position_embeddings", 10**15),
+    ("max_position_embeddings", -3), ("num_local_experts", 10**9), ("text_config", {"num_layers": 10**9}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), FALSE_SIZES)
+@pytest.mark.parametrize("road", ROADS.values(), ids=ROADS)
+def test_a_size_that_the_weights_do_not_have_is_refused_before_anything_is_built(tmp_path, road, key, value):
+    with pytest.raises(ModelError, match=r"config.json claims a size .*an integer up to") as refused:
+        road(changed(tmp_path / "model", **{key: value}))
+    assert "\n" not in str(refused.value)
+
+
+def test_layers_without_weights_and_weights_of_another_shape_are_named(tmp_path):
+    with pytest.raises(ModelError, match=r"lack 13 of the model's tensors \(model.layers.3.input_layernorm.weight\)"):
+        LocalCompleter(changed(tmp_path / "more", num_hidden_layers=4))
+    with pytest.raises(ModelError, match=r"embed_tokens.weight is \[247, 64\], \[247, 128\] is expected"):
+        LocalCompleter(changed(tmp_path / "wide", hidden_size=128))
+
+
+def test_sizes_without_weights_have_bounds_of_their_own(tmp_path):
+    assert read_config(model_folder(tmp_path / "right", model_type="qwen2", num_hidden_layers=80))
+    with pytest.raises(ModelError, match="an integer up to 10,000"):
+        read_config(model_folder(tmp_path / "deep", model_type="qwen2", num_hidden_layers=10**9))
+
+
+KINDS = {"fifo": os.mkfifo, "folder": os.mkdir, "link to nothing": lambda path: path.symlink_to("gone"),
+         "device": lambda path: path.symlink_to("/dev/zero")}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+                                  "model.safetensors", "chat_template.jinja"])  # fmt: skip
+def test_an_entry_that_is_no_file_is_named_and_not_opened(tmp_path, name, kind):
+    folder = changed(tmp_path / "model")
+    (folder / name).unlink()
+    KINDS[kind](folder / name)
+    with pytest.raises(ModelError, match=f"no file that can be read: .*{name}"):
+        LocalCompleter(folder)
+
+
+HEADS = [
+    b"",
+    b"hello",
+    (1 << 62).to_bytes(8, "little") + b"{}",
+    b"\2" + bytes(7) + b"[]",
+    b"\x08" + bytes(7) + b'{"a":{}}',
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_weights_whose_head_is_damaged_are_named(tmp_path, head):
+    folder = changed(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(head)
+    with pytest.raises(ModelError, match=r"the head of these weights is damaged: .*model.safetensors"):
+        read_config(folder)
+
+
+def test_pickles_are_refused_in_a_whole_sentence(tmp_path):
+    folder = changed(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="the weights are pickles, which can run code and are not read"):
+        LocalCompleter(folder)

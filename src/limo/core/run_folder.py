@@ -212,8 +212,8 @@ class RunFolder:
     def _outputs(self) -> dict[str, dict[str, str]]:
         return read_json(self.path / OUTPUTS, dict[str, dict[str, str]]) if (self.path / OUTPUTS).is_file() else {}
 
-    def _note_outputs(self, step: str, files: Iterable[Path]) -> None:
-        hashes = {str(file.relative_to(self.path)): hash_path(file) for file in files}
+    def _note_outputs(self, step: str, files: Mapping[Path, str]) -> None:
+        hashes = {str(file.relative_to(self.path)): content for file, content in files.items()}
         if (noted := self._outputs()).get(step) != hashes:
             write_json(self.path / OUTPUTS, {**noted, step: hashes})
 
@@ -221,7 +221,11 @@ class RunFolder:
         """Remove the first of the steps `names` of which a file is not as it was written, and all after it."""
         noted = self._outputs()
         for number, step in enumerate(names):
-            for file, content in noted.get(step, {}).items():
+            files = noted.get(step, {})
+            is_table = f"stages/{step}.kept.parquet" in files
+            if is_table and not self.done(step) and not noted.keys() & {*names[number + 1 :]}:
+                continue  # killed between this note and the table's own name
+            for file, content in files.items():
                 if hash_path(self.path / file) != content:
                     self._remove_from(names, number, f"{file} is not as it was written")
                     return
@@ -250,10 +254,13 @@ class RunFolder:
         why = [{"problem_id": d.problem_id, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in dropped]
         with storage_errors(self.path):
             self._file(stage, "kept").unlink(missing_ok=True)  # from here until the last line the stage is not done
-        for kind, rows in (("dropped", why), ("kept", kept)):
-            with atomic(self._file(stage, kind)) as path:
-                write_table(rows, path, {"limo.order": order}, exact=True)
-        self._note_outputs(stage, [self._file(stage, "dropped"), self._file(stage, "kept"), *also])
+        with atomic(self._file(stage, "dropped")) as path:
+            write_table(why, path, {"limo.order": order}, exact=True)
+        with atomic(self._file(stage, "kept")) as path:
+            write_table(kept, path, {"limo.order": order}, exact=True)
+            files = {self._file(stage, "dropped"): hash_path(self._file(stage, "dropped"))}
+            files[self._file(stage, "kept")] = hash_path(path)  # noted before it has its name: no kill falls between
+            self._note_outputs(stage, files | {file: hash_path(file) for file in also})
 
     def write_problems(self, problems: list[Problem]) -> None:
         """Store the pool of the run, once; stages name its rows by number and add columns of their own."""
@@ -307,7 +314,7 @@ class RunFolder:
         self._must_be_open()
         write_json(self.path / name, value)
         if self._recipe is not None and name in self._recipe.run_steps():
-            self._note_outputs(name, [self.path / name])
+            self._note_outputs(name, {self.path / name: hash_path(self.path / name)})
 
     def read_json(self, name: str, kind: Any = Any) -> Any:
         """A value stored by `write_json`, of that type."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError
 from limo.core.text import shorten
-from limo.models.local.config import check_weights, loading_error, read_config
+from limo.models.local.config import load_weights, loading_error, read_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -43,7 +43,6 @@ def load_model(
     Weights are read from safetensors only; `quantised` holds them in 4 bits.  Raises ModelError, or InputError where a
     row is longer than the positions.
     """
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     config = read_config(model_dir)
@@ -51,9 +50,7 @@ def load_model(
     extra: dict[str, Any] = {"attn_implementation": attn_implementation} if attn_implementation else {}
     extra |= {"quantization_config": _quantised()} if quantised else {}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            str(model_dir), config=config, trust_remote_code=False, use_safetensors=True, dtype=dtype, **extra
-        )
+        model: Any = load_weights(model_dir, config, dtype=dtype, **extra)
     except Exception as error:  # transformers raises many kinds
         if attn_implementation and (isinstance(error, ImportError) or attn_implementation in str(error)):
             what, reason = "this attention cannot be used here", f"{attn_implementation} ({shorten(str(error), 120)})"
@@ -61,7 +58,6 @@ def load_model(
                 what, reason, "one that is installed", "method.attn_implementation=sdpa needs nothing"
             ) from error
         raise loading_error("model", model_dir, error) from error
-    check_weights(model, model_dir)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and longest > positions:
         raise InputError(

@@ -27,7 +27,7 @@ from limo.core.records import Completion
 from limo.core.text import content_hash
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
-from limo.models.local.config import check_weights, loading_error, read_config
+from limo.models.local.config import load_weights, loading_error, read_config
 
 LOG = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
     """The model, ready to decode, and its tokenizer."""
     config = read_config(model_path, trust_remote_code)
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     number = device.partition(":")[2]
     if device.startswith("cuda") and (int(number) if number.isdigit() else 0) >= torch.cuda.device_count():
@@ -178,14 +178,9 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
     trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path, **trust)
-        model = (
-            AutoModelForCausalLM.from_pretrained(model_path, **trust, dtype=dtype, use_safetensors=True)
-            .to(device)
-            .eval()
-        )
+        model = load_weights(model_path, **trust, dtype=dtype).to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise loading_error("model", model_path, error) from error
-    check_weights(model, model_path)
     return model, tokenizer
 
 

@@ -9,6 +9,7 @@ model = AutoModelForCausalLM.from_pretrained(path, config=config, trust_remote_c
 
 from __future__ import annotations
 
+import math
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import shipped_yaml
-from limo.core.text import shorten
+from limo.core.text import parse_json, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _ALLOWED = "a folder with config.json, safetensors and a tokenizer, or a hub name owner/name"
+_SIZES = re.compile(
+    r"(?P<layers>num_\w*layers|n_layers?|(?:en|de)coder_layers)|(?P<experts>(?:num|n)_\w*experts)"
+    r"|vocab_size|(?:hidden|intermediate)_size|\w*_dim|n_(?:embd|inner|head)|num_\w*heads|\w*_position_embeddings"
+)
+_ABOVE_0 = {"num_hidden_layers", "n_layer", "vocab_size", "hidden_size", "n_embd", "num_attention_heads", "n_head"}
+_MAX_LAYERS, _MAX_SIZE = 10_000, 1 << 31  # where there are no weights to compare with
+_MAX_HEADER = 100_000_000  # bytes, as safetensors itself has it
+_FILES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
 _KERNELS = ("_attn_implementation", "_experts_implementation")
 
 
@@ -32,8 +41,13 @@ def check_model(model: str | Path) -> None:
     """Raise ModelError unless this is a folder that holds a model, or could be a name on the hub."""
     path = Path(model)
     if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if file.suffix in _FILES and not file.is_file():
+                do = "take it out, or download the model again"
+                raise ModelError("this entry of a model folder is no file that can be read", file, "a file", do)
         if not (path / "config.json").is_file():
             raise ModelError("this folder holds no model", path, _ALLOWED, "check the path")
+        _check_sizes(path)
     elif path.exists() or not _HUB_NAME.fullmatch(str(model)):
         raise ModelError("there is no such model", path, _ALLOWED, "check the path")
 
@@ -72,6 +86,84 @@ def unknown_shape(model: str | Path) -> InputError:
     return InputError("the shape of a model is not known", model, allowed, do)
 
 
+def _shapes(folder: Path) -> dict[str, list[int]]:
+    """The shape of every tensor of a folder's safetensors, by name.  Raises ModelError where a file is damaged."""
+    shapes = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with open(file, "rb") as opened:
+                n_bytes = int.from_bytes(opened.read(8), "little")
+                if not 2 <= n_bytes <= min(_MAX_HEADER, file.stat().st_size - 8):
+                    raise ValueError("its length is false")
+                tensors = parse_json(opened.read(n_bytes))
+            shapes |= {name: list(map(int, of["shape"])) for name, of in tensors.items() if name != "__metadata__"}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            do = "download the model again"
+            raise ModelError("the head of these weights is damaged", file, "safetensors", do) from error
+    return shapes
+
+
+def _check_sizes(folder: Path) -> None:
+    """Raise ModelError where config.json claims sizes that its own weights, or any model, cannot have."""
+    try:
+        config = parse_json((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return  # transformers says what is wrong with it
+    shapes = _shapes(folder)
+    n_numbers = sum(map(math.prod, shapes.values())) or _MAX_SIZE
+    widest = max((max(shape, default=1) for shape in shapes.values()), default=_MAX_SIZE)
+    n_tensors = len(shapes) or _MAX_LAYERS
+    open_parts = [config]
+    while open_parts:
+        part = open_parts.pop()
+        for name, value in part.items() if isinstance(part, dict) else ():
+            open_parts.append(value)
+            kind = _SIZES.fullmatch(name)
+            if kind is None or not isinstance(value, int | float | str):
+                continue
+            most = n_tensors if kind["layers"] else max(widest, n_tensors) if kind["experts"] else n_numbers
+            most = _MAX_SIZE if name.endswith("_position_embeddings") else most
+            if not isinstance(value, int) or isinstance(value, bool) or not int(name in _ABOVE_0) <= value <= most:
+                what = f"config.json claims a size that its weights do not have ({name})"
+                do = "take the config.json that was saved with the weights"
+                raise ModelError(what, f"{folder}: {shorten(repr(value), 40)}", f"an integer up to {most:,}", do)
+
+
+def load_weights(model: str | Path, config: PretrainedConfig, trust_remote_code: bool = False, **extra: Any) -> Any:
+    """The model, every weight of it read from safetensors.  Raises ModelError where some are missing, damaged or of
+    other shapes than the configuration says, and what transformers raises for the rest."""
+    from transformers import AutoModelForCausalLM
+
+    if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")) and any(Path(model).glob("*.bin")):
+        do = "save it with save_pretrained(..., safe_serialization=True)"
+        raise ModelError("the weights are pickles, which can run code and are not read", model, "safetensors", do)
+    loaded, told = AutoModelForCausalLM.from_pretrained(
+        str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
+        output_loading_info=True, **extra,
+    )  # fmt: skip
+    if missing := sorted(told["missing_keys"]):
+        what = f"the weights lack {len(missing)} of the model's tensors ({missing[0]})"
+        raise ModelError(what, model, _ALLOWED, "take the config.json that was saved with the weights")
+    check_weights(loaded, model)
+    return loaded
+
+
+def _other_shape(model: str | Path) -> str:
+    """The first tensor whose shape in the file is not the one that the configuration asks for; '' where none is."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            wanted = AutoModelForCausalLM.from_config(read_config(model), trust_remote_code=False).state_dict()
+    except Exception:  # a model of its own code, for one: the error is told without the tensor's name
+        return ""
+    for name, shape in _shapes(Path(model)).items():
+        if name in wanted and list(wanted[name].shape) != shape:
+            return f"{name} is {shape}, {list(wanted[name].shape)} is expected"
+    return ""
+
+
 def check_weights(model: Any, path: str | Path) -> None:
     """Raise ModelError where a weight is not finite: what it writes or learns would be noise."""
     for name, weights in model.named_parameters():
@@ -93,7 +185,10 @@ def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:
         return ModelError(f"the {what} brings code of its own, which is not run", model, allowed, "")
     if "ignore_mismatched_sizes" in str(error):
         do = "take the config.json that was saved with the weights"
-        return ModelError(f"the {what}'s weights have other shapes than its config.json says", model, _ALLOWED, do)
+        shapes = f"{model}: {_other_shape(model)}".removesuffix(": ")
+        return ModelError(f"the {what}'s weights have other shapes than its config.json says", shapes, _ALLOWED, do)
+    if isinstance(error, ModelError):
+        return error
     return ModelError(f"the {what} cannot be loaded ({shorten(str(error), 160)})", model, _ALLOWED, "")
 
 
