@@ -1,10 +1,16 @@
+import random
+import re
+
 import pytest
 
+from limo.core import text as module
 from limo.core.text import (
+    HIDDEN,
     THOUGHT_END,
     THOUGHT_MARKER,
     THOUGHT_START,
     content_hash,
+    hide_keys,
     language_of,
     normalise_statement,
     shorten,
@@ -64,3 +70,30 @@ def test_markers_of_the_solution_are_no_ends_of_the_thought():
     assert THOUGHT_MARKER.fullmatch("<|begin_of_solution|>") and THOUGHT_MARKER.fullmatch("<|end_of_solution|>")
     assert not THOUGHT_END.search("<|end_of_solution|>") and not THOUGHT_START.search("<|begin_of_solution|>")
     assert not THOUGHT_MARKER.search("<thinker> <|end_of_text|>")
+
+
+def test_keys_are_hidden_as_by_a_search_for_all_shapes_at_once():
+    slow, draw = re.compile("|".join(module._KEYS)), random.Random(3)
+    parts = [
+        "sk-",
+        "gsk-",
+        "hf_",
+        "ghp_",
+        "AKIA",
+        "AIza",
+        "xoxb-",
+        "Bearer ",
+        "beareR\t",
+        "https://",
+        "u:p",
+        "@",
+        "/",
+        " ",
+    ]
+    parts += ["\n", "é", "İ", "ſ", "A" * 16, "a1" * 15, "9Z" * 10, "x-_" * 6, "="]
+    n_hidden = 0
+    for _ in range(3000):
+        text = "".join(draw.choices(parts, k=draw.randrange(1, 9)))
+        assert hide_keys(text) == slow.sub(HIDDEN, text), text
+        n_hidden += hide_keys(text) != text
+    assert n_hidden > 200

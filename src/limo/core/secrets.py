@@ -1,4 +1,4 @@
-"""Secrets of this process, hidden on every road out: messages, logs, the ledger, files.
+"""Where keys are masked before anything is written: messages, logs, the ledger, recipes, reports, names of models.
 
     remember_secret(os.environ["MY_KEY"])      # where it is read
     hide_secrets(error_text)                   # where a text leaves: the key is hidden whole, altered, encoded or cut

@@ -15,11 +15,17 @@ _SPACE = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 # Shapes of keys: OpenAI and its kin, Hugging Face, GitHub, AWS, Google, Slack, bearer tokens, user:password in a URL.
-_KEY = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|nvapi)-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}"
-    r"|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{12,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+# Each with texts, in small letters, of which one stands in every match: shapes that cannot match are not searched.
+_KEYS = {
+    r"\b(?:sk|pk|rk|gsk|xai|nvapi)-[A-Za-z0-9_-]{16,}": ("sk-", "pk-", "rk-", "xai-", "nvapi-"),
+    r"\bhf_[A-Za-z0-9]{20,}": ("hf_",),
+    r"\bgh[pousr]_[A-Za-z0-9]{30,}": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    r"\bAKIA[A-Z0-9]{16}\b": ("akia",),
+    r"\bAIza[A-Za-z0-9_-]{30,}": ("aiza",),
+    r"\bxox[abprs]-[A-Za-z0-9-]{10,}": ("xox",),
+    r"(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{12,}=*": ("bearer",),
+    r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)": ("://",),
+}
 HIDDEN = "[hidden]"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
@@ -101,7 +107,9 @@ def close_thoughts(text: str) -> tuple[str, bool]:
 
 def hide_keys(text: str) -> str:
     """`text` with everything that is shaped like a key or a password in an address replaced by `[hidden]`."""
-    return _KEY.sub(HIDDEN, text)
+    small = text.lower()
+    shapes = [shape for shape, parts in _KEYS.items() if any(part in small for part in parts)]
+    return re.sub("|".join(shapes), HIDDEN, text) if shapes else text
 
 
 def printable(text: str) -> str:
