@@ -88,7 +88,7 @@ def unknown_shape(model: str | Path) -> InputError:
 
 def _shapes(folder: Path) -> dict[str, list[int]]:
     """The shape of every tensor of a folder's safetensors, by name.  Raises ModelError where a file is damaged."""
-    shapes = {}
+    shapes: dict[str, list[int]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         try:
             with open(file, "rb") as opened:
