@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,11 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
 import limo as package
 from limo.core.errors import ModelError
 from limo.models.local.completer import LocalCompleter
-from limo.models.local.config import check_model, read_config
+from limo.models.local.config import check_model, check_weights, load_weights, read_config
 from limo.train.model import load_model, load_tokenizer
 
 ROADS = {
@@ -103,6 +107,76 @@ def test_a_size_that_the_weights_do_not_have_is_refused_before_anything_is_built
     with pytest.raises(ModelError, match=r"config.json claims a size .*an integer up to") as refused:
         road(changed(tmp_path / "model", **{key: value}))
     assert "\n" not in str(refused.value)
+
+
+def packed(folder, pack, **quantization):
+    """A copy of a whole model whose layers are packed into tensors of other shapes, as quantised ones are."""
+    shutil.copytree(POCKET, folder)
+    tensors = {}
+    for name, value in load_file(folder / "model.safetensors").items():
+        is_packed = ".layers." in name and value.dim() == 2
+        tensors |= pack(name.removesuffix(".weight"), value) if is_packed else {name: value}
+    save_file(tensors, folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": quantization}))
+    return folder
+
+
+QUANTISED = {
+    "bitsandbytes": lambda name, value: {
+        f"{name}.weight": torch.zeros(value.numel() // 2, 1, dtype=torch.uint8),
+        f"{name}.weight.absmax": torch.ones(value.numel() // 64),
+        f"{name}.weight.quant_state.bitsandbytes__nf4": torch.zeros(90, dtype=torch.uint8),
+    },
+    "gptq": lambda name, value: {
+        f"{name}.qweight": torch.zeros(value.shape[1] // 8, value.shape[0], dtype=torch.int32),
+        f"{name}.qzeros": torch.zeros(1, value.shape[0] // 8, dtype=torch.int32),
+        f"{name}.scales": torch.ones(1, value.shape[0], dtype=torch.float16),
+        f"{name}.g_idx": torch.zeros(value.shape[1], dtype=torch.int32),
+    },
+    "awq": lambda name, value: {
+        f"{name}.qweight": torch.zeros(value.shape[1], value.shape[0] // 8, dtype=torch.int32),
+        f"{name}.scales": torch.ones(1, value.shape[0], dtype=torch.float16),
+    },
+}
+
+
+@pytest.mark.parametrize("method", QUANTISED)
+def test_a_quantised_folder_has_sizes_that_can_be(tmp_path, method):
+    settings = {"quant_method": method, "bits": 4, "group_size": 64, "load_in_4bit": True}
+    folder = packed(tmp_path / "model", QUANTISED[method], **settings)
+    assert read_config(folder).hidden_size == 64
+    with pytest.raises(ModelError) as refused:  # without the package that unpacks it
+        LocalCompleter(folder)
+    assert "claims a size" not in str(refused.value) and "lack" not in str(refused.value)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_a_model_in_shards_is_read_with_tied_embeddings_or_without(tmp_path, is_tied):
+    tiny = {"num_hidden_layers": 2, "hidden_size": 8, "intermediate_size": 16, "vocab_size": 300}
+    tiny |= {"num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": is_tied}
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("qwen2", **tiny)).save_pretrained(
+        tmp_path / "model", max_shard_size="8KB"
+    )
+    assert len([*(tmp_path / "model").glob("*.safetensors")]) > 1
+    weights = load_weights(tmp_path / "model", read_config(tmp_path / "model"))
+    assert (weights.lm_head.weight is weights.model.embed_tokens.weight) == is_tied
+
+
+def test_the_parts_of_a_model_that_are_not_loaded_may_have_no_weights(tmp_path):
+    eye = {"num_hidden_layers": 48, "hidden_size": 10**6}
+    assert read_config(changed(tmp_path / "model", vision_config=eye))
+    with pytest.raises(ModelError, match="an integer up to 10,000"):
+        read_config(changed(tmp_path / "deep", vision_config=eye | {"num_hidden_layers": 10**9}))
+
+
+def test_a_weight_of_8_bits_is_looked_at_as_well():
+    model = torch.nn.Linear(2, 2, bias=False)
+    for number in (1.0, float("nan")):
+        numbers = torch.full((2, 2), number).to(torch.float8_e4m3fn)
+        model.weight = torch.nn.Parameter(numbers, requires_grad=False)
+        with contextlib.nullcontext() if number == number else pytest.raises(ModelError, match="damaged"):
+            check_weights(model, "model")
 
 
 def test_layers_without_weights_and_weights_of_another_shape_are_named(tmp_path):

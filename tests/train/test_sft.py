@@ -293,8 +293,8 @@ def test_a_model_that_is_none_is_one_clear_line(rows, tmp_path, model_dir):
     (broken / "model.safetensors").write_bytes(b"nonsense")
     (pickled / "model.safetensors").unlink()
     (pickled / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(str(tmp_path / "exploded"))))
-    cases = [(empty, "holds no model"), (tmp_path / "gone", "no such model"), (broken, "head of these weights is damaged")]
-    cases += [(pickled, "weights are pickles.*safetensors")]
+    cases = [(empty, "holds no model"), (tmp_path / "gone", "no such model")]
+    cases += [(broken, "head of these weights is damaged"), (pickled, "weights are pickles.*safetensors")]
     for path, complaint in cases:
         with pytest.raises(ModelError, match=complaint) as caught:
             train(path, rows, tmp_path / "out", small())

@@ -113,15 +113,16 @@ def _check_sizes(folder: Path) -> None:
     n_numbers = sum(map(math.prod, shapes.values())) or _MAX_SIZE
     widest = max((max(shape, default=1) for shape in shapes.values()), default=_MAX_SIZE)
     n_tensors = len(shapes) or _MAX_LAYERS
-    open_parts = [config]
+    of_weights, of_any = (n_tensors, max(widest, n_tensors), n_numbers), (_MAX_LAYERS, _MAX_SIZE, _MAX_SIZE)
+    open_parts = [(config, of_weights)]
     while open_parts:
-        part = open_parts.pop()
+        part, (layers, experts, size) = open_parts.pop()
         for name, value in part.items() if isinstance(part, dict) else ():
-            open_parts.append(value)
+            open_parts.append((value, of_weights if name == "text_config" else of_any))  # an eye may have no weights
             kind = _SIZES.fullmatch(name)
             if kind is None or not isinstance(value, int | float | str):
                 continue
-            most = n_tensors if kind["layers"] else max(widest, n_tensors) if kind["experts"] else n_numbers
+            most = layers if kind["layers"] else experts if kind["experts"] else size
             most = _MAX_SIZE if name.endswith("_position_embeddings") else most
             if not isinstance(value, int) or isinstance(value, bool) or not int(name in _ABOVE_0) <= value <= most:
                 what = f"config.json claims a size that its weights do not have ({name})"
@@ -168,7 +169,10 @@ def check_weights(model: Any, path: str | Path) -> None:
     """Raise ModelError where a weight is not finite: what it writes or learns would be noise."""
     for name, weights in model.named_parameters():
         is_here = weights.is_floating_point() and not weights.is_meta
-        if is_here and not bool(weights.detach().isfinite().all()):
+        numbers = (
+            weights.detach().float() if weights.element_size() == 1 else weights.detach()
+        )  # of 8 bits: no isfinite
+        if is_here and not bool(numbers.isfinite().all()):
             do = "take an earlier checkpoint, or load the model again"
             raise ModelError(f"the model's weights are damaged ({name})", path, "finite numbers", do)
 
