@@ -21,6 +21,7 @@ from limo.core.text import HIDDEN
 def no_secrets(monkeypatch):
     monkeypatch.setattr(secrets, "_secrets", {})
     monkeypatch.setattr(secrets, "_whole", {})
+    monkeypatch.setattr(secrets, "_numbers", {})
 
 
 BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
@@ -46,6 +47,24 @@ FORMS = {
     "base64": lambda key: base64.b64encode(key.encode()).decode(),
     "base64 behind a user": lambda key: base64.b64encode(b"me:" + key.encode()).decode(),
     "base64 between others": lambda key: base64.urlsafe_b64encode(b"ab" + key.encode() + b"cd").decode(),
+    "base32": lambda key: base64.b32encode(key.encode()).decode(),
+    "base32 behind a user, in small letters": lambda key: base64.b32encode(b"user:" + key.encode()).decode().lower(),
+    "base32 between others": lambda key: base64.b32encode(b"abc" + key.encode() + b"defg").decode(),
+    "base32 in the other alphabet": lambda key: base64.b32hexencode(b"ab" + key.encode()).decode(),
+    "octal": lambda key: "".join(f"\\{ord(c):o}" for c in key),
+    "octal of JSON": lambda key: "".join(f"\\\\{ord(c):03o}" for c in key),
+    "octal numbers": lambda key: " ".join(f"0o{ord(c):o}" for c in key),
+    "Python, 8 digits": lambda key: "".join(f"\\U{ord(c):08x}" for c in key),
+    "Rust": lambda key: "".join(f"\\u{{{ord(c):x}}}" for c in key),
+    "code points": lambda key: " ".join(f"U+{ord(c):04X}" for c in key),
+    "decimal numbers": lambda key: str([ord(c) for c in key]),
+    "decimal numbers of one width": lambda key: "-".join(f"{ord(c):03d}" for c in key),
+    "hexadecimal numbers": lambda key: ", ".join(f"0x{ord(c):X}" for c in key),
+    "a tag around each": lambda key: "".join(f"<i>{html.escape(c)}</i>" for c in key),
+    "an empty tag between": '<span class="x1"></span>'.join,
+    "a comment between": "<!-- 1 -->".join,
+    "tag characters": lambda key: "".join(chr(0xE0000 + ord(c)) for c in key),
+    "variation selectors": lambda key: "".join(chr(0xE00F0 + ord(c)) for c in key),
     "hexadecimal": lambda key: key.encode().hex(),
     "a character a line": "\n".join,
     "with invisible characters": "\u200b".join,
@@ -93,6 +112,7 @@ def test_any_key_is_hidden_in_any_form_and_any_place():
         key = "".join(rng.choices(string.ascii_letters + string.digits + "-_.+/=:~", k=rng.randrange(8, 60)))
         secrets._secrets.clear()
         secrets._whole.clear()
+        secrets._numbers.clear()
         remember_secret(key)
         form = rng.choice(list(FORMS))
         shown = hide_secrets(f"{'noise ' * rng.randrange(5)}{FORMS[form](key)}")
@@ -127,17 +147,42 @@ def test_a_completion_loses_long_keys_and_no_word_that_happens_to_be_a_key():
 
 
 PARTS = {"half, then cut", "a few characters, then cut", "cut at the end of the text", "cut within an escape"}
-ZEROS = "HTML, decimal without ends"  # with zeros before each number, as nobody writes it
 TWICE = {one for one in FORMS if "twice" in one or " in " in one} - {"base64 in lines", "hexadecimal in pairs"}
+TWICE -= {"base32 behind a user, in small letters", "base32 in the other alphabet"}
+ONE_STEP = sorted(FORMS.keys() - PARTS - TWICE - {"the end, after a cut", "both ends"})
 
 
-@pytest.mark.parametrize("form", sorted(FORMS.keys() - PARTS - TWICE - {"the end, after a cut", "both ends", ZEROS}))
+@pytest.mark.parametrize("form", ONE_STEP)
 def test_a_completion_loses_a_long_key_in_every_form_of_one_step(form):
     remember_secret("q7Zx0Lk3+vB9nT2mR")
     written = FORMS[form]("q7Zx0Lk3+vB9nT2mR")
     shown = hide_in_completion(f"my key is {written} you know")
     assert shown.startswith("my key is ") and shown.endswith(" you know") and HIDDEN in shown
     assert len(shown) < 60
+
+
+@pytest.mark.parametrize("n_lost", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("form", ONE_STEP)
+def test_a_completion_loses_a_long_key_that_lacks_up_to_four_characters_at_its_end(form, n_lost):
+    key = "q7Zx0Lk3+vB9nT2mRw5Yc8"
+    remember_secret(key)
+    cut = key[:-n_lost] if "reversed" not in form else key[n_lost:]
+    shown = hide_in_completion(f"my key is {FORMS[form](cut)}")
+    assert shown.startswith("my key is ")
+    if n_lost <= secrets.LOST:
+        assert HIDDEN in shown and len(shown) < 60
+    elif form == "as it is":
+        assert shown == f"my key is {cut}"
+
+
+@pytest.mark.parametrize("text", [
+    "the digits are 3.14159265358979323846264338327950288419716939937510", "{1, 2, 3, 100, 101, 110, 120}" * 9,
+    "0x0000 0o777 U+FFFD \\177 \\U0001F600", "a < b, b > c and <i>q7Zx</i>0Lk3", "q7Zx0Lk3vB9 and nothing more",
+])  # fmt: skip
+def test_a_completion_with_numbers_and_tags_of_its_own_stays_as_it_is(text):
+    for key in ("q7Zx0Lk3vB9nT2mR", "0000000000000000", "1000100010001000"):
+        remember_secret(key)
+    assert hide_in_completion(text) == text
 
 
 WORDS = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split()

@@ -5,8 +5,9 @@
     hide_in_completion(text)                   # a text of any length: a long key is hidden whole, altered or encoded
 
 Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, backwards, in other
-case or width, with something between its characters, cut.  Texts and forms of the key are compared by their ASCII
-letters and digits alone, so that one search finds a form with whatever stands between.
+case or width, as numbers, with something between its characters, cut.  Texts and forms of the key are compared by
+their ASCII letters and digits alone, so that one search finds a form with whatever stands between; those of numbers by
+their digits without zeros, so that one search finds `\\163`, `0x73`, `U+0073` and `115`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from limo.core.text import HIDDEN, hide_keys
 CERTAIN = 12  # letters and digits of a secret that no other text contains by chance: hidden in completions too
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone
 WORD = 5  # characters: a shorter secret is a word that a recipe may hold
+LOST = 4  # characters at the end of a long secret that may be cut off
 MAX_MESSAGE = 10_000  # characters at either end of a message that are searched for parts of a secret
 _WINDOW = 8  # characters in a row of a secret that are hidden wherever they stand
 _TAIL = 3  # the same at a cut: before an ellipsis, after one, or at the end of a text
@@ -35,13 +37,17 @@ _CUT = re.compile(  # with half an escape before it
 # One character as JSON and Python, URLs, and HTML write it, escaped once or several times over.
 _ESCAPE = re.compile(
     r"\\+u([0-9a-f]{4})|\\+u\{([0-9a-f]{1,6})\}|\\+x([0-9a-f]{2})|%(?:25)*([0-9a-f]{2})|&(?:amp;)*#x([0-9a-f]{1,6});?"
-    r"|&(?:amp;)*#([0-9]{1,7});?|&(?:amp;)*([a-z]{2,8});|\\+([^ux])",
+    r"|&(?:amp;)*#([0-9]{1,7});?|&(?:amp;)*([a-z]{2,8});|\\+(?-i:U)([0-9a-f]{8})|\\+([0-7]{2,3})|\\+([^ux])",
     re.I | re.S,
 )
+_TAG = re.compile("<[^<>]*>")
+_PREFIX = "0xuoXUO"  # of numbers, and the zeros in them
+_NO_PREFIX = str.maketrans(_PREFIX, "\\" * len(_PREFIX))
 _PLAIN = (string.ascii_letters + string.digits).encode()
 _BETWEEN = bytes(set(range(128)) - set(_PLAIN))
 _secrets: dict[str, list[str]] = {}  # by secret: itself and the forms that are no escapes of single characters
-_whole: dict[str, list[str]] = {}  # by secret: all its forms, as letters and digits alone where these are enough
+_whole: dict[str, list[str]] = {}  # by secret: those, and with the characters escaped that have to be
+_numbers: dict[str, list[str]] = {}  # by secret: its characters as numbers, without the zeros
 
 
 def remember_secret(secret: str) -> None:
@@ -49,7 +55,9 @@ def remember_secret(secret: str) -> None:
     if secret:
         forms = [secret, *({*_encoded(secret)} - {secret} if len(secret) >= SHORT else ())]
         _secrets[secret] = forms
-        _whole[secret] = list(dict.fromkeys([*forms, *_escaped(secret)]))
+        _whole[secret] = [*forms, *_escaped(secret)]
+        numbers = ("".join(format(ord(character), base) for character in secret) for base in "xdo")
+        _numbers[secret] = [form for number in numbers if len(form := number.replace("0", "")) >= CERTAIN]
 
 
 def _encoded(secret: str) -> Iterator[str]:
@@ -60,23 +68,30 @@ def _encoded(secret: str) -> Iterator[str]:
     yield secret[::-1]
     raw = secret.encode("utf-8", "surrogatepass")
     yield raw.hex()
-    for shift in range(3):  # where the secret stands behind other bytes; the ends depend on its neighbours
-        text = base64.b64encode(bytes(shift) + raw).decode().rstrip("=")[(0, 2, 3)[shift] : -1]
+    for text in _shifted(raw, base64.b64encode, 6):
         yield from {text, text.replace("+", "-").replace("/", "_")}
 
 
 def _escaped(secret: str) -> Iterator[str]:
+    """Forms that stand whole in a text or nearly so; parts of them would stand in others by chance."""
     yield from (json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret))
-    for form in (r"\u{:04x}", r"\x{:02x}", "%{:02x}", "&#x{:x};", "&#{};"):
-        yield "".join(form.format(ord(character)) for character in secret)
+    for encode in (base64.b32encode, base64.b32hexencode):
+        yield from _shifted(secret.encode("utf-8", "surrogatepass"), encode, 5)
+
+
+def _shifted(raw: bytes, encode: Callable[[bytes], bytes], n_bits: int) -> Iterator[str]:
+    """In letters of so many bits, where other bytes may stand before and behind, on which the ends depend."""
+    for shift in range(5):  # of 6 bits the first three come again
+        yield encode(bytes(shift) + raw).decode().rstrip("=")[-(-8 * shift // n_bits) : -1]
 
 
 @cache
 def _other_widths() -> dict[str, str]:
-    """Characters that are another form of one ASCII letter or digit (full width, bold, circled), and which."""
+    """Characters that are another form of one ASCII letter or digit (full width, bold, circled, a tag), and which."""
     blocks = (range(0xAA, 0x2500), range(0xFF00, 0xFFF0), range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
     folded = {chr(code): unicodedata.normalize("NFKC", chr(code)) for block in blocks for code in block}
-    return {one: form for one, form in folded.items() if len(form) == 1 and form.encode() in _PLAIN}
+    invisible = {chr(start + code): chr(code) for start in (0xE0000, 0xE00F0) for code in _PLAIN}  # tags, selectors
+    return {one: form for one, form in folded.items() if len(form) == 1 and form.encode() in _PLAIN} | invisible
 
 
 def _folded(text: str) -> str:
@@ -119,23 +134,42 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(shown) + text[end:]
 
 
-def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
-    """Where secrets of at least so many characters stand whole, in one of their forms, whatever stands between."""
-    if not _whole:
-        return
-    folded = _folded(text)
+def _views(folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
+    """A text as one may read it: which forms are searched, in which letters and digits, and what of the same length
+    as the text has them in the same order."""
     squeezed = _squeezed(folded)
-    for form in {form for secret, forms in _whole.items() if len(secret) >= least for form in forms}:
-        plain = _squeezed(_folded(form))
-        if len(plain) < least:  # mostly marks
-            yield from (match.span() for match in re.finditer(re.escape(form), text) if form)
-        elif plain in squeezed:
-            between = "[^A-Za-z0-9]*?"
-            pattern = r"[\\%&#]{0,8}" + between.join(map(re.escape, plain.decode())) + ";?"
-            for match in re.finditer(pattern, folded, re.I | re.A):
-                around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
-                if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
-                    yield match.span()
+    yield _whole, squeezed, lambda: folded
+    yield _numbers, squeezed.translate(None, _PREFIX.encode()), lambda: folded.translate(_NO_PREFIX)
+    if "<" in folded:
+        yield _whole, _squeezed(_TAG.sub("", folded)), lambda: _TAG.sub(lambda tag: " " * len(tag[0]), folded)
+
+
+def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
+    """Where secrets of at least so many characters stand, in one of their forms, whatever stands between.
+
+    Whole, or, of long ones, without the last few characters.
+    """
+    folded = _folded(text) if _whole else ""
+    for forms_of, squeezed, blanked in _views(folded) if folded else ():
+        for form, n_letters in {(f, len(key)) for key, forms in forms_of.items() if len(key) >= least for f in forms}:
+            plain = _squeezed(_folded(form)).decode()
+            n_head = max(CERTAIN, len(plain) - LOST * -(-len(form) // n_letters))
+            if len(plain) < least:  # mostly marks
+                yield from (match.span() for match in re.finditer(re.escape(form), text) if form)
+            elif plain[:n_head].encode() in squeezed:
+                yield from _spans(plain, n_head, blanked())
+
+
+def _spans(plain: str, n_head: int, folded: str) -> Iterator[tuple[int, int]]:
+    """Where at least so many of these letters and digits stand in a text, with whatever between."""
+    between, end = "[^A-Za-z0-9]*?", ""
+    for character in reversed(plain[n_head:]):
+        end = f"(?:{between}{character}{end})?"
+    pattern = r"[\\%&#]{0,16}" + between.join(plain[:n_head]) + end + r"\\{0,8};?"
+    for match in re.finditer(pattern, folded, re.I | re.A):
+        around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
+        if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
+            yield match.span()
 
 
 def _part_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -161,8 +195,8 @@ def _unescape(units: list[tuple[str, int, int]]) -> Iterator[tuple[str, int, int
     for match in _ESCAPE.finditer(line):
         yield from units[end : match.start()]
         end = match.end()
-        code, named, plain = next((g for g in match.groups()[:5] if g), None), match[7], match[8]
-        number = int(code, 16) if code else int(match[6]) if match[6] else -1
+        code, named, plain = next((g for g in (*match.groups()[:5], match[8]) if g), None), match[7], match[10]
+        number = int(code, 16) if code else int(match[6]) if match[6] else int(match[9], 8) if match[9] else -1
         character = (
             chr(number) if 0 <= number < 0x110000 else html.unescape(f"&{named};")[:1] if named else plain or " "
         )
