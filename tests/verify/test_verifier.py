@@ -93,7 +93,22 @@ def test_every_kind_has_a_verifier_and_its_identity_changes_with_its_settings(mo
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
-        ("chemistry", "no such verifier"),
+        ("chemistry", "no such verifier: 'chemistry'"),
+        ({"kind": "math"}, "no such verifier: 'math' .*did you mean 'maths'"),
+        (7, "no such verifier: '7'"),
+        (
+            {"tolerance": float("nan")},
+            r"^tolerance of the verifier maths .*'nan' \(allowed: at least 0, below 0.1\); rel",
+        ),
+        ({"digits": 0}, r"^digits of the verifier maths .*'0' \(allowed: at least 2\); a decimal"),
+        ({"time_s": 0}, r"^time_s of .*\(allowed: above 0\)"),
+        ({"kind": "numeric", "unit": "metre"}, "^unit of the verifier numeric .*allowed: 'prefix', 'same', "),
+        (
+            {"kind": "exact", "tolerance": 0.1},
+            r"^the verifier exact has no such setting: 'tolerance' \(allowed: case\)",
+        ),
+        ({"kind": "maths", "tolerence": 0.1}, "did you mean 'tolerance'"),
+        ("python:no_class", "^path of the verifier python cannot be this: .*package.module:Class$"),
         ("python:no_such_module:Last", "no_such_module"),
         ("python:own_rules:Nothing", "Nothing"),
         ("python:own_rules:NoVerify", "why_not"),

@@ -145,6 +145,8 @@ _CLASSES = {  # by kind, imported when they are opened; their arguments are the 
     "exact": ("limo.verify.exact", "ExactVerifier"),
     "python": (__name__, "PythonVerifier"),
 }
+_SETTINGS = {one.model_fields["kind"].default: one for one in get_args(get_args(VerifierSettings)[0])}
+_LIMITS = (("ge", "at least"), ("gt", "above"), ("lt", "below"))
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(VerifierSettings)
 
 
@@ -153,10 +155,24 @@ def verifier_settings(value: str | Mapping[str, Any] | Settings) -> Any:
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"][1:])
-        why = f"{where}: {fault['msg']}" if where else fault["msg"]
-        raise InputError("there is no such verifier", value, KINDS, shorten(why, 160), list(_CLASSES)) from None
+        raise _refusal(value, error.errors()[0]) from None
+
+
+def _refusal(value: object, fault: Any) -> InputError:
+    """The error for settings that are none: which kind, which of its settings, and what that may be."""
+    kind, *names = fault["loc"] or ("",)
+    if not names:
+        given = as_mapping(value)
+        shown = given["kind"] if isinstance(given, Mapping) else given
+        return InputError("there is no such verifier", shown, KINDS, "", list(_CLASSES))
+    name, of = str(names[0]), _SETTINGS[kind].model_fields
+    if name not in of:
+        return InputError(f"the verifier {kind} has no such setting", name, "", "leave it out", of.keys() - {"kind"})
+    limits = [(word, getattr(limit, at, None)) for limit in of[name].metadata for at, word in _LIMITS]
+    allowed = ", ".join(f"{word} {number:g}" for word, number in limits if number is not None)
+    allowed = allowed or fault["msg"].removeprefix("Input should be ")
+    what, given = f"{name} of the verifier {kind} cannot be this", shorten(repr(fault["input"]), 60)
+    return InputError(what, given, allowed, str(of[name].description))
 
 
 def open_verifier(settings: str | Mapping[str, Any] | Settings) -> Verifier:
