@@ -108,6 +108,18 @@ def test_as_many_problems_are_held_out_as_the_user_says_or_the_file_bears(limo, 
     assert "--hold-out" not in limo("init", "large.jsonl", "-o", "large")[1], "100 problems are no few"
 
 
+@pytest.mark.parametrize(("rows", "said"), [
+    (ROWS[3:4], r"holds one problem, and one has to be held out: .*add problems to it$"),
+    (ROWS[3:4] * 3, r"only one problem with an answer \(said before 2\).*add problems, or name others"),
+    ([ROWS[3], {**ROWS[4], "key": ""}], r"only one problem with an answer \(no answer 1\)"),
+    ([{**row, "key": ""} for row in ROWS[3:6]], r"no problems with answers \(no answer 3\).*; name others with"),
+])  # fmt: skip
+def test_a_file_with_too_few_problems_says_how_many_there_are_and_why_not_more(fault, here, rows, said):
+    lines(here / "few.jsonl", rows)
+    assert re.search(said, fault("init", "few.jsonl", "--field", "problem=stem", "--field", "answer=key", "-o", "few"))
+    assert not (here / "few").exists()
+
+
 def test_the_weights_to_train_are_the_user_s_and_never_the_server_s_name(limo, fault, here):
     out = limo("init", "shop.jsonl", "-o", "mine")[1]
     assert "which weights to train is not known" in out and "train.yaml model=FOLDER_OR_HUB_NAME --run" in out

@@ -104,8 +104,13 @@ def run(
     columns = find_fields(table, file, given, strict=True)
     usable, left_out, damaged = _problems(file, columns)
     n_rows = len(usable) + left_out.total()
+    if n_rows == 1 and usable:
+        do = "add problems to it"
+        raise InputError("this file holds one problem, and one has to be held out", file, "two or more, each once", do)
     if len(usable) < 2:
-        what, do = "these columns give no problems with answers", "name others with --field problem=COLUMN"
+        found = "only one problem with an answer" if usable else "no problems with answers"
+        what = f"these columns give {found} ({_counts(left_out)})"
+        do = ("add problems, or " if usable else "") + "name others with --field problem=COLUMN"
         raise InputError(what, named(columns) or file, "columns of " + ", ".join(table[0]), do)
     n_held_out = n_held_out or held_out_of(len(usable))
     if n_held_out >= len(usable):
@@ -207,9 +212,13 @@ def _notes_on_rows(
     if notes:
         advice = "if a column is wrong, name it with --field answer=COLUMN or --field problem=COLUMN; there are"
         notes.append(f"{advice}: {shorten(', '.join(map(repr, columns)), 400)}")
-    counts = ", ".join(f"{reason} {n:,}" for reason, n in left_out.most_common())
+    counts = _counts(left_out)
     shown = [f"line {row.line} of {row.file} is not a row: {row.error!r}" for row in damaged[:1]]
     return [f"rows left out: {counts}"] * bool(counts) + shown + notes
+
+
+def _counts(left_out: Counter[str]) -> str:
+    return ", ".join(f"{reason} {n:,}" for reason, n in left_out.most_common())
 
 
 def held_out_of(n: int) -> int:
