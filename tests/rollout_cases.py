@@ -48,13 +48,15 @@ BAND = (2, 5, N)
 def collect_in_child(path, url, moment, said, limit=None):
     """What a process of its own does: asks through HTTP, and is killed at a moment: a time, or a statement's number.
 
-    A negative number is a statement at which Ctrl-C comes instead.  `limit` is the largest file it may write, in
+    At a negative number Ctrl-C comes instead, while it stores that rollout: not its time but its work decides, and what
+    comes next is what the signal did, since this thread gets it.  `limit` is the largest file it may write, in
     bytes; 0 makes it a nobody who may write nothing.
     """
     import os
     import resource
     import signal
     import threading
+    from functools import partial
     from itertools import count
 
     from limo.core.errors import LimoError
@@ -74,9 +76,10 @@ def collect_in_child(path, url, moment, said, limit=None):
             if isinstance(moment, float):
                 threading.Timer(moment, die).start()
             elif moment is not None:
-                sent, what = count(1), signal.SIGKILL if moment > 0 else signal.SIGINT
+                sent, starts = count(1), "" if moment > 0 else "INSERT OR REPLACE INTO rollouts"
+                act = die if moment > 0 else partial(signal.raise_signal, signal.SIGINT)
                 ledger._db.set_trace_callback(
-                    lambda _: os.kill(os.getpid(), what) if next(sent) == abs(moment) else None
+                    lambda sql: act() if sql.startswith(starts) and next(sent) == abs(moment) else None
                 )
             completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=12, backoff_s=0.01))
             collect_rollouts(ledger, completer, PROBLEMS, Exact(), n=N, band=PassRateBand(*BAND))
