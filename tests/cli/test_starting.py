@@ -110,9 +110,9 @@ def test_as_many_problems_are_held_out_as_the_user_says_or_the_file_bears(limo, 
 
 @pytest.mark.parametrize(("rows", "said"), [
     (ROWS[3:4], r"holds one problem, and one has to be held out: .*add problems to it$"),
-    (ROWS[3:4] * 3, r"only one problem with an answer \(said before 2\).*add problems, or name others"),
-    ([ROWS[3], {**ROWS[4], "key": ""}], r"only one problem with an answer \(no answer 1\)"),
-    ([{**row, "key": ""} for row in ROWS[3:6]], r"no problems with answers \(no answer 3\).*; name others with"),
+    (ROWS[3:4] * 3, r"too few problems with answers \(1; said before 2\).*add problems, or name other"),
+    ([ROWS[3], {**ROWS[4], "key": ""}], r"too few .* \(1; no answer 1\): .*'problem': 'stem'"),
+    ([{**row, "key": ""} for row in ROWS[3:6]], r"too few .* \(0; no answer 3\)"),
 ])  # fmt: skip
 def test_a_file_with_too_few_problems_says_how_many_there_are_and_why_not_more(fault, here, rows, said):
     lines(here / "few.jsonl", rows)

@@ -104,14 +104,6 @@ def run(
     columns = find_fields(table, file, given, strict=True)
     usable, left_out, damaged = _problems(file, columns)
     n_rows = len(usable) + left_out.total()
-    if n_rows == 1 and usable:
-        do = "add problems to it"
-        raise InputError("this file holds one problem, and one has to be held out", file, "two or more, each once", do)
-    if len(usable) < 2:
-        found = "only one problem with an answer" if usable else "no problems with answers"
-        what = f"these columns give {found} ({_counts(left_out)})"
-        do = ("add problems, or " if usable else "") + "name others with --field problem=COLUMN"
-        raise InputError(what, named(columns) or file, "columns of " + ", ".join(table[0]), do)
     n_held_out = n_held_out or held_out_of(len(usable))
     if n_held_out >= len(usable):
         do = "give a smaller --hold-out"
@@ -159,6 +151,13 @@ def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter
             usable[read.problem.id] = read.problem
     if damaged and len(usable) < 2:
         raise unreadable(damaged[0])
+    if len(usable) == 1 and not left_out:
+        do = "add problems to it"
+        raise InputError("this file holds one problem, and one has to be held out", file, "two or more, each once", do)
+    if len(usable) < 2:
+        what = f"these columns give too few problems with answers ({len(usable)}; {_counts(left_out)})"
+        do = "add problems, or name other columns with --field problem=COLUMN"
+        raise InputError(what, named(columns) or file, "two or more, each once", do)
     return usable, left_out, damaged
 
 
