@@ -214,6 +214,7 @@ def test_durations_are_written_as_people_say_them(seconds, text):
 def test_a_stage_of_unknown_length_is_described_by_what_it_did():
     assert describe(Event("advance", "read", n_done=1200)) == "1,200"
     assert describe(Event("start", "read")) == "begins"
+    assert describe(Event("advance", "read", n_done=3, fields={"waiting_for": "", "kept": 0})) == "3, kept 0"
     assert describe(Event("stop", "read", n_done=3, elapsed_s=2)) == "stopped after 2 s, 3"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ import pytest
 
 from limo.core.errors import InputError, ModelError, PartialError
 from limo.core.pass_rate_band import PassRateBand
+from limo.core.progress import NoProgress, describe_line
 from limo.core.prompts import messages
 from limo.core.records import Sampling
 from limo.ledger.store import Ledger
@@ -21,7 +24,7 @@ from limo.models.openai.completer import SPARE_FILES, HttpCompleter
 from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
-from limo.rollouts.collect import collect_rollouts
+from limo.rollouts.collect import CollectionStopped, collect_rollouts
 from rollout_cases import PROBLEMS, Exact, N
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
@@ -156,6 +159,52 @@ def test_the_user_hears_once_that_no_server_answers_before_patience_ends(monkeyp
         collect_rollouts(ledger, away, PROBLEMS, Exact(), n=2)
     (message,) = [record.getMessage() for record in caplog.records if record.name == "limo.models.openai.retry"]
     assert "no server answers (http://127.0.0.1:9/v1: cannot be reached" in message
+
+
+WAITS = {
+    "a server that does not answer": ({}, r"whose oldest request is open for \d+ s"),
+    "one that names a time": (
+        {"status": 429, "headers": {"Retry-After": "120"}},
+        r"which wants no request for 1[12]\d s",
+    ),
+    "one that fails": ({"status": 500}, r"which fails \(status 500"),
+}
+
+
+@pytest.mark.parametrize("case", WAITS)
+def test_a_quiet_stage_says_what_it_waits_for_until_something_comes(monkeypatch, tmp_path, case):
+    from aiohttp import web
+
+    monkeypatch.setattr("limo.models.openai.completer.QUIET_S", 0.05)
+    reply, words = WAITS[case]
+    shown, n_quiet, may_answer = [], 3, threading.Event()
+
+    class Display(NoProgress):
+        def show(self, event):
+            shown.append(describe_line(event))
+            if sum("waiting for" in line for line in shown) == n_quiet and not may_answer.is_set():
+                may_answer.set()
+                if reply.get("headers"):  # nobody waits two minutes here
+                    signal.raise_signal(signal.SIGINT)
+
+    async def answer(request, body):
+        while not may_answer.is_set():
+            if reply:
+                return web.Response(**reply)
+            await asyncio.sleep(0.01)
+        return reply_of()
+
+    settings = quick(retries=100, patience_s=60, start_patience_s=60, in_flight=1)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, serving(answer) as url:
+        completer = HttpCompleter([url], "m", settings=settings)
+        try:
+            collect_rollouts(ledger, completer, PROBLEMS[:2], Exact(), n=1, progress=Display())
+        except CollectionStopped:
+            assert reply.get("headers")
+        else:
+            assert "waiting" not in shown[-1] and "waiting" not in shown[-2]
+    told = [line for line in shown if "waiting for http" in line]
+    assert len(told) >= n_quiet and re.search(rf"^rollouts of m: .*waiting for {url}, {words}", told[0]), told
 
 
 def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_path):

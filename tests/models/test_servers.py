@@ -128,3 +128,17 @@ def test_no_request_goes_to_servers_before_the_time_that_they_name():
         of.busy(server, 0.0, retry_after_s, "status 429", retry_after_s)
     assert of.choose(10.0) == (None, 20.0) and not of.has_free(10.0)
     assert of.choose(30.0) == (of.servers[1], 0.0) and of.has_free(30.0)
+
+
+def test_the_server_that_is_free_first_is_the_one_that_is_waited_for():
+    of = fleet()
+    assert of.waits_for(0.0) == "http://0/v1"
+    of.busy(of.servers[0], 0.0, 1.0, "status 429", 120.0)
+    hold(of.servers[1], 2)
+    assert of.waits_for(7.0) == "http://1/v1, whose oldest request is open for 7 s"
+    break_(of, of.servers[1], 10.0)
+    of.servers[1].circuit_open_until_s = 300.0
+    assert of.waits_for(20.0) == "http://0/v1, which wants no request for 100 s"
+    assert of.waits_for(130.0) == "http://0/v1"
+    of.servers[0].circuit_open_until_s = 400.0
+    assert of.waits_for(130.0) == "http://1/v1, which fails (status 500)"

@@ -307,9 +307,10 @@ def _parts(event: Event) -> list[str]:
         parts.append(f"{duration(event.remaining_s)} left in this stage")
     if event.run_remaining_s is not None:
         parts.append(f"{duration(event.run_remaining_s)} left in this run")
-    for key, value in event.fields.items():  # `tokens/s 1,200` for tokens_per_s=1200
+    for key, value in event.fields.items():  # those that hold something; `tokens/s 1,200` for tokens_per_s=1200
         name = key.replace("_per_s", "/s").replace("_", " ")
-        parts.append(f"{name} {value:,}" if isinstance(value, int) else shown(f"{name} {_rounded(value)}"))
+        if value != "":
+            parts.append(f"{name} {value:,}" if isinstance(value, int) else shown(f"{name} {_rounded(value)}"))
     return parts
 
 

@@ -68,7 +68,8 @@ class Completer(Protocol):
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Pull requests as there is room, yield each exactly once with its completion, in any order and grouping.
 
-        A completer that is not `concurrent` must not pull the next request before it has yielded what is finished.
+        A completer that is not `concurrent` must not pull the next request before it has yielded what is finished.  An
+        empty group says that nothing was for a while; see `waits_for`.
         """
         ...
 
@@ -86,6 +87,10 @@ class Completer(Protocol):
         has none.
         """
         return 0
+
+    def waits_for(self) -> str:
+        """In words what is waited for, as the server that does not answer; '' where nothing is known of it."""
+        return ""
 
 
 class FailureGuard(Completer):
@@ -120,3 +125,7 @@ class FailureGuard(Completer):
     def stop_waiting(self) -> int:
         """As the completer."""
         return self.completer.stop_waiting()
+
+    def waits_for(self) -> str:
+        """As the completer."""
+        return self.completer.waits_for()

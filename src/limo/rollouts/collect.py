@@ -172,8 +172,9 @@ class _Collection:
             began = time.perf_counter()
             with first_signal(partial(self._stop, progress)):
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
-                    n_finished = self.store(group)
-                    stage.advance(n_finished, **self.progress_fields(time.perf_counter() - began))
+                    n_finished = self.store(group) if group else 0
+                    fields = self.progress_fields(time.perf_counter() - began)
+                    stage.advance(n_finished, **fields, waiting_for="" if group else self.completer.waits_for())
             self.meter.save_seconds()
             unfinished = self.schedule.unfinished() if self.stop_reason else []
             if unfinished:

@@ -15,10 +15,11 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import groupby
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from limo.core.errors import InputError
@@ -30,6 +31,7 @@ from limo.models.openai.retry import RetryingSender
 from limo.models.openai.settings import HttpSettings
 
 LOG = logging.getLogger(__name__)
+QUIET_S = 5.0  # without a finished request, after which an empty group is yielded
 MAX_GROUP = 1024  # completions yielded, and so committed, together
 SPARE_FILES = 128  # files that this process may need besides its connections
 
@@ -85,6 +87,10 @@ class HttpCompleter(Completer):
         """Give up the requests that wait for a server that is busy or away; they come back as `cancelled`."""
         return self._open.stop_waiting() if self._open is not None else 0
 
+    def waits_for(self) -> str:
+        """The server that is waited for, and what it does."""
+        return self._open.waits_for() if self._open is not None else ""
+
 
 class _OpenRequests:
     """The requests that are open in an event loop's thread; `n` counts their rollouts."""
@@ -121,6 +127,10 @@ class _OpenRequests:
         self._loop.call_soon_threadsafe(self._sender.stop_waiting)
         return n
 
+    def waits_for(self) -> str:
+        """As of the completer."""
+        return self._sender.servers.waits_for(time.monotonic())
+
     async def _close(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
@@ -142,12 +152,18 @@ class _OpenRequests:
         future.add_done_callback(lambda future: self._finished.put((rollouts, future)))
 
     def receive(self) -> CompletionGroup:
-        """Wait for a finished request and return it with all others that are; an error is raised after them."""
+        """Wait for a finished request and return it with all others that are; an error is raised after them.
+
+        Where none is finished for a while the group is empty.
+        """
         group: CompletionGroup = []
         while not group or (len(group) < MAX_GROUP and not self._finished.empty()):
             if self._error is not None and self._finished.empty():
                 raise self._error
-            rollouts, future = self._finished.get()
+            try:
+                rollouts, future = self._finished.get(timeout=QUIET_S)
+            except Empty:
+                break
             futures = self._by_problem[rollouts[0].problem.id]
             futures.discard(future)
             if not futures:

@@ -119,6 +119,16 @@ class Servers:
             hour_s = server.busy_since_s + MAX_RETRY_AFTER_S
             server.failing_since_s = max(server.failing_since_s, min(server.retry_after_until_s, hour_s))
 
+    def waits_for(self, now: float) -> str:
+        """The server that is free first, and what it does: it wants no request, fails, or works on one."""
+        server = min(self.servers, key=lambda one: max(one.circuit_open_until_s, one.retry_after_until_s))
+        if server.retry_after_until_s > now:
+            return f"{server.url}, which wants no request for {server.retry_after_until_s - now:.0f} s"
+        if server.n_failures:
+            return f"{server.url}, which fails ({server.last_error})"
+        open_s = now - min([*server.began_s.values()], default=now)
+        return f"{server.url}, whose oldest request is open for {open_s:.0f} s" if open_s else server.url
+
     def silent_s(self, since_s: float, now: float) -> float:
         """For how many seconds, counted from `since_s` at the earliest, all servers have failed; 0 while one works.
 
