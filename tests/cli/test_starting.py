@@ -112,7 +112,7 @@ def test_as_many_problems_are_held_out_as_the_user_says_or_the_file_bears(limo, 
     (ROWS[3:4], r"holds one problem, and one has to be held out: .*add problems to it$"),
     (ROWS[3:4] * 3, r"too few problems with answers \(1; said before 2\).*add problems, or name other"),
     ([ROWS[3], {**ROWS[4], "key": ""}], r"too few .* \(1; no answer 1\): .*'problem': 'stem'"),
-    ([{**row, "key": ""} for row in ROWS[3:6]], r"too few .* \(0; no answer 3\)"),
+    ([{**row, "key": ""} for row in ROWS[3:6]], r"too few .* \(0; no answer 3\).*of columns 'nr', 'stem', 'key'\)"),
 ])  # fmt: skip
 def test_a_file_with_too_few_problems_says_how_many_there_are_and_why_not_more(fault, here, rows, said):
     lines(here / "few.jsonl", rows)

@@ -46,7 +46,7 @@ _NO_PREFIX = str.maketrans(_PREFIX, "\\" * len(_PREFIX))
 _PLAIN = (string.ascii_letters + string.digits).encode()
 _BETWEEN = bytes(set(range(128)) - set(_PLAIN))
 _secrets: dict[str, list[str]] = {}  # by secret: itself and the forms that are no escapes of single characters
-_whole: dict[str, list[str]] = {}  # by secret: those, and with the characters escaped that have to be
+_whole: dict[str, list[str]] = {}  # by secret: those, and forms of which no part is searched
 _numbers: dict[str, list[str]] = {}  # by secret: its characters as numbers, without the zeros
 
 

@@ -102,7 +102,7 @@ def run(
     if not (table := head_of(rows(file))):
         raise unreadable(next(rows(file)))
     columns = find_fields(table, file, given, strict=True)
-    usable, left_out, damaged = _problems(file, columns)
+    usable, left_out, damaged = _problems(file, columns, list(table[0]))
     n_rows = len(usable) + left_out.total()
     n_held_out = n_held_out or held_out_of(len(usable))
     if n_held_out >= len(usable):
@@ -139,7 +139,9 @@ def run(
     return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
 
 
-def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter[str], list[SourceRow]]:
+def _problems(
+    file: str, columns: FieldMap, names: Sequence[str]
+) -> tuple[dict[str, Problem], Counter[str], list[SourceRow]]:
     """The usable problems of a file, by id, each once; the rows left out by their reason; those that are none."""
     usable, left_out, damaged = dict[str, Problem](), Counter[str](), list[SourceRow]()
     for row in rows(file):
@@ -157,7 +159,7 @@ def _problems(file: str, columns: FieldMap) -> tuple[dict[str, Problem], Counter
     if len(usable) < 2:
         what = f"these columns give too few problems with answers ({len(usable)}; {_counts(left_out)})"
         do = "add problems, or name other columns with --field problem=COLUMN"
-        raise InputError(what, named(columns) or file, "two or more, each once", do)
+        raise InputError(what, named(columns) or file, f"two or more, of columns {', '.join(map(repr, names))}", do)
     return usable, left_out, damaged
 
 
