@@ -296,3 +296,32 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
 def test_stop_texts_are_not_silently_passed_over(path):
     with pytest.raises(InputError, match="stop texts"):
         run(path, Model(), n=1, sampling=Sampling(stop=("\n\n",)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_with_the_last_requests_stops_what_would_follow(path, number):
+    problems = [problem for problem in PROBLEMS if NUMBER[problem.id] != 5]
+
+    class Stopped(Exact):
+        n_verified = 0
+
+        def verify_many(self, pairs):
+            for verdict in super().verify_many(pairs):
+                self.n_verified += 1
+                yield verdict
+            if self.n_verified == 2 * len(problems):
+                signal.raise_signal(number)
+
+    def stop(received, _):
+        raise KeyboardInterrupt(received)
+
+    before = signal.signal(number, stop)
+    try:
+        with Ledger(path) as ledger, pytest.raises(KeyboardInterrupt):
+            collect_rollouts(ledger, Model(), problems, Stopped(), n=2)
+        with Ledger(path) as ledger:
+            assert len(ledger) == 2 * len(problems)  # what was asked is kept, and nothing is left
+            collect_rollouts(ledger, again := Model(), problems, Exact(), n=2)
+        assert again.requested == []
+    finally:
+        signal.signal(number, before)

@@ -9,6 +9,7 @@ outstanding ones (after a signal not for those that wait for another try), and r
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -170,7 +171,7 @@ class _Collection:
             if n_finished == len(self.problems):
                 return
             began = time.perf_counter()
-            with first_signal(partial(self._stop, progress)):
+            with first_signal(partial(self._stop, progress)) as received:
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
                     n_finished = self.store(group) if group else 0
                     fields = self.progress_fields(time.perf_counter() - began)
@@ -181,6 +182,8 @@ class _Collection:
                 is_budget = self.stop_reason == BUDGET_SPENT
                 why = f"{BUDGET_SPENT} ({self.meter.limit_reached()})" if is_budget else self.stop_reason
                 raise CollectionStopped(why, unfinished, len(self.problems), "raise `budget`" if is_budget else "")
+            if received:  # with the last requests: nothing is unfinished here, and what would follow is not begun
+                signal.raise_signal(received[0])
 
     def requests(self) -> Iterator[Request | None]:
         """The requests of the schedule, made as they are pulled; None means: pull again after the next group."""
