@@ -3,12 +3,13 @@
 import errno
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from limo.core.errors import InputError, ModelError, StorageError
-from limo.core.progress import NoProgress
+from limo.core.progress import NoProgress, describe_line
 from limo.train.methods.sft import SftSettings, train
 from limo.train.trainer import last_checkpoint, run_trainer
 
@@ -62,6 +63,36 @@ def test_what_stops_a_training_is_one_line_and_the_next_start_goes_on(
     assert last_checkpoint(next(tmp_path.glob(".out.training-*"))).endswith(f"checkpoint-{whole}")
     monkeypatch.setattr(SFTTrainer, method, original)
     assert train(model_dir, rows, tmp_path / "out", SETTINGS).n_updates == 3
+
+
+@pytest.mark.parametrize(("long_s", "shows"), [(0.001, True), (600.0, False)])
+def test_an_update_that_takes_long_shows_how_many_of_its_examples_are_through(
+    model_dir, rows, tmp_path, monkeypatch, long_s, shows
+):
+    from trl import SFTTrainer
+
+    beaten, original, calls = threading.Event(), SFTTrainer.training_step, []
+
+    class Shown(NoProgress):
+        def show(self, event):
+            super().show(event)
+            lines.append(describe_line(event))
+            if "1: 2 of 4 examples after" in lines[-1]:
+                beaten.set()
+
+    def waits(self, *args, **kwargs):
+        calls.append(1)
+        if shows and len(calls) == 3:
+            assert beaten.wait(60)
+        return original(self, *args, **kwargs)
+
+    lines = []
+    monkeypatch.setattr("limo.train.trainer.HEARTBEAT_S", long_s)
+    monkeypatch.setattr(SFTTrainer, "training_step", waits)
+    words = {"per_device_train_batch_size": 1, "max_steps": 1, "save_strategy": "no"}
+    train(model_dir, rows, tmp_path / "out", SETTINGS.model_copy(update=words), Shown())
+    assert any("update" in line for line in lines) is shows
+    assert "update" not in lines[-1] and not [t for t in threading.enumerate() if t.name == "limo-heartbeat"]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json"])

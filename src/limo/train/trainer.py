@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from zipfile import is_zipfile
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import check_room, storage_errors
-from limo.core.progress import Progress
+from limo.core.progress import Progress, duration
 from limo.core.text import parse_json, shorten
 from limo.train.compute import speed_line
 from limo.train.memory import OPTIMISER_BYTES
 from limo.train.settings import TrainSettings
 
+HEARTBEAT_S = 10.0  # of an update, after which it is shown how far it is
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -224,11 +226,35 @@ def _damaged_file(checkpoint: Path) -> str | None:
     return None
 
 
+@contextmanager
+def _repeated(call: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call again and again, in a thread, until the block ends."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(every_s):
+            call()
+
+    thread = threading.Thread(target=repeat, name="limo-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _progress_callback(progress: Progress, stage: str, stack: ExitStack, settings: TrainSettings) -> Any:
     from transformers import TrainerCallback
 
     class ProgressCallback(TrainerCallback):
-        """Counts updates for the display, and ends the training after the epoch that the settings name."""
+        """Counts updates for the display, and ends the training after the epoch that the settings name.
+
+        An update that takes long shows its number, the examples that are through, and its time so far.
+        """
+
+        update = n_passes = 0
+        began_s = float("inf")  # no update is under way
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.stage = stack.enter_context(progress.stage(stage, state.max_steps, state.global_step))
@@ -236,9 +262,24 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, setting
             flow = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
             if flow.get("should_training_stop") or state.global_step >= state.max_steps:
                 raise _AlreadyTrained  # transformers would make one more update before it looks
+            self.n_at_once = args.per_device_train_batch_size * args.world_size
+            stack.enter_context(_repeated(self.beat, HEARTBEAT_S / 2))
+
+        def beat(self) -> None:
+            if (passed_s := time.monotonic() - self.began_s) >= HEARTBEAT_S:
+                n = self.n_passes * self.n_at_once
+                far = f"{n:,} of {settings.examples_per_update:,} examples after {duration(passed_s)}"
+                self.stage.advance(0, update=f"{self.update:,}: {far}")
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.update, self.n_passes, self.began_s = state.global_step + 1, 0, time.monotonic()
+
+        def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.n_passes += 1
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.stage.advance(1, **self.shown)
+            self.began_s = float("inf")
+            self.stage.advance(1, **self.shown, update="")
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             last = state.log_history[-1] if state.log_history else {}
