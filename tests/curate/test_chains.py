@@ -132,3 +132,7 @@ def test_repetition_is_zero_for_new_text_and_near_one_for_a_loop():
     assert repeated_share("") == repeated_share("a b c") == 0
     assert repeated_share(" ".join(str(n) for n in range(500))) == 0
     assert repeated_share("wait let me think about this again and again " * 100) > 0.95
+
+
+def test_where_no_verifier_has_said_the_papers_prompt_holds_and_a_box_is_wanted():
+    assert refusal(rollout("The answer is 7."), boxed=None) == "no boxed answer"

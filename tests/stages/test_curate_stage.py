@@ -279,9 +279,33 @@ def test_fewer_than_k_is_said(pool, bench):
 def test_a_stage_that_keeps_nothing_stops_with_its_reasons_and_leaves_its_table(pool, bench):
     filters = [{"name": "impossible", "models": [model("strong")], "n": 8, "low": 8, "high": 8}]
     for _ in range(2):
-        with pytest.raises(InputError, match=r"nothing is left after impossible.*solved too rarely"):
+        with pytest.raises(InputError, match=r"nothing is left after impossible.*solved too rarely") as caught:
             bench(recipe(pool, filters=filters))
+        assert "loosen filters.0.low " in str(caught.value)
     assert RunFolder(bench.folder).counts()["impossible"].n_kept == 0
+
+
+def test_where_no_chain_is_left_the_setting_that_most_were_dropped_by_is_named(pool, bench):
+    with pytest.raises(InputError, match=r"nothing is left after chains.*loosen chains\.max_tokens "):
+        bench(recipe(pool, chains={"max_tokens": 5}))
+
+
+@pytest.mark.parametrize(
+    ("verifier", "given", "boxed"),
+    [
+        ("maths", None, True),
+        ("numeric", None, False),
+        ("exact", None, False),
+        ("choice", None, False),
+        ("numeric", True, True),
+        ("maths", False, False),
+    ],
+)
+def test_a_chain_must_be_boxed_where_the_verifiers_prompt_asks_for_it_unless_the_recipe_says(
+    pool, verifier, given, boxed
+):
+    settings = recipe(pool, verifier=verifier, chains={} if given is None else {"boxed": given}).with_prompts()
+    assert settings.chains.boxed is boxed
 
 
 def test_official_solutions_compete_once_they_are_checked_like_any_chain(pool, bench):

@@ -31,13 +31,28 @@ class ChainSettings(Settings):
     """What a rollout must be to become a chain, besides correct and not truncated."""
 
     form: Literal["plain", "keep"] = Field("plain", description="thought markers taken out (paper) or kept, each once")
-    boxed: bool = Field(True, description="a chain must hold a boxed answer, as the prompt asks (paper)")
+    boxed: bool | None = Field(
+        None, description="a chain must hold a boxed answer (paper); None: where the verifier's prompt asks for one"
+    )
     language: Literal["same", "any"] = Field("same", description="same language as the problem; not in the paper")
     max_repetition: float = Field(
         0.6, ge=0, le=1, description="largest share of repeated runs of 12 words or signs; not in the paper"
     )
     official: bool = Field(False, description="a problem's own solution competes too, checked like any chain")
     max_tokens: int | None = Field(None, ge=1, description="longest chain in its teacher's tokens; paper: under 16,384")
+
+
+SETTING_OF = {  # the setting that a reason comes from
+    "no boxed answer": "boxed",
+    "other language than the problem": "language",
+    "loops": "max_repetition",
+    "too long": "max_tokens",
+}
+
+
+def lacks_box(text: str, settings: ChainSettings) -> bool:
+    """Whether a boxed answer is wanted and missing; where no verifier has said (None), the paper's prompt holds."""
+    return settings.boxed is not False and "\\boxed" not in text
 
 
 def accept(
@@ -111,7 +126,7 @@ def _reason_against(problem: Problem, rollout: Rollout, text: str, settings: Cha
         return {"wrong": "wrong answer", "no_answer": "no answer"}.get(rollout.outcome, "undecided")
     if settings.max_tokens is not None and rollout.completion.n_completion_tokens > settings.max_tokens:
         return "too long"
-    if settings.boxed and "\\boxed" not in text:
+    if lacks_box(text, settings):
         return "no boxed answer"
     if _LEFTOVER.search(THOUGHT_MARKER.sub("", text)):
         return "template or tool token inside"

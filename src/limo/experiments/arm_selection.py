@@ -19,7 +19,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Chain, Grade, PassRate, Problem, Rollout
 from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash
-from limo.curate.chains import ChainSettings, accept, chain_hash, without_thought_markers
+from limo.curate.chains import ChainSettings, accept, chain_hash, lacks_box, without_thought_markers
 from limo.curate.difficulty import pass_rate_of
 from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, sample_levels, select
@@ -71,7 +71,7 @@ def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunne
     teachers = [settings for settings in recipe.filters if settings.teacher] + recipe.teachers
     with Ledger(path, read_only=True) as ledger:
         rollouts = runner.rollouts(teachers, problems, ledger)
-    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates))
+    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates, recipe.with_prompts().chains))
 
 
 def collected_pool(
@@ -86,18 +86,19 @@ def collected_pool(
     by_id, rates = {problem.id: problem for problem in problems}, {name: [rate] for name, rate in found.items()}
     graded = zip(accepted, grade(accepted, grading), strict=True)
     correct = [Candidate(by_id[c.problem_id], c, g, (found[c.problem_id],)) for c, g in graded]
-    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates))
+    return CandidatePool(problems, correct, _wrong(problems, rollouts, rates, chains))
 
 
 def _wrong(
-    problems: Sequence[Problem], rollouts: Mapping[str, list[Rollout]], rates: Mapping[str, Sequence[PassRate]]
-) -> list[Candidate]:
-    """Whole completions with a wrong boxed answer, as chains without a grade."""
+    problems: Sequence[Problem], rollouts: Mapping[str, list[Rollout]], rates: Mapping[str, Sequence[PassRate]],
+    chains: ChainSettings,
+) -> list[Candidate]:  # fmt: skip
+    """Whole completions with a wrong answer, boxed where a chain's must be, as chains without a grade."""
     found = []
     for problem in problems:
         for rollout in rollouts[problem.id]:
             completion, verdict = rollout.completion, rollout.verdict
-            if verdict is None or verdict.outcome != "wrong" or "\\boxed" not in completion.text:
+            if verdict is None or verdict.outcome != "wrong" or lacks_box(completion.text, chains):
                 continue
             source = (rollout.model, rollout.prompt_hash, rollout.sampling_hash, rollout.index)
             text = without_thought_markers(completion.full_text)

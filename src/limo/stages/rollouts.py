@@ -63,6 +63,8 @@ class ModelStageRecipe(Settings):
     def with_prompts(self) -> Self:
         """The recipe with the verifier's system text wherever none was given: it says how an answer is written.
 
+        Whether a chain must hold a boxed answer (`boxed`) follows that text too, where it was not given.
+
         Raises InputError for a verifier class that cannot be used.
         """
         with self._rules() as rules:
@@ -125,6 +127,8 @@ def _with_system(value: T, system: str) -> T:
         field = type(value).model_fields.get("system")
         if field is not None and field.default == prompts.SYSTEM and "system" not in value.model_fields_set:
             update["system"] = system
+        if getattr(value, "boxed", False) is None:
+            update["boxed"] = "\\boxed" in system
         changed = {name: new for name, new in update.items() if new is not getattr(value, name)}
         return value.model_copy(update=changed) if changed else value
     if isinstance(value, list):
