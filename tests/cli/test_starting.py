@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sqlite3
+from pathlib import Path
 
 import pytest
 import yaml
@@ -20,7 +21,8 @@ from limo.ledger.schema import MIGRATIONS
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.stages import curate, evaluate, train
-from limo.stages.init import held_out_of
+from limo.stages.doctor import has_gpu
+from limo.stages.init import CPU_TRAINING, held_out_of
 
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -37,6 +39,40 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines(tmp_path / "shop.jsonl", ROWS)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("device", "hidden", "build", "has"),
+    [("nvidia0", None, "2.9.0", True), ("nvidia0", "", "2.9.0", False), ("nvidia0", None, "2.9.0+cpu", False),
+     ("kfd", None, "2.9.0", True), ("nvidiactl", None, "2.9.0", False)],
+)  # fmt: skip
+def test_a_gpu_is_here_with_its_device_unless_it_is_hidden_or_torch_is_for_cpus(
+    tmp_path, monkeypatch, device, hidden, build, has
+):
+    (tmp_path / device).touch()
+    monkeypatch.setattr("limo.stages.doctor.DEVICES", tmp_path)
+    monkeypatch.setattr("limo.stages.doctor.version", lambda name: build)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert has_gpu() is has
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_where_there_is_no_gpu_the_commands_are_those_of_a_cpu_as_the_pages_have_them(limo, here, monkeypatch, gpu):
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: gpu)
+    out = limo("init", "shop.jsonl", "--model", "owner/base")[1]
+    assert ("no GPU was found here" in out) is not gpu
+    commands = [line for line in out.splitlines() if line.startswith(("limo train", "limo evaluate"))]
+    assert len(commands) == 4
+    for command in commands:
+        words = CPU_TRAINING if command.startswith("limo train") else "decoding.n=1 decoding.max_tokens=512"
+        assert (f" {words} --run " in command) is not gpu
+        assert gpu == (not re.search("method[.]|decoding[.]", command))
+        parse(command, complete=True)
+    for page in ("README.md", "README.zh-CN.md", "docs/index.zh.md"):
+        text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
+        assert f"train.yaml {CPU_TRAINING} --run" in text and "decoding.n=1 decoding.max_tokens=512" in text
 
 
 def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
@@ -122,7 +158,7 @@ def test_a_file_with_too_few_problems_says_how_many_there_are_and_why_not_more(f
 
 def test_the_weights_to_train_are_the_user_s_and_never_the_server_s_name(limo, fault, here):
     out = limo("init", "shop.jsonl", "-o", "mine")[1]
-    assert "which weights to train is not known" in out and "train.yaml model=FOLDER_OR_HUB_NAME --run" in out
+    assert "which weights to train is not known" in out and "train.yaml model=FOLDER_OR_HUB_NAME " in out
     for command in (
         ("plan", "mine/train.yaml"),
         ("train", "mine/train.yaml"),

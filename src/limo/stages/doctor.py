@@ -11,16 +11,34 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 from limo.core.environment import environment
 
+DEVICES = Path("/dev")
 TRAINING_PACKAGES = {
     "flash_attn": "attn_implementation: flash_attention_2, padding_free and packing (training)",
     "bitsandbytes": "kind: qlora (training)",
     "deepspeed": "--launch zero3 (training)",
     "vllm": "use_vllm (training by reward) and serving large models",
 }
+
+
+def has_gpu() -> bool:
+    """Whether torch may find a GPU here: a driver's device, not hidden, and no build of torch for CPUs alone.
+
+    torch itself, which knows, is not imported: that takes seconds, and it need not be installed.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    with suppress(PackageNotFoundError):
+        if version("torch").endswith("+cpu"):
+            return False
+    devices = [*DEVICES.glob("nvidia[0-9]*"), *(DEVICES / name for name in ("kfd", "dxg"))]  # CUDA, ROCm, WSL
+    return any(device.exists() for device in devices) or (os.name == "nt" and bool(shutil.which("nvidia-smi")))
 
 
 class MachineFact(NamedTuple):

@@ -34,6 +34,7 @@ from limo.pool.sources.fields import FieldMap, row_to_problem
 from limo.pool.sources.guess import find_fields, head_of, named, oddities
 from limo.pool.sources.readers import rows
 from limo.stages import curate, evaluate, train
+from limo.stages.doctor import has_gpu
 from limo.stages.plan import model_size
 from limo.train.data import reading_note
 from limo.verify.numeric import read_leading_unit, read_quantities
@@ -47,6 +48,11 @@ _KINDS = {"choice": "name an option", "numeric": "are numbers with a unit", "mat
 _MEASURED = {"m", "kg", "s", "A", "K", "mol", "cd"}  # base units of quantities that are measured, not counted or paid
 _ALL, _MOST, _SAMPLE = 0.9, 0.5, 1000  # shares of answers that decide for a verifier, and how many are looked at; ours
 _MOST_TOKENS = 16384  # paper: all chains are shorter
+CPU_TRAINING = (  # a few updates of a very small model; ours
+    "method.bf16=false method.use_cpu=true method.max_steps=20 method.learning_rate=5e-5 "
+    "method.examples_per_update=4 method.max_length=1024 method.on_too_long=drop"
+)
+CPU_DECODING, CPU_TOKENS = "decoding.n=1", 512  # of every model that is compared; ours
 
 
 class _Plain(yaml.SafeDumper):
@@ -134,7 +140,7 @@ def run(
             load(kind, Path(made) / name)
         files = _placed(Path(made), target, replace)
     half = (interval.interval.high - interval.interval.low) / 2
-    commands = _commands(target, served, weights)
+    commands = _commands(target, served, weights, n_tokens)
     counts = (n_rows, len(usable), n_held_out, half, interval.detectable * 2**0.5)
     return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
 
@@ -257,6 +263,11 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> l
         notes.append("GPU-hours unknown: set size_b of the models")
     if models[0].context is None:
         notes.append("the server does not say its context: see max_tokens in the recipes")
+    if not has_gpu():
+        notes.append(
+            "no GPU was found here: the commands train a few updates on the CPU and score short answers; with a GPU "
+            "leave their method.* and decoding.* out"
+        )
     if not weights:
         notes.append("which weights to train is not known: put a folder or a name on the hub for model= in limo train")
     elif not Path(weights).exists():
@@ -319,25 +330,27 @@ def _recipes(
     }
 
 
-def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str) -> list[str]:
+def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_tokens: int) -> list[str]:
     """The commands from the recipes to a trained, evaluated, reported model, in order.
 
-    The model that writes the chains is scored too, where it is not the one that is trained.
-    """
+    The model that writes the chains is scored too, XX"""
     at = lambda name: shlex.quote(str(folder / name))  # noqa: E731
     curated, trained, runs = at("runs/curate"), at("runs/train"), [at("runs/before"), at("runs/after")]
     own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
     teacher = shlex.quote(f"model={json.dumps(models[-1], ensure_ascii=False)}")
-    of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} --run {at('runs/teacher')}"]
+    training = decoding = ""
+    if not has_gpu():
+        training, decoding = f"{CPU_TRAINING} ", f"{CPU_DECODING} decoding.max_tokens={min(CPU_TOKENS, n_tokens)} "
+    of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} {decoding}--run {at('runs/teacher')}"]
     of_teacher = of_teacher if weights or len(models) > 1 else []
     runs += [at("runs/teacher")] if of_teacher else []
     return [
         f"limo plan {at('mine.yaml')} --run {curated}",
         f"limo curate {at('mine.yaml')} --run {curated}",
         f"limo view {curated}",
-        f"limo train {at('train.yaml')} {'' if weights else 'model=FOLDER_OR_HUB_NAME '}--run {trained}",
-        f"limo evaluate {at('evaluate.yaml')} --run {runs[0]}",
-        f"limo evaluate {at('evaluate.yaml')} {own} --run {runs[1]}",
+        f"limo train {at('train.yaml')} {'' if weights else 'model=FOLDER_OR_HUB_NAME '}{training}--run {trained}",
+        f"limo evaluate {at('evaluate.yaml')} {decoding}--run {runs[0]}",
+        f"limo evaluate {at('evaluate.yaml')} {own} {decoding}--run {runs[1]}",
         *of_teacher,
         f"limo compare {' '.join(runs)}",
         f"limo report {curated}",
