@@ -265,7 +265,7 @@ def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, faul
     (here / "lab/arms/limo/seed-0").mkdir(parents=True)
     code, out, err = limo("status", "lab")
     assert code == 0, err
-    assert "0 of 47 cells" in out and "begun: limo-0" in out and "left: base-0, limo-1" in out
+    assert "0 of 47 cells" in out and "begun: limo-0" in out and "next of 46 left: base-0, limo-1, limo-2, ...\n" in out
     assert out.endswith("no process works on it\ngo on with: limo lab --run lab\n")
     with locked(here / "lab"):
         assert "under way: limo-0" in limo("status", "lab")[1]
@@ -386,7 +386,8 @@ def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, m
 
 def test_a_line_that_is_no_json_is_named(limo, fault, here):
     (here / "cut.jsonl").write_text('{"stem": "What is 1 + 1?", "key": "2"}\n{"stem":\n')
-    assert "line 2 of cut.jsonl is not a row: 'not JSON" in fault("init", "cut.jsonl")
+    told = fault("init", "cut.jsonl")
+    assert "line 2 of cut.jsonl is not a row: 'not JSON: Expecting value at column 9'" in told and "line 1" not in told
     rows = "".join(json.dumps({"stem": f"What is {k} + {k}?", "key": str(2 * k)}) + "\n" for k in range(9))
     (here / "cut.jsonl").write_text(rows + "[]\n{\n")
     code, out, _ = limo("init", "cut.jsonl")

@@ -151,3 +151,33 @@ def test_answers_of_a_wrong_column_are_odd_and_ordinary_ones_are_not(answers, sa
 def test_short_statements_are_odd_in_any_language():
     problems = [Problem.make(text, "5") for text in ("What?", "一加一？", "一加一等于几？", "How many are 2 and 3?")]
     assert oddities(problems) == ["25% of the statements are short, such as 'What?'"]
+
+
+def test_a_column_with_a_telling_name_is_the_answer_though_some_of_its_cells_are_empty():
+    rows = [
+        {"exercise": f"A rod of {k} m stands upright. How long is it, in words of rod {k}?", "result": f"{k} m"}
+        | {"chapter": ("statics", "optics")[k % 2]}
+        for k in range(1, 31)
+    ]
+    rows[3]["result"], rows[4]["result"] = "", None
+    assert named(find_fields(rows, "rods.jsonl", strict=True)) == {"problem": "exercise", "answer": "result"}
+
+
+def test_of_columns_without_telling_names_one_of_few_words_is_offered_last():
+    rows = [
+        {"exercise": f"A rod of {k} m stands upright. How long is it, in words of rod {k}?", "v": f"{k}.25 kilometres"}
+        | {"part": ("rods", "lens")[k % 2]}
+        for k in range(1, 31)
+    ]
+    with pytest.raises(InputError, match=r"--field answer=v "):
+        find_fields(rows, "rods.jsonl", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_odd"),
+    [("statics optics", True), ("A B", False), ("yes no", False), ("1/2 3", False), ("True False", False)],
+)
+def test_answers_that_are_few_words_over_and_over_are_odd(words, is_odd):
+    some = words.split()
+    problems = [Problem.make(f"How does the rod number {k} stand upright?", some[k % 2]) for k in range(20)]
+    assert oddities(problems) == [f"2 different answers in 20 rows, such as {some[0]!r}"] * is_odd

@@ -109,6 +109,11 @@ def _status(found: RunStatus) -> str:
     return "\n".join(lines)
 
 
+def _first_of(cells: list[str]) -> str:
+    """The first three names."""
+    return ", ".join(cells[:3]) + (", ..." if len(cells) > 3 else "")
+
+
 def _lab_status(found: LabStatus) -> str:
     """The experiments, the curation while it goes on, the cells, and the command that goes on."""
     lines = [f"experiments: {', '.join(found.experiments)}"]
@@ -117,8 +122,8 @@ def _lab_status(found: LabStatus) -> str:
     n_cells = len(found.measured) + len(found.under_way) + len(found.left)
     lines.append(f"{len(found.measured):,} of {n_cells:,} cells (an arm with a training seed) are measured")
     begun = "under way" if found.is_running else "begun"
-    for what, cells in (("measured", found.measured), (begun, found.under_way), ("left", found.left)):
-        lines += [f"{what}: {', '.join(cells)}"] if cells else []
+    lines += [f"{begun}: {_first_of(found.under_way)}"] if found.under_way else []
+    lines += [f"next of {len(found.left):,} left: {_first_of(found.left)}"] if found.left else []
     if found.is_done:
         return "\n".join([*lines, "done"])
     lines.append("a process works on it now" if found.is_running else "no process works on it")

@@ -206,9 +206,11 @@ def _lines(path: Path, name: str) -> Iterator[SourceRow]:
 
 def _parsed(name: str, number: int, line: bytes) -> SourceRow:
     try:
-        return _row(name, number, parse_json(line.decode("utf-8"), _object))
+        return _row(name, number, parse_json(line.rstrip().decode("utf-8"), _object))
     except UnicodeDecodeError as error:
         return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
+    except json.JSONDecodeError as error:  # its own line is the first of one row, not the file's
+        return SourceRow(name, number, error=f"not JSON: {error.msg} at column {error.colno}")
     except ValueError as error:
         return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
 

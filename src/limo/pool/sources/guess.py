@@ -36,6 +36,8 @@ FEWEST = 5  # rows from which on what a column holds says something of it
 SAME, ODD = 0.8, 0.05  # shares of rows from which on equal answers, and other odd values, are named; ours
 _NOTHING = re.compile(r"(?:[-+]?inf|nan|null|none|nil|n/a|na|tbd|todo|[?？-]+|无|略|见解析)(?![^\W\d_]).*", re.I | re.S)
 _IDENTIFIER = re.compile(r"(?=.*\d)(?=.*[a-z])(?:[0-9a-f]{8,}(?:-[0-9a-f]+)*|[a-z]+[_-]\d{3,}|[a-z]{2,}\d{2,})", re.I)
+_DECISIONS = {"yes", "no", "true", "false", "unknown", "uncertain", "是", "否", "对", "错", "正确", "错误"}
+_HAS_DIGIT = re.compile(r"[\d$\\^=]")  # or a formula
 _SHORT = 12  # characters of a statement, one of Chinese counted as three
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[\u4e00-\u9fff]+")
 _CELL = re.compile(r"[-+]?[\d.,/%]*\d[\d.,/%]*|.{12,}[?？.。]|.{61,}", re.DOTALL)  # a number or sentence, no name
@@ -91,6 +93,8 @@ def oddities(problems: Sequence[Problem]) -> list[str]:
     if len(answers) >= FEWEST:
         commonest, n = Counter(answers).most_common(1)[0]
         notes += [f"{n / len(answers):.0%} of the answers are {commonest!r}"] if n >= SAME * len(answers) else []
+        n_words = len(set(answers)) if _are_few_words(answers) else 0
+        notes += [f"{n_words} different answers in {len(answers)} rows, such as {commonest!r}"] if n_words else []
         notes += [f"the answers count the rows: {', '.join(answers[:3])}, ..."] if _counts(answers) else []
     for what, odd, all_of in (
         ("answers hold nothing", [text for text in answers if _NOTHING.fullmatch(text)], answers),
@@ -127,7 +131,10 @@ def _as_options(fields: FieldMap) -> str:
 
 
 def _guess(table: Table, given: FieldMap) -> tuple[FieldMap | None, bool]:
-    """The best reading that makes enough rows problems, and whether it is the only one; None where there is none."""
+    """The best reading that makes enough rows problems, and whether it is the only one; None where there is none.
+
+    A column with a telling name is not passed over for another only because some of its cells are empty.
+    """
     table = list({repr(row): row for row in table}.values())  # a row that comes again says nothing of its columns
     problems, is_one_problem = _ranked("problem", table, given.problem)
     answers, is_one_answer = _ranked("answer", table, given.answer, (*problems[:1],))
@@ -137,6 +144,9 @@ def _guess(table: Table, given: FieldMap) -> tuple[FieldMap | None, bool]:
     best, best_share = None, 0.0
     for pair in [*with_options, *pairs]:
         fields = given.model_copy(update=pair)
+        is_told_less = best is not None and _grade("answer", best.answer) < _grade("answer", fields.answer)
+        if is_told_less and best_share >= SHARE:
+            continue
         if (share := _usable_share(table, fields)) > best_share:
             best, best_share = fields, share
     if best is None or best_share < SHARE:
@@ -152,24 +162,25 @@ def _ranked(need: str, table: Table, given: str, taken: tuple[str, ...] = ()) ->
     """
     if given:
         return [given], True
-    ranks: list[tuple[int, float, str]] = []
+    ranks: list[tuple[int, bool, float, str]] = []
     for name in dict.fromkeys(name for row in table for name in row if name not in taken):
         values = [row[name] for row in table if row.get(name) not in (None, "")]
         are_lists = bool(values) and all(isinstance(value, list | dict) for value in values)
         grade = _grade(need, name)
         if need == "options":
-            ranks += [(grade, 0.0, name)] if are_lists and grade < _NO_HINT else []
+            ranks += [(grade, False, 0.0, name)] if are_lists and grade < _NO_HINT else []
         elif len(values) >= SHARE * len(table) and not are_lists and not _is_other(name):
             length = sum(len(str(value)) for value in values) / len(values)
             if need == "problem":
-                ranks.append((grade, -length, name))
+                ranks.append((grade, False, -length, name))
             elif (grade < _NO_HINT or length <= MOST_ANSWER) and not _is_constant(values):
-                ranks.append((grade, length, name))
+                ranks.append((grade, _are_few_words([str(value) for value in values]), length, name))
     ranks.sort()
+    names = [rank[-1] for rank in ranks]
     if len(ranks) < 2 or ranks[0][0] < ranks[1][0]:
-        return [name for _, _, name in ranks], bool(ranks)
-    is_longest = need == "problem" and ranks[0][0] == _NO_HINT and ranks[0][1] <= LONGER * ranks[1][1]
-    return [name for _, _, name in ranks], is_longest
+        return names, bool(ranks)
+    is_longest = need == "problem" and ranks[0][0] == _NO_HINT and ranks[0][2] <= LONGER * ranks[1][2]
+    return names, is_longest
 
 
 def _grade(need: str, name: str) -> int:
@@ -186,6 +197,13 @@ def _is_other(name: str) -> bool:
     """Whether a column's name says that it numbers the rows, or holds what is neither statement nor answer."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return name.lower() in _OTHERS or (bool(words) and words[-1] in _NUMBERED)
+
+
+def _are_few_words(values: Sequence[str]) -> bool:
+    """Whether a column holds few words over and over, as chapters: no numbers, letters of options, yes or no."""
+    distinct = {value.strip().lower() for value in values}
+    are_words = all(len(text) > 1 and text not in _DECISIONS and not _HAS_DIGIT.search(text) for text in distinct)
+    return len(values) >= FEWEST * len(distinct) and len(distinct) > 1 and are_words
 
 
 def _is_constant(values: Sequence[object]) -> bool:
