@@ -1,6 +1,7 @@
 """The plan of a training: at the data's own lengths, from the model's configuration alone."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from limo.core.errors import InputError, ModelError
 from limo.core.recipe import load
 from limo.stages.plan import kind_of_recipe
 from limo.stages.train import Recipe
-from limo.stages.train_plan import TrainingPlan, TrainingSetup, run
+from limo.stages.train_plan import TrainingPlan, TrainingSetup, _cpu_speed, run
 from limo.train.memory import GB, MemoryPlan
 
 
@@ -79,7 +80,7 @@ def test_the_paper_s_model_is_planned_without_the_hub_with_rows_and_before_they_
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": [{"role": "system", "content": ""}, *chat]}) + "\n")
     plan = run(load(Recipe, "train-v2", [f"dataset={tmp_path}/rows.jsonl"]))
     assert plan.n_tokens == 10 + 4 and "estimated at 4 characters a token" in plan.notes[0]
-    assert plan.table()[1][-2] == "3.00"
+    assert plan.table()[1][-2] == "3 h 00 min"
 
 
 def test_a_base_of_unknown_shape_ends_in_a_line_that_names_one_of_like_size(tmp_path, monkeypatch):
@@ -89,6 +90,35 @@ def test_a_base_of_unknown_shape_ends_in_a_line_that_names_one_of_like_size(tmp_
     monkeypatch.setattr("limo.stages.train_plan.read_config", unreachable)
     with pytest.raises(InputError, match=r"shape of a model is not known: 'owner/x'.*model=Qwen/Qwen2.5-7B-Instruct"):
         run(load(Recipe, "train-v2", ["model=owner/x", f"dataset={tmp_path}"]))
+
+
+@pytest.mark.parametrize(("free", "fits"), [(64 * GB, True), (1000.0, False)])
+def test_with_use_cpu_the_plan_is_one_row_of_this_machine_s_memory_and_measured_speed(
+    tmp_path, monkeypatch, free, fits
+):
+    from limo.experiments.pocket.models import model_path
+
+    monkeypatch.setattr("limo.stages.train_plan.available_bytes", lambda use_cpu: free)
+    monkeypatch.setattr("limo.stages.train_plan._cpu_speed", lambda bf16: 1e9)
+    chat = [{"role": r, "content": "one two three"} for r in ("system", "user", "assistant")]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    words = [f"model={model_path('pocket-rich')}", f"dataset={tmp_path}/rows.jsonl", "method.kind=sft"]
+    words += ["method.bf16=false", "method.use_cpu=true", "method.gradient_checkpointing=false"]
+    plan = run(load(Recipe, None, [*words, "method.max_steps=4", "method.examples_per_update=64"]), "A100")
+    (one,) = plan.set_ups
+    assert (one.n_devices, one.sharding, one.recomputed, one.fits) == (1, "one", "none", fits)
+    few = 6 * 177_000 * plan.n_tokens * 4 * 64 / 1e9 / 3600  # without attention; one example, shown 256 times
+    assert few * 0.9 < one.hours < few * 1.5
+    assert any("at 1 GFLOP/s" in note for note in plan.notes) and "A100" not in plan.sentence
+    assert ("does not fit" in plan.sentence) == ("kind: lora" in "".join(plan.notes)) == (not fits)
+    done = CliRunner().invoke(root, ["plan", "train-v2", *words, "--json"])
+    assert done.exit_code == 0 and len(json.loads(done.output.splitlines()[-1])["set_ups"]) == 1
+
+
+def test_the_speed_of_a_cpu_is_measured_in_a_fraction_of_a_second():
+    began_s = time.perf_counter()
+    assert 1e8 < _cpu_speed(bf16=False) < 1e14
+    assert time.perf_counter() - began_s < 30
 
 
 @pytest.mark.slow

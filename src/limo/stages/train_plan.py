@@ -5,29 +5,43 @@
 
 Only the model's configuration and tokenizer are read, no weights; the paper's models are planned without the hub, by
 shapes that ship with limo.  The loss at the longest row decides the memory
-(`limo.train.memory`); the hours are the counted operations, attention's among them, at `MFU` of the peak.
+(`limo.train.memory`); the hours are the counted operations, attention's among them, at `MFU` of the peak.  With
+`use_cpu` the plan is of this machine: its free memory, and the speed of a product of matrices that is measured now.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from limo.core.errors import InputError, MissingFileError, ModelError
+from limo.core.progress import duration
 from limo.models.local.config import config_of_shape, read_config, unknown_shape
 from limo.stages.plan import CHARACTERS
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS
 from limo.train.data import encode, read_rows, reading_note, texts_of
-from limo.train.memory import GB, HAS_NO_MASK, MemoryPlan, Sharding, count_parameters, plan_memory
+from limo.train.memory import (
+    GB,
+    HAS_NO_MASK,
+    MemoryPlan,
+    Sharding,
+    available_bytes,
+    count_parameters,
+    memory_lines,
+    plan_memory,
+)
 from limo.train.methods.sft import SftSettings
 from limo.train.model import load_tokenizer
 
 USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the kernels' and fragmentation's (our own choice)
 MFU = 0.4  # of the peak, with attention that keeps no mask; our own choice, not measured here
+CPU = "this CPU"
+MEASURED_S, WIDTH = 0.5, 512  # how long products of matrices of which width are timed; our own choice
 N_DEVICES = (1, 2, 4, 8, 16, 32, 64)
 POLICIES = {"none": (False, 1), "every second layer": (True, 2), "every layer": (True, 1)}
 
@@ -78,7 +92,7 @@ class TrainingPlan:
     def table(self) -> list[list[object]]:
         """Head and one row for each set-up."""
         head: list[object] = ["devices", "sharing", "computed twice", "GB a device", "weights", "gradients"]
-        rows: list[list[object]] = [[*head, "optimiser", "gathered", "activations", "hours", ""]]
+        rows: list[list[object]] = [[*head, "optimiser", "gathered", "activations", "time", ""]]
         for one in self.set_ups:
             memory = one.memory
             parts = [part / memory.n_shards for part in (memory.weights, memory.gradients, memory.optimiser)]
@@ -90,7 +104,7 @@ class TrainingPlan:
                     one.sharding,
                     one.recomputed,
                     *cells,
-                    f"{one.hours:,.2f}" if self.n_examples else "?",
+                    duration(one.hours * 3600) if self.n_examples else "?",
                     fits,
                 ]
             )
@@ -100,6 +114,9 @@ class TrainingPlan:
     def sentence(self) -> str:
         """What to do."""
         one = self.smallest
+        if self.gpu == CPU:
+            fits = "fits" if one else "does not fit"
+            return f"it {fits} into the free memory of this machine; the time is an estimate"
         if one is None:
             return f"nothing up to {N_DEVICES[-1]} x {self.gpu} holds it: take method.kind=lora or a lower max_length"
         devices = f"{one.n_devices} x {self.gpu} ({one.sharding})"
@@ -124,7 +141,11 @@ def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
         notes = [f"{recipe.dataset} is not there yet: planned for rows of {method.max_length:,} tokens, hours unknown"]
     attention = method.attn_implementation or "sdpa"
     kind = "a kernel without a mask" if any(name in attention for name in HAS_NO_MASK) else "its causal path"
-    set_ups = list(_set_ups(config, method, lengths or [method.max_length], gpu))
+    if method.use_cpu:
+        set_ups, of_cpu = _on_cpu(config, method, lengths or [method.max_length])
+        notes, gpu = [*notes, *of_cpu], CPU
+    else:
+        set_ups = list(_set_ups(config, method, lengths or [method.max_length], gpu))
     counts = (len(lengths), n_dropped, sum(lengths), max(lengths, default=method.max_length))
     return TrainingPlan(gpu, *counts, f"attention by {attention} ({kind})", set_ups, notes)
 
@@ -190,6 +211,34 @@ def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> 
                 hours = _operations(config, how, lengths) / (MFU * GPUS[gpu].flops * n) / 3600
                 yield TrainingSetup(n, sharding, name, memory, fits, hours)
                 break
+
+
+def _on_cpu(config: Any, method: SftSettings, lengths: list[int]) -> tuple[list[TrainingSetup], list[str]]:
+    """The recipe's own set-up on this machine, and what the plan of it rests on."""
+    memory, free = plan_memory(config, method, max(lengths), gpu=False), available_bytes(use_cpu=True)
+    policy = (method.gradient_checkpointing, method.checkpoint_every if method.gradient_checkpointing else 1)
+    recomputed = next((name for name, values in POLICIES.items() if values == policy), "every layer")
+    speed = _cpu_speed(method.bf16)
+    hours = _operations(config, method, lengths) / speed / 3600
+    rate = f"{speed / 1e9:,.0f} GFLOP/s"
+    note = f"at {rate}, as measured here in products of matrices; load, short rows and the optimiser make it longer"
+    return [TrainingSetup(1, "one", recomputed, memory, memory.total <= free, hours)], [
+        note,
+        *memory_lines(memory, method, free)[1:],
+    ]
+
+
+def _cpu_speed(bf16: bool) -> float:
+    """Operations a second of this machine in products of matrices, by a fraction of a second's measurement."""
+    import torch
+
+    matrix = torch.ones(WIDTH, WIDTH, dtype=torch.bfloat16 if bf16 else torch.float32)
+    matrix @ matrix
+    began_s, n = time.perf_counter(), 0
+    while (passed_s := time.perf_counter() - began_s) < MEASURED_S:
+        matrix @ matrix
+        n += 1
+    return 2.0 * WIDTH**3 * n / passed_s
 
 
 def _operations(config: Any, method: SftSettings, lengths: list[int]) -> float:
