@@ -57,9 +57,11 @@ def tree() -> str:
         data = next((folder for folder in DATA if name.startswith(folder)), None)
         place = data or (name.removesuffix("__init__.py") if name.endswith("__init__.py") else name)
         lines[place] = DATA[data] if data else described(ROOT / name)
+        for folder in Path(place).parents[:-2]:  # one without a line of its own still has its place
+            lines.setdefault(f"{folder}/", "")
     shown = [(_indented(place), what) for place, what in sorted(lines.items(), key=lambda line: _order(line[0]))]
     width = max(len(place) for place, _ in shown)
-    return "\n".join(["```", *(f"{place.ljust(width)}  {what}" for place, what in shown), "```"])
+    return "\n".join(["```", *(f"{place.ljust(width)}  {what}".rstrip() for place, what in shown), "```"])
 
 
 def described(path: Path) -> str:

@@ -215,7 +215,9 @@ def test_the_tree_has_one_line_for_each_file_and_none_without():
     lines = room.tree().splitlines()[1:-1]
     files = [file for file in room.tracked("src/limo") if not file.startswith(tuple(room.DATA))]
     data = {folder for folder in room.DATA for file in room.tracked("src/limo") if file.startswith(folder)}
-    assert len(lines) == len(files) + len(data)
+    folders = {folder for file in files for folder in Path(file).parents[:-2]}
+    bare = {folder for folder in folders if f"{folder}/__init__.py" not in files}
+    assert len(lines) == len(files) + len(data) + len(bare - {Path(folder) for folder in data})
     for file in files:
         last = Path(file).parent.name + "/" if file.endswith("__init__.py") else Path(file).name
         assert any(line.split()[0] == last for line in lines), file

@@ -1,4 +1,4 @@
-"""What dedup compares: a few hundred bytes a problem instead of its text, as an Arrow table.
+"""What dedup compares, and which of several copies is the better one: a few hundred bytes a problem, as an Arrow table.
 
 | columns | of each row |
 |---|---|

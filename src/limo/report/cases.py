@@ -1,4 +1,4 @@
-"""Completions on the page: rollouts on one problem side by side, with hostile text made harmless and visible.
+"""Drawing of case studies: rollouts on one problem side by side, with hostile text made harmless and visible.
 
 Nothing in a model's text is markup.  Characters that would not show or would change their neighbours (NUL,
 bidirectional overrides, zero-width spaces, lone surrogates, piles of accents) become code points, formulas are typeset,

@@ -1,5 +1,6 @@
-"""The content of a report as one tree of plain records: filled by a lab or from run folders, drawn by `page` and
-`tables`, kept as JSON by `store`.
+"""The content of a report as one tree of plain records.
+
+Filled by a lab or from run folders, drawn by `page` and `tables`, kept as JSON by `store`.
 
 Values, interval ends and differences are shares (0..1, -1..1); pages and tables show them times 100.  An empty Chinese
 text falls back to the English one.

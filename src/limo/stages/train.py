@@ -48,7 +48,7 @@ DATA_COST = "data_cost.json"
 Method = Annotated[
     sft.SftSettings | lora.LoraSettings | lora.QloraSettings | grpo.GrpoSettings, Field(discriminator="kind")
 ]
-"""A training method is registered here: its settings by kind, and in `run` what it is given."""
+"""A training method is registered here: its settings by kind, and in `_train` what it is given."""
 
 
 NO_WEIGHTS = "FOLDER_OR_HUB_NAME"

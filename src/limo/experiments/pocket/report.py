@@ -1,4 +1,4 @@
-"""The report of a pocket lab run: its texts, the funnel, and cases that are picked by a rule."""
+"""The report of a pocket lab run: its texts, the funnel, and which problems become case studies (`_study`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of a report: rollouts on the same problems side by side, each completion cut into its steps."""
+"""Case studies and the grid of a report: rollouts on the same problems by arm, each completion cut into its steps."""
 
 from __future__ import annotations
 
