@@ -1,4 +1,4 @@
-"""Writes the generated parts of the docs: command pages, the file tree of CONTRIBUTING.md, the pocket models.
+"""Writes the generated parts of the docs: command pages, fields, the file tree of CONTRIBUTING.md, the pocket models.
 
     python docs/build.py            # write
     python docs/build.py --check    # exit 1 and name what is stale
@@ -14,13 +14,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from limo.cli import root
+from limo.core.recipe import Settings
+from limo.models.openai.settings import HttpSettings
+from limo.stages.train import Method
 
 ROOT = Path(__file__).resolve().parents[1]
 TREES = ("CONTRIBUTING.md",)
@@ -29,6 +32,8 @@ BEGIN, END = "<!-- tree: written by `make docs` -->", "<!-- end of tree -->"
 MODELS = "docs/pocket.md"
 WEIGHTS = "src/limo/experiments/pocket/weights"
 MODELS_BEGIN, MODELS_END = "<!-- models: written by `make docs` -->", "<!-- end of models -->"
+FIELDS = {"docs/train.md": get_args(get_args(Method)[0]), "docs/rollouts.md": (HttpSettings,)}
+FIELDS_BEGIN, FIELDS_END = "<!-- fields: written by `make docs` -->", "<!-- end of fields -->"
 # Folders of data stand in one line, and so do files that cannot hold a comment.
 DATA = {
     "src/limo/curate/scorers/words/": "the word lists of the three counted traits, English and Chinese",
@@ -132,6 +137,23 @@ def models() -> str:
     return "\n".join(lines)
 
 
+def fields(settings: Sequence[type[Settings]]) -> str:
+    """Every field of these settings with its default; which kinds have it so, where there are several."""
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for one in settings:
+        for name, field in one.model_fields.items():
+            default = json.dumps(field.get_default(call_default_factory=True))
+            if name != "kind":
+                kinds.setdefault((name, default, field.description or ""), []).append(one.__name__)
+    rows = []
+    for (name, default, meaning), having in kinds.items():
+        of = ", ".join(f"`{one.removesuffix('Settings').lower()}`" for one in having)
+        cells = [f"`{name}`", *([of if len(having) < len(settings) else "all"] * (len(settings) > 1)), f"`{default}`"]
+        rows.append([*cells, meaning.replace("|", "\\|")])
+    head = ["field", *["kinds"] * (len(settings) > 1), "default", "meaning"]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
 def _student_row(card: dict[str, Any]) -> list[str]:
     plan, premise = card["plan"], card["premise"]
     begun, facts = premise["begun"], premise["facts"]["forward"] + premise["facts"]["inverse"]
@@ -170,6 +192,7 @@ def written() -> dict[str, str]:
         if BEGIN in text:
             pages[name] = _filled(text, BEGIN, END, tree())
     pages[MODELS] = _filled(_read(MODELS), MODELS_BEGIN, MODELS_END, models())
+    pages |= {name: _filled(_read(name), FIELDS_BEGIN, FIELDS_END, fields(of)) for name, of in FIELDS.items()}
     return pages
 
 

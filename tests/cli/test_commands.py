@@ -118,6 +118,23 @@ def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):
     assert events(out)[-1]["n_by_reason"] == {"in a benchmark": 1}
 
 
+@pytest.mark.parametrize(("decision", "is_said"), [("report", True), ("drop", False)])
+def test_what_is_only_reported_is_said_to_stay_in_the_pool(limo, tmp_path, decision, is_said):
+    text = (
+        "A warm lake holds {} grey geese and twice as many white swans, and a third of all of them fly away at dawn on"
+    )
+    text += " a cold day in the spring: how many birds of both kinds are then left on the lake?"
+    for name, number in (("pool", 12), ("own", 45)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"problem": text.format(number), "answer": "7"}) + "\n")
+    with open(tmp_path / "pool.jsonl", "a") as file:
+        file.write(json.dumps({"problem": "What is 7 plus 8?", "answer": "15"}) + "\n")
+    assert limo("pool", "ingest", tmp_path / "pool.jsonl", "-o", tmp_path / "a.parquet")[0] == 0
+    where = ("--benchmark", f"own={tmp_path / 'own.jsonl'}", "-o", tmp_path / "b.parquet")
+    code, out, err = limo("pool", "decontaminate", tmp_path / "a.parquet", f"renumbered={decision}", *where)
+    assert code == 0, err
+    assert ("report: alike, but by the recipe not the same problem, so they stay in the pool" in out) is is_said
+
+
 def test_a_pool_goes_the_same_road_in_parts(limo, world):
     problems = rows(world / "pool.jsonl")
     with open(world / "pool.jsonl", "a") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_documented_commands import parse
 
-from limo.cli.next_step import _STEPS, next_command
+from limo.cli.next_step import _STEPS, next_command, run_of
 
 RECIPE = {"recipe": "limo-v2", "overrides": ("data=my data",), "run": None}
 VALUES = {
@@ -66,3 +66,13 @@ def test_it_is_said_where_it_does_not_mix_with_the_result(limo, world):
     assert "next:" not in "".join(limo("plan", world / "recipe.yaml", "--json")[1:]), "a program has no next step"
     assert "下一步：limo curate" in limo("plan", world / "recipe.yaml", "--lang", "zh")[2]
     assert "next:" not in limo("plan", "nowhere.yaml")[2]
+
+
+def test_a_run_without_a_name_lies_beside_its_recipe_as_init_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/train.yaml").write_text("model: m\ndataset: mine/runs/curate/selected\nmethod: {kind: sft}\n")
+    values = {"recipe": "mine/train.yaml", "overrides": (), "run": None}
+    assert next_command("plan", values) == "limo train mine/train.yaml --run mine/runs/train"
+    assert str(run_of(None, "mine/train.yaml")) == "mine/runs/train"
+    assert [str(run_of(*one)) for one in ((None, "train-v2"), ("own", "mine/train.yaml"))] == ["runs/train-v2", "own"]

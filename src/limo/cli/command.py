@@ -158,8 +158,8 @@ def _interrupted(progress: Progress) -> str:
 
 
 def run_folder(default: str | None = None) -> Decorator:
-    """The option `--run`; without a default it is `runs/` plus the recipe's name."""
-    shown = default or "runs/ + the recipe's name"
+    """The option `--run`; without a default see `run_of`."""
+    shown = default or "runs/ beside the recipe + its name"
     return click.option("--run", default=default, metavar="DIR", help=f"Folder of the run.  [default: {shown}]")
 
 
@@ -172,11 +172,6 @@ def benchmark_overrides(given: Sequence[str]) -> list[str]:
     """What `--benchmark NAME=FILE` means for a recipe: these benchmarks instead of its own."""
     named = {name: file for name, _, file in (one.partition("=") for one in given)}
     return [f"benchmarks={json.dumps(named)}"] if named else []
-
-
-def run_of(run: str | None, recipe: str) -> Path:
-    """The run's folder: as given, or named like the recipe."""
-    return Path(run) if run else Path("runs") / Path(recipe).stem
 
 
 def output(what: str, required: bool = True) -> Decorator:

@@ -24,9 +24,9 @@ from limo.cli.command import (
     command,
     output,
     run_folder,
-    run_of,
     workers,
 )
+from limo.cli.next_step import run_of
 from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:

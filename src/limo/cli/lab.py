@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import Call, aligned_table, command, page_language, run_folder, run_of
+from limo.cli.command import Call, aligned_table, command, page_language, run_folder
+from limo.cli.next_step import run_of
 
 if TYPE_CHECKING:
     from limo.experiments.arms import Experiment, Questions
@@ -58,7 +59,7 @@ def lab(call: Call, words: tuple[str, ...], run: str, every: bool, dry_run: bool
         help="Tiny models on two cores, or the paper's models on GPUs.  [default: pocket; paper for `reproduce`]",
     ),
     click.option("--seeds", type=click.IntRange(1), metavar="N", help="Training seeds.  [default: the recipe's]"),
-    click.option("--run", metavar="DIR", help="Its folder.  [default: runs/lab; paper: runs/ + the recipe's name]"),
+    click.option("--run", metavar="DIR", help="Its folder.  [default: runs/lab; paper: beside the recipe]"),
     click.option("--launcher", type=click.Choice(["command", "slurm"]), help="How the paper lab starts its cells."),
     click.option("--dry-run", is_flag=True, help="List the arms, what is still to do and what it is expected to take."),
 )  # fmt: skip

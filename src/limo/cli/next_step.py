@@ -23,8 +23,14 @@ def next_command(command: str, values: Values) -> str:
     return shlex.join(["limo", *map(str, words)]) if words else ""
 
 
+def run_of(run: str | None, recipe: str) -> Path:
+    """The run's folder: as given, or in `runs/` beside the recipe (here, for a shipped one), named like it."""
+    path = Path(recipe)
+    return Path(run) if run else (path.parent if path.is_file() else Path()) / "runs" / path.stem
+
+
 def _run(values: Values) -> Path:
-    return Path(values.get("run") or f"runs/{Path(values['recipe']).stem}")
+    return run_of(values.get("run"), values["recipe"])
 
 
 def _beside(recipe: str, name: str, shipped: str) -> str:

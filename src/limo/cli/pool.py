@@ -185,6 +185,8 @@ def pool_decontaminate(
     compared = {"benchmarks": list(known), "missing_benchmarks": missing}
     rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
     totals = aligned_table(rows + [list(row.values()) for row in found.totals(hits)]) if hits else ""
+    if any(row["decision"] == "report" for row in hits):
+        totals += "\nreport: alike, but by the recipe not the same problem, so they stay in the pool"
     if written:
         _print_written(call, written, compared, totals and f"\n\n{totals}")
         return

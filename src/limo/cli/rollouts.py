@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, run_of, workers
+from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, workers
+from limo.cli.next_step import run_of
 from limo.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from limo.cli.command import (
     benchmark_overrides,
     command,
     run_folder,
-    run_of,
     workers,
 )
+from limo.cli.next_step import run_of
 from limo.core.errors import PartialError
 
 if TYPE_CHECKING:
