@@ -56,6 +56,18 @@ def test_what_an_earlier_start_did_sets_no_pace(clock):
     assert progress.events[-1].n_done == 90
 
 
+def test_between_two_pieces_the_time_left_falls_and_is_unknown_where_it_has_passed(clock):
+    with NoProgress(clock).stage("train", total=3) as stage:
+        clock.now += 60
+        stage.advance(1)
+        assert stage.remaining_s == 120
+        clock.now += 50
+        stage.advance(0, update="2: 3 of 4 examples after 50 s")
+        assert stage.remaining_s == 70
+        clock.now += 71
+        assert stage.remaining_s is None
+
+
 def test_more_than_the_total_leaves_nothing_to_do(clock):
     with NoProgress(clock).stage("filter", total=1) as stage:
         clock.now += 1

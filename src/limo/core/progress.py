@@ -66,11 +66,13 @@ class Stage:
         self.name, self.total, self.n_done = shown(name), total, n_done
         self.fields: dict[str, object] = {}
         self._progress, self._n_before, self._started_s = progress, n_done, progress.clock()
+        self._counted_s = 0.0  # when the last piece was counted, since the start
 
     def advance(self, n: int = 1, **fields: object) -> None:
         """Count `n` more as done; `fields` are shown beside the bar until they are given again."""
         with self._progress.lock:
             self.n_done += n
+            self._counted_s = self.elapsed_s if n else self._counted_s
             self.fields.update(fields)
             self._progress.show(self.event("advance"))
 
@@ -81,11 +83,16 @@ class Stage:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds to go at the pace of this stage; what was done before it started does not count for the pace."""
+        """Seconds to go at the pace of this stage; what was done before it started does not count for the pace.
+
+        None where nothing is counted yet, or nothing came for longer than all that is left should take.
+        """
         n_new = self.n_done - self._n_before
         if self.total is None or n_new <= 0:
             return None
-        return self.elapsed_s / n_new * max(self.total - self.n_done, 0)
+        n_left, since_s = max(self.total - self.n_done, 0), self.elapsed_s - self._counted_s
+        left_s = self._counted_s / n_new * n_left - since_s
+        return left_s if left_s > 0 else None if n_left and since_s else 0.0
 
     @property
     def share_done(self) -> float | None:
