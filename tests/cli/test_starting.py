@@ -392,6 +392,8 @@ def test_a_line_that_is_no_json_is_named(limo, fault, here):
     (here / "cut.jsonl").write_text(rows + "[]\n{\n")
     code, out, _ = limo("init", "cut.jsonl")
     assert code == 0 and "malformed row 2" in out and "line 10 of cut.jsonl is not a row: 'a list" in out
+    (here / "cut.jsonl").write_text('{"stem": "What\n')
+    assert "not JSON: Unterminated string starting at column 10" in fault("init", "cut.jsonl", "-o", "other")
     (here / "cut.jsonl").write_text("{\n")
     assert "line 1 of cut.jsonl is not a row" in fault("init", "cut.jsonl", "-o", "other")
 

@@ -210,7 +210,7 @@ def _parsed(name: str, number: int, line: bytes) -> SourceRow:
     except UnicodeDecodeError as error:
         return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:  # its own line is the first of one row, not the file's
-        return SourceRow(name, number, error=f"not JSON: {error.msg} at column {error.colno}")
+        return SourceRow(name, number, error=f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}")
     except ValueError as error:
         return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
 
