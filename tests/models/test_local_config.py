@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import limo as package
 from limo.core.errors import ModelError
+from limo.core.files import model_identity
 from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import check_model, check_weights, load_weights, read_config
 from limo.train.model import load_model, load_tokenizer
@@ -204,6 +205,23 @@ def test_an_entry_that_is_no_file_is_named_and_not_opened(tmp_path, name, kind):
     (folder / name).unlink()
     KINDS[kind](folder / name)
     with pytest.raises(ModelError, match=f"no file that can be read: .*{name}"):
+        LocalCompleter(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hash_of_a_folder_does_not_open_what_is_no_file(tmp_path, kind):
+    folder = changed(tmp_path / "model")
+    (folder / "tokenizer.json").unlink()
+    KINDS[kind](folder / "tokenizer.json")
+    assert len(model_identity(folder)) == 16
+
+
+@pytest.mark.parametrize("token", ["x", [1, "2"], 1.5])
+def test_an_end_token_that_is_no_number_is_named(tmp_path, token):
+    folder = changed(tmp_path / "model")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": token}))
+    with pytest.raises(ModelError, match=r"eos_token_id|end token"):
         LocalCompleter(folder)
 
 

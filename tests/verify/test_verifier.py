@@ -42,6 +42,11 @@ MODULE = """
     class NoVerify:
         identity = system = "x"
 
+    class Ends:
+        def __init__(self):
+            raise SystemExit(0)
+        verify = why_not = None
+
     class Broken:
         def __init__(self):
             raise ValueError("no licence")
@@ -52,6 +57,7 @@ MODULE = """
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     (tmp_path / "own_rules.py").write_text(textwrap.dedent(MODULE))
+    (tmp_path / "this_ends.py").write_text("raise SystemExit(0)")
     monkeypatch.syspath_prepend(tmp_path)
     return "python:own_rules:"
 
@@ -115,6 +121,8 @@ def test_every_kind_has_a_verifier_and_its_identity_changes_with_its_settings(mo
         ({"kind": "python:subprocess:Popen", "arguments": {"args": ["false"]}}, "why_not"),
         ("python:os:getcwd", "no verifier"),
         ("python:own_rules:Broken", "no licence"),
+        ("python:own_rules:Ends", "SystemExit"),
+        ("python:this_ends:Last", "SystemExit"),
         ({"kind": "python:own_rules:Last", "arguments": {"letters": 3}}, "letters"),
         ("judge", "in a recipe, with its models"),
     ],

@@ -293,7 +293,8 @@ def hash_path(path: str | Path) -> str:
 
 def model_identity(folder: str | Path) -> str:
     """16 hex digits of a model folder's weights, settings and tokenizer; '' where it has none of them (a hub name)."""
-    files = [p for p in sorted(Path(folder).glob("*")) if p.suffix in (".safetensors", ".bin", ".json", ".jinja")]
+    kinds = (".safetensors", ".bin", ".json", ".jinja")
+    files = [p for p in sorted(Path(folder).glob("*")) if p.suffix in kinds and p.is_file()]  # a pipe has no end
     digest = blake2b(digest_size=8)
     for file in files:
         if file.name != "card.json":  # describes the model and does not change it

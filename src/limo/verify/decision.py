@@ -38,7 +38,7 @@ class RuleVerifier:
         return verdict_of(decision, extraction.text, start)
 
 
-def failed(error: Exception) -> Comparison:
+def failed(error: BaseException) -> Comparison:
     """The decision of a rule that raised: undecided, with what failed and where."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"

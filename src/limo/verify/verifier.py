@@ -206,7 +206,7 @@ class PythonVerifier:
             self.inner = member(**arguments)
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script ends at its import, or a class where it is made
             why = shorten(f"{type(error).__name__}: {error}", 200)
             raise InputError("the verifier cannot be opened", PYTHON + path, "package.module:Class", why) from error
         missing = [name for name in MEMBERS if not hasattr(self.inner, name)]
@@ -224,7 +224,7 @@ class PythonVerifier:
         start = time.perf_counter()
         try:
             verdict = self.inner.verify(problem, completion)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return verdict_of(failed(error), "", start)
         if not isinstance(verdict, Verdict) or verdict.outcome not in get_args(Outcome):
             why = f"the verifier gave {shorten(repr(verdict), 80)}, which is no verdict"
@@ -235,7 +235,7 @@ class PythonVerifier:
         """The class's reason; a class that fails on a problem cannot check it."""
         try:
             return str(self.inner.why_not(problem))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(error).reason
 
 

@@ -24,7 +24,7 @@ from limo.core.errors import InputError, ModelError
 from limo.core.files import model_identity
 from limo.core.prompts import Message
 from limo.core.records import Completion
-from limo.core.text import content_hash
+from limo.core.text import content_hash, shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import load_weights, loading_error, read_config
@@ -192,4 +192,7 @@ def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
         raise ModelError(
             "the model has no end token", model.config.name_or_path, "eos_token_id", "set it in the tokenizer"
         )
-    return frozenset(int(token) for token in tokens)
+    if not all(isinstance(token, int) for token in tokens):
+        what, shown = "an end token of the model is no number", shorten(str(sorted(map(str, tokens))))
+        raise ModelError(what, shown, "ids of tokens", "correct eos_token_id in generation_config.json")
+    return frozenset(tokens)
