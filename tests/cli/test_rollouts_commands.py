@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from limo.core.records import Completion, Rollout
+from limo.ledger.store import Ledger
+
 
 @pytest.fixture
 def recipe(world):
@@ -86,6 +89,26 @@ def test_a_fault_that_is_none_a_gpu_and_a_ledger_that_are_not_there(fault, world
     assert "faults" in fault("serve-replay", world / "said.jsonl", "--fault", "tired=0.1")
     assert "H100" in fault("plan", recipe, "--gpu", "abacus")
     assert "no ledger" in fault("ledger", "show", world / "none.sqlite")
+
+
+def stored(path, *problems):
+    with Ledger(path) as made:
+        made.add([Rollout(name, "m", "p", "s", 0, Completion("\\boxed{4}")) for name in problems])
+    return path
+
+
+def test_a_merge_takes_every_ledger_or_none(limo, fault, tmp_path):
+    first, second = stored(tmp_path / "a.sqlite", "p"), stored(tmp_path / "there.sqlite", "q")
+    (tmp_path / "rows.jsonl").write_text("{}\n" * 400)
+    fault("ledger", "merge", first, tmp_path / "rows.jsonl", "-o", tmp_path / "new.sqlite")
+    fault("ledger", "merge", first, tmp_path / "none.sqlite", "-o", second)
+    assert not [file for file in tmp_path.iterdir() if "new" in file.name or file.name.startswith(".")]
+    with Ledger(second, read_only=True) as kept:
+        assert [rollout.problem_id for rollout in kept.rollouts()] == ["q"]
+    assert (
+        limo("ledger", "merge", first, "-o", second)[0] == limo("ledger", "merge", first, "-o", tmp_path / "n")[0] == 0
+    )
+    assert [len(Ledger(file, read_only=True)) for file in (second, tmp_path / "n")] == [2, 1]
 
 
 def test_a_served_recording_ends_quietly_with_a_request_under_way(world):

@@ -75,6 +75,17 @@ def test_where_there_is_no_gpu_the_commands_are_those_of_a_cpu_as_the_pages_have
         assert f"train.yaml {CPU_TRAINING} --run" in text and "decoding.n=1 decoding.max_tokens=512" in text
 
 
+@pytest.mark.parametrize(
+    "name", ["two\nlines: 1.jsonl", "next\x85line\u2028: 2.jsonl", "a\x1b[1m.jsonl", 'it\'s "so".jsonl']
+)
+def test_a_files_name_stays_in_the_comment_of_its_recipe(limo, here, name):
+    lines(here / name, ROWS)
+    code, _, err = limo("init", name, "-o", "mine")
+    assert code == 0, err
+    head = (here / "mine/mine.yaml").read_bytes().decode().split("\n\n")[0]
+    assert head.startswith("# Curation of ") and len(head.splitlines()) == 1 and head.isprintable()
+
+
 def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     said = [{"problem": r["stem"], "model": m, "index": 0, "text": "?"} for r in ROWS for m in ("big-7B", "tiny-0.5B")]
     lines(here / "said.jsonl", said)

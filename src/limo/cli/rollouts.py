@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,9 +211,12 @@ def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
 
     Of a rollout that two ledgers hold with different texts the first stays, and the others are counted.
     """
+    from limo.core.files import atomic
     from limo.ledger.store import Ledger
 
-    with Ledger(output) as target:
+    # a new ledger is there when every file was read, one that is there is added to in one transaction
+    new = nullcontext(Path(output)) if Path(output).exists() else atomic(output)
+    with new as path, Ledger(path) as target, target.transaction():
         counts = {file: target.merge(ledger_of(file)) for file in files}
         n = len(target)
     rows: list[list[object]] = [["ledger", "new rollouts", "other texts"], *([f, *n] for f, n in counts.items())]

@@ -26,7 +26,7 @@ from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, mean_interval
-from limo.core.text import shorten
+from limo.core.text import printable, shorten
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.decontaminate import HELD_OUT
@@ -136,7 +136,7 @@ def run(
         write_rows([{key: value for key, value in row.items() if value} for row in kept], f"{made}/held_out.jsonl")
         for name, (kind, head, values) in recipes.items():
             text = yaml.dump(values, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
-            write_text(Path(made) / name, f"# {head}\n\n{text}")
+            write_text(Path(made) / name, f"# {printable(shorten(head, 400))}\n\n{text}")
             load(kind, Path(made) / name)
         files = _placed(Path(made), target, replace)
     half = (interval.interval.high - interval.interval.low) / 2
