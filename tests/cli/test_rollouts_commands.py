@@ -52,6 +52,13 @@ def test_from_a_plan_over_rollouts_to_a_table_of_them(limo, recipe, world):
     code, out, _ = limo("verify", world / "all.sqlite", "--ledger", "--json")
     assert code == 0 and result(out)["n_changed"] == {}
     assert result(out)["n_by_outcome"]["correct"] == counts["correct"]
+    other = {"id": "other", "problem": "1+1?", "answer": "2"}
+    (world / "other.jsonl").write_text(json.dumps(other) + "\n")
+    code, _, err = limo("verify", run, "--ledger", "--pool", world / "other.jsonl")
+    assert code == 2 and "none of the problems given is one of this ledger's" in err
+    (world / "some.jsonl").write_text("".join((world / "pool.jsonl").read_text().splitlines(True)[:3]))
+    texts = [limo("verify", run, "--ledger", "--pool", world / f"{pool}.jsonl")[1] for pool in ("some", "pool")]
+    assert ["the pool lacks 7 of the ledger's problems" in text for text in texts] == [True, False]
 
 
 def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recipe, world, monkeypatch):

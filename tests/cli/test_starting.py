@@ -354,7 +354,7 @@ MISTAKES = {
         lambda world: ("verify", "nope.jsonl", "-o", "v.jsonl"), "no such file", "check the path",
     ),
     "a benchmark without the column": (odd_benchmark, "a row of held-out cannot be read", "mend it"),
-    "a file that is no ledger": (no_ledger, "the ledger is damaged", "restore a copy"),
+    "a file that is no ledger": (no_ledger, "of another program", "name another file"),
     "a recipe's name with a slip": (lambda world: ("curate", "limo-v3"), "no such recipe", "did you mean 'limo-v2'?"),
     "a report of nothing": (lambda world: ("report", "nope"), "there is no such run", "check the path"),
     "an experiment with a slip": (

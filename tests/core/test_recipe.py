@@ -132,7 +132,8 @@ def test_where_no_key_is_near_all_are_named(loaded):
 @pytest.mark.parametrize("override", ["band.low", "=3", "name.x=1", "filters.0.low=1", "filters.x=1"])
 def test_an_override_that_leads_nowhere_is_refused(loaded, override):
     text = "name: a\nfilters: []"
-    assert override in fault(loaded, text, [override])
+    told = fault(loaded, text, [override])
+    assert override in told and ("no key before its '='" in told) == override.startswith("=")
 
 
 @pytest.mark.parametrize("text", ["name: [", "- a\n- b", "just words"])

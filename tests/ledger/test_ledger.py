@@ -142,7 +142,7 @@ def test_what_is_no_ledger_is_named_in_one_line(tmp_path):
     with pytest.raises(MissingFileError, match="no ledger"):
         Ledger(tmp_path / "none.sqlite", read_only=True)
     (tmp_path / "text.sqlite").write_text("not a database, though long enough to look like one" * 20)
-    with pytest.raises(StorageError, match="damaged"):
+    with pytest.raises(StorageError, match="of another program"):
         Ledger(tmp_path / "text.sqlite")
     with sqlite3.connect(tmp_path / "other.sqlite") as other:
         other.execute("CREATE TABLE mine (x)")

@@ -69,6 +69,17 @@ def test_verdicts_are_taken_anew_on_the_answers_they_name_or_on_given_ones(ledge
     assert found[3] == ("", "undecided", "5")  # a failed rollout
 
 
+def test_problems_of_another_run_are_refused_and_those_that_lack_some_are_counted(ledger):
+    with Checker() as checker:
+        with pytest.raises(InputError, match="none of the problems given"):
+            reverify(ledger, checker, [Problem("other", "", "5")])
+        with Ledger(ledger) as opened:
+            assert {r.verdict.answer for r in opened.rollouts() if r.verdict} == {"4"}
+            opened.add([Rollout("q", "m", "p", "s", 0, Completion("\\boxed{4}"))])
+        assert reverify(ledger, checker, [Problem("p", "", "5")]).lacking == {"q"}
+        assert reverify(ledger, checker).lacking == set()
+
+
 def test_verdicts_then_name_the_new_verifier_and_replies_of_judges_are_left_as_they_are(ledger):
     verdict = Verdict("undecided", "correct", "verdict read", "judge", verifier=ANSWER_REPLIES.identity)
     reply = Rollout("q", "judge", "p", "s", 0, Completion("CORRECT"), verdict)

@@ -123,6 +123,10 @@ def _reverify(call: Call, file: str, pool: str | None, checker: Checker, output:
         summary = reverify(ledger_of(file), checker, problems, call.progress)
     counts = {name: dict(getattr(summary, name)) for name in ("n_by_outcome", "n_changed", "n_left")}
     parts = [aligned_table(summary.table()), *([aligned_table(summary.changed_table())] if summary.changed else [])]
+    if pool and summary.lacking:
+        parts.append(
+            f"the pool lacks {len(summary.lacking):,} of the ledger's problems: their answers are the verdicts' own"
+        )
     if output:
         write_rows(summary.changed, output)
         parts.append(f"{len(summary.changed):,} changed verdicts in {output}")

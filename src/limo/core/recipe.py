@@ -178,7 +178,9 @@ def _lines(node: yaml.Node | None, above: tuple[str, ...] = ()) -> Iterator[tupl
 def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
     """Set one `a.b.c=value` in place and return its path; the value is read as YAML."""
     key, equals, raw = override.partition("=")
-    if not equals or not key.strip():
+    if equals and not key.strip():
+        raise RecipeError("an override has no key before its '='", override, "section.key=value", "for example seed=1")
+    if not equals:
         raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
     *path, last = key.strip().split(".")
     if len(path) > MAX_DEPTH:

@@ -273,6 +273,9 @@ class Ledger(Closing):
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
                 raise  # a mistake in this program, not of the disk
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB and not _is_sqlite(self.path):
+                what, do = "the file is empty or of another program", "name another file"
+                raise StorageError(what, self.path, "a ledger", do) from error
             what, do = _explanation(str(error))
             raise StorageError(f"{what} ({error})", self.path, "", do) from error
 
@@ -282,6 +285,11 @@ def provenance(rollouts: Iterable[Rollout], run: str | Path = "", ledger: str | 
     rows = [(r.model, r.prompt_hash, r.sampling_hash, r.verdict.verifier if r.verdict else "") for r in rollouts]
     columns = [", ".join(sorted(set(names) - {""})) for names in zip(*rows, strict=True)]
     return Provenance(str(run), str(ledger), *columns)
+
+
+def _is_sqlite(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _explanation(error: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from limo.core.errors import InputError
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Problem, Rollout, Row
 from limo.core.text import shorten
@@ -27,12 +28,14 @@ N_SHOWN = 20  # changed verdicts that are printed
 class ReverifySummary:
     """Counts of rollouts: by outcome now, by `before -> now` where it changed, and those that were left as they are.
 
-    `changed` lists the rollouts whose outcome changed, with what was found, the answer, and the reason of the new one.
+    `lacking` are the problems that the given ones lack, whose rollouts were verified on the answers that their verdicts
+    name.  `changed` lists the rollouts whose outcome changed, with what was found, the answer, and the new reason.
     """
 
     n_by_outcome: Counter[str] = field(default_factory=Counter)
     n_changed: Counter[str] = field(default_factory=Counter)
     n_left: Counter[str] = field(default_factory=Counter)
+    lacking: set[str] = field(default_factory=set)
     changed: list[Row] = field(default_factory=list)
 
     def table(self) -> list[list[object]]:
@@ -53,7 +56,8 @@ def reverify(
 ) -> ReverifySummary:
     """Verify every stored completion again.  `problems` come before the answers that the verdicts name.
 
-    Raises MissingFileError, StorageError.
+    Raises InputError, before any verdict is written, when none of the given problems is one of the ledger's,
+    MissingFileError, StorageError.
     """
     by_id, summary = {problem.id: problem for problem in problems}, ReverifySummary()
     with (
@@ -61,6 +65,9 @@ def reverify(
         Ledger(ledger) as target,
         (progress or NoProgress()).stage("verify", len(source)) as stage,
     ):
+        if by_id and len(source) and not any(rollout.problem_id in by_id for rollout in source.rollouts()):
+            what, allowed = "none of the problems given is one of this ledger's", "the pool of its run"
+            raise InputError(what, ledger, allowed, "name it with --pool, or leave --pool out")
         stored = source.rollouts()
         while batch := list(islice(stored, BATCH)):
             pairs: list[tuple[Rollout, Problem]] = []
@@ -69,7 +76,10 @@ def reverify(
                 problem = by_id.get(rollout.problem_id) or Problem(rollout.problem_id, "", answer)
                 if identity.startswith(JUDGE_REPLY):
                     summary.n_left["the reply of a judge"] += 1
-                elif not problem.answer:
+                    continue
+                if by_id and rollout.problem_id not in by_id:
+                    summary.lacking.add(rollout.problem_id)
+                if not problem.answer:
                     summary.n_left["no answer known"] += 1
                 else:
                     pairs.append((rollout, problem))
