@@ -175,3 +175,18 @@ def test_an_option_that_is_none_is_followed_by_one_like_it_or_by_none(limo):
     assert "No such option '--ouput'. Did you mean '--output'?" in limo("verify", "rows.jsonl", "--ouput", "x")[2]
     far = limo("verify", "rows.jsonl", "--field", "answer=key")[2]
     assert "No such option '--field'" in far and "Did you mean" not in far, "that both begin with dashes says nothing"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "curate", "--tokens-per-s", "nan"),
+        ("plan", "curate", "--tokens-per-s", "5e-324"),
+        ("plan", "curate", "--usd-per-gpu-hour", "inf"),
+        ("serve-replay", "said.jsonl", "--latency-ms", "nan"),
+        ("verify", "rows.jsonl", "-o", "a.jsonl", "--workers", "99999999"),
+    ],
+)
+def test_a_number_that_is_none_infinite_or_out_of_its_range_is_refused_as_what_it_is(limo, words):
+    code, _, told = limo(*words)
+    assert code == 2 and words[-2] in told and ("finite" in told or "range" in told)

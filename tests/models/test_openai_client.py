@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from limo.core.errors import InputError
 from limo.core.secrets import hide_secrets
-from limo.models.openai.client import BadReply, HttpClient, Unreachable, api_key, proxy_of
+from limo.models.openai.client import MAX_ERROR_BYTES, BadReply, HttpClient, Unreachable, api_key, proxy_of
 
 BODY = b'{"choices": []}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -102,7 +102,6 @@ BROKEN = {
     "a huge body": (OK + b"Content-Length: 2000\r\n\r\n" + b"x" * 2000, LARGE),
     "endless chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"64\r\n%s\r\n" % (b"x" * 100) * 30, LARGE),
     "an endless stream": (STREAM + b"64\r\n%s\r\n" % (b"x" * 100) * 200, LARGE),
-    "a huge refusal": (b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 70_000, LARGE),
     "compressed": (OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(ZIPPED), ZIPPED), "gzip"),
 }
 
@@ -113,6 +112,13 @@ def test_what_is_no_acceptable_reply_is_refused_with_the_reason(name, monkeypatc
     reply, reason = BROKEN[name]
     (error,), _ = post(reply, closes=True)
     assert isinstance(error, BadReply) and reason in str(error)
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 429, 503])
+def test_a_refusal_with_a_huge_body_keeps_its_status_and_what_it_asks(status):
+    head = b"HTTP/1.1 %d No\r\nRetry-After: 7\r\nContent-Length: 200000\r\n\r\n" % status
+    (reply,), _ = post(head + b"x" * 200_000, closes=True)
+    assert (reply.status, reply.retry_after) == (status, "7") and len(reply.body) <= MAX_ERROR_BYTES
 
 
 def test_silence_is_a_timeout_and_ends_the_connection():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from limo.cli.command import benchmark_overrides
 from limo.core.errors import InputError, MissingFileError
 from limo.core.recipe import load
 from limo.core.records import Problem
@@ -181,3 +182,11 @@ def test_answers_that_are_few_words_over_and_over_are_odd(words, is_odd):
     some = words.split()
     problems = [Problem.make(f"How does the rod number {k} stand upright?", some[k % 2]) for k in range(20)]
     assert oddities(problems) == [f"2 different answers in 20 rows, such as {some[0]!r}"] * is_odd
+
+
+@pytest.mark.parametrize(("given", "words"), [(["X=a", "X=b"], "given twice.*'X'"), (["=a"], "no name.*'=a'")])
+def test_a_benchmark_of_a_name_given_twice_or_of_none_is_refused(given, words):
+    with pytest.raises(InputError, match=words):
+        find_benchmarks(given, "")
+    with pytest.raises(InputError, match=words):
+        benchmark_overrides(given)

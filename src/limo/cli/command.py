@@ -15,6 +15,7 @@ import functools
 import io
 import itertools
 import json
+import math
 import os
 import re
 import shlex
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limo.cli.next_step import next_command
-from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean
+from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean, named_once
 from limo.core.files import disk_reason
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
@@ -170,7 +171,7 @@ def benchmark_option(what: str) -> Decorator:
 
 def benchmark_overrides(given: Sequence[str]) -> list[str]:
     """What `--benchmark NAME=FILE` means for a recipe: these benchmarks instead of its own."""
-    named = {name: file for name, _, file in (one.partition("=") for one in given)}
+    named = named_once(given, "a benchmark")
     return [f"benchmarks={json.dumps(named)}"] if named else []
 
 
@@ -184,10 +185,21 @@ def page_language() -> Language:
     return "zh" if current_language() == "zh" else "en"
 
 
+class Finite(click.FloatRange):
+    """A number of a range that is neither infinite nor no number, which compare as if they were in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"'{value}' is not a finite number.", param, ctx)
+        return number
+
+
 def workers() -> Decorator:
     """The option `--workers`; results do not depend on it."""
     shown = "Processes that verify.  [default: one a core]"
-    return click.option("--workers", type=click.IntRange(1), default=n_cores, metavar="N", help=shown)
+    return click.option("--workers", type=click.IntRange(1, 1024), default=n_cores, metavar="N", help=shown)
 
 
 def n_cores() -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, aligned_table, command, output, run_folder, workers
+from limo.cli.command import OVERRIDES, RECIPE, Call, Finite, aligned_table, command, output, run_folder, workers
 from limo.cli.next_step import run_of
 from limo.core.errors import InputError
 
@@ -68,12 +68,8 @@ def _summary(rates: dict[str, PassRate]) -> list[object]:
     OVERRIDES,
     run_folder(),
     click.option("--gpu", default="H100", show_default=True, help="A100, H100, H200, B200, L40S, RTX4090 or MI300X."),
-    click.option(
-        "--usd-per-gpu-hour", type=click.FloatRange(0), default=0.0, help="[default: only the models' `price`]"
-    ),
-    click.option(
-        "--tokens-per-s", type=click.FloatRange(0, min_open=True), default=30.0, help="Of one request.  [default: 30]"
-    ),
+    click.option("--usd-per-gpu-hour", type=Finite(0), default=0.0, help="[default: only the models' `price`]"),
+    click.option("--tokens-per-s", type=Finite(1e-3), default=30.0, help="Of one request.  [default: 30]"),
     click.option("--pilot", type=click.IntRange(0), default=0, help="First really complete so many problems."),
     workers(),
 )
@@ -141,13 +137,13 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions)
     "serve-replay",
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
     click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0: one that is free."),
-    click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Before a reply begins."),
-    click.option("--tokens-per-s", type=click.FloatRange(0), default=0.0, help="Of one request.  [default: at once]"),
+    click.option("--latency-ms", type=Finite(0), default=0.0, help="Before a reply begins."),
+    click.option("--tokens-per-s", type=Finite(0), default=0.0, help="Of one request.  [default: at once]"),
     click.option(
         "--fault", multiple=True, metavar="NAME=SHARE", help="429, 500, reset, half, drip or type; repeat it."
     ),
-    click.option("--retry-after-s", type=click.FloatRange(0), default=0.05, help="Retry-After of a 429, seconds."),
-    click.option("--drip-s", type=click.FloatRange(0), default=30.0, help="Between the bytes of a slow drip."),
+    click.option("--retry-after-s", type=Finite(0), default=0.05, help="Retry-After of a 429, seconds."),
+    click.option("--drip-s", type=Finite(0), default=30.0, help="Between the bytes of a slow drip."),
     click.option("--repeat", is_flag=True, help="Replay the recordings again for indexes beyond them."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of the faults."),
 )

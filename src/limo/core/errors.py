@@ -100,3 +100,15 @@ def foreign_data(what: str, value: object, allowed: str = "", do: str = "") -> I
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise InputError(f"{what} ({reason})", value, allowed, do) from error
+
+
+def named_once(given: Iterable[str], what: str) -> dict[str, str]:
+    """`NAME=VALUE` words as a mapping.  Raises InputError for a name that is given twice, or none."""
+    named: dict[str, str] = {}
+    for name, _, value in (word.partition("=") for word in given):
+        if not name:
+            raise InputError(f"{what} has no name", f"={value}", "NAME=VALUE", "put a name before the '='")
+        if name in named:
+            raise InputError(f"the name of {what} is given twice", name, "each once", "give one of them another name")
+        named[name] = value
+    return named

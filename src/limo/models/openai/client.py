@@ -142,6 +142,8 @@ async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:
     parts, size = [], 0
     async for part in response.content.iter_any():
         size += len(part)
+        if size > limit and response.status != 200:  # its status says enough, and what a person would read is here
+            break
         if size > limit:
             raise BadReply(f"the reply is larger than {limit:,} bytes")
         if not is_stream:

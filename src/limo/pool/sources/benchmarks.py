@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from limo.core.errors import InputError, MissingFileError
+from limo.core.errors import InputError, MissingFileError, named_once
 from limo.core.files import MADE_FROM, PACKED, TABLE_SUFFIXES, resolve_data_path, shipped_yaml
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
@@ -154,7 +154,7 @@ def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Pro
     """
     if path and not names and Path(path).is_dir():
         return load_present(path)
-    own = dict(name.partition("=")[::2] for name in names if "=" in name)
+    own = named_once((name for name in names if "=" in name), "a benchmark")
     others = [name for name in names if "=" not in name]
     if not (path and Path(path).is_file()):
         for name in others:
