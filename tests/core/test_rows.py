@@ -257,3 +257,11 @@ def test_a_map_of_parquet_is_an_object_unless_a_key_stands_twice(tmp_path: Path)
     pq.write_table(pa.table({"m": column}), tmp_path / "a.parquet")
     values = [row["m"] for row in read_rows(tmp_path / "a.parquet")]
     assert values == [{"a": 1, "b": 2}, None, [("a", 1), ("a", 2)]]
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path, "a.jsonl")
+    with pytest.raises(MissingFileError, match="the path is empty"):
+        rows("")
+    assert [row.value for row in rows(".")] == ROWS

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from limo.core.errors import InputError
 from limo.core.pass_rate_band import PassRateBand
@@ -130,3 +131,10 @@ def test_the_fit_finds_the_pass_rates_that_are_there_and_is_flat_without_any():
     assert weights[PASS_RATES < 0.02].sum() == pytest.approx(0.5, abs=0.03)
     assert weights[(PASS_RATES > 0.35) & (PASS_RATES < 0.65)].sum() == pytest.approx(0.5, abs=0.06)
     assert set(fit_pass_rates([])) == {1 / len(PASS_RATES)}
+
+
+def test_a_model_that_is_named_twice_is_refused_before_it_counts_twice():
+    model = {"kind": "replay", "name": "strong", "files": ["a.jsonl"]}
+    with pytest.raises(ValidationError, match="strong is named twice"):
+        RolloutSettings.model_validate({"models": [model, {**model, "files": ["b.jsonl"]}], "n": 1})
+    assert RolloutSettings.model_validate({"models": [model, {**model, "name": "weak"}], "n": 1}).n_in_all == 2

@@ -55,6 +55,8 @@ def read_file(path: str | Path) -> Iterator[SourceRow]:
 
     Raises MissingFileError, InputError (nothing readable there, or empty) and StorageError (damaged file).
     """
+    if str(path) == "":
+        raise MissingFileError("the path is empty", path, ALLOWED, "name a file or folder; `.` is this one")
     path = Path(path)
     if path.is_dir():
         return _folder(path)

@@ -34,6 +34,14 @@ class RolloutSettings(Settings):
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="how completions are drawn")
     n: int = Field(ge=1, le=10_000, description="rollouts of each model a problem")
 
+    @field_validator("models")
+    @classmethod
+    def _each_once(cls, models: list[ModelSettings]) -> list[ModelSettings]:
+        names = [model.name for model in models]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the model {twice[0]} is named twice, and would count twice: name each once")
+        return models
+
     @field_validator("system")
     @classmethod
     def _holds_no_key(cls, value: str) -> str:
