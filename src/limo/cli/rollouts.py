@@ -211,9 +211,10 @@ def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
     from limo.ledger.store import Ledger
 
     # a new ledger is there when every file was read, one that is there is added to in one transaction
+    sources = [ledger_of(file) for file in files]  # before it: an error of a path is none of the ledger
     new = nullcontext(Path(output)) if Path(output).exists() else atomic(output)
     with new as path, Ledger(path) as target, target.transaction():
-        counts = {file: target.merge(ledger_of(file)) for file in files}
+        counts = {file: target.merge(source) for file, source in zip(files, sources, strict=True)}
         n = len(target)
     rows: list[list[object]] = [["ledger", "new rollouts", "other texts"], *([f, *n] for f, n in counts.items())]
     added, conflicts = {f: n.n_new for f, n in counts.items()}, {f: n.n_conflicts for f, n in counts.items()}
