@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from zipfile import is_zipfile
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import check_room, storage_errors
+from limo.core.heartbeat import heartbeat
 from limo.core.progress import Progress, duration
 from limo.core.text import parse_json, shorten
 from limo.train.compute import speed_line
@@ -226,24 +226,6 @@ def _damaged_file(checkpoint: Path) -> str | None:
     return None
 
 
-@contextmanager
-def _repeated(call: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Call again and again, in a thread, until the block ends."""
-    ended = threading.Event()
-
-    def repeat() -> None:
-        while not ended.wait(every_s):
-            call()
-
-    thread = threading.Thread(target=repeat, name="limo-heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def _progress_callback(progress: Progress, stage: str, stack: ExitStack, settings: TrainSettings) -> Any:
     from transformers import TrainerCallback
 
@@ -263,7 +245,7 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, setting
             if flow.get("should_training_stop") or state.global_step >= state.max_steps:
                 raise _AlreadyTrained  # transformers would make one more update before it looks
             self.n_at_once = args.per_device_train_batch_size * args.world_size
-            stack.enter_context(_repeated(self.beat, HEARTBEAT_S / 2))
+            stack.enter_context(heartbeat(self.beat, HEARTBEAT_S / 2))
 
         def beat(self) -> None:
             if (passed_s := time.monotonic() - self.began_s) >= HEARTBEAT_S:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter
 
 from limo.core.errors import InputError, LimoError, PartialError, StorageError
 from limo.core.files import hash_path, locked, model_identity, remove, write_json
+from limo.core.heartbeat import heartbeat
 from limo.core.interrupts import handle_signals
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
@@ -288,23 +288,16 @@ def read_seconds(file: Path) -> float:
 @contextlib.contextmanager
 def _counting(file: Path) -> Iterator[None]:
     """Keep the seconds of this start, added to those before, in a file."""
-    before_s, began, ended = read_seconds(file), time.monotonic(), threading.Event()
+    before_s, began = read_seconds(file), time.monotonic()
 
     def write() -> None:
         with contextlib.suppress(StorageError):  # a full disk is told where it matters
             write_json(file, {"seconds": round(before_s + time.monotonic() - began, 1)})
 
-    def keep() -> None:
-        while not ended.wait(HEARTBEAT_S):
-            write()
-
-    thread = threading.Thread(target=keep, daemon=True)
-    thread.start()
     try:
-        yield
+        with heartbeat(write, HEARTBEAT_S):
+            yield
     finally:
-        ended.set()
-        thread.join()
         write()
 
 
