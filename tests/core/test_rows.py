@@ -244,6 +244,10 @@ def test_columns_of_one_name_and_a_broken_line_of_names_end_reading_a_csv(tmp_pa
     (tmp_path / "a.csv").write_text("problem,answer,answer\n1+1?,2,3\n")
     with pytest.raises(InputError, match=r"two columns have the same name.*answer"):
         read_rows(tmp_path / "a.csv")
+    table = pa.Table.from_arrays([pa.array(["1+1?"]), pa.array(["2"]), pa.array(["3"])], names=["problem", "a", "a"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"two columns have the same name.*'a'"):
+        read_rows(tmp_path / "a.parquet")
     (tmp_path / "b.csv").write_text('"problem,answer\n1+1?,2\n')
     with pytest.raises(InputError, match="first line of the file is no CSV"):
         read_rows(tmp_path / "b.csv")

@@ -59,7 +59,15 @@ def test_without_an_output_only_the_summary_is_made(tmp_path):
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
-@pytest.mark.parametrize(("bad", "words"), [("[1]", "line 2 is no JSON object"), ("{", "line 2"), ("{}", "no answer")])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("[1]", "line 2 is no JSON object"),
+        ("{", "line 2"),
+        ("{}", "no answer"),
+        ('{"answer": "4", "answer": "5", "completion": "4"}', "answer.*stands twice"),
+    ],
+)
 def test_a_bad_line_is_named_and_leaves_no_output(tmp_path, bad, words, n_workers):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"answer": "1", "completion": "1"}\n' + bad + "\n")

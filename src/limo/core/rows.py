@@ -203,10 +203,11 @@ def _lines(path: Path, name: str) -> Iterator[SourceRow]:
             if line is None:
                 yield SourceRow(name, number, error=TOO_LONG)
             elif line.strip():
-                yield _parsed(name, number, line)
+                yield parse_line(name, number, line)
 
 
-def _parsed(name: str, number: int, line: bytes) -> SourceRow:
+def parse_line(name: str, number: int, line: bytes) -> SourceRow:
+    """The row on a line of JSON, or why there is none."""
     try:
         return _row(name, number, parse_json(line.rstrip().decode("utf-8"), _object))
     except UnicodeDecodeError as error:

@@ -45,13 +45,18 @@ def read_table(path: Path) -> list[Row]:
 
 
 def decode_columns(table: Any) -> list[Row]:
-    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text."""
+    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text.
+
+    Raises InputError where two columns have one name.
+    """
     columns = []
     for entry, column in zip(table.schema, table.columns, strict=True):
         values = _values(column)
         as_json = (entry.metadata or {}).get(b"limo") == b"json"
         columns.append([parse_json(value) for value in values] if as_json else values)
     names = table.schema.names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError("two columns have the same name", twice[0], "each once", "rename one")
     if not columns:
         return [{} for _ in range(table.num_rows)]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -23,8 +23,7 @@ from limo.core.files import atomic, kind_of
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, read_file, text_of
-from limo.core.text import parse_json
+from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, parse_line, read_file, text_of
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
@@ -208,14 +207,11 @@ def _is_json_lines(path: str | Path) -> bool:
 
 def parse_row(number: int, line: bytes) -> dict[str, Any]:
     """The object on a line.  Raises InputError with the line's number."""
-    try:
-        row = parse_json(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        shown = line[:60].decode("utf-8", "replace")
-        raise InputError(f"line {number} is no JSON object", shown, "{answer, completion}", "mend or drop the line")
-    return row
+    row = parse_line("", number, line)
+    if row.error:
+        why = f"{row.error}: {line[:60].decode('utf-8', 'replace').strip()}"
+        raise InputError(f"line {number} is no JSON object", why, "{answer, completion}", "mend or drop the line")
+    return row.value
 
 
 def problem_of(row: dict[str, Any]) -> Problem:
