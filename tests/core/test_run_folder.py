@@ -515,3 +515,12 @@ def test_a_step_is_done_only_when_its_files_are_noted(tmp_path, monkeypatch):
         run.write_stage("weak", rows, [])
         noted = json.loads((tmp_path / "outputs.json").read_text())["weak"]
         assert noted.keys() == {"stages/weak.kept.parquet", "stages/weak.dropped.parquet"}
+
+
+def test_a_run_whose_recipe_is_gone_answers_for_no_other(tmp_path):
+    make(tmp_path, Stepped())
+    (tmp_path / "recipe.yaml").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StorageError, match=r"the recipe of this run is gone.*recipe\.yaml"):
+        make(tmp_path, Stepped(names=["x"]))
+    assert sorted(tmp_path.rglob("*")) == before

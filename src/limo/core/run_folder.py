@@ -98,6 +98,7 @@ class RunFolder:
             (self.path / "stages").mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.path, "another process uses this run"))
+            self._refuse_without_recipe()
             self.check_ledger(None)
             if self._has_results():
                 self._compare_inputs(self._models)
@@ -173,6 +174,12 @@ class RunFolder:
         return (
             self._recipe is not None and file.exists() and _stored(file, type(self._recipe)) != self._recipe.identity()
         )
+
+    def _refuse_without_recipe(self) -> None:
+        """Raise StorageError for a run whose recipe is gone: whether its results are those asked for cannot be told."""
+        if (self.path / "environment.json").is_file() and not (self.path / "recipe.yaml").is_file():
+            do = "put the recipe back, or name another --run"
+            raise StorageError("the recipe of this run is gone", self.path / "recipe.yaml", "the file as it was", do)
 
     def _has_results(self) -> bool:
         """Whether anything but the notes of the run itself is there."""
