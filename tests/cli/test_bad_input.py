@@ -190,3 +190,17 @@ def test_an_option_that_is_none_is_followed_by_one_like_it_or_by_none(limo):
 def test_a_number_that_is_none_infinite_or_out_of_its_range_is_refused_as_what_it_is(limo, words):
     code, _, told = limo(*words)
     assert code == 2 and words[-2] in told and ("finite" in told or "range" in told)
+
+
+@pytest.mark.parametrize("command", ["pool ingest pool.jsonl -o a.parquet", "init pool.jsonl -o made"])
+def test_a_column_that_is_named_twice_is_refused(fault, world, monkeypatch, command):
+    monkeypatch.chdir(world)
+    told = fault(*command.split(), "--field", "problem=problem", "--field", "problem=answer")
+    assert "given twice" in told and "'problem'" in told
+    assert not (world / "a.parquet").exists() and not (world / "made").exists()
+
+
+@pytest.mark.parametrize("source", ["''", "{path: '', name: mine}"])
+def test_an_empty_path_of_a_source_is_not_the_current_folder(fault, world, monkeypatch, source):
+    monkeypatch.chdir(world)
+    assert "pool.sources" in fault("curate", world / "recipe.yaml", f"pool.sources=[{source}]", "--run", "out")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limo.cli.command import OVERRIDES, Call, aligned_table, command, output
-from limo.core.errors import InputError, LimoError
+from limo.core.errors import InputError, LimoError, named_once
 
 if TYPE_CHECKING:
     from limo.core.records import PassRate
@@ -67,6 +67,7 @@ def pool_ingest(
     from limo.pool.sources.guess import named
     from limo.verify.checker import Checker
 
+    named_once(fields, "a column")
     mapping = load(FieldMap, None, fields)
     mapped = [with_fields(Source(path=path, fields=mapping)) for path in sources]
     for source in mapped:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.command import Call, aligned_table, command
-from limo.core.errors import InputError
+from limo.core.errors import InputError, named_once
 from limo.core.progress import duration
 
 if TYPE_CHECKING:
@@ -46,11 +46,10 @@ def init(
     """
     from limo.stages import init as stage
 
-    pairs = [one.partition("=") for one in field]
-    if wrong := [one for one, pair in zip(field, pairs, strict=True) if not pair[2]]:
+    fields = named_once(field, "a column")
+    if wrong := [name for name, column in fields.items() if not column]:
         raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
-    fields = {name: column for name, _, column in pairs}
     result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace)
     columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())
     models = ", ".join(

@@ -33,7 +33,7 @@ COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", 
 class Source(Settings):
     """One place problems come from."""
 
-    path: str = Field(description="file, folder, dataset saved to disk, or hub id")
+    path: str = Field(min_length=1, description="file, folder, dataset saved to disk, or hub id")
     name: str = Field(default="", description="name of the source; default: the row's own, else the file's")
     fields: FieldMap = Field(default=FieldMap(), description="which column holds what; default: found by itself")
 
