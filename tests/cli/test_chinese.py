@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -62,21 +64,43 @@ def literals(node: ast.expr | None, module: ast.Module, names: frozenset[str] = 
     elif isinstance(node, ast.BoolOp):
         yield from (text for value in node.values for text in literals(value, module, names))
     elif isinstance(node, ast.Name) and node.id not in names:
-        for assigned in (one for one in ast.walk(module) if isinstance(one, ast.Assign)):
-            for target in assigned.targets:
-                pairs = [(target, assigned.value)]
-                if isinstance(target, ast.Tuple) and isinstance(assigned.value, ast.Tuple):
-                    pairs = list(zip(target.elts, assigned.value.elts, strict=True))
-                for name, value in pairs:
-                    if isinstance(name, ast.Name) and name.id == node.id:
-                        yield from literals(value, module, names | {node.id})
+        for value in assigned(module).get(node.id, ()):
+            yield from literals(value, module, names | {node.id})
+
+
+@functools.cache
+def assigned(module: ast.Module) -> dict[str, list[ast.expr]]:
+    """What a module assigns to a name, by the name."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in nodes(module, ast.Assign):
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=True))
+            for name, value in pairs:
+                if isinstance(name, ast.Name):
+                    values.setdefault(name.id, []).append(value)
+    return values
+
+
+@functools.cache
+def nodes(module: ast.Module, kind: type[ast.AST]) -> list[Any]:
+    """The nodes of a kind in a module, which several checks look at."""
+    return [node for node in ast.walk(module) if isinstance(node, kind)]
+
+
+@functools.cache
+def modules() -> dict[str, ast.Module]:
+    """The modules of the package by their files."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))
+    }
 
 
 def parts_of_errors() -> Iterator[tuple[str, str]]:
     """Where, and the text of, each part of each error that the code raises."""
-    for path in sorted(ROOT.rglob("*.py")):
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call)):
+    for path, module in modules().items():
+        for call in nodes(module, ast.Call):
             name = getattr(call.func, "id", getattr(call.func, "attr", ""))
             if name not in ERRORS:
                 continue
@@ -84,7 +108,7 @@ def parts_of_errors() -> Iterator[tuple[str, str]]:
             given = {PARTS[k]: value for k, value in enumerate(call.args) if k in PARTS}
             given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg in PARTS.values()}
             for part, value in given.items():
-                where, end = f"{path.relative_to(ROOT)}:{call.lineno}", why if part == "what" else ""
+                where, end = f"{path}:{call.lineno}", why if part == "what" else ""
                 yield from ((where, text + end) for text in literals(value, module))
 
 
@@ -97,21 +121,20 @@ def test_every_part_of_an_error_has_an_entry():
 
 def texts_of(method: str, place: int) -> Iterator[tuple[str, str]]:
     """Where, and the text of, an argument of each call of a method: what is logged, the names of stages, results."""
-    for path in sorted(ROOT.rglob("*.py")):
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and len(node.args) > place):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == method:
+    for path, module in modules().items():
+        for call in nodes(module, ast.Call):
+            if len(call.args) > place and isinstance(call.func, ast.Attribute) and call.func.attr == method:
                 for text in literals(call.args[place], module):
-                    yield f"{path.relative_to(ROOT)}:{call.lineno}", text
+                    yield f"{path}:{call.lineno}", text
 
 
 def fields_of_stages() -> Iterator[tuple[str, str]]:
     """Where, and the name of, each figure that is shown beside the bar of a stage."""
-    for path in sorted(ROOT.rglob("*.py")):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "advance":
+    for path, module in modules().items():
+        for call in nodes(module, ast.Call):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "advance":
                 for name in (keyword.arg for keyword in call.keywords if keyword.arg):
-                    yield f"{path.relative_to(ROOT)}:{call.lineno}", name.replace("_", " ") + " 7"
+                    yield f"{path}:{call.lineno}", name.replace("_", " ") + " 7"
 
 
 def test_every_line_that_is_logged_or_a_result_has_an_entry():

@@ -249,7 +249,11 @@ def test_status_says_what_is_done_and_what_is_next(limo, world):
     assert limo("status", run)[1].rstrip().endswith("done")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"x: [", b'{"a":' * 100_000, b"PAR1"], ids=len)
+@pytest.mark.parametrize(
+    "content",
+    [b"x: [", *(pytest.param(b, marks=pytest.mark.slow) for b in (b"", b"[]", b'{"a":' * 100_000, b"PAR1"))],
+    ids=["no JSON", "empty", "a list", "deep", "a head"],
+)
 def test_status_of_a_run_with_a_damaged_file_names_it(limo, fault, world, content):
     assert limo("curate", world / "recipe.yaml", "--run", world / "run")[0] == 0
     top = [path for path in (world / "run").iterdir() if path.suffix in (".json", ".yaml")]

@@ -97,6 +97,13 @@ def test_an_override_is_not_deeper_than_a_recipe(override):
         load(Recipe, None, [override])
 
 
+@pytest.mark.parametrize("text", ["a: 1\nb: x\ud800", "a: 1\n\ud800: x", "a: 1\n# \udfff", 'a: 1\nb: "\\ud800"'])
+def test_half_of_a_surrogate_pair_is_told_with_its_line(text):
+    with pytest.raises(yaml.MarkedYAMLError) as caught:
+        load_yaml(text)
+    assert describe_yaml_error(caught.value).startswith("line 2: ")
+
+
 def test_a_text_that_is_no_recipe_by_its_length_is_not_read():
     with pytest.raises(YamlBoundError) as caught:
         load_yaml("#" * (MAX_CHARACTERS + 1))

@@ -209,10 +209,17 @@ DAMAGED = ["problems.parquet", "selected/data-00000-of-00001.arrow", "selected/s
 DAMAGED += [
     f"stages/{step}.{kind}.parquet" for step in ("weak_filter", "grade", "export") for kind in ("kept", "dropped")
 ]
+FAST = {("problems.parquet", False), ("selected/state.json", True), ("stages/grade.kept.parquet", True)}
 
 
-@pytest.mark.parametrize("is_cut", [True, False])
-@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize(
+    ("name", "is_cut"),
+    [
+        pytest.param(name, is_cut, marks=[] if (name, is_cut) in FAST else pytest.mark.slow)
+        for name in DAMAGED
+        for is_cut in (True, False)
+    ],
+)
 def test_a_file_of_a_finished_run_that_is_cut_or_gone_is_made_anew_and_nothing_is_asked(pool, bench, name, is_cut):
     first = bench(recipe(pool))
     asked, before, file = list(bench.asked), hashes(first.folder), bench.folder / name
@@ -241,7 +248,7 @@ def test_a_card_may_be_edited(pool, bench):
     assert bench(recipe(pool)).did_nothing and card.read_text() == "mine"
 
 
-@pytest.mark.parametrize("die_after", [1, 20, 90, 170])
+@pytest.mark.parametrize("die_after", [20, 170, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 90))])
 def test_an_interrupted_run_goes_on_and_ends_the_same_with_nothing_asked_twice(pool, bench, tmp_path, die_after):
     whole = Bench(tmp_path / "whole")
     expected = whole(recipe(pool))
@@ -432,8 +439,8 @@ STRICTER = [
     ("changes", "made"),
     [
         ({"select": {"k": 4}}, ["select", "export"]),
-        ({"system": "Be brief."}, ["export"]),
-        ({"chains": {"max_tokens": 40}}, ["chains", "grade", "select", "export"]),
+        pytest.param({"system": "Be brief."}, ["export"], marks=pytest.mark.slow),
+        pytest.param({"chains": {"max_tokens": 40}}, ["chains", "grade", "select", "export"], marks=pytest.mark.slow),
         ({"filters": STRICTER}, ["strong_filter", "chains", "grade", "select", "export"]),
     ],
 )

@@ -208,7 +208,10 @@ def test_stopped_in_the_middle_it_goes_on_to_the_same_weights(trained, model_dir
 
 @pytest.mark.parametrize(
     "changes",
-    [{"max_steps": 4, "save_strategy": "steps", "save_steps": 1}, {"checkpoint": 1, "save_strategy": "epoch"}],
+    [
+        {"max_steps": 4, "save_strategy": "steps", "save_steps": 1},
+        pytest.param({"checkpoint": 1, "save_strategy": "epoch"}, marks=pytest.mark.slow),
+    ],
     ids=["updates", "epoch"],
 )
 def test_killed_after_its_last_checkpoint_it_makes_no_further_update(model_dir, rows, tmp_path, monkeypatch, changes):

@@ -95,7 +95,13 @@ def test_an_update_that_takes_long_shows_how_many_of_its_examples_are_through(
     assert "update" not in lines[-1] and not [t for t in threading.enumerate() if t.name == "limo-heartbeat"]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        *(pytest.param(f, marks=pytest.mark.slow) for f in ("optimizer.pt", "scheduler.pt", "trainer_state.json")),
+    ],
+)
 def test_a_damaged_checkpoint_is_told_and_the_training_goes_on_from_the_one_before(
     model_dir, rows, tmp_path, monkeypatch, name
 ):

@@ -65,10 +65,17 @@ LAYOUTS = {
     "two padded": {"per_device_train_batch_size": 2},
     "two without padding": {"per_device_train_batch_size": 2, "padding_free": True},
 }
+FAST_UPDATES = {("example", "two without padding"), ("token", "two padded")}
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("weight", ["example", "token"])
+@pytest.mark.parametrize(
+    ("weight", "layout"),
+    [
+        pytest.param(weight, layout, marks=[] if (weight, layout) in FAST_UPDATES else pytest.mark.slow)
+        for weight in ("example", "token")
+        for layout in LAYOUTS
+    ],
+)
 def test_the_gradient_of_an_update_is_that_of_a_hand_written_loop(model_dir, tokenizer, tmp_path, weight, layout):
     import torch
 

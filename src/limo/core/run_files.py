@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,13 @@ def read_recipe(file: Path) -> Row:
 def read_json(file: Path, kind: Any = Any, missing: str = "this file is missing", do: str = "") -> Any:
     """The value of a JSON file of that type.  Raises MissingFileError, StorageError where it is damaged."""
     with readable(file, missing, do):
-        return TypeAdapter(kind).validate_python(parse_json(file.read_bytes()))
+        return checker(kind).validate_python(parse_json(file.read_bytes()))
+
+
+@functools.cache
+def checker(kind: Any) -> TypeAdapter[Any]:
+    """What checks values of a type; made once a type, which takes longer than to check a small file."""
+    return TypeAdapter(kind)
 
 
 @contextlib.contextmanager

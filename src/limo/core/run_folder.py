@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import pydantic
-from pydantic import TypeAdapter
 
 from limo.core.environment import environment
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
-from limo.core.run_files import read_json, read_recipe, readable
+from limo.core.run_files import checker, read_json, read_recipe, readable
 from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
@@ -279,7 +278,7 @@ class RunFolder:
         """The pool of the run, in the order in which it was stored."""
         file = self.path / PROBLEMS
         with readable(file, "the run has no pool", "run the stage that reads it"):
-            return TypeAdapter(list[Problem]).validate_python(read_table(file))
+            return checker(list[Problem]).validate_python(read_table(file))
 
     def read_stage(self, stage: str) -> list[Row]:
         """The rows that the stage kept; a key that a row lacked is None."""
@@ -289,7 +288,7 @@ class RunFolder:
         """What the stage dropped and why."""
         rows, file = self._read(stage, "dropped"), self._file(stage, "dropped")
         with readable(file):
-            return TypeAdapter(list[Dropped]).validate_python(rows)
+            return checker(list[Dropped]).validate_python(rows)
 
     def counts(self) -> dict[str, StageCounts]:
         """Every stage that is done, in the order they were done, with its counts: the funnel."""

@@ -41,7 +41,8 @@ def read_table(path: Path) -> list[Row]:
     """The rows that `write_table` wrote."""
     import pyarrow.parquet as pq
 
-    return decode_columns(pq.read_table(path))
+    with pq.ParquetFile(path) as file:  # a third of the time of `pq.read_table`, which looks for a dataset
+        return decode_columns(file.read())
 
 
 def decode_columns(table: Any) -> list[Row]:
