@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from limo.verify.extract import extract
+from limo.verify.extract import _states_nothing, extract
 
 FOUND = [
     ("so \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
@@ -152,6 +152,11 @@ def test_a_box_counts_even_when_the_text_was_cut_after_it():
         "\\[" * 300_000,
         "答案是" * 200_000,
         "is is " * 200_000,
+        "#" * 1_000_000,
+        "the answer? " * 80_000 + "x",
+        "x " + "?" * 1_000_000 + "x",
+        "(A) ， " * 150_000,
+        "* " + " " * 1_000_000 + "x",
     ],
 )
 def test_reading_a_million_characters_takes_a_moment(text):
@@ -159,6 +164,24 @@ def test_reading_a_million_characters_takes_a_moment(text):
     extract(text)
     extract(text, letters=True)
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("Suppose it is 45.", False),
+        ("** \n It is 45, a contradiction.\nSo no.", False),
+        ("It is 45.\nThat is a contradiction.", True),
+        ("Is the answer 45?", False),
+        ("答案 是 45 吗？ **", False),
+        ("Is the answer 45?\n**", False),
+        ("Which? The answer is 45", True),
+        ("The answer: 45.\nRight?", True),
+        ("It is 45, right?", True),
+    ],
+)
+def test_a_sentence_that_supposes_contradicts_or_asks_states_nothing(text, states):
+    assert _states_nothing(text) is not states
 
 
 @pytest.mark.parametrize("word", [" box", " fbox", "boxed ", "\\boxed{", "unboxed"])

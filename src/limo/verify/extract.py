@@ -31,6 +31,7 @@ from limo.verify.sentences import (
 )
 
 TAIL = 6000
+MAX_ANNOUNCEMENTS = 100  # the last ones: a text that announces answers without end has none
 _RIGHT_OPTION = re.compile(alternatives("right_options"))
 _DENIED_BOX = re.compile(PHRASES["denied_box"], re.I)
 _END_OF_TURN = re.compile(alternatives("end_of_turn"))
@@ -52,7 +53,10 @@ _NAME = re.compile(r"[\s*]*[^\W\da-z]\S*(?:\s+\S+){0,3}[\s.*]*")  # a few words,
 _NO_CONTENT = re.compile(
     r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
 )
-_SUPPOSES = re.compile(rf"\W*(?:{alternatives('suppositions')})", re.I)  # states nothing
+_SUPPOSES = re.compile(rf"(?:{alternatives('suppositions')})", re.I)
+_CONTRADICTS = re.compile(rf"(?:{alternatives('contradictions')})", re.I)
+_ANSWER_WORD = re.compile(rf"(?:{alternatives('answer_words')})", re.I)
+_WORD_CHARACTER = re.compile(r"\w")
 _CONDITION = re.compile(  # in the clause before an announcement: `Suppose the answer is 5.`
     rf"(?:\A|[^A-Za-z])(?:{alternatives('conditions')})(?![A-Za-z])"
     r"(?:(?!\b(?:so|then|thus|hence|therefore)\b|[则故]|那么|所以)[^,，;；:：.。!！?？\n])*\Z",
@@ -155,7 +159,7 @@ def _announcements(tail: str) -> list[re.Match[str]]:
     """Where answers are announced, the last first; those that are only supposed or denied aside."""
     return [
         match
-        for match in reversed(find_phrases("announcements", tail))
+        for match in find_phrases("announcements", tail)[: -MAX_ANNOUNCEMENTS - 1 : -1]
         if not _DENIED_ANNOUNCEMENT.search(match.group())
         and not _CONDITION.search(tail[max(0, match.start() - 80) : match.start()])
     ]
@@ -164,7 +168,20 @@ def _announcements(tail: str) -> list[re.Match[str]]:
 def _states_nothing(sentence: str) -> bool:
     """Whether a sentence supposes, asks, or only supposes or denies the answer that it names."""
     named = find_phrases("announcements", sentence)
-    return bool(_SUPPOSES.match(sentence)) or (bool(named) and not _announcements(sentence))
+    return _supposes(sentence) or (bool(named) and not _announcements(sentence))
+
+
+def _supposes(sentence: str) -> bool:
+    """Whether a sentence begins as a supposition, or its first line ends in a contradiction or asks for the answer."""
+    if not (word := _WORD_CHARACTER.search(sentence)):
+        return False
+    line = sentence[word.start() :].partition("\n")[0]
+    if _SUPPOSES.match(line) or _CONTRADICTS.search(line):
+        return True
+    answer = _ANSWER_WORD.search(line)
+    n_marks = next((n for n, char in enumerate(reversed(sentence)) if _WORD_CHARACTER.match(char)), 0)
+    asked = line[max(answer.end(), len(sentence) - n_marks - word.start()) :] if answer else ""
+    return "?" in asked or "？" in asked
 
 
 def _announced_after_box(text: str, letters: bool) -> Extraction | None:
