@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from limo.core.records import Problem
 from limo.pool.canonical import wrappers
-from limo.pool.canonical.spelling import normalise_all
+from limo.pool.canonical.unicode_forms import normalise_all
 from limo.pool.canonical.wrappers import find_shared_wrappers, unwrap_all
 from limo.pool.decontaminate import decontaminate
 from limo.pool.dedup import ANOTHER_ANSWER, DedupSettings, dedup, dedup_shards

@@ -149,13 +149,13 @@ class BenchmarkIndex:
         for item, form in enumerate(self._forms):
             if form:
                 self._by_text.setdefault(_text_key(self._scanned, item), []).append(item)
-        self._text_keys = np.array([key for key, _ in self._by_text], np.uint64)
+        self._text_keys = np.array(sorted(key for key, _ in self._by_text), np.uint64)
         self._by_core: dict[tuple[int, int], list[int]] = {}
         for batch, parts, cores in batches:
             for row, part in enumerate(parts):
                 if any(map(str.isalnum, part.core)):
                     self._by_core.setdefault(_text_key(cores, row), []).append(batch.start + row)
-        self._core_keys = np.array([key for key, _ in self._by_core], np.uint64)
+        self._core_keys = np.array(sorted(key for key, _ in self._by_core), np.uint64)
 
     def search(self, problems: Sequence[Problem]) -> Iterator[tuple[int, Hit]]:
         """Everything found: rows, and a hit for each benchmark problem and method that holds.
@@ -172,7 +172,7 @@ class BenchmarkIndex:
         settings, texts = self.settings, [problem.problem for problem in problems]
         values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False, True)
         hits: list[tuple[int, int, Method, float]] = []
-        for row in np.flatnonzero(np.isin(scanned.keys[:, buffers.TEXT], self._text_keys)).tolist():
+        for row in _rows_among(scanned.keys[:, buffers.TEXT], self._text_keys):
             hits += [(row, item, "same text", 1.0) for item in self._by_text.get(_text_key(scanned, row), ())]
         hits += self._same_cores(problems, parts, scanned)
         item_share = min(settings.same_numbers_coverage - _LESS, settings.renumbered_coverage)
@@ -210,7 +210,7 @@ class BenchmarkIndex:
         full = [row for row, part in enumerate(parts) if part.options]
         cores = scan_texts([parts[row].core for row in full])
         for rows, scan in ((range(len(parts)), scanned), (full, cores)):
-            for place in np.flatnonzero(np.isin(scan.keys[:, buffers.TEXT], self._core_keys)).tolist():
+            for place in _rows_among(scan.keys[:, buffers.TEXT], self._core_keys):
                 row = rows[place]
                 if scan is scanned and parts[row].options:
                     continue
@@ -297,6 +297,14 @@ class BenchmarkIndex:
 
 def _text_key(scanned: Scanned, row: int) -> tuple[int, int]:
     return int(scanned.keys[row, buffers.TEXT]), int(scanned.keys[row, buffers.TEXT_2])
+
+
+def _rows_among(keys: Array, known: Array) -> list[int]:
+    """The places of the keys that stand in a sorted list."""
+    if not len(known):
+        return []
+    rows: list[int] = np.flatnonzero(known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys).tolist()
+    return rows
 
 
 def _row_set(values: Array, ends: Array, row: int) -> Array:

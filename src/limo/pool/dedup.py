@@ -32,7 +32,7 @@ from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.pool.canonical import kernels
-from limo.pool.canonical.spelling import normalise_all
+from limo.pool.canonical.unicode_forms import normalise_all
 from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
 from limo.pool.dedup_decisions import (
     ANOTHER_ANSWER,

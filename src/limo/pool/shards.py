@@ -156,7 +156,8 @@ def read_table(shard: Path, columns: Sequence[str] = COLUMNS) -> Any:
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(shard, error) from None
     cells = {name: table.column(name) for name in columns}
-    texts = {name: pc.fill_null(cell.cast(pa.string()), "") for name, cell in cells.items() if name != "options"}
+    odd = (name for name, cell in cells.items() if name != "options" and (cell.null_count or cell.type != pa.string()))
+    texts = {name: pc.fill_null(cells[name].cast(pa.string()), "") for name in odd}
     return pa.table(cells | texts)
 
 

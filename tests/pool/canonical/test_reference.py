@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limo.pool.canonical import buffers, compiled, kernels, scanner
+from limo.pool.canonical.characters import code_points
 from limo.pool.canonical.lexicon import COMMAND_FLAGS, WORD_FLAGS, hash_token, lexicon_table
-from limo.pool.canonical.statements import code_points
 
 PIECES = [
     *"ab1209.,;'{}[]()^_$ /\\+-=<|%求AB!?:\"é²\n", r"\frac", r"\bar", r"\hat", r"\text", r"\le", r"\left", r"\degree",

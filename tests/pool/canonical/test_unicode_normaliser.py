@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limo.core.text import normalise_statement
-from limo.pool.canonical.spelling import UnicodeNormaliser, normalise_unicode
-from limo.pool.canonical.statements import code_points
+from limo.pool.canonical.characters import code_points
+from limo.pool.canonical.unicode_forms import UnicodeNormaliser, normalise_unicode
 
 # Raised and lowered runs, symbols, full width, invisible, letters with accents apart and at once, Hangul letters,
 # characters that become several, white space of all kinds, one beyond the basic plane, a broken one.

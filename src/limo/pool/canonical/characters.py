@@ -1,12 +1,23 @@
-"""Compiled predicates on single code points, and where runs of them end."""
+"""Texts as code points, compiled predicates on single ones, and where runs of them end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from limo.pool.canonical.compiled import compiled
+
+Array = Any  # of NumPy
+
+
+def code_points(texts: Iterable[str]) -> tuple[Array, Array]:
+    """All characters of the texts as uint32, one text after the other, and where each ends."""
+    texts = list(texts)
+    encoded = "".join(texts).encode("utf-32-le", "surrogatepass")
+    chars = np.frombuffer(encoded, np.uint32).copy()  # read-only arrays would have everything compiled twice
+    return chars, np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
 
 
 @compiled

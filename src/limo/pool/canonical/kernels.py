@@ -117,9 +117,23 @@ def content_words(tokens: Any, token_ends: Any, table: Any) -> Any:
                     values[n] = np.uint32(meaning >> _HALF) & _NOT_CRITICAL | np.uint32(table[2, entry] != 0)
                     n += 1
             position += 1
-        values[first:n].sort()
+        _sort(values, first, n)
         ends[row] = n
     return values[:n], ends
+
+
+@allocating
+def _sort(values: Any, start: int, end: int) -> None:
+    """Sort a part of `values`: a short one by insertion, which takes a fraction of the time."""
+    if end - start > 64:
+        values[start:end].sort()
+        return
+    for place in range(start + 1, end):
+        value, position = values[place], place
+        while position > start and values[position - 1] > value:
+            values[position] = values[position - 1]
+            position -= 1
+        values[position] = value
 
 
 @allocating

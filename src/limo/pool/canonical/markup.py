@@ -36,10 +36,14 @@ _LATEX_MARKED = re.compile(
     r"|\\underline\s*\{([^{}\\$_~]*(?:[a-z]|[\u3400-\u9fff]){2}[^{}\\$_~]*)\}"
     r"|\\(?:text|textrm|mathrm|mathbf)\s*\{(\s*[(\[]?[A-J][.):\]]*\s*)\}"  # around the letter of an option
 )
-_MAY_BE_MARKED = re.compile(r"\\(?:text|emph|uline|s|paragraph|un|mathrm|mathbf|bf|it|em)")  # a much faster search
 _LATEX_LAYOUT = re.compile(
     r"\\(?:begin|end)\s*\{(?:problem|question|exercise|center|enumerate|itemize|quote|document|flushleft)\*?\}"
     r"(?:\[[^\[\]]*\])?|\\(?:noindent|par|bigskip|medskip|smallskip|centering|newpage)(?![A-Za-z])"
+)
+# What one of the two above needs, in a much faster search.
+_MAY_BE_MARKED = re.compile(
+    r"\\(?:text(?:bf|it|sl|sc|up|normal)|em|bf|it|s(?:c|l|ec|ub)|ul|underl|par(?!all)|noind|bigsk|medsk|smallsk|cente|newp"
+    r"|(?:text(?:rm)?|math(?:rm|bf))\s*\{\s*[(\[]?[A-J][.):\]\s]*\}|(?:begin|end)\s*\{(?:pr|qu|ex|ce|en|it|do|fl))"
 )
 # Asterisks and lines stand at the ends of words: `2*3*4` and `x_1 y_2` are mathematics.
 _STARRED = re.compile(
@@ -61,17 +65,18 @@ def without_markup(text: str) -> str:
     if "<" in text:
         text = _HTML_BREAK.sub("\n", _HTML_SCRIPT.sub(_script, text))
         text = _HTML.sub(" ", _HTML_MARKED.sub(_plain, text))
-    if "\\" in text:
-        text = _LATEX_LAYOUT.sub(" ", _LATEX_MARKED.sub(_plain, text) if _MAY_BE_MARKED.search(text) else text)
+    if "\\" in text and _MAY_BE_MARKED.search(text):
+        text = _LATEX_LAYOUT.sub(" ", _LATEX_MARKED.sub(_plain, text))
     if "*" in text:
         text = _STARRED.sub(_plain, text)
     if "_" in text:
         text = _LINED.sub(_plain, text)
     if "#" in text:
         text = _HEADING.sub(_plain, text)
-    if text.lstrip().startswith(">"):
+    if ">" in text and text.lstrip().startswith(">"):
         text = _QUOTED.sub("", text)
-    return _RULE.sub("", text) if "---" in text or "===" in text else text
+    may_have_rule = "\n" in text or text[:1] in "-= \t"
+    return _RULE.sub("", text) if may_have_rule and ("---" in text or "===" in text) else text
 
 
 def _plain(marked: re.Match[str]) -> str:

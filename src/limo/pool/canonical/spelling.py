@@ -7,52 +7,16 @@ drops punctuation: `20!` becomes `20\factorial`, the `&` and `\\` of a matrix `\
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
 
-from limo.core.text import normalise_statement
-from limo.pool.canonical.markup import without_markup
+import numpy as np
+
+from limo.pool.canonical.characters import code_points
+from limo.pool.canonical.respellable import find_respellable, mark_tables
+from limo.pool.canonical.unicode_forms import GREEK
 
 _S = r"[\x01-\x20$~\x7f]*"  # white space
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
-_SYMBOLS = {
-    "−": "-", "‐": "-", "‑": "-", "–": "-", "—": " ", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "⋅": r"\cdot ",
-    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "√": r"\sqrt ", "∞": r"\infty ",
-    "∠": r"\angle ", "△": r"\triangle ", "∈": r"\in ", "°": r"^{\circ}", "∥": r"\parallel ", "⊥": r"\perp ",
-    "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "→": r"\rightarrow ", "≈": r"\approx ", "∑": r"\sum ",
-    "∫": r"\int ", "⊂": r"\subset ", "⊆": r"\subseteq ", "∅": r"\emptyset ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
-    "。": ".", "、": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/", "\u2217": "*", "∶": ":", "～": "~",
-    "∁": r"\complement ", "∖": r"\setminus ", "∉": r"\notin ", "∀": r"\forall ", "∃": r"\exists ", "≡": r"\equiv ",
-    "≅": r"\cong ", "∼": r"\sim ", "∏": r"\prod ", "∂": r"\partial ", "⇒": r"\Rightarrow ", "∧": r"\wedge ",
-    "∨": r"\vee ", "¬": r"\neg ", "⊕": r"\oplus ", "⊙": r"\odot ", "⌈": r"\lceil ", "⌉": r"\rceil ",
-    "′": "'", "″": "''", "‴": "'''",
-    **{chr(0x2460 + n): f"({n + 1})" for n in range(20)},
-}  # fmt: skip
-for _name in _GREEK.split():
-    _unicode_name = _name.replace("lambda", "lamda").upper()
-    _SYMBOLS[unicodedata.lookup(f"GREEK SMALL LETTER {_unicode_name}")] = f"\\{_name} "
-    if _name in ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "phi", "psi", "omega"):
-        _SYMBOLS[unicodedata.lookup(f"GREEK CAPITAL LETTER {_unicode_name}")] = f"\\{_name.title()} "
-_SCRIPTS: dict[str, dict[int, str]] = {"<super>": {}, "<sub>": {}}
-for _code in (
-    *range(0xB0, 0x250),
-    *range(0x2B0, 0x300),
-    *range(0x1D2C, 0x1DC0),
-    *range(0x2070, 0x20A0),
-    0x2C7C,
-    0x2C7D,
-):
-    _kind, _, _base = unicodedata.decomposition(chr(_code)).partition(" ")
-    if _kind in _SCRIPTS and " " not in _base and chr(_code) not in "ªº":
-        _SCRIPTS[_kind][_code] = chr(int(_base, 16)).replace("−", "-")
-for _code in (*range(0xBC, 0xBF), *range(0x2150, 0x215F)):
-    _SYMBOLS[chr(_code)] = r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", chr(_code)).split("\u2044"))
-_SYMBOL = re.compile("[" + "".join(_SYMBOLS) + "]")
-_RAISED, _LOWERED = (re.compile("[" + "".join(map(chr, codes)) + "]+") for codes in _SCRIPTS.values())
 _BETWEEN = "\x00"  # no character of a text: stands between two
-_JOINS = "\ufffe"  # no character: stands for one that joins its neighbours
 
 _SHOUTED = re.compile(r"[^a-z\\$]{0,40}?[A-Z]{2,}[^A-Za-z\\]+(?:[A-Z]{2,}|[A-Z]\b|\\)")
 _MATHEMATICS = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+(?:\s*\{[^{}]*\})*", re.S)
@@ -99,9 +63,11 @@ _HAN_WORDS = {
 }  # fmt: skip
 _HAN_WORD = re.compile("|".join(_HAN_WORDS).replace("公分", "公分(?!母)"))
 # A person of Chinese problems, who becomes a name that the scanner sees: a capital and letters.
-_HAN_PERSON = re.compile(
-    "小([明红刚丽华军芳强亮东英林兰玲勇杰敏伟涛波龙虎雨雪云梅康乐琳宁欣佳婷静娟燕峰辉飞鹏磊洋阳超浩宇晨聪慧王李张刘陈赵周吴])"
+_GIVEN_NAMES = (
+    "明红刚丽华军芳强亮东英林兰玲勇杰敏伟涛波龙虎雨雪云梅康乐琳宁欣佳婷静娟燕峰辉飞鹏磊洋阳超浩宇晨聪慧王李张刘陈赵周吴"
 )
+_HAN_PERSON = re.compile(f"小([{_GIVEN_NAMES}])")
+_MARKS = mark_tables([*_HAN_WORDS, *(f"小{name}" for name in _GIVEN_NAMES)])
 _PRIMES, _FACTORIALS = re.compile("''*(?!s\\b|[a-z]{2})"), re.compile("!!*")
 _UNKNOWN = re.compile(r"\?(?:" + "|".join(rf"(?<=[,=+\-*/<>(][ \t\n$]{{{n}}}\?)" for n in range(4)) + ")")
 
@@ -123,7 +89,7 @@ _UPPER_NUMBER = re.compile(rf"(?<![A-Za-z0-9_^./}}\\])([0-9]+){_S}$")
 _FIRST_GROUP = re.compile(r"(?<![\d.,])[1-9]\d{0,2}$")
 # The arguments of a fraction: a group, or a digit, letter or Greek letter without braces.
 _GROUP = rf"\{{(?:[^{{}}{_BETWEEN}]++|\{{[^{{}}{_BETWEEN}]*+\}})*+\}}"
-_BARE = rf"[0-9A-Za-z]|\\(?:{_GREEK.replace(' ', '|')}|infty)(?![A-Za-z])"
+_BARE = rf"[0-9A-Za-z]|\\(?:{GREEK.replace(' ', '|')}|infty)(?![A-Za-z])"
 _SHORT_FRACTION = re.compile(
     rf"frac(?<=\\frac|[dtc]frac)(?![A-Za-z]){_S}(?:({_BARE})(?:{_S}({_BARE}))?|({_GROUP}){_S}({_BARE}))"
 )
@@ -143,12 +109,15 @@ _PERSON = re.compile(" ?Xiao([a-p]{4}) ?")
 def respell(texts: Iterable[str]) -> list[str]:
     """One spelling of each normalised statement.
 
-    Those in ASCII are rewritten as one text and the others as another, which is many times as fast as one by one.
+    Those that may change are rewritten as one text, and those in ASCII apart, which is many times as fast as one by
+    one.
     """
     given = [_calm(text) if _SHOUTED.match(text) else text for text in texts]
+    found = np.empty(len(given), bool)
+    find_respellable(*code_points(given), *_MARKS, found)
     alike: tuple[list[int], list[int]] = [], []
-    for row, text in enumerate(given):
-        alike[text.isascii()].append(row)
+    for row in np.flatnonzero(found).tolist():
+        alike[given[row].isascii()].append(row)
     for rows in alike:
         for row, text in zip(rows, _respell_together([given[row] for row in rows]), strict=True):
             given[row] = text
@@ -325,71 +294,3 @@ def _braced(fraction: re.Match[str]) -> str:
 
 def _index_inside(accented: re.Match[str]) -> str:
     return f"{accented[1]}{{{accented[2]}_{accented[3]}}}"
-
-
-def normalise_all(texts: Iterable[str]) -> list[str]:
-    """Statements without markup, with LaTeX for Unicode's symbols and simplified Chinese for traditional."""
-    return STATEMENTS.normalise(map(without_markup, texts))
-
-
-def normalise_unicode(text: str) -> str:
-    """Raised and lowered characters, symbols and full width as LaTeX and ASCII; lines stay."""
-    text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SCRIPTS["<super>"]) + "}", text)
-    text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SCRIPTS["<sub>"]) + "}", text)
-    lines = map(normalise_statement, _replace_symbols(text).split("\n"))
-    return _replace_symbols("\n".join(lines)).translate(_SIMPLIFIED)
-
-
-def _replace_symbols(text: str) -> str:
-    """Symbols as LaTeX; a substitution is several times faster than a translation where few occur."""
-    return _SYMBOL.sub(lambda symbol: _SYMBOLS[symbol[0]], text)
-
-
-class _SimplifiedChinese(dict[int, str]):
-    """Traditional characters as simplified ones, each when it is first seen."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = _opencc().convert(chr(code)) if 0x3400 <= code <= 0x9FFF else chr(code)
-        return self[code]
-
-
-@cache
-def _opencc() -> Any:
-    from opencc import OpenCC
-
-    return OpenCC("t2s")
-
-
-_SIMPLIFIED = _SimplifiedChinese()
-
-
-class UnicodeNormaliser(dict[int, str]):
-    """Applies a rule for whole texts character by character, up to white space.
-
-    A character is replaced alike wherever it stands, so the rule is applied once to each, when it is first seen.
-    Texts with characters that join their neighbours (accents apart, Hangul letters, those of `joining`) take the rule.
-    """
-
-    def __init__(self, rule: Callable[[str], str], joining: Iterable[int] = ()) -> None:
-        super().__init__({code: chr(code) for code in range(128)})
-        self.update(dict.fromkeys(joining, _JOINS))
-        self._rule = rule
-
-    def normalise(self, texts: Iterable[str]) -> list[str]:
-        """The texts; ASCII ones as they are."""
-        return [text if text.isascii() else self._normalised(text) for text in texts]
-
-    def _normalised(self, text: str) -> str:
-        replaced = text.translate(self)
-        return self._rule(text) if _JOINS in replaced else replaced
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        first = unicodedata.normalize("NFKD", char)[0]
-        joins = unicodedata.category(first)[0] == "M" or 0x1100 <= ord(first) <= 0x11FF or char == "Σ"
-        self[code] = _JOINS if joins else self._rule(f"x{char}x")[1:-1]
-        return self[code]
-
-
-STATEMENTS = UnicodeNormaliser(normalise_unicode, [*_SCRIPTS["<super>"], *_SCRIPTS["<sub>"]])
-LOWER_CASE = UnicodeNormaliser(lambda text: normalise_statement(text).lower().translate(_SIMPLIFIED))

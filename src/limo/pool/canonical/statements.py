@@ -11,16 +11,16 @@ There is no algebra: `x+1` and `1+x` differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from limo.core.records import Problem
 from limo.pool.canonical import kernels, scanner
-from limo.pool.canonical.spelling import LOWER_CASE, as_written, normalise_all, respell
+from limo.pool.canonical.characters import code_points
+from limo.pool.canonical.spelling import as_written, respell
+from limo.pool.canonical.unicode_forms import LOWER_CASE, normalise_all
 from limo.pool.canonical.wrappers import Unwrapped, unwrap_all
 
 _WHOLE_FRACTION = re.compile(r"\\frac\{([^{}]+)\}\{([^{}]+)\}")
@@ -122,11 +122,3 @@ def _answer_key(text: str) -> str:
 
 def _quotient(fraction: re.Match[str]) -> str:
     return "/".join(f"({part})" if _SUM.search(part) else part for part in fraction.groups())
-
-
-def code_points(texts: Iterable[str]) -> tuple[Array, Array]:
-    """All characters of the texts as uint32, one text after the other, and where each ends."""
-    texts = list(texts)
-    encoded = "".join(texts).encode("utf-32-le", "surrogatepass")
-    chars = np.frombuffer(encoded, np.uint32).copy()  # read-only arrays would have everything compiled twice
-    return chars, np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))

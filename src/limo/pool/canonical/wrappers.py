@@ -33,6 +33,7 @@ _POINTS = (
 )
 _NAME = r"(?:[\w\s.,#/:-]|\\cdot){0,40}"
 _YEAR = rf"[(\[](?=[^()\[\]]*(?-i:[A-Z]{{2}}|[A-Z][a-z]|{_HAN})){_NAME}(?:19|20)\d\d{_NAME}[)\]]"
+_IN_TAG = r"[^()\[\]【】{}$=+*^]*"  # what may stand in one of the two, and more
 _TAG = rf"(?:{_POINTS}|{_YEAR}|【[^【】]{{1,40}}】)"
 _ASKING = r"(?:what|find|how|if|let|is the|are|plus|sum|than|two|three|four|five|six|seven|eight|nine|ten)"
 _LABEL_WORD = "(?:problem|question|exercise|task|puzzle)"
@@ -66,9 +67,10 @@ _HEADS = (
 )
 _HEAD = re.compile(rf"\s*(?:{'|'.join(_HEADS)})", re.I | re.S)
 _TAIL_TAG = re.compile(_TAG, re.I)
+_EMPTY_BOX = r"(?:\\boxed\s*\{\s*\}\.?)"
 _TAIL = re.compile(
-    rf"(?:{_CHAT}|{_CHAT}\s*assistant|(?:(?<=[\s.?!:)$])|(?<={_HAN}))(?:{TAIL_WORD})\s*:[\s_.]*(?:\\boxed\s*\{{\s*\}}\.?)?"
-    rf"|(?:(?<=[.?!:)$])|\n)\s*\n\s*(?:{TAIL_WORD})\.?|\\boxed\s*\{{\s*\}}\.?)$",
+    rf"(?:{_CHAT}|{_CHAT}\s*assistant|(?:(?<=[\s.?!:)$])|(?<={_HAN}))(?:{TAIL_WORD})\s*:[\s_.]*{_EMPTY_BOX}?"
+    rf"|(?:(?<=[.?!:)$])|\n)\s*\n\s*(?:{TAIL_WORD})\.?|{_EMPTY_BOX})$",
     re.I,
 )
 _TAIL_ENDS = (":", "_", ">", "]", "}", "answer", "solution", "assistant", "response", "explanation", "output",
@@ -103,7 +105,8 @@ _HEAD_MARK, _TAIL_MARK, _FIGURE_MARK, _OPTION_MARK = (
     for pattern in (
         rf"^\s*(?:[#<(\[【0-9*•▪►★☆■◆-]|(?:{HEAD_WORD}|q|{_ROLE})(?:[^A-Za-z]|$)|[\u3400-\u9fff,]*[题例]|第|[a-h][.)]|[ivx]+[.)]|[a-z]\d"
         r"|[一二三四五六七八九十]{1,3}\s*,|[^\n:]+" + _LABEL_WORD + r"[^\n:]*[:.\n])",
-        rf"(?:[)\]】:_>]|_\.|assistant|\n\s*(?:{TAIL_WORD})\.?|\}}\.?|{_CREDIT})\s*$",
+        rf"(?:{_CHAT}(?:\s*assistant)?|(?:{TAIL_WORD})\s*:[\s_.]*{_EMPTY_BOX}?|\n\s*(?:{TAIL_WORD})\.?|{_EMPTY_BOX}"
+        rf"|[(\[【]{_IN_TAG}(?:point|mark|pt|分|19|20){_IN_TAG}[)\]】]|【[^【】]+】|{_CREDIT})\s*$",
         r"(?:\[asy|!\[|<im|\\includeg|\\begin\{(?:asy|tikz|figure)|```|\[(?:ima?ge?|fig))",
         r"(?:^|[^A-Za-z]|quad)A\s?[.):\],](?:.|\n)*(?:[^A-Za-z]|quad)B\s?[.):\],]",
     )
