@@ -54,6 +54,24 @@ def test_a_path_that_no_folder_can_be_made_for_is_told(tmp_path):
         pass
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.ENAMETOOLONG, "shorter name"),
+        (errno.EISDIR, "name a file"),
+        (errno.ENOTDIR, "name a folder"),
+        (errno.EACCES, "may be written"),
+        (errno.EROFS, "may be written"),
+    ],
+)
+def test_room_is_asked_for_only_where_it_helps(tmp_path, number, remedy):
+    with pytest.raises(StorageError) as caught, files.storage_errors(tmp_path / "a"):
+        raise OSError(number, os.strerror(number))
+    assert remedy in str(caught.value)
+    assert ("space" in str(caught.value).replace(os.strerror(number), "")) is (number == errno.ENOSPC)
+
+
 def test_errors_of_our_own_pass_through_unchanged(tmp_path):
     with pytest.raises(InputError), storage_errors(tmp_path):
         raise InputError("what")

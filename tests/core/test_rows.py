@@ -269,3 +269,33 @@ def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: py
     with pytest.raises(MissingFileError, match="the path is empty"):
         rows("")
     assert [row.value for row in rows(".")] == ROWS
+
+
+LINE = '{"problem": "1+1?", "answer": "2"}\n'
+NO_TEXT = {
+    "gzip": (gzip.compress(LINE.encode()), r"\.gz"),
+    "Zstandard": (pa.compress(LINE.encode(), "zstd", asbytes=True), r"\.zst"),
+    "zip": (b"PK\x03\x04" + LINE.encode(), "zip"),
+    "Parquet": (b"PAR1" + LINE.encode(), r"\.parquet"),
+    "UTF-16": (LINE.encode("utf-16"), "UTF-16"),
+    "UTF-16, no mark": (LINE.encode("utf-16-le"), "UTF-16"),
+    "UTF-16, big end first": (b"\xfe\xff" + LINE.encode("utf-16-be"), "UTF-16"),
+    "UTF-32": (LINE.encode("utf-32"), "UTF-16"),
+}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv"])
+@pytest.mark.parametrize("kind", NO_TEXT)
+def test_a_file_that_is_no_text_by_its_first_bytes_is_told_by_its_kind(tmp_path: Path, kind: str, ending: str) -> None:
+    content, said = NO_TEXT[kind]
+    (tmp_path / f"a.{ending}").write_bytes(content)
+    with pytest.raises(InputError, match=f"is no text: .*a.{ending}: {said}"):
+        read_rows(tmp_path / f"a.{ending}")
+
+
+def test_lines_that_end_in_a_carriage_return_alone_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(LINE.replace("\n", "\r") * 3, newline="")
+    (row,) = rows(tmp_path / "a.jsonl")
+    assert "carriage return alone" in row.error
+    (tmp_path / "a.jsonl").write_text(LINE.replace("\n", "\r\n") * 3, newline="")
+    assert len(read_rows(tmp_path / "a.jsonl")) == 3

@@ -16,14 +16,6 @@ from limo.core import secrets
 from limo.core.secrets import hide_in_completion, hide_secrets, remember_secret
 from limo.core.text import HIDDEN
 
-
-@pytest.fixture(autouse=True)
-def no_secrets(monkeypatch):
-    monkeypatch.setattr(secrets, "_secrets", {})
-    monkeypatch.setattr(secrets, "_whole", {})
-    monkeypatch.setattr(secrets, "_numbers", {})
-
-
 BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
 FORMS = {
     "as it is": lambda key: key,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from limo.core.prompts import messages
 from limo.core.records import Completion, Problem, Sampling
 from limo.experiments.prompting import PromptedCompleter
-from limo.models.completer import Completer, Request
+from limo.models.completer import Completer, FailureGuard, Request, WrappedCompleter
 
 SHOTS = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "\\boxed{2}"}]
 
@@ -60,3 +62,12 @@ def test_a_pause_of_the_requests_and_a_cancellation_reach_the_model():
     assert sum(len(group) for group in prompted.complete(iter([first, None, *rest]))) == 3
     prompted.cancel(["p1"])
     assert model.cancelled == ["p1"]
+
+
+@pytest.mark.parametrize("wrap", [WrappedCompleter, PromptedCompleter, FailureGuard])
+def test_whatever_wraps_a_completer_passes_on_what_it_waits_for_and_that_it_should_not(wrap):
+    model = Echo()
+    model.waits_for, model.stop_waiting = lambda: "a server", lambda: 3
+    wrapped = wrap(model)
+    assert (wrapped.waits_for(), wrapped.stop_waiting()) == ("a server", 3)
+    assert (wrapped.name, wrapped.capabilities) == (model.name, model.capabilities)

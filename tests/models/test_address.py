@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from limo.core import secrets
 from limo.core.errors import InputError, RecipeError
 from limo.core.recipe import load
 from limo.core.secrets import hide_secrets
@@ -70,13 +69,6 @@ PASTED = ["q7Zx0Lk3vB9nT2mR", "sk-proj-abc", "sk_live_4eC39HqLyjW", "hf_abcdefgh
           "AKIAIOSFODNN7EXAMPLE", "0123abcd", "\u30ad\u30fc", "-" * 40]  # fmt: skip
 
 
-@pytest.fixture
-def no_secrets(monkeypatch):
-    monkeypatch.setattr(secrets, "_secrets", {})
-    monkeypatch.setattr(secrets, "_whole", {})
-
-
-@pytest.mark.usefixtures("no_secrets")
 @pytest.mark.parametrize("pasted", PASTED)
 def test_a_key_in_the_place_of_a_variables_name_is_not_shown(pasted):
     for refuse in (
@@ -95,7 +87,6 @@ def test_a_variable_that_is_not_set_is_named(name):
         api_key(name)
 
 
-@pytest.mark.usefixtures("no_secrets")
 def test_a_variable_that_is_set_may_have_any_name(monkeypatch):
     monkeypatch.setenv("q7Zx0Lk3vB9nT2mR", "the key of that name")
     assert api_key("q7Zx0Lk3vB9nT2mR").get_secret_value() == "the key of that name"

@@ -216,6 +216,17 @@ def test_the_hash_of_a_folder_does_not_open_what_is_no_file(tmp_path, kind):
     assert len(model_identity(folder)) == 16
 
 
+@pytest.mark.parametrize(
+    "content", ["{", "", "\0", "[" * 100_000, "\ud800"], ids=["open", "empty", "0", "deep", "half"]
+)
+@pytest.mark.parametrize("name", ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"])
+def test_settings_that_are_damaged_are_named_and_not_passed_over(tmp_path, name, content):
+    folder = changed(tmp_path / "model")
+    (folder / name).write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ModelError, match=f"file of a model folder is damaged: .*{name}"):
+        LocalCompleter(folder)
+
+
 @pytest.mark.parametrize("token", ["x", [1, "2"], 1.5])
 def test_an_end_token_that_is_no_number_is_named(tmp_path, token):
     folder = changed(tmp_path / "model")

@@ -27,6 +27,17 @@ MADE_FROM = "made_from.json"
 _FORMER = ".former.tmp"
 _HOST = content_hash(platform.node())[:6]  # process numbers of another machine mean nothing here
 _FULL = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)}
+SPACE = "free some space or name another folder"
+_REMEDIES = {  # of errors that no free space mends
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "name a folder, not a file",
+    errno.EEXIST: "name a folder, not a file",
+    errno.EACCES: "name a folder that may be written",
+    errno.EPERM: "name a folder that may be written",
+    errno.EROFS: "name a folder that may be written",
+    errno.ELOOP: "name a path whose links lead somewhere",
+}
 
 
 def resolve_data_path(path: str, data: str = "") -> str:
@@ -87,7 +98,7 @@ def storage_errors(path: str | Path) -> Iterator[None]:
             reason = _FULL[errno.ENOSPC]  # torch says only that a write failed
         if not reason:
             raise
-        do = "free some space or name another folder"
+        do = _REMEDIES.get(getattr(error, "errno", None) or 0, SPACE)
         raise StorageError(f"cannot write ({reason})", shorten(str(path), 200), "", do) from error
 
 
@@ -95,7 +106,7 @@ def check_room(path: str | Path, n_bytes: float, what: str) -> None:
     """Raise StorageError where the disk of `path` has less room than the `n_bytes` that `what` will take there."""
     if (free := _free_bytes(path)) < n_bytes:
         needed = f"{what} will take {_size(n_bytes)}, and the disk has room for {_size(free)}"
-        raise StorageError(needed, shorten(str(path), 200), "", "free some space or name another folder")
+        raise StorageError(needed, shorten(str(path), 200), "", SPACE)
 
 
 def _size(n_bytes: float) -> str:

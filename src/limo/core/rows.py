@@ -36,6 +36,10 @@ STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statemen
               "question_stem")  # fmt: skip
 """Columns that hold a problem's statement, in the order in which they are tried."""
 _LINE_END = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
+_BINARY = {  # how files begin that are no text in UTF-8
+    b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet", b"PK\x03\x04": "zip",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+}  # fmt: skip
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
 TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
 
@@ -187,14 +191,27 @@ def _open(path: Path) -> BinaryIO:
 
 
 def bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
-    """The lines of a stream, without a byte order mark; None for one that is longer than a row may be."""
+    """The lines of a stream, without a byte order mark; None for one that is longer than a row may be.
+
+    Raises InputError where the stream begins as no text in UTF-8 does.
+    """
     line = stream.readline(MAX_ROW_BYTES + 1).removeprefix(b"\xef\xbb\xbf")
+    _check_text(line, getattr(stream, "name", "the input"))
     while line:
         is_long = len(line) > MAX_ROW_BYTES
         while is_long and line and not line.endswith(b"\n"):
             line = stream.readline(MAX_ROW_BYTES + 1)
         yield None if is_long else line
         line = stream.readline(MAX_ROW_BYTES + 1)
+
+
+def _check_text(start: bytes, name: object) -> None:
+    kind = next((kind for magic, kind in _BINARY.items() if start.startswith(magic)), "")
+    if kind or b"\0" in start[:4]:
+        allowed = "text in UTF-8, or a name that ends in its kind (.gz, .zst, .parquet)"
+        do = "rename it" if kind.startswith(".") else "convert it to UTF-8"
+        do = "unpack it" if kind == "zip" else do
+        raise InputError("the file is no text", f"{shorten(str(name), 200)}: {kind or 'UTF-16'}", allowed, do)
 
 
 def _lines(path: Path, name: str) -> Iterator[SourceRow]:
@@ -213,6 +230,8 @@ def parse_line(name: str, number: int, line: bytes) -> SourceRow:
     except UnicodeDecodeError as error:
         return SourceRow(name, number, error=f"not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:  # its own line is the first of one row, not the file's
+        if b"}\r" in line.rstrip():
+            return SourceRow(name, number, error="lines that end in a carriage return alone; end them in a newline")
         return SourceRow(name, number, error=f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}")
     except ValueError as error:
         return SourceRow(name, number, error=f"not JSON: {shorten(str(error), 120)}")
@@ -237,6 +256,7 @@ def _json(path: Path, name: str) -> Iterator[SourceRow]:
     """A list of objects, an object holding one such list, one object (as in MATH), or JSON Lines misnamed."""
     with _open(path) as stream:
         raw = stream.read(MAX_JSON_BYTES + 1)
+    _check_text(raw[:8], name)
     if len(raw) > MAX_JSON_BYTES:
         do = "write its rows as JSON lines"
         raise InputError("a .json is read whole, and this one is too large", path, f"{MAX_JSON_BYTES >> 30} GB", do)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from limo.core.prompts import Message
 from limo.core.records import Problem
-from limo.models.completer import Completer, CompletionGroup, Request
+from limo.models.completer import Completer, CompletionGroup, Request, WrappedCompleter
 
 
-class PromptedCompleter(Completer):
+class PromptedCompleter(WrappedCompleter):
     """Adds `shots` (user and assistant messages in turn) and the beginning of the answer to every request.
 
     The beginning is part of the completion that comes back.
@@ -19,8 +19,8 @@ class PromptedCompleter(Completer):
     def __init__(
         self, completer: Completer, shots: Sequence[Message] = (), begin: Callable[[Problem], str] | None = None
     ) -> None:
-        self.name, self.capabilities = completer.name, completer.capabilities
-        self._completer, self._shots, self._begin = completer, list(shots), begin
+        super().__init__(completer)
+        self._shots, self._begin = list(shots), begin
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """As the completer: the requests that come back are those that went in."""
@@ -32,15 +32,11 @@ class PromptedCompleter(Completer):
                     sent[request.problem.id, request.index] = request
                 yield request if request is None else replace(request, messages=self._messages(request))
 
-        for group in self._completer.complete(prompted()):
+        for group in self.completer.complete(prompted()):
             yield [
                 (sent.pop((r.problem.id, r.index)), replace(c, text=self._beginning(r.problem) + c.text))
                 for r, c in group
             ]
-
-    def cancel(self, problem_ids: Iterable[str]) -> None:
-        """As the completer."""
-        self._completer.cancel(problem_ids)
 
     def _beginning(self, problem: Problem) -> str:
         return self._begin(problem) if self._begin else ""

@@ -93,11 +93,34 @@ class Completer(Protocol):
         return ""
 
 
-class FailureGuard(Completer):
-    """Passes on what a completer yields; raises ModelError when more than half of the first 20 requests failed."""
+class WrappedCompleter(Completer):
+    """Passes everything on to another completer; what wraps one overrides what it changes, and forgets nothing."""
 
     def __init__(self, completer: Completer) -> None:
         self.completer, self.name, self.capabilities = completer, completer.name, completer.capabilities
+
+    def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
+        """As the completer."""
+        return self.completer.complete(requests)
+
+    def cancel(self, problem_ids: Iterable[str]) -> None:
+        """As the completer."""
+        self.completer.cancel(problem_ids)
+
+    def stop_waiting(self) -> int:
+        """As the completer."""
+        return self.completer.stop_waiting()
+
+    def waits_for(self) -> str:
+        """As the completer."""
+        return self.completer.waits_for()
+
+
+class FailureGuard(WrappedCompleter):
+    """Passes on what a completer yields; raises ModelError when more than half of the first 20 requests failed."""
+
+    def __init__(self, completer: Completer) -> None:
+        super().__init__(completer)
         self._errors: list[str] = []  # of the first requests, '' where a completion came
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
@@ -117,15 +140,3 @@ class FailureGuard(Completer):
         finally:
             if isinstance(groups, Generator):
                 groups.close()  # the open requests end now, not when the memory is freed
-
-    def cancel(self, problem_ids: Iterable[str]) -> None:
-        """As the completer."""
-        self.completer.cancel(problem_ids)
-
-    def stop_waiting(self) -> int:
-        """As the completer."""
-        return self.completer.stop_waiting()
-
-    def waits_for(self) -> str:
-        """As the completer."""
-        return self.completer.waits_for()

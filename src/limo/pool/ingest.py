@@ -87,6 +87,7 @@ def stream(
         source = with_fields(given if isinstance(given, Source) else Source(path=os.fspath(given)))
         n_rows = n_blank = n_from_one = 0
         last: dict[str, Any] = {}
+        damaged = ""
         for row in rows(source.path):
             if skip > 0:
                 skip, n_rows = skip - 1, n_rows + 1
@@ -96,9 +97,9 @@ def stream(
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
                 n_blank += 1
             n_from_one += isinstance(item, Dropped) and item.reason == FROM_ONE
-            last = row.value or last
+            last, damaged = row.value or last, damaged or row.error
             yield item
-        _check_understood(source, n_rows, n_blank, n_from_one, last)
+        _check_understood(source, n_rows, n_blank, n_from_one, last, damaged)
 
 
 def with_fields(source: Source) -> Source:
@@ -178,15 +179,21 @@ def _item(row: SourceRow, source: Source, why_not: Callable[[Problem], str] | No
     return problem
 
 
-def _check_understood(source: Source, n_rows: int, n_blank: int, n_from_one: int, last: dict[str, Any]) -> None:
+def _check_understood(
+    source: Source, n_rows: int, n_blank: int, n_from_one: int, last: dict[str, Any], damaged: str
+) -> None:
+    """Raise InputError where no row was understood; `last`: what can be read of it, `damaged`: why the first cannot."""
     if n_rows == 0:
         raise InputError("the source has no rows", source.path, "at least one row", "check how it was written")
     if n_from_one:
         what = f"{n_from_one} keys are one past the last option, so that keys may count from 1"
         do = "set `fields.answer_is` of this source: index1, or index0 to drop these rows"
         raise InputError(what, source.path, "numbers from 0, letters, or texts", do)
+    if n_rows == n_blank and damaged and not last:
+        what, allowed = "no row of the source can be read", "JSON objects, one a line"
+        raise InputError(what, f"{source.path}: {damaged}", allowed, "mend the file, or name it by its kind")
     if n_rows == n_blank:
-        columns = ", ".join(sorted(map(str, last))) or "none could be read"
+        columns = ", ".join(sorted(map(str, last))) or "none"
         do = "name them, as `--field problem=COLUMN --field answer=COLUMN` (`fields` in a recipe)"
         do += f"; its columns: {shorten(columns, 200)}"
         raise InputError("no row of the source gives a problem", source.path, "a column with the statement", do)

@@ -32,6 +32,7 @@ _SIZES = re.compile(
 )
 _ABOVE_0 = {"num_hidden_layers", "n_layer", "vocab_size", "hidden_size", "n_embd", "num_attention_heads", "n_head"}
 _MAX_LAYERS, _MAX_SIZE = 10_000, 1 << 31  # where there are no weights to compare with
+_MAX_SETTINGS = 1_000_000  # bytes; larger are vocabularies, whose readers say what is wrong
 _MAX_HEADER = 100_000_000  # bytes, as safetensors itself has it
 _FILES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
 _KERNELS = ("_attn_implementation", "_experts_implementation")
@@ -45,11 +46,24 @@ def check_model(model: str | Path) -> None:
             if file.suffix in _FILES and not file.is_file():
                 do = "take it out, or download the model again"
                 raise ModelError("this entry of a model folder is no file that can be read", file, "a file", do)
+            if file.suffix == ".json" and file.stat().st_size <= _MAX_SETTINGS:
+                _check_settings(file)
         if not (path / "config.json").is_file():
             raise ModelError("this folder holds no model", path, _ALLOWED, "check the path")
         _check_sizes(path)
     elif path.exists() or not _HUB_NAME.fullmatch(str(model)):
         raise ModelError("there is no such model", path, _ALLOWED, "check the path")
+
+
+def _check_settings(file: Path) -> None:
+    """Raise ModelError unless a file is JSON: transformers passes over damaged settings of generation in silence."""
+    try:
+        parse_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        do = "download the model again"
+        raise ModelError(
+            "this file of a model folder is damaged", f"{file}: {shorten(str(error), 100)}", "JSON", do
+        ) from None
 
 
 def read_config(model: str | Path, trust_remote_code: bool = False) -> PretrainedConfig:
