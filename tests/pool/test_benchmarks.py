@@ -115,3 +115,14 @@ def test_a_folder_says_what_it_holds_and_what_it_does_not(tmp_path: Path) -> Non
     _write(tmp_path / "amc.jsonl", AIME)
     with pytest.raises(InputError, match="AMC23 has the wrong number of rows"):
         load_present(tmp_path)
+
+
+def test_a_hub_that_gives_nothing_ends_in_what_to_name_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("Couldn't reach the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(MissingFileError, match=r"benchmark MATH500: .*reach the Hub.*name a file of it: MATH500=FILE"):
+        load_benchmark("MATH500")

@@ -239,7 +239,7 @@ def _from_hub(name: str, entry: Benchmark) -> Iterator[SourceRow]:
         do = f"take it from {entry.home} and give its path"
         raise MissingFileError(f"{name} is not published on the hub", name, "a local file", do)
     hub = entry.hub
-    return table_of_hub(hub.id, hub.config, hub.split, hub.revision)
+    return table_of_hub(hub.id, hub.config, hub.split, hub.revision, name)
 
 
 def _problems(name: str, found: Iterable[SourceRow], fields: FieldMap, seed: int) -> list[Problem]:

@@ -50,10 +50,12 @@ def _is_hub_id(source: str) -> bool:
     return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not kind_of(source)
 
 
-def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str = "") -> Iterator[SourceRow]:
+def table_of_hub(
+    hub_id: str, config: str = "", split: str = "", revision: str = "", benchmark: str = ""
+) -> Iterator[SourceRow]:
     """The rows of a data set on the hub, or from its cache where the hub is out of reach.
 
-    Raises MissingFileError, with the client's reason, where neither has it.
+    Raises MissingFileError, with the client's reason, where neither has it; `benchmark`: the name that a file takes.
     """
     import datasets
 
@@ -61,5 +63,8 @@ def table_of_hub(hub_id: str, config: str = "", split: str = "", revision: str =
         loaded = datasets.load_dataset(hub_id, config or None, split=split or None, revision=revision or None)
     except (OSError, ValueError, RuntimeError) as error:  # offline, gated, absent, several configurations
         why = shorten(f"{type(error).__name__}: {error}", 160)
+        if benchmark:
+            what, do = f"the hub did not give the benchmark {benchmark}", f"name a file of it: {benchmark}=FILE"
+            raise MissingFileError(what, f"{hub_id}: {why}", ALLOWED, do) from None
         raise MissingFileError("no such path, and the hub did not give it", hub_id, ALLOWED, why) from None
     yield from splits(loaded, hub_id)
