@@ -13,7 +13,7 @@ from limo.core.prompts import messages
 from limo.core.records import Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Request
-from limo.models.local.completer import LocalCompleter
+from limo.models.local.completer import LocalCompleter, device_of
 from limo.models.settings import LocalModelSettings
 from limo.rollouts.collect import collect_rollouts
 
@@ -265,3 +265,10 @@ def test_weights_of_other_shapes_and_pickles_are_said_in_plain_words(folder, tmp
     with pytest.raises(ModelError, match="safetensors") as error:
         LocalCompleter(pickled)
     assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_a_gpu_is_used_where_there_is_one_and_nothing_else_is_said(monkeypatch, has_gpu):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    setting = LocalModelSettings(name="m", path="x").device
+    assert [device_of(name) for name in (setting, "cpu", "cuda:1")] == ["cuda" if has_gpu else "cpu", "cpu", "cuda:1"]

@@ -72,7 +72,7 @@ class LocalModelSettings(_Model):
         "", description="`path` written again, to run the code that comes with that model; '' runs none"
     )
     batch_size: int = execution_field(128, ge=1, le=4096, description="rows decoded at once")
-    device: str = Field("cpu", description="cpu, cuda or cuda:N")
+    device: str = Field("auto", description="cpu, cuda or cuda:N; auto = cuda where torch finds a GPU, else cpu")
 
     @model_validator(mode="after")
     def _trusts_its_own_path(self) -> LocalModelSettings:

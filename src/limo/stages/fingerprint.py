@@ -78,7 +78,9 @@ def _in_words(fact: str, one: str, other: str) -> str:
 
 
 def _hardware(device: str) -> str:
-    if device.startswith("cuda"):
+    from limo.models.local.completer import device_of
+
+    if device != "cpu" and (device := device_of(device)).startswith("cuda"):
         import torch
 
         return str(torch.cuda.get_device_name(device)) if torch.cuda.is_available() else device

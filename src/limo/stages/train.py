@@ -195,11 +195,9 @@ def data_cost(dataset: str | Path) -> DataCost | None:
 
 def check_forgetting(recipe: Recipe, folder: Path, progress: Progress) -> Comparison:
     """Base and trained model on easy problems, greedy: what did the training cost?  Kept as `forgetting.json`."""
-    import torch
-
     problems = easy_problems() if recipe.forgetting_check == "easy" else read_pool(recipe.forgetting_check)
     decoding = Decoding(max_tokens=recipe.check_max_tokens)
-    device = "cuda" if torch.cuda.is_available() and not recipe.method.use_cpu else "cpu"
+    device = "cpu" if recipe.method.use_cpu else "auto"
     outcomes: dict[str, dict[int, dict[str, dict[str, float]]]] = {}
     with Ledger(folder / "forgetting.sqlite") as ledger, Checker(recipe.verifier) as checker:
         for name, model in (("base", recipe.model), ("trained", str(folder / "model"))):

@@ -105,7 +105,8 @@ def open_pocket_model(settings: ModelSettings, data: str, variant: str = "") -> 
     """A model of a recipe; a `path` that is the name of a pocket model means that one, in the world of `variant`."""
     if isinstance(settings, LocalModelSettings) and settings.path in PLANS:
         path = _student_path(settings.path, variant)
-        return LocalCompleter(path, settings.name, settings.batch_size, settings.device)
+        device = "cpu" if settings.device == "auto" else settings.device  # what the stored results were measured on
+        return LocalCompleter(path, settings.name, settings.batch_size, device)
     return open_model(settings, data)
 
 

@@ -44,8 +44,8 @@ class LocalCompleter(Completer):
     """A causal language model from a folder, or a name on the Hugging Face hub.
 
     `name` is what the ledger calls it (default: the folder's name).  `batch_size` rows are decoded at once; text
-    depends on it only by rounding.  Code that comes with a model runs only with `trust_remote_code`.  Raises ModelError
-    when there is no usable model.
+    depends on it only by rounding.  `device` as in `LocalModelSettings`.  Code that comes with a model runs only with
+    `trust_remote_code`.  Raises ModelError when there is no usable model.
     """
 
     def __init__(
@@ -53,11 +53,12 @@ class LocalCompleter(Completer):
         model: str | Path,
         name: str | None = None,
         batch_size: int = 128,
-        device: str = "cpu",
+        device: str = "auto",
         trust_remote_code: bool = False,
     ) -> None:
         if batch_size < 1:
             raise InputError("a batch needs rows", batch_size, "1 or more", "try 128 for a small model")
+        device = device_of(device)
         loaded, tokenizer = _load(str(model), device, trust_remote_code)
         self._set_up(loaded, tokenizer, name or Path(model).name, batch_size)
         self.capabilities = Capabilities(stop_texts=True, identity=model_identity(model))
@@ -161,6 +162,13 @@ def _uniforms(seed: str, n: int) -> Any:
     import numpy as np
 
     return np.random.Generator(np.random.Philox(key=int(seed, 16))).random(n)
+
+
+def device_of(setting: str) -> str:
+    """The device that a setting means: cuda for `auto` where torch finds a GPU, else cpu; any other as it is."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if setting == "auto" else setting
 
 
 def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, Any]:
