@@ -168,7 +168,7 @@ def test_bands_hold_similar_texts_together_and_others_apart_and_sketches_estimat
     words = ["ab" + "xyz"[n % 3] * (n // 3) for n in range(60)]
     near = [*words[:50], *("b" * n for n in range(1, 11))]  # Jaccard of 3-grams 48 / 68
     far = ["c" * n for n in range(1, 61)]
-    table = fingerprint_table([_make(" ".join(text), "1") for text in (words, near, far)], 0, 3, [], {})
+    table = fingerprint_table([_make(" ".join(text), "1") for text in (words, near, far)], [0] * 3, 0, 3, [], {})
     bands = [table.column(name).to_pylist() for name in BANDS]
     assert any(band[0] == band[1] for band in bands) and not any(band[0] == band[2] for band in bands)
     sketches = np.array([list(sketch) for sketch in table.column("sketch").to_pylist()])

@@ -31,7 +31,7 @@ from limo.pool.decontaminate import DecontaminateSettings, decontaminate, decont
 from limo.pool.dedup import DedupSettings, dedup, dedup_shards
 from limo.pool.evidence import evidence_table, read_evidence
 from limo.pool.ingest import IngestSettings, read_pool
-from limo.pool.shards import dropped_of, ingest_shards, read_shard, shards_of
+from limo.pool.shards import decode_meta, dropped_of, ingest_shards, read_table, shards_of
 from limo.pool.tasks import ExecutorSettings, TaskError, _error_text, run_tasks
 
 LAMP = "{who} bought {n} red lamps for {p} dollars each at the market and sold all of them. How much did {who} pay?"
@@ -68,7 +68,11 @@ def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _problems(folder: Path) -> list[Problem]:
-    return [problem for shard in shards_of(folder) for problem in read_shard(shard)]
+    return [problem for shard in shards_of(folder) for problem in _of_shard(shard)]
+
+
+def _of_shard(shard: Path) -> list[Problem]:
+    return [Problem(**row | {"meta": decode_meta(row["meta"], shard)}) for row in read_table(shard).to_pylist()]
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -97,7 +101,7 @@ def test_a_shard_of_which_nothing_was_kept_does_not_stop_dedup(pool: Path) -> No
     (pool / "counts.json").unlink()  # a pool of other hands
     n_rows = len(_problems(pool))
     counts = dedup_shards(pool, pool.parent / "out", SETTINGS, LOCAL, n_shares=4)
-    assert counts.total() == n_rows and read_shard(pool.parent / "out" / last.name) == []
+    assert counts.total() == n_rows and _of_shard(pool.parent / "out" / last.name) == []
 
 
 def test_threads_give_the_same_bytes_as_one_task_after_the_other(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:

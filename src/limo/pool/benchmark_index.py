@@ -31,7 +31,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.text import shorten
 from limo.pool.canonical import buffers
-from limo.pool.canonical.statements import Scanned, answer_keys, scan_problems, scan_texts, word_runs
+from limo.pool.canonical.statements import AnyProblem, Scanned, answer_keys, scan_problems, scan_texts, word_runs
 from limo.pool.canonical.thesaurus import CRITICAL, content_words
 from limo.pool.canonical.wrappers import Unwrapped
 from limo.pool.embeddings import EmbeddingIndex, load_encoder
@@ -157,7 +157,7 @@ class BenchmarkIndex:
                     self._by_core.setdefault(_text_key(cores, row), []).append(batch.start + row)
         self._core_keys = np.array(sorted(key for key, _ in self._by_core), np.uint64)
 
-    def search(self, problems: Sequence[Problem]) -> Iterator[tuple[int, Hit]]:
+    def search(self, problems: Sequence[AnyProblem]) -> Iterator[tuple[int, Hit]]:
         """Everything found: rows, and a hit for each benchmark problem and method that holds.
 
         Rows stand in their order, the surest hit of a row first.  A surer method does not hide a weaker one, because
@@ -167,7 +167,7 @@ class BenchmarkIndex:
             yield from ((rows.start + row, hit) for row, hit in self._search(problems[rows], parts, scanned))
 
     def _search(
-        self, problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned
+        self, problems: Sequence[AnyProblem], parts: Sequence[Unwrapped], scanned: Scanned
     ) -> Iterator[tuple[int, Hit]]:
         settings, texts = self.settings, [problem.problem for problem in problems]
         values, ends = ngrams(scanned.tokens, scanned.token_ends, settings.coverage_words, False, True)
@@ -200,7 +200,7 @@ class BenchmarkIndex:
         return ((row, self._hit(problems[row], sets[row], item, method, score)) for row, item, method, score in hits)
 
     def _same_cores(
-        self, problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned
+        self, problems: Sequence[AnyProblem], parts: Sequence[Unwrapped], scanned: Scanned
     ) -> Iterator[tuple[int, int, Method, float]]:
         """Items whose text without options is a row's, where one of the two has options.
 
@@ -251,7 +251,7 @@ class BenchmarkIndex:
         return holds
 
     def _asks_another(
-        self, problem: Problem, part: Unwrapped, scanned: Scanned, row: int, item: int, method: Method
+        self, problem: AnyProblem, part: Unwrapped, scanned: Scanned, row: int, item: int, method: Method
     ) -> bool:
         """Whether a row that has a benchmark problem's text still asks something else, since its answer is another.
 
@@ -284,7 +284,7 @@ class BenchmarkIndex:
         )
         return any(numbers in of_row and len(set(numbers)) > 1 for numbers in of_item)
 
-    def _hit(self, found: Problem, row_set: Array, item: int, method: Method, score: float) -> Hit:
+    def _hit(self, found: AnyProblem, row_set: Array, item: int, method: Method, score: float) -> Hit:
         name, row, problem = self._items[item]
         tokens = self._scanned.tokens_of(item)
         start, end = _longest_run(tokens, self.settings.coverage_words, row_set)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from limo.core.progress import Progress
 from limo.core.records import Dropped, Problem
 from limo.core.text import content_hash, shorten
 from limo.pool.benchmark_index import SIBLINGS, BenchmarkIndex, DecontaminateSettings, Hit
+from limo.pool.canonical.statements import AnyProblem, Stated
 from limo.pool.evidence import EVIDENCE, REPORTED, evidence_table, write_evidence
-from limo.pool.shards import hash_shards, note_rows, read_shard, read_table, shards_of, split_problems, write_split
+from limo.pool.shards import hash_shards, note_rows, read_table, shards_of, split_problems, write_split
 from limo.pool.summary import read_summary
 from limo.pool.tasks import ExecutorSettings, run_tasks
 
@@ -65,15 +66,19 @@ def decontaminate_shards(
 def _write_clean(index: BenchmarkIndex, out: Path, task: str) -> None:
     """One shard without benchmark problems, and the evidence, which is written first."""
     shard = Path(task)
-    problems = read_shard(shard, ("id", "problem", "answer", "options", "source"))
+    table = read_table(shard)
+    problems = Stated.of_table(table)
     dropped, reported = find_contamination(problems, index)
-    near = [replace(problems[row], meta={name: hits}) for row, (name, hits) in sorted(reported.items())]
+    near = [
+        Problem(problems[row].id, problems[row].problem, "", source=problems[row].source, meta={name: hits})
+        for row, (name, hits) in sorted(reported.items())
+    ]
     write_evidence(evidence_table(near, dropped.values()), out / EVIDENCE / shard.name)
-    write_split(out / shard.name, read_table(shard), dropped, reported, shard)
+    write_split(out / shard.name, table, dropped, reported, shard)
 
 
 def find_contamination(
-    problems: Sequence[Problem], index: BenchmarkIndex
+    problems: Sequence[AnyProblem], index: BenchmarkIndex
 ) -> tuple[dict[int, Dropped], dict[int, tuple[str, list[dict[str, object]]]]]:
     """The rows that go, with their evidence, and the evidence of those that are only reported, as keys of `meta`."""
     decision, hits_by_row = index.settings.decision, dict[int, list[Hit]]()

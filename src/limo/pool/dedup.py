@@ -32,6 +32,7 @@ from limo.core.progress import Progress
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem
 from limo.pool.canonical import kernels
+from limo.pool.canonical.statements import Stated
 from limo.pool.canonical.unicode_forms import normalise_all
 from limo.pool.canonical.wrappers import SharedWrappers, find_shared_wrappers
 from limo.pool.dedup_decisions import (
@@ -61,7 +62,6 @@ from limo.pool.shards import (
     count_table_rows,
     hash_shards,
     note_rows,
-    read_shard,
     read_table,
     shards_of,
     split_problems,
@@ -119,7 +119,8 @@ def find_duplicates(pool: Sequence[Problem], settings: DedupSettings) -> StepTab
     shared = find_shared_wrappers(
         normalise_all(pool[row].problem for row in chosen), [pool[row].source for row in chosen]
     )
-    tables.write(FINGERPRINTS, "0", fingerprint_table(pool, 0, settings.ngram_words, settings.prefer, shared))
+    lengths = [len(problem.solution) for problem in pool]
+    tables.write(FINGERPRINTS, "0", fingerprint_table(pool, lengths, 0, settings.ngram_words, settings.prefer, shared))
     for step in (_drop_same_text, _drop_rewordings, _find_families):
         step(tables, settings, 1, "0")
     return tables
@@ -202,10 +203,14 @@ def _fingerprint(
     files: StepTables, shards: Sequence[Path], settings: DedupSettings, shared: SharedWrappers, task: str
 ) -> None:
     """The fingerprints of one shard."""
-    problems = read_shard(shards[int(task)], ("id", "problem", "answer", "options", "solution", "source"))
-    first_row = int(task) << ROW_BITS
-    table = fingerprint_table(problems, first_row, settings.ngram_words, settings.prefer, shared)
-    files.write(FINGERPRINTS, task, table)
+    import pyarrow.compute as pc
+
+    table = read_table(shards[int(task)], (*Stated._fields, "solution"))
+    lengths = pc.utf8_length(table.column("solution")).to_pylist()
+    numbers = int(task) << ROW_BITS, settings.ngram_words
+    files.write(
+        FINGERPRINTS, task, fingerprint_table(Stated.of_table(table), lengths, *numbers, settings.prefer, shared)
+    )
 
 
 def _select(

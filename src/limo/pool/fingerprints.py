@@ -28,10 +28,9 @@ from typing import Any
 import numpy as np
 
 from limo.core.errors import InputError
-from limo.core.records import Problem
 from limo.core.text import content_hash
 from limo.pool.canonical import buffers, kernels
-from limo.pool.canonical.statements import Scanned, answer_keys, scan_problems, scan_texts
+from limo.pool.canonical.statements import AnyProblem, Scanned, answer_keys, scan_problems, scan_texts
 from limo.pool.canonical.thesaurus import content_words
 from limo.pool.canonical.wrappers import NO_WRAPPER, SharedWrappers, Unwrapped
 
@@ -48,7 +47,8 @@ _ID = re.compile("[0-9a-f]{16}")
 
 
 def fingerprint_table(
-    problems: Sequence[Problem],
+    problems: Sequence[AnyProblem],
+    solution_lengths: Sequence[int],
     first_row: int,
     ngram_words: int,
     preferred_sources: Sequence[str],
@@ -70,7 +70,7 @@ def fingerprint_table(
     sketch = pa.FixedSizeBinaryArray.from_buffers(pa.binary(N_MINIMA), n, [None, pa.py_buffer(sketches)])
     return pa.table({
         "row": first_row + np.arange(n),
-        **dict(zip(RANKS, _ranks(problems, preferred_sources), strict=True)),
+        **dict(zip(RANKS, _ranks(problems, solution_lengths, preferred_sources), strict=True)),
         "text0": text[0], "text1": text[1], "extra": extra, "group": group,
         "meaning": pa.array([answer for batch in answers for answer in batch], pa.string()),
         "grams": _lists(grams, n_grams), "words": _lists(words, n_words),
@@ -82,7 +82,7 @@ def fingerprint_table(
 
 
 def _fingerprints(
-    problems: Sequence[Problem], parts: Sequence[Unwrapped], scanned: Scanned, ngram_words: int
+    problems: Sequence[AnyProblem], parts: Sequence[Unwrapped], scanned: Scanned, ngram_words: int
 ) -> tuple[Any, ...]:
     """Of a batch: text [2, n], extra [n], group [n], n-grams and their number [n], content words and theirs [n], bands
     [16, n], sketches [n * 80], what the answers mean, wrappers.
@@ -188,7 +188,9 @@ def sketch_similarity(left: Array, right: Array) -> Array:
     return np.maximum(0.0, (share_equal - 1 / 256) / (1 - 1 / 256))
 
 
-def _ranks(problems: Sequence[Problem], preferred_sources: Sequence[str]) -> tuple[Array, Array, Array]:
+def _ranks(
+    problems: Sequence[AnyProblem], solution_lengths: Sequence[int], preferred_sources: Sequence[str]
+) -> tuple[Array, Array, Array]:
     """The preferred source, then one with an answer, then the longest solution, then the smaller id, source, text."""
     preference = {source: number for number, source in enumerate(preferred_sources)}
     of_source = {
@@ -196,8 +198,8 @@ def _ranks(problems: Sequence[Problem], preferred_sources: Sequence[str]) -> tup
         for source in {problem.source for problem in problems}
     }
     first = [
-        of_source[problem.source][0] | (not problem.answer) << 41 | _LONGEST - min(len(problem.solution), _LONGEST)
-        for problem in problems
+        of_source[problem.source][0] | (not problem.answer) << 41 | _LONGEST - min(length, _LONGEST)
+        for problem, length in zip(problems, solution_lengths, strict=True)
     ]
     checksums = [of_source[problem.source][1] | _checksum(problem.problem) for problem in problems]
     return np.array(first, np.uint64), _id_numbers([problem.id for problem in problems]), np.array(checksums, np.uint64)
@@ -219,7 +221,7 @@ def _id_numbers(ids: Sequence[str]) -> Array:
     return numbers.astype(np.uint64)
 
 
-def answer_meaning(problem: Problem, listed: Sequence[str] = ()) -> str:
+def answer_meaning(problem: AnyProblem, listed: Sequence[str] = ()) -> str:
     """The answer; an option's letter becomes the option's text where that is known, since copies shuffle options."""
     if len(problem.answer) != 1:
         return problem.answer

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +163,6 @@ def read_table(shard: Path, columns: Sequence[str] = COLUMNS) -> Any:
 
 def _damaged(shard: Path, error: Exception) -> StorageError:
     return StorageError("this shard cannot be read", shard, "whole Parquet", shorten(str(error)))
-
-
-def read_shard(shard: Path, columns: Sequence[str] = COLUMNS) -> list[Problem]:
-    """The problems of a shard, in order; all or some of their columns."""
-    cells = read_table(shard, columns).to_pydict()
-    texts = [cells.get(name, repeat(None if name == "options" else "")) for name in COLUMNS if name != "meta"]
-    metas = (decode_meta(meta, shard) for meta in cells["meta"]) if "meta" in cells else ({} for _ in cells["id"])
-    return [Problem(*row) for row in zip(*texts, metas, strict=False)]
 
 
 def decode_meta(text: str, file: object) -> dict[str, Any]:

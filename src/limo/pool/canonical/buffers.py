@@ -29,7 +29,7 @@ OUT = BRACES + MAX_DEPTH  # the canonical characters start here
 # The lexicon is a hash table, uint64 [4 + N_SPELLED, slots]: each column is a word's hash, its flags, the hash of a
 # number word's value, and a synonym's spelling.
 L_HASH, L_FLAGS, L_VALUE, L_SPELLED = range(4)
-N_SPELLED, N_SLOTS = 12, 2048
+N_SPELLED, N_SLOTS = 12, 8192  # a table that is nearly full makes unknown words slow
 IS_DROPPED, IS_FONT, IS_ROOT, IS_ALONE, IS_SYNONYM, IS_NUMBER, IS_OPENER, IS_OPERATOR = 1, 2, 4, 8, 16, 32, 64, 128
 IS_FUNCTION = 256  # is a word in either form, and a symbol
 
