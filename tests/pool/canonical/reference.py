@@ -317,6 +317,23 @@ def jaccard(left: set[int], right: set[int], least: float) -> float:
     return n_shared / (sum(sizes) - n_shared) if n_shared else 0.0
 
 
+def content_words(tokens: Any, token_ends: Any, table: Any) -> tuple[Any, Any]:
+    """`kernels.content_words`."""
+    known = {word: (meaning, weight) for word, meaning, weight in table.T.tolist() if word}
+    found, ends = list[int](), list[int]()
+    for start, end in pairwise([0, *token_ends.tolist()]):
+        words, n_ordered = list[int](), 0
+        for hashed, kind, first, last, _ in tokens[start:end].tolist():
+            meaning, weight = known.get(hashed, (hashed, 0))
+            if meaning and (kind == HAN or (kind == WORD and last - first != 1)):
+                n_ordered += weight == 2
+                place = mix(meaning, n_ordered) if weight == 2 else meaning
+                words.append(place >> 32 & 0xFFFFFFFE | (weight > 0))
+        found += sorted(words)
+        ends.append(len(found))
+    return np.array(found, np.uint32), np.array(ends, np.int64)
+
+
 def word_runs(chars: Any, ends: Any, n: int) -> tuple[Any, Any]:
     """`kernels.word_runs`."""
     times, hashes, run_ends = int(buffers.RUN_MULTIPLIER), list[int](), list[int]()

@@ -13,7 +13,7 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool.canonical import buffers, compiled, kernels, scanner
+from limo.pool.canonical import buffers, compiled, kernels, scanner, thesaurus
 from limo.pool.canonical.characters import code_points
 from limo.pool.canonical.lexicon import COMMAND_FLAGS, WORD_FLAGS, hash_token, lexicon_table
 
@@ -41,6 +41,20 @@ def test_the_compiled_scanner_is_its_reference(texts: list[str], keep: bool) -> 
 @given(TEXTS, st.sampled_from([1, 3, 13]))
 def test_compiled_word_runs_are_their_reference(texts: list[str], n: int) -> None:
     assert _equal(kernels.word_runs(*code_points(texts), n), reference.word_runs(*code_points(texts), n))
+
+
+SAID = st.lists(
+    st.sampled_from(["area", "sum", "product", "the", "before", "after", "boat", "boats", "x", "求", "最", "大", "3"]),
+    max_size=150,
+).map(" ".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SAID, max_size=4) | TEXTS, st.booleans())
+def test_compiled_content_words_are_their_reference(texts: list[str], in_order: bool) -> None:
+    tokens, _, ends, _ = scanner.scan_batch(*code_points(texts), False)
+    expected = reference.content_words(tokens, ends, thesaurus._word_table(in_order))
+    assert _equal(thesaurus.content_words(tokens, ends, in_order), expected)
 
 
 GRAMS = st.lists(st.lists(st.integers(0, 12) | st.integers(0, 2**32 - 1), max_size=12), min_size=1, max_size=12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limo.pool.canonical import spelling
+from limo.pool.canonical import markup, spelling
 from limo.pool.canonical.characters import code_points
 from limo.pool.canonical.respellable import find_respellable
 from limo.pool.canonical.spelling import respell
@@ -60,3 +60,18 @@ def test_plain_statements_have_no_mark(text: str) -> None:
 ])  # fmt: skip
 def test_what_a_rule_changes_has_a_mark_wherever_it_stands(text: str) -> None:
     assert _found(["plain", text, "plain", f"so {text}"]) == [False, True, False, text != "A cat"]
+
+
+MARKUP = [
+    *"aB(){} \n>A*#", "---", "===", "***", "\\", r"\text", r"\textrm", r"\mathbf{", "A.)", r"\textbf{", r"\emph{",
+    r"\uline{", r"\section*{", r"\subsection{", r"\paragraph{", r"{\bf ", r"{\scshape ", r"{\emseries ", r"\underline{",
+    "<p>", "[x]", "ab", r"\begin", "{problem}", r"\end{center}", r"\noindent", r"\par", r"\parallel", r"\bigskip",
+    r"\centering",
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(MARKUP), max_size=9).map("".join))
+def test_latex_without_a_sign_of_markup_is_left_by_its_rules(text: str) -> None:
+    marked = markup._LATEX_LAYOUT.sub(" ", markup._LATEX_MARKED.sub(markup._plain, text))
+    assert marked == text or markup._MAY_BE_MARKED.search(text)

@@ -12,8 +12,9 @@ from limo.pool.canonical.characters import code_points
 from limo.pool.canonical.unicode_forms import UnicodeNormaliser, normalise_unicode
 
 # Raised and lowered runs, symbols, full width, invisible, letters with accents apart and at once, Hangul letters,
-# characters that become several, white space of all kinds, one beyond the basic plane, a broken one.
-ODD = "ab1 \n\t²³⁺₁₂−×≤π１＋（\u200b\u00a0\u2028e\u0301é각ᄀ\u1161ﬁ½´Ως\u03a3𝑥\ud800—°\u0338≠=，。"
+# characters that become several, white space of all kinds, one beyond the basic plane, a broken one, and what
+# stands between texts that are replaced together.
+ODD = "ab1 \0\n\t²³⁺₁₂−×≤π１＋（\u200b\u00a0\u2028e\u0301é각ᄀ\u1161ﬁ½´Ως\u03a3𝑥\ud800—°\u0338≠=，。"
 
 
 def _normaliser() -> UnicodeNormaliser:
