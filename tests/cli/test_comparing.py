@@ -57,3 +57,10 @@ def test_a_baseline_that_is_none_and_a_training_without_checkpoints_are_told(fau
     model = "model={kind: local, name: m, path: nowhere}"
     told = fault("evaluate", "evaluate", model, "--checkpoints", scored / "base", "--run", scored / "curve")
     assert "keep_checkpoints" in told
+
+
+@pytest.mark.parametrize("stored", [{}, {"base": []}, {"base": [{"seed": 0, "outcomes": {}}]}])
+def test_scores_of_nothing_are_told_by_the_name_of_their_file(fault, scored, stored):
+    (scored / "base" / "scores.json").write_text(json.dumps(stored))
+    told = fault("compare", scored / "base", scored / "limo")
+    assert str(scored / "base" / "scores.json") in told and "no model that was measured" in told

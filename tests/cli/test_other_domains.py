@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from limo.pool.sources.benchmarks import load_benchmark
 
@@ -97,3 +98,39 @@ def test_a_recorded_set_like_gpqa_is_scored_right(limo, tmp_path):
     with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as ledger:
         outcomes = sorted(row[0] for row in ledger.execute("select outcome from verdicts"))
     assert outcomes == ["correct", "correct", "wrong", "wrong"]
+
+
+OWN = """
+class Rules:
+    identity = system = "rules"
+    def verify(self, problem, completion):
+        raise ValueError("no unit")
+    def why_not(self, problem):
+        WHY
+"""
+
+
+@pytest.fixture
+def own(world, monkeypatch):
+    """The recipe for rollouts of `world`, or the curation, by rules whose `why_not` is given."""
+
+    def make(why, command):
+        (world / "own_rules.py").write_text(OWN.replace("WHY", why))
+        recipe = yaml.safe_load((world / "recipe.yaml").read_text()) | {"verifier": "python:own_rules:Rules"}
+        if command == "rollouts":
+            settings = recipe["filters"][1]
+            recipe = {key: recipe[key] for key in ("data", "pool", "verifier")}
+            recipe["rollouts"] = [{key: settings[key] for key in ("models", "n")}]
+        (world / "own.yaml").write_text(yaml.safe_dump(recipe))
+        return world / "own.yaml"
+
+    monkeypatch.chdir(world)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield make
+    sys.modules.pop("own_rules", None)
+
+
+@pytest.mark.parametrize(("why", "told"), [("raise KeyError(1)", "KeyError in own_rules.py"), ("return 7", "no text")])
+@pytest.mark.parametrize("command", ["rollouts", "curate"])
+def test_why_no_row_came_into_the_pool_is_told(fault, world, own, command, why, told):
+    assert told in fault(command, own(why, command), "--run", world / "run")

@@ -155,3 +155,12 @@ def test_rows_that_are_too_long_end_in_a_table_of_the_others_and_exit_3(limo, tm
     told = [line for line in err.splitlines() if line.startswith("limo: ")]
     assert len(told) == 1 and "2 rows are too long and have no verdict: 'line 2 is longer than 16 MB" in told[0]
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "broken", [["judge.n=none"], ["data=nowhere", "judge.models=[{kind: replay, name: j, files: [j]}]"]]
+)
+def test_a_judge_that_cannot_work_is_told_before_a_row_is_verified(fault, judge, tmp_path, broken):
+    file, recipe, _ = judge
+    fault("verify", file, "-o", tmp_path / "late.jsonl", "--judge", recipe, *broken)
+    assert not (tmp_path / "late.jsonl").exists()

@@ -144,3 +144,16 @@ def test_a_row_nested_too_deeply_is_one_dropped_row_whole_or_in_a_field(tmp_path
     ingested = ingest([tmp_path / "rows.jsonl"])
     assert [problem.answer for problem in ingested.problems] == ["12"]
     assert sorted(row.reason for row in ingested.dropped) == ["malformed row", "meta is not JSON"]
+
+
+def _raises(problem: Problem) -> str:
+    raise KeyError("unit" if "1" in problem.problem else "other")
+
+
+@pytest.mark.parametrize(
+    ("why_not", "why"), [(_raises, "KeyError: 'unit'"), (lambda problem: None, "None, which is no text")]
+)
+def test_a_why_not_that_fails_costs_the_row_and_is_its_reason(tmp_path: Path, why_not, why: str) -> None:
+    pool = _lines(tmp_path / "pool.jsonl", '{"problem": "1+1?", "answer": "2"}')
+    problems, (dropped,) = ingest([pool], why_not)
+    assert not problems and dropped.reason == "answer cannot be checked" and why in str(dropped.detail["why"])

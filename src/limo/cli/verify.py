@@ -17,6 +17,7 @@ from limo.cli.command import OVERRIDES, Call, aligned_table, command, output, wo
 from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
+    from limo.stages.verify import Recipe
     from limo.verify.checker import Checker
     from limo.verify.files import Summary
 
@@ -75,9 +76,10 @@ def verify(
         return
     from limo.verify.files import verify_file
 
+    recipe = _judge_recipe(judge, overrides) if judge else None  # its faults are told before anything is read
     summary = verify_file(file, output, workers, call.progress, verifier=settings)
-    if judge and output:
-        _judge(call, output, judge, overrides, judgements or f"{output}.judged.sqlite", summary)
+    if recipe and output:
+        _judge(call, output, recipe, judgements or f"{output}.judged.sqlite", summary)
     else:
         call.result(asdict(summary), aligned_table(summary.table()))
     if summary.skipped:
@@ -85,11 +87,19 @@ def verify(
         raise PartialError(what, first, "", "shorten or drop them")
 
 
-def _judge(call: Call, rows: str, recipe: str, overrides: tuple[str, ...], ledger: str, rules: Summary) -> None:
+def _judge_recipe(recipe: str, overrides: tuple[str, ...]) -> Recipe:
     from limo.core.recipe import load
     from limo.stages import verify as stage
 
-    judged = stage.run(load(stage.Recipe, recipe, overrides), rows, ledger, call.progress)
+    settings = load(stage.Recipe, recipe, overrides)
+    settings.check_inputs()
+    return settings
+
+
+def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary) -> None:
+    from limo.stages import verify as stage
+
+    judged = stage.run(recipe, rows, ledger, call.progress)
     agreement = judged.agreement
     value = {
         **asdict(judged.summary), "rules": asdict(rules), "n_judged": judged.n_judged, "n_decided": judged.n_decided,

@@ -200,6 +200,12 @@ class Dropped:
     reason: str
     detail: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def why(self) -> str:
+        """The reason, with what the detail says of it."""
+        more = self.detail.get("why")
+        return f"{self.reason} ({more})" if more else self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

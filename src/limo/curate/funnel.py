@@ -64,3 +64,9 @@ def tightest_setting(dropped: Iterable[Dropped], of_step: str) -> str:
 def describe_dropped(dropped: Iterable[Dropped]) -> str:
     """How many were dropped for which reason, the commonest first."""
     return describe_reasons(dict(Counter(record.reason for record in dropped).most_common()))
+
+
+def commonest_detail(dropped: Iterable[Dropped]) -> str:
+    """`; most of them: REASON (DETAIL)`, or '' where no record says more than its reason."""
+    counts = Counter(record.why for record in dropped if record.why != record.reason)
+    return f"; most of them: {counts.most_common(1)[0][0]}" if counts else ""

@@ -117,7 +117,11 @@ def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, d
         file = Path(folder) / SCORES
         if not file.is_file():
             raise MissingFileError("this run has no scores", file, "a run of `limo evaluate` or a lab", "make it")
-        for name, measured in ((name, one) for name, rows in stored_scores(file).items() for one in rows):
+        found = [(name, one) for name, rows in stored_scores(file).items() for one in rows]
+        if not any(measured.outcomes for _, measured in found):
+            what = "this file does not hold scores (it names no model that was measured)"
+            raise InputError(what, file, "what `limo evaluate` writes", "evaluate again")
+        for name, measured in found:
             of_seed = outcomes.setdefault(name, {}).setdefault(measured.seed, {})
             if repeated := sorted(of_seed.keys() & measured.outcomes.keys()):
                 what = f"two runs measured {name} with seed {measured.seed}"

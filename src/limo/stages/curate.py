@@ -36,7 +36,14 @@ from limo.curate.dataset import (
     write_dataset,
 )
 from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
-from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel, tightest_setting
+from limo.curate.funnel import (
+    FunnelRow,
+    check_funnel,
+    commonest_detail,
+    describe_dropped,
+    read_funnel,
+    tightest_setting,
+)
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.of_run import open_run_ledger
@@ -236,7 +243,8 @@ class _Curation:
             lost = self.folder.read_dropped(name)
             key = tightest_setting(lost, name if name in Recipe.model_fields else self.recipe.run_steps()[name][0])
             do = f"loosen {key} and give the same --run, or bring more problems or rollouts in a new one"
-            raise InputError(f"nothing is left after {name}", describe_dropped(lost), "at least one kept", do)
+            reasons = describe_dropped(lost) + commonest_detail(lost)
+            raise InputError(f"nothing is left after {name}", reasons, "at least one kept", do)
         return rows
 
     def _pool(self) -> list[Problem]:

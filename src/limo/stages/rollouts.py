@@ -10,6 +10,7 @@ the pass rate and its 95% interval.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -232,10 +233,18 @@ def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, st
 def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
     """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
-    unique = {problem.id: problem for problem in ingest(sources, recipe.why_not(), pool).problems}
+    ingested = ingest(sources, recipe.why_not(), pool)
+    unique = {problem.id: problem for problem in ingested.problems}
     if not unique:
-        paths = ", ".join(source.path for source in sources)
-        raise InputError("the pool is empty", paths, "one problem or more", "check the paths and the columns")
+        paths, dropped = ", ".join(source.path for source in sources), ingested.dropped
+        what, do = "the pool is empty", "check the paths and the columns"
+        if dropped:
+            ((why, n),) = Counter(one.why for one in dropped).most_common(1)
+            what, do = (
+                f"the pool is empty: {n:,} of {len(dropped):,} rows were dropped: {why}",
+                "mend the rows or the verifier",
+            )
+        raise InputError(what, paths, "one problem or more", do)
     return list(unique.values())
 
 

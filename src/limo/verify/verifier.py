@@ -234,9 +234,10 @@ class PythonVerifier:
     def why_not(self, problem: Problem) -> str:
         """The class's reason; a class that fails on a problem cannot check it."""
         try:
-            return str(self.inner.why_not(problem))
+            why = self.inner.why_not(problem)
         except (Exception, SystemExit) as error:
             return failed(error).reason
+        return why if isinstance(why, str) else f"why_not gave {shorten(repr(why), 80)}, which is no text"
 
 
 def _imported(name: str) -> Any:
