@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
+
+from limo.ledger.store import Ledger
 
 EVALUATE = {"benchmarks": {"own": "pool.jsonl"}, "decoding": {"n": 4, "temperature": 0.6, "max_tokens": 512}}
 RECIPES = {
@@ -93,11 +97,50 @@ def test_a_ledger_that_is_gone_is_one_line_and_nothing_is_paid_again(
 
 def test_a_ledger_that_lost_its_rollouts_is_told(limo, fault, world, begin):
     words = begin("rollouts")
-    assert limo("rollouts", "recipe.yaml", "--run", "few", "rollouts.0.n=1")[0] == 0
-    shutil.copy(world / "few" / "ledger.sqlite", world / "run" / "ledger.sqlite")
+    with closing(sqlite3.connect(world / "run" / "ledger.sqlite")) as db, db:
+        db.execute("DELETE FROM verdicts")
+        db.execute("DELETE FROM rollouts WHERE rollout_index > 0")
     assert "held 40 rollouts, and lacks some" in fault(*words)
     (world / "run" / "ledger.json").unlink()
     assert limo(*words)[0] == 0, "without the note it goes on with what there is"
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_another_runs_ledger_is_told_whatever_it_holds(limo, fault, world, begin, n):
+    words = begin("rollouts")
+    assert limo("rollouts", "recipe.yaml", "--run", "other", f"rollouts.0.n={n}")[0] == 0
+    own, other, note = world / "own.sqlite", world / "other" / "ledger.sqlite", world / "run" / "ledger.json"
+    shutil.copy(world / "run" / "ledger.sqlite", own)
+    before = note.read_bytes()
+    for _ in range(2):
+        shutil.copy(other, world / "run" / "ledger.sqlite")
+        assert "this ledger is not that of this run" in fault(*words) and note.read_bytes() == before
+    assert limo("ledger", "merge", other, own, "-o", world / "both.sqlite")[0] == 0
+    for good in (own, world / "both.sqlite"):
+        shutil.copy(good, world / "run" / "ledger.sqlite")
+        code, _, err = limo(*words)
+        assert code == 0, err
+    assert note.read_bytes() == before
+    shutil.copytree(world / "run", world / "copy")
+    assert limo(*words[:2], "--run", "copy")[0] == 0
+
+
+def test_a_run_and_a_ledger_of_before_they_had_names_go_on_and_get_one(limo, fault, world, begin):
+    words = begin("rollouts")
+    ledger, note = world / "run" / "ledger.sqlite", world / "run" / "ledger.json"
+    name = json.loads(note.read_text())["name"]
+
+    def forget(of_ledger):
+        with closing(sqlite3.connect(ledger)) as db, db:
+            db.execute("DELETE FROM definitions WHERE kind = 'ledger'" if of_ledger else "SELECT 1")
+
+    for of_ledger, of_note in ((False, True), (True, False), (True, True)):  # the first: killed between the two
+        forget(of_ledger)
+        note.write_text("40" if of_note else note.read_text())
+        assert limo(*words)[0] == 0
+        with Ledger(ledger, read_only=True) as opened:
+            assert opened.names() == [json.loads(note.read_text())["name"]]
+            assert (opened.names() == [name]) == (not (of_ledger and of_note))
 
 
 VERIFIER = """

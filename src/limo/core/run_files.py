@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ def read_json(file: Path, kind: Any = Any, missing: str = "this file is missing"
         return checker(kind).validate_python(parse_json(file.read_bytes()))
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerNote:
+    """What a run knows of its ledger: how many rollouts it held, and its name ('' where none was noted)."""
+
+    n_rollouts: int
+    name: str
+
+
+def read_ledger_note(file: Path) -> LedgerNote:
+    """The note, which a run may lack and which was the number alone.  Raises StorageError where it is damaged."""
+    note = read_json(file, int | LedgerNote) if file.is_file() else 0
+    return LedgerNote(note, "") if isinstance(note, int) else note
+
+
 @functools.cache
 def checker(kind: Any) -> TypeAdapter[Any]:
     """What checks values of a type; made once a type, which takes longer than to check a small file."""
@@ -51,3 +66,19 @@ def readable(file: Path, missing: str = "this file of the run is missing", do: s
         why = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)
         do = f"restore or remove it ({shorten(why, 200)})"
         raise StorageError("this file of the run is damaged", file, "", do) from error
+
+
+def differing(old: object, new: object, above: str = "") -> list[str]:
+    """Dotted keys whose values differ; the items of lists of one length by their number."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return [] if old == new else [above]
+    keys, missing = dict.fromkeys([*new, *old]), object()
+    pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
+    return [fault for name, before, now in pairs for fault in differing(before, now, name)]
+
+
+def is_within(key: str, other: str) -> bool:
+    """Whether one of two dotted keys is the other, or a part of it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

@@ -7,7 +7,7 @@ are written whole, the kept one last; after a kill the same command continues.
 A recipe may change while the run has made nothing.  Later, what depends on the changed keys is made again
 (`Settings.run_steps`), and the ledger, which knows rollouts by model, prompt and sampling, pays for none twice.  What a
 step wrote is noted in `outputs.json`: at the next start a step whose files are not as they were is made again, and all
-after it.  `ledger.json` holds how many rollouts the ledger had: a run whose ledger is gone is not paid for again.
+after it.  `ledger.json` holds the ledger's name and how many rollouts it had: what is gone is not paid for again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
 from limo.core.recipe import Settings
 from limo.core.records import Dropped, Problem, Row
-from limo.core.run_files import checker, read_json, read_recipe, readable
+from limo.core.run_files import (
+    LedgerNote,
+    checker,
+    differing,
+    is_within,
+    read_json,
+    read_ledger_note,
+    read_recipe,
+    readable,
+)
 from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
@@ -127,20 +136,27 @@ class RunFolder:
                 what, value = f"{name} has changed since this run was begun", shown[name] if shown else self.path
                 raise InputError(what, value, "the same content", "put the former file back or name another --run")
 
-    def check_ledger(self, n_rollouts: int | None) -> None:
-        """Compare the ledger's number of rollouts, if it is open, with what it held, and note it.
+    def check_ledger(self, n_rollouts: int | None, names: Sequence[str] = ()) -> str:
+        """Compare the ledger's number of rollouts and its names, if it is open, with what they were; note them.
 
-        Raises StorageError for a ledger that is gone, empty, or holds fewer: they would be paid for again.
+        Returns the name.  Raises StorageError for a ledger that is another, is gone, empty, or holds fewer rollouts:
+        they would be paid for again.
         """
         note, file = self.path / LEDGER_NOTE, self.ledger_path
-        n_before = read_json(note, int) if note.is_file() else 0
+        stored = read_ledger_note(note)
+        n_before, name = stored.n_rollouts, stored.name or next(iter(names), "")
+        if names and name not in names:
+            do = f"put the run's own back (`limo ledger merge` takes both into one), or remove {note.name} there"
+            raise StorageError("this ledger is not that of this run", file, "the ledger as it was", do)
         is_gone = note.is_file() and not (file.is_file() and file.stat().st_size)
         if is_gone or (n_rollouts is not None and n_rollouts < n_before):
             what = f"the ledger of this run held {n_before:,} rollouts, and {'is gone' if is_gone else 'lacks some'}"
             do = f"put it back, name another --run, or remove {note.name} there to pay for them again"
             raise StorageError(what, file, "the ledger as it was", do)
-        if n_rollouts is not None and (n_rollouts > n_before or not note.is_file()):
-            self.write_json(note.name, n_rollouts)
+        now = LedgerNote(max(n_rollouts or 0, n_before), name)
+        if n_rollouts is not None and (now != stored or not note.is_file()):
+            self.write_json(note.name, asdict(now))
+        return name
 
     def input_hashes(self) -> dict[str, str]:
         """What the run was begun with: the hash of each file and folder by its name."""
@@ -156,7 +172,7 @@ class RunFolder:
         file = self.path / "recipe.yaml"
         if self._has_results():
             stored, inputs = _stored(file, type(recipe)), self.input_hashes()
-            keys = _differing(stored, recipe.identity())
+            keys = differing(stored, recipe.identity())
             keys = [key for key in keys if key not in self._contents or inputs.get(key) != self._contents[key]]
             keys += [key for key, content in self._contents.items() if inputs.get(key, content) != content]
             if keys:
@@ -189,7 +205,7 @@ class RunFolder:
         """Remove what depends on changed keys: a step, and all after it.  Raises InputError where no step does."""
         names, positions = list(steps), []
         for key in keys:
-            found = [n for n, name in enumerate(names) if any(_is_within(key, other) for other in steps[name])]
+            found = [n for n, name in enumerate(names) if any(is_within(key, other) for other in steps[name])]
             positions.append(found[0] if found else -1)
         shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         if min(positions) < 0:
@@ -380,19 +396,3 @@ def _stored(file: Path, model: type[Settings]) -> Row:
         return model.model_validate(values).identity()
     except pydantic.ValidationError:
         return values  # of another kind of recipe; the comparison will name the keys
-
-
-def _differing(old: object, new: object, above: str = "") -> list[str]:
-    """Dotted keys whose values differ; the items of lists of one length by their number."""
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = dict(enumerate(old)), dict(enumerate(new))
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return [] if old == new else [above]
-    keys, missing = dict.fromkeys([*new, *old]), object()
-    pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
-    return [fault for name, before, now in pairs for fault in _differing(before, now, name)]
-
-
-def _is_within(key: str, other: str) -> bool:
-    """Whether one of two dotted keys is the other, or a part of it."""
-    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

@@ -1,4 +1,4 @@
-"""The ledger of a run, and the note in the run of how many rollouts it held."""
+"""The ledger of a run, and the note in the run of its name and how many rollouts it held."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from limo.ledger.store import Ledger
 
 @contextmanager
 def open_run_ledger(run: RunFolder) -> Iterator[Ledger]:
-    """The ledger of a run that is open for work.  Raises StorageError where it holds fewer rollouts than it did."""
+    """The ledger of a run that is open for work.
+
+    Raises StorageError where it holds fewer rollouts than it did, or is another run's.
+    """
     with Ledger(run.ledger_path) as ledger:
-        run.check_ledger(len(ledger))
+        names = ledger.names()
+        noted = run.check_ledger(len(ledger), names)
+        if (
+            not names
+        ):  # a new one, or one of before they had names; no kill falls between: it is noted at the next start
+            run.check_ledger(len(ledger), names := [ledger.give_name(noted)])
         try:
             yield ledger
         finally:
-            run.check_ledger(len(ledger))
+            run.check_ledger(len(ledger), names)

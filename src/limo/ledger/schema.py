@@ -9,7 +9,8 @@ Version 5 (`PRAGMA user_version`; `application_id` is 'LIMO'):
   rollout, if it has one; `answer` is the problem's answer at that time ('' from a ledger of version 1), `verifier` the
   identity of the verifier ('' from a ledger of version 3 or older).
 - `definitions(hash, kind, content)`: what a `prompt` hash (the system text), a `sampling` hash (JSON) or a `model` name
-  (a hash of its files) stands for; `tokens`, by model: `estimated` where its server did not count some of them.
+  (a hash of its files) stands for; `tokens`, by model: `estimated` where its server did not count some of them;
+  `ledger`: random names of this ledger and of those merged into it, by which runs know their own.
 - `lost(start, model, reason, n, n_completion_tokens)`: requests that were sent and gave no rollout, counted for each
   start of the program: `cancelled` ones (their problem was decided meanwhile), with the tokens known to have come.
 - `starts(start, seconds)`: how long each start has spent requesting, up to a second less where it was killed.

@@ -233,8 +233,8 @@ class Ledger(Closing):
     def define(self, kind: str, name: str, content: str) -> str:
         """Store what a name in `rollouts` stands for, unless it is defined; its definition.
 
-        `kind` is `prompt` (its system text), `sampling` (JSON), `model` (a hash of its files) or `tokens` (`estimated`
-        for a model of which some tokens were not counted by its server).
+        `kind` is `prompt` (its system text), `sampling` (JSON), `model` (a hash of its files), `tokens` (`estimated`
+        for a model of which some tokens were not counted by its server) or `ledger` (see `names`).
         """
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?, ?)", _storable((name, kind, content)))
@@ -246,6 +246,17 @@ class Ledger(Closing):
         with self._storage_errors():
             rows = self._db.execute("SELECT kind, hash, content FROM definitions")
             return {(kind, name): content for kind, name, content in rows}
+
+    def names(self) -> list[str]:
+        """By which runs know this ledger: its own and those of ledgers that it was merged with, the oldest first."""
+        with self._storage_errors():
+            rows = self._db.execute("SELECT hash FROM definitions WHERE kind = 'ledger' ORDER BY rowid").fetchall()
+        return [name for (name,) in rows]
+
+    def give_name(self, name: str = "") -> str:
+        """Give this ledger a name, by default a new random one, which copies and merged ledgers keep."""
+        self.define("ledger", name := name or uuid4().hex, "")
+        return name
 
     def estimated(self) -> set[str]:
         """The models of which some tokens are estimates."""
