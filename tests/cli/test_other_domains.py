@@ -134,3 +134,11 @@ def own(world, monkeypatch):
 @pytest.mark.parametrize("command", ["rollouts", "curate"])
 def test_why_no_row_came_into_the_pool_is_told(fault, world, own, command, why, told):
     assert told in fault(command, own(why, command), "--run", world / "run")
+
+
+@pytest.mark.parametrize("command", ["rollouts", "curate"])
+def test_where_nothing_could_be_decided_the_reason_is_told_and_a_mended_verifier_goes_on(limo, world, own, command):
+    recipe, run = own("return ''", command), world / "run"
+    for _ in range(2):
+        code, _, err = limo(command, recipe, "--run", run, "--workers", 1)
+        assert code == 3 and "rollouts could be decided (a rule failed: ValueError in own_rules.py" in err, err

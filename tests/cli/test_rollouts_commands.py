@@ -133,3 +133,13 @@ def test_a_served_recording_ends_quietly_with_a_request_under_way(world):
             )
             server.terminate()
             assert server.wait(20) == 0 and server.stderr.read() == ""
+
+
+@pytest.mark.parametrize("command", ["rollouts", "curate"])
+def test_replies_that_never_come_are_counted_with_their_commonest_reason_and_exit_3(limo, recipe, world, command):
+    said = [row for row in (world / "said.jsonl").read_text().splitlines(True) if "Ship a" not in row]
+    (world / "said.jsonl").write_text("".join(said))
+    recipe = recipe if command == "rollouts" else world / "recipe.yaml"
+    code, out, err = limo(command, recipe, "--run", world / "run")
+    assert code == 3 and "warning: " in err and out, err
+    assert "replies, whose requests fail: 'the problem was not recorded'" in err.splitlines()[-1]

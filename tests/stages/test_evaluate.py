@@ -121,7 +121,7 @@ def test_more_rollouts_in_the_ledger_than_asked_for_do_not_change_a_score(ledger
 def test_a_benchmark_that_says_nothing_is_an_error(ledger):
     with pytest.raises(InputError, match="empty"):
         run(ledger, right, problems=[])
-    with pytest.raises(InputError, match="nothing of this benchmark"):
+    with pytest.raises(PartialError, match="none of 4 rollouts could be decided"):
         run(ledger, lambda r: ("?", "stop", 1))
 
 
@@ -220,7 +220,7 @@ def test_a_run_stops_when_more_than_half_of_the_first_twenty_requests_fail(tmp_p
 
 
 def test_a_run_whose_every_request_failed_is_no_score(ledger):
-    with pytest.raises(PartialError, match="every request of sums failed, which is no score: 'broke'"):
+    with pytest.raises(PartialError, match=r"each of .* requests failed \(broke\): 'sums'"):
         run(ledger, lambda r: ("", "error", 0))
 
 

@@ -60,6 +60,7 @@ def curate(
     """
     from limo.core.recipe import load
     from limo.curate.dataset import require_datasets
+    from limo.rollouts.lacking import raise_lacking
     from limo.stages import curate as stage
 
     settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
@@ -77,6 +78,7 @@ def curate(
     text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
     call.result(asdict(result), text)
+    raise_lacking(result.lacks, "the dataset is made of the others; another --run requests them again")
 
 
 def _funnel_table(funnel: Sequence[FunnelRow]) -> str:

@@ -43,6 +43,7 @@ def rollouts(
     Every completion is verified and kept in the run's ledger; the same command again requests only what is missing.
     """
     from limo.core.recipe import load
+    from limo.rollouts.lacking import raise_lacking
     from limo.stages import rollouts as stage
 
     folder = run_of(run, recipe)
@@ -51,6 +52,7 @@ def rollouts(
     head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
     lines = [head, *map(_summary, result.pass_rates)]
     call.result({"rates": result.rows, "run": folder}, f"{aligned_table(lines)}\n\n{result.ledger}")
+    raise_lacking(result.lacks, "give it --retry-errors to request them again")
 
 
 def _summary(rates: dict[str, PassRate]) -> list[object]:

@@ -28,7 +28,6 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
-from limo.core.errors import PartialError
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -95,6 +94,7 @@ def evaluate(
     With --checkpoints: the curve over them, the last against the best, and how much of the best is luck.
     """
     from limo.core.recipe import load
+    from limo.rollouts.lacking import Lack, raise_lacking
     from limo.stages import evaluate as stage
 
     settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
@@ -118,9 +118,8 @@ def evaluate(
             f"judge on {name}: {n}, {counts['n_overruled']:,} rules overruled\n{aligned_table(counts['table'])}"
         )
     call.result(value | {"notes": result.notes}, "\n\n".join([*parts, str(result.scores)]))
-    for evaluation in (one for one in result.evaluations if one.missing.n):
-        what = f"{evaluation.score.benchmark} lacks {evaluation.missing.n:,} replies, whose requests fail"
-        raise PartialError(what, evaluation.missing.why, "", "the same command requests them again")
+    missing = [(one.score.benchmark, one.missing) for one in result.evaluations if one.missing.n]
+    raise_lacking([Lack(name, of.n, of.why) for name, of in missing])
 
 
 def _print_curve(call: Call, recipe: Recipe, training: str, folder: Path, workers: int) -> None:

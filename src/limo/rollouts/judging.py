@@ -16,10 +16,9 @@ from limo.core.records import FAILED, Chain, Completion, Problem, Rollout, Verdi
 from limo.curate.scorers import judge
 from limo.ledger.store import Ledger
 from limo.models.settings import SamplingSettings
-from limo.rollouts.runner import RolloutRunner, RolloutSettings
+from limo.rollouts.runner import JUDGE_REPLY, RolloutRunner, RolloutSettings
 from limo.verify.judge import JudgeOpinion, JudgeQuestion, combine_opinions, read_opinion
 
-JUDGE_REPLY = "judge reply: "
 """Begins the identity of `JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
 
 

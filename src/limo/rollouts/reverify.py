@@ -18,7 +18,7 @@ from limo.core.records import Problem, Rollout, Row
 from limo.core.text import shorten
 from limo.ledger.store import Ledger
 from limo.rollouts.collect import BatchVerifier, verify_completions
-from limo.rollouts.judging import JUDGE_REPLY
+from limo.rollouts.runner import JUDGE_REPLY
 
 BATCH = 1000  # verdicts written together
 N_SHOWN = 20  # changed verdicts that are printed

@@ -16,13 +16,16 @@ from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import PassRate, Problem, Rollout
-from limo.core.text import hide_keys, shorten
+from limo.core.text import hide_keys
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.collect import BatchVerifier, CollectionStopped, collect_rollouts
+from limo.rollouts.lacking import Lack, failed_requests, nothing_decided
 
+JUDGE_REPLY = "judge reply: "
+"""How the identity begins of what reads a judge's replies, whose verdicts decide nothing (`judging`)."""
 ModelOpener = Callable[[ModelSettings, str], Completer]
 
 
@@ -72,6 +75,7 @@ class RolloutRunner:
     ) -> None:  # fmt: skip
         self.opener, self.data, self.progress, self.retry_errors = opener, data, progress, retry_errors
         self.budget, self.prices = budget or Budget(), dict(prices or {})
+        self.lacks: list[Lack] = []  # of all calls of `run`
         self._opened: tuple[ModelSettings, Completer] | None = None
         self._meters: dict[Ledger, BudgetMeter] = {}
         self._may_get_nothing = False  # a judge of a few completions, which are stored undecided then
@@ -111,21 +115,25 @@ class RolloutRunner:
                 decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
                 rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
             undecided = [problem for problem in undecided if not rates[problem.id].decision]
-        if not any(rate.n_decided for rate in rates.values()):
-            self._check_some_came(settings, problems, ledger)
+        self._check(settings, problems, ledger, stage)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
         return rates
 
-    def _check_some_came(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger) -> None:
-        """Raise CollectionStopped where each request for these rollouts has failed: nothing was paid for."""
+    def _check(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
+        """Warn of requests that failed for good, and note them.  Raises CollectionStopped where nothing is decided."""
         ids = {problem.id: None for problem in problems}
         stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
-        if not stored or self._may_get_nothing or any(one.finish_reason != "error" for one in stored):
+        is_failed = any(one.finish_reason == "error" for one in stored)
+        is_undecided = all(one.outcome == "undecided" and not one.verifier.startswith(JUDGE_REPLY) for one in stored)
+        if self._may_get_nothing or not (is_failed or is_undecided):
             return
-        failed = self.rollouts([settings], problems[:1], ledger)[problems[0].id]
-        why = f"each of {len(stored):,} requests failed ({shorten(failed[0].completion.error if failed else '', 200)})"
-        raise CollectionStopped(why, list(ids), len(problems), "mend the server or the recipe")
+        rollouts = [one for of in self.rollouts([settings], problems, ledger).values() for one in of]
+        if is_undecided and (why := nothing_decided(rollouts)):
+            raise CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
+        if lack := failed_requests(stage, rollouts):
+            self.lacks.append(lack)
+            self.progress.log(f"warning: {lack.sentence}: {lack.why}")
 
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
         """Log how many rollouts early stopping left out of the whole plan."""

@@ -57,7 +57,7 @@ from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifier, open_recipe_verifier
 from limo.rollouts.judging import ChainGraderSettings, grade_by_model
 from limo.rollouts.runner import ModelOpener, RolloutSettings
-from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe, source_files
+from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, Lack, ModelStageRecipe, source_files
 from limo.verify.checker import Checker
 
 SELECTED = "selected"
@@ -148,12 +148,13 @@ class Recipe(ModelStageRecipe):
 
 @dataclass(frozen=True, slots=True)
 class CurateResult:
-    """The dataset's folder, the funnel, and whether this call did anything."""
+    """The dataset's folder, the funnel, whether this call did anything, and replies that never came."""
 
     folder: Path
     funnel: list[FunnelRow]
     n_selected: int
     did_nothing: bool
+    lacks: list[Lack]
 
 
 def run(
@@ -227,7 +228,7 @@ class _Curation:
         funnel = self._funnel()
         if self.done or not (self.folder.path / "funnel.json").is_file():  # a kill may fall between the last two writes
             self.folder.write_json("funnel.json", [asdict(row) for row in funnel])
-        return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done)
+        return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done, self.runner.lacks)
 
     def _step(self, name: str, n_in: int | None, work: Callable[[], Split], *also: Path) -> list[Row]:
         """Do the step, which writes `also`, unless it is done; the rows it kept.  `n_in` None: all kept and dropped."""

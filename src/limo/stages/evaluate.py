@@ -41,6 +41,7 @@ from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
 from limo.rollouts.judging import AnswerJudgeSettings
+from limo.rollouts.lacking import nothing_decided
 from limo.rollouts.runner import ModelOpener
 from limo.stages.benchmark_judge import JudgedRollouts, judge_rollouts
 from limo.stages.fingerprint import fingerprint, model_facts
@@ -283,8 +284,8 @@ def evaluate(
 ) -> Evaluation:  # fmt: skip
     """Request the completions that the ledger lacks, and score what it then holds; `run` is noted as the source.
 
-    Raises InputError for an empty benchmark or one of which nothing could be decided; CollectionStopped when the
-    budget of `meter` is reached; StorageError.
+    Raises InputError for an empty benchmark, PartialError for one of which nothing could be decided, CollectionStopped
+    when the budget of `meter` is reached, StorageError.
     """
     unique = list({problem.id: problem for problem in problems}.values())
     rollouts = _rollouts(ledger, completer, benchmark, unique, decoding, checker, progress, system, meter)
@@ -339,7 +340,7 @@ def score_rollouts(
 ) -> Evaluation:
     """The evaluation of verified rollouts of one model, one prompt and one sampling; `source`: run and ledger.
 
-    Raises InputError when no rollout is decided.
+    Raises PartialError when no rollout is decided.
     """
     rollouts = list(rollouts)
     n_correct, n_decided = dict.fromkeys(problem_ids, 0), dict.fromkeys(problem_ids, 0)
@@ -352,12 +353,9 @@ def score_rollouts(
         if rollout.completion.finish_reason != "error":
             lengths.append(rollout.completion.n_completion_tokens)
     scored = [name for name in problem_ids if n_decided[name]]
-    if rollouts and not lengths:
-        what, do = f"every request of {benchmark} failed, which is no score", "mend the server or the recipe"
-        raise PartialError(what, rollouts[0].completion.error, "completions", do)
     if not scored:
-        do = "see the reasons in the ledger's verdicts"
-        raise InputError("nothing of this benchmark could be decided", benchmark, "one decided rollout or more", do)
+        what, do = nothing_decided(rollouts) or "there are no rollouts", "mend the server, the verifier or the recipe"
+        raise PartialError(what, benchmark, "one decided rollout or more", do)
     right, tried = [n_correct[name] for name in scored], [n_decided[name] for name in scored]
     interval = mean_interval(right, tried).interval
     return Evaluation(

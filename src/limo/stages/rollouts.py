@@ -33,6 +33,7 @@ from limo.pool.ingest import IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifierSettings, RecipeVerifierSettings, open_recipe_verifier
+from limo.rollouts.lacking import Lack
 from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings
@@ -180,11 +181,15 @@ class Recipe(ModelStageRecipe):
 
 @dataclass(frozen=True, slots=True)
 class RolloutsResult:
-    """`pass_rates`: for each entry of the recipe's `rollouts`, by problem id; `rows`: the stage's table."""
+    """`pass_rates`: for each entry of the recipe's `rollouts`, by problem id; `rows`: the stage's table.
+
+    `lacks`: the replies that never came.
+    """
 
     pass_rates: list[dict[str, PassRate]]
     rows: list[dict[str, Any]]
     ledger: Path
+    lacks: list[Lack]
 
 
 def run(
@@ -199,7 +204,7 @@ def run(
 
     With `retry_errors` rollouts that failed are requested again, whatever the reason.
 
-    Raises InputError for an empty pool, CollectionStopped at the budget or Ctrl-C, ModelError, StorageError.
+    Raises InputError for an empty pool, CollectionStopped (budget, Ctrl-C, nothing decided), ModelError, StorageError.
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
@@ -221,7 +226,7 @@ def run(
             raise
         rows = [row for number, rates in enumerate(pass_rates, 1) for row in _rows(number, problems, rates)]
         run_folder.write_stage("rollouts", rows, [])
-    return RolloutsResult(pass_rates, rows, run_folder.ledger_path)
+    return RolloutsResult(pass_rates, rows, run_folder.ledger_path, runner.lacks)
 
 
 def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, str]:

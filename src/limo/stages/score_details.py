@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from limo.core.records import Rollout
 from limo.core.stats import Interval, majority, mean_interval, pass_at_k_interval, score_interval
+from limo.rollouts.lacking import commonest_error
 
 WITHOUT_ANSWER = {"no_answer", "truncated", "undecided"}
 
@@ -46,7 +47,7 @@ class ScoreDetails:
 
 @dataclass(frozen=True, slots=True)
 class MissingReplies:
-    """How many replies a score lacks because their requests failed or were not sent, and why the first of them failed.
+    """How many replies a score lacks because their requests failed or were not sent, and the commonest reason.
 
     `least`, `most`: the score if all of them were wrong, or right.
     """
@@ -69,11 +70,10 @@ class MissingReplies:
 def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollout]) -> MissingReplies:
     """The missing ones of `n` replies to each problem."""
     n_came, n_decided, n_correct = (dict.fromkeys(problem_ids, 0) for _ in range(3))
-    why = ""
+    rollouts = list(rollouts)
     for rollout in rollouts:
         name, outcome = rollout.problem_id, rollout.outcome
         if rollout.completion.finish_reason == "error":
-            why = why or rollout.completion.error
             continue
         n_came[name] += 1
         n_decided[name] += outcome != "undecided"
@@ -84,7 +84,7 @@ def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollo
         sum((n_correct[name] + right * lacks[name]) / (n_decided[name] + lacks[name]) for name in of) / max(1, len(of))
         for right in (0, 1)
     )
-    return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, why)
+    return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, commonest_error(rollouts)[1])
 
 
 def score_details(rollouts: Iterable[Rollout]) -> ScoreDetails:

@@ -1,0 +1,61 @@
+"""What rollouts lack: requests that failed for good, and verdicts. One rule for all stages, and for how they end.
+
+Where nothing was decided a stage stops (`nothing_decided` says why); where some requests failed it goes on with the
+others, warns, and the command ends as partial.
+
+    lacks = [lack] if (lack := failed_requests("weak_filter", rollouts)) else []
+    raise_lacking(lacks)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from limo.core.errors import PartialError
+from limo.core.records import Rollout
+from limo.core.text import shorten
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """`n` replies of `name` (a step or a benchmark) that never came, and the commonest reason."""
+
+    name: str
+    n: int
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """What is lacking, in words."""
+        return f"{self.name} lacks {self.n:,} replies, whose requests fail"
+
+
+def commonest_error(rollouts: Iterable[Rollout]) -> tuple[int, str]:
+    """How many requests failed for good, and the commonest reason."""
+    errors = [r.completion.error or "failed" for r in rollouts if r.completion.finish_reason == "error"]
+    return len(errors), shorten(Counter(errors).most_common(1)[0][0], 200) if errors else ""
+
+
+def failed_requests(name: str, rollouts: Iterable[Rollout]) -> Lack | None:
+    """The rollouts of `name` whose requests failed for good; None where none did."""
+    n, why = commonest_error(rollouts)
+    return Lack(name, n, why) if n else None
+
+
+def nothing_decided(rollouts: Sequence[Rollout]) -> str:
+    """Why none of the rollouts is decided, as the commonest reason with counts; '' where one is, or there is none."""
+    if not rollouts or any(rollout.outcome != "undecided" for rollout in rollouts):
+        return ""
+    n_failed, why = commonest_error(rollouts)
+    if n_failed == len(rollouts):
+        return f"each of {n_failed:,} requests failed ({why})"
+    reasons = Counter(r.verdict.reason if r.verdict else "not verified" for r in rollouts)
+    return f"none of {len(rollouts):,} rollouts could be decided ({shorten(reasons.most_common(1)[0][0], 200)})"
+
+
+def raise_lacking(lacks: Sequence[Lack], do: str = "the same command requests them again") -> None:
+    """Raise PartialError where replies never came."""
+    for lack in lacks[:1]:
+        raise PartialError(lack.sentence, lack.why, "", do)
