@@ -121,6 +121,28 @@ def test_a_refusal_with_a_huge_body_keeps_its_status_and_what_it_asks(status):
     assert (reply.status, reply.retry_after) == (status, "7") and len(reply.body) <= MAX_ERROR_BYTES
 
 
+BAD_TEXTS = {
+    "compressed": (b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED, b"gzip"),
+    "compressed, damaged": (b"Content-Encoding: br\r\nContent-Length: 9\r\n\r\n\0\0\0", b"br"),
+    "stalls": (b"Content-Length: 99\r\n\r\nno room", b"no room"),
+    "ends early": (b"Content-Length: 99\r\n\r\nno room", b"no room"),
+    "half of the chunks": (b"Transfer-Encoding: chunked\r\n\r\n7\r\nno room\r\n9\r\nx", b"no room"),
+    "without end": (b"Transfer-Encoding: chunked\r\n\r\n" + b"ffff\r\n%s\r\n" % (b"x" * 0xFFFF) * 9, b"xxx"),
+    "nothing": (b"Content-Length: 0\r\n\r\n", b""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_whatever_is_wrong_with_the_text_of_a_refusal_its_status_and_what_it_asks_stay(status, name, monkeypatch):
+    monkeypatch.setattr("limo.models.openai.client.REFUSAL_S", 0.2)
+    rest, said = BAD_TEXTS[name]
+    reply = b"HTTP/1.1 %d No\r\nRetry-After: 7\r\n" % status + rest
+    (reply,), _ = post(reply, closes=name != "stalls")
+    assert (reply.status, reply.retry_after) == (status, "7")
+    assert said in reply.body and len(reply.body) <= MAX_ERROR_BYTES
+
+
 def test_silence_is_a_timeout_and_ends_the_connection():
     async def send():
         async with Server(OK) as server, HttpClient([server.url], SecretStr(""), 0.05, 4) as client:

@@ -13,6 +13,7 @@ from limo.core.records import Problem, Sampling
 from limo.models.completer import Request
 from limo.models.openai import retry
 from limo.models.openai.client import BadReply, HttpReply, Unreachable
+from limo.models.openai.retry import _seconds
 from limo.models.openai.settings import HttpSettings
 
 ANSWER = json.dumps({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}).encode()
@@ -125,3 +126,13 @@ def test_one_that_is_still_loading_is_waited_for_as_long_as_the_setting_says(clo
 def test_one_that_was_reached_once_gets_the_whole_patience(clock, first):
     completion, waits = complete([first, *[REFUSED] * 8])
     assert completion.text == "4" and sum(waits) > 40
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait_s"),
+    [("7", 7), (" 1.5 ", 1.5), ("7200", 3600), ("0", 0), ("-3", 0), (None, 0), ("", 0)]
+    + [(nonsense, 0) for nonsense in ("1e999", "1" + "0" * 26, "inf", "nan", "\uff17", "0x10", "1_0", "9" * 4000)]
+    + [(date, 0) for date in ("Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 99 Dec 2026")],
+)
+def test_a_wait_that_no_server_means_is_none(retry_after, wait_s):
+    assert _seconds(retry_after) == wait_s

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ CONNECT_S = 30.0  # the longest that connecting may take
 IDLE_S = 30.0  # how long a connection is kept for the next request
 MAX_REPLY_BYTES = 1 << 27  # a larger reply is no completion; a stream may be 8 times as large
 MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 200
+REFUSAL_S = 10.0  # for its text
 
 
 class Unreachable(Exception):
@@ -135,15 +137,17 @@ def _broken(error: Exception) -> str:
 
 async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
+    compressed = f"the reply is compressed ({encoding}), which was not requested"
+    if response.status != 200:
+        body = await _refusal(response) if encoding in ("identity", "") else compressed.encode()
+        return HttpReply(response.status, body, False, response.headers.get("Retry-After"))
     if encoding not in ("identity", ""):
-        raise BadReply(f"the reply is compressed ({encoding}), which was not requested")
-    is_stream = response.status == 200 and response.content_type == "text/event-stream"
-    limit = MAX_ERROR_BYTES if response.status != 200 else 8 * MAX_REPLY_BYTES if is_stream else MAX_REPLY_BYTES
+        raise BadReply(compressed)
+    is_stream = response.content_type == "text/event-stream"
+    limit = 8 * MAX_REPLY_BYTES if is_stream else MAX_REPLY_BYTES
     parts, size = [], 0
     async for part in response.content.iter_any():
         size += len(part)
-        if size > limit and response.status != 200:  # its status says enough, and what a person would read is here
-            break
         if size > limit:
             raise BadReply(f"the reply is larger than {limit:,} bytes")
         if not is_stream:
@@ -151,6 +155,20 @@ async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:
         elif feed(part):
             break
     return HttpReply(response.status, b"".join(parts), is_stream, response.headers.get("Retry-After"))
+
+
+async def _refusal(response: Any) -> bytes:
+    """What came of a refusal's text: its status says enough, so that nothing wrong with the text is an error."""
+    import aiohttp
+
+    text = b""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        async with asyncio.timeout(REFUSAL_S):
+            async for part in response.content.iter_any():
+                text += part
+                if len(text) > MAX_ERROR_BYTES:
+                    break
+    return text[:MAX_ERROR_BYTES]
 
 
 def proxy_of(url: str) -> str | None:

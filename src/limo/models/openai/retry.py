@@ -21,6 +21,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,6 +50,8 @@ LOG = logging.getLogger(__name__)
 WARN_AFTER_S = 5.0  # of silence of all servers
 MAX_REFUSED = 32  # refusals without a single answer after which the settings are to blame
 MIN_PROMPT = 6  # characters: shorter messages of a prompt are words that an error may hold
+YEAR_S = 366 * 86400.0  # a server that asks for a longer wait means none
+_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{0,15})?\s*")
 _RETRY_STATUS = {408, 409, 425}  # besides 5xx
 _BUSY_STATUS = {429, 503, 529}
 
@@ -264,12 +267,12 @@ def _share(began_s: float, requests: Sequence[Request]) -> float:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """The seconds of a Retry-After header, at most an hour; 0 where there is none that can be read."""
-    try:
+    """The seconds of a Retry-After header, at most an hour; 0 where there is none that can be meant."""
+    if _NUMBER.fullmatch(retry_after or ""):
         wait_s = float(retry_after or 0)
-    except ValueError:
+    else:
         try:
             wait_s = parsedate_to_datetime(str(retry_after)).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return 0.0
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else 0.0
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s < YEAR_S else 0.0
