@@ -125,7 +125,10 @@ class RolloutRunner:
         ids = {problem.id: None for problem in problems}
         stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
         is_failed = any(one.finish_reason == "error" for one in stored)
-        is_undecided = all(one.outcome == "undecided" and not one.verifier.startswith(JUDGE_REPLY) for one in stored)
+        is_undecided = all(
+            one.finish_reason == "error" or (one.outcome == "undecided" and not one.verifier.startswith(JUDGE_REPLY))
+            for one in stored
+        )
         if self._may_get_nothing or not (is_failed or is_undecided):
             return
         rollouts = [one for of in self.rollouts([settings], problems, ledger).values() for one in of]
