@@ -42,7 +42,7 @@ Speed = tuple[float, float]  # rollouts a second, milliseconds of the client's p
 @contextmanager
 def serving(file: Path) -> Iterator[str]:
     """The base URL of a replay server in a process of its own."""
-    command = [sys.executable, "-m", "limo.cli", "serve-replay", str(file), "--port", "0", "--repeat", "--json"]
+    command = [sys.executable, "-m", "limo", "serve-replay", str(file), "--port", "0", "--repeat", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

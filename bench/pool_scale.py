@@ -50,7 +50,7 @@ def walked(rows: Path, n_rows: int, data: Path, folder: Path) -> dict[str, tuple
     }
     taken = {}
     for step, words in steps.items():
-        command = [sys.executable, "-m", "limo.cli", "pool", *words, "--json"]
+        command = [sys.executable, "-m", "limo", "pool", *words, "--json"]
         start = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None

@@ -51,7 +51,7 @@ def measured(source: Path, out: Path, n_workers: int) -> tuple[float, float, flo
     """Wall seconds of one run, its processor seconds, those of other processes, its memory in bytes over time."""
     out.unlink(missing_ok=True)  # replacing an old file would cost time
     all_before_s, own_before_s = processor_s(), children_s()
-    command = [sys.executable, "-m", "limo.cli", "verify", str(source), "-o", str(out), "--workers", str(n_workers)]
+    command = [sys.executable, "-m", "limo", "verify", str(source), "-o", str(out), "--workers", str(n_workers)]
     start, used = time.perf_counter(), []
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     watched, done = psutil.Process(process.pid), threading.Event()

@@ -163,7 +163,7 @@ def server(run: Path) -> Iterator[None]:
 def limo(*words: object) -> dict:
     """Run a command of limo, printed first; the value that it reports.  Ends the road where the command fails."""
     print("limo", *words, flush=True)
-    command = [sys.executable, "-m", "limo.cli", *map(str, words), "--json"]
+    command = [sys.executable, "-m", "limo", *map(str, words), "--json"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # one core, as the server's
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -9,8 +9,6 @@ modules, never this one.
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
 from functools import lru_cache
 from importlib import import_module
@@ -93,6 +91,9 @@ __all__ = [
 @lru_cache
 def _addresses() -> dict[str, tuple[str, str]]:
     """The module of each name, and what it is called there: the imports above, read without running them."""
+    import ast
+    import inspect
+
     statements = ast.parse(inspect.getsource(sys.modules[__name__])).body
     (block,) = (statement for statement in statements if isinstance(statement, ast.If))
     imports = [statement for statement in block.body if isinstance(statement, ast.ImportFrom)]

@@ -2,6 +2,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import click
 import pytest
@@ -181,3 +183,26 @@ def test_every_command_has_the_common_shape():
     for one in commands(root):
         assert {"as_json", "debug"} <= {parameter.name for parameter in one.params}, one.name
         assert one.help, one.name
+
+
+SIGNALLED = """
+import os, runpy, signal, sys
+
+class Signals:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+
+sys.meta_path.insert(0, Signals())
+runpy.run_module("limo", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("module", ["limo.cli", "click", "limo.cli.view"])
+def test_a_signal_while_modules_are_imported_is_one_line_and_exit_code_3(module, name):
+    command = [sys.executable, "-c", SIGNALLED, module, name]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr == "limo: interrupted before anything was begun; start it again\n"

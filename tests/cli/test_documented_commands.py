@@ -90,7 +90,7 @@ def test_a_documented_launch_is_parsed_by_accelerate_and_its_training_by_limo(wh
     from accelerate.commands.launch import launch_command_parser
 
     given, _ = launch_command_parser().parse_known_args(shlex.split(line)[1:])
-    assert given.module and given.training_script == "limo.cli", "what comes before it are accelerate's own words"
+    assert given.module and given.training_script == "limo", "what comes before it are accelerate's own words"
     assert (ROOT / "src" / "limo" / "recipes" / "accelerate" / Path(given.config_file).name).is_file()
     assert not given.num_machines or given.num_processes == 8 * given.num_machines, "processes are counted over nodes"
     parse(shlex.join(["limo", *given.training_script_args]), complete=True)

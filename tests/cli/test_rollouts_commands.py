@@ -119,7 +119,7 @@ def test_a_merge_takes_every_ledger_or_none(limo, fault, tmp_path):
 
 
 def test_a_served_recording_ends_quietly_with_a_request_under_way(world):
-    program = [sys.executable, "-m", "limo.cli", "serve-replay", str(world / "said.jsonl"), "--port", "0", "--json"]
+    program = [sys.executable, "-m", "limo", "serve-replay", str(world / "said.jsonl"), "--port", "0", "--json"]
     with subprocess.Popen([*program, "--latency-ms", "60000"], stdout=PIPE, stderr=PIPE, text=True) as server:
         port = urlsplit(json.loads(server.stdout.readline())["url"]).port
         with socket.create_connection(("127.0.0.1", port), timeout=20) as open_:

@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]  # a process each
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""}
-LIMO = f"{sys.executable} -m limo.cli"
+LIMO = f"{sys.executable} -m limo"
 
 
 def shell(line, folder):

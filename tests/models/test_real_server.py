@@ -74,7 +74,7 @@ def test_the_same_recipe_runs_against_transformers_serve(server, folder, tmp_pat
     recipe = {"data": str(tmp_path), "pool": {"sources": ["pool.jsonl"]}}
     recipe["rollouts"] = [{"models": [model], "n": 2, "sampling": {"max_tokens": 12}, "low": 1, "high": 1}]
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    command = [sys.executable, "-m", "limo.cli", "rollouts", str(tmp_path / "recipe.yaml")]
+    command = [sys.executable, "-m", "limo", "rollouts", str(tmp_path / "recipe.yaml")]
     command += ["--run", str(tmp_path / "run")]
     counted = []
     for _ in range(2):

@@ -19,7 +19,7 @@ SMALL = [
 def test_the_command_names_the_shipped_file_and_repeats_the_words():
     command = launch_command(8, "zero3", ["train-v2", "--run", "runs/a"])
     assert command[command.index("--config_file") + 1].endswith("recipes/accelerate/zero3.yaml")
-    assert command[-7:] == ["8", "-m", "limo.cli", "train", "train-v2", "--run", "runs/a"]
+    assert command[-7:] == ["8", "-m", "limo", "train", "train-v2", "--run", "runs/a"]
 
 
 # accelerate shards on accelerators only, so torch shards here, and accelerate's own wrapping (copies) is left out
@@ -77,7 +77,7 @@ def weights_of(model_dir, rows, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one_process(weights_of):
-    start = [sys.executable, "-m", "limo.cli", "train"]
+    start = [sys.executable, "-m", "limo", "train"]
     return weights_of("one", lambda recipe, run: [*start, recipe, *SMALL, "--run", run])
 
 

@@ -98,7 +98,7 @@ def test_interrupted_the_command_leaves_a_valid_file_and_no_process(tmp_path, n_
     source.write_text(
         "".join(json.dumps({"answer": "5", "completion": f"\\boxed{{{n}}}"}) + "\n" for n in range(N_ROWS))
     )
-    command = [sys.executable, "-m", "limo.cli", "verify", str(source), "-o", str(out), "--workers", n_workers]
+    command = [sys.executable, "-m", "limo", "verify", str(source), "-o", str(out), "--workers", n_workers]
     parent = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,

@@ -219,7 +219,7 @@ def test_the_hostile_list_is_finished_in_bounded_time_and_memory_and_nothing_run
 def test_the_command_finishes_the_hostile_list_too(tmp_path):
     source, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps({"answer": a, "completion": c}) + "\n" for a, c, _ in rows()))
-    command = [sys.executable, "-m", "limo.cli", "verify", str(source), "-o", str(out), "--workers", "2"]
+    command = [sys.executable, "-m", "limo", "verify", str(source), "-o", str(out), "--workers", "2"]
     run_in_a_session(command, tmp_path)
     back = [json.loads(line) for line in out.read_bytes().split(b"\n") if line]
     assert [(row["answer"], row["completion"]) for row in back] == [(a, c) for a, c, _ in rows()]

@@ -124,7 +124,7 @@ def launch_command(n_processes: int, launch: str | Path, words: Sequence[str]) -
     """
     file = launch if isinstance(launch, Path) else RECIPES / "accelerate" / f"{launch}.yaml"
     start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
-    return [*start, "--num_processes", str(n_processes), "-m", "limo.cli", "train", *words]
+    return [*start, "--num_processes", str(n_processes), "-m", "limo", "train", *words]
 
 
 def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) -> TrainResult:

@@ -83,9 +83,9 @@ def test_a_cell_is_a_command_of_this_machine_alone_or_wrapped(tmp_path):
 
 def test_a_training_is_launched_in_one_process_on_a_node_on_several_and_by_a_command_of_yours(monkeypatch):
     words = ["train.yaml", "--run", "out"]
-    assert TrainLaunchSettings().words(words)[1:] == ["-m", "limo.cli", "train", *words]
+    assert TrainLaunchSettings().words(words)[1:] == ["-m", "limo", "train", *words]
     node = TrainLaunchSettings(nproc=8, accelerate="fsdp2").words(words)
-    assert node[node.index("--num_processes") + 1] == "8" and node[-5:] == ["limo.cli", "train", *words]
+    assert node[node.index("--num_processes") + 1] == "8" and node[-5:] == ["limo", "train", *words]
     two = TrainLaunchSettings(nproc=8, n_nodes=2)
     with pytest.raises(InputError, match="--launcher slurm"):
         two.words(words)

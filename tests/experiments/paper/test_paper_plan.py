@@ -88,7 +88,7 @@ def test_reproduce_says_what_it_fetches_trains_serves_and_scores_and_what_it_is_
     assert told.exit_code == 0 and not (tmp_path / "run").exists()
     for line in (
         "training set of limo: 800 rows of GAIR/LIMO-v2", "training set of limo-v1: 817 rows of GAIR/LIMO",
-        "benchmark GPQA: Idavidrein/gpqa", "vllm serve MODEL", "limo.cli train train.yaml",
+        "benchmark GPQA: Idavidrein/gpqa", "vllm serve MODEL", "limo train train.yaml",
         "AIME24: 120 completions", "limo on AIME24: 63.3 (v2, arXiv 2502.03387, table of results)",
     ):  # fmt: skip
         assert line in told.output

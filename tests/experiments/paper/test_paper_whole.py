@@ -42,7 +42,7 @@ def recipe(tmp_path_factory):
 
 
 def start(recipe: Path, run: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "limo.cli", "experiment", "mine", str(recipe), "--lab", "paper", "--run", str(run)]
+    command = [sys.executable, "-m", "limo", "experiment", "mine", str(recipe), "--lab", "paper", "--run", str(run)]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with open(recipe.with_name("driver.log"), "ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -71,7 +71,7 @@ def n_trainers(run: Path) -> int:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         with suppress(psutil.Error):
-            if "limo.cli train" in " ".join(words) and str(run) in " ".join(words):  # accelerate, and what it started
+            if "limo train" in " ".join(words) and str(run) in " ".join(words):  # accelerate, and what it started
                 n += process.environ().get("WORLD_SIZE") == "2"
     return n
 

@@ -128,7 +128,7 @@ def test_a_lab_killed_again_and_again_ends_with_the_same_scores_as_one_left_alon
 
 
 def _start(run: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "limo.cli", "lab", str(RECIPE), *SMALL, "--run", str(run)]
+    command = [sys.executable, "-m", "limo", "lab", str(RECIPE), *SMALL, "--run", str(run)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
 

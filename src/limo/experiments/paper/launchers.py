@@ -90,7 +90,7 @@ class TrainLaunchSettings(Settings):
 
         Raises InputError for several nodes outside of a Slurm job, unless the command is only to be shown.
         """
-        single = [sys.executable, "-m", "limo.cli", "train", *train]
+        single = [sys.executable, "-m", "limo", "train", *train]
         if self.command:
             return fill_in(self.command, "train", single, nproc=self.nproc, n_nodes=self.n_nodes)
         if self.n_gpus == 1:
