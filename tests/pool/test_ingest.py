@@ -13,6 +13,7 @@ from limo.core.errors import InputError
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.pool.ingest import IngestSettings, Source, ingest, read_pool, write_pool
+from limo.verify.verifier import open_verifier
 
 POOL = [
     Problem.make("1+1?", "2", solution="s", source="a", topic="t", language="en", meta={"k": [1, None, "x\u2028"]}),
@@ -146,14 +147,25 @@ def test_a_row_nested_too_deeply_is_one_dropped_row_whole_or_in_a_field(tmp_path
     assert sorted(row.reason for row in ingested.dropped) == ["malformed row", "meta is not JSON"]
 
 
-def _raises(problem: Problem) -> str:
-    raise KeyError("unit" if "1" in problem.problem else "other")
+OWN_RULES = """
+class Raises:
+    identity = system = "x"
+    verify = None
+    def why_not(self, problem):
+        return {}["unit"]
+
+class Silent(Raises):
+    def why_not(self, problem):
+        return None
+"""
 
 
-@pytest.mark.parametrize(
-    ("why_not", "why"), [(_raises, "KeyError: 'unit'"), (lambda problem: None, "None, which is no text")]
-)
-def test_a_why_not_that_fails_costs_the_row_and_is_its_reason(tmp_path: Path, why_not, why: str) -> None:
+@pytest.mark.parametrize(("rules", "why"), [("Raises", "KeyError"), ("Silent", "None, which is no text")])
+def test_a_why_not_that_fails_costs_the_row_and_is_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, why: str
+) -> None:
+    (tmp_path / "rules_of_ingest.py").write_text(OWN_RULES)
+    monkeypatch.syspath_prepend(tmp_path)
     pool = _lines(tmp_path / "pool.jsonl", '{"problem": "1+1?", "answer": "2"}')
-    problems, (dropped,) = ingest([pool], why_not)
+    problems, (dropped,) = ingest([pool], open_verifier(f"python:rules_of_ingest:{rules}").why_not)
     assert not problems and dropped.reason == "answer cannot be checked" and why in str(dropped.detail["why"])

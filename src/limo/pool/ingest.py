@@ -172,20 +172,11 @@ def _item(row: SourceRow, source: Source, why_not: Callable[[Problem], str] | No
         problem = replace(problem, source=source.name)
     if read.reason:
         return Dropped(problem.id, "ingest", read.reason, {**where, "answer": shorten(problem.answer)})
-    why = _reason(why_not, problem) if why_not else ""
+    why = why_not(problem) if why_not else ""
     if why:
         detail = {**where, "answer": shorten(problem.answer), "why": why}
         return Dropped(problem.id, "ingest", "answer cannot be checked", detail)
     return problem
-
-
-def _reason(why_not: Callable[[Problem], str], problem: Problem) -> str:
-    """What `why_not` says; where it fails, or says what is no text, nobody can check the answer, and that is why."""
-    try:
-        why = why_not(problem)
-    except (Exception, SystemExit) as error:  # one row, never the pool
-        return shorten(f"why_not failed: {type(error).__name__}: {error}", 200)
-    return why if isinstance(why, str) else f"why_not gave {shorten(repr(why), 80)}, which is no text"
 
 
 def _check_understood(
