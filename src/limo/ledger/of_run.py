@@ -18,9 +18,7 @@ def open_run_ledger(run: RunFolder) -> Iterator[Ledger]:
     with Ledger(run.ledger_path) as ledger:
         names = ledger.names()
         noted = run.check_ledger(len(ledger), names)
-        if (
-            not names
-        ):  # a new one, or one of before they had names; no kill falls between: it is noted at the next start
+        if not names:  # a new ledger, or one of before they had names; after a kill here the next start notes the name
             run.check_ledger(len(ledger), names := [ledger.give_name(noted)])
         try:
             yield ledger

@@ -19,8 +19,6 @@ from limo.models.settings import SamplingSettings
 from limo.rollouts.runner import JUDGE_REPLY, RolloutRunner, RolloutSettings
 from limo.verify.judge import JudgeOpinion, JudgeQuestion, combine_opinions, read_opinion
 
-"""Begins the identity of `JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
-
 
 class ChainGraderSettings(RolloutSettings):
     """The graders of reasoning; the marks of several models or several replies of one are averaged."""

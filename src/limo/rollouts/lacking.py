@@ -1,4 +1,4 @@
-"""What rollouts lack: requests that failed for good, and verdicts. One rule for all stages, and for how they end.
+"""What rollouts lack: replies whose requests failed for good, and verdicts; one rule for how all stages end.
 
 Where nothing was decided a stage stops (`nothing_decided` says why); where some requests failed it goes on with the
 others, warns, and the command ends as partial.
@@ -56,6 +56,6 @@ def nothing_decided(rollouts: Sequence[Rollout]) -> str:
 
 
 def raise_lacking(lacks: Sequence[Lack], do: str = "the same command requests them again") -> None:
-    """Raise PartialError where replies never came."""
-    for lack in lacks[:1]:
-        raise PartialError(lack.sentence, lack.why, "", do)
+    """Raise PartialError where replies never came, for the first step or benchmark that lacks some."""
+    if lacks:
+        raise PartialError(lacks[0].sentence, lacks[0].why, "", do)

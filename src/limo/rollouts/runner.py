@@ -25,7 +25,7 @@ from limo.rollouts.collect import BatchVerifier, CollectionStopped, collect_roll
 from limo.rollouts.lacking import Lack, failed_requests, nothing_decided
 
 JUDGE_REPLY = "judge reply: "
-"""How the identity begins of what reads a judge's replies, whose verdicts decide nothing (`judging`)."""
+"""Begins the identity of `judging.JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
 ModelOpener = Callable[[ModelSettings, str], Completer]
 
 
