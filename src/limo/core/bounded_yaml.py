@@ -31,10 +31,10 @@ NO_CHARACTER = "a character that no text holds"
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times faster
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times faster
 
 
-class _Loader(_SafeLoader):
+class _Loader(SafeLoader):
     """Reads what looks like a word or a time of day as text, where YAML 1.1 has truths and numbers: no, on, 1:30."""
 
     yaml_implicit_resolvers: ClassVar = {
@@ -87,7 +87,7 @@ def describe_yaml_error(error: yaml.YAMLError) -> str:
 def _check_depth(text: str) -> None:
     """Before nodes are made, which is recursive."""
     depth = 0
-    for event in yaml.parse(text, Loader=_SafeLoader):
+    for event in yaml.parse(text, Loader=SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

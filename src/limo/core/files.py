@@ -63,8 +63,9 @@ def shipped_yaml(module: str, name: str) -> Any:
     """The values of a YAML file of this package, by its path from the folder of a module (`__file__`); read once."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one written in C is ten times faster
-    return yaml.load((Path(module).parent / name).read_text(encoding="utf-8"), loader)
+    from limo.core.bounded_yaml import SafeLoader
+
+    return yaml.load((Path(module).parent / name).read_text(encoding="utf-8"), SafeLoader)
 
 
 def disk_reason(error: BaseException | None) -> str:

@@ -100,6 +100,22 @@ def _identity(value: Any) -> Any:
     return to_jsonable_python(value)
 
 
+def differing(old: object, new: object, above: str = "") -> list[str]:
+    """Dotted keys whose values differ; the items of lists of one length by their number."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return [] if old == new else [above]
+    keys, missing = dict.fromkeys([*new, *old]), object()
+    pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
+    return [fault for name, before, now in pairs for fault in differing(before, now, name)]
+
+
+def is_within(key: str, other: str) -> bool:
+    """Whether one of two dotted keys is the other, or a part of it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
 def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[str, ...] = ()) -> T:
     """Read `path` (or nothing), apply `section.key=value` overrides, and check the whole.
 

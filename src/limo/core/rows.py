@@ -40,6 +40,7 @@ _BINARY = {  # how files begin that are no text in UTF-8
     b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet", b"PK\x03\x04": "zip",
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
 }  # fmt: skip
+_TO_TEXT = {"zip": "unpack it", "UTF-16": "convert it to UTF-8"}  # what else helps than another name
 _WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
 TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
 
@@ -206,12 +207,12 @@ def bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
 
 
 def _check_text(start: bytes, name: object) -> None:
-    kind = next((kind for magic, kind in _BINARY.items() if start.startswith(magic)), "")
-    if kind or b"\0" in start[:4]:
+    """Raise InputError where a file of rows begins as packed files, Parquet or UTF-16 do."""
+    found = (kind for magic, kind in _BINARY.items() if start.startswith(magic))
+    if kind := next(found, "UTF-16" if b"\0" in start[:4] else ""):
         allowed = "text in UTF-8, or a name that ends in its kind (.gz, .zst, .parquet)"
-        do = "rename it" if kind.startswith(".") else "convert it to UTF-8"
-        do = "unpack it" if kind == "zip" else do
-        raise InputError("the file is no text", f"{shorten(str(name), 200)}: {kind or 'UTF-16'}", allowed, do)
+        value = f"{shorten(str(name), 200)}: {kind}"
+        raise InputError("the file is no text", value, allowed, _TO_TEXT.get(kind, "rename it"))
 
 
 def _lines(path: Path, name: str) -> Iterator[SourceRow]:

@@ -66,19 +66,3 @@ def readable(file: Path, missing: str = "this file of the run is missing", do: s
         why = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)
         do = f"restore or remove it ({shorten(why, 200)})"
         raise StorageError("this file of the run is damaged", file, "", do) from error
-
-
-def differing(old: object, new: object, above: str = "") -> list[str]:
-    """Dotted keys whose values differ; the items of lists of one length by their number."""
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = dict(enumerate(old)), dict(enumerate(new))
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return [] if old == new else [above]
-    keys, missing = dict.fromkeys([*new, *old]), object()
-    pairs = [(f"{above}.{key}".strip("."), old.get(key, missing), new.get(key, missing)) for key in keys]
-    return [fault for name, before, now in pairs for fault in differing(before, now, name)]
-
-
-def is_within(key: str, other: str) -> bool:
-    """Whether one of two dotted keys is the other, or a part of it."""
-    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

@@ -24,18 +24,9 @@ import pydantic
 from limo.core.environment import environment
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
-from limo.core.recipe import Settings
+from limo.core.recipe import Settings, differing, is_within
 from limo.core.records import Dropped, Problem, Row
-from limo.core.run_files import (
-    LedgerNote,
-    checker,
-    differing,
-    is_within,
-    read_json,
-    read_ledger_note,
-    read_recipe,
-    readable,
-)
+from limo.core.run_files import LedgerNote, checker, read_json, read_ledger_note, read_recipe, readable
 from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"

@@ -61,12 +61,8 @@ def tightest_setting(dropped: Iterable[Dropped], of_step: str) -> str:
     return f"{of_step}.{counts.most_common(1)[0][0]}" if counts else of_step
 
 
-def describe_dropped(dropped: Iterable[Dropped]) -> str:
-    """How many were dropped for which reason, the commonest first."""
-    return describe_reasons(dict(Counter(record.reason for record in dropped).most_common()))
-
-
-def commonest_detail(dropped: Iterable[Dropped]) -> str:
-    """`; most of them: REASON (DETAIL)`, or '' where no record says more than its reason."""
-    counts = Counter(record.why for record in dropped if record.why != record.reason)
-    return f"; most of them: {counts.most_common(1)[0][0]}" if counts else ""
+def describe_dropped(dropped: Sequence[Dropped], with_detail: bool = False) -> str:
+    """How many were dropped for which reason, the commonest first; with the commonest detail where a record has one."""
+    reasons = describe_reasons(dict(Counter(record.reason for record in dropped).most_common()))
+    details = Counter(record.why for record in dropped if with_detail and record.why != record.reason)
+    return f"{reasons}; most of them: {details.most_common(1)[0][0]}" if details else reasons

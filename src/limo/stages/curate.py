@@ -39,7 +39,6 @@ from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_
 from limo.curate.funnel import (
     FunnelRow,
     check_funnel,
-    commonest_detail,
     describe_dropped,
     read_funnel,
     tightest_setting,
@@ -244,7 +243,7 @@ class _Curation:
             lost = self.folder.read_dropped(name)
             key = tightest_setting(lost, name if name in Recipe.model_fields else self.recipe.run_steps()[name][0])
             do = f"loosen {key} and give the same --run, or bring more problems or rollouts in a new one"
-            reasons = describe_dropped(lost) + commonest_detail(lost)
+            reasons = describe_dropped(lost, with_detail=True)
             raise InputError(f"nothing is left after {name}", reasons, "at least one kept", do)
         return rows
 
