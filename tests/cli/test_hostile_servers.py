@@ -51,8 +51,11 @@ def replies(form):
 
 
 @contextmanager
-def serving(status, body, wait_s=0.0, headers=None):
-    """A server that sends this to every request; yields its address and the list of requests."""
+def serving(status, body, wait_s=0.0, headers=None, refused=()):
+    """A server that sends this to every request but to those that hold a word of `refused`, which it refuses.
+
+    Yields its address and the list of requests.
+    """
     from aiohttp import web
 
     seen, loop, ready, ports = [], asyncio.new_event_loop(), threading.Event(), []
@@ -60,6 +63,8 @@ def serving(status, body, wait_s=0.0, headers=None):
     async def handle(request):
         seen.append(await request.read())
         await asyncio.sleep(wait_s)
+        if any(word in seen[-1] for word in refused):
+            return web.json_response({"error": {"message": "not this one"}}, status=422)
         return web.json_response(body, status=status, headers=headers)
 
     async def start():
@@ -180,6 +185,29 @@ def test_a_command_that_got_nothing_ends_with_another_code_than_success(limo, wo
             code, out, err = limo(*commands_that_ask(world, url)[name])
             assert code == 3 and "bug" not in err and len(seen) > n_before, (code, out, err)
             assert "today" in err and "continue with: limo" in err
+
+
+def test_a_curation_that_lacks_replies_says_so_until_they_are_requested_again(limo, world, monkeypatch):
+    monkeypatch.chdir(world)
+    refused = [b"Ship a"]
+    choice = {"message": {"content": "\\boxed{14}"}, "finish_reason": "stop"}  # right for ship c alone
+    with serving(200, {"choices": [choice]}, refused=refused) as (url, seen):
+        arguments = commands_that_ask(world, url)["curate"]
+        recipe = yaml.safe_load((world / "curate.yaml").read_text())
+        recipe["filters"][0] |= {"low": 0, "high": 1}
+        (world / "curate.yaml").write_text(yaml.safe_dump(recipe))
+        for _ in range(2):
+            code, out, err = limo(*arguments)
+            assert (code, len(seen)) == (3, 10), err
+            assert "weak lacks 1 replies, whose requests fail: 'status 422" in err
+            assert "continue with: limo curate curate.yaml --run c --retry-errors" in err
+        code, _, err = limo(*arguments, "--retry-errors")
+        assert (code, len(seen)) == (3, 11), err
+        refused.clear()
+        code, _, err = limo(*arguments, "--retry-errors")
+        assert (code, len(seen)) == (0, 12), err
+        assert limo(*arguments)[0] == 0
+        assert len(seen) == 12
 
 
 def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, world, monkeypatch):

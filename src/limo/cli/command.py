@@ -30,7 +30,7 @@ import click
 
 from limo.cli.next_step import next_command
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean, named_once
-from limo.core.files import disk_reason
+from limo.core.files import disk_reason, disk_remedy
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
     ENGLISH,
@@ -175,6 +175,14 @@ def benchmark_overrides(given: Sequence[str]) -> list[str]:
     return [f"benchmarks={json.dumps(named)}"] if named else []
 
 
+def named_columns(given: Sequence[str]) -> dict[str, str]:
+    """What `--field NAME=COLUMN` names.  Raises InputError for a name that is given twice, or without a column."""
+    named = named_once(given, "a column")
+    if wrong := [name for name, column in named.items() if not column]:
+        raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
+    return named
+
+
 def output(what: str, required: bool = True) -> Decorator:
     """The option `-o` for commands on loose files."""
     return click.option("-o", "--output", required=required, metavar="FILE", help=what)
@@ -194,6 +202,11 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"'{value}' is not a finite number.", param, ctx)
         return number
+
+
+RETRY_ERRORS = click.option(
+    "--retry-errors", is_flag=True, help="Request again what failed or was ended by the server."
+)
 
 
 def workers() -> Decorator:
@@ -303,8 +316,9 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     """The exit code of an error and its one line."""
     if isinstance(error, LimoError):
         text, code = error.text(translated_together), error.exit_code
-        if code == PARTIAL:
-            text += translated("; ") + translated(f"continue with: limo {shlex.join(arguments)}")
+        if isinstance(error, PartialError):
+            again = [*arguments, *(option for option in error.options if option not in arguments)]
+            text += translated("; ") + translated(f"continue with: limo {shlex.join(again)}")
         return code, _one_safe_line(text)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
@@ -316,7 +330,8 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
         text, code = f"an argument is not UTF-8: {error.object!a}; rename the file or folder", INPUT
     elif reason := disk_reason(error):
         path = getattr(error, "filename", None) or "unknown file"
-        text, code = f"the disk cannot be written ({reason}): {path!r}; free some space or name another folder", INPUT
+        full = StorageError(f"cannot write ({reason})", path, "", disk_remedy(reason))
+        return INPUT, _one_safe_line(full.text(translated_together))
     elif isinstance(error, OSError) and error.filename:
         path = shorten(os.fsdecode(error.filename), 200)
         text, code = f"a file or folder cannot be used ({error.strerror}): {path!r}; check the path", INPUT

@@ -17,6 +17,7 @@ import click
 from limo.cli.command import (
     OVERRIDES,
     RECIPE,
+    RETRY_ERRORS,
     Call,
     aligned_table,
     benchmark_option,
@@ -45,12 +46,13 @@ SHOWN = 8
     OVERRIDES,
     run_folder(),
     benchmark_option("Kept out of the pool instead of the recipe's: a file or pool of yours; may be repeated."),
+    RETRY_ERRORS,
     workers(),
     click.option("--dry-run", is_flag=True, help="Read the pool and estimate the cost; request nothing."),
 )
 def curate(
-    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, benchmark: tuple[str, ...], workers: int,
-    dry_run: bool,
+    call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, benchmark: tuple[str, ...],
+    retry_errors: bool, workers: int, dry_run: bool,
 ) -> None:  # fmt: skip
     """Curate a dataset from a pool.
 
@@ -74,11 +76,11 @@ def curate(
         print_plan(call, plan.run(settings, folder), plan.CostAssumptions())
         return
     require_datasets()  # before anything is paid for
-    result = stage.run(settings, folder, call.progress, workers)
+    result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
     text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
     call.result(asdict(result), text)
-    raise_lacking(result.lacks, "the dataset is made of the others; another --run requests them again")
+    raise_lacking(result.lacks, "the dataset is made of the others", "--retry-errors")
 
 
 def _funnel_table(funnel: Sequence[FunnelRow]) -> str:

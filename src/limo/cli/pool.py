@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, Call, aligned_table, command, output
-from limo.core.errors import InputError, LimoError, named_once
+from limo.cli.command import OVERRIDES, Call, aligned_table, command, named_columns, output
+from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
     from limo.core.records import PassRate
@@ -67,7 +67,7 @@ def pool_ingest(
     from limo.pool.sources.guess import named
     from limo.verify.checker import Checker
 
-    named_once(fields, "a column")
+    named_columns(fields)
     mapping = load(FieldMap, None, fields)
     mapped = [with_fields(Source(path=path, fields=mapping)) for path in sources]
     for source in mapped:
@@ -168,7 +168,10 @@ def pool_decontaminate(
     if check == bool(output):
         raise InputError("either a pool is written, or only checked", file, "-o POOL, or --check", "give one of them")
     settings = load(DecontaminateSettings, None, overrides)
-    known, missing = find_benchmarks(benchmark or settings.benchmarks, benchmarks or settings.path)
+    names, folder = benchmark or settings.benchmarks, benchmarks or settings.path
+    if not folder and not (names and all("=" in name for name in names)):
+        call.progress.log("reading benchmarks from the hub, or its cache where there is no network")
+    known, missing = find_benchmarks(names, folder)
     call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     problems, without_statement = ([], []) if output else read_statements(file)
     written: Written | None = None

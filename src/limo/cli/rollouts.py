@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, RECIPE, Call, Finite, aligned_table, command, output, run_folder, workers
+from limo.cli.command import (
+    OVERRIDES,
+    RECIPE,
+    RETRY_ERRORS,
+    Call,
+    Finite,
+    aligned_table,
+    command,
+    output,
+    run_folder,
+    workers,
+)
 from limo.cli.next_step import run_of
 from limo.core.errors import InputError
 
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
     RECIPE,
     OVERRIDES,
     run_folder(),
-    click.option("--retry-errors", is_flag=True, help="Request again what failed or was ended by the server."),
+    RETRY_ERRORS,
     workers(),
 )
 def rollouts(
@@ -52,7 +63,7 @@ def rollouts(
     head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
     lines = [head, *map(_summary, result.pass_rates)]
     call.result({"rates": result.rows, "run": folder}, f"{aligned_table(lines)}\n\n{result.ledger}")
-    raise_lacking(result.lacks, "give it --retry-errors to request them again")
+    raise_lacking(result.lacks, "", "--retry-errors")
 
 
 def _summary(rates: dict[str, PassRate]) -> list[object]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import Call, aligned_table, command
-from limo.core.errors import InputError, named_once
+from limo.cli.command import Call, aligned_table, command, named_columns
 from limo.core.progress import duration
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ def init(
     """
     from limo.stages import init as stage
 
-    fields = named_once(field, "a column")
-    if wrong := [name for name, column in fields.items() if not column]:
-        raise InputError("this names no column", wrong[0], "--field NAME=COLUMN", "for example --field problem=stem")
+    fields = named_columns(field)
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
     result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace)
     columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())

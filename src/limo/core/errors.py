@@ -1,9 +1,8 @@
 """The error family: everything limo raises on purpose is a `LimoError`.
 
 A message has four parts: what is wrong, the value, what is allowed, what to do; for a name out of a known set the
-nearest is suggested.  Each child has a second parent from
-the standard library, so that `except ValueError` catches it too.  A failed rollout or verdict is data, not an
-exception.
+nearest is suggested.  Each child has a second parent from the standard library, so that `except ValueError` catches it
+too.  A failed rollout or verdict is data, not an exception.
 """
 
 from __future__ import annotations
@@ -77,9 +76,10 @@ class StorageError(LimoError, OSError):
 
 
 class PartialError(LimoError, RuntimeError):
-    """The work stopped cleanly before its end (budget, interruption); the same command goes on."""
+    """The work stopped cleanly before its end (budget, interruption); the same command, with `options`, goes on."""
 
     exit_code = 3
+    options: Sequence[str] = ()
 
 
 RESTORE = "restore the files or make them anew; report it where limo wrote them so"

@@ -28,7 +28,7 @@ _FORMER = ".former.tmp"
 _HOST = content_hash(platform.node())[:6]  # process numbers of another machine mean nothing here
 _FULL = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)}
 SPACE = "free some space or name another folder"
-_REMEDIES = {  # of errors that no free space mends
+_REMEDIES = {  # of errors that no free space mends, by their number
     errno.ENAMETOOLONG: "give it a shorter name",
     errno.EISDIR: "name a file, not a folder",
     errno.ENOTDIR: "name a folder, not a file",
@@ -84,6 +84,11 @@ def disk_reason(error: BaseException | None) -> str:
     return ""
 
 
+def disk_remedy(reason: str) -> str:
+    """What to do where a disk cannot be written, by the system's words for it."""
+    return {os.strerror(number): do for number, do in _REMEDIES.items()}.get(reason, SPACE)
+
+
 @contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
     """Turn the disk's complaints about `path`, wrapped by a library or not, into one StorageError."""
@@ -99,8 +104,7 @@ def storage_errors(path: str | Path) -> Iterator[None]:
             reason = _FULL[errno.ENOSPC]  # torch says only that a write failed
         if not reason:
             raise
-        do = _REMEDIES.get(getattr(error, "errno", None) or 0, SPACE)
-        raise StorageError(f"cannot write ({reason})", shorten(str(path), 200), "", do) from error
+        raise StorageError(f"cannot write ({reason})", shorten(str(path), 200), "", disk_remedy(reason)) from error
 
 
 def check_room(path: str | Path, n_bytes: float, what: str) -> None:

@@ -36,7 +36,9 @@ ASKED = "asked.json"
 OUTPUTS = "outputs.json"
 LEDGER_NOTE = "ledger.json"
 LEDGER = "ledger.sqlite"
-_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, OUTPUTS, LEDGER_NOTE, ASKED, ".lock"}
+LACKS = "lacks.json"
+"""What steps lack since requests failed for good, by step."""
+_BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, OUTPUTS, LEDGER_NOTE, LACKS, ASKED, ".lock"}
 
 _FOLDERS = {"stages", "selected", "model", "checkpoints"}
 _RESULTS = {PROBLEMS, LEDGER, "funnel.json", "scores.json", "evaluations.json", "undecided.json"}
@@ -207,6 +209,12 @@ class RunFolder:
         self._remove_from(names, min(positions), f"the recipe has changed in {shown}")
         if not min(positions):
             (self.path / INPUTS).unlink(missing_ok=True)
+
+    def redo(self, step: str, steps: Iterable[str], why: str) -> None:
+        """Remove one of the run's steps and all after it, to be made anew; the ledger keeps their rollouts."""
+        self._must_be_open()
+        names = list(steps)
+        self._remove_from(names, names.index(step), why)
 
     def _remove_from(self, names: Sequence[str], first: int, why: str) -> None:
         """Remove a step and all after it."""

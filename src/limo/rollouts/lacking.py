@@ -1,7 +1,7 @@
 """What rollouts lack: replies whose requests failed for good, and verdicts; one rule for how all stages end.
 
 Where nothing was decided a stage stops (`nothing_decided` says why); where some requests failed it goes on with the
-others, warns, and the command ends as partial.
+others, warns, and the command ends as partial, at every start until they have come.
 
     lacks = [lack] if (lack := failed_requests("weak_filter", rollouts)) else []
     raise_lacking(lacks)
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from limo.core.errors import PartialError
 from limo.core.records import Rollout
+from limo.core.run_folder import LACKS, RunFolder
 from limo.core.text import shorten
 
 
@@ -55,7 +56,30 @@ def nothing_decided(rollouts: Sequence[Rollout]) -> str:
     return f"none of {len(rollouts):,} rollouts could be decided ({shorten(reasons.most_common(1)[0][0], 200)})"
 
 
-def raise_lacking(lacks: Sequence[Lack], do: str = "the same command requests them again") -> None:
-    """Raise PartialError where replies never came, for the first step or benchmark that lacks some."""
+def note_lacks(run: RunFolder, step: str, lacks: Sequence[Lack]) -> None:
+    """Note in the run what its step lacks, in place of what it lacked before."""
+    noted = _noted(run)
+    if lacks or noted.get(step):
+        now = {**noted, step: list(lacks)}
+        run.write_json(LACKS, {name: [asdict(lack) for lack in of] for name, of in now.items()})
+
+
+def noted_lacks(run: RunFolder, steps: Iterable[str]) -> list[Lack]:
+    """What these steps of a run lack, in their order."""
+    noted = _noted(run)
+    return [lack for step in steps for lack in noted.get(step, [])]
+
+
+def _noted(run: RunFolder) -> dict[str, list[Lack]]:
+    return run.read_json(LACKS, dict[str, list[Lack]]) if (run.path / LACKS).is_file() else {}
+
+
+def raise_lacking(lacks: Sequence[Lack], do: str = "", *options: str) -> None:
+    """Raise PartialError where replies never came, for the first step or benchmark that lacks some.
+
+    `options`: what the same command needs to request them again.
+    """
     if lacks:
-        raise PartialError(lacks[0].sentence, lacks[0].why, "", do)
+        error = PartialError(lacks[0].sentence, lacks[0].why, "", do)
+        error.options = options
+        raise error

@@ -36,13 +36,7 @@ from limo.curate.dataset import (
     write_dataset,
 )
 from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
-from limo.curate.funnel import (
-    FunnelRow,
-    check_funnel,
-    describe_dropped,
-    read_funnel,
-    tightest_setting,
-)
+from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel, tightest_setting
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.of_run import open_run_ledger
@@ -55,8 +49,9 @@ from limo.pool.sources.benchmarks import BenchmarkFile, load_benchmarks, load_fi
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifier, open_recipe_verifier
 from limo.rollouts.judging import ChainGraderSettings, grade_by_model
-from limo.rollouts.runner import ModelOpener, RolloutSettings
-from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, Lack, ModelStageRecipe, source_files
+from limo.rollouts.lacking import Lack, note_lacks, noted_lacks
+from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.stages.rollouts import UNDECIDED, BandedRolloutSettings, ModelStageRecipe, source_files
 from limo.verify.checker import Checker
 
 SELECTED = "selected"
@@ -162,21 +157,27 @@ def run(
     progress: Progress | None = None,
     n_workers: int = 1,
     opener: ModelOpener = open_model,
+    retry_errors: bool = False,
 ) -> CurateResult:
     """Do what is missing of the run in `folder`; `n_workers` processes verify.
 
-    `opener` makes a completer of a model's settings and the recipe's `data` folder.  Raises InputError (the input
-    cannot be used, or a step keeps nothing: its table then holds the reasons), CollectionStopped, ModelError,
+    `opener` makes a completer of a model's settings and the recipe's `data` folder.  With `retry_errors` rollouts that
+    failed are requested again, and every step from the first with rollouts on is made anew.  Raises InputError (the
+    input cannot be used, or a step keeps nothing: its table then holds the reasons), CollectionStopped, ModelError,
     StorageError.
     """
     recipe = recipe.with_prompts()
     run_folder = RunFolder(folder, recipe, recipe.verifier_code(), recipe.model_hashes())
-    if not run_folder.done("export") or run_folder.differs():
+    if retry_errors or not run_folder.done("export") or run_folder.differs():
         recipe.check_inputs()
     with run_folder:
         run_folder.check_inputs(recipe.pool_files())
+        if retry_errors:
+            first = next((one.name for one in recipe.filters), "chains")
+            run_folder.redo(first, recipe.run_steps(), "failed requests are sent again")
+        runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
         try:
-            return _Curation(recipe, run_folder, progress or NoProgress(), n_workers, opener).run()
+            return _Curation(recipe, run_folder, runner, n_workers).run()
         except CollectionStopped as stopped:
             run_folder.write_json(UNDECIDED, stopped.undecided)
             raise
@@ -199,12 +200,9 @@ Split = tuple[list[Row], list[Dropped]]
 class _Curation:
     """One call of `run`; `done` names the steps done in it."""
 
-    def __init__(
-        self, recipe: Recipe, folder: RunFolder, progress: Progress, n_workers: int, opener: ModelOpener
-    ) -> None:
-        self.recipe, self.folder, self.progress, self.n_workers = recipe, folder, progress, n_workers
-        self.runner = recipe.runner(progress, opener)
-        self.pool = RunPool([])
+    def __init__(self, recipe: Recipe, folder: RunFolder, runner: RolloutRunner, n_workers: int) -> None:
+        self.recipe, self.folder, self.runner, self.n_workers = recipe, folder, runner, n_workers
+        self.progress, self.pool = runner.progress, RunPool([])
         self.done: list[str] = []
         self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
@@ -227,12 +225,15 @@ class _Curation:
         funnel = self._funnel()
         if self.done or not (self.folder.path / "funnel.json").is_file():  # a kill may fall between the last two writes
             self.folder.write_json("funnel.json", [asdict(row) for row in funnel])
-        return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done, self.runner.lacks)
+        lacks = noted_lacks(self.folder, self.recipe.run_steps())
+        return CurateResult(folder, funnel, funnel[-1].n_kept, not self.done, lacks)
 
     def _step(self, name: str, n_in: int | None, work: Callable[[], Split], *also: Path) -> list[Row]:
         """Do the step, which writes `also`, unless it is done; the rows it kept.  `n_in` None: all kept and dropped."""
         if not self.folder.done(name):
+            n_lacks = len(self.runner.lacks)
             kept, dropped = work()
+            note_lacks(self.folder, name, self.runner.lacks[n_lacks:])
             if n_in is not None and n_in != len(kept) + len(dropped):
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
             self.folder.write_stage(name, kept, dropped, also)
