@@ -197,7 +197,7 @@ def test_a_curation_that_lacks_replies_says_so_until_they_are_requested_again(li
         recipe["filters"][0] |= {"low": 0, "high": 1}
         (world / "curate.yaml").write_text(yaml.safe_dump(recipe))
         for _ in range(2):
-            code, out, err = limo(*arguments)
+            code, _, err = limo(*arguments)
             assert (code, len(seen)) == (3, 10), err
             assert "weak lacks 1 replies, whose requests fail: 'status 422" in err
             assert "continue with: limo curate curate.yaml --run c --retry-errors" in err
