@@ -103,6 +103,18 @@ def test_a_planned_run_has_its_end_in_sight_and_learns_its_pace(clock):
         assert progress.events[-1].run_remaining_s == pytest.approx((40 + 20) / (20 + 20) * 40)
 
 
+def test_no_stage_says_that_it_outlasts_its_run(clock):
+    progress = NoProgress(clock)
+    progress.plan({"train": 40.0, "report": 1.0})
+    with progress.stage("train", total=40) as stage:
+        for n in range(40):
+            clock.now += 10 if not n else 1  # a slow first piece
+            stage.advance()
+            event = progress.events[-1]
+            assert event.remaining_s is None or event.remaining_s < event.run_remaining_s
+    assert progress.events[-2].remaining_s == 0
+
+
 def test_the_time_left_of_a_run_jumps_neither_at_a_first_piece_nor_at_the_end_of_a_stage(clock):
     progress, left = NoProgress(clock), []
     progress.plan({"curation": 100, "measure": 500})

@@ -105,6 +105,8 @@ class Stage:
         """The present state of the stage."""
         remaining = self.remaining_s if kind == "advance" else None
         of_run = self._progress.remaining_s(self) if kind in ("start", "advance") else None
+        if remaining is not None and of_run is not None and remaining >= of_run:
+            remaining = None  # a pace, where the run's time weighs it against a plan: no stage outlasts its run
         fields = dict(self.fields)
         return Event(kind, self.name, "", self.n_done, self.total, self.elapsed_s, remaining, of_run, fields)
 

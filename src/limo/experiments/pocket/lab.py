@@ -32,8 +32,8 @@ from limo.stages import curate
 
 # Seconds on two quiet cores: a pool problem until it is selected or dropped, a rollout of a collection, a problem of
 # each benchmark until it is scored, a row once through a training, a rollout of a training.
-CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.1, 0.01, 0.3, 0.01, 0.02
-SAMPLE_S = 0.02  # a further rollout of an untrained model, whose answers are short
+CURATION_S, CHAIN_S, SCORE_S, ROW_S, ROLLOUT_S = 0.06, 0.004, 0.14, 0.005, 0.01
+SAMPLE_S = 0.01  # a further rollout of an untrained model, whose answers are short
 
 
 class WorldSettings(Settings):
