@@ -40,9 +40,9 @@ def test_recipes_beside_the_recipe_come_first_and_a_dry_run_is_followed_by_the_r
     assert next_command("curate", RECIPE) == shipped
     for name in ("mine", "train", "evaluate"):
         (tmp_path / f"{name}.yaml").touch()
-    own = {"recipe": "mine.yaml", "overrides": (), "run": "runs/curate"}
-    assert next_command("curate", own) == "limo train train.yaml dataset=runs/curate/selected --run runs/train"
-    assert next_command("curate", own | {"dry_run": True}) == "limo curate mine.yaml --run runs/curate"
+    own = {"recipe": "mine.yaml", "overrides": (), "run": "runs/mine"}
+    assert next_command("curate", own) == "limo train train.yaml dataset=runs/mine/selected --run runs/train"
+    assert next_command("curate", own | {"dry_run": True}) == "limo curate mine.yaml --run runs/mine"
     assert next_command("plan", RECIPE) == "limo curate limo-v2 'data=my data' --run runs/limo-v2"
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.startswith("limo evaluate evaluate.yaml 'model={kind: local, name: trained, path: /")
@@ -71,7 +71,7 @@ def test_it_is_said_where_it_does_not_mix_with_the_result(limo, world):
 def test_a_run_without_a_name_lies_beside_its_recipe_as_init_names_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/train.yaml").write_text("model: m\ndataset: mine/runs/curate/selected\nmethod: {kind: sft}\n")
+    (tmp_path / "mine/train.yaml").write_text("model: m\ndataset: mine/runs/mine/selected\nmethod: {kind: sft}\n")
     values = {"recipe": "mine/train.yaml", "overrides": (), "run": None}
     assert next_command("plan", values) == "limo train mine/train.yaml --run mine/runs/train"
     assert str(run_of(None, "mine/train.yaml")) == "mine/runs/train"

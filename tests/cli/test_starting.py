@@ -113,7 +113,7 @@ def test_the_held_out_problems_leave_the_pool(limo, here):
     recipe = load(curate.Recipe, "mine/mine.yaml")
     assert recipe.resolve("held_out.jsonl") == str(here / "mine/held_out.jsonl")
     assert load(evaluate.Recipe, "mine/evaluate.yaml").load_benchmarks()["held-out"][0].answer
-    assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/curate/selected")
+    assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/mine/selected")
 
 
 def test_the_verifier_is_proposed_by_the_answers_with_two_of_them(limo, here):

@@ -1,7 +1,7 @@
 """What to type after a command: one table for all of them, read when a command has ended well.
 
-next_command("curate", {"recipe": "mine/mine.yaml", "run": "mine/runs/curate"})
-# limo train mine/train.yaml dataset=mine/runs/curate/selected --run mine/runs/train
+next_command("curate", {"recipe": "mine/mine.yaml", "run": "mine/runs/mine"})
+# limo train mine/train.yaml dataset=mine/runs/mine/selected --run mine/runs/train
 """
 
 from __future__ import annotations

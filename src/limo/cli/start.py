@@ -1,7 +1,7 @@
 """The commands init and status.
 
 limo init problems.jsonl --server http://127.0.0.1:8000/v1
-limo status limo-mine/runs/curate
+limo status limo-mine/runs/mine
 """
 
 from __future__ import annotations

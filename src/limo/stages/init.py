@@ -319,7 +319,7 @@ def _recipes(
     }
     training = {
         "model": weights or train.NO_WEIGHTS,
-        "dataset": str(folder / "runs/curate/selected"),
+        "dataset": str(folder / "runs/mine/selected"),
         "method": {"kind": "sft"},
     }
     weak_first = "a weak model drops what is too easy, a strong one keeps what is hard and writes the chains"
@@ -333,9 +333,11 @@ def _recipes(
 def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_tokens: int) -> list[str]:
     """The commands from the recipes to a trained, evaluated, reported model, in order.
 
-    The model that writes the chains is scored too, XX"""
+    The model that writes the chains is scored too, unless it is the one that is scored before training.  `--run` stands
+    where a run is not named like its recipe.
+    """
     at = lambda name: shlex.quote(str(folder / name))  # noqa: E731
-    curated, trained, runs = at("runs/curate"), at("runs/train"), [at("runs/before"), at("runs/after")]
+    curated, trained, runs = at("runs/mine"), at("runs/train"), [at("runs/before"), at("runs/after")]
     own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
     teacher = shlex.quote(f"model={json.dumps(models[-1], ensure_ascii=False)}")
     training = decoding = ""
@@ -345,8 +347,8 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_to
     of_teacher = of_teacher if weights or len(models) > 1 else []
     runs += [at("runs/teacher")] if of_teacher else []
     return [
-        f"limo plan {at('mine.yaml')} --run {curated}",
-        f"limo curate {at('mine.yaml')} --run {curated}",
+        f"limo plan {at('mine.yaml')}",
+        f"limo curate {at('mine.yaml')}",
         f"limo view {curated}",
         f"limo train {at('train.yaml')} {'' if weights else 'model=FOLDER_OR_HUB_NAME '}{training}--run {trained}",
         f"limo evaluate {at('evaluate.yaml')} {decoding}--run {runs[0]}",
