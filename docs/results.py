@@ -112,7 +112,8 @@ def tables(stored: dict[str, Any], language: str) -> str:
 
 
 def _points(row: dict[str, Any], sign: str = "", name: str = "value") -> str:
-    return f"{100 * row[name]:{sign}.1f} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
+    text = f"{100 * row[name]:{sign}.1f} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
+    return text.replace("-", "−")
 
 
 def _line(cells: list[str]) -> str:

@@ -175,12 +175,12 @@ def test_what_a_training_by_reward_cost_is_said_against_limo():
         QuestionEvidence(Questions(arms=arms, experiments=[]), measured, report, ["b1"], data_flops={"limo": 1e10}),
     )
     assert [claim.en.split(" operations")[0] for claim in found.claims] == [
-        "grpo reaches the score of LIMO at 10B",
-        "weak does not reach the score of LIMO within 10B",
+        "grpo reaches the score of LIMO at 1.0e+10",
+        "weak does not reach the score of LIMO within 1.0e+10",
     ]
     colors = [row.color for row in found.charts[1].series]
     assert colors == [color for name, color in arm_colors(report).items() if measured[name][0].points]
-    assert "0.5 times the 20B" in found.claims[0].en and "0.5 倍" in found.claims[0].zh
+    assert "0.5 times the 2.0e+10" in found.claims[0].en and "0.5 倍" in found.claims[0].zh
 
 
 def test_a_point_of_a_curve_is_one_that_every_seed_has():

@@ -125,3 +125,14 @@ def test_an_average_over_fewer_benchmarks_than_the_page_shows_says_over_how_many
     assert "over the benchmarks that both have (2)" in comparison_claim(part, part.comparisons[1]).en
     assert "双方共有的 2 个基准平均" in comparison_claim(part, part.comparisons[1]).zh
     assert "over all benchmarks" in comparison_claim(part, part.comparisons[0]).en
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_navigation_names_a_chapter_by_words_of_its_heading(language):
+    texts = words.read_data("words.yaml")
+    headings = {f"nav_{name.removeprefix('chapter_')}": text for name, text in texts.items() if "chapter_" in name}
+    headings |= {"nav_grid": texts["grid"], "nav_evidence": texts["evidence"]}
+    entries = {name for name in texts if name.startswith("nav_") and not name.startswith("nav_of_")}
+    assert entries == headings.keys()
+    for name in entries:
+        assert texts[name][language].casefold() in headings[name][language].casefold(), name

@@ -231,7 +231,7 @@ def test_the_easy_problems_are_the_same_for_ever_and_their_answers_true():
 
 @pytest.mark.parametrize(
     ("model", "flops", "shown"),
-    [("Qwen/Qwen2.5-Math-7B", 2 * 7e9 * 50, "FLOPs 7e+11"), ("another", None, "FLOPs unknown")],
+    [("Qwen/Qwen2.5-Math-7B", 2 * 7e9 * 50, "FLOPs 7.0e+11"), ("another", None, "FLOPs unknown")],
 )
 def test_what_stands_behind_curated_data_is_counted_in_the_units_of_a_training(model, flops, shown, tmp_path):
     (tmp_path / "selected").mkdir()

@@ -55,6 +55,7 @@ def train(
     The run folder gets `model/`.
     """
     from limo.core.recipe import load
+    from limo.core.text import operations
     from limo.stages import train as stage
 
     if show_batch:
@@ -68,7 +69,7 @@ def train(
     result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
         counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
-        counts += f", {result.flops:.2g} FLOP, checkpoint: {result.checkpoint}"
+        counts += f", {operations(result.flops)} FLOP, checkpoint: {result.checkpoint}"
         loss = result.losses[-1] if result.losses else "none"
         call.result(asdict(result), f"{result.model_dir}: {counts}, last loss {loss}")
 
@@ -240,12 +241,13 @@ def _matrix(found: Sequence[Comparison]) -> str:
         p = f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001"
         pairs.append(
             [pair, *_points(one.difference, one.low, one.high), p, one.n_problems, f"{100 * one.detectable:.1f}",
-             _needed(one)]
+             _needed(one) or "-"]
         )  # fmt: skip
     end = (
         "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these.\n"
-        "shows from: the smallest true difference that these problems show in four of five tries; would need: about so "
-        "many problems\nof this kind show a true difference of the size seen."
+        "shows from: the smallest true difference that these problems show in four of five tries.\n"
+        "would need: about so many problems of this kind show a true difference of the size seen (-: separable "
+        "already, or several seeds of a model)."
     )
     return "\n\n".join([aligned_table(matrix), aligned_table(pairs), end])
 

@@ -117,6 +117,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def operations(flops: float) -> str:
+    """Floating-point operations as every table and line has them: 6.6e+10."""
+    return f"{flops:.1e}"
+
+
 def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters, for messages."""
     line = _SPACE.sub(" ", text).strip()

@@ -12,11 +12,12 @@ from typing import Literal
 
 from limo.core.language import translated
 from limo.core.stats import Interval
+from limo.core.text import operations
 from limo.experiments.arms import Experiment, PredictedPair, Questions
 from limo.experiments.results import Counts, Measured, RateName, Rates, comparison_rows, curve_points, rates_of
 from limo.report.charts.drawing import arm_colors
 from limo.report.content import ChartRow, ComparisonRow, DataTable, LocalizedText, Prediction, Report, Section
-from limo.report.words import comparison_claim, count, points, short_count
+from limo.report.words import comparison_claim, count, points
 from limo.stages.compare import average
 from limo.stages.reach import KINDS, Reach, rates_by_problem, reach
 from limo.stages.reports.texts import interval_series, make_chart, make_table, text
@@ -156,7 +157,7 @@ def _cost_claim(name: str, evidence: QuestionEvidence) -> LocalizedText:
     reached = [flops for flops, value in found if value.value >= score]
     spent = reached[0] if reached else found[-1][0]
     key = "reward_reaches" if reached else "reward_falls_short"
-    return text(key, arm=label, spent=short_count(spent), times=f"{spent / cost:.2g}", cost=short_count(cost))
+    return text(key, arm=label, spent=operations(spent), times=f"{spent / cost:.2g}", cost=operations(cost))
 
 
 def _flops_before(name: str, evidence: QuestionEvidence) -> float:
@@ -218,7 +219,7 @@ def _table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable:
         flops = _flops_before(name, evidence) + mean(measurement.flops for measurement in own)
         cells = [
             count(own[0].n_examples), count(own[0].n_updates), count(round(mean(m.n_train_tokens for m in own))),
-            f"{flops:.1e}" if flops else "—",
+            operations(flops) if flops else "—",
             _with_interval(_average(name, evidence)), points(_mean_rate([m.note_rates for m in own])),
             f"{mean(m.n_completion_tokens for m in own):.0f}", count(len(own)),
         ]  # fmt: skip
@@ -241,7 +242,8 @@ def _seed_table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable
         "notes": {name: points(_mean_rate([m.note_rates for m in own])) for name, own in measured.items()},
         "tokens": {name: f"{mean(m.n_completion_tokens for m in own):.0f}" for name, own in measured.items()},
         "cost": {
-            name: f"{_flops_before(name, evidence) + mean(m.flops for m in own):.1e}" for name, own in measured.items()
+            name: operations(_flops_before(name, evidence) + mean(m.flops for m in own))
+            for name, own in measured.items()
         },
     }
     rows = []

@@ -139,5 +139,6 @@ async def _get_all(url: str, key: str) -> Answers:
 
         answers = await asyncio.gather(*map(get, _PATHS))
     if all(answer is None for answer in answers):
-        raise ModelError("the server does not answer", url, "a running server", "start it, or mend base_urls")
+        do = "start it, or correct its address (--server, or base_urls in the recipe)"
+        raise ModelError("the server does not answer", url, "a running server", do)
     return {"status": status} | dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))

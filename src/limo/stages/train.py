@@ -28,6 +28,7 @@ from limo.core.prompts import prompt_hash
 from limo.core.recipe import RECIPES, Settings, load
 from limo.core.records import Problem, Rollout, Verdict
 from limo.core.run_folder import RunFolder
+from limo.core.text import operations
 from limo.ledger.store import Ledger
 from limo.models.local.completer import LocalCompleter
 from limo.pool.ingest import read_pool
@@ -171,7 +172,7 @@ class DataCost:
     flops: float | None
 
     def __str__(self) -> str:
-        flops = "unknown (size_b of its models)" if self.flops is None else f"{self.flops:.3g}"
+        flops = "unknown (size_b of its models)" if self.flops is None else operations(self.flops)
         return f"behind the data: {sum(self.n_tokens.values()):,} tokens of {len(self.n_tokens)} models, FLOPs {flops}"
 
 

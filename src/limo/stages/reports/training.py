@@ -9,6 +9,7 @@ from typing import Any
 
 from limo.core.run_folder import RunFolder
 from limo.core.stats import Interval, wilson
+from limo.core.text import operations
 from limo.ledger.store import Ledger
 from limo.report.content import Section
 from limo.stages import checkpoints
@@ -39,7 +40,7 @@ def run_names(folders: Sequence[Path]) -> dict[Path, str]:
 def _data_flops(folder: Path) -> str:
     """Operations of the models behind a training's data, where they are known."""
     values = RunFolder(folder).read_json(DATA_COST) if (folder / DATA_COST).is_file() else {}
-    return "-" if values.get("flops") is None else f"{values['flops']:.3g}"
+    return "-" if values.get("flops") is None else operations(values["flops"])
 
 
 def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
@@ -58,7 +59,7 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
             f"{record.n_tokens_seen:,}",
             f"{record.seconds:,.1f}",
             f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "-",
-            f"{record.flops:.3g}",
+            operations(record.flops),
             _data_flops(folder),
         ]
         for folder, record in records.items()
