@@ -62,7 +62,7 @@ def write_run(folder: Path, models: tuple[str, ...], problems: list[Problem], n:
             if r.model == "strong" and r.index == 0
         ]
         run.write_stage("weak_filter", [{"id": p.id} for p in problems[10:]], [
-            Dropped(p.id, "weak_filter", "solved too often") for p in problems[:10]
+            Dropped(p.id, "weak_filter", "too easy") for p in problems[:10]
         ])  # fmt: skip
         run.write_stage("chains", [asdict(chain) for chain in chains], [])
         graded = [

@@ -19,8 +19,8 @@ def scored(tmp_path):
 def test_three_runs_are_a_matrix_and_a_baseline_leaves_its_column(limo, scored):
     code, out, err = limo("compare", scored / "base", scored / "limo", scored / "twin")
     assert code == 0, err
-    assert "+50.0*" in out and "-2.5 " in out and "(3) - (2)" in out
-    needed = int(out.split("(3) - (2)")[1].split("\n")[0].split()[-1].replace(",", ""))
+    assert "+50.0*" in out and "−2.5 " in out and "(3) − (2)" in out
+    needed = int(out.split("(3) − (2)")[1].split("\n")[0].split()[-1].replace(",", ""))
     assert needed > 400
     code, out, _ = limo(
         "compare", *(scored / name for name in ("base", "limo", "twin")), "--baseline", "limo", "--json"

@@ -37,8 +37,8 @@ def test_english_is_as_the_code_writes_it_and_an_unknown_language_is_english():
 
 def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
     set_language("zh")
-    assert translated("weak_filter: kept 40, dropped 29: solved too often 28, no completion 1") == (
-        "弱模型筛选：保留 40，剔除 29：答对过多 28，没有回答 1"
+    assert translated("weak_filter: kept 40, dropped 29: too easy 28, no completion 1") == (
+        "弱模型筛选：保留 40，剔除 29：太易 28，没有回答 1"
     )
     assert translated("mine: kept 2, dropped 3: no completion 3") == "mine：保留 2，剔除 3：没有回答 3"
     assert translated("mine: kept 2, dropped 3: an own reason 3") == "mine: kept 2, dropped 3: an own reason 3"
@@ -47,8 +47,8 @@ def test_blanks_keep_what_varies_and_translate_what_has_an_entry():
 
 def test_a_list_is_translated_whole_or_not_at_all_and_names_stay():
     set_language("zh")
-    assert translated(" (allowed: train, verify)") == "（可用：训练，验证）"
-    assert translated(" (allowed: train, verify-judge)") == "（可用：train, verify-judge）"
+    assert translated(" (allowed: train, verify)") == "（应为：训练，验证）"
+    assert translated(" (allowed: train, verify-judge)") == "（应为：train, verify-judge）"
     assert translated("report: runs/train/report.html") == "报告：runs/train/report.html"
 
 
@@ -57,7 +57,7 @@ def test_an_error_is_translated_whole_or_not_at_all_and_stays_english_as_data():
     foreign = InputError("there is no such file", "a.jsonl", "words without an entry", "check the path")
     assert foreign.text(translated_together) == str(foreign)
     error = InputError("there is no such file", "a.jsonl", "existing files", "check the path")
-    assert error.text(translated_together) == "没有这个文件：'a.jsonl'（可用：存在的文件）；请检查路径"
+    assert error.text(translated_together) == "没有这个文件：'a.jsonl'（应为：存在的文件）；请检查路径"
     assert str(error) == "there is no such file: 'a.jsonl' (allowed: existing files); check the path"
 
 

@@ -21,12 +21,12 @@ def fate(n_correct: int, n_decided: int, n: int, low: int, high: int) -> str:
     ("n_correct", "n_decided", "n", "low", "high", "expected"),
     [
         (0, 4, 4, 0, 0, "kept"),
-        (1, 4, 4, 0, 0, "solved too often"),
-        (1, 1, 4, 0, 0, "solved too often"),  # stopped at the first right one
+        (1, 4, 4, 0, 0, "too easy"),
+        (1, 1, 4, 0, 0, "too easy"),  # stopped at the first right one
         (1, 32, 32, 1, 3, "kept"),
         (3, 32, 32, 1, 3, "kept"),
-        (4, 10, 32, 1, 3, "solved too often"),
-        (0, 32, 32, 1, 3, "solved too rarely"),
+        (4, 10, 32, 1, 3, "too easy"),
+        (0, 32, 32, 1, 3, "too hard"),
         (0, 31, 32, 1, 3, "undecided"),
         (3, 31, 32, 1, 3, "undecided"),
         (2, 31, 32, 1, 3, "kept"),

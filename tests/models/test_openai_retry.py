@@ -112,7 +112,7 @@ REFUSED = Unreachable("cannot be reached (Connection refused)")
 def test_servers_that_were_never_reached_end_the_run_within_seconds(clock):
     for urls in (["http://a/v1"], ["http://a/v1", "http://b/v1"]):
         began = clock[0]
-        with pytest.raises(PartialError, match=r"Connection refused.*start one, or check base_urls") as ended:
+        with pytest.raises(PartialError, match=r"Connection refused.*start one, or correct its address") as ended:
             complete([REFUSED] * 1000, urls)
         assert clock[0] - began < 40, ended  # every wait is the longest that it can be here
 

@@ -129,14 +129,14 @@ def _funnel() -> list[StageRow]:
         StageRow("pool", "Read", "读入", 24000, 23640, {"malformed row": 12, "answer cannot be checked": 348}),
         StageRow("dedup", "Distinct", "去重", 23640, 22105, {"duplicate": 1211, "duplicate with another answer": 324}),
         StageRow("decontaminate", "Clean of benchmarks", "去污染", 22105, 21874, {"in a benchmark": 231}),
-        StageRow("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"solved too often": 16553}),
+        StageRow("weak", "Unsolved by the weak model", "弱模型未解出", 21874, 5321, {"too easy": 16553}),
         StageRow(
             "strong",
             "1–3 of 32 by the strong model",
             "强模型 32 次中对 1–3 次",
             5321,
             640,
-            {"solved too often": 4102, "solved too rarely": 579},
+            {"too easy": 4102, "too hard": 579},
         ),
         StageRow("select", "Selected", "选出", 640, 128, {"below the top k": 512}),
     ]

@@ -70,7 +70,7 @@ def test_the_ends_of_the_scale_can_be_drawn(full, value):
 
 def test_the_funnel_names_every_drop_and_what_it_cannot_account_for(full):
     shown = " ".join(words_of(draw_funnel(full, "en", 760)))
-    assert "−16,553 solved too often" in shown and "unaccounted" not in shown and "log scale" in shown
+    assert "−16,553 too easy" in shown and "unaccounted" not in shown and "log scale" in shown
     stage = StageRow("x", "Leaky", n_in=100, n_kept=80, dropped={"a": 5}, unit="chains")
     leaky = " ".join(words_of(draw_funnel(replace(full, funnel=[stage]), "en", 760)))
     assert "15 unaccounted for" in leaky and "of 100 chains" in leaky and "log scale" not in leaky

@@ -23,6 +23,7 @@ from limo.report.content import (
     OverlapRow,
     Report,
     ScoreRow,
+    Section,
 )
 
 VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
@@ -82,6 +83,18 @@ def test_every_link_inside_the_page_leads_somewhere(html):
     reader = Reader(html)
     links = [value[1:] for name, value in reader.attributes if name == "href" and value[0] == "#"]
     assert len(links) == 18 and set(links) <= set(reader.ids)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_navigation_names_a_chapter_by_the_words_that_its_heading_begins_with(full, plain, language):
+    question = Section("rq1", LocalizedText("RQ1, quality: does it matter?", "RQ1 质量：重要吗？"), kind="question")
+    for report in (full, replace(plain, sections=[question])):
+        text = page.render(report, language)
+        entries = re.findall(r'<a href="#([\w-]+)">([^<]+)</a>', "".join(re.findall(r"<nav.*?</nav>", text, re.DOTALL)))
+        assert len(entries) > 6
+        for name, entry in entries:
+            heading = re.search(rf'id="{name}".*?<h2[^>]*>(.*?)</h2>', text, re.DOTALL)[1]
+            assert re.search(rf"(^|>){re.escape(entry)}(: |：|<|$)", heading), (entry, heading)
 
 
 def test_only_the_page_s_own_script_may_run(html):

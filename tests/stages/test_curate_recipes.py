@@ -96,7 +96,7 @@ def test_the_papers_recipes_reach_served_models_and_run_from_pool_to_dataset(nam
     done = curate(recipe, folder / "run", NoProgress())
     rows = {one.stage: one for one in done.funnel}
     assert rows["decontaminate"].n_by_reason == {"in a benchmark": 1}
-    assert rows["weak_filter"].n_by_reason == {"solved too often": 1}
+    assert rows["weak_filter"].n_by_reason == {"too easy": 1}
     assert rows["strong_filter"].n_kept == done.n_selected == n_kept, done.funnel
     data = load_from_disk(done.folder)
     assert all("<think>" not in row["messages"][-1]["content"] for row in data)

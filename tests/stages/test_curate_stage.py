@@ -133,7 +133,7 @@ def test_from_pool_to_dataset_every_count_adds_up_and_every_drop_has_its_reason(
     assert rows["ingest"].n_in == N + 2 and sum(rows["ingest"].n_by_reason.values()) == 1
     assert rows["dedup"].n_by_reason == {"duplicate": 1}
     assert rows["decontaminate"].n_by_reason == {"held out": 1}
-    assert rows["weak_filter"].n_by_reason == {"solved too often": 8}
+    assert rows["weak_filter"].n_by_reason == {"too easy": 8}
     assert rows["strong_filter"].n_by_reason == {"suspect": 1}
     assert rows["select"].n_kept == rows["export"].n_kept == done.n_selected == 6
     assert json.loads((bench.folder / "funnel.json").read_text())[3]["n_in"] == rows["decontaminate"].n_kept
@@ -267,7 +267,7 @@ def test_a_band_over_several_models_counts_their_rollouts_together(pool, bench):
     kept = run.read_stage("committee")
     assert {line["model"] for line in kept} == {"weak + strong"}
     assert all(line["n"] == 4 and 1 <= line["n_correct"] <= 3 for line in kept)
-    assert {d.reason for d in run.read_dropped("committee")} == {"solved too rarely", "suspect"}
+    assert {d.reason for d in run.read_dropped("committee")} == {"too hard", "suspect"}
 
 
 def test_a_model_after_the_first_is_not_asked_what_is_decided(pool, bench):
@@ -286,7 +286,7 @@ def test_fewer_than_k_is_said(pool, bench):
 def test_a_stage_that_keeps_nothing_stops_with_its_reasons_and_leaves_its_table(pool, bench):
     filters = [{"name": "impossible", "models": [model("strong")], "n": 8, "low": 8, "high": 8}]
     for _ in range(2):
-        with pytest.raises(InputError, match=r"nothing is left after impossible.*solved too rarely") as caught:
+        with pytest.raises(InputError, match=r"nothing is left after impossible.*too hard") as caught:
             bench(recipe(pool, filters=filters))
         assert "loosen filters.0.low " in str(caught.value)
     assert RunFolder(bench.folder).counts()["impossible"].n_kept == 0

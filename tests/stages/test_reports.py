@@ -132,7 +132,7 @@ def test_trainings_show_losses_costs_and_the_check_of_forgetting(tmp_path):
     (tmp_path / "a" / "seed-0" / "forgetting.json").write_text(json.dumps({"sentence": "not separable"}))
     (tmp_path / "a" / "seed-0" / "data_cost.json").write_text(json.dumps({"n_tokens": {"m": 9}, "flops": 1.5e12}))
     (section,) = run([tmp_path / "a/seed-0", tmp_path / "b/seed-0"]).sections
-    assert [row[8].en for row in section.tables[0].rows] == ["1.5e+12", "-"], "of filters and teachers"
+    assert [row[8].en for row in section.tables[0].rows] == ["1.5e+12", "—"], "of filters and teachers"
     assert [series.label_en for series in section.charts[0].series] == ["a/seed-0", "b/seed-0"]
     assert section.charts[0].series[0].x == [2, 4, 5] and section.tables[0].rows[0][6].en == "90"
     assert any("Forgetting check: not separable" in claim.en for claim in section.claims)

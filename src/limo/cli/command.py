@@ -55,7 +55,7 @@ OUTPUTS = ("output", "dropped", "conflicts", "evidence", "report", "data", "char
 WORDS = ("FORMAT", "KIND", "NAME", "REPO")
 """Metavars of parameters that name no file."""
 RECIPE = click.argument("recipe", metavar="RECIPE")
-_NUMBER = re.compile(r"[-+]?[0-9][0-9,.]*%?|-?")
+_NUMBER = re.compile(r"[-−+]?[0-9][0-9,.]*%?|[-—]?")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]...")
 # Modules that are not in the core, and the extra of pyproject.toml that brings each.
 EXTRA_OF_MODULE = {
@@ -250,7 +250,8 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
     except click.ClickException as error:
         code = INPUT
         if isinstance(error, click.NoSuchOption) and error.possibilities:  # without the dashes, which all begin with
-            near = [one for one in error.possibilities if did_you_mean(error.option_name.strip("-"), [one.strip("-")])]
+            nearest = did_you_mean(error.option_name.strip("-"), [one.strip("-") for one in error.possibilities])
+            near = [one for one in error.possibilities if repr(one.strip("-")) in nearest]
             error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
         shown = io.StringIO()
         error.show(shown)

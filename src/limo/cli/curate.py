@@ -29,6 +29,7 @@ from limo.cli.command import (
 )
 from limo.cli.next_step import run_of
 from limo.core.errors import InputError, PartialError
+from limo.core.text import signed
 
 if TYPE_CHECKING:
     from limo.core.records import Grade
@@ -144,7 +145,7 @@ def grade(
 def _agreement_table(agreements: dict[str, Agreement]) -> str:
     lines: list[list[object]] = [["scorers", "chains", "rank correlation", "same level", "weighted kappa"]]
     for name, one in agreements.items():
-        lines.append([name, one.n, f"{one.correlation:+.2f}", f"{one.same_level:.0%}", f"{one.kappa:+.2f}"])
+        lines.append([name, one.n, signed(one.correlation, 2), f"{one.same_level:.0%}", signed(one.kappa, 2)])
     return aligned_table(lines)
 
 
@@ -177,7 +178,7 @@ def _edits(audits: Sequence[Audit]) -> str:
         "paragraphs shuffled: score falls": [audit.shuffled["paragraphs"].score_falls for audit in audits],
     }
     lines += [[name, *(f"{100 * value:.1f}%" for value in values)] for name, values in shown.items()]
-    climbed = [f"{audit.keywords_inserted.mean_levels:+.2f}" for audit in audits]
+    climbed = [signed(audit.keywords_inserted.mean_levels, 2) for audit in audits]
     lines.append(["50 keywords inserted: levels risen, mean", *climbed])
     if audits[0].separation:
         areas = [f"{audit.separation['score']:.3f}" for audit in audits]
@@ -191,7 +192,7 @@ def _correlations(report: Audit, labels: dict[str, list[float]]) -> str:
     heads = [f"{report.scorer} with", *across, *(["separation"] if report.separation else [])]
     lines: list[list[object]] = [list(heads)]
     for name, row in report.correlations.items():
-        cells = [f"{row[other]:+.2f}" if other in row else "-" for other in across]
+        cells = [signed(row[other], 2) if other in row else "—" for other in across]
         lines.append([name, *cells, *([f"{report.separation[name]:.3f}"] if report.separation else [])])
     return aligned_table(lines)
 

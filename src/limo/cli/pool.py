@@ -229,7 +229,7 @@ def _write_report(hits: list[dict[str, Any]], benchmarks: list[str], missing: Se
         notes.append(LocalizedText(f"Not compared with, since not there: {absent}.", f"缺失而未对照：{absent}。"))
     parts: dict[str, Any] = contamination_parts(hits, MAX_ON_PAGE)
     content = Report(
-        title=LocalizedText("Contamination", "数据污染"), notes=notes, paper=False,
+        title=LocalizedText("Contamination", "污染"), notes=notes, paper=False,
         headline=[LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")],
         **parts,
     )  # fmt: skip

@@ -71,8 +71,8 @@ def _summary(rates: dict[str, PassRate]) -> list[object]:
     n_correct = sum(rate.n_correct for rate in rates.values())
     decisions = [rate.decision for rate in rates.values()]
     model = next((rate.model for rate in rates.values()), "")
-    share = f"{n_correct / n_decided:.1%}" if n_decided else "-"
-    return [model, len(rates), n_decided, share, decisions.count("keep") if any(decisions) else "-"]
+    share = f"{n_correct / n_decided:.1%}" if n_decided else "—"
+    return [model, len(rates), n_decided, share, decisions.count("keep") if any(decisions) else "—"]
 
 
 @command(

@@ -82,7 +82,8 @@ def status(call: Call, run: str) -> None:
     call.result(asdict(found) | {"remaining_s": found.remaining_s}, _status(found))
 
 
-def _status(found: RunStatus) -> str:
+def _status(found: RunStatus, of_lab: bool = False) -> str:
+    """The stages, what was spent, the next step, and the command that goes on unless that is the lab's."""
     rows: list[list[object]] = [["stage", "kept", "dropped"]]
     rows += [[name, f"{counts.n_kept:,}", f"{counts.n_dropped:,}"] for name, counts in found.stages.items()]
     lines = [aligned_table(rows), ""] if found.stages else []
@@ -102,7 +103,14 @@ def _status(found: RunStatus) -> str:
     lines.append(line)
     if found.idle_s is not None:
         lines.append(f"the ledger was last written {duration(found.idle_s)} ago")
-    return "\n".join(lines)
+    return "\n".join([*lines, *([] if of_lab else _go_on(found))])
+
+
+def _go_on(found: RunStatus | LabStatus) -> list[str]:
+    """Whether a process works on an unfinished run, and the command that goes on where none does."""
+    if found.is_running:
+        return ["a process works on it now"]
+    return ["no process works on it", *([f"go on with: {found.command}"] if found.command else [])]
 
 
 def _first_of(cells: list[str]) -> str:
@@ -114,7 +122,7 @@ def _lab_status(found: LabStatus) -> str:
     """The experiments, the curation while it goes on, the cells, and the command that goes on."""
     lines = [f"experiments: {', '.join(found.experiments)}"]
     if found.curation and not found.curation.is_done:
-        lines += ["curation:", _status(found.curation)]
+        lines += ["curation:", _status(found.curation, of_lab=True)]
     n_cells = len(found.measured) + len(found.under_way) + len(found.left)
     lines.append(f"{len(found.measured):,} of {n_cells:,} cells (an arm with a training seed) are measured")
     begun = "under way" if found.is_running else "begun"
@@ -122,8 +130,7 @@ def _lab_status(found: LabStatus) -> str:
     lines += [f"next of {len(found.left):,} left: {_first_of(found.left)}"] if found.left else []
     if found.is_done:
         return "\n".join([*lines, "done"])
-    lines.append("a process works on it now" if found.is_running else "no process works on it")
-    return "\n".join([*lines, *([] if found.is_running else [f"go on with: {found.command}"])])
+    return "\n".join([*lines, *_go_on(found)])
 
 
 COMMANDS = (init, status)

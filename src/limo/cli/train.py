@@ -28,6 +28,7 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
+from limo.core.text import operations, signed
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -55,7 +56,6 @@ def train(
     The run folder gets `model/`.
     """
     from limo.core.recipe import load
-    from limo.core.text import operations
     from limo.stages import train as stage
 
     if show_batch:
@@ -69,7 +69,7 @@ def train(
     result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
         counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
-        counts += f", {operations(result.flops)} FLOP, checkpoint: {result.checkpoint}"
+        counts += f", {operations(result.flops)} FLOPs, checkpoint: {result.checkpoint}"
         loss = result.losses[-1] if result.losses else "none"
         call.result(asdict(result), f"{result.model_dir}: {counts}, last loss {loss}")
 
@@ -231,29 +231,29 @@ def _matrix(found: Sequence[Comparison]) -> str:
     names = list(dict.fromkeys(name for one in found for name in (one.against, one.arm)))
     label = {name: f"({number})" for number, name in enumerate(names, 1)}
     columns = list(dict.fromkeys(one.against for one in found))
-    points = {(one.arm, one.against): f"{100 * one.difference:+.1f}{'*' if one.separable else ' '}" for one in found}
-    matrix: list[list[object]] = [["row - column", *(label[name] for name in columns)]]
+    points = {(one.arm, one.against): f"{signed(100 * one.difference)}{'*' if one.separable else ' '}" for one in found}
+    matrix: list[list[object]] = [["row − column", *(label[name] for name in columns)]]
     for name in names:
         matrix.append([f"{label[name]} {name}", *(points.get((name, column), "") for column in columns)])
     pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "shows from", "would need"]]
     for one in found:
-        pair = f"{label[one.arm]} - {label[one.against]}"
+        pair = f"{label[one.arm]} − {label[one.against]}"
         p = f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001"
         pairs.append(
             [pair, *_points(one.difference, one.low, one.high), p, one.n_problems, f"{100 * one.detectable:.1f}",
-             _needed(one) or "-"]
+             _needed(one) or "—"]
         )  # fmt: skip
     end = (
         "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these.\n"
         "shows from: the smallest true difference that these problems show in four of five tries.\n"
-        "would need: about so many problems of this kind show a true difference of the size seen (-: separable "
+        "would need: about so many problems of this kind show a true difference of the size seen (—: separable "
         "already, or several seeds of a model)."
     )
     return "\n\n".join([aligned_table(matrix), aligned_table(pairs), end])
 
 
 def _points(difference: float, low: float, high: float) -> tuple[str, str]:
-    return f"{100 * difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return signed(100 * difference), f"{signed(100 * low)} to {signed(100 * high)}"
 
 
 def _needed(found: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""Text in its plainest forms: hashes, JSON with a bound, the normal form of a problem, hostile characters shown."""
+"""Text in its plainest forms: hashes, bounded JSON, a problem's normal form, hostile characters shown, numbers."""
 
 from __future__ import annotations
 
@@ -126,3 +126,8 @@ def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters, for messages."""
     line = _SPACE.sub(" ", text).strip()
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, as it is read: +3.0, −2.5 (a true minus sign)."""
+    return f"{value:+.{digits}f}".replace("-", "−")

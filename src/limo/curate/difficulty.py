@@ -20,7 +20,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Dropped, PassRate, Problem, Rollout
 from limo.core.stats import beta_cdf, wilson
 
-TOO_OFTEN, TOO_RARELY = "solved too often", "solved too rarely"
+TOO_EASY, TOO_HARD = "too easy", "too hard"  # correct rollouts above the band, below it
 
 
 class SuspectSettings(Settings):
@@ -48,7 +48,7 @@ def apply_band(
         detail: dict[str, object] = {"low": band.low, "high": band.high, **(_counts(rate) if rate else {})}
         reason = "undecided"
         if decision == "drop" and rate:
-            reason = TOO_OFTEN if rate.n_correct > band.high else TOO_RARELY
+            reason = TOO_EASY if rate.n_correct > band.high else TOO_HARD
         dropped.append(Dropped(problem.id, stage, reason, detail))
     return kept, dropped
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from limo.core.records import Dropped
 from limo.core.run_folder import RunFolder
 from limo.curate.chains import SETTING_OF
-from limo.curate.difficulty import TOO_OFTEN, TOO_RARELY
+from limo.curate.difficulty import TOO_EASY, TOO_HARD
 
 UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 """What a stage counts; every other one counts problems."""
@@ -49,14 +49,14 @@ def check_funnel(funnel: Sequence[FunnelRow]) -> None:
 
 
 def describe_reasons(n_by_reason: dict[str, int]) -> str:
-    """`280: solved too often 270, suspect 10`, or `0`."""
+    """`280: too easy 270, suspect 10`, or `0`."""
     total = sum(n_by_reason.values())
     return f"{total:,}: " + ", ".join(f"{reason} {n:,}" for reason, n in n_by_reason.items()) if total else "0"
 
 
 def tightest_setting(dropped: Iterable[Dropped], of_step: str) -> str:
     """The setting that most were dropped by; that of the whole step where no reason has one."""
-    keys = SETTING_OF | {TOO_OFTEN: "high", TOO_RARELY: "low"}
+    keys = SETTING_OF | {TOO_EASY: "high", TOO_HARD: "low"}
     counts = Counter(keys[record.reason] for record in dropped if record.reason in keys)
     return f"{of_step}.{counts.most_common(1)[0][0]}" if counts else of_step
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import RESTORE, InputError, foreign_data
-from limo.core.files import locked
 from limo.core.recipe import Settings, load
 from limo.core.run_folder import ASKED, RunFolder
 from limo.experiments.arms import Experiment, Questions, load_questions
@@ -29,7 +28,7 @@ from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import measured_arms, report_of
 from limo.report.content import LocalizedText, Report
 from limo.stages.plan import kind_of_recipe
-from limo.stages.status import RunStatus, read_status
+from limo.stages.status import RunStatus, is_locked, read_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def read_lab_status(folder: str | Path) -> LabStatus | None:
         found.folder,
         [experiment.name for experiment in found.asked],
         not open_cells and found.page.is_file(),
-        _is_locked(found.folder),
+        is_locked(found.folder),
         read_status(curation) if (curation / "recipe.yaml").is_file() else None,
         measured,
         begun,
@@ -174,14 +173,3 @@ def _is_begun(lab: Lab, cell: Cell) -> bool:
     with suppress(OSError):  # the paper lab names a folder by the training set, which may not be there yet
         return lab.cell_folder(cell.arm, cell.seed).is_dir()
     return False
-
-
-def _is_locked(folder: Path) -> bool:
-    """Whether a process works in the run now."""
-    if not (folder / ".lock").is_file():
-        return False
-    try:
-        with locked(folder):
-            return False
-    except InputError:
-        return True

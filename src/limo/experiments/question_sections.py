@@ -12,7 +12,7 @@ from typing import Literal
 
 from limo.core.language import translated
 from limo.core.stats import Interval
-from limo.core.text import operations
+from limo.core.text import operations, signed
 from limo.experiments.arms import Experiment, PredictedPair, Questions
 from limo.experiments.results import Counts, Measured, RateName, Rates, comparison_rows, curve_points, rates_of
 from limo.report.charts.drawing import arm_colors
@@ -98,7 +98,7 @@ def prediction_outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
 def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
     """A prediction in words, with what came."""
     a, b = report.arm(pair.a).label, report.arm(pair.b).label
-    low, high = (f"{bound:+g}".replace("-", "−") for bound in pair.points)
+    low, high = (signed(bound, 0) for bound in pair.points)
     came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
     is_within = pair.points[0] <= 100 * row.difference <= pair.points[1]
     words = {"expect": text(f"expect_{pair.expect}"), "other": text("within" if is_within else "another_size")}

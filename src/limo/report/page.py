@@ -40,7 +40,10 @@ _NOTHING = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A chapter in one language: charts (a caption, and each of its widths, widest first) and tables of numbers."""
+    """A chapter in one language: charts (a caption, and each of its widths, widest first) and tables of numbers.
+
+    `nav`: its entry in the table of contents, the words that its title begins with.
+    """
 
     name: str
     title: str
@@ -175,12 +178,16 @@ def _chapters(report: Report, language: Language) -> list[Chapter]:
 
 
 def _titles(name: str, language: Language) -> tuple[str, str, str]:
-    title, nav, lead = (words.word(f"{part}_{name}", language) for part in ("chapter", "nav", "lead"))
-    return title, nav, lead
+    title, lead = (words.word(f"{part}_{name}", language) for part in ("chapter", "lead"))
+    return title, _nav(title), lead
+
+
+def _nav(title: str) -> str:
+    """What a title begins with, up to its colon."""
+    return words.one_line(re.split(": |：", title)[0], 32)
 
 
 def _sections(report: Report, kind: str, language: Language) -> Iterator[Chapter]:
-    known = words.read_data("words.yaml")
     for section in report.sections:
         if section.kind != kind:
             continue
@@ -192,7 +199,7 @@ def _sections(report: Report, kind: str, language: Language) -> Iterator[Chapter
         yield Chapter(
             section.name,
             title,
-            words.word(nav, language) if (nav := f"nav_of_{section.name}") in known else words.one_line(title, 32),
+            _nav(title),
             words.one_line(section.lead.text(language), 1000),
             charts,
             [

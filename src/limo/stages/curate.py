@@ -35,7 +35,7 @@ from limo.curate.dataset import (
     rows_hash,
     write_dataset,
 )
-from limo.curate.difficulty import TOO_OFTEN, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
+from limo.curate.difficulty import TOO_EASY, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
 from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel, tightest_setting
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
@@ -279,7 +279,7 @@ class _Curation:
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
                 answers = self.runner.rollouts(so_far, problems, ledger)
                 evidence = find_suspects(problems, answers, self.recipe.suspect, checker.same)
-            easy = {d.problem_id for d in dropped if d.reason == TOO_OFTEN}
+            easy = {d.problem_id for d in dropped if d.reason == TOO_EASY}
             suspect = evidence.keys() - easy  # a key that most rollouts reach is right, whatever else they agree on
             if settings is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones come later
                 suspect -= {problem.id for problem in kept}

@@ -6,13 +6,15 @@ status.step, status.n_stored, status.remaining_s
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import RESTORE, LimoError, StorageError, foreign_data
+from limo.core.errors import RESTORE, InputError, LimoError, StorageError, foreign_data
+from limo.core.files import locked
 from limo.core.recipe import load
 from limo.core.run_files import read_json, read_recipe
 from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts
@@ -20,7 +22,7 @@ from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.evaluate import Recipe as EvaluateRecipe
-from limo.stages.plan import rollout_steps
+from limo.stages.plan import kind_of_recipe, rollout_steps
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 
 
@@ -30,7 +32,8 @@ class RunStatus:
 
     `step`: what it does next ('' when it is done); `n_stored` of at most `n_most` rollouts of that step (None where
     unknown, fewer where stopping is early); `estimated` are the models of which some tokens are estimates; `usd` by the
-    recipe's prices; times in seconds, None where unknown.
+    recipe's prices; times in seconds, None where unknown; `is_running`: a process works on it;
+    `command` goes on with it.
     """
 
     folder: Path
@@ -44,6 +47,8 @@ class RunStatus:
     idle_s: float | None = None
     n_stored: int | None = None
     n_most: int | None = None
+    is_running: bool = False
+    command: str = ""
 
     @property
     def remaining_s(self) -> float | None:
@@ -70,6 +75,9 @@ def _read_status(folder: str | Path) -> RunStatus:
     step, n_in = _next_step(run, recipe, stages)
     done = not step
     status: dict[str, Any] = {"folder": path, "is_done": done, "step": step, "stages": stages}
+    status["is_running"] = is_locked(path)
+    if not done and (word := _COMMAND_OF.get(kind_of_recipe(str(path / "recipe.yaml")))):
+        status["command"] = shlex.join(["limo", word, str(path / "recipe.yaml"), "--run", str(path)])
     if not run.ledger_path.is_file():
         return RunStatus(**status)
     models: list[ModelSettings] = recipe.models if recipe else []
@@ -89,6 +97,20 @@ def _read_status(folder: str | Path) -> RunStatus:
 
 
 _STEPPED = (CurateRecipe, RolloutsRecipe)
+_COMMAND_OF = {"curation": "curate", "rollouts": "rollouts", "training": "train", "evaluation": "evaluate"}
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process works in the run now."""
+    if not (folder / ".lock").is_file():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except InputError:
+        return True
+    except StorageError:  # of somebody else's run
+        return False
 
 
 def _recipe_of(file: Path) -> CurateRecipe | RolloutsRecipe | EvaluateRecipe | None:

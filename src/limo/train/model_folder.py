@@ -18,7 +18,7 @@ from limo.core.files import storage_errors, write_json
 from limo.core.interrupts import uninterrupted
 from limo.core.recipe import public_path
 from limo.core.records import Dropped
-from limo.core.text import parse_json
+from limo.core.text import operations, parse_json
 from limo.train.result import TrainResult
 from limo.train.settings import TrainSettings
 
@@ -94,7 +94,8 @@ def model_card(result: TrainResult) -> str:
         "base model": base,
         "method": f"{result.method}, checkpoint: {result.checkpoint}",
         "examples": f"{result.n_examples:,}, hash of the data {result.data_hash}",
-        "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, {result.flops:.3g} operations",
+        "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, "
+        f"{operations(result.flops)} operations",
         "last loss": result.losses[-1] if result.losses else "none",
         "environment": f"Python {here['python']}, "
         + ", ".join(f"{name} {number}" for name, number in here["versions"].items()),  # type: ignore[attr-defined]

@@ -85,7 +85,7 @@ def test_problems_are_found_by_a_piece_of_their_statement_or_their_id(one_run, t
 
 def test_stage_drop_reason_level_and_source(one_run):
     assert numbers(one_run, stage="weak_filter") == list(range(10))
-    assert numbers(one_run, fate="solved too often") == list(range(10))
+    assert numbers(one_run, fate="too easy") == list(range(10))
     assert numbers(one_run, stage="select", fate="kept") == list(range(20, 30))
     assert numbers(one_run, level="L3") == list(range(2, N, 5))
     assert numbers(one_run, source="set1") == list(range(1, 120, 2))

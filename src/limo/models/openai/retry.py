@@ -208,7 +208,10 @@ class RetryingSender:
         silent_s = self.servers.silent_s(began_s, now)
         if not self.servers.was_reached:
             silent_s = now - began_s if all(server.n_failures for server in self.servers.servers) else 0.0
-            do = "start one, or check base_urls; for one that is still loading, http.start_patience_s=300 waits"
+            do = (
+                "start one, or correct its address (--server, or base_urls in the recipe); for one that is "
+                "still loading, http.start_patience_s=300 waits"
+            )
         if max(silent_s, wait_s) < min(WARN_AFTER_S, patience_s):
             return
         errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
@@ -230,7 +233,7 @@ class RetryingSender:
             )  # fmt: skip
             raise ModelError(what, message, "", do) from None
         if 300 <= status < 400:
-            do = "give the address that it leads to in base_urls"
+            do = "give the address that it leads to (--server, or base_urls in the recipe)"
             raise ModelError(
                 f"the server sends the request elsewhere (status {status}); redirects are not followed, since a key "
                 "must not travel", message, "", do,

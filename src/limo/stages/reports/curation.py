@@ -12,7 +12,7 @@ from limo.core.errors import RecipeError
 from limo.core.recipe import load
 from limo.core.records import LEVELS, Chain, Grade
 from limo.core.run_folder import RunFolder
-from limo.core.text import shorten
+from limo.core.text import shorten, signed
 from limo.curate.audit import EditEffect, audit, rank_correlation
 from limo.curate.chains import without_thought_markers
 from limo.curate.funnel import UNITS
@@ -126,10 +126,10 @@ def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | 
     ]
     tables = [make_table("levels_table", ("level", "n_chains", "mean_score", "mean_length"), levels)]
     traits = [
-        [label(name), f"{rank_correlation([grade.traits[name] for grade in grades], lengths):+.2f}"]
+        [label(name), signed(rank_correlation([grade.traits[name] for grade in grades], lengths), 2)]
         for name in grades[0].traits
     ]
-    rows = [*traits, [text("score"), f"{correlation:+.2f}"]]
+    rows = [*traits, [text("score"), signed(correlation, 2)]]
     tables.append(make_table("correlation_table", ("trait", "correlation"), rows))
     order = sorted(range(len(grades)), key=lambda k: lengths[k])
     bins = [order[len(order) * k // 10 : len(order) * (k + 1) // 10] for k in range(10)]
@@ -137,7 +137,9 @@ def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | 
     points = [[mean(column[k] for k in at) for at in bins] for column in (lengths, scores)]
     chart = make_chart("length_chart", "lines", [make_series(text("score"), *points, color="limo")], "length", "score")
     claims = [
-        text("length_claim", r=f"{correlation:+.2f}", n=f"{len(grades):,}", scorer=settings.scorer if settings else "?")
+        text(
+            "length_claim", r=signed(correlation, 2), n=f"{len(grades):,}", scorer=settings.scorer if settings else "?"
+        )
     ]
     if settings and SCORERS[settings.scorer].measure:
         claims.append(_stuffing(chains, settings, tables))
@@ -151,7 +153,7 @@ def _stuffing(chains: list[Chain], settings: GradeSettings, tables: list[Any]) -
 
     def cells(effect: EditEffect) -> list[str]:
         shares = [percent(share) for share in (effect.score_rises, effect.score_falls, effect.level_rises)]
-        return [f"{effect.n:,}", *shares, f"{effect.mean_levels:+.2f}"]
+        return [f"{effect.n:,}", *shares, signed(effect.mean_levels, 2)]
 
     edits = {"inserted": audited.keywords_inserted, **{f"shuffled_{k}": v for k, v in audited.shuffled.items()}}
     heads = ("edit", "n_chains", "score_rises", "score_falls", "level_rises", "mean_levels")

@@ -9,6 +9,7 @@ from typing import Any
 from limo.core.records import Provenance
 from limo.core.run_files import read_json
 from limo.core.stats import Interval
+from limo.core.text import signed
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (
     ArmRow,
@@ -24,7 +25,7 @@ from limo.stages import reach
 from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
 from limo.stages.evaluate import EVALUATIONS, SCORES
 from limo.stages.reports.cases import evaluation_cases
-from limo.stages.reports.texts import interval_series, make_chart, make_table, percent, same, sentence, signed, text
+from limo.stages.reports.texts import interval_series, make_chart, make_table, percent, same, sentence, text
 
 Sources = Mapping[tuple[str, str], Sequence[Provenance]]  # arm and benchmark -> where their rollouts are
 Groups = Mapping[BenchmarkGroup, Sequence[str]]

@@ -62,8 +62,3 @@ def make_chart(title: str, kind: str, series: list[SeriesRow], x: str, y: str, *
 def percent(share: float) -> str:
     """A share in percent with one decimal."""
     return f"{100 * share:.1f}"
-
-
-def signed(points: float) -> str:
-    """A difference in points with its sign."""
-    return f"{points:+.1f}".replace("-", "−")

@@ -40,7 +40,7 @@ def run_names(folders: Sequence[Path]) -> dict[Path, str]:
 def _data_flops(folder: Path) -> str:
     """Operations of the models behind a training's data, where they are known."""
     values = RunFolder(folder).read_json(DATA_COST) if (folder / DATA_COST).is_file() else {}
-    return "-" if values.get("flops") is None else operations(values["flops"])
+    return "—" if values.get("flops") is None else operations(values["flops"])
 
 
 def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
@@ -58,7 +58,7 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
             f"{record.n_updates:,}",
             f"{record.n_tokens_seen:,}",
             f"{record.seconds:,.1f}",
-            f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "-",
+            f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "—",
             operations(record.flops),
             _data_flops(folder),
         ]
