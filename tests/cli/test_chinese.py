@@ -16,6 +16,8 @@ import yaml
 import limo as package
 from limo.core import errors
 from limo.core.language import _FOREIGN, _KEPT, _pack, translated
+from limo.core.recipe import load
+from limo.stages.curate import Recipe as CurateRecipe
 
 ROOT = Path(package.__file__).parent
 ERRORS = {name for name in vars(errors) if name.endswith("Error")} | {"foreign_data"}
@@ -126,6 +128,41 @@ def texts_of(method: str, place: int) -> Iterator[tuple[str, str]]:
             if len(call.args) > place and isinstance(call.func, ast.Attribute) and call.func.attr == method:
                 for text in literals(call.args[place], module):
                     yield f"{path}:{call.lineno}", text
+
+
+def stages_in_variables() -> Iterator[tuple[str, str]]:
+    """Where, and the text of, each name of a stage that is assigned, or given by its keyword or default."""
+    for path, module in modules().items():
+        given = [(node, node.value) for node in nodes(module, ast.Assign) if "stage" in map(ast.unparse, node.targets)]
+        given += [(word.value, word.value) for word in nodes(module, ast.keyword) if word.arg == "stage"]
+        for each in nodes(module, ast.FunctionDef):
+            names = [argument.arg for argument in each.args.args][::-1]
+            given += [(one, one) for name, one in zip(names, each.args.defaults[::-1], strict=False) if name == "stage"]
+        for node, value in given:
+            yield from ((f"{path}:{node.lineno}", text) for text in literals(value, module))
+
+
+def steps_of_recipes() -> Iterator[tuple[str, str]]:
+    """The step that `limo status` names as the next, of every kind of shipped recipe, but for filters' own names."""
+    for name in ("limo-v1", "limo-v2", "replay"):
+        recipe = load(CurateRecipe, name, ["data=/"])
+        filters = [one.name for one in recipe.filters]
+        steps = [step for step in recipe.run_steps() if step not in filters and not step.endswith(".json")]
+        yield from ((name, f"next: {step}") for step in [*steps, "evaluate", "rollouts", "rollouts 1", "teacher 1"])
+
+
+def test_every_step_and_stage_has_a_name_in_chinese():
+    """One English word is taken for a name elsewhere (`limo evaluate`), so here every name must change."""
+    found = [*steps_of_recipes(), *stages_in_variables()]
+    assert len(found) > 20 and "teacher 7 of 7" in {text for _, text in found}
+    same = [f"{where}: {text}" for where, text in found if re.search("[a-z]", translated(text, "zh"))]
+    assert not same, "add to core/language.zh.yaml:\n" + "\n".join(dict.fromkeys(same))
+
+
+def test_what_one_types_is_offered_as_it_is_typed():
+    """Though `train` and `evaluate` have entries, as names of stages."""
+    for line in ("No such command 'evaluat'. Did you mean 'evaluate'?", "did you mean 'train'?"):
+        assert line.split("'")[-2] in translated(line, "zh")
 
 
 def fields_of_stages() -> Iterator[tuple[str, str]]:

@@ -242,6 +242,9 @@ def test_status_says_what_is_done_and_what_is_next(limo, world):
     assert code == 0, err
     assert "strong: 8 rollouts, 160 tokens" in out and "weak_filter       8        0" in out
     assert "next: strong_filter, 8 of at most 32 rollouts, 4 min left at most" in out and "last written" in out
+    assert out.endswith(f"no process works on it\ngo on with: limo curate {run}/recipe.yaml --run {run}\n")
+    with locked(run):
+        assert limo("status", run)[1].endswith("a process works on it now\n")
     assert before == {file.name: file.stat().st_mtime_ns for file in run.iterdir() if "sqlite-" not in file.name}
     with RunFolder(run, recipe) as folder:
         for stage in ("strong_filter", "chains", "grade", "select", "export"):
@@ -271,7 +274,7 @@ def test_status_of_a_run_without_a_ledger_and_of_none(limo, fault, world):
     (world / "new").mkdir()
     (world / "new/recipe.yaml").write_text("model: m\ndataset: d\n")
     code, out, _ = limo("status", world / "new")
-    assert code == 0 and "stopped before its end" in out
+    assert code == 0 and "stopped before its end" in out and "go on with: limo train " in out
 
 
 def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, fault, here):

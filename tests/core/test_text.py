@@ -1,8 +1,10 @@
 import random
 import re
+from pathlib import Path
 
 import pytest
 
+import limo
 from limo.core import text as module
 from limo.core.text import (
     HIDDEN,
@@ -13,8 +15,25 @@ from limo.core.text import (
     hide_keys,
     language_of,
     normalise_statement,
+    operations,
     shorten,
+    signed,
 )
+
+SOURCES = sorted(Path(limo.__file__).parent.rglob("*.py"))
+
+
+def test_a_number_with_a_sign_and_one_of_operations_are_written_in_one_place_each():
+    """`signed` has a true minus sign; `operations` is the one form of FLOPs (a rate, /s, has a unit of its own)."""
+    assert (signed(-2.54), signed(3), signed(-0.5, 2), operations(1.53e12)) == ("−2.5", "+3.0", "−0.50", "1.5e+12")
+    others = {
+        f"{path.name}: {found}"
+        for path in SOURCES
+        for found in re.findall(
+            r"\{[^{}]*:\+[^{}]*\}|\{[^{}/\"']*flops[^{}/\"']*:[^{}]*\}", path.read_text(encoding="utf-8")
+        )
+    }
+    assert others == {"text.py: {flops:.1e}"}
 
 
 def test_a_hash_is_sixteen_hex_digits_and_stays_the_same_for_ever():

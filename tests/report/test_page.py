@@ -247,6 +247,14 @@ def test_the_terminal_shows_every_score_with_its_interval_in_both_languages(full
     assert "Bare" in tables.to_text(replace(full, title=LocalizedText("Bare")), "en")
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "more words "), ("zh", "更多的字")])
+def test_a_claim_in_the_terminal_begins_at_its_bullet_and_goes_on_under_itself(full, language, words):
+    lines = tables.to_text(replace(full, headline=[LocalizedText(words * 40)] * 2), language, width=60).splitlines()
+    marked = [number for number, line in enumerate(lines) if line.startswith("•")]
+    assert len(marked) == 2 and all(lines[number].startswith("• " + words[:4]) for number in marked)
+    assert re.match(r"  \S", lines[marked[0] + 1])
+
+
 def test_the_terminal_shows_hostile_labels_as_text(full):
     text = tables.to_text(replace(full, title=LocalizedText("[bold]\x1b[31mred")), "en")
     assert "[bold]⟨U+001B⟩[31mred" in text

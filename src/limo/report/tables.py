@@ -278,11 +278,10 @@ def to_csv(table: Table) -> str:
 def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
     """Title, claims and the tables that have something to show, as text."""
     from rich.console import Console
+    from rich.table import Table as RichTable
     from rich.text import Text
 
     claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
-    bullet = "• " if language == "en" else "•"  # a line of Chinese would begin anew at a space
-    lines = [one_line(report.title.text(language)), *(bullet + one_line(claim.text(language)) for claim in claims)]
     shown = [
         make_table(report, language)
         for part, make_table in CHAPTERS.values()
@@ -291,7 +290,13 @@ def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
     shown += [data_table(table, language) for section in report.sections for table in section.tables]
     out = io.StringIO()
     console = Console(file=out, width=width, no_color=True, highlight=False)
-    console.print(*map(Text, lines), sep="\n")
+    console.print(Text(one_line(report.title.text(language))))
+    listed = RichTable.grid(padding=(0, 1))  # the bullet in a column: a line of Chinese would begin anew at its space
+    listed.add_column()
+    listed.add_column(overflow="fold")  # Chinese has no spaces to break a line at
+    for claim in claims:
+        listed.add_row("•", Text(one_line(claim.text(language))))
+    console.print(listed)
     for table in shown:
         console.print("", _rich_table(table), sep="\n")
     return "\n".join(text.rstrip() for text in out.getvalue().splitlines()) + "\n"
@@ -305,7 +310,8 @@ def _rich_table(table: Table) -> RichTable:
     title, note = {"title": table.caption, "title_justify": "left"}, {"caption": table.note, "caption_justify": "left"}
     rich_table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, **title, **note)  # type: ignore[arg-type]
     for index, head in enumerate(table.heads):
-        rich_table.add_column(Text(one_line(head)), justify="left" if index == 0 else "right")
+        justify = "left" if index == 0 else "right"
+        rich_table.add_column(Text(one_line(head)), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in table.rows:
         cells = (f"{one_line(cell.text)} {cell.interval}" if cell.interval else one_line(cell.text) for cell in row)
         rich_table.add_row(*map(Text, cells))
