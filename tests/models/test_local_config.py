@@ -227,6 +227,54 @@ def test_settings_that_are_damaged_are_named_and_not_passed_over(tmp_path, name,
         LocalCompleter(folder)
 
 
+@pytest.mark.parametrize("content", ["null", "[]", "3", '"a"'])
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json",
+                                  "model.safetensors.index.json"])  # fmt: skip
+def test_settings_that_are_no_object_are_named(tmp_path, name, content):
+    folder = changed(tmp_path / "model")
+    (folder / name).write_text(content)
+    with pytest.raises(ModelError, match=rf"is damaged: .*{name}.* \(allowed: an object of JSON\)"):
+        LocalCompleter(folder)
+
+
+INDEXES = {
+    "no file of the model's folder": [
+        "gone.safetensors", "../good/model.safetensors", "/tmp/model.safetensors", "a/model.safetensors", "..", "",
+    ],
+    "names no file": [None],
+    "are pickles": ["evil.bin", "evil.pt"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "name"), [(what, name) for what, names in INDEXES.items() for name in names])
+def test_an_index_names_safetensors_of_its_own_folder(tmp_path, what, name):
+    folder = changed(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": name} if name is not None else {}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=what):
+        LocalCompleter(folder)
+
+
+@pytest.mark.parametrize("token", [-1, 10**9, [-5, 10**6]])
+def test_an_end_token_that_no_token_is_is_named(tmp_path, token):
+    folder = changed(tmp_path / "model")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": token}))
+    own = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(own | {"eos_token": None}))
+    with pytest.raises(ModelError, match=r"no end token of the model is one of its tokens"):
+        LocalCompleter(folder)
+
+
+@pytest.mark.parametrize(("key", "value"), [("rope_parameters", {"rope_type": "evil"}), ("hidden_act", "evil"),
+                                            ("layer_types", 3)])  # fmt: skip
+def test_a_value_that_transformers_stumbles_over_is_told_as_one(tmp_path, key, value):
+    folder = changed(tmp_path / "model", **{key: value})
+    with pytest.raises(ModelError, match=r"cannot be loaded \(.* .*\).*; download the model again"):
+        LocalCompleter(folder)
+
+
 @pytest.mark.parametrize("token", ["x", [1, "2"], 1.5])
 def test_an_end_token_that_is_no_number_is_named(tmp_path, token):
     folder = changed(tmp_path / "model")

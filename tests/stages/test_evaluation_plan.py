@@ -1,6 +1,7 @@
 """Before an evaluation: its cost, its first prompt, and what the server says of itself."""
 
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -103,5 +104,18 @@ def test_a_model_of_this_process_shows_its_own_template_and_what_its_folder_says
     plan = plan_evaluation(recipe_of(tmp_path, "", max_tokens=256, model=model), tmp_path / "run")
     assert "What is 0 plus 1?" in plan.first_prompt and not plan.first_prompt.startswith("[")
     assert {"engine", "hardware", "context", "template"} <= plan.facts.keys() and plan.warnings == []
-    gone = plan_evaluation(recipe_of(tmp_path, "", model=model | {"path": str(tmp_path)}), tmp_path / "run")
-    assert "holds no model" in gone.warnings[0]
+    with pytest.raises(ModelError, match="holds no model"):
+        plan_evaluation(recipe_of(tmp_path, "", model=model | {"path": str(tmp_path)}), tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ["{{ '%0999999999d'|format(1) }}", "{% for a in range(10**9) %}{% endfor %}",
+                                      "{{ 'a' * 10**11 }}", "{{ x.y.z }}", "{% include 'a' %}"])  # fmt: skip
+def test_the_template_of_a_plan_is_rendered_within_the_bounds_of_a_run(tmp_path, template):
+    from limo.experiments.pocket.models import model_path
+
+    folder = shutil.copytree(model_path("pocket-rich"), tmp_path / "model")
+    (folder / "chat_template.jinja").write_text(template)
+    model = {"kind": "local", "name": "tiny", "path": str(folder)}
+    with pytest.raises(ModelError, match=r"the chat template fails \(.+\)"):
+        plan_evaluation(recipe_of(tmp_path, "", max_tokens=256, model=model), tmp_path / "run")

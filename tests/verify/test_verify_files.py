@@ -122,7 +122,10 @@ def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_wor
     outcomes = [json.loads(line)["outcome"] for line in out.read_bytes().split(b"\n") if line]
     assert outcomes == ["wrong"] * 7 + ["undecided"] + ["wrong"] * 7
     assert summary.by_tier == {"none": 14, "guard": 1}
-    assert lines == ["verify: 1 rows are undecided because they went over the limits (row 8: the worker died (exit 9))"]
+    assert lines == [
+        "verify: 1 rows are undecided because they went over the limits, or ended their process "
+        "(row 8: the worker died (exit 9))"
+    ]
 
 
 class DeadlyVerifier(FieldsVerifier):

@@ -19,6 +19,7 @@ from limo.core.errors import LimoError
 from limo.core.files import resolve_data_path
 from limo.core.records import FAILED, Problem
 from limo.ledger.store import Ledger
+from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import loading_error, read_config
 from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.pool.sources.benchmarks import benchmark_notes
@@ -69,7 +70,7 @@ class EvaluationPlan:
 def plan_evaluation(recipe: Recipe, folder: str | Path) -> EvaluationPlan:
     """The plan of an evaluation with what the ledger of the run in `folder` holds already.
 
-    Raises InputError for a benchmark that cannot be read.
+    Raises InputError for a benchmark that cannot be read, ModelError for a model folder that cannot be used.
     """
     recipe, file = recipe.with_prompts(), Path(folder) / "ledger.sqlite"
     loaded = recipe.load_benchmarks()
@@ -81,7 +82,9 @@ def plan_evaluation(recipe: Recipe, folder: str | Path) -> EvaluationPlan:
     try:
         prompt = first_prompt(recipe, first)
         facts = model_facts(recipe.model, recipe.data)
-    except LimoError as error:
+    except LimoError as error:  # a server may be started later; a folder that cannot be used stays so
+        if isinstance(recipe.model, LocalModelSettings):
+            raise
         warnings.append(str(error))
     context = int(facts.get("context", 0))
     for benchmark in planned if context else []:
@@ -107,9 +110,9 @@ def first_prompt(recipe: Recipe, problem: Problem) -> str:
         config = read_config(path, trust)
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, config=config, trust_remote_code=trust)
-            return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
         except Exception as error:  # whatever transformers found wrong with the files
             raise loading_error("tokenizer", path, error) from error
+        return ChatTemplate(tokenizer, path).render([chat], add_generation_prompt=True)[0]
     return json.dumps(chat, ensure_ascii=False, indent=1)
 
 

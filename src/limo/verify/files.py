@@ -77,7 +77,10 @@ class Summary:
 
     def warnings(self) -> list[str]:
         """A line for rows left undecided by a limit, and one for those left so by a mistake in the verifier."""
-        causes = {"guard": "they went over the limits", FAILED: "the verifier failed on them; please report it"}
+        causes = {
+            "guard": "they went over the limits, or ended their process",
+            FAILED: "the verifier failed on them: correct it if it is yours, else report it",
+        }
         return [
             f"verify: {self.by_tier[tier]} rows are undecided because {cause} ({self.first_by_tier[tier]})"
             for tier, cause in causes.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,3 +187,21 @@ def test_one_answer_in_two_spellings_has_one_key(left: str, right: str) -> None:
 )
 def test_other_answers_have_other_keys(left: str, right: str) -> None:
     assert len(set(answer_keys([left, right]))) == 2
+
+
+MARKS = ["`", "``", "```", "#", "# ", "*", "**", "_", "__(", "\\(", "\\[", "$", "{", "\\text{", "<b>", "&lt;", "> ", "---\n", "'",
+         '"', "(a) ", "1) ", "Q. ", "AB ", "\\frac", "^", "|", "½", "。", "\u200b", " ", "\n", "http://", "x^"]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.hostile
+@pytest.mark.parametrize("mark", MARKS)
+def test_marks_that_never_close_take_time_in_proportion(mark):
+    def seconds(n, end):
+        text = ("AB CD " if mark.startswith("\\") else "") + mark * (n // len(mark)) + end
+        start = time.process_time()
+        canonical(text)
+        return time.process_time() - start
+
+    for end in ("", " y", "\n''", " y."):
+        assert seconds(40_000, end) < 8 * seconds(10_000, end) + 0.5

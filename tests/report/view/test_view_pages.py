@@ -11,6 +11,7 @@ import pytest
 from limo.core import language
 from limo.core.errors import InputError
 from limo.report.view import app
+from limo.report.view.query import MAX_FILTER
 from view_cases import HOSTILE, PROBLEMS, TOKEN
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -120,6 +121,15 @@ def test_options_and_statements_are_escaped(get):
 def test_what_stands_in_the_address_is_escaped(get, name):
     reply = get(f'/?{name}="><script>x</script>')
     assert reply.status_code == 200 and "<script" not in reply.text
+
+
+@pytest.mark.parametrize("name", ["q", "problem", "source", "reason"])
+def test_a_filter_that_is_too_long_is_one_line(get, name):
+    assert get(f"/?{name}={'a' * MAX_FILTER}").status_code == 200
+    for n in (MAX_FILTER + 1, 60_000):
+        reply = get(f"/?{name}={'a' * n}")
+        assert reply.status_code == 400 and f"the filter `{name}` has {n:,} characters" in reply.text
+        assert reply.text.count("\n") == 1
 
 
 @pytest.mark.parametrize(

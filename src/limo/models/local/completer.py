@@ -203,4 +203,8 @@ def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     if not all(isinstance(token, int) for token in tokens):
         what, shown = "an end token of the model is no number", shorten(str(sorted(map(str, tokens))))
         raise ModelError(what, shown, "ids of tokens", "correct eos_token_id in generation_config.json")
+    n_tokens = model.get_input_embeddings().num_embeddings
+    if not any(0 <= token < n_tokens for token in tokens):
+        what, shown = "no end token of the model is one of its tokens", shorten(str(sorted(tokens)))
+        raise ModelError(what, shown, f"0 to {n_tokens - 1:,}", "correct eos_token_id in generation_config.json")
     return frozenset(tokens)

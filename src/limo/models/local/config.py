@@ -31,8 +31,15 @@ _SIZES = re.compile(
     r"|vocab_size|(?:hidden|intermediate)_size|\w*_dim|n_(?:embd|inner|head)|num_\w*heads|\w*_position_embeddings"
 )
 _ABOVE_0 = {"num_hidden_layers", "n_layer", "vocab_size", "hidden_size", "n_embd", "num_attention_heads", "n_head"}
+_ABOVE_0 |= {"max_position_embeddings", "n_positions"}
 _MAX_LAYERS, _MAX_SIZE = 10_000, 1 << 31  # where there are no weights to compare with
 _MAX_SETTINGS = 1_000_000  # bytes; larger are vocabularies, whose readers say what is wrong
+_AGAIN = "download the model again"
+_OBJECTS = {  # the index of weights, and what transformers reads as objects
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "model.safetensors.index.json", "pytorch_model.bin.index.json", "adapter_config.json",
+}  # fmt: skip
+_MAX_INDEX = 100_000_000
 _MAX_HEADER = 100_000_000  # bytes, as safetensors itself has it
 _FILES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
 _KERNELS = ("_attn_implementation", "_experts_implementation")
@@ -46,7 +53,8 @@ def check_model(model: str | Path) -> None:
             if file.suffix in _FILES and not file.is_file():
                 do = "take it out, or download the model again"
                 raise ModelError("this entry of a model folder is no file that can be read", file, "a file", do)
-            if file.suffix == ".json" and file.stat().st_size <= _MAX_SETTINGS:
+            most = _MAX_INDEX if file.name.endswith(".index.json") else _MAX_SETTINGS
+            if file.suffix == ".json" and file.stat().st_size <= most:
                 _check_settings(file)
         if not (path / "config.json").is_file():
             raise ModelError("this folder holds no model", path, _ALLOWED, "check the path")
@@ -56,14 +64,37 @@ def check_model(model: str | Path) -> None:
 
 
 def _check_settings(file: Path) -> None:
-    """Raise ModelError unless a file is JSON: transformers passes over damaged settings of generation in silence."""
+    """Raise ModelError unless a file is JSON and, of those that transformers reads, an object.
+
+    Of damaged ones it passes over some in silence, and tells others in words of Python.
+    """
+    found = "this file of a model folder is damaged"
     try:
-        parse_json(file.read_bytes())
+        value = parse_json(file.read_bytes())
     except (OSError, ValueError) as error:
-        do = "download the model again"
-        raise ModelError(
-            "this file of a model folder is damaged", f"{file}: {shorten(str(error), 100)}", "JSON", do
-        ) from None
+        raise ModelError(found, f"{file}: {shorten(str(error), 100)}", "JSON", _AGAIN) from None
+    if file.name in _OBJECTS and not isinstance(value, dict):
+        raise ModelError(found, f"{file}: {shorten(repr(value), 40)}", "an object of JSON", _AGAIN)
+    if file.name.endswith(".index.json"):
+        _check_index(file, value.get("weight_map"))
+
+
+def _check_index(file: Path, weight_map: Any) -> None:
+    """Raise ModelError unless an index names files of weights in its own folder."""
+    if not isinstance(weight_map, dict) or not weight_map:
+        what = "the index of the weights names no file"
+        raise ModelError(what, file, "a weight_map from tensors to files", _AGAIN)
+    for name in dict.fromkeys(map(str, weight_map.values())):
+        if file.name == "model.safetensors.index.json" and Path(name).suffix in (".bin", ".pt", ".pth"):
+            raise _pickles(f"{file}: {shorten(name, 100)}")
+        if Path(name).name != name or not (file.parent / name).is_file():
+            what = "the index of the weights names what is no file of the model's folder"
+            raise ModelError(what, f"{file}: {shorten(name, 100)}", "files of the folder", _AGAIN)
+
+
+def _pickles(value: object) -> ModelError:
+    do = "save it with save_pretrained(..., safe_serialization=True)"
+    return ModelError("the weights are pickles, which can run code and are not read", value, "safetensors", do)
 
 
 def read_config(model: str | Path, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -112,8 +143,7 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
                 tensors = parse_json(opened.read(n_bytes))
             shapes |= {name: list(map(int, of["shape"])) for name, of in tensors.items() if name != "__metadata__"}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            do = "download the model again"
-            raise ModelError("the head of these weights is damaged", file, "safetensors", do) from error
+            raise ModelError("the head of these weights is damaged", file, "safetensors", _AGAIN) from error
     return shapes
 
 
@@ -150,8 +180,7 @@ def load_weights(model: str | Path, config: PretrainedConfig, trust_remote_code:
     from transformers import AutoModelForCausalLM
 
     if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")) and any(Path(model).glob("*.bin")):
-        do = "save it with save_pretrained(..., safe_serialization=True)"
-        raise ModelError("the weights are pickles, which can run code and are not read", model, "safetensors", do)
+        raise _pickles(model)
     loaded, told = AutoModelForCausalLM.from_pretrained(
         str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
         output_loading_info=True, **extra,
@@ -207,7 +236,12 @@ def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:
         return ModelError(f"the {what}'s weights have other shapes than its config.json says", shapes, _ALLOWED, do)
     if isinstance(error, ModelError):
         return error
-    return ModelError(f"the {what} cannot be loaded ({shorten(str(error), 160)})", model, _ALLOWED, "")
+    why = str(error)
+    if " " not in why or not isinstance(
+        error, OSError | ImportError | RuntimeError
+    ):  # words of Python, not of a reader
+        why = f"a value in its files is not what transformers expects; {type(error).__name__}: {why}"
+    return ModelError(f"the {what} cannot be loaded ({shorten(why, 200)})", model, "", _AGAIN)
 
 
 def _parts(config: PretrainedConfig) -> Iterator[PretrainedConfig]:

@@ -45,15 +45,16 @@ _MAY_BE_MARKED = re.compile(
     r"\\(?:text(?:bf|it|sl|sc|up|normal)|em|bf|it|s(?:c|l|ec|ub)|ul|underl|par(?!all)|noind|bigsk|medsk|smallsk|cente|newp"
     r"|(?:text(?:rm)?|math(?:rm|bf))\s*\{\s*[(\[]?[A-J][.):\]\s]*\}|(?:begin|end)\s*\{(?:pr|qu|ex|ce|en|it|do|fl))"
 )
-# Asterisks and lines stand at the ends of words: `2*3*4` and `x_1 y_2` are mathematics.
+# Asterisks and lines stand at the ends of words: `2*3*4` and `x_1 y_2` are mathematics.  Bounded, since what does not
+# close is searched from each mark again.
 _STARRED = re.compile(
     r"(\*(?<![A-Za-z0-9)\]}*\\]\*)\*{0,2})(?=[^\s*])((?:[^*\n]|\n(?!\n))+?)(?<=[^\s*])\1(?![A-Za-z0-9*({\\])"
 )
 _LINED = re.compile(
-    r"_(?<![A-Za-z0-9)\]}_\\$]_)(?:_(?=[^\s_])([^\n]+?)(?<=[^\s_])__|(?=[A-Za-z]{2}|[\u3400-\u9fff])([^_\n\\$]+?)_)"
+    r"_(?<![A-Za-z0-9)\]}_\\$]_)(?:_(?=[^\s_])([^\n]{1,1000}?)(?<=[^\s_])__|(?=[A-Za-z]{2}|[\u3400-\u9fff])([^_\n\\$]+?)_)"
     r"(?![A-Za-z0-9_{(\\])"
 )
-_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.+?)[ \t#]*$", re.M)
+_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.+)$", re.M)
 _RULE = re.compile(r"^[ \t]*(?:-{3,}|\*{3,}|={3,})[ \t]*$", re.M)
 _QUOTED = re.compile(r"^[ \t]*>[ \t]?", re.M)
 
@@ -72,7 +73,7 @@ def without_markup(text: str) -> str:
     if "_" in text:
         text = _LINED.sub(_plain, text)
     if "#" in text:
-        text = _HEADING.sub(_plain, text)
+        text = _HEADING.sub(_heading, text)
     if ">" in text and text.lstrip().startswith(">"):
         text = _QUOTED.sub("", text)
     may_have_rule = "\n" in text or text[:1] in "-= \t"
@@ -82,10 +83,19 @@ def without_markup(text: str) -> str:
 def _plain(marked: re.Match[str]) -> str:
     """What was marked up; a label as a line of its own."""
     content = marked[marked.lastindex or 0]
+    return _label(content) or (f" {content} " if marked[0][0] in "\\{" else content)
+
+
+def _heading(marked: re.Match[str]) -> str:
+    """A heading without its marks, which may stand behind it too."""
+    content = marked[1].rstrip(" \t#") or marked[1][0]
+    return _label(content) or content
+
+
+def _label(content: str) -> str:
+    """A label (`Problem 3`) as a line of its own; '' for other words."""
     label = _LABEL.fullmatch(content)
-    if label:
-        return f"\n{label[1]}:\n"
-    return f" {content} " if marked[0][0] in "\\{" else content
+    return f"\n{label[1]}:\n" if label else ""
 
 
 def _script(script: re.Match[str]) -> str:

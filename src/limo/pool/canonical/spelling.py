@@ -19,14 +19,16 @@ _S = r"[\x01-\x20$~\x7f]*"  # white space
 _BETWEEN = "\x00"  # no character of a text: stands between two
 
 _SHOUTED = re.compile(r"[^a-z\\$]{0,40}?[A-Z]{2,}[^A-Za-z\\]+(?:[A-Z]{2,}|[A-Z]\b|\\)")
-_MATHEMATICS = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+(?:\s*\{[^{}]*\})*", re.S)
+_MATHEMATICS = re.compile(
+    r"\$[^$]*\$|\\\((?:(?!\\\().)*?\\\)|\\\[(?:(?!\\\[).)*?\\\]|\\[A-Za-z]+(?:\s*\{[^{}]*\})*", re.S
+)
 _CAPITALS = re.compile("[A-Z]+")
 _POINTS = re.compile("[a-h]{2,3}|[b-df-hj-np-tv-z]{2,3}")  # `AB`, `PQR`: names even among capitals, but for these words
 _SHORT_WORD = re.compile("be|had|add|age|bag|bed|bad|egg|by|my|try|dry|[ckm]m|[km]g|ml|ft")
 _CELL = re.compile(r"&(?<!\\&)")  # a pattern that begins with a letter or sign is searched several times as fast
 _ENVIRONMENT_BREAK = re.compile(rf"\\\\(?:\[[^\]{_BETWEEN}]*\])?(?![A-Za-z]{{2}})")
 _EMPTY_SCRIPTS = [re.compile(sign + r"\s*\{\s*\}") for sign in (r"\^", "_")]
-_LATEX_QUOTES = re.compile(rf"``([^{_BETWEEN}]*?)\'\'")
+_LATEX_QUOTES = re.compile(rf"``((?:(?!``)[^{_BETWEEN}])*?)\'\'")  # each search ends at the next ``: linear
 _PRIME_COMMAND = re.compile(r"\^\s*(?:\{\s*((?:(?:\\prime(?![A-Za-z])|')\s*)+)\}|\\prime(?![A-Za-z]))")
 # A matrix is written in one of two environments; its brackets are round ones, since both kinds say the same.
 _LAST_BREAK = re.compile(r"\\newline \s*\\end\{")

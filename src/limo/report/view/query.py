@@ -21,10 +21,12 @@ from urllib.parse import urlencode
 from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.records import Provenance
+from limo.core.text import shorten
 from limo.report.view.index import searchable
 from limo.report.words import unmarked
 
 PAGE = 50
+MAX_FILTER = 1000  # characters; SQLite compares no longer ones, and takes its time over them
 """Problems on a page."""
 _EXCERPT = 160  # characters around the first match
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
@@ -85,8 +87,16 @@ class Filters:
 
     @classmethod
     def of_query(cls, query: Mapping[str, str]) -> Filters:
-        """Those that an address names, where a hidden character may stand as its mark; others are left out."""
-        return cls(**{field.name: unmarked(query[field.name].strip()) for field in fields(cls) if field.name in query})
+        """Those that an address names, where a hidden character may stand as its mark; others are left out.
+
+        Raises InputError for one that is too long to be searched.
+        """
+        given = {field.name: unmarked(query[field.name].strip()) for field in fields(cls) if field.name in query}
+        for name, text in given.items():
+            if len(text) > MAX_FILTER:
+                what, allowed = f"the filter `{name}` has {len(text):,} characters", f"{MAX_FILTER:,} characters"
+                raise InputError(what, shorten(text, 40), allowed, "search for fewer of its words")
+        return cls(**given)
 
     def query(self, **others: object) -> str:
         """The part of an address that names these filters, and other parameters behind them."""
