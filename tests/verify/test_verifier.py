@@ -4,8 +4,9 @@ import textwrap
 
 import pytest
 
-from limo.core.errors import InputError, RecipeError
+from limo.core.errors import InputError, PartialError, RecipeError
 from limo.core.process.limits import CallLimits
+from limo.core.process.worker import NO_WORKER, CallResult
 from limo.core.recipe import Settings, load
 from limo.core.records import Completion, Problem, Verdict
 from limo.verify.checker import Checker
@@ -213,3 +214,16 @@ def test_what_is_no_verifier_is_not_called(tmp_path, kind):
     with pytest.raises(InputError, match="no verifier"):
         open_verifier({"kind": kind, "arguments": {"args": ["touch", str(made)]}})
     assert not made.exists()
+
+
+def test_no_verdict_is_given_where_no_process_could_be_started(monkeypatch):
+    class NoPool:
+        def map(self, payloads, size_of):
+            yield from ((payload, CallResult(None, f"{NO_WORKER}the worker died (signal 9)")) for payload in payloads)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(Checker, "_pool", lambda *_: NoPool())
+    with Checker("maths", 2) as checker, pytest.raises(PartialError, match=r"could be started: '.*signal 9"):
+        list(checker.verify_many([(FOUR, RIGHT)]))

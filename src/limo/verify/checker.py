@@ -21,11 +21,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from limo.core.closing import Closing
-from limo.core.errors import InputError
+from limo.core.errors import InputError, PartialError
 from limo.core.process.child import Handler, reply_of
 from limo.core.process.limits import CallLimits
 from limo.core.process.pool import WorkerPool
-from limo.core.process.worker import CallResult
+from limo.core.process.worker import NO_WORKER, CallResult
 from limo.core.records import Completion, Problem, Verdict
 
 if TYPE_CHECKING:  # workers import this module, and do without pydantic
@@ -119,7 +119,7 @@ class Checker(Closing):
         if self.is_here:
             handler = open_handler(self.verifier)
             return ((payload, CallResult(*reply_of(handler, payload))) for payload in payloads)
-        return self._pool(open_handler).map(payloads, size_of)
+        return _checked(self._pool(open_handler).map(payloads, size_of))
 
     def check(
         self, answer: object, completion: str, finish_reason: str = "stop", options: Sequence[str] | None = None
@@ -142,6 +142,16 @@ class Checker(Closing):
             arguments = (open_handler, self._opener)
             self._pools[open_handler] = WorkerPool(self.n_workers, _open_in_worker, *arguments, limits=self.limits)
         return self._pools[open_handler]
+
+
+def _checked(replies: Generator[tuple[Any, CallResult]]) -> Generator[tuple[Any, CallResult]]:
+    """The replies.  Raises PartialError where no process could be started, which is no verdict on any row."""
+    with closing(replies):
+        for payload, result in replies:
+            if result.failure.startswith(NO_WORKER):
+                what, why = "no process that verifies could be started", result.failure.removeprefix(NO_WORKER)
+                raise PartialError(what, why, "", "see that memory is free and that the verifier can be opened")
+            yield payload, result
 
 
 def _open_in_worker(open_handler: Callable[[Verifier], Handler], opener: Callable[[], Verifier]) -> Handler:

@@ -83,6 +83,26 @@ def test_a_process_that_dies_before_the_first_payload_fails_all_of_them_and_is_t
     assert [reply.failure for reply in replies] == ["no worker could be started: the worker died (exit 5)"] * 3
 
 
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_a_payload_that_its_process_was_killed_at_is_called_once_more(worker, tmp_path):
+    once = f"(os.path.exists({str(tmp_path / 'a')!r}) or (open({str(tmp_path / 'a')!r}, 'w').close(), {KILL}), 7)[1]"
+    assert worker.call_many(["1", once, "2"]) == [(1, ""), (7, ""), (2, "")]
+    always = worker.call_many(["1", KILL, KILL, "2"])
+    assert [reply.failure for reply in always] == ["", *["the worker died (signal 9)"] * 2, ""]
+
+
+def test_a_process_that_is_killed_before_it_begins_is_started_again(tmp_path):
+    marks = str(tmp_path)
+    opening = f"open(os.path.join({marks!r}, str(os.getpid())), 'w').close()\nif len(os.listdir({marks!r})) < N: {KILL}"
+    with Worker(open_evaluator, opening.replace("N", "3")) as worker:
+        assert worker.call("5") == (5, "") and worker.n_started == 3
+    with Worker(open_evaluator, opening.replace("N", "99")) as worker:
+        assert worker.call("5").failure == "no worker could be started: the worker died (signal 9)"
+        assert worker.n_started == 3
+
+
 def test_a_process_killed_while_idle_is_replaced(worker):
     process = psutil.Process(worker.call("os.getpid()").value)
     process.kill()

@@ -189,8 +189,10 @@ def test_other_answers_have_other_keys(left: str, right: str) -> None:
     assert len(set(answer_keys([left, right]))) == 2
 
 
-MARKS = ["`", "``", "```", "#", "# ", "*", "**", "_", "__(", "\\(", "\\[", "$", "{", "\\text{", "<b>", "&lt;", "> ", "---\n", "'",
-         '"', "(a) ", "1) ", "Q. ", "AB ", "\\frac", "^", "|", "½", "。", "\u200b", " ", "\n", "http://", "x^"]  # fmt: skip
+MARKS = [
+    *"`#*_${'\"^|½。 \n", "``", "```", "# ", "**", "__(", "\\(", "\\[", "\\text{", "\\frac", "<b>", "&lt;", "> ",
+    "---\n", "(a) ", "1) ", "Q. ", "AB ", "\u200b", "http://", "x^",
+]  # fmt: skip
 
 
 @pytest.mark.slow

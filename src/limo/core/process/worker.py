@@ -39,6 +39,12 @@ _PROGRAM = (
 )
 
 
+NO_WORKER = "no worker could be started: "
+"""Begins the failure of payloads that no child has begun: a matter of the machine or of the handler, not of theirs."""
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP, -signal.SIGQUIT}
+_MOST_STARTS = 3  # of children that such a signal ends before they begin
+
+
 class CallResult(NamedTuple):
     """What the handler returned for a payload; None and the reason where it failed."""
 
@@ -69,7 +75,11 @@ class Worker(Closing):
         return self.call_many([payload])[0]
 
     def call_many(self, payloads: Sequence[Any]) -> list[CallResult]:
-        """The replies, in order.  The payload that a child dies of has failed; the rest goes to a new child."""
+        """The replies, in order.  The payload that a child dies of has failed; the rest goes to a new child.
+
+        One that a signal from outside ends (a kill, the system short of memory) is called once more: it was hardly the
+        payload's doing.
+        """
         with self._lock:
             return self._call_here(payloads) if is_limited() else self._call_many(payloads)
 
@@ -82,6 +92,7 @@ class Worker(Closing):
 
     def _call_many(self, payloads: Sequence[Any]) -> list[CallResult]:
         replies: list[CallResult] = []
+        n_starts, again = 0, -1  # children that died before they began; the payload that is called once more
         while len(replies) < len(payloads):
             rest, n_received = payloads[len(replies) :], 0
             if self._closed:
@@ -94,13 +105,19 @@ class Worker(Closing):
                     replies += received
                     n_received += len(received)
             except (EOFError, OSError) as error:
-                failure, n_begun = self._end(error)
+                failure, n_begun, is_from_outside = self._end(error)
                 if self._closed:
                     continue
                 if n_begun == 0:
-                    return replies + [CallResult(None, f"no worker could be started: {failure}")] * len(rest)
+                    n_starts += 1
+                    if is_from_outside and n_starts < _MOST_STARTS:
+                        continue
+                    return replies + [CallResult(None, NO_WORKER + failure)] * len(rest)
                 replies += self._call_many(rest[n_received : n_begun - 1])  # done before the death, but not sent
-                replies.append(CallResult(None, failure))
+                if is_from_outside and again < len(replies):
+                    again = len(replies)
+                else:
+                    replies.append(CallResult(None, failure))
             except BaseException as error:  # left in the middle: the pipe is out of step
                 self._end(error)
                 raise
@@ -114,13 +131,16 @@ class Worker(Closing):
             self.n_started += 1
         return process
 
-    def _end(self, error: BaseException) -> tuple[str, int]:
-        """End the child.  The cause of its death, and how many of the payloads last sent it had begun."""
+    def _end(self, error: BaseException) -> tuple[str, int, bool]:
+        """End the child.  The cause of its death, how many of the payloads last sent it had begun, and whether a
+        signal from outside ended it."""
         process, self._process = self._process, None
         if process is None:
-            return str(error), 0
+            return str(error), 0, False
+        is_dead = process.has_died()
         process.kill()
-        return process.cause_of_death(isinstance(error, TimeoutError)), process.n_begun
+        cause = process.cause_of_death(isinstance(error, TimeoutError))
+        return cause, process.n_begun, is_dead and process.returncode in _FROM_OUTSIDE
 
 
 class _Process:
@@ -152,6 +172,17 @@ class _Process:
         """How many of the payloads last sent have been begun."""
         return int.from_bytes(self._position[:], "little")
 
+    @property
+    def returncode(self) -> int:
+        """As of subprocess, of a child that has ended."""
+        return self._popen.returncode or 0
+
+    def has_died(self) -> bool:
+        """Whether it ended by itself, or does so in a moment: its pipe is closed before it is gone."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(0.5)
+        return self._popen.poll() is not None
+
     def is_alive(self) -> bool:
         """Whether it can be called; a process forked from its parent must not use its pipe."""
         return self._owner == os.getpid() and self._popen.poll() is None
@@ -174,7 +205,7 @@ class _Process:
 
     def cause_of_death(self, overran: bool) -> str:
         """Why the child, which has ended, is dead."""
-        code = self._popen.returncode or 0
+        code = self.returncode
         if code == -signal.SIGPROF:
             return f"over {self._limits.time_s:g} s of processor time"
         if code == -signal.SIGALRM or overran:
