@@ -21,13 +21,13 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.arguments import check_arguments
 from limo.cli.next_step import next_command
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean, named_once
 from limo.core.files import disk_reason, disk_remedy
@@ -50,10 +50,6 @@ if TYPE_CHECKING:
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
-OUTPUTS = ("output", "dropped", "conflicts", "evidence", "report", "data", "charts", "judgements")
-"""Parameters of commands that name a file or folder to write."""
-WORDS = ("FORMAT", "KIND", "NAME", "REPO")
-"""Metavars of parameters that name no file."""
 RECIPE = click.argument("recipe", metavar="RECIPE")
 _NUMBER = re.compile(r"[-−+]?[0-9][0-9,.]*%?|[-—]?")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[section.key=value]...")
@@ -88,15 +84,17 @@ class Call:
 def command(name: str, *parameters: Decorator, group: click.Group | None = None) -> Callable[..., click.Command]:
     """Make a function a command of the common shape; its first argument is the `Call`."""
 
+    called = f"{group.name} {name}" if group else name
+
     def decorate(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
         def run(as_json: bool, debug: bool, lang: str, **values: Any) -> None:  # lang: see run_command
             with choose_display(as_json) as progress:
                 start_logging(progress, debug)
                 try:
-                    _check_outputs(values)
+                    check_arguments(called, values)
                     body(Call(progress, as_json), **values)
-                    following = next_command(f"{group.name} {name}" if group else name, values)
+                    following = next_command(called, values)
                     if following and not as_json and os.environ.get("RANK", "0") == "0":  # once of several processes
                         progress.log(f"next: {following}")
                 except KeyboardInterrupt:
@@ -116,42 +114,6 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
         return (group.command(name) if group else click.command(name))(function)
 
     return decorate
-
-
-def _check_outputs(values: Mapping[str, Any]) -> None:
-    """Raise InputError where a command would write to what it reads, or to one file twice, however it is spelt."""
-    outputs = {name: path for name in OUTPUTS if isinstance(path := values.get(name), str) and path}
-    words = {
-        one.name
-        for one in click.get_current_context().command.params
-        if isinstance(one.type, click.Choice) or one.metavar in WORDS
-    }
-    given = [one for name, value in values.items() if name not in outputs and name not in words
-             for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, str)]  # fmt: skip
-    inputs = [path for one in given for path in (one, one.partition("=")[2]) if path and os.path.exists(path)]
-    inputs += [ledger for path in inputs if os.path.exists(ledger := os.path.join(path, "ledger.sqlite"))]
-    for name, path in outputs.items():
-        if any(_is_same(path, other) for other in inputs):
-            raise InputError("the output is the input", path, "a new name", "name another file or folder to write")
-        if any(_is_same(path, other) for key, other in outputs.items() if key != name):
-            raise InputError("two outputs are one file", path, "a name for each", "name another for one of them")
-        above = {os.path.realpath(one) for one in inputs if not os.path.exists(os.path.join(one, "recipe.yaml"))}
-        folders = Path(os.path.realpath(path)).parents
-        if not path.endswith(".html") and above & set(map(str, folders)):
-            what = "the output lies inside of the input, and would be read as a part of it the next time"
-            raise InputError(what, path, "a name outside of it", "name another file or folder to write")
-        for run in (folder for folder in folders if (folder / "environment.json").exists()):
-            from limo.core.run_folder import OWN_NAMES
-
-            if Path(os.path.realpath(path)).relative_to(run).parts[0] in OWN_NAMES:
-                what, do = "the output lies among a run's own files", "name another file or folder to write"
-                raise InputError(what, path, "a name outside of them", do)
-
-
-def _is_same(path: str, other: str) -> bool:
-    with contextlib.suppress(OSError):
-        return os.path.samefile(path, other)
-    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _interrupted(progress: Progress) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limo.cli.arguments import refuse_ignored
 from limo.cli.command import (
     OVERRIDES,
     RECIPE,
@@ -118,6 +119,8 @@ def grade(
     from limo.stages import grade as stage
 
     settings = load(stage.Recipe, recipe, overrides)
+    if settings.scorer != "judge":
+        refuse_ignored(["ledger"], "without a judge (scorer=judge)")
     if not audit and not output and settings.scorer != "judge":
         raise InputError("there is nothing to do", file, "-o FILE, --audit or both", "add one of them")
     rows = read_rows(file)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limo.cli.arguments import refuse_ignored
 from limo.cli.command import Call, aligned_table, command, page_language, run_folder
 from limo.cli.next_step import run_of
 
@@ -78,6 +79,7 @@ def experiment(
         return
     from limo.experiments.arms import load_questions
 
+    refuse_ignored(["launcher"], "in the pocket lab")
     questions = load_questions()
     if name is None:
         _list_experiments(call, questions)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from limo.core.text import as_argument
+
 SCORES = "scores.json"
 Values = Mapping[str, Any]
 """The parameters of a command, by name."""
@@ -19,8 +21,19 @@ Values = Mapping[str, Any]
 def next_command(command: str, values: Values) -> str:
     """The command that follows a command with these parameters; "" where none does."""
     step = _STEPS.get(command)
-    words = step(values) if step else []
-    return shlex.join(["limo", *map(str, words)]) if words else ""
+    words = step({name: _as_argument(value) for name, value in values.items()}) if step else []
+    return (
+        shlex.join(["limo", *(as_argument(str(one)) if isinstance(one, Path) else str(one) for one in words)])
+        if words
+        else ""
+    )
+
+
+def _as_argument(value: Any) -> Any:
+    """A value that a command takes for an option as a path that it does not."""
+    if isinstance(value, tuple):
+        return tuple(map(_as_argument, value))
+    return as_argument(value) if isinstance(value, str) else value
 
 
 def run_of(run: str | None, recipe: str) -> Path:
@@ -36,7 +49,7 @@ def _run(values: Values) -> Path:
 def _beside(recipe: str, name: str, shipped: str) -> str:
     """The recipe of that name in the folder of `recipe`, as `limo init` writes them; else a shipped one."""
     own = Path(recipe).parent / f"{name}.yaml"
-    return str(own) if Path(recipe).is_file() and own.is_file() else shipped
+    return as_argument(str(own)) if Path(recipe).is_file() and own.is_file() else shipped
 
 
 def _same(command: str, values: Values) -> list[object]:
@@ -79,9 +92,9 @@ def _grade(values: Values) -> list[object]:
     return ["select", values["output"], "-o", _renamed(values, "selected")] if values["output"] else []
 
 
-def _renamed(values: Values, ending: str) -> Path:
+def _renamed(values: Values, ending: str) -> str:
     path = Path(values["output"])
-    return path.with_name(f"{path.stem}-{ending}{path.suffix}")
+    return as_argument(str(path.with_name(f"{path.stem}-{ending}{path.suffix}")))
 
 
 _STEPS: dict[str, Callable[[Values], Sequence[object]]] = {

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.arguments import refuse_ignored
 from limo.cli.command import (
     OVERRIDES,
     RECIPE,
@@ -36,6 +37,9 @@ from limo.core.errors import InputError
 if TYPE_CHECKING:
     from limo.core.records import PassRate
     from limo.stages.plan import CostAssumptions, PlannedStep
+
+_OF_ROLLOUTS = ("usd_per_gpu_hour", "tokens_per_s", "pilot", "workers")
+"""Options of `limo plan` that only the plans of rollouts look at."""
 
 
 @command(
@@ -106,6 +110,7 @@ def plan(
     if kind == "paper lab":
         from limo.cli.lab import plan_matrix
 
+        refuse_ignored(["gpu", *_OF_ROLLOUTS], "in the plan of a paper lab")
         plan_matrix(call, recipe, overrides, run)
         return
     if kind in ("evaluation", "pocket lab"):
@@ -114,6 +119,7 @@ def plan(
             "the plan of such a recipe is its dry run", recipe, "curation, rollouts, training, paper lab", do
         )
     if kind == "training":
+        refuse_ignored(["run", *_OF_ROLLOUTS], "in the plan of a training")
         _plan_training(call, recipe, overrides, gpu)
         return
     terms = stage.CostAssumptions(gpu, usd_per_gpu_hour, tokens_per_s)

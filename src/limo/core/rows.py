@@ -41,7 +41,8 @@ _BINARY = {  # how files begin that are no text in UTF-8
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
 }  # fmt: skip
 _TO_TEXT = {"zip": "unpack it", "UTF-16": "convert it to UTF-8"}  # what else helps than another name
-_WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
+WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
+"""Endings of the files of rows that are written."""
 TOO_LONG = f"longer than {MAX_ROW_BYTES >> 20} MB, the most that a row may hold"
 
 
@@ -123,9 +124,7 @@ def write_rows(rows: Sequence[Row], path: str) -> None:
     In Parquet a column of mixed types, or of texts that are no Unicode, becomes JSON, which `read_file` turns back.
     Raises InputError for another ending, StorageError.
     """
-    if not path.endswith(_WRITTEN):
-        allowed = f"a name in {', '.join(_WRITTEN)}"
-        raise InputError("rows are written as JSON lines or Parquet", path, allowed, "rename it")
+    check_name(path)
     with atomic(path) as temporary:
         if path.endswith(".parquet"):
             write_table(rows, temporary)
@@ -133,6 +132,13 @@ def write_rows(rows: Sequence[Row], path: str) -> None:
         packed = gzip.GzipFile(temporary, "wb", mtime=0) if path.endswith(".gz") else open(temporary, "wb")  # noqa: SIM115
         with packed as sink:
             sink.writelines(map(json_line, rows))
+
+
+def check_name(path: str) -> None:
+    """Raise InputError where `write_rows` writes no file of such a name."""
+    if not path.endswith(WRITTEN):
+        allowed = f"a name in {', '.join(WRITTEN)}"
+        raise InputError("rows are written as JSON lines or Parquet", path, allowed, "rename it")
 
 
 def json_line(row: Mapping[str, Any]) -> bytes:

@@ -122,6 +122,11 @@ def operations(flops: float) -> str:
     return f"{flops:.1e}"
 
 
+def as_argument(path: str) -> str:
+    """A path as a command line takes it: one that begins like an option comes with its folder."""
+    return f"./{path}" if path.startswith("-") else path
+
+
 def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters, for messages."""
     line = _SPACE.sub(" ", text).strip()

@@ -26,7 +26,7 @@ from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, mean_interval
-from limo.core.text import printable, shorten
+from limo.core.text import as_argument, printable, shorten
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.decontaminate import HELD_OUT
@@ -336,7 +336,7 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_to
     The model that writes the chains is scored too, unless it is the one that is scored before training.  `--run` stands
     where a run is not named like its recipe.
     """
-    at = lambda name: shlex.quote(str(folder / name))  # noqa: E731
+    at = lambda name: shlex.quote(as_argument(str(folder / name)))  # noqa: E731
     curated, trained, runs = at("runs/mine"), at("runs/train"), [at("runs/before"), at("runs/after")]
     own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
     teacher = shlex.quote(f"model={json.dumps(models[-1], ensure_ascii=False)}")

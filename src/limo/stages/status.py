@@ -18,6 +18,7 @@ from limo.core.files import locked
 from limo.core.recipe import load
 from limo.core.run_files import read_json, read_recipe
 from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts
+from limo.core.text import as_argument
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe
@@ -77,7 +78,9 @@ def _read_status(folder: str | Path) -> RunStatus:
     status: dict[str, Any] = {"folder": path, "is_done": done, "step": step, "stages": stages}
     status["is_running"] = is_locked(path)
     if not done and (word := _COMMAND_OF.get(kind_of_recipe(str(path / "recipe.yaml")))):
-        status["command"] = shlex.join(["limo", word, str(path / "recipe.yaml"), "--run", str(path)])
+        status["command"] = shlex.join(
+            ["limo", word, as_argument(str(path / "recipe.yaml")), "--run", as_argument(str(path))]
+        )
     if not run.ledger_path.is_file():
         return RunStatus(**status)
     models: list[ModelSettings] = recipe.models if recipe else []
