@@ -281,3 +281,25 @@ def test_what_is_too_large_to_write_down_is_not_guessed(gold, pred):
     decision = equal(gold, pred)
     assert decision.same is not True
     assert decision.tier == "guard" or decision.same is False
+
+
+SIGNS = r"\pm 1\pm 1\pm 1\pm 1\pm 1\pm 1"
+
+
+@pytest.mark.parametrize(
+    ("gold", "pred"),
+    [
+        (SIGNS, SIGNS.replace("1", "2")),
+        (f"{SIGNS}+x", f"{SIGNS}+y"),
+        (r"(\pm1,\pm2,\pm3,\pm4,\pm5,\pm6)", r"(\pm7,\pm2,\pm3,\pm4,\pm5,\pm6)"),
+        (
+            r"\begin{pmatrix}\pm1&\pm1\\\pm1&\pm1\\\pm1&\pm1\end{pmatrix}",
+            r"\begin{pmatrix}\pm1&\pm1\\\pm1&\pm1\\\pm1&\pm2\end{pmatrix}",
+        ),
+        (r"\sqrt{1\pm\sqrt{1\pm\sqrt{1\pm\sqrt{1\pm\sqrt{1\pm\sqrt{1\pm 1}}}}}}", r"\sqrt{" + SIGNS + "}"),
+        ("\\{" + ",".join(map(str, range(250))) + "\\}", "\\{" + ",".join(map(str, range(1, 251))) + "\\}"),
+    ],
+)
+def test_what_is_too_large_to_write_out_is_undecided(gold, pred):
+    assert equal(gold, pred).same is None
+    assert equal(gold, f" {gold} ").same is True

@@ -60,11 +60,8 @@ class Comparer:
 
     def signs(self, gold: Node, pred: Node) -> bool | None:
         """± written out: with one sign for all of an expression, or each with its own."""
-        together, apart = (
-            [relations.with_signs(side, independent=independent) for side in (gold, pred)]
-            for independent in (False, True)
-        )
-        return self.same(*together) or self.same(*apart)
+        together = self.same(*(relations.with_signs(side, independent=False) for side in (gold, pred)))
+        return together or self.same(*(relations.with_signs(side, independent=True) for side in (gold, pred)))
 
     def in_order(self, gold: tuple[Node, ...], pred: tuple[Node, ...]) -> bool | None:
         """Part by part."""

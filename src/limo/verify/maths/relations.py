@@ -8,7 +8,7 @@ from itertools import cycle, product
 from typing import TypeGuard
 
 from limo.verify.maths import nodes
-from limo.verify.maths.arithmetic import NoValue
+from limo.verify.maths.arithmetic import NoValue, Undecidable
 from limo.verify.maths.nodes import ELLIPSIS, IMAGINARY, PI, Node, difference, replaced, substituted
 from limo.verify.maths.units import read_unit
 from limo.verify.maths.values import progression, same_value
@@ -290,9 +290,11 @@ def are_tuples(gold: nodes.Listing, pred: nodes.Listing, n_items: int) -> bool:
 
 
 def distinct(items: list[Node]) -> list[Node]:
-    """The items without those that repeat another."""
+    """The items without those that repeat another.  Raises Undecidable where there are too many."""
+    if len(items) > MAX_ITEMS:
+        raise Undecidable(f"a list of more than {MAX_ITEMS} items")
     kept: list[Node] = []
-    for item in items[:MAX_ITEMS]:
+    for item in items:
         if not any(_surely_same(item, other) for other in kept):
             kept.append(item)
     return kept
@@ -317,7 +319,10 @@ def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def with_signs(node: Node, *, independent: bool) -> Node:
-    """The bare list of what ± stands for; `independent`: each ± of an item has a sign of its own (`(±1, ±2)`)."""
+    """The bare list of what ± stands for; `independent`: each ± of an item has a sign of its own (`(±1, ±2)`).
+
+    Raises Undecidable where there are too many to write out.
+    """
     if nodes.PlusMinus not in node.kinds:
         return node
     if isinstance(node, nodes.Listing) and node.opening in ("", "{"):
@@ -325,7 +330,9 @@ def with_signs(node: Node, *, independent: bool) -> Node:
         items = [item for part in parts for item in (part.items if _is_bare(part) else (part,))]
         return replace(node, items=tuple(items))
     n = sum(isinstance(part, nodes.PlusMinus) for part in node.walk()) if independent else 1
-    choices = product("+-", repeat=n) if n <= MAX_SIGNS else ()
+    if n > MAX_SIGNS:
+        raise Undecidable(f"more than {MAX_SIGNS} signs ± to write out")
+    choices = product("+-", repeat=n)
     joiner = "or" if isinstance(node, nodes.Relation) else ","
     return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices), joiner)
 
