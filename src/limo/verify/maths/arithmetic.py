@@ -79,11 +79,38 @@ def mpf(value: Any, digits: int) -> Any:
     return value
 
 
+def magnitude(value: Any) -> int:
+    """The power of two that a number of mpmath is near; 0 for zero."""
+    real, imaginary = getattr(value, "_mpc_", None) or (value._mpf_, None)
+    return max((part[2] + part[3] for part in (real, imaginary) if part and part[1]), default=0)
+
+
 class Arithmetic:
-    """Operations at a number of digits."""
+    """Operations at a number of digits.
+
+    `span`: over how many bits the numbers reach that were combined so that a small one could be lost beside a large
+    one; with fewer digits than that, two values may look equal that are not.  `scale`: the largest number whose error
+    went into a result as an absolute error, against which a difference is small.
+    """
 
     def __init__(self, digits: int) -> None:
         self.digits = digits
+        self.span = 0
+        self.scale: Any = 0
+
+    def reaches(self, bits: int) -> None:
+        """Note that numbers so far apart were combined."""
+        if bits > self.span:
+            self.span = bits
+
+    def add(self, numbers: list[Any]) -> Any:
+        """The sum of numbers of mpmath."""
+        sizes = [abs(number) for number in numbers]
+        self.scale = max(self.scale, *sizes)
+        magnitudes = [magnitude(size) for size in sizes if size]
+        if magnitudes:
+            self.reaches(max(magnitudes) - min(magnitudes))
+        return sum(numbers, self.mp.mpf(0))
 
     @property
     def mp(self) -> Any:
@@ -93,6 +120,8 @@ class Arithmetic:
         """A value as a number of mpmath.  Raises Undefined for ±inf."""
         if isinstance(value, float):
             raise Undefined
+        if isinstance(value, Fraction):
+            self.reaches(max(value.numerator.bit_length(), value.denominator.bit_length()) // 2)
         return mpf(value, self.digits)
 
     def tiny(self) -> Any:
@@ -146,6 +175,7 @@ class Arithmetic:
         x, y = self.finite(base), self.finite(exponent)
         if abs(y) * (1 + abs(self.mp.log(abs(x), 2))) > 10 * MAX_BITS:
             raise TooLarge
+        self.reaches(-magnitude(y))
         return self.mp.power(x, y)
 
     def _exact_root(self, base: Fraction, exponent: Fraction) -> Any:
@@ -170,6 +200,7 @@ class Arithmetic:
         x = self.finite(value)
         if abs(x) > MAX_BITS:
             raise TooLarge
+        self.reaches(-magnitude(x))
         return self.mp.exp(x)
 
     def factorial(self, n: Any) -> Any:
@@ -192,6 +223,8 @@ class Arithmetic:
         numbers = [self.finite(value) for value in values]
         if len(numbers) != 1:
             raise Unknown(function)
+        self.scale = max(self.scale, abs(numbers[0]))
+        self.reaches(int(3 * abs(numbers[0])) if function in _SATURATED else abs(magnitude(numbers[0])))
         return getattr(self.mp, "sign" if function == "sgn" else _ARC.sub("a", function))(numbers[0])
 
     def log(self, value: Any, base: Any = None) -> Any:
@@ -200,6 +233,7 @@ class Arithmetic:
         exact = exact_log(value, base)
         if exact is not None:
             return exact
+        self.scale = max(self.scale, self.mp.mpf(1))
         logarithm = self.mp.log(self.finite(value))
         return logarithm if base is None else logarithm / self.mp.log(self.finite(base))
 
@@ -306,5 +340,6 @@ _EXACT: dict[str, Callable[[Arithmetic, list[Any]], Any]] = {
     "max": lambda a, values: _extreme(max, values),
     "min": lambda a, values: _extreme(min, values),
 }
+_SATURATED = frozenset(("tanh", "coth"))  # they come as near to 1 as e^{-2x} is to 0
 _N_ARGUMENTS = {"binom": 2, "perm": 2, "mod": 2}
 _ARC = re.compile(r"^arc?(?=[sct])")  # arcsin and arsinh are mpmath's asin and asinh; other functions have its names

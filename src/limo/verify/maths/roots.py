@@ -115,8 +115,10 @@ def roots(coefficients: Polynomial) -> list[Any]:
         coefficients = _quotient(coefficients, a)
     if len(coefficients) == 1:
         return []
-    if len(coefficients) == 2 and isinstance(coefficients[0], Fraction) and isinstance(coefficients[1], Fraction):
-        return [-coefficients[0] / coefficients[1]]
+    if len(coefficients) == 2:  # exactly, or without the absolute error of a search
+        under, over = coefficients[1], -coefficients[0]
+        exact = isinstance(under, Fraction) and isinstance(over, Fraction)
+        return [over / under if exact else context(DIGITS).mpmathify(mpf(over, DIGITS)) / mpf(under, DIGITS)]
     mp = context(DIGITS)
     try:
         return list(mp.polyroots([mpf(c, DIGITS) for c in coefficients[::-1]], maxsteps=200, extraprec=200))
@@ -205,4 +207,4 @@ def _is_zero(node: Node, point: dict[str, Any]) -> bool | None:
         return None
     if isinstance(value, float):
         return None
-    return bool(abs(value) <= 1e-20 * abs(scale)) if is_real(value) else False
+    return bool(abs(value) <= 1e-20 * max(abs(scale), 1)) if is_real(value) else False

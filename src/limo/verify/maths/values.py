@@ -25,6 +25,7 @@ from limo.verify.maths.arithmetic import (
     check_time,
     context,
     is_real,
+    magnitude,
     mpf,
     sized,
 )
@@ -51,11 +52,12 @@ _WHOLE_POINTS = (
     *(tuple(Fraction(_DRAW.randint(1, 14)) for _ in range(9)) for _ in range(30)),
 )
 MAX_TERMS, MAX_SCALE = 400, 10**9
+MAX_DIGITS = 10_000  # more than the usual ones, to tell apart what looks equal
 MIN_POINTS, MIN_WHOLE_POINTS = 2, 6  # points at which both sides must be defined
 
 
 class Evaluation:
-    """The values of trees at one point; `scale` is the largest term added, against which a difference is small.
+    """The values of trees at one point.
 
     A function without a rule gets a fixed number for its name and arguments, so that f(x) = f(x) and f(x) != f(y).
     `real`: a part that is not real has no value.  Raises Undefined, TooLarge, and Unknown for a node without a value.
@@ -64,7 +66,10 @@ class Evaluation:
     def __init__(self, point: Mapping[str, Any], digits: int, *, real: bool = False) -> None:
         self.point, self.real = point, real
         self.arithmetic = Arithmetic(digits)
-        self.scale: Any = 1
+
+    def again(self, digits: int) -> Evaluation:
+        """A new evaluation at the same point."""
+        return Evaluation(self.point, digits, real=self.real)
 
     def __call__(self, node: Node) -> Any:
         check_time()
@@ -131,9 +136,7 @@ class Evaluation:
             return infinities.pop()
         if all(isinstance(value, Fraction) for value in values):
             return sized(sum(values, Fraction(0)))
-        numbers = [self.arithmetic.finite(value) for value in values]
-        self.scale = max(self.scale, *map(abs, numbers))
-        return sum(numbers, self.arithmetic.mp.mpf(0))
+        return self.arithmetic.add([self.arithmetic.finite(value) for value in values])
 
     def _progression(self, parts: tuple[Node, ...]) -> list[Any]:
         """The numbers of `1, 2, ..., 9`: those before the dots go on, in steps or by a factor, to those after them."""
@@ -196,18 +199,18 @@ def same_value(gold: Node, pred: Node) -> bool | None:
             point |= {name: Fraction(round(value)) for name, value in point.items() if name[0] in _WHOLE_LETTERS}
         if is_complex:
             point |= {name: context(digits).mpc(mpf(x, digits), mpf(x, digits) / 3) for name, x in point.items()}
+        evaluation = Evaluation(point, digits, real=not is_complex)
         try:
-            value, scale = evaluate(gold, point, digits, real=not is_complex)
+            value = evaluation(gold)
         except (Undefined, TooLarge) as error:
             is_large = is_large or isinstance(error, TooLarge)
             continue
         try:
-            other, other_scale = evaluate(pred, point, digits, real=not is_complex)
+            if not _meets(pred, gold, value, evaluation):
+                return False
         except Undefined:
             n_outside += 1
             continue
-        if not _near(value, other, digits, max(scale, other_scale)):
-            return False
         n_agreed += 1
     if n_agreed < (MIN_POINTS if points is POINTS else MIN_WHOLE_POINTS):
         if is_large:
@@ -252,7 +255,7 @@ def constant(node: Node, digits: int = 60) -> Any:
 def evaluate(node: Node, point: Mapping[str, Any], digits: int, *, real: bool = False) -> tuple[Any, Any]:
     """The value at a point, and the size of the largest term that was added."""
     evaluation = Evaluation(point, digits, real=real)
-    return evaluation(node), evaluation.scale
+    return evaluation(node), evaluation.arithmetic.scale
 
 
 def real_number(value: Any, digits: int) -> Any:
@@ -287,24 +290,53 @@ def ratio_at_points(gold: Node, pred: Node) -> Fraction | Any | None:
         ratios.append(over / under if exact else context(80).mpmathify(mpf(over, 80)) / mpf(under, 80))
     if len(ratios) < MIN_POINTS:
         return None
-    return ratios[0] if all(_near(ratios[0], ratio, 60, 1) for ratio in ratios[1:]) else None
+    return ratios[0] if all(_near(ratios[0], ratio, 60) for ratio in ratios[1:]) else None
 
 
 def _agree(gold: Node, pred: Node, point: Mapping[str, Any], digits: int) -> bool:
-    (a, a_scale), (b, b_scale) = evaluate(gold, point, digits), evaluate(pred, point, digits)
-    return _near(a, b, digits, max(a_scale, b_scale))
+    evaluation = Evaluation(point, digits)
+    return _meets(pred, gold, evaluation(gold), evaluation)
 
 
-def _near(a: Any, b: Any, digits: int, scale: Any) -> bool:
+def _meets(pred: Node, gold: Node, value: Any, evaluation: Evaluation) -> bool:
+    """Whether `pred` has the value of `gold`, by as many digits as it takes.  Raises TooLarge over MAX_DIGITS.
+
+    The first digits do not tell where a small term may be lost beside a large one, or where what is left of a
+    difference may be an error of rounding as well as a small number: both are computed again, with more digits.
+    """
+    digits = evaluation.arithmetic.digits
+    other_evaluation = evaluation.again(digits)
+    other = other_evaluation(pred)
+    if not _near(value, other, digits, evaluation, other_evaluation):
+        return False
+    n_more = _n_lost(value, other, evaluation.arithmetic, other_evaluation.arithmetic)
+    if n_more <= digits - GUARD_DIGITS:
+        return True
+    if n_more > MAX_DIGITS:
+        raise TooLarge
+    sides = evaluation.again(digits + n_more), evaluation.again(digits + n_more)
+    return _near(sides[0](gold), sides[1](pred), digits + n_more, *sides)
+
+
+def _n_lost(a: Any, b: Any, *sides: Arithmetic) -> int:
+    """How many digits more than usual it takes to tell two values apart that look equal."""
+    if isinstance(a, float) or isinstance(b, float) or (isinstance(a, Fraction) and isinstance(b, Fraction)):
+        return 0
+    x, y = (side.finite(value) for side, value in zip(sides, (a, b), strict=True))
+    scale = max(side.scale for side in sides)
+    size = max(abs(x), abs(y))
+    n_cancelled = magnitude(scale) - magnitude(size) if scale > size else 0
+    return int(0.302 * (n_cancelled + 2 * max(side.span for side in sides)))
+
+
+def _near(a: Any, b: Any, digits: int, *sides: Evaluation) -> bool:
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return a == b
     if isinstance(a, float) or isinstance(b, float):
         return bool(a == b)
     mp = context(digits)
     x, y = mpf(a, digits), mpf(b, digits)
-    size = max(abs(x), abs(y))
-    if size < mp.mpf(10) ** (GUARD_DIGITS // 2 - digits) * scale:
-        return True
+    size = max(abs(x), abs(y), *(side.arithmetic.scale for side in sides))
     return bool(abs(x - y) <= mp.mpf(10) ** (GUARD_DIGITS - digits) * size)
 
 
