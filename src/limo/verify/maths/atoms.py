@@ -194,7 +194,9 @@ def argument(parser: Grammar) -> Node:
             return atom(parser)
     if len(text) > 1 and text.isdigit():
         cursor.split_number()
-    return parse_number(cursor.take().text)
+    number = parse_number(cursor.take().text)
+    cursor.after_digit = cursor.index
+    return number
 
 
 def group(parser: Grammar) -> Node:

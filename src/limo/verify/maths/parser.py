@@ -170,7 +170,7 @@ class Parser:
                 node = nodes.Call("mod", (node, self.signed()))
             elif starts_factor(cursor):
                 last = node.factors[-1] if isinstance(node, nodes.Product) else node
-                both_numbers = cursor.token.kind == cursor.previous.kind == "num"
+                both_numbers = cursor.token.kind == cursor.previous.kind == "num" and cursor.index != cursor.after_digit
                 both_numbers = both_numbers and not (isinstance(last, nodes.Power) and cursor.token.gap)
                 node = self.mixed_number(node) if both_numbers else multiply(node, self.factor())
             else:

@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 
+_FRACTION, _GROUP, _DIGIT = r"\\[dtc]?frac\s*", r"\{[^{}]*\}", r"(\d)"
+_DIGITS_OF_FRACTION = (
+    (re.compile(rf"({_FRACTION}){_DIGIT}"), r"\1{\2}"),
+    (re.compile(rf"({_FRACTION}{_GROUP}\s*){_DIGIT}"), r"\1{\2}"),
+)
 Opinion = tuple[bool | None, str]  # equal, not equal, or None where it cannot say; and why
 
 
@@ -30,7 +36,7 @@ def compare(pair: tuple[str, str]) -> Opinion:
 
     config = [LatexExtractionConfig()]
     answer, extracted = (
-        parse(f"${text.strip().strip('$')}$", config, fallback_mode="no_fallback", parsing_timeout=None)
+        parse(f"${with_braces(text.strip().strip('$'))}$", config, fallback_mode="no_fallback", parsing_timeout=None)
         for text in pair
     )
     if not answer:
@@ -38,6 +44,13 @@ def compare(pair: tuple[str, str]) -> Opinion:
     if not extracted:
         return False, "the completion's answer cannot be read"
     return bool(verify(answer, extracted, timeout_seconds=None)), "Math-Verify"
+
+
+def with_braces(text: str) -> str:
+    r"""`\frac123` as `\frac{1}{2}3`, which Math-Verify takes for 1/23."""
+    for pattern, replacement in _DIGITS_OF_FRACTION:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def compare_by_default(pair: tuple[str, str]) -> Opinion:

@@ -130,10 +130,14 @@ class Nesting:
 
 
 class Cursor:
-    """Tokens, the current one and its index, the depth of nesting, and how many bars `|` are open."""
+    """Tokens, the current one and its index, the depth of nesting, and how many bars `|` are open.
+
+    `after_digit`: the index behind the last digit that was a whole argument, as the 2 of `\\frac123`.
+    """
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens, self.token, self.index = tokens, tokens[0], 0
+        self.after_digit = -1
         self.nesting, self.n_bars = Nesting(), 0
 
     @property
