@@ -27,11 +27,15 @@ _APPROXIMATION = re.compile(r"\s*(?:\\approx|\\simeq|≈|~)")
 
 
 class Box(NamedTuple):
-    """What the last box holds ("" where it was left open and is not readable), and where the text goes on behind it."""
+    """What the last box holds ("" where it was left open and is not readable), and where the text goes on behind it.
+
+    `start` is where the content of the first box of its list begins.
+    """
 
     text: str
     end: int
     is_open: bool = False
+    start: int = 0
 
 
 def find_box(text: str) -> Box | None:
@@ -58,7 +62,8 @@ def find_box(text: str) -> Box | None:
         group.insert(0, box)
     contents = list(dict.fromkeys([content for *_, content in group]))
     unit = _UNIT.match(text, group[-1][1], group[-1][1] + 24) if len(contents) == 1 else None
-    return Box(", ".join(contents) + (" " + unit.group(1) if unit else ""), unit.end() if unit else group[-1][1] + 1)
+    text = ", ".join(contents) + (" " + unit.group(1) if unit else "")
+    return Box(text, unit.end() if unit else group[-1][1] + 1, start=group[0][0])
 
 
 def _starts(text: str) -> list[int]:

@@ -18,7 +18,8 @@ from typing import Literal
 
 from limo.core.records import Completion
 from limo.core.text import THOUGHT_END, THOUGHT_START
-from limo.verify.boxes import MAX_PLAIN, ends_in_box, find_box
+from limo.verify.boxes import MAX_PLAIN, Box, ends_in_box, find_box
+from limo.verify.maths.normalise import NO_ORNAMENT, REFUSALS
 from limo.verify.sentences import (
     MATH,
     OPTION,
@@ -33,12 +34,19 @@ from limo.verify.sentences import (
 TAIL = 6000
 MAX_ANNOUNCEMENTS = 100  # the last ones: a text that announces answers without end has none
 _RIGHT_OPTION = re.compile(alternatives("right_options"))
-_DENIED_BOX = re.compile(PHRASES["denied_box"], re.I)
+_DENIED_BOX = re.compile(rf"{PHRASES['denied_box']}|[\s$.*\\\])）]{{0,12}}[{REFUSALS}]", re.I)
+_BOX_DENIED_BEFORE = re.compile(
+    rf"(?:{alternatives('denials_before_box')})\s*(?:\\+(?:begin)?f?boxed|f?boxed|\\+fbox)\s*\Z", re.I
+)
+_DELIMITERS_BEHIND = re.compile(r"(?:\\?[\])]|[\s$*}])*")
+_WRONG_ANSWER = re.compile(PHRASES["wrong_answer"], re.I)
+_REASON_START = re.compile(r"\W*(?:because|since|as|for|which|that)\b", re.I)
 _END_OF_TURN = re.compile(alternatives("end_of_turn"))
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)(?:</answer>|\Z)", re.S | re.I)
 _STRAY_TAG = re.compile(r"</?answer>|<\|begin_of_solution\|>", re.I)
-_MARKS = re.compile(  # check marks and ornaments; crosses are none of them
-    r"[\s*$]*(?:[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
+_MARKS = re.compile(  # check marks and ornaments; crosses, signs that refuse and signs of arithmetic are none of them
+    rf"[\s*$]*(?:{NO_ORNAMENT}"
+    r"[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
     r"|\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z]))+[\s*$]*"
 )
 _SENTENCE_END = re.compile(
@@ -132,14 +140,35 @@ def _final_answer(text: str, cut: bool, letters: bool, has_thought: bool) -> Ext
     if box and box.is_open and (cut or not box.text):
         return TRUNCATED
     said = box.end if box else 0
+    if box and not box.is_open and (refused := _denial_before(text, box)):
+        before = text[: refused.start()]
+        if (earlier := find_box(before)) and not earlier.is_open and earlier.text != box.text:
+            return _final_answer(before + text[said:], cut, letters, has_thought)  # `\\boxed{4}, not \\boxed{5}`
+    else:
+        refused = None
     denials = find_phrases("denials", text, max(said, len(text) - TAIL))
-    if not denials and box and (denial := _DENIED_BOX.match(text, said)):
-        denials = [denial]
-    if box and not denials:
+    taken_back = denials[-1].end() if denials else _taken_back(text, box, refused is not None) if box else 0
+    if box and not taken_back:
         return _announced_after_box(text[said:], letters) or Extraction(box.text, "boxed", stated=box.text)
-    if cut or _cut_in_formula(text, has_thought) or (denials and _breaks_off(text[-TAIL:])):
+    if cut or _cut_in_formula(text, has_thought) or (taken_back and _breaks_off(text[-TAIL:])):
         return TRUNCATED
-    return _stated(text[denials[-1].end() :].lstrip(" .,;:!)]}$*\n。，；！") if denials else text, letters)
+    return _stated(text[taken_back:].lstrip(" .,;:!)]}$*\n。，；！") if taken_back else text, letters)
+
+
+def _denial_before(text: str, box: Box) -> re.Match[str] | None:
+    """The words directly before a box that refuse what it holds: `it is not \\boxed{5}`."""
+    return _BOX_DENIED_BEFORE.search(text, max(0, box.start - 80), box.start)
+
+
+def _taken_back(text: str, box: Box, refused: bool) -> int:
+    """Where the text goes on behind a box that is denied before or behind it; 0 where it is not."""
+    if denial := _DENIED_BOX.match(text, box.end):
+        return denial.end()
+    if not refused:
+        return 0
+    end = matched.end() if (matched := _DELIMITERS_BEHIND.match(text, box.end)) else box.end
+    rest = text[end:]
+    return end + (len(first_sentence(rest)) if _REASON_START.match(rest) else 0)
 
 
 def _stated(text: str, letters: bool) -> Extraction:
@@ -161,6 +190,7 @@ def _announcements(tail: str) -> list[re.Match[str]]:
         match
         for match in find_phrases("announcements", tail)[: -MAX_ANNOUNCEMENTS - 1 : -1]
         if not _DENIED_ANNOUNCEMENT.search(match.group())
+        and not _WRONG_ANSWER.search(tail[max(0, match.start() - 40) : match.start()])
         and not _CONDITION.search(tail[max(0, match.start() - 80) : match.start()])
     ]
 

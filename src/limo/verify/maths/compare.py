@@ -148,13 +148,13 @@ class Comparer:
         alike = isinstance(gold, nodes.Listing) and isinstance(pred, nodes.Listing) and gold.brackets == pred.brackets
         if alike and relations.in_brackets(gold) and self.in_order(gold.children, pred.children):
             return True
+        if relations.differ_in_logic(gold, pred):
+            return self.explanation.differ("and against or")
         a, b = solution_set(gold), solution_set(pred)
         if a is not None and b is not None:
             same = same_set(a, b)
             self.explanation.note("structural", "same set" if same else "different sets")
             return same
-        if relations.differ_in_logic(gold, pred):
-            return self.explanation.differ("and against or")
         if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
         match gold, pred:

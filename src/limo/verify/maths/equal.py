@@ -35,6 +35,17 @@ WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Ve
 _YES_OR_NO = re.compile(
     r"\W*(?:\\text\s*\{)?\s*(yes|no|true|false|是|否|正确|错误)(?:[\s}]*\Z|\s*[,.;:，。；：—])", re.I
 )
+_OPPOSITES = {"yes": "no", "true": "false", "是": "否", "正确": "错误"}
+_OPPOSITES |= {other: word for word, other in _OPPOSITES.items()}
+_BEFORE_WORD = (
+    r"(?:\A|[,.;:!?，。；：！？—()]|\b(?:actually|maybe|perhaps|rather|or|and|but|then)\b|其实)"
+    r"[\s}]*(?:\\text\s*\{\s*)?"
+)
+_TAKES_BACK = re.compile(
+    r"\b(?:wait|actually|scratch that|on second thoughts?|not really|not quite|just kidding|take (?:that|it) back)\b"
+    r"|其实|等等|不对",
+    re.I,
+)
 _INTEGER = re.compile(r"[-+]?\d{1,300}\Z")
 _MATHS = re.compile(r"[\d\\=<>^_/+]|[A-Za-z]\s*[-(]")
 _WORDS = re.compile(
@@ -76,7 +87,7 @@ def equal(gold: str, pred: str, rules: Rules = DEFAULT_RULES, time_s: float = 2.
     if compact(gold) == compact(pred) and compact(gold):
         return Comparison(True, "normalised", "same after cleaning")
     if (word := _YES_OR_NO.match(gold)) and (other := _YES_OR_NO.match(pred)):
-        return Comparison(compact(word[1]) == compact(other[1]), "normalised", "first word")
+        return _same_first_word(word[1], other[1], pred[other.end(1) :])
     for rule, reason in _OF_TEXTS:
         if (same := rule(gold, pred, rules.statement)) is not None:
             return Comparison(same, "normalised", reason)
@@ -85,6 +96,17 @@ def equal(gold: str, pred: str, rules: Rules = DEFAULT_RULES, time_s: float = 2.
             return _by_structure(gold, pred, rules)
     except Undecidable as error:
         return Comparison(None, "guard", str(error))
+
+
+def _same_first_word(gold: str, pred: str, rest: str) -> Comparison:
+    """Yes or no, true or false; unless the rest of the completion says the opposite too, or takes it back."""
+    opposite = _OPPOSITES[pred.lower()]
+    both = re.search(rf"{_BEFORE_WORD}{opposite}(?=[\s}}]*(?:\Z|[,.;:!?，。；：！？—)]))", rest, re.I)
+    if taken_back := _TAKES_BACK.search(rest):
+        return Comparison(None, WORDS, f"{taken_back[0]!r} behind its first word")
+    if both:
+        return Comparison(False, "normalised", f"{pred} and {opposite}")
+    return Comparison(compact(gold) == compact(pred), "normalised", "first word")
 
 
 def _by_structure(gold: str, pred: str, rules: Rules) -> Comparison:

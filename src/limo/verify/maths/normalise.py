@@ -71,8 +71,11 @@ _GOES_ON = re.compile(  # 0.1666...: a period three times and dots
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
 _CIRCLED = frozenset(map(chr, range(0x2460, 0x2474)))
 _BETWEEN_CIRCLED = re.compile(r"\\text|\\mathrm|[\s{}$、,，;；和与及()（）]|and")
+REFUSALS = "".join(_TABLE["refusals"])
+NO_ORNAMENT = f"(?![{REFUSALS}➕➖➗])"
 _MARKS_AT_ENDS = re.compile(
-    "\\A[\u2600-\u27bf\u2b50\u220e\U0001f300-\U0001faff\\s]+|[\u2600-\u27bf\u2b50\u220e\u25a0\u25a1\U0001f300-\U0001faff\\s.]+\\Z"
+    f"\\A(?:{NO_ORNAMENT}[\u2600-\u27bf\u2b50\u220e\U0001f300-\U0001faff\\s])+"
+    f"|(?:{NO_ORNAMENT}[\u2600-\u27bf\u2b50\u220e\u25a0\u25a1\U0001f300-\U0001faff\\s.])+\\Z"
 )
 _HTML = {"sup": "^", "sub": "_"}
 _MONEY = table("units")["money"]

@@ -319,10 +319,7 @@ def _without_names(items: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def with_signs(node: Node, *, independent: bool) -> Node:
-    """The bare list of what ± stands for; `independent`: each ± of an item has a sign of its own (`(±1, ±2)`).
-
-    Raises Undecidable where there are too many to write out.
-    """
+    """The bare list of what ± stands for; `independent`: each ± of an item has its own sign.  Raises Undecidable."""
     if nodes.PlusMinus not in node.kinds:
         return node
     if isinstance(node, nodes.Listing) and node.opening in ("", "{"):
@@ -332,9 +329,8 @@ def with_signs(node: Node, *, independent: bool) -> Node:
     n = sum(isinstance(part, nodes.PlusMinus) for part in node.walk()) if independent else 1
     if n > MAX_SIGNS:
         raise Undecidable(f"more than {MAX_SIGNS} signs ± to write out")
-    choices = product("+-", repeat=n)
     joiner = "or" if isinstance(node, nodes.Relation) else ","
-    return nodes.Listing("", "", tuple(_with_signs(node, cycle(signs)) for signs in choices), joiner)
+    return nodes.Listing("", "", tuple(_with_signs(node, cycle(s)) for s in product("+-", repeat=n)), joiner)
 
 
 def one_by_one(relation: nodes.Relation) -> nodes.Listing | None:
