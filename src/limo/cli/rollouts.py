@@ -209,7 +209,7 @@ def ledger_show(call: Call, file: str) -> None:
     from limo.ledger.export import summary_table
     from limo.ledger.store import Ledger
 
-    rows = list(summary_table(ledger_of(file)))
+    rows = list(summary_table(_defined(file)))
     with Ledger(ledger_of(file), read_only=True) as opened:
         errors = opened.integrity_errors()
     if errors:
@@ -230,7 +230,7 @@ def ledger_merge(call: Call, files: tuple[str, ...], output: str) -> None:
     from limo.ledger.store import Ledger
 
     # a new ledger is there when every file was read, one that is there is added to in one transaction
-    sources = [ledger_of(file) for file in files]  # before it: an error of a path is none of the ledger
+    sources = [_defined(file) for file in files]  # before it: an error of a path is none of the ledger
     new = nullcontext(Path(output)) if Path(output).exists() else atomic(output)
     with new as path, Ledger(path) as target, target.transaction():
         counts = {file: target.merge(source) for file, source in zip(files, sources, strict=True)}
@@ -248,8 +248,17 @@ def ledger_export(call: Call, file: str, output: str) -> None:
     """Write every rollout with its verdict as a table, failures included."""
     from limo.ledger.export import export
 
-    n = export(ledger_of(file), output)
+    n = export(_defined(file), output)
     call.result({"n_rollouts": n, "output": output}, f"{n:,} rollouts in {output}")
+
+
+def _defined(file: str) -> Path:
+    """The ledger of a path, all of whose rollouts have their prompt and sampling defined."""
+    from limo.ledger.store import Ledger
+
+    with Ledger(path := ledger_of(file), read_only=True) as opened:
+        opened.check_definitions()
+    return path
 
 
 def ledger_of(path: str) -> Path:

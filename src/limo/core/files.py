@@ -36,6 +36,7 @@ _REMEDIES = {  # of errors that no free space mends, by their number
     errno.EACCES: "name a folder that may be written",
     errno.EPERM: "name a folder that may be written",
     errno.EROFS: "name a folder that may be written",
+    errno.ENOENT: "name another folder: nothing can be made there",
     errno.ELOOP: "name a path whose links lead somewhere",
 }
 

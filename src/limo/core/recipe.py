@@ -276,6 +276,10 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
         return f"{where} is missing; give it a value"
     why = item["msg"].removeprefix("Value error, ")
     why = why[:1].lower() + why[1:]
+    if item["input"] is None:
+        return f"{where} has no value: {why}; give it one, or leave it out"
+    if isinstance(item["input"], dict) and item["input"] and path and not any(map(_has_keys, allowed)):
+        return f"{where} has no keys, and is given {shorten(hide_secrets(repr(item['input'])), 60)}: {why}"
     if isinstance(item["input"], dict | list):  # a section, which stands in the recipe
         return f"{where}: {why}" if path else why
     shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
@@ -325,6 +329,12 @@ def _members(annotation: Any) -> list[Any]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return [inner for part in typing.get_args(annotation) for inner in _members(part)]
     return [annotation]
+
+
+def _has_keys(annotation: Any) -> bool:
+    """Whether values of a type have keys of their own: sections of a recipe, and mappings."""
+    parts = (annotation, *typing.get_args(annotation), typing.get_origin(annotation))
+    return any(_is_model(part) or part in (dict, Mapping) or typing.get_origin(part) is dict for part in parts)
 
 
 def _is_model(annotation: Any) -> bool:

@@ -40,6 +40,8 @@ _BINARY = {  # how files begin that are no text in UTF-8
     b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet", b"PK\x03\x04": "zip",
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
 }  # fmt: skip
+_BROKEN = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8
+_MARKS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _TO_TEXT = {"zip": "unpack it", "UTF-16": "convert it to UTF-8"}  # what else helps than another name
 WRITTEN = (".jsonl", ".jsonl.gz", ".parquet")
 """Endings of the files of rows that are written."""
@@ -299,7 +301,7 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
         # Undecodable bytes become lone surrogates, which are refused row by row where text must be whole.
         lines = ((line or b"").decode("utf-8", "surrogateescape") for line in bounded_lines(stream))
         reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
-        names = _header(reader, name)
+        names = _header(reader, name, delimiter)
         if twice := [column for column in names if names.count(column) > 1]:
             raise InputError("two columns have the same name", f"{name}: {twice[0]}", "each once", "rename one")
         while True:
@@ -310,19 +312,32 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
             except csv.Error as error:
                 yield SourceRow(name, reader.line_num, error=f"not CSV: {error}")
                 continue
-            if None in value or None in value.values():
+            if _BROKEN.search("".join(map(str, value.values()))):
+                yield SourceRow(name, reader.line_num, error="not UTF-8")
+            elif None in value or None in value.values():
                 yield SourceRow(name, reader.line_num, error="the number of cells differs from the header's")
             else:
                 yield SourceRow(name, reader.line_num, dict(value))
 
 
-def _header(reader: csv.DictReader[str], name: str) -> list[str]:
+def _header(reader: csv.DictReader[str], name: str, delimiter: str) -> list[str]:
+    """The names of the columns.  Raises InputError where the first line is no CSV, no UTF-8, or parted otherwise."""
     try:
-        return list(reader.fieldnames or ())
+        names = list(reader.fieldnames or ())
     except csv.Error as error:
         raise InputError(
             "the first line of the file is no CSV", f"{name}: {error}", "names of columns", "mend it"
         ) from None
+    if _BROKEN.search("".join(names)):
+        do = "convert it: `iconv -f GBK -t UTF-8 FILE` (for GBK)"
+        raise InputError("the file is not UTF-8", name, "text in UTF-8", do)
+    other = next((mark for mark in ",;\t|" if len(names) == 1 and mark in names[0]), "")
+    if other:
+        what = f"the columns of the file are parted by {_MARKS[other]}"
+        do = f"save it with {_MARKS[delimiter]}, or as JSON lines" if other != "\t" else "rename it to .tsv"
+        do = "rename it to .csv" if other == "," else do
+        raise InputError(what, f"{name}: {shorten(names[0], 80)}", f"columns parted by {_MARKS[delimiter]}", do)
+    return names
 
 
 def _parquet(path: Path, name: str) -> Iterator[SourceRow]:

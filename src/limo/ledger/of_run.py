@@ -9,6 +9,13 @@ from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 
 
+def check_run_ledger(run: RunFolder) -> None:
+    """Raise StorageError where the ledger of a run that is only read is gone, lacks rollouts, or cannot be read."""
+    run.check_ledger(None)
+    if run.ledger_path.is_file():
+        Ledger(run.ledger_path, read_only=True).close()
+
+
 @contextmanager
 def open_run_ledger(run: RunFolder) -> Iterator[Ledger]:
     """The ledger of a run that is open for work.

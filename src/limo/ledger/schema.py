@@ -61,12 +61,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 _STORED_AS = {"TEXT": ("text",), "INTEGER": ("integer",), "REAL": ("real", "integer")}
 # What a value must be besides its type: an index that Python's shifts take, counts whose sums do not overflow.
 _BOUNDS = {
-    "rollouts": "rollout_index BETWEEN 0 AND 1 << 31 AND n_prompt_tokens BETWEEN 0 AND 1 << 40 "
+    "rollouts": "problem_id != '' AND model != '' AND rollout_index BETWEEN 0 AND 1 << 31 "
+    "AND n_prompt_tokens BETWEEN 0 AND 1 << 40 "
     "AND n_completion_tokens BETWEEN 0 AND 1 << 40",
-    "verdicts": "outcome IN ('correct', 'wrong', 'no_answer', 'truncated', 'undecided')",
+    "verdicts": "outcome IN ('correct', 'wrong', 'no_answer', 'truncated', 'undecided') "
+    "AND elapsed_s BETWEEN 0 AND 1e12",
+    "definitions": "kind != 'sampling' OR json_valid(content)",
     "lost": "n BETWEEN 0 AND 1 << 40 AND n_completion_tokens BETWEEN 0 AND 1 << 40",
     "starts": "seconds BETWEEN 0 AND 1e12",
 }
+
+_ORPHAN = "SELECT rollout_id FROM verdicts EXCEPT SELECT id FROM rollouts LIMIT 1"  # over an index, not the texts
 
 
 def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
@@ -81,6 +86,9 @@ def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
     kinds = [kind for (kind,) in db.execute("SELECT type FROM sqlite_master")]
     if (kinds or read_only) and _pragma(db, "application_id") != APPLICATION_ID:
         raise StorageError("the file is empty or of another program", path, "a ledger", "name another file")
+    if version < 1 and (kinds or read_only):
+        what, do = f"the ledger has version {version}, which none has", "restore a copy: another program has changed it"
+        raise StorageError(what, path, f"1 to {len(MIGRATIONS)}", do)
     if version > len(MIGRATIONS):
         known = f"version {len(MIGRATIONS)} or older"
         raise StorageError(f"the ledger has version {version}", path, known, "use the limo that made it, or newer")
@@ -115,6 +123,9 @@ def _fault(db: sqlite3.Connection) -> str:
             row = db.execute(f"SELECT rowid FROM {table} WHERE NOT ({valid}) LIMIT 1").fetchone()
             if row:
                 return f"{table} holds a value that does not fit, in row {row[0]}"
+    row = db.execute(_ORPHAN).fetchone()
+    if row:
+        return f"a verdict without its rollout: {row[0]}"
     return ""
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
+from math import inf
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,10 @@ _BY_OUTCOME = """SELECT iif(finish_reason = 'error', 'error', coalesce(outcome, 
     FROM rollouts LEFT JOIN verdicts ON rollout_id = id WHERE model = ? GROUP BY name"""
 _ADD_SECONDS = """INSERT INTO starts VALUES (?, ?)
     ON CONFLICT(start) DO UPDATE SET seconds = seconds + excluded.seconds"""
+
+_UNDEFINED = """WITH used(kind, hash) AS (SELECT 'prompt', prompt_hash FROM rollouts UNION
+    SELECT 'sampling', sampling_hash FROM rollouts) SELECT kind, hash FROM used WHERE hash NOT IN
+    (SELECT hash FROM definitions WHERE definitions.kind = used.kind) LIMIT 1"""
 
 Key = tuple[str, str, str, str, int]
 
@@ -94,8 +99,11 @@ class Ledger(Closing):
     def __init__(self, path: str | Path, read_only: bool = False) -> None:
         self.path = Path(path)
         self._start = uuid4().hex
-        if read_only and not self.path.is_file():
+        if read_only and not self.path.is_file() and not self.path.is_dir():
             raise MissingFileError("there is no ledger", self.path, "a ledger.sqlite of a run", "check the path")
+        if self.path.is_dir():
+            do = "name a file in it, such as ledger.sqlite"
+            raise InputError("a ledger is a file, and this is a folder", self.path, "the name of a file", do)
         with self._storage_errors():
             if not read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +168,13 @@ class Ledger(Closing):
             for row in self._db.execute(_SELECT + where + _ORDER, values):
                 verdict = Verdict(*row[12:]) if row[12] is not None else None
                 problem_id, name, prompt, sampling, index = row[:5]
+                if not 0 <= row[9] < inf:  # checked here, since it lies behind the text
+                    raise self._damaged(f"a time of {row[9]} s, of {problem_id}")
                 yield Rollout(problem_id, name, prompt, sampling, index, Completion(*row[5:12]), verdict)
+
+    def _damaged(self, fault: str) -> StorageError:
+        do = "restore a copy"
+        return StorageError(f"the ledger is damaged ({fault})", self.path, "tables as limo writes them", do)
 
     def outcomes(
         self, model: str, prompt_hash: str, sampling_hash: str, problem_ids: Iterable[str] | None = None
@@ -247,6 +261,12 @@ class Ledger(Closing):
             rows = self._db.execute("SELECT kind, hash, content FROM definitions")
             return {(kind, name): content for kind, name, content in rows}
 
+    def check_definitions(self) -> None:
+        """Raise StorageError where a prompt or sampling of rollouts has no definition: what they are is lost then."""
+        with self._storage_errors():
+            if row := self._db.execute(_UNDEFINED).fetchone():
+                raise self._damaged(f"the {row[0]} {row[1]} of rollouts is not defined")
+
     def names(self) -> list[str]:
         """By which runs know this ledger: its own and those of ledgers that it was merged with, the oldest first."""
         with self._storage_errors():
@@ -268,11 +288,13 @@ class Ledger(Closing):
             return dict(self._db.execute(_BY_OUTCOME, (model,)).fetchall())
 
     def integrity_errors(self) -> list[str]:
-        """The complaints of SQLite's integrity check and verdicts without their rollouts; empty when sound."""
+        """The complaints of SQLite's integrity check, and times that are none; empty when sound."""
         with self._storage_errors():
             errors = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            rows = self._db.execute("PRAGMA foreign_key_check")
-            return errors + [f"a verdict without its rollout: {row[1]}" for row in rows]
+            times = self._db.execute(
+                "SELECT problem_id, elapsed_s FROM rollouts WHERE NOT elapsed_s BETWEEN 0 AND 1e12"
+            )
+            return errors + [f"a time of {seconds} s, of {problem_id}" for problem_id, seconds in times]
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:

@@ -39,7 +39,7 @@ from limo.curate.difficulty import TOO_EASY, SuspectSettings, apply_band, find_s
 from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel, tightest_setting
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
-from limo.ledger.of_run import open_run_ledger
+from limo.ledger.of_run import check_run_ledger, open_run_ledger
 from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate
@@ -207,11 +207,11 @@ class _Curation:
         self.rates: dict[str, list[PassRate]] = defaultdict(list)  # by problem, one a filter it passed
 
     def run(self) -> CurateResult:
-        """All stages in order."""
         folder = self.folder.path / SELECTED
         if self.folder.redone:
             self.progress.log(self.folder.redone)
         if all(self.folder.done(name) for name in self.recipe.run_steps() if "." not in name) and folder.is_dir():
+            check_run_ledger(self.folder)
             self.progress.log(f"nothing to do: {folder} is complete")
             return self._result(folder)
         problems = self._pool()

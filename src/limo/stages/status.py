@@ -19,6 +19,7 @@ from limo.core.recipe import load
 from limo.core.run_files import read_json, read_recipe
 from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts
 from limo.core.text import as_argument
+from limo.ledger.of_run import check_run_ledger
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe
@@ -68,6 +69,7 @@ def read_status(folder: str | Path) -> RunStatus:
 
 def _read_status(folder: str | Path) -> RunStatus:
     run, path = RunFolder(folder), Path(folder)
+    check_run_ledger(run)
     stages, recipe = run.counts(), _recipe_of(path / "recipe.yaml")
     for file in sorted(path.glob("*.json")):
         read_json(file)

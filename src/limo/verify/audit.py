@@ -143,7 +143,7 @@ def audit_file(
 
 
 def _audit_row(number: int, row: dict[str, Any], checker: Checker, worker: Worker, audit: Audit) -> None:
-    problem, completion = problem_of(row), completion_of(row)
+    problem, completion = problem_of(row, number), completion_of(row, number)
     text, kind, form = completion.text, str(row.get("kind", "")), row.get("as")
     groups = tuple(dict.fromkeys(("all", f"as {form}" if isinstance(form, str) else "all", kind or "all")))
     known = (number, groups, shorten(problem.answer), shorten(text[-400:]), bool(row["expected"]))

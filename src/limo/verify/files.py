@@ -121,7 +121,8 @@ def verify_file(
     for line in summary.warnings():
         progress.log(line)
     if interrupted:
-        raise PartialError("interrupted", f"{summary.n_rows} rows done", "", "what is done is in the output")
+        do = "what is done is in the output" if out is not None else "nothing was written: -o FILE keeps what is done"
+        raise PartialError("interrupted", f"{summary.n_rows} rows done", "", do)
     return summary
 
 
@@ -132,6 +133,7 @@ def _verify_lines(
     with closing(checker.map(open_line_handler, lines, lambda payload: len(payload[1]))) as replies:
         for (number, line), reply in replies:
             if isinstance(reply.value, str):
+                _check_row(number, line)  # in parts, which are translated
                 raise InputError(reply.value)
             failed = Verdict("undecided", "", reply.failure, "guard")
             written, *counted = reply.value or _verified(parse_row(number, line), failed)
@@ -150,10 +152,15 @@ def open_line_handler(verifier: Verifier) -> Callable[[tuple[int, bytes]], Verif
 def _verify_line(verifier: Verifier, numbered_line: tuple[int, bytes]) -> VerifiedLine | str:
     try:
         row = parse_row(*numbered_line)
-        problem, completion = problem_of(row), completion_of(row)
+        problem, completion = problem_of(row, numbered_line[0]), completion_of(row, numbered_line[0])
     except InputError as error:
         return str(error)
     return _verified(row, verifier.verify(problem, completion))
+
+
+def _check_row(number: int, line: bytes) -> None:
+    row = parse_row(number, line)
+    problem_of(row, number), completion_of(row, number)
 
 
 def _verified(row: dict[str, Any], verdict: Verdict) -> VerifiedLine:
@@ -217,22 +224,27 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
     return row.value
 
 
-def problem_of(row: dict[str, Any]) -> Problem:
+def problem_of(row: dict[str, Any], number: int = 0) -> Problem:
     """The problem of a row.  Raises InputError where it has no answer."""
     meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
-    answer, options = options_of_row(row, as_text(field_of(row, ANSWER)))
+    answer, options = options_of_row(row, as_text(field_of(row, ANSWER, number)))
     return Problem(str(row.get("id") or ""), text_of(row) or "", answer, options, meta=meta)
 
 
-def completion_of(row: dict[str, Any]) -> Completion:
+def completion_of(row: dict[str, Any], number: int = 0) -> Completion:
     """The completion of a row.  Raises InputError where it has none."""
-    text, finish_reason = as_text(field_of(row, COMPLETION)), str(row.get("finish_reason") or "stop")
+    text, finish_reason = as_text(field_of(row, COMPLETION, number)), str(row.get("finish_reason") or "stop")
     return Completion(text, finish_reason, reasoning=as_text(row.get("reasoning")))
 
 
-def field_of(row: dict[str, Any], names: tuple[str, ...]) -> Any:
-    """The first of the fields that the row has.  Raises InputError where it has none."""
+def field_of(row: dict[str, Any], names: tuple[str, ...], number: int = 0) -> Any:
+    """The first of the fields that the row has.  Raises InputError, by the row's number if known, where it has none."""
     for name in names:
         if name in row:
             return row[name]
-    raise InputError(f"a row has no {names[0]}", ", ".join(row)[:80], " or ".join(names), "name the field so")
+    raise InputError(
+        f"row {number} has no {names[0]}" if number else f"a row has no {names[0]}",
+        ", ".join(row)[:80],
+        " or ".join(names),
+        "name the field so",
+    )

@@ -1,0 +1,158 @@
+"""Where several causes have one symptom, the words are of the cause at hand; and one folder has one verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from limo.core.records import Completion, Rollout, Verdict
+from limo.ledger.store import Ledger
+from limo.verify import files
+
+ROW = {"problem": "1 + 1?", "answer": "2", "completion": "It is \\boxed{2}."}
+
+
+def rows(path, *given):
+    path.write_text("".join(json.dumps(row) + "\n" for row in given))
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "a.sqlite") as opened:
+        opened.define("prompt", "p", "Be brief.")
+        opened.define("sampling", "s", "{}")
+        opened.define("tokens", "m", "estimated")
+        done = Completion("2", "stop", 3, 4, 0.5)
+        opened.add([Rollout(f"q{i}", "m", "p", "s", 0, done, Verdict("correct", "2", answer="2")) for i in range(3)])
+    return tmp_path / "a.sqlite"
+
+
+def change(path, *statements):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+UNSOUND = {
+    "no definitions": "DELETE FROM definitions",
+    "no prompt": "DELETE FROM definitions WHERE kind = 'prompt'",
+    "no JSON": "UPDATE definitions SET content = '{not json' WHERE kind = 'sampling'",
+    "no rollout": "DELETE FROM rollouts WHERE problem_id = 'q1'",
+    "no problem": "UPDATE rollouts SET problem_id = '' WHERE problem_id = 'q1'",
+    "no model": "UPDATE rollouts SET model = '' WHERE problem_id = 'q1'",
+    "no time": "UPDATE rollouts SET elapsed_s = -1e999 WHERE problem_id = 'q1'",
+    "a time before": "UPDATE rollouts SET elapsed_s = -1.0 WHERE problem_id = 'q1'",
+    "no time of a verdict": "UPDATE verdicts SET elapsed_s = 1e999",
+    "version 0": "PRAGMA user_version = 0",
+    "version -1": "PRAGMA user_version = -1",
+}
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+def test_a_ledger_that_is_unsound_is_so_for_every_command(fault, limo, ledger, tmp_path, name):
+    assert limo("ledger", "show", ledger)[0] == 0
+    change(ledger, UNSOUND[name])
+    told = [
+        fault("ledger", "show", ledger), fault("ledger", "export", ledger, "-o", tmp_path / "out.parquet"),
+        fault("ledger", "merge", ledger, "-o", tmp_path / "out.sqlite"),
+    ]  # fmt: skip
+    assert all("damaged" in one or "which none has" in one for one in told), told
+    assert not any("writable" in one for one in told)
+    assert not (tmp_path / "out.parquet").exists() and not (tmp_path / "out.sqlite").exists()
+
+
+def test_a_folder_is_named_as_one_where_a_ledger_is_to_be_written(fault, ledger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for folder in (".", "run"):
+        assert "a ledger is a file, and this is a folder" in fault("ledger", "merge", ledger, "-o", folder)
+
+
+def test_a_value_that_is_null_is_not_a_column_that_lacks(fault, tmp_path):
+    graded = {"problem": "1 + 1?", "score": 0.5, "level": "L2"}
+    file = rows(tmp_path / "rows.jsonl", ROW, {**ROW, "completion": None})
+    assert "row 2 has no text under completion: 'completion: null'" in fault("grade", file, "-o", tmp_path / "g.jsonl")
+    file = rows(tmp_path / "rows.jsonl", {**graded, "completion": 3})
+    assert "row 1 has no text under completion: 'completion: 3'" in fault("select", file, "-o", tmp_path / "g.jsonl")
+    file = rows(tmp_path / "rows.jsonl", {**graded, "completion": "2", "problem": None})
+    assert "row 1 has no text under problem: 'problem: null'" in fault("select", file, "-o", tmp_path / "g.jsonl")
+    file = rows(tmp_path / "rows.jsonl", {"chain": "2"})
+    assert "row 1 has no chain" in fault("grade", file, "-o", tmp_path / "g.jsonl")
+
+
+@pytest.mark.parametrize("name", ["completion", "answer"])
+def test_a_row_that_cannot_be_verified_is_named_by_its_number(fault, tmp_path, name):
+    lacking = {key: value for key, value in ROW.items() if key != name}
+    file = rows(tmp_path / "rows.jsonl", ROW, ROW, lacking)
+    assert f"row 3 has no {name}: " in fault("verify", file, "--workers", "1")
+    told = fault("verify", file, "--audit")
+    assert "row 3" in told or "expected" in told
+
+
+TABLES = {
+    "gbk.csv": ("题目,答案\n一加一,2\n".encode("gbk"), "the file is not UTF-8"),
+    "rows.csv": ("problem,answer\n一加一,2\n".encode("gbk"), "not UTF-8"),
+    "semicolons.csv": (b"problem;answer\n1 + 1?;2\n", "parted by semicolons"),
+    "tabs.csv": (b"problem\tanswer\n1 + 1?\t2\n", "rename it to .tsv"),
+    "commas.tsv": (b"problem,answer\n1 + 1?,2\n", "rename it to .csv"),
+    "bars.csv": (b"problem|answer\n1 + 1?|2\n", "save it with commas"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_is_no_csv_in_utf_8_says_what_it_is(fault, tmp_path, name):
+    content, words = TABLES[name]
+    (tmp_path / name).write_bytes(content)
+    assert words in fault("verify", tmp_path / name)
+    if name != "rows.csv":
+        assert words in fault("pool", "ingest", tmp_path / name, "-o", tmp_path / "out.jsonl")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder in which nothing can be made")
+def test_a_folder_in_which_nothing_can_be_made_has_its_own_remedy(fault, tmp_path):
+    told = fault("pool", "ingest", rows(tmp_path / "a.jsonl", ROW), "-o", "/proc/x.jsonl")
+    assert "nothing can be made there" in told and "free some space" not in told
+
+
+def test_a_value_of_the_command_line_that_is_none_or_has_keys_is_told_so(fault, tmp_path):
+    file = rows(tmp_path / "a.jsonl", ROW)
+    told = fault("grade", file, "scorer=", "-o", tmp_path / "g.jsonl")
+    assert "scorer (override) has no value" in told and "None" not in told
+    told = fault("select", file, "k.x=1", "-o", tmp_path / "g.jsonl")
+    assert "k has no keys, and is given {'x': 1}" in told
+
+
+def test_an_interrupted_verification_does_not_name_an_output_that_is_none(limo, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "_verify_lines", stop)
+    file = rows(tmp_path / "a.jsonl", ROW)
+    code, _, err = limo("verify", file, "--workers", 1)
+    assert code == 3 and "nothing was written" in err and "in the output" not in err
+    code, _, err = limo("verify", file, "-o", tmp_path / "out.jsonl", "--workers", 1)
+    assert code == 3 and "what is done is in the output" in err
+
+
+@pytest.mark.parametrize("how", ["gone", "newer", "damaged"])
+def test_a_run_without_its_ledger_is_done_for_no_command(fault, limo, world, how):
+    run, given = world / "run", ("curate", world / "recipe.yaml", "--run", world / "run", "--workers", 1)
+    assert limo(*given)[0] == 0
+    file = run / "ledger.sqlite"
+    if how == "gone":
+        for one in run.glob("ledger.sqlite*"):
+            one.unlink()
+    elif how == "newer":
+        change(file, "PRAGMA user_version = 99")
+    else:
+        change(file, "UPDATE rollouts SET problem_id = '' WHERE id = 1")
+    words = {"gone": "rollouts, and is gone", "newer": "has version 99", "damaged": "is damaged"}[how]
+    assert words in fault("status", run)
+    assert words in fault(*given)
