@@ -100,6 +100,7 @@ def test_a_fault_that_is_none_a_gpu_and_a_ledger_that_are_not_there(fault, world
 
 def stored(path, *problems):
     with Ledger(path) as made:
+        made.define("prompt", "p", ""), made.define("sampling", "s", "{}")
         made.add([Rollout(name, "m", "p", "s", 0, Completion("\\boxed{4}")) for name in problems])
     return path
 
