@@ -35,6 +35,7 @@ _POOL = "pool"
 _OUTPUTS_OF = {  # the endings that its output may have besides none; rows must have one
     "grade": WRITTEN, "select": WRITTEN, "benchmarks fetch": WRITTEN,
     "pool ingest": _POOL, "pool dedup": _POOL, "pool decontaminate": _POOL,
+    "ledger export": (".parquet",),
     "ledger merge": LEDGER, "report": PAGE, "init": FOLDER, "pool strata": FOLDER, "scores export": FOLDER,
     "pocket pretrain": FOLDER,
 }  # fmt: skip
