@@ -221,6 +221,22 @@ def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, 
             assert len(seen) == n
 
 
+@pytest.mark.parametrize("name", ["rollouts", "curate", "evaluate"])
+def test_what_a_server_ended_is_requested_again_by_the_command_that_the_line_gives(limo, world, monkeypatch, name):
+    monkeypatch.chdir(world)
+    choice = {"message": {"content": "4"}, "finish_reason": "weird"}
+    with serving(200, {"choices": [choice]}) as (url, seen):
+        arguments = commands_that_ask(world, url)[name]
+        code, _, err = limo(*arguments)
+        n_before = sum(map(bool, seen))  # bodies: what the server is asked of itself has none
+        assert code == 3 and err.rstrip().endswith("--retry-errors"), err
+        assert limo(*arguments)[0] == 3 and sum(map(bool, seen)) == n_before  # paid for once
+        choice["finish_reason"] = "stop"
+        again = err.rstrip().partition("continue with: limo ")[2].split()
+        code, _, err = limo(*again)
+        assert sum(map(bool, seen)) == 2 * n_before and "could be decided" not in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_waits_for_the_outstanding_requests_and_the_command_goes_on(request, limo, world, monkeypatch, number):
     monkeypatch.setenv("MY_KEY", KEY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import html
 import json
 import random
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from limo.core import secrets
-from limo.core.secrets import hide_in_completion, hide_secrets, remember_secret
+from limo.core.secrets import hide_in_completion, hide_in_parts, hide_secrets, remember_secret
 from limo.core.text import HIDDEN
 
 BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
@@ -39,6 +40,14 @@ FORMS = {
     "base64": lambda key: base64.b64encode(key.encode()).decode(),
     "base64 behind a user": lambda key: base64.b64encode(b"me:" + key.encode()).decode(),
     "base64 between others": lambda key: base64.urlsafe_b64encode(b"ab" + key.encode() + b"cd").decode(),
+    "base85": lambda key: base64.b85encode(key.encode()).decode(),
+    "Ascii85": lambda key: base64.a85encode(key.encode()).decode(),
+    "rot13": lambda key: codecs.encode(key, "rot13"),
+    "the reverse in base64": lambda key: base64.b64encode(b"user:" + key[::-1].encode()).decode(),
+    "the reverse in hexadecimal": lambda key: key.encode()[::-1].hex(),
+    "base64 in reverse": lambda key: base64.b64encode(key.encode()).decode().rstrip("=")[::-1],
+    "hexadecimal in reverse": lambda key: key.encode().hex()[::-1],
+    "base64 in base64": lambda key: base64.b64encode(base64.b64encode(key.encode())).decode(),
     "base32": lambda key: base64.b32encode(key.encode()).decode(),
     "base32 behind a user, in small letters": lambda key: base64.b32encode(b"user:" + key.encode()).decode().lower(),
     "base32 between others": lambda key: base64.b32encode(b"abc" + key.encode() + b"defg").decode(),
@@ -196,3 +205,12 @@ def test_a_message_whose_ends_alone_are_searched_for_parts_loses_whole_keys_anyw
     assert hide_secrets(f"{'a ' * 20_000}{middle}{' b' * 20_000} {end}") == (
         f"{'a ' * 20_000}{HIDDEN}{' b' * 20_000} {HIDDEN}..."
     )
+
+
+@pytest.mark.parametrize("cut", range(1, 17))
+def test_a_key_across_a_thought_and_its_answer_is_hidden_in_both(cut):
+    key = "q7Zx0Lk3+vB9nT2mR"
+    remember_secret(key)
+    thought, answer = hide_in_parts(f"The key is {key[:cut]}", f"{key[cut:]} and so 3")
+    assert thought == f"The key is {HIDDEN}" and answer in (f"{HIDDEN} and so 3", " and so 3")
+    assert hide_in_parts("The key", "is 3", "") == ("The key", "is 3", "")

@@ -188,6 +188,37 @@ def test_a_reply_that_never_ends_ends_at_the_deadline(name):
     run(send())
 
 
+def test_what_came_unasked_is_no_reply_to_the_next_request():
+    n_connections = 0
+
+    async def serve(reader, writer):
+        nonlocal n_connections
+        n_connections += 1
+        try:
+            for number in range(100):
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+                for _ in range(2):  # each reply twice, the second a moment later
+                    writer.write(OK + b"Content-Length: 1\r\n\r\n" + str(number).encode()[-1:])
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+    async def send():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with HttpClient([url], SecretStr(""), 5, 1) as client:
+            for _ in range(5):
+                assert (await client.post(url, "", b"{}", {}, bool)).body == b"0"  # the first of its connection
+                await asyncio.sleep(0.05)
+        server.close()
+        assert n_connections == 5
+
+    run(send())
+
+
 def test_a_cancelled_request_ends_its_connection():
     async def send():
         async with Server(b"") as server, HttpClient([server.url], SecretStr(""), 30, 4) as client:

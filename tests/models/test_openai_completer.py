@@ -209,7 +209,7 @@ def test_a_quiet_stage_says_what_it_waits_for_until_something_comes(monkeypatch,
 
 def test_servers_that_stay_away_stop_the_run_which_then_goes_on(recording, tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        with pytest.raises(PartialError, match=r"no server has answered.*127\.0\.0\.1:9"):
+        with pytest.raises(PartialError, match=r"no server has given a completion.*127\.0\.0\.1:9"):
             away = HttpCompleter(["http://127.0.0.1:9/v1"], "m", settings=quick())
             collect_rollouts(ledger, away, PROBLEMS, Exact(), n=2)
         assert len(ledger) == 0  # no rollout is blamed for it

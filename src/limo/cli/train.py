@@ -19,6 +19,7 @@ import click
 from limo.cli.command import (
     OVERRIDES,
     RECIPE,
+    RETRY_ERRORS,
     Call,
     aligned_table,
     benchmark_option,
@@ -83,10 +84,11 @@ def train(
     workers(),
     click.option("--dry-run", is_flag=True, help="Cost, first prompt and the server's context; request nothing."),
     click.option("--checkpoints", metavar="TRAINING", help="Score the checkpoints that this training kept."),
+    RETRY_ERRORS,
 )
 def evaluate(
     call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, benchmark: tuple[str, ...], workers: int,
-    dry_run: bool, checkpoints: str | None,
+    dry_run: bool, checkpoints: str | None, retry_errors: bool,
 ) -> None:  # fmt: skip
     """Score a model on benchmarks.
 
@@ -106,7 +108,7 @@ def evaluate(
     if checkpoints:
         _print_curve(call, settings, checkpoints, folder, workers)
         return
-    result = stage.run(settings, folder, call.progress, workers)
+    result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
     scores = [asdict(evaluation.score) for evaluation in result.evaluations]
     averages = [asdict(average) for average in result.averages]
     judged = {one.score.benchmark: one.judged for one in result.evaluations if one.judged}

@@ -13,6 +13,7 @@ their digits without zeros, so that one search finds `\\163`, `0x73`, `U+0073` a
 from __future__ import annotations
 
 import base64
+import codecs
 import html
 import json
 import re
@@ -75,8 +76,15 @@ def _encoded(secret: str) -> Iterator[str]:
 def _escaped(secret: str) -> Iterator[str]:
     """Forms that stand whole in a text or nearly so; parts of them would stand in others by chance."""
     yield from (json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret))
+    raw = secret.encode("utf-8", "surrogatepass")
     for encode in (base64.b32encode, base64.b32hexencode):
-        yield from _shifted(secret.encode("utf-8", "surrogatepass"), encode, 5)
+        yield from _shifted(raw, encode, 5)
+    yield from (codecs.encode(secret, "rot13"), base64.b85encode(raw).decode(), base64.a85encode(raw).decode())
+    for again in (raw[::-1], base64.b64encode(raw)):  # two steps
+        yield again.hex()
+        yield from _shifted(again, base64.b64encode, 6)
+    yield raw.hex()[::-1]
+    yield base64.b64encode(raw).decode().rstrip("=")[::-1]
 
 
 def _shifted(raw: bytes, encode: Callable[[bytes], bytes], n_bits: int) -> Iterator[str]:
@@ -109,6 +117,16 @@ def _squeezed(text: str) -> bytes:
 def hide_in_completion(text: str) -> str:
     """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
     return _without(text, _whole_spans(text, CERTAIN))
+
+
+def hide_in_parts(*parts: str) -> tuple[str, ...]:
+    """The same of texts that are read one after the other, as a thought and its answer: a key may stand across both."""
+    spans, shown, start = list(_whole_spans("".join(parts), CERTAIN)), [], 0
+    for part in parts:
+        own = [(max(a - start, 0), min(b - start, len(part))) for a, b in spans if a < start + len(part) and b > start]
+        shown.append(_without(part, own))
+        start += len(part)
+    return tuple(shown)
 
 
 def holds_secret(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limo.core.errors import ModelError
 from limo.core.secrets import hide_secrets
@@ -17,11 +17,16 @@ from limo.models.openai.address import checked_address
 from limo.models.openai.client import api_key, proxy_of
 from limo.models.settings import HttpModelSettings
 
+if TYPE_CHECKING:
+    import aiohttp
+
 TIMEOUT_S = 5.0
-MAX_BYTES = 1 << 20
+MAX_BYTES = 16 << 20  # hosted routers list hundreds of models, each with a page of description
 _PATHS = {"models": "/v1/models", "vllm": "/version", "sglang": "/get_server_info", "llama.cpp": "/props"}
 _PATHS |= {"ollama": "/api/version"}
-Answers = dict[str, dict[str, Any]]  # by the names of `_PATHS`; under `status` the status of each
+Answers = dict[
+    str, dict[str, Any]
+]  # by the names of `_PATHS`; under `status` the status of each, under `why` its fault
 
 
 def server_info(settings: HttpModelSettings) -> dict[str, str]:
@@ -50,7 +55,7 @@ def _facts(answers: Answers, name: str) -> dict[str, Any]:
     ]
     return {
         "engine": engines[0] if engines else model.get("owned_by"),
-        "context": next((n for n in contexts if isinstance(n, int) and n > 0), None),
+        "context": next((n for n in contexts if isinstance(n, int) and n > 1), None),
         "dtype": sglang.get("dtype"),
         "template": content_hash(template) if isinstance(template := props.get("chat_template"), str) else None,
     }
@@ -68,17 +73,19 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     """Every model of a server.  Raises ModelError where it does not answer or lists none, InputError."""
     answers = _answers(base_url, api_key_env)
     names = [entry.get("id") for entry in _listed(answers)]
-    usable = [
-        name for name in names if isinstance(name, str) and name.strip() and name == printable(hide_secrets(name))
-    ]
-    if not usable:
+    usable = [name for name in names if isinstance(name, str) and name.strip() and name.isprintable()]
+    shown = [name for name in usable if name == hide_secrets(name)]
+    if not shown:
         _raise_status(answers["status"].get("models", 200), base_url, api_key_env)
+        what = "the server lists no models"
+        if why := answers["why"].get("models") or ("their names hold the key" if usable else ""):
+            what += f" ({why})"
         do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
-        raise ModelError("the server lists no models", base_url, "an OpenAI-compatible server", do)
+        raise ModelError(what, base_url, "an OpenAI-compatible server", do)
     slots = answers["llama.cpp"].get("total_slots")
     n_slots = slots if isinstance(slots, int) and 0 < slots <= 20_000 else None
     served = []
-    for name in dict.fromkeys(usable):
+    for name in dict.fromkeys(shown):
         context = _facts(answers, name).get("context")
         served.append(ServedModel(name, context if isinstance(context, int) else None, n_slots))
     return served
@@ -111,12 +118,23 @@ def _answers(base_url: str, api_key_env: str) -> Answers:
         return thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
 
 
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, up to a byte more than is taken."""
+    body = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        body += part
+        if len(body) > MAX_BYTES:
+            break
+    return bytes(body)
+
+
 async def _get_all(url: str, key: str) -> Answers:
     import aiohttp
 
     root, proxy = url.removesuffix("/v1"), proxy_of(url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     status: dict[str, Any] = {}  # by the names of `_PATHS`
+    why: dict[str, Any] = {}  # the same: why an answer is none
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
 
@@ -128,12 +146,20 @@ async def _get_all(url: str, key: str) -> Answers:
                     root + _PATHS[name], headers=headers, allow_redirects=False, proxy=proxy
                 ) as response:
                     status[name] = response.status
-                    body = await response.content.read(MAX_BYTES) if response.status == 200 else b"{}"
-            except (aiohttp.ClientError, OSError, TimeoutError):
+                    body = await _read(response) if response.status == 200 else b"{}"
+            except TimeoutError:
+                why[name] = f"no answer within {TIMEOUT_S:g} s"
                 return None
+            except (aiohttp.ClientError, OSError) as error:
+                why[name] = shorten(printable(hide_secrets(str(error) or type(error).__name__)), 100)
+                return None
+            if len(body) > MAX_BYTES:
+                why[name] = f"its answer is longer than {MAX_BYTES >> 20} MB"
+                return {}
             try:
                 value = parse_json(body)
             except (ValueError, RecursionError):
+                why[name] = "its answer is not JSON"
                 return {}
             return value if isinstance(value, dict) else {}
 
@@ -141,4 +167,4 @@ async def _get_all(url: str, key: str) -> Answers:
     if all(answer is None for answer in answers):
         do = "start it, or correct its address (--server, or base_urls in the recipe)"
         raise ModelError("the server does not answer", url, "a running server", do)
-    return {"status": status} | dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))
+    return {"status": status, "why": why} | dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from limo.core.errors import PartialError
-from limo.core.records import Rollout
+from limo.core.records import OTHER, Rollout
 from limo.core.run_folder import LACKS, RunFolder
 from limo.core.text import shorten
 
@@ -54,6 +54,11 @@ def nothing_decided(rollouts: Sequence[Rollout]) -> str:
         return f"each of {n_failed:,} requests failed ({why})"
     reasons = Counter(r.verdict.reason if r.verdict else "not verified" for r in rollouts)
     return f"none of {len(rollouts):,} rollouts could be decided ({shorten(reasons.most_common(1)[0][0], 200)})"
+
+
+def retry_options(rollouts: Iterable[Rollout]) -> tuple[str, ...]:
+    """What a command needs to request these again: what the server itself ended is requested only on demand."""
+    return ("--retry-errors",) if any(r.completion.finish_reason == OTHER for r in rollouts) else ()
 
 
 def note_lacks(run: RunFolder, step: str, lacks: Sequence[Lack]) -> None:

@@ -22,7 +22,7 @@ from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.collect import BatchVerifier, CollectionStopped, collect_rollouts
-from limo.rollouts.lacking import Lack, failed_requests, nothing_decided
+from limo.rollouts.lacking import Lack, failed_requests, nothing_decided, retry_options
 
 JUDGE_REPLY = "judge reply: "
 """Begins the identity of `judging.JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
@@ -133,7 +133,9 @@ class RolloutRunner:
             return
         rollouts = [one for of in self.rollouts([settings], problems, ledger).values() for one in of]
         if is_undecided and (why := nothing_decided(rollouts)):
-            raise CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
+            stopped = CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
+            stopped.options = retry_options(rollouts)
+            raise stopped
         if lack := failed_requests(stage, rollouts):
             self.lacks.append(lack)
             self.progress.log(f"warning: {lack.sentence}: {lack.why}")

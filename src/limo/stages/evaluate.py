@@ -41,7 +41,7 @@ from limo.rollouts.budget import BudgetMeter
 from limo.rollouts.collect import BatchVerifier, collect_rollouts
 from limo.rollouts.judge_verifier import open_recipe_verifier
 from limo.rollouts.judging import AnswerJudgeSettings
-from limo.rollouts.lacking import nothing_decided
+from limo.rollouts.lacking import nothing_decided, retry_options
 from limo.rollouts.runner import ModelOpener
 from limo.stages.benchmark_judge import JudgedRollouts, judge_rollouts
 from limo.stages.fingerprint import fingerprint, model_facts
@@ -200,8 +200,11 @@ def run(
     progress: Progress | None = None,
     n_workers: int = 1,
     opener: ModelOpener = open_model,
+    retry_errors: bool = False,
 ) -> EvaluateResult:
     """Score the recipe's model on its benchmarks; what the run's ledger holds is not requested again.
+
+    With `retry_errors` what failed or was ended by the server is.
 
     Replies that never come leave a score with its bounds (`Evaluation.missing`), once earlier starts brought others.
     Raises InputError (a benchmark that cannot be read or decided, a run that holds another model's scores), ModelError
@@ -220,7 +223,7 @@ def run(
     with RunFolder(folder, recipe, models=recipe.model_hashes()) as run_folder:
         run_folder.write_problems([problem for problems in unique.values() for problem in problems])
         completer = opener(recipe.model, recipe.data)
-        runner = recipe.runner(progress, opener)
+        runner = recipe.runner(progress, opener, retry_errors)
         with (
             open_run_ledger(run_folder) as ledger,
             open_recipe_verifier(recipe.verifier, runner, ledger, n_workers) as checker,
@@ -228,7 +231,7 @@ def run(
             meter, rollouts = BudgetMeter(recipe.budget, {m.name: m.price for m in recipe.models}, ledger), {}
             for name, problems in unique.items():
                 progress.log(f"{name}: {len(problems):,} problems, {decodings[name].n} completions each")
-                how = (decodings[name], checker, progress, recipe.system, meter)
+                how = (decodings[name], checker, progress, recipe.system, meter, retry_errors)
                 rollouts[name] = _rollouts(ledger, completer, name, problems, *how)
             judged = {name: JudgedRollouts(of) for name, of in rollouts.items()}
             if recipe.judge is not None:
@@ -296,6 +299,7 @@ def evaluate(
 def _rollouts(
     ledger: Ledger, completer: Completer, benchmark: str, problems: list[Problem], decoding: Decoding,
     checker: BatchVerifier, progress: Progress | None, system: str, meter: BudgetMeter | None,
+    retry_errors: bool = False,
 ) -> list[Rollout]:  # fmt: skip
     """The verified rollouts of one benchmark, those that the ledger lacks requested first.
 
@@ -308,7 +312,8 @@ def _rollouts(
     has_some = any(r.index < decoding.n and r.finish_reason not in FAILED for r in ledger.outcomes(*ledger_key, ids))
     model = completer if has_some else FailureGuard(completer)
     try:
-        collect_rollouts(ledger, model, problems, checker, system, sampling, decoding.n, None, progress, meter=meter)
+        how = (system, sampling, decoding.n, None, progress, retry_errors, meter)
+        collect_rollouts(ledger, model, problems, checker, *how)
     except ModelError as error:
         if not has_some:
             raise
@@ -355,7 +360,9 @@ def score_rollouts(
     scored = [name for name in problem_ids if n_decided[name]]
     if not scored:
         what, do = nothing_decided(rollouts) or "there are no rollouts", "mend the server, the verifier or the recipe"
-        raise PartialError(what, benchmark, "one decided rollout or more", do)
+        error = PartialError(what, benchmark, "one decided rollout or more", do)
+        error.options = retry_options(rollouts)
+        raise error
     right, tried = [n_correct[name] for name in scored], [n_decided[name] for name in scored]
     interval = mean_interval(right, tried).interval
     return Evaluation(

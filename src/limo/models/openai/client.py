@@ -15,7 +15,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -26,6 +27,9 @@ from limo.core.secrets import remember_secret
 from limo.core.text import shorten
 from limo.models.openai.address import shown_address
 from limo.models.openai.settings import checked_variable
+
+if TYPE_CHECKING:
+    import aiohttp
 
 CONNECT_S = 30.0  # the longest that connecting may take
 IDLE_S = 30.0  # how long a connection is kept for the next request
@@ -70,7 +74,7 @@ class HttpClient:
         import aiohttp
 
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._n_connections, keepalive_timeout=IDLE_S),
+            connector=_connector()(limit=self._n_connections, keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -116,6 +120,28 @@ class HttpClient:
             raise BadReply(what) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
             raise BadReply(_broken(error)) from None
+
+
+@cache
+def _connector() -> type[aiohttp.TCPConnector]:
+    """Connections of aiohttp, without those on which something came that no request had asked for.
+
+    It would be taken for the reply to the next request: the answer of another problem.  aiohttp asks itself whether a
+    connection can be used again only when a reply has ended, and not when the next request takes it.
+    """
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        async def _get(self, key: Any, traces: Any) -> Any:
+            if key in self._conns:
+                await asyncio.sleep(0)  # what has come is read
+                for connection, _ in self._conns.get(key, ()):
+                    if not connection.should_close:
+                        break
+                    connection.close()
+            return await super()._get(key, traces)
+
+    return Connector
 
 
 def _broken(error: Exception) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from limo.core.prompts import Message, plain_text
 from limo.core.records import OTHER, Completion
-from limo.core.secrets import hide_in_completion, hide_secrets
+from limo.core.secrets import hide_in_parts, hide_secrets
 from limo.core.text import content_hash, parse_json, printable, shorten
 from limo.models.completer import Request
 from limo.models.openai.client import BadReply
@@ -164,14 +164,15 @@ class StreamReader:
 
     def _joined(self, number: int) -> tuple[str, str]:
         texts, reasonings = self._parts[number]
-        return hide_in_completion("".join(texts)), hide_in_completion("".join(reasonings))
+        reasoning, text = hide_in_parts("".join(reasonings), "".join(texts))
+        return text, reasoning
 
 
 def _read_choice(choice: dict[str, Any]) -> Completion:
     message = choice["message"] if choice.get("message") is not None else {"content": choice["text"]}
     reason = str(choice.get("finish_reason") or "stop")  # nothing shows that it was cut
-    text, reasoning = _text(message.get("content")), _reasoning(message)
-    return _completion(hide_in_completion(text), hide_in_completion(reasoning), reason)
+    reasoning, text = hide_in_parts(_reasoning(message), _text(message.get("content")))
+    return _completion(text, reasoning, reason)
 
 
 def _completion(text: str, reasoning: str, reason: str) -> Completion:

@@ -216,7 +216,7 @@ class RetryingSender:
             return
         errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
         if silent_s > patience_s:
-            raise PartialError(f"no server has answered for {silent_s:.0f} s", errors, "", do)
+            raise PartialError(f"no server has given a completion for {silent_s:.0f} s", errors, "", do)
         if not self._has_warned:
             self._has_warned = True
             LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, wait_s + patience_s)
