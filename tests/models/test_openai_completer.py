@@ -341,6 +341,30 @@ def test_what_can_never_work_stops_at_once_in_one_line(status, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [401, 404, 307])
+def test_a_refusal_by_one_server_throws_away_nothing_that_another_works_on(status):
+    from aiohttp import web
+
+    n_sent = [0, 0]
+
+    async def refuse(request, body):
+        n_sent[0] += 1
+        await asyncio.sleep(0.05)
+        return web.json_response({"error": "no"}, status=status, headers={"Location": "http://x"})
+
+    async def answer(request, body):
+        n_sent[1] += 1
+        await asyncio.sleep(0.3)
+        return reply_of()
+
+    found = []
+    with serving(refuse) as one, serving(answer) as other, pytest.raises(ModelError, match=str(status)):
+        completer = HttpCompleter([one, other], "m", settings=quick(in_flight=8))
+        for group in completer.complete(iter(requests())):
+            found += [completion for _, completion in group if completion.finish_reason == "stop"]
+    assert n_sent[0] and len(found) == n_sent[1] > 0  # and nothing more is sent
+
+
 def test_one_refused_request_is_data_with_its_reason():
     from aiohttp import web
 

@@ -22,7 +22,7 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.records import Completion
 from limo.models.completer import CANCELLED, Capabilities, Completer, CompletionGroup, Request
 from limo.models.openai.address import checked_address
@@ -69,7 +69,7 @@ class HttpCompleter(Completer):
         with _OpenRequests(self, in_flight) as self._open:
             has_more = True
             while has_more or self._open.n:
-                while has_more and self._open.n < in_flight:
+                while has_more and self._open.n < in_flight and not self._open.has_failed:
                     batch, has_more = _pull(requests, in_flight - self._open.n)
                     self._open.send(batch)
                     if not batch:
@@ -154,11 +154,12 @@ class _OpenRequests:
     def receive(self) -> CompletionGroup:
         """Wait for a finished request and return it with all others that are; an error is raised after them.
 
-        Where none is finished for a while the group is empty.
+        Where a server refuses, what others are working on is waited for: it is paid for.  Where none is finished for a
+        while the group is empty.
         """
         group: CompletionGroup = []
         while not group or (len(group) < MAX_GROUP and not self._finished.empty()):
-            if self._error is not None and self._finished.empty():
+            if self._error is not None and self._finished.empty() and not (self._by_problem and self._is_refusal):
                 raise self._error
             try:
                 rollouts, future = self._finished.get(timeout=QUIET_S)
@@ -171,11 +172,28 @@ class _OpenRequests:
             if future.cancelled():
                 group += [(request, Completion("", CANCELLED)) for request in rollouts]
             elif error := future.exception():
-                self._error = self._error or error
+                self._fail(error)
             else:
                 group += zip(rollouts, future.result(), strict=True)
         self.n -= len(group)
         return group
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error ends the work, so that nothing more is to be sent."""
+        return self._error is not None
+
+    @property
+    def _is_refusal(self) -> bool:
+        return isinstance(self._error, ModelError)
+
+    def _fail(self, error: BaseException) -> None:
+        """Note the first error; those that wait for another try are given up."""
+        if self._error is None:
+            self._error = error
+            self._loop.call_soon_threadsafe(self._sender.stop_waiting)
+            if self._is_refusal and (n := sum(map(len, self._by_problem.values()))):
+                LOG.warning("%s; waiting for %d outstanding requests", error, n)
 
     def cancel(self, problem_ids: Iterable[str]) -> None:
         """Cancel the open requests of these problems."""
