@@ -162,13 +162,19 @@ def _views(folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[
         yield _whole, _squeezed(_TAG.sub("", folded)), lambda: _TAG.sub(lambda tag: " " * len(tag[0]), folded)
 
 
+def _bare(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
+    """A view of a text in which letters of other forms are signs between others, as invisible ones may be."""
+    if text != folded:
+        yield _whole, _squeezed(text), lambda: text
+
+
 def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
     """Where secrets of at least so many characters stand, in one of their forms, whatever stands between.
 
     Whole, or, of long ones, without the last few characters.
     """
     folded = _folded(text) if _whole else ""
-    for forms_of, squeezed, blanked in _views(folded) if folded else ():
+    for forms_of, squeezed, blanked in (*_views(folded), *_bare(text, folded)) if folded else ():
         for form, n_letters in {(f, len(key)) for key, forms in forms_of.items() if len(key) >= least for f in forms}:
             plain = _squeezed(_folded(form)).decode()
             n_head = max(CERTAIN, len(plain) - LOST * -(-len(form) // n_letters))
