@@ -87,8 +87,6 @@ def test_as_many_near_misses_are_all_refused():
 
 def test_the_labelled_cases_are_right_but_for_a_listed_few():
     audit = audit_file(DATA / "pairs" / "verifier_cases_dev.jsonl")
-    n_false_chains = sum("different values" in mistake.verdict.reason for mistake in audit.ours.false_rejects)
     assert audit.ours.n == 435
-    assert n_false_chains == 4  # `x = 5+5+1 = 7 = 11` for 11: that suite reads the end of any chain
-    assert audit.ours.accuracy >= 0.99 - n_false_chains / 435
+    assert audit.ours.accuracy >= 0.99
     assert len(audit.ours.false_accepts) <= 1

@@ -305,12 +305,6 @@ def test_what_is_too_large_to_write_out_is_undecided(gold, pred):
     assert equal(gold, f" {gold} ").same is True
 
 
-def test_a_congruence_without_its_modulus_is_undecided_unless_the_problem_has_one():
-    assert equal("5", r"6 \equiv 5").same is None
-    assert equal("2", r"17 \equiv 2", Rules(statement="Find the remainder when 17 is divided by 5.")).same is True
-    assert equal("2", r"17 \equiv 2 \pmod 5").same is True
-
-
 @pytest.mark.parametrize("pred", ["Yes, but actually no", "No, wait, yes", "Yes. On second thought, it is not"])
 def test_a_first_word_that_is_taken_back_is_undecided(pred):
     assert equal("Yes", pred).same is None

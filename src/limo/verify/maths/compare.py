@@ -9,7 +9,6 @@ import re
 
 from limo.verify.maths import nodes, relations
 from limo.verify.maths.arithmetic import NoValue, check_time
-from limo.verify.maths.chains import is_false
 from limo.verify.maths.measures import same_measure
 from limo.verify.maths.nodes import ZERO, Node, difference
 from limo.verify.maths.roots import same_curve
@@ -19,7 +18,6 @@ from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
 _RATIO = re.compile(r"ratio|proportion|odds|比", re.I)
-_MODULUS = re.compile(r"mod|remainder|congruent|divided|余", re.I)
 _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
 
 
@@ -30,15 +28,6 @@ class Comparer:
         self.rules, self.explanation = rules or Rules(), Explanation()
         self.values = ScalarComparer(self.rules, self.explanation)
         self.n_comparisons = 0
-
-    def answers(self, gold: Node, pred: Node) -> bool | None:
-        """Whether a whole answer is another; none is that equates different values (`6 = 5`)."""
-        if nodes.Relation in pred.kinds and gold != pred and not is_false(gold):
-            if is_false(pred):
-                return self.explanation.differ("an equation of different values")
-            if is_false(pred, "==") and not _MODULUS.search(self.rules.statement):
-                return self.explanation.undecidable("a congruence without its modulus")
-        return self.same(gold, pred)
 
     def same(self, gold: Node, pred: Node) -> bool | None:
         """Equal, different, or None."""

@@ -163,7 +163,7 @@ def _interpret_and_compare(gold: str, pred: str, rules: Rules = DEFAULT_RULES) -
     for gold_tree in golds.trees:
         for pred_tree in preds.trees:
             comparer = Comparer(rules)
-            same, explanation = comparer.answers(gold_tree, pred_tree), comparer.explanation
+            same, explanation = comparer.same(gold_tree, pred_tree), comparer.explanation
             doubts = golds.is_doubtful and gold_tree is not golds.trees[0]
             if same and (doubts or (preds.is_doubtful and pred_tree is not preds.trees[0])):
                 return Comparison(None, "guard", "a list or one number")
@@ -249,4 +249,4 @@ def _same_formula(gold: str, pred: str, rules: Rules) -> bool:
     check_time()
     if compact(gold) == compact(pred):
         return True
-    return any(Comparer(rules).answers(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)
+    return any(Comparer(rules).same(a, b) for a in interpret(gold).trees for b in interpret(pred).trees)

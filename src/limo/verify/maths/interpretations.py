@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 
-from limo.verify.maths import nodes
-from limo.verify.maths.chains import is_false
 from limo.verify.maths.nodes import Node
 from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, clean
 from limo.verify.maths.parser import parse
@@ -66,10 +64,13 @@ def interpret(text: str, *, from_pool: bool = False) -> Interpretations:
             tree = parse(variant)
         except (Unparsed, RecursionError) as error:
             result.failure = result.failure or str(error)
-            end = _readable_end(variant, from_pool)
-            if end is None:
+            tail = _after_last_equal(variant)
+            if tail is None:
                 continue
-            tree = end
+            try:
+                tree = parse(tail)
+            except (Unparsed, RecursionError):
+                continue
         if tree not in result.trees:
             result.trees.append(tree)
     return result
@@ -133,25 +134,12 @@ def _outside_brackets(pattern: re.Pattern[str], text: str) -> str:
     return pattern.sub(joined, text)
 
 
-def _readable_end(text: str, from_pool: bool) -> Node | None:
-    """The end of a chain of equations whose beginning cannot be read; in a completion, the chain if it is false."""
-    sides: list[Node] = []
-    for part in reversed(_parts_of_chain(text)):
-        try:
-            sides.insert(0, parse(part))
-        except (Unparsed, RecursionError):
-            if not sides:
-                return None
-    chain = nodes.Relation(tuple(sides), ("=",) * (len(sides) - 1)) if len(sides) > 1 else None
-    return chain if chain and not from_pool and is_false(chain) else sides[-1] if sides else None
-
-
-def _parts_of_chain(text: str) -> list[str]:
-    """The sides of a chain of equations, each to be read on its own; [] for any other text."""
+def _after_last_equal(text: str) -> str | None:
+    """The end of a chain of equations whose beginning cannot be read."""
     if any(part in text for part in (",", ";", "\\begin{cases")) or any(
         text.count(a) != text.count(b) for a, b in ("()", "{}")
     ):
-        return []
-    parts = _LAST_EQUAL.split(text)
-    depths = accumulate((char == "{") - (char == "}") for char in parts[-1])
-    return parts if len(parts) > 1 and parts[-1].strip() and min(depths) >= 0 else []
+        return None
+    *before, end = _LAST_EQUAL.split(text)
+    depths = accumulate((char == "{") - (char == "}") for char in end)
+    return end if before and end.strip() and min(depths) >= 0 else None
