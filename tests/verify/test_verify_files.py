@@ -123,7 +123,7 @@ def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_wor
     assert outcomes == ["wrong"] * 7 + ["undecided"] + ["wrong"] * 7
     assert summary.by_tier == {"none": 14, "guard": 1}
     assert lines == [
-        "verify: 1 rows are undecided because they went over the limits, or ended their process "
+        "verify: 1 rows are undecided because no rule decides them, or they reached a limit "
         "(row 8: the worker died (exit 9))"
     ]
 

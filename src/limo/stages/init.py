@@ -28,6 +28,7 @@ from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, mean_interval
 from limo.core.text import as_argument, printable, shorten
 from limo.models.openai.settings import checked_variable
+from limo.models.openai.address import checked_address
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.decontaminate import HELD_OUT
 from limo.pool.sources.fields import FieldMap, row_to_problem
@@ -115,6 +116,8 @@ def run(
         do = "give a smaller --hold-out"
         raise InputError("nothing would be left for the pool", n_held_out, f"1 to {len(usable) - 1:,} problems", do)
     models = served_models(server, api_key_env) if server else []
+    if server:  # where its models were found
+        server = f"{checked_address(server).removesuffix('/v1')}/v1"
     notes = [] if models else ["no --server was given: put its address and the model's name into the recipes"]
     models = sorted(models or [ServedModel("my-model")], key=lambda model: model_size(model.name) or 0)
     by_hash = sorted(usable.values(), key=lambda problem: problem.id)  # no order of the file's

@@ -78,7 +78,7 @@ class Summary:
     def warnings(self) -> list[str]:
         """A line for rows left undecided by a limit, and one for those left so by a mistake in the verifier."""
         causes = {
-            "guard": "they went over the limits, or ended their process",
+            "guard": "no rule decides them, or they reached a limit",
             FAILED: "the verifier failed on them: correct it if it is yours, else report it",
         }
         return [
