@@ -9,7 +9,7 @@ from limo.models.openai.completer import HttpCompleter
 from limo.models.openai.settings import HttpSettings
 from limo.models.replay import ReplayCompleter
 from limo.models.replay_server import ReplayServer
-from limo.rollouts.budget import Budget, BudgetMeter, Price
+from limo.rollouts.budget import FIRST, Budget, BudgetMeter, Price
 from limo.rollouts.collect import CollectionStopped, collect_rollouts
 from rollout_cases import PROBLEMS, Exact, N
 
@@ -58,3 +58,12 @@ def test_what_is_done_before_the_budget_ends_is_no_stop(recording, tmp_path):
     with Ledger(tmp_path / "l.sqlite") as ledger:
         run(ledger, ReplayCompleter([recording], "m"))
         run(ledger, ReplayCompleter([recording], "m"), tokens=1)
+
+
+@pytest.mark.parametrize("budget", [{"tokens": 1}, {"usd": 1e-9}])
+def test_before_a_cost_is_known_a_few_rollouts_alone_are_requested(recording, tmp_path, budget):
+    with ReplayServer([recording]).running() as url, Ledger(tmp_path / "l.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=HttpSettings(in_flight=256))
+        with pytest.raises(CollectionStopped, match="the budget is spent"):
+            run(ledger, completer, {"m": Price(input=1, output=1)}, **budget)
+        assert len(ledger) == FIRST

@@ -16,6 +16,8 @@ from limo.core.recipe import Settings
 from limo.ledger.store import Ledger
 from limo.models.settings import Price
 
+FIRST = 4  # rollouts that are requested at once before any has told what one costs; our choice
+
 
 class Budget(Settings):
     """The most that a run may spend on rollouts; nothing set is no limit."""
@@ -58,8 +60,13 @@ class BudgetMeter:
             self._saved_at = now
 
     def limit_reached(self, n_outstanding: int = 0) -> str:
-        """The limit that one more request would pass, in words, with `n_outstanding` not yet counted; '' if none."""
+        """The limit that one more request would pass, in words, with `n_outstanding` not yet counted; '' if none.
+
+        Until the first ones have told what a rollout costs, `FIRST` of them may be outstanding.
+        """
         budget = self.budget
+        if not self.n_rollouts and n_outstanding >= FIRST and (budget.tokens, budget.usd) != (None, None):
+            return "the cost of a rollout is not known yet"
         growth = 1 + (n_outstanding + 1) / self.n_rollouts if self.n_rollouts else 1.0
         if budget.tokens is not None and self.n_tokens * growth > budget.tokens:
             return f"{self.n_tokens:,} of {budget.tokens:,} tokens"

@@ -27,8 +27,8 @@ from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, mean_interval
 from limo.core.text import as_argument, printable, shorten
-from limo.models.openai.settings import checked_variable
 from limo.models.openai.address import checked_address
+from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
 from limo.pool.decontaminate import HELD_OUT
 from limo.pool.sources.fields import FieldMap, row_to_problem
