@@ -204,12 +204,9 @@ def run(
 ) -> EvaluateResult:
     """Score the recipe's model on its benchmarks; what the run's ledger holds is not requested again.
 
-    With `retry_errors` what failed or was ended by the server is.
-
-    Replies that never come leave a score with its bounds (`Evaluation.missing`), once earlier starts brought others.
-    Raises InputError (a benchmark that cannot be read or decided, a run that holds another model's scores), ModelError
-    (at the first start more than half of the first 20 requests failed, or no request can work), CollectionStopped,
-    StorageError.
+    With `retry_errors` what failed or was ended by the server is.  Replies that never come leave a score with bounds.
+    Raises InputError (a benchmark that cannot be read or decided, a run of another model's scores), ModelError (more
+    than half of the first 20 requests failed at the first start, or none can work), CollectionStopped, StorageError.
     """
     progress, recipe, known = progress or NoProgress(), recipe.with_prompts(), known_benchmarks()
     _check_is_of_model(recipe, Path(folder))
