@@ -6,6 +6,7 @@ import pytest
 from test_documented_commands import parse
 
 from limo.cli.next_step import _STEPS, next_command, run_of
+from limo.stages.init import CPU_DECODING, CPU_TOKENS, CPU_TRAINING
 
 RECIPE = {"recipe": "limo-v2", "overrides": ("data=my data",), "run": None}
 VALUES = {
@@ -34,8 +35,23 @@ def test_a_command_without_a_successor_or_an_output_has_none():
     assert next_command("plan", RECIPE | {"recipe": "pocket"}) == ""
 
 
+def test_without_a_gpu_the_next_command_is_the_one_that_init_prints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: False)
+    for name in ("mine", "train", "evaluate"):
+        (tmp_path / f"{name}.yaml").write_text("decoding: {n: 4, max_tokens: 256}\n")
+    own = {"recipe": "mine.yaml", "overrides": (), "run": "runs/mine"}
+    assert f"dataset=runs/mine/selected {CPU_TRAINING} --run runs/train" in next_command("curate", own)
+    trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
+    assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens=256 --run runs/after")
+    (tmp_path / "evaluate.yaml").write_text("decoding: 3\n")
+    trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
+    assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens={CPU_TOKENS} --run runs/after")
+
+
 def test_recipes_beside_the_recipe_come_first_and_a_dry_run_is_followed_by_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: True)
     shipped = "limo train train-v2 dataset=runs/limo-v2/selected --run runs/train"
     assert next_command("curate", RECIPE) == shipped
     for name in ("mine", "train", "evaluate"):

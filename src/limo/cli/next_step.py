@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from limo.core.errors import LimoError
 from limo.core.text import as_argument
 
 SCORES = "scores.json"
@@ -61,7 +63,7 @@ def _curate(values: Values) -> list[object]:
     if values.get("dry_run"):
         return _same("curate", values)
     run, recipe = _run(values), _beside(values["recipe"], "train", "train-v2")
-    return ["train", recipe, f"dataset={run}/selected", "--run", run.parent / "train"]
+    return ["train", recipe, f"dataset={run}/selected", *_on_cpu(recipe)[0], "--run", run.parent / "train"]
 
 
 def _train(values: Values) -> list[object]:
@@ -69,7 +71,21 @@ def _train(values: Values) -> list[object]:
         return _same("train", values)
     run = _run(values)
     model = f"model={{kind: local, name: trained, path: {run.absolute()}/model}}"
-    return ["evaluate", _beside(values["recipe"], "evaluate", "evaluate"), model, "--run", run.parent / "after"]
+    recipe = _beside(values["recipe"], "evaluate", "evaluate")
+    return ["evaluate", recipe, model, *_on_cpu(recipe)[1], "--run", run.parent / "after"]
+
+
+def _on_cpu(recipe: str) -> tuple[list[str], list[str]]:
+    """What `limo init` adds to a training and to an evaluation by its recipes where there is no GPU."""
+    from limo.core.run_files import read_recipe
+    from limo.stages.init import CPU_DECODING, CPU_TOKENS, CPU_TRAINING, has_gpu
+
+    if has_gpu() or not Path(recipe).is_file():
+        return [], []
+    n_tokens = CPU_TOKENS
+    with suppress(LimoError, AttributeError, TypeError):  # what is wrong with it the command itself will say
+        n_tokens = min(n_tokens, read_recipe(Path(recipe)).get("decoding", {}).get("max_tokens", n_tokens))
+    return CPU_TRAINING.split(), [CPU_DECODING, f"decoding.max_tokens={n_tokens}"]
 
 
 def _evaluate(values: Values) -> list[object]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import PartialError
 from limo.core.files import write_json
+from limo.core.language import current_language
 from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import MEASURING, Cell, CellExecutor, RunningCell, cells_of
@@ -93,7 +94,7 @@ def write_report(report: Report, measured: Measured, folder: Path) -> None:
     """Leave `report.html`, `report.json` and `scores.json` in a folder."""
     write_json(folder / SCORES, {arm: [row.to_json() for row in rows] for arm, rows in measured.items()}, None)
     store.save(report, folder / "report.json")
-    page.write(report, folder / "report.html")
+    page.write(report, folder / "report.html", "zh" if current_language() == "zh" else "en")
 
 
 def measure_arms(

@@ -258,7 +258,7 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> l
     """What the user has to set or should know before anything is paid for."""
     notes = []
     if interval.interval.high - interval.interval.low > 2 * WIDE:
-        least = f"{100 * interval.detectable * 2**0.5:.0f}"
+        least = f"{min(100.0, 100 * interval.detectable * 2**0.5):.0f}"
         notes.append(
             f"so few held-out problems may show no difference below about {least} points; --hold-out N sets more"
         )

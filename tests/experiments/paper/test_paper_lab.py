@@ -128,7 +128,7 @@ def test_failed_cells_end_in_exit_code_3_and_a_report_of_the_complete_arms(tmp_p
     recipe = load(PaperRecipe, write_recipe(tmp_path, seeds=[0]))
     lab = PaperLab(recipe, tmp_path / "lab")
     monkeypatch.setattr(paper_lab, "CommandLauncher", lambda settings: FakeLauncher(lab, {"limo-0": "no disk"}))
-    monkeypatch.setattr(runner.page, "write", lambda report, path: None)
+    monkeypatch.setattr(runner.page, "write", lambda report, path, language: None)
     with pytest.raises(PartialError, match=r"1 of 2 cells failed; limo-0: 'no disk'") as caught:
         paper.run("mine", recipe, tmp_path / "lab")
     assert caught.value.exit_code == 3

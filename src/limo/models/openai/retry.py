@@ -210,7 +210,7 @@ class RetryingSender:
             silent_s = now - began_s if all(server.n_failures for server in self.servers.servers) else 0.0
             do = (
                 "start one, or correct its address (--server, or base_urls in the recipe); for one that is "
-                "still loading, http.start_patience_s=300 waits"
+                "still loading, start_patience_s: 300 among its `http` settings waits"
             )
         if max(silent_s, wait_s) < min(WARN_AFTER_S, patience_s):
             return
