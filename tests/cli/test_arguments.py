@@ -65,7 +65,6 @@ IGNORED = {
     "train train-v2 --nproc 2 --show-batch": "--nproc does nothing beside --show-batch",
     "evaluate evaluate --dry-run --checkpoints run": "--checkpoints does nothing beside --dry-run",
     "compare a b --reach c --self-test": "--self-test does nothing beside --reach",
-    "init ok.jsonl --api-key-env KEY": "--api-key-env does nothing without --server",
     "serve-replay ok.jsonl --drip-s 3": "--drip-s does nothing without --fault",
     "experiment reproduce --lab pocket --launcher slurm": "'--launcher'",
     "plan train-v2 --pilot 3": "'--pilot'",

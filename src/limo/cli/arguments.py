@@ -48,7 +48,6 @@ _PARTNERS = {  # options that do nothing without another, by command
     "verify": {"plain": "audit", "pool": "ledger", "judgements": "judge"},
     "grade": {"against": "audit"},
     "train": {"launch": "nproc"},
-    "init": {"api_key_env": "server"},
     "serve-replay": {"retry_after_s": "fault", "drip_s": "fault", "seed": "fault"},
 }  # fmt: skip
 _APART = {  # options of which the first does nothing beside the second

@@ -245,7 +245,8 @@ class _Scan:
 
     def _is_prime(self, position: int) -> bool:
         """`f'` and `A''` are mathematics; the apostrophe of `Tom's` and a quotation mark are not."""
-        while position > 0 and self.text[position - 1] == "'":
+        first = max(0, position - 16)
+        while position > first and self.text[position - 1] == "'":
             position -= 1
         return _is_letter(self.text[max(0, position - 1) : position]) and not (
             position > 1 and _is_letter(self.text[position - 2])

@@ -28,6 +28,7 @@ from limo.pool.canonical.compiled import compiled
 from limo.pool.canonical.lexicon import lexicon_table
 
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
+_MOST_PRIMES = 16  # that are read as one mark; each looks at those before it
 _HALF, _21, _42 = np.uint64(32), np.uint64(21), np.uint64(42)
 
 
@@ -328,8 +329,9 @@ def _is_operator(char: int) -> bool:
 
 @compiled
 def _is_prime(chars: Any, position: int, start: int) -> bool:
-    """`f'` and `A''` are mathematics; the apostrophe of `Tom's` and a quotation mark are not."""
-    while position > start and chars[position - 1] == 39:
+    """`f'` and `A''` are mathematics; the apostrophe of `Tom's` and a quotation mark are not, nor what more follow."""
+    first = max(start, position - _MOST_PRIMES)
+    while position > first and chars[position - 1] == 39:
         position -= 1
     if position == start or not is_letter(chars[position - 1]):
         return False
