@@ -217,3 +217,11 @@ def test_a_key_across_a_thought_and_its_answer_is_hidden_in_both(cut):
     thought, answer = hide_in_parts(f"The key is {key[:cut]}", f"{key[cut:]} and so 3")
     assert thought == f"The key is {HIDDEN}" and answer in (f"{HIDDEN} and so 3", " and so 3")
     assert hide_in_parts("The key", "is 3", "") == ("The key", "is 3", "")
+
+
+@pytest.mark.parametrize("n_lost", [1, 2, 3, 4])
+def test_a_completion_loses_a_long_key_that_lacks_up_to_four_characters_at_its_beginning(n_lost):
+    key = "q7Zx0Lk3+vB9nT2mRw5Yc8"
+    remember_secret(key)
+    for written in (key[n_lost:], "-".join(key[n_lost:]), key[n_lost:].upper(), key[:-n_lost][::-1]):
+        assert hide_in_completion(f"my key is {written} you know") == f"my key is {HIDDEN} you know"

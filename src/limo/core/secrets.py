@@ -171,7 +171,7 @@ def _bare(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes,
 def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
     """Where secrets of at least so many characters stand, in one of their forms, whatever stands between.
 
-    Whole, or, of long ones, without the last few characters.
+    Whole, or, of long ones, without the first or the last few characters.
     """
     folded = _folded(text) if _whole else ""
     for forms_of, squeezed, blanked in (*_views(folded), *_bare(text, folded)) if folded else ():
@@ -182,14 +182,23 @@ def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
                 yield from (match.span() for match in re.finditer(re.escape(form), text) if form)
             elif plain[:n_head].encode() in squeezed:
                 yield from _spans(plain, n_head, blanked())
+            elif plain[-n_head:].encode() in squeezed:
+                yield from _spans(plain, -n_head, blanked())
 
 
 def _spans(plain: str, n_head: int, folded: str) -> Iterator[tuple[int, int]]:
-    """Where at least so many of these letters and digits stand in a text, with whatever between."""
-    between, end = "[^A-Za-z0-9]*?", ""
-    for character in reversed(plain[n_head:]):
-        end = f"(?:{between}{character}{end})?"
-    pattern = r"[\\%&#]{0,16}" + between.join(plain[:n_head]) + end + r"\\{0,8};?"
+    """Where at least so many of these letters and digits stand in a text, with whatever between: the first, or (below
+    0) the last."""
+    between, begin, end = "[^A-Za-z0-9]*?", "", ""
+    if n_head < 0:
+        for character in plain[:n_head]:
+            begin = f"(?:{begin}{character}{between})?"
+        certain = plain[n_head:]
+    else:
+        for character in reversed(plain[n_head:]):
+            end = f"(?:{between}{character}{end})?"
+        certain = plain[:n_head]
+    pattern = r"[\\%&#]{0,16}" + begin + between.join(certain) + end + r"\\{0,8};?"
     for match in re.finditer(pattern, folded, re.I | re.A):
         around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
         if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
