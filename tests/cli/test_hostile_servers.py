@@ -221,6 +221,22 @@ def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, 
             assert len(seen) == n
 
 
+def test_rows_whose_judge_never_replied_end_with_another_code_until_it_does(limo, world, monkeypatch):
+    monkeypatch.chdir(world)
+    refused, choice = [b"a shed"], {"message": {"content": "CORRECT"}, "finish_reason": "stop"}
+    with serving(200, {"choices": [choice]}, refused=refused) as (url, seen):
+        arguments = commands_that_ask(world, url)["verify"]
+        rows = [{"problem": "What?", "answer": f"a tall {a}", "completion": f"\\boxed{{{b}}}"}
+                for a, b in (("house", "a house so tall"), ("shed", "a shed so tall"))]  # fmt: skip
+        (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        code, out, err = limo(*arguments)
+        assert code == 3 and "judge lacks 1 replies" in err and "1 came back decided" in out
+        assert "continue with: limo verify rows.jsonl" in err and len(seen) == 2
+        refused.clear()
+        code, out, err = limo(*arguments)
+        assert code == 0 and "2 came back decided" in out and len(seen) == 3, err
+
+
 @pytest.mark.parametrize("name", ["rollouts", "curate", "evaluate"])
 def test_what_a_server_ended_is_requested_again_by_the_command_that_the_line_gives(limo, world, monkeypatch, name):
     monkeypatch.chdir(world)

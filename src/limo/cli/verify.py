@@ -97,6 +97,7 @@ def _judge_recipe(recipe: str, overrides: tuple[str, ...]) -> Recipe:
 
 
 def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary) -> None:
+    from limo.rollouts.lacking import raise_lacking
     from limo.stages import verify as stage
 
     judged = stage.run(recipe, rows, ledger, call.progress)
@@ -117,6 +118,7 @@ def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary) -
         f"{judged.n_requested:,} replies new in {ledger}"
     )
     call.result(value, "\n\n".join(parts))
+    raise_lacking(judged.lacks)
 
 
 def _reverify(call: Call, file: str, pool: str | None, checker: Checker, output: str | None) -> None:

@@ -20,6 +20,7 @@ from limo.ledger.store import Ledger
 from limo.models.settings import ModelSettings, open_model
 from limo.rollouts import judging
 from limo.rollouts.judging import AnswerJudgeSettings
+from limo.rollouts.lacking import Lack
 from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
 from limo.verify.files import Summary
@@ -44,7 +45,8 @@ class Recipe(ModelStageRecipe):
 class VerifyResult:
     """Verdict counts with the judge's verdicts in, the agreement of rules and judge, and what the judge was sent.
 
-    `n_judged` rows went to the judge, `n_decided` came back decided, `n_requested` replies were new in the ledger.
+    `n_judged` rows went to the judge, `n_decided` came back decided, `n_requested` replies were new in the ledger;
+    `lacks`: replies that never came.
     """
 
     summary: Summary
@@ -52,6 +54,7 @@ class VerifyResult:
     n_judged: int
     n_decided: int
     n_requested: int
+    lacks: list[Lack]
 
 
 def run(
@@ -70,4 +73,4 @@ def run(
         n_requested = len(store) - n_before
     summary, agreement = write_opinions(str(rows), dict(zip(questions, opinions, strict=True)))
     n_decided = sum(opinion.verdict in DECIDED for opinion in opinions)
-    return VerifyResult(summary, agreement, len(opinions), n_decided, n_requested)
+    return VerifyResult(summary, agreement, len(opinions), n_decided, n_requested, runner.lacks)

@@ -11,6 +11,7 @@ object with the key `verdict`; anything else leaves the row undecided.  A rule's
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ from typing import Any, Literal, NamedTuple
 from limo.core.files import atomic
 from limo.core.records import Verdict
 from limo.core.rows import json_line, text_of
-from limo.core.text import parse_json
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
 from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, field_of, parse_row
@@ -30,7 +30,6 @@ TIER = "judge: "
 DECIDED = ("correct", "incorrect")
 OpinionWord = Literal["correct", "incorrect", "unsure"]
 _LINE = re.compile(r"[\s*_#>`\"'-]*(?:verdict\s*[:=][\s*_`\"']*)?(correct|incorrect|unsure)[\s*_`\"'.]*", re.I)
-_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 class JudgeQuestion(NamedTuple):
@@ -62,7 +61,7 @@ def read_opinion(reply: str, finish_reason: str = "stop") -> tuple[OpinionWord |
     text, _, closed = split_thought(reply)
     if not closed:
         return "", "the thought was never closed"
-    objects = [word for word in map(_verdict, _OBJECT.findall(text)) if word]
+    objects = _verdicts_in_json(text)
     lines = [match.group(1) for line in text.split("\n") if (match := _LINE.fullmatch(line))]
     stated = [word.lower() for word in [*objects, *lines]]
     if len(stated) != 1:
@@ -71,14 +70,25 @@ def read_opinion(reply: str, finish_reason: str = "stop") -> tuple[OpinionWord |
     return word, ""
 
 
-def _verdict(text: str) -> str:
-    """The verdict of a JSON object; '' where it is none of the three words."""
-    try:
-        value = parse_json(text)
-    except (ValueError, RecursionError):
-        return ""
-    word = value.get("verdict") if isinstance(value, dict) else None
-    return word if isinstance(word, str) and word.lower() in ("correct", "incorrect", "unsure") else ""
+def _verdicts_in_json(text: str) -> list[str]:
+    """Every verdict that the JSON objects of a text state, in whichever of them, and as often as they do."""
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        words = (value for key, value in pairs if key == "verdict" and isinstance(value, str))
+        found.extend(word for word in words if word.lower() in ("correct", "incorrect", "unsure"))
+
+    decoder = json.JSONDecoder(object_pairs_hook=note)
+    position = text.find("{")
+    while position >= 0:
+        n_before = len(found)
+        try:
+            _, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            del found[n_before:]
+            end = position + 1
+        position = text.find("{", end)
+    return found
 
 
 def combine_opinions(opinions: Sequence[JudgeOpinion]) -> JudgeOpinion:
