@@ -11,7 +11,6 @@ object with the key `verdict`; anything else leaves the row undecided.  A rule's
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from limo.core.files import atomic
 from limo.core.records import Verdict
 from limo.core.rows import json_line, text_of
+from limo.core.text import parse_json
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
 from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, field_of, parse_row
@@ -29,6 +29,7 @@ from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, field_of, par
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
 OpinionWord = Literal["correct", "incorrect", "unsure"]
+_BRACE = re.compile(r"[{}]")
 _LINE = re.compile(r"[\s*_#>`\"'-]*(?:verdict\s*[:=][\s*_`\"']*)?(correct|incorrect|unsure)[\s*_`\"'.]*", re.I)
 
 
@@ -78,16 +79,22 @@ def _verdicts_in_json(text: str) -> list[str]:
         words = (value for key, value in pairs if key == "verdict" and isinstance(value, str))
         found.extend(word for word in words if word.lower() in ("correct", "incorrect", "unsure"))
 
-    decoder = json.JSONDecoder(object_pairs_hook=note)
-    position = text.find("{")
-    while position >= 0:
+    opened: list[int] = []
+    spans: list[tuple[int, int]] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            spans.append((opened.pop(), brace.end()))
+    end = 0
+    for start, stop in sorted(spans):  # what is around others comes first, and holds them
         n_before = len(found)
-        try:
-            _, end = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            del found[n_before:]
-            end = position + 1
-        position = text.find("{", end)
+        if start >= end:
+            try:
+                parse_json(text[start:stop], note)
+                end = stop
+            except ValueError:
+                del found[n_before:]
     return found
 
 
