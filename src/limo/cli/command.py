@@ -35,7 +35,6 @@ from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
     ENGLISH,
     LANGUAGES,
-    current_language,
     set_language,
     translated,
     translated_together,
@@ -46,7 +45,7 @@ from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
 
 if TYPE_CHECKING:
-    from limo.report.content import Language
+    pass
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -148,11 +147,6 @@ def named_columns(given: Sequence[str]) -> dict[str, str]:
 def output(what: str, required: bool = True) -> Decorator:
     """The option `-o` for commands on loose files."""
     return click.option("-o", "--output", required=required, metavar="FILE", help=what)
-
-
-def page_language() -> Language:
-    """The language of reports: the reader's, if they are written in it."""
-    return "zh" if current_language() == "zh" else "en"
 
 
 class Finite(click.FloatRange):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limo.cli.arguments import refuse_ignored
-from limo.cli.command import Call, aligned_table, command, page_language, run_folder
+from limo.cli.command import Call, aligned_table, command, run_folder
 from limo.cli.next_step import run_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _run(call: Call, words: Sequence[str], run: str, asked: Sequence[Experiment]
     from limo.experiments.pocket.lab import PocketRecipe, plan
     from limo.experiments.pocket.lab import run as run_lab
     from limo.report import tables
+    from limo.report.words import page_language
 
     recipe = load(PocketRecipe, *_recipe_of(words, "pocket"))
     if dry_run:
@@ -218,6 +219,8 @@ def _planned_row(cells: Sequence[PlannedCell]) -> list[object]:
 
 def _own(texts: tuple[str, str]) -> str:
     """Of a text in English and Chinese the one in the reader's language."""
+    from limo.report.words import page_language
+
     return texts[page_language() == "zh"]
 
 

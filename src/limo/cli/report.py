@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import Call, command, page_language
+from limo.cli.command import Call, command
 
 if TYPE_CHECKING:
     from limo.report.content import Report
@@ -34,6 +34,7 @@ def report(
     pool, or a report.json.  The page holds English and Chinese, and opens in the language of --lang.
     """
     from limo.report import page, store, tables
+    from limo.report.words import page_language
     from limo.stages.reports import build
 
     unfinished, language = _unfinished_lab(runs), page_language()

@@ -152,20 +152,16 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(shown) + text[end:]
 
 
-def _views(folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
+def _views(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
     """A text as one may read it: which forms are searched, in which letters and digits, and what of the same length
     as the text has them in the same order."""
     squeezed = _squeezed(folded)
     yield _whole, squeezed, lambda: folded
+    if text != folded:  # letters of other forms may be signs between others, as invisible ones are
+        yield _whole, _squeezed(text), lambda: text
     yield _numbers, squeezed.translate(None, _PREFIX.encode()), lambda: folded.translate(_NO_PREFIX)
     if "<" in folded:
         yield _whole, _squeezed(_TAG.sub("", folded)), lambda: _TAG.sub(lambda tag: " " * len(tag[0]), folded)
-
-
-def _bare(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
-    """A view of a text in which letters of other forms are signs between others, as invisible ones may be."""
-    if text != folded:
-        yield _whole, _squeezed(text), lambda: text
 
 
 def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
@@ -174,7 +170,7 @@ def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
     Whole, or, of long ones, without the first or the last few characters.
     """
     folded = _folded(text) if _whole else ""
-    for forms_of, squeezed, blanked in (*_views(folded), *_bare(text, folded)) if folded else ():
+    for forms_of, squeezed, blanked in _views(text, folded) if folded else ():
         for form, n_letters in {(f, len(key)) for key, forms in forms_of.items() if len(key) >= least for f in forms}:
             plain = _squeezed(_folded(form)).decode()
             n_head = max(CERTAIN, len(plain) - LOST * -(-len(form) // n_letters))

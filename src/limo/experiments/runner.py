@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from limo.core.errors import PartialError
 from limo.core.files import write_json
-from limo.core.language import current_language
 from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import MEASURING, Cell, CellExecutor, RunningCell, cells_of
@@ -23,7 +22,7 @@ from limo.experiments.question_sections import SAMPLED_BASE, QuestionEvidence, q
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
-from limo.report.words import HEADLINE_CLAIMS
+from limo.report.words import HEADLINE_CLAIMS, page_language
 from limo.stages.evaluate import SCORES
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def write_report(report: Report, measured: Measured, folder: Path) -> None:
     """Leave `report.html`, `report.json` and `scores.json` in a folder."""
     write_json(folder / SCORES, {arm: [row.to_json() for row in rows] for arm, rows in measured.items()}, None)
     store.save(report, folder / "report.json")
-    page.write(report, folder / "report.html", "zh" if current_language() == "zh" else "en")
+    page.write(report, folder / "report.html", page_language())
 
 
 def measure_arms(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from limo.core.files import shipped_yaml
-from limo.core.language import translated
+from limo.core.language import current_language, translated
 from limo.report.content import ArmRow, ComparisonRow, Language, LocalizedText, Report, close_up
 
 HEADLINE_CLAIMS = 4  # comparisons in words at the top of the page
@@ -24,6 +24,11 @@ def read_data(name: str) -> dict[str, Any]:
     """One of the YAML files beside this module."""
     values: dict[str, Any] = shipped_yaml(__file__, name)
     return values
+
+
+def page_language() -> Language:
+    """The language of reports: the reader's, if they are written in it."""
+    return "zh" if current_language() == "zh" else "en"
 
 
 def word(key: str, language: Language, **values: object) -> str:
