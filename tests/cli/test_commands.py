@@ -92,7 +92,10 @@ def test_a_late_setting_is_changed_in_the_same_run(limo, world):
     assert limo("curate", recipe, "--run", run, "--workers", 1)[0] == 0
     code, out, err = limo("curate", recipe, "select.k=2", "--run", run, "--workers", 1)
     assert code == 0 and "2 in " in out
-    assert "the recipe has changed in select.k: made anew from select on" in err
+    changed = "the recipe has changed in select.k: made anew from select on; replaced, and not kept: select, export, "
+    assert f"{changed}funnel.json; another --run keeps both" in err
+    err = limo("curate", recipe, "select.k=1", "--run", run, "--workers", 1, "--lang", "zh")[2]
+    assert "配方的 select.k 有改动：从“挑选”起重做；已被替换、不再保留：" in err
 
 
 def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):

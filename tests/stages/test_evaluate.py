@@ -317,3 +317,12 @@ def test_another_model_or_seed_in_a_run_is_refused_with_the_run_to_name(tmp_path
         assert option in str(raised.value)
     assert (tmp_path / "run" / "scores.json").read_bytes() == before
     assert scripted_run(tmp_path, boxed, decoding={"max_tokens": 32}).evaluations[0].score.value == 1, "made anew"
+
+
+def test_scores_that_another_decoding_replaces_are_named(tmp_path, caplog):
+    scripted_run(tmp_path, boxed)
+    assert not caplog.messages
+    scripted_run(tmp_path, boxed, decoding={"max_tokens": 32})
+    gone = "replaced, and not kept: verdicts, scores.json, evaluations.json; another --run keeps both"
+    (line,) = caplog.messages
+    assert line.startswith("the recipe has changed in decoding") and line.endswith(gone)

@@ -13,6 +13,7 @@ after it.  `ledger.json` holds the ledger's name and how many rollouts it had: w
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -60,7 +61,7 @@ class RunFolder:
 
     `contents`: key of the recipe -> hash of what its path holds: a copy elsewhere is no other recipe, and another
     content is.  `models`: hashes by name of what may not change in a run, since its ledger names rollouts by it.
-    `redone`: after opening, one line about what a changed recipe or file makes anew, or ''.
+    `redone`: after opening, one line about what a changed recipe or file makes anew and replaces, or ''; logged too.
 
     Raises InputError when the folder was made by another recipe or models or another process works in it,
     MissingFileError when it should be read and is no run, StorageError when the disk refuses or its ledger is gone.
@@ -218,7 +219,10 @@ class RunFolder:
 
     def _remove_from(self, names: Sequence[str], first: int, why: str) -> None:
         """Remove a step and all after it."""
+        gone = ", ".join(name for name in names[first:] if self.done(name) or (self.path / name).exists())
         self.redone = f"{why}: made anew from {names[first]} on"
+        self.redone += f"; replaced, and not kept: {gone}; another --run keeps both" if gone else ""
+        logging.getLogger(__name__).warning(self.redone)
         with storage_errors(self.path):
             for kept in self.path.glob("stages/*.kept.parquet"):
                 if kept.name.removesuffix(".kept.parquet") not in names[:first]:
@@ -226,8 +230,7 @@ class RunFolder:
                     kept.with_name(kept.name.replace(".kept.", ".dropped.")).unlink(missing_ok=True)
             for name in names[first:]:
                 (self.path / name).unlink(missing_ok=True)
-        noted = self._outputs()
-        if noted:
+        if noted := self._outputs():
             write_json(self.path / OUTPUTS, {step: noted[step] for step in noted if step in names[:first]})
 
     def _outputs(self) -> dict[str, dict[str, str]]:

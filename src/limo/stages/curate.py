@@ -208,8 +208,6 @@ class _Curation:
 
     def run(self) -> CurateResult:
         folder = self.folder.path / SELECTED
-        if self.folder.redone:
-            self.progress.log(self.folder.redone)
         if all(self.folder.done(name) for name in self.recipe.run_steps() if "." not in name) and folder.is_dir():
             check_run_ledger(self.folder)
             self.progress.log(f"nothing to do: {folder} is complete")
