@@ -25,8 +25,10 @@ def test_a_plan_then_scores_with_the_judge_beside_them_then_verdicts_anew(limo, 
     code, out, err = limo(*command, "--dry-run")
     assert code == 0 and "What is moved?" in out and "3 rows are 2 problems" in out, err
     assert not (tmp_path / "run").exists(), "a plan makes no run"
+    least = next(line for line in out.splitlines() if "smallest detectable difference, expected: " in line)
 
     code, out, err = limo(*command)
+    assert least.removeprefix("mine: ") in out, "the dry run and the evaluation say one figure"
     assert code == 0 and "judge on mine: 1 read, 1 undecided ones settled, 0 rules overruled" in out, err
     row = next(line.split() for line in out.splitlines() if line.startswith("mine "))
     assert row[1] == "50.0%" and "3 rows are 2 problems" in out

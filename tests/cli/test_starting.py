@@ -94,6 +94,7 @@ def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     assert code == 0, err
     assert "columns: problem=stem, answer=key" in out and "10 are held out" in out
     assert "a score near 50% on 10 problems is known to ±30 points" in out and "--hold-out N" in out
+    assert "look at: smallest detectable difference, expected: " in out and "points (10 problems, " in out
     recipe = yaml.safe_load((here / "mine/mine.yaml").read_text())
     assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
     commands = [line for line in out.splitlines() if line.startswith("limo ")]

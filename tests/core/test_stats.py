@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from limo.core.stats import (
     _t,
     beta_cdf,
+    detectable_difference,
     difference_interval,
+    expected_detectable,
     holm,
     macro_interval,
     majority,
@@ -284,3 +286,18 @@ def test_false_alarms_of_mcnemars_test_stay_below_its_level_over_problems_that_d
     by_number = 2 * binom.cdf(most, range(41), 0.5)  # of n problems that differ
     for n, share in ((20, 0.3), (20, 0.5), (40, 0.2), (40, 0.5)):  # problems, and how many of them differ
         assert 0.03 < binom.pmf(range(41), n, share) @ by_number < 0.05
+
+
+def test_the_expected_detectable_difference_is_that_of_two_models_alike_and_apart():
+    """Simulated: pass rates evenly between 0 and 1, of each model its own; the measured one lies about it."""
+    rng = np.random.default_rng(1)
+    for n, k in ((25, 1), (60, 4)):
+        found = []
+        for _ in range(60):
+            tables = [rng.binomial(k, rng.random(n))[None, :] / k for _ in range(2)]
+            found.append(difference_interval([tables[0]], [tables[1]]).detectable)
+        assert np.mean(found) == pytest.approx(detectable_difference(n, k), rel=0.08)
+    assert detectable_difference(100, 4) < detectable_difference(100, 1) < detectable_difference(25, 1) < 0.43
+    assert detectable_difference(1) == 1
+    words = "smallest detectable difference, expected: 42.2 points (25 problems, rollouts of each: 1; paired by problem"
+    assert expected_detectable(25).startswith(words)

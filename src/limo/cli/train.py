@@ -29,6 +29,7 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
+from limo.core.stats import DESIGN
 from limo.core.text import operations, signed
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ def _comparison(found: Comparison) -> str:
     for name, interval in {**found.by_benchmark, "all": (found.difference, found.low, found.high)}.items():
         rows.append([name, *_points(*interval)])
     noise = "" if found.sampling is None else f" {found.sampling:.0%} of the noise is sampling."
-    shown = f"About problems like these; they show differences from {100 * found.detectable:.1f} points on.{noise}"
+    least = f"smallest detectable difference, measured: {100 * found.detectable:.1f} points ({DESIGN})"
+    shown = f"About problems like these; {least}.{noise}"
     if needed := _needed(found):
         shown += f" A true difference of this size needs about {needed} problems."
     return f"{found.sentence}\n{shown}\n\n{aligned_table(rows)}"
@@ -237,7 +239,7 @@ def _matrix(found: Sequence[Comparison]) -> str:
     matrix: list[list[object]] = [["row − column", *(label[name] for name in columns)]]
     for name in names:
         matrix.append([f"{label[name]} {name}", *(points.get((name, column), "") for column in columns)])
-    pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "shows from", "would need"]]
+    pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "detectable", "would need"]]
     for one in found:
         pair = f"{label[one.arm]} − {label[one.against]}"
         p = f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001"
@@ -247,7 +249,7 @@ def _matrix(found: Sequence[Comparison]) -> str:
         )  # fmt: skip
     end = (
         "* separable: the 95% interval leaves out 0, and p < 0.05 after Holm over all of these.\n"
-        "shows from: the smallest true difference that these problems show in four of five tries.\n"
+        f"detectable: smallest detectable difference, measured, in points ({DESIGN}).\n"
         "would need: about so many problems of this kind show a true difference of the size seen (—: separable "
         "already, or several seeds of a model)."
     )

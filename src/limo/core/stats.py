@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 CONFIDENCE, POWER = 0.95, 0.8
+DESIGN = "paired by problem, 80% power, 5% two-sided"
+"""Of every detectable difference, expected or measured."""
 N_EXACT = 20  # differing problems up to which every assignment of signs is counted
 N_FLIPS = 19_999  # drawn assignments beyond: a p value of .05 is then off by .003 at most
 MOST_ROLLOUTS = 1024  # of one problem, when their number is read off the pass rates
@@ -57,6 +59,26 @@ class Estimate:
     def detectable(self) -> float:
         """The smallest true difference from 0 that data like these would have shown with 80% probability."""
         return (_t(self.freedom) + _t(self.freedom, POWER)) * self.error if self.freedom > 0 else math.inf
+
+
+def detectable_difference(n_problems: int, n_rollouts: float = 1) -> float:
+    """The smallest true difference between two models that their comparison is expected to show with 80% probability.
+
+    Paired by problem and two-sided at 5%, as `Estimate.detectable` of the difference once both are measured.  Before,
+    only the numbers of problems and of rollouts of each are known: the pass rates of the problems are taken to lie
+    evenly between 0 and 1, those of one model whatever the other's are.
+    """
+    if n_problems < 2:
+        return 1.0
+    variance = 2 * (1 / 12 + 1 / (6 * n_rollouts))  # of the pass rates, and of the rollouts of each
+    return min(1.0, Estimate(0, 0, 0, math.sqrt(variance / (n_problems - 1)), n_problems - 1).detectable)
+
+
+def expected_detectable(n_problems: int, n_rollouts: float = 1) -> str:
+    """The expected detectable difference with what it rests on, in words that every command shares."""
+    points = 100 * detectable_difference(n_problems, n_rollouts)
+    counts = f"{n_problems:,} problems, rollouts of each: {n_rollouts:g}"
+    return f"smallest detectable difference, expected: {points:.1f} points ({counts}; {DESIGN})"
 
 
 @lru_cache(maxsize=1 << 14)

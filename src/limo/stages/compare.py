@@ -38,7 +38,8 @@ class Comparison:
     that the comparison stands in.  `separable`: the interval leaves out 0, p_adjusted < .05, and there is more
     than one problem.  `n_better`, `n_worse`, `n_same` count problems by mean pass rate over seeds; `n_left_out` were
     not decided in every seed of both arms.  `sampling`: share of the noise that more rollouts would take away, None
-    where unknown.  `detectable`: the smallest true difference that would have been seen with 80% probability.
+    where unknown.  `detectable`: the smallest true difference that would have been seen with 80% probability, by the
+    noise of these differences (`detectable_difference` is the one to expect before).
     """
 
     arm: str

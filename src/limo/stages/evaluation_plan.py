@@ -18,6 +18,7 @@ from limo.core import prompts
 from limo.core.errors import LimoError
 from limo.core.files import resolve_data_path
 from limo.core.records import FAILED, Problem
+from limo.core.stats import expected_detectable
 from limo.ledger.store import Ledger
 from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import loading_error, read_config
@@ -77,6 +78,7 @@ def plan_evaluation(recipe: Recipe, folder: str | Path) -> EvaluationPlan:
     notes = [note for name, problems in loaded.items() for note in benchmark_notes(name, problems)]
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
         planned = [_planned(recipe, name, problems, ledger) for name, problems in loaded.items()]
+    notes += [f"{b.benchmark}: {expected_detectable(b.n_problems, b.n_rollouts / b.n_problems)}" for b in planned]
     first = next(problem for problems in loaded.values() for problem in problems)
     warnings, facts, prompt = [], {}, ""
     try:

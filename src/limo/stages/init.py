@@ -25,7 +25,7 @@ from limo.core.files import write_text
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
-from limo.core.stats import Estimate, mean_interval
+from limo.core.stats import Estimate, detectable_difference, expected_detectable, mean_interval
 from limo.core.text import as_argument, printable, shorten
 from limo.models.openai.address import checked_address
 from limo.models.openai.settings import checked_variable
@@ -53,7 +53,7 @@ CPU_TRAINING = (  # a few updates of a very small model; ours
     "method.bf16=false method.use_cpu=true method.max_steps=20 method.learning_rate=5e-5 "
     "method.examples_per_update=4 method.max_length=1024 method.on_too_long=drop"
 )
-CPU_DECODING, CPU_TOKENS = "decoding.n=1", 512  # of every model that is compared; ours
+N_SCORED, CPU_DECODING, CPU_TOKENS = 4, "decoding.n=1", 512  # of every model that is compared; ours
 
 
 class _Plain(yaml.SafeDumper):
@@ -69,8 +69,8 @@ class InitResult:
 
     `verifier`: the kind that the recipes name, and in words why, with two of the answers.
 
-    `half_width`, `detectable`: of the interval of a score near 50% on the held-out problems, and the difference between
-    two models that they show; shares, one completion a problem.
+    `half_width`: of the interval of a score near 50% on the held-out problems, one completion each; `detectable`: the
+    smallest difference between two models that the printed evaluations are expected to show; shares.
     """
 
     folder: Path
@@ -123,7 +123,7 @@ def run(
     by_hash = sorted(usable.values(), key=lambda problem: problem.id)  # no order of the file's
     held_out, interval = by_hash[:n_held_out], score_of_half(n_held_out)
     of_rows = _notes_on_rows(left_out, damaged, list(usable.values()), list(table[0]))
-    notes = [*of_rows, *notes, *_notes(models, interval, weights)]
+    notes = [*of_rows, *notes, *_notes(models, interval, n_held_out, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
     notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
@@ -144,7 +144,7 @@ def run(
         files = _placed(Path(made), target, replace)
     half = (interval.interval.high - interval.interval.low) / 2
     commands = _commands(target, served, weights, n_tokens)
-    counts = (n_rows, len(usable), n_held_out, half, interval.detectable * 2**0.5)
+    counts = (n_rows, len(usable), n_held_out, half, detectable_difference(n_held_out, n_scored()))
     return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
 
 
@@ -254,14 +254,16 @@ def _notes_on_weights(weights: str, problems: Sequence[Problem]) -> list[str]:
     return [note] if note else []
 
 
-def _notes(models: Sequence[ServedModel], interval: Estimate, weights: str) -> list[str]:
+def n_scored() -> int:
+    """Rollouts of a held-out problem in the evaluations that are printed."""
+    return N_SCORED if has_gpu() else 1
+
+
+def _notes(models: Sequence[ServedModel], interval: Estimate, n_held_out: int, weights: str) -> list[str]:
     """What the user has to set or should know before anything is paid for."""
     notes = []
     if interval.interval.high - interval.interval.low > 2 * WIDE:
-        least = f"{min(100.0, 100 * interval.detectable * 2**0.5):.0f}"
-        notes.append(
-            f"so few held-out problems may show no difference below about {least} points; --hold-out N sets more"
-        )
+        notes.append(f"{expected_detectable(n_held_out, n_scored())}; --hold-out N sets more problems aside")
     if any(model_size(model.name) is None for model in models):
         notes.append("GPU-hours unknown: set size_b of the models")
     if models[0].context is None:
@@ -318,7 +320,7 @@ def _recipes(
         "model": {"kind": "local", "name": "base", "path": weights} if weights else weak,
         "benchmarks": {HELD_OUT: "held_out.jsonl"},
         "protocol": "own",
-        "decoding": {"n": 4, **sampling},
+        "decoding": {"n": N_SCORED, **sampling},
     }
     training = {
         "model": weights or train.NO_WEIGHTS,

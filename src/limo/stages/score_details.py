@@ -10,7 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from limo.core.records import Rollout
-from limo.core.stats import Interval, majority, mean_interval, pass_at_k_interval, score_interval
+from limo.core.stats import (
+    Interval,
+    detectable_difference,
+    expected_detectable,
+    majority,
+    mean_interval,
+    pass_at_k_interval,
+    score_interval,
+)
 from limo.rollouts.lacking import commonest_error
 
 WITHOUT_ANSWER = {"no_answer", "truncated", "undecided"}
@@ -20,15 +28,17 @@ WITHOUT_ANSWER = {"no_answer", "truncated", "undecided"}
 class ScoreDetails:
     """`sampling`: share of the noise from sampling, 0..1, the rest is of the problems; None: one rollout a problem.
 
-    `error`: standard error.  `detectable`: the smallest difference to another model, tested on the same problems
-    without pairing, that would be seen with 80% probability.  `least`, `most`: the score if every truncated or
-    undecided rollout were wrong, or right.  `pass_at_k`: by k, over the problems with k decided rollouts or more (a
+    `error`: standard error.  `detectable`: the smallest difference to another model that `n_problems` with `n_rollouts`
+    each, on average, are expected to show (see `detectable_difference`).  `least`, `most`: the score if every truncated
+    or undecided rollout were wrong, or right.  `pass_at_k`: by k, over the problems with k decided rollouts or more (a
     k that half of the problems lack is left out).  `majority`: maj@n, None where each problem has one rollout.
     """
 
     error: float
     sampling: float | None
     detectable: float
+    n_problems: int
+    n_rollouts: float
     least: float
     most: float
     pass_at_k: dict[int, Interval] = field(default_factory=dict)
@@ -40,8 +50,8 @@ class ScoreDetails:
         noise = "" if self.sampling is None else f", {self.sampling:.0%} of the noise is sampling"
         bounds = f"; {self.least:.1%} to {self.most:.1%} if what was cut or left open were wrong or right"
         return (
-            f"about problems like these{noise}; another model must differ by {100 * self.detectable:.1f} points to be "
-            f"told apart{bounds if self.most > self.least else ''}"
+            f"about problems like these{noise}; {expected_detectable(self.n_problems, self.n_rollouts)}"
+            f"{bounds if self.most > self.least else ''}"
         )
 
 
@@ -99,7 +109,7 @@ def score_details(rollouts: Iterable[Rollout]) -> ScoreDetails:
     decided = {name: len(of) - of.count("undecided") for name, of in outcomes.items()}
     scored = [name for name in by_problem if decided[name]]
     n, n_correct = [decided[name] for name in scored], [outcomes[name].count("correct") for name in scored]
-    estimate, most = mean_interval(n_correct, n), max(n)
+    estimate, most, n_rollouts = mean_interval(n_correct, n), max(n), round(sum(n) / len(n), 2)
     wanted = sorted({*(2**i for i in range(most.bit_length())), most})
     useful = [k for k in wanted if 2 * sum(m >= k for m in n) > len(n)]
     shares = [
@@ -111,7 +121,9 @@ def score_details(rollouts: Iterable[Rollout]) -> ScoreDetails:
     return ScoreDetails(
         error=estimate.error,
         sampling=estimate.sampling,
-        detectable=min(1.0, estimate.detectable * 2**0.5),
+        detectable=detectable_difference(len(scored), n_rollouts),
+        n_problems=len(scored),
+        n_rollouts=n_rollouts,
         least=sum(shares[0]) / len(outcomes),
         most=sum(shares[1]) / len(outcomes),
         pass_at_k={k: pass_at_k_interval(n, n_correct, k).interval for k in useful},
