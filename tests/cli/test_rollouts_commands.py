@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from limo.core.records import Completion, Rollout
+from limo.core.run_folder import RunFolder
 from limo.ledger.store import Ledger
 
 
@@ -144,3 +145,50 @@ def test_replies_that_never_come_are_counted_with_their_commonest_reason_and_exi
     code, out, err = limo(command, recipe, "--run", world / "run")
     assert code == 3 and "warning: " in err and out, err
     assert "replies, whose requests fail: 'the problem was not recorded'" in err.splitlines()[-1]
+
+
+def test_rows_that_a_pool_loses_are_counted_and_kept_with_their_reasons(limo, recipe, world):
+    with (world / "pool.jsonl").open("a") as pool:
+        repeated = json.loads((world / "pool.jsonl").read_text().splitlines()[0]) | {"answer": "1"}
+        pool.write(json.dumps(repeated) + '\n{"problem": "", "answer": "1"}\nnot json\n{"problem": "Why is 1?"}\n')
+    code, _, err = limo("rollouts", recipe, "--run", world / "run")
+    assert code == 0
+    assert "pool: kept 10, dropped 4: no problem text 1, malformed row 1, no answer 1, duplicate 1" in err
+    dropped = RunFolder(world / "run").read_dropped("pool")
+    assert {d.reason: d.detail.get("line") for d in dropped} == {
+        "no problem text": 12, "malformed row": 13, "no answer": 14, "duplicate": None
+    }  # fmt: skip
+    (copy,) = [d for d in dropped if d.reason == "duplicate"]
+    assert (copy.detail["answer"], copy.detail["kept"]) == ("1", "8")
+    assert "题库：保留 10，剔除 4" in limo("rollouts", recipe, "--run", world / "run", "--lang", "zh")[2]
+
+
+def test_a_file_of_a_folder_with_other_columns_is_named(limo, recipe, world):
+    (world / "pools").mkdir()
+    (world / "pool.jsonl").rename(world / "pools" / "a.jsonl")
+    (world / "pools" / "b.jsonl").write_text('{"stem": "What is 10+1?", "key": "11"}\n' * 2)
+    words = ("rollouts", recipe, "pool.sources=[pools]", "--run", world / "run")
+    told = "warning: b.jsonl: all its 2 rows are dropped: no problem text; its columns: stem, key"
+    code, _, err = limo(*words)
+    assert code == 0 and told in err and "a.jsonl" not in err
+    assert "b.jsonl 的 2 行全部剔除" in limo(*words, "--lang", "zh")[2]
+
+
+def test_the_table_counts_what_was_asked_for_and_says_what_else_the_ledger_holds(limo, recipe, world):
+    words = ("rollouts", recipe, "rollouts.0.low=null", "rollouts.0.high=null", "--run", world / "run")
+    code, out, _ = limo(*words)
+    assert code == 0 and out.splitlines()[1].split()[:4] == ["strong", "10", "40", "40"]
+    assert out.splitlines()[-1].endswith("ledger.sqlite") and "in all" not in out
+    pool = (world / "pool.jsonl").read_text().splitlines(True)
+    (world / "pool.jsonl").write_text("".join(pool[:2]))
+    code, out, _ = limo(*words)
+    assert out.splitlines()[1].split()[:4] == ["strong", "2", "8", "8"]
+    assert out.splitlines()[-1].startswith("40 rollouts in all in ")
+
+
+def test_a_budget_that_the_last_rollouts_pass_is_told_though_the_run_is_complete(limo, recipe, world):
+    rows = [json.loads(line) | {"n_completion_tokens": 100} for line in (world / "said.jsonl").read_text().splitlines()]
+    (world / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "exceeded" not in limo("rollouts", recipe, "--run", world / "run")[2]
+    code, _, err = limo("rollouts", recipe, "budget.tokens=500", "--run", world / "run")
+    assert code == 0 and "warning: the budget is exceeded: " in err and "of 500 tokens" in err

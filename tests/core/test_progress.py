@@ -3,6 +3,7 @@ import itertools
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -278,3 +279,24 @@ def test_a_library_that_logs_badly_stops_nothing_and_prints_no_traceback(root_lo
     start_logging(progress)
     logging.getLogger("some.library").error("%d of %s", "one")
     assert progress.logged == ["error: some.library: %d of %s"] and capsys.readouterr().err == ""
+
+
+def test_a_reader_of_json_events_that_has_gone_stops_the_work_in_order_and_once():
+    code = """
+import sys, time
+from limo.core.interrupts import handle_signals
+from limo.core.progress import JsonProgress
+handle_signals()
+progress = JsonProgress(sys.stdout)
+try:
+    for number in range(600):
+        progress.log("line")
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    progress.log("after the stop")
+    print("stopped in order", file=sys.stderr)
+"""
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} | head -1"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=20, env=environment)
+    assert done.stdout == '{"event": "log", "text": "line"}\n' and done.stderr.startswith("stopped in order\n")

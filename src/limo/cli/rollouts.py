@@ -64,19 +64,23 @@ def rollouts(
     folder = run_of(run, recipe)
     settings = load(stage.Recipe, recipe, overrides)
     result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
-    head: list[object] = ["model", "problems", "rollouts", "correct", "kept"]
-    lines = [head, *map(_summary, result.pass_rates)]
-    call.result({"rates": result.rows, "run": folder}, f"{aligned_table(lines)}\n\n{result.ledger}")
+    head: list[object] = ["model", "problems", "rollouts", "decided", "correct", "kept"]
+    lines = [head, *map(_summary, result.pass_rates, result.n_rollouts)]
+    value = {"rates": result.rows, "n_rollouts": result.n_rollouts, "n_in_ledger": result.n_in_ledger, "run": folder}
+    in_all = f"{result.n_in_ledger:,} rollouts in all in {result.ledger}"
+    text = in_all if result.n_in_ledger != sum(result.n_rollouts) else str(result.ledger)
+    call.result(value, f"{aligned_table(lines)}\n\n{text}")
     raise_lacking(result.lacks, "", "--retry-errors")
 
 
-def _summary(rates: dict[str, PassRate]) -> list[object]:
+def _summary(rates: dict[str, PassRate], n_rollouts: int) -> list[object]:
+    """A line of the table: rollouts that were asked for and are there, and of the decided ones the share correct."""
     n_decided = sum(rate.n_decided for rate in rates.values())
     n_correct = sum(rate.n_correct for rate in rates.values())
     decisions = [rate.decision for rate in rates.values()]
     model = next((rate.model for rate in rates.values()), "")
     share = f"{n_correct / n_decided:.1%}" if n_decided else "—"
-    return [model, len(rates), n_decided, share, decisions.count("keep") if any(decisions) else "—"]
+    return [model, len(rates), n_rollouts, n_decided, share, decisions.count("keep") if any(decisions) else "—"]
 
 
 @command(

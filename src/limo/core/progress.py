@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TextIO
 
 from limo.core.closing import Closing
+from limo.core.interrupts import stop_in_order
 from limo.core.language import translated, translated_together
 from limo.core.secrets import hide_secrets
 from limo.core.text import printable
@@ -215,8 +216,12 @@ class PlainProgress(Progress):
         if event.kind == "advance" and now - self._last_s.get(event.stage, now) < self.every_s:
             return
         self._last_s[event.stage] = now
-        with contextlib.suppress(OSError, ValueError):  # a terminal that went away or a full disk stops no work
-            print_line(self.line(event), self.stream)
+        self.write(self.line(event))
+
+    def write(self, line: str) -> None:
+        """Print the line, if it can be: a terminal that went away or a full disk stops no work."""
+        with contextlib.suppress(OSError, ValueError):
+            print_line(line, self.stream)
 
     def line(self, event: Event) -> str:
         """The event in one line."""
@@ -230,7 +235,22 @@ def print_line(text: str, stream: TextIO) -> None:
 
 
 class JsonProgress(PlainProgress):
-    """One JSON object a line, for programs; unknown values are left out."""
+    """One JSON object a line, for programs; unknown values are left out.
+
+    A reader that has gone, for example `head`, stops the work as a first signal does.
+    """
+
+    _has_reader = True
+
+    def write(self, line: str) -> None:
+        """Print the line, if it can be."""
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                print_line(line, self.stream)
+            except BrokenPipeError:
+                if self._has_reader:
+                    self._has_reader = False
+                    stop_in_order()
 
     def line(self, event: Event) -> str:
         if event.kind == "log":

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from limo.pool.sources.guess import find_fields, head_of, how_to_name
 from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import rows, stem
 
+LOG = logging.getLogger(__name__)
 COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
 
 
@@ -79,7 +82,8 @@ def stream(
 ) -> Iterator[Problem | Dropped]:
     """One item a row, in order, holding one row at a time; the first `skip` rows are read, but not looked at.
 
-    Raises InputError where no row of a source gives a problem: then its columns were not understood.
+    Raises InputError where no row of a source gives a problem: then its columns were not understood.  A file of a
+    folder of which all rows are dropped is named in a warning: its columns may be others.
     """
     keep = settings is not None and settings.keep_unverifiable
     check = None if keep else why_not
@@ -88,6 +92,8 @@ def stream(
         n_rows = n_blank = n_from_one = 0
         last: dict[str, Any] = {}
         damaged = ""
+        n_by_file: dict[str, Counter[str]] = {}  # of each file, why its rows were dropped; '' for those that were not
+        columns_of: dict[str, str] = {}
         for row in rows(source.path):
             if skip > 0:
                 skip, n_rows = skip - 1, n_rows + 1
@@ -97,8 +103,14 @@ def stream(
             if isinstance(item, Dropped) and item.reason in ("no problem text", "malformed row"):
                 n_blank += 1
             n_from_one += isinstance(item, Dropped) and item.reason == FROM_ONE
+            n_by_file.setdefault(row.file, Counter())[item.reason if isinstance(item, Dropped) else ""] += 1
+            columns_of.setdefault(row.file, ", ".join(map(str, row.value)))
             last, damaged = row.value or last, damaged or row.error
             yield item
+        for file, reasons in n_by_file.items() if len(n_by_file) > 1 else ():
+            if not reasons[""]:
+                why, shown = reasons.most_common(1)[0][0], shorten(columns_of[file], 200)
+                LOG.warning(f"{file}: all its {reasons.total():,} rows are dropped: {why}; its columns: {shown}")
         _check_understood(source, n_rows, n_blank, n_from_one, last, damaged)
 
 

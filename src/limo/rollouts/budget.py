@@ -67,7 +67,11 @@ class BudgetMeter:
         budget = self.budget
         if not self.n_rollouts and n_outstanding >= FIRST and (budget.tokens, budget.usd) != (None, None):
             return "the cost of a rollout is not known yet"
-        growth = 1 + (n_outstanding + 1) / self.n_rollouts if self.n_rollouts else 1.0
+        return self.passed(1 + (n_outstanding + 1) / self.n_rollouts if self.n_rollouts else 1.0)
+
+    def passed(self, growth: float = 1.0) -> str:
+        """The limit that what was spent, times `growth`, is past, in words; '' if none."""
+        budget = self.budget
         if budget.tokens is not None and self.n_tokens * growth > budget.tokens:
             return f"{self.n_tokens:,} of {budget.tokens:,} tokens"
         if budget.usd is not None and self.usd * growth > budget.usd:

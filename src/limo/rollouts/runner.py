@@ -118,6 +118,8 @@ class RolloutRunner:
         self._check(settings, problems, ledger, stage)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
+        if passed := self._meters[ledger].passed():
+            self.progress.log(f"warning: the budget is exceeded: {passed}")
         return rates
 
     def _check(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
@@ -142,9 +144,7 @@ class RolloutRunner:
 
     def _log_savings(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
         """Log how many rollouts early stopping left out of the whole plan."""
-        ids, n_planned = {problem.id for problem in problems}, len(problems) * settings.n_in_all
-        stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
-        n_rollouts = sum(outcome.index < settings.n for outcome in stored)
+        n_rollouts, n_planned = n_stored(settings, problems, ledger), len(problems) * settings.n_in_all
         share = f"{1 - n_rollouts / n_planned:.1%}"
         self.progress.log(f"{stage}: {n_rollouts:,} rollouts instead of {n_planned:,}, {share} saved")
 
@@ -165,3 +165,10 @@ class RolloutRunner:
             self._opened = None  # the previous model's memory is freed before the next one is opened
             self._opened = (model, self.opener(model, self.data))
         return self._opened[1]
+
+
+def n_stored(settings: RolloutSettings, problems: Iterable[Problem], ledger: Ledger) -> int:
+    """How many of the rollouts that the settings ask for the ledger holds, undecided ones too."""
+    ids = {problem.id: None for problem in problems}
+    stored = (outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids))
+    return sum(outcome.index < settings.n for outcome in stored)

@@ -119,7 +119,7 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
-    problems, steps = ingest_sources(recipe, recipe.pool), rollout_steps(recipe)
+    problems, steps = ingest_sources(recipe, recipe.pool).problems, rollout_steps(recipe)
     if isinstance(recipe, CurateRecipe):
         recipe.load_benchmarks(only_files=True)  # a column that is not there is said before anything is paid for
     if n_pilot:

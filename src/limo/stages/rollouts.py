@@ -24,17 +24,19 @@ from limo.core.files import kind_of, resolve_data_path
 from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings, execution_field
-from limo.core.records import PassRate, Problem
+from limo.core.records import Dropped, PassRate, Problem
 from limo.core.run_folder import RunFolder
+from limo.core.text import shorten
 from limo.curate.difficulty import rate_interval
+from limo.curate.funnel import describe_dropped
 from limo.ledger.of_run import open_run_ledger
 from limo.models.settings import ModelSettings, model_hash, open_model
-from limo.pool.ingest import IngestSettings, ingest
+from limo.pool.ingest import Ingested, IngestSettings, ingest
 from limo.rollouts.budget import Budget
 from limo.rollouts.collect import CollectionStopped
 from limo.rollouts.judge_verifier import JudgeVerifierSettings, RecipeVerifierSettings, open_recipe_verifier
 from limo.rollouts.lacking import Lack
-from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings
+from limo.rollouts.runner import ModelOpener, RolloutRunner, RolloutSettings, n_stored
 from limo.verify.checker import Checker
 from limo.verify.verifier import MathsSettings
 
@@ -171,7 +173,7 @@ class Recipe(ModelStageRecipe):
 
     def run_steps(self) -> dict[str, list[str]]:
         """All is made anew from the ledger, whatever has changed."""
-        return {"rollouts": list(type(self).model_fields), UNDECIDED: []}
+        return {"pool": ["pool", "verifier"], "rollouts": list(type(self).model_fields), UNDECIDED: []}
 
     @property
     def models(self) -> list[ModelSettings]:
@@ -183,13 +185,16 @@ class Recipe(ModelStageRecipe):
 class RolloutsResult:
     """`pass_rates`: for each entry of the recipe's `rollouts`, by problem id; `rows`: the stage's table.
 
-    `lacks`: the replies that never came.
+    `n_rollouts`: of each entry, those that the ledger holds of the pool's problems, undecided ones too; `n_in_ledger`:
+    all that it holds.  `lacks`: the replies that never came.
     """
 
     pass_rates: list[dict[str, PassRate]]
     rows: list[dict[str, Any]]
     ledger: Path
     lacks: list[Lack]
+    n_rollouts: list[int]
+    n_in_ledger: int
 
 
 def run(
@@ -208,11 +213,15 @@ def run(
     """
     recipe = recipe.with_prompts()
     recipe.check_inputs()
+    progress = progress or NoProgress()
     with RunFolder(folder, recipe, models=recipe.model_hashes()) as run_folder:
-        problems = ingest_sources(recipe, recipe.pool)
+        problems, dropped = ingest_sources(recipe, recipe.pool)
         run_folder.write_problems(problems)
-        runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
-        pass_rates = []
+        run_folder.write_stage("pool", [{"id": one.id, "row": row} for row, one in enumerate(problems)], dropped)
+        if dropped:
+            progress.log(f"pool: kept {len(problems):,}, dropped {describe_dropped(dropped)}")
+        runner = recipe.runner(progress, opener, retry_errors)
+        pass_rates, n_rollouts = [], []
         try:
             with (
                 open_run_ledger(run_folder) as ledger,
@@ -221,12 +230,14 @@ def run(
                 for number, settings in enumerate(recipe.rollouts, 1):
                     stage = f"rollouts {number} of {len(recipe.rollouts)}"
                     pass_rates.append(runner.run(settings, problems, ledger, checker, stage, settings.band))
+                    n_rollouts.append(n_stored(settings, problems, ledger))
+                n_in_ledger = len(ledger)
         except CollectionStopped as stopped:
             run_folder.write_json(UNDECIDED, stopped.undecided)
             raise
         rows = [row for number, rates in enumerate(pass_rates, 1) for row in _rows(number, problems, rates)]
         run_folder.write_stage("rollouts", rows, [])
-    return RolloutsResult(pass_rates, rows, run_folder.ledger_path, runner.lacks)
+    return RolloutsResult(pass_rates, rows, run_folder.ledger_path, runner.lacks, n_rollouts, n_in_ledger)
 
 
 def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, str]:
@@ -235,13 +246,25 @@ def source_files(recipe: ModelStageRecipe, pool: IngestSettings) -> dict[str, st
     return {f"source {name}": path for name, path in paths.items() if kind_of(path)}
 
 
-def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Problem]:
-    """The verifiable problems of the recipe's sources, each id once.  Raises InputError where none is left."""
+def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> Ingested:
+    """The verifiable problems of the recipe's sources, each id once: its first row.
+
+    Raises InputError where none is left.
+    """
     sources = [source.model_copy(update={"path": recipe.resolve(source.path)}) for source in pool.sources]
     ingested = ingest(sources, recipe.why_not(), pool)
-    unique = {problem.id: problem for problem in ingested.problems}
+    unique: dict[str, Problem] = {}
+    dropped = list(ingested.dropped)
+    for problem in ingested.problems:
+        if (first := unique.setdefault(problem.id, problem)) is not problem:
+            detail: dict[str, object] = {
+                "source": problem.source,
+                "answer": shorten(problem.answer),
+                "kept": shorten(first.answer),
+            }
+            dropped.append(Dropped(problem.id, "ingest", "duplicate", detail))
     if not unique:
-        paths, dropped = ", ".join(source.path for source in sources), ingested.dropped
+        paths = ", ".join(source.path for source in sources)
         what, do = "the pool is empty", "check the paths and the columns"
         if dropped:
             ((why, n),) = Counter(one.why for one in dropped).most_common(1)
@@ -250,7 +273,7 @@ def ingest_sources(recipe: ModelStageRecipe, pool: IngestSettings) -> list[Probl
                 "mend the rows or the verifier",
             )
         raise InputError(what, paths, "one problem or more", do)
-    return list(unique.values())
+    return Ingested(list(unique.values()), dropped)
 
 
 def _rows(number: int, problems: Sequence[Problem], rates: dict[str, PassRate]) -> list[dict[str, Any]]:
