@@ -8,6 +8,8 @@ import html
 import json
 import random
 import string
+import time
+import unicodedata
 from pathlib import Path
 from urllib.parse import quote
 
@@ -225,3 +227,63 @@ def test_a_completion_loses_a_long_key_that_lacks_up_to_four_characters_at_its_b
     remember_secret(key)
     for written in (key[n_lost:], "-".join(key[n_lost:]), key[n_lost:].upper(), key[:-n_lost][::-1]):
         assert hide_in_completion(f"my key is {written} you know") == f"my key is {HIDDEN} you know"
+
+
+INVISIBLE = [
+    "\x1b[0m", "\x1b[38;5;196m", "\x9b31m", "\x1b]0;a title\x07", "\x1b]8;;http://a.b/c9\x1b\\", "\x1b(B",
+    "\x1bPq1z\x1b\\", "\r", "\x7f", "\b", "\0", "\xad", "\ufe0f", "\u200d", "\u202e", "\u3164", "\u0301", "[0m",
+    "ESC[1;31m", "\u241b[0m", "&#x200b;", "&#8203;", "&zwnj;", "&ZeroWidthSpace;", "&shy;", "&shy", "&nbsp",
+    "&amp;#x200b;", "\\u200b", "\\\\u200b", "\\u{200b}", "\\U0001f600", "\\ud83d\\ude00", "\\x08", "\\x7f",
+    "\\xe2\\x80\\x8b", "\\342\\200\\213", "\\000", "\\n", "\\r\\n", "\\\\n", "\\b", "%E2%80%8B", "%25E2%2580%258B",
+    "%0A", "\\033[0m", "\\x1b[1;31m", "\\u001b[0m", "\\e[0m", "%1B[0m", "%1B%5B0m", "&#27;[0m", "^[[0m", "^H", "^M",
+    "\\N{ZERO WIDTH SPACE}", "&lt;i&gt;", "<i>&#x200b;</i>",
+]  # fmt: skip
+MIXED = {
+    "erased letters": lambda key: "".join(f"x\b{c}" for c in key),
+    "several erased letters": lambda key: "".join(f"xy\b\b{c}" for c in key),
+    "letters struck over": lambda key: "".join(f"{c}\b{c}" for c in key),
+    "erased letters, written": lambda key: "".join(f"x\\x08{c}" for c in key),
+    "every other letter escaped": lambda key: "".join(f"\\u{ord(c):04x}" if k % 2 else c for k, c in enumerate(key)),
+    "digits escaped": lambda key: "".join(f"%{ord(c):02X}" if c.isdigit() else c for c in key),
+    "letters by their names": lambda key: "".join(f"\\N{{{unicodedata.name(c)}}}" for c in key),
+    "the reverse, coloured": lambda key: "\x1b[0m".join(key[::-1]),
+    "hexadecimal with spaces of no width": lambda key: "&#x200b;".join(key.encode().hex()),
+    "base64 in written lines": lambda key: "\\n".join(base64.b64encode(key.encode()).decode()),
+}
+
+
+@pytest.mark.parametrize("key", ["q7Zx0Lk3+vB9nT2mR", "sk-proj-q7Zx0Lk3vB9nT2mRw5Yc8abefntrv"])
+@pytest.mark.parametrize("write", [*(between.join for between in INVISIBLE), *MIXED.values()])
+def test_what_is_invisible_between_the_letters_of_a_key_hides_no_key_raw_or_written(write, key):
+    remember_secret(key)
+    for hide in (hide_in_completion, hide_secrets):
+        shown = hide(f"my key is {write(key)} you know")
+        assert shown.startswith("my key is ") and shown.endswith(" you know") and HIDDEN in shown and len(shown) < 60
+
+
+HOSTILE = [
+    "\\",
+    "\\\\u",
+    "%25",
+    "&amp;",
+    "^[",
+    "\x1b",
+    "\x1b[ ",
+    "\x1b]a",
+    "\x9b",
+    "[0",
+    "x\b",
+    "x\b\b",
+    "\0",
+    "<a",
+    "\\N{a",
+]
+
+
+@pytest.mark.parametrize("piece", [*HOSTILE, "q", "q7Zx0Lk3vB9", "q\\u200b7", "\\u0071"])
+def test_no_completion_takes_longer_than_in_proportion_to_its_length(piece):
+    remember_secret("q7Zx0Lk3vB9nT2mR")
+    started_s = time.process_time()
+    for text in (piece * (200_000 // len(piece)), piece[:2] + piece[-1] * 200_000):
+        hide_in_completion(text)
+    assert time.process_time() - started_s < 5  # a square of it would take minutes

@@ -20,7 +20,10 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
+from itertools import pairwise
+from struct import Struct
 from urllib.parse import quote
 
 from limo.core.text import HIDDEN, hide_keys
@@ -35,20 +38,34 @@ _TAIL = 3  # the same at a cut: before an ellipsis, after one, or at the end of 
 _CUT = re.compile(  # with half an escape before it
     r"(?:\\+(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&[#a-z0-9]{0,6})?(?:…|\.{3}|\*{3}|\Z)"
 )
-# One character as JSON and Python, URLs, and HTML write it, escaped once or several times over.
-_ESCAPE = re.compile(
-    r"\\+u([0-9a-f]{4})|\\+u\{([0-9a-f]{1,6})\}|\\+x([0-9a-f]{2})|%(?:25)*([0-9a-f]{2})|&(?:amp;)*#x([0-9a-f]{1,6});?"
-    r"|&(?:amp;)*#([0-9]{1,7});?|&(?:amp;)*([a-z]{2,8});|\\+(?-i:U)([0-9a-f]{8})|\\+([0-7]{2,3})|\\+([^ux])",
-    re.I | re.S,
+# One character as JSON and Python, URLs, HTML, and terminals write it, escaped once or several times over.
+_CODES = {
+    "\\": r"\\(?<!\\\\)\\*(?=[ux0-7N])(?:(?-i:U)([0-9a-f]{8})|u([0-9a-f]{4})|u\{([0-9a-f]{1,6})\}|x([0-9a-f]{2})"
+    r"|([0-7]{2,3})|N\{([a-z0-9 -]{1,99})\})",
+    "%": "%(?:25)*([0-9a-f]{2})",
+    "&": "&(?:amp;)*(?:#x([0-9a-f]{1,6});?|#([0-9]{1,7});?|([a-z][a-z0-9]{1,31}(?=;)|nbsp|shy);?)",
+    "^": r"\^([@-_?])",
+}
+_ESCAPE = re.compile("|".join([*_CODES.values(), r"\\\\*([^ux])"]), re.I | re.S)
+_CODE = {mark: re.compile(re.sub(r"\((?!\?)", "(?:", code).join("()"), re.I) for mark, code in _CODES.items()}
+_CONTROL = re.compile(r"\\[afnrtv0]")
+_SEQUENCE = re.compile(  # of a terminal; those of colours also where a log has taken the escape from them
+    r"(?:\x1b\0*\[|\x9b)[ -?\0]*[@-~]|\x1b\0*[\]PX^_][^\x07\x1b]*\x07|\x1b\0*[ -/]*[0-~]|(?:ESC|\u241b)?\[[0-9;]*m"
 )
+_COLOUR = re.compile(r"\[[0-9;]*m")
+_ERASE = re.compile("[\b\x7f]")
 _TAG = re.compile("<[^<>]*>")
+_NOTHING = "\0"  # in place of what is invisible
+Forms = dict[str, tuple[str, ...]]
 _PREFIX = "0xuoXUO"  # of numbers, and the zeros in them
 _NO_PREFIX = str.maketrans(_PREFIX, "\\" * len(_PREFIX))
 _PLAIN = (string.ascii_letters + string.digits).encode()
+_SMALL = bytes(range(256)).lower()
 _BETWEEN = bytes(set(range(128)) - set(_PLAIN))
+_STRETCH = 6  # letters and digits of a form that are looked up
 _secrets: dict[str, list[str]] = {}  # by secret: itself and the forms that are no escapes of single characters
-_whole: dict[str, list[str]] = {}  # by secret: those, and forms of which no part is searched
-_numbers: dict[str, list[str]] = {}  # by secret: its characters as numbers, without the zeros
+_whole: Forms = {}  # by secret: those, and forms of which no part is searched
+_numbers: Forms = {}  # by secret: its characters as numbers, without the zeros
 
 
 def remember_secret(secret: str) -> None:
@@ -56,9 +73,9 @@ def remember_secret(secret: str) -> None:
     if secret:
         forms = [secret, *({*_encoded(secret)} - {secret} if len(secret) >= SHORT else ())]
         _secrets[secret] = forms
-        _whole[secret] = [*forms, *_escaped(secret)]
+        _whole[secret] = (*forms, *_escaped(secret))
         numbers = ("".join(format(ord(character), base) for character in secret) for base in "xdo")
-        _numbers[secret] = [form for number in numbers if len(form := number.replace("0", "")) >= CERTAIN]
+        _numbers[secret] = tuple(form for number in numbers if len(form := number.replace("0", "")) >= CERTAIN)
 
 
 def _encoded(secret: str) -> Iterator[str]:
@@ -106,12 +123,13 @@ def _folded(text: str) -> str:
     """The text, of the same length, with ASCII letters and digits in their plain form."""
     others: dict[str | int, str | int | None] = {}
     if not text.isascii():
-        others |= {one: _other_widths()[one] for one in set(text) & _other_widths().keys()}
+        raw = text.encode("utf-8", "ignore").translate(None, bytes(range(128)))
+        others |= {one: _other_widths()[one] for one in _other_widths().keys() & set(raw.decode())}
     return text.translate(str.maketrans(others)) if others else text
 
 
 def _squeezed(text: str) -> bytes:
-    return text.encode("ascii", "ignore").translate(None, _BETWEEN).lower()
+    return text.encode("ascii", "ignore").translate(_SMALL, _BETWEEN)
 
 
 def hide_in_completion(text: str) -> str:
@@ -152,7 +170,7 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(shown) + text[end:]
 
 
-def _views(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes, Callable[[], str]]]:
+def _views(text: str, folded: str) -> Iterator[tuple[Forms, bytes, Callable[[], str]]]:
     """A text as one may read it: which forms are searched, in which letters and digits, and what of the same length
     as the text has them in the same order."""
     squeezed = _squeezed(folded)
@@ -160,8 +178,86 @@ def _views(text: str, folded: str) -> Iterator[tuple[dict[str, list[str]], bytes
     if text != folded:  # letters of other forms may be signs between others, as invisible ones are
         yield _whole, _squeezed(text), lambda: text
     yield _numbers, squeezed.translate(None, _PREFIX.encode()), lambda: folded.translate(_NO_PREFIX)
-    if "<" in folded:
-        yield _whole, _squeezed(_TAG.sub("", folded)), lambda: _TAG.sub(lambda tag: " " * len(tag[0]), folded)
+    for remove in (_undone, _without_sequences, _without_tags):
+        if (visible := remove(folded)) != folded:
+            folded = visible
+            yield _whole, _squeezed(folded), lambda seen=visible: seen  # type: ignore[misc]
+
+
+def _undone(text: str) -> str:
+    """The text with each escape as what it stands for, if that is of ASCII, at its end."""
+    text = text.replace("\x1b\\", "\x07\0")  # ends of a terminal's sequences, and no escapes
+    for mark, code in _CODE.items():
+        if mark in text:
+            parts = code.split(text)
+            parts[1::2] = map(_undo, parts[1::2])
+            text = "".join(parts)
+    if "\\" in text:
+        text = _CONTROL.sub(_NOTHING * 2, text).replace("\\b", "\0\b").replace("\\e", "\0\x1b")
+    return text
+
+
+@lru_cache(4096)
+def _undo(written: str) -> str:
+    escape = _ESCAPE.match(written)
+    character = _meant(escape) if escape else _NOTHING
+    return (character if character < "\x80" or character == "\x9b" else _NOTHING).rjust(len(written), _NOTHING)
+
+
+def _without_sequences(text: str) -> str:
+    """The text as a terminal shows it."""
+    if "\x1b" in text or "\x9b" in text or _COLOUR.search(text):
+        text = _SEQUENCE.sub(_blank, text)
+    return _erased(text) if "\b" in text or "\x7f" in text else text
+
+
+def _erased(text: str) -> str:
+    """The text without the characters that are erased, each by the next backspace that no other one takes."""
+    left, erased, end = [], [-1, len(text)], 0  # stretches that are not erased yet, and positions that are
+    for match in _ERASE.finditer(text):
+        left.append((end, match.start()))
+        end = match.end()
+        while left:
+            start, stop = left.pop()
+            if start < stop:
+                left.append((start, stop - 1))
+                if text[stop - 1].isprintable():
+                    erased.append(stop - 1)
+                    break
+    return _NOTHING.join(text[start + 1 : stop] for start, stop in pairwise(sorted(erased)))
+
+
+def _without_tags(text: str) -> str:
+    return _TAG.sub(_blank, text) if "<" in text else text
+
+
+def _blank(match: re.Match[str]) -> str:
+    return _NOTHING * len(match[0])
+
+
+@lru_cache(16)
+def _searched(
+    forms_of: tuple[tuple[str, tuple[str, ...]], ...], least: int
+) -> tuple[dict[str, int], set[str], frozenset[tuple[bytes]], Struct]:
+    """What is searched of secrets of at least so many characters: the letters and digits of forms and how many of them
+    are certain, and forms that are mostly marks.
+
+    And stretches of the former, of which a text has one at this stride if it has the whole.
+    """
+    heads: dict[str, int] = {}
+    marks = set()
+    for form, n_letters in {(form, len(key)) for key, forms in forms_of if len(key) >= least for form in forms if form}:
+        plain = _squeezed(_folded(form)).decode()
+        if len(plain) < least:
+            marks.add(form)
+        else:
+            n_head = max(CERTAIN, len(plain) - LOST * -(-len(form) // n_letters))
+            heads[plain] = min(n_head, heads.get(plain, n_head))
+    ends = {end.encode() for plain, n_head in heads.items() for end in (plain[:n_head], plain[-n_head:])}
+    shortest = min(map(len, ends), default=1)
+    n = min((shortest + 1) // 2, _STRETCH)
+    stretches = frozenset((end[k : k + n],) for end in ends for k in range(len(end) - n + 1))
+    return heads, marks, stretches, Struct(f"{n}s{shortest + 1 - 2 * n}x")
 
 
 def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
@@ -171,12 +267,13 @@ def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
     """
     folded = _folded(text) if _whole else ""
     for forms_of, squeezed, blanked in _views(text, folded) if folded else ():
-        for form, n_letters in {(f, len(key)) for key, forms in forms_of.items() if len(key) >= least for f in forms}:
-            plain = _squeezed(_folded(form)).decode()
-            n_head = max(CERTAIN, len(plain) - LOST * -(-len(form) // n_letters))
-            if len(plain) < least:  # mostly marks
-                yield from (match.span() for match in re.finditer(re.escape(form), text) if form)
-            elif plain[:n_head].encode() in squeezed:
+        heads, marks, stretches, stride = _searched(tuple(forms_of.items()), least)
+        for form in marks:
+            yield from (match.span() for match in re.finditer(re.escape(form), text))
+        if stretches.isdisjoint(stride.iter_unpack(squeezed + bytes(-len(squeezed) % stride.size))):
+            continue
+        for plain, n_head in heads.items():
+            if plain[:n_head].encode() in squeezed:
                 yield from _spans(plain, n_head, blanked())
             elif plain[-n_head:].encode() in squeezed:
                 yield from _spans(plain, -n_head, blanked())
@@ -194,7 +291,7 @@ def _spans(plain: str, n_head: int, folded: str) -> Iterator[tuple[int, int]]:
         for character in reversed(plain[n_head:]):
             end = f"(?:{between}{character}{end})?"
         certain = plain[:n_head]
-    pattern = r"[\\%&#]{0,16}" + begin + between.join(certain) + end + r"\\{0,8};?"
+    pattern = r"[\\%&#\0]{0,16}" + begin + between.join(certain) + end + r"\\{0,8};?"
     for match in re.finditer(pattern, folded, re.I | re.A):
         around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
         if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
@@ -224,13 +321,22 @@ def _unescape(units: list[tuple[str, int, int]]) -> Iterator[tuple[str, int, int
     for match in _ESCAPE.finditer(line):
         yield from units[end : match.start()]
         end = match.end()
-        code, named, plain = next((g for g in (*match.groups()[:5], match[8]) if g), None), match[7], match[10]
-        number = int(code, 16) if code else int(match[6]) if match[6] else int(match[9], 8) if match[9] else -1
-        character = (
-            chr(number) if 0 <= number < 0x110000 else html.unescape(f"&{named};")[:1] if named else plain or " "
-        )
-        yield character, units[match.start()][1], units[end - 1][2]
+        yield _meant(match), units[match.start()][1], units[end - 1][2]
     yield from units[end:]
+
+
+def _meant(escape: re.Match[str]) -> str:
+    """The character that an escape stands for."""
+    *codes, octal, name, byte, hexadecimal, decimal, named, caret, plain = escape.groups()
+    if named or plain:
+        return html.unescape(f"&{named};")[:1] if named else plain
+    if name:
+        with suppress(KeyError):
+            return unicodedata.lookup(name)
+        return " "
+    code = next((code for code in (*codes, byte, hexadecimal) if code), None)
+    number = int(code, 16) if code else int(octal, 8) if octal else int(decimal) if decimal else ord(caret) ^ 64
+    return chr(number) if number < 0x110000 else " "
 
 
 def _matches(line: str, secret: str, cuts: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
