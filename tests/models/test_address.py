@@ -49,6 +49,16 @@ def test_what_is_none_or_may_hold_a_secret_is_refused_with_the_recipe(address, t
 
 
 @pytest.mark.parametrize(
+    ("address", "do"),
+    [("gpu1:8000", "begin it with http"), ("gpu1", "begin it with http"), ("http://gpu1:0/v1", "1 to 65535"),
+     ("ftp://gpu1:8000/v1", "the server's start")],
+)  # fmt: skip
+def test_what_an_address_lacks_is_said(address, do):
+    with pytest.raises(InputError, match=do):
+        checked_address(address)
+
+
+@pytest.mark.parametrize(
     "extra",
     ['{"api_key": "s3cret"}', '{"headers": {"Authorization": "s3cret"}}', '{"x": [{"apiKey": "s3cret"}]}',
      '{"password": "s3cret"}', '{"access_token": "s3cret"}', '{"x-api-key": "s3cret"}', '{"client_secret": "s3cret"}',

@@ -235,7 +235,7 @@ def test_a_stream_is_fed_as_it_comes_and_may_end_early():
 
     def feed(part):
         parts.append(part)
-        return part.endswith(b"two")
+        return None if part.endswith(b"two") else 0
 
     (reply,), _ = post(STREAM + b"3\r\none\r\n" + b"3\r\ntwo\r\n", feed=feed)  # never says its end
     assert b"".join(parts) == b"onetwo" and reply.is_stream and reply.body == b""
@@ -244,6 +244,65 @@ def test_a_stream_is_fed_as_it_comes_and_may_end_early():
 def test_a_redirect_is_not_followed():
     (reply,), server = post(b"HTTP/1.1 307 Elsewhere\r\nLocation: /v2\r\nContent-Length: 0\r\n\r\n")
     assert reply.status == 307 and len(server.heads) == 1
+    assert reply.location == f"{server.url.removesuffix('/v1')}/v2"
+
+
+def test_of_many_large_replies_one_at_a_time_is_read_on_and_small_ones_never_wait(monkeypatch):
+    """Sixteen at once, each sent slowly: what is held is bounded, none is refused, nothing hangs."""
+    monkeypatch.setattr("limo.models.openai.client.MAX_HELD_BYTES", 1 << 20)
+    monkeypatch.setattr("limo.models.openai.client.SMALL_BYTES", 1 << 16)
+    most, size, n = [0], 2_000_000, 16
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = 1000 if b"small" in head else size
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % length)
+        for _ in range(length // 1000):
+            writer.write(b"x" * 1000)
+            await writer.drain()
+        writer.close()
+
+    async def send():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with HttpClient([url], SecretStr(""), 5, 64) as client:
+
+            async def watch():
+                while True:
+                    most[0] = max(most[0], client._n_held)
+                    await asyncio.sleep(0)
+
+            watching = asyncio.create_task(watch())
+            paths = ["/small", "/large"] * n
+            replies = await asyncio.gather(*(client.post(url, path, b"{}", {}, len, 20) for path in paths))
+            watching.cancel()
+            assert client._n_held == 0 and not client._large.locked()
+        server.close()
+        return [len(reply.body) for reply in replies]
+
+    assert run(send()) == [1000, size] * n
+    assert most[0] < (1 << 20) + size + n * (1 << 18)
+
+
+def test_the_turn_of_a_large_reply_ends_with_it_however_it_ends(monkeypatch):
+    monkeypatch.setattr("limo.models.openai.client.MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr("limo.models.openai.client.SMALL_BYTES", 100)
+    monkeypatch.setattr("limo.models.openai.client.MAX_REPLY_BYTES", 200_000)
+
+    async def send():
+        too_large = Server(OK + b"Content-Length: 9999999\r\n\r\n" + b"x" * 300_000)
+        broken = Server(OK + b"Content-Length: 9999999\r\n\r\n" + b"x" * 3000, closes=True)
+        stream = Server(STREAM + b"bb8\r\n%s\r\n" % (b"x" * 3000) + b"1\r\ny\r\n")
+        async with too_large, broken, stream:
+            urls = [too_large.url, broken.url, stream.url]
+            async with HttpClient(urls, SecretStr(""), 0.2, 64) as client:
+                for url in urls:
+                    for _ in range(2):
+                        with pytest.raises(BadReply):
+                            await client.post(url, "", b"{}", {}, lambda part: 0 if part.endswith(b"y") else len(part))
+                assert client._n_held == 0 and not client._large.locked()
+
+    run(send())
 
 
 def test_a_server_that_is_not_there_is_unreachable():
@@ -313,6 +372,33 @@ def test_a_proxy_that_only_tunnels_sees_no_key(monkeypatch, no_proxies):
 
     run(send())
     assert heads[0].startswith("CONNECT far.example:443") and "own-key" not in heads[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("reply", [None, b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", b"", b"what?"], ids=ascii)
+def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch, no_proxies, scheme, reply):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        writer.close()
+
+    async def send():
+        proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = proxy.sockets[0].getsockname()[1] if reply is not None else 9
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:s3cret@127.0.0.1:{port}")
+        url = f"{scheme}://far.example/v1"
+        async with HttpClient([url], SecretStr(""), 5, 4) as client:
+            if scheme == "http" and reply and b"407" in reply:
+                assert (await client.post(url, "", b"{}", {}, bool)).status == 407
+                return
+            with pytest.raises(
+                (BadReply, Unreachable), match=rf"the proxy http://\[hidden\]@127.0.0.1:{port}"
+            ) as caught:
+                await client.post(url, "", b"{}", {}, bool)
+            assert "s3cret" not in str(caught.value)
+        proxy.close()
+
+    run(send())
 
 
 def test_which_servers_are_behind_a_proxy(monkeypatch, no_proxies):

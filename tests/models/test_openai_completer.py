@@ -326,7 +326,8 @@ def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
     [
         (401, "wants a key, and none was sent .*--api-key-env NAME"),
         (404, "has no such model"),
-        (307, "redirects are not followed"),
+        (307, "redirects are not followed.*status 307, to http://x: no"),
+        (407, "the proxy wants a password"),
         (400, "refuses every request"),
     ],
 )

@@ -11,7 +11,7 @@ from limo.core.records import Sampling
 from limo.models.completer import Request
 from limo.models.openai import protocol
 from limo.models.openai.client import BadReply
-from limo.models.openai.protocol import MixedStream, StreamReader, read_reply, request_body
+from limo.models.openai.protocol import Limits, MixedStream, StreamReader, limits_of, read_reply, request_body
 from limo.models.openai.settings import HttpSettings
 from rollout_cases import PROBLEMS
 
@@ -189,6 +189,81 @@ def test_counts_that_a_server_gives_are_taken_as_they_are():
 def test_counts_that_no_completion_has_are_estimated(count):
     (found,) = read_reply(reply(b'{"message": {"content": "4"}}', b', "usage": {"completion_tokens": %d}' % count), 1)
     assert found.n_completion_tokens == 1 and found.is_estimated
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [({"completion_tokens": 2**31 - 1}, (None, None)), ({"completion_tokens": 2049}, (None, None)),
+     ({"completion_tokens": 2048}, (None, 2048)), ({"completion_tokens": 512, "prompt_tokens": 10**6}, (None, 512)),
+     ({"prompt_tokens": 9000, "completion_tokens": 9}, (9000, 9))],
+)  # fmt: skip
+def test_counts_beyond_what_was_requested_are_estimated(usage, counted):
+    requests = [Request(PROBLEMS[0], messages("What is 2+2?"), Sampling(max_tokens=512), index) for index in range(4)]
+    body = request_body(HttpSettings(), "m", requests)
+    choice, rest = b'{"message": {"content": "a text of 20 letters"}}', b', "usage": ' + json.dumps(usage).encode()
+    found = read_reply(reply(choice, rest), 4, requests[0].messages, limits_of(body, len(json.dumps(body)), 4))
+    assert found[0].is_estimated == (None in counted)
+    assert found[0].n_completion_tokens == counted[1] or (counted[1] is None and found[0].n_completion_tokens == 10)
+    assert found[0].n_prompt_tokens == counted[0] or (counted[0] is None and found[0].n_prompt_tokens < 1000)
+
+
+@pytest.mark.parametrize(
+    ("extra", "most"),
+    [({}, 512), ({"max_completion_tokens": 9000}, 9000), ({"max_tokens": None, "max_completion_tokens": 99}, 99),
+     ({"max_tokens": None}, 2**31 - 1), ({"max_tokens": -1}, 2**31 - 1), ({"max_tokens": "x"}, 2**31 - 1)],
+)  # fmt: skip
+def test_the_most_new_tokens_are_those_that_the_body_allows(extra, most):
+    body = request_body(HttpSettings(extra=extra), "m", [Request(PROBLEMS[0], [], Sampling(max_tokens=512), 0)])
+    assert limits_of(body, 100, 1).n_new == most
+    assert limits_of(body, 100, 3).n_new == min(3 * most, 2**31 - 1)
+
+
+def test_a_server_that_takes_no_heed_of_max_tokens_is_believed_as_far_as_its_text_goes():
+    choice, rest = b'{"message": {"content": "' + b"ab " * 1000 + b'"}}', b', "usage": {"completion_tokens": 1500}'
+    (found,) = read_reply(reply(choice, rest), 1, (), Limits(100, 5))
+    assert found.n_completion_tokens == 1500
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_texts_far_longer_than_the_tokens_are_no_reply(is_stream):
+    limits = Limits(100, 1000)
+    text = b"x" * (limits.n_characters + 1)
+    with pytest.raises(BadReply, match="for 1,000 tokens at most"):
+        if is_stream:
+            stream = StreamReader(1, (), limits)
+            for _ in range(2):
+                part = text[: len(text) // 2 + 1]
+                stream.feed(b"data: " + reply(b'{"delta": {"content": "' + part + b'"}}') + b"\n\n")
+        else:
+            read_reply(reply(b'{"message": {"content": "' + text + b'"}}'), 1, (), limits)
+
+
+BAD_CHOICES = {
+    b'{"index": 1, "message": {"content": 7}, "finish_reason": "stop"}': ("error", "no text: 7"),
+    b'{"index": 1, "message": null, "finish_reason": "stop"}': ("error", "no completion"),
+    b'{"index": 1, "message": {"content": null}, "finish_reason": "stop"}': ("other", "returned no text"),
+    b'{"index": 1, "message": {"content": "a"}, "finish_reason": "abort"}': ("error", "gave up"),
+    b'{"index": 1, "error": {"message": "out of room"}}': ("error", "out of room"),
+    b'{"index": "one", "message": {"content": "a"}}': ("error", "no completion"),
+    b"null": ("error", "no completion"),
+    b"7": ("error", "no completion"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_CHOICES)
+def test_a_choice_that_cannot_be_read_costs_none_beside_it(bad):
+    good = b'{"index": %d, "message": {"content": "%d"}, "finish_reason": "stop"}'
+    rest = b', "usage": {"prompt_tokens": 5, "completion_tokens": 30}'
+    found = read_reply(reply(b", ".join([good % (2, 2), bad, good % (0, 0)]), rest), 3)
+    assert [completion.text for completion in found] == ["0", "", "2"]
+    reason, words = BAD_CHOICES[bad]
+    assert [completion.finish_reason for completion in found] == ["stop", reason, "stop"] and words in found[1].error
+    assert sum(completion.n_completion_tokens for completion in found) == 30
+
+
+def test_an_error_in_place_of_a_reply_says_what_it_is():
+    with pytest.raises(BadReply, match="the reply is an error: out of room"):
+        read_reply(b'{"error": {"message": "out of room", "code": 502}}', 1)
 
 
 def test_a_line_of_a_stream_is_bounded_and_read_once():

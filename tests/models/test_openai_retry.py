@@ -23,10 +23,11 @@ class Client:
     """Gives the scripted replies, then the answer."""
 
     def __init__(self, replies):
-        self.replies, self.times = list(replies), []
+        self.replies, self.times, self.urls = list(replies), [], []
 
-    async def post(self, *_):
+    async def post(self, url, *_):
         self.times.append(retry.time.monotonic())
+        self.urls.append(url)
         reply = self.replies.pop(0) if self.replies else HttpReply(200, ANSWER, False, None)
         if isinstance(reply, Exception):
             raise reply
@@ -104,6 +105,32 @@ def test_a_request_goes_to_a_free_server_while_another_one_names_a_time(clock):
 
 def test_failures_wait_as_long_as_the_setting_says_and_then_twice_as_long(clock):
     assert complete([HttpReply(500, b"{}", False, None)] * 3)[1] == pytest.approx([0.5, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "failure", [BadReply("reset"), HttpReply(500, b"{}", False, None), Unreachable("refused")], ids=str
+)
+def test_a_request_that_failed_goes_to_the_server_at_which_it_has_not(clock, failure):
+    for _ in range(20):  # which server comes first is drawn
+        client = Client([failure])
+        sender = retry.RetryingSender(client, ["http://a/v1", "http://b/v1"], "m", HttpSettings())
+        request = Request(Problem.make("2+2?", "4"), [{"role": "user", "content": "2+2?"}], Sampling(), 0)
+        (completion,) = asyncio.run(sender.complete([request]))
+        assert completion.text == "4" and len(set(client.urls)) == 2
+
+
+def test_an_error_of_one_choice_is_clean_and_holds_no_prompt(clock):
+    choices = [
+        {"index": 0, "message": {"content": {"a": "What is 2 plus 2?\x1b[2J"}}},
+        {"index": 1, "message": {"content": "4"}},
+    ]
+    client = Client([HttpReply(200, json.dumps({"choices": choices}).encode(), False, None)])
+    sender = retry.RetryingSender(client, ["http://a/v1"], "m", HttpSettings())
+    problem = Problem.make("What is 2 plus 2?", "4")
+    chat = [{"role": "user", "content": problem.problem}]
+    bad, good = asyncio.run(sender.complete([Request(problem, chat, Sampling(), index) for index in (0, 1)]))
+    assert (bad.finish_reason, good.text, len(client.urls)) == ("error", "4", 1)
+    assert "is no text" in bad.error and "[hidden]" in bad.error and bad.error.isprintable()
 
 
 REFUSED = Unreachable("cannot be reached (Connection refused)")

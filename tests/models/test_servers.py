@@ -27,6 +27,20 @@ def test_the_server_with_the_fewest_open_requests_gets_the_request():
     assert of.choose(0.0) == (of.servers[1], 0.0)
 
 
+def test_a_request_that_failed_goes_to_another_server_unless_that_is_busy():
+    of = fleet(3)
+    failed, other, third = of.servers
+    hold(other, 50)
+    hold(third, 60)
+    assert of.choose(0.0)[0] is failed
+    assert of.choose(0.0, {failed.url})[0] is other
+    of.busy(other, 0.0, 5.0, "status 429")
+    assert of.choose(1.0, {failed.url})[0] is third
+    of.busy(third, 0.0, 5.0, "status 429")
+    assert of.choose(1.0, {failed.url})[0] is failed
+    assert of.choose(6.0, {server.url for server in of.servers})[0] is failed
+
+
 def test_failures_in_a_row_open_the_circuit_and_a_success_between_them_does_not():
     of = fleet(1)
     for _ in range(3):

@@ -1,7 +1,8 @@
 """What a server says of itself: engine and version, the model's context, its chat template.
 
 There is no standard for it, so the addresses of vLLM, SGLang, llama.cpp and Ollama are tried, each briefly; what is not
-answered, or not as expected, is left out.
+answered, or not as expected, is left out: a context of more than `MAX_CONTEXT` tokens, a model whose name is longer
+than `MAX_NAME` characters.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from limo.core.errors import ModelError
 from limo.core.secrets import hide_secrets
 from limo.core.text import content_hash, parse_json, printable, shorten
-from limo.models.openai.address import checked_address
-from limo.models.openai.client import api_key, proxy_of
+from limo.models.openai.address import checked_address, led_to
+from limo.models.openai.client import api_key, broken, proxy_of, why_unreachable
 from limo.models.settings import HttpModelSettings
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 16 << 20  # hosted routers list hundreds of models, each with a page of description
+MAX_CONTEXT = 100_000_000  # tokens; the longest of any model is a tenth of it
+MAX_NAME = 200  # characters of a model's name
+MAX_MODELS = 2000  # of a server; the largest routers have some hundreds
 _PATHS = {"models": "/v1/models", "vllm": "/version", "sglang": "/get_server_info", "llama.cpp": "/props"}
 _PATHS |= {"ollama": "/api/version"}
 Answers = dict[
@@ -40,25 +44,29 @@ def server_info(settings: HttpModelSettings) -> dict[str, str]:
 
 def _facts(answers: Answers, name: str) -> dict[str, Any]:
     """What the answers say of the server and its model of that name."""
-    model = next((entry for entry in _listed(answers) if entry.get("id") == name), {})
-    props, sglang = answers["llama.cpp"], answers["sglang"]
-    defaults, meta = props.get("default_generation_settings"), model.get("meta")
-    contexts = [
-        model.get("max_model_len"),
-        sglang.get("context_length"),
-        defaults.get("n_ctx") if isinstance(defaults, dict) else None,
-        meta.get("n_ctx_train") if isinstance(meta, dict) else None,
-    ]
+    model, props, sglang = _listed(answers).get(name, {}), answers["llama.cpp"], answers["sglang"]
     versions = {kind: answers[kind].get("version") for kind in ("vllm", "sglang", "ollama")}
     engines = [
         f"{kind} {version}" for kind, version in (versions | {"llama.cpp": props.get("build_info")}).items() if version
     ]
     return {
         "engine": engines[0] if engines else model.get("owned_by"),
-        "context": next((n for n in contexts if isinstance(n, int) and n > 1), None),
+        "context": _context(answers, model),
         "dtype": sglang.get("dtype"),
         "template": content_hash(template) if isinstance(template := props.get("chat_template"), str) else None,
     }
+
+
+def _context(answers: Answers, model: dict[str, Any]) -> int | None:
+    """The context that is said of a model, in tokens."""
+    defaults, meta = answers["llama.cpp"].get("default_generation_settings"), model.get("meta")
+    contexts = [
+        model.get("max_model_len"),
+        answers["sglang"].get("context_length"),
+        defaults.get("n_ctx") if isinstance(defaults, dict) else None,
+        meta.get("n_ctx_train") if isinstance(meta, dict) else None,
+    ]
+    return next((n for n in contexts if isinstance(n, int) and 1 < n <= MAX_CONTEXT), None)
 
 
 class ServedModel(NamedTuple):
@@ -72,27 +80,29 @@ class ServedModel(NamedTuple):
 def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     """Every model of a server.  Raises ModelError where it does not answer or lists none, InputError."""
     answers = _answers(base_url, api_key_env)
-    names = [entry.get("id") for entry in _listed(answers)]
-    usable = [name for name in names if isinstance(name, str) and name.strip() and name.isprintable()]
+    names = _listed(answers)
+    usable = [name for name in names if name.strip() and name.isprintable() and len(name) <= MAX_NAME]
+    if len(usable) > MAX_MODELS:
+        do = "write the recipes without --server, and the models' names into them"
+        raise ModelError("the server lists too many models", len(usable), f"at most {MAX_MODELS:,}", do)
     shown = [name for name in usable if name == hide_secrets(name)]
     if not shown:
-        _raise_status(answers["status"].get("models", 200), base_url, api_key_env)
+        _raise_status(answers, base_url, api_key_env)
         what = "the server lists no models"
-        if why := answers["why"].get("models") or ("their names hold the key" if usable else ""):
+        if why := answers["why"].get("models") or (
+            "their names hold the key" if usable else "their names cannot be used" if names else ""
+        ):
             what += f" ({why})"
         do = "give the address that ends in /v1, and the key's variable with --api-key-env where it needs one"
         raise ModelError(what, base_url, "an OpenAI-compatible server", do)
     slots = answers["llama.cpp"].get("total_slots")
     n_slots = slots if isinstance(slots, int) and 0 < slots <= 20_000 else None
-    served = []
-    for name in dict.fromkeys(shown):
-        context = _facts(answers, name).get("context")
-        served.append(ServedModel(name, context if isinstance(context, int) else None, n_slots))
-    return served
+    return [ServedModel(name, _context(answers, names[name]), n_slots) for name in shown]
 
 
-def _raise_status(status: int, url: str, api_key_env: str) -> None:
+def _raise_status(answers: Answers, url: str, api_key_env: str) -> None:
     """Raise ModelError where the status of the list of models says why there is none."""
+    status = answers["status"].get("models", 200)
     if status in (401, 403):
         if not api_key_env:
             do = "put a key into a variable and name it with --api-key-env"
@@ -100,16 +110,20 @@ def _raise_status(status: int, url: str, api_key_env: str) -> None:
         do = f"check {api_key_env}, or name another variable with --api-key-env"
         raise ModelError(f"the server refuses the key (status {status})", url, "", do)
     if 300 <= status < 400:
-        do = "give the address that it leads to"
-        raise ModelError(f"the server sends the request elsewhere (status {status})", url, "no redirect", do)
+        to, do = answers["why"].get("models"), "give the address that it leads to"
+        where = f"{url} -> {to}" if to else url
+        raise ModelError(f"the server sends the request elsewhere (status {status})", where, "no redirect", do)
     if status >= 500 or status == 429:
         raise ModelError(f"the server cannot list its models now (status {status})", url, "", "try again later")
 
 
-def _listed(answers: Answers) -> list[dict[str, Any]]:
-    """What the server says of each of its models."""
-    models = answers["models"].get("data")
-    return [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+def _listed(answers: Answers) -> dict[str, dict[str, Any]]:
+    """What the server says of each of its models, by name."""
+    models, by_name = answers["models"].get("data"), dict[str, dict[str, Any]]()
+    for entry in models if isinstance(models, list) else []:
+        if isinstance(entry, dict) and isinstance(name := entry.get("id"), str):
+            by_name.setdefault(name, entry)
+    return by_name
 
 
 def _answers(base_url: str, api_key_env: str) -> Answers:
@@ -146,12 +160,16 @@ async def _get_all(url: str, key: str) -> Answers:
                     root + _PATHS[name], headers=headers, allow_redirects=False, proxy=proxy
                 ) as response:
                     status[name] = response.status
+                    if to := led_to(str(response.url), response.headers.get("Location", "")):
+                        why[name] = to
                     body = await _read(response) if response.status == 200 else b"{}"
             except TimeoutError:
                 why[name] = f"no answer within {TIMEOUT_S:g} s"
                 return None
-            except (aiohttp.ClientError, OSError) as error:
-                why[name] = shorten(printable(hide_secrets(str(error) or type(error).__name__)), 100)
+            except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
+                is_met = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
+                text = broken(error) if is_met else why_unreachable(error, proxy)
+                why[name] = shorten(printable(hide_secrets(text)), 200)
                 return None
             if len(body) > MAX_BYTES:
                 why[name] = f"its answer is longer than {MAX_BYTES >> 20} MB"
@@ -166,5 +184,5 @@ async def _get_all(url: str, key: str) -> Answers:
         answers = await asyncio.gather(*map(get, _PATHS))
     if all(answer is None for answer in answers):
         do = "start it, or correct its address (--server, or base_urls in the recipe)"
-        raise ModelError("the server does not answer", url, "a running server", do)
+        raise ModelError(f"the server does not answer ({why['models']})", url, "a running server", do)
     return {"status": status, "why": why} | dict(zip(_PATHS, (answer or {} for answer in answers), strict=True))

@@ -6,11 +6,13 @@ checked_address("http://gpu1:8000/v1/")        # "http://gpu1:8000/v1"
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from limo.core.errors import InputError
-from limo.core.text import hide_keys
+from limo.core.secrets import hide_secrets
+from limo.core.text import hide_keys, printable, shorten
 
+MAX_LOCATION = 4000  # characters of where a redirect leads that are read
 _ALLOWED = "http://host:port/v1"
 
 
@@ -26,7 +28,9 @@ def checked_address(address: str) -> str:
     except ValueError:
         raise InputError("this is no address of a server", shown, _ALLOWED, "check brackets and port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port or not _is_plain(address):
-        raise InputError("this is no address of a server", shown, _ALLOWED, "see the server's start")
+        do = "see the server's start" if "://" in address else "begin it with http:// or https://"
+        do = do if port != 0 else "give the port on which the server listens, 1 to 65535"
+        raise InputError("this is no address of a server", shown, _ALLOWED, do)
     if shown != address:
         do = "put a key into a variable, and name that in http.api_key_env"
         raise InputError("an address may hold no user, password, query or fragment", shown, _ALLOWED, do)
@@ -40,6 +44,15 @@ def shown_address(address: str) -> str:
     end = re.search(r"[?#]", host)
     host = host[: end.start()] + "?[hidden]" if end else host
     return hide_keys(scheme + slashes + ("[hidden]@" if "@" in rest else "") + host)
+
+
+def led_to(address: str, location: str) -> str:
+    """Where a redirect of `address` leads, as it can be shown; '' where nothing that can be read says so."""
+    try:
+        target = shown_address(urljoin(address, location[:MAX_LOCATION])) if location else ""
+    except ValueError:
+        return ""
+    return shorten(printable(hide_secrets(target)), 200)
 
 
 def _is_plain(address: str) -> bool:

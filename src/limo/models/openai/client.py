@@ -5,13 +5,15 @@
         reply = await client.post("http://gpu1:8000/v1", "/chat/completions", b"{}", {}, stream.feed, deadline_s=600)
 
 Redirects are not followed (a key must not travel to another host), `~/.netrc` is not read, and replies are requested
-uncompressed; a compressed one is refused.
+uncompressed; a compressed one is refused.  What all replies hold together is bounded: once it is more than
+`MAX_HELD_BYTES`, those larger than `SMALL_BYTES` are read on one at a time, and their connections wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from pydantic import SecretStr
 from limo.core.errors import InputError
 from limo.core.secrets import remember_secret
 from limo.core.text import shorten
-from limo.models.openai.address import shown_address
+from limo.models.openai.address import led_to, shown_address
 from limo.models.openai.settings import checked_variable
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 CONNECT_S = 30.0  # the longest that connecting may take
 IDLE_S = 30.0  # how long a connection is kept for the next request
 MAX_REPLY_BYTES = 1 << 27  # a larger reply is no completion; a stream may be 8 times as large
+MAX_HELD_BYTES = 1 << 27  # of all replies that are being read, before the large ones wait for each other
+SMALL_BYTES = 1 << 20  # a smaller reply never waits
 MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 200
 REFUSAL_S = 10.0  # for its text
 
@@ -48,12 +52,13 @@ class BadReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A reply; `body` is empty where it was a stream of events."""
+    """A reply; `body` is empty where it was a stream of events, `location` is where a redirect leads."""
 
     status: int
     body: bytes
     is_stream: bool
     retry_after: str | None
+    location: str = ""
 
 
 class HttpClient:
@@ -65,6 +70,7 @@ class HttpClient:
     def __init__(self, urls: Iterable[str], key: SecretStr, timeout_s: float, n_connections: int) -> None:
         self._proxies = {url: proxy_of(url) for url in urls}
         self._timeout_s, self._n_connections = timeout_s, n_connections
+        self._n_held, self._large = 0, asyncio.Lock()  # bytes of replies that are being read; held by one of the large
         # Sent with each request: aiohttp would give headers of the session to a proxy too, the key among them.
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key:
@@ -91,16 +97,18 @@ class HttpClient:
         path: str,
         body: bytes,
         headers: Mapping[str, str],
-        feed: Callable[[bytes], bool],
+        feed: Callable[[bytes], int | None],
         deadline_s: float | None = None,
     ) -> HttpReply:
-        """The reply to a request to one of `urls`.  A stream goes to `feed`, which returns True at its last part.
+        """The reply to a request to one of `urls`.  A stream goes to `feed`, part by part; it returns how many bytes
+        it keeps for want of what follows, and None at the last part.
 
         Raises Unreachable, BadReply (also after `timeout_s` of silence or `deadline_s` in all), and what `feed` raises.
         """
         import aiohttp
 
-        limit = asyncio.timeout(deadline_s)
+        limit, proxy = asyncio.timeout(deadline_s), self._proxies[url]
+        through = f", through the proxy {shown_address(proxy)}" if proxy else ""
         try:
             async with (
                 limit,
@@ -109,17 +117,73 @@ class HttpClient:
                     data=body,
                     headers={**self._headers, **headers},
                     allow_redirects=False,
-                    proxy=self._proxies[url],
+                    proxy=proxy,
                 ) as response,
             ):
-                return await _read(response, feed)
+                return await self._read(response, feed)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-            raise Unreachable(f"cannot be reached ({getattr(error, 'strerror', None) or error})") from None
+            raise Unreachable(why_unreachable(error, proxy)) from None
         except TimeoutError:
             what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
-            raise BadReply(what) from None
+            raise BadReply(what + through) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
-            raise BadReply(_broken(error)) from None
+            raise BadReply(broken(error) + through) from None
+
+    async def _read(self, response: Any, feed: Callable[[bytes], int | None]) -> HttpReply:
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        compressed = f"the reply is compressed ({encoding}), which was not requested"
+        retry_after = response.headers.get("Retry-After")
+        if response.status != 200:
+            body = await _refusal(response) if encoding in ("identity", "") else compressed.encode()
+            location = led_to(str(response.url), response.headers.get("Location", ""))
+            return HttpReply(response.status, body, False, retry_after, location)
+        if encoding not in ("identity", ""):
+            raise BadReply(compressed)
+        is_stream = response.content_type == "text/event-stream"
+        limit = 8 * MAX_REPLY_BYTES if is_stream else MAX_REPLY_BYTES
+        parts, size, n_held, has_turn = [], 0, 0, False
+        try:
+            async for part in response.content.iter_any():
+                size += len(part)
+                if size > limit:
+                    raise BadReply(f"the reply is larger than {limit:,} bytes")
+                if is_stream:
+                    n_kept = feed(part)
+                    if n_kept is None:
+                        break
+                else:
+                    parts.append(part)
+                    n_kept = size
+                self._n_held += n_kept - n_held
+                n_held = n_kept
+                if self._n_held > MAX_HELD_BYTES and n_held > SMALL_BYTES and not has_turn:
+                    has_turn = await self._large.acquire()
+                elif has_turn and n_held <= SMALL_BYTES:
+                    self._large.release()
+                    has_turn = False
+            return HttpReply(response.status, b"".join(parts), is_stream, retry_after)
+        finally:  # the caller parses the reply before another task runs
+            self._n_held -= n_held
+            if has_turn:
+                self._large.release()
+
+
+def why_unreachable(error: Exception, proxy: str | None) -> str:
+    """In words why no connection was made, to the server or to the proxy before it; what TLS found wrong."""
+    import aiohttp
+
+    named = f"the proxy {shown_address(proxy)}" if proxy else ""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{named} does not connect to it (status {error.status})"
+    through, is_tls = f", through {named}" if proxy else "", isinstance(error, aiohttp.ClientSSLError)
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot be reached ({error}{through})"
+    why = re.sub(r"\[SSL: \w+\] | \(_ssl\.c:\d+\)", "", error.strerror or "the connection was closed")
+    if proxy and urlsplit(proxy).hostname == error.host:
+        return f"{named} cannot be reached ({why})"
+    if is_tls and not isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why += "; a server without TLS has an address with http://"
+    return f"{'no TLS connection is made' if is_tls else 'cannot be reached'} ({why}{through})"
 
 
 @cache
@@ -144,7 +208,7 @@ def _connector() -> type[aiohttp.TCPConnector]:
     return Connector
 
 
-def _broken(error: Exception) -> str:
+def broken(error: Exception) -> str:
     """What aiohttp found wrong with a reply, in our words; its own where it is about what the server wrote."""
     why = shorten(f"{getattr(error, 'message', '') or error}", 160)
     whole = f"{error} {error.__cause__}"
@@ -159,28 +223,6 @@ def _broken(error: Exception) -> str:
     if "transfer length" in whole:
         return "the reply ends within a chunk"
     return f"the reply is no HTTP ({why})"
-
-
-async def _read(response: Any, feed: Callable[[bytes], bool]) -> HttpReply:
-    encoding = response.headers.get("Content-Encoding", "identity").lower()
-    compressed = f"the reply is compressed ({encoding}), which was not requested"
-    if response.status != 200:
-        body = await _refusal(response) if encoding in ("identity", "") else compressed.encode()
-        return HttpReply(response.status, body, False, response.headers.get("Retry-After"))
-    if encoding not in ("identity", ""):
-        raise BadReply(compressed)
-    is_stream = response.content_type == "text/event-stream"
-    limit = 8 * MAX_REPLY_BYTES if is_stream else MAX_REPLY_BYTES
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
-            raise BadReply(f"the reply is larger than {limit:,} bytes")
-        if not is_stream:
-            parts.append(part)
-        elif feed(part):
-            break
-    return HttpReply(response.status, b"".join(parts), is_stream, response.headers.get("Retry-After"))
 
 
 async def _refusal(response: Any) -> bytes:

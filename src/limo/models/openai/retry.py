@@ -40,6 +40,7 @@ from limo.models.openai.protocol import (
     StreamReader,
     error_message,
     estimated_tokens,
+    limits_of,
     read_reply,
     request_body,
 )
@@ -106,16 +107,18 @@ class RetryingSender:
         return completions
 
     async def _send_with_retries(self, requests: Sequence[Request]) -> list[Completion]:
-        body = json.dumps(request_body(self.settings, self.model, requests)).encode()
+        values = request_body(self.settings, self.model, requests)
+        body = json.dumps(values).encode()
+        limits, failed_at = limits_of(values, len(body), len(requests)), set[str]()
         headers = {INDEX_HEADER: ",".join(str(request.index) for request in requests)}
         began_s, n_tries, n_failures, longest = time.monotonic(), 0, 0, StreamReader(len(requests))
         while True:
-            server, wait_s = self.servers.choose(time.monotonic())
+            server, wait_s = self.servers.choose(time.monotonic(), failed_at)
             if server is None:
                 wait_s += random.uniform(0, self.settings.backoff_s)  # else all that wait would come at once
             else:
                 n_tries += 1
-                stream = StreamReader(len(requests), requests[0].messages)
+                stream = StreamReader(len(requests), requests[0].messages, limits)
                 number = server.begin(time.monotonic())
                 try:
                     completions = await self._send(server, body, headers, stream, requests)
@@ -123,16 +126,19 @@ class RetryingSender:
                     self.servers.succeeded(server)
                     if isinstance(refused, MixedStream):
                         raise
-                    message = _message(refused, requests)
+                    message = _message(str(refused), requests)
                     self._count_refusal(refused.status, message)
                     return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
                 except _Busy as busy:
                     own_s, now = self._backoff_s(n_tries), time.monotonic()
                     retry_after_s = busy.wait_s if busy.wait_s > own_s else 0.0
-                    self.servers.busy(server, now, max(own_s, retry_after_s), _message(busy, requests), retry_after_s)
+                    self.servers.busy(
+                        server, now, max(own_s, retry_after_s), _message(str(busy), requests), retry_after_s
+                    )
                     wait_s = 0.0 if self.servers.has_free(now) else own_s
                 except (Unreachable, BadReply) as error:
-                    message = _message(error, requests)
+                    message = _message(str(error), requests)
+                    failed_at.add(server.url)
                     self.servers.failed(server, time.monotonic(), message)
                     server.was_reached |= isinstance(error, BadReply)
                     n_failures += isinstance(error, BadReply)
@@ -145,7 +151,7 @@ class RetryingSender:
                     self._n_answered += 1
                     self._has_warned = False
                     share_s = _share(began_s, requests)
-                    return [replace(completion, elapsed_s=share_s) for completion in completions]
+                    return [replace(c, elapsed_s=share_s, error=_message(c.error, requests)) for c in completions]
                 finally:
                     server.end(number)
             self._check_silence(began_s, wait_s if server is None else 0.0)
@@ -190,8 +196,13 @@ class RetryingSender:
         deadline_s = self.settings.timeout_s + n_tokens / self.settings.min_tokens_per_s
         reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
         if reply.status == 200:
-            return stream.completions() if reply.is_stream else read_reply(reply.body, stream.n, stream.prompt)
-        message = f"status {reply.status}: {error_message(reply.body)}"
+            return (
+                stream.completions()
+                if reply.is_stream
+                else read_reply(reply.body, stream.n, stream.prompt, stream.limits)
+            )
+        to = f", to {reply.location}" if reply.location and 300 <= reply.status < 400 else ""
+        message = f"status {reply.status}{to}: {error_message(reply.body)}"
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
         if reply.status in _RETRY_STATUS or reply.status >= 500:
@@ -232,6 +243,11 @@ class RetryingSender:
                 "export the key as a variable and name that in http.api_key_env, or as limo init --api-key-env NAME"
             )  # fmt: skip
             raise ModelError(what, message, "", do) from None
+        if status == 407:
+            do = "set the proxy with its user and password, or name the server in NO_PROXY"
+            raise ModelError(
+                "the proxy wants a password (status 407)", message, "http://user:password@host:port", do
+            ) from None
         if 300 <= status < 400:
             do = "give the address that it leads to (--server, or base_urls in the recipe)"
             raise ModelError(
@@ -247,9 +263,8 @@ class RetryingSender:
             raise ModelError(f"the server refuses every request (status {status})", message, "", do) from None
 
 
-def _message(error: Exception, requests: Sequence[Request]) -> str:
-    """The error's text in one line, without secrets and prompt: some servers repeat the request in their errors."""
-    text = str(error)
+def _message(text: str, requests: Sequence[Request]) -> str:
+    """An error's text in one line, without secrets and prompt: some servers repeat the request in their errors."""
     for message in requests[0].messages:
         for form in (message["content"], json.dumps(message["content"])[1:-1], repr(message["content"])[1:-1]):
             text = text.replace(form, HIDDEN) if len(form) >= MIN_PROMPT else text

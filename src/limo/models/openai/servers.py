@@ -1,6 +1,7 @@
 """Which of several servers gets the next request, and which gets none for a while (a circuit breaker for each).
 
-A request goes to the server with the fewest open ones, so a faster server gets more.  A server that fails several
+A request goes to the server with the fewest open ones, so a faster server gets more; one that has failed goes to
+another server where there is one that is not busy.  A server that fails several
 times in a row is left out for a time that doubles while it keeps failing, and is then tried with one request.  A busy
 server (429) comes last for a while, and gets no request before the time that it names itself.  All servers together are
 silent when each is failing and none holds a request that it may still be working on.
@@ -15,7 +16,7 @@ silent when each is failing and none holds a request that it may still be workin
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from limo.models.openai.client import CONNECT_S
@@ -76,14 +77,18 @@ class Servers:
         """Whether one of them took a connection since the start."""
         return any(server.was_reached for server in self.servers)
 
-    def choose(self, now: float) -> tuple[Server | None, float]:
-        """The server for the next request, or None and the seconds until there may be one."""
+    def choose(self, now: float, failed_at: Container[str] = ()) -> tuple[Server | None, float]:
+        """The server for the next request, or None and the seconds until there may be one.
+
+        `failed_at`: addresses at which the request has failed; they come after the others that are not busy.
+        """
         ready = [s for s in self.servers if not s.is_failing or (now >= s.circuit_open_until_s and not s.n_open)]
         free = [server for server in ready if now >= server.retry_after_until_s]
         if not free:
             untils = [max(server.circuit_open_until_s, server.retry_after_until_s) for server in self.servers]
             return None, max(min(untils) - now, self.cooldown_s / 10)
-        return min(free, key=lambda server: (server.busy_until_s > now, server.n_open, self._rng.random())), 0.0
+        rank = lambda s: (s.busy_until_s > now, s.url in failed_at, s.n_open, self._rng.random())  # noqa: E731
+        return min(free, key=rank), 0.0
 
     def has_free(self, now: float) -> bool:
         """Whether a server takes requests that has neither failed nor said that it is busy."""
