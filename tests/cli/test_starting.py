@@ -423,3 +423,20 @@ def test_a_model_that_is_no_folder_is_told_and_a_folder_is_written_whole(limo, h
     (here / "base").mkdir()
     _, out, _ = limo("init", "shop.jsonl", "--model", "base", "-o", "b")
     assert "hub" not in out and f"model: {here / 'base'}" in (here / "b/train.yaml").read_text()
+
+
+def test_view_looks_for_ledgers_only_where_runs_are(fault, tmp_path):
+    from limo.cli.view import _ledgers
+
+    run = tmp_path / "home" / "deep" / "runs" / "mine"
+    run.mkdir(parents=True)
+    for name in ("recipe.yaml", "ledger.sqlite"):
+        (run / name).touch()
+    lab = run.parent / "lab"
+    (lab / "arms" / "a" / "seed-0").mkdir(parents=True)
+    for name in ("environment.json", "arms/a/seed-0/ledger.sqlite"):
+        (lab / name).touch()
+    for folder in (tmp_path, run.parent.parent):
+        assert "no folder in this one is a run" in fault("view", folder)
+    assert list(_ledgers((str(run),))) == [str(run)]
+    assert list(_ledgers((str(run.parent),))) == [str(lab / "arms/a/seed-0"), str(run)]

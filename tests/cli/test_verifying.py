@@ -69,6 +69,24 @@ def test_a_judge_decides_what_the_rules_left_open_and_says_so(limo, judge, tmp_p
     assert read(out)[0]["judged"] == rows[0]["judged"]
 
 
+def test_replies_that_the_server_ended_are_told_and_requested_again_on_demand(
+    limo, fault, judge, tmp_path, monkeypatch
+):
+    file, recipe, server = judge
+    words = ("verify", file, "-o", tmp_path / "out.jsonl", "--judge", recipe)
+    with monkeypatch.context() as filtered:
+        filtered.setattr("limo.models.openai.protocol.STOP_REASONS", ("length",))
+        code, told, err = limo(*words)
+    assert code == 0 and "3 replies were ended by the server; --retry-errors requests them again" in told
+    assert "warning: judge has 3 replies that the server itself ended: the server ended it: stop" in err
+    told = limo(*words, "--lang", "zh")[1]
+    assert "3 条回复被服务器中止" in told and server.n_requested.total() == 3
+    code, told, err = limo(*words, "--retry-errors")
+    assert code == 0 and server.n_requested.total() == 6 and "ended" not in told + err
+    assert "2 came back decided" in told
+    assert "does nothing without --judge" in fault("verify", file, "--retry-errors")
+
+
 def test_two_processes_do_not_pay_a_judge_for_the_same_rows(fault, judge, tmp_path):
     file, recipe, server = judge
     with locked(tmp_path / "out.jsonl.judged.sqlite"):

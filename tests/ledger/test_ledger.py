@@ -352,6 +352,12 @@ DAMAGE = [
     "ALTER TABLE rollouts DROP COLUMN reasoning",
     "ALTER TABLE verdicts RENAME COLUMN tier TO rank",
     "DROP TABLE starts",
+    "DROP TABLE definitions",
+    "DROP INDEX facts",
+    "DROP INDEX facts; CREATE INDEX facts ON rollouts(model)",
+    "ALTER TABLE lost ADD COLUMN why TEXT",
+    "ALTER TABLE starts DROP COLUMN seconds; ALTER TABLE starts ADD COLUMN seconds TEXT",
+    "DROP TABLE definitions; CREATE TABLE definitions(hash TEXT, kind TEXT, content TEXT NOT NULL)",
     "CREATE VIEW v AS SELECT * FROM rollouts",
     "CREATE TRIGGER t AFTER INSERT ON rollouts BEGIN DELETE FROM rollouts; END",
     "ALTER TABLE rollouts RENAME TO r; CREATE VIEW rollouts AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 "

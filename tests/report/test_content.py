@@ -1,5 +1,7 @@
 """The report's tree: what goes in comes out, and what cannot be is refused with every fault named."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ from limo.report.content import (
     SeriesRow,
 )
 from limo.report.store import check, load, save
+from limo.report.tables import Table, to_csv
 
 
 def test_a_saved_report_is_the_same_when_loaded_hostile_text_included(full, tmp_path):
@@ -129,3 +132,13 @@ def test_a_section_keeps_its_charts_and_predictions_and_its_columns_must_fit(ful
         check(replace(full, sections=[section, section]))
     with pytest.raises(InputError, match="plain name"):
         check(replace(full, sections=[replace(section, name='x"><script>')]))
+
+
+def test_the_csv_of_a_table_holds_no_control_characters_and_no_formulas():
+    table = Table("scores", ["arm", "=HYPERLINK(1)"])
+    for cells in [("=cmd|x!A0", "+3.0"), ("-1+2\x1b[31m", "-2,000.5%"), ("@x", "1e-5"), ("\t=1", "−2.5"), ("+a", "-")]:
+        table.add(*cells)
+    heads, *rows = csv.reader(io.StringIO(to_csv(table)))
+    assert heads == ["arm", "'=HYPERLINK(1)"]
+    assert [row[0] for row in rows] == ["'=cmd|x!A0", "'-1+2⟨U+001B⟩[31m", "'@x", "'\t=1", "'+a"]
+    assert [row[1] for row in rows] == ["+3.0", "-2,000.5%", "1e-5", "−2.5", "-"]

@@ -45,7 +45,7 @@ _KIND_OF = {
 }  # fmt: skip
 _FORMATS = {"hf": FOLDER, "llamafactory": FOLDER, "axolotl": FOLDER, "openai": LINES, "sharegpt": LINES}
 _PARTNERS = {  # options that do nothing without another, by command
-    "verify": {"plain": "audit", "pool": "ledger", "judgements": "judge"},
+    "verify": {"plain": "audit", "pool": "ledger", "judgements": "judge", "retry_errors": "judge"},
     "grade": {"against": "audit"},
     "train": {"launch": "nproc"},
     "serve-replay": {"retry_after_s": "fault", "drip_s": "fault", "seed": "fault"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limo.cli.command import OVERRIDES, Call, aligned_table, command, output, workers
+from limo.cli.command import OVERRIDES, RETRY_ERRORS, Call, aligned_table, command, output, workers
 from limo.core.errors import InputError, PartialError
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     ),
     click.option("--judge", metavar="RECIPE", help="A model decides the undecided rows; overrides are for it."),
     click.option("--judgements", metavar="FILE", help="With --judge: their ledger.  [default: beside the output]"),
+    RETRY_ERRORS,
 )
 def verify(
     call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, verifier: str,
     tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool, pool: str | None,
-    judge: str | None, judgements: str | None,
+    judge: str | None, judgements: str | None, retry_errors: bool,
 ) -> None:  # fmt: skip
     """Verify completions against answers.
 
@@ -79,7 +80,7 @@ def verify(
     recipe = _judge_recipe(judge, overrides) if judge else None  # its faults are told before anything is read
     summary = verify_file(file, output, workers, call.progress, verifier=settings)
     if recipe and output:
-        _judge(call, output, recipe, judgements or f"{output}.judged.sqlite", summary)
+        _judge(call, output, recipe, judgements or f"{output}.judged.sqlite", summary, retry_errors)
     else:
         call.result(asdict(summary), aligned_table(summary.table()))
     if summary.skipped:
@@ -96,15 +97,15 @@ def _judge_recipe(recipe: str, overrides: tuple[str, ...]) -> Recipe:
     return settings
 
 
-def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary) -> None:
+def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary, retry: bool) -> None:
     from limo.rollouts.lacking import raise_lacking
     from limo.stages import verify as stage
 
-    judged = stage.run(recipe, rows, ledger, call.progress)
+    judged = stage.run(recipe, rows, ledger, call.progress, retry_errors=retry)
     agreement = judged.agreement
     value = {
         **asdict(judged.summary), "rules": asdict(rules), "n_judged": judged.n_judged, "n_decided": judged.n_decided,
-        "n_requested": judged.n_requested, "n_both": agreement.n_both,
+        "n_requested": judged.n_requested, "n_ended": judged.n_ended, "n_both": agreement.n_both,
         "agreement": agreement.rate if agreement.n_both else None,
     }  # fmt: skip
     parts = [aligned_table(judged.summary.table())]
@@ -117,8 +118,10 @@ def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary) -
         f"{judged.n_judged:,} rows went to the judge, {judged.n_decided:,} came back decided; "
         f"{judged.n_requested:,} replies new in {ledger}"
     )
+    if judged.n_ended:
+        parts.append(f"{judged.n_ended:,} replies were ended by the server; --retry-errors requests them again")
     call.result(value, "\n\n".join(parts))
-    raise_lacking(judged.lacks)
+    raise_lacking(judged.lacks, "", "--retry-errors")
 
 
 def _reverify(call: Call, file: str, pool: str | None, checker: Checker, output: str | None) -> None:

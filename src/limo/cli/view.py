@@ -54,18 +54,27 @@ def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None
 
 
 def _ledgers(runs: tuple[str, ...]) -> dict[str, Path]:
-    """The ledgers of runs by the runs' names; of a folder that holds several runs, all of them."""
+    """The ledgers of runs by the runs' names; of a folder whose folders are runs or labs, those of all of them.
+
+    Nothing is looked for where no run is: below `/` there may be anything.
+    """
     ledgers: dict[str, Path] = {}
     for run in runs:
         path = Path(run)
         here = [path] if path.is_file() else [path / "ledger.sqlite"]
-        found = here if here[0].is_file() else sorted(path.glob("**/ledger.sqlite"))
+        runs_there = [path] if _is_run(path) else filter(_is_run, path.iterdir() if path.is_dir() else ())
+        found = here if here[0].is_file() else sorted(file for one in runs_there for file in one.rglob("ledger.sqlite"))
         if not found:
-            what = "there is no ledger in this run" if path.exists() else "there is no such run"
+            what = "there is no ledger in this run" if _is_run(path) else "no folder in this one is a run"
+            what = what if path.exists() else "there is no such run"
             do = "check the path; stages without rollouts (training, comparing) have none"
             raise MissingFileError(what, run, "the folder of a run, or a ledger.sqlite", do)
         ledgers |= {str(file.parent if file.name == "ledger.sqlite" else file): file for file in found}
     return ledgers
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("environment.json", "recipe.yaml", "ledger.sqlite"))
 
 
 COMMANDS = (view,)

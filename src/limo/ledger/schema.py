@@ -114,12 +114,16 @@ def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
 
 
 def _fault(db: sqlite3.Connection) -> str:
-    """The first table without its columns, or with a value that limo does not write; '' where there is none."""
-    for table, columns in _columns().items():
-        if missing := columns.keys() - {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
-            return f"{table} has no {min(missing)}"
+    """The first table or index that is not as limo makes it, or value that limo does not write; '' if there is none."""
+    known, there = _made(), _shapes(db)
+    for name, columns in known.items():
+        if name not in there:
+            return f"its {name} is gone"
+        if differing := sorted(column for column, _ in set(columns) ^ set(there[name])):
+            return f"its {name} is not as limo makes it, in {differing[0]}"
+    for table, columns in _stored_as().items():
         types = " AND ".join(f"typeof({name}) IN {kinds}" for name, kinds in columns.items())
-        for valid in (types, _BOUNDS.get(table, "1")):  # apart: bounds are read from an index, types without the texts
+        for valid in (types, _BOUNDS[table]):  # apart: bounds are read from an index, types without the texts
             row = db.execute(f"SELECT rowid FROM {table} WHERE NOT ({valid}) LIMIT 1").fetchone()
             if row:
                 return f"{table} holds a value that does not fit, in row {row[0]}"
@@ -129,15 +133,32 @@ def _fault(db: sqlite3.Connection) -> str:
     return ""
 
 
+Shape = tuple[tuple[str, tuple[object, ...]], ...]
+
+
 @cache
-def _columns() -> dict[str, dict[str, str]]:
-    """The columns of each table, and how their values are stored, as a list in SQL."""
+def _made() -> dict[str, Shape]:
+    """The shapes of all tables and indexes of a new ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         _upgrade(db)
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        infos = {table: db.execute(f"PRAGMA table_info({table})").fetchall() for table in tables}
+        return _shapes(db)
+
+
+def _shapes(db: sqlite3.Connection) -> dict[str, Shape]:
+    """By the name of each table and index its columns: of a table type, NOT NULL, default and place in the key."""
+    entries = db.execute("SELECT type, name FROM sqlite_master WHERE type IN ('table', 'index')").fetchall()
+    rows = {name: db.execute(f"SELECT * FROM pragma_{kind}_info(?)", (name,)).fetchall() for kind, name in entries}
+    return {
+        name: tuple((row[1], row[2:]) if kind == "table" else (row[2], row[:1]) for row in rows[name])
+        for kind, name in entries
+    }
+
+
+@cache
+def _stored_as() -> dict[str, dict[str, str]]:
+    """The columns of each table, and how their values are stored, as a list in SQL."""
     sql = {kind: "('" + "', '".join(stored) + "')" for kind, stored in _STORED_AS.items()}
-    return {table: {row[1]: sql[row[2]] for row in info} for table, info in infos.items()}
+    return {table: {name: sql[str(facts[0])] for name, facts in _made()[table]} for table in _BOUNDS}
 
 
 def _upgrade(db: sqlite3.Connection) -> None:

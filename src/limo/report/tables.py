@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,22 @@ from limo.report.content import (
     ScoreRow,
 )
 from limo.report.view.query import HOST, PORT, query_of
-from limo.report.words import benchmark_group, count, drop_reason, headline_claims, one_line, points, read_data, word
+from limo.report.words import (
+    benchmark_group,
+    count,
+    drop_reason,
+    headline_claims,
+    marked,
+    one_line,
+    points,
+    read_data,
+    word,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+_FIGURE = re.compile(r"[+-]?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?%?|[+-]")
 _SIZES = ("n_problems", "n_rollouts", "n_seeds")
 _BUDGET = ("n_examples", "n_tokens", "n_updates")
 
@@ -261,18 +273,25 @@ def paper_table(_: Report, language: Language) -> Table:
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV; intervals in columns of their own."""
+    """The table as CSV; intervals in columns of their own, and no text that a spreadsheet takes for a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     has_interval = [any(len(row) > k and row[k].interval for row in table.rows) for k in range(len(table.heads))]
     heads = zip(table.heads, has_interval, strict=True)
-    writer.writerow([text for head, wide in heads for text in ([head, f"{head} 95%"] if wide else [head])])
+    writer.writerow([_plain(text) for head, wide in heads for text in ([head, f"{head} 95%"] if wide else [head])])
     for row in table.rows:
         cells = zip(row, has_interval, strict=False)
         writer.writerow(
-            [text for cell, wide in cells for text in ([cell.text, cell.interval] if wide else [cell.text])]
+            [_plain(text) for cell, wide in cells for text in ([cell.text, cell.interval] if wide else [cell.text])]
         )
     return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A cell's text with marks for hidden characters; after a quote where it would be taken for a formula."""
+    shown = marked(text)
+    is_formula = shown.strip()[:1] in ("=", "+", "-", "@") and not _FIGURE.fullmatch(shown)
+    return f"'{shown}" if is_formula else shown
 
 
 def to_text(report: Report, language: Language = "en", width: int = 120) -> str:

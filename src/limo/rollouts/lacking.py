@@ -33,9 +33,9 @@ class Lack:
         return f"{self.name} lacks {self.n:,} replies, whose requests fail"
 
 
-def commonest_error(rollouts: Iterable[Rollout]) -> tuple[int, str]:
-    """How many requests failed for good, and the commonest reason."""
-    errors = [r.completion.error or "failed" for r in rollouts if r.completion.finish_reason == "error"]
+def commonest_error(rollouts: Iterable[Rollout], finish_reason: str = "error") -> tuple[int, str]:
+    """How many requests failed for good (or ended for that reason), and the commonest error."""
+    errors = [r.completion.error or "failed" for r in rollouts if r.completion.finish_reason == finish_reason]
     return len(errors), shorten(Counter(errors).most_common(1)[0][0], 200) if errors else ""
 
 

@@ -15,14 +15,14 @@ from limo.core import prompts
 from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
-from limo.core.records import PassRate, Problem, Rollout
+from limo.core.records import OTHER, PassRate, Problem, Rollout
 from limo.core.text import hide_keys
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
 from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.collect import BatchVerifier, CollectionStopped, collect_rollouts
-from limo.rollouts.lacking import Lack, failed_requests, nothing_decided, retry_options
+from limo.rollouts.lacking import Lack, commonest_error, failed_requests, nothing_decided, retry_options
 
 JUDGE_REPLY = "judge reply: "
 """Begins the identity of `judging.JudgeReplyVerifier`: verdicts on a judge's reply, never on a pool's problem."""
@@ -76,6 +76,7 @@ class RolloutRunner:
         self.opener, self.data, self.progress, self.retry_errors = opener, data, progress, retry_errors
         self.budget, self.prices = budget or Budget(), dict(prices or {})
         self.lacks: list[Lack] = []  # of all calls of `run`
+        self.n_ended = 0  # replies that the server itself ended, of all calls of `run`
         self._opened: tuple[ModelSettings, Completer] | None = None
         self._meters: dict[Ledger, BudgetMeter] = {}
         self._may_get_nothing = False  # a judge of a few completions, which are stored undecided then
@@ -131,9 +132,14 @@ class RolloutRunner:
             one.finish_reason == "error" or (one.outcome == "undecided" and not one.verifier.startswith(JUDGE_REPLY))
             for one in stored
         )
-        if self._may_get_nothing or not (is_failed or is_undecided):
+        is_ended = any(one.finish_reason == OTHER for one in stored)
+        if self._may_get_nothing or not (is_failed or is_undecided or is_ended):
             return
         rollouts = [one for of in self.rollouts([settings], problems, ledger).values() for one in of]
+        n_ended, why = commonest_error(rollouts, OTHER)
+        if n_ended:
+            self.n_ended += n_ended
+            self.progress.log(f"warning: {stage} has {n_ended:,} replies that the server itself ended: {why}")
         if is_undecided and (why := nothing_decided(rollouts)):
             stopped = CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
             stopped.options = retry_options(rollouts)

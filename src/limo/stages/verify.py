@@ -46,7 +46,7 @@ class VerifyResult:
     """Verdict counts with the judge's verdicts in, the agreement of rules and judge, and what the judge was sent.
 
     `n_judged` rows went to the judge, `n_decided` came back decided, `n_requested` replies were new in the ledger;
-    `lacks`: replies that never came.
+    `lacks`: replies that never came; `n_ended` of the others the server itself ended, for example by a filter.
     """
 
     summary: Summary
@@ -55,22 +55,24 @@ class VerifyResult:
     n_decided: int
     n_requested: int
     lacks: list[Lack]
+    n_ended: int
 
 
 def run(
     recipe: Recipe, rows: str | Path, ledger: str | Path, progress: Progress | None = None,
-    opener: ModelOpener = open_model,
+    opener: ModelOpener = open_model, retry_errors: bool = False,
 ) -> VerifyResult:  # fmt: skip
     """Put the judge's verdicts into `rows`, a file that `verify_file` wrote; it is whole before and after.
 
+    With `retry_errors` replies that failed, or that the server itself ended, are requested again.
     Raises what rollouts raise: CollectionStopped at the budget, InputError, ModelError, StorageError.
     """
     questions = read_questions(str(rows), recipe.rows == "all")
-    runner = recipe.runner(progress or NoProgress(), opener)
+    runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
     with locked(ledger), Ledger(ledger) as store:
         n_before = len(store)
         opinions = judging.judge_answers(list(questions.values()), recipe.judge, runner, store)
         n_requested = len(store) - n_before
     summary, agreement = write_opinions(str(rows), dict(zip(questions, opinions, strict=True)))
     n_decided = sum(opinion.verdict in DECIDED for opinion in opinions)
-    return VerifyResult(summary, agreement, len(opinions), n_decided, n_requested, runner.lacks)
+    return VerifyResult(summary, agreement, len(opinions), n_decided, n_requested, runner.lacks, runner.n_ended)
