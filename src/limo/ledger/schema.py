@@ -116,11 +116,11 @@ def prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
 def _fault(db: sqlite3.Connection) -> str:
     """The first table or index that is not as limo makes it, or value that limo does not write; '' if there is none."""
     known, there = _made(), _shapes(db)
-    for name, columns in known.items():
+    for name, shape in known.items():
         if name not in there:
             return f"its {name} is gone"
-        if differing := sorted(column for column, _ in set(columns) ^ set(there[name])):
-            return f"its {name} is not as limo makes it, in {differing[0]}"
+        if there[name] != shape:
+            return f"its {name} is not as limo makes it"
     for table, columns in _stored_as().items():
         types = " AND ".join(f"typeof({name}) IN {kinds}" for name, kinds in columns.items())
         for valid in (types, _BOUNDS[table]):  # apart: bounds are read from an index, types without the texts
