@@ -84,7 +84,7 @@ def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing_behind(limo, worl
     assert "weak_filter" in out and "strong_filter" in out and "GPU-hours" in out
     steps = json.loads(limo("curate", world / "recipe.yaml", "--run", run, "--dry-run", "--json")[1].splitlines()[-1])
     assert [one["step"] for one in steps["steps"]][:2] == ["weak_filter", "strong_filter"]
-    assert steps["steps"][0]["n_fixed"] == 10
+    assert steps["steps"][0]["n_most"] == 10
 
 
 def test_a_late_setting_is_changed_in_the_same_run(limo, world):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from test_documented_commands import parse
 
@@ -26,7 +28,8 @@ VALUES = {
 
 
 @pytest.mark.parametrize("command", _STEPS)
-def test_every_next_command_is_one(command):
+def test_every_next_command_is_one(command, monkeypatch):
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: True)
     parse(next_command(command, VALUES[command]), complete=True)
 
 
@@ -44,6 +47,9 @@ def test_without_a_gpu_the_next_command_is_the_one_that_init_prints(tmp_path, mo
     assert f"dataset=runs/mine/selected {CPU_TRAINING} --run runs/train" in next_command("curate", own)
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens=256 --run runs/after")
+    (tmp_path / "train.yaml").write_text("model: m\ndataset: d\nmethod: {kind: sft}\n")
+    planned = next_command("plan", {"recipe": "train.yaml", "overrides": ("model=m",), "run": "runs/train"})
+    assert f"{CPU_TRAINING} model=m --run runs/train" in planned
     (tmp_path / "evaluate.yaml").write_text("decoding: 3\n")
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens={CPU_TOKENS} --run runs/after")
@@ -68,10 +74,21 @@ def test_recipes_beside_the_recipe_come_first_and_a_dry_run_is_followed_by_the_r
 def test_scores_are_compared_where_others_stand_beside_them_and_reported_where_none_do(tmp_path):
     values = {"recipe": "evaluate", "overrides": (), "run": str(tmp_path / "after")}
     assert next_command("evaluate", values) == f"limo report {tmp_path}/after"
-    for name in ("after", "before"):
+    scores = {"after": "trained", "again": "trained", "before": "base", "damaged": "", "other": "third"}
+    for name, model in scores.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "scores.json").touch()
-    assert next_command("evaluate", values) == f"limo compare {tmp_path}/before {tmp_path}/after"
+        measured = {"seed": 0, "outcomes": {"b" if name != "other" else "c": {"p": 1.0, "q": 0.0}}}
+        (tmp_path / name / "scores.json").write_text(json.dumps({model: [measured]}) if model else "{")
+    assert next_command("evaluate", values) == f"limo compare {tmp_path}/before {tmp_path}/after", (
+        "what can be compared"
+    )
+
+
+def test_a_shipped_training_is_not_proposed_where_there_is_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: False)
+    assert next_command("curate", RECIPE) == "limo report runs/limo-v2"
+    assert next_command("select", VALUES["select"]) == "" == next_command("plan", VALUES["train"])
 
 
 def test_it_is_said_where_it_does_not_mix_with_the_result(limo, world):
@@ -89,6 +106,7 @@ def test_a_run_without_a_name_lies_beside_its_recipe_as_init_names_it(tmp_path, 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/train.yaml").write_text("model: m\ndataset: mine/runs/mine/selected\nmethod: {kind: sft}\n")
     values = {"recipe": "mine/train.yaml", "overrides": (), "run": None}
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: True)
     assert next_command("plan", values) == "limo train mine/train.yaml --run mine/runs/train"
     assert str(run_of(None, "mine/train.yaml")) == "mine/runs/train"
     assert [str(run_of(*one)) for one in ((None, "train-v2"), ("own", "mine/train.yaml"))] == ["runs/train-v2", "own"]

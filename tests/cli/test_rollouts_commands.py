@@ -34,7 +34,7 @@ def test_from_a_plan_over_rollouts_to_a_table_of_them(limo, recipe, world):
     run = world / "run"
     code, out, _ = limo("plan", recipe, "--run", run, "--json")
     (step,) = result(out)["steps"]
-    assert (code, step["n_fixed"], step["source"]) == (0, 40, "assumed") and not run.exists()
+    assert (code, step["n_most"], step["source"]) == (0, 40, "assumed") and not run.exists()
     code, out, _ = limo("rollouts", recipe, "--run", run, "--json")
     rates = result(out)["rates"]
     assert code == 0 and len(rates) == 10

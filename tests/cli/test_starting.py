@@ -250,7 +250,10 @@ def test_status_says_what_is_done_and_what_is_next(limo, world):
     with RunFolder(run, recipe) as folder:
         for stage in ("strong_filter", "chains", "grade", "select", "export"):
             folder.write_stage(stage, [{"id": "1"}], [])
-    assert limo("status", run)[1].rstrip().endswith("done")
+    out = limo("status", run)[1]
+    assert (
+        out.rstrip().endswith("done") and "USD unknown, no prices are set: `price.input`" in out and "0.00" not in out
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_a_cascade_of_two_models_decides_as_the_whole_table_and_asks_less(tmp_pa
     assert [line.split(":")[0] for line in said] == ["weak_filter", "strong_filter"]
     with Ledger(run.ledger_path) as ledger:
         assert len(ledger) == sum(
-            int(re.search(r"([\d,]+) rollouts instead", line)[1].replace(",", "")) for line in said
+            int(re.search(r"([\d,]+) rollouts of at most", line)[1].replace(",", "")) for line in said
         )
         assert len(ledger) < 2 * len(problems) + 6 * len(wanted["weak_filter"])
         assert ledger.integrity_errors() == []

@@ -288,9 +288,9 @@ def test_progress_says_what_is_kept_dropped_and_spent_against_the_whole_plan(pat
         n_sent, n_tokens = len(ledger), ledger.usage_by_model()[Model.name][2]
     decisions = [rate.decision for rate in rates.values()]
     assert (progress.last["kept"], progress.last["dropped"]) == (decisions.count("keep"), decisions.count("drop"))
-    assert progress.last["rollouts"] == n_sent < progress.last["planned"] == n * len(PROBLEMS)
+    assert progress.last["rollouts"] == n_sent < progress.last["at_most"] == n * len(PROBLEMS)
     assert progress.last["usd"] == n_tokens
-    assert progress.last["usd_planned"] == pytest.approx(n_tokens / n_sent * n * len(PROBLEMS), rel=1e-3)
+    assert progress.last["usd_at_most"] == pytest.approx(n_tokens / n_sent * n * len(PROBLEMS), rel=1e-3)
 
 
 def test_stop_texts_are_not_silently_passed_over(path):

@@ -14,7 +14,7 @@ from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.runner import RolloutSettings
-from limo.stages.plan import PASS_RATES, CostAssumptions, Step, cost_table, expected, fit_pass_rates, plan
+from limo.stages.plan import PASS_RATES, CostAssumptions, Step, cost_table, expected, fit_pass_rates, lengths_note, plan
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
@@ -57,10 +57,10 @@ def test_several_models_stop_only_between_them():
 def test_each_step_is_about_what_the_one_before_keeps_and_the_sum_adds_up():
     steps = [Step("weak", rollout_settings(), PassRateBand(0, 0, 4)), Step("teacher", rollout_settings(2))]
     first, second = plan(steps, PROBLEMS, CostAssumptions())
-    assert (first.n_problems, first.n_fixed) == (40, 160)
+    assert (first.n_problems, first.n_most) == (40, 160)
     assert second.n_problems == first.n_kept < 40
-    assert first.n_expected < first.n_fixed and second.n_expected == pytest.approx(2 * first.n_kept)
-    assert cost_table([first, second])[-1][2] == f"{first.n_fixed + second.n_fixed:,}"
+    assert first.n_expected < first.n_most and second.n_expected == pytest.approx(2 * first.n_kept)
+    assert cost_table([first, second])[-1][2] == f"{first.n_most + second.n_most:,}"
 
 
 def test_a_judge_gets_the_chains_that_teachers_will_give_and_reads_them_whole():
@@ -72,7 +72,7 @@ def test_a_judge_gets_the_chains_that_teachers_will_give_and_reads_them_whole():
     first, second, last = plan([strong, other, judge], PROBLEMS, CostAssumptions())
     chains = 2 * first.n_kept + 0.5 * second.n_expected  # the middle of the band; a flat prior says one in two
     assert last.n_problems == pytest.approx(chains) and last.n_expected == pytest.approx(3 * chains)
-    assert last.n_fixed == round(3 * (3 * 40 + 2 * first.n_kept)) > last.n_expected
+    assert last.n_most == round(3 * (3 * 40 + 2 * first.n_kept)) > last.n_expected
     assert last.n_in > last.n_expected * 500  # tokens of each chain alone
     assert [row.n_problems for row in plan([strong, judge, other], PROBLEMS, CostAssumptions())][2] == first.n_kept
 
@@ -102,8 +102,13 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
             for k in range(4)
         ]
         ledger.add(never)
-        (row,) = plan([Step("weak", one, PassRateBand(0, 0, 4))], PROBLEMS, CostAssumptions(), ledger)
-    assert row.source == "20 problems"
+        steps = [Step("weak", one, PassRateBand(0, 0, 4)), Step("other", rollout_settings(1))]
+        row, _ = plan(steps, PROBLEMS, CostAssumptions(), ledger)
+        apart = RolloutSettings.model_validate({"models": [{"kind": "replay", "name": "x", "files": ["f"]}], "n": 1})
+        (unseen,) = plan([Step("strong", apart)], PROBLEMS, CostAssumptions(), ledger)
+    assert row.source == "20 problems" and lengths_note([row]).endswith("the mean of 80 rollouts in the ledger")
+    assert unseen.n_out == 70 * unseen.n_expected, "a model without rollouts: the mean of the others"
+    assert lengths_note(plan(steps, PROBLEMS, CostAssumptions())).startswith("tokens of a rollout: half of max_tokens")
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)
 
 

@@ -9,11 +9,13 @@ import pytest
 from test_curate_stage import Bench, pool, recipe  # noqa: F401
 
 from limo.core.errors import InputError, MissingFileError
+from limo.core.language import translated
 from limo.core.records import Completion, Problem
 from limo.models.completer import Completer
 from limo.report import page
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as evaluate
+from limo.stages.plan import run as plan
 from limo.stages.reports import cases
 from limo.stages.reports.build import run
 from limo.stages.reports.cases import cut_completion
@@ -94,11 +96,13 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     bench(recipe(pool))
     report = run([tmp_path / "run"])
     assert [row.stage for row in report.funnel][:4] == ["ingest", "dedup", "decontaminate", "weak_filter"]
+    names = {row.stage: (row.label_en, row.label_zh) for row in report.funnel}
+    assert all(names[stage] == (stage, translated(stage, "zh")) for stage in names), "the names of the terminal"
     assert not any(row.n_unexplained for row in report.funnel)
     assert report.overlaps[0].benchmark == "held-out" and report.hits[0].problem == report.hits[0].benchmark_problem
     difficulty, grades, cost = report.sections
     assert [chart.title.en for chart in difficulty.charts] == [
-        "Problems by correct rollouts: weak filter", "Problems by correct rollouts: strong filter"
+        "Problems by correct rollouts: weak_filter", "Problems by correct rollouts: strong_filter"
     ]  # fmt: skip
     came_in, kept = difficulty.charts[1].series
     assert came_in.label_en.startswith("all that came in (n = ") and kept.label_en.startswith("kept (n = ")
@@ -107,6 +111,9 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     strong = [cell.en for cell in difficulty.tables[0].rows[1]]
     assert re.fullmatch(r"\d+–\d+ / \d+", strong[1]) and 0 < float(strong[-1]) < 100
     assert "rank correlation" in grades.claims[0].en and "50 keywords" in grades.claims[1].en
+    planned = plan(recipe(pool), tmp_path / "before")
+    shown = [[row.step, f"{row.n_most:,}", f"{row.n_expected:,.0f}"] for row in planned]
+    assert [[cell.en for cell in row[:3]] for row in cost.tables[0].rows] == shown, "what `limo plan` says before"
     spent = {row[0].en: row[1].en for row in cost.tables[1].rows}
     assert spent == {name: str(sum(asked[0] == name for asked in bench.asked)) for name in ("strong", "weak")}
     old = (tmp_path / "run" / "recipe.yaml").read_text()

@@ -63,7 +63,15 @@ def _curate(values: Values) -> list[object]:
     if values.get("dry_run"):
         return _same("curate", values)
     run, recipe = _run(values), _beside(values["recipe"], "train", "train-v2")
-    return ["train", recipe, f"dataset={run}/selected", *_on_cpu(recipe)[0], "--run", run.parent / "train"]
+    return _training(recipe, f"{run}/selected", run.parent / "train") or ["report", run]
+
+
+def _training(recipe: str, dataset: str, run: Path) -> list[object]:
+    """A training on a dataset; none by a shipped recipe, of billions of parameters, where there is no GPU."""
+    on_cpu = _on_cpu(recipe)[0]
+    if not on_cpu and not _has_gpu():
+        return []
+    return ["train", recipe, f"dataset={dataset}", *on_cpu, "--run", run]
 
 
 def _train(values: Values) -> list[object]:
@@ -75,12 +83,18 @@ def _train(values: Values) -> list[object]:
     return ["evaluate", recipe, model, *_on_cpu(recipe)[1], "--run", run.parent / "after"]
 
 
+def _has_gpu() -> bool:
+    from limo.stages import init
+
+    return init.has_gpu()
+
+
 def _on_cpu(recipe: str) -> tuple[list[str], list[str]]:
     """What `limo init` adds to a training and to an evaluation by its recipes where there is no GPU."""
     from limo.core.run_files import read_recipe
-    from limo.stages.init import CPU_DECODING, CPU_TOKENS, CPU_TRAINING, has_gpu
+    from limo.stages.init import CPU_DECODING, CPU_TOKENS, CPU_TRAINING
 
-    if has_gpu() or not Path(recipe).is_file():
+    if _has_gpu() or not Path(recipe).is_file():
         return [], []
     n_tokens = CPU_TOKENS
     with suppress(LimoError, AttributeError, TypeError):  # what is wrong with it the command itself will say
@@ -90,10 +104,16 @@ def _on_cpu(recipe: str) -> tuple[list[str], list[str]]:
 
 def _evaluate(values: Values) -> list[object]:
     """With scores beside it, as of the model before its training, they are compared; else its report is drawn."""
+    from limo.stages import compare
+
     if values.get("dry_run"):
         return _same("evaluate", values)
     run = _run(values)
-    others = [file.parent for file in sorted(run.parent.glob(f"*/{SCORES}")) if file.parent.name != run.name]
+    others: list[Path] = []
+    for file in sorted(run.parent.glob(f"*/{SCORES}")) if (run / SCORES).is_file() else []:
+        with suppress(LimoError):  # scores of the same model and seed, or of other problems: these cannot be compared
+            compare.run([*others, file.parent, run])
+            others.append(file.parent)
     return ["compare", *others, run] if others else ["report", run]
 
 
@@ -101,7 +121,10 @@ def _plan(values: Values) -> list[object]:
     from limo.stages.plan import kind_of_recipe
 
     command = {"training": "train", "rollouts": "rollouts", "curation": "curate"}.get(kind_of_recipe(values["recipe"]))
-    return _same(command, values) if command else []
+    if command != "train" or _has_gpu():
+        return _same(command, values) if command else []
+    on_cpu = [word for word in _on_cpu(values["recipe"])[0] if word not in values["overrides"]]
+    return _same(command, {**values, "overrides": [*on_cpu, *values["overrides"]]}) if on_cpu else []
 
 
 def _grade(values: Values) -> list[object]:
@@ -121,7 +144,7 @@ _STEPS: dict[str, Callable[[Values], Sequence[object]]] = {
     "compare": lambda values: ["report", *values["runs"]],
     "rollouts": lambda values: ["view", _run(values)],
     "grade": _grade,
-    "select": lambda values: ["train", "train-v2", f"dataset={values['output']}", "--run", "runs/train"],
+    "select": lambda values: _training("train-v2", values["output"], Path("runs/train")),
     "export": lambda values: ["report", values["run"]],
     "pool ingest": lambda values: ["pool", "dedup", values["output"], "-o", _renamed(values, "distinct")],
     "pool dedup": lambda values: [

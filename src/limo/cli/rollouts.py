@@ -149,10 +149,11 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions)
 
     note = f"GPU-hours on {terms.gpu}; time at {terms.tokens_per_s:g} tokens/s a request; "
     note += "duplicates and benchmark problems still included"
+    note += f"\n{stage.lengths_note(steps)}"
     if any(step.gpu_hours is None for step in steps):
         note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"
     if any(step.usd is None for step in steps):
-        note += "\nUSD unknown: set `price` of the models, or --usd-per-gpu-hour"
+        note += f"\n{stage.NO_PRICES}, or --usd-per-gpu-hour"
     call.result({"steps": [asdict(step) for step in steps]}, f"{aligned_table(stage.cost_table(steps))}\n\n{note}")
 
 

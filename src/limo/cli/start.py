@@ -84,6 +84,8 @@ def status(call: Call, run: str) -> None:
 
 def _status(found: RunStatus, of_lab: bool = False) -> str:
     """The stages, what was spent, the next step, and the command that goes on unless that is the lab's."""
+    from limo.stages.plan import NO_PRICES
+
     rows: list[list[object]] = [["stage", "kept", "dropped"]]
     rows += [[name, f"{counts.n_kept:,}", f"{counts.n_dropped:,}"] for name, counts in found.stages.items()]
     lines = [aligned_table(rows), ""] if found.stages else []
@@ -92,7 +94,8 @@ def _status(found: RunStatus, of_lab: bool = False) -> str:
         estimated = " (estimated)" if model in found.estimated else ""
         lines.append(f"{model}: {used.n_rollouts:,} rollouts, {tokens:,} tokens{estimated}")
     if found.usage:
-        lines.append(f"{found.usd:,.2f} USD by the recipe's prices, {duration(found.requesting_s)} of requesting")
+        usd = NO_PRICES if found.usd is None else f"{found.usd:,.2f} USD by the recipe's prices"
+        lines += [usd, f"{duration(found.requesting_s)} of requesting"]
     if found.is_done:
         return "\n".join([*lines, "done"])
     line = f"next: {found.step}"

@@ -246,14 +246,14 @@ class _Collection:
             raise CollectionStopped(judge.why, self.schedule.unfinished(), len(self.problems), judge.do) from judge
 
     def progress_fields(self, seconds: float) -> dict[str, object]:
-        """What is shown beside the bar; `planned` is what would be requested, and cost, without early stopping."""
-        fields: dict[str, object] = {"rollouts": self.n_rollouts, "planned": self.n_planned}
+        """What is shown beside the bar; `at_most` is what would be requested, and cost, without early stopping."""
+        fields: dict[str, object] = {"rollouts": self.n_rollouts, "at_most": self.n_planned}
         if self.schedule.band:
             fields |= {"kept": self.n_kept, "dropped": self.n_dropped}
         if self.meter.usd:
             usd_each = (self.meter.usd - self.usd_before) / max(self.n_rollouts, 1)
-            usd_planned = round(self.usd_before + usd_each * self.n_planned, 4)
-            fields |= {"usd": round(self.meter.usd, 4), "usd_planned": usd_planned}
+            usd_at_most = round(self.usd_before + usd_each * self.n_planned, 4)
+            fields |= {"usd": round(self.meter.usd, 4), "usd_at_most": usd_at_most}
         if tokens_per_s := round(self.n_tokens / seconds) if seconds > 0 else 0:
             fields["tokens_per_s"] = tokens_per_s
         return fields | ({"cancelled": self.n_cancelled} if self.n_cancelled else {})

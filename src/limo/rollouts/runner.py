@@ -152,7 +152,7 @@ class RolloutRunner:
         """Log how many rollouts early stopping left out of the whole plan."""
         n_rollouts, n_planned = n_stored(settings, problems, ledger), len(problems) * settings.n_in_all
         share = f"{1 - n_rollouts / n_planned:.1%}"
-        self.progress.log(f"{stage}: {n_rollouts:,} rollouts instead of {n_planned:,}, {share} saved")
+        self.progress.log(f"{stage}: {n_rollouts:,} rollouts of at most {n_planned:,}, {share} saved")
 
     def rollouts(
         self, rollout_settings: Iterable[RolloutSettings], problems: list[Problem], ledger: Ledger

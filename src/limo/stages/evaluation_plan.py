@@ -4,7 +4,7 @@
     plan.benchmarks[0].n_rollouts, plan.first_prompt, plan.warnings
 
 The model's facts (context, template, engine) are read from its server or folder; nothing is completed.  Prompt tokens
-are estimated at four characters each, lengths of completions by the run's ledger, else as half of `max_tokens`.
+are estimated at four characters each, lengths of completions as in `limo.stages.plan`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.pool.sources.benchmarks import benchmark_notes
 from limo.stages.evaluate import Recipe
 from limo.stages.fingerprint import Facts, model_facts
-from limo.stages.plan import CHARACTERS, CostAssumptions
+from limo.stages.plan import CHARACTERS, CostAssumptions, lengths_note, tokens_each
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedBenchmark:
     """One benchmark: rollouts in all and in the ledger already, expected tokens of the missing ones, and hours.
 
-    `longest` is the most tokens of a prompt and its completion together.
+    `longest` is the most tokens of a prompt and its completion together; `n_measured`: see `PlannedStep`.
     """
 
     benchmark: str
@@ -44,6 +44,7 @@ class PlannedBenchmark:
     n_out: float
     hours: float
     longest: int
+    n_measured: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class EvaluationPlan:
         for b in self.benchmarks:
             counts = [f"{n:,.0f}" for n in (b.n_problems, b.n_rollouts, b.n_stored, b.n_in, b.n_out)]
             rows.append([b.benchmark, *counts, f"{b.hours:,.2f}"])
-        sums = [sum(getattr(b, name) for b in self.benchmarks) for name in list(asdict(self.benchmarks[0]))[1:-1]]
+        sums = [sum(getattr(b, name) for b in self.benchmarks) for name in list(asdict(self.benchmarks[0]))[1:-2]]
         total: list[object] = ["in all", *(f"{n:,.0f}" for n in sums[:-1]), f"{sums[-1]:,.2f}"]
         head: list[object] = ["benchmark", "problems", "rollouts", "in the ledger", "tokens in", "tokens out", "hours"]
         return [head, *rows, total]
@@ -79,6 +80,7 @@ def plan_evaluation(recipe: Recipe, folder: str | Path) -> EvaluationPlan:
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
         planned = [_planned(recipe, name, problems, ledger) for name, problems in loaded.items()]
     notes += [f"{b.benchmark}: {expected_detectable(b.n_problems, b.n_rollouts / b.n_problems)}" for b in planned]
+    notes.append(lengths_note(planned))
     first = next(problem for problems in loaded.values() for problem in problems)
     warnings, facts, prompt = [], {}, ""
     try:
@@ -121,7 +123,8 @@ def first_prompt(recipe: Recipe, problem: Problem) -> str:
 def _planned(recipe: Recipe, name: str, rows: list[Problem], ledger: Ledger | None) -> PlannedBenchmark:
     problems = {problem.id: problem for problem in rows}
     decoding = recipe.decoding_of(name, list(problems.values()))
-    n_rollouts, n_stored, length = decoding.n * len(problems), 0, decoding.max_tokens / 2
+    n_rollouts, n_stored = decoding.n * len(problems), 0
+    length, n_measured = tokens_each(ledger, [recipe.model.name], decoding.max_tokens)
     if ledger is not None:
         ledger_key = (recipe.model.name, prompts.prompt_hash(recipe.system), decoding.sampling().hash)
         stored = [
@@ -129,12 +132,11 @@ def _planned(recipe: Recipe, name: str, rows: list[Problem], ledger: Ledger | No
             for row in ledger.outcomes(*ledger_key, problems)
             if row.index < decoding.n and row.finish_reason not in FAILED
         ]
-        n_stored, usage = len(stored), ledger.usage_by_model().get(recipe.model.name)
-        length = usage.n_completion_tokens / usage.n_rollouts if usage and usage.n_completion_tokens else length
+        n_stored = len(stored)
     letters = [len(recipe.system) + len(problem.problem) for problem in problems.values()]
     n_missing = n_rollouts - n_stored
     n_out = n_missing * length
     hours = n_out / (CostAssumptions().tokens_per_s * recipe.model.concurrency) / 3600
     longest = max(letters) // CHARACTERS + decoding.max_tokens
     n_in = n_missing * sum(letters) / len(letters) / CHARACTERS
-    return PlannedBenchmark(name, len(problems), n_rollouts, n_stored, n_in, n_out, hours, longest)
+    return PlannedBenchmark(name, len(problems), n_rollouts, n_stored, n_in, n_out, hours, longest, n_measured)

@@ -5,7 +5,8 @@
 
 How many rollouts early stopping leaves depends on the distribution of pass rates: the one that the ledger shows for the
 same model, prompt and sampling (from a pilot, or an earlier part of the run), otherwise a flat prior over log-odds.
-Lengths likewise: the ledger's mean, otherwise half of `max_tokens`.  `PlannedStep.source` names the evidence.
+Lengths likewise: the ledger's mean of the step's models, or of all where they have none yet; without a rollout half of
+`max_tokens`, which few models fill.  `PlannedStep.source` and `n_measured` name the evidence.
 A judge reads the chains that the steps before are expected to give.
 
 Queues and discounts of providers are not modelled, nor that problems which pass one filter are harder for the next.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +50,7 @@ ROW_BYTES = 600  # of a rollout in the ledger beside its text, indexes and verdi
 # Pass rates that a distribution is made of: both ends, and logits evenly between 0.2% and 99.8%.
 PASS_RATES = np.concatenate([[0.0], 1 / (1 + np.exp(-np.linspace(-6.2, 6.2, 61))), [1.0]])
 FLAT_PROBLEMS = 2.0  # weight of the flat prior in problems, so that what was not seen yet stays possible
+NO_PRICES = "USD unknown, no prices are set: `price.input` and `price.output` of each model, USD a million tokens"
 _N_ITERATIONS = 200  # the fit changes in the fourth digit after 100
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d+(?:\.\d+)?)[bB](?![a-z])")
 
@@ -82,16 +84,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step.  Rollouts for the fixed plan and expected with stopping; tokens, hours, dollars, bytes are expected.
+    """One step.  Rollouts at most and expected with stopping; tokens, hours, dollars, bytes are expected.
 
-    A judge's `n_problems` and `n_kept` are chains, and its `n_fixed` holds if every rollout of a teacher is correct.
-    `source`: the number of problems in the ledger that the estimate rests on, or `assumed`; `gpu_hours` is None where
-    the size of a model is not known, `usd` where neither tokens nor GPU-hours have a price.
+    A judge's `n_problems` and `n_kept` are chains, and its `n_most` holds if every rollout of a teacher is correct.
+    `source`: the number of problems in the ledger that the pass rates rest on, or `assumed`; `n_measured`: rollouts
+    that the tokens of one rest on, 0 where half of `max_tokens` is assumed; `gpu_hours` is None where the size of a
+    model is not known, `usd` where neither tokens nor GPU-hours have a price.
     """
 
     step: str
     n_problems: float
-    n_fixed: int
+    n_most: int
     n_expected: float
     n_kept: float
     n_in: float
@@ -101,6 +104,7 @@ class PlannedStep:
     hours: float
     disk_bytes: float
     source: str
+    n_measured: int = 0
 
 
 def run(
@@ -191,19 +195,22 @@ def plan(
     n_left, n_chains, n_chains_most, n_chain_tokens = float(len(problems)), 0.0, 0.0, 0.0
     rows: list[PlannedStep] = []
     for step in steps:
-        counts, lengths = _observed(step.settings, ledger)
-        n_tokens = sum(lengths) / len(lengths) if lengths else step.settings.sampling.max_tokens / 2
+        counts = _observed(step.settings, ledger)
+        names = [model.name for model in step.settings.models]
+        n_tokens, n_measured = tokens_each(ledger, names, step.settings.sampling.max_tokens)
         n, source = step.settings.n_in_all, f"{len(counts):,} problems" if counts else "assumed"
         if step.judges:
             read = n_characters + CHARACTERS * n_chain_tokens / (n_chains or 1) + len(prompts.rubric("", ""))
             taught = [row.source for row, before in zip(rows, steps, strict=False) if before.teaches]
             planned = (n_chains, round(n * n_chains_most), n * n_chains, n_chains)
-            rows.append(_planned_step(step, planned, read, n_tokens, terms, taught[-1] if taught else "assumed"))
+            of_judge = _planned_step(step, planned, read, n_tokens, terms, taught[-1] if taught else "assumed")
+            rows.append(replace(of_judge, n_measured=n_measured))
             continue
         weights = fit_pass_rates(counts)
         share, n_mean = expected(step, weights)
         planned = (n_left, round(n_left * n), n_left * n_mean, n_left * share)
-        rows.append(_planned_step(step, planned, n_characters, n_tokens, terms, source))
+        of_step = _planned_step(step, planned, n_characters, n_tokens, terms, source)
+        rows.append(replace(of_step, n_measured=n_measured))
         if step.teaches:  # correct rollouts are chains; of a filter, in the middle of its band
             each = (step.band.low + step.band.high) / 2 if step.band else float(weights @ PASS_RATES) * n
             n_chains += n_left * share * each
@@ -211,6 +218,26 @@ def plan(
             n_chains_most += n_left * (step.band.high if step.band else n)
         n_left *= share
     return rows
+
+
+def tokens_each(ledger: Ledger | None, models: Sequence[str], max_tokens: int) -> tuple[float, int]:
+    """Tokens of a rollout to expect, and how many rollouts of a ledger that rests on.
+
+    The mean of each of `models`, or of all models where these have none; half of `max_tokens` without any.
+    """
+    usage = {name: of for name, of in (ledger.usage_by_model() if ledger else {}).items() if of.n_completion_tokens}
+    used = [usage[name] for name in models if name in usage] or list(usage.values())
+    n_rollouts = sum(of.n_rollouts for of in used)
+    if not n_rollouts:
+        return max_tokens / 2, 0
+    return sum(of.n_completion_tokens / of.n_rollouts for of in used if of.n_rollouts) / len(used), n_rollouts
+
+
+def lengths_note(rows: Sequence[Any]) -> str:
+    """What the tokens of planned steps or benchmarks rest on, in words."""
+    if n_measured := max(row.n_measured for row in rows):
+        return f"tokens of a rollout: the mean of {n_measured:,} rollouts in the ledger"
+    return "tokens of a rollout: half of max_tokens, since none is measured yet; most models write far fewer"
 
 
 def _planned_step(
@@ -221,7 +248,7 @@ def _planned_step(
     terms: CostAssumptions,
     source: str,
 ) -> PlannedStep:
-    """`planned`: problems, rollouts of the fixed plan, expected ones, problems kept; lengths are of one rollout."""
+    """`planned`: problems, rollouts at most, expected ones, problems kept; lengths are of one rollout."""
     settings, n_expected = step.settings, planned[2]
     n_in, n_out = n_expected * (n_characters + len(settings.system)) / CHARACTERS, n_expected * n_tokens
     each = 1 / len(settings.models)
@@ -276,19 +303,16 @@ def fit_pass_rates(counts: Sequence[tuple[int, int]]) -> np.ndarray:
     return weights
 
 
-def _observed(settings: RolloutSettings, ledger: Ledger | None) -> tuple[list[tuple[int, int]], list[float]]:
-    """What a ledger holds for these settings: (correct, wrong) of each problem, and each model's mean length."""
+def _observed(settings: RolloutSettings, ledger: Ledger | None) -> list[tuple[int, int]]:
+    """What a ledger holds for these settings: (correct, wrong) of each problem."""
     counts: dict[str, list[int]] = {}
-    lengths: list[float] = []
     key = (prompts.prompt_hash(settings.system), settings.sampling.sampling().hash)
     for model in settings.models if ledger is not None else ():
         assert ledger is not None
         for stored in ledger.outcomes(model.name, *key):
             if stored.index < settings.n and stored.outcome not in ("", "undecided"):
                 counts.setdefault(stored.problem_id, [0, 0])[stored.outcome != "correct"] += 1
-        n, _, n_out = ledger.usage_by_model().get(model.name, (0, 0, 0))
-        lengths += [n_out / n] if n and n_out else []
-    return [(right, wrong) for right, wrong in counts.values()], lengths
+    return [(right, wrong) for right, wrong in counts.values()]
 
 
 def model_size(*names: str) -> float | None:
@@ -304,14 +328,14 @@ def gpu_hours(billions: float, n_in: float, n_out: float, terms: CostAssumptions
 
 
 HEAD = (
-    "step", "problems", "fixed", "expected", "kept", "tokens in", "tokens out", "GPU-hours", "USD", "time", "disk",
+    "step", "problems", "at most", "expected", "kept", "tokens in", "tokens out", "GPU-hours", "USD", "time", "disk",
     "from",
 )  # fmt: skip
 
 
 def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
     """Head, steps and their sum, for printing; problems do not add up."""
-    names = ("n_fixed", "n_expected", "n_in", "n_out", "hours", "disk_bytes")
+    names = ("n_most", "n_expected", "n_in", "n_out", "hours", "disk_bytes")
     totals: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in names}
     gpu = None if any(row.gpu_hours is None for row in rows) else sum(row.gpu_hours or 0.0 for row in rows)
     usd = None if all(row.usd is None for row in rows) else sum(row.usd or 0.0 for row in rows)
@@ -320,7 +344,7 @@ def cost_table(rows: Sequence[PlannedStep]) -> list[list[object]]:
 
 
 def _cells(row: PlannedStep) -> list[object]:
-    numbers = (row.n_problems, row.n_fixed, row.n_expected, row.n_kept, row.n_in, row.n_out)
+    numbers = (row.n_problems, row.n_most, row.n_expected, row.n_kept, row.n_in, row.n_out)
     counts = ["" if isnan(number) else f"{number:,.0f}" for number in numbers]
     gpu = "unknown" if row.gpu_hours is None else f"{row.gpu_hours:,.2f}"
     usd = "?" if row.usd is None else f"{row.usd:,.2f}"

@@ -34,7 +34,7 @@ class RunStatus:
 
     `step`: what it does next ('' when it is done); `n_stored` of at most `n_most` rollouts of that step (None where
     unknown, fewer where stopping is early); `estimated` are the models of which some tokens are estimates; `usd` by the
-    recipe's prices; times in seconds, None where unknown; `is_running`: a process works on it;
+    recipe's prices, None where it sets none; times in seconds, None where unknown; `is_running`: a process works on it;
     `command` goes on with it.
     """
 
@@ -44,7 +44,7 @@ class RunStatus:
     stages: dict[str, StageCounts]
     usage: dict[str, Usage] = field(default_factory=dict)
     estimated: list[str] = field(default_factory=list)
-    usd: float = 0.0
+    usd: float | None = None
     requesting_s: float = 0.0
     idle_s: float | None = None
     n_stored: int | None = None
@@ -95,10 +95,13 @@ def _read_status(folder: str | Path) -> RunStatus:
             status["n_stored"] = sum(usage[m.name].n_rollouts for m in settings.models if m.name in usage)
     prices = {model.name: model.price for model in models}
     priced = [(prices[name], used) for name, used in usage.items() if name in prices]
+    priced = [(price, used) for price, used in priced if price.input or price.output]
     usd = sum((used.n_prompt_tokens * p.input + used.n_completion_tokens * p.output) / 1e6 for p, used in priced)
     files = [file for file in path.glob("ledger.sqlite*") if not file.name.endswith("-shm")]
     idle_s = max(0.0, time.time() - max(file.stat().st_mtime for file in files))
-    return RunStatus(**status, usage=usage, usd=usd, requesting_s=seconds, idle_s=None if done else idle_s)
+    return RunStatus(
+        **status, usage=usage, usd=usd if priced else None, requesting_s=seconds, idle_s=None if done else idle_s
+    )
 
 
 _STEPPED = (CurateRecipe, RolloutsRecipe)

@@ -18,6 +18,7 @@ from limo.experiments.results import Measured, build_report
 from limo.ledger.store import Ledger
 from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, Report, StageRow
 from limo.stages.reports.cases import case_rollout, left_out_notes, make_cases
+from limo.stages.reports.texts import stage_name
 
 _NOTES = ("note_chains", "note_updates", "note_scale")
 
@@ -55,7 +56,7 @@ def build_pocket_report(lab: Lab, arms: Sequence[Arm], pairs: Sequence[tuple[str
 def _funnel(funnel: list[FunnelRow]) -> list[StageRow]:
     rows = []
     for row in funnel:
-        label = LocalizedText(**shipped_yaml(__file__, "report.yaml")["stages"].get(row.stage, {"en": row.stage}))
+        label = stage_name(row.stage)
         unit = "problems" if row.unit in ("rows", "problems") else "chains"
         rows.append(StageRow(row.stage, label.en, label.zh, row.n_in, row.n_kept, dict(row.n_by_reason), unit))  # type: ignore[arg-type]
     return rows

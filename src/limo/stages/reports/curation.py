@@ -24,7 +24,7 @@ from limo.report.content import Case, CaseRollout, ChartRow, HitRow, LocalizedTe
 from limo.stages import curate
 from limo.stages.plan import CostAssumptions, plan, rollout_steps
 from limo.stages.reports.cases import cut_completion
-from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, text
+from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, stage_name, text
 
 MAX_HITS = 100  # contamination pairs that are spelled out
 MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
@@ -62,7 +62,7 @@ def _funnel(run_folder: RunFolder) -> list[StageRow]:
     for stage, counts in run_folder.counts().items():
         n_in = counts.n_kept + counts.n_dropped
         unit: Any = UNITS.get(stage, "problems")
-        name = text(f"stage_{stage}") if stage in curate.OTHER_STEPS else label(stage)  # a filter's own name
+        name = stage_name(stage)
         rows.append(StageRow(stage, name.en, name.zh, n_in, counts.n_kept, dict(counts.n_by_reason), unit))
     return rows
 
@@ -97,12 +97,12 @@ def _difficulty(run_folder: RunFolder, filters: list[str], recipe: curate.Recipe
         ]
         categories = [LocalizedText(str(k)) for k in range(top + 1)]
         chart = make_chart("difficulty_chart", "bars", series, "n_correct", "problems", categories=categories)
-        charts.append(_retitled(chart, label(name)))
+        charts.append(_retitled(chart, stage_name(name)))
         total, unsolved = came_in.total(), came_in[0]
         shares = [percent(n / total) if total else "–" for n in (unsolved, kept.total())]
         again = [row["probability_in_band"] for row in of_kept if row.get("probability_in_band") is not None]
         counts = (f"{total:,}", f"{unsolved:,}", shares[0], f"{kept.total():,}", shares[1])
-        rows.append([label(name), bands.get(name, "–"), *counts, percent(mean(again)) if again else "–"])
+        rows.append([stage_name(name), bands.get(name, "–"), *counts, percent(mean(again)) if again else "–"])
     heads = ("filter", "band", "problems", "unsolved", "percent_of", "kept", "percent_of", "in_band")
     table, claims = make_table("difficulty_table", heads, rows, "difficulty_note"), [text("difficulty_claim")]
     return Section("difficulty", text("difficulty"), text("difficulty_lead"), claims, charts=charts, tables=[table])
@@ -164,22 +164,25 @@ def _stuffing(chains: list[Chain], settings: GradeSettings, tables: list[Any]) -
 
 
 def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
-    """What the plan expected without any evidence, and what was requested."""
+    """What `limo plan` says of the pool before the first rollout, and what was spent."""
     with Ledger(run_folder.ledger_path, read_only=True) as ledger:
         usage, seconds, n_lost = ledger.usage_by_model(), ledger.seconds(), ledger.n_lost()
     spent = [[name, f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
     tables = [make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)]
     n_made = sum(used.n_rollouts for used in usage.values())
-    claims = [text("spent_claim", n=f"{n_made:,}", minutes=f"{seconds / 60:,.1f}", lost=f"{n_lost:,}")]
-    if recipe and run_folder.done("decontaminate"):
-        planned = plan(rollout_steps(recipe), curate.problems_after(run_folder, "decontaminate"), CostAssumptions())
+    tokens = f"{sum(used.n_prompt_tokens + used.n_completion_tokens for used in usage.values()):,}"
+    claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, minutes=f"{seconds / 60:,.1f}", lost=f"{n_lost:,}")]
+    if recipe and run_folder.done("ingest"):
+        problems = {problem.id: problem for problem in run_folder.read_problems()}
+        planned = plan(rollout_steps(recipe), list(problems.values()), CostAssumptions())
         rows = [
-            [label(row.step), *(f"{n:,.0f}" for n in (row.n_fixed, row.n_expected, row.n_in, row.n_out))]
+            [stage_name(row.step), *(f"{n:,.0f}" for n in (row.n_most, row.n_expected, row.n_in, row.n_out))]
             for row in planned
         ]
-        heads = ("step", "fixed_plan", "expected", "tokens_in", "tokens_out")
+        heads = ("step", "at_most", "expected", "tokens_in", "tokens_out")
         tables.insert(0, make_table("planned_table", heads, rows))
-        claims.insert(0, text("planned_claim", n=f"{sum(row.n_expected for row in planned):,.0f}"))
+        n, most = (f"{sum(getattr(row, name) for row in planned):,.0f}" for name in ("n_expected", "n_most"))
+        claims.insert(0, text("planned_claim", n=n, most=most))
     return Section("cost", text("cost"), text("cost_lead"), claims, tables=tables)
 
 

@@ -26,6 +26,11 @@ def sentence(english: str) -> LocalizedText:
     return LocalizedText(english, translated(english, "zh"))
 
 
+def stage_name(stage: str) -> LocalizedText:
+    """A stage as the terminal, the recipe and the run's files call it, in the reader's language."""
+    return LocalizedText(stage, translated(stage, "zh"))
+
+
 def label(key: str) -> LocalizedText:
     """The text of `key` where there is one, else the key itself: names of stages and traits may be anybody's."""
     if key in shipped_yaml(__file__, "texts.yaml"):
