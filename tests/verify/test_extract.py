@@ -35,7 +35,7 @@ FOUND = [
     ("I am confident that the answer is three boxes that hold no pens.", "three"),
     ("Solve for a:\n\n3 = 3a - 12\n\nTherefore a = 5.", "5"),
     ("x" * 5000 + "$$" + "y" * 995 + "$$ We have confirmed that: $$\\tan A = 2$$", "\\tan A = 2"),
-    ("所以共有5种不同的方法。", "所以共有5种不同的方法。"),
+    ("所以共有5种不同的方法。", "5"),
 ]
 
 

@@ -90,3 +90,70 @@ def test_a_hundred_thousand_repetitions_cost_a_moment(piece):
     extract(piece * 100_000)
     extract(piece * 100_000, letters=True)
     assert time.process_time() - start < 3
+
+
+CONCLUDED = [
+    ("1500", "每月付500元,三个月。\n答：一共1500元。"),
+    ("1500", "她付了三个月，\n一共是一千五百"),
+    ("25%", "先算增长量。因此增长 25%。"),
+    ("0.25", "因此增长 25%。"),
+    ("3", "所以他有3个苹果"),
+    ("12", "答:共有 12 种不同的排法."),
+    ("7", "两边除以2。因此,x 的值为 7。"),
+    ("15", "所以3个盒子共有15个。"),
+    ("500000", "答：一共50万元"),
+    ("1/2", "答：占二分之一。"),
+    ("2x", "所以原式为2x"),
+    ("3:2", "答：他们的比是3:2。"),
+    ("x=3或x=5", "所以x=3或x=5。"),
+    ("60 km/h", "答：速度是60千米/时。"),
+    ("小明", "他有7个，她有5个。答：小明。"),
+    ("1500", "She pays 500 a month. So she pays $1500 in total."),
+    ("12", "Thus there are 12 ways."),
+]
+
+
+@pytest.mark.parametrize(("answer", "completion"), CONCLUDED)
+def test_a_conclusion_with_one_quantity_is_the_answer(checker, answer, completion):
+    assert checker.check(answer, completion).outcome == "correct"
+
+
+UNSAID = [
+    ("12", "I checked 12 cases."),
+    ("5", "We try all. I checked 12 cases."),
+    ("12", "Therefore we considered all 12 cases."),
+    ("12", "所以我检查了12种情况。"),
+    ("3", "答：小明有3个苹果，小红有5个。"),
+    ("5", "5减2得3。答：小明有3个苹果，小红有5个。"),
+    ("5", "所以 x 的值为 3 或 5。"),
+    ("3", "所以有3个以上。"),
+    ("9", "因此最大值小于 9"),
+    ("2024", "所以2024年是闰年。"),
+    ("3", "所以在第3象限。"),
+    ("25", "所以占百分之25。"),
+    ("2", "答：需要2小时30分钟。"),
+]
+
+
+@pytest.mark.parametrize(("answer", "completion"), UNSAID)
+def test_a_sentence_that_states_no_quantity_plainly_is_no_answer(checker, answer, completion):
+    assert checker.check(answer, completion).outcome == "no_answer"
+
+
+def test_a_conclusion_is_no_answer_to_another_key(checker):
+    for answer, completion in (
+        ("5", "答：一共50万元"),
+        ("2", "所以原式为2x"),
+        ("3", "答：他们的比是3:2。"),
+        ("3", "所以是三角形。"),
+    ):
+        assert checker.check(answer, completion).outcome in ("wrong", "undecided")
+
+
+@pytest.mark.parametrize(
+    "text", ["所以" + "是" * 8000 + "3", "，所以" * 3000, "答：" + "3 " * 4000, "所以有" + "三个，" * 3000]
+)
+def test_conclusions_are_found_in_time_in_proportion(text):
+    start = time.process_time()
+    extract(text)
+    assert time.process_time() - start < 1

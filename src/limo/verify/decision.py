@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limo.core.records import Completion, Outcome, Problem, Verdict
 from limo.verify.extract import Extraction
-from limo.verify.maths.equal import Comparison
+from limo.verify.maths.equal import NO_MATHS, Comparison
 
 FAILED = "failed"  # the tier of a verdict that a mistake in the verifier left undecided
 
@@ -31,6 +31,8 @@ class RuleVerifier:
                 outcome = extraction.missing or "no_answer"
                 return Verdict(outcome, "", outcome.replace("_", " "), "", time.perf_counter() - start)
             decision = self.decide(problem, extraction)
+            if decision.reason == NO_MATHS and not extraction.is_plain:
+                return Verdict("no_answer", "", "no answer", "", time.perf_counter() - start)
         except (RecursionError, MemoryError) as error:
             decision = Comparison(None, "guard", f"over the limits ({type(error).__name__})")
         except Exception as error:  # one verdict, never the batch

@@ -25,8 +25,10 @@ from limo.verify.sentences import (
     OPTION,
     PHRASES,
     STATEMENT,
+    WORDS_AND_NUMBER,
     alternatives,
     answer_in_sentence,
+    concluded,
     find_phrases,
     is_prose,
 )
@@ -95,6 +97,12 @@ class Extraction:
     fallback: str = ""
     missing: Literal["", "no_answer", "truncated"] = ""
     stated: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it was announced, or is no sentence around a number: `I tried 12 cases` states no answer."""
+        is_reduced = self.rule in ("whole text", "last sentence") and self.fallback != self.text
+        return not (is_reduced and WORDS_AND_NUMBER.match(self.text))
 
 
 NO_ANSWER, TRUNCATED = Extraction("", "", missing="no_answer"), Extraction("", "", missing="truncated")
@@ -353,6 +361,8 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     short = is_one and not is_prose(tail) and not _states_nothing(tail)
     if short and letters and (letter := answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
+    if short and (quantity := concluded(tail)):
+        return Extraction(quantity, "last sentence", fallback=tail)
     if short:
         return Extraction(tail, "whole text", fallback=answer_in_sentence(tail, letters, last=True))
     formula = bool(MATH.fullmatch(tail))
@@ -364,6 +374,8 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
             continue
         if text := answer_in_sentence(part, letters, last=True):
             return Extraction(text, "last sentence", fallback=whole)
+        if concluded(part) == "":
+            return None
     return None
 
 

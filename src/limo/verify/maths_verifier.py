@@ -48,7 +48,7 @@ class MathsVerifier(RuleVerifier):
         time_s: float = 2.0,
     ) -> None:
         self.rules, self.time_s = Rules(tolerance, digits, unit, missing_unit), time_s
-        self.identity = f"maths/6 {tolerance=} {digits=} unit={unit} {missing_unit=}"
+        self.identity = f"maths/7 {tolerance=} {digits=} unit={unit} {missing_unit=}"
         self.memo: dict[tuple[str, str, str], Comparison] = {}
         self._worker = Worker(open_comparer, limits=limits or CallLimits(time_s=time_s))
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again
@@ -77,7 +77,7 @@ class MathsVerifier(RuleVerifier):
         doubted = decision.unread or decision.tier == WORDS
         if decision.same is not True and doubted and extraction.fallback and not text.startswith(extraction.fallback):
             other = self._equal(answer, extraction.fallback, problem.problem)
-            if other.same:
+            if other.same or (decision.same is False and not other.unread):
                 return other
         return decision
 

@@ -75,6 +75,16 @@ _COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
 _COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
 _UNIT = r"(?:[A-Za-zµμΩ]+|°[CF]?)(?:\^?\{?-?[\d²³]\}?)?"
 _UNIT_WORD = re.compile(rf"\s*({_UNIT}(?:[/·*]{_UNIT})*)(?![\w/])")
+_OPENING = re.compile(rf"(?:\A|(?<=[,，;；]))[\s*]*(?:{alternatives('chinese_conclusions')})[\s,，:：]*")
+_VERB = re.compile(alternatives("chinese_verbs"))
+_FORMULA_SIGN = re.compile(r"[=<>≤≥≠≈√∞∈∪∩^\\{}$()（）\[\]|]|\d\s*[-+−~～:：至到]\s*\d|\d[A-Za-z]")
+_CLAUSE_END = re.compile(r"[,，;；](?!\d{3})")
+_CHINESE = table("languages/chinese")
+_SCALE = re.compile(rf"\s*[{''.join([*_CHINESE['small_scales'], *_CHINESE['large_scales']])}]+(?![米克瓦焦帕伏赫卡])")
+_NUMERAL = "".join([*_CHINESE["digits"], *_CHINESE["small_scales"], *_CHINESE["large_scales"]])
+WORDS_AND_NUMBER = re.compile(rf"\W*[^\W\d].*[\d{_NUMERAL}]", re.S)
+_NUMERAL_AT_END = re.compile(rf"负?[{_NUMERAL}分之点]*[{_NUMERAL}](?=\s*\Z|{_CHINESE['measures']})")
+_HAN = re.compile(r"\s*([\u4e00-\u9fff]{1,4})(?![/每])")
 _NO_UNITS = frozenset(["a", "am", "are", "as", "at", "in", "t", "u"])  # words first, units in the second place
 
 
@@ -92,6 +102,8 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
         sentence = _without_refused(sentence)
         if not sentence:
             return ""
+        if last and (quantity := concluded(sentence)) is not None:
+            return quantity
     formulas = [match for match in MATH.finditer(sentence) if not _CHECKED.fullmatch(match.group())]
     if formulas and not (len(formulas) == 1 and len(_AMOUNT.findall(sentence)) >= 2):
         rest = sentence[formulas[-1].end() :]
@@ -108,6 +120,40 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
     if not is_prose(sentence) and len(sentence) <= 200 and not last:
         return _stripped(_REASON.sub("", sentence))
     return _last_number(sentence, last)
+
+
+def concluded(sentence: str) -> str | None:
+    """What a Chinese conclusion states: its one quantity with its unit, or the formula behind its verb.
+
+    "" where a quantity is part of something else, or one of several; None where the sentence is no conclusion, or one
+    in words (what `答：` opens aside).
+    """
+    openings = [] if sentence.isascii() else list(_OPENING.finditer(sentence))
+    clause = sentence[openings[-1].end() :].strip(" *。.!！") if openings else ""
+    start = max((verb.end() for verb in _VERB.finditer(clause)), default=0)
+    said = clause[start:].strip()
+    if _FORMULA_SIGN.search(clause):
+        is_formula = NUMBER.search(said) and not re.search(r"(?![或和且])[\u4e00-\u9fff]|[$\\]", said)
+        return said if is_formula and not NUMBER.search(clause, 0, start) else None
+    parts = [part for part in _CLAUSE_END.split(clause) if NUMBER.search(part)]
+    if not parts:
+        words = clause.lstrip("是为") if openings and "答" in openings[-1].group() else ""
+        return said if _NUMERAL_AT_END.match(said) else words or None
+    *_, last = NUMBER.finditer(parts[0])
+    start = max((verb.end() for verb in _VERB.finditer(parts[0], 0, last.start())), default=0)
+    number, *others = NUMBER.finditer(parts[0], start)
+    if len(parts) > 1 or others or _is_part(parts[0], number):
+        return ""
+    scale = _SCALE.match(parts[0], number.end())
+    end = scale.end() if scale else number.end()
+    return parts[0][number.start() : end].strip() + _unit_behind(parts[0], end)
+
+
+def _is_part(sentence: str, number: re.Match[str]) -> bool:
+    """Whether a number is part of something else: 12 *of* them, *at least* 12."""
+    before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
+    after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
+    return bool(_GOVERNOR.search(before) or _MODIFIER.match(after))
 
 
 def _without_refused(sentence: str) -> str:
@@ -142,7 +188,7 @@ def _last_number(sentence: str, last: bool) -> str:
     if last and (subject := _SUBJECT.match(sentence)):
         return subject.group(1)
     tail = _stripped(re.split(r"\b(?:is|are|equals|be|was)\b\s*(?:equal to)?", _REASON.sub("", sentence))[-1])
-    tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|(?:因此|所以|故|即)?一?共?[是为有])", "", tail)
+    tail = re.sub(r"^(?:(?:approximately|about|therefore|thus)\b\s*|一?共?[是为有])", "", tail)
     if tail and _GOVERNOR.search(sentence[: sentence.rfind(tail)][-60:]):  # `cannot be 12`
         tail = ""
     if not last and 0 < len(tail) <= 60 and not is_prose(tail):
@@ -150,14 +196,15 @@ def _last_number(sentence: str, last: bool) -> str:
     chain = re.search(r"=\s*([^=]{1,80})$", sentence.strip(" ."))
     if chain and not is_prose(chain.group(1)):
         return chain.group(1).strip()
-    wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or len(re.findall(r"[\u4e00-\u9fff]", tail)) > 4
+    n_han, n_leading = (
+        len(re.findall(r"[\u4e00-\u9fff]", text)) for text in (tail, re.split(r"\d", tail, maxsplit=1)[0])
+    )
+    wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or n_han > 4 or n_leading > 1
     if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not is_prose(tail) and not wordy:
         return tail
     numbers = list(NUMBER.finditer(sentence))
     for number in reversed(numbers):
-        before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
-        after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
-        if not _GOVERNOR.search(before) and not _MODIFIER.match(after):
+        if not _is_part(sentence, number):
             return number.group().strip() + _unit_behind(sentence, number.end())
     if numbers:  # only parts of something: the phrase is the answer, if there is one
         return "" if last else tail
@@ -167,6 +214,8 @@ def _last_number(sentence: str, last: bool) -> str:
 
 def _unit_behind(sentence: str, end: int) -> str:
     """The unit right behind a number, so that 60 km/h is not taken for 60; words that are units by chance are none."""
+    if han := _HAN.match(sentence, end):
+        return next((unit for n in range(len(han[1]), 0, -1) if read_unit(unit := han[1][:n])), "")
     word = _UNIT_WORD.match(sentence, end)
     return word.group() if word and word.group(1) not in _NO_UNITS and read_unit(word.group(1)) else ""
 

@@ -32,6 +32,7 @@ _NAME = re.compile(r"[^\W\d_][^\W\d_.'-]+(?:\s[^\W\d_]+){0,3}")
 DEFAULT_RULES = Rules()
 PROSE = 2  # from so many words on an answer may be said in other words
 WORDS = "words"  # the tier of answers whose words no rule compares, and Math-Verify neither
+NO_MATHS = "words instead of mathematics"  # the reason where the answer is mathematics and the completion none
 _YES_OR_NO = re.compile(
     r"\W*(?:\\text\s*\{)?\s*(yes|no|true|false|是|否|正确|错误)(?:[\s}]*\Z|\s*[,.;:，。；：—])", re.I
 )
@@ -195,7 +196,7 @@ def _decide_unread(golds: Interpretations, preds: Interpretations, reason: str, 
         quantity = any(isinstance(tree, Quantity) for tree in golds.trees)
         prose = n_words(golds.text) >= PROSE and n_words(preds.text) and not quantity
         if golds.trees and not prose:
-            return Comparison(False, "normalised", "words instead of mathematics", unread)
+            return Comparison(False, "normalised", NO_MATHS, unread)
         sentences = is_sentence(golds.text) and is_sentence(preds.text)
         if unread_texts and (sentences or (_MATHS.search(golds.text) and n_words(preds.text))):
             return Comparison(None, WORDS, "other words: for a judge", unread)
