@@ -13,6 +13,7 @@ import yaml
 from test_documented_commands import parse
 
 from limo.core.files import locked
+from limo.core.progress import duration
 from limo.core.recipe import load
 from limo.core.records import Completion, Rollout
 from limo.core.run_folder import RunFolder
@@ -242,7 +243,10 @@ def test_status_says_what_is_done_and_what_is_next(limo, world):
     code, out, err = limo("status", run)
     assert code == 0, err
     assert "strong: 8 rollouts, 160 tokens" in out and "weak_filter       8        0" in out
-    assert "next: strong_filter, 8 of at most 32 rollouts, 4 min left at most" in out and "last written" in out
+    assert (
+        "next: strong_filter, 8 of at most 32 rollouts, at most 4 min left in this stage" in out
+        and "last written" in out
+    )
     assert out.endswith(f"no process works on it\ngo on with: limo curate {run}/recipe.yaml --run {run}\n")
     with locked(run):
         assert limo("status", run)[1].endswith("a process works on it now\n")
@@ -288,6 +292,9 @@ def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, faul
     code, out, err = limo("status", "lab")
     assert code == 0, err
     assert "0 of 47 cells" in out and "begun: limo-0" in out and "next of 46 left: base-0, limo-1, limo-2, ...\n" in out
+    dry_run = limo("lab", "--dry-run", "--run", "lab", "--json")[1]
+    expected_s = sum(json.loads(dry_run.splitlines()[-1])["expected_s"].values())
+    assert f"\n{duration(expected_s)} left in this run on two quiet cores\n" in out, "as the dry run says"
     assert out.endswith("no process works on it\ngo on with: limo lab --run lab\n")
     with locked(here / "lab"):
         assert "under way: limo-0" in limo("status", "lab")[1]

@@ -29,6 +29,7 @@ import click
 
 from limo.cli.arguments import check_arguments
 from limo.cli.next_step import next_command
+from limo.core.environment import n_cores
 from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean, named_once
 from limo.core.files import disk_reason, disk_remedy
 from limo.core.interrupts import handle_signals, was_stopped
@@ -169,11 +170,6 @@ def workers() -> Decorator:
     """The option `--workers`; results do not depend on it."""
     shown = "Processes that verify.  [default: one a core]"
     return click.option("--workers", type=click.IntRange(1, 1024), default=n_cores, metavar="N", help=shown)
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def aligned_table(rows: Sequence[Sequence[object]]) -> str:

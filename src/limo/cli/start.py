@@ -102,7 +102,7 @@ def _status(found: RunStatus, of_lab: bool = False) -> str:
     if found.n_most is not None:
         line += f", {found.n_stored:,} of at most {found.n_most:,} rollouts"
     if found.remaining_s is not None:
-        line += f", {duration(found.remaining_s)} left at most"
+        line += f", at most {duration(found.remaining_s)} left in this stage"
     lines.append(line)
     if found.idle_s is not None:
         lines.append(f"the ledger was last written {duration(found.idle_s)} ago")
@@ -133,6 +133,8 @@ def _lab_status(found: LabStatus) -> str:
     lines += [f"next of {len(found.left):,} left: {_first_of(found.left)}"] if found.left else []
     if found.is_done:
         return "\n".join([*lines, "done"])
+    if found.remaining_s is not None:
+        lines.append(f"{duration(found.remaining_s)} left in this run on two quiet cores")
     return "\n".join([*lines, *_go_on(found)])
 
 

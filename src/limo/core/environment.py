@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -20,9 +21,14 @@ def environment() -> dict[str, object]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "n_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "n_cores": n_cores(),
         "versions": dict(_versions()),
     }
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @functools.cache

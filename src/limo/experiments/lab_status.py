@@ -23,7 +23,7 @@ from limo.experiments.lab import Lab
 from limo.experiments.paper import experiment as paper
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.recipe import PaperRecipe
-from limo.experiments.pocket.lab import PocketRecipe, pocket_lab
+from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab
 from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import measured_arms, report_of
 from limo.report.content import LocalizedText, Report
@@ -36,7 +36,8 @@ class LabStatus:
     """A lab as it is now; cells by name.
 
     `under_way`: begun and not measured, by a process that works now (`is_running`) or one that has stopped; `curation`:
-    of a lab that has its own; `command`: the one that goes on.
+    of a lab that has its own; `remaining_s`: as its dry run says, on two quiet cores, None of a paper lab (see `limo
+    plan`); `command`: the one that goes on.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class LabStatus:
     measured: list[str]
     under_way: list[str]
     left: list[str]
+    remaining_s: float | None
     command: str
 
 
@@ -61,6 +63,7 @@ class _OpenLab:
     command: list[str]
     page: Path
     describe: Callable[[dict[str, Any]], Report]
+    remaining_s: float | None = None
 
 
 def read_lab_status(folder: str | Path) -> LabStatus | None:
@@ -81,6 +84,7 @@ def read_lab_status(folder: str | Path) -> LabStatus | None:
         measured,
         begun,
         [cell.name for cell in open_cells if cell.name not in begun],
+        found.remaining_s,
         shlex.join(found.command),
     )
 
@@ -133,8 +137,10 @@ def _open_pocket(folder: Path, recipe: PocketRecipe) -> _OpenLab:
     def describe(measured: dict[str, Any]) -> Report:
         return report_of(lab, questions, asked, build_pocket_report, measured)
 
-    cells = cells_of(questions.arms_of(asked), recipe.seeds)
-    return _OpenLab(lab, folder, asked, cells, [*command, "--run", str(folder)], folder / "report.json", describe)
+    arms, page = questions.arms_of(asked), folder / "report.json"
+    remaining_s = sum(expected_s(lab, recipe, arms).values())
+    cells, words = cells_of(arms, recipe.seeds), [*command, "--run", str(folder)]
+    return _OpenLab(lab, folder, asked, cells, words, page, describe, remaining_s)
 
 
 def _open_paper(folder: Path, recipe: PaperRecipe) -> _OpenLab:

@@ -19,7 +19,7 @@ from limo.core.recipe import load
 from limo.experiments.arms import Selection, load_questions
 from limo.experiments.cells import MEASURING
 from limo.experiments.lab_status import read_lab_status
-from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, write_world
+from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, slowdown, write_world
 from limo.experiments.pocket.models import PLANS, model_card, model_path
 from limo.experiments.results import Measurement
 from shipped_models import SHIPPED
@@ -139,6 +139,15 @@ def _n_rollouts(ledger: Path) -> int:
     with sqlite3.connect(ledger) as database:
         count: int = database.execute("select count(*) from rollouts").fetchone()[0]
     return count
+
+
+def test_a_busy_machine_takes_longer_than_the_plan_of_quiet_cores(monkeypatch):
+    monkeypatch.setattr("limo.experiments.pocket.lab.n_cores", lambda: 2)
+    for load_average, times in ((0.0, 1.0), (1.0, 1.5), (6.0, 4.0)):
+        monkeypatch.setattr("os.getloadavg", lambda now=load_average: (now, 0.0, 0.0))
+        assert slowdown(2) == times
+    monkeypatch.setattr("limo.experiments.pocket.lab.n_cores", lambda: 16)
+    assert slowdown(2) == 1.0
 
 
 def test_the_expected_times_are_those_of_what_is_left(tmp_path):

@@ -5,12 +5,14 @@ report = run(load(PocketRecipe, "pocket"), "runs/lab", progress)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
+from limo.core.environment import n_cores
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import Problem
@@ -75,8 +77,18 @@ def run(
     asked = asked or questions.short_lab()
     with RunFolder(folder, recipe) as run_folder:
         run_folder.write_json(ASKED, asked_of(asked, recipe.seeds))
-        progress.plan(expected_s(lab, recipe, questions.arms_of(asked)))
+        slower = slowdown(recipe.n_workers)
+        if slower > 1.2:
+            progress.log(f"this machine is busy: the times of the plan are multiplied by {slower:.1f}")
+        expected = expected_s(lab, recipe, questions.arms_of(asked))
+        progress.plan({stage: seconds * slower for stage, seconds in expected.items()})
         return run_experiments(lab, questions, asked, build_pocket_report, progress)
+
+
+def slowdown(n_workers: int) -> float:
+    """How much longer than on quiet cores work takes now: processes that want a core, these workers too, for each."""
+    n_running = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1.0, (n_running + n_workers) / n_cores())
 
 
 def plan(recipe: PocketRecipe, folder: str | Path, asked: Sequence[Experiment] = ()) -> dict[str, float]:
