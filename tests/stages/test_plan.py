@@ -106,7 +106,7 @@ def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):
         row, _ = plan(steps, PROBLEMS, CostAssumptions(), ledger)
         apart = RolloutSettings.model_validate({"models": [{"kind": "replay", "name": "x", "files": ["f"]}], "n": 1})
         (unseen,) = plan([Step("strong", apart)], PROBLEMS, CostAssumptions(), ledger)
-    assert row.source == "20 problems" and lengths_note([row]).endswith("the mean of 80 rollouts in the ledger")
+    assert row.source == "20 problems" and lengths_note([row]).endswith("measured, the mean of those in the ledger")
     assert unseen.n_out == 70 * unseen.n_expected, "a model without rollouts: the mean of the others"
     assert lengths_note(plan(steps, PROBLEMS, CostAssumptions())).startswith("tokens of a rollout: half of max_tokens")
     assert row.n_kept > 35 and row.n_out == pytest.approx(70 * row.n_expected)

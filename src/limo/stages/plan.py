@@ -235,8 +235,8 @@ def tokens_each(ledger: Ledger | None, models: Sequence[str], max_tokens: int) -
 
 def lengths_note(rows: Sequence[Any]) -> str:
     """What the tokens of planned steps or benchmarks rest on, in words."""
-    if n_measured := max(row.n_measured for row in rows):
-        return f"tokens of a rollout: the mean of {n_measured:,} rollouts in the ledger"
+    if any(row.n_measured for row in rows):
+        return "tokens of a rollout: measured, the mean of those in the ledger"
     return "tokens of a rollout: half of max_tokens, since none is measured yet; most models write far fewer"
 
 

@@ -9,6 +9,7 @@ from statistics import mean
 from typing import Any
 
 from limo.core.errors import RecipeError
+from limo.core.progress import duration
 from limo.core.recipe import load
 from limo.core.records import LEVELS, Chain, Grade
 from limo.core.run_folder import RunFolder
@@ -24,7 +25,7 @@ from limo.report.content import Case, CaseRollout, ChartRow, HitRow, LocalizedTe
 from limo.stages import curate
 from limo.stages.plan import CostAssumptions, plan, rollout_steps
 from limo.stages.reports.cases import cut_completion
-from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, stage_name, text
+from limo.stages.reports.texts import label, make_chart, make_series, make_table, percent, sentence, stage_name, text
 
 MAX_HITS = 100  # contamination pairs that are spelled out
 MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
@@ -171,7 +172,7 @@ def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     tables = [make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)]
     n_made = sum(used.n_rollouts for used in usage.values())
     tokens = f"{sum(used.n_prompt_tokens + used.n_completion_tokens for used in usage.values()):,}"
-    claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, minutes=f"{seconds / 60:,.1f}", lost=f"{n_lost:,}")]
+    claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, time=sentence(duration(seconds)), lost=f"{n_lost:,}")]
     if recipe and run_folder.done("ingest"):
         problems = {problem.id: problem for problem in run_folder.read_problems()}
         planned = plan(rollout_steps(recipe), list(problems.values()), CostAssumptions())
