@@ -359,6 +359,27 @@ def test_a_served_models_name_that_holds_the_key_is_not_taken(limo, world, monke
     assert_clean(out, err)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_redirect_is_told_with_its_target_and_without_the_key(limo, world, monkeypatch, form):
+    monkeypatch.setenv("MY_KEY", KEY)
+    target = f"http://far.example/{quote(FORMS[form])}/v1?key={quote(FORMS[form])}#{quote(ESCAPES)}"
+    with serving(307, {}, headers={"Location": target}) as (url, _):
+        for command in (
+            ("rollouts", recipe_of(world, url), "--run", world / "run"),
+            ("init", world / "pool.jsonl", "--server", url, "--api-key-env", "MY_KEY", "-o", world / "mine"),
+        ):
+            code, out, err = limo(*command)
+            assert code == 2 and "http://far.example/" in err
+            assert_clean(out, err)
+
+
+def test_init_prints_a_few_of_many_models(limo, world):
+    with serving(200, {"data": [{"id": f"model-{k}", "max_model_len": 10**40} for k in range(1500)]}) as (url, _):
+        code, out, err = limo("init", world / "pool.jsonl", "--server", url, "-o", world / "mine")
+    assert code == 0, err
+    assert "model-19 (context unknown), and 1,480 more (--json has all)" in out and "model-20 " not in out
+
+
 def test_no_escape_of_a_models_name_reaches_the_terminal(limo, world, monkeypatch):
     monkeypatch.setenv("MY_KEY", KEY)
     with serving(200, {"choices": [{"message": {"content": "4"}}]}) as (url, _):

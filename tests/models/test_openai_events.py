@@ -97,6 +97,18 @@ def test_an_event_of_many_lines_is_bounded_and_read_in_proportion():
             stream.feed(b"data: x" * 1000 + b"\ndata: " + b"[" * 1000 + b"\n")
 
 
+def test_a_completion_that_has_not_ended_where_the_stream_says_that_it_has_costs_no_other():
+    for end, n in ((b"data: [DONE]\n\n", 2), (b"", 0)):
+        stream = StreamReader(2)
+        stream.feed(f"data: {chunk('A', 'stop', 0)}\n\ndata: {chunk('B', None, 1)}\n\n".encode() + end)
+        if not n:  # the connection may have broken, and a retry gives both
+            with pytest.raises(BadReply, match="ended before the completion did"):
+                stream.completions()
+            continue
+        whole, cut = stream.completions()
+        assert (whole.text, cut.finish_reason) == ("A", "error") and "ended before" in cut.error
+
+
 def test_one_completion_of_a_stream_that_cannot_be_read_costs_no_other():
     stream = StreamReader(3)
     for text in (chunk("A", "stop", 0), chunk(7, None, 1), chunk("B", "abort", 1), chunk("C", "stop", 2)):

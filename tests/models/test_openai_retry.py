@@ -133,6 +133,28 @@ def test_an_error_of_one_choice_is_clean_and_holds_no_prompt(clock):
     assert "is no text" in bad.error and "[hidden]" in bad.error and bad.error.isprintable()
 
 
+@pytest.mark.parametrize("n_ended", [0, 1, 2])
+def test_a_stream_that_breaks_when_all_completions_have_ended_is_paid_for_once(clock, n_ended):
+    n_requests = []
+
+    class Broken:
+        async def post(self, url, path, body, headers, feed, deadline_s):
+            n_requests.append(url)
+            for k in range(n_ended):
+                choice = {"index": k, "delta": {"content": str(k)}, "finish_reason": "stop"}
+                feed(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
+            raise BadReply("silent for 1800 s")
+
+    sender = retry.RetryingSender(Broken(), ["http://a/v1"], "m", HttpSettings(retries=1, stream=True))
+    problem = Problem.make("2+2?", "4")
+    chat = [{"role": "user", "content": problem.problem}]
+    found = asyncio.run(sender.complete([Request(problem, chat, Sampling(), index) for index in (0, 1)]))
+    if n_ended == 2:
+        assert [c.text for c in found] == ["0", "1"] and len(n_requests) == 1
+    else:
+        assert {c.finish_reason for c in found} == {"error"} and len(n_requests) == 2
+
+
 REFUSED = Unreachable("cannot be reached (Connection refused)")
 
 

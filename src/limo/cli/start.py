@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from limo.experiments.lab_status import LabStatus
     from limo.stages.status import RunStatus
 
+MOST_NAMES = 20  # of a server's models in a line
+
 
 @command(
     "init",
@@ -49,9 +51,11 @@ def init(
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
     result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace)
     columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())
-    models = ", ".join(
-        f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models
-    )
+    shown = [
+        f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models[:MOST_NAMES]
+    ]
+    n_more = len(result.models) - len(shown)
+    models = ", ".join([*shown, *[f"and {n_more:,} more (--json has all)"] * (n_more > 0)])
     lines = [
         f"{result.n_usable:,} of {result.n_rows:,} rows are problems with answers; {result.n_held_out:,} are held out",
         f"a score near 50% on {result.n_held_out:,} problems is known to ±{100 * result.half_width:.0f} points",

@@ -210,20 +210,26 @@ class StreamReader:
         if reason:
             self._reasons[number] = str(reason)
 
-    def completions(self) -> list[Completion]:
-        """One that cannot be read has the finish reason `error`, where others can.
+    @property
+    def is_whole(self) -> bool:
+        """Whether all completions have ended, so that nothing is lost where the rest of the stream never comes."""
+        return len(self._reasons) >= self.n
 
-        Raises BadReply when a completion has not ended, MixedStream where parts of several cannot be told apart.
+    def completions(self) -> list[Completion]:
+        """One that cannot be read, or has not ended where the stream has, has the finish reason `error`.
+
+        Raises BadReply where there is none that can, or the stream breaks off, MixedStream where parts of several
+        cannot be told apart.
         """
         self._end()
         if self._is_mixed and len(self._parts) < self.n:
             raise MixedStream(f"a stream of {self.n} completions gives several of them one number")
-        if not self._parts or self._parts.keys() - self._reasons.keys() - self._errors.keys():
-            raise BadReply("the stream ended before the completion did")
+        cut, errors = "the stream ended before the completion did", dict(self._errors)
+        errors |= dict.fromkeys(self._parts.keys() - self._reasons.keys() - errors.keys(), cut)
+        if not self._parts or (cut in errors.values() and not self._events.is_done):
+            raise BadReply(cut)
         completions = [
-            _failed(self._errors[number])
-            if number in self._errors
-            else _completion(*self._joined(number), self._reasons[number])
+            _failed(errors[number]) if number in errors else _completion(*self._joined(number), self._reasons[number])
             for number in sorted(self._parts)
         ]
         return _counted(completions[: self.n], self._usage, self.prompt, self.limits)
@@ -251,9 +257,8 @@ def _read_numbered(position: int, choice: Any) -> tuple[int, Completion]:
 
 
 def _why(error: Exception, choice: Any) -> str:
-    return (
-        str(error) if isinstance(error, BadReply) else f"the reply is no completion: {_excerpt(repr(choice).encode())}"
-    )
+    what = f"the reply is no completion: {_excerpt(repr(choice).encode())}"
+    return str(error) if isinstance(error, BadReply) else what
 
 
 def _failed(error: str) -> Completion:
@@ -270,9 +275,8 @@ def _check_given_up(choice: dict[str, Any]) -> None:
 
 def _check_length(n_characters: int, limits: Limits) -> None:
     if n_characters > limits.n_characters:
-        raise BadReply(
-            f"the reply has more than {limits.n_characters:,} characters, for {limits.n_new:,} tokens at most"
-        )
+        most = f"{limits.n_characters:,} characters, for {limits.n_new:,} tokens at most"
+        raise BadReply(f"the reply has more than {most}")
 
 
 def _read_choice(choice: dict[str, Any]) -> Completion:
@@ -335,9 +339,9 @@ def _counted(completions: list[Completion], usage: Any, prompt: Sequence[Message
     if is_estimated:
         _warn_once()
     if counted[1] > len(completions) and not any(completion.full_text for completion in completions):
-        error = f"the server counts {n_new:,} tokens and returned no text"
+        why = f"the server counts {n_new:,} tokens and returned no text"
         completions = [
-            replace(c, finish_reason=OTHER, error=error) if c.finish_reason != "error" else c for c in completions
+            c if c.finish_reason == "error" else replace(c, finish_reason=OTHER, error=why) for c in completions
         ]
     lengths = [len(completion.text) + len(completion.reasoning) + 1 for completion in completions]
     shares = [n_new * length // sum(lengths) for length in lengths]

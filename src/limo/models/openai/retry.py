@@ -194,7 +194,12 @@ class RetryingSender:
         """One try.  Raises Unreachable, BadReply, _Busy and _Refused."""
         n_tokens = len(requests) * requests[0].sampling.max_tokens
         deadline_s = self.settings.timeout_s + n_tokens / self.settings.min_tokens_per_s
-        reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
+        try:
+            reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
+        except BadReply:
+            if stream.is_whole:
+                return stream.completions()
+            raise
         if reply.status == 200:
             return (
                 stream.completions()
