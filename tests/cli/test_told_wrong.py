@@ -156,3 +156,27 @@ def test_a_run_without_its_ledger_is_done_for_no_command(fault, limo, world, how
     words = {"gone": "rollouts, and is gone", "newer": "has version 99", "damaged": "is damaged"}[how]
     assert words in fault("status", run)
     assert words in fault(*given)
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "do"),
+    [
+        (("curate", "evaluate"), "another kind: evaluation", "run: limo evaluate evaluate"),
+        (("evaluate", "limo-v2"), "another kind: curation", "run: limo curate limo-v2"),
+        (("train", "limo-v2"), "another kind: curation", "run: limo curate limo-v2"),
+        (("rollouts", "train-v2"), "another kind: training", "run: limo train train-v2"),
+        (("train", "pocket"), "another kind: pocket lab", "run: limo lab pocket"),
+        (("curate", "limo-v2", "pol=1"), "pol (override) is not a known key", "did you mean 'pool'?"),
+        (("evaluate", "verify-judge"), "model is missing; give it a value", ""),
+    ],
+)
+def test_a_recipe_of_another_kind_is_named_with_its_command(fault, words, found, do):
+    told = fault(*words)
+    assert found in told and do in told
+    assert ("does not fit" in told) == ("another kind" not in told)
+
+
+def test_the_language_may_stand_before_the_command(limo):
+    before, after = limo("--lang", "zh", "curate", "nowhere.yaml"), limo("curate", "nowhere.yaml", "--lang", "zh")
+    assert before == after and before[0] == 2 and "没有这个配方" in before[2]
+    assert "is not one of" in limo("--lang", "xx", "curate", "nowhere.yaml")[2]

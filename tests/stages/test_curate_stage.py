@@ -13,11 +13,12 @@ from limo.core.progress import NoProgress
 from limo.core.recipe import load
 from limo.core.records import Completion
 from limo.core.run_folder import RunFolder
+from limo.curate.funnel import graded_chains, problems_after
 from limo.curate.scorers import judge
 from limo.curate.select import sample_levels
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer, CompletionGroup, Request
-from limo.stages.curate import CurateResult, graded_chains, problems_after
+from limo.stages.curate import CurateResult
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.curate import run as curate
 
@@ -480,3 +481,14 @@ def test_a_moved_run_and_moved_data_go_on(pool, bench, tmp_path):
         (tmp_path / name).rename(moved / name)
     again = Bench(moved / "run")
     assert again(recipe(moved / "pool.jsonl")).did_nothing and again.asked == []
+
+
+def test_that_benchmarks_are_read_from_the_hub_is_said_before_they_are(pool, monkeypatch):
+    progress, read = NoProgress(), []
+    monkeypatch.setattr("limo.stages.curate.load_benchmarks", lambda names, path: read.append(progress.logged) or {})
+    recipe(pool).load_benchmarks(progress=progress)
+    assert not progress.logged
+    recipe(pool, benchmarks={}).load_benchmarks(progress=progress)
+    assert read == [["reading benchmarks from the hub, or its cache where there is no network"]]
+    recipe(pool, benchmarks={}, decontaminate={"path": "held_out.jsonl"}).load_benchmarks(progress=progress)
+    assert len(progress.logged) == 1

@@ -14,9 +14,13 @@ import click
 from limo.cli import curate, lab, pool, report, rollouts, scores, start, train, verify, view
 from limo.cli.command import end_process, run_command
 from limo.core import VERSION
+from limo.core.language import LANGUAGES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), expose_value=False, help="Language of what is printed, as of each command."
+)
 @click.version_option(VERSION, message="%(prog)s %(version)s")
 def root() -> None:
     """A small, hard, well-reasoned set of examples: chosen with evidence, trained on, proved by measurement.

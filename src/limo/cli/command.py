@@ -23,14 +23,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from limo.cli.arguments import check_arguments
 from limo.cli.next_step import next_command
 from limo.core.environment import n_cores
-from limo.core.errors import InputError, LimoError, PartialError, StorageError, did_you_mean, named_once
+from limo.core.errors import InputError, LimoError, PartialError, RecipeError, StorageError, did_you_mean, named_once
 from limo.core.files import disk_reason, disk_remedy
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
@@ -46,7 +46,10 @@ from limo.core.secrets import hide_secrets
 from limo.core.text import printable, shorten
 
 if TYPE_CHECKING:
-    pass
+    from limo.core.recipe import Settings
+    from limo.stages.plan import Kind
+
+T = TypeVar("T", bound="Settings")
 
 DONE, BUG, INPUT, PARTIAL = 0, 1, 2, 3
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -170,6 +173,19 @@ def workers() -> Decorator:
     """The option `--workers`; results do not depend on it."""
     shown = "Processes that verify.  [default: one a core]"
     return click.option("--workers", type=click.IntRange(1, 1024), default=n_cores, metavar="N", help=shown)
+
+
+def load_recipe(model: type[T], kind: Kind, recipe: str, overrides: Sequence[str] = ()) -> T:
+    """The recipe of a command.  Raises what `load` does, and one line for a recipe of another kind."""
+    from limo.core.recipe import load
+
+    try:
+        return load(model, recipe, list(overrides))
+    except RecipeError:
+        from limo.stages.plan import check_kind
+
+        check_kind(recipe, kind)
+        raise
 
 
 def aligned_table(rows: Sequence[Sequence[object]]) -> str:

@@ -24,6 +24,7 @@ from limo.cli.command import (
     benchmark_option,
     benchmark_overrides,
     command,
+    load_recipe,
     output,
     run_folder,
     workers,
@@ -62,12 +63,11 @@ def curate(
 
     The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
     """
-    from limo.core.recipe import load
     from limo.curate.dataset import require_datasets
     from limo.rollouts.lacking import raise_lacking
     from limo.stages import curate as stage
 
-    settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
+    settings = load_recipe(stage.Recipe, "curation", recipe, [*overrides, *benchmark_overrides(benchmark)])
     folder = run_of(run, recipe)
     if dry_run:
         from limo.cli.rollouts import print_plan

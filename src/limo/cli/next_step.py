@@ -118,9 +118,9 @@ def _evaluate(values: Values) -> list[object]:
 
 
 def _plan(values: Values) -> list[object]:
-    from limo.stages.plan import kind_of_recipe
+    from limo.stages.plan import COMMAND_OF, kind_of_recipe
 
-    command = {"training": "train", "rollouts": "rollouts", "curation": "curate"}.get(kind_of_recipe(values["recipe"]))
+    command = COMMAND_OF.get(kind_of_recipe(values["recipe"]))
     if command != "train" or _has_gpu():
         return _same(command, values) if command else []
     on_cpu = [word for word in _on_cpu(values["recipe"])[0] if word not in values["overrides"]]

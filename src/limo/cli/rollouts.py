@@ -27,6 +27,7 @@ from limo.cli.command import (
     Finite,
     aligned_table,
     command,
+    load_recipe,
     output,
     run_folder,
     workers,
@@ -57,12 +58,11 @@ def rollouts(
 
     Every completion is verified and kept in the run's ledger; the same command again requests only what is missing.
     """
-    from limo.core.recipe import load
     from limo.rollouts.lacking import raise_lacking
     from limo.stages import rollouts as stage
 
     folder = run_of(run, recipe)
-    settings = load(stage.Recipe, recipe, overrides)
+    settings = load_recipe(stage.Recipe, "rollouts", recipe, overrides)
     result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
     head: list[object] = ["model", "problems", "rollouts", "decided", "correct", "kept"]
     lines = [head, *map(_summary, result.pass_rates, result.n_rollouts)]

@@ -49,7 +49,7 @@ def init(
 
     fields = named_columns(field)
     folder = output or f"limo-{Path(file).name.partition('.')[0]}"
-    result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace)
+    result = stage.run(file, folder, server, fields, api_key_env, hold_out, model, replace, call.progress)
     columns = ", ".join(f"{name}={column}" for name, column in result.fields.items())
     shown = [
         f"{m.name} ({f'context {m.context:,}' if m.context else 'context unknown'})" for m in result.models[:MOST_NAMES]

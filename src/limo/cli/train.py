@@ -25,6 +25,7 @@ from limo.cli.command import (
     benchmark_option,
     benchmark_overrides,
     command,
+    load_recipe,
     run_folder,
     workers,
 )
@@ -57,18 +58,17 @@ def train(
 
     The run folder gets `model/`.
     """
-    from limo.core.recipe import load
     from limo.stages import train as stage
 
     if show_batch:
-        shown = stage.first_batch(load(stage.Recipe, recipe, overrides))
+        shown = stage.first_batch(load_recipe(stage.Recipe, "training", recipe, overrides))
         call.result({"batch": shown}, shown)
         return
     if nproc > 1:
-        load(stage.Recipe, recipe, overrides)  # a fault is one line, not one a process
+        load_recipe(stage.Recipe, "training", recipe, overrides)  # a fault is one line, not one a process
         words = [recipe, *overrides, "--run", str(run_of(run, recipe)), *(["--json"] if call.as_json else [])]
         sys.exit(subprocess.call(stage.launch_command(nproc, launch, words)))
-    result = stage.run(load(stage.Recipe, recipe, overrides), run_of(run, recipe), call.progress)
+    result = stage.run(load_recipe(stage.Recipe, "training", recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
         counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
         counts += f", {operations(result.flops)} FLOPs, checkpoint: {result.checkpoint}"
@@ -97,11 +97,10 @@ def evaluate(
 
     With --checkpoints: the curve over them, the last against the best, and how much of the best is luck.
     """
-    from limo.core.recipe import load
     from limo.rollouts.lacking import Lack, raise_lacking
     from limo.stages import evaluate as stage
 
-    settings = load(stage.Recipe, recipe, [*overrides, *benchmark_overrides(benchmark)])
+    settings = load_recipe(stage.Recipe, "evaluation", recipe, [*overrides, *benchmark_overrides(benchmark)])
     folder = run_of(run, recipe)
     if dry_run:
         _print_plan(call, settings, folder)

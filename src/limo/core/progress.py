@@ -113,6 +113,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         with self._progress.lock:
+            self._progress.n_shown += 1
             self._progress.open_stages.append(self)
             self._progress.show(self.event("start"))
         return self
@@ -131,6 +132,7 @@ class Progress(Closing):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self.lock = clock, threading.RLock()
         self.stopped: list[str] = []
+        self.n_shown = 0  # lines and stages begun
         self.open_stages: list[Stage] = []
         self._expected_s: dict[str, float] = {}
         self._taken_s: dict[str, float] = {}
@@ -146,6 +148,7 @@ class Progress(Closing):
     def log(self, text: str) -> None:
         """Show one line."""
         with self.lock:
+            self.n_shown += 1
             self.show(Event("log", text=shown(text)))
 
     def remaining_s(self, stage: Stage) -> float | None:

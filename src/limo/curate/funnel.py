@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from limo.core.records import Dropped
-from limo.core.run_folder import RunFolder
-from limo.curate.chains import SETTING_OF
+from limo.core.records import Chain, Dropped, Grade, Problem
+from limo.core.run_folder import RunFolder, RunPool
+from limo.curate.chains import SETTING_OF, chains_from_table
 from limo.curate.difficulty import TOO_EASY, TOO_HARD
+from limo.curate.grade import match_grades
 
 UNITS = {"ingest": "rows", "chains": "rollouts", "grade": "chains", "select": "chains", "export": "chains"}
 """What a stage counts; every other one counts problems."""
@@ -36,6 +37,17 @@ def read_funnel(run_folder: RunFolder) -> list[FunnelRow]:
         n_problems = len({row.get("problem_id") or row["id"] for row in run_folder.read_stage(stage)})
         rows.append(FunnelRow(stage, unit, n_in, counts.n_kept, n_problems, counts.n_by_reason))
     return rows
+
+
+def graded_chains(run_folder: RunFolder) -> tuple[list[Chain], list[Grade]]:
+    """Every graded chain of a run, not only the best of each problem; for `select.sample_levels` and for audits."""
+    return match_grades(chains_from_table(run_folder.read_stage("chains")), run_folder.read_stage("grade"))
+
+
+def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
+    """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
+    pool = RunPool(run_folder.read_problems())
+    return [pool.problem(row) for row in run_folder.read_stage(step)]
 
 
 def check_funnel(funnel: Sequence[FunnelRow]) -> None:

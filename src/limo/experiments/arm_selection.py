@@ -21,6 +21,7 @@ from limo.core.run_folder import RunFolder
 from limo.core.text import content_hash
 from limo.curate.chains import ChainSettings, accept, chain_hash, lacks_box, without_thought_markers
 from limo.curate.difficulty import pass_rate_of
+from limo.curate.funnel import graded_chains, problems_after
 from limo.curate.grade import GradeSettings, grade
 from limo.curate.select import Candidate, SelectSettings, sample_levels, select
 from limo.curate.strata import STRATA, StrataSettings, stratify
@@ -57,8 +58,8 @@ class CandidatePool:
 def curated_pool(recipe: curate_stage.Recipe, folder: Path, runner: RolloutRunner) -> CandidatePool:
     """What a finished curate run in `folder` holds: every graded chain, not only the selected ones."""
     with RunFolder(folder) as run:
-        problems = curate_stage.problems_after(run, recipe.filters[-1].name if recipe.filters else "decontaminate")
-        chains, grades = curate_stage.graded_chains(run)
+        problems = problems_after(run, recipe.filters[-1].name if recipe.filters else "decontaminate")
+        chains, grades = graded_chains(run)
         rates: dict[str, list[PassRate]] = {problem.id: [] for problem in problems}
         for settings in recipe.filters:
             for row in run.read_stage(settings.name):

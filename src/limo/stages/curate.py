@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 
 from limo.core import prompts
 from limo.core.errors import RESTORE, InputError, foreign_data
+from limo.core.heartbeat import announced
 from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Chain, Completion, Dropped, Grade, PassRate, Problem, Row, Verdict
@@ -105,11 +106,13 @@ class Recipe(ModelStageRecipe):
         folder = self.decontaminate.path
         return files | ({"folder of benchmarks (decontaminate.path)": self.resolve(folder)} if folder else {})
 
-    def load_benchmarks(self, only_files: bool = False) -> dict[str, list[Problem]]:
+    def load_benchmarks(self, only_files: bool = False, progress: Progress | None = None) -> dict[str, list[Problem]]:
         """The benchmarks kept out of the pool, by name; those of the hub not, with `only_files`."""
         settings, own = self.decontaminate, load_files(self.benchmarks, self.data)
         if (own and not settings.benchmarks) or (only_files and not settings.path):
             return own
+        if progress and not settings.path:
+            progress.log("reading benchmarks from the hub, or its cache where there is no network")
         return own | load_benchmarks(settings.benchmarks, self.resolve(settings.path) if settings.path else None)
 
     @property
@@ -183,17 +186,6 @@ def run(
             raise
 
 
-def graded_chains(run_folder: RunFolder) -> tuple[list[Chain], list[Grade]]:
-    """Every graded chain of a run, not only the best of each problem; for `select.sample_levels` and for audits."""
-    return match_grades(chains_from_table(run_folder.read_stage("chains")), run_folder.read_stage("grade"))
-
-
-def problems_after(run_folder: RunFolder, step: str) -> list[Problem]:
-    """The problems that were left after `ingest`, `dedup`, `decontaminate` or a filter."""
-    pool = RunPool(run_folder.read_problems())
-    return [pool.problem(row) for row in run_folder.read_stage(step)]
-
-
 Split = tuple[list[Row], list[Dropped]]
 
 
@@ -230,7 +222,8 @@ class _Curation:
         """Do the step, which writes `also`, unless it is done; the rows it kept.  `n_in` None: all kept and dropped."""
         if not self.folder.done(name):
             n_lacks = len(self.runner.lacks)
-            kept, dropped = work()
+            with announced(self.progress, f"{name}: begins"):
+                kept, dropped = work()
             note_lacks(self.folder, name, self.runner.lacks[n_lacks:])
             if n_in is not None and n_in != len(kept) + len(dropped):
                 raise AssertionError(f"{name}: {n_in} came in, {len(kept)} were kept and {len(dropped)} dropped")
@@ -261,8 +254,12 @@ class _Curation:
         self.pool = RunPool(problems)
         rows = self._step("dedup", len(problems), lambda: self._split(dedup(problems, recipe.dedup)))
         unique = [self.pool.problem(row) for row in rows]
-        work = lambda: self._split(decontaminate(unique, recipe.load_benchmarks(), recipe.decontaminate))  # noqa: E731
-        return [self.pool.problem(row) for row in self._step("decontaminate", len(unique), work)]
+
+        def compare() -> Split:
+            benchmarks = recipe.load_benchmarks(progress=self.progress)
+            return self._split(decontaminate(unique, benchmarks, recipe.decontaminate))
+
+        return [self.pool.problem(row) for row in self._step("decontaminate", len(unique), compare)]
 
     def _split(self, split: tuple[list[Problem], list[Dropped]]) -> Split:
         return self.pool.rows(split[0]), split[1]

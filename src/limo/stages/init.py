@@ -22,6 +22,8 @@ import yaml
 
 from limo.core.errors import InputError
 from limo.core.files import write_text
+from limo.core.heartbeat import announced
+from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
@@ -96,6 +98,7 @@ def run(
     n_held_out: int | None = None,
     weights: str = "",
     replace: bool = False,
+    progress: Progress | None = None,
 ) -> InitResult:
     """Write `mine.yaml` (curate), `train.yaml`, `evaluate.yaml` and `held_out.jsonl` into a folder.
 
@@ -125,7 +128,8 @@ def run(
     of_rows = _notes_on_rows(left_out, damaged, list(usable.values()), list(table[0]))
     notes = [*of_rows, *notes, *_notes(models, interval, n_held_out, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
-    notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
+    with announced(progress or NoProgress(), "reading the tokenizer of the model"):
+        notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
     target, served = Path(folder), [_served(model, http) for model in models]
     weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights

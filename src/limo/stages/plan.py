@@ -33,6 +33,7 @@ from limo.core.progress import NoProgress, Progress, duration
 from limo.core.recipe import find
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
+from limo.core.text import as_argument
 from limo.ledger.of_run import open_run_ledger
 from limo.ledger.store import Ledger
 from limo.models.settings import open_model
@@ -137,12 +138,28 @@ def run(
 Kind = Literal["paper lab", "pocket lab", "training", "evaluation", "rollouts", "curation"]
 
 
-def kind_of_recipe(path: str) -> Kind:
-    """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
+COMMAND_OF = {"curation": "curate", "rollouts": "rollouts", "training": "train", "evaluation": "evaluate"}
+
+
+def _keys_of(path: str) -> set[str]:
     values: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         values, _ = load_yaml(find(path).read_text(encoding="utf-8"))
-    keys = set(values) if isinstance(values, dict) else set()
+    return set(values) if isinstance(values, dict) else set()
+
+
+def check_kind(path: str, kind: Kind) -> None:
+    """Raise InputError for a recipe that is plainly of another kind, by its keys."""
+    found = kind_of_recipe(path)
+    if found == kind or (found == "curation" and "pool" not in _keys_of(path)):
+        return
+    do = f"run: limo {COMMAND_OF.get(found, 'lab')} {as_argument(path)}"
+    raise InputError(f"this is a recipe of another kind: {found}", path, f"a recipe of {kind}", do)
+
+
+def kind_of_recipe(path: str) -> Kind:
+    """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
+    keys = _keys_of(path)
     if {"student", "benchmarks"} <= keys:
         return "paper lab"
     if {"world", "curation"} <= keys:

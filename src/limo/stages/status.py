@@ -24,7 +24,7 @@ from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.evaluate import Recipe as EvaluateRecipe
-from limo.stages.plan import kind_of_recipe, rollout_steps
+from limo.stages.plan import COMMAND_OF, kind_of_recipe, rollout_steps
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 
 
@@ -79,7 +79,7 @@ def _read_status(folder: str | Path) -> RunStatus:
     done = not step
     status: dict[str, Any] = {"folder": path, "is_done": done, "step": step, "stages": stages}
     status["is_running"] = is_locked(path)
-    if not done and (word := _COMMAND_OF.get(kind_of_recipe(str(path / "recipe.yaml")))):
+    if not done and (word := COMMAND_OF.get(kind_of_recipe(str(path / "recipe.yaml")))):
         status["command"] = shlex.join(
             ["limo", word, as_argument(str(path / "recipe.yaml")), "--run", as_argument(str(path))]
         )
@@ -105,7 +105,6 @@ def _read_status(folder: str | Path) -> RunStatus:
 
 
 _STEPPED = (CurateRecipe, RolloutsRecipe)
-_COMMAND_OF = {"curation": "curate", "rollouts": "rollouts", "training": "train", "evaluation": "evaluate"}
 
 
 def is_locked(folder: Path) -> bool:

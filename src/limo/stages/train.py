@@ -23,6 +23,7 @@ from pydantic import Field, model_validator
 
 from limo.core.errors import InputError, RecipeError
 from limo.core.files import hash_path, model_identity, write_json
+from limo.core.heartbeat import announced
 from limo.core.progress import NoProgress, Progress
 from limo.core.prompts import prompt_hash
 from limo.core.recipe import RECIPES, Settings, load
@@ -139,7 +140,8 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}
     )
     with RunFolder(folder, recipe, contents) if is_main_process() else nullcontext() as run_folder:
-        result = _train(recipe, folder, progress)
+        with announced(progress or NoProgress(), f"train: reading {recipe.model} and the rows"):
+            result = _train(recipe, folder, progress)
         if run_folder and (cost := data_cost(recipe.dataset)):
             run_folder.write_json(DATA_COST, asdict(cost))
             (progress or NoProgress()).log(f"train: {cost}")

@@ -16,7 +16,7 @@ from limo.core.run_folder import RunFolder
 from limo.core.text import shorten, signed
 from limo.curate.audit import EditEffect, audit, rank_correlation
 from limo.curate.chains import without_thought_markers
-from limo.curate.funnel import UNITS
+from limo.curate.funnel import UNITS, graded_chains, problems_after
 from limo.curate.grade import GradeSettings
 from limo.curate.scorers.registry import SCORERS
 from limo.ledger.store import Ledger
@@ -45,12 +45,12 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
         parts["notes"].append(text("old_recipe", error=shorten(str(error), 200)))
     if "decontaminate" in done:
         parts |= contamination_parts(
-            evidence_table(curate.problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
+            evidence_table(problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
         )
     filters = [name for name in done if name not in curate.OTHER_STEPS]
     parts["sections"] += [_difficulty(run_folder, filters, recipe)] if filters else []
     if "grade" in done:
-        chains, grades = curate.graded_chains(run_folder)
+        chains, grades = graded_chains(run_folder)
         parts["sections"].append(_grades(chains, grades, recipe.grade if recipe else None))
         parts["cases"] = _cases(run_folder, chains, grades)
     if run_folder.ledger_path.exists():
