@@ -138,3 +138,19 @@ def test_limo_plan_reads_lengths_and_configuration_and_no_weights(tmp_path):
     plan = json.loads(done.output.splitlines()[-1])
     assert plan["n_examples"] == 1 and plan["longest"] == plan["n_tokens"] > 3
     assert "1 x H100 (one)" in plan["sentence"] and "computed twice: none" in plan["sentence"]
+
+
+@pytest.mark.parametrize("model", ["./nowhere", "/nowhere/model", "nowhere"])
+def test_the_path_of_a_model_that_is_not_there_is_told_as_a_training_tells_it(model):
+    with pytest.raises(ModelError, match="there is no such model"):
+        run(load(Recipe, "train-v2", [f"model={model}"]))
+
+
+def test_a_plan_without_rows_says_so_first_and_a_small_model_takes_some_memory(tmp_path):
+    from limo.experiments.pocket.models import model_path
+
+    words = ["plan", "train-v2", f"model={model_path('pocket-rich')}", "method.max_length=64"]
+    text = CliRunner().invoke(root, [*words, f"dataset={tmp_path}/none.jsonl"]).output
+    assert "none.jsonl is not there yet" in text.splitlines()[0] and text.count("is not there yet") == 1
+    assert "0 examples" not in text and "; add method.gradient_checkpointing=" in text
+    assert " 0.0 " not in text.splitlines()[3][:80]

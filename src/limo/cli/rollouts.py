@@ -138,8 +138,9 @@ def _plan_training(call: Call, recipe: str, overrides: tuple[str, ...], gpu: str
 
     planned = train_plan.run(load(train.Recipe, recipe, overrides), gpu)
     counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
-    notes = "".join(f"\n{note}" for note in planned.notes)
-    text = f"{counts}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}{notes}"
+    head = [counts] if planned.n_examples or not planned.notes else planned.notes[:1]  # no rows are there yet
+    notes = "".join(f"\n{note}" for note in planned.notes if note not in head)
+    text = f"{head[0]}\n\n{aligned_table(planned.table())}\n\n{planned.sentence}{notes}"
     call.result(asdict(planned) | {"sentence": planned.sentence}, text)
 
 

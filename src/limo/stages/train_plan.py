@@ -20,7 +20,7 @@ from typing import Any
 
 from limo.core.errors import InputError, MissingFileError, ModelError
 from limo.core.progress import duration
-from limo.models.local.config import config_of_shape, read_config, unknown_shape
+from limo.models.local.config import HUB_NAME, config_of_shape, read_config, unknown_shape
 from limo.stages.plan import CHARACTERS
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS
@@ -96,7 +96,8 @@ class TrainingPlan:
         for one in self.set_ups:
             memory = one.memory
             parts = [part / memory.n_shards for part in (memory.weights, memory.gradients, memory.optimiser)]
-            cells = [f"{part / GB:.1f}" for part in (memory.total, *parts, memory.gathered, memory.activations)]
+            sizes = [part / GB for part in (memory.total, *parts, memory.gathered, memory.activations)]
+            cells = [f"{size:.{3 if 0 < size < 0.05 else 1}f}" for size in sizes]
             fits = "" if one.fits else "does not fit"
             rows.append(
                 [
@@ -120,9 +121,7 @@ class TrainingPlan:
         if one is None:
             return f"nothing up to {N_DEVICES[-1]} x {self.gpu} holds it: take method.kind=lora or a lower max_length"
         devices = f"{one.n_devices} x {self.gpu} ({one.sharding})"
-        return (
-            f"the smallest set-up that fits: {devices}, {self.attention}, computed twice: {one.recomputed}; {one.words}"
-        )
+        return f"the smallest set-up that fits: {devices}, {self.attention}, computed twice: {one.recomputed}; add {one.words}"
 
 
 def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
@@ -157,7 +156,7 @@ def _config(model: str) -> Any:
     try:
         return read_config(model)
     except ModelError as error:
-        if Path(model).exists():
+        if Path(model).exists() or not HUB_NAME.fullmatch(model):
             raise
         raise unknown_shape(model) from error
 

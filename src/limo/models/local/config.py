@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _ALLOWED = "a folder with config.json, safetensors and a tokenizer, or a hub name owner/name"
 _SIZES = re.compile(
     r"(?P<layers>num_\w*layers|n_layers?|(?:en|de)coder_layers)|(?P<experts>(?:num|n)_\w*experts)"
@@ -59,7 +59,7 @@ def check_model(model: str | Path) -> None:
         if not (path / "config.json").is_file():
             raise ModelError("this folder holds no model", path, _ALLOWED, "check the path")
         _check_sizes(path)
-    elif path.exists() or not _HUB_NAME.fullmatch(str(model)):
+    elif path.exists() or not HUB_NAME.fullmatch(str(model)):
         raise ModelError("there is no such model", path, _ALLOWED, "check the path")
 
 
