@@ -128,8 +128,7 @@ def run(
     of_rows = _notes_on_rows(left_out, damaged, list(usable.values()), list(table[0]))
     notes = [*of_rows, *notes, *_notes(models, interval, n_held_out, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
-    with announced(progress or NoProgress(), "reading the tokenizer of the model"):
-        notes = [*unchecked, *_notes_on_weights(weights, by_hash), *notes]
+    notes = [*unchecked, *_notes_on_weights(weights, by_hash, progress or NoProgress()), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
     target, served = Path(folder), [_served(model, http) for model in models]
     weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights
@@ -245,14 +244,15 @@ def score_of_half(n: int) -> Estimate:
     return mean_interval([k % 2 for k in range(n)], [1] * n)
 
 
-def _notes_on_weights(weights: str, problems: Sequence[Problem]) -> list[str]:
+def _notes_on_weights(weights: str, problems: Sequence[Problem], progress: Progress) -> list[str]:
     """What a model in a folder cannot read of the problems; one on the hub is looked at when it is trained."""
     if not (Path(weights) / "config.json").is_file() or not weights:
         return []
     try:
         from limo.train.model import load_tokenizer
 
-        note = reading_note((problem.problem for problem in problems), load_tokenizer(weights))
+        with announced(progress, "reading the tokenizer of the model"):
+            note = reading_note((problem.problem for problem in problems), load_tokenizer(weights))
     except ImportError:  # the core writes recipes too
         note = "whether the model reads these problems was not looked at: it needs the extra `train`"
     return [note] if note else []

@@ -121,7 +121,8 @@ class TrainingPlan:
         if one is None:
             return f"nothing up to {N_DEVICES[-1]} x {self.gpu} holds it: take method.kind=lora or a lower max_length"
         devices = f"{one.n_devices} x {self.gpu} ({one.sharding})"
-        return f"the smallest set-up that fits: {devices}, {self.attention}, computed twice: {one.recomputed}; add {one.words}"
+        how = f"{self.attention}, computed twice: {one.recomputed}; add {one.words}"
+        return f"the smallest set-up that fits: {devices}, {how}"
 
 
 def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
