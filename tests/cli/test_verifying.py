@@ -182,3 +182,21 @@ def test_a_judge_that_cannot_work_is_told_before_a_row_is_verified(fault, judge,
     file, recipe, _ = judge
     fault("verify", file, "-o", tmp_path / "late.jsonl", "--judge", recipe, *broken)
     assert not (tmp_path / "late.jsonl").exists()
+
+
+def test_without_an_output_the_first_wrong_and_undecided_rows_are_printed(limo, tmp_path):
+    rows = [
+        {"stem": "1+1?", "key": "2", "said": f"\\boxed{{{k}\u001b[31m}}" if k == 3 else f"It is {k}."}
+        for k in range(2, 9)
+    ]
+    file, fields = lines(tmp_path / "rows.jsonl", rows), ("--field", "answer=key", "--field", "completion=said")
+    code, out, _ = limo("verify", file, *fields)
+    assert code == 0 and "\x1b" not in out and "-o FILE writes every row" in out
+    assert sum("wrong " in line and "row" not in line for line in out.split("\n")[2:]) == 5
+    assert "the first wrong" not in limo("verify", file, *fields, "--json")[1]
+    assert "the first wrong" not in limo("verify", file, *fields, "-o", tmp_path / "out.jsonl")[1]
+
+
+def test_a_ledger_takes_no_columns(limo, tmp_path):
+    code, _, err = limo("verify", tmp_path, "--ledger", "--field", "answer=key")
+    assert code == 2 and "a ledger has its own columns" in err

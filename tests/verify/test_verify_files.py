@@ -15,7 +15,7 @@ from limo.core.rows import write_rows
 from limo.verify import files as verify_files
 from limo.verify import maths_verifier as module
 from limo.verify.audit import audit_file
-from limo.verify.files import count_lines, verify_file
+from limo.verify.files import Columns, count_lines, verify_file
 
 ROWS = [
     {"answer": "4", "completion": "\\boxed{4}", "kind": "number"},
@@ -209,7 +209,7 @@ def test_a_verify_that_is_stopped_says_so_and_not_that_it_is_done(tmp_path, monk
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify_files, "_verify_lines", interrupt)
+    monkeypatch.setattr(verify_files, "_verified_lines", interrupt)
     progress = NoProgress()
     with pytest.raises(PartialError):
         verify_file(write(tmp_path / "rows.jsonl", ROWS), tmp_path / "out.jsonl", 1, progress)
@@ -258,7 +258,7 @@ def test_what_verify_and_audit_return_can_be_written_as_json(tmp_path):
 
 
 def test_an_unlabelled_row_is_refused(tmp_path):
-    with pytest.raises(InputError, match="row 1 has no label"):
+    with pytest.raises(InputError, match=r"row 1 has no label"):
         audit_file(write(tmp_path / "rows.jsonl", [{"answer": "1", "pred": "1"}]))
 
 
@@ -308,10 +308,48 @@ def test_an_interrupted_verify_keeps_an_earlier_output(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify_files, "_verify_lines", interrupt)
+    monkeypatch.setattr(verify_files, "_verified_lines", interrupt)
     with pytest.raises(PartialError, match="the earlier output is kept"):
         verify_file(tmp_path / "a.jsonl", tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_text() == "earlier"
     with pytest.raises(PartialError, match="what is done is in the output"):
         verify_file(tmp_path / "a.jsonl", tmp_path / "new.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "new.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("题目", "标准答案", "模型回答"), ("问题", "答案", "回答"), ("题干", "参考答案", "输出"),
+        ("question", "expected_answer", "generation"),
+        ("Problem", "Answer", "Response"),
+    ],
+)  # fmt: skip
+def test_usual_names_of_columns_are_known(tmp_path, names):
+    rows = [dict(zip(names, ("1+1?", "2", "答：一共2个。"), strict=True))]
+    assert verify_file(write(tmp_path / "rows.jsonl", rows)).n_correct == 1
+
+
+def test_a_column_of_any_name_is_given(tmp_path):
+    path = write(
+        tmp_path / "rows.jsonl", [{"stem": "1+1?", "reward": {"key": "2"}, "said": "So it is 2.", "text": "3"}]
+    )
+    columns = Columns.named({"problem": "stem", "answer": "reward.key", "completion": "said"})
+    assert verify_file(path, columns=columns).n_correct == 1
+    with pytest.raises(InputError, match=r"no such column: 'nope'.*stem, reward, said"):
+        verify_file(path, columns=Columns.named({"answer": "nope"}))
+    with pytest.raises(InputError, match="no such field: 'key'"):
+        Columns.named({"key": "stem"})
+
+
+def test_missing_columns_are_told_with_those_there_are_and_the_option(tmp_path):
+    with pytest.raises(InputError, match=r"row 1 has no answer: 'stem, key'.*`标准答案`.*--field answer=COLUMN"):
+        verify_file(write(tmp_path / "rows.jsonl", [{"stem": "1+1?", "key": "2"}]))
+
+
+def test_the_first_wrong_and_undecided_rows_are_kept_as_examples(tmp_path):
+    rows = [{"id": f"r{k}", "answer": "2", "completion": f"\\boxed{{{k}}}"} for k in range(1, 9)]
+    examples = []
+    verify_file(write(tmp_path / "rows.jsonl", rows), examples=examples)
+    assert [example.row for example in examples] == ["r1", "r3", "r4", "r5", "r6"]
+    assert examples[0] == ("r1", "wrong", "1", "2", "integers")

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from limo.cli.command import OVERRIDES, RETRY_ERRORS, Call, aligned_table, command, output, workers
+from limo.cli.command import OVERRIDES, RETRY_ERRORS, Call, aligned_table, command, named_columns, output, workers
 from limo.core.errors import InputError, PartialError
+from limo.core.text import hide_keys, printable, shorten
 
 if TYPE_CHECKING:
     from limo.stages.verify import Recipe
     from limo.verify.checker import Checker
-    from limo.verify.files import Summary
+    from limo.verify.files import Columns, Example, Summary
 
 
 @command(
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     OVERRIDES,
     output("The rows with their verdicts; with --ledger those that changed.", required=False),
     workers(),
+    click.option(
+        "--field",
+        "fields",
+        multiple=True,
+        metavar="NAME=COLUMN",
+        help="Which column holds problem, answer or completion, as `answer=key`.",
+    ),
     click.option(
         "--verifier", default="maths", metavar="KIND", help="maths, choice, numeric, exact or python:MODULE:CLASS."
     ),
@@ -46,19 +54,23 @@ if TYPE_CHECKING:
     RETRY_ERRORS,
 )
 def verify(
-    call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, verifier: str,
-    tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool, pool: str | None,
-    judge: str | None, judgements: str | None, retry_errors: bool,
+    call: Call, file: str, overrides: tuple[str, ...], output: str | None, workers: int, fields: tuple[str, ...],
+    verifier: str, tolerance: float | None, digits: int | None, audit: bool, plain: bool, ledger: bool,
+    pool: str | None, judge: str | None, judgements: str | None, retry_errors: bool,
 ) -> None:  # fmt: skip
     """Verify completions against answers.
 
-    Rows are {answer, completion} in JSON lines; verdicts are correct, wrong, no_answer, truncated or undecided.  With
-    --judge (recipe `verify-judge`) a model decides the undecided ones, each once, ever.
+    Rows are {answer, completion}, with the problem where you have it, in JSON lines, CSV or Parquet.  Usual names of
+    these columns are known, in English and Chinese (答案, 回答); --field names others.  Verdicts are correct, wrong,
+    no_answer, truncated or undecided.  With --judge (recipe `verify-judge`) a model decides the undecided ones, each
+    once, ever.
     """
     if overrides and not judge:
         raise InputError("overrides are for a judge's recipe", " ".join(overrides), "--judge RECIPE", "add it")
     if judge and (ledger or audit or not output):
         raise InputError("a judge needs rows to write its verdicts to", file, "-o FILE, no --ledger, no --audit", "")
+    if fields and ledger:
+        raise InputError("a ledger has its own columns", fields[0], "--field with a file of rows", "leave it out")
     given = {"kind": verifier, "tolerance": tolerance, "digits": digits}
     settings = {name: value for name, value in given.items() if value is not None}
     if ledger:
@@ -66,26 +78,39 @@ def verify(
 
         _reverify(call, file, pool, Checker(settings, workers), output)
         return
+    from limo.verify.files import Columns, verify_file
+
+    columns = Columns.named(named_columns(fields))
     if audit:
-        from limo.verify.audit import audit_file
-
-        report = audit_file(file, plain, call.progress, verifier=settings)
-        mistakes = report.mistakes()
-        call.result(
-            asdict(report), aligned_table(report.table()) + (f"\n\n{aligned_table(mistakes)}" if mistakes else "")
-        )
+        _audit(call, file, plain, settings, columns)
         return
-    from limo.verify.files import verify_file
-
     recipe = _judge_recipe(judge, overrides) if judge else None  # its faults are told before anything is read
-    summary = verify_file(file, output, workers, call.progress, verifier=settings)
+    examples: list[Example] | None = None if output else []
+    summary = verify_file(file, output, workers, call.progress, None, settings, columns, examples)
     if recipe and output:
-        _judge(call, output, recipe, judgements or f"{output}.judged.sqlite", summary, retry_errors)
+        _judge(call, output, recipe, judgements or f"{output}.judged.sqlite", summary, columns, retry_errors)
     else:
-        call.result(asdict(summary), aligned_table(summary.table()))
+        call.result(asdict(summary), "\n\n".join([aligned_table(summary.table()), *_shown(examples or [])]))
     if summary.skipped:
         what, first = f"{len(summary.skipped):,} rows are too long and have no verdict", summary.skipped[0]
         raise PartialError(what, first, "", "shorten or drop them")
+
+
+def _audit(call: Call, file: str, plain: bool, settings: dict[str, Any], columns: Columns) -> None:
+    from limo.verify.audit import audit_file
+
+    report = audit_file(file, plain, call.progress, settings, columns)
+    tables = [report.table(), *filter(None, [report.mistakes()])]
+    call.result(asdict(report), "\n\n".join(map(aligned_table, tables)))
+
+
+def _shown(examples: list[Example]) -> list[str]:
+    """The first rows that are wrong or undecided, a line each, and how all of them are had."""
+    if not examples:
+        return []
+    rows = [[shorten(printable(hide_keys(text)), 40) for text in example] for example in examples]
+    table = aligned_table([["row", "verdict", "extracted", "answer", "reason"], *rows])
+    return [table, "these are the first wrong and undecided rows; -o FILE writes every row with its verdict"]
 
 
 def _judge_recipe(recipe: str, overrides: tuple[str, ...]) -> Recipe:
@@ -97,11 +122,11 @@ def _judge_recipe(recipe: str, overrides: tuple[str, ...]) -> Recipe:
     return settings
 
 
-def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary, retry: bool) -> None:
+def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary, columns: Columns, retry: bool) -> None:
     from limo.rollouts.lacking import raise_lacking
     from limo.stages import verify as stage
 
-    judged = stage.run(recipe, rows, ledger, call.progress, retry_errors=retry)
+    judged = stage.run(recipe, rows, ledger, call.progress, retry_errors=retry, columns=columns)
     agreement = judged.agreement
     value = {
         **asdict(judged.summary), "rules": asdict(rules), "n_judged": judged.n_judged, "n_decided": judged.n_decided,

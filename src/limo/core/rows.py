@@ -35,6 +35,15 @@ ALLOWED = "Parquet, JSONL, JSON, CSV or TSV (.gz or .zst too), a folder of them,
 STATEMENTS = ("problem", "question", "prompt", "instruction", "query", "statement", "problem_text", "input",
               "question_stem")  # fmt: skip
 """Columns that hold a problem's statement, in the order in which they are tried."""
+ANSWERS = ("final_answer", "expected_answer", "answer", "answer_value", "gold", "gold_answer", "ground_truth",
+           "correct_answer", "correct answer", "target", "reward_model.ground_truth")  # fmt: skip
+REPLIES = ("output", "response", "completion", "generation")
+CHINESE = {
+    "problem": ("题目", "题干", "问题", "试题"),
+    "answer": ("标准答案", "参考答案", "正确答案", "答案", "结果"),
+    "completion": ("模型回答", "模型输出", "回答", "回复", "解答", "输出"),
+}
+"""What such columns are called in Chinese."""
 _LINE_END = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _BINARY = {  # how files begin that are no text in UTF-8
     b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet", b"PK\x03\x04": "zip",

@@ -23,7 +23,7 @@ from limo.rollouts.judging import AnswerJudgeSettings
 from limo.rollouts.lacking import Lack
 from limo.rollouts.runner import ModelOpener
 from limo.stages.rollouts import ModelStageRecipe
-from limo.verify.files import Summary
+from limo.verify.files import USUAL, Columns, Summary
 from limo.verify.judge import DECIDED, Agreement, read_questions, write_opinions
 
 
@@ -60,14 +60,14 @@ class VerifyResult:
 
 def run(
     recipe: Recipe, rows: str | Path, ledger: str | Path, progress: Progress | None = None,
-    opener: ModelOpener = open_model, retry_errors: bool = False,
+    opener: ModelOpener = open_model, retry_errors: bool = False, columns: Columns = USUAL,
 ) -> VerifyResult:  # fmt: skip
     """Put the judge's verdicts into `rows`, a file that `verify_file` wrote; it is whole before and after.
 
     With `retry_errors` replies that failed, or that the server itself ended, are requested again.
     Raises what rollouts raise: CollectionStopped at the budget, InputError, ModelError, StorageError.
     """
-    questions = read_questions(str(rows), recipe.rows == "all")
+    questions = read_questions(str(rows), recipe.rows == "all", columns)
     runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
     with locked(ledger), Ledger(ledger) as store:
         n_before = len(store)

@@ -21,7 +21,7 @@ from limo.core.recipe import Settings
 from limo.core.records import Outcome, Verdict
 from limo.core.text import shorten
 from limo.verify.checker import Checker
-from limo.verify.files import completion_of, count_lines, numbered_lines, parse_row, problem_of
+from limo.verify.files import USUAL, Columns, completion_of, count_lines, numbered_lines, parse_row, problem_of
 from limo.verify.maths.symbolic import open_comparer
 from limo.verify.verifier import Verifier
 
@@ -120,6 +120,7 @@ def audit_file(
     compare: bool = False,
     progress: Progress | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
+    columns: Columns = USUAL,
 ) -> Audit:
     """Audit the rows of a JSON-lines file.  `verifier` as for `Checker`.  Raises MissingFileError, InputError."""
     audit = Audit(Accuracy("limo"), Accuracy("Math-Verify") if compare else None)
@@ -135,15 +136,17 @@ def audit_file(
             if row.get("disputed"):
                 audit.n_disputed += 1
             elif isinstance(row.get("expected"), bool):
-                _audit_row(number, row, checker, worker, audit)
+                _audit_row(number, row, columns, checker, worker, audit)
             else:
                 value, allowed = row.get("expected"), "expected: true or false"
                 raise InputError(f"row {number} has no label", value, allowed, "label the row")
     return audit
 
 
-def _audit_row(number: int, row: dict[str, Any], checker: Checker, worker: Worker, audit: Audit) -> None:
-    problem, completion = problem_of(row, number), completion_of(row, number)
+def _audit_row(
+    number: int, row: dict[str, Any], columns: Columns, checker: Checker, worker: Worker, audit: Audit
+) -> None:
+    problem, completion = problem_of(row, number, columns), completion_of(row, number, columns)
     text, kind, form = completion.text, str(row.get("kind", "")), row.get("as")
     groups = tuple(dict.fromkeys(("all", f"as {form}" if isinstance(form, str) else "all", kind or "all")))
     known = (number, groups, shorten(problem.answer), shorten(text[-400:]), bool(row["expected"]))

@@ -120,11 +120,11 @@ def _options_with(text: str, options: Mapping[str, str]) -> list[str]:
 
 
 def options_of_row(row: Mapping[str, Any], answer: str) -> tuple[str, list[str] | None]:
-    """The answer and the options of a row that keeps them under `options` or `choices`: a list, or letter -> text.
+    """The answer and the options of a row with the column `options`, `choices` or 选项: a list, or letter -> text.
 
     Letters that are not A, B, C, ... in order are renamed, and the answer with them.
     """
-    value = next((row[name] for name in ("options", "choices") if isinstance(row.get(name), list | dict)), None)
+    value = next((row[name] for name in ("options", "choices", "选项") if isinstance(row.get(name), list | dict)), None)
     if isinstance(value, dict):
         renamed = dict(zip(map(str, value), LETTERS, strict=False))
         return renamed.get(answer.strip(), answer), [str(text) for text in value.values()]

@@ -3,27 +3,40 @@
     summary = verify_file("rows.jsonl", "rows.verified.jsonl", n_workers=2)
     summary.n_correct, summary.by_kind["all"]
 
-A row is {answer, completion}, with `finish_reason`, `reasoning`, `options` (or `choices`), `problem`, `id` and `meta`
-where there are any; `kind` groups rows in the summary.  It comes back with `outcome, extracted, reason, tier,
-elapsed_s`.  Interrupted, the rows done so far are a valid file.
+A row is {answer, completion}, by these or other usual names (`Columns`), with `finish_reason`, `reasoning`,
+`options` (or `choices`), `problem`, `id` and `meta` where there are any; `kind` groups rows in the summary.  It comes
+back with `outcome, extracted, reason, tier, elapsed_s`.  Interrupted, the rows done so far are a valid file.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import atomic, kind_of
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
-from limo.core.rows import TOO_LONG, bounded_lines, is_packed, json_line, parse_line, read_file, text_of
+from limo.core.rows import (
+    ANSWERS,
+    CHINESE,
+    REPLIES,
+    STATEMENTS,
+    TOO_LONG,
+    bounded_lines,
+    is_packed,
+    json_line,
+    parse_line,
+    read_file,
+    text_of,
+)
+from limo.core.text import shorten
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
 from limo.verify.decision import FAILED
@@ -32,11 +45,63 @@ if TYPE_CHECKING:
     from limo.core.recipe import Settings
     from limo.verify.verifier import Verifier
 
-ANSWER, COMPLETION = ("answer", "gold"), ("completion", "response", "pred", "text")
 OUTCOMES = ("correct", "wrong", "no_answer", "truncated", "undecided")
 VerifiedLine = tuple[bytes, str, str, str, str]  # the line with its verdict, kind, outcome, tier, reason
 BUFFER = 1 << 18
 ADVANCE = 100  # rows between two reports of progress
+SHOWN, MOST_EXAMPLES = ("wrong", "undecided"), 5
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of problem, answer and completion, each in the order in which they are tried."""
+
+    problem: tuple[str, ...] = (*STATEMENTS, *CHINESE["problem"])
+    answer: tuple[str, ...] = ("answer", *ANSWERS, *CHINESE["answer"])
+    completion: tuple[str, ...] = ("completion", "response", "pred", *REPLIES, *CHINESE["completion"], "text")
+
+    @classmethod
+    def named(cls, given: Mapping[str, str]) -> Columns:
+        """Those that `given` names, and the usual ones of what it does not.  Raises InputError for another name."""
+        known = list(cls.__slots__)
+        if wrong := [name for name in given if name not in known]:
+            raise InputError("a row of verify has no such field", wrong[0], _quoted(known), "name one of them", known)
+        return cls(**{name: (column,) for name, column in given.items()})
+
+    def find(self, need: str, row: Mapping[str, Any], number: int = 0) -> Any:
+        """The value in the first of the columns for `need` that the row has, in any case.  Raises InputError."""
+        names = getattr(self, need)
+        for name in names:
+            if name in row:
+                return row[name]
+        lowered = {str(name).lower(): value for name, value in row.items()}
+        for name in names:
+            head, _, rest = name.lower().partition(".")
+            inner = lowered.get(head)
+            if name.lower() in lowered or (rest and isinstance(inner, dict) and rest in inner):
+                return lowered[name.lower()] if name.lower() in lowered else inner[rest]  # type: ignore[index]
+        known = shorten(", ".join(map(str, row)), 200)
+        if len(names) == 1:
+            raise InputError("there is no such column", names[0], known, "name one of them", list(map(str, row)))
+        what = f"row {number} has no {need}" if number else f"a row has no {need}"
+        raise InputError(what, known, _quoted(dict.fromkeys(names)), f"name its column: --field {need}=COLUMN")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+USUAL = Columns()
+
+
+class Example(NamedTuple):
+    """A verified row in short: its `id`, else its number, the verdict, and the known answer."""
+
+    row: str
+    outcome: str
+    extracted: str
+    answer: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -95,8 +160,12 @@ def verify_file(
     progress: Progress | None = None,
     limits: CallLimits | None = None,
     verifier: str | Mapping[str, Any] | Settings | Verifier = "maths",
+    columns: Columns = USUAL,
+    examples: list[Example] | None = None,
 ) -> Summary:
     """Verify every row of `path`; write the rows with their verdicts to `out` if given.  `verifier` as for `Checker`.
+
+    The first `MOST_EXAMPLES` rows that are wrong or undecided are appended to `examples`.
 
     Raises MissingFileError, InputError (a line that is no row, by number), StorageError, and PartialError when
     interrupted: then `out` holds the rows done so far.
@@ -112,7 +181,14 @@ def verify_file(
     ):
         try:
             with progress.stage("verify", n_lines) as stage:
-                _verify_lines(checker, path, target, summary, lambda n: stage.advance(n, correct=summary.n_correct))
+                for written_line, *counted in _verified_lines(checker, path, columns, summary):
+                    target.write(written_line)
+                    summary.add(*counted)
+                    if examples is not None and counted[1] in SHOWN and len(examples) < MOST_EXAMPLES:
+                        examples.append(_example(parse_row(summary.n_rows, written_line), columns, summary.n_rows))
+                    if summary.n_rows % ADVANCE == 0:
+                        stage.advance(ADVANCE, correct=summary.n_correct)
+                stage.advance(summary.n_rows % ADVANCE, correct=summary.n_correct)
         except KeyboardInterrupt:
             interrupted = True
             if out is not None and Path(out).exists():
@@ -126,41 +202,40 @@ def verify_file(
     return summary
 
 
-def _verify_lines(
-    checker: Checker, path: str | Path, target: BinaryIO, summary: Summary, advance: Callable[[int], None]
-) -> None:
-    lines = numbered_lines(path, summary.skipped.append)
-    with closing(checker.map(open_line_handler, lines, lambda payload: len(payload[1]))) as replies:
+def _verified_lines(checker: Checker, path: str | Path, columns: Columns, summary: Summary) -> Iterator[VerifiedLine]:
+    lines, opened = numbered_lines(path, summary.skipped.append), partial(open_line_handler, columns=columns)
+    with closing(checker.map(opened, lines, lambda payload: len(payload[1]))) as replies:
         for (number, line), reply in replies:
             if isinstance(reply.value, str):
-                _check_row(number, line)  # in parts, which are translated
+                _read_line(columns, number, line)  # in parts, which are translated
                 raise InputError(reply.value)
             failed = Verdict("undecided", "", reply.failure, "guard")
-            written, *counted = reply.value or _verified(parse_row(number, line), failed)
-            target.write(written)
-            summary.add(*counted)
-            if summary.n_rows % ADVANCE == 0:
-                advance(ADVANCE)
-    advance(summary.n_rows % ADVANCE)
+            yield reply.value or _verified(parse_row(number, line), failed)
 
 
-def open_line_handler(verifier: Verifier) -> Callable[[tuple[int, bytes]], VerifiedLine | str]:
+def open_line_handler(
+    verifier: Verifier, columns: Columns = USUAL
+) -> Callable[[tuple[int, bytes]], VerifiedLine | str]:
     """The function that verifies a numbered line; it returns a text where the line is no row."""
-    return partial(_verify_line, verifier)
+    return partial(_verify_line, verifier, columns)
 
 
-def _verify_line(verifier: Verifier, numbered_line: tuple[int, bytes]) -> VerifiedLine | str:
+def _verify_line(verifier: Verifier, columns: Columns, numbered_line: tuple[int, bytes]) -> VerifiedLine | str:
     try:
-        row = parse_row(*numbered_line)
-        problem, completion = problem_of(row, numbered_line[0]), completion_of(row, numbered_line[0])
+        row, problem, completion = _read_line(columns, *numbered_line)
     except InputError as error:
         return str(error)
     return _verified(row, verifier.verify(problem, completion))
 
 
-def _check_row(number: int, line: bytes) -> None:
+def _read_line(columns: Columns, number: int, line: bytes) -> tuple[dict[str, Any], Problem, Completion]:
     row = parse_row(number, line)
-    problem_of(row, number), completion_of(row, number)
+    return row, problem_of(row, number, columns), completion_of(row, number, columns)
+
+
+def _example(row: dict[str, Any], columns: Columns, number: int) -> Example:
+    answer = as_text(columns.find("answer", row))
+    return Example(str(row.get("id") or number), row["outcome"], row["extracted"], answer, row["reason"])
 
 
 def _verified(row: dict[str, Any], verdict: Verdict) -> VerifiedLine:
@@ -224,27 +299,14 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
     return row.value
 
 
-def problem_of(row: dict[str, Any], number: int = 0) -> Problem:
+def problem_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -> Problem:
     """The problem of a row.  Raises InputError where it has no answer."""
     meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
-    answer, options = options_of_row(row, as_text(field_of(row, ANSWER, number)))
-    return Problem(str(row.get("id") or ""), text_of(row) or "", answer, options, meta=meta)
+    answer, options = options_of_row(row, as_text(columns.find("answer", row, number)))
+    return Problem(str(row.get("id") or ""), text_of(row, columns.problem) or "", answer, options, meta=meta)
 
 
-def completion_of(row: dict[str, Any], number: int = 0) -> Completion:
+def completion_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -> Completion:
     """The completion of a row.  Raises InputError where it has none."""
-    text, finish_reason = as_text(field_of(row, COMPLETION, number)), str(row.get("finish_reason") or "stop")
+    text, finish_reason = as_text(columns.find("completion", row, number)), str(row.get("finish_reason") or "stop")
     return Completion(text, finish_reason, reasoning=as_text(row.get("reasoning")))
-
-
-def field_of(row: dict[str, Any], names: tuple[str, ...], number: int = 0) -> Any:
-    """The first of the fields that the row has.  Raises InputError, by the row's number if known, where it has none."""
-    for name in names:
-        if name in row:
-            return row[name]
-    raise InputError(
-        f"row {number} has no {names[0]}" if number else f"a row has no {names[0]}",
-        ", ".join(row)[:80],
-        " or ".join(names),
-        "name the field so",
-    )

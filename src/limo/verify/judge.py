@@ -24,7 +24,7 @@ from limo.core.rows import json_line, text_of
 from limo.core.text import parse_json
 from limo.verify.checker import as_text
 from limo.verify.extract import split_thought
-from limo.verify.files import ANSWER, BUFFER, COMPLETION, Summary, field_of, parse_row
+from limo.verify.files import BUFFER, USUAL, Columns, Summary, parse_row
 
 TIER = "judge: "
 DECIDED = ("correct", "incorrect")
@@ -154,12 +154,12 @@ class Agreement:
         return rows
 
 
-def read_questions(path: str | Path, all_rows: bool = False) -> dict[int, JudgeQuestion]:
+def read_questions(path: str | Path, all_rows: bool = False, columns: Columns = USUAL) -> dict[int, JudgeQuestion]:
     """By row number, the questions of a verified file: of undecided rows, or of all that can be judged."""
     questions = {}
     for number, _, row, verdict in _verified_rows(path):
-        texts = (as_text(field_of(row, ANSWER)), str(row["extracted"]), as_text(field_of(row, COMPLETION)))
-        question = JudgeQuestion(text_of(row) or "", *texts)
+        answer, completion = (as_text(columns.find(need, row)) for need in ("answer", "completion"))
+        question = JudgeQuestion(text_of(row, columns.problem) or "", answer, str(row["extracted"]), completion)
         if question.is_complete and (all_rows or verdict.outcome == "undecided"):
             questions[number] = question
     return questions

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from limo.core.recipe import Settings
 from limo.core.records import Problem
-from limo.core.rows import STATEMENTS
+from limo.core.rows import ANSWERS, REPLIES, STATEMENTS
 from limo.core.text import language_of, parse_json
 from limo.pool.sources.options import (
     KEYS,
@@ -36,10 +36,8 @@ from limo.pool.sources.options import (
 )
 
 CHATS = ("messages", "conversations", "conversation", "chat")
-ANSWERS = ("final_answer", "expected_answer", "answer", "answer_value", "gold", "gold_answer", "ground_truth",
-           "correct_answer", "correct answer", "target", "reward_model.ground_truth")  # fmt: skip
 SOLUTIONS = ("solution", "solutions", "answer_analysis", "explanation", "rationale", "generated_solution")
-REPLIES = ("output", "response", "completion", "generation", "reasoning", "cot")
+WORKED = (*REPLIES, "reasoning", "cot")
 TOPICS = ("topic", "subject", "type", "domain", "subfield", "knowledge_point_routes", "category")
 DIFFICULTIES = ("difficulty", "level", "difficulty_level")
 CANONICAL = frozenset({"problem", "answer", "solution", "source", "topic", "language", "meta"})
@@ -261,7 +259,7 @@ def _answer(
         text = ", ".join(_text(part) for part in value) if isinstance(value, list) else _text(value)
     kept = _at(row, names, fields.solution, used) if fields.solution else _first(row, names, SOLUTIONS, used)
     solution = "\n\n".join(_text(part) for part in kept) if isinstance(kept, list) else _text(kept)
-    reply = reply or _text(_first(row, names, REPLIES, used))
+    reply = reply or _text(_first(row, names, WORKED, used))
     answer = _lifted(text)
     if answer != text.strip() and not solution:
         solution = text

@@ -15,9 +15,9 @@ from typing import Any
 
 from limo.core.errors import InputError
 from limo.core.records import Problem
-from limo.core.rows import SourceRow
+from limo.core.rows import CHINESE, SourceRow
 from limo.core.text import shorten
-from limo.pool.sources.fields import DIFFICULTIES, REPLIES, SOLUTIONS, TOPICS, FieldMap, row_to_problem
+from limo.pool.sources.fields import DIFFICULTIES, SOLUTIONS, TOPICS, WORKED, FieldMap, row_to_problem
 
 LOOKED_AT = 200  # rows from which the columns are guessed
 SHARE = 0.5  # of the rows that must give a problem with an answer, for a guess to be one
@@ -25,12 +25,12 @@ MOST_ANSWER = 100  # characters, on average, of an answer whose column has no te
 LONGER = 3  # times the next column's mean length: then a column without a telling name is the statement
 _HINTS = {
     "problem": ("problem", "question", "stem", "prompt", "task", "exercise", "query", "statement", "text",
-                "题目", "题干", "问题", "试题", "题"),
-    "answer": ("answer", "key", "gold", "label", "result", "correct", "target", "ans", "答案", "结果"),
+                *CHINESE["problem"], "题"),
+    "answer": ("answer", "key", "gold", "label", "result", "correct", "target", "ans", *CHINESE["answer"]),
     "options": ("option", "options", "choice", "choices", "选项"),
 }  # fmt: skip
 _NUMBERED = {"id", "nr", "no", "index", "idx", "number", "uuid", "row", "line", "编号", "序号"}
-_OTHERS = {*TOPICS, *DIFFICULTIES, *SOLUTIONS, *REPLIES, "source"}  # columns that are known to hold something else
+_OTHERS = {*TOPICS, *DIFFICULTIES, *SOLUTIONS, *WORKED, "source"}  # columns that are known to hold something else
 _NO_HINT = 9
 FEWEST = 5  # rows from which on what a column holds says something of it
 SAME, ODD = 0.8, 0.05  # shares of rows from which on equal answers, and other odd values, are named; ours
