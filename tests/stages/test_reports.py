@@ -107,7 +107,7 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     came_in, kept = difficulty.charts[1].series
     assert came_in.label_en.startswith("all that came in (n = ") and kept.label_en.startswith("kept (n = ")
     assert sum(came_in.y) > sum(kept.y) and {*kept.x} <= {*came_in.x}
-    assert "is selection" in difficulty.claims[0].en and "选择效应" in difficulty.claims[0].text("zh")
+    assert "is selection" in difficulty.claims[0].en and "挑选造成" in difficulty.claims[0].text("zh")
     strong = [cell.en for cell in difficulty.tables[0].rows[1]]
     assert re.fullmatch(r"\d+–\d+ / \d+", strong[1]) and 0 < float(strong[-1]) < 100
     assert "rank correlation" in grades.claims[0].en and "50 keywords" in grades.claims[1].en
