@@ -38,7 +38,7 @@ def test_a_task_gives_problems_with_answers_and_the_same_ones_again() -> None:
 @installed
 @pytest.mark.slow
 def test_an_unknown_task_or_setting_is_told() -> None:
-    with pytest.raises(InputError, match="did you mean .chain_sum"):
+    with pytest.raises(InputError, match="did you mean 'chain_sum'"):
         list(generate_problems("chain_sun"))
     with pytest.raises(InputError, match="nosuch"):
         list(generate_problems("chain_sum?nosuch=1"))

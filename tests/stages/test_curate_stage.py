@@ -221,7 +221,9 @@ FAST = {("problems.parquet", False), ("selected/state.json", True), ("stages/gra
         for is_cut in (True, False)
     ],
 )
-def test_a_file_of_a_finished_run_that_is_cut_or_gone_is_made_anew_and_nothing_is_asked(pool, bench, name, is_cut, caplog):
+def test_a_file_of_a_finished_run_that_is_cut_or_gone_is_made_anew_and_nothing_is_asked(
+    pool, bench, name, is_cut, caplog
+):
     first = bench(recipe(pool))
     asked, before, file = list(bench.asked), hashes(first.folder), bench.folder / name
     whole = file.read_bytes()
