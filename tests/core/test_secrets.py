@@ -16,7 +16,14 @@ from urllib.parse import quote
 import pytest
 
 from limo.core import secrets
-from limo.core.secrets import hide_in_completion, hide_in_parts, hide_secrets, remember_secret
+from limo.core.secrets import (
+    hide_in_completion,
+    hide_in_own,
+    hide_in_parts,
+    hide_secrets,
+    holds_secret,
+    remember_secret,
+)
 from limo.core.text import HIDDEN
 
 BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
@@ -287,3 +294,24 @@ def test_no_completion_takes_longer_than_in_proportion_to_its_length(piece):
     for text in (piece * (200_000 // len(piece)), piece[:2] + piece[-1] * 200_000):
         hide_in_completion(text)
     assert time.process_time() - started_s < 5  # a square of it would take minutes
+
+
+OWN = "the server gave an error (1): runs/server/1/none.yaml, model token-abc, http.api_key_env EMPTY: 12345678"
+
+
+@pytest.mark.parametrize(
+    "key", ["server", "error", "1", "EMPTY", "none", "token-abc", "Model", "12345678", "no-key", "x", "ab"]
+)
+def test_a_key_that_is_a_word_is_hidden_in_what_comes_from_elsewhere_and_never_in_words_of_ours(key):
+    remember_secret(key)
+    assert hide_in_own(OWN) == OWN and not holds_secret(OWN)
+    assert hide_secrets(f"no such key: {key}") == f"no such key: {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    "key", ["q7Zx0", "s3cret", "q7Zx0Lk3vB9nT2mR", "correct-horse-battery", "sk-no-key-required", "aB-cD-eF", "!!!!!"]
+)
+def test_a_key_that_is_no_word_is_hidden_in_messages_of_ours_too(key):
+    remember_secret(key)
+    assert hide_in_own(f"{OWN}: {key}, {key.upper()}") in (f"{OWN}: {HIDDEN}, {HIDDEN}", f"{OWN}: {HIDDEN}")
+    assert holds_secret(f"m {key}") and not holds_secret(OWN)

@@ -42,7 +42,7 @@ from limo.core.language import (
     width,
 )
 from limo.core.progress import Progress, choose_display, print_line, start_logging
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_in_own
 from limo.core.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
             print(text if is_help else translated(text), file=sys.stderr)
     except BaseException as error:
         if "--debug" in arguments:
-            print(printable(hide_secrets(traceback.format_exc())), file=sys.stderr)
+            print(printable(hide_in_own(traceback.format_exc())), file=sys.stderr)
         code, text = error_line(error, arguments)
         _print_error(text, code, "--json" in arguments)
     for number in (1, 2):
@@ -311,7 +311,7 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
 
 
 def _one_safe_line(text: str) -> str:
-    return printable(hide_secrets(" ".join(text.split())))
+    return printable(hide_in_own(" ".join(text.split())))
 
 
 def _missing_extra(error: ImportError, arguments: list[str]) -> str:

@@ -24,7 +24,7 @@ from typing import Any, Literal, Self, TextIO
 from limo.core.closing import Closing
 from limo.core.interrupts import stop_in_order
 from limo.core.language import translated, translated_together
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_in_own
 from limo.core.text import printable
 
 Kind = Literal["start", "advance", "end", "stop", "log"]
@@ -57,7 +57,7 @@ class Event:
 
 def shown(text: str) -> str:
     """A text as it may be shown: no secrets, no control characters."""
-    return printable(hide_secrets(text))
+    return printable(hide_in_own(text))
 
 
 class Stage:

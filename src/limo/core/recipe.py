@@ -26,7 +26,7 @@ from pydantic_core import to_jsonable_python
 
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
 from limo.core.errors import MissingFileError, RecipeError, did_you_mean
-from limo.core.secrets import hide_secrets, holds_secret
+from limo.core.secrets import hide_in_own, holds_secret
 from limo.core.text import HIDDEN, content_hash, shorten
 
 T = TypeVar("T", bound="Settings")
@@ -279,10 +279,10 @@ def _fault(model: type[Settings], item: Any, lines: dict[tuple[str, ...], int]) 
     if item["input"] is None:
         return f"{where} has no value: {why}; give it one, or leave it out"
     if isinstance(item["input"], dict) and item["input"] and path and not any(map(_has_keys, allowed)):
-        return f"{where} has no keys, and is given {shorten(hide_secrets(repr(item['input'])), 60)}: {why}"
+        return f"{where} has no keys, and is given {shorten(hide_in_own(repr(item['input'])), 60)}: {why}"
     if isinstance(item["input"], dict | list):  # a section, which stands in the recipe
         return f"{where}: {why}" if path else why
-    shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_secrets(repr(item["input"])), 60)
+    shown = HIDDEN if item["type"] == SECRET_INPUT else shorten(hide_in_own(repr(item["input"])), 60)
     names = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if item["type"] == "literal_error" else ()
     return "; ".join(filter(None, (f"{where} is {shown}: {why}", did_you_mean(item["input"], names))))
 

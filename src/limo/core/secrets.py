@@ -1,7 +1,8 @@
 """Where keys are masked before anything is written: messages, logs, the ledger, recipes, reports, names of models.
 
     remember_secret(os.environ["MY_KEY"])      # where it is read
-    hide_secrets(error_text)                   # where a text leaves: the key is hidden whole, altered, encoded or cut
+    hide_secrets(server_text)                  # where a text comes in: the key is hidden whole, altered, encoded or cut
+    hide_in_own(message)                       # where one leaves that has words of ours: no key that may be one of them
     hide_in_completion(text)                   # a text of any length: a long key is hidden whole, altered or encoded
 
 Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, backwards, in other
@@ -19,7 +20,7 @@ import json
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -30,7 +31,8 @@ from limo.core.text import HIDDEN, hide_keys
 
 CERTAIN = 12  # letters and digits of a secret that no other text contains by chance: hidden in completions too
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone
-WORD = 5  # characters: a shorter secret is a word that a recipe may hold
+WORD = 5  # characters: a shorter secret is a word that our messages and recipes may hold
+_WORDS = re.compile("{0}(?:[-_. ]{0})*".format("(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]+)"))  # and so are these
 LOST = 4  # characters at the end of a long secret that may be cut off
 MAX_MESSAGE = 10_000  # characters at either end of a message that are searched for parts of a secret
 _WINDOW = 8  # characters in a row of a secret that are hidden wherever they stand
@@ -134,12 +136,12 @@ def _squeezed(text: str) -> bytes:
 
 def hide_in_completion(text: str) -> str:
     """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
-    return _without(text, _whole_spans(text, CERTAIN))
+    return _without(text, _whole_spans(text, CERTAIN, _secrets))
 
 
 def hide_in_parts(*parts: str) -> tuple[str, ...]:
     """The same of texts that are read one after the other, as a thought and its answer: a key may stand across both."""
-    spans, shown, start = list(_whole_spans("".join(parts), CERTAIN)), [], 0
+    spans, shown, start = list(_whole_spans("".join(parts), CERTAIN, _secrets)), [], 0
     for part in parts:
         own = [(max(a - start, 0), min(b - start, len(part))) for a, b in spans if a < start + len(part) and b > start]
         shown.append(_without(part, own))
@@ -148,13 +150,28 @@ def hide_in_parts(*parts: str) -> tuple[str, ...]:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a secret of `WORD` characters or more stands in a text as it is, or a long one in another form."""
-    return any(len(secret) >= WORD and secret in text for secret in _secrets) or hide_in_completion(text) != text
+    """Whether a secret that is no word stands in a text, as it is or in another form."""
+    strong = _strong_secrets()
+    return any(secret in text for secret in strong) or any(True for _ in _whole_spans(text, SHORT, strong))
+
+
+def hide_in_own(text: str) -> str:
+    """A message that has words of ours, without the secrets that are no words, and without what is shaped like a key.
+
+    A key such as `server`, `EMPTY` or `1` would be hidden in them and in paths; what came from elsewhere has lost it.
+    """
+    return hide_keys(_without(text, _whole_spans(text, SHORT, _strong_secrets())))
+
+
+def _strong_secrets() -> set[str]:
+    """Those that no message of ours contains by chance: neither short nor words or numbers alone, or long."""
+    certain = {secret for secret in _secrets if len(_squeezed(secret)) >= CERTAIN}
+    return certain | {secret for secret in _secrets if len(secret) >= WORD and not _WORDS.fullmatch(secret)}
 
 
 def hide_secrets(text: str) -> str:
-    """A message without the secrets, and without what is shaped like a key."""
-    spans = [*_whole_spans(text, SHORT)]
+    """What came from elsewhere without the secrets, and without what is shaped like a key."""
+    spans = [*_whole_spans(text, SHORT, _secrets)]
     last = len(text) - MAX_MESSAGE
     for offset, part in [(0, text[:MAX_MESSAGE]), (last, text[last:])] if last > MAX_MESSAGE else [(0, text)]:
         spans += [(offset + start, offset + stop) for start, stop in _part_spans(part)]
@@ -239,14 +256,14 @@ def _blank(match: re.Match[str]) -> str:
 def _searched(
     forms_of: tuple[tuple[str, tuple[str, ...]], ...], least: int
 ) -> tuple[dict[str, int], set[str], frozenset[tuple[bytes]], Struct]:
-    """What is searched of secrets of at least so many characters: the letters and digits of forms and how many of them
-    are certain, and forms that are mostly marks.
+    """What is searched of secrets: the letters and digits of forms and how many of them are certain, and forms with
+    fewer of them than `least`, which are mostly marks.
 
     And stretches of the former, of which a text has one at this stride if it has the whole.
     """
     heads: dict[str, int] = {}
     marks = set()
-    for form, n_letters in {(form, len(key)) for key, forms in forms_of if len(key) >= least for form in forms if form}:
+    for form, n_letters in {(form, len(key)) for key, forms in forms_of for form in forms if form}:
         plain = _squeezed(_folded(form)).decode()
         if len(plain) < least:
             marks.add(form)
@@ -260,14 +277,16 @@ def _searched(
     return heads, marks, stretches, Struct(f"{n}s{shortest + 1 - 2 * n}x")
 
 
-def _whole_spans(text: str, least: int) -> Iterator[tuple[int, int]]:
-    """Where secrets of at least so many characters stand, in one of their forms, whatever stands between.
+def _whole_spans(text: str, least: int, secrets: Collection[str]) -> Iterator[tuple[int, int]]:
+    """Where these secrets stand, in one of their forms, whatever stands between; none that has fewer characters.
 
     Whole, or, of long ones, without the first or the last few characters.
     """
-    folded = _folded(text) if _whole else ""
+    searched = [secret for secret in secrets if len(secret) >= least]
+    folded = _folded(text) if searched else ""
     for forms_of, squeezed, blanked in _views(text, folded) if folded else ():
-        heads, marks, stretches, stride = _searched(tuple(forms_of.items()), least)
+        forms = tuple((secret, forms_of[secret]) for secret in searched)
+        heads, marks, stretches, stride = _searched(forms, least)
         for form in marks:
             yield from (match.span() for match in re.finditer(re.escape(form), text))
         if stretches.isdisjoint(stride.iter_unpack(squeezed + bytes(-len(squeezed) % stride.size))):

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limo.core.errors import ModelError
-from limo.core.secrets import hide_secrets
-from limo.core.text import content_hash, parse_json, printable, shorten
+from limo.core.secrets import hide_secrets, holds_secret
+from limo.core.text import content_hash, hide_keys, parse_json, printable, shorten
 from limo.models.openai.address import checked_address, led_to
 from limo.models.openai.client import api_key, broken, proxy_of, why_unreachable
 from limo.models.settings import HttpModelSettings
@@ -85,7 +85,7 @@ def served_models(base_url: str, api_key_env: str = "") -> list[ServedModel]:
     if len(usable) > MAX_MODELS:
         do = "write the recipes without --server, and the models' names into them"
         raise ModelError("the server lists too many models", len(usable), f"at most {MAX_MODELS:,}", do)
-    shown = [name for name in usable if name == hide_secrets(name)]
+    shown = [name for name in usable if name == hide_keys(name) and not holds_secret(name)]
     if not shown:
         _raise_status(answers, base_url, api_key_env)
         what = "the server lists no models"

@@ -25,7 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import SecretStr
 
 from limo.core.errors import InputError
-from limo.core.secrets import remember_secret
+from limo.core.secrets import hide_secrets, remember_secret
 from limo.core.text import shorten
 from limo.models.openai.address import led_to, shown_address
 from limo.models.openai.settings import checked_variable
@@ -131,7 +131,7 @@ class HttpClient:
 
     async def _read(self, response: Any, feed: Callable[[bytes], int | None]) -> HttpReply:
         encoding = response.headers.get("Content-Encoding", "identity").lower()
-        compressed = f"the reply is compressed ({encoding}), which was not requested"
+        compressed = f"the reply is compressed ({hide_secrets(encoding)}), which was not requested"
         retry_after = response.headers.get("Retry-After")
         if response.status != 200:
             body = await _refusal(response) if encoding in ("identity", "") else compressed.encode()
@@ -177,7 +177,7 @@ def why_unreachable(error: Exception, proxy: str | None) -> str:
         return f"{named} does not connect to it (status {error.status})"
     through, is_tls = f", through {named}" if proxy else "", isinstance(error, aiohttp.ClientSSLError)
     if not isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot be reached ({error}{through})"
+        return f"cannot be reached ({hide_secrets(str(error))}{through})"
     why = re.sub(r"\[SSL: \w+\] | \(_ssl\.c:\d+\)", "", error.strerror or "the connection was closed")
     if proxy and urlsplit(proxy).hostname == error.host:
         return f"{named} cannot be reached ({why})"
@@ -222,7 +222,7 @@ def broken(error: Exception) -> str:
         return "the reply is shorter than its Content-Length"
     if "transfer length" in whole:
         return "the reply ends within a chunk"
-    return f"the reply is no HTTP ({why})"
+    return f"the reply is no HTTP ({hide_secrets(why)})"
 
 
 async def _refusal(response: Any) -> bytes:

@@ -29,7 +29,7 @@ from email.utils import parsedate_to_datetime
 
 from limo.core.errors import ModelError, PartialError
 from limo.core.records import Completion
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_in_own
 from limo.core.text import HIDDEN, printable, shorten
 from limo.models.completer import CANCELLED, Request
 from limo.models.openai.client import BadReply, HttpClient, Unreachable
@@ -273,7 +273,7 @@ def _message(text: str, requests: Sequence[Request]) -> str:
     for message in requests[0].messages:
         for form in (message["content"], json.dumps(message["content"])[1:-1], repr(message["content"])[1:-1]):
             text = text.replace(form, HIDDEN) if len(form) >= MIN_PROMPT else text
-    return shorten(printable(hide_secrets(text)), 300)
+    return shorten(printable(hide_in_own(text)), 300)
 
 
 def _failed(requests: Sequence[Request], stream: StreamReader, error: str, elapsed_s: float) -> list[Completion]:
