@@ -319,6 +319,15 @@ def test_a_page_is_drawn_anew_from_the_runs_report(limo, world):
     assert "Ships" in (world / "report.html").read_text()
 
 
+def test_the_page_of_a_comparison_leaves_the_page_of_its_first_run_as_it_is(limo, world, evaluated):
+    assert limo("report", world / "weak")[0] == 0
+    before = (world / "weak" / "report.html").read_text()
+    code, out, err = limo("report", world / "weak", world / "strong")
+    assert code == 0, err
+    assert out.splitlines()[-1] == str(world / "weak" / "comparison-weak-strong.html")
+    assert (world / "weak" / "report.html").read_text() == before
+
+
 def test_the_benchmarks_are_listed_and_looked_for(limo, tmp_path):
     code, out, _ = limo("benchmarks", "list")
     assert code == 0

@@ -18,6 +18,7 @@ from limo.report.content import (
     BenchmarkRow,
     Case,
     CaseRollout,
+    DataTable,
     HitRow,
     LocalizedText,
     OverlapRow,
@@ -249,10 +250,49 @@ def test_the_terminal_shows_every_score_with_its_interval_in_both_languages(full
 
 @pytest.mark.parametrize(("language", "words"), [("en", "more words "), ("zh", "更多的字")])
 def test_a_claim_in_the_terminal_begins_at_its_bullet_and_goes_on_under_itself(full, language, words):
-    lines = tables.to_text(replace(full, headline=[LocalizedText(words * 40)] * 2), language, width=60).splitlines()
+    claims = [LocalizedText(words * 40 + end) for end in "ab"]
+    lines = tables.to_text(replace(full, headline=claims), language, width=60).splitlines()
     marked = [number for number, line in enumerate(lines) if line.startswith("•")]
     assert len(marked) == 2 and all(lines[number].startswith("• " + words[:4]) for number in marked)
     assert re.match(r"  \S", lines[marked[0] + 1])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_terminal_shows_at_most_forty_lines_no_claim_twice_and_names_the_tables_it_leaves_out(full, language):
+    claims = [LocalizedText(f"Claim {n}.", f"结论 {n}。") for n in range(12)]
+    table = DataTable(LocalizedText("Long", "长表"), [LocalizedText("n")] * 2, [[LocalizedText("1")] * 2] * 60)
+    sections = [Section("s", LocalizedText("S"), claims=claims, tables=[table])]
+    lines = tables.to_text(replace(full, headline=claims[:4], sections=sections), language).splitlines()
+    assert len(lines) <= tables.MAX_LINES and len(lines) == len({line for line in lines if line}) + lines.count("")
+    assert lines[1] == f"• {claims[0].text(language)}" and sum(line.startswith("•") for line in lines) == 9
+    assert ("Long" if language == "en" else "长表") in lines[-1]
+
+
+def test_words_stand_at_the_left_of_their_column_and_a_figure_apart_from_its_interval():
+    rows = [["a", "yes", "36.2 [31.9, 40.5]", "—"], ["b", "", "9.3 [7.0, 11.7]", "−1.5"]]
+    cells = [[LocalizedText(cell) for cell in row] for row in rows]
+    table = tables.data_table(DataTable(LocalizedText("T"), [LocalizedText("h")] * 4, cells), "en")
+    assert [table.is_words(k) for k in range(4)] == [True, True, False, False]
+    assert [(row[2].text, row[2].interval) for row in table.rows] == [("36.2", "[31.9, 40.5]"), ("9.3", "[7.0, 11.7]")]
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, [1, 1]), (4, [4, 2]), (5, [5, 3]), (6, [3, 3]), (10, [5, 3])])
+def test_the_cards_of_the_headline_stand_in_rows_as_even_as_can_be(plain, n, columns):
+    arms = [ArmRow(f"a{k}", f"A{k}") for k in range(n)]
+    averages = [AverageRow(arm.name, "all", 0.5, 0.4, 0.6) for arm in arms]
+    text = page.render(replace(plain, arms=arms, averages=averages, comparisons=[], scores=[], levels=[], cases=[]))
+    assert f"--columns: {columns[0]}; --narrow: {columns[1]}" in text
+
+
+def test_the_menus_of_the_grid_are_in_one_language_at_a_time(full):
+    text = page.render(replace(full, cases=list(full.cases) * 3))
+    assert "any 任意" not in text and 'data-en="any" data-zh="任意"' in text
+
+
+def test_why_a_verdict_fell_is_said_in_both_languages_and_an_unknown_rule_by_its_name(plain):
+    rollouts = [CaseRollout("limo", "x", "wrong", reason=reason) for reason in ("integers", "a rule of mine")]
+    text = page.render(replace(plain, cases=[Case("p", "1", rollouts)]))
+    assert "compared as integers" in text and "按整数比较" in text and "a rule of mine" in text
 
 
 def test_the_terminal_shows_hostile_labels_as_text(full):

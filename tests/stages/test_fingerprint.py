@@ -2,9 +2,10 @@
 
 import json
 
+from limo.core.language import translated
 from limo.core.records import Problem, Provenance, Sampling
 from limo.stages.compare import run_differences
-from limo.stages.fingerprint import differences, fingerprint
+from limo.stages.fingerprint import differences, fingerprint, meaning_of
 
 ONE = {"a": {"engine": "vllm 0.9", "verifier": "maths/3"}, "b": {"engine": "vllm 0.9", "verifier": "maths/3"}}
 
@@ -13,6 +14,14 @@ def test_settings_that_differ_are_named_with_their_benchmarks_and_unknown_ones_a
     other = {"a": {"engine": "vllm 0.10", "verifier": "maths/3"}, "b": {"engine": "vllm 0.10", "dtype": "float16"}}
     assert differences(ONE, other) == ["engine: vllm 0.9 and vllm 0.10 (a, b)"]
     assert differences(ONE, {"c": {"engine": "x"}}) == differences({}, ONE) == []
+
+
+def test_what_differences_mean_depends_on_whether_they_only_round_otherwise():
+    rounding = ["engine: vllm 0.9 and vllm 0.10 (a)", "dtype: float32 and bfloat16 (a)"]
+    assert meaning_of([]) == "" and "rounds numbers" in meaning_of(rounding)
+    assert "the models alone" in meaning_of([*rounding, "system text (a)"])
+    for language_entry in (meaning_of(rounding), meaning_of(["system text (a)"])):
+        assert translated(language_entry, "zh") != language_entry
 
 
 def test_a_fingerprint_changes_with_a_statement_or_a_key_of_the_benchmark():

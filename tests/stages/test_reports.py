@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from test_curate_stage import Bench, pool, recipe  # noqa: F401
 from limo.core.errors import InputError, MissingFileError
 from limo.core.language import translated
 from limo.core.records import Completion, Problem
+from limo.ledger.store import Ledger
 from limo.models.completer import Completer
+from limo.pool.evidence import describe_reported
 from limo.report import page
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as evaluate
@@ -19,6 +22,7 @@ from limo.stages.plan import run as plan
 from limo.stages.reports import cases
 from limo.stages.reports.build import run
 from limo.stages.reports.cases import cut_completion
+from limo.stages.reports.curation import contamination_parts
 from limo.stages.reports.training import run_names
 from limo.train.result import TrainResult
 
@@ -75,6 +79,26 @@ def test_two_scored_models_are_compared_and_the_problems_that_differ_come_first(
     assert [kind for _, kind in report.cases[0].rollouts[0].steps] == ["step", "check", "step"]
 
 
+def test_the_grid_shows_the_rollouts_that_were_scored_and_no_others_of_the_same_ledger(scored, tmp_path):
+    shutil.copytree(scored / "limo", tmp_path / "limo")
+    with Ledger(tmp_path / "limo" / "ledger.sqlite") as ledger:
+        others = [replace(rollout, sampling_hash="another") for rollout in ledger.rollouts("limo")]
+        ledger.add(others)
+    report = run([tmp_path / "limo"])
+    assert len(report.cases) == 6 and all(len(case.rollouts) == 1 for case in report.cases)
+
+
+def test_a_page_of_contamination_states_problems_and_pairs_by_name():
+    row = {"source": "s", "method": "renumbered", "score": 0.9, "words": "w", "problem": "p", "benchmark_problem": "q"}
+    pairs = [("a", "X", "drop"), ("a", "Y", "drop"), ("b", "X", "report"), ("b", "Y", "report"), ("c", "Y", "report")]
+    table = [row | dict(zip(("problem_id", "benchmark", "decision"), pair, strict=True)) for pair in pairs]
+    parts = contamination_parts(table)
+    assert sum(one.n_problems for one in parts["overlaps"]) == 5
+    assert "1 dropped; 2 alike" in parts["headline"][0].en and "5 pairs" in parts["headline"][0].en
+    assert describe_reported(table).endswith("2 problems (renumbered 2)") and describe_reported(table[:2]) == ""
+    assert translated(describe_reported(table), "zh") != describe_reported(table)
+
+
 def test_a_grid_that_does_not_hold_all_problems_says_so(scored, monkeypatch):
     monkeypatch.setattr(cases, "MAX_TEXTS", 7)
     report = run([scored / "base", scored / "limo"])
@@ -100,7 +124,9 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert all(names[stage] == (stage, translated(stage, "zh")) for stage in names), "the names of the terminal"
     assert not any(row.n_unexplained for row in report.funnel)
     assert report.overlaps[0].benchmark == "held-out" and report.hits[0].problem == report.hits[0].benchmark_problem
+    assert "chains are selected, from" in report.headline[0].en and "pairs with benchmark" in report.headline[1].en
     difficulty, grades, cost = report.sections
+    assert "compares these chains with each other" in grades.tables[0].note.en
     assert [chart.title.en for chart in difficulty.charts] == [
         "Problems by correct rollouts: weak_filter", "Problems by correct rollouts: strong_filter"
     ]  # fmt: skip

@@ -63,7 +63,10 @@ def curate(
 
     The run folder keeps what each stage kept and dropped, and why; the same command again continues where it stopped.
     """
+    from limo.core.run_folder import RunFolder
     from limo.curate.dataset import require_datasets
+    from limo.curate.funnel import problems_after
+    from limo.pool.evidence import describe_reported, evidence_table
     from limo.rollouts.lacking import raise_lacking
     from limo.stages import curate as stage
 
@@ -79,7 +82,9 @@ def curate(
         return
     require_datasets()  # before anything is paid for
     result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
-    text = f"{_funnel_table(result.funnel)}\n\n{result.n_selected:,} in {result.folder}"
+    stays = describe_reported(evidence_table(problems_after(RunFolder(result.folder), "decontaminate"), []))
+    text = "\n".join([_funnel_table(result.funnel), *filter(None, [stays])])
+    text += f"\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
     call.result(asdict(result), text)
     raise_lacking(result.lacks, "the dataset is made of the others", "--retry-errors")

@@ -228,7 +228,7 @@ def _answer(part: Section, language: Language) -> list[str]:
     """A question with its answer, and each prediction with its outcome."""
     from limo.report.words import word
 
-    predictions = [f"  {word(row.outcome, language):<6}  {row.text.text(language)}" for row in part.predictions]
+    predictions = [f"  {word(row.outcome, language):<7}  {row.text.text(language)}" for row in part.predictions]
     claims = (f"  {claim.text(language)}" for claim in part.claims[:1])
     return [part.title.text(language), *claims, *predictions, ""]
 

@@ -198,6 +198,7 @@ def pool_decontaminate(
     value = {"n_problems": len(problems), "n_without_statement": n_blank, "n_contaminated": n_hit, **compared}
     text = f"{n_hit:,} of {len(problems):,} problems stand in a benchmark"
     text += f"; {n_blank:,} rows have no statement" if n_blank else ""
+    text += f"\npairs of a problem and a benchmark problem: {len(hits):,}" if hits else ""
     text += f"\n\n{totals}\n\n{found.render(hits)}" if hits else ""
     call.result({**value, "totals": found.totals(hits), "hits": hits}, text)
 
@@ -222,17 +223,12 @@ def _write_report(hits: list[dict[str, Any]], benchmarks: list[str], missing: Se
     from limo.report.content import LocalizedText, Report
     from limo.stages.reports.curation import contamination_parts
 
-    n = len({row["problem_id"] for row in hits if row["decision"] == "drop"})
     notes = [LocalizedText(f"Compared with {', '.join(benchmarks)}.", f"对照的基准：{', '.join(benchmarks)}。")]
     if missing:
         absent = ", ".join(missing)
         notes.append(LocalizedText(f"Not compared with, since not there: {absent}.", f"缺失而未对照：{absent}。"))
     parts: dict[str, Any] = contamination_parts(hits, MAX_ON_PAGE)
-    content = Report(
-        title=LocalizedText("Contamination", "污染"), notes=notes, paper=False,
-        headline=[LocalizedText(f"{n:,} problems stand in a benchmark.", f"{n:,} 道题与基准重合。")],
-        **parts,
-    )  # fmt: skip
+    content = Report(title=LocalizedText("Contamination", "污染"), notes=notes, paper=False, **parts)
     page.write(content, path)
 
 

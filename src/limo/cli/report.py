@@ -16,11 +16,18 @@ from limo.cli.command import Call, command
 if TYPE_CHECKING:
     from limo.report.content import Report
 
+MAX_NAME = 120  # characters of a page's name; file systems hold some 250 bytes
+
 
 @command(
     "report",
     click.argument("runs", nargs=-1, required=True, metavar="RUN..."),
-    click.option("-o", "--output", metavar="FILE", help="The page.  [default: report.html in the first run]"),
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="The page.  [default: report.html in the run; of several comparison-NAMES.html in the first]",
+    ),
     click.option("--charts", metavar="DIR", help="Write every chart as SVG and PNG, and every table as CSV, as well."),
     click.option("--data", metavar="FILE", help="Write the report's content as JSON as well."),
     click.option("--sampled", metavar="RUN", help="The base, sampled often: what training elicited, taught and lost."),
@@ -39,8 +46,7 @@ def report(
 
     unfinished, language = _unfinished_lab(runs), page_language()
     content = unfinished or build.run(runs, sampled)
-    first = Path(runs[0])
-    target = Path(output) if output else first.with_suffix(".html") if first.is_file() else first / "report.html"
+    target = Path(output) if output else _default_page([Path(run) for run in runs])
     page.write(content, target, language)
     value: dict[str, object] = {"report": target}
     if data:
@@ -50,6 +56,19 @@ def report(
         value["charts"] = page.write_charts(content, charts, language)
     shown = f"\n{unfinished.subtitle.text(language)}" if unfinished else ""
     call.result(value | {"is_finished": not unfinished}, f"{tables.to_text(content, language)}{shown}\n{target}")
+
+
+def _default_page(runs: list[Path]) -> Path:
+    """A run's own page is `report.html`; a comparison has one of its own, named after the runs, beside it."""
+    from limo.core.text import content_hash
+    from limo.stages.reports.training import run_names
+
+    first = runs[0]
+    folder = first.parent if first.is_file() else first
+    if len(runs) == 1:
+        return first.with_suffix(".html") if first.is_file() else first / "report.html"
+    names = "-".join(name.replace("/", "-") for name in run_names([run.absolute() for run in runs]).values())
+    return folder / f"comparison-{names if len(names) <= MAX_NAME else content_hash(names)}.html"
 
 
 def _unfinished_lab(runs: tuple[str, ...]) -> Report | None:

@@ -187,12 +187,15 @@ def compare(
     """
     from limo.stages import compare as stage
     from limo.stages.compare import run_differences
+    from limo.stages.fingerprint import meaning_of
 
     found = stage.run(runs, arm, against, baseline)
     differ = {f"{one.arm} and {one.against}": run_differences(runs, one.arm, one.against) for one in found}
     for name, differences in differ.items():
         for difference in differences:
             call.progress.log(f"warning: {name} differ in {difference}")
+    if meaning := meaning_of([one for of_pair in differ.values() for one in of_pair]):
+        call.progress.log(meaning)
     if reach:
         from limo.stages import reach as reach_stage
 
@@ -213,7 +216,8 @@ def compare(
     else:
         listed = [asdict(one) | {"sentence": one.sentence, "n_needed": one.n_needed} for one in found]
         stored: dict[str, Any] = listed[0] if len(listed) == 1 else {"comparisons": listed}
-        call.result(stored | {"settings_differ": differ}, _comparison(found[0]) if len(found) == 1 else _matrix(found))
+        stored |= {"settings_differ": differ, "settings_mean": meaning}
+        call.result(stored, _comparison(found[0]) if len(found) == 1 else _matrix(found))
 
 
 def _comparison(found: Comparison) -> str:

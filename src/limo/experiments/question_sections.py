@@ -24,7 +24,7 @@ from limo.stages.reports.texts import interval_series, make_chart, make_table, t
 
 SAMPLED_BASE = "base_sampled"  # the arm whose rollouts are the base's reach
 ALIKE = 0.10  # two arms whose difference is surely below this are called alike: our own choice
-Held = Literal["held", "failed", "open"]
+Held = Literal["held", "partly", "failed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,17 @@ def prediction_outcome(pair: PredictedPair, row: ComparisonRow) -> Held:
     A difference held or failed where it is separable.  That two arms are alike failed where they are separable, and
     held where the whole interval lies within 10 points: a wide one that holds 0 shows nothing.
     """
+    held: Held = "held" if _is_within(pair, row) else "partly"
     if pair.expect == "same":
         is_narrow = row.low >= -ALIKE and row.high <= ALIKE
-        return "failed" if row.separable else "held" if is_narrow else "open"
+        return "failed" if row.separable else held if is_narrow else "open"
     if not row.separable:
         return "open"
-    return "held" if (row.difference > 0) == (pair.expect == "above") else "failed"
+    return held if (row.difference > 0) == (pair.expect == "above") else "failed"
+
+
+def _is_within(pair: PredictedPair, row: ComparisonRow) -> bool:
+    return pair.points[0] <= 100 * row.difference <= pair.points[1]
 
 
 def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report) -> Prediction:
@@ -100,11 +105,13 @@ def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report)
     a, b = report.arm(pair.a).label, report.arm(pair.b).label
     low, high = (signed(bound, 0) for bound in pair.points)
     came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
-    is_within = pair.points[0] <= 100 * row.difference <= pair.points[1]
-    words = {"expect": text(f"expect_{pair.expect}"), "other": text("within" if is_within else "another_size")}
-    of = text(f"of_{pair.of}")
+    outcome, of = prediction_outcome(pair, row), text(f"of_{pair.of}")
+    other = text("within" if _is_within(pair, row) else "another_size")
+    if outcome == "partly":
+        other = text("partly", held=text("alike" if pair.expect == "same" else "direction"), low=low, high=high)
+    words = {"expect": text(f"expect_{pair.expect}"), "other": other}
     said = text("predicted", a=a, b=b, of=of, low=low, high=high, came=came, **words)
-    return Prediction(said, prediction_outcome(pair, row))
+    return Prediction(said, outcome)
 
 
 def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> LocalizedText:

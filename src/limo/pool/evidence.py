@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,17 @@ def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[
     for problem in kept:
         table += _rows(problem.meta.get(REPORTED), problem.source)
     return table
+
+
+def describe_reported(table: Iterable[Mapping[str, object]]) -> str:
+    """How many problems stay in the pool though they are like a benchmark problem, by method; '' where none does."""
+    reported = [row for row in table if row["decision"] == "report"]
+    if not reported:
+        return ""
+    by_method = Counter(method for method, _ in {(str(row["method"]), row["problem_id"]) for row in reported})
+    methods = ", ".join(f"{method} {n:,}" for method, n in by_method.most_common())
+    n = len({row["problem_id"] for row in reported})
+    return f"like a benchmark problem, and kept by the recipe (decontaminate: report): {n:,} problems ({methods})"
 
 
 def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from limo.core.records import Outcome
 from limo.report.content import CaseRollout, Report, StepKind
 from limo.report.formulas import FORMULA, typeset, typeset_match
-from limo.report.words import code_point, is_hidden, one_line
+from limo.report.words import code_point, is_hidden, one_line, verdict_reason
 
 FOLD_CHARACTERS = 700  # shown of a completion before it is opened (our choice: about a screen)
 FOLD_LINES = 14
@@ -62,7 +62,7 @@ class RenderedRollout:
     outcome: Outcome
     sign: str
     extracted: Markup
-    reason: str
+    reason: tuple[str, str]
     n_tokens: int
     text: FoldedText
 
@@ -155,14 +155,14 @@ def _cell(arm: str, rollouts: list[CaseRollout]) -> GridCell | None:
 def _render_rollout(
     report: Report, rollout: CaseRollout, limit: int, marked: re.Pattern[str], plain: re.Pattern[str]
 ) -> RenderedRollout:
-    label = report.arm(rollout.arm).label
+    label, reason = report.arm(rollout.arm).label, verdict_reason(rollout.reason)
     return RenderedRollout(
         arm=rollout.arm,
         label=both(label.en, label.text("zh")),
         outcome=rollout.outcome,
         sign=_SIGNS[rollout.outcome],
         extracted=_answer(rollout.extracted),
-        reason=one_line(rollout.reason),
+        reason=both(reason.en, reason.text("zh")),
         n_tokens=rollout.n_tokens,
         text=fold(rollout.completion, limit, plain if rollout.steps else marked, rollout.steps),
     )

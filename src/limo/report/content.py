@@ -288,10 +288,13 @@ class DataTable(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class Prediction(_Closed):
-    """What was predicted before the run, and whether it came true; `open`: the run does not decide it."""
+    """What was predicted before the run, and whether it came true.
+
+    `partly`: the direction did, in a size outside the predicted range; `open`: the run does not decide it.
+    """
 
     text: LocalizedText
-    outcome: Literal["held", "failed", "open"]
+    outcome: Literal["held", "partly", "failed", "open"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from limo.report.tables import Table
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _PHONE = 760, 344  # CSS pixels: the column of the page, and what a 390 pixel phone leaves
 MAX_OF_HITS = 600_000  # characters of all contamination pairs on the page
+TILES_ABREAST = (5, 3)  # headline cards in a row, on a wide page and on a phone
 HITS_SHOWN = 6  # pairs that stand open; the others are folded (our choice)
 _NOTHING = re.compile(r"(?!)")
 
@@ -130,6 +131,7 @@ def _in_both(key: str, **values: object) -> Markup:
 def _body(report: Report, language: Language) -> dict[str, Any]:
     """Everything that the template shows in one language."""
     colors, chapters = arm_colors(report), _chapters(report, language)
+    tiles = [(arm, row) for arm in report.headline_arms() if (row := report.average(arm.name, "all"))]
     return {
         "language": language,
         "report": report,
@@ -144,9 +146,16 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
         "chapters": [chapter for chapter in chapters if chapter.name != "paper"],
         "paper": next((chapter for chapter in chapters if chapter.name == "paper"), None),
         "missing": _missing(report),
-        "tiles": [(arm, row) for arm in report.headline_arms() if (row := report.average(arm.name, "all"))],
+        "tiles": tiles,
+        "tile_columns": [_columns(len(tiles), most) for most in TILES_ABREAST],
         "budgets": words.budget_claims(report),
     }
+
+
+def _columns(n: int, most: int) -> int:
+    """How many of `n` cards stand abreast, at most `most`, so that the rows are as even as can be."""
+    n_rows = -(-n // most)
+    return -(-n // n_rows) if n else 1
 
 
 def _chapters(report: Report, language: Language) -> list[Chapter]:

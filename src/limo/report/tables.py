@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _FIGURE = re.compile(r"[+-]?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?%?|[+-]")
+_BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?]")  # what a figure, an interval or the mark of a missing one begins with
+_WITH_INTERVAL = re.compile(r"([+−-]?[\d.,]+) (\[[^\[\]]+\])")
+MAX_LINES = 40  # of a report in a terminal, its title and the address of its page among them
+MAX_CLAIMS = 8  # of them sentences
 _SIZES = ("n_problems", "n_rollouts", "n_seeds")
 _BUDGET = ("n_examples", "n_tokens", "n_updates")
 
@@ -66,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A caption, column heads and rows; the first column is words, the rest are figures.  `note` goes below."""
+    """A caption, column heads and rows; the first column is words.  `note` goes below."""
 
     caption: str
     heads: list[str]
@@ -76,6 +80,11 @@ class Table:
     def add(self, *cells: Cell | str) -> None:
         """Add a row."""
         self.rows.append([cell if isinstance(cell, Cell) else Cell(cell) for cell in cells])
+
+    def is_words(self, column: int) -> bool:
+        """Whether a column is to be read from its left: the first, and those with a cell that begins as no figure."""
+        texts = (row[column].text for row in self.rows if len(row) > column)
+        return column == 0 or any(text and not _BEGIN_OF_FIGURE.match(text) for text in texts)
 
 
 def _words(keys: Sequence[str], language: Language) -> list[str]:
@@ -127,7 +136,7 @@ def scores_table(report: Report, language: Language) -> Table:
     table = Table(word("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
     for group in BENCHMARK_GROUPS:
         members = [b for b in report.benchmarks if b.group == group]
-        if members:
+        if members and len(members) < len(report.benchmarks):
             table.add(Cell(benchmark_group(group, language), bold=True))
         for benchmark in members:
             scores = [report.score(arm.name, benchmark.name) for arm in arms]
@@ -221,8 +230,14 @@ def contamination_table(report: Report, language: Language) -> Table:
 def data_table(table: DataTable, language: Language) -> Table:
     """A section's own table."""
     heads = [head.text(language) for head in table.heads]
-    rows = [[Cell(cell.text(language)) for cell in row] for row in table.rows]
+    rows = [[_data_cell(cell.text(language)) for cell in row] for row in table.rows]
     return Table(table.caption.text(language), heads, rows, table.note.text(language))
+
+
+def _data_cell(text: str) -> Cell:
+    """A cell of a section's own table; the interval of a figure stands apart from it, so that figures align."""
+    parts = _WITH_INTERVAL.fullmatch(text)
+    return Cell(parts[1], parts[2]) if parts else Cell(text)
 
 
 def chart_table(chart: ChartRow, language: Language) -> Table:
@@ -295,12 +310,15 @@ def _plain(text: str) -> str:
 
 
 def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
-    """Title, claims and the tables that have something to show, as text."""
+    """Title, claims and those tables that fit into MAX_LINES lines, as text; the others are named.  No claim twice."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    claims = [*headline_claims(report), *(claim for section in report.sections for claim in section.claims)]
+    claims = dict.fromkeys([*headline_claims(report), *(claim for part in report.sections for claim in part.claims)])
+    listed_claims = [one_line(claim.text(language)) for claim in claims]
+    n_more = len(listed_claims) - MAX_CLAIMS
+    listed_claims[MAX_CLAIMS:] = [word("more_claims", language, n=n_more)] if n_more > 0 else []
     shown = [
         make_table(report, language)
         for part, make_table in CHAPTERS.values()
@@ -313,12 +331,24 @@ def to_text(report: Report, language: Language = "en", width: int = 120) -> str:
     listed = RichTable.grid(padding=(0, 1))  # the bullet in a column: a line of Chinese would begin anew at its space
     listed.add_column()
     listed.add_column(overflow="fold")  # Chinese has no spaces to break a line at
-    for claim in claims:
-        listed.add_row("•", Text(one_line(claim.text(language))))
+    for claim in listed_claims:
+        listed.add_row("•", Text(claim))
     console.print(listed)
+    lines, left_out = out.getvalue().splitlines(), []
     for table in shown:
-        console.print("", _rich_table(table), sep="\n")
-    return "\n".join(text.rstrip() for text in out.getvalue().splitlines()) + "\n"
+        with console.capture() as captured:
+            console.print("", _rich_table(table), sep="\n")
+        drawn = captured.get().rstrip().splitlines()
+        if len(lines) + len(drawn) <= MAX_LINES - 4:  # the names of the others, and the address of the page
+            lines += ["", *drawn[1:]]
+        else:
+            left_out.append(one_line(table.caption))
+    if left_out:
+        with console.capture() as captured:
+            names = translated("; ", language).join(dict.fromkeys(left_out))
+            console.print("", Text(word("left_out_tables", language, names=names)), sep="\n")
+        lines += captured.get().splitlines()
+    return "\n".join(text.rstrip() for text in lines) + "\n"
 
 
 def _rich_table(table: Table) -> RichTable:
@@ -329,7 +359,7 @@ def _rich_table(table: Table) -> RichTable:
     title, note = {"title": table.caption, "title_justify": "left"}, {"caption": table.note, "caption_justify": "left"}
     rich_table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, **title, **note)  # type: ignore[arg-type]
     for index, head in enumerate(table.heads):
-        justify = "left" if index == 0 else "right"
+        justify = "left" if table.is_words(index) else "right"
         rich_table.add_column(Text(one_line(head)), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in table.rows:
         cells = (f"{one_line(cell.text)} {cell.interval}" if cell.interval else one_line(cell.text) for cell in row)

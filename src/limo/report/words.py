@@ -59,6 +59,12 @@ def drop_reason(reason: str) -> LocalizedText:
     return LocalizedText(text, translated(text, "zh"))
 
 
+def verdict_reason(reason: str) -> LocalizedText:
+    """Why a verifier decided as it did, in words; a rule that has none is shown by its name."""
+    words = read_data("words.yaml").get(f"reason_{reason}")
+    return LocalizedText(words["en"], words["zh"]) if words else LocalizedText(reason, translated(reason, "zh"))
+
+
 def points(share: float, signed: bool = False) -> str:
     """A share as percent (or percentage points) with one decimal and a true minus sign; never "−0.0"."""
     text = f"{abs(share) * 100:.1f}"
@@ -130,7 +136,9 @@ def comparison_claim(report: Report, row: ComparisonRow) -> LocalizedText:
     difference = points(abs(row.difference)) if row.separable else points(row.difference, signed=True)
     a, b, where = report.arm(row.a).label, report.arm(row.b).label, localized(f"where_{row.group}")
     n_shared = len(shared_benchmarks(report, (row.a, row.b)))
-    if row.group == "all" and 0 < n_shared < len(report.benchmarks):
+    if row.group == "all" and len(report.benchmarks) == 1:
+        where = localized("where_one", name=report.benchmarks[0].label)
+    elif row.group == "all" and 0 < n_shared < len(report.benchmarks):
         where = localized("where_shared", n=n_shared)
     return localized(key, a=a, b=b, d=difference, low=points(low), high=points(high), where=where)
 

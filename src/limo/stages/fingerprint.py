@@ -24,6 +24,8 @@ Facts = dict[str, str]
 # Facts that are kept as hashes, in words: that they differ is all there is to say.
 _HASHES = {"prompt": "system text", "benchmark": "problems or their answers", "template": "chat template"}
 
+_ROUNDING = ("engine", "dtype", "hardware")  # facts that change how numbers are rounded, and not what a model is given
+
 
 def model_facts(settings: ModelSettings, data: str = "") -> Facts:
     """What can be learnt of how a model is run: `engine`, `dtype`, `hardware`, `template`, `context` where known."""
@@ -69,6 +71,21 @@ def differences(one: Mapping[str, Facts], other: Mapping[str, Facts]) -> list[st
             if a != b and not is_told:
                 benchmarks_by_fact.setdefault((fact, a, b), []).append(benchmark)
     return [f"{_in_words(*of)} ({', '.join(names)})" for of, names in benchmarks_by_fact.items()]
+
+
+def meaning_of(differing: Sequence[str]) -> str:
+    """What differences, as `differences` words them, mean for a comparison, in a sentence; '' where there are none."""
+    if not differing:
+        return ""
+    if all(one.split(":")[0] in _ROUNDING for one in differing):
+        return (
+            "what differs rounds numbers otherwise, which changes single answers in either direction: a separable "
+            "difference stands, one near the edge of its interval should be measured again with the same"
+        )
+    return (
+        "what differs can move a score by itself, so the difference cannot be put down to the models alone: measure "
+        "both with the same settings"
+    )
 
 
 def _in_words(fact: str, one: str, other: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from limo.core.errors import InputError
 from limo.core.records import Provenance
-from limo.report.view.query import Filters, query_of
-from view_cases import PROBLEMS, outcome
+from limo.report.view.query import Browser, Filters, query_of
+from view_cases import PROBLEMS, opened, outcome, write_run
 
 N = len(PROBLEMS)
 
@@ -70,6 +72,18 @@ def test_words_phrases_beginnings_and_chinese_are_found(one_run, q, n):
 def test_no_search_is_an_error(one_run, q):
     one_run.page(Filters(q=q))
     assert len(numbers(one_run)) == N
+
+
+def test_a_problem_with_a_kept_rollout_was_not_dropped_by_that_stage_whatever_it_dropped_of_the_others(tmp_path):
+    folder = write_run(tmp_path / "run", ("strong",), PROBLEMS[:40])
+    (kept, lost), stages = PROBLEMS[20:22], folder / "stages"
+    rows = [{"problem_id": problem.id, "reason": "wrong answer"} for problem in (kept, lost)]
+    pq.write_table(pa.Table.from_pylist(rows), stages / "chains.dropped.parquet")
+    chains = [row for row in pq.read_table(stages / "chains.kept.parquet").to_pylist() if row["problem_id"] != lost.id]
+    pq.write_table(pa.Table.from_pylist(chains), stages / "chains.kept.parquet")
+    with Browser([opened(folder)]) as browser:
+        fates = {problem.id: browser.problem(problem.id, Filters()).fates for problem in (kept, lost)}
+    assert fates[kept.id] == [(1, "select", "kept")] and (1, "chains", "wrong answer") in fates[lost.id]
 
 
 def test_a_search_marks_its_rollouts_and_shows_a_piece_of_one(one_run):

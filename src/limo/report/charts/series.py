@@ -81,9 +81,14 @@ def _ends(chart: ChartRow) -> tuple[float, float]:
 
 
 def _number(value: float, percent: bool) -> str:
+    """A number of an axis; those at bars have as many digits each."""
     if percent:
         return f"{value * 100:.1f}".removesuffix(".0")
     return short_count(value) if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _bar_number(value: float, percent: bool) -> str:
+    return f"{value * 100:.1f}" if percent else _number(value, percent)
 
 
 def _set_scales(axes: Axes, chart: ChartRow, n_categories: int, language: Language) -> None:
@@ -134,7 +139,7 @@ def _add_columns(axes: Axes, row: SeriesRow, color: str, number: int, n: int, pe
     for x, top, value in zip(xs, tops, row.y, strict=True) if n * len(xs) <= 40 else ():
         if not value:
             continue
-        add_text(axes, x, max(top, 0), _number(value, percent), "ink", 11, ha="center", dy=9, zorder=4)
+        add_text(axes, x, max(top, 0), _bar_number(value, percent), "ink", 11, ha="center", dy=9, zorder=4)
 
 
 def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Language, width: float) -> Figure:
@@ -162,7 +167,7 @@ def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Lan
             end = row.high[index] if row.high else value
             if row.low:
                 add_line(axes, [row.low[index], end], [y, y], "ink", 1.2, zorder=3)
-            add_text(axes, max(end, 0), y, _number(value, chart.percent), "ink", 12, dx=6, zorder=4)
+            add_text(axes, max(end, 0), y, _bar_number(value, chart.percent), "ink", 12, dx=6, zorder=4)
     unit = " (%)" if chart.percent else ""
     below = {"xycoords": "axes fraction", "dx": -left}
     add_text(axes, 0, 0, chart.y_label.text(language) + unit, "muted", 11.5, dy=-14, **below)

@@ -7,6 +7,7 @@
     root.lang = language;
     document.title = document.querySelector('[data-body="' + language.slice(0, 2) + '"]').getAttribute("data-title");
     buttons.forEach(function (b) { b.setAttribute("aria-pressed", String(b.getAttribute("data-to") === language)); });
+    all("option[data-en]").forEach(function (o) { o.textContent = o.getAttribute("data-" + language.slice(0, 2)); });
     all(".no-font").forEach(function (note) { note.hidden = language === "en" || drawsChinese(); });
   }
   function drawsChinese() {

@@ -33,7 +33,7 @@ from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
-from limo.report.words import marked, one_line
+from limo.report.words import marked, one_line, verdict_reason
 
 TOKEN = "token"
 _FOLD = 6_000  # characters of a text that are shown before it is opened: a few screens
@@ -195,6 +195,7 @@ class _Pages:
             "switch": switch,
             "say": say,
             "plain": lambda name: say(name).replace("_", " "),
+            "why": lambda reason: verdict_reason(reason).text("zh" if language == "zh" else "en"),
         }
         text = self._templates.get_template(f"{name}.html.j2").render(filters=filters, **values)
         return HTMLResponse(text.encode("utf-8", "replace"))

@@ -7,7 +7,8 @@ Parquet files, brought up to date when it is opened, and safe to delete:
   names, with empty texts;
 - `settings(number, model, prompt_hash, sampling_hash)` and `cells(id, problem, setting, rollout_index, outcome,
   reason, n_tokens, level)`: the ledger's rollouts; `outcome` is that of the verdict, else `error` or `unverified`;
-- `fates(problem, stage, fate)`: where and why problems were dropped, and those that the last stage kept;
+- `fates(problem, stage, fate)`: where and why problems were dropped, and those that the last stage kept; a stage that
+  kept one of a problem's rollouts did not drop the problem, whatever it dropped of the others;
 - `facets(kind, value, n)`: the values that can be filtered by, with their counts;
 - `texts`: FTS5 over the completions; the texts themselves stay in the ledger alone.
 """
@@ -28,7 +29,7 @@ from limo.core.progress import NoProgress, Progress
 from limo.core.tables import decode_columns
 from limo.core.text import content_hash
 
-VERSION = 1
+VERSION = 2
 KEPT = "kept"
 """Fate of the problems that the last stage of a run kept."""
 _TABLES = (
@@ -221,10 +222,13 @@ def _add_levels(db: sqlite3.Connection, stages: Path) -> None:
 
 def _add_fates(db: sqlite3.Connection, stages: Path) -> None:
     insert = "INSERT OR IGNORE INTO fates SELECT number, ?, ? FROM problems WHERE id = ?"
+    delete = "DELETE FROM fates WHERE stage = ? AND problem = (SELECT number FROM problems WHERE id = ?)"
     for file in sorted(stages.glob("*.dropped.parquet")):
         stage = file.name.removesuffix(".dropped.parquet")
         for rows in _batches(file, ("problem_id", "reason")):
             db.executemany(insert, _encodable([(stage, row["reason"], row["problem_id"]) for row in rows]))
+        for rows in _batches(stages / f"{stage}.kept.parquet", ("problem_id",)):
+            db.executemany(delete, _encodable([(stage, row["problem_id"]) for row in rows]))
     for stage in ("export", "select"):  # problems that a later stage drops were kept by earlier ones: the last counts
         file = stages / f"{stage}.kept.parquet"
         for rows in _batches(file, ("problem_id",)):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -98,16 +99,24 @@ def evaluation_cases(folders: Sequence[Path]) -> tuple[list[Case], list[Localize
         counted = {(row["problem_id"], row["index"]): row for row in verdicts}
         for row in verdicts:
             problems.setdefault(row["problem_id"], (row["benchmark"], by_id[row["problem_id"]]))
-        model = run_folder.read_json(evaluate.EVALUATIONS)["evaluations"][0]["model"]
+        evaluations = run_folder.read_json(evaluate.EVALUATIONS)["evaluations"]
+        model, settings = evaluations[0]["model"], _settings(evaluations)
         of_arm = by_arm.setdefault(model, {})
         with Ledger(run_folder.ledger_path, read_only=True) as ledger:
-            for rollout in _counted(ledger.rollouts(model), counted):
+            scored = (r for of in settings for r in ledger.rollouts(model, *of))
+            for rollout in _counted(scored, counted):
                 row = counted[rollout.problem_id, rollout.index]
                 counts = {name: row[name] or "" for name in ("outcome", "extracted", "reason")}
                 verdict = _VERDICT.validate_python(asdict(rollout.verdict or Verdict("undecided")) | counts)
                 of_arm.setdefault(rollout.problem_id, []).append(case_rollout(model, rollout, verdict))
     cases = make_cases(by_arm, problems)
     return cases, left_out_notes(len(cases), len(problems))
+
+
+def _settings(evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Prompt and sampling of the scored rollouts; the ledger may hold others of the same problems."""
+    sources = [one["score"]["provenance"] for one in evaluations]
+    return list(dict.fromkeys((of["prompt_hash"], of["sampling_hash"]) for of in sources))
 
 
 def _counted(rollouts: Iterable[Rollout], counted: dict[tuple[str, int], dict[str, object]]) -> Iterable[Rollout]:

@@ -30,6 +30,7 @@ from limo.stages.reports.texts import label, make_chart, make_series, make_table
 MAX_HITS = 100  # contamination pairs that are spelled out
 MAX_AUDITED = 400  # chains that the audit of the scorer reads, evenly spread
 N_CASES = 3
+DECISIONS = ("drop", "report")  # what is done with a problem that was found in a benchmark
 _HIT_KEYS = ("benchmark", "source", "method", "decision", "score", "words", "problem", "benchmark_problem")
 
 
@@ -37,16 +38,21 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
     """The parts of a report, by the names of `Report`'s fields; of a run that is not finished what is there."""
     run_folder = RunFolder(folder)
     done = run_folder.counts()
-    parts: dict[str, list[Any]] = {"funnel": _funnel(run_folder), "sections": [], "notes": []}
+    funnel = _funnel(run_folder)
+    parts: dict[str, list[Any]] = {"funnel": funnel, "sections": [], "notes": [], "headline": []}
+    if "select" in done:
+        parts["headline"] = [text("curation_claim", n=f"{funnel[-1].n_kept:,}", n_in=f"{funnel[0].n_in:,}")]
     recipe: curate.Recipe | None = None
     try:
         recipe = load(curate.Recipe, folder / "recipe.yaml")
     except RecipeError as error:  # of another version; what needs it is left out, and the page says so
         parts["notes"].append(text("old_recipe", error=shorten(str(error), 200)))
     if "decontaminate" in done:
-        parts |= contamination_parts(
+        found = contamination_parts(
             evidence_table(problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
         )
+        parts["headline"] += found.pop("headline")
+        parts |= found
     filters = [name for name in done if name not in curate.OTHER_STEPS]
     parts["sections"] += [_difficulty(run_folder, filters, recipe)] if filters else []
     if "grade" in done:
@@ -71,7 +77,10 @@ def _funnel(run_folder: RunFolder) -> list[StageRow]:
 def contamination_parts(table: list[dict[str, Any]], most: int = MAX_HITS) -> dict[str, list[Any]]:
     """Totals and the `most` surest pairs of a table of evidence."""
     hits = [HitRow(**{name: row[name] for name in _HIT_KEYS}) for row in surest(table, most)]
-    return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits}
+    problems = {decision: {row["problem_id"] for row in table if row["decision"] == decision} for decision in DECISIONS}
+    counts = {"n_dropped": f"{len(problems['drop']):,}", "n_kept": f"{len(problems['report'] - problems['drop']):,}"}
+    claims = [text("contamination_claim", n_pairs=f"{len(table):,}", **counts)]
+    return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits, "headline": claims}
 
 
 def _difficulty(run_folder: RunFolder, filters: list[str], recipe: curate.Recipe | None) -> Section:
@@ -125,7 +134,8 @@ def _grades(chains: list[Chain], grades: list[Grade], settings: GradeSettings | 
         [level, f"{len(at):,}", f"{mean(scores[k] for k in at):.3f}", f"{mean(lengths[k] for k in at):,.0f}"]
         for level, at in sorted(by_level.items())
     ]
-    tables = [make_table("levels_table", ("level", "n_chains", "mean_score", "mean_length"), levels)]
+    note = "levels_note" if settings and settings.levels == "quantile" else ""
+    tables = [make_table("levels_table", ("level", "n_chains", "mean_score", "mean_length"), levels, note)]
     traits = [
         [label(name), signed(rank_correlation([grade.traits[name] for grade in grades], lengths), 2)]
         for name in grades[0].traits
