@@ -82,7 +82,7 @@ def curate(
         return
     require_datasets()  # before anything is paid for
     result = stage.run(settings, folder, call.progress, workers, retry_errors=retry_errors)
-    stays = describe_reported(evidence_table(problems_after(RunFolder(result.folder), "decontaminate"), []))
+    stays = describe_reported(evidence_table(problems_after(RunFolder(folder), "decontaminate"), []))
     text = "\n".join([_funnel_table(result.funnel), *filter(None, [stays])])
     text += f"\n\n{result.n_selected:,} in {result.folder}"
     text += "; nothing was left to do, no request was sent" if result.did_nothing else ""
