@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,17 @@ def test_help_answers_without_loading_what_commands_need(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "curate" in done.stdout
+
+
+def test_the_summary_of_a_curation_says_what_is_like_a_benchmark_problem_and_stays(limo, world):
+    first = rows(world / "pool.jsonl")[0]
+    like = first | {"problem": re.sub(r"\d+", lambda number: str(int(number[0]) + 1), first["problem"])}
+    (world / "like.jsonl").write_text(json.dumps(like) + "\n")
+    more = ("decontaminate.renumbered=report", "decontaminate.same_numbers=report", "decontaminate.min_tokens=1")
+    options = ("--benchmark", f"like={world / 'like.jsonl'}", "--run", world / "run", "--workers", 1)
+    code, out, err = limo("curate", world / "recipe.yaml", *more, *options)
+    assert code == 0, err
+    assert re.search(r"like a benchmark problem, and kept by the recipe \(decontaminate: report\): \d+ problems", out)
 
 
 def test_a_curation_goes_from_pool_to_dataset_and_the_second_start_does_nothing(limo, world):
