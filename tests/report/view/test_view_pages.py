@@ -12,6 +12,7 @@ from limo.core import language
 from limo.core.errors import InputError
 from limo.report.view import app
 from limo.report.view.query import MAX_FILTER
+from limo.report.words import verdict_reason
 from view_cases import HOSTILE, PROBLEMS, TOKEN
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -59,6 +60,19 @@ def test_every_reply_forbids_what_the_pages_do_not_need(get, path):
     policy = get(path).headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "script" not in policy and "unsafe" not in policy and "http" not in policy
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stage", "level", "why"),
+    [
+        ("en", "decided at stage", "L1 to L5", "compared as integers"),
+        ("zh", "决定去留的阶段", "L1 至 L5", "按整数比较"),
+    ],
+)
+def test_what_became_of_a_problem_what_levels_are_and_why_a_verdict_fell_are_said(get, chosen, stage, level, why):
+    page = get(f"/problem?id={PROBLEMS[0].id}&lang={chosen}").text
+    assert f"<dt>{stage}</dt>" in page and level in get(f"/?lang={chosen}").text
+    assert verdict_reason("integers").text(chosen) == why and "why(" in (app._TEMPLATES / "problem.html.j2").read_text()
 
 
 def test_only_get_is_answered(one_run):
