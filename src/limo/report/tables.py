@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _FIGURE = re.compile(r"[+-]?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?%?|[+-]")
-_BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?]")  # what a figure, an interval or the mark of a missing one begins with
+_BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?]")  # begins a figure, an interval, or a missing one
 _WITH_INTERVAL = re.compile(r"([+−-]?[\d.,]+) (\[[^\[\]]+\])")
 MAX_LINES = 40  # of a report in a terminal, its title and the address of its page among them
 MAX_CLAIMS = 8  # of them sentences
