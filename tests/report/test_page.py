@@ -18,6 +18,7 @@ from limo.report.content import (
     BenchmarkRow,
     Case,
     CaseRollout,
+    ChartRow,
     DataTable,
     HitRow,
     LocalizedText,
@@ -25,6 +26,7 @@ from limo.report.content import (
     Report,
     ScoreRow,
     Section,
+    SeriesRow,
 )
 
 VOID = {"meta", "br", "img", "path", "use", "rect", "link", "input", "hr"}
@@ -266,6 +268,23 @@ def test_the_terminal_shows_at_most_forty_lines_no_claim_twice_and_names_the_tab
     assert len(lines) <= tables.MAX_LINES and len(lines) == len({line for line in lines if line}) + lines.count("")
     assert lines[1] == f"• {claims[0].text(language)}" and sum(line.startswith("•") for line in lines) == 9
     assert ("Long" if language == "en" else "长表") in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([540.5, 558.0, 598.222], ["540.5", "558.0", "598.2"]),
+        ([0.589219, 0.3975], ["0.5892", "0.3975"]),
+        ([0.0, 1.0, 1200.0], ["0", "1", "1,200"]),
+        ([2.4e11, 1e10], ["2.400e+11", "1.000e+10"]),
+        ([0.0, 0.0], ["0", "0"]),
+        ([1e-5, 2e-5], ["1.000e-05", "2.000e-05"]),
+    ],
+)
+def test_the_numbers_of_a_chart_have_as_many_decimals_in_a_column(values, texts):
+    own = SeriesRow("s", "s", list(range(len(values))), values)
+    chart = ChartRow(LocalizedText("C"), "lines", [own], LocalizedText("x"), LocalizedText("y"))
+    assert [row[1].text for row in tables.chart_table(chart, "en").rows] == texts
 
 
 def test_words_stand_at_the_left_of_their_column_and_a_figure_apart_from_its_interval():

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from limo.core.language import translated
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _FIGURE = re.compile(r"[+-]?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?%?|[+-]")
 _BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?]")  # begins a figure, an interval, or a missing one
 _WITH_INTERVAL = re.compile(r"([+−-]?[\d.,]+) (\[[^\[\]]+\])")
+_SMALL, _LARGE = 1e-3, 1e9  # largest of a column of numbers that is written without an exponent
 MAX_LINES = 40  # of a report in a terminal, its title and the address of its page among them
 MAX_CLAIMS = 8  # of them sentences
 _SIZES = ("n_problems", "n_rollouts", "n_seeds")
@@ -240,6 +242,14 @@ def _data_cell(text: str) -> Cell:
     return Cell(parts[1], parts[2]) if parts else Cell(text)
 
 
+def _number_format(values: Sequence[float]) -> str:
+    """One format for a column of numbers: whole ones as they are, others with as many decimals as show four digits."""
+    largest = max(map(abs, values), default=0.0)
+    if all(float(value).is_integer() for value in values) and largest < _LARGE:
+        return ",.0f"
+    return f",.{max(0, 3 - floor(log10(largest)))}f" if _SMALL <= largest < _LARGE else ".3e"
+
+
 def chart_table(chart: ChartRow, language: Language) -> Table:
     """The numbers of a chart, one row a point; shares times 100."""
     unit = " (%)" if chart.percent else ""
@@ -249,12 +259,15 @@ def chart_table(chart: ChartRow, language: Language) -> Table:
     heads += [word("interval", language)] if has_intervals else []
     table = Table(chart.title.text(language), heads)
 
+    of_y = ".1f" if chart.percent else _number_format([value for row in chart.series for value in row.y])
+    of_x = _number_format([value for row in chart.series for value in row.x])
+
     def shown(value: float) -> str:
-        return f"{value * 100:.1f}" if chart.percent else f"{value:,.6g}"
+        return f"{value * (100 if chart.percent else 1):{of_y}}"
 
     for row in chart.series:
         for index, (x, y) in enumerate(zip(row.x, row.y, strict=True)):
-            at = chart.categories[int(x)].text(language) if chart.categories else f"{x:,.6g}"
+            at = chart.categories[int(x)].text(language) if chart.categories else f"{x:{of_x}}"
             cells = [row.label.text(language)] if has_names else []
             ends = f"[{shown(row.low[index])}, {shown(row.high[index])}]" if row.low else ""
             table.add(*cells, at, shown(y), *([ends] if has_intervals else []))
