@@ -227,7 +227,7 @@ def run(
         ):
             meter, rollouts = BudgetMeter(recipe.budget, {m.name: m.price for m in recipe.models}, ledger), {}
             for name, problems in unique.items():
-                progress.log(f"{name}: {len(problems):,} problems, {decodings[name].n} completions each")
+                progress.log(f"{name}: {len(problems):,} problems, rollouts of each: {decodings[name].n}")
                 how = (decodings[name], checker, progress, recipe.system, meter, retry_errors)
                 rollouts[name] = _rollouts(ledger, completer, name, problems, *how)
             judged = {name: JudgedRollouts(of) for name, of in rollouts.items()}
