@@ -30,7 +30,6 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
-from limo.core.stats import DESIGN
 from limo.core.text import operations, signed
 
 if TYPE_CHECKING:
@@ -222,6 +221,8 @@ def compare(
 
 def _comparison(found: Comparison) -> str:
     """One comparison: the sentence, what it could have shown, and a row for each benchmark."""
+    from limo.core.stats import DESIGN
+
     rows: list[list[object]] = [["benchmark", "difference", "95% interval"]]
     for name, interval in {**found.by_benchmark, "all": (found.difference, found.low, found.high)}.items():
         rows.append([name, *_points(*interval)])
@@ -235,6 +236,8 @@ def _comparison(found: Comparison) -> str:
 
 def _matrix(found: Sequence[Comparison]) -> str:
     """Rows minus columns in points, * where separable; then each pair with its interval and what it would take."""
+    from limo.core.stats import DESIGN
+
     names = list(dict.fromkeys(name for one in found for name in (one.against, one.arm)))
     label = {name: f"({number})" for number, name in enumerate(names, 1)}
     columns = list(dict.fromkeys(one.against for one in found))
