@@ -173,7 +173,7 @@ def test_an_output_of_an_unknown_kind_is_told_before_work_is_lost(fault, world):
 
 def test_an_option_that_is_none_is_followed_by_one_like_it_or_by_none(limo):
     assert "No such option '--ouput'. Did you mean '--output'?" in limo("verify", "rows.jsonl", "--ouput", "x")[2]
-    far = limo("verify", "rows.jsonl", "--field", "answer=key")[2]
+    far = limo("grade", "rows.jsonl", "--field", "answer=key")[2]
     assert "No such option '--field'" in far and "Did you mean" not in far, "that both begin with dashes says nothing"
 
 

@@ -133,7 +133,7 @@ def test_an_interrupted_verification_does_not_name_an_output_that_is_none(limo, 
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "_verify_lines", stop)
+    monkeypatch.setattr(files, "_verified_lines", stop)
     file = rows(tmp_path / "a.jsonl", ROW)
     code, _, err = limo("verify", file, "--workers", 1)
     assert code == 3 and "nothing was written" in err and "in the output" not in err
