@@ -61,9 +61,9 @@ def serving(status, body, wait_s=0.0, headers=None, refused=()):
     seen, loop, ready, ports = [], asyncio.new_event_loop(), threading.Event(), []
 
     async def handle(request):
-        seen.append(await request.read())
+        seen.append(data := await request.read())
         await asyncio.sleep(wait_s)
-        if any(word in seen[-1] for word in refused):
+        if any(word in data for word in refused):
             return web.json_response({"error": {"message": "not this one"}}, status=422)
         return web.json_response(body, status=status, headers=headers)
 
@@ -235,6 +235,24 @@ def test_rows_whose_judge_never_replied_end_with_another_code_until_it_does(limo
         refused.clear()
         code, out, err = limo(*arguments)
         assert code == 0 and "2 came back decided" in out and len(seen) == 3, err
+
+
+def test_the_line_that_goes_on_has_retry_errors_only_where_the_plain_command_would_not_request_again(limo, world):
+    choice = {"message": {"content": "4"}, "finish_reason": "stop"}
+    refused = [b"Ship a"]
+    with serving(200, {"choices": [choice]}, refused=refused) as (url, seen):
+        arguments = ("rollouts", recipe_of(world, url, api_key_env=""), "--run", world / "run")
+        code, _, err = limo(*arguments)
+        assert code == 3 and "lacks 2 replies" in err and "--retry-errors" not in err, err
+        n_before = len(seen)
+        refused.clear()
+        choice["finish_reason"] = "weird"
+        code, _, err = limo(*arguments)
+        assert (code, len(seen)) == (0, n_before + 2), err
+        assert "2 replies that the server itself ended (--retry-errors requests them again)" in err
+        choice["finish_reason"] = "stop"
+        assert "ended" not in limo(*arguments, "--retry-errors")[2]
+        assert len(seen) == n_before + 4
 
 
 @pytest.mark.parametrize("name", ["rollouts", "curate", "evaluate"])

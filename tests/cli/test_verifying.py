@@ -78,7 +78,7 @@ def test_replies_that_the_server_ended_are_told_and_requested_again_on_demand(
         filtered.setattr("limo.models.openai.protocol.STOP_REASONS", ("length",))
         code, told, err = limo(*words)
     assert code == 0 and "3 replies were ended by the server; --retry-errors requests them again" in told
-    assert "warning: judge has 3 replies that the server itself ended: the server ended it: stop" in err
+    assert "judge has 3 replies that the server itself ended (--retry-errors requests them again): the server" in err
     told = limo(*words, "--lang", "zh")[1]
     assert "3 条回复被服务器中止" in told and server.n_requested.total() == 3
     code, told, err = limo(*words, "--retry-errors")

@@ -393,3 +393,11 @@ def test_tables_and_indexes_of_ones_own_do_no_harm(ledger, path):
         db.executescript("CREATE TABLE notes(text); CREATE INDEX mine ON rollouts(elapsed_s)")
     with Ledger(path) as again:
         assert len(again) == 1
+
+
+def test_a_reply_that_the_server_ended_is_kept_in_place_of_a_request_that_failed_and_not_the_other_way(ledger):
+    ledger.add([rollout(finish_reason="error")])
+    assert ledger.add([rollout(finish_reason="other")]) == 1
+    assert ledger.add([rollout(finish_reason="error")]) == 0
+    assert ledger.add([rollout(finish_reason="other")]) == 0
+    assert ledger.add([rollout(finish_reason="stop")]) == 1

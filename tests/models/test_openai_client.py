@@ -87,6 +87,8 @@ CLOSED, LARGE = "closed before the head of the reply was whole", "larger than"
 ZIPPED = gzip.compress(BODY)
 BROKEN = {
     "nothing": (b"", CLOSED),
+    "TLS": (b"", "a server with TLS has an address with https://"),
+    "an alert of TLS": (b"\x15\x03\x03\x00\x02\x02\x46", "has an address with https://"),
     "half a head": (OK, CLOSED),
     "half a body": (OK + b"Content-Length: 99\r\n\r\n" + BODY, "shorter than its Content-Length"),
     "half of the chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n7\r\n" + BODY[:7], "ends within a chunk"),
@@ -97,7 +99,10 @@ BROKEN = {
     "two lengths": (OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "Duplicate Content-Length"),
     "a length below 0": (OK + b"Content-Length: -5\r\n\r\n{}", "Invalid character in Content-Length"),
     "garbage": (b"\x00\xff\x16\x03\x01 hello", "the reply is no HTTP (Bad status line"),
-    "a huge header": (OK + b"X: " + b"y" * 100_000, "the head of the reply is too large"),
+    "a huge header": (
+        OK + b"X: " + b"y" * 100_000,
+        "the head of the reply is too large (a line has more than 8,190 bytes)",
+    ),
     "many headers": (OK + b"X: y\r\n" * 40_000, "the head of the reply is too large"),
     "a huge body": (OK + b"Content-Length: 2000\r\n\r\n" + b"x" * 2000, LARGE),
     "endless chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"64\r\n%s\r\n" % (b"x" * 100) * 30, LARGE),

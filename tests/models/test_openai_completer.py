@@ -325,6 +325,8 @@ def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
     ("status", "words"),
     [
         (401, "wants a key, and none was sent .*--api-key-env NAME"),
+        (402, "wants to be paid .*or use another key; what has come is kept"),
+        (413, "refuses every request.*too long for the server.*longest problems"),
         (404, "has no such model"),
         (307, "redirects are not followed.*status 307, to http://x: no"),
         (407, "the proxy wants a password"),
@@ -342,7 +344,34 @@ def test_what_can_never_work_stops_at_once_in_one_line(status, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [401, 404, 307])
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_n_is_told_how_it_answers(status):
+    from aiohttp import web
+
+    async def handler(request, body):
+        return web.json_response({"error": "n must be 1"}, status=status) if body.get("n", 1) > 1 else reply_of()
+
+    with serving(handler) as url:
+        some = requests(4, PROBLEMS[:1])
+        refused = answers(HttpCompleter([url], "m", settings=quick(n_per_request=4)), some)
+        assert {c.finish_reason for c in refused.values()} == {"error"}
+        assert all("n_per_request: 1" in c.error for c in refused.values())
+        assert {c.text for c in answers(HttpCompleter([url], "m", settings=quick()), some).values()} == {"4"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 206])
+def test_a_completion_with_another_status_of_success_is_taken(status):
+    async def handler(request, body):
+        reply = reply_of()
+        reply.set_status(status)
+        return reply
+
+    with serving(handler) as url:
+        found = answers(HttpCompleter([url], "m", settings=quick()), requests(1, PROBLEMS[:1]))
+    assert [c.text for c in found.values()] == ["4"]
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 307])
 def test_a_refusal_by_one_server_throws_away_nothing_that_another_works_on(status):
     from aiohttp import web
 
@@ -359,7 +388,7 @@ def test_a_refusal_by_one_server_throws_away_nothing_that_another_works_on(statu
         return reply_of()
 
     found = []
-    with serving(refuse) as one, serving(answer) as other, pytest.raises(ModelError, match=str(status)):
+    with serving(refuse) as one, serving(answer) as other, pytest.raises(ModelError, match=f"{status}.*{one}: "):
         completer = HttpCompleter([one, other], "m", settings=quick(in_flight=8))
         for group in completer.complete(iter(requests())):
             found += [completion for _, completion in group if completion.finish_reason == "stop"]

@@ -162,6 +162,50 @@ def test_no_text_for_counted_tokens_is_a_failure_that_says_so(message):
     assert (found.finish_reason, found.n_completion_tokens) == ("other", 900) and "900 tokens" in found.error
 
 
+def test_a_call_of_tools_in_place_of_text_is_named():
+    (found,) = read_reply(reply(b'{"message": {"content": null, "tool_calls": [{"id": "1"}]}}'), 1)
+    assert (found.finish_reason, found.error) == ("other", "the server returned tool_calls and no text")
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def stream_of(n, *choices, end=DONE):
+    stream = StreamReader(n)
+    for choice in choices:
+        stream.feed(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n")
+    stream.feed(end)
+    return [(c.text, c.reasoning, c.finish_reason) for c in stream.completions()]
+
+
+def test_a_stream_that_ends_in_order_without_reasons_is_taken_as_a_whole_reply_is():
+    parts = [{"delta": {"role": "assistant", "content": "so "}}, {"delta": {"content": "4"}}]
+    assert stream_of(1, *parts) == [("so 4", "", "stop")]
+    assert stream_of(2, *parts, {"index": 1, "delta": {"reasoning": "5"}}) == [("so 4", "", "stop"), ("", "5", "stop")]
+    for cut in ((1, *parts[:0]), (1, {"delta": {"role": "assistant", "content": ""}})):
+        with pytest.raises(BadReply):
+            stream_of(*cut)
+    with pytest.raises(BadReply, match="ended before"):
+        stream_of(1, *parts, end=b"")
+    ended = {"index": 1, "delta": {"content": "5"}, "finish_reason": "stop"}
+    assert stream_of(2, *parts, ended) == [("", "", "error"), ("5", "", "stop")]  # others have one: it was cut
+
+
+def test_a_message_in_an_event_is_read_as_it_is_in_a_whole_reply():
+    whole = {"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
+    assert stream_of(1, whole) == [("4", "", "stop")]
+    with pytest.raises(BadReply, match="several messages"):
+        stream_of(1, whole | {"finish_reason": None}, whole)
+    assert stream_of(1, whole | {"delta": {"content": "4"}}) == [("4", "", "stop")]
+
+
+def test_a_role_in_each_part_of_a_stream_begins_no_other_completion():
+    part = {"index": 0, "delta": {"role": "assistant", "content": "4"}}
+    assert stream_of(1, part, part, part | {"finish_reason": "stop"}) == [("444", "", "stop")]
+    with pytest.raises(MixedStream):  # of several it may: they are requested one by one
+        stream_of(2, part, part, part | {"index": 1, "finish_reason": "stop"})
+
+
 def test_reasoning_without_content_is_a_completion():
     (found,) = read_reply(
         reply(b'{"message": {"content": null, "reasoning_content": "so 4"}}', b', "usage": {"completion_tokens": 9}'), 1

@@ -70,7 +70,7 @@ def rollouts(
     in_all = f"{result.n_in_ledger:,} rollouts in all in {result.ledger}"
     text = in_all if result.n_in_ledger != sum(result.n_rollouts) else str(result.ledger)
     call.result(value, f"{aligned_table(lines)}\n\n{text}")
-    raise_lacking(result.lacks, "", "--retry-errors")
+    raise_lacking(result.lacks)
 
 
 def _summary(rates: dict[str, PassRate], n_rollouts: int) -> list[object]:

@@ -146,7 +146,7 @@ def _judge(call: Call, rows: str, recipe: Recipe, ledger: str, rules: Summary, c
     if judged.n_ended:
         parts.append(f"{judged.n_ended:,} replies were ended by the server; --retry-errors requests them again")
     call.result(value, "\n\n".join(parts))
-    raise_lacking(judged.lacks, "", "--retry-errors")
+    raise_lacking(judged.lacks)
 
 
 def _reverify(call: Call, file: str, pool: str | None, checker: Checker, output: str | None) -> None:

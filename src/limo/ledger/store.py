@@ -26,13 +26,14 @@ from uuid import uuid4
 from limo.core.closing import Closing
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
 from limo.core.files import check_room
-from limo.core.records import FAILED, Completion, Provenance, Rollout, Verdict
+from limo.core.records import FAILED, OTHER, Completion, Provenance, Rollout, Verdict
 from limo.ledger import schema
 
 _KEY = "problem_id = ? AND model = ? AND prompt_hash = ? AND sampling_hash = ? AND rollout_index = ?"
 _ADD = """INSERT OR REPLACE INTO rollouts(problem_id, model, prompt_hash, sampling_hash, rollout_index, text,
     finish_reason, n_prompt_tokens, n_completion_tokens, elapsed_s, error, reasoning)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RANK = {"error": 0, OTHER: 1}  # of a finish reason; 2 for all others
 _FINISH_REASON = f"SELECT finish_reason FROM rollouts WHERE {_KEY}"
 _SET_VERDICT = f"""INSERT OR REPLACE INTO verdicts(rollout_id, outcome, extracted, reason, tier, elapsed_s, answer,
     verifier) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM rollouts WHERE {_KEY}"""
@@ -129,7 +130,8 @@ class Ledger(Closing):
     def add(self, rollouts: Iterable[Rollout]) -> int:
         """Add rollouts, with their verdicts where they have one, in one transaction; how many were new.
 
-        A stored rollout stays as it is, unless it failed (finish_reason `error` or `other`) and the new one did not.
+        A stored rollout stays as it is, unless its request failed (finish_reason `error`) and the new one's did not, or
+        the server ended it (`other`) and not the new one.
         """
         new: dict[Key, Rollout] = {}
         n_new, replaced = 0, []
@@ -138,7 +140,7 @@ class Ledger(Closing):
                 key = _storable(rollout.key)
                 stored = self._db.execute(_FINISH_REASON, key).fetchone() if key not in new else None
                 before = new[key].completion.finish_reason if key in new else stored[0] if stored else None
-                if before is None or (before in FAILED and rollout.completion.finish_reason not in FAILED):
+                if before is None or _RANK.get(before, 2) < _RANK.get(rollout.completion.finish_reason, 2):
                     new[key] = rollout
                     n_new += 1
                     replaced += [key] if stored else []

@@ -67,7 +67,8 @@ class BudgetMeter:
         budget = self.budget
         if not self.n_rollouts and n_outstanding >= FIRST and (budget.tokens, budget.usd) != (None, None):
             return "the cost of a rollout is not known yet"
-        return self.passed(1 + (n_outstanding + 1) / self.n_rollouts if self.n_rollouts else 1.0)
+        limit = self.passed(1 + (n_outstanding + 1) / self.n_rollouts if self.n_rollouts else 1.0)
+        return f"{limit}; the next rollout could pass it" if limit and not self.passed() else limit
 
     def passed(self, growth: float = 1.0) -> str:
         """The limit that what was spent, times `growth`, is past, in words; '' if none."""

@@ -21,11 +21,12 @@ from limo.core.text import shorten
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """`n` replies of `name` (a step or a benchmark) that never came, and the commonest reason."""
+    """`n` replies of `name` (a step or a benchmark) that never came, the commonest reason, and `retry_options`."""
 
     name: str
     n: int
     why: str
+    options: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -39,10 +40,10 @@ def commonest_error(rollouts: Iterable[Rollout], finish_reason: str = "error") -
     return len(errors), shorten(Counter(errors).most_common(1)[0][0], 200) if errors else ""
 
 
-def failed_requests(name: str, rollouts: Iterable[Rollout]) -> Lack | None:
+def failed_requests(name: str, rollouts: Sequence[Rollout], retries_errors: bool = True) -> Lack | None:
     """The rollouts of `name` whose requests failed for good; None where none did."""
     n, why = commonest_error(rollouts)
-    return Lack(name, n, why) if n else None
+    return Lack(name, n, why, retry_options(rollouts, retries_errors)) if n else None
 
 
 def nothing_decided(rollouts: Sequence[Rollout]) -> str:
@@ -56,9 +57,11 @@ def nothing_decided(rollouts: Sequence[Rollout]) -> str:
     return f"none of {len(rollouts):,} rollouts could be decided ({shorten(reasons.most_common(1)[0][0], 200)})"
 
 
-def retry_options(rollouts: Iterable[Rollout]) -> tuple[str, ...]:
-    """What a command needs to request these again: what the server itself ended is requested only on demand."""
-    return ("--retry-errors",) if any(r.completion.finish_reason == OTHER for r in rollouts) else ()
+def retry_options(rollouts: Iterable[Rollout], retries_errors: bool = True) -> tuple[str, ...]:
+    """What a command needs to request these again: what the server itself ended is requested only on demand, and so
+    is what failed where the completer does not say that it `retries_errors`."""
+    on_demand = {OTHER} if retries_errors else {OTHER, "error"}
+    return ("--retry-errors",) if any(r.completion.finish_reason in on_demand for r in rollouts) else ()
 
 
 def note_lacks(run: RunFolder, step: str, lacks: Sequence[Lack]) -> None:
@@ -82,9 +85,9 @@ def _noted(run: RunFolder) -> dict[str, list[Lack]]:
 def raise_lacking(lacks: Sequence[Lack], do: str = "", *options: str) -> None:
     """Raise PartialError where replies never came, for the first step or benchmark that lacks some.
 
-    `options`: what the same command needs to request them again.
+    `options`: what the same command needs to request them again, if more than the lacks say.
     """
     if lacks:
         error = PartialError(lacks[0].sentence, lacks[0].why, "", do)
-        error.options = options
+        error.options = options or tuple(dict.fromkeys(option for lack in lacks for option in lack.options))
         raise error

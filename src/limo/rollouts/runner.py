@@ -100,9 +100,10 @@ class RolloutRunner:
         rates = {problem.id: PassRate(names, settings.n_in_all, 0, 0) for problem in problems}
         if ledger not in self._meters:
             self._meters[ledger] = BudgetMeter(self.budget, self.prices, ledger)
-        undecided = problems
+        undecided, retries_errors = problems, True
         for model in settings.models if problems else ():
             completer = self._completer(model)
+            retries_errors &= completer.capabilities.retries_errors
             n_problems = f"{len(undecided):,} problems"
             self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
             model_rates = collect_rollouts(
@@ -116,14 +117,16 @@ class RolloutRunner:
                 decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
                 rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
             undecided = [problem for problem in undecided if not rates[problem.id].decision]
-        self._check(settings, problems, ledger, stage)
+        self._check(settings, problems, ledger, stage, retries_errors)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
         if passed := self._meters[ledger].passed():
             self.progress.log(f"warning: the budget is exceeded: {passed}")
         return rates
 
-    def _check(self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str) -> None:
+    def _check(
+        self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str, retries_errors: bool
+    ) -> None:
         """Warn of requests that failed for good, and note them.  Raises CollectionStopped where nothing is decided."""
         ids = {problem.id: None for problem in problems}
         stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
@@ -139,12 +142,13 @@ class RolloutRunner:
         n_ended, why = commonest_error(rollouts, OTHER)
         if n_ended:
             self.n_ended += n_ended
-            self.progress.log(f"warning: {stage} has {n_ended:,} replies that the server itself ended: {why}")
+            what = f"{n_ended:,} replies that the server itself ended (--retry-errors requests them again)"
+            self.progress.log(f"warning: {stage} has {what}: {why}")
         if is_undecided and (why := nothing_decided(rollouts)):
             stopped = CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
-            stopped.options = retry_options(rollouts)
+            stopped.options = retry_options(rollouts, retries_errors)
             raise stopped
-        if lack := failed_requests(stage, rollouts):
+        if lack := failed_requests(stage, rollouts, retries_errors):
             self.lacks.append(lack)
             self.progress.log(f"warning: {lack.sentence}: {lack.why}")
 

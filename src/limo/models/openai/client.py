@@ -38,7 +38,7 @@ IDLE_S = 30.0  # how long a connection is kept for the next request
 MAX_REPLY_BYTES = 1 << 27  # a larger reply is no completion; a stream may be 8 times as large
 MAX_HELD_BYTES = 1 << 27  # of all replies that are being read, before the large ones wait for each other
 SMALL_BYTES = 1 << 20  # a smaller reply never waits
-MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 200
+MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 2xx
 REFUSAL_S = 10.0  # for its text
 
 
@@ -127,13 +127,13 @@ class HttpClient:
             what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
             raise BadReply(what + through) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
-            raise BadReply(broken(error) + through) from None
+            raise BadReply(broken(error, url) + through) from None
 
     async def _read(self, response: Any, feed: Callable[[bytes], int | None]) -> HttpReply:
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         compressed = f"the reply is compressed ({hide_secrets(encoding)}), which was not requested"
         retry_after = response.headers.get("Retry-After")
-        if response.status != 200:
+        if not 200 <= response.status < 300:
             body = await _refusal(response) if encoding in ("identity", "") else compressed.encode()
             location = led_to(str(response.url), response.headers.get("Location", ""))
             return HttpReply(response.status, body, False, retry_after, location)
@@ -208,21 +208,24 @@ def _connector() -> type[aiohttp.TCPConnector]:
     return Connector
 
 
-def broken(error: Exception) -> str:
+def broken(error: Exception, url: str = "") -> str:
     """What aiohttp found wrong with a reply, in our words; its own where it is about what the server wrote."""
     why = shorten(f"{getattr(error, 'message', '') or error}", 160)
     whole = f"{error} {error.__cause__}"
-    if "Got more than" in why or "Too many headers" in why:
-        return "the head of the reply is too large"
+    if most := re.search(r"Got more than (\d+) bytes", why):
+        return f"the head of the reply is too large (a line has more than {int(most[1]):,} bytes)"
+    if "Too many headers" in why:
+        return "the head of the reply is too large (too many lines)"
+    tls = "; a server with TLS has an address with https://" if url.startswith("http://") else ""
     if "reset by peer" in whole or "ConnectionReset" in whole:
         return "the connection was reset before the reply was whole"
     if "ServerDisconnected" in type(error).__name__:
-        return "the connection was closed before the head of the reply was whole"
+        return f"the connection was closed before the head of the reply was whole{tls}"
     if "content length" in whole:
         return "the reply is shorter than its Content-Length"
     if "transfer length" in whole:
         return "the reply ends within a chunk"
-    return f"the reply is no HTTP ({hide_secrets(why)})"
+    return f"the reply is no HTTP ({hide_secrets(why)}){tls if 'status line' in why else ''}"
 
 
 async def _refusal(response: Any) -> bytes:

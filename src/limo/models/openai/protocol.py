@@ -192,7 +192,10 @@ class StreamReader:
         number = int(choice.get("index") or 0)
         texts, reasonings = self._parts.setdefault(number, ([], []))
         try:
-            delta = choice.get("delta") or {"content": choice.get("text")}
+            message = None if "delta" in choice else choice.get("message")
+            if message and any(texts):
+                raise BadReply("the stream holds several messages of one completion")
+            delta = choice.get("delta") or message or {"content": choice.get("text")}
             text, reasoning, reason = _text(delta.get("content")), _reasoning(delta), choice.get("finish_reason")
             _check_given_up(choice)
         except (BadReply, *_UNREADABLE) as error:
@@ -202,7 +205,8 @@ class StreamReader:
             return
         self._n_characters += len(text) + len(reasoning)
         _check_length(self._n_characters, self.limits)
-        if number in self._reasons or (delta.get("role") and any(texts)):  # it has ended, or another one begins
+        begins = self.n > 1 and delta.get("role") and any(texts)  # another one; some servers repeat the role
+        if number in self._reasons or begins:
             self._is_mixed = self._is_mixed or bool(text or reasoning or reason)
             return
         texts.append(text)
@@ -222,10 +226,13 @@ class StreamReader:
         cannot be told apart.
         """
         self._end()
-        if self._is_mixed and len(self._parts) < self.n:
+        if self._events.is_done and not self._reasons and not self._is_mixed:  # nothing shows that one was cut
+            self._reasons = {number: "stop" for number, parts in self._parts.items() if any(map(any, parts))}
+        unended = self._parts.keys() - self._reasons.keys() - self._errors.keys()
+        if self._is_mixed and (unended or len(self._parts) < self.n):
             raise MixedStream(f"a stream of {self.n} completions gives several of them one number")
         cut, errors = "the stream ended before the completion did", dict(self._errors)
-        errors |= dict.fromkeys(self._parts.keys() - self._reasons.keys() - errors.keys(), cut)
+        errors |= dict.fromkeys(unended, cut)
         if not self._parts or (cut in errors.values() and not self._events.is_done):
             raise BadReply(cut)
         completions = [
@@ -286,7 +293,8 @@ def _read_choice(choice: dict[str, Any]) -> Completion:
     reasoning, text = hide_in_parts(_reasoning(message), _text(message.get("content")))
     completion = _completion(text, reasoning, reason)
     if message.get("content") is None and not reasoning and not completion.error:
-        return replace(completion, finish_reason=OTHER, error="the server returned no text")
+        what = "tool_calls and no text" if message.get("tool_calls") else "no text"
+        return replace(completion, finish_reason=OTHER, error=f"the server returned {what}")
     return completion
 
 

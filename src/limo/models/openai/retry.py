@@ -7,7 +7,7 @@
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
 | it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
-| no such key, model or address (401, 403, 404, a redirect) | ModelError: no request can work |
+| no such key, credit, model or address (401 to 405, 407, a redirect) | ModelError: no request can work |
 | no server has worked for `patience_s`, none was ever reached for `start_patience_s` | PartialError |
 
     async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
@@ -55,6 +55,7 @@ YEAR_S = 366 * 86400.0  # a server that asks for a longer wait means none
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{0,15})?\s*")
 _RETRY_STATUS = {408, 409, 425}  # besides 5xx
 _BUSY_STATUS = {429, 503, 529}
+TOO_LONG = 413
 
 
 class _Busy(Exception):
@@ -127,7 +128,8 @@ class RetryingSender:
                     if isinstance(refused, MixedStream):
                         raise
                     message = _message(str(refused), requests)
-                    self._count_refusal(refused.status, message)
+                    at = f"{server.url}: " if len(self.servers.servers) > 1 else ""
+                    self._count_refusal(refused.status, at + message)
                     return [Completion("", "error", elapsed_s=_share(began_s, requests), error=message)] * len(requests)
                 except _Busy as busy:
                     own_s, now = self._backoff_s(n_tries), time.monotonic()
@@ -200,14 +202,19 @@ class RetryingSender:
             if stream.is_whole:
                 return stream.completions()
             raise
-        if reply.status == 200:
+        if 200 <= reply.status < 300:
             return (
                 stream.completions()
                 if reply.is_stream
                 else read_reply(reply.body, stream.n, stream.prompt, stream.limits)
             )
         to = f", to {reply.location}" if reply.location and 300 <= reply.status < 400 else ""
-        message = f"status {reply.status}{to}: {error_message(reply.body)}"
+        hint = ""
+        if reply.status == TOO_LONG:
+            hint = ", the request is too long for the server"
+        elif reply.status in (400, 422) and len(requests) > 1:
+            hint = f", for n = {len(requests)} (n_per_request: 1 sends none)"
+        message = f"status {reply.status}{to}{hint}: {error_message(reply.body)}"
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
         if reply.status in _RETRY_STATUS or reply.status >= 500:
@@ -248,6 +255,9 @@ class RetryingSender:
                 "export the key as a variable and name that in http.api_key_env, or as limo init --api-key-env NAME"
             )  # fmt: skip
             raise ModelError(what, message, "", do) from None
+        if status == 402:
+            do = "pay for the account, or use another key; what has come is kept"
+            raise ModelError("the server wants to be paid (status 402)", message, "", do) from None
         if status == 407:
             do = "set the proxy with its user and password, or name the server in NO_PROXY"
             raise ModelError(
@@ -264,8 +274,10 @@ class RetryingSender:
             raise ModelError(f"the server has no such model or address (status {status})", message, "", do) from None
         self._n_refused += status != NOT_RECORDED
         if self._n_refused >= MAX_REFUSED and not self._n_answered:
-            do = "check `sampling` and `extra`"
-            raise ModelError(f"the server refuses every request (status {status})", message, "", do) from None
+            do = "leave out the longest problems" if status == TOO_LONG else "check `sampling` and `extra`"
+            raise ModelError(
+                f"the server refuses every request of this start (status {status})", message, "", do
+            ) from None
 
 
 def _message(text: str, requests: Sequence[Request]) -> str:
