@@ -114,3 +114,11 @@ def test_after_a_failure_the_next_template_is_rendered():
     with pytest.raises(ModelError, match="over"):
         template(FAILING["nested loops"]).render([CHAT] * 300)
     assert len(template(GOOD).render([CHAT] * 600)) == 600
+
+
+@pytest.mark.parametrize(
+    "text", ["hello", "{{ messages[0].content }}", "{{ messages[1].content | upper }}{{ messages[0].content }}"]
+)
+def test_a_template_that_leaves_out_or_changes_what_is_asked_is_refused(text):
+    with pytest.raises(ModelError, match=r"the chat template changes texts: "):
+        template(text).render([CHAT], add_generation_prompt=True)

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import shutil
+import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from limo.core.errors import ModelError
 from limo.core.files import model_identity
 from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import check_model, check_weights, load_weights, read_config
+from limo.models.settings import LocalModelSettings, model_hash
 from limo.train.model import load_model, load_tokenizer
 
 ROADS = {
@@ -271,7 +274,8 @@ def test_an_end_token_that_no_token_is_is_named(tmp_path, token):
                                             ("layer_types", 3)])  # fmt: skip
 def test_a_value_that_transformers_stumbles_over_is_told_as_one(tmp_path, key, value):
     folder = changed(tmp_path / "model", **{key: value})
-    with pytest.raises(ModelError, match=r"cannot be loaded \(.* .*\).*; download the model again"):
+    told = r"names what transformers does not know: .*'evil'\"|cannot be loaded \(.* .*\).*; download the model again"
+    with pytest.raises(ModelError, match=told):
         LocalCompleter(folder)
 
 
@@ -306,3 +310,35 @@ def test_pickles_are_refused_in_a_whole_sentence(tmp_path):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="the weights are pickles, which can run code and are not read"):
         LocalCompleter(folder)
+
+
+@pytest.mark.parametrize("n_bytes", [1 << 38, -1])
+@pytest.mark.parametrize(
+    "road", [*ROADS.values(), lambda folder: model_hash(LocalModelSettings(name="m", path=str(folder)))]
+)
+def test_weights_that_are_not_as_long_as_their_head_says_are_refused_before_they_are_read(tmp_path, road, n_bytes):
+    folder = changed(tmp_path / "model")
+    file = folder / "model.safetensors"
+    os.truncate(file, n_bytes if n_bytes > 0 else file.stat().st_size - 1)
+    began = time.monotonic()
+    with pytest.raises(
+        ModelError, match=r"not as long as its head says: .*model\.safetensors: [\d,]+ bytes' \(allowed: 357,712"
+    ):
+        road(folder)
+    assert time.monotonic() - began < 30
+
+
+QUANTISED = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="the package is here")
+@pytest.mark.parametrize("road", [LocalCompleter, lambda folder: load_model(folder, "float32", "sdpa")])
+def test_quantised_weights_without_their_package_are_told_as_such(tmp_path, road):
+    with pytest.raises(ModelError, match=r"weights are quantised and cannot be read here \(.*model: bitsandbytes'"):
+        road(changed(tmp_path / "model", quantization_config=QUANTISED))
+
+
+@pytest.mark.parametrize("road", [LocalCompleter, lambda folder: load_model(folder, "float32", "sdpa")])
+def test_a_name_that_transformers_does_not_know_is_told_as_such(tmp_path, road):
+    with pytest.raises(ModelError, match=r"config.json names what transformers does not know: .*evil.*correct config"):
+        road(changed(tmp_path / "model", hidden_act="evil"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -97,6 +98,7 @@ def test_a_canonical_row_comes_back_as_it_was_and_an_id_or_column_of_its_owners_
 
 
 def test_boxes_are_balanced_and_an_open_one_is_none() -> None:
+    assert last_box(r"a } \boxed{1 \boxed{2} {3}} \boxed{") == "2"
     assert last_box(r"\boxed{\frac{1}{2}}") == r"\frac{1}{2}"
     assert last_box(r"\boxed{\{1, 2\}}") == r"\{1, 2\}"
     assert last_box(r"\boxed{3} and \boxed{\frac{1}{2}") == "3"
@@ -109,3 +111,20 @@ def test_a_solution_that_is_a_formula_without_words_is_the_answer() -> None:
     assert problem is not None and problem.answer == "128"
     worded = row_to_problem({**row, "solution": "It is small"}, "s1")
     assert worded.problem is not None and worded.problem.answer == "" and worded.reason == "no answer"
+
+
+@pytest.mark.parametrize("text", ["\\boxed{", "\\boxed{ {", "\\frac", "####", "#### \n", " ", "$", "\\text{"])
+@pytest.mark.parametrize("end", ["", "\nx\ny"])
+@pytest.mark.parametrize("column", ["answer", "solution"])
+def test_a_row_is_read_in_time_linear_in_its_length(text: str, end: str, column: str) -> None:
+    began = time.process_time()
+    row_to_problem({"problem": "What is 1+1?", column: text * 20_000 + end}, "here")
+    assert time.process_time() - began < 3
+
+
+def test_what_stands_behind_hashes_at_the_end_is_the_answer() -> None:
+    for solution in ("It is\n#### 5", "It is #### 5\n", "####\n\n5", "x\n\\boxed{4} ####5"):
+        problem = row_to_problem({"problem": "How many?", "solution": solution}, "here").problem
+        assert problem is not None and problem.answer == "5"
+    problem = row_to_problem({"problem": "How many?", "solution": "#### 5\nSo \\boxed{6}."}, "here").problem
+    assert problem is not None and problem.answer == "6"

@@ -137,7 +137,13 @@ def model_hash(settings: ModelSettings, data: str = "") -> str:
         from limo.models.replay import recordings_hash
 
         return recordings_hash(resolve_data_path(file, data) for file in settings.files)
-    return model_identity(resolve_data_path(settings.path, data)) if isinstance(settings, LocalModelSettings) else ""
+    if not isinstance(settings, LocalModelSettings):
+        return ""
+    from limo.models.local.config import check_model
+
+    path = resolve_data_path(settings.path, data)
+    check_model(path)  # before its bytes are read
+    return model_identity(path)
 
 
 def open_model(settings: ModelSettings, data: str = "") -> Completer:

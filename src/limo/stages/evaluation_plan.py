@@ -21,7 +21,8 @@ from limo.core.records import FAILED, Problem
 from limo.core.stats import expected_detectable
 from limo.ledger.store import Ledger
 from limo.models.local.chat_template import ChatTemplate
-from limo.models.local.config import loading_error, read_config
+from limo.models.local.config import read_config
+from limo.models.local.tokenizer import load_tokenizer
 from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.pool.sources.benchmarks import benchmark_notes
 from limo.stages.evaluate import Recipe
@@ -108,14 +109,8 @@ def first_prompt(recipe: Recipe, problem: Problem) -> str:
         is_chat = recipe.model.http.endpoint == "chat"
         return json.dumps(chat, ensure_ascii=False, indent=1) if is_chat else prompts.plain_text(chat)
     if isinstance(recipe.model, LocalModelSettings):
-        from transformers import AutoTokenizer
-
         path, trust = resolve_data_path(recipe.model.path, recipe.data), bool(recipe.model.trust_remote_code)
-        config = read_config(path, trust)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, config=config, trust_remote_code=trust)
-        except Exception as error:  # whatever transformers found wrong with the files
-            raise loading_error("tokenizer", path, error) from error
+        tokenizer = load_tokenizer(path, read_config(path, trust), trust)
         return ChatTemplate(tokenizer, path).render([chat], add_generation_prompt=True)[0]
     return json.dumps(chat, ensure_ascii=False, indent=1)
 

@@ -32,6 +32,7 @@ from limo.core.run_folder import RunFolder
 from limo.core.text import operations
 from limo.ledger.store import Ledger
 from limo.models.local.completer import LocalCompleter
+from limo.models.local.config import check_model
 from limo.pool.ingest import read_pool
 from limo.rollouts.collect import BatchVerifier, verify_completions
 from limo.stages import curate
@@ -136,6 +137,7 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
     """
     recipe.check_model_is_named()
     folder = Path(folder)
+    check_model(recipe.model)  # before its bytes are read
     contents = (
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.text import shorten
 from limo.models.local.config import load_weights, loading_error, read_config
+from limo.models.local.tokenizer import load_tokenizer as tokenizer_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -18,15 +19,7 @@ if TYPE_CHECKING:
 
 def load_tokenizer(model_dir: str | Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer.  Raises ModelError."""
-    from transformers import AutoTokenizer
-
-    config = read_config(model_dir)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(model_dir), config=config, trust_remote_code=False
-        )
-    except Exception as error:  # transformers raises many kinds
-        raise loading_error("tokenizer", model_dir, error) from error
+    tokenizer: PreTrainedTokenizerBase = tokenizer_of(model_dir, read_config(model_dir))
     return tokenizer
 
 
@@ -52,7 +45,12 @@ def load_model(
     try:
         model: Any = load_weights(model_dir, config, dtype=dtype, **extra)
     except Exception as error:  # transformers raises many kinds
-        if attn_implementation and (isinstance(error, ImportError) or attn_implementation in str(error)):
+        is_other = isinstance(error, ModelError)
+        if (
+            attn_implementation
+            and not is_other
+            and (isinstance(error, ImportError) or attn_implementation in str(error))
+        ):
             what, reason = "this attention cannot be used here", f"{attn_implementation} ({shorten(str(error), 120)})"
             raise InputError(
                 what, reason, "one that is installed", "method.attn_implementation=sdpa needs nothing"

@@ -1,4 +1,5 @@
-"""Chat templates of models are programs: they are rendered in a killable process, with bounds on time, memory and text.
+"""Chat templates and tokenizers of models are programs: they first run in a killable process, with bounds on time,
+memory and text.
 
 template = ChatTemplate(tokenizer, "models/pocket-rich")
 text, = template.render([[{"role": "user", "content": "1+1?"}]], add_generation_prompt=True)
@@ -13,15 +14,21 @@ from typing import Any
 
 from limo.core.errors import ModelError
 from limo.core.process.limits import CallLimits
-from limo.core.process.worker import Worker
+from limo.core.process.worker import CallResult, Worker
 from limo.core.prompts import Message
 from limo.core.text import printable, shorten
 
-LIMITS = CallLimits(time_s=5.0, memory_bytes=1 << 30, recursion=1000)
+LIMITS = CallLimits(time_s=10.0, memory_bytes=3 << 29, recursion=1000)
 MAX_GROWTH = 1 << 16  # characters that a template may add to the texts of a chat, and times that it may repeat them
 MAX_REPEATS = 4
 BATCH = 64  # chats that share the limits of time: a batch that fails is not tried chat by chat
+MAX_TOKENS = 4  # of a tokenizer, for each byte of the text that it tries; tokens of single bytes need one
+SAMPLE = 4 * (
+    "What is the sum of 12, 345.60 and -7? Let $x_1 = \\frac{a+b}{\\sqrt{2}}$, so \\boxed{x^2 \\leq 10}.\n\n"
+    "  def f(n):\treturn n ** 2  # café 😀\n求方程的所有解。 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 0000000000000000\n"
+)
 _ALLOWED = "a template that renders any chat, in seconds"
+_Chats = tuple[list[list[Message]], dict[str, Any]]  # and how they are rendered
 
 
 class ChatTemplate:
@@ -54,10 +61,14 @@ class ChatTemplate:
         }
         texts: list[str] = []
         for start in range(0, len(chats), BATCH):
-            result = _renderer().call(([list(chat) for chat in chats[start : start + BATCH]], how))
+            result = call_worker(([list(chat) for chat in chats[start : start + BATCH]], how))
             if result.failure:
                 raise self._failure(result.failure)
             texts += result.value
+        for chat, text in zip(chats, texts, strict=True) if add_generation_prompt or continue_final else ():
+            if not all(message["content"].strip() in text for message in chat if message["role"] != "assistant"):
+                allowed = "a template that renders texts as they are"
+                raise ModelError("the chat template changes texts", shorten(text, 60), allowed, "give it another")
         return texts
 
     def _failure(self, reason: str) -> ModelError:
@@ -67,15 +78,33 @@ class ChatTemplate:
 
 @cache
 def _renderer() -> Worker:
-    """The one process of this one that renders templates; it starts at the first chat."""
+    """The one process of this one that runs what models bring; it starts at the first call."""
     return Worker(open_renderer, limits=LIMITS)
 
 
-def open_renderer() -> Callable[[tuple[list[list[Message]], dict[str, Any]]], list[str]]:
-    """The function of the killable process: chats, and how they are rendered, to their texts."""
+def call_worker(payload: _Chats | str) -> CallResult:
+    """The texts of chats, or what is wrong with the tokenizer of a file as the call's failure, from that process."""
+    return _renderer().call(payload)
+
+
+def open_renderer() -> Callable[[_Chats | str], list[str]]:
+    """The function of the killable process: chats, and how they are rendered, to their texts; a tokenizer's file to
+    none, after a trial."""
+    from tokenizers import Tokenizer
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    def render(payload: tuple[list[list[Message]], dict[str, Any]]) -> list[str]:
+    def try_tokenizer(file: str) -> list[str]:
+        try:
+            n_tokens = len(Tokenizer.from_file(file).encode(SAMPLE).ids)
+        except BaseException as error:  # a panic of the package is no Exception
+            raise ValueError(str(error)) from error
+        if n_tokens > MAX_TOKENS * (n_bytes := len(SAMPLE.encode())):
+            raise ValueError(f"it makes {n_tokens:,} tokens of {n_bytes:,} bytes")
+        return []
+
+    def render(payload: _Chats | str) -> list[str]:
+        if isinstance(payload, str):
+            return try_tokenizer(payload)
         chats, how = payload
         texts = []
         for chat in chats:

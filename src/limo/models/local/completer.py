@@ -28,6 +28,7 @@ from limo.core.text import content_hash, shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import load_weights, loading_error, read_config
+from limo.models.local.tokenizer import load_tokenizer, panics_told
 
 LOG = logging.getLogger(__name__)
 
@@ -134,14 +135,16 @@ class LocalCompleter(Completer):
         for is_begun in (False, True):
             some = {key: chat for key, chat in distinct.items() if (chat[-1]["role"] == "assistant") == is_begun}
             texts |= zip(some, self._template.render(list(some.values()), not is_begun, is_begun), strict=True)
-        ids = self.tokenizer([texts[key] for key in distinct], add_special_tokens=False)["input_ids"]
+        with panics_told(self.model.config.name_or_path):
+            ids = self.tokenizer([texts[key] for key in distinct], add_special_tokens=False)["input_ids"]
         tokens = dict(zip(distinct, ids, strict=True))
         return [tokens[key] for key in keys]
 
     def _texts(self, rows: list[list[int]]) -> list[str]:
         """Tokens as text, without the token that ended them."""
         cut = [row[:-1] if row and row[-1] in self._stop_tokens else row for row in rows]
-        return list(self.tokenizer.batch_decode(cut, skip_special_tokens=True))
+        with panics_told(self.model.config.name_or_path):
+            return list(self.tokenizer.batch_decode(cut, skip_special_tokens=True))
 
     def _room(self, n_prompt: int) -> int:
         """New tokens that fit behind a prompt."""
@@ -175,7 +178,6 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
     """The model, ready to decode, and its tokenizer."""
     config = read_config(model_path, trust_remote_code)
     import torch
-    from transformers import AutoTokenizer
 
     number = device.partition(":")[2]
     if device.startswith("cuda") and (int(number) if number.isdigit() else 0) >= torch.cuda.device_count():
@@ -184,8 +186,8 @@ def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, A
         raise ModelError("torch finds no such device here", device, allowed, do)
     dtype = torch.float32 if device == "cpu" else "auto"
     trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
+    tokenizer = load_tokenizer(model_path, **trust)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path, **trust)
         model = load_weights(model_path, **trust, dtype=dtype).to(device).eval()
     except Exception as error:  # whatever transformers, safetensors or torch found wrong with the files
         raise loading_error("model", model_path, error) from error

@@ -141,6 +141,11 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
                 if not 2 <= n_bytes <= min(_MAX_HEADER, file.stat().st_size - 8):
                     raise ValueError("its length is false")
                 tensors = parse_json(opened.read(n_bytes))
+            ends = [of["data_offsets"][1] for name, of in tensors.items() if name != "__metadata__"]
+            n_stated, n_found = 8 + n_bytes + max(ends, default=0), file.stat().st_size
+            if n_stated != n_found:
+                what, shown = "this file of weights is not as long as its head says", f"{file}: {n_found:,} bytes"
+                raise ModelError(what, shown, f"{n_stated:,} bytes", _AGAIN)
             shapes |= {name: list(map(int, of["shape"])) for name, of in tensors.items() if name != "__metadata__"}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError("the head of these weights is damaged", file, "safetensors", _AGAIN) from error
@@ -181,10 +186,20 @@ def load_weights(model: str | Path, config: PretrainedConfig, trust_remote_code:
 
     if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")) and any(Path(model).glob("*.bin")):
         raise _pickles(model)
-    loaded, told = AutoModelForCausalLM.from_pretrained(
-        str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
-        output_loading_info=True, **extra,
-    )  # fmt: skip
+    try:
+        loaded, told = AutoModelForCausalLM.from_pretrained(
+            str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
+            output_loading_info=True, **extra,
+        )  # fmt: skip
+    except Exception as error:
+        packed = getattr(config, "quantization_config", None)
+        if not packed or "ignore_mismatched_sizes" in str(error) or find_spec("torch") is None:
+            raise
+        method = packed.get("quant_method") if isinstance(packed, dict) else getattr(packed, "quant_method", "")
+        what = f"the model's weights are quantised and cannot be read here ({shorten(str(error), 160)})"
+        shown = f"{model}: {shorten(str(method), 40)}"
+        allowed = "weights that are not quantised, or the package and device that their kind needs"
+        raise ModelError(what, shown, allowed, "use the model that was quantised") from error
     if missing := sorted(told["missing_keys"]):
         what = f"the weights lack {len(missing)} of the model's tensors ({missing[0]})"
         raise ModelError(what, model, _ALLOWED, "take the config.json that was saved with the weights")
@@ -237,6 +252,9 @@ def loading_error(what: str, model: str | Path, error: Exception) -> ModelError:
     if isinstance(error, ModelError):
         return error
     why = str(error)
+    if isinstance(error, KeyError) and what == "model":
+        shown, allowed = f"{model}: {shorten(why, 160)}", "names that the installed transformers knows"
+        return ModelError("config.json names what transformers does not know", shown, allowed, "correct config.json")
     if " " not in why or not isinstance(
         error, OSError | ImportError | RuntimeError
     ):  # words of Python, not of a reader

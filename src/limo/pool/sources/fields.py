@@ -43,10 +43,11 @@ DIFFICULTIES = ("difficulty", "level", "difficulty_level")
 CANONICAL = frozenset({"problem", "answer", "solution", "source", "topic", "language", "meta"})
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\(|<im(?:g|age)\b|<im(?:g|age)_|\\includegraphics|\[image", re.IGNORECASE)
-_HASHES = re.compile(r"####\s*([^\n]+)\s*$")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BOX, _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{"), re.compile(r"(?<!\\)[{}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BARE_ANSWER = re.compile(r"(?!\s)(?:[^A-Za-z\n]|\\[A-Za-z]+|[A-Za-z](?![A-Za-z])){1,40}")  # a formula without words
+_BARE_ANSWER = re.compile(  # a formula without words; each text can be read in one way only
+    r"(?!\s)(?:[^A-Za-z\n\\]|\\(?![A-Za-z])|(?:\\[A-Za-z]+|[A-Za-z])(?![A-Za-z])){1,40}"
+)
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:\s*\\?%)?")
 
 
@@ -145,14 +146,14 @@ _names = lru_cache(maxsize=1024)(_Names)
 
 def last_box(text: str) -> str:
     """What stands in the last whole `\\boxed{...}` of `text`, braces balanced; "" where there is none."""
-    for start in reversed([match.end() for match in _BOX.finditer(text)]):
-        depth = 1
-        for position in range(start, len(text)):
-            escaped = text[position - 1] == "\\"
-            depth += 0 if escaped else {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[start:position].strip()
-    return ""
+    starts, last = {match.end() for match in _BOX.finditer(text)}, (0, 0)
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text) if starts else ():
+        if brace.group() == "{":
+            opened.append(brace.end())
+        elif opened and (start := opened.pop()) in starts and start > last[0]:
+            last = start, brace.start()
+    return text[slice(*last)].strip()
 
 
 def plain(value: Any) -> Any:
@@ -275,8 +276,11 @@ def _answer(
 
 def _lifted(text: str) -> str:
     """The answer that ends a worked text: after `####`, or in the last box; the text itself where neither stands."""
-    hashes = _HASHES.search(text)
-    return (hashes[1].strip() if hashes else "") or last_box(text) or text.strip()
+    text = text.strip()
+    before, _, line = text.rpartition("\n")
+    _, hashes, marked = line.partition("####")
+    marked = marked.strip() if hashes else line.strip() * before.rstrip().endswith("####")
+    return marked or last_box(text) or text
 
 
 def _bare(answer: str) -> str:
