@@ -328,14 +328,14 @@ def test_weights_that_are_not_as_long_as_their_head_says_are_refused_before_they
     assert time.monotonic() - began < 30
 
 
-QUANTISED = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+NEEDS_PACKAGE = {"quant_method": "bitsandbytes", "load_in_4bit": True}
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="the package is here")
 @pytest.mark.parametrize("road", [LocalCompleter, lambda folder: load_model(folder, "float32", "sdpa")])
 def test_quantised_weights_without_their_package_are_told_as_such(tmp_path, road):
     with pytest.raises(ModelError, match=r"weights are quantised and cannot be read here \(.*model: bitsandbytes'"):
-        road(changed(tmp_path / "model", quantization_config=QUANTISED))
+        road(changed(tmp_path / "model", quantization_config=NEEDS_PACKAGE))
 
 
 @pytest.mark.parametrize("road", [LocalCompleter, lambda folder: load_model(folder, "float32", "sdpa")])

@@ -153,6 +153,7 @@ class Words:
     """A tokenizer of whole words, with one token for all others; or of the bytes of a word."""
 
     unk_token = "<unk>"
+    name_or_path = "words"
 
     def __init__(self, known=(), bytes_of=0):
         self.known, self.bytes_of = known, bytes_of
