@@ -98,6 +98,18 @@ FORMS = {
     "cut at the end of the text": lambda key: key[:4],
     "cut within an escape": lambda key: "".join(f"\\u{ord(c):04x}" for c in key[:5])[:-2] + "…",
     "the end, after a cut": lambda key: "..." + key[-4:],
+    "calls of chr": lambda key: "+".join(f"chr({ord(c)})" for c in key),
+    "calls of CHAR": lambda key: "||".join(f"CHAR({ord(c)})" for c in key),
+    "each with its code": lambda key: " ".join(f"_={ord(c)}" for c in key),
+    "binary": lambda key: " ".join(f"{ord(c):08b}" for c in key),
+    "a dump in octal": lambda key: "\n".join(
+        f"{k:07o} " + " ".join(f"{ord(c):03o}" for c in key[k : k + 16]) for k in range(0, len(key), 16)
+    ),
+    "a dump in hexadecimal": lambda key: "\n".join(
+        f"{k:08x}: " + key[k : k + 16].encode().hex(" ", -2) + "  |......|" for k in range(0, len(key), 16)
+    ),
+    "base64 of UTF-16": lambda key: base64.b64encode(key.encode("utf-16-le")).decode(),
+    "base64 of hexadecimal": lambda key: base64.b64encode(key.encode().hex().encode()).decode(),
     "both ends": lambda key: key[:4] + "***" + key[-4:],
 }
 KEYS = ["q7Zx0Lk3vB9nT2mR", "q7Zx0Lk3+/W\"<&9b'T2\\", "a%41b&amp;c\\x41d", "hunter-2-hunter-3"]
@@ -234,6 +246,15 @@ def test_a_completion_loses_a_long_key_that_lacks_up_to_four_characters_at_its_b
     remember_secret(key)
     for written in (key[n_lost:], "-".join(key[n_lost:]), key[n_lost:].upper(), key[:-n_lost][::-1]):
         assert hide_in_completion(f"my key is {written} you know") == f"my key is {HIDDEN} you know"
+
+
+def test_what_stands_behind_a_key_stays():
+    remember_secret("q7Zx0Lk3+vB9nT2mR")
+    for form in ("as it is", "hexadecimal", "octal", "decimal numbers of one width", "HTML, hexadecimal", "rot13"):
+        written = FORMS[form]("q7Zx0Lk3+vB9nT2mR")
+        for behind in ("\\boxed{4}", "\\\\ 4", " ; 4"):
+            assert hide_in_completion(written + behind) == HIDDEN + behind
+    assert hide_in_parts("q7Zx0Lk3+vB9nT2mR", "\\boxed{4}") == (HIDDEN, "\\boxed{4}")
 
 
 INVISIBLE = [

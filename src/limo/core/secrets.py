@@ -8,7 +8,8 @@
 Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, backwards, in other
 case or width, as numbers, with something between its characters, cut.  Texts and forms of the key are compared by
 their ASCII letters and digits alone, so that one search finds a form with whatever stands between; those of numbers by
-their digits without zeros, so that one search finds `\\163`, `0x73`, `U+0073` and `115`.
+their digits without zeros, so that one search finds `\\163`, `0x73`, `U+0073` and `115`; and in one
+view each short number is the character whose code it is, as in `chr(115)+chr(107)` and in dumps.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ _NOTHING = "\0"  # in place of what is invisible
 Forms = dict[str, tuple[str, ...]]
 _PREFIX = "0xuoXUO"  # of numbers, and the zeros in them
 _NO_PREFIX = str.maketrans(_PREFIX, "\\" * len(_PREFIX))
+_CODED = {  # by base: numbers that may be codes of letters and digits; those of more digits are offsets
+    10: re.compile("([0-9](?<![0-9].)[0-9]{1,3})(?![0-9])"),
+    8: re.compile("([0-7](?<![0-9].)[0-7]{1,3})(?![0-9])"),
+    2: re.compile("([01](?<![0-9].)[01]{5,7})(?![0-9])"),
+    16: re.compile("([2-7](?<![0-9A-WYZa-wyz].)[0-9a-fA-F](?:[2-7][0-9a-fA-F])?)(?![0-9A-Za-z])"),
+}
 _PLAIN = (string.ascii_letters + string.digits).encode()
 _SMALL = bytes(range(256)).lower()
 _BETWEEN = bytes(set(range(128)) - set(_PLAIN))
@@ -99,7 +106,7 @@ def _escaped(secret: str) -> Iterator[str]:
     for encode in (base64.b32encode, base64.b32hexencode):
         yield from _shifted(raw, encode, 5)
     yield from (codecs.encode(secret, "rot13"), base64.b85encode(raw).decode(), base64.a85encode(raw).decode())
-    for again in (raw[::-1], base64.b64encode(raw)):  # two steps
+    for again in (raw[::-1], base64.b64encode(raw), raw.hex().encode(), secret.encode("utf-16-le", "replace")):
         yield again.hex()
         yield from _shifted(again, base64.b64encode, 6)
     yield raw.hex()[::-1]
@@ -195,10 +202,20 @@ def _views(text: str, folded: str) -> Iterator[tuple[Forms, bytes, Callable[[], 
     if text != folded:  # letters of other forms may be signs between others, as invisible ones are
         yield _whole, _squeezed(text), lambda: text
     yield _numbers, squeezed.translate(None, _PREFIX.encode()), lambda: folded.translate(_NO_PREFIX)
+    for base, pattern in _CODED.items() if sum(map(squeezed.count, b"01234567")) >= 2 * _WINDOW else ():
+        if len(parts := pattern.split(folded)) > 2 * _WINDOW:
+            seen = "".join(_coded(part, base) if k % 2 else " " * len(part) for k, part in enumerate(parts))
+            yield _whole, _squeezed(seen), lambda seen=seen: seen  # type: ignore[misc]
     for remove in (_undone, _without_sequences, _without_tags):
         if (visible := remove(folded)) != folded:
             folded = visible
             yield _whole, _squeezed(folded), lambda seen=visible: seen  # type: ignore[misc]
+
+
+@lru_cache(4096)
+def _coded(number: str, base: int) -> str:
+    codes = bytes.fromhex(number) if base == 16 else [int(number, base)]
+    return "".join(chr(code) for code in codes if code < 128).rjust(len(number), _NOTHING)
 
 
 def _undone(text: str) -> str:
@@ -222,7 +239,6 @@ def _undo(written: str) -> str:
 
 
 def _without_sequences(text: str) -> str:
-    """The text as a terminal shows it."""
     if "\x1b" in text or "\x9b" in text or _COLOUR.search(text):
         text = _SEQUENCE.sub(_blank, text)
     return _erased(text) if "\b" in text or "\x7f" in text else text
@@ -310,11 +326,12 @@ def _spans(plain: str, n_head: int, folded: str) -> Iterator[tuple[int, int]]:
         for character in reversed(plain[n_head:]):
             end = f"(?:{between}{character}{end})?"
         certain = plain[:n_head]
-    pattern = r"[\\%&#\0]{0,16}" + begin + between.join(certain) + end + r"\\{0,8};?"
+    pattern = r"[\\%&#\0]{0,16}" + begin + between.join(certain) + end
     for match in re.finditer(pattern, folded, re.I | re.A):
         around = folded[max(match.start() - 1, 0) : match.start()] + folded[match.end() : match.end() + 1]
         if len(plain) >= _WINDOW or not any(map(str.isalnum, around)):
-            yield match.span()
+            is_entity = "&" in match[0] and folded.startswith(";", match.end())  # its last one ends with it
+            yield match.start(), match.end() + is_entity
 
 
 def _part_spans(text: str) -> Iterator[tuple[int, int]]:
