@@ -34,12 +34,14 @@ from limo.verify.sentences import (
 )
 
 TAIL = 6000
+_STOPS = " .,;:!)]}$*\n。，；！"
 MAX_ANNOUNCEMENTS = 100  # the last ones: a text that announces answers without end has none
 _RIGHT_OPTION = re.compile(alternatives("right_options"))
 _DENIED_BOX = re.compile(rf"{PHRASES['denied_box']}|[\s$.*\\\])）]{{0,12}}[{REFUSALS}]", re.I)
 _BOX_DENIED_BEFORE = re.compile(
     rf"(?:{alternatives('denials_before_box')})\s*(?:\\+(?:begin)?f?boxed|f?boxed|\\+fbox)\s*\Z", re.I
 )
+_DENIED_NEXT = re.compile(PHRASES["denied_next"], re.I)
 _DELIMITERS_BEHIND = re.compile(r"(?:\\?[\])]|[\s$*}])*")
 _WRONG_ANSWER = re.compile(PHRASES["wrong_answer"], re.I)
 _REASON_START = re.compile(r"\W*(?:because|since|as|for|which|that)\b", re.I)
@@ -160,7 +162,7 @@ def _final_answer(text: str, cut: bool, letters: bool, has_thought: bool) -> Ext
         return _announced_after_box(text[said:], letters) or Extraction(box.text, "boxed", stated=box.text)
     if cut or _cut_in_formula(text, has_thought) or (taken_back and _breaks_off(text[-TAIL:])):
         return TRUNCATED
-    return _stated(text[taken_back:].lstrip(" .,;:!)]}$*\n。，；！") if taken_back else text, letters)
+    return _stated(text[taken_back:].lstrip(_STOPS) if taken_back else text, letters)
 
 
 def _denial_before(text: str, box: Box) -> re.Match[str] | None:
@@ -172,9 +174,12 @@ def _taken_back(text: str, box: Box, refused: bool) -> int:
     """Where the text goes on behind a box that is denied before or behind it; 0 where it is not."""
     if denial := _DENIED_BOX.match(text, box.end):
         return denial.end()
+    end = matched.end() if (matched := _DELIMITERS_BEHIND.match(text, box.end)) else box.end
+    rest = text[end : end + MAX_PLAIN]
+    if denial := _DENIED_NEXT.match(rest, len(rest) - len(rest.lstrip(_STOPS))):
+        return end + denial.end()
     if not refused:
         return 0
-    end = matched.end() if (matched := _DELIMITERS_BEHIND.match(text, box.end)) else box.end
     rest = text[end:]
     return end + (len(first_sentence(rest)) if _REASON_START.match(rest) else 0)
 
@@ -324,6 +329,8 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
         if not text or _NO_CONTENT.fullmatch(text) or rest.startswith("?", len(sentence)):
             continue
         after = rest[len(sentence) :].strip()
+        if denial := _DENIED_NEXT.search(rest, 0, len(sentence)) or _DENIED_NEXT.match(after.lstrip(_STOPS)):
+            return _stated(denial.string[denial.end() :].lstrip(_STOPS), letters)
         if after and not re.search(r"final|#|答案|[:：]", match.group(), re.I):
             if not letters and (later := _concluded(after)):
                 return later
