@@ -113,9 +113,9 @@ def test_a_solution_that_is_a_formula_without_words_is_the_answer() -> None:
     assert worded.problem is not None and worded.problem.answer == "" and worded.reason == "no answer"
 
 
-@pytest.mark.parametrize("text", ["\\boxed{", "\\boxed{ {", "\\frac", "####", "#### \n", " ", "$", "\\text{"])
+@pytest.mark.parametrize("text", ["\\boxed{", "\\boxed{ {", "\\frac", "####", "#### \n", " ", "$", "\\text{", "!["])
 @pytest.mark.parametrize("end", ["", "\nx\ny"])
-@pytest.mark.parametrize("column", ["answer", "solution"])
+@pytest.mark.parametrize("column", ["problem", "answer", "solution"])
 def test_a_row_is_read_in_time_linear_in_its_length(text: str, end: str, column: str) -> None:
     began = time.process_time()
     row_to_problem({"problem": "What is 1+1?", column: text * 20_000 + end}, "here")

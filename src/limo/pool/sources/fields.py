@@ -42,7 +42,7 @@ TOPICS = ("topic", "subject", "type", "domain", "subfield", "knowledge_point_rou
 DIFFICULTIES = ("difficulty", "level", "difficulty_level")
 CANONICAL = frozenset({"problem", "answer", "solution", "source", "topic", "language", "meta"})
 
-_IMAGE = re.compile(r"!\[[^\]]*\]\(|<im(?:g|age)\b|<im(?:g|age)_|\\includegraphics|\[image", re.IGNORECASE)
+_IMAGE = re.compile(r"!\[(?:[^\]!]|!(?!\[))*\]\(|<im(?:g|age)\b|<im(?:g|age)_|\\includegraphics|\[image", re.IGNORECASE)
 _BOX, _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{"), re.compile(r"(?<!\\)[{}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BARE_ANSWER = re.compile(  # a formula without words; each text can be read in one way only
