@@ -130,3 +130,17 @@ def test_the_next_command_takes_no_path_for_an_option(limo, here):
     assert code == 0 and (here / "-x-distinct.jsonl").is_file()
     code, out, _ = limo("init", "ok.jsonl", "--output=-recipes", "--hold-out", "1")
     assert " -recipes" not in out
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "verify ok.jsonl -o .", "verify ok.jsonl -o ./", "verify ok.jsonl -o /", "verify ok.jsonl -o ..",
+        "verify ok.jsonl -o adir", "report r -o .", "report r --data .", "report r -o new/", "grade ok.jsonl -o adir",
+        "export r --to openai -o adir", "ledger merge ok.jsonl -o adir", "select ok.jsonl -o s.jsonl --dropped ..",
+    ],
+)  # fmt: skip
+def test_a_folder_is_no_name_for_a_file_that_is_written(fault, here, call):
+    (here / "adir").mkdir()
+    assert "writes a file, and this is a folder" in fault(*call.split())
+    assert sorted(os.listdir(here)) == ["adir", "ok.jsonl"]

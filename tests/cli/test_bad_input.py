@@ -204,3 +204,15 @@ def test_a_column_that_is_named_twice_is_refused(fault, world, monkeypatch, comm
 def test_an_empty_path_of_a_source_is_not_the_current_folder(fault, world, monkeypatch, source):
     monkeypatch.chdir(world)
     assert "pool.sources" in fault("curate", world / "recipe.yaml", f"pool.sources=[{source}]", "--run", "out")
+
+
+def test_a_curation_that_gets_no_memory_says_so_and_goes_on_later(limo, world, monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("limo.stages.curate.grade", refuse)
+        code, _, err = limo("curate", world / "recipe.yaml", "--run", world / "run")
+    told = [line for line in err.splitlines() if line.startswith("limo: ")]
+    assert code == 3 and len(told) == 1 and "not enough memory" in told[0] and "continue with: limo curate" in told[0]
+    assert limo("curate", world / "recipe.yaml", "--run", world / "run")[0] == 0

@@ -62,3 +62,28 @@ def test_only_a_partial_end_exits_with_three():
 def test_an_error_survives_the_way_between_processes(kind):
     error = pickle.loads(pickle.dumps(kind("what", "value", "allowed", "do")))
     assert (type(error), str(error)) == (kind, "what: 'value' (allowed: allowed); do")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "memory"),
+        (RuntimeError("can't start new thread"), "memory"),
+        (ImportError("x.so: failed to map segment from shared object"), "memory"),
+        (OSError(12, "Cannot allocate memory"), "memory"),
+        (OSError(24, "Too many open files"), "files"),
+    ],
+)
+def test_the_limits_of_the_machine_are_one_line_and_no_bug_whoever_wrapped_them(error, said):
+    from limo.cli.command import error_line
+
+    code, line = error_line(error, ["curate"])
+    assert code == 2 and said in line and "bug" not in line
+    try:
+        try:
+            raise error
+        except Exception as cause:
+            raise InputError("these files cannot be read") from cause
+    except InputError as wrapped:
+        assert error_line(wrapped, ["curate"]) == (code, line)
+    assert "bug: ValueError" in error_line(ValueError("x"), ["curate"])[1]

@@ -353,3 +353,29 @@ def test_the_first_wrong_and_undecided_rows_are_kept_as_examples(tmp_path):
     verify_file(write(tmp_path / "rows.jsonl", rows), examples=examples)
     assert [example.row for example in examples] == ["r1", "r3", "r4", "r5", "r6"]
     assert examples[0] == ("r1", "wrong", "1", "2", "integers")
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, ["1"]])
+def test_a_completion_that_is_no_text_is_bad_input_and_a_number_is_none(tmp_path, value):
+    rows = [{"answer": "1", "completion": 1}, {"answer": "1", "completion": value}]
+    with pytest.raises(InputError, match="row 2 has no text under completion"):
+        verify_file(write(tmp_path / "rows.jsonl", rows))
+    assert verify_file(write(tmp_path / "rows.jsonl", rows[:1])).n_rows == 1
+
+
+def test_a_completion_in_parquet_that_is_not_utf8_is_bad_input(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.array([b"\\boxed{1}", b"\xff\xfe"]).cast(pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"answer": ["1", "1"], "completion": texts}), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="row 2 has no text under completion"):
+        verify_file(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_rows_is_bad_input(tmp_path, text):
+    (tmp_path / "rows.jsonl").write_text(text)
+    for verify in (verify_file, audit_file):
+        with pytest.raises(InputError, match="the file has no rows"):
+            verify(tmp_path / "rows.jsonl")

@@ -31,11 +31,11 @@ _ENDINGS = (
     ".xlsx", ".zip", ".tar", ".svg", ".png", ".safetensors", ".gguf",
 )  # fmt: skip
 FOLDER, LINES, LEDGER, PAGE = (), (".jsonl", ".ndjson", ".json"), (".sqlite", ".sqlite3", ".db"), (".html", ".htm")
-_POOL = "pool"
-_OUTPUTS_OF = {  # the endings that its output may have besides none; rows must have one
+_POOL = (*WRITTEN, "")
+_OUTPUTS_OF = {  # the endings that its output may have besides none, "" where a folder may be meant; rows must have one
     "grade": WRITTEN, "select": WRITTEN, "benchmarks fetch": WRITTEN,
     "pool ingest": _POOL, "pool dedup": _POOL, "pool decontaminate": _POOL,
-    "ledger export": (".parquet",),
+    "ledger export": (".parquet", ""),
     "ledger merge": LEDGER, "report": PAGE, "init": FOLDER, "pool strata": FOLDER, "scores export": FOLDER,
     "pocket pretrain": FOLDER,
 }  # fmt: skip
@@ -131,15 +131,18 @@ def _check_name(command: str, name: str, path: str, values: Mapping[str, Any]) -
         endings = _FORMATS.get(values["to"]) if values["to"] else WRITTEN
     if command == "verify" and name == "output" and values["ledger"]:
         endings = WRITTEN
+    is_file = endings is None or (endings != FOLDER and "" not in endings)
+    if is_file and (os.path.basename(path) in ("", ".", "..") or os.path.isdir(path)):
+        raise InputError(f"{_option(name)} writes a file, and this is a folder", path, "a file", "name a file in it")
     if endings is WRITTEN:
         check_name(path)
         return
     if endings is None or not (found := _ending(path)) or os.path.isdir(path):
         return
     folder = "a folder, by a name without such an ending"
-    allowed = f"a name in {', '.join(WRITTEN if endings == _POOL else endings)}" if endings else folder
-    if found not in (WRITTEN if endings == _POOL else endings):
-        allowed += ", or a folder" if endings == _POOL else ""
+    allowed = f"a name in {', '.join(filter(None, endings))}" if endings else folder
+    if found not in endings:
+        allowed += ", or a folder" if "" in endings else ""
         raise InputError(f"{_option(name)} writes no file of this kind", path, allowed, "rename it")
 
 

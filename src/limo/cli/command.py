@@ -21,16 +21,26 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from limo.cli.arguments import check_arguments
-from limo.cli.next_step import next_command
+from limo.cli.next_step import next_command, run_of
 from limo.core.environment import n_cores
-from limo.core.errors import InputError, LimoError, PartialError, RecipeError, StorageError, did_you_mean, named_once
+from limo.core.errors import (
+    InputError,
+    LimoError,
+    PartialError,
+    RecipeError,
+    StorageError,
+    did_you_mean,
+    machine_limit,
+    named_once,
+)
 from limo.core.files import disk_reason, disk_remedy
 from limo.core.interrupts import handle_signals, was_stopped
 from limo.core.language import (
@@ -105,6 +115,10 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
                 except BrokenPipeError:  # the reader of the output has closed it, for example `head`
                     _replace_by_nothing(1)
                     sys.exit(PARTIAL)
+                except Exception as error:
+                    if (limit := machine_limit(error)) and progress.n_shown and _goes_on(values):
+                        raise PartialError(limit[0], None, "", limit[1]) from error
+                    raise
 
         function: Callable[..., None] = run
         json_help = "One JSON event a line on stdout, the result last."
@@ -117,6 +131,14 @@ def command(name: str, *parameters: Decorator, group: click.Group | None = None)
         return (group.command(name) if group else click.command(name))(function)
 
     return decorate
+
+
+def _goes_on(values: Mapping[str, Any]) -> bool:
+    """Whether the same command goes on with a run, which is there."""
+    if "overrides" not in values or "run" not in values or values.get("dry_run"):
+        return False
+    run = run_of(values["run"], values["recipe"]) if "recipe" in values else Path(values["run"])
+    return (run / "recipe.yaml").is_file()
 
 
 def _interrupted(progress: Progress) -> str:
@@ -283,6 +305,8 @@ def _open_standard_streams() -> None:
 
 def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     """The exit code of an error and its one line."""
+    if not isinstance(error, PartialError) and (limit := machine_limit(error)):
+        error = LimoError(limit[0], None, "", limit[1])
     if isinstance(error, LimoError):
         text, code = error.text(translated_together), error.exit_code
         if isinstance(error, PartialError):

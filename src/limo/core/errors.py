@@ -8,6 +8,7 @@ too.  A failed rollout or verdict is data, not an exception.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -82,6 +83,24 @@ class PartialError(LimoError, RuntimeError):
     options: Sequence[str] = ()
 
 
+_MEMORY = ("start new thread", "failed to map segment", "allocate memory", "not enough memory", "static TLS block")
+"""How the interpreter, the loader of libraries and torch say that they got no memory."""
+
+
+def machine_limit(error: BaseException | None) -> tuple[str, str] | None:
+    """What this machine had too little of, and what to do; None for an error of another kind, whoever wrapped it."""
+    for _ in range(10):
+        own = not isinstance(error, LimoError)
+        number, text = getattr(error, "errno", None), str(error)[:2000] if own else ""
+        if own and number in (errno.EMFILE, errno.ENFILE):
+            return "this process may open no more files", "raise the limit (`ulimit -n`) and start it again"
+        if isinstance(error, MemoryError) or (own and number == errno.ENOMEM) or any(said in text for said in _MEMORY):
+            do = "free some or raise the limits (`ulimit -v`, `ulimit -u`), or give fewer --workers, and start it again"
+            return "this machine has not enough memory", do
+        error = error and (error.__cause__ or error.__context__)
+    return None
+
+
 RESTORE = "restore the files or make them anew; report it where limo wrote them so"
 """What to do with a run whose files cannot be read together."""
 
@@ -90,12 +109,12 @@ RESTORE = "restore the files or make them anew; report it where limo wrote them 
 def foreign_data(what: str, value: object, allowed: str = "", do: str = "") -> Iterator[None]:
     """Turn whatever goes wrong in reading data that was made or changed elsewhere into one InputError.
 
-    Only for reading: types and structure of such data can break any line that looks at them.  Errors of the disk,
-    missing packages and what limo raises on purpose pass as they are.
+    Only for reading: types and structure of such data can break any line that looks at them.  Errors of the disk
+    and memory, missing packages and what limo raises on purpose pass as they are.
     """
     try:
         yield
-    except (LimoError, OSError, ImportError):
+    except (LimoError, OSError, ImportError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]

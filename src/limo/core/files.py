@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import InputError, LimoError, StorageError
+from limo.core.errors import InputError, LimoError, StorageError, machine_limit
 from limo.core.text import content_hash, parse_json, shorten
 
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
@@ -98,6 +98,8 @@ def storage_errors(path: str | Path) -> Iterator[None]:
     except LimoError:
         raise
     except Exception as error:
+        if machine_limit(error):
+            raise
         reason = disk_reason(error)
         if not reason and isinstance(error, OSError):
             reason = error.strerror or str(error)
@@ -176,6 +178,8 @@ def atomic_folder(path: str | Path, only_like_itself: bool = False) -> Iterator[
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     with storage_errors(path):
+        if path.name in ("", ".."):
+            raise InputError("this folder cannot be replaced", path, "a name of its own", "name a file or folder in it")
         path = path.resolve() if path.is_symlink() and path.is_file() else path  # the link stays, its file is written
         if path.exists() and not path.is_file() and not path.is_dir():
             do = "name another with -o"

@@ -104,13 +104,26 @@ def values_of(rows: Iterable[SourceRow], path: str | Path) -> list[Row]:
             raise unreadable(row)
         values.append(row.value)
     if not values:
-        raise InputError("the file has no rows", path, "one or more", "check the path")
+        raise no_rows(path)
     return values
+
+
+def no_rows(path: str | Path) -> InputError:
+    """The error for a file without a row."""
+    return InputError("the file has no rows", path, "one or more", "check the path")
 
 
 def text_of(row: Mapping[str, Any], columns: Sequence[str] = STATEMENTS) -> str | None:
     """The text in the first of the columns that holds one."""
     return next((row[name] for name in columns if isinstance(row.get(name), str)), None)
+
+
+def check_text(row: Mapping[str, Any], number: int, columns: Iterable[str]) -> None:
+    """Raise InputError where one of the columns is there, and what it holds is no text."""
+    for name in columns:
+        if name in row and not isinstance(row[name], str):
+            shown = shorten(f"{name}: {json.dumps(row[name], default=str, ensure_ascii=False)}", 60)
+            raise InputError(f"row {number} has no text under {name}", shown, "a text", "mend or drop the row")
 
 
 def is_packed(path: str | Path) -> bool:

@@ -60,7 +60,7 @@ def readable(file: Path, missing: str = "this file of the run is missing", do: s
         raise MissingFileError(missing, file, "", do)
     try:
         yield
-    except LimoError:
+    except (LimoError, MemoryError):
         raise
     except Exception as error:  # whatever types or structure a changed file has
         why = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)

@@ -11,6 +11,7 @@ from limo.core.errors import InputError
 from limo.core.records import Row
 from limo.core.text import parse_json
 
+NO_TEXT = "not UTF-8"
 _JSON = {b"limo": b"json"}  # of a field whose values are JSON
 
 
@@ -46,7 +47,8 @@ def read_table(path: Path) -> list[Row]:
 
 
 def decode_columns(table: Any) -> list[Row]:
-    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text.
+    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text, and
+    a text that is not UTF-8 is an object, which nothing takes for a text.
 
     Raises InputError where two columns have one name.
     """
@@ -78,7 +80,10 @@ def _values(column: Any) -> list[Any]:
             values.append(cell.as_py())
         except (ValueError, OverflowError, UnicodeDecodeError):
             try:
-                values.append(cell.cast(pa.string()).as_py())
+                is_text = pa.types.is_string(cell.type) or pa.types.is_large_string(cell.type)
+                values.append(
+                    {NO_TEXT: repr(cell.as_buffer().to_pybytes())} if is_text else cell.cast(pa.string()).as_py()
+                )
             except (pa.ArrowException, ValueError):  # inside a list or struct
                 values.append(f"a value that cannot be read ({cell.type})")
     return values

@@ -10,7 +10,6 @@ A row that lacks what is needed is an InputError that names its number.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -19,8 +18,7 @@ from pydantic import TypeAdapter
 
 from limo.core.errors import InputError, foreign_data
 from limo.core.records import LEVELS, UNVERIFIED, Chain, Grade, PassRate, Problem, Row, Verdict, problem_id
-from limo.core.rows import STATEMENTS, text_of
-from limo.core.text import shorten
+from limo.core.rows import STATEMENTS, check_text, text_of
 from limo.curate.select import Candidate
 
 _VERDICT, _RATES = TypeAdapter(Verdict), TypeAdapter(list[PassRate])
@@ -52,7 +50,7 @@ def _readable(number: int) -> AbstractContextManager[None]:
 def _chain(row: Row, number: int) -> Chain:
     text = _turn(row, "assistant") or text_of(row, _TEXT)
     if not isinstance(text, str):
-        _check_text(row, number, _TEXT)
+        check_text(row, number, _TEXT)
         allowed = "`messages` with an assistant turn, or one of " + ", ".join(_TEXT)
         raise InputError(f"row {number} has no chain", ", ".join(row), allowed, "rename the column")
     verdict = row.get("verdict")
@@ -70,7 +68,7 @@ def _chain(row: Row, number: int) -> Chain:
 
 def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     if not chain.problem_id:
-        _check_text(row, number, STATEMENTS)
+        check_text(row, number, STATEMENTS)
         allowed = "`problem_id`, a user turn in `messages`, or one of " + ", ".join(STATEMENTS)
         raise InputError(f"row {number} names no problem", ", ".join(row), allowed, "rename the column")
     score, level = row.get("score"), row.get("level")
@@ -85,14 +83,6 @@ def _candidate(row: Row, chain: Chain, number: int) -> Candidate:
     return Candidate(problem, chain, grade, tuple(_RATES.validate_python(row.get("pass_rates") or [])))
 
 
-def _check_text(row: Row, number: int, columns: Sequence[str]) -> None:
-    """Raise InputError where one of the columns is there, and what it holds is no text."""
-    for name in columns:
-        if name in row and not isinstance(row[name], str):
-            shown = shorten(f"{name}: {json.dumps(row[name], default=str, ensure_ascii=False)}", 60)
-            raise InputError(f"row {number} has no text under {name}", shown, "a text", "mend or drop the row")
-
-
 def _problem_id(row: Row) -> str:
     statement = _statement(row)
     return str(row.get("problem_id") or (problem_id(statement) if statement else ""))
@@ -102,7 +92,7 @@ def statement_of(row: Row, number: int) -> str:
     """The problem's statement.  Raises InputError for a row without one."""
     statement = _statement(row)
     if not statement:
-        _check_text(row, number, STATEMENTS)
+        check_text(row, number, STATEMENTS)
         allowed = "a user turn in `messages`, or one of " + ", ".join(STATEMENTS)
         raise InputError(f"row {number} has no problem", ", ".join(row), allowed, "rename the column")
     return statement

@@ -30,8 +30,10 @@ from limo.core.rows import (
     STATEMENTS,
     TOO_LONG,
     bounded_lines,
+    check_text,
     is_packed,
     json_line,
+    no_rows,
     parse_line,
     read_file,
     text_of,
@@ -261,10 +263,11 @@ def numbered_lines(path: str | Path, skip: Callable[[str], None] | None = None) 
     """JSON lines that are not empty, with their numbers from 1, of a file of rows of any kind.
 
     A line that is longer than a row may be is passed over where `skip` takes it in words.  Raises what
-    `limo.core.rows` does, and InputError for a line that is no row.
+    `limo.core.rows` does, and InputError for a line that is no row, or no line.
     """
+    n_lines = 0
     if not _is_json_lines(path):
-        for row in read_file(path):
+        for n_lines, row in enumerate(read_file(path), 1):  # noqa: B007
             if skip and row.error == TOO_LONG:
                 skip(f"line {row.line} of {row.file} is {TOO_LONG}")
                 continue
@@ -273,15 +276,19 @@ def numbered_lines(path: str | Path, skip: Callable[[str], None] | None = None) 
                     f"line {row.line} of {row.file} is no row", row.error, "{answer, completion}", "mend it"
                 )
             yield row.line, json_line(row.value)
-        return
-    with open(path, "rb", BUFFER) as source:
-        for number, line in enumerate(bounded_lines(source), 1):
-            if line is None and not skip:
-                raise InputError(f"line {number} is no row", TOO_LONG, "{answer, completion}", "mend or drop the line")
-            if line is None:
-                skip(f"line {number} is {TOO_LONG}")  # type: ignore[misc]
-            elif not line.isspace():
-                yield number, line
+    else:
+        with open(path, "rb", BUFFER) as source:
+            for number, line in enumerate(bounded_lines(source), 1):
+                if line is None and not skip:
+                    allowed, do = "{answer, completion}", "mend or drop the line"
+                    raise InputError(f"line {number} is no row", TOO_LONG, allowed, do)
+                if line is None:
+                    skip(f"line {number} is {TOO_LONG}")  # type: ignore[misc]
+                elif not line.isspace():
+                    yield number, line
+                n_lines += line is None or not line.isspace()
+    if not n_lines:
+        raise no_rows(path)
 
 
 def _is_json_lines(path: str | Path) -> bool:
@@ -307,6 +314,8 @@ def problem_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -
 
 
 def completion_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -> Completion:
-    """The completion of a row.  Raises InputError where it has none."""
-    text, finish_reason = as_text(columns.find("completion", row, number)), str(row.get("finish_reason") or "stop")
-    return Completion(text, finish_reason, reasoning=as_text(row.get("reasoning")))
+    """The completion of a row: a text or number.  Raises InputError where it has none."""
+    value, finish_reason = columns.find("completion", row, number), str(row.get("finish_reason") or "stop")
+    if isinstance(value, dict | list):
+        check_text({"completion": value}, number, ["completion"])
+    return Completion(as_text(value), finish_reason, reasoning=as_text(row.get("reasoning")))
