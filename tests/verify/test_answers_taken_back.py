@@ -88,3 +88,12 @@ def test_a_refused_letter_is_no_choice():
 )
 def test_denials_without_end_take_linear_time(piece):
     extract(piece * 20_000)
+
+
+@pytest.mark.parametrize("text", ["The answer is 12 (not 21).", "答案是12，因为13是奇数。"])
+def test_a_reason_or_a_refused_value_behind_an_answer_is_none_of_it(maths, text):
+    assert maths.verify(Problem("", "", "12"), Completion(text)).outcome == "correct"
+
+
+def test_yes_under_a_condition_is_no_yes(maths):
+    assert maths.verify(Problem("", "", "Yes"), Completion("Yes, if n is even; otherwise no.")).outcome != "correct"

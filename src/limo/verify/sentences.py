@@ -62,14 +62,16 @@ _ONLY_LETTERS = re.compile(r"(?:[\s,，、.()（）]|and|和|[A-GＡ-Ｇ])+")
 _UNDECIDED = re.compile(rf"{OPTION}\s*(?:\bor\b|或)\s*{OPTION}(?![A-Za-z'])[^A-G]*\Z")
 _DENIED_START, _NOT_BUT = re.compile(PHRASES["denied_start"], re.I), re.compile(PHRASES["not_but"], re.I)
 _REFUSED = re.compile(PHRASES["refused"], re.I | re.S)
-_REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*", re.S)
+_REASON = re.compile(r"\s(?:because|since|so that|as (?:we|the|it|this))\b.*|[，,]\s*(?:因为|由于).*", re.S)
 # "326.5 is the sum of 313.9 and 12.6": what such a sentence is about comes first.
 _SUBJECT = re.compile(
     r"\W*(?:so|thus|hence|therefore)?,?\s*((?:\\?\$)?-?\d[\d,.]*\d|-?\d)\s+(?:is|was)\s+(?:indeed\s+)?(?:the|our|my)\b",
     re.I,
 )
 STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximately|about)|[=:])\s*(?=[-+$]?[\d.])")
-_TRUTH = re.compile(r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z|\A\W*(yes|no)(?=\s*[,.;:!—]|\W*\Z)", re.I)
+_TRUTH = re.compile(
+    r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z|\A\W*(yes|no)(?=\s*[,.;:!—]|\W*\Z)(?!.*\botherwise\b)", re.I
+)
 _COUNTS = "|".join(table("languages/english")["ones"][:13])
 _COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
 _COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)

@@ -37,6 +37,8 @@ class Comparer:
             return self.explanation.differ("too many parts", None)
         if nodes.Congruence in gold.kinds | pred.kinds:
             gold, pred = residue_class(gold), residue_class(pred)
+        if (other := _differ_in_domains(gold, pred)) is not False:
+            return self.explanation.differ("other numbers for its letters", None if other is None else False)
         gold, pred = (relations.single_item(relations.simplified(side)) for side in (gold, pred))
         if gold == pred:
             structured = isinstance(gold, nodes.Listing | nodes.Relation | nodes.Matrix)
@@ -298,3 +300,22 @@ class Comparer:
             return False
         self.explanation.note("symbolic", "the same inequality up to a factor")
         return factor is not None and not getattr(factor, "imag", 0) and factor > 0
+
+
+def _differ_in_domains(gold: Node, pred: Node) -> bool | None:
+    """Whether letters range over other numbers (k in N, not in Z); None where the completion alone limits one."""
+    of_gold, of_pred = map(_domains, (gold, pred))
+    if of_gold and of_pred:
+        return set(of_gold.values()) != set(of_pred.values())
+    return None if of_pred.keys() & gold.symbols - relations.INDICES else False
+
+
+def _domains(node: Node) -> dict[str, str]:
+    """The letters that a bare list says to be whole numbers, with the last letter of the set's name."""
+    items = node.items if isinstance(node, nodes.Listing) and not node.opening else ()
+    pairs = [item.sides for item in items if isinstance(item, nodes.Relation) and relations.is_domain(item)]
+    return {
+        letter.name: whole.name[-1]
+        for letter, whole in pairs
+        if isinstance(letter, nodes.Symbol) and isinstance(whole, nodes.Symbol) and whole.name != "R"
+    }

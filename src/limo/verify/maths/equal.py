@@ -14,7 +14,7 @@ from typing import NamedTuple
 from limo.verify.maths.arithmetic import Undecidable, check_time, limited_time
 from limo.verify.maths.compare import Comparer
 from limo.verify.maths.interpretations import Interpretations, interpret
-from limo.verify.maths.nodes import Listing, Quantity
+from limo.verify.maths.nodes import Listing, Node, Quantity
 from limo.verify.maths.normalise import MAX_ANSWER, WORD_CLOSE, WORD_OPEN, clean, compact
 from limo.verify.maths.notations import differ_in_case, same_formula_of_elements, same_proposition
 from limo.verify.maths.options import option_letters, option_text
@@ -58,6 +58,9 @@ _NAMES = re.compile(r"sin|cos|tan|cot|sec|csc|arc|log|exp|max|min|gcd|lcm|sqrt|p
 _ARTICLE = re.compile(r"(?<![\w\\])(?:an?|the)\s+(?=[A-Za-z]{3})", re.I)
 _EDGES = " ,;:.，。；：、!?\"'"
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\*?\}(?:\{[clr|]*\})?")
+_RESTRICTS = re.compile(r"[<>=≤≥]|\\(?:[lg]eq?|neq?)(?![A-Za-z])|\b(?:positive|negative|prime)\b")
+_SPLITS, _OF_ALL = re.compile(r"\b(?:odd|even|otherwise)\b"), re.compile(r"\b(?:all|any|every|each)\b|\\forall")
+_COUNTS_OR_CONSTANTS = frozenset("klmncCK")  # `n >= 1` and `c > 0` only say what these letters stand for
 _OF_VECTORS = ("\\nabla", "\\curl", "\\divergence", "\\cross")
 _JOINS = frozenset(word for language in languages() for word in language["joins"])
 
@@ -168,7 +171,7 @@ def _interpret_and_compare(gold: str, pred: str, rules: Rules = DEFAULT_RULES) -
             doubts = golds.is_doubtful and gold_tree is not golds.trees[0]
             if same and (doubts or (preds.is_doubtful and pred_tree is not preds.trees[0])):
                 return Comparison(None, "guard", "a list or one number")
-            if same and golds.qualifier and preds.qualifier and compact(golds.qualifier) != compact(preds.qualifier):
+            if same and _other_conditions(golds, preds, gold_tree):
                 return Comparison(None, "guard", "other conditions")
             if same:
                 return Comparison(True, explanation.tier, explanation.reason)
@@ -181,6 +184,17 @@ def _interpret_and_compare(gold: str, pred: str, rules: Rules = DEFAULT_RULES) -
         lists = any(isinstance(side.trees[0], Listing) for side in (golds, preds))
         return Comparison(False, "structural" if lists else "rational", reason, unread=bool(golds.qualifier))
     return _decide_unread(golds, preds, reason, rules)
+
+
+def _other_conditions(golds: Interpretations, preds: Interpretations, gold: Node) -> bool:
+    """Whether both name other conditions, or the completion restricts a letter of a key that has none."""
+    if golds.qualifier and preds.qualifier:
+        return compact(golds.qualifier) != compact(preds.qualifier)
+    letters = gold.symbols.intersection(re.findall(r"[A-Za-z]+", preds.qualifier))
+    if golds.qualifier or not letters or _OF_ALL.search(preds.qualifier):
+        return False
+    restricts = _RESTRICTS.search(preds.qualifier) and letters - _COUNTS_OR_CONSTANTS
+    return bool(restricts or _SPLITS.search(preds.qualifier))
 
 
 def _decide_unread(golds: Interpretations, preds: Interpretations, reason: str, rules: Rules) -> Comparison:

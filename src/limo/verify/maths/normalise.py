@@ -32,6 +32,7 @@ _CHARACTERS = str.maketrans(
     }
 )
 _WORDS = re.compile(rf"\\(?:{'|'.join(_LATEX['text_commands'])})\s*\{{([^{{}}]*)\}}")
+_MINUS_WORD = re.compile(r"\A[\s$]*(?:负|(?:minus|negative)\s+)(?=\d)", re.I)
 _FIRST, _ALIASES, _INTERVALS = (  # functions, because re looks at a string with a backslash anew for every text
     [(re.compile(pattern), methodcaller("expand", replacement)) for pattern, replacement in _LATEX[name]]
     for name in ("first", "aliases", "intervals")
@@ -94,7 +95,7 @@ _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
 _MIXED = re.compile(rf"({_NUMERAL}+|\d+)又(?=\\frac|\d+/\d)")
 _WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
-_BRACE, _BOXED = re.compile(r"(?<!\\)[{}]"), re.compile(r"\\f?boxed\s*\{")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -112,6 +113,7 @@ def clean(text: str) -> str:
     if _CIRCLED.intersection(text):
         text = _circled(text)
     text = money_behind(text)
+    text = _MINUS_WORD.sub("-", text)
     if not text.isascii():
         text = _MARKS_AT_ENDS.sub("", text)
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
@@ -254,19 +256,13 @@ def _repeating(match: re.Match[str]) -> str:
 
 def unbox(text: str) -> str:
     """`\\boxed{x}` becomes x."""
-    boxes = {match.end(): match.start() for match in _BOXED.finditer(text)}
-    opened: list[int] = []
-    cuts = list(boxes.items())
-    for brace in _BRACE.finditer(text) if boxes else ():
-        if brace.group() == "{":
-            opened.append(brace.end())
-        elif opened and opened.pop() in boxes:
-            cuts.append((brace.end(), brace.start()))
-    kept, at = [], 0
-    for end, start in sorted(cuts):
-        kept.append(text[at:start])
-        at = end
-    return "".join([*kept, text[at:]])
+    for _ in range(8):
+        start = re.search(r"\\f?boxed\s*\{", text)
+        if not start:
+            break
+        end = closing_brace(text, start.end() - 1, len(text))
+        text = text[: start.start()] + text[start.end() : end] + (text[end + 1 :] if end is not None else "")
+    return text
 
 
 def closing_brace(text: str, start: int, end: int) -> int | None:

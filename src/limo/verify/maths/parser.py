@@ -127,6 +127,8 @@ class Parser:
             is_set = isinstance(node, nodes.Listing | nodes.SetOperation | nodes.SetBuilder)
             if cursor.token.text == "U" and not (is_set and cursor.token.gap):
                 break
+            if isinstance(node, nodes.Number):  # `7\\backslash 2` is no set
+                break
             operation = _SET_OPERATIONS.get(cursor.take().text, "difference")
             node = nodes.SetOperation(operation, node, self.ratio())  # type: ignore[arg-type]
         return node

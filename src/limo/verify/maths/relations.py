@@ -17,7 +17,7 @@ INEQUALITIES = frozenset(("<", ">", "<=", ">="))
 OPPOSITE = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 MAX_ITEMS, MAX_SIGNS = 200, 5
 _DOMAINS = {nodes.Symbol(name) for name in ("\\mathbbZ", "Z", "\\mathbbN", "R", "N")}
-_INDICES = {"k", "n", "m", "l"}  # letters that stand for any whole number
+INDICES = {"k", "n", "m", "l"}  # letters that stand for any whole number
 _CONSTANTS = ("C", "c", "K", "k")  # letters that stand for any number
 
 
@@ -134,7 +134,7 @@ def with_constants_renamed(gold: Node, pred: Node) -> Node:
         return replaced(pred, nodes.Symbol("I"), IMAGINARY)
     if not missing or len(missing) != len(extra) or len(missing) > 4:
         return pred
-    if {*missing, *extra} <= _INDICES and len(missing) == 1 and has_pi(gold) and has_pi(pred):
+    if {*missing, *extra} <= INDICES and len(missing) == 1 and has_pi(gold) and has_pi(pred):
         return substituted(pred, extra[0], nodes.Symbol(missing[0]))
     if not all(name.split("_")[0] in _CONSTANTS for name in [*missing, *extra]) or len(gold.symbols) == len(missing):
         return pred
@@ -186,7 +186,7 @@ def items_of(node: Node, *, named: bool = True) -> tuple[list[Node], bool]:
     """The items of a list (or the one expression that is none), and whether their order is free; `named`: as values."""
     if not isinstance(node, nodes.Listing):
         return [node], True
-    kept = node.items if node.opening else tuple(item for item in node.items if not _is_domain(item))
+    kept = node.items if node.opening else tuple(item for item in node.items if not is_domain(item))
     pairs = [_labelled(item) if isinstance(item, nodes.Ratio) else None for item in kept]
     if len(kept) > 1 and all(pairs):
         kept = tuple(nodes.Relation(pair, ("=",)) for pair in pairs if pair)
@@ -213,7 +213,7 @@ def has_equations(node: Node) -> bool:
 def single_item(node: Node) -> Node:
     """A list that holds one item besides the range of its letters is that item."""
     if isinstance(node, nodes.Listing) and not node.opening:
-        kept = [item for item in node.items if not _is_domain(item)]
+        kept = [item for item in node.items if not is_domain(item)]
         if len(kept) == 1:
             return kept[0]
     return node
@@ -300,7 +300,7 @@ def distinct(items: list[Node]) -> list[Node]:
     return kept
 
 
-def _is_domain(node: Node) -> bool:
+def is_domain(node: Node) -> bool:
     """`k \\in \\mathbb{Z}`: it says what a letter may be, and is no part of the answer."""
     return isinstance(node, nodes.Relation) and node.signs == ("in",) and node.sides[1] in _DOMAINS
 
