@@ -29,6 +29,7 @@ _KEYS = {
 HIDDEN = "[hidden]"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # LaTeX commands are no language
+_PHRASE = re.compile(_LATIN.pattern + r"(?: [A-Za-z]{2,})+")  # beside Han characters `dx` or `max` is a formula's
 # What models put around their thought, and around the solution after it.
 THOUGHT_START = re.compile(r"<think(?:ing)?>|<\|begin_of_thought\|>", re.IGNORECASE)
 THOUGHT_END = re.compile(r"</think(?:ing)?>|<\|end_of_thought\|>", re.IGNORECASE)
@@ -73,8 +74,9 @@ def normalise_statement(text: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """`zh` where Han characters carry the text, else `en` where Latin words do, else `und`."""
-    if not text.isascii() and len(_HAN.findall(text)) > len(_LATIN.findall(text)):
+    """`zh` where Han characters are more than words of Latin phrases, else `en` where there are Latin words, or `und`."""
+    n_han = 0 if text.isascii() else len(_HAN.findall(text))
+    if n_han and n_han > sum(len(phrase.split()) for phrase in _PHRASE.findall(text)):
         return "zh"
     return "en" if _LATIN.search(text) else "und"
 

@@ -29,7 +29,7 @@ from limo.core.errors import InputError
 from limo.core.recipe import Settings
 from limo.core.records import Completion, problem_id
 from limo.core.text import parse_json, shorten
-from limo.models.openai.protocol import INDEX_HEADER, NOT_RECORDED
+from limo.models.openai.protocol import INDEX_HEADER, NOT_RECORDED, estimated_tokens
 from limo.models.replay import Recording, read_recordings
 
 if TYPE_CHECKING:
@@ -250,8 +250,8 @@ def _usage(completions: Sequence[Completion]) -> dict[str, int]:
 
 
 def _n_tokens(completion: Completion) -> int:
-    """As recorded, or four characters a token where nobody counted."""
-    return completion.n_completion_tokens or (len(completion.full_text) + 3) // 4
+    """As recorded, or the estimate of a client where nobody counted."""
+    return completion.n_completion_tokens or estimated_tokens(completion.text, completion.reasoning)
 
 
 def _error(message: str, status: int, headers: dict[str, str] | None = None) -> web.Response:

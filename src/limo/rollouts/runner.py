@@ -117,7 +117,9 @@ class RolloutRunner:
                 decision = band.decide(n_correct, n_decided - n_correct) or "" if band else ""
                 rates[problem_id] = replace(rate, n_decided=n_decided, n_correct=n_correct, decision=decision)
             undecided = [problem for problem in undecided if not rates[problem.id].decision]
-        self._check(settings, problems, ledger, stage, retries_errors)
+        is_alone = len(settings.models) == 1  # else each model gives all its rollouts, whatever the band says
+        settled = {name for name, rate in rates.items() if is_alone and rate.decision and rate.n_decided}
+        self._check(settings, problems, ledger, stage, retries_errors, settled)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
         if passed := self._meters[ledger].passed():
@@ -125,9 +127,13 @@ class RolloutRunner:
         return rates
 
     def _check(
-        self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str, retries_errors: bool
-    ) -> None:
-        """Warn of requests that failed for good, and note them.  Raises CollectionStopped where nothing is decided."""
+        self, settings: RolloutSettings, problems: list[Problem], ledger: Ledger, stage: str, retries_errors: bool,
+        settled: set[str],
+    ) -> None:  # fmt: skip
+        """Warn of requests that failed for good, and note them but for `settled` problems: no start repeats those.
+
+        Raises CollectionStopped where nothing is decided.
+        """
         ids = {problem.id: None for problem in problems}
         stored = [outcome for ledger_key in settings.ledger_keys() for outcome in ledger.outcomes(*ledger_key, ids)]
         is_failed = any(one.finish_reason == "error" for one in stored)
@@ -139,7 +145,8 @@ class RolloutRunner:
         if self._may_get_nothing or not (is_failed or is_undecided or is_ended):
             return
         rollouts = [one for of in self.rollouts([settings], problems, ledger).values() for one in of]
-        n_ended, why = commonest_error(rollouts, OTHER)
+        needed = [rollout for rollout in rollouts if rollout.problem_id not in settled]
+        n_ended, why = commonest_error(needed, OTHER)
         if n_ended:
             self.n_ended += n_ended
             what = f"{n_ended:,} replies that the server itself ended (--retry-errors requests them again)"
@@ -148,7 +155,7 @@ class RolloutRunner:
             stopped = CollectionStopped(why, list(ids), len(problems), "mend the server, the verifier or the recipe")
             stopped.options = retry_options(rollouts, retries_errors)
             raise stopped
-        if lack := failed_requests(stage, rollouts, retries_errors):
+        if lack := failed_requests(stage, needed, retries_errors):
             self.lacks.append(lack)
             self.progress.log(f"warning: {lack.sentence}: {lack.why}")
 
