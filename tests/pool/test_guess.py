@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,14 @@ def test_a_column_of_equal_values_is_no_answer():
 def test_answers_of_a_wrong_column_are_odd_and_ordinary_ones_are_not(answers, said):
     problems = [Problem.make(f"What is {k} plus {k} times {k}?", answer) for k, answer in enumerate(answers)]
     assert oddities(problems) == ([said] if said else [])
+
+
+def test_letters_of_options_that_were_not_found_are_odd():
+    said = "25% of the answers name options that were not found, such as 'C'; "
+    texts = [f"Which of the metals number {k} conducts best?" for k in range(8)]
+    without = [Problem.make(text, ("C", "12", "7", "3 m")[k % 4]) for k, text in enumerate(texts)]
+    assert oddities(without) == [said + "if a column holds them, add --field options=COLUMN"]
+    assert oddities([replace(problem, options=("iron", "lead", "copper", "gold")) for problem in without]) == []
 
 
 def test_short_statements_are_odd_in_any_language():

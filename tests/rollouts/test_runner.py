@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rollout_cases import Exact
-
 from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress
 from limo.core.records import Completion, Problem
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
 from limo.rollouts.runner import RolloutRunner, RolloutSettings
+from rollout_cases import Exact
 
 PROBLEMS = [Problem.make(f"Ship {i} carries how many crates?", "7") for i in range(3)]
 

@@ -74,7 +74,7 @@ def normalise_statement(text: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """`zh` where Han characters are more than words of Latin phrases, else `en` where there are Latin words, or `und`."""
+    """`zh` where Han characters outnumber words of Latin phrases, else `en` where there are Latin words, or `und`."""
     n_han = 0 if text.isascii() else len(_HAN.findall(text))
     if n_han and n_han > sum(len(phrase.split()) for phrase in _PHRASE.findall(text)):
         return "zh"

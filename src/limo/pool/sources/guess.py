@@ -38,6 +38,7 @@ _NOTHING = re.compile(r"(?:[-+]?inf|nan|null|none|nil|n/a|na|tbd|todo|[?？-]+|�
 _IDENTIFIER = re.compile(r"(?=.*\d)(?=.*[a-z])(?:[0-9a-f]{8,}(?:-[0-9a-f]+)*|[a-z]+[_-]\d{3,}|[a-z]{2,}\d{2,})", re.I)
 _DECISIONS = {"yes", "no", "true", "false", "unknown", "uncertain", "是", "否", "对", "错", "正确", "错误"}
 _HAS_DIGIT = re.compile(r"[\d$\\^=]")  # or a formula
+_LETTER = re.compile(r"[(（]?[A-HＡ-Ｈ][)）.]?")
 _SHORT = 12  # characters of a statement, one of Chinese counted as three
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[\u4e00-\u9fff]+")
 _CELL = re.compile(r"[-+]?[\d.,/%]*\d[\d.,/%]*|.{12,}[?？.。]|.{61,}", re.DOTALL)  # a number or sentence, no name
@@ -103,6 +104,11 @@ def oddities(problems: Sequence[Problem]) -> list[str]:
     ):
         if odd and len(odd) >= ODD * len(all_of):
             notes.append(f"{len(odd) / len(all_of):.0%} of the {what}, such as {shorten(odd[0], 40)!r}")
+    lettered = [problem.answer for problem in problems if not problem.options and _LETTER.fullmatch(problem.answer)]
+    if lettered and len(lettered) >= ODD * len(problems):
+        do = "if a column holds them, add --field options=COLUMN"
+        share = f"{len(lettered) / len(problems):.0%}"
+        notes.append(f"{share} of the answers name options that were not found, such as {lettered[0]!r}; {do}")
     return notes
 
 
