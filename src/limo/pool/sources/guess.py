@@ -106,9 +106,8 @@ def oddities(problems: Sequence[Problem]) -> list[str]:
             notes.append(f"{len(odd) / len(all_of):.0%} of the {what}, such as {shorten(odd[0], 40)!r}")
     lettered = [problem.answer for problem in problems if not problem.options and _LETTER.fullmatch(problem.answer)]
     if lettered and len(lettered) >= ODD * len(problems):
-        do = "if a column holds them, add --field options=COLUMN"
-        share = f"{len(lettered) / len(problems):.0%}"
-        notes.append(f"{share} of the answers name options that were not found, such as {lettered[0]!r}; {do}")
+        note = f"{len(lettered) / len(problems):.0%} of the answers name options that were not found, such as"
+        notes.append(f"{note} {lettered[0]!r}; if a column holds them, add --field options=COLUMN")
     return notes
 
 
