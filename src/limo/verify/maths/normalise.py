@@ -95,7 +95,7 @@ _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
 _MIXED = re.compile(rf"({_NUMERAL}+|\d+)又(?=\\frac|\d+/\d)")
 _WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
-_BRACE = re.compile(r"(?<!\\)[{}]")
+_BRACE, _BOXED = re.compile(r"(?<!\\)[{}]"), re.compile(r"\\f?boxed\s*\{")
 _EDGE = ".,;:。 \t\n"
 
 
@@ -256,13 +256,19 @@ def _repeating(match: re.Match[str]) -> str:
 
 def unbox(text: str) -> str:
     """`\\boxed{x}` becomes x."""
-    for _ in range(8):
-        start = re.search(r"\\f?boxed\s*\{", text)
-        if not start:
-            break
-        end = closing_brace(text, start.end() - 1, len(text))
-        text = text[: start.start()] + text[start.end() : end] + (text[end + 1 :] if end is not None else "")
-    return text
+    boxes = {match.end(): match.start() for match in _BOXED.finditer(text)}
+    opened: list[int] = []
+    cuts = list(boxes.items())
+    for brace in _BRACE.finditer(text) if boxes else ():
+        if brace.group() == "{":
+            opened.append(brace.end())
+        elif opened and opened.pop() in boxes:
+            cuts.append((brace.end(), brace.start()))
+    kept, at = [], 0
+    for end, start in sorted(cuts):
+        kept.append(text[at:start])
+        at = end
+    return "".join([*kept, text[at:]])
 
 
 def closing_brace(text: str, start: int, end: int) -> int | None:
