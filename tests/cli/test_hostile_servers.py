@@ -201,13 +201,14 @@ def test_a_curation_that_lacks_replies_says_so_until_they_are_requested_again(li
             assert (code, len(seen)) == (3, 10), err
             assert "weak lacks 1 replies, whose requests fail: 'status 422" in err
             assert "continue with: limo curate curate.yaml --run c --retry-errors" in err
+        assert "weak lacks 1 replies, whose requests fail: status 422" in limo("status", "c")[1]
         code, _, err = limo(*arguments, "--retry-errors")
         assert (code, len(seen)) == (3, 11), err
         refused.clear()
         code, _, err = limo(*arguments, "--retry-errors")
         assert (code, len(seen)) == (0, 12), err
         assert limo(*arguments)[0] == 0
-        assert len(seen) == 12
+        assert len(seen) == 12 and "lacks" not in limo("status", "c")[1]
 
 
 def test_ends_of_the_servers_own_are_paid_for_once_unless_requested_again(limo, world, monkeypatch):

@@ -100,6 +100,7 @@ def _status(found: RunStatus, of_lab: bool = False) -> str:
     if found.usage:
         usd = NO_PRICES if found.usd is None else f"{found.usd:,.2f} USD by the recipe's prices"
         lines += [usd, f"{duration(found.requesting_s)} of requesting"]
+    lines += [f"{lack.sentence}: {lack.why}" for lack in found.lacks]
     if found.is_done:
         return "\n".join([*lines, "done"])
     line = f"next: {found.step}"

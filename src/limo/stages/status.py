@@ -22,6 +22,7 @@ from limo.core.text import as_argument
 from limo.ledger.of_run import check_run_ledger
 from limo.ledger.store import Ledger, Usage
 from limo.models.settings import ModelSettings
+from limo.rollouts.lacking import Lack, noted_lacks
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.evaluate import Recipe as EvaluateRecipe
 from limo.stages.plan import COMMAND_OF, kind_of_recipe, rollout_steps
@@ -35,7 +36,7 @@ class RunStatus:
     `step`: what it does next ('' when it is done); `n_stored` of at most `n_most` rollouts of that step (None where
     unknown, fewer where stopping is early); `estimated` are the models of which some tokens are estimates; `usd` by the
     recipe's prices, None where it sets none; times in seconds, None where unknown; `is_running`: a process works on it;
-    `command` goes on with it.
+    `command` goes on with it; `lacks`: replies that never came, of the steps that are done.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class RunStatus:
     n_most: int | None = None
     is_running: bool = False
     command: str = ""
+    lacks: list[Lack] = field(default_factory=list)
 
     @property
     def remaining_s(self) -> float | None:
@@ -78,7 +80,7 @@ def _read_status(folder: str | Path) -> RunStatus:
     step, n_in = _next_step(run, recipe, stages)
     done = not step
     status: dict[str, Any] = {"folder": path, "is_done": done, "step": step, "stages": stages}
-    status["is_running"] = is_locked(path)
+    status |= {"is_running": is_locked(path), "lacks": noted_lacks(run, stages)}
     if not done and (word := COMMAND_OF.get(kind_of_recipe(str(path / "recipe.yaml")))):
         status["command"] = shlex.join(
             ["limo", word, as_argument(str(path / "recipe.yaml")), "--run", as_argument(str(path))]
