@@ -72,7 +72,7 @@ def test_a_folder_is_named_as_one_where_a_ledger_is_to_be_written(fault, ledger,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     for folder in (".", "run"):
-        assert "a ledger is a file, and this is a folder" in fault("ledger", "merge", ledger, "-o", folder)
+        assert "--output writes a file, and this is a folder" in fault("ledger", "merge", ledger, "-o", folder)
 
 
 def test_a_value_that_is_null_is_not_a_column_that_lacks(fault, tmp_path):

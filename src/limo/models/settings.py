@@ -8,6 +8,7 @@ models:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -142,7 +143,8 @@ def model_hash(settings: ModelSettings, data: str = "") -> str:
     from limo.models.local.config import check_model
 
     path = resolve_data_path(settings.path, data)
-    check_model(path)  # before its bytes are read
+    if Path(path).is_dir():  # else it is a name, or is told when the model is opened
+        check_model(path)  # before its bytes are read
     return model_identity(path)
 
 
