@@ -15,6 +15,7 @@ from limo.core.environment import environment
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.recipe import Settings, execution_field
 from limo.core.records import Dropped, Problem
+from limo.core.run_files import INPUTS, OUTPUTS, check_unchanged
 from limo.core.run_folder import RunFolder, RunPool, StageCounts
 
 
@@ -526,3 +527,22 @@ def test_a_run_whose_recipe_is_gone_answers_for_no_other(tmp_path):
     with pytest.raises(StorageError, match=r"the recipe of this run is gone.*recipe\.yaml"):
         make(tmp_path, Stepped(names=["x"]))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("name", "value"), [(OUTPUTS, "null"), (INPUTS, "[]")])
+def test_a_note_of_another_type_and_a_swapped_table_are_told_to_every_reader(tmp_path, name, value):
+    with RunFolder(tmp_path / "run", Recipe()) as run:
+        for stage in ("first", "second"):
+            run.write_stage(stage, [{"id": stage}], [])
+    check_unchanged(run.path)
+    first, second = (run.path / f"stages/{stage}.kept.parquet" for stage in ("first", "second"))
+    whole = second.read_bytes()
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(StorageError, match=r"not as it was written.*second\.kept\.parquet"):
+        check_unchanged(run.path)
+    second.unlink()
+    check_unchanged(run.path)  # as a kill between the note and the table leaves it
+    second.write_bytes(whole)
+    (run.path / name).write_text(value)
+    with pytest.raises(StorageError, match="this file of the run is damaged"):
+        check_unchanged(run.path)

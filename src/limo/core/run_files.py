@@ -13,9 +13,15 @@ import pydantic
 from pydantic import TypeAdapter
 
 from limo.core.bounded_yaml import load_yaml
-from limo.core.errors import LimoError, MissingFileError, StorageError
+from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
+from limo.core.files import hash_path, locked
 from limo.core.records import Row
 from limo.core.text import parse_json, shorten
+
+INPUTS = "inputs.json"
+"""Hashes of what the run was made of: its input files and models, by what they are."""
+OUTPUTS = "outputs.json"
+"""Hashes of the files that each step wrote, by step and file."""
 
 
 def read_recipe(file: Path) -> Row:
@@ -45,6 +51,40 @@ def read_ledger_note(file: Path) -> LedgerNote:
     """The note, which a run may lack and which was the number alone.  Raises StorageError where it is damaged."""
     note = read_json(file, int | LedgerNote) if file.is_file() else 0
     return LedgerNote(note, "") if isinstance(note, int) else note
+
+
+def read_outputs(folder: Path) -> dict[str, dict[str, str]]:
+    """The noted hashes of a run's files.  Raises StorageError where the note is damaged."""
+    return read_json(folder / OUTPUTS, dict[str, dict[str, str]]) if (folder / OUTPUTS).is_file() else {}
+
+
+def check_unchanged(folder: str | Path) -> None:
+    """Raise StorageError where a file of a run is not as its step wrote it; not while a process works on the run."""
+    folder = Path(folder)
+    if (folder / INPUTS).is_file():
+        read_json(folder / INPUTS, dict[str, str])
+    outputs = read_outputs(folder)
+    for number, (step, files) in enumerate(outputs.items(), 1):
+        table = f"stages/{step}.kept.parquet"
+        if number == len(outputs) and table in files and not (folder / table).exists():
+            continue  # killed between this note and the table's own name
+        for file, content in files.items():
+            if hash_path(folder / file) != content and not is_locked(folder):
+                do = "start its command again, which makes the file anew"
+                raise StorageError("a file of this run is not as it was written", folder / file, "", do)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process works in the run now."""
+    if not (folder / ".lock").is_file():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except InputError:
+        return True
+    except StorageError:  # of somebody else's run
+        return False
 
 
 @functools.cache

@@ -22,19 +22,18 @@ from typing import Any, Self
 
 import pydantic
 
+from limo.core import run_files
 from limo.core.environment import environment
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import atomic, hash_path, locked, remove, storage_errors, write_json, write_text
 from limo.core.recipe import Settings, differing, is_within
 from limo.core.records import Dropped, Problem, Row
-from limo.core.run_files import LedgerNote, checker, read_json, read_ledger_note, read_recipe, readable
+from limo.core.run_files import INPUTS, OUTPUTS, LedgerNote, checker, read_json, read_outputs, read_recipe, readable
 from limo.core.tables import read_table, write_table
 
 PROBLEMS = "problems.parquet"
-INPUTS = "inputs.json"
 ASKED = "asked.json"
 """What a lab was last started for: the names of its experiments, and the training seeds."""
-OUTPUTS = "outputs.json"
 LEDGER_NOTE = "ledger.json"
 LEDGER = "ledger.sqlite"
 LACKS = "lacks.json"
@@ -137,7 +136,7 @@ class RunFolder:
         they would be paid for again.
         """
         note, file = self.path / LEDGER_NOTE, self.ledger_path
-        stored = read_ledger_note(note)
+        stored = run_files.read_ledger_note(note)
         n_before, name = stored.n_rollouts, stored.name or next(iter(names), "")
         if names and name not in names:
             do = f"put the run's own back (`limo ledger merge` takes both into one), or remove {note.name} there"
@@ -230,20 +229,17 @@ class RunFolder:
                     kept.with_name(kept.name.replace(".kept.", ".dropped.")).unlink(missing_ok=True)
             for name in names[first:]:
                 (self.path / name).unlink(missing_ok=True)
-        if noted := self._outputs():
+        if noted := read_outputs(self.path):
             write_json(self.path / OUTPUTS, {step: noted[step] for step in noted if step in names[:first]})
-
-    def _outputs(self) -> dict[str, dict[str, str]]:
-        return read_json(self.path / OUTPUTS, dict[str, dict[str, str]]) if (self.path / OUTPUTS).is_file() else {}
 
     def _note_outputs(self, step: str, files: Mapping[Path, str]) -> None:
         hashes = {str(file.relative_to(self.path)): content for file, content in files.items()}
-        if (noted := self._outputs()).get(step) != hashes:
+        if (noted := read_outputs(self.path)).get(step) != hashes:
             write_json(self.path / OUTPUTS, {**noted, step: hashes})
 
     def _check_outputs(self, names: Sequence[str]) -> None:
         """Remove the first of the steps `names` of which a file is not as it was written, and all after it."""
-        noted = self._outputs()
+        noted = read_outputs(self.path)
         for number, step in enumerate(names):
             files = noted.get(step, {})
             is_table = f"stages/{step}.kept.parquet" in files

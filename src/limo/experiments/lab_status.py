@@ -16,6 +16,7 @@ from typing import Any
 
 from limo.core.errors import RESTORE, InputError, foreign_data
 from limo.core.recipe import Settings, load
+from limo.core.run_files import is_locked
 from limo.core.run_folder import ASKED, RunFolder
 from limo.experiments.arms import Experiment, Questions, load_questions
 from limo.experiments.cells import Cell, cells_of
@@ -28,7 +29,7 @@ from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import measured_arms, report_of
 from limo.report.content import LocalizedText, Report
 from limo.stages.plan import kind_of_recipe
-from limo.stages.status import RunStatus, is_locked, read_status
+from limo.stages.status import RunStatus, read_status
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import cast
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
 from limo.core.records import Row
 from limo.core.rows import read_rows, write_rows
-from limo.core.run_files import read_recipe
+from limo.core.run_files import check_unchanged, read_recipe
 from limo.core.run_folder import RunFolder
 from limo.curate.formats import Format, write_format
 from limo.stages.curate import SELECTED
@@ -33,6 +33,7 @@ def run(folder: str | Path, output: str, to: str | None = None, evidence: bool =
         if "select" not in read_recipe(run_folder.path / "recipe.yaml"):
             do = "it is a run of another command: name one of `limo curate`"
         raise MissingFileError("this run has no selected rows", folder, "the folder of a finished curation", do)
+    check_unchanged(folder)
     rows = read_rows(str(selected))
     if to is None:
         write_rows(rows, output)

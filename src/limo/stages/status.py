@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limo.core.errors import RESTORE, InputError, LimoError, StorageError, foreign_data
-from limo.core.files import locked
+from limo.core.errors import RESTORE, LimoError, StorageError, foreign_data
 from limo.core.recipe import load
-from limo.core.run_files import read_json, read_recipe
+from limo.core.run_files import check_unchanged, is_locked, read_json, read_recipe
 from limo.core.run_folder import PROBLEMS, RunFolder, StageCounts
 from limo.core.text import as_argument
 from limo.ledger.of_run import check_run_ledger
@@ -75,6 +74,7 @@ def _read_status(folder: str | Path) -> RunStatus:
     stages, recipe = run.counts(), _recipe_of(path / "recipe.yaml")
     for file in sorted(path.glob("*.json")):
         read_json(file)
+    check_unchanged(path)
     if recipe is None and (stages or run.ledger_path.is_file()):
         raise StorageError("the recipe of this run is of no kind that has stages", path / "recipe.yaml", "", RESTORE)
     step, n_in = _next_step(run, recipe, stages)
@@ -107,19 +107,6 @@ def _read_status(folder: str | Path) -> RunStatus:
 
 
 _STEPPED = (CurateRecipe, RolloutsRecipe)
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process works in the run now."""
-    if not (folder / ".lock").is_file():
-        return False
-    try:
-        with locked(folder):
-            return False
-    except InputError:
-        return True
-    except StorageError:  # of somebody else's run
-        return False
 
 
 def _recipe_of(file: Path) -> CurateRecipe | RolloutsRecipe | EvaluateRecipe | None:

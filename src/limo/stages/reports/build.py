@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from limo.core.environment import environment_rows
 from limo.core.errors import RESTORE, InputError, MissingFileError, foreign_data
+from limo.core.run_files import check_unchanged
 from limo.core.run_folder import RunFolder
 from limo.pool.evidence import EVIDENCE, read_evidence
 from limo.report import store
@@ -52,6 +53,7 @@ def _report(folders: list[Path], sampled: Path | None) -> Report:
     parts: dict[str, Any] = defaultdict(list)
     by_kind: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
+        check_unchanged(folder)
         for kind in _kinds(folder):
             by_kind[kind].append(folder)
     makers: dict[str, Callable[[list[Path]], list[dict[str, list[Any]]]]] = {
