@@ -13,10 +13,11 @@ problem of `problems`, 1 for right; of an arm that was sampled the rates themsel
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from limo.report.store import outcome_now
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, SHORT = ROOT / "results", "pocket"
@@ -30,7 +31,6 @@ LAB_TABLES = {
 KEPT = ("arms", "benchmarks", "scores", "averages", "comparisons", "levels", "funnel", "environment", "recipe")
 GROUPS = ("in-domain", "out-of-domain", "all")
 OUTCOMES = {"partly": "in part"}  # as words, where they are others
-_OUTSIDE = re.compile(r"by (\S+ to \S+) points; .*(, outside that range)$")
 LABELS = {
     "en": {
         "arm": "arm", "examples": "examples", "updates": "updates", "tokens": "tokens trained on",
@@ -128,20 +128,10 @@ def predictions(stored: dict[str, Any]) -> str:
     lines = [_line(["question", "predicted, and what came", ""]), _line(["---"] * 3)]
     for question in stored.get("questions", ()):
         for number, row in enumerate(question["predictions"]):
-            said, outcome = _in_part(row["text"]["en"], row["outcome"])
-            lines.append(
-                _line([question["name"] if number == 0 else "", said, f"**{OUTCOMES.get(outcome, outcome)}**"])
-            )
+            outcome = outcome_now(row)
+            cells = [question["name"] if number == 0 else "", row["text"]["en"], OUTCOMES.get(outcome, outcome)]
+            lines.append(_line([*cells[:2], f"**{cells[2]}**"]))
     return "\n".join(lines)
-
-
-def _in_part(said: str, outcome: str) -> tuple[str, str]:
-    """A prediction of a run whose report did not yet tell a direction that held from a size that held as well."""
-    old = _OUTSIDE.search(said)
-    if outcome != "held" or not old:
-        return said, outcome
-    found = "alike" if " like " in said else "direction held"
-    return f"{said[: old.start(2)]}; {found}, size outside the predicted range ({old[1]})", "partly"
 
 
 def expected_pages() -> dict[Path, str]:

@@ -201,7 +201,8 @@ def test_a_curation_that_lacks_replies_says_so_until_they_are_requested_again(li
             assert (code, len(seen)) == (3, 10), err
             assert "weak lacks 1 replies, whose requests fail: 'status 422" in err
             assert "continue with: limo curate curate.yaml --run c --retry-errors" in err
-        assert "weak lacks 1 replies, whose requests fail: status 422" in limo("status", "c")[1]
+        for command in ("status", "report"):
+            assert "weak lacks 1 replies, whose requests fail: status 422" in limo(command, "c")[1]
         code, _, err = limo(*arguments, "--retry-errors")
         assert (code, len(seen)) == (3, 11), err
         refused.clear()

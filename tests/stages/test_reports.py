@@ -123,8 +123,8 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     names = {row.stage: (row.label_en, row.label_zh) for row in report.funnel}
     assert all(names[stage] == (stage, translated(stage, "zh")) for stage in names), "the names of the terminal"
     assert not any(row.n_unexplained for row in report.funnel)
-    assert report.overlaps[0].benchmark == "held-out" and report.hits[0].problem == report.hits[0].benchmark_problem
-    assert "chains are selected, from" in report.headline[0].en and "pairs with benchmark" in report.headline[1].en
+    assert "chains are selected, from" in report.headline[0].en and "set aside for evaluation" in report.headline[1].en
+    assert not report.overlaps and report.headline[2].en.startswith("Problems found in benchmarks: 0 dropped")
     difficulty, grades, cost = report.sections
     assert "compares these chains with each other" in grades.tables[0].note.en
     assert [chart.title.en for chart in difficulty.charts] == [

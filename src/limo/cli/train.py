@@ -30,7 +30,7 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
-from limo.core.text import operations, signed
+from limo.core.text import operations, shown_p, signed
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -248,7 +248,7 @@ def _matrix(found: Sequence[Comparison]) -> str:
     pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "detectable", "would need"]]
     for one in found:
         pair = f"{label[one.arm]} − {label[one.against]}"
-        p = f"{one.p_adjusted:.3f}" if one.p_adjusted >= 0.001 else "<0.001"
+        p = shown_p(one.p_adjusted).removeprefix("= ")
         pairs.append(
             [pair, *_points(one.difference, one.low, one.high), p, one.n_problems, f"{100 * one.detectable:.1f}",
              _needed(one) or "—"]

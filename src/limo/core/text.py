@@ -138,3 +138,8 @@ def shorten(text: str, width: int = 80) -> str:
 def signed(value: float, digits: int = 1) -> str:
     """A number with its sign, as it is read: +3.0, −2.5 (a true minus sign)."""
     return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def shown_p(p: float) -> str:
+    """A p value, to stand after "p": = 0.012, < 0.001."""
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"

@@ -107,8 +107,6 @@ def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report)
     came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
     outcome, of = prediction_outcome(pair, row), text(f"of_{pair.of}")
     other = text("within" if _is_within(pair, row) else "another_size")
-    if outcome == "partly":
-        other = text("partly", held=text("alike" if pair.expect == "same" else "direction"), low=low, high=high)
     words = {"expect": text(f"expect_{pair.expect}"), "other": other}
     said = text("predicted", a=a, b=b, of=of, low=low, high=high, came=came, **words)
     return Prediction(said, outcome)

@@ -96,7 +96,7 @@ class ArmRow(_Labelled):
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRow(_Labelled):
-    """A held-out pool; `group` says whether its kind of problems was trained on, `all` where that is not known."""
+    """A pool that is never trained on; `group`: whether its kind of problems was, `all` where that is not known."""
 
     name: str
     label_en: str

@@ -145,8 +145,10 @@ def _body(report: Report, language: Language) -> dict[str, Any]:
         "one_line": words.one_line,
         "chapters": [chapter for chapter in chapters if chapter.name != "paper"],
         "paper": next((chapter for chapter in chapters if chapter.name == "paper"), None),
+        "first_predicted": next((chapter.name for chapter in chapters if chapter.predictions), ""),
         "missing": _missing(report),
         "tiles": tiles,
+        "tiles_of": scores.group_name(report, "all", language),
         "tile_columns": [_columns(len(tiles), most) for most in TILES_ABREAST],
         "budgets": words.budget_claims(report),
     }
@@ -171,7 +173,7 @@ def _chapters(report: Report, language: Language) -> list[Chapter]:
     measured = [
         Chapter(
             name,
-            *_titles(name, language),
+            *_titles(name, language, report),
             [("", [draw(report, language, w) for w in (wide, _PHONE)]) for draw, wide in charts.get(name, [])],
             [make_table(report, language)],
             is_open=name in ("benchmarks", "budget", "contamination"),
@@ -186,8 +188,10 @@ def _chapters(report: Report, language: Language) -> list[Chapter]:
     return [*before, *own["question"], *after, *own["detail"], *published]
 
 
-def _titles(name: str, language: Language) -> tuple[str, str, str]:
+def _titles(name: str, language: Language, report: Report) -> tuple[str, str, str]:
     title, lead = (words.word(f"{part}_{name}", language) for part in ("chapter", "lead"))
+    if name == "benchmarks" and any(row.group == "out-of-domain" for row in report.benchmarks):
+        lead += words.word("lead_out-of-domain", language)
     return title, _nav(title), lead
 
 
@@ -236,7 +240,7 @@ def _paper_chapter(report: Report, language: Language) -> Chapter:
     for who, content, _ in sides if scores.has_radar(report) else sides[1:]:
         title = words.word("part_of", language, whole=words.word(who, language), part=words.word("radar", language))
         charts.append((title, [scores.draw_radar(content, language, _PHONE, f"paper-{who}-radar")]))
-    return Chapter("paper", *_titles("paper", language), charts, [tables.paper_table(report, language)])
+    return Chapter("paper", *_titles("paper", language, report), charts, [tables.paper_table(report, language)])
 
 
 def _fold_hits(hits: list[HitRow]) -> Iterator[tuple[HitRow, list[tuple[str, FoldedText]]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,12 @@ def _of_results(values: dict[str, Any], name: str) -> dict[str, Any]:
     return {**rows, "title": {"en": f"Stored results: {name}", "zh": f"存档结果：{name}"}, "sections": sections}
 
 
+def outcome_now(prediction: Mapping[str, Any]) -> str:
+    """How a stored prediction came out: reports of before let one hold whose size was outside the range."""
+    is_old = prediction["outcome"] == "held" and prediction["text"]["en"].endswith("outside that range")
+    return "partly" if is_old else prediction["outcome"]
+
+
 def load(path: str | Path) -> Report:
     """Read what `save` wrote, or a stored result of a lab.
 
@@ -92,6 +98,9 @@ def load(path: str | Path) -> Report:
             values = _of_results(values, path.stem)
         if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > FORMAT:
             raise InputError("the report is of a later format", values["format"], f"up to {FORMAT}", "use a newer limo")
+        for section in (values.get("sections") or ()) if isinstance(values, dict) else ():
+            for prediction in section.get("predictions", ()):
+                prediction["outcome"] = outcome_now(prediction)
         if isinstance(values, dict) and values.get("format") == 1:  # there `rollouts` had another name
             for case in values.get("cases") or ():
                 case["rollouts"] = case.pop("attempts", [])

@@ -10,7 +10,7 @@ import io
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import floor, log10
 from typing import TYPE_CHECKING
 
@@ -120,12 +120,18 @@ def averages_table(report: Report, language: Language) -> Table:
     """Groups downwards, arms across."""
     arms = [arm for arm in report.arms if any(row.arm == arm.name for row in report.averages)]
     heads = [word("group", language), *(arm.label.text(language) for arm in arms)]
-    table = Table(word("average", language), heads, note=word("best_note", language))
+    table = Table(word("average", language), heads)
     for group in BENCHMARK_GROUPS:
         averages = [report.average(arm.name, group) for arm in arms]
         if any(averages):
             table.add(word(group, language), *_arm_cells(report, averages, arms))
-    return table
+    return replace(table, note=_best_note(table, language))
+
+
+def _best_note(table: Table, language: Language) -> str:
+    """What bold means, where a score is."""
+    is_any = any(cell.bold and cell.interval for row in table.rows for cell in row)
+    return word("best_note", language) if is_any else ""
 
 
 def scores_table(report: Report, language: Language) -> Table:
@@ -135,7 +141,7 @@ def scores_table(report: Report, language: Language) -> Table:
     sizes = () if alike else _SIZES
     labels = [arm.label.text(language) for arm in arms]
     heads = [word("benchmark", language), *labels, *_words(sizes, language)]
-    table = Table(word("chapter_benchmarks", language), heads, note=_score_note(report, language, alike))
+    table = Table(word("chapter_benchmarks", language), heads)
     for group in BENCHMARK_GROUPS:
         members = [b for b in report.benchmarks if b.group == group]
         if members and len(members) < len(report.benchmarks):
@@ -144,15 +150,9 @@ def scores_table(report: Report, language: Language) -> Table:
             scores = [report.score(arm.name, benchmark.name) for arm in arms]
             ranges = [_range_cell([getattr(row, name) for row in scores if row is not None]) for name in sizes]
             table.add(benchmark.label.text(language), *_arm_cells(report, scores, arms), *ranges)
-    return table
-
-
-def _score_note(report: Report, language: Language, alike: bool) -> str:
-    note = word("best_note", language)
-    if not alike:
-        return note
-    sizes = {name: count(getattr(report.scores[0], name)) for name in _SIZES}
-    return word("each_size", language, **sizes) + ("" if language == "zh" else " ") + note
+    each = {name: count(getattr(report.scores[0], name)) for name in _SIZES}
+    notes = [word("each_size", language, **each) if alike else "", _best_note(table, language)]
+    return replace(table, note=("" if language == "zh" else " ").join(filter(None, notes)))
 
 
 def _range_cell(numbers: list[int]) -> Cell:

@@ -144,11 +144,15 @@ def comparison_claim(report: Report, row: ComparisonRow) -> LocalizedText:
 
 
 def headline_claims(report: Report) -> list[LocalizedText]:
-    """The claims at the top of the page: those given, else the comparisons over all benchmarks, else all of them."""
+    """The claims at the top of the page: those given, else the comparisons over all benchmarks, else all of them.
+
+    Of a report that compares nothing: the first claim of its sections.
+    """
     if report.headline:
         return report.headline
     over_all = [row for row in report.comparisons if row.group == "all"]
-    return [comparison_claim(report, row) for row in (over_all or report.comparisons)[:HEADLINE_CLAIMS]]
+    compared = [comparison_claim(report, row) for row in (over_all or report.comparisons)[:HEADLINE_CLAIMS]]
+    return compared or [claim for section in report.sections for claim in section.claims][:1]
 
 
 def budgets_match(a: int, b: int) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from limo.core.errors import InputError, MissingFileError
 from limo.core.progress import Progress
 from limo.core.stats import Interval
+from limo.core.text import shown_p
 from limo.models.settings import LocalModelSettings, open_model
 from limo.rollouts.runner import ModelOpener
 from limo.stages import evaluate
@@ -51,7 +52,7 @@ class Curve:
         return (
             f"checkpoint {self.best} is {lead:.1f} points above the last, {self.last}, which is {side} luck: "
             f"the best of {len(self.scores)} equal checkpoints is {luck[0]:.1f} points above the last "
-            f"(95%: {luck[1]:.1f} to {luck[2]:.1f}; p = {self.p_value:.2g})"
+            f"(95%: {luck[1]:.1f} to {luck[2]:.1f}; p {shown_p(self.p_value)})"
         )
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.records import Provenance
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
-from limo.core.text import parse_json, signed
+from limo.core.text import parse_json, shown_p, signed
 from limo.stages.evaluate import SCORES
 from limo.stages.fingerprint import Facts, differences
 
@@ -262,8 +262,7 @@ def _paired(a: Mapping[Any, Any], b: Mapping[Any, Any] | None, benchmark: str) -
 
 def _sentence(found: Comparison) -> str:
     difference, low, high = (100 * share for share in (found.difference, found.low, found.high))
-    p = f"p = {found.p_adjusted:.2g}" if found.p_adjusted >= 0.001 else "p < 0.001"
-    interval = f"95% interval {signed(low)} to {signed(high)}, {p}"
+    interval = f"95% interval {signed(low)} to {signed(high)}, p {shown_p(found.p_adjusted)}"
     if found.separable:
         side = "above" if difference > 0 else "below"
         text = f"{found.arm} is {abs(difference):.1f} points {side} {found.against} ({interval})"

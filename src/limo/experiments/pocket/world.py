@@ -261,7 +261,7 @@ def held_out_problems(family: str, n: int, seed: str, world: World = WORLD) -> l
 
 
 def benchmark(family: str, n: int = 64, world: World = WORLD) -> list[Problem]:
-    """The held-out problems of one family, the same for ever."""
+    """The benchmark of one family: its problems are the same for ever."""
     return held_out_problems(family, n, f"benchmark/{family}/{BENCHMARK_SEED}", world)
 
 

@@ -32,8 +32,20 @@ NARROW = 520  # CSS pixels; below it labels stand above their rows instead of le
 COLORS: dict[str, tuple[str, str]] = read_data("palette.yaml")["colors"]
 """Name -> light, dark; the style sheet is made from it too."""
 _FREE_COLORS = ("green", "purple", "gold", "teal", "brick")
+_THIN, _BROAD = frozenset(" ,.:;·'|!()[]Iijlftr"), frozenset("ABCDEFGHJKLMNOPQRSTUVWXYZmw%@−")
 LEGEND_LINE = 18  # pixels of a line of names
-MARKERS = {"base": "o", "bulk": "s", "limo": "D", "L1": "v", "L5": "^", "green": "P", "purple": "X", "gold": "p"}
+MARKERS = {
+    "base": "o",
+    "bulk": "s",
+    "limo": "D",
+    "L1": "v",
+    "L5": "^",
+    "green": "P",
+    "purple": "X",
+    "gold": "p",
+    "teal": "v",
+    "brick": "^",
+}
 _PLACEHOLDER = {name: f"#0{index:02x}f0{index % 10}" for index, name in enumerate(COLORS, 1)}
 
 
@@ -112,11 +124,19 @@ def add_marker(axes: Axes, x: float, y: float, color: str, size: float = 7, **re
     axes.plot([x], [y], shape, color=placeholder(color), markersize=size, clip_on=False, **rest)
 
 
+def text_width(text: str) -> float:
+    """About how many pixels a text of 12 pixels takes in the reader's font."""
+    return sum(
+        13 if ord(character) > 0x2E80 else 3.6 if character in _THIN else 8.6 if character in _BROAD else 6.8
+        for character in text
+    )
+
+
 def legend_places(labels: Sequence[str], width: float) -> list[tuple[int, float]]:
     """Line and distance from the left of each name of a legend, in as many lines of `width` pixels as they take."""
     places, line, left = [], 0, 0.0
     for label in labels:
-        length = 26 + sum(13 if ord(character) > 0x2E80 else 7 for character in label)
+        length = 34 + text_width(label)
         if left and left + length > width:
             line, left = line + 1, 0.0
         places.append((line, left))

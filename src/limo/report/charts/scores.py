@@ -45,6 +45,7 @@ _GROUP_ORDER: tuple[BenchmarkGroup, ...] = ("all", "in-domain", "out-of-domain")
 MIN_BENCHMARKS = 3  # fewer directions enclose nothing
 _GROUP_COLORS = {"in-domain": "ink", "out-of-domain": "rule"}
 _LONGEST = 34  # characters of an arm's name beside a chart
+_PITCH = 10  # pixels from one arm's mark to the next
 _LEFT = 160  # pixels for names left of a wide chart; they start where the page's text starts
 
 
@@ -94,7 +95,7 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
         top = head + (index * (height + head + 22) if narrow else 0)
         axes = add_panel(figure, left if narrow else left + index * (each + gap), top, each, height)
         set_scale(axes, len(arms))
-        title, fraction = _group_name(report, group, language), "axes fraction"
+        title, fraction = group_name(report, group, language), "axes fraction"
         add_text(axes, 0, 0, title, "ink", 13, xycoords=fraction, dy=height + 16, weight="bold")
         _add_average_bars(axes, report, arms, group, narrow)
         if narrow or index == 0:
@@ -102,10 +103,12 @@ def draw_averages(report: Report, language: Language, width: float) -> Drawing:
     return Drawing(figure, f"averages-{language}-{width:.0f}", alt_text("headline", language))
 
 
-def _group_name(report: Report, group: BenchmarkGroup, language: Language) -> str:
-    """The group's name; that of all benchmarks says how many they are, or how many of them the arms share."""
+def group_name(report: Report, group: BenchmarkGroup, language: Language) -> str:
+    """The group's name; of all benchmarks the one that there is, or how many they are, or how many the arms share."""
     if group != "all" or not report.benchmarks:
         return word(group, language)
+    if len(report.benchmarks) == 1:
+        return report.benchmarks[0].label.text(language)
     n, n_shared = len(report.benchmarks), len(shared_benchmarks(report, [row.arm for row in report.averages]))
     return word("shared_benchmarks" if 0 < n_shared < n else "all_benchmarks", language, n=n_shared or n)
 
@@ -142,8 +145,9 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
     rows: list[tuple[str, str]] = []  # benchmark ("" for the heading of a group) and what to show
     for group in BENCHMARK_GROUPS:
         members = [(b.name, b.label.text(language)) for b in report.benchmarks if b.group == group]
-        rows += [("", benchmark_group(group, language)), *members] if members else []
-    left, row_height = (6, 50) if narrow else (_LEFT, 22 + 7 * max(2, len(arms)))
+        is_part = 0 < len(members) < len(report.benchmarks)
+        rows += [("", benchmark_group(group, language)), *members] if is_part else members
+    left, above_marks, row_height = (6, 22, 28 + _PITCH * len(arms)) if narrow else (_LEFT, 8, 16 + _PITCH * len(arms))
     height = len(rows) * row_height
     names, colors = [one_line(arm.label.text(language), 28) for arm in arms], arm_colors(report)
     above = legend_height(names, width - left)
@@ -151,26 +155,26 @@ def draw_scores(report: Report, language: Language, width: float) -> Drawing:
     axes = add_panel(figure, left, 30 + above, width - left - 16, height)
     set_scale(axes, len(rows), ticks=(0, 0.25, 0.5, 0.75, 1))
     for row, (benchmark, label) in enumerate(rows):
-        _add_benchmark_label(axes, row, benchmark, label, narrow)
+        _add_benchmark_label(axes, row, benchmark, label, 11 / row_height if narrow else 0)
         for index, arm in enumerate(arms):
             score = report.score(arm.name, benchmark)
-            y = row + (index - (len(arms) - 1) / 2) * (0.17 if narrow else 0.2) + (0.14 if narrow else 0)
+            y = row - 0.5 + (above_marks + (index + 0.5) * _PITCH) / row_height
             if score:
                 add_interval(axes, (score.low, score.high), y, colors[arm.name], 2, alpha=0.55)
                 edge: dict[str, Any] = {"markeredgecolor": placeholder("paper"), "markeredgewidth": 1}
-                add_marker(axes, score.value, y, colors[arm.name], zorder=4, **edge)
+                add_marker(axes, score.value, y, colors[arm.name], 8.5, zorder=4, **edge)
     add_legend(axes, names, [colors[arm.name] for arm in arms], height + 15, width - left)
     return Drawing(figure, f"dots-{language}-{width:.0f}", alt_text("dots", language))
 
 
-def _add_benchmark_label(axes: Axes, row: int, benchmark: str, label: str, narrow: bool) -> None:
-    """A benchmark's name beside (or above) its row; a group's name as a heading over a rule."""
+def _add_benchmark_label(axes: Axes, row: int, benchmark: str, label: str, below_top: float) -> None:
+    """A benchmark's name beside its row, or that far below its top, over a rule; a group's name as a heading."""
+    add_line(axes, [0, 1], [row + 0.5] * 2, "line", 0.7, zorder=0)
     if not benchmark:
-        add_text(axes, 0, row + 0.22, label, "muted", 11.5, weight="bold", dx=0 if narrow else -_LEFT)
-    elif narrow:
-        add_text(axes, 0, row - 0.33, label, "ink", 12)
+        add_text(axes, 0, row + 0.26, label, "muted", 11.5, weight="bold", dx=0 if below_top else -_LEFT)
+    elif below_top:
+        add_text(axes, 0, row - 0.5 + below_top, label, "ink", 12)
     else:
-        add_line(axes, [0, 1], [row + 0.5] * 2, "line", 0.7, zorder=0)
         add_text(axes, 0, row, label, "ink", 13, dx=-_LEFT)
 
 
@@ -179,7 +183,7 @@ def draw_comparisons(report: Report, language: Language, width: float) -> Drawin
     rows: list[tuple[str, int]] = []  # the heading of a group and -1, or "" and the index of a comparison
     for group in _GROUP_ORDER:
         members = [("", index) for index, row in enumerate(report.comparisons) if row.group == group]
-        rows += [(_group_name(report, group, language), -1), *members] if members else []
+        rows += [(group_name(report, group, language), -1), *members] if members else []
     names = [_pair_name(report, row, language) for row in report.comparisons]
     narrow = width < NARROW or max(map(len, names), default=0) > _LONGEST
     left, right, row_height = (8, 8, 52) if narrow else (_LEFT + 56, 152, 34)

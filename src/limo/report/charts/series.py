@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _COLORS = ("limo", "bulk", "base", "green", "purple", "gold", "teal", "brick")
 _MOST_MARKERS = 40  # points of a line that still have one each
 _LONG_LABEL = 7  # characters of a category; longer ones stand beside horizontal bars
+_MOST_TICKS = 9  # values of a logarithmic axis that are all written
 _HEIGHT, _LEFT = 230, 50
 
 
@@ -115,7 +116,8 @@ def _set_scales(axes: Axes, chart: ChartRow, n_categories: int, language: Langua
     is_whole = right - left >= 4 or all(float(x).is_integer() for one in chart.series for x in one.x)
     is_log = chart.log_x and left > 0
     locator = LogLocator(subs=subs, numticks=8) if is_log else MaxNLocator(6, integer=is_whole)
-    for tick in () if n_categories else locator.tick_values(left, right):
+    own = sorted(set(xs)) if is_log and is_whole and len(set(xs)) <= _MOST_TICKS else locator.tick_values(left, right)
+    for tick in () if n_categories else own:
         if left <= tick <= right:
             below = ("data", "axes fraction")
             add_text(axes, tick, 0, _number(tick, False), "muted", 11, ha="center", dy=-14, xycoords=below)
@@ -145,7 +147,7 @@ def _add_columns(axes: Axes, row: SeriesRow, color: str, number: int, n: int, pe
 def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Language, width: float) -> Figure:
     """Horizontal bars with the categories' names beside or, on a phone, above them."""
     narrow, n = width < NARROW, _n_abreast(chart)
-    left, row_height = (6, 24 + 17 * n) if narrow else (200, 10 + 20 * n)
+    left, row_height = (6, 28 + 17 * n) if narrow else (200, 10 + 20 * n)
     names = _names(chart, labels, language)
     top = 54 + legend_height(names, width - left) if names else 6
     figure = new_figure(width, len(labels) * row_height + top + 22)
@@ -158,9 +160,9 @@ def _beside(chart: ChartRow, labels: list[str], colors: list[str], language: Lan
     for position, label in enumerate(labels):
         at, dx = (position - 0.5, 4) if narrow else (position, -left)
         add_text(axes, 0, at, label, "ink", 12.5, dx=dx, dy=-10 if narrow else 0, **edge)
-    each = (0.55 if narrow else 0.8) / n
+    each, center = (17 / row_height, (19 + 8.5 * n) / row_height - 0.5) if narrow else (0.8 / n, 0.0)
     for number, (row, color) in enumerate(zip(chart.series, colors, strict=True)):
-        shift = ((number - (n - 1) / 2) * each if n > 1 else 0.0) + (0.2 if narrow else 0)
+        shift = center + ((number - (n - 1) / 2) * each if n > 1 else 0.0)
         ys = [x + shift for x in row.x]
         axes.barh(ys, row.y, height=each * 0.85, color=placeholder(color), zorder=2)
         for index, (y, value) in enumerate(zip(ys, row.y, strict=True)):

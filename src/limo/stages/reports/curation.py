@@ -20,8 +20,10 @@ from limo.curate.funnel import UNITS, graded_chains, problems_after
 from limo.curate.grade import GradeSettings
 from limo.curate.scorers.registry import SCORERS
 from limo.ledger.store import Ledger
+from limo.pool.decontaminate import HELD_OUT_REASON
 from limo.pool.evidence import evidence_table, surest, totals
 from limo.report.content import Case, CaseRollout, ChartRow, HitRow, LocalizedText, OverlapRow, Section, StageRow
+from limo.rollouts.lacking import noted_lacks
 from limo.stages import curate
 from limo.stages.plan import CostAssumptions, plan, rollout_steps
 from limo.stages.reports.cases import cut_completion
@@ -42,15 +44,18 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
     parts: dict[str, list[Any]] = {"funnel": funnel, "sections": [], "notes": [], "headline": []}
     if "select" in done:
         parts["headline"] = [text("curation_claim", n=f"{funnel[-1].n_kept:,}", n_in=f"{funnel[0].n_in:,}")]
+    parts["headline"] += [sentence(f"{lack.sentence}: {lack.why}") for lack in noted_lacks(run_folder, done)]
     recipe: curate.Recipe | None = None
     try:
         recipe = load(curate.Recipe, folder / "recipe.yaml")
     except RecipeError as error:  # of another version; what needs it is left out, and the page says so
         parts["notes"].append(text("old_recipe", error=shorten(str(error), 200)))
     if "decontaminate" in done:
-        found = contamination_parts(
-            evidence_table(problems_after(run_folder, "decontaminate"), run_folder.read_dropped("decontaminate"))
-        )
+        dropped = run_folder.read_dropped("decontaminate")
+        found_again = [row for row in dropped if row.reason != HELD_OUT_REASON]  # set aside on purpose is no leak
+        if n_held_out := len(dropped) - len(found_again):
+            parts["headline"].append(text("held_out_claim", n=f"{n_held_out:,}"))
+        found = contamination_parts(evidence_table(problems_after(run_folder, "decontaminate"), found_again))
         parts["headline"] += found.pop("headline")
         parts |= found
     filters = [name for name in done if name not in curate.OTHER_STEPS]
@@ -79,7 +84,7 @@ def contamination_parts(table: list[dict[str, Any]], most: int = MAX_HITS) -> di
     hits = [HitRow(**{name: row[name] for name in _HIT_KEYS}) for row in surest(table, most)]
     problems = {decision: {row["problem_id"] for row in table if row["decision"] == decision} for decision in DECISIONS}
     counts = {"n_dropped": f"{len(problems['drop']):,}", "n_kept": f"{len(problems['report'] - problems['drop']):,}"}
-    claims = [text("contamination_claim", n_pairs=f"{len(table):,}", **counts)]
+    claims = [text("contamination_claim", n_pairs=f"{len(table):,}", **counts) if table else text("clean_claim")]
     return {"overlaps": [OverlapRow(**row) for row in totals(table)], "hits": hits, "headline": claims}
 
 
@@ -177,12 +182,13 @@ def _stuffing(chains: list[Chain], settings: GradeSettings, tables: list[Any]) -
 def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     """What `limo plan` says of the pool before the first rollout, and what was spent."""
     with Ledger(run_folder.ledger_path, read_only=True) as ledger:
-        usage, seconds, n_lost = ledger.usage_by_model(), ledger.seconds(), ledger.n_lost()
+        usage, seconds, cancelled = ledger.usage_by_model(), ledger.seconds(), f"{ledger.n_lost():,}"
     spent = [[name, f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
     tables = [make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)]
     n_made = sum(used.n_rollouts for used in usage.values())
     tokens = f"{sum(used.n_prompt_tokens + used.n_completion_tokens for used in usage.values()):,}"
-    claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, time=sentence(duration(seconds)), lost=f"{n_lost:,}")]
+    time = sentence(duration(seconds))
+    claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, time=time, cancelled=cancelled)]
     if recipe and run_folder.done("ingest"):
         problems = {problem.id: problem for problem in run_folder.read_problems()}
         planned = plan(rollout_steps(recipe), list(problems.values()), CostAssumptions())

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from limo.core.records import Provenance
 from limo.core.run_files import read_json
 from limo.core.stats import Interval
-from limo.core.text import signed
+from limo.core.text import shown_p, signed
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (
     ArmRow,
     AverageRow,
     BenchmarkGroup,
     BenchmarkRow,
+    ChartRow,
     ComparisonRow,
     DataTable,
+    LocalizedText,
     ScoreRow,
     Section,
+    SeriesRow,
 )
 from limo.stages import reach
 from limo.stages.compare import Comparison, Outcomes, average, compare_table, pairs_of, read_outcomes, stored_scores
@@ -29,6 +34,8 @@ from limo.stages.reports.texts import interval_series, make_chart, make_table, p
 
 Sources = Mapping[tuple[str, str], Sequence[Provenance]]  # arm and benchmark -> where their rollouts are
 Groups = Mapping[BenchmarkGroup, Sequence[str]]
+_COLORS = ("base", "limo", "bulk", "green", "purple", "gold", "teal", "brick")
+MUCH_CUT = 0.1  # share of truncated rollouts from which on a sentence says so: our choice
 MOST_PAIRED = 5  # arms that are each compared with each; of more, all with the first
 
 
@@ -40,7 +47,9 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
     groups, sources = _groups(outcomes), _sources(folders)
     n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
     parts: dict[str, list[Any]] = {
-        "arms": [ArmRow(name, label) for name, label in _short_names(list(outcomes)).items()],
+        "arms": [
+            ArmRow(name, label, color=_color(n)) for n, (name, label) in enumerate(_short_names(list(outcomes)).items())
+        ],
         "benchmarks": [BenchmarkRow(name, name, group=group) for name, group in groups.items()],
         "scores": score_rows(outcomes, sources, n_rollouts),
         "averages": average_rows(outcomes, _shared_groups(outcomes, groups), sources),
@@ -151,7 +160,7 @@ def _comparison_section(found: Sequence[Comparison], labels: dict[str, str]) -> 
             f"{labels[one.arm]} − {labels[one.against]}",
             signed(100 * one.difference),
             f"[{signed(100 * one.low)}, {signed(100 * one.high)}]",
-            f"{one.p_adjusted:.2g}",
+            shown_p(one.p_adjusted).removeprefix("= "),
             *(f"{n:,}" for n in (one.n_better, one.n_worse, one.n_same, one.n_left_out)),
             f"{100 * one.detectable:.1f}",
         ]
@@ -178,10 +187,11 @@ def _matrix_cell(by_pair: dict[tuple[str, str], Comparison], name: str, other: s
 
 def _details_section(evaluations: list[dict[str, Any]]) -> Section:
     """Bounds, truncation, pass@k, maj@n and the judge, beside each score."""
-    rows, ks = [], []
+    rows, claims, ks = [], [], defaultdict(list)
     missing = ("no_answer", "truncated", "undecided")
     has_majority = any(one["details"]["majority"] for one in evaluations)
     labels = _short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
+    colors = {name: _color(number) for number, name in enumerate(labels)}
     for one in evaluations:
         details, outcomes, majority = one["details"], one["n_by_outcome"], one["details"]["majority"]
         name = f"{labels[one['model']]}, {one['score']['benchmark']}"
@@ -192,7 +202,12 @@ def _details_section(evaluations: list[dict[str, Any]]) -> Section:
         rows.append([name, *shown, *cut, *more, f"{one['n_tokens_mean']:,.0f}"])
         points = [(int(k), interval) for k, interval in details["pass_at_k"].items()]
         if len(points) > 1:
-            ks.append(interval_series(name, [k for k, _ in points], [Interval(*interval) for _, interval in points]))
+            found = [k for k, _ in points], [Interval(*interval) for _, interval in points]
+            ks[one["score"]["benchmark"]].append(
+                interval_series(labels[one["model"]], *found, color=colors[one["model"]])
+            )
+        if (cut_off := outcomes.get("truncated", 0) / max(1, one["score"]["n_rollouts"])) >= MUCH_CUT:
+            claims.append(text("cut_claim", name=name, share=percent(cut_off), most=shown[2], value=shown[0]))
     heads = (
         "measured",
         "score",
@@ -217,8 +232,18 @@ def _details_section(evaluations: list[dict[str, Any]]) -> Section:
     ]
     of_judge = ("measured", "n_judged", "agreement", "n_settled", "n_overruled")
     tables += [make_table("judge_table", of_judge, judged)] if judged else []
-    charts = [make_chart("pass_chart", "lines", ks, "k", "pass_at_k", percent=True, log_x=True)] if ks else []
-    return Section("details", text("details"), text("details_lead"), charts=charts, tables=tables)
+    charts = [_pass_chart(benchmark, series) for benchmark, series in ks.items()]
+    return Section("details", text("details"), text("details_lead"), claims, charts=charts, tables=tables)
+
+
+def _pass_chart(benchmark: str, series: list[SeriesRow]) -> ChartRow:
+    chart = make_chart("pass_at_k", "lines", series, "k", "pass_at_k", percent=True, log_x=True)
+    return replace(chart, title=LocalizedText(f"pass@k: {benchmark}", f"pass@k：{benchmark}"))
+
+
+def _color(number: int) -> str:
+    """The colour of an arm in every chart: the first is as a rule the base."""
+    return _COLORS[number % len(_COLORS)]
 
 
 def _reach_section(folders: Sequence[Path], sampled: Path, names: list[str]) -> Section:

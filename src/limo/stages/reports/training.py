@@ -11,7 +11,7 @@ from limo.core.run_folder import RunFolder
 from limo.core.stats import Interval, wilson
 from limo.core.text import operations
 from limo.ledger.store import Ledger
-from limo.report.content import Section
+from limo.report.content import LocalizedText, Section
 from limo.stages import checkpoints
 from limo.stages.compare import read_outcomes
 from limo.stages.reports.texts import interval_series, label, make_chart, make_series, make_table, sentence, text
@@ -83,7 +83,16 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
     ]
     tables += [make_table("measures_table", ("run", "measure", "value"), measures)] if measures else []
     claims = [
-        text("kept_checkpoint", run=names[folder], base=Path(record.base).name, rule=record.checkpoint)
+        text(
+            "kept_checkpoint",
+            run=names[folder],
+            base=Path(record.base).name,
+            rule=sentence(record.checkpoint),
+            method=record.method,
+            n_examples=f"{record.n_examples:,}",
+            n_updates=f"{record.n_updates:,}",
+            losses=_went(record.losses),
+        )
         for folder, record in records.items()
     ]
     for folder in records:
@@ -91,6 +100,10 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
             claims.append(sentence(f"Forgetting check: {RunFolder(folder).read_json(name)['sentence']}"))
     sections = [Section("training", text("training"), text("training_lead"), claims, charts=charts, tables=tables)]
     return {"sections": [*sections, *_rl_sections(records, names)]}
+
+
+def _went(losses: Sequence[float]) -> LocalizedText:
+    return text("losses", first=f"{losses[0]:.3g}", last=f"{losses[-1]:.3g}") if losses else text("no_losses")
 
 
 def _updates(record: TrainResult) -> list[float]:
