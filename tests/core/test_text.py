@@ -17,6 +17,7 @@ from limo.core.text import (
     normalise_statement,
     operations,
     shorten,
+    shown_p,
     signed,
 )
 
@@ -119,3 +120,9 @@ def test_keys_are_hidden_as_by_a_search_for_all_shapes_at_once():
         assert hide_keys(text) == slow.sub(HIDDEN, text), text
         n_hidden += hide_keys(text) != text
     assert n_hidden > 200
+
+
+def test_a_p_value_is_shown_with_three_digits_or_as_below_them():
+    assert [shown_p(p) for p in (1.0, 0.0472, 0.001, 0.0004, 0.0)] == [
+        "= 1.000", "= 0.047", "= 0.001", "< 0.001", "< 0.001"
+    ]  # fmt: skip

@@ -77,3 +77,11 @@ def test_what_is_no_request_is_refused(url, body):
 @pytest.mark.parametrize("header", ["x", "0,", "-", "1e3", "0" * 5000, "9" * 5000, ",".join("0123")])
 def test_indexes_that_are_none_are_refused_or_not_recorded(url, header):
     assert post(url, chat(), {"X-Limo-Index": header})[0] in (200, 400, 422)
+
+
+def test_a_prompt_that_was_not_recorded_is_refused_with_its_beginning(url):
+    message = {"role": "user", "content": "Which of these is prime?\nA. 4\nB. 5 " + "x" * 100}
+    status, text = post(url, {"model": "m", "messages": [message]})
+    told = json.loads(text)["error"]["message"]
+    assert status == 422 and told.startswith("the problem was not recorded: Which of these is prime? A. 4 B. 5 xxx")
+    assert told.endswith("x…") and "x" * 80 not in told

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from limo.report.charts.drawing import COLORS, Drawing, arm_colors
+from limo.report.charts.drawing import COLORS, Drawing, arm_colors, text_width
 from limo.report.charts.funnel import draw_funnel
 from limo.report.charts.paper import draw_paper
 from limo.report.charts.scores import draw_averages, draw_comparisons, draw_levels, draw_radar, draw_scores
@@ -74,6 +74,22 @@ def test_the_funnel_names_every_drop_and_what_it_cannot_account_for(full):
     stage = StageRow("x", "Leaky", n_in=100, n_kept=80, dropped={"a": 5}, unit="chains")
     leaky = " ".join(words_of(draw_funnel(replace(full, funnel=[stage]), "en", 760)))
     assert "15 unaccounted for" in leaky and "of 100 chains" in leaky and "log scale" not in leaky
+
+
+@pytest.mark.parametrize("language, width", [("en", 344), ("zh", 344), ("en", 760)])
+def test_every_reason_of_the_funnel_is_whole_in_lines_that_fit(full, language, width):
+    dropped = {f"a reason of some length, number {number}": 10 - number for number in range(9)}
+    stage = StageRow("x", "Choosy", n_in=100, n_kept=100 - sum(dropped.values()), dropped=dropped)
+    lines = [line for line in words_of(draw_funnel(replace(full, funnel=[stage]), language, width)) if "−" in line]
+    assert all(reason in " ".join(lines) for reason in dropped) and "…" not in "".join(lines)
+    assert len(lines) > 1 and all(text_width(line) <= width for line in lines)
+
+
+def test_a_single_group_of_benchmarks_has_no_heading(full):
+    alone = replace(full, benchmarks=[replace(row, group="all") for row in full.benchmarks])
+    assert "Other benchmarks" not in words_of(draw_scores(alone, "en", 760))
+    mixed = replace(full, benchmarks=[replace(full.benchmarks[0], group="all"), *full.benchmarks[1:]])
+    assert "Other benchmarks" in words_of(draw_scores(mixed, "en", 760))
 
 
 @pytest.mark.parametrize("kept", [0, 1])

@@ -44,6 +44,14 @@ def test_a_report_of_format_1_is_still_read(full, tmp_path):
     assert full.scores[0].provenance and not old.scores[0].provenance
 
 
+def test_what_held_in_a_size_outside_the_range_is_read_as_held_in_part(full, tmp_path):
+    said = LocalizedText("A above B, by +20 to +60 points; it came to +12.0 [+9.0, +14.9], outside that range")
+    sides = [Prediction(said, "held"), Prediction(said, "failed"), Prediction(LocalizedText("A above B"), "held")]
+    save(replace(full, sections=[Section("q", said, predictions=sides)]), tmp_path / "report.json")
+    (section,) = load(tmp_path / "report.json").sections
+    assert [row.outcome for row in section.predictions] == ["partly", "failed", "held"]
+
+
 def test_missing_chinese_falls_back_to_english():
     assert LocalizedText("only").text("zh") == "only"
     assert LocalizedText("a", "甲").text("zh") == "甲"

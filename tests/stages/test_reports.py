@@ -16,6 +16,7 @@ from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.pool.evidence import describe_reported
 from limo.report import page
+from limo.report.words import headline_claims
 from limo.stages.evaluate import Recipe
 from limo.stages.evaluate import run as evaluate
 from limo.stages.plan import run as plan
@@ -67,6 +68,30 @@ def test_one_scored_model_has_its_bounds_and_a_row_of_the_grid_for_each_problem(
     (details,) = report.sections
     assert [cell.en for cell in details.tables[0].rows[0]][:4] == ["limo, sums", "83.3", "83.3", "83.3"]
     assert not report.is_trained and report.title.en == "Scores"
+
+
+def test_a_score_of_which_much_was_cut_says_what_it_could_be(scored, tmp_path):
+    class Cut(Adder):
+        def complete(self, requests):
+            for (pair,) in super().complete(requests):
+                request, whole = pair
+                is_long = int(request.problem.answer) > self.most
+                yield [(request, Completion("Adding and", "length", 5, 7) if is_long else whole)]
+
+    recipe = {"model": {"kind": "replay", "name": "slow", "files": ["unused"]},
+              "benchmarks": {"sums": str(scored / "set.jsonl")}}  # fmt: skip
+    evaluate(Recipe.model_validate(recipe), tmp_path / "slow", opener=lambda settings, data: Cut("slow", 3))
+    report = run([tmp_path / "slow"])
+    (claim,) = headline_claims(report)
+    assert claim.en.startswith("slow, sums: 50.0% of the rollouts are cut off at max_tokens and count as wrong")
+    assert claim.en.endswith("the score would be 100.0% instead of 50.0%.") and "截断" in claim.zh
+
+
+def test_an_arm_has_one_colour_in_every_chart(scored):
+    report = run([scored / "base", scored / "limo"])
+    assert [arm.color for arm in report.arms] == ["base", "limo"]
+    (details,) = (section for section in run([scored / "sampled"]).sections if section.name == "details")
+    assert details.charts[0].title.en == "pass@k: sums" and details.charts[0].series[0].color == "base"
 
 
 def test_two_scored_models_are_compared_and_the_problems_that_differ_come_first(scored):

@@ -186,7 +186,8 @@ def serve_replay(
 ) -> None:
     """Serve recorded completions over HTTP.
 
-    An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.
+    An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.  FILE: JSON lines
+    of problem, model and text; of a problem with options `problem` ends in a line for each: A. ..., B. ...
     """
     from limo.core.recipe import load
     from limo.models.replay_server import ReplayServer, ReplayServerSettings

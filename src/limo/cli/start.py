@@ -34,7 +34,7 @@ MOST_NAMES = 20  # of a server's models in a line
     ),
     click.option("--model", default="", metavar="NAME", help="The weights to train: a folder, or a name on the hub."),
     click.option("--api-key-env", default="", metavar="NAME", help="Environment variable that holds the server's key."),
-    click.option("--replace", is_flag=True, help="Write over files of an earlier call, also where you edited them."),
+    click.option("--replace", is_flag=True, help="Write over files of an earlier call, edited ones too; runs stay."),
 )  # fmt: skip
 def init(
     call: Call, file: str, server: str, output: str | None, field: tuple[str, ...], hold_out: int | None, model: str,

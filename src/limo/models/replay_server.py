@@ -5,10 +5,10 @@
     with server.running() as url: ...               # http://127.0.0.1:PORT/v1
 
 The problem is the last user message (or the prompt's end), the rollouts' indexes come from the header `X-Limo-Index`; a
-client that sends none gets the recorded rollouts of a problem in turn.  What was not recorded is refused (422).  Faults
-befall the given shares of requests, drawn from a seed: 429 (with Retry-After), 500, reset (the connection drops half
-way), half (half of the reply), drip (bytes so slow that a client should give up), type (a page of HTML).  Sampling
-settings are ignored, and only this machine is served.
+client that sends none gets the recorded rollouts of a problem in turn.  What was not recorded is refused (422, with the
+beginning of the prompt).  Faults befall the given shares of requests, drawn from a seed: 429 (with Retry-After), 500,
+reset (the connection drops half way), half (half of the reply), drip (bytes so slow that a client should give up), type
+(a page of HTML).  Sampling settings are ignored, and only this machine is served.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ class ReplayServer:
             if recording is None:
                 known = shorten(", ".join(self.recordings), 300)
                 return _error(f"no recordings of the model {body['model']!r}; there are: {known}", 404)
-            ids = [problem_id(statement) for statement in _statements(body)]
+            statements = _statements(body)
+            ids = [problem_id(statement) for statement in statements]
             problem = next((problem for problem in ids if recording.n_of(problem)), ids[0])
             indexes = self._indexes(request.headers.get(INDEX_HEADER), body, problem, recording)
             if not 1 <= len(indexes) <= MAX_ROLLOUTS:
@@ -130,7 +131,10 @@ class ReplayServer:
         completions = [recording.find(problem, index % n_recorded if n_recorded else index) for index in indexes]
         for completion in completions:
             if completion.finish_reason == "error":
-                return _error(completion.error, NOT_RECORDED)
+                beginning = shorten(
+                    statements[0].strip()[:-1] + "…"
+                )  # clients hide a prompt that an error repeats whole
+                return _error(f"{completion.error}: {beginning}", NOT_RECORDED)
         self.n_requested.update((body["model"], problem, index) for index in indexes)
         try:
             return await self._reply(request, body, completions)
