@@ -26,15 +26,7 @@ from limo.report.charts.drawing import (
     new_figure,
     placeholder,
 )
-from limo.report.content import (
-    BENCHMARK_GROUPS,
-    ArmRow,
-    BenchmarkGroup,
-    BenchmarkRow,
-    ComparisonRow,
-    Language,
-    Report,
-)
+from limo.report.content import BENCHMARK_GROUPS, ArmRow, BenchmarkGroup, BenchmarkRow, ComparisonRow, Language, Report
 from limo.report.words import benchmark_group, count, one_line, points, shared_benchmarks, short_count, word
 
 if TYPE_CHECKING:
