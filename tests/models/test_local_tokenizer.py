@@ -15,7 +15,8 @@ from limo.core.errors import ModelError
 from limo.models.local.chat_template import MAX_TOKENS, SAMPLE
 from limo.models.local.completer import LocalCompleter
 from limo.models.local.config import read_config
-from limo.models.local.tokenizer import load_tokenizer, panics_told
+from limo.models.local.tokenizer import encode, load_tokenizer, panics_told, spread
+from limo.stages import train_plan
 from limo.train import model as training
 
 POCKET = Path(package.__file__).parent / "experiments" / "pocket" / "weights" / "pocket-rich"
@@ -74,3 +75,32 @@ def test_a_tokenizer_of_bytes_stays_far_below_the_limit():
 
 def test_a_usable_tokenizer_is_loaded_and_reads_as_before():
     assert load_tokenizer(POCKET, read_config(POCKET))("L:")["input_ids"]
+
+
+def test_a_tokenizer_is_tried_on_the_texts_that_it_will_read(tmp_path):
+    replace = REPLACE | {"pattern": {"String": "\u00df"}, "content": "a" * 4096}
+    folder = changed(tmp_path / "model", **(EVIL["multiplies a little"] | {"normalizer": replace}))
+    tokenizer = load_tokenizer(folder, read_config(folder))
+    assert encode(tokenizer, ["L:", "L:"]) == tokenizer(["L:", "L:"])["input_ids"] and encode(tokenizer, []) == []
+    with pytest.raises(ModelError, match=r"^the tokenizer fails \(it makes [0-9,]+ tokens of 2 bytes.*tokenizer.json"):
+        encode(tokenizer, ["L:" * 1000, "\u00df"])
+
+
+def test_the_texts_that_are_tried_are_the_longest_the_unusual_and_all_where_they_are_few():
+    few = ["a", "bb", "a", ""]
+    assert sorted(spread(few)) == ["", "a", "bb"]
+    many = [f"{n:06}" * 100 for n in range(2000)]
+    chosen = spread([*many, "x" * 3_000_000, "\u00df"])
+    assert chosen[0] == "x" * (1 << 20) and "\u00df" in chosen and sum(map(len, chosen[1:])) <= 1 << 18
+
+
+def test_a_tokenizer_of_the_hub_takes_the_same_road_once_it_is_here(tmp_path, monkeypatch):
+    folder = changed(tmp_path / "snapshot", **EVIL["panics"])
+    shape = "Qwen/Qwen2.5-3B-Instruct"
+    found = lambda name, file: str(folder / file) if name == shape else None  # noqa: E731
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", found)
+    with pytest.raises(ModelError, match=r"^the tokenizer fails .*tokenizer.json"):
+        train_plan._tokenizer(shape)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **how: str(folder))
+    with pytest.raises(ModelError, match=r"^the tokenizer fails .*tokenizer.json"):
+        load_tokenizer(shape, read_config(POCKET))

@@ -219,7 +219,7 @@ def test_what_is_no_verifier_is_not_called(tmp_path, kind):
 def test_no_verdict_is_given_where_no_process_could_be_started(monkeypatch):
     class NoPool:
         def map(self, payloads, size_of):
-            yield from ((payload, CallResult(None, f"{NO_WORKER}the worker died (signal 9)")) for payload in payloads)
+            yield from ((payload, CallResult(None, f"{NO_WORKER}its process died (signal 9)")) for payload in payloads)
 
         def close(self):
             pass

@@ -124,7 +124,7 @@ def test_a_row_whose_worker_was_killed_is_undecided_and_reported(tmp_path, n_wor
     assert summary.by_tier == {"none": 14, "guard": 1}
     assert lines == [
         "verify: 1 rows are undecided because no rule decides them, or they reached a limit "
-        "(row 8: the worker died (exit 9))"
+        "(row 8: its process died (exit 9))"
     ]
 
 

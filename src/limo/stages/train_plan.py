@@ -21,6 +21,8 @@ from typing import Any
 from limo.core.errors import InputError, MissingFileError, ModelError
 from limo.core.progress import duration
 from limo.models.local.config import HUB_NAME, config_of_shape, read_config, unknown_shape
+from limo.models.local.tokenizer import load_tokenizer as local_tokenizer
+from limo.models.local.tokenizer import tokenizer_files
 from limo.stages.plan import CHARACTERS
 from limo.stages.train import Recipe
 from limo.train.compute import GPUS
@@ -182,12 +184,7 @@ def _tokenizer(model: str) -> Any:
     """The model's tokenizer; None where a shipped shape stands for a model that was never loaded here."""
     if config_of_shape(model) is None:
         return load_tokenizer(model)
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError):
-        return None
+    return local_tokenizer(model, None, local_files_only=True) if tokenizer_files(model) else None
 
 
 def _n_tokens(text: str) -> int:

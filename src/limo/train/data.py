@@ -25,7 +25,7 @@ from limo.core.records import Dropped
 from limo.core.rows import text_of, values_of
 from limo.core.text import join_thought, shorten
 from limo.models.local.chat_template import ChatTemplate
-from limo.models.local.tokenizer import panics_told
+from limo.models.local.tokenizer import encode as encode_texts
 from limo.pool.sources.readers import rows as source_rows
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def encode(
     if not pieces:
         raise InputError("there is nothing to train on", "0 rows", "at least one row of messages", "check the dataset")
     texts = [piece.text for row_pieces in pieces for piece in row_pieces]
-    with panics_told(tokenizer.name_or_path):
-        ids = iter(tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+    ids = iter(encode_texts(tokenizer, texts))
     examples, dropped = [], []
     for number, row_pieces in enumerate(pieces):
         example = _join(row_pieces, ids)
@@ -185,8 +184,7 @@ def reading_note(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> st
     texts = [text for text in islice(texts, READ) if text.strip()]
     if not texts:
         return ""
-    with panics_told(tokenizer.name_or_path):
-        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ids = encode_texts(tokenizer, texts)
     tokens = [tokenizer.convert_ids_to_tokens(of_text) for of_text in ids]
     odd = [sum(t == tokenizer.unk_token or bool(_BYTE.fullmatch(t)) for t in of_text) for of_text in tokens]
     per_character = [len(of_text) / len(text) for of_text, text in zip(tokens, texts, strict=True)]

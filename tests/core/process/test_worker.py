@@ -38,8 +38,8 @@ def test_a_worker_applies_its_function_in_a_process_of_its_own(worker):
     [
         (BUSY, "over 0.2 s of processor time"),
         ("os.kill(os.getpid(), signal.SIGALRM)", "over 4.2 s"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "the worker died (signal 9)"),
-        ("os._exit(3)", "the worker died (exit 3)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "its process died (signal 9)"),
+        ("os._exit(3)", "its process died (exit 3)"),
         ("undefined", "NameError: name 'undefined' is not defined"),
         ("bytes(1 << 30)", "MemoryError"),
         ("(lambda f: f(f))(lambda f: f(f))", "RecursionError: maximum recursion depth exceeded"),
@@ -80,7 +80,7 @@ def test_a_process_that_dies_before_the_first_payload_fails_all_of_them_and_is_t
     with Worker(open_evaluator, "os._exit(5)") as worker:
         replies = worker.call_many(["1", "2", "3"])
         assert worker.n_started == 1
-    assert [reply.failure for reply in replies] == ["no worker could be started: the worker died (exit 5)"] * 3
+    assert [reply.failure for reply in replies] == ["no worker could be started: its process died (exit 5)"] * 3
 
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -90,7 +90,7 @@ def test_a_payload_that_its_process_was_killed_at_is_called_once_more(worker, tm
     once = f"(os.path.exists({str(tmp_path / 'a')!r}) or (open({str(tmp_path / 'a')!r}, 'w').close(), {KILL}), 7)[1]"
     assert worker.call_many(["1", once, "2"]) == [(1, ""), (7, ""), (2, "")]
     always = worker.call_many(["1", KILL, KILL, "2"])
-    assert [reply.failure for reply in always] == ["", *["the worker died (signal 9)"] * 2, ""]
+    assert [reply.failure for reply in always] == ["", *["its process died (signal 9)"] * 2, ""]
 
 
 def test_a_process_that_is_killed_before_it_begins_is_started_again(tmp_path):
@@ -99,7 +99,7 @@ def test_a_process_that_is_killed_before_it_begins_is_started_again(tmp_path):
     with Worker(open_evaluator, opening.replace("N", "3")) as worker:
         assert worker.call("5") == (5, "") and worker.n_started == 3
     with Worker(open_evaluator, opening.replace("N", "99")) as worker:
-        assert worker.call("5").failure == "no worker could be started: the worker died (signal 9)"
+        assert worker.call("5").failure == "no worker could be started: its process died (signal 9)"
         assert worker.n_started == 3
 
 

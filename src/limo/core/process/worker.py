@@ -210,7 +210,9 @@ class _Process:
             return f"over {self._limits.time_s:g} s of processor time"
         if code == -signal.SIGALRM or overran:
             return f"over {self._limits.wall_s:g} s"
-        return f"the worker died ({f'signal {-code}' if code < 0 else f'exit {code}'})"
+        if code == -signal.SIGABRT:  # so libraries end that get no memory
+            return f"its process got no more memory than its {self._limits.memory_bytes / 1e9:.1f} GB, or has a fault"
+        return f"its process died ({f'signal {-code}' if code < 0 else f'exit {code}'})"
 
 
 def _kill(process: subprocess.Popen[bytes], pipe: Connection, owner: int) -> None:

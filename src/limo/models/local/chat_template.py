@@ -8,7 +8,7 @@ text, = template.render([[{"role": "user", "content": "1+1?"}]], add_generation_
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,17 @@ LIMITS = CallLimits(time_s=10.0, memory_bytes=3 << 29, recursion=1000)
 MAX_GROWTH = 1 << 16  # characters that a template may add to the texts of a chat, and times that it may repeat them
 MAX_REPEATS = 4
 BATCH = 64  # chats that share the limits of time: a batch that fails is not tried chat by chat
-MAX_TOKENS = 4  # of a tokenizer, for each byte of the text that it tries; tokens of single bytes need one
+MAX_TOKENS, MORE_TOKENS = (
+    4,
+    64,
+)  # of a tokenizer, for each byte of a text that it tries, and beside them
 SAMPLE = 4 * (
     "What is the sum of 12, 345.60 and -7? Let $x_1 = \\frac{a+b}{\\sqrt{2}}$, so \\boxed{x^2 \\leq 10}.\n\n"
     "  def f(n):\treturn n ** 2  # café 😀\n求方程的所有解。 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 0000000000000000\n"
 )
 _ALLOWED = "a template that renders any chat, in seconds"
 _Chats = tuple[list[list[Message]], dict[str, Any]]  # and how they are rendered
+_Trial = tuple[str, list[str]]  # a tokenizer's file, and the texts that it tries
 
 
 class ChatTemplate:
@@ -82,30 +86,37 @@ def _renderer() -> Worker:
     return Worker(open_renderer, limits=LIMITS)
 
 
-def call_worker(payload: _Chats | str) -> CallResult:
+def call_worker(payload: _Chats | _Trial) -> CallResult:
     """The texts of chats, or what is wrong with the tokenizer of a file as the call's failure, from that process."""
     return _renderer().call(payload)
 
 
-def open_renderer() -> Callable[[_Chats | str], list[str]]:
+def open_renderer() -> Callable[[_Chats | _Trial], list[str]]:
     """The function of the killable process: chats, and how they are rendered, to their texts; a tokenizer's file to
     none, after a trial."""
     from tokenizers import Tokenizer
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    def try_tokenizer(file: str) -> list[str]:
-        try:
-            n_tokens = len(Tokenizer.from_file(file).encode(SAMPLE).ids)
-        except BaseException as error:  # a panic of the package is no Exception
-            raise ValueError(str(error)) from error
-        if n_tokens > MAX_TOKENS * (n_bytes := len(SAMPLE.encode())):
-            raise ValueError(f"it makes {n_tokens:,} tokens of {n_bytes:,} bytes")
+    @lru_cache(1)
+    def opened(file: str, changed_ns: int) -> Any:
+        return Tokenizer.from_file(file)
+
+    def try_tokenizer(file: str, texts: Sequence[str]) -> list[str]:
+        for text in texts:
+            try:
+                n_tokens = len(opened(file, Path(file).stat().st_mtime_ns).encode(text).ids)
+            except BaseException as error:  # a panic of the package is no Exception
+                raise ValueError(str(error)) from error
+            if n_tokens > MORE_TOKENS + MAX_TOKENS * (n_bytes := len(text.encode())):
+                raise ValueError(f"it makes {n_tokens:,} tokens of {n_bytes:,} bytes")
         return []
 
-    def render(payload: _Chats | str) -> list[str]:
-        if isinstance(payload, str):
-            return try_tokenizer(payload)
+    def render(payload: _Chats | _Trial) -> list[str]:
+        chats: Any
+        how: Any
         chats, how = payload
+        if isinstance(chats, str):
+            return try_tokenizer(chats, how)
         texts = []
         for chat in chats:
             (text,), _ = render_jinja_template(conversations=[chat], **how)

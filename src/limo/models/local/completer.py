@@ -28,7 +28,7 @@ from limo.core.text import content_hash, shorten
 from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import load_weights, loading_error, read_config
-from limo.models.local.tokenizer import load_tokenizer, panics_told
+from limo.models.local.tokenizer import encode, load_tokenizer, panics_told
 
 LOG = logging.getLogger(__name__)
 
@@ -135,8 +135,7 @@ class LocalCompleter(Completer):
         for is_begun in (False, True):
             some = {key: chat for key, chat in distinct.items() if (chat[-1]["role"] == "assistant") == is_begun}
             texts |= zip(some, self._template.render(list(some.values()), not is_begun, is_begun), strict=True)
-        with panics_told(self.model.config.name_or_path):
-            ids = self.tokenizer([texts[key] for key in distinct], add_special_tokens=False)["input_ids"]
+        ids = encode(self.tokenizer, [texts[key] for key in distinct])
         tokens = dict(zip(distinct, ids, strict=True))
         return [tokens[key] for key in keys]
 

@@ -1,39 +1,92 @@
-"""Tokenizers of models: one road to load them.  A `tokenizer.json` is a program (replacements multiply a text, patterns
-may never end), so it reads a fixed text in a killable process before this one reads anything with it.
+"""Tokenizers of models: one road to load them, and one to read texts with them.  A `tokenizer.json` is a program
+(replacements multiply a text, patterns may never end), so a killable process reads a fixed text with it before this one
+loads it, and a spread of the texts before this one reads them.
 
     tokenizer = load_tokenizer("models/pocket-rich", config)
-    with panics_told("models/pocket-rich"):
-        ids = tokenizer(texts)["input_ids"]
+    ids = encode(tokenizer, texts)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from limo.core.errors import ModelError
 from limo.core.text import printable, shorten
-from limo.models.local.chat_template import call_worker
+from limo.models.local.chat_template import SAMPLE, call_worker
 from limo.models.local.config import loading_error
+
+_RAISED = "ValueError: "  # by the killable process
+SPREAD = 1 << 18  # characters of the texts that are tried, the longest text aside; our choice
+LONGEST = 1 << 20  # characters of it
 
 
 def load_tokenizer(model: str | Path, config: Any, trust_remote_code: bool = False, **extra: Any) -> Any:
-    """The tokenizer of a model whose configuration was read.  Raises ModelError."""
+    """The tokenizer of a folder or of a name on the hub; `config` as it was read.  Raises ModelError."""
     from transformers import AutoTokenizer
 
-    for file in sorted(Path(model).glob("tokenizer.*json")):  # transformers also knows tokenizer.4.0.json
-        if failure := call_worker(str(file)).failure:
-            raise _failure(file, failure)
     try:
+        if not Path(model).is_dir() and not extra.get("local_files_only"):
+            from huggingface_hub import snapshot_download
+
+            snapshot_download(str(model), allow_patterns=["tokenizer*.json"])
+        _try(model, [SAMPLE])
         with panics_told(model):
             return AutoTokenizer.from_pretrained(
                 str(model), config=config, trust_remote_code=trust_remote_code, **extra
             )
     except Exception as error:  # transformers raises many kinds
         raise loading_error("tokenizer", model, error) from error
+
+
+def tokenizer_files(model: str | Path) -> list[Path]:
+    """The files of a model's tokenizer that are here, in its folder or as loaded from the hub."""
+    folder = Path(model or "no folder")
+    if not folder.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            found = try_to_load_from_cache(str(model), "tokenizer.json")
+        except HFValidationError:  # no name of the hub
+            return []
+        folder = Path(found).parent if isinstance(found, str) else folder
+    return sorted(folder.glob("tokenizer.*json"))  # transformers also knows tokenizer.4.0.json
+
+
+def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of each text, without special ones.  Raises ModelError where it fails on one, takes too long or makes
+    too many tokens of those that are tried before (`spread`)."""
+    model = tokenizer.name_or_path
+    _try(model, spread(texts))
+    with panics_told(model):
+        read = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False) if texts else {}
+    return list(read.get("input_ids", []))
+
+
+def spread(texts: Sequence[str]) -> list[str]:
+    """The longest text, those with characters that none before has, and others; all of them where they are few."""
+    seen: set[str] = set()
+    new, others = list[str](), list[str]()
+    for text in sorted(dict.fromkeys(texts), key=len, reverse=True):
+        (others if seen.issuperset(text) else new).append(text)
+        seen.update(text)
+    chosen, room = [text[:LONGEST] for text in new[:1]], SPREAD
+    for text in new[1:] + others:
+        if len(text) <= room:
+            chosen.append(text)
+            room -= len(text)
+    return chosen
+
+
+def _try(model: str | Path, texts: list[str]) -> None:
+    """Raise ModelError where a tokenizer of the model fails on a text, in a process that may be killed."""
+    for file in tokenizer_files(model) if texts else []:
+        if failure := call_worker((str(file), texts)).failure:
+            raise _failure(file, failure)
 
 
 @contextmanager
@@ -49,5 +102,6 @@ def panics_told(model: str | Path) -> Iterator[None]:
 
 
 def _failure(where: str | Path, reason: str) -> ModelError:
-    what = f"the tokenizer fails ({shorten(printable(reason), 160)})"
-    return ModelError(what, where, "a tokenizer that reads any text, in seconds", "use another model")
+    what = f"the tokenizer fails ({shorten(printable(reason.removeprefix(_RAISED)), 160)})"
+    allowed = "a tokenizer that reads any text, in seconds"
+    return ModelError(what, where, allowed, "download the model again, or use another model")
