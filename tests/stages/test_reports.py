@@ -149,7 +149,7 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     assert all(names[stage] == (stage, translated(stage, "zh")) for stage in names), "the names of the terminal"
     assert not any(row.n_unexplained for row in report.funnel)
     assert "chains are selected, from" in report.headline[0].en and "set aside for evaluation" in report.headline[1].en
-    assert not report.overlaps and report.headline[2].en.startswith("Problems found in benchmarks: 0 dropped")
+    assert not report.overlaps and report.headline[2].en == "No problem of the pool was found in a benchmark."
     difficulty, grades, cost = report.sections
     assert "compares these chains with each other" in grades.tables[0].note.en
     assert [chart.title.en for chart in difficulty.charts] == [

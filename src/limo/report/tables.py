@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _FIGURE = re.compile(r"[+-]?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?%?|[+-]")
-_BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?]")  # begins a figure, an interval, or a missing one
+_BEGIN_OF_FIGURE = re.compile(r"[+−-]?[\d.]|[\[–—?<]")  # begins a figure, an interval, or a missing one
 _WITH_INTERVAL = re.compile(r"([+−-]?[\d.,]+) (\[[^\[\]]+\])")
 _SMALL, _LARGE = 1e-3, 1e9  # largest of a column of numbers that is written without an exponent
 MAX_LINES = 40  # of a report in a terminal, its title and the address of its page among them

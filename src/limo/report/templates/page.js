@@ -40,7 +40,7 @@
     var cell = row.cells[column];
     if (!cell) return "";
     if (cell.dataset.right) return Number(cell.dataset.right);
-    var text = cell.innerText.trim(), number = parseFloat(text.replace(/,/g, "").replace(/^\u2212/, "-"));
+    var text = cell.innerText.trim().replace(/^< /, ""), number = parseFloat(text.replace(/,/g, "").replace(/^\u2212/, "-"));
     return /^[+\u2212-]?[\d.]/.test(text) && !isNaN(number) ? number : text;
   }
   function sort(table, column, direction) {

@@ -64,7 +64,7 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
         if sampled is not None:
             parts["sections"].append(_reach_section(folders, sampled, names))
     if evaluations:
-        parts["sections"].append(_details_section(evaluations))
+        parts["sections"].append(_details_section(evaluations, {name: _color(n) for n, name in enumerate(outcomes)}))
         parts["notes"] = [sentence(note) for stored in files for note in stored.get("notes", [])]
         parts["cases"], notes = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
         parts["notes"] += notes
@@ -185,13 +185,12 @@ def _matrix_cell(by_pair: dict[tuple[str, str], Comparison], name: str, other: s
     return "–"
 
 
-def _details_section(evaluations: list[dict[str, Any]]) -> Section:
+def _details_section(evaluations: list[dict[str, Any]], colors: Mapping[str, str]) -> Section:
     """Bounds, truncation, pass@k, maj@n and the judge, beside each score."""
     rows, claims, ks = [], [], defaultdict(list)
     missing = ("no_answer", "truncated", "undecided")
     has_majority = any(one["details"]["majority"] for one in evaluations)
     labels = _short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
-    colors = {name: _color(number) for number, name in enumerate(labels)}
     for one in evaluations:
         details, outcomes, majority = one["details"], one["n_by_outcome"], one["details"]["majority"]
         name = f"{labels[one['model']]}, {one['score']['benchmark']}"
@@ -203,21 +202,12 @@ def _details_section(evaluations: list[dict[str, Any]]) -> Section:
         points = [(int(k), interval) for k, interval in details["pass_at_k"].items()]
         if len(points) > 1:
             found = [k for k, _ in points], [Interval(*interval) for _, interval in points]
-            ks[one["score"]["benchmark"]].append(
-                interval_series(labels[one["model"]], *found, color=colors[one["model"]])
-            )
+            line = interval_series(labels[one["model"]], *found, color=colors[one["model"]])
+            ks[one["score"]["benchmark"]].append(line)
         if (cut_off := outcomes.get("truncated", 0) / max(1, one["score"]["n_rollouts"])) >= MUCH_CUT:
             claims.append(text("cut_claim", name=name, share=percent(cut_off), most=shown[2], value=shown[0]))
-    heads = (
-        "measured",
-        "score",
-        "least",
-        "most",
-        *missing,
-        *(["majority"] if has_majority else []),
-        "detectable",
-        "tokens",
-    )
+    heads = ("measured", "score", "least", "most", *missing, *(["majority"] if has_majority else []), "detectable",
+             "tokens")  # fmt: skip
     tables = [make_table("details_table", heads, rows, "details_note")]
     judged = [
         [
@@ -252,7 +242,10 @@ def _reach_section(folders: Sequence[Path], sampled: Path, names: list[str]) -> 
     found = {name: reach.run(folders, sampled, name, base) for name in names if name != base}
     kinds = reach.KINDS
     series = [
-        interval_series(name, range(len(kinds)), [getattr(one, kind) for kind in kinds]) for name, one in found.items()
+        interval_series(
+            name, range(len(kinds)), [getattr(one, kind) for kind in kinds], color=_color(names.index(name))
+        )
+        for name, one in found.items()
     ]
     categories = [text(kind) for kind in kinds]
     chart = make_chart("reach_chart", "bars", series, "kind", "problems_share", categories=categories, percent=True)

@@ -51,30 +51,13 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
     series = [one for one in series if one.x]
     charts = [make_chart("loss_chart", "lines", series, "update", "loss")] if series else []
     cost = [
-        [
-            names[folder],
-            record.method,
-            f"{record.n_examples:,}",
-            f"{record.n_updates:,}",
-            f"{record.n_tokens_seen:,}",
-            f"{record.seconds:,.1f}",
-            f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "—",
-            operations(record.flops),
-            _data_flops(folder),
-        ]
+        [names[folder], record.method, f"{record.n_examples:,}", f"{record.n_updates:,}", f"{record.n_tokens_seen:,}",
+         f"{record.seconds:,.1f}", f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "—",
+         operations(record.flops), _data_flops(folder)]
         for folder, record in records.items()
-    ]
-    heads = (
-        "run",
-        "method",
-        "n_examples",
-        "n_updates",
-        "tokens_seen",
-        "seconds",
-        "tokens_per_s",
-        "flops",
-        "data_flops",
-    )
+    ]  # fmt: skip
+    heads = ("run", "method", "n_examples", "n_updates", "tokens_seen", "seconds", "tokens_per_s", "flops",
+             "data_flops")  # fmt: skip
     tables = [make_table("training_table", heads, cost)]
     measures = [
         [names[folder], label(name), f"{value:,.4g}"]
