@@ -57,3 +57,16 @@ def test_missing_replies_end_with_a_score_its_bounds_and_exit_3(limo, tmp_path):
     assert "mine: 1 of 4 replies are missing; 75.0% to 100.0% if they were wrong or right" in out
     assert "mine lacks 1 replies, whose requests fail: 'the problem was not recorded'" in err
     assert "100.0%" in next(line for line in out.splitlines() if line.startswith("mine "))
+    assert "--workers 1 --retry-errors" in err, "recordings are read again only on demand"
+    assert "exceeded" not in err
+    err = limo(*command, "budget.hours=1e-9", "--run", tmp_path / "run", "--workers", 1)[2]
+    assert "warning: the budget is exceeded: " in err and "of 0.00 hours" in err
+
+
+def test_a_benchmark_of_which_no_recording_is_there_is_requested_again_on_demand(limo, tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"problem": "What is 1 plus 1?", "answer": "2"}\n')
+    (tmp_path / "said.jsonl").write_text('{"problem": "Else?", "model": "m", "index": 0, "text": "2"}\n')
+    recipe = {"data": str(tmp_path), "model": {"kind": "replay", "name": "m", "files": ["said.jsonl"]}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe | {"benchmarks": {"mine": "mine.jsonl"}, "decoding": {}}))
+    code, _, err = limo("evaluate", tmp_path / "recipe.yaml", "--run", tmp_path / "run", "--workers", 1)
+    assert code == 3 and "was not recorded" in err and err.rstrip().endswith("--retry-errors"), err

@@ -35,6 +35,12 @@ def test_a_result_that_cannot_be_written_is_one_line_and_exit_code_2(tmp_path, c
     assert "Traceback" not in err and "bug" not in err and "Exception ignored" not in err
 
 
+@pytest.mark.parametrize("command", ["--help", "--version", "pool --help", "verify --help --lang zh"])
+def test_an_unbuffered_stdout_that_is_full_is_named_too(tmp_path, command):
+    code, _, err = shell(f"PYTHONUNBUFFERED=1 {LIMO} {command} > /dev/full", tmp_path)
+    assert code == 2 and "unknown file" not in err and ("stdout" in err or "标准输出" in err)
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "verify nothing.jsonl"])
 @pytest.mark.parametrize("target", ["2>&-", "2> /dev/full", "0<&- 2>&-"])
 def test_without_a_place_for_messages_the_command_does_its_work(tmp_path, command, target):

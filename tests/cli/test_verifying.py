@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import threading
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -143,13 +147,37 @@ def test_a_pipe_is_verified_as_it_comes_and_a_command_that_reads_twice_says_why_
         os.mkfifo(tmp_path / name)
         thread = threading.Thread(target=(tmp_path / name).write_text, args=(rows,), daemon=True)
         thread.start()
-        assert limo("verify", tmp_path / name, "-o", tmp_path / "of_pipe.jsonl")[0] == 0
+        code, _, err = limo("verify", tmp_path / name, "-o", tmp_path / "of_pipe.jsonl")
+        assert code == 0 and f"{name} is a pipe: its rows are verified as they come" in err
         thread.join()
         assert "a pipe or device can be read only once" in fault("grade", tmp_path / name, "-o", tmp_path / "g.jsonl")
+        assert "recipes are read twice" in fault("curate", tmp_path / name)
     assert limo("verify", tmp_path / "rows.jsonl", "-o", tmp_path / "of_file.jsonl")[0] == 0
     written = [(tmp_path / f"of_{name}.jsonl").read_text().splitlines() for name in ("pipe", "file")]
     of_pipe, of_file = ([json.loads(line)["outcome"] for line in one] for one in written)
     assert of_pipe == of_file and len(of_pipe) == 300
+
+
+def test_a_socket_is_no_file_of_rows(fault, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the address of a socket is short
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("rows.jsonl")
+        assert "a socket cannot be read as a file: 'rows.jsonl'" in fault("verify", "rows.jsonl", "-o", "out.jsonl")
+
+
+@pytest.mark.parametrize("name", ["problem", "answer", "completion"])
+def test_bytes_in_parquet_are_text_and_others_than_utf_8_are_refused_by_name_and_row(limo, fault, tmp_path, name):
+    row = {"problem": "一加一？", "answer": "2", "completion": "\\boxed{2}"}
+    image = {"bytes": b"\xff\xd8", "path": "x.png"}  # of no concern
+    for file, broken in (("good", row[name].encode()), ("bad", b"\xff2")):
+        rows = [row | {"image": image, name: row[name].encode()}, row | {"image": image, name: broken}]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{file}.parquet")
+    code, out, _ = limo("verify", tmp_path / "good.parquet")
+    assert code == 0 and out.splitlines()[1].split()[:3] == ["all", "2", "0"]
+    assert f"row 2 has no text under {name}" in fault("verify", tmp_path / "bad.parquet")
+    if name != "completion":
+        out = limo("pool", "ingest", tmp_path / "bad.parquet", "-o", tmp_path / "pool")[1]
+        assert re.search(r"^broken characters +1$", out, re.MULTILINE), out
 
 
 def test_a_file_is_verified_by_another_kind_of_rules(limo, fault, tmp_path):

@@ -1,7 +1,10 @@
 import errno
 import os
+import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -263,6 +266,26 @@ def test_one_process_at_a_time_writes_an_output(tmp_path):
             pass
         with locked(path):
             pass
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to("gone")])
+@pytest.mark.parametrize("output", ["", "file.jsonl"])
+def test_what_stands_in_the_place_of_a_lock_is_named(tmp_path, make, output):
+    make(file := tmp_path / (f".{output}.lock" if output else ".lock"))
+    with pytest.raises(StorageError, match=f"{re.escape(str(file))}.*remove it"), locked(tmp_path / output):
+        pass
+
+
+def test_old_leftovers_of_other_outputs_go_and_those_of_the_last_day_and_of_living_processes_stay(tmp_path):
+    gone, alive = 2**22 + 1, os.getppid()
+    names = {f".old.jsonl.{files._HOST}-{gone}.tmp": 2 * files.DAY_S, f".new.jsonl.{files._HOST}-{gone}.tmp": 0}
+    others = (f".a.{files._HOST}-{alive}.tmp", f".b.0-{gone}.tmp", ".mine.tmp", f".c.{files._HOST}-{gone}.former.tmp")
+    names |= dict.fromkeys(others, 2 * files.DAY_S)
+    for name, age_s in names.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    files.write_text(tmp_path / "out", "")
+    assert set(os.listdir(tmp_path)) == {"out", *list(names)[1:]}
 
 
 def test_the_hash_of_a_path_names_its_content_and_of_a_folder_its_files(tmp_path):

@@ -129,6 +129,29 @@ def test_where_no_key_is_near_all_are_named(loaded):
     assert "known: low, high" in fault(loaded, "name: a\nfilters: [{zzz: 1}]")
 
 
+@pytest.mark.parametrize("override", ["band..low=1", "band.=1", ".low=1", "band. .low=1", "..=1"])
+def test_an_override_with_an_empty_name_is_named_itself(loaded, override):
+    told = fault(loaded, "name: a\nband:\n  low: 1\n", [override])
+    assert "an override has an empty name" in told and repr(override.partition("=")[0]) in told and "line" not in told
+
+
+def test_keys_that_only_an_override_brings_are_no_line_of_the_file(loaded):
+    told = fault(loaded, "name: a\nband:\n  low: 1\n", ["band.lwo.k=1", "bnad.low=1"])
+    assert "band.lwo (override) is not a known key" in told and "bnad (override) is not a known key" in told
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u00ad", "\ufeff", "\u2060", "\u202e", "\u3000"])
+def test_a_key_with_an_invisible_character_is_shown_with_its_code(loaded, mark):
+    told = fault(loaded, f"name: a\nband: {{'lo{mark}w': 1}}")
+    assert f"band.lo{ascii(mark)[1:-1]}w (line 2) is not a known key; did you mean 'low'?" in told
+
+
+def test_a_later_override_replaces_an_earlier_one_of_the_key_or_of_its_section(loaded):
+    assert loaded("name: a", ["band.low=2", "band.low=3"]).band.low == 3
+    recipe = loaded("name: a", ["band.high=9", "band={low: 2}", "band.low=1"])
+    assert recipe.band == loaded("name: a", ["band={low: 1}"]).band
+
+
 @pytest.mark.parametrize("override", ["band.low", "=3", "name.x=1", "filters.0.low=1", "filters.x=1"])
 def test_an_override_that_leads_nowhere_is_refused(loaded, override):
     text = "name: a\nfilters: []"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from limo.core.errors import InputError, StorageError
 from limo.core.records import Chain, Dropped, Grade, PassRate, Problem, Verdict
@@ -95,6 +96,13 @@ def test_the_card_names_every_model_that_was_used_and_the_scorer():
     )
     assert "those of the scorer `structure`" in told
     assert "did not say which models" in render_card([example()], CARD)
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb", "a\u200b", " "])
+def test_a_name_that_is_no_line_of_a_card_is_refused_with_the_recipe(name):
+    with pytest.raises(ValidationError, match="one line of at most 200 characters"):
+        ExportSettings(name=name)
+    assert ExportSettings(name="我的 data-1.0").name == "我的 data-1.0"
 
 
 def test_the_card_names_the_licence_of_each_source_and_what_contamination_was_kept_out():

@@ -325,7 +325,7 @@ def test_a_server_that_ignores_n_gets_requests_one_by_one(recording):
     ("status", "words"),
     [
         (401, "wants a key, and none was sent .*--api-key-env NAME"),
-        (402, "wants to be paid .*or use another key; what has come is kept"),
+        (402, "wants to be paid: .*or use another key; what has come is kept"),
         (413, "refuses every request.*too long for the server.*longest problems"),
         (404, "has no such model"),
         (307, "redirects are not followed.*status 307, to http://x: no"),
@@ -342,6 +342,23 @@ def test_what_can_never_work_stops_at_once_in_one_line(status, words):
     with serving(handler) as url, pytest.raises(ModelError, match=words) as caught:
         answers(HttpCompleter([url], "m", settings=quick()), requests())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["type", "code"])
+@pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "3600"}])
+def test_a_quota_that_is_used_up_stops_at_once_and_is_not_waited_for(key, retry_after):
+    from aiohttp import web
+
+    n_sent = []
+
+    async def handler(request, body):
+        n_sent.append(1)
+        error = {"message": "You exceeded your current quota", key: "insufficient_quota"}
+        return web.json_response({"error": error}, status=429, headers=retry_after)
+
+    with serving(handler) as url, pytest.raises(ModelError, match=r"wants to be paid.*status 429.*current quota"):
+        answers(HttpCompleter([url], "m", settings=quick(in_flight=1)), requests())
+    assert len(n_sent) == 1
 
 
 @pytest.mark.parametrize("status", [400, 422])

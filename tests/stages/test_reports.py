@@ -121,6 +121,9 @@ def test_a_page_of_contamination_states_problems_and_pairs_by_name():
     assert sum(one.n_problems for one in parts["overlaps"]) == 5
     assert "1 dropped; 2 alike" in parts["headline"][0].en and "5 pairs" in parts["headline"][0].en
     assert describe_reported(table).endswith("2 problems (renumbered 2)") and describe_reported(table[:2]) == ""
+    table.append(row | {"problem_id": "b", "benchmark": "Y", "method": "same numbers", "decision": "report"})
+    assert describe_reported(table).endswith("2 problems (same numbers 1, renumbered 1)"), "each once"
+    assert "in each row of the table" in parts["headline"][0].en
     assert translated(describe_reported(table), "zh") != describe_reported(table)
 
 

@@ -317,7 +317,7 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
         text, code = f"interrupted; continue with: limo {shlex.join(arguments)}", PARTIAL
     elif isinstance(error, ImportError) and (missing := _missing_extra(error, arguments)):
         text, code = missing, INPUT
-    elif isinstance(error, OSError) and _cannot_be_written(1):  # a help text
+    elif isinstance(error, OSError) and (_cannot_be_written(1) or _is_of_help(error)):
         text, code = str(_unwritable_result(error)), INPUT
     elif isinstance(error, UnicodeEncodeError) and error.object in arguments:
         text, code = f"an argument is not UTF-8: {error.object!a}; rename the file or folder", INPUT
@@ -358,6 +358,12 @@ def _cannot_be_written(number: int) -> bool:
         _replace_by_nothing(number)
         return True
     return False
+
+
+def _is_of_help(error: OSError) -> bool:
+    """Whether click raised it, which writes help texts and nothing else; an unbuffered stdout holds nothing then."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals["__name__"].startswith("click.")
 
 
 def _unwritable_result(error: OSError) -> StorageError:

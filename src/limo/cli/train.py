@@ -121,7 +121,7 @@ def evaluate(
         )
     call.result(value | {"notes": result.notes}, "\n\n".join([*parts, str(result.scores)]))
     missing = [(one.score.benchmark, one.missing) for one in result.evaluations if one.missing.n]
-    raise_lacking([Lack(name, of.n, of.why) for name, of in missing])
+    raise_lacking([Lack(name, of.n, of.why, of.options) for name, of in missing])
 
 
 def _print_curve(call: Call, recipe: Recipe, training: str, folder: Path, workers: int) -> None:

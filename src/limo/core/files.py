@@ -9,9 +9,11 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -26,6 +28,8 @@ PACKED = (".gz", ".zst")
 MADE_FROM = "made_from.json"
 _FORMER = ".former.tmp"
 _HOST = content_hash(platform.node())[:6]  # process numbers of another machine mean nothing here
+_LEFTOVER = re.compile(rf"(\..+\.){_HOST}-([0-9]+)(\.former)?\.tmp", re.DOTALL)
+DAY_S = 86400.0
 _FULL = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)}
 SPACE = "free some space or name another folder"
 _REMEDIES = {  # of errors that no free space mends, by their number
@@ -204,15 +208,22 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _sweep_dead(path: Path, start: str) -> None:
-    """Remove what writers of `path` left whose processes are gone; a former folder without a successor comes back."""
-    folder = path.parent
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(start) and entry.name.endswith(".tmp")]
-    for name in names:
-        host, _, rest = name.removeprefix(start).partition("-")
-        number = rest.partition(".")[0]
-        if host == _HOST and number.isdigit() and int(number) != os.getpid() and not _is_alive(int(number)):
-            _settle(folder / name, path) if name.endswith(_FORMER) else remove(folder / name)
+    """Remove what writers of `path` left whose processes are gone; a former folder without a successor comes back.
+
+    Of other outputs beside it only files, and those of the last day stay: a container that shares the folder may have
+    this machine's name and process numbers of its own.
+    """
+    with os.scandir(path.parent) as entries:
+        leftovers = [(entry, match) for entry in entries if (match := _LEFTOVER.fullmatch(entry.name))]
+    for entry, (own, number, former) in ((entry, match.groups()) for entry, match in leftovers):
+        if int(number) == os.getpid() or _is_alive(int(number)):
+            continue
+        if own == start:
+            _settle(Path(entry.path), path) if former else remove(Path(entry.path))
+        elif not former and entry.is_file(follow_symlinks=False):
+            with suppress(OSError):  # somebody else's
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > DAY_S:
+                    os.unlink(entry.path)
 
 
 def _settle(former: Path, path: Path) -> None:
@@ -248,7 +259,10 @@ def locked(path: str | Path, what: str = "another process writes there") -> Iter
     path = Path(path)
     with storage_errors(path):
         (path if path.is_dir() else path.parent).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock"), timeout=0)
+        file = path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock")
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise StorageError("what stands in the place of a lock is no file", file, "a file or nothing", "remove it")
+        lock = FileLock(file, timeout=0)
         try:
             lock.acquire()  # the kernel frees it when the process dies, however it dies
         except Timeout:

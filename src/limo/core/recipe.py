@@ -25,9 +25,9 @@ from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
-from limo.core.errors import MissingFileError, RecipeError, did_you_mean
+from limo.core.errors import InputError, MissingFileError, RecipeError, did_you_mean
 from limo.core.secrets import hide_in_own, holds_secret
-from limo.core.text import HIDDEN, content_hash, shorten
+from limo.core.text import HIDDEN, content_hash, shorten, visible
 
 T = TypeVar("T", bound="Settings")
 
@@ -119,14 +119,16 @@ def is_within(key: str, other: str) -> bool:
 def load(model: type[T], path: str | Path | None, overrides: list[str] | tuple[str, ...] = ()) -> T:
     """Read `path` (or nothing), apply `section.key=value` overrides, and check the whole.
 
-    `path` is a YAML file or the name of a shipped recipe (see `find`).
+    `path` is a YAML file or the name of a shipped recipe (see `find`).  Overrides are applied in order: a later one
+    replaces an earlier one of the same key, and one of a section all that the section held.
     Raises MissingFileError, or RecipeError with every fault in it.
     """
     text = _read(find(path)) if path is not None else ""
     values, lines = _parse(text, str(path))
     for override in overrides:
         given = _apply(values, override)
-        lines = {path: line for path, line in lines.items() if path[: len(given)] != given} | {given: OVERRIDE}
+        lines = {path: line for path, line in lines.items() if path[: len(given)] != given}
+        lines = {given[:n]: OVERRIDE for n in range(1, len(given) + 1)} | lines  # the keys above it may be its own too
     faults: list[str] = []
     try:
         loaded = model.model_validate(values)
@@ -149,13 +151,16 @@ def shipped() -> dict[str, Path]:
 def find(recipe: str | Path) -> Path:
     """The file of a recipe given by path or by the name of a shipped one; a file of that name comes first.
 
-    Raises MissingFileError, naming the nearest shipped recipes.
+    Raises MissingFileError, naming the nearest shipped recipes, and InputError for a pipe.
     """
     path, known = Path(recipe), shipped()
     if path.is_file():
         return path
     if str(recipe) in known:
         return known[str(recipe)]
+    if path.exists() and not path.is_dir():
+        do = "write it to a file"
+        raise InputError("a pipe or device can be read only once, and recipes are read twice", recipe, "a file", do)
     advice = did_you_mean(path.stem, known) or "name one of them, or check the path"
     raise MissingFileError("there is no such recipe", recipe, "a YAML file, or one of " + ", ".join(known), advice)
 
@@ -199,6 +204,8 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
     if not equals:
         raise RecipeError("an override has no '='", override, "section.key=value", "for example seed=1")
     *path, last = key.strip().split(".")
+    if not all(map(str.strip, (*path, last))):
+        raise RecipeError("an override has an empty name", shorten(key), "section.key=value", "for example seed=1")
     if len(path) > MAX_DEPTH:
         raise RecipeError("an override is too deep", shorten(key), f"{MAX_DEPTH} keys", "give fewer")
     node: Any = values
@@ -218,7 +225,7 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
 
 
 def _index(node: list[Any], name: str, override: str) -> int:
-    if not name.isdigit() or int(name) >= len(node):
+    if not name.isdecimal() or int(name) >= len(node):
         raise RecipeError("an override names no list entry", override, f"0..{len(node) - 1}", "count from 0")
     return int(name)
 
@@ -226,7 +233,7 @@ def _index(node: list[Any], name: str, override: str) -> int:
 def _where(path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> str:
     """The dotted path of a value and its line."""
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-    return ".".join(path) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
+    return visible(".".join(path)) + ("" if line is None else " (override)" if line == OVERRIDE else f" (line {line})")
 
 
 def _truths(given: Any, loaded: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

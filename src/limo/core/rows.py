@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, cast
 from limo.core.errors import InputError, MissingFileError, StorageError
 from limo.core.files import PACKED, atomic, kind_of
 from limo.core.records import Row
-from limo.core.tables import decode_columns, write_table
+from limo.core.tables import decode_columns, holds_bytes, text_of_bytes, write_table
 from limo.core.text import MAX_DEPTH, parse_json, shorten
 
 MAX_ROW_BYTES = 1 << 24  # 16 MB: no chain of thought comes near
@@ -139,7 +139,8 @@ def numbered(values: Iterable[Row], name: str) -> Iterator[SourceRow]:
 def splits(loaded: Any, name: str) -> Iterator[SourceRow]:
     """The rows of a loaded dataset, of all its splits."""
     for split, table in loaded.items() if isinstance(loaded, dict) else [("", loaded)]:
-        yield from numbered(table, f"{name}:{split}" if split else name)
+        has_bytes = holds_bytes(getattr(table, "features", ""))
+        yield from numbered(map(text_of_bytes, table) if has_bytes else table, f"{name}:{split}" if split else name)
 
 
 def write_rows(rows: Sequence[Row], path: str) -> None:

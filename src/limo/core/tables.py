@@ -47,14 +47,14 @@ def read_table(path: Path) -> list[Row]:
 
 
 def decode_columns(table: Any) -> list[Row]:
-    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text, and
-    a text that is not UTF-8 is an object, which nothing takes for a text.
+    """The rows of an Arrow table or batch; a date or duration that Python cannot hold is text, bytes are text too, and
+    a text or bytes that are not UTF-8 are an object, which nothing takes for a text.
 
     Raises InputError where two columns have one name.
     """
     columns = []
     for entry, column in zip(table.schema, table.columns, strict=True):
-        values = _values(column)
+        values = [text_of_bytes(value) for value in _values(column)] if holds_bytes(column.type) else _values(column)
         as_json = (entry.metadata or {}).get(b"limo") == b"json"
         columns.append([parse_json(value) for value in values] if as_json else values)
     names = table.schema.names
@@ -63,6 +63,23 @@ def decode_columns(table: Any) -> list[Row]:
     if not columns:
         return [{} for _ in range(table.num_rows)]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def holds_bytes(kind: Any) -> bool:
+    """Whether a type of Arrow or of `datasets` is of bytes, or of lists or structs of them."""
+    return "binary" in str(kind)
+
+
+def text_of_bytes(value: Any) -> Any:
+    """A value with its bytes as text, or as an object where they are not UTF-8."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {NO_TEXT: value.decode(errors="surrogateescape")}
+    if isinstance(value, dict):
+        return {key: text_of_bytes(item) for key, item in value.items()}
+    return [text_of_bytes(item) for item in value] if isinstance(value, list) else value
 
 
 def _values(column: Any) -> list[Any]:
@@ -82,7 +99,7 @@ def _values(column: Any) -> list[Any]:
             try:
                 is_text = pa.types.is_string(cell.type) or pa.types.is_large_string(cell.type)
                 values.append(
-                    {NO_TEXT: repr(cell.as_buffer().to_pybytes())} if is_text else cell.cast(pa.string()).as_py()
+                    text_of_bytes(cell.as_buffer().to_pybytes()) if is_text else cell.cast(pa.string()).as_py()
                 )
             except (pa.ArrowException, ValueError):  # inside a list or struct
                 values.append(f"a value that cannot be read ({cell.type})")

@@ -116,7 +116,16 @@ def hide_keys(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text` with control characters (escapes of a terminal) and what turns the direction of writing made visible."""
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _CONTROL.sub(_escaped, text)
+
+
+def visible(text: str) -> str:
+    """A name as `printable`, invisible characters and line ends as their codes too: it looks as no other does."""
+    return "".join(one if one.isprintable() else _escaped([one]) for one in text)
+
+
+def _escaped(match: re.Match[str] | list[str]) -> str:
+    return ascii(match[0])[1:-1]
 
 
 def operations(flops: float) -> str:

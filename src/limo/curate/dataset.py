@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from limo.core.errors import InputError
 from limo.core.files import atomic_folder
@@ -27,6 +27,7 @@ from limo.curate.chains import chain_hash
 from limo.curate.funnel import FunnelRow
 from limo.curate.select import Candidate
 
+MAX_NAME = 200  # as longer ones are no heading of a card
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -36,6 +37,13 @@ class ExportSettings(Settings):
     name: str = Field("limo-selection", min_length=1, description="name of the dataset on its card")
     license: str = Field("", description="licence of the dataset, as the hub names it; empty: not stated")
     licenses: dict[str, str] = Field(default_factory=dict, description="source: its licence, as its owners state it")
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, value: str) -> str:
+        if len(value) > MAX_NAME or not value.isprintable() or not value.strip():
+            raise ValueError(f"a name is one line of at most {MAX_NAME} characters that can be seen: give another")
+        return value
 
 
 class ModelUse(NamedTuple):

@@ -32,14 +32,18 @@ def evidence_table(kept: Iterable[Problem], dropped: Iterable[Dropped]) -> list[
 
 
 def describe_reported(table: Iterable[Mapping[str, object]]) -> str:
-    """How many problems stay in the pool though they are like a benchmark problem, by method; '' where none does."""
-    reported = [row for row in table if row["decision"] == "report"]
+    """How many problems stay in the pool though they are like a benchmark problem, each once, by its surest method.
+
+    '' where none does.
+    """
+    reported = surest([row for row in table if row["decision"] == "report"])
     if not reported:
         return ""
-    by_method = Counter(method for method, _ in {(str(row["method"]), row["problem_id"]) for row in reported})
-    methods = ", ".join(f"{method} {n:,}" for method, n in by_method.most_common())
-    n = len({row["problem_id"] for row in reported})
-    return f"like a benchmark problem, and kept by the recipe (decontaminate: report): {n:,} problems ({methods})"
+    method_of: dict[object, str] = {}
+    for row in reported:
+        method_of.setdefault(row["problem_id"], str(row["method"]))
+    methods = ", ".join(f"{method} {n:,}" for method, n in Counter(method_of.values()).most_common())
+    return f"like a benchmark problem, and kept by the recipe (decontaminate: report): {len(method_of):,} problems ({methods})"
 
 
 def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
@@ -72,8 +76,8 @@ def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
-def surest(table: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
-    """At most so many rows, by method and score."""
+def surest(table: Sequence[Mapping[str, Any]], most: int | None = None) -> list[Mapping[str, Any]]:
+    """At most so many rows (all by default), by method and score."""
     return sorted(table, key=lambda row: (_RANK.get(str(row["method"]), 9), -float(str(row["score"]))))[:most]
 
 

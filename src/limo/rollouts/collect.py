@@ -86,7 +86,9 @@ def collect_rollouts(
     meter = meter or BudgetMeter(Budget(), {}, ledger)
     collection = _Collection(ledger, completer, by_id, system, sampling, schedule, verifier, meter)
     collection.load_stored(retry_errors)
-    collection.request_missing(progress or NoProgress())
+    collection.request_missing(progress := progress or NoProgress())
+    if passed := meter.passed():
+        progress.log(f"warning: the budget is exceeded: {passed}")
     return {problem_id: collection.pass_rate(problem_id) for problem_id in by_id}
 
 

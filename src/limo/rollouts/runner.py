@@ -122,8 +122,6 @@ class RolloutRunner:
         self._check(settings, problems, ledger, stage, retries_errors, settled)
         if band is not None and problems:
             self._log_savings(settings, problems, ledger, stage)
-        if passed := self._meters[ledger].passed():
-            self.progress.log(f"warning: the budget is exceeded: {passed}")
         return rates
 
     def _check(

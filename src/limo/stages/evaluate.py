@@ -241,7 +241,7 @@ def run(
         for name, problems in unique.items():
             source = (str(folder), str(run_folder.ledger_path))
             of = (name, recipe.model.name, [problem.id for problem in problems], judged[name].rollouts)
-            evaluation = score_rollouts(*of, decodings[name], source)
+            evaluation = score_rollouts(*of, decodings[name], source, completer.capabilities.retries_errors)
             setting = fingerprint(facts, problems, evaluation.score.provenance, decodings[name].sampling())
             evaluations.append(replace(evaluation, judged=judged[name].counts(), fingerprint=setting))
         groups = {name: known[name.lower()].group for name in loaded if name.lower() in known}
@@ -290,7 +290,8 @@ def evaluate(
     unique = list({problem.id: problem for problem in problems}.values())
     rollouts = _rollouts(ledger, completer, benchmark, unique, decoding, checker, progress, system, meter)
     ids = [problem.id for problem in unique]
-    return score_rollouts(benchmark, completer.name, ids, rollouts, decoding, (run, str(ledger.path)))
+    source, again = (run, str(ledger.path)), completer.capabilities.retries_errors
+    return score_rollouts(benchmark, completer.name, ids, rollouts, decoding, source, again)
 
 
 def _rollouts(
@@ -339,6 +340,7 @@ def score_rollouts(
     rollouts: Iterable[Rollout],
     decoding: Decoding,
     source: tuple[str, str] = ("", ""),
+    retries_errors: bool = True,
 ) -> Evaluation:
     """The evaluation of verified rollouts of one model, one prompt and one sampling; `source`: run and ledger.
 
@@ -358,7 +360,7 @@ def score_rollouts(
     if not scored:
         what, do = nothing_decided(rollouts) or "there are no rollouts", "mend the server, the verifier or the recipe"
         error = PartialError(what, benchmark, "one decided rollout or more", do)
-        error.options = retry_options(rollouts)
+        error.options = retry_options(rollouts, retries_errors)
         raise error
     right, tried = [n_correct[name] for name in scored], [n_decided[name] for name in scored]
     interval = mean_interval(right, tried).interval
@@ -373,7 +375,7 @@ def score_rollouts(
         n_tokens_mean=sum(lengths) / len(lengths) if lengths else 0.0,
         decoding=decoding,
         details=score_details(rollouts),
-        missing=missing_replies(problem_ids, decoding.n, rollouts),
+        missing=missing_replies(problem_ids, decoding.n, rollouts, retries_errors),
     )
 
 

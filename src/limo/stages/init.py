@@ -28,7 +28,8 @@ from limo.core.recipe import load
 from limo.core.records import Problem
 from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, detectable_difference, expected_detectable, mean_interval
-from limo.core.text import as_argument, printable, shorten
+from limo.core.text import as_argument, printable, shorten, visible
+from limo.curate.dataset import MAX_NAME
 from limo.models.openai.address import checked_address
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
@@ -317,7 +318,7 @@ def _recipes(
         "decontaminate": {"renumbered": "report"},
         "filters": filters,
         "select": {},
-        "export": {"name": Path(file).stem},
+        "export": {"name": shorten(visible(Path(file).stem), MAX_NAME)},
     }
     scores = {
         "data": str(folder),

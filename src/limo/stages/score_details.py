@@ -19,7 +19,7 @@ from limo.core.stats import (
     pass_at_k_interval,
     score_interval,
 )
-from limo.rollouts.lacking import commonest_error
+from limo.rollouts.lacking import commonest_error, retry_options
 
 WITHOUT_ANSWER = {"no_answer", "truncated", "undecided"}
 
@@ -59,7 +59,7 @@ class ScoreDetails:
 class MissingReplies:
     """How many replies a score lacks because their requests failed or were not sent, and the commonest reason.
 
-    `least`, `most`: the score if all of them were wrong, or right.
+    `least`, `most`: the score if all of them were wrong, or right; `options`: see `retry_options`.
     """
 
     n: int
@@ -67,6 +67,7 @@ class MissingReplies:
     least: float
     most: float
     why: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -77,7 +78,9 @@ class MissingReplies:
         )
 
 
-def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollout]) -> MissingReplies:
+def missing_replies(
+    problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollout], retries_errors: bool = True
+) -> MissingReplies:
     """The missing ones of `n` replies to each problem."""
     n_came, n_decided, n_correct = (dict.fromkeys(problem_ids, 0) for _ in range(3))
     rollouts = list(rollouts)
@@ -94,7 +97,8 @@ def missing_replies(problem_ids: Sequence[str], n: int, rollouts: Iterable[Rollo
         sum((n_correct[name] + right * lacks[name]) / (n_decided[name] + lacks[name]) for name in of) / max(1, len(of))
         for right in (0, 1)
     )
-    return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, commonest_error(rollouts)[1])
+    why, options = commonest_error(rollouts)[1], retry_options(rollouts, retries_errors)
+    return MissingReplies(sum(lacks.values()), n * len(problem_ids), least, most, why, options)
 
 
 def score_details(rollouts: Iterable[Rollout]) -> ScoreDetails:

@@ -24,6 +24,7 @@ from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
 from limo.core.rows import (
+    ALLOWED,
     ANSWERS,
     CHINESE,
     REPLIES,
@@ -38,6 +39,7 @@ from limo.core.rows import (
     read_file,
     text_of,
 )
+from limo.core.tables import NO_TEXT
 from limo.core.text import shorten
 from limo.verify.checker import Checker, as_text
 from limo.verify.choice import options_of_row
@@ -176,6 +178,8 @@ def verify_file(
         raise InputError("verdicts are written as JSON lines", out, "a name in .jsonl", "rename it")
     n_lines = count_lines(path)
     summary, progress, interrupted = Summary(), progress or NoProgress(), False
+    if Path(path).is_fifo():
+        progress.log(f"{path} is a pipe: its rows are verified as they come, until whoever writes there closes it")
     with (
         Checker(verifier, n_workers, limits) as checker,
         nullcontext(os.devnull) if out is None else atomic(out) as written,
@@ -250,6 +254,8 @@ def count_lines(path: str | Path) -> int | None:
     """Lines of a file of JSON lines; None for a pipe and for rows of another kind.  Raises MissingFileError."""
     if not Path(path).exists():
         raise MissingFileError("there is no such file", path, "rows of {answer, completion}", "check the path")
+    if Path(path).is_socket():
+        raise InputError("a socket cannot be read as a file", path, ALLOWED, "write the rows to a file or a pipe")
     if not _is_json_lines(path) or not Path(path).is_file():
         return None
     n_lines, last = 0, b"\n"
@@ -309,7 +315,11 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
 def problem_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -> Problem:
     """The problem of a row.  Raises InputError where it has no answer."""
     meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
-    answer, options = options_of_row(row, as_text(columns.find("answer", row, number)))
+    problem = next((row[name] for name in columns.problem if name in row), "")
+    used = {"answer": columns.find("answer", row, number), "problem": problem}
+    broken = {name: value for name, value in used.items() if isinstance(value, dict) and NO_TEXT in value}
+    check_text(broken, number, broken)
+    answer, options = options_of_row(row, as_text(used["answer"]))
     return Problem(str(row.get("id") or ""), text_of(row, columns.problem) or "", answer, options, meta=meta)
 
 

@@ -134,6 +134,15 @@ def error_message(data: bytes) -> str:
         return printable(hide_secrets(data.decode("utf-8", "replace")[:MAX_MESSAGE]))
 
 
+def says_quota_is_spent(data: bytes) -> bool:
+    """Whether an error reply says, as OpenAI does with 429, that the account is used up, which does not pass."""
+    try:
+        error = parse_json(data)["error"]
+        return "insufficient_quota" in (error.get("type"), error.get("code"))
+    except _UNREADABLE:
+        return False
+
+
 def _said(message: Any) -> str:
     """The message of an error in JSON, without secrets."""
     for key in ("error", "message"):

@@ -7,7 +7,7 @@
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
 | it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
-| no such key, credit, model or address (401 to 405, 407, a redirect) | ModelError: no request can work |
+| no such key, credit, quota, model or address (401 to 405, 407, a redirect) | ModelError: no request can work |
 | no server has worked for `patience_s`, none was ever reached for `start_patience_s` | PartialError |
 
     async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
@@ -43,6 +43,7 @@ from limo.models.openai.protocol import (
     limits_of,
     read_reply,
     request_body,
+    says_quota_is_spent,
 )
 from limo.models.openai.servers import MAX_RETRY_AFTER_S, MAX_WAIT_S, Server, Servers
 from limo.models.openai.settings import HttpSettings
@@ -215,6 +216,8 @@ class RetryingSender:
         elif reply.status in (400, 422) and len(requests) > 1:
             hint = f", for n = {len(requests)} (n_per_request: 1 sends none)"
         message = f"status {reply.status}{to}{hint}: {error_message(reply.body)}"
+        if reply.status in _BUSY_STATUS and says_quota_is_spent(reply.body):
+            raise _Refused(message, 402)  # no wait brings money
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
         if reply.status in _RETRY_STATUS or reply.status >= 500:
@@ -257,7 +260,7 @@ class RetryingSender:
             raise ModelError(what, message, "", do) from None
         if status == 402:
             do = "pay for the account, or use another key; what has come is kept"
-            raise ModelError("the server wants to be paid (status 402)", message, "", do) from None
+            raise ModelError("the server wants to be paid", message, "", do) from None
         if status == 407:
             do = "set the proxy with its user and password, or name the server in NO_PROXY"
             raise ModelError(

@@ -19,6 +19,7 @@ from pydantic import Field
 from limo.core.recipe import Settings
 from limo.core.records import Problem
 from limo.core.rows import ANSWERS, REPLIES, STATEMENTS
+from limo.core.tables import NO_TEXT
 from limo.core.text import language_of, parse_json
 from limo.pool.sources.options import (
     KEYS,
@@ -335,8 +336,8 @@ def _text(value: Any) -> str:
     """A cell as text, "" where it holds no finite number; whole floats lose their `.0` (AMC23 stores 27 as 27.0)."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    if isinstance(value, bytes):
-        return value.decode(errors="surrogateescape")  # undecodable ones are "broken characters" below
+    if isinstance(value, dict) and NO_TEXT in value:
+        return str(value[NO_TEXT])  # its undecodable bytes are "broken characters" below
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, dict | list):
