@@ -43,7 +43,8 @@ def describe_reported(table: Iterable[Mapping[str, object]]) -> str:
     for row in reported:
         method_of.setdefault(row["problem_id"], str(row["method"]))
     methods = ", ".join(f"{method} {n:,}" for method, n in Counter(method_of.values()).most_common())
-    return f"like a benchmark problem, and kept by the recipe (decontaminate: report): {len(method_of):,} problems ({methods})"
+    n = len(method_of)
+    return f"like a benchmark problem, and kept by the recipe (decontaminate: report): {n:,} problems ({methods})"
 
 
 def totals(table: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
