@@ -23,7 +23,6 @@ REPLACED = [  # the completion, what counts in it
 DENIED = [
     "\\boxed{12}\n\nUnfortunately this violates the constraint.",
     "\\boxed{12}\n\nBut that is impossible, since n is odd.",
-    "The answer is 12. But this contradicts the condition, so there is no solution.",
     "I guess the answer is 12, but it fails the check.",
     "答案是12。不对。",
     "答案是12。等等，算错了。",
@@ -33,7 +32,8 @@ NO_STATEMENT = [
     "See problem 12.", "Step 12. We are stuck.", "As in equation (12).", "The proof uses Lemma 12.", "如图12所示。",
     "So n ≥ 12.", "So n > 12.", "The lower bound is 12.", "n must be different from 12.",
     "We rule out 12.", "答案至少是12。", "答案最多是12。", "Maybe 12?", "Perhaps 12.", "Is it 12?",
-    "The answer might be 12.", "答案可能是12。", "答案是否为12？", "无法确定，也许是12。", "Do not write \\boxed{12}.",
+    "The answer might be 12.", "答案可能是12。", "答案是否为12？", "无法确定，也许是12。",
+    "Do not write \\boxed{12}.",
     "A common mistake gives \\boxed{12}.", "It is impossible that the answer is 12.", "不要填写\\boxed{12}。",
 ]  # fmt: skip
 KEPT = [
@@ -46,6 +46,7 @@ KEPT = [
     ("\\boxed{12}（x=-3不符合题意，舍去）", "12"),
     ("不对，应为13。再算一次，答案是12。", "12"),
     ("The solution is x ≥ 12.", "x ≥ 12"),
+    ("The answer is 12. But this contradicts the condition, so there is no solution.", "no solution"),
 ]
 
 
@@ -53,6 +54,23 @@ KEPT = [
 def test_what_is_said_last_counts(text, expected):
     extraction = extract(text)
     assert expected in (extraction.text, extraction.fallback)
+
+
+STRUCK = [
+    "\\cancel{\\boxed{12}}", "$\\xcancel{\\boxed{12}}$", "\\sout{the answer is $\\boxed{12}$}", "~~\\boxed{12}~~",
+    "~~The answer is 12.~~", "<!-- \\boxed{12} -->", "<!-- The answer is\n\\boxed{12}", "% \\boxed{12}",
+    "% answer: 12",
+    "So: <s>\\boxed{12}</s>", "<del>答案是12</del>", "<strike>\\boxed{12}</strike>",
+   
+    "\\phantom{\\boxed{12}}", "<think>~~\\boxed{12}~~</think>",
+]  # fmt: skip
+NOT_STRUCK = [
+    "\\cancel{\\boxed{13}} \\boxed{12}", "\\boxed{12} ~~\\boxed{13}~~", "\\boxed{12}\n% \\boxed{13}",
+    "答案：~~13~~ 12",
+    "\\frac{\\cancel{3}\\cdot 12}{\\cancel{3}} = \\boxed{12}", "<s>\\boxed{12}</s>",
+    "% yield = 4/5\n% yield = \\boxed{12}",
+    "$x~~$ and $~~\\boxed{12}$", "\\boxed{12} <!-- \\boxed{13} -->",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +91,16 @@ def test_no_answer_is_stated(maths, text):
     assert maths.verify(Problem("", "", "12"), Completion(text)).outcome == "no_answer"
 
 
+@pytest.mark.parametrize("text", STRUCK)
+def test_what_is_struck_out_or_commented_out_is_not_said(maths, text):
+    assert maths.verify(Problem("", "", "12"), Completion(text)).outcome != "correct"
+
+
+@pytest.mark.parametrize("text", NOT_STRUCK)
+def test_what_stands_beside_it_counts(maths, text):
+    assert maths.verify(Problem("", "", "12"), Completion(text)).outcome == "correct"
+
+
 @pytest.mark.parametrize("text", ["The answer is up to 12.", "\\boxed{12}\n\nHmm, this is off by one: 13."])
 def test_it_is_not_accepted(maths, text):
     assert maths.verify(Problem("", "", "12"), Completion(text)).outcome == "wrong"
@@ -84,7 +112,21 @@ def test_a_refused_letter_is_no_choice():
 
 
 @pytest.mark.parametrize(
-    "piece", ["The answer is 12. But this fails. ", "but this ", "不对，", "Actually, 13. ", "\\boxed{1} but "]
+    "piece",
+    [
+        "<!--",
+        "<del>",
+        "~~a",
+        "\n%",
+        "\n%boxed",
+        "\\cancel{",
+        "not found，",
+        "The answer is 12. But this fails. ",
+        "but this ",
+        "不对，",
+        "Actually, 13. ",
+        "\\boxed{1} but ",
+    ],
 )
 def test_denials_without_end_take_linear_time(piece):
     extract(piece * 20_000)

@@ -44,7 +44,7 @@ def test_each_outcome_has_its_case(checker, answer, completion, finish_reason, o
     [
         ("", "empty"),
         ("  $ $ ", "empty"),
-        (r"\boxed{" * 5000, "empty"),
+        (r"\boxed{" * 5000, "too long"),
         ("See solution.", "see solution"),
         ("Answers may vary", "see solution"),
         ("证明见解析", "proof"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from limo.verify.maths.normalise import closing_brace
+from limo.verify.maths.normalise import braced, closing_brace, without
 
 MAX_BOX, MAX_PLAIN = 4000, 400
 MAX_BOXES, MAX_WORDS = 24, 64  # how many of the last boxes, and of the words "boxed" and "fbox", are looked at
@@ -24,6 +24,15 @@ _UNIT = re.compile(r"\}?\s*\$?\s*(\\?%|(?:percent|pct|dozen|hundred|thousand|[mb
 _JOINED = re.compile(r"^[^A-Za-z]*$|\b(?:and|or)\b|[和或与及]")
 _SEPARATE = re.compile(r"\b(?:later|then|finally|after|instead|but|not|now|previous(?:ly)?|earlier|first)\b", re.I)
 _APPROXIMATION = re.compile(r"\s*(?:\\approx|\\simeq|≈|~)")
+_STRUCK = re.compile(  # out, or commented out; `<s>` at the beginning and `1~~\\text{or}~~2` are none
+    r"<!--.*?(?:-->|\Z)|(?!\A<s>)<(del|strike|s)>(?:(?!<(?:del|strike|s)>).)*?</\1>"
+    r"|(?:(?<![\w~\\$])~~(?![\s~])|(?<=\w)~~(?=\w))(?!\\text\s*\{[^{}]{0,12}\}~~)(?:(?!~~|\n\n).)*(?<!\s)~~(?!~)"
+    r"|(?:\A|(?<=\n))%(?=[% \t$\\(\[]*f?boxed|[^\n=]*(?:answer|答案))[^\n]*",
+    re.S | re.I,
+)
+_STRIKE = re.compile(r"\\(?:[xbh]?cancel|[sx]out|[hv]?phantom)\{")
+# What a text with either has, behind a sign that is found faster.
+_MARKS = (("~", "~~"), ("%", "\n%"), ("<", "<!--"), ("<", "</s>"), ("<", "</del>"), ("<", "</strike>"))
 
 
 class Box(NamedTuple):
@@ -107,3 +116,12 @@ def _unclosed(text: str, start: int) -> str:
     parts = re.split(r"(?<!\\)\$|\\\]|\\\)|\n", rest, maxsplit=1)
     ended = len(parts) > 1 or len(text) < MAX_PLAIN
     return parts[0].strip(" .") if ended and len(rest) < MAX_PLAIN else ""
+
+
+def without_struck(text: str) -> str:
+    """A text without what is struck out, commented out or invisible in it."""
+    if text.startswith("%") or any(sign in text and mark in text for sign, mark in _MARKS):
+        text = _STRUCK.sub(" ", text)
+    if "cancel{" in text or "out{" in text or "phantom{" in text:
+        text = without(text, [(start, end) for start, _, end in braced(text, _STRIKE)])
+    return text

@@ -13,24 +13,28 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 from limo.core.records import Completion
 from limo.core.text import THOUGHT_END, THOUGHT_START
-from limo.verify.boxes import MAX_PLAIN, Box, ends_in_box, find_box
+from limo.verify.boxes import MAX_PLAIN, Box, ends_in_box, find_box, without_struck
 from limo.verify.maths.normalise import NO_ORNAMENT, REFUSALS
 from limo.verify.sentences import (
     MATH,
     OPTION,
     PHRASES,
+    SENTENCE_END,
     STATEMENT,
+    TEXT_COMMAND,
     WORDS_AND_NUMBER,
     alternatives,
     answer_in_sentence,
     concluded,
     find_phrases,
+    first_sentence,
+    formula_at_end,
     is_prose,
+    last_sentences,
 )
 
 TAIL = 6000
@@ -53,9 +57,6 @@ _MARKS = re.compile(  # check marks and ornaments; crosses, signs that refuse an
     r"[\u2600-\u2715\u2728-\u274b\u2795-\u27bf\u2b05-\u2b55\ufe0f\U0001f300-\U0001faff∎■□]"
     r"|\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z]))+[\s*$]*"
 )
-_SENTENCE_END = re.compile(
-    r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
-)
 _OPTIONS = re.compile(r"(?:\A|[;,\n])\s*[(（]?([A-G])[.):：]\s*(?=[a-z\d$\\(])")
 _ANSWER_START = re.compile(  # what stands behind an announcement and is an answer: not a sentence about it
     r"[\s*(\[{<]*(?:[-+−±]?\s*(?:\\?[$€£¥]\s?)?\d|\.\d|[-+−±√π∞]|[$\\]|[A-GＡ-Ｇ]\b(?!\s+[a-z]{2})|[a-zA-Z]\s*=)"
@@ -63,7 +64,7 @@ _ANSWER_START = re.compile(  # what stands behind an announcement and is an answ
 _LETTER_START = re.compile(rf"[\s*$\[{{]*(?:\\[a-z]+\s*\{{[\s(]*)?(?:(?i:option|choice|选项)\s*)?{OPTION}(?![A-Za-z'])")
 _NAME = re.compile(r"[\s*]*[^\W\da-z]\S*(?:\s+\S+){0,3}[\s.*]*")  # a few words, the first with a capital
 _NO_CONTENT = re.compile(
-    r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same)", re.I
+    r"(?:indeed |also |definitely )?(?:correct|right|wrong|valid|consistent|clear|unique|the same|(?:not )?found)", re.I
 )
 _SUPPOSES = re.compile(rf"(?:{alternatives('suppositions')})", re.I)
 _CONTRADICTS = re.compile(rf"(?:{alternatives('contradictions')})", re.I)
@@ -78,6 +79,9 @@ _DENIED_ANNOUNCEMENT = re.compile(PHRASES["denied_announcement"], re.I)
 _CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
 _UNFINISHED = re.compile(rf"(?:[,，、:：(\[{{+\-/=<>&\\^_]|(?<!\*)\*|\b(?:{alternatives('unfinished')}))\s*\Z", re.I)
+_GIVES_UP = re.compile(rf"(?:\A|[,，.。;；!！\n]|\bbut\b)\W{{0,3}}(?:{alternatives('gives_up')})\W*\Z", re.I)
+_NOTHING = re.compile(rf"(?:{alternatives('nothing')})\W*\Z", re.I)
+_LIMITED = re.compile(rf"\b(?:when|for|not)\b|\A\W*(?:yes|no)[,.]|当|并非|不是|(?:{alternatives('conditions')})", re.I)
 _OFFER = re.compile(rf"(?:\A|(?<=[\n.!?。！？])|(?<=\s\s))\s*(?:please\s+)?(?:{alternatives('offers')})[^\n]*\Z", re.I)
 REPEATED_LENGTHS, N_REPEATS = range(4, 65), 20  # a piece so long, so often in a row, shows a model in a loop
 _JSON_FIELD = re.compile(r'answer"\s*:\s*', re.I)  # of an object in JSON
@@ -125,13 +129,22 @@ def extract(text: str, finish_reason: str = "stop", *, letters: bool = False) ->
     if closed and (answer.strip() or not thought):
         extraction = _final_answer(answer, cut, letters, bool(thought))
     elif closed:
-        box = find_box(thought)
+        box = find_box(without_struck(thought))
         extraction = Extraction(box.text, "boxed in thought", stated=box.text) if box and box.text else NO_ANSWER
     else:
-        content = ends_in_box(thought)
+        content = ends_in_box(without_struck(thought))
         extraction = Extraction(content, "boxed in thought", stated=content) if content else TRUNCATED
     plain = _without_marks(extraction.text)
+    if extraction.text and (not plain.strip(_STOPS + "?？…") or _gives_up(plain)):
+        return NO_ANSWER
     return extraction if plain == extraction.text else replace(extraction, text=plain)
+
+
+def _gives_up(text: str) -> bool:
+    """Whether a text ends in saying that no answer was found."""
+    if text.isascii() and " " not in text:
+        return False
+    return bool(_GIVES_UP.search(TEXT_COMMAND.sub(" ", text[-MAX_PLAIN:])))
 
 
 def _final_answer(text: str, cut: bool, letters: bool, has_thought: bool) -> Extraction:
@@ -257,7 +270,7 @@ def _without_marks(text: str) -> str:
 def split_thought(text: str) -> tuple[str, str, bool]:
     """The text without its thought, the thought, and whether that was closed (True where there is none)."""
     if "<" not in text and "INST]" not in text:  # no mark of a thought or of a turn's end does without
-        return text.lstrip(), "", True
+        return without_struck(text.lstrip()), "", True
     close = max(THOUGHT_END.finditer(text), key=re.Match.start, default=None)
     if close is not None:
         return _trim(text[close.end() :]), text[: close.start()], True
@@ -270,7 +283,7 @@ def split_thought(text: str) -> tuple[str, str, bool]:
 
 def _trim(text: str) -> str:
     """Drop chat marks and whatever a model wrote after its turn ended."""
-    text = text.lstrip().replace("<|begin_of_box|>", "\\boxed{").replace("<|end_of_box|>", "}")
+    text = without_struck(text.lstrip()).replace("<|begin_of_box|>", "\\boxed{").replace("<|end_of_box|>", "}")
     end = _END_OF_TURN.search(text, 1)
     return text[: end.start()] if end else text
 
@@ -342,19 +355,12 @@ def _announced(tail: str, letters: bool) -> Extraction | None:
 
 def _concluded(text: str) -> Extraction | None:
     """What the last sentence concludes: `Therefore, n is 3.`"""
-    last = next(iter(_last_sentences(text.split("\n"))), "")
+    last = next(iter(last_sentences(text.split("\n"))), "")
     has_statement = MATH.search(last) or STATEMENT.search(last)
     if not has_statement or not _CONCLUDES.match(last) or _breaks_off(last):
         return None
     text = answer_in_sentence(last, False, last=True)
     return Extraction(text, "conclusion") if text else None
-
-
-def first_sentence(text: str) -> str:
-    """Up to the first stop that ends a sentence; stops inside mathematics do not count."""
-    masked = MATH.sub(lambda m: "x" * len(m.group()), text[:2000])
-    end = _SENTENCE_END.search(masked)
-    return text[: end.start()] if end else text[:2000]
 
 
 def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | None:
@@ -364,11 +370,17 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
         return None
     if letters and len(set(_OPTIONS.findall(lines[-1]))) > 1:  # the options repeated, none of them chosen
         return None
-    is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not _SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
+    is_one = len(tail) <= MAX_PLAIN and len(lines) == 1 and not SENTENCE_END.search(tail.rstrip(" .!?。！？*"))
     short = is_one and not is_prose(tail) and not _states_nothing(tail)
     if short and letters and (letter := answer_in_sentence(tail, True, last=True)):
         return Extraction(letter, "whole text", fallback=tail)
-    if short and (quantity := concluded(tail)):
+    last = tail if is_one else next(iter(last_sentences(lines)), "")
+    nothing = _NOTHING.search(last) if is_one or _CONCLUDES.match(last) else None
+    if nothing and not _LIMITED.search(last, 0, nothing.start()) and not _supposes(last):
+        return Extraction(next(filter(None, nothing.groups())), "last sentence", fallback=tail if is_one else "")
+    if _gives_up(last):
+        return None
+    if short and (quantity := concluded(tail) or formula_at_end(tail)):
         return Extraction(quantity, "last sentence", fallback=tail)
     if short:
         return Extraction(tail, "whole text", fallback=answer_in_sentence(tail, letters, last=True))
@@ -376,7 +388,7 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
     if not formula and _breaks_off(tail):
         return None
     whole = tail if len(tail) <= MAX_PLAIN and len(lines) == 1 else ""
-    for part in [tail] if formula else _last_sentences(lines)[:n_sentences]:
+    for part in [tail] if formula else last_sentences(lines)[:n_sentences]:
         if _states_nothing(part):
             continue
         if text := answer_in_sentence(part, letters, last=True):
@@ -384,12 +396,3 @@ def _unannounced(tail: str, letters: bool, n_sentences: int) -> Extraction | Non
         if concluded(part) == "":
             return None
     return None
-
-
-def _last_sentences(lines: list[str]) -> list[str]:
-    """Sentences of the last lines, last first; display mathematics that spans lines stays whole."""
-    block = "\n".join(lines[-12:])
-    masked = MATH.sub(lambda m: "x" * len(m.group()), block)
-    cuts = [0, *[m.end() for m in re.finditer(r"[.!?](?=\s)|[。！？]|\n", masked)], len(block)]
-    parts = [block[a:b].strip() for a, b in pairwise(cuts)]
-    return [part for part in reversed(parts) if part][:6]

@@ -16,7 +16,7 @@ from limo.verify.decision import RuleVerifier
 from limo.verify.exact import stated_answer
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
-from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind
+from limo.verify.maths.normalise import WORD_CLOSE, WORD_OPEN, money_behind, numerals
 from limo.verify.maths.times import compound_quantities
 from limo.verify.maths.units import Unit, UnitPolicy, changes_number, may_stand_for, read_unit
 
@@ -25,7 +25,7 @@ _VALUE = re.compile(
     rf"(?P<number>(?:(?!10\s*\^){_NUMBER})?)(?:\s*/\s*(?P<over>\d+(?:\.\d+)?))?"
     r"(?:[eE](?P<exponent>[-+]?\d+)|\s*(?:x|×|\*|·)?\s*(?<![\d.])10\s*\^\s*\{?\s*(?P<power>[-+]?\d+)\s*\}?)?"
 )
-_FRACTION = re.compile(rf"\\d?frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}")
+_FRACTION = re.compile(rf"(?:(?<![\d.])(\d+)\s*)?\\d?frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}")
 _WORDS = re.compile(r"\\(?:text|mathrm|textrm|mbox|operatorname|rm|mathbf)\b\s*")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -48,7 +48,7 @@ class NumericVerifier(RuleVerifier):
 
     def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "prefix", missing_unit: bool = True) -> None:
         self.tolerance, self.unit, self.missing_unit = tolerance, unit, missing_unit
-        self.identity = f"numeric/5 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
+        self.identity = f"numeric/6 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: it is no number with a unit."""
@@ -109,23 +109,37 @@ def read_quantities(text: str) -> list[Quantity]:
 
 
 def _read_quantity(text: str) -> Quantity | None:
-    text = text.replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
-    text = _FRACTION.sub(r"\1/\2", text.translate(_SUPERSCRIPTS)) if "frac" in text else text.translate(_SUPERSCRIPTS)
+    text = numerals(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
+    text = _FRACTION.sub(_quotient, text.translate(_SUPERSCRIPTS)) if "frac" in text else text.translate(_SUPERSCRIPTS)
     text = _WORDS.sub(" ", text).replace("\\times", "×").replace("\\cdot", "·").replace("−", "-").replace("\\%", "%")
     text = text.replace("^\\circ", "°").replace("^{\\circ}", "°").replace("\\degree", "°").replace("\\Omega", "Ω")
     text = text.replace("\\mu", "µ").replace("° C", "°C")
     text = re.split(r"=|≈|\\approx|\\simeq|~", re.sub(r"\\[,;:! ]|[$\\]", " ", text))[-1].strip(" .,;")
-    text = re.sub(r"^(?:about|approximately|approx\.?|roughly|around|约|大约)\s*", "", text.strip("{} "), flags=re.I)
+    text = re.sub(
+        r"^(?:about|approximately|approx\.?|roughly|around|大?约|(?:应该?)?[是为])\s*",
+        "",
+        text.strip("{} "),
+        flags=re.I,
+    )
     match = _VALUE.match(text)
     if match is None or not (match["number"].strip("+-") or match["power"]):
         return None
     unit = text[match.end() :].replace("{", " ").replace("}", " ").strip(" .,;()")
-    if re.search(r"(?<![\^\d-])(?<![A-Za-zµμΩÅ°%])\s*\d", " " + re.sub(r"\^\s*\(?\s*-?\d", "", unit)):
+    if re.search(r"(?<![\^\d-])(?<![A-Za-zµμΩÅ°%])\s*\d", " " + re.sub(r"\^\s*\(?\s*-?\d", "", unit)) or (
+        not unit.isascii() and re.search("[不没非无]", unit)
+    ):
         return None
     number = match["number"].strip("+") if match["number"].strip("+-") else match["number"] + "1"
     exponent = match["exponent"] or match["power"] or "0"
     value, under = float(f"{number.replace(',', '')}e{exponent}"), float(match["over"] or 1)
     return Quantity(value / under, unit) if under and math.isfinite(value) else None
+
+
+def _quotient(match: re.Match[str]) -> str:
+    """A fraction on one line, with the whole number before it in it."""
+    whole, over, under = match.groups()
+    is_mixed = whole and over.isdigit() and under.isdigit()
+    return f"{int(whole) * int(under) + int(over)}/{under}" if is_mixed else f"{whole or ''}{over}/{under}"
 
 
 def read_leading_unit(text: str) -> Unit | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from limo.core.files import shipped_yaml
+from limo.verify.maths.notations import is_formula_of_elements
 from limo.verify.maths.tables import table
 from limo.verify.maths.times import read_range
 from limo.verify.maths.units import read_unit
@@ -39,9 +41,12 @@ OPTION = r"[\(（]?[A-GＡ-Ｇ][\)）]?"
 _LETTERS = rf"{OPTION}(?:(?:\s*[,，、/]\s*|\s*(?:\b(?:and|or|nor)\b|[和或])\s*){OPTION})*(?![A-Za-z'])"
 _DENIED_LETTERS = re.compile(alternatives("denied_letters").replace("LETTERS", _LETTERS))
 _GOVERNOR, _MODIFIER = re.compile(PHRASES["governors"], re.I), re.compile(PHRASES["modifiers"], re.I)
-_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{|[{}$]")
+TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{|[{}$]")
 _ENDING = re.compile(rf"\s*(?:{alternatives('endings')})\s*[。.।!！]*\s*\Z")
 MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:\\\$|[^$])+?)(?<!\\)\$", re.S)
+SENTENCE_END = re.compile(
+    r"(?<=[^\s.A-Z])[.!?](?=\s+[A-Z\[<*(]|\s*$|\s*\n)|(?<!\d)[。！？]|[。！？](?!\d)|\n\s*\n|(?<=\S)\n(?=\s*[A-Z*#\-])"
+)
 _GAP = re.compile(r"[\s,;]*(?:and|or|和|或)?[\s,;]*")  # between formulas of one list
 _AMOUNT = re.compile(r"(?<!\\)\$(?=\d[\d,.]*(?:\s|$|\.))")  # of dollars: its sign is no delimiter of mathematics
 _QUALIFIER = re.compile(r"(?<=[\d=<>])(?:\s*\w)?[\s,]+(?:for (?:all|any|every|each)|where)\b[^.\n]*\Z")
@@ -72,9 +77,19 @@ STATEMENT = re.compile(r"(?:\b(?:is|are|was|equals|by|be|to|get|have|approximate
 _TRUTH = re.compile(
     r"\b(?:is|:)\s+(true|false|yes|no)\W*\Z|\A\W*(yes|no)(?=\s*[,.;:!—]|\W*\Z)(?!.*\botherwise\b)", re.I
 )
-_COUNTS = "|".join(table("languages/english")["ones"][:13])
-_COUNT_WORD = re.compile(rf"({_COUNTS})\b", re.I)
-_COUNT_AT_END = re.compile(rf"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?) ({_COUNTS})\W*\Z", re.I)
+_ENGLISH = table("languages/english")
+_COUNT = "|".join([*_ENGLISH["ones"][::-1], *_ENGLISH["tens"], "hundred", *_ENGLISH["scales"]])
+_PART = f"(?:{'|'.join(_ENGLISH['parts'])})s?"
+_COUNT = rf"(?:(?:{_COUNT})\b(?:[\s-]+(?:and\s+(?:an?\s+)?|point\s+)?(?:{_COUNT}|{_PART})\b)*|an?\s+{_PART}\b)"
+_COUNT_WORD = re.compile(rf"({_COUNT})", re.I)
+_COUNT_AT_END = re.compile(
+    r"\b(?:gives?(?: us)?|is|are|have|has|gets?|makes?|equals?) "
+    rf"((?:minus|negative) (?:\d[\d.,]*(?<=\d)|{_COUNT})|{_COUNT}|half)\W*\Z",
+    re.I,
+)
+_FORMULA_AT_END = re.compile(
+    r"(?:\b(?:is|are|was)\s+|(?<!不)[是为]\s*)([A-Z(]\S{0,40}?)(?:\s*[(（][^()（）]*[)）])?[\s.。!！]*\Z"
+)
 _UNIT = r"(?:[A-Za-zµμΩ]+|°[CF]?)(?:\^?\{?-?[\d²³]\}?)?"
 _UNIT_WORD = re.compile(rf"\s*({_UNIT}(?:[/·*]{_UNIT})*)(?![\w/])")
 _OPENING = re.compile(rf"(?:\A|(?<=[,，;；]))[\s*]*(?:{alternatives('chinese_conclusions')})[\s,，:：]*")
@@ -94,7 +109,7 @@ def answer_in_sentence(sentence: str, letters: bool, *, last: bool = False) -> s
     """The answer inside one sentence: a letter, the mathematics, a bracket, a number, or the words themselves."""
     sentence = sentence.strip().strip("*").strip()
     if letters:
-        kept = _DENIED_LETTERS.sub(" ", _TEXT_COMMAND.sub(" ", sentence))
+        kept = _DENIED_LETTERS.sub(" ", TEXT_COMMAND.sub(" ", sentence))
         named = _OPTION_LETTER.findall(_REASON.sub("", kept)) or _OPTION_LETTER.findall(kept)
         if last and len(named) > 1 and _UNDECIDED.search(kept):
             return ",".join(named[-2:])
@@ -133,7 +148,7 @@ def concluded(sentence: str) -> str | None:
     openings = [] if sentence.isascii() else list(_OPENING.finditer(sentence))
     clause = sentence[openings[-1].end() :].strip(" *。.!！") if openings else ""
     start = max((verb.end() for verb in _VERB.finditer(clause)), default=0)
-    said = clause[start:].strip()
+    said = clause[start:].strip(" :：")
     if _FORMULA_SIGN.search(clause):
         is_formula = NUMBER.search(said) and not re.search(r"(?![或和且])[\u4e00-\u9fff]|[$\\]", said)
         return said if is_formula and not NUMBER.search(clause, 0, start) else None
@@ -153,8 +168,8 @@ def concluded(sentence: str) -> str | None:
 
 def _is_part(sentence: str, number: re.Match[str]) -> bool:
     """Whether a number is part of something else: 12 *of* them, *at least* 12."""
-    before = _TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
-    after = _TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
+    before = TEXT_COMMAND.sub(" ", sentence[max(0, number.start() - 60) : number.start()])
+    after = TEXT_COMMAND.sub(" ", sentence[number.end() : number.end() + 40])
     return bool(_GOVERNOR.search(before) or _MODIFIER.match(after))
 
 
@@ -204,14 +219,24 @@ def _last_number(sentence: str, last: bool) -> str:
     wordy = re.search(r"(?<![A-Za-z\\])[A-Za-z]{4,}", tail) or n_han > 4 or n_leading > 1
     if 0 < len(tail) <= 60 and re.search(r"\d", tail) and not is_prose(tail) and not wordy:
         return tail
+    if last and (said := formula_at_end(sentence) or ((count := _COUNT_AT_END.search(sentence)) and count[1])):
+        return said
     numbers = list(NUMBER.finditer(sentence))
     for number in reversed(numbers):
         if not _is_part(sentence, number):
             return number.group().strip() + _unit_behind(sentence, number.end())
     if numbers:  # only parts of something: the phrase is the answer, if there is one
         return "" if last else tail
-    word = _TRUTH.search(sentence) or (_COUNT_AT_END.search(sentence) if last else _COUNT_WORD.match(sentence))
+    word = _TRUTH.search(sentence) or (None if last else _COUNT_WORD.match(sentence))
+    if word and _is_part(sentence, word):
+        return ""
     return next(filter(None, word.groups())) if word else ""
+
+
+def formula_at_end(sentence: str) -> str:
+    """The chemical formula that a sentence ends in: `the acid is H₂SO₄`; "" where it ends in none."""
+    formula = _FORMULA_AT_END.search(sentence)
+    return formula[1] if formula and is_formula_of_elements(formula[1]) else ""
 
 
 def _unit_behind(sentence: str, end: int) -> str:
@@ -220,6 +245,22 @@ def _unit_behind(sentence: str, end: int) -> str:
         return next((unit for n in range(len(han[1]), 0, -1) if read_unit(unit := han[1][:n])), "")
     word = _UNIT_WORD.match(sentence, end)
     return word.group() if word and word.group(1) not in _NO_UNITS and read_unit(word.group(1)) else ""
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first stop that ends a sentence; stops inside mathematics do not count."""
+    masked = MATH.sub(lambda m: "x" * len(m.group()), text[:2000])
+    end = SENTENCE_END.search(masked)
+    return text[: end.start()] if end else text[:2000]
+
+
+def last_sentences(lines: list[str]) -> list[str]:
+    """Sentences of the last lines, last first; display mathematics that spans lines stays whole."""
+    block = "\n".join(lines[-12:])
+    masked = MATH.sub(lambda m: "x" * len(m.group()), block)
+    cuts = [0, *[m.end() for m in re.finditer(r"[.!?](?=\s)|[。！？]|\n", masked)], len(block)]
+    parts = [block[a:b].strip() for a, b in pairwise(cuts)]
+    return [part for part in reversed(parts) if part][:6]
 
 
 def is_prose(text: str) -> bool:

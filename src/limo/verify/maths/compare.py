@@ -17,6 +17,8 @@ from limo.verify.maths.sets import holds_infinity, is_set, residue_class, same_s
 from limo.verify.maths.values import ratio_at_points
 
 MAX_COMPARISONS = 4000
+_INDEX = re.compile(r"(?<=[A-Za-z])_\d+")
+_UNKNOWNS = ("x", "y", "z", "t")
 _RATIO = re.compile(r"ratio|proportion|odds|比", re.I)
 _SIMPLE = (nodes.Number, nodes.Negative, nodes.Symbol, nodes.Quotient, nodes.Product, nodes.Sum, nodes.Listing)
 
@@ -112,6 +114,8 @@ class Comparer:
         """Tuples keep their order, sets and bare lists do not."""
         if relations.differ_in_logic(gold, pred):
             return self.explanation.differ("and against or")
+        if _differ_in_names(gold, pred):
+            return self.explanation.differ("different names")
         named = not (relations.has_equations(gold) or relations.has_equations(pred))
         (g_items, g_free), (p_items, p_free) = (relations.items_of(side, named=named) for side in (gold, pred))
         g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
@@ -124,6 +128,7 @@ class Comparer:
                 g_items, p_items = relations.distinct(g_items), relations.distinct(p_items)
             if len(g_items) < len(p_items) and len(relations.distinct(g_items)) == len(g_items):
                 p_items = relations.distinct(p_items)
+            g_items, p_items = (_without_numbers(side, self.rules.statement) for side in (g_items, p_items))
             aligned = relations.aligned_by_name(g_items, p_items)
             return self.in_order(*aligned) if aligned else self.in_any_order(g_items, p_items)
         if (g_free and not g_bare) or (p_free and not p_bare):
@@ -146,6 +151,11 @@ class Comparer:
             same = same_set(a, b)
             self.explanation.note("structural", "same set" if same else "different sets")
             return same
+        match gold, pred:
+            case nodes.Listing("", joiner=joiner), nodes.Listing("", joiner=other):
+                met = self.in_any_order([*gold.children], [*pred.children])
+                is_unsure = met and joiner != other and "or" in (joiner, other)
+                return self.explanation.undecidable("a list against or") if is_unsure else met
         if alike or (isinstance(gold, nodes.SetBuilder) and isinstance(pred, nodes.SetBuilder)):
             return self.in_order(gold.children, pred.children)
         match gold, pred:
@@ -319,3 +329,24 @@ def _domains(node: Node) -> dict[str, str]:
         for letter, whole in pairs
         if isinstance(letter, nodes.Symbol) and isinstance(whole, nodes.Symbol) and whole.name != "R"
     }
+
+
+def _without_numbers(items: list[Node], statement: str) -> list[Node]:
+    """The values of `x_1 = 3, x_2 = 2`, whose indices only count them; those of the problem are names."""
+    pairs = relations.named_values(items)
+    names = [name.name if isinstance(name, nodes.Symbol) else "" for name, _ in pairs]
+    letter = names[0].partition("_")[0] if len(names) > 1 else ""
+    if letter not in _UNKNOWNS or re.search(rf"(?<![A-Za-z]){letter}(?:_\{{?\d|[₀-₉])", statement):
+        return items
+    numbered = len(set(names)) == len(names) and all(re.fullmatch(rf"{letter}_\d+", name) for name in names)
+    return [value for _, value in pairs] if numbered else items
+
+
+def _differ_in_names(gold: Node, pred: Node) -> bool:
+    """Whether one lists values of one unknown, and the other of several: `x=1 or x=2` and `x=1, y=2`."""
+    sides = (side.items if isinstance(side, nodes.Listing) else () for side in (gold, pred))
+    of_gold, of_pred = ([name for name, _ in relations.named_values(items)] for items in sides)
+    if not of_gold or not of_pred or not all(isinstance(name, nodes.Symbol) for name in (*of_gold, *of_pred)):
+        return False
+    first, second = ({_INDEX.sub("", repr(name)) for name in names} for names in (of_gold, of_pred))
+    return first != second and 1 in (len(first), len(second))

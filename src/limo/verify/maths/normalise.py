@@ -10,12 +10,13 @@ import html
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from operator import methodcaller
 
 from limo.verify.maths.tables import languages, table
-from limo.verify.maths.units import UNIT_LETTERS
+from limo.verify.maths.units import UNIT_LETTERS, read_unit
 
 WORD_OPEN, WORD_CLOSE = "\ue001", "\ue002"
 MAX_ANSWER = 6000
@@ -32,7 +33,11 @@ _CHARACTERS = str.maketrans(
     }
 )
 _WORDS = re.compile(rf"\\(?:{'|'.join(_LATEX['text_commands'])})\s*\{{([^{{}}]*)\}}")
-_MINUS_WORD = re.compile(r"\A[\s$]*(?:负|(?:minus|negative)\s+)(?=\d)", re.I)
+_MINUS_WORD = re.compile(
+    r"\A[\s$]*(?:\\text\s*\{\s*(?:负|minus|negative)\s*\}\s*|(\\text\s*\{\s*)?(?:负|(?:minus|negative)\s+))"
+    r"(?=\.?\d|\\(?!text)[a-z])",
+    re.I,
+)
 _FIRST, _ALIASES, _INTERVALS = (  # functions, because re looks at a string with a backslash anew for every text
     [(re.compile(pattern), methodcaller("expand", replacement)) for pattern, replacement in _LATEX[name]]
     for name in ("first", "aliases", "intervals")
@@ -63,9 +68,13 @@ _SYNONYMS = {
     for language in languages()
     for answer, synonyms in language["synonyms"].items()
     for synonym in synonyms
-} | _number_words(_ENGLISH["ones"], _ENGLISH["tens"])
+}
 _SMALL_WORDS = {word: int(number) for word, number in _number_words(_ENGLISH["ones"], _ENGLISH["tens"]).items()}
 _PARTS, _UPRIGHT = _ENGLISH["parts"], re.compile(r"\\text\s*\{([A-Za-z\s-]*)\}")
+_FIRST_WORD = re.compile(r"[\s.$]*(?:\\text\s*\{\s*)?([A-Za-z]+)")
+_HYPHEN = re.compile(r"(?<=[A-Za-z])-(?=[A-Za-z])")
+_IN_NUMBERS = {"minus", "negative", "a", "an", "and", "point", "hundred", *_SMALL_WORDS, *_SCALES}
+_IN_NUMBERS |= {word + ending for word in _PARTS for ending in ("", "s")}
 _GOES_ON = re.compile(  # 0.1666...: a period three times and dots
     r"(?<![\d.(])(\d{0,12}\.\d{0,12}?)(\d{1,6}?)\2{2,20}\s*(?:\\[lcd]?dots|\.{3})(?![\d.A-Za-z])"
 )
@@ -93,7 +102,9 @@ _DIGITS, _SMALL, _LARGE = _CHINESE["digits"], _CHINESE["small_scales"], _CHINESE
 _NUMERAL = f"[{''.join([*_DIGITS, *_SMALL, *_LARGE])}]"
 _FRACTION = re.compile(rf"({_NUMERAL}+|\d+)分之({_NUMERAL}+|\d+(?:\.\d+)?)")
 _MIXED = re.compile(rf"({_NUMERAL}+|\d+)又(?=\\frac|\d+/\d)")
-_WHOLE = re.compile(rf"^\s*[负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?(?=\s*(?:{_CHINESE['measures']}|$))")
+_WHOLE = re.compile(
+    rf"^(\s*(?:\\text\s*\{{\s*)?)([负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?)(?=\s*(?:{_CHINESE['measures']}|\}}|[.．。]?$))"
+)
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
 _BRACE, _BOXED = re.compile(r"(?<!\\)[{}]"), re.compile(r"\\f?boxed\s*\{")
 _EDGE = ".,;:。 \t\n"
@@ -113,7 +124,6 @@ def clean(text: str) -> str:
     if _CIRCLED.intersection(text):
         text = _circled(text)
     text = money_behind(text)
-    text = _MINUS_WORD.sub("-", text)
     if not text.isascii():
         text = _MARKS_AT_ENDS.sub("", text)
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
@@ -123,9 +133,9 @@ def clean(text: str) -> str:
         text = text.replace("\\\\", "\\")
     if "dots" in text or "..." in text:
         text = _GOES_ON.sub(r"\1\\overline{\2}", text)
-    text = from_words(text)
+    text = numerals(text)
     text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
-    text = _latex(to_arabic(text)).rstrip(_EDGE).lstrip(",;: \t\n")
+    text = _latex(text).rstrip(_EDGE).lstrip(",;: \t\n")
     return text if re.match(r"\.\d", text) else text.lstrip(".")
 
 
@@ -151,22 +161,45 @@ def _scaled(match: re.Match[str]) -> str:
     return match.group() if value.denominator > 1 else str(value.numerator) + match.group(2)
 
 
+def numerals(text: str) -> str:
+    """Numbers in words, English or Chinese, in digits, and the word before a number that is its sign as a sign."""
+    return _MINUS_WORD.sub(lambda m: "-" + (m[1] or ""), to_arabic(from_words(text)), count=1)
+
+
 def from_words(text: str) -> str:
-    """`two hundred and five`, `two thirds` and `one and a half` in digits; any other text as it is."""
-    inner = _UPRIGHT.fullmatch(text.strip(" .$"))
-    words = (inner[1] if inner else text[:200]).strip(" .$").lower().replace("-", " ").split()
-    if not 1 < len(words) < 20 or (words[0] not in _SMALL_WORDS and words[0] not in ("a", "an")):
+    """`two hundred and five`, `minus two thirds` and `five percent` in digits; any other text as it is."""
+    if not (first := _FIRST_WORD.match(text)) or first[1].lower() not in _IN_NUMBERS:
         return text
+    inner = _UPRIGHT.fullmatch(text.strip(" .$"))
+    given = _HYPHEN.sub(" ", (inner[1] if inner else text[:200]).strip(" .$")).split()
+    words = [word.lower() for word in given]
+    sign = "-" if words and words[0] in ("minus", "negative") else ""
+    start, n = len(sign), next((at for at, word in enumerate(words[:20]) if word not in _IN_NUMBERS), len(words[:20]))
+    value = _number(words[start:n]) if n > start else None
+    unit = " ".join(given[n:])
+    return text if value is None or (unit and not read_unit(unit)) else f"{sign}{value} {unit}".rstrip()
+
+
+def _number(words: list[str]) -> str | None:
+    """A number in words; None where they are none."""
+    if words == ["half"]:
+        return r"\frac{1}{2}"
+    if words[0] not in _SMALL_WORDS and (words[0] not in ("a", "an") or len(words) == 1):
+        return None
+    if "point" in words:
+        at = words.index("point")
+        whole, digits = _count(words[:at]), [_SMALL_WORDS.get(word, 10) for word in words[at + 1 :]]
+        return None if whole is None or max(digits, default=10) > 9 else f"{whole}.{''.join(map(str, digits))}"
     part = _PARTS.get(words[-1].removesuffix("s"))
     if part is None:
         value = _count(words)
-        return text if value is None else str(value)
+        return None if value is None else str(value)
     at = len(words) - 1 - words[::-1].index("and") if "and" in words else 0
     above = _count(words[at + 1 if at else 0 : -1])
     if above is None or (above == 1) is words[-1].endswith("s"):  # `twenty third` is an ordinal
-        return text
+        return None
     whole = _count(words[:at]) if at else 0
-    return text if whole is None else rf"{whole or ''}\frac{{{above}}}{{{part}}}"
+    return None if whole is None else rf"{whole or ''}\frac{{{above}}}{{{part}}}"
 
 
 def _count(words: list[str]) -> int | None:
@@ -256,18 +289,29 @@ def _repeating(match: re.Match[str]) -> str:
 
 def unbox(text: str) -> str:
     """`\\boxed{x}` becomes x."""
-    boxes = {match.end(): match.start() for match in _BOXED.finditer(text)}
+    pairs = braced(text, _BOXED)
+    return without(text, [cut for start, inner, end in pairs for cut in ((start, inner), (end - 1, end))])
+
+
+def braced(text: str, command: re.Pattern[str]) -> list[tuple[int, int, int]]:
+    """Where a command that ends in its brace begins, where its content does, and where its closing brace ends."""
+    starts = {match.end(): match.start() for match in command.finditer(text)}
     opened: list[int] = []
-    cuts = list(boxes.items())
-    for brace in _BRACE.finditer(text) if boxes else ():
+    found = []
+    for brace in _BRACE.finditer(text) if starts else ():
         if brace.group() == "{":
             opened.append(brace.end())
-        elif opened and opened.pop() in boxes:
-            cuts.append((brace.end(), brace.start()))
+        elif opened and (inner := opened.pop()) in starts:
+            found.append((starts[inner], inner, brace.end()))
+    return found
+
+
+def without(text: str, cuts: Iterable[tuple[int, int]]) -> str:
+    """A text without these parts of it; one may lie in another."""
     kept, at = [], 0
-    for end, start in sorted(cuts):
+    for start, end in sorted(cuts):
         kept.append(text[at:start])
-        at = end
+        at = max(at, end)
     return "".join([*kept, text[at:]])
 
 
@@ -312,7 +356,7 @@ def to_arabic(text: str) -> str:
     text = _FRACTION.sub(_chinese_fraction, text)
     text = _MIXED.sub(lambda m: f"{m[1] if m[1].isdigit() else numeral(m[1])} ", text)
     text = _CHINESE_SCALED.sub(_chinese_scaled, text)
-    return _WHOLE.sub(lambda m: _chinese_decimal(m.group().strip()), text)
+    return _WHOLE.sub(lambda m: _chinese_decimal(m[2]) + m[1], text)
 
 
 def numeral(text: str) -> int | None:

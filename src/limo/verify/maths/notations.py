@@ -32,18 +32,22 @@ _PROPOSITION = re.compile(r"[A-Za-z()\[\]!&|>=]+")
 
 def same_formula_of_elements(gold: str, pred: str, statement: str = "") -> bool | None:
     """Whether two chemical formulas are the same; None where the answer is none, or the letters may be a product."""
-    if not 1 < len(gold) <= 80 or "=" in gold:
+    if not is_formula_of_elements(gold):
         return None
     first, second = (_plain(text) for text in (gold, pred))
-    if not _FORMULA.fullmatch(first):
-        return None
-    elements = _ELEMENT.findall(first)
-    is_chemical = (len(elements) > 1 and re.search(r"\d", first)) or any(len(element) > 1 for element in elements)
-    if not is_chemical or ("^" in gold.replace("^{+", "").replace("^{-", "") and not re.search(r"[+-]\}?\$?\Z", gold)):
-        return None
     if first == second:
         return True
     return False if _FORMULA.fullmatch(second) or sorted(first) == sorted(second) else None
+
+
+def is_formula_of_elements(text: str) -> bool:
+    """Whether a text can only be a chemical formula: several elements and a number, or the two letters of one."""
+    if not 1 < len(text) <= 80 or "=" in text or not _FORMULA.fullmatch(plain := _plain(text)):
+        return False
+    elements = _ELEMENT.findall(plain)
+    is_chemical = (len(elements) > 1 and re.search(r"\d", plain)) or any(len(element) > 1 for element in elements)
+    powers = "^" in text.replace("^{+", "").replace("^{-", "") and not re.search(r"[+-]\}?\$?\Z", text)
+    return bool(is_chemical) and not powers
 
 
 def differ_in_case(gold: str, pred: str, statement: str) -> bool:
