@@ -31,8 +31,6 @@ _STRUCK = re.compile(  # out, or commented out; `<s>` at the beginning and `1~~\
     re.S | re.I,
 )
 _STRIKE = re.compile(r"\\(?:[xbh]?cancel|[sx]out|[hv]?phantom)\{")
-# What a text with either has, behind a sign that is found faster.
-_MARKS = (("~", "~~"), ("%", "\n%"), ("<", "<!--"), ("<", "</s>"), ("<", "</del>"), ("<", "</strike>"))
 
 
 class Box(NamedTuple):
@@ -120,7 +118,8 @@ def _unclosed(text: str, start: int) -> str:
 
 def without_struck(text: str) -> str:
     """A text without what is struck out, commented out or invisible in it."""
-    if text.startswith("%") or any(sign in text and mark in text for sign, mark in _MARKS):
+    is_struck = ("~" in text and "~~" in text) or ("%" in text and ("\n%" in text or text[0] == "%"))
+    if is_struck or ("<" in text and ("</" in text or "<!--" in text)):
         text = _STRUCK.sub(" ", text)
     if "cancel{" in text or "out{" in text or "phantom{" in text:
         text = without(text, [(start, end) for start, _, end in braced(text, _STRIKE)])
