@@ -293,7 +293,7 @@ view none
 curate
 curate --nothing
 init damaged.jsonl -o damaged
-init damaged.jsonl -o damaged --model nowhere
+init damaged.jsonl -o damaged --model nobody/nowhere
 curate recipe.yaml --rn run
 curate --run
 curat

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import sqlite3
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ import yaml
 from test_documented_commands import parse
 
 from limo.core.files import locked
-from limo.core.progress import duration
+from limo.core.heartbeat import announced
+from limo.core.progress import NoProgress, duration
 from limo.core.recipe import load
 from limo.core.records import Completion, Rollout
 from limo.core.run_folder import RunFolder
@@ -21,7 +25,8 @@ from limo.experiments.pocket.lab import PocketRecipe
 from limo.ledger.schema import MIGRATIONS
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
-from limo.stages import curate, evaluate, train
+from limo.models.server_info import ServedModel
+from limo.stages import curate, evaluate, init, train
 from limo.stages.doctor import has_gpu
 from limo.stages.init import CPU_TRAINING, held_out_of
 
@@ -416,11 +421,11 @@ def test_a_mistake_is_one_line_that_says_what_to_do(fault, world, monkeypatch, m
 def test_a_line_that_is_no_json_is_named(limo, fault, here):
     (here / "cut.jsonl").write_text('{"stem": "What is 1 + 1?", "key": "2"}\n{"stem":\n')
     told = fault("init", "cut.jsonl")
-    assert "line 2 of cut.jsonl is not a row: 'not JSON: Expecting value at column 9'" in told and "line 1" not in told
+    assert "line 2 of cut.jsonl is not a row (not JSON: Expecting value at column 9)" in told and "line 1" not in told
     rows = "".join(json.dumps({"stem": f"What is {k} + {k}?", "key": str(2 * k)}) + "\n" for k in range(9))
     (here / "cut.jsonl").write_text(rows + "[]\n{\n")
     code, out, _ = limo("init", "cut.jsonl")
-    assert code == 0 and "malformed row 2" in out and "line 10 of cut.jsonl is not a row: 'a list" in out
+    assert code == 0 and "malformed row 2" in out and "line 10 of cut.jsonl is not a row (a list" in out
     (here / "cut.jsonl").write_text('{"stem": "What\n')
     assert "not JSON: Unterminated string starting at column 10" in fault("init", "cut.jsonl", "-o", "other")
     (here / "cut.jsonl").write_text("{\n")
@@ -428,11 +433,38 @@ def test_a_line_that_is_no_json_is_named(limo, fault, here):
 
 
 def test_a_model_that_is_no_folder_is_told_and_a_folder_is_written_whole(limo, here):
-    _, out, _ = limo("init", "shop.jsonl", "--model", "base", "-o", "a")
-    assert "there is no folder 'base' here: it is taken for a name on the hub" in out
+    _, out, _ = limo("init", "shop.jsonl", "--model", "owner/base", "-o", "a")
+    assert "there is no folder 'owner/base' here: it is taken for a name on the hub" in out
+    for path in ("base", "./base", "models/a/base", str(here / "base"), "~/base", "shop.jsonl"):
+        assert "there is no such model" in limo("init", "shop.jsonl", "--model", path, "-o", "a")[2]
     (here / "base").mkdir()
     _, out, _ = limo("init", "shop.jsonl", "--model", "base", "-o", "b")
     assert "hub" not in out and f"model: {here / 'base'}" in (here / "b/train.yaml").read_text()
+
+
+def test_a_recipe_that_is_elsewhere_is_named(limo, fault, here):
+    limo("init", "shop.jsonl", "-o", "limo-shop")
+    assert "did you mean 'limo-shop/mine.yaml'?" in fault("plan", "mine.yaml")
+    for typed in ("limo-shop/mina.yaml", "limo-shp/mine.yaml", "limo-shop/mine.yml"):
+        assert "did you mean 'limo-shop/mine.yaml'?" in fault("plan", typed)
+    assert "did you mean 'limo-v2'?" in fault("plan", "limo-v3")
+
+
+def test_init_says_that_it_waits_for_the_models_of_a_slow_server(monkeypatch, here):
+    monkeypatch.setattr("limo.stages.init.announced", partial(announced, after_s=0.01))
+    waits = lambda *of: time.sleep(0.2) or [ServedModel("m-1B")]  # noqa: E731
+    monkeypatch.setattr("limo.stages.init.served_models", waits)
+    progress = NoProgress()
+    init.run("shop.jsonl", "slow", "http://127.0.0.1:9", progress=progress)
+    assert progress.logged == ["asking http://127.0.0.1:9/v1 for its models"]
+
+
+def test_view_takes_its_port_before_it_builds_an_index(fault, tmp_path, monkeypatch):
+    with Ledger(tmp_path / "ledger.sqlite"), socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr("limo.report.view.index.open_index", lambda *of: pytest.fail("an index was built"))
+        assert "the port cannot be used" in fault("view", tmp_path, "--port", taken.getsockname()[1])
 
 
 def test_view_looks_for_ledgers_only_where_runs_are(fault, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -272,3 +273,17 @@ def test_a_gpu_is_used_where_there_is_one_and_nothing_else_is_said(monkeypatch, 
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
     setting = LocalModelSettings(name="m", path="x").device
     assert [device_of(name) for name in (setting, "cpu", "cuda:1")] == ["cuda" if has_gpu else "cpu", "cpu", "cuda:1"]
+
+
+def test_rows_that_are_decoded_say_how_far_they_are(folder, monkeypatch):
+    from limo.models.local import decode
+
+    completer, told, original = LocalCompleter(folder, "m"), [], decode.decode
+
+    def decoded(model, rows, stop, tell):
+        return original(model, rows, stop, lambda n: (tell(n), told.append(completer.waits_for())))
+
+    monkeypatch.setattr(decode, "decode", decoded)
+    completer.complete_tokens(requests(Sampling(temperature=1.0, max_tokens=9), n=1))
+    pattern = r"10 completions in this process: 2 of at most 9 tokens each; at most [0-9.]+ m?s left"
+    assert re.fullmatch(pattern, told[1]) and completer.waits_for() == ""

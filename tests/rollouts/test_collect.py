@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from dataclasses import replace
 from itertools import count, islice
 from typing import ClassVar
@@ -13,12 +14,12 @@ import pytest
 
 from limo.core.errors import InputError, ModelError
 from limo.core.pass_rate_band import PassRateBand
-from limo.core.progress import NoProgress
+from limo.core.progress import NoProgress, describe_line
 from limo.core.records import Completion, Problem, Sampling, Verdict
 from limo.ledger.store import Ledger
 from limo.models.completer import Capabilities, Completer
 from limo.rollouts.budget import Budget, BudgetMeter, Price
-from limo.rollouts.collect import collect_rollouts
+from limo.rollouts.collect import CollectionStopped, collect_rollouts
 
 PROBLEMS = [Problem.make(f"Problem {'long ' * (i % 4)}{i}", str(i)) for i in range(12)]
 NUMBER = {problem.id: i for i, problem in enumerate(PROBLEMS)}
@@ -72,6 +73,31 @@ def test_without_a_band_every_rollout_is_requested_once(path):
     assert sorted(model.requested) == [(i, index) for i in range(12) for index in range(6)]
     assert {rate.n_decided for rate in rates.values()} == {6, 0}
     assert rates[PROBLEMS[0].id].rate == pytest.approx(1 / 3)
+
+
+def test_a_model_in_this_process_says_how_far_it_is_and_a_signal_finishes_its_batch(path, monkeypatch):
+    class Slow(Model):
+        def waits_for(self):
+            return "4 completions in this process"
+
+        def complete(self, requests):
+            for group in super().complete(requests):
+                assert told.wait(30)
+                if len(self.requested) == 4:
+                    signal.raise_signal(signal.SIGINT)
+                yield group
+
+    class Shown(NoProgress):
+        def show(self, event):
+            super().show(event)
+            if "waiting for 4 completions in this process" in describe_line(event):
+                told.set()
+
+    told, progress = threading.Event(), Shown()
+    monkeypatch.setattr("limo.rollouts.collect.BEAT_S", 0.01)
+    with pytest.raises(CollectionStopped):
+        run(path, Slow(), progress=progress)
+    assert progress.logged == ["finishing 4 rollouts; Ctrl-C again leaves them"]
 
 
 def test_a_second_call_asks_nothing_and_says_the_same(path):

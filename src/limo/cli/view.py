@@ -38,19 +38,20 @@ def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None
     from limo.report.view.index import open_index
     from limo.report.view.query import HOST, Browser, OpenedRun
 
-    opened = []
-    for name, ledger in _ledgers(runs).items():
-        Ledger(ledger, read_only=True).close()  # checked, and upgraded where it is of an older version
-        folder = ledger.parent if (ledger.parent / "recipe.yaml").is_file() else None
-        opened.append(OpenedRun(name, ledger, open_index(ledger, folder, call.progress)))
-    with Browser(opened) as browser, app.listen(port) as listening:
+    ledgers, opened = _ledgers(runs), []
+    with app.listen(port) as listening:  # before the indexes, which take long
+        for name, ledger in ledgers.items():
+            Ledger(ledger, read_only=True).close()  # checked, and upgraded where it is of an older version
+            folder = ledger.parent if (ledger.parent / "recipe.yaml").is_file() else None
+            opened.append(OpenedRun(name, ledger, open_index(ledger, folder, call.progress)))
         token = app.new_token()
         url = f"http://{HOST}:{listening.getsockname()[1]}/?{app.TOKEN}={token}"
-        call.result({"url": url, "runs": [run.name for run in opened]}, f"{url}\nCtrl-C ends it")
-        if in_browser:
-            click.launch(url)
-        with suppress(KeyboardInterrupt):
-            app.serve(browser, listening, token)
+        with Browser(opened) as browser:
+            call.result({"url": url, "runs": [run.name for run in opened]}, f"{url}\nCtrl-C ends it")
+            if in_browser:
+                click.launch(url)
+            with suppress(KeyboardInterrupt):
+                app.serve(browser, listening, token)
 
 
 def _ledgers(runs: tuple[str, ...]) -> dict[str, Path]:

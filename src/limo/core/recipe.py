@@ -151,7 +151,8 @@ def shipped() -> dict[str, Path]:
 def find(recipe: str | Path) -> Path:
     """The file of a recipe given by path or by the name of a shipped one; a file of that name comes first.
 
-    Raises MissingFileError, naming the nearest shipped recipes, and InputError for a pipe.
+    Raises MissingFileError, naming the nearest file beside it or one folder below, or the nearest shipped recipe, and
+    InputError for a pipe.
     """
     path, known = Path(recipe), shipped()
     if path.is_file():
@@ -161,7 +162,11 @@ def find(recipe: str | Path) -> Path:
     if path.exists() and not path.is_dir():
         do = "write it to a file"
         raise InputError("a pipe or device can be read only once, and recipes are read twice", recipe, "a file", do)
-    advice = did_you_mean(path.stem, known) or "name one of them, or check the path"
+    near = path.parent if path.parent.is_dir() else Path()
+    here = sorted(str(file) for pattern in ("*.yaml", "*/*.yaml") for file in near.glob(pattern))
+    same = [file for file in here if Path(file).name == path.name]
+    advice = f"did you mean {same[0]!r}?" if same else did_you_mean(recipe, here) or did_you_mean(path.stem, known)
+    advice = advice or "name one of them, or check the path"
     raise MissingFileError("there is no such recipe", recipe, "a YAML file, or one of " + ", ".join(known), advice)
 
 

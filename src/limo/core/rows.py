@@ -92,8 +92,8 @@ def read_rows(path: str | Path) -> list[Row]:
 
 def unreadable(row: SourceRow) -> InputError:
     """The error for a row without a value."""
-    what = f"line {row.line} of {row.file} is not a row"
-    return InputError(what, row.error, "a JSON object", "correct or remove the line")
+    what = f"line {row.line} of {row.file} is not a row ({row.error})"
+    return InputError(what, None, "a JSON object", "correct or remove the line")
 
 
 def values_of(rows: Iterable[SourceRow], path: str | Path) -> list[Row]:

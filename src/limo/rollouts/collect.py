@@ -12,15 +12,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from json import dumps
 from typing import Protocol
 
 from limo.core.errors import InputError, PartialError
+from limo.core.heartbeat import heartbeat
 from limo.core.interrupts import first_signal
 from limo.core.pass_rate_band import PassRateBand
-from limo.core.progress import NoProgress, Progress
+from limo.core.progress import NoProgress, Progress, Stage
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
@@ -29,6 +31,7 @@ from limo.rollouts.budget import Budget, BudgetMeter
 from limo.rollouts.schedule import AWAIT_RESULTS, Schedule
 
 BUDGET_SPENT = "the budget is spent"
+BEAT_S = 5.0  # how often it is shown how far a model in this process is
 SAVE_TIME_S = 1.0  # how often the time spent is stored: a start that is killed may have spent this much more
 VERIFIED_TOGETHER = 1000  # stored completions that are verified again in one transaction
 
@@ -173,7 +176,12 @@ class _Collection:
             if n_finished == len(self.problems):
                 return
             began = time.perf_counter()
-            with first_signal(partial(self._stop, progress)) as received:
+            tells = (
+                nullcontext()
+                if self.completer.capabilities.concurrent
+                else heartbeat(partial(self._tell, stage), BEAT_S)
+            )
+            with first_signal(partial(self._stop, progress)) as received, tells:
                 for group in self.completer.complete(self.requests()):  # type: ignore[arg-type]
                     n_finished = self.store(group) if group else 0
                     fields = self.progress_fields(time.perf_counter() - began)
@@ -266,5 +274,13 @@ class _Collection:
             return False
         self.stop_reason = "interrupted"
         n_outstanding = self.schedule.n_outstanding - self.completer.stop_waiting()
-        progress.log(f"waiting for {n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
+        if self.completer.capabilities.concurrent:
+            progress.log(f"waiting for {n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
+        else:
+            progress.log(f"finishing {n_outstanding:,} rollouts; Ctrl-C again leaves them")
         return True
+
+    def _tell(self, stage: Stage) -> None:
+        """Show how far a model in this process is with the rollouts that it makes together."""
+        if words := self.completer.waits_for():
+            stage.advance(0, waiting_for=words)

@@ -30,6 +30,7 @@ from limo.core.rows import SourceRow, unreadable, write_rows
 from limo.core.stats import Estimate, detectable_difference, expected_detectable, mean_interval
 from limo.core.text import as_argument, printable, shorten, visible
 from limo.curate.dataset import MAX_NAME
+from limo.models.local.config import check_model
 from limo.models.openai.address import checked_address
 from limo.models.openai.settings import checked_variable
 from limo.models.server_info import ServedModel, served_models
@@ -106,7 +107,7 @@ def run(
     `fields`: columns by name (see `FieldMap`), where the guess is wrong.  `weights`: folder or hub name of the model to
     train.  `replace`: also files that stand there with other contents; nothing else of the folder is touched.  Raises
     InputError where no columns give problems with answers, too few are left for the pool, or a file would be replaced
-    without it; ModelError where the server does not answer.
+    without it; ModelError where the server does not answer, or `weights` is neither a model here nor a name of the hub.
     """
     checked_variable(api_key_env)
     given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
@@ -119,9 +120,7 @@ def run(
     if n_held_out >= len(usable):
         do = "give a smaller --hold-out"
         raise InputError("nothing would be left for the pool", n_held_out, f"1 to {len(usable) - 1:,} problems", do)
-    models = served_models(server, api_key_env) if server else []
-    if server:  # where its models were found
-        server = f"{checked_address(server).removesuffix('/v1')}/v1"
+    server, models = _asked(server, api_key_env, weights, progress := progress or NoProgress())
     notes = [] if models else ["no --server was given: put its address and the model's name into the recipes"]
     models = sorted(models or [ServedModel("my-model")], key=lambda model: model_size(model.name) or 0)
     by_hash = sorted(usable.values(), key=lambda problem: problem.id)  # no order of the file's
@@ -129,7 +128,7 @@ def run(
     of_rows = _notes_on_rows(left_out, damaged, list(usable.values()), list(table[0]))
     notes = [*of_rows, *notes, *_notes(models, interval, n_held_out, weights)]
     verifier, why, unchecked = propose_verifier(by_hash[:_SAMPLE])
-    notes = [*unchecked, *_notes_on_weights(weights, by_hash, progress or NoProgress()), *notes]
+    notes = [*unchecked, *_notes_on_weights(weights, by_hash, progress), *notes]
     http = {"base_urls": [server or NO_SERVER]} | ({"http": {"api_key_env": api_key_env}} if api_key_env else {})
     target, served = Path(folder), [_served(model, http) for model in models]
     weights = os.path.abspath(weights) if Path(weights).exists() and weights else weights
@@ -150,6 +149,17 @@ def run(
     commands = _commands(target, served, weights, n_tokens)
     counts = (n_rows, len(usable), n_held_out, half, detectable_difference(n_held_out, n_scored()))
     return InitResult(target, named(columns), (verifier, why), *counts, models, files, commands, notes)
+
+
+def _asked(server: str, api_key_env: str, weights: str, progress: Progress) -> tuple[str, list[ServedModel]]:
+    """Where the models of a server are, and which; `weights` that cannot be a model are told before."""
+    if weights and not Path(weights).is_dir():
+        check_model(weights)
+    if not server:
+        return "", []
+    server = f"{checked_address(server).removesuffix('/v1')}/v1"
+    with announced(progress, f"asking {server} for its models"):
+        return server, served_models(server, api_key_env)
 
 
 def _problems(
@@ -227,7 +237,7 @@ def _notes_on_rows(
         advice = "if a column is wrong, name it with --field answer=COLUMN or --field problem=COLUMN; there are"
         notes.append(f"{advice}: {shorten(', '.join(map(repr, columns)), 400)}")
     counts = _counts(left_out)
-    shown = [f"line {row.line} of {row.file} is not a row: {row.error!r}" for row in damaged[:1]]
+    shown = [f"line {row.line} of {row.file} is not a row ({row.error})" for row in damaged[:1]]
     return [f"rows left out: {counts}"] * bool(counts) + shown + notes
 
 

@@ -104,8 +104,8 @@ def memory_lines(plan: MemoryPlan, settings: TrainSettings, available: float) ->
             "more devices (accelerate/fsdp2.yaml)": plan.n_shards == 1,
             "a lower max_length with on_too_long=drop": True,
         }
-        do = ", or ".join(way for way, helps in ways.items() if helps)
-        lines.append(f"memory: this device has {available / GB:.3g} GB; it would fit with {do}")
+        do = ", ".join(way for way, helps in ways.items() if helps)
+        lines.append(f"memory: this device has {available / GB:.3g} GB; it would fit with one of: {do}")
     return lines
 
 

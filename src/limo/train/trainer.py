@@ -244,6 +244,7 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, setting
             flow = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
             if flow.get("should_training_stop") or state.global_step >= state.max_steps:
                 raise _AlreadyTrained  # transformers would make one more update before it looks
+            self.n_left = state.max_steps - state.global_step
             self.n_at_once = args.per_device_train_batch_size * args.world_size
             stack.enter_context(heartbeat(self.beat, HEARTBEAT_S / 2))
 
@@ -251,6 +252,9 @@ def _progress_callback(progress: Progress, stage: str, stack: ExitStack, setting
             if (passed_s := time.monotonic() - self.began_s) >= HEARTBEAT_S:
                 n = self.n_passes * self.n_at_once
                 far = f"{n:,} of {settings.examples_per_update:,} examples after {duration(passed_s)}"
+                if n and self.stage.remaining_s is None:  # none is counted yet: at the pace of this one
+                    left_s = passed_s * (self.n_left * settings.examples_per_update / n - 1)
+                    far += f"; at most {duration(left_s)} left"
                 self.stage.advance(0, update=f"{self.update:,}: {far}")
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

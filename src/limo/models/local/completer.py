@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import model_identity
+from limo.core.progress import duration
 from limo.core.prompts import Message
 from limo.core.records import Completion
 from limo.core.text import content_hash, shorten
@@ -77,6 +78,15 @@ class LocalCompleter(Completer):
         return completer
 
     _is_borrowed = False
+    _under_way: tuple[int, int, int, float] | None = None  # rows, new tokens of each, most of them, when they began
+
+    def waits_for(self) -> str:
+        """How far the rows that are decoded now are."""
+        if self._under_way is None or not self._under_way[1]:
+            return ""
+        n_rows, n, most, began = self._under_way
+        left = duration((time.perf_counter() - began) / n * (most - n))
+        return f"{n_rows:,} completions in this process: {n:,} of at most {most:,} tokens each; at most {left} left"
 
     def _set_up(self, model: Any, tokenizer: Any, name: str, batch_size: int) -> None:
         self.model, self.tokenizer, self.name, self.batch_size = model, tokenizer, name, batch_size
@@ -109,7 +119,10 @@ class LocalCompleter(Completer):
                 )
         run = decode if self._is_fast else generate
         with borrowed(self.model, self._is_fast) if self._is_borrowed else nullcontext():
-            new = dict(zip(rows, run(self.model, list(rows.values()), self._stop_tokens) if rows else [], strict=True))
+            most = max((len(row.uniforms) for row in rows.values()), default=0)
+            tell = lambda n: setattr(self, "_under_way", (len(rows), n, most, began))  # noqa: E731
+            made = run(self.model, list(rows.values()), self._stop_tokens, tell) if rows else []
+        self._under_way, new = None, dict(zip(rows, made, strict=True))
         texts = dict(zip(new, self._texts(list(new.values())), strict=True))
         elapsed_s = (time.perf_counter() - began) / len(batch)
         completed = []

@@ -13,7 +13,7 @@ depends on its neighbours only through the rounding of a matrix product.  Layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,8 +68,10 @@ def borrowed(model: Any, is_fast: bool) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def decode(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> list[list[int]]:
-    """The new tokens of each row, ending with a stop token or after `len(uniforms)` tokens."""
+def decode(
+    model: Any, rows: Sequence[DecodingRow], stop: Iterable[int], tell: Callable[[int], None] = lambda n: None
+) -> list[list[int]]:
+    """The new tokens of each row, ending with a stop token or after `len(uniforms)` tokens; `tell` gets their n."""
     batch = _Batch(model, rows)
     logits = batch.read_prompts()
     stops = torch.tensor(sorted(stop), device=model.device)
@@ -86,11 +88,14 @@ def decode(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> list
         if not len(tokens):
             break
         logits = batch.forward(tokens)
+        tell(step + 1)
     return [row[:n] for row, n in zip(out.tolist(), length.tolist(), strict=True)]
 
 
 @torch.inference_mode()
-def generate(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> list[list[int]]:
+def generate(
+    model: Any, rows: Sequence[DecodingRow], stop: Iterable[int], tell: Callable[[int], None] = lambda n: None
+) -> list[list[int]]:
     """As `decode`, by transformers' `generate`: slower, and for every causal language model."""
     batch, stops = _Batch(model, rows), set(stop)
     width = max(len(row.prompt) for row in rows)
@@ -98,6 +103,7 @@ def generate(model: Any, rows: Sequence[DecodingRow], stop: Iterable[int]) -> li
     is_token = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
 
     def sample(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        tell(tokens.shape[1] - width)
         uniforms = batch.uniforms[:, tokens.shape[1] - width]
         sampled = sample_tokens(logits, batch.temperature, batch.top_p, uniforms)
         return torch.full_like(logits, -torch.inf).scatter(1, sampled[:, None], 0.0)
