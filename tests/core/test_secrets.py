@@ -17,7 +17,6 @@ import pytest
 
 from limo.core import secrets
 from limo.core.secrets import (
-    hide_in_completion,
     hide_in_own,
     hide_in_parts,
     hide_secrets,
@@ -25,6 +24,12 @@ from limo.core.secrets import (
     remember_secret,
 )
 from limo.core.text import HIDDEN
+
+
+def hide_in_completion(text):
+    (shown,) = hide_in_parts(text)
+    return shown
+
 
 BOLD = {chr(65 + k): chr(0x1D400 + k) for k in range(26)} | {chr(97 + k): chr(0x1D41A + k) for k in range(26)}
 FORMS = {

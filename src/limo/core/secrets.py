@@ -3,7 +3,7 @@
     remember_secret(os.environ["MY_KEY"])      # where it is read
     hide_secrets(server_text)                  # where a text comes in: the key is hidden whole, altered, encoded or cut
     hide_in_own(message)                       # where one leaves that has words of ours: no key that may be one of them
-    hide_in_completion(text)                   # a text of any length: a long key is hidden whole, altered or encoded
+    hide_in_parts(thought, answer)             # texts of any length: a long key is hidden whole, altered or encoded
 
 Servers repeat a key as they please: JSON-escaped, percent-encoded, HTML-escaped, in base64 or hex, backwards, in other
 case or width, as numbers, with something between its characters, cut.  Texts and forms of the key are compared by
@@ -141,13 +141,9 @@ def _squeezed(text: str) -> bytes:
     return text.encode("ascii", "ignore").translate(_SMALL, _BETWEEN)
 
 
-def hide_in_completion(text: str) -> str:
-    """A completion without the secrets that are too long to stand in it by chance, whole and in their usual forms."""
-    return _without(text, _whole_spans(text, CERTAIN, _secrets))
-
-
 def hide_in_parts(*parts: str) -> tuple[str, ...]:
-    """The same of texts that are read one after the other, as a thought and its answer: a key may stand across both."""
+    """Texts of a completion, as a thought and its answer, without the secrets that are too long to stand in them by
+    chance, whole and in their usual forms, also where one stands across both."""
     spans, shown, start = list(_whole_spans("".join(parts), CERTAIN, _secrets)), [], 0
     for part in parts:
         own = [(max(a - start, 0), min(b - start, len(part))) for a, b in spans if a < start + len(part) and b > start]
