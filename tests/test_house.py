@@ -273,3 +273,19 @@ def test_json_and_yaml_are_parsed_with_bounds(trees):
     found = {name(path): bare for path, tree in trees.items() if (bare := bare_parsers(tree))}
     assert found == {f"src/limo/{path}": bare for path, bare in bounded.items()}
     assert bare_parsers(ast.parse("import json\nprint(json.load(open('a')))")) == ["json.load"]
+
+
+def relative_paths(tree):
+    """Calls of pyarrow.parquet with a path that is not made absolute."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    given = [
+        (call, call.args[call.func.attr == "write_table"])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "pq"
+    ]
+    return [ast.unparse(call) for call, path in given if not ast.unparse(path).endswith(".absolute()")]
+
+
+def test_arrow_is_given_absolute_paths_since_it_takes_others_with_a_colon_for_addresses(trees):
+    assert [found for tree in trees.values() for found in relative_paths(tree)] == []
+    assert relative_paths(ast.parse("pq.write_table(t, path)")) == ["pq.write_table(t, path)"]

@@ -50,6 +50,14 @@ def test_a_stage_comes_back_as_it_was_written(run):
     assert run.read_dropped("filter") == DROPPED
 
 
+@pytest.mark.parametrize("name", ["run:2", "http:/[::1", "s3:/bucket/run", "file:/x"])
+def test_a_folder_with_a_colon_in_its_name_is_no_address(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with RunFolder(name, Recipe()) as run:
+        run.write_stage("filter", [{"id": "p1"}], DROPPED)
+        assert run.read_stage("filter") == [{"id": "p1"}] and run.counts()["filter"].n_kept == 1
+
+
 HOSTILE = ["\ud800", "\x00", "\u2028\n", "x" * 100_000, "", "🙂", "-inf"]
 
 

@@ -368,7 +368,7 @@ def _parquet(path: Path, name: str) -> Iterator[SourceRow]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path.absolute())
         yield from numbered((row for batch in file.iter_batches(1024) for row in decode_columns(batch)), name)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise StorageError("the file is not whole Parquet", path, "an intact file", shorten(str(error))) from None

@@ -313,7 +313,7 @@ class RunFolder:
         for stage in sorted(filter(self.done, orders), key=lambda stage: orders[stage]):
             file = self._file(stage, "kept")
             with readable(file):
-                n_kept = pq.read_metadata(file).num_rows
+                n_kept = pq.read_metadata(file.absolute()).num_rows
             reasons = Counter(d.reason for d in self.read_dropped(stage))
             counted[stage] = StageCounts(n_kept, sum(reasons.values()), dict(reasons.most_common()))
         return counted
@@ -325,7 +325,7 @@ class RunFolder:
         orders = {}
         for file in (self.path / "stages").glob("*.dropped.parquet"):
             with readable(file):
-                notes = pq.read_metadata(file).metadata or {}
+                notes = pq.read_metadata(file.absolute()).metadata or {}
             orders[file.name.removesuffix(".dropped.parquet")] = int(notes.get(b"limo.order", b"0"))
         return orders
 

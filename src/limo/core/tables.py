@@ -35,14 +35,14 @@ def write_table(rows: Sequence[Row], path: Path, notes: Mapping[str, str] | None
         except UnicodeEncodeError:
             what, do = "the name of a column holds broken characters", "rename it"
             raise InputError(what, ascii(name), "whole Unicode", do) from None
-    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=dict(notes or {}))), path)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=dict(notes or {}))), path.absolute())
 
 
 def read_table(path: Path) -> list[Row]:
     """The rows that `write_table` wrote."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:  # a third of the time of `pq.read_table`, which looks for a dataset
+    with pq.ParquetFile(path.absolute()) as file:  # a third of the time of `pq.read_table`, which looks for a dataset
         return decode_columns(file.read())
 
 

@@ -86,8 +86,8 @@ def _write_hub(rows: Sequence[Row], folder: Path, card: str, tables: Mapping[str
 
     files = {"default": "data/train.parquet", **{name: f"{name}/train.parquet" for name in tables}}
     for name, table in {"default": rows, **tables}.items():
-        (folder / files[name]).parent.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(list(table)), folder / files[name])
+        ((folder / files[name]).absolute()).parent.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(list(table)), (folder / files[name]).absolute())
     configs = [{"config_name": name, "data_files": file} for name, file in files.items()]
     head, _, body = card.removeprefix("---\n").partition("\n---") if card.startswith("---\n") else ("", "", "\n" + card)
     values = load_yaml(head)[0] or {}

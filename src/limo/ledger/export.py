@@ -48,7 +48,7 @@ def _to_parquet(ledger: str | Path, out: Path) -> int:
     n = 0
     with Ledger(ledger, read_only=True) as opened, atomic(out) as temporary:
         definitions = opened.definitions()
-        with pq.ParquetWriter(temporary, schema) as writer:
+        with pq.ParquetWriter(temporary.absolute(), schema) as writer:
             rows = (_row(rollout, definitions) for rollout in opened.rollouts())
             while batch := list(islice(rows, BATCH)):
                 writer.write_table(pa.Table.from_pylist(batch, schema))

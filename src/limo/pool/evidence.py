@@ -66,7 +66,7 @@ def write_evidence(table: Sequence[Mapping[str, object]], path: str | Path) -> N
     names = [*((name, pa.string()) for name in _TEXTS), ("benchmark_row", pa.int64()), ("score", pa.float64())]
     with atomic(path) as temporary:
         rows = [{name: row.get(name) for name, _ in names} for row in table]
-        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(names)), temporary, compression="zstd")
+        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(names)), temporary.absolute(), compression="zstd")
 
 
 def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ def read_evidence(pool: str | Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     files = sorted((Path(pool) / EVIDENCE).glob("*.parquet"))
-    return [row for file in files for row in pq.read_table(file).to_pylist()]
+    return [row for file in files for row in pq.read_table(file.absolute()).to_pylist()]
 
 
 def surest(table: Sequence[Mapping[str, Any]], most: int | None = None) -> list[Mapping[str, Any]]:

@@ -164,7 +164,7 @@ def write_pool(problems: Iterable[Problem], path: str | Path) -> int:
             if name.endswith(".parquet"):
                 import pyarrow.parquet as pq
 
-                pq.write_table(table_of(problems), aside, compression="zstd")
+                pq.write_table(table_of(problems), aside.absolute(), compression="zstd")
             else:
                 _write_lines(problems, aside, name.endswith(".gz"))
     except UnicodeEncodeError as error:

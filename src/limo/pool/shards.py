@@ -136,7 +136,7 @@ def shards_of(pool: str | Path) -> list[Path]:
         raise InputError("the folder holds no shard of a pool", pool, "*.parquet", "make it with `limo pool ingest`")
     for shard in shards:
         try:
-            missing = [name for name in COLUMNS if name not in pq.read_schema(shard).names]
+            missing = [name for name in COLUMNS if name not in pq.read_schema(shard.absolute()).names]
         except (pa.ArrowInvalid, OSError) as error:
             raise _damaged(shard, error) from None
         if missing:
@@ -152,7 +152,7 @@ def read_table(shard: Path, columns: Sequence[str] = COLUMNS) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(shard, columns=list(columns))
+        table = pq.read_table(shard.absolute(), columns=list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(shard, error) from None
     cells = {name: table.column(name) for name in columns}
@@ -236,7 +236,7 @@ def _write(shard: Path, table: Any, dropped: Sequence[Dropped]) -> None:
     reason_table = pa.table(reasons, schema=pa.schema([(name, pa.string()) for name in reasons]))
     for file, content in ((shard.parent / DROPPED / shard.name, reason_table), (shard, table)):
         with atomic(file) as temporary:
-            pq.write_table(content, temporary, compression="zstd")
+            pq.write_table(content, temporary.absolute(), compression="zstd")
 
 
 def dropped_of(pool: str | Path, reason: str = "") -> list[Dropped]:
@@ -245,7 +245,7 @@ def dropped_of(pool: str | Path, reason: str = "") -> list[Dropped]:
 
     files = sorted((Path(pool) / DROPPED).glob("*.parquet"))
     wanted = [("reason", "==", reason)] if reason else None
-    rows = [row for file in files for row in pq.read_table(file, filters=wanted).to_pylist()]
+    rows = [row for file in files for row in pq.read_table(file.absolute(), filters=wanted).to_pylist()]
     return [Dropped(row["problem_id"], row["stage"], row["reason"], parse_json(row["detail"])) for row in rows]
 
 
@@ -253,7 +253,7 @@ def count_table_rows(file: Path) -> int:
     """The number of rows of a Parquet file."""
     import pyarrow.parquet as pq
 
-    n_rows: int = pq.read_metadata(file).num_rows
+    n_rows: int = pq.read_metadata(file.absolute()).num_rows
     return n_rows
 
 
@@ -264,5 +264,7 @@ def note_rows(pool: Path, names: Sequence[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name in names:
         counts["kept"] += count_table_rows(pool / name)
-        counts.update(pq.read_table(pool / DROPPED / name, columns=["reason"]).column("reason").to_pylist())
+        counts.update(
+            pq.read_table((pool / DROPPED / name).absolute(), columns=["reason"]).column("reason").to_pylist()
+        )
     return write_summary(pool, counts, names)

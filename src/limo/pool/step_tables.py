@@ -39,7 +39,7 @@ class StepTables:
             self.in_memory[step, task] = table
             return
         with atomic(self.path(step, task)) as temporary:  # hashes do not compress, and hardly one comes twice
-            pq.write_table(table, temporary, compression="none", use_dictionary=False, row_group_size=65_536)
+            pq.write_table(table, temporary.absolute(), compression="none", use_dictionary=False, row_group_size=65_536)
 
     def read(self, step: str, columns: Sequence[str], shard: int | None = None) -> Iterator[Any]:
         """The tables of a step; of files only the rows of one shard if it is given."""
@@ -48,4 +48,4 @@ class StepTables:
         if self.folder is None:
             return (table.select(columns) for (name, _), table in self.in_memory.items() if name == step)
         rows = None if shard is None else [("row", ">=", shard << ROW_BITS), ("row", "<", (shard + 1) << ROW_BITS)]
-        return (pq.read_table(file, columns=list(columns), filters=rows) for file in self.paths(step))
+        return (pq.read_table(file.absolute(), columns=list(columns), filters=rows) for file in self.paths(step))

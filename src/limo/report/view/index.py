@@ -189,7 +189,7 @@ def _batches(file: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]
 
     if not file.is_file():
         return
-    with pq.ParquetFile(file) as table:
+    with pq.ParquetFile(file.absolute()) as table:
         there = [name for name in columns if name in table.schema_arrow.names]
         for batch in table.iter_batches(_BATCH, columns=there) if len(there) == len(columns) else ():
             yield decode_columns(batch)
