@@ -19,6 +19,10 @@ REPLACED = [  # the completion, what counts in it
     ("\\boxed{12}\n\n等等，我算错了，应该是13。", "13"),
     ("所以答案是12。\n\n不对，应为13。", "13"),
     ("答案是12？不，是13。", "13"),
+    ("\\boxed{12}\n\nActually no, I made an arithmetic slip: it should be 13.", "it should be 13."),
+    ("\\boxed{12}\n\n等等，应该是13。", "13。"),
+    ("答案是12。\n\n抱歉，应为13。", "13。"),
+    ("\\boxed{12}\n\n重新计算得13。", "13。"),
 ]
 DENIED = [
     "\\boxed{12}\n\nUnfortunately this violates the constraint.",
@@ -27,6 +31,8 @@ DENIED = [
     "答案是12。不对。",
     "答案是12。等等，算错了。",
     "\\boxed{12}，但这不符合题意，舍去。",
+    "\\boxed{12}\n\n但x=12应舍去。",
+    "The answer is \\boxed{12}. Hold on, that contradicts the first condition, so 12 is impossible.",
 ]
 NO_STATEMENT = [
     "See problem 12.", "Step 12. We are stuck.", "As in equation (12).", "The proof uses Lemma 12.", "如图12所示。",
@@ -37,6 +43,8 @@ NO_STATEMENT = [
     "A common mistake gives \\boxed{12}.", "It is impossible that the answer is 12.", "不要填写\\boxed{12}。",
 ]  # fmt: skip
 KEPT = [
+    ("There is actually no other solution. \\boxed{12}", "12"),
+    ("重新计算得12，所以答案是\\boxed{12}", "12"),
     ("\\boxed{12} Wait, let me verify: 12+0=12. Yes.", "12"),
     ("The answer is 12. Let me check whether we forgot a case: no.", "12"),
     ("The answer is 12. But this holds for all n.", "12"),

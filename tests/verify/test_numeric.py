@@ -22,7 +22,7 @@ def outcome(answer, text, **settings):
         ("3 mol/L", "3000 mol/m^3"), ("5 m", "about 5 m above ground"), ("0 m", "0 m"), ("1 W", "1 J per s"),
         ("€960", "960 EUR"), ("$5", "5"), ("2h 30min", "150 minutes"), ("0.5 M", "0.5 mol/L"),
         ("1.6e-19 C", "1.6 x 10^-19 C"), ("0", "0.0"), ("0 m", "0 mm"), ("60 km/h", "60 km per hour"),
-        ("5 m", "5 m, not 6 m"),
+        ("5 m", "5 m, not 6 m"), ("1e-5", "1×10⁻⁵"), ("300000 km/s", "3×10⁵ km/s"), ("100000", "10⁵"),
     ],
 )  # fmt: skip
 def test_the_same_quantity_is_correct(answer, stated):
@@ -41,6 +41,7 @@ def test_the_same_quantity_is_correct(answer, stated):
         ("0", "0.009"), ("0 m", "5 mm"), ("10", "10 not"), ("5", "5 dozen"), ("5", "1e309"), ("5", "5/0"),
         ("5 m", "seven"), ("5 m", "between 3 and 5 m"), ("0 m", "1 m"),
         ("€960", "$960"), ("¥100", "100 JPY"), ("2h 30min", "230 min"), ("5 V", "5 mV"), ("60 km", "60 km/h"),
+        ("5", "5^2"), ("5", "5^{-1}"), ("52", "5²"), ("105", "10⁵"),
     ],
 )  # fmt: skip
 def test_another_quantity_is_not_correct(answer, stated):

@@ -189,6 +189,8 @@ def test_a_verifier_that_cannot_travel_to_another_process_is_refused():
         ("duty of care", "\\boxed{Duty  of care}", "correct"),
         ("Paris", "Answer: Paris, France", "wrong"),
         ("Paris", "Answer: Lyon", "wrong"),
+        ("Paris", "$\\boxed{\\text{Paris}}$", "correct"),
+        ("\\text{Paris}", "Answer: Lyon", "wrong"),
         ("Paris", "It is Paris.", "no_answer"),
         ("", "Answer: x", "undecided"),
     ],

@@ -8,6 +8,7 @@ gives `no_answer`, and `truncated` where it was cut.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from limo.core.prompts import EXACT_SYSTEM
@@ -16,6 +17,7 @@ from limo.verify.decision import RuleVerifier
 from limo.verify.extract import Extraction, extract_from
 from limo.verify.maths.equal import Comparison
 
+_UPRIGHT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _ENDS = " \t\n.,;:!?\"'“”‘’`*。，；：！？"
 
 
@@ -27,7 +29,9 @@ def stated_answer(completion: Completion) -> Extraction:
 
 
 class ExactVerifier(RuleVerifier):
-    """Compares texts: Unicode form, white space and punctuation at the ends aside, and case unless `case` is set."""
+    """Compares texts: Unicode form, white space, punctuation at the ends and a `\\text{}` around it aside; case too,
+    unless `case` is set.
+    """
 
     system = EXACT_SYSTEM
 
@@ -49,4 +53,6 @@ class ExactVerifier(RuleVerifier):
 
     def _normalise(self, text: str) -> str:
         text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_ENDS)
+        if upright := _UPRIGHT.fullmatch(text.strip("$ ")):  # as models write a word in a box
+            text = upright[1].strip(_ENDS)
         return text if self.case else text.casefold()

@@ -28,6 +28,7 @@ _VALUE = re.compile(
 _FRACTION = re.compile(rf"(?:(?<![\d.])(\d+)\s*)?\\d?frac\s*\{{\s*({_NUMBER})\s*\}}\s*\{{\s*({_NUMBER})\s*\}}")
 _WORDS = re.compile(r"\\(?:text|mathrm|textrm|mbox|operatorname|rm|mathbf)\b\s*")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_POWER = re.compile("(?<=[0-9])(?=[⁰¹²³⁴⁵⁶⁷⁸⁹⁻])")  # of a number; those of units stay as text
 
 
 class Quantity(NamedTuple):
@@ -110,7 +111,8 @@ def read_quantities(text: str) -> list[Quantity]:
 
 def _read_quantity(text: str) -> Quantity | None:
     text = numerals(text).replace(WORD_OPEN, " ").replace(WORD_CLOSE, " ")
-    text = _FRACTION.sub(_quotient, text.translate(_SUPERSCRIPTS)) if "frac" in text else text.translate(_SUPERSCRIPTS)
+    text = text if text.isascii() else _POWER.sub("^", text).translate(_SUPERSCRIPTS)
+    text = _FRACTION.sub(_quotient, text) if "frac" in text else text
     text = _WORDS.sub(" ", text).replace("\\times", "×").replace("\\cdot", "·").replace("−", "-").replace("\\%", "%")
     text = text.replace("^\\circ", "°").replace("^{\\circ}", "°").replace("\\degree", "°").replace("\\Omega", "Ω")
     text = text.replace("\\mu", "µ").replace("° C", "°C")
@@ -125,9 +127,9 @@ def _read_quantity(text: str) -> Quantity | None:
     if match is None or not (match["number"].strip("+-") or match["power"]):
         return None
     unit = text[match.end() :].replace("{", " ").replace("}", " ").strip(" .,;()")
-    if re.search(r"(?<![\^\d-])(?<![A-Za-zµμΩÅ°%])\s*\d", " " + re.sub(r"\^\s*\(?\s*-?\d", "", unit)) or (
-        not unit.isascii() and re.search("[不没非无]", unit)
-    ):
+    is_denied = not unit.isascii() and re.search("[不没非无]", unit)
+    n_more = re.search(r"(?<![\^\d-])(?<![A-Za-zµμΩÅ°%])\s*\d", " " + re.sub(r"\^\s*\(?\s*-?\d", "", unit))
+    if n_more or is_denied or re.match(r"\^[\s(-]*\d", unit):  # another number, or its power
         return None
     number = match["number"].strip("+") if match["number"].strip("+-") else match["number"] + "1"
     exponent = match["exponent"] or match["power"] or "0"
