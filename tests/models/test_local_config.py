@@ -113,6 +113,28 @@ def test_a_size_that_the_weights_do_not_have_is_refused_before_anything_is_built
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2"])
+def test_sizes_that_a_configuration_leaves_out_are_those_of_the_weights_or_it_is_refused(tmp_path, kind):
+    folder = changed(tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(ModelError, match=r"config.json claims a model of [\d,]{9,} numbers: .*as its weights have"):
+        LocalCompleter(folder)
+
+
+def test_weights_that_the_configuration_does_not_use_are_told_in_one_line(tmp_path, caplog):
+    LocalCompleter(changed(tmp_path / "model", num_hidden_layers=1, layer_types=["full_attention"]))
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "tensors of its weights are not used (model.layers.1." in told and "\x1b" not in told
+
+
+def test_a_link_to_nothing_is_no_name_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gone").symlink_to("nowhere")
+    with pytest.raises(ModelError, match="there is no such model"):
+        check_model("models/gone")
+
+
 def packed(folder, pack, **quantization):
     """A copy of a whole model whose layers are packed into tensors of other shapes, as quantised ones are."""
     shutil.copytree(POCKET, folder)

@@ -28,6 +28,9 @@ EVIL = {
                             "behavior": "Isolated", "invert": False}},
     "panics": {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": ENDLESS}, "behavior": "Isolated",
                                  "invert": False}},
+    "multiplies what it reads back": {"decoder": {"type": "Sequence", "decoders": [REPLACE] * 5}},
+    "multiplies one token": {"decoder": {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "0"}, "content": "0" * 1000}] * 3}},
 }  # fmt: skip
 
 

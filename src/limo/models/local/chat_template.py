@@ -19,8 +19,8 @@ from limo.core.prompts import Message
 from limo.core.text import printable, shorten
 
 LIMITS = CallLimits(time_s=10.0, memory_bytes=3 << 29, recursion=1000)
-MAX_GROWTH = 1 << 16  # characters that a template may add to the texts of a chat, and times that it may repeat them
-MAX_REPEATS = 4
+MAX_GROWTH = 1 << 16  # characters that a template may add to the texts of a chat, and times that it may repeat them;
+MAX_REPEATS = 4  # also what a tokenizer may make of tokens, for each character of them
 BATCH = 64  # chats that share the limits of time: a batch that fails is not tried chat by chat
 MAX_TOKENS, MORE_TOKENS = (
     4,
@@ -99,16 +99,26 @@ def open_renderer() -> Callable[[_Chats | _Trial], list[str]]:
 
     @lru_cache(1)
     def opened(file: str, changed_ns: int) -> Any:
-        return Tokenizer.from_file(file)
+        tokenizer = Tokenizer.from_file(file)
+        vocabulary = tokenizer.get_vocab()
+        decode(tokenizer, list(vocabulary.values()), sum(map(len, vocabulary)))
+        return tokenizer
+
+    def decode(tokenizer: Any, tokens: list[int], n_characters: int) -> None:
+        n_decoded = len(tokenizer.decode(tokens, skip_special_tokens=False))
+        if n_decoded > MAX_GROWTH + MAX_REPEATS * n_characters:
+            raise ValueError(f"it reads {len(tokens):,} tokens as {n_decoded:,} characters")
 
     def try_tokenizer(file: str, texts: Sequence[str]) -> list[str]:
         for text in texts:
             try:
-                n_tokens = len(opened(file, Path(file).stat().st_mtime_ns).encode(text).ids)
+                tokenizer = opened(file, Path(file).stat().st_mtime_ns)
+                tokens = tokenizer.encode(text).ids
+                decode(tokenizer, tokens, len(text))
             except BaseException as error:  # a panic of the package is no Exception
                 raise ValueError(str(error)) from error
-            if n_tokens > MORE_TOKENS + MAX_TOKENS * (n_bytes := len(text.encode())):
-                raise ValueError(f"it makes {n_tokens:,} tokens of {n_bytes:,} bytes")
+            if len(tokens) > MORE_TOKENS + MAX_TOKENS * (n_bytes := len(text.encode())):
+                raise ValueError(f"it makes {len(tokens):,} tokens of {n_bytes:,} bytes")
         return []
 
     def render(payload: _Chats | _Trial) -> list[str]:

@@ -9,8 +9,11 @@ model = AutoModelForCausalLM.from_pretrained(path, config=config, trust_remote_c
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 import re
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
+LOG = logging.getLogger(__name__)
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _ALLOWED = "a folder with config.json, safetensors and a tokenizer, or a hub name owner/name"
 _SIZES = re.compile(
@@ -33,6 +37,7 @@ _SIZES = re.compile(
 _ABOVE_0 = {"num_hidden_layers", "n_layer", "vocab_size", "hidden_size", "n_embd", "num_attention_heads", "n_head"}
 _ABOVE_0 |= {"max_position_embeddings", "n_positions"}
 _MAX_LAYERS, _MAX_SIZE = 10_000, 1 << 31  # where there are no weights to compare with
+_MAX_LACKING = 10_000_000  # numbers; where weights lack more, memory would be filled before the lack is told
 _MAX_SETTINGS = 1_000_000  # bytes; larger are vocabularies, whose readers say what is wrong
 _AGAIN = "download the model again"
 _OBJECTS = {  # the index of weights, and what transformers reads as objects
@@ -59,7 +64,7 @@ def check_model(model: str | Path) -> None:
         if not (path / "config.json").is_file():
             raise ModelError("this folder holds no model", path, _ALLOWED, "check the path")
         _check_sizes(path)
-    elif path.exists() or not HUB_NAME.fullmatch(str(model)):
+    elif os.path.lexists(path) or not HUB_NAME.fullmatch(str(model)):  # also a link to nothing
         raise ModelError("there is no such model", path, _ALLOWED, "check the path")
 
 
@@ -186,11 +191,13 @@ def load_weights(model: str | Path, config: PretrainedConfig, trust_remote_code:
 
     if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")) and any(Path(model).glob("*.bin")):
         raise _pickles(model)
+    _check_count(model, config)
     try:
-        loaded, told = AutoModelForCausalLM.from_pretrained(
-            str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
-            output_loading_info=True, **extra,
-        )  # fmt: skip
+        with _without_report():
+            loaded, told = AutoModelForCausalLM.from_pretrained(
+                str(model), config=config, trust_remote_code=trust_remote_code, use_safetensors=True,
+                output_loading_info=True, **extra,
+            )  # fmt: skip
     except Exception as error:
         packed = getattr(config, "quantization_config", None)
         if not packed or "ignore_mismatched_sizes" in str(error) or find_spec("torch") is None:
@@ -203,23 +210,62 @@ def load_weights(model: str | Path, config: PretrainedConfig, trust_remote_code:
     if missing := sorted(told["missing_keys"]):
         what = f"the weights lack {len(missing)} of the model's tensors ({missing[0]})"
         raise ModelError(what, model, _ALLOWED, "take the config.json that was saved with the weights")
+    if unused := sorted(told["unexpected_keys"]):
+        LOG.warning("%s: %d tensors of its weights are not used (%s)", model, len(unused), unused[0])
     check_weights(loaded, model)
     return loaded
 
 
-def _other_shape(model: str | Path) -> str:
-    """The first tensor whose shape in the file is not the one that the configuration asks for; '' where none is."""
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """Without the coloured table of tensors that transformers writes: what is wrong with them is told in a line."""
+    told = logging.getLogger("transformers.modeling_utils")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.funcName != "log_state_dict_report"
+
+    told.addFilter(is_other)
+    try:
+        yield
+    finally:
+        told.removeFilter(is_other)
+
+
+def _check_count(model: str | Path, config: PretrainedConfig) -> None:
+    """Raise ModelError where the configuration, with the sizes that it leaves to transformers, makes a model with many
+    more numbers than the folder's weights have."""
+    shapes = _shapes(Path(model)) if Path(model).is_dir() else {}
+    if not shapes or getattr(config, "quantization_config", None):
+        return
+    n_wanted, n_here = sum(map(math.prod, _wanted(config).values())), sum(map(math.prod, shapes.values()))
+    if n_wanted > n_here + _MAX_LACKING:
+        do = "take the config.json that was saved with the weights"
+        what = f"config.json claims a model of {n_wanted:,} numbers"
+        raise ModelError(what, model, f"{n_here:,}, as its weights have", do)
+
+
+def _wanted(config: PretrainedConfig) -> dict[str, list[int]]:
+    """The shapes of the parameters that a configuration asks for; none of a model that brings its own code."""
     import torch
     from transformers import AutoModelForCausalLM
 
     try:
         with torch.device("meta"):
-            wanted = AutoModelForCausalLM.from_config(read_config(model), trust_remote_code=False).state_dict()
-    except Exception:  # a model of its own code, for one: the error is told without the tensor's name
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception:  # what is wrong with it is told where it is loaded
+        return {}
+    return {name: list(weights.shape) for name, weights in model.named_parameters()}
+
+
+def _other_shape(model: str | Path) -> str:
+    """The first tensor whose shape in the file is not the one that the configuration asks for; '' where none is."""
+    try:
+        wanted = _wanted(read_config(model))
+    except ModelError:
         return ""
     for name, shape in _shapes(Path(model)).items():
-        if name in wanted and list(wanted[name].shape) != shape:
-            return f"{name} is {shape}, {list(wanted[name].shape)} is expected"
+        if name in wanted and wanted[name] != shape:
+            return f"{name} is {shape}, {wanted[name]} is expected"
     return ""
 
 
