@@ -131,6 +131,12 @@ def test_labels_are_as_harmless_as_completions(plain, field):
     assert Reader(text).tags.count("script") == 1 and not Reader(text).crossed
 
 
+def test_a_name_of_an_arm_hides_nothing_in_any_place_of_the_page(plain):
+    odd = "strong\u202ekaew\x1b[31m"
+    text = page.render(replace(plain, arms=[replace(arm, label_en=odd, label_zh=odd) for arm in plain.arms]))
+    assert not {"\u202e", "\x1b"} & set(text) and text.count("strong⟨U+202E⟩kaew⟨U+001B⟩[31m") > 3
+
+
 def test_both_languages_stand_in_the_page_and_the_parameter_picks_the_first_shown(plain, html):
     chinese = page.render(plain, "zh")
     assert '<html lang="en">' in html and '<html lang="zh-CN">' in chinese

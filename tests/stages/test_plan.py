@@ -14,7 +14,17 @@ from limo.core.prompts import prompt_hash
 from limo.core.records import Completion, Problem, Rollout, Verdict
 from limo.ledger.store import Ledger
 from limo.rollouts.runner import RolloutSettings
-from limo.stages.plan import PASS_RATES, CostAssumptions, Step, cost_table, expected, fit_pass_rates, lengths_note, plan
+from limo.stages.plan import (
+    PASS_RATES,
+    CostAssumptions,
+    Step,
+    cost_table,
+    expected,
+    fit_pass_rates,
+    lengths_note,
+    model_size,
+    plan,
+)
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
 
@@ -143,3 +153,16 @@ def test_a_model_that_is_named_twice_is_refused_before_it_counts_twice():
     with pytest.raises(ValidationError, match="strong is named twice"):
         RolloutSettings.model_validate({"models": [model, {**model, "files": ["b.jsonl"]}], "n": 1})
     assert RolloutSettings.model_validate({"models": [model, {**model, "name": "weak"}], "n": 1}).n_in_all == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Qwen2.5-32B-Instruct", 32),
+        ("/m/SmolLM2-135M-Instruct.Q4_1.gguf", 0.135),
+        ("Qwen2.5-7B-Instruct-1M", 7),
+        ("gpt-4", None),
+    ],
+)
+def test_the_size_of_a_model_stands_in_its_name(name, billions):
+    assert model_size(name) == billions

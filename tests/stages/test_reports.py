@@ -148,6 +148,11 @@ def test_a_curation_shows_funnel_difficulty_grades_cost_and_two_chains(tmp_path,
     bench(recipe(pool))
     report = run([tmp_path / "run"])
     assert [row.stage for row in report.funnel][:4] == ["ingest", "dedup", "decontaminate", "weak_filter"]
+    unfinished = shutil.copytree(tmp_path / "run", tmp_path / "unfinished")
+    for stage in ("select", "export"):
+        for file in (unfinished / "stages").glob(f"{stage}.*"):
+            file.unlink()
+    assert run([unfinished]).headline[0].en.startswith("This curation is not finished: nothing is selected yet.")
     names = {row.stage: (row.label_en, row.label_zh) for row in report.funnel}
     assert all(names[stage] == (stage, translated(stage, "zh")) for stage in names), "the names of the terminal"
     assert not any(row.n_unexplained for row in report.funnel)

@@ -91,7 +91,7 @@ def render(report: Report, language: Language = "en") -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, **how)
+    templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, finalize=words.shown, **how)
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     colors, cases = arm_colors(report), render_cases(report)
     text = templates.get_template("page.html.j2").render(

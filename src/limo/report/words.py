@@ -108,6 +108,11 @@ def marked(text: str) -> str:
     return "".join(code_point(c) if is_hidden(c) else c for c in text)
 
 
+def shown(value: object) -> object:
+    """What a template writes: hidden characters of a text as code points, whatever field it came from."""
+    return marked(value) if type(value) is str and not value.isprintable() else value
+
+
 def unmarked(text: str) -> str:
     """The text that `marked` was given; half surrogates, which no address can hold, stay marks."""
     return _MARK.sub(lambda match: chr(int(match[1], 16)), text)

@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from json import dumps
+from pathlib import Path
 from typing import Protocol
 
 from limo.core.errors import InputError, PartialError
@@ -172,7 +173,9 @@ class _Collection:
     def request_missing(self, progress: Progress) -> None:
         """Request rollouts until no problem needs more."""
         n_finished, self.n_planned = self.schedule.n_finished, self.schedule.n_remaining
-        with progress.stage(f"rollouts of {self.completer.name}", len(self.problems), n_finished) as stage:
+        name = self.completer.name
+        name = Path(name).name if name.startswith("/") else name  # as llama.cpp's server calls its model
+        with progress.stage(f"rollouts of {name}", len(self.problems), n_finished) as stage:
             if n_finished == len(self.problems):
                 return
             began = time.perf_counter()

@@ -53,7 +53,7 @@ PASS_RATES = np.concatenate([[0.0], 1 / (1 + np.exp(-np.linspace(-6.2, 6.2, 61))
 FLAT_PROBLEMS = 2.0  # weight of the flat prior in problems, so that what was not seen yet stays possible
 NO_PRICES = "USD unknown, no prices are set: `price.input` and `price.output` of each model, USD a million tokens"
 _N_ITERATIONS = 200  # the fit changes in the fourth digit after 100
-_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d+(?:\.\d+)?)[bB](?![a-z])")
+_SIZE = re.compile(r"(?:(?<![\w.])|-)(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d{2,3})[mM](?![A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +333,9 @@ def _observed(settings: RolloutSettings, ledger: Ledger | None) -> list[tuple[in
 
 
 def model_size(*names: str) -> float | None:
-    """Billions of parameters as a model's names say (Qwen2.5-32B-Instruct); None where they do not."""
+    """Billions of parameters as a model's names say (Qwen2.5-32B-Instruct, SmolLM2-135M); None where they do not."""
     matches = [_SIZE.search(text) for text in names]
-    return next((float(match[1] or match[2]) for match in matches if match), None)
+    return next((float(match[1]) if match[1] else float(match[2]) / 1000 for match in matches if match), None)
 
 
 def gpu_hours(billions: float, n_in: float, n_out: float, terms: CostAssumptions) -> float:

@@ -33,7 +33,7 @@ from limo.core.text import parse_json
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
-from limo.report.words import marked, one_line, verdict_reason
+from limo.report.words import marked, one_line, shown, verdict_reason
 
 TOKEN = "token"
 _FOLD = 6_000  # characters of a text that are shown before it is opened: a few screens
@@ -143,7 +143,7 @@ class _Pages:
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-        self._templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, **how)
+        self._templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, finalize=shown, **how)
         menus = {kind: browser.facet(kind) for kind in _MENUS}
         self._templates.globals |= {"signs": SIGNS, "one_line": one_line, "marked": marked, "escape": escape_text}
         self._templates.globals |= {"named": _NAMED, "folded": _FOLDED}

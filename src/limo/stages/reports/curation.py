@@ -44,6 +44,8 @@ def curation_parts(folder: Path) -> dict[str, list[Any]]:
     parts: dict[str, list[Any]] = {"funnel": funnel, "sections": [], "notes": [], "headline": []}
     if "select" in done:
         parts["headline"] = [text("curation_claim", n=f"{funnel[-1].n_kept:,}", n_in=f"{funnel[0].n_in:,}")]
+    else:
+        parts["headline"] = [text("unfinished_claim", n=str(len(done)))]
     parts["headline"] += [sentence(f"{lack.sentence}: {lack.why}") for lack in noted_lacks(run_folder, done)]
     recipe: curate.Recipe | None = None
     try:
