@@ -23,6 +23,12 @@ REPLACED = [  # the completion, what counts in it
     ("\\boxed{12}\n\n等等，应该是13。", "13。"),
     ("答案是12。\n\n抱歉，应为13。", "13。"),
     ("\\boxed{12}\n\n重新计算得13。", "13。"),
+    ("\\boxed{12}\n\nWait, it should be 13.", "13"),
+    ("\\boxed{12}\n\nActually it is 13.", "13"),
+    ("The answer is 12. My apologies, it's 13.", "13"),
+    ("\\boxed{12}\n\nOn reflection, 13.", "13"),
+    ("\\boxed{12}\n\nNever mind, 13.", "13"),
+    ("The answer is 12.\n\nFinal: 13", "13"),
 ]
 DENIED = [
     "\\boxed{12}\n\nUnfortunately this violates the constraint.",
@@ -32,6 +38,13 @@ DENIED = [
     "答案是12。等等，算错了。",
     "\\boxed{12}，但这不符合题意，舍去。",
     "\\boxed{12}\n\n但x=12应舍去。",
+    "\\boxed{12}不是答案。",
+    "\\boxed{12} (rejected)",
+    "\\boxed{12} (extraneous)",
+    "\\boxed{12}\n\nPlease ignore that.",
+    "\\boxed{12}\n\nThat can't be right.",
+    "\\boxed{12}\n\nThe box above is wrong.",
+    "\\boxed{12}\n\nBut it must be rejected.",
     "The answer is \\boxed{12}. Hold on, that contradicts the first condition, so 12 is impossible.",
 ]
 NO_STATEMENT = [
@@ -43,6 +56,9 @@ NO_STATEMENT = [
     "A common mistake gives \\boxed{12}.", "It is impossible that the answer is 12.", "不要填写\\boxed{12}。",
 ]  # fmt: skip
 KEPT = [
+    ("\\boxed{12} Wait, it is 12 by both ways.", "12"),
+    ("That cannot be right, so we try again. The answer is \\boxed{12}.", "12"),
+    ("Ignore the first root. \\boxed{12}", "12"),
     ("There is actually no other solution. \\boxed{12}", "12"),
     ("重新计算得12，所以答案是\\boxed{12}", "12"),
     ("\\boxed{12} Wait, let me verify: 12+0=12. Yes.", "12"),
