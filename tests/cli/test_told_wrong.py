@@ -126,7 +126,7 @@ def test_a_value_of_the_command_line_that_is_none_or_has_keys_is_told_so(fault, 
     told = fault("grade", file, "scorer=", "-o", tmp_path / "g.jsonl")
     assert "scorer (override) has no value" in told and "None" not in told
     told = fault("select", file, "k.x=1", "-o", tmp_path / "g.jsonl")
-    assert "k has no keys, and is given {'x': 1}" in told
+    assert "k (override) has no keys, and is given {'x': 1}" in told
 
 
 def test_an_interrupted_verification_does_not_name_an_output_that_is_none(limo, tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def test_replies_that_the_server_ended_are_told_and_requested_again_on_demand(
     assert code == 0 and "3 replies were ended by the server; --retry-errors requests them again" in told
     assert "judge has 3 replies that the server itself ended (--retry-errors requests them again): the server" in err
     told = limo(*words, "--lang", "zh")[1]
-    assert "3 条回复被服务器中止" in told and server.n_requested.total() == 3
+    assert "3 条回答被服务器中止" in told and server.n_requested.total() == 3
     code, told, err = limo(*words, "--retry-errors")
     assert code == 0 and server.n_requested.total() == 6 and "ended" not in told + err
     assert "2 came back decided" in told

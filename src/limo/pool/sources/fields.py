@@ -336,6 +336,8 @@ def _text(value: Any) -> str:
     """A cell as text, "" where it holds no finite number; whole floats lose their `.0` (AMC23 stores 27 as 27.0)."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
+    if isinstance(value, bytes):  # of rows from Python; files have been decoded
+        return value.decode(errors="surrogateescape")
     if isinstance(value, dict) and NO_TEXT in value:
         return str(value[NO_TEXT])  # its undecodable bytes are "broken characters" below
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
