@@ -122,6 +122,8 @@ def test_the_held_out_problems_leave_the_pool(limo, here):
     assert recipe.resolve("held_out.jsonl") == str(here / "mine/held_out.jsonl")
     assert load(evaluate.Recipe, "mine/evaluate.yaml").load_benchmarks()["held-out"][0].answer
     assert load(train.Recipe, "mine/train.yaml").dataset == str(here / "mine/runs/mine/selected")
+    steps = json.loads(limo("plan", "mine/mine.yaml", "--json")[1].splitlines()[-1])["steps"]
+    assert steps[0]["n_problems"] == 30, "those held out are neither counted nor tried by a pilot"
 
 
 def test_the_verifier_is_proposed_by_the_answers_with_two_of_them(limo, here):

@@ -149,7 +149,7 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions)
     from limo.stages import plan as stage
 
     note = f"GPU-hours on {terms.gpu}; time at {terms.tokens_per_s:g} tokens/s a request (--tokens-per-s); "
-    note += "problems that are duplicates, held out or of a benchmark still included"
+    note += "duplicates and benchmark problems still included"
     note += f"\n{stage.lengths_note(steps)}"
     if any(step.gpu_hours is None for step in steps):
         note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"

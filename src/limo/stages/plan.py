@@ -126,7 +126,11 @@ def run(
     recipe.check_inputs()
     problems, steps = ingest_sources(recipe, recipe.pool).problems, rollout_steps(recipe)
     if isinstance(recipe, CurateRecipe):
-        recipe.load_benchmarks(only_files=True)  # a column that is not there is said before anything is paid for
+        found = recipe.load_benchmarks(
+            only_files=True
+        )  # a column that is not there is said before anything is paid for
+        held_out = {problem.id for benchmark in found.values() for problem in benchmark}
+        problems = [problem for problem in problems if problem.id not in held_out]
     if n_pilot:
         pilot = sorted(problems, key=lambda problem: problem.id)[:n_pilot]
         _run_pilot(recipe, folder, steps, pilot, progress or NoProgress(), n_workers, opener)
