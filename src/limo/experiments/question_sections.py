@@ -15,6 +15,7 @@ from limo.core.stats import Interval
 from limo.core.text import operations, signed
 from limo.experiments.arms import Experiment, PredictedPair, Questions
 from limo.experiments.results import Counts, Measured, RateName, Rates, comparison_rows, curve_points, rates_of
+from limo.report import words
 from limo.report.charts.drawing import arm_colors
 from limo.report.content import ChartRow, ComparisonRow, DataTable, LocalizedText, Prediction, Report, Section
 from limo.report.words import comparison_claim, count, points
@@ -106,10 +107,20 @@ def describe_prediction(pair: PredictedPair, row: ComparisonRow, report: Report)
     low, high = (signed(bound, 0) for bound in pair.points)
     came = f"{points(row.difference, signed=True)} [{points(row.low, signed=True)}, {points(row.high, signed=True)}]"
     outcome, of = prediction_outcome(pair, row), text(f"of_{pair.of}")
-    other = text("within" if _is_within(pair, row) else "another_size")
+    is_apart = pair.expect == "same" and row.separable
+    other = text("another_size" if not _is_within(pair, row) else "within_yet_apart" if is_apart else "within")
     words = {"expect": text(f"expect_{pair.expect}"), "other": other}
     said = text("predicted", a=a, b=b, of=of, low=low, high=high, came=came, **words)
     return Prediction(said, outcome)
+
+
+def headline_claims(report: Report) -> list[LocalizedText]:
+    """The first sentences of a lab's report; what was selected beside as many that nobody selected, said in words."""
+    claims, rows = words.headline_claims(report), [row for row in report.comparisons if row.group == "all"]
+    if rows and (rows[0].a, rows[0].b) == ("limo", "random"):
+        came = "open" if not rows[0].separable else "won" if rows[0].difference > 0 else "lost"
+        claims[0] = text(f"selection_{came}", claim=claims[0])
+    return claims
 
 
 def _claim(pair: PredictedPair, row: ComparisonRow, report: Report) -> LocalizedText:
@@ -234,7 +245,7 @@ def _table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable:
             single = [{b: _only(of, evidence.facts) for b, of in m.pass_rates.items()} for m in own]
             cells.append(points(_mean_rate(single)))
         rows.append([LocalizedText(*evidence.questions.arms[name].label), *cells])
-    return make_table("arms_table", heads, rows)
+    return make_table("arms_table", heads, rows, "arms_table_note")
 
 
 def _seed_table(experiment: Experiment, evidence: QuestionEvidence) -> DataTable:

@@ -18,7 +18,7 @@ from limo.experiments.arm_selection import in_stratum
 from limo.experiments.arms import Arm, Experiment, Questions
 from limo.experiments.cells import MEASURING, Cell, CellExecutor, RunningCell, cells_of
 from limo.experiments.lab import Lab
-from limo.experiments.question_sections import SAMPLED_BASE, QuestionEvidence, question_section
+from limo.experiments.question_sections import SAMPLED_BASE, QuestionEvidence, headline_claims, question_section
 from limo.experiments.results import Measured, Measurement
 from limo.report import page, store
 from limo.report.content import Report
@@ -73,6 +73,7 @@ def report_of(
     shown = {arm.name for arm in arms if arm.is_headline} or set(asked[0].arms)
     report = replace(
         report,
+        headline=headline_claims(report),
         scores=[row for row in report.scores if row.arm in shown],
         averages=[row for row in report.averages if row.arm in shown],
         rebuild=f"limo experiment {asked[0].name} --run runs/lab" if len(asked) == 1 else report.rebuild,

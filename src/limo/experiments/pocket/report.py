@@ -20,7 +20,7 @@ from limo.report.content import BenchmarkRow, Case, CaseRollout, LocalizedText, 
 from limo.stages.reports.cases import case_rollout, left_out_notes, make_cases
 from limo.stages.reports.texts import stage_name
 
-_NOTES = ("note_world", "note_chains", "note_updates", "note_scale")
+_NOTES = ("note_world", "note_chains", "note_choice", "note_updates", "note_scale")
 
 
 def _text(name: str, **values: object) -> LocalizedText:
