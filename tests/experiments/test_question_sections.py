@@ -11,6 +11,8 @@ from limo.experiments.arms import Arm, Experiment, PredictedPair, Questions, Sel
 from limo.experiments.question_sections import (
     QuestionEvidence,
     compare_predicted,
+    describe_prediction,
+    headline_claims,
     prediction_outcome,
     question_section,
     reach_by_arm,
@@ -130,7 +132,7 @@ def test_the_section_says_what_was_predicted_and_what_came_in_both_languages(evi
 def test_the_table_has_a_row_for_each_arm_with_its_single_steps(evidence):
     (table,) = question_section(experiment(), evidence).tables
     assert len(table.rows) == len(NAMES) and all(len(row) == len(table.heads) for row in table.rows)
-    assert table.heads[-1].en == "single steps"
+    assert table.heads[-1].en == "problems of one step" and "Problems of one step" in table.note.en
     assert (
         question_section(experiment(), replace(evidence, facts=frozenset())).tables[0].heads[-1].en == "training seeds"
     )
@@ -202,3 +204,22 @@ def test_a_page_of_every_kind_of_section_is_drawn(evidence):
     sections = [replace(question_section(experiment(chart), evidence), name=chart) for chart in kinds]
     text = render(replace(evidence.report, sections=sections))
     assert text.count("Why?") >= 4 and "not separable" in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "separable", "said"),
+    [(0.1, True, "Selecting beat"), (-0.1, True, "Selecting lost to"), (0.01, False, "Selecting and drawing at")],
+)
+def test_the_comparison_with_random_heads_the_page_and_says_whether_selecting_won(difference, separable, said):
+    arms = [ArmRow("limo", "LIMO", "LIMO"), ArmRow("random", "Random", "随机")]
+    row = ComparisonRow("limo", "random", "all", difference, difference - 0.05, difference + 0.05, separable)
+    first, *_ = headline_claims(Report(LocalizedText("T"), arms=arms, comparisons=[row]))
+    assert first.en.startswith(said) and "LIMO" in first.en and "随机" in first.zh
+    other = replace(row, b="base")
+    assert not headline_claims(Report(LocalizedText("T"), arms=arms, comparisons=[other]))[0].en.startswith("Selecting")
+
+
+def test_a_likeness_that_fails_inside_its_range_says_why(evidence):
+    row = ComparisonRow("good", "bad", "all", 0.03, 0.01, 0.05, True)
+    said = describe_prediction(pair("good", "bad", "same", -5, 5), row, evidence.report)
+    assert said.outcome == "failed" and said.text.en.endswith("inside that range, yet separable")
