@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.secrets import hide_secrets
 from limo.models.openai.client import MAX_ERROR_BYTES, BadReply, HttpClient, Unreachable, api_key, proxy_of
 
@@ -345,19 +345,15 @@ def test_a_proxy_of_the_environment_is_used_and_passwords_of_netrc_are_not_sent(
     assert "Authorization" not in ours and "Authorization" in theirs
 
 
-def test_behind_a_proxy_the_key_is_sent_and_nothing_of_netrc(tmp_path, monkeypatch, no_proxies):
-    (tmp_path / "netrc").write_text("default login me password netrc-secret\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-
-    async def send():
-        async with Server(WHOLE) as proxy:
-            monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
-            async with HttpClient(["http://far.example/v1"], SecretStr("own-key"), 5, 4) as client:
-                await client.post("http://far.example/v1", "/completions", b"{}", {}, bool)
-        return proxy.heads
-
-    (head,) = run(send())
-    assert "\r\nAuthorization: Bearer own-key\r\n" in head and "Proxy-Authorization" not in head
+def test_a_proxy_that_would_read_the_key_is_refused_with_the_ways_out(monkeypatch, no_proxies):
+    monkeypatch.setenv("http_proxy", "http://me:s3cret@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "near.example")
+    HttpClient(["http://near.example/v1", "https://far.example/v1", "http://127.0.0.1/v1"], SecretStr("own-key"), 5, 4)
+    HttpClient(["http://far.example/v1"], SecretStr(""), 5, 4)
+    do = r"use an https address, name the server in NO_PROXY \(far.example\), or give no api_key_env"
+    with pytest.raises(InputError, match=f"the environment's proxy would read the key.*hidden.*{do}") as caught:
+        HttpClient(["http://far.example/v1"], SecretStr("own-key"), 5, 4)
+    assert "own-key" not in str(caught.value) and "s3cret" not in str(caught.value)
 
 
 def test_a_proxy_that_only_tunnels_sees_no_key(monkeypatch, no_proxies):
@@ -393,12 +389,9 @@ def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch, no_proxie
         monkeypatch.setenv(f"{scheme}_proxy", f"http://me:s3cret@127.0.0.1:{port}")
         url = f"{scheme}://far.example/v1"
         async with HttpClient([url], SecretStr(""), 5, 4) as client:
-            if scheme == "http" and reply and b"407" in reply:
-                assert (await client.post(url, "", b"{}", {}, bool)).status == 407
-                return
-            with pytest.raises(
-                (BadReply, Unreachable), match=rf"the proxy http://\[hidden\]@127.0.0.1:{port}"
-            ) as caught:
+            is_final = reply is not None and b"407" in reply
+            kinds = ModelError if is_final else (BadReply, Unreachable)
+            with pytest.raises(kinds, match=rf"the proxy .*http://\[hidden\]@127.0.0.1:{port}") as caught:
                 await client.post(url, "", b"{}", {}, bool)
             assert "s3cret" not in str(caught.value)
         proxy.close()
@@ -407,20 +400,20 @@ def test_a_proxy_that_fails_is_named_without_its_password(monkeypatch, no_proxie
 
 
 def test_which_servers_are_behind_a_proxy(monkeypatch, no_proxies):
-    assert proxy_of("http://far.example/v1") is None
+    assert proxy_of("http://far.example/v1", has_key=False) is None
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
     monkeypatch.setenv("no_proxy", "near.example,ported.example:8000")
-    assert proxy_of("http://far.example/v1") == "http://proxy.example:3128"
-    assert proxy_of("http://ported.example:9000/v1") == "http://proxy.example:3128"
+    assert proxy_of("http://far.example/v1", has_key=False) == "http://proxy.example:3128"
+    assert proxy_of("http://ported.example:9000/v1", has_key=False) == "http://proxy.example:3128"
     for url in ("http://near.example/v1", "http://localhost:1/v1", "https://far.example/v1"):
-        assert proxy_of(url) is None
-    assert proxy_of("http://ported.example:8000/v1") is None
+        assert proxy_of(url, has_key=False) is None
+    assert proxy_of("http://ported.example:8000/v1", has_key=False) is None
 
 
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(monkeypatch, no_proxies):
     monkeypatch.setenv("http_proxy", "socks5://me:password@proxy.example:1080")
     with pytest.raises(InputError, match=r"socks5://\[hidden\]@proxy.example:1080"):
-        proxy_of("http://far.example/v1")
+        proxy_of("http://far.example/v1", has_key=False)
 
 
 def test_a_key_is_hidden_wherever_it_is_shown(monkeypatch):

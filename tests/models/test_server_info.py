@@ -11,9 +11,11 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from pydantic import SecretStr
 
-from limo.core.errors import ModelError
-from limo.models.server_info import MAX_MODELS, MAX_NAME, ServedModel, served_models, server_info
+from limo.core.errors import InputError, ModelError
+from limo.models.openai.client import HttpClient
+from limo.models.server_info import MAX_MODELS, MAX_NAME, ServedModel, _get_all, served_models, server_info
 from limo.models.settings import HttpModelSettings
 
 
@@ -109,9 +111,63 @@ def certificate(tmp_path):
     return tls
 
 
-def test_what_tls_found_wrong_is_said(certificate):
-    with answering(lambda path: http({}), certificate) as port, pytest.raises(ModelError, match="certificate verify"):
-        served_models(f"https://127.0.0.1:{port}/v1")
+def test_a_certificate_that_is_not_valid_ends_the_work_with_the_way_out(certificate):
+    async def post(url):
+        async with HttpClient([url], SecretStr(""), 5, 4) as client:
+            await client.post(url, "", b"{}", {}, bool)
+
+    reason = r"certificate is not valid \(self-signed.*https://127.*SSL_CERT_FILE"
+    with answering(lambda path: http({}), certificate) as port:
+        for ask in (served_models, lambda url: asyncio.run(post(url))):
+            with pytest.raises(ModelError, match=reason):
+                ask(f"https://127.0.0.1:{port}/v1")
+
+
+@pytest.fixture
+def heads(monkeypatch):
+    """What a proxy of the environment received, which wants a password."""
+    received = []
+
+    def reply(path):
+        received.append(path)
+        return http(b"", "407 No")
+
+    with answering(reply) as port:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "near.example")
+        yield received
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_is_said(heads, scheme):
+    with pytest.raises(ModelError, match=r"the proxy wants a password \(status 407\).*127.0.0.1.*NO_PROXY"):
+        served_models(f"{scheme}://far.example/v1")
+
+
+def test_no_key_goes_to_a_proxy_that_would_read_it(heads, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "my-own-strange-key")
+    with pytest.raises(InputError, match=r"would read the key.*use an https address.*NO_PROXY \(far.example\)"):
+        served_models("http://far.example/v1", "MY_KEY")
+    assert not heads
+
+
+def test_a_compressed_answer_is_not_asked_for():
+    heads = []
+
+    async def answer(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(http({}))
+        writer.close()
+
+    async def ask():
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        await _get_all(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", SecretStr("own-key"))
+        server.close()
+
+    asyncio.run(ask())
+    assert len(heads) == 5
+    assert all({"Accept-Encoding: identity", "Authorization: Bearer own-key"} < set(h.split("\r\n")) for h in heads)
 
 
 REASONS = {

@@ -119,8 +119,22 @@ def test_a_few_failures_between_long_thoughts_are_no_silence():
     of = fleet(1)
     (server,) = of.servers
     for now in (600.0, 1200.0, 1800.0, 2400.0):  # a request alone, cut every ten minutes
+        number = server.begin(now - 600.0)
         of.failed(server, now, "the connection broke")
+        server.end(number)
         assert of.silent_s(0.0, now) == 0.0
+
+
+def test_silence_begins_with_the_first_failure_of_those_in_a_row():
+    of = fleet(1)
+    (server,) = of.servers
+    for now in (100.0, 101.0, 103.0):
+        number = server.begin(now)
+        of.failed(server, now, "refused")
+        server.end(number)
+    assert of.silent_s(0.0, 110.0) == 10.0
+    of.busy(server, 110.0, 600.0, "status 429", retry_after_s=600.0)  # the hour begins with the first of these
+    assert of.silent_s(0.0, 700.0) == 0.0 and of.silent_s(0.0, 720.0) == 10.0
 
 
 def test_a_server_that_only_says_that_it_is_busy_is_silent_but_not_while_it_named_a_time():

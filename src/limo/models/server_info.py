@@ -15,11 +15,12 @@ from limo.core.errors import ModelError
 from limo.core.secrets import hide_secrets, holds_secret
 from limo.core.text import content_hash, hide_keys, parse_json, printable, shorten
 from limo.models.openai.address import checked_address, led_to
-from limo.models.openai.client import api_key, broken, proxy_of, why_unreachable
+from limo.models.openai.client import api_key, broken, proxy_of, raise_for_proxy, request_headers, why_unreachable
 from limo.models.settings import HttpModelSettings
 
 if TYPE_CHECKING:
     import aiohttp
+    from pydantic import SecretStr
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 16 << 20  # hosted routers list hundreds of models, each with a page of description
@@ -127,7 +128,7 @@ def _listed(answers: Answers) -> dict[str, dict[str, Any]]:
 
 
 def _answers(base_url: str, api_key_env: str) -> Answers:
-    url, key = checked_address(base_url), api_key(api_key_env).get_secret_value()
+    url, key = checked_address(base_url), api_key(api_key_env)
     with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
         return thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
 
@@ -142,11 +143,10 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-async def _get_all(url: str, key: str) -> Answers:
+async def _get_all(url: str, key: SecretStr) -> Answers:
     import aiohttp
 
-    root, proxy = url.removesuffix("/v1"), proxy_of(url)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    root, proxy = url.removesuffix("/v1"), proxy_of(url, bool(key))
     status: dict[str, Any] = {}  # by the names of `_PATHS`
     why: dict[str, Any] = {}  # the same: why an answer is none
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -157,8 +157,9 @@ async def _get_all(url: str, key: str) -> Answers:
             try:
                 # headers of the session would go to a proxy too, the key among them
                 async with session.get(
-                    root + _PATHS[name], headers=headers, allow_redirects=False, proxy=proxy
+                    root + _PATHS[name], headers=request_headers(key), allow_redirects=False, proxy=proxy
                 ) as response:
+                    raise_for_proxy(response.status, proxy or url)
                     status[name] = response.status
                     if to := led_to(str(response.url), response.headers.get("Location", "")):
                         why[name] = to
@@ -168,7 +169,7 @@ async def _get_all(url: str, key: str) -> Answers:
                 return None
             except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a head that aiohttp cannot parse
                 is_met = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
-                text = broken(error) if is_met else why_unreachable(error, proxy)
+                text = broken(error) if is_met else why_unreachable(error, url, proxy)
                 why[name] = shorten(printable(hide_secrets(text)), 200)
                 return None
             if len(body) > MAX_BYTES:

@@ -5,8 +5,9 @@
         reply = await client.post("http://gpu1:8000/v1", "/chat/completions", b"{}", {}, stream.feed, deadline_s=600)
 
 Redirects are not followed (a key must not travel to another host), `~/.netrc` is not read, and replies are requested
-uncompressed; a compressed one is refused.  What all replies hold together is bounded: once it is more than
-`MAX_HELD_BYTES`, those larger than `SMALL_BYTES` are read on one at a time, and their connections wait.
+uncompressed; a compressed one is refused, as is a proxy that would read the key.  What all replies hold together is
+bounded: once it is more than `MAX_HELD_BYTES`, those larger than `SMALL_BYTES` are read on one at a time, and their
+connections wait.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from pydantic import SecretStr
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, ModelError
 from limo.core.secrets import hide_secrets, remember_secret
 from limo.core.text import shorten
 from limo.models.openai.address import led_to, shown_address
@@ -68,13 +69,11 @@ class HttpClient:
     """
 
     def __init__(self, urls: Iterable[str], key: SecretStr, timeout_s: float, n_connections: int) -> None:
-        self._proxies = {url: proxy_of(url) for url in urls}
+        self._proxies = {url: proxy_of(url, bool(key)) for url in urls}
         self._timeout_s, self._n_connections = timeout_s, n_connections
         self._n_held, self._large = 0, asyncio.Lock()  # bytes of replies that are being read; held by one of the large
         # Sent with each request: aiohttp would give headers of the session to a proxy too, the key among them.
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key:
-            self._headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+        self._headers = {"Content-Type": "application/json"} | request_headers(key)
 
     async def __aenter__(self) -> Self:
         import aiohttp
@@ -103,7 +102,8 @@ class HttpClient:
         """The reply to a request to one of `urls`.  A stream goes to `feed`, part by part; it returns how many bytes
         it keeps for want of what follows, and None at the last part.
 
-        Raises Unreachable, BadReply (also after `timeout_s` of silence or `deadline_s` in all), and what `feed` raises.
+        Raises Unreachable, BadReply (also after `timeout_s` of silence or `deadline_s` in all), what `feed` raises, and
+        ModelError for a certificate that is not valid and a proxy that wants a password.
         """
         import aiohttp
 
@@ -120,9 +120,10 @@ class HttpClient:
                     proxy=proxy,
                 ) as response,
             ):
+                raise_for_proxy(response.status, proxy or url)
                 return await self._read(response, feed)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-            raise Unreachable(why_unreachable(error, proxy)) from None
+            raise Unreachable(why_unreachable(error, url, proxy)) from None
         except TimeoutError:
             what = f"not finished after {deadline_s:g} s" if limit.expired() else f"silent for {self._timeout_s:g} s"
             raise BadReply(what + through) from None
@@ -168,20 +169,43 @@ class HttpClient:
                 self._large.release()
 
 
-def why_unreachable(error: Exception, proxy: str | None) -> str:
-    """In words why no connection was made, to the server or to the proxy before it; what TLS found wrong."""
+def request_headers(key: SecretStr) -> dict[str, str]:
+    """What every request is sent with; `key` may be empty."""
+    encoding = {"Accept-Encoding": "identity"}
+    return encoding | ({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {})
+
+
+def raise_for_proxy(status: int, address: str) -> None:
+    """Raise ModelError where a status says that the proxy with this address wants a password."""
+    if status == 407:
+        do = "set the proxy with its user and password, or name the server in NO_PROXY"
+        raise ModelError("the proxy wants a password (status 407)", shown_address(address), "", do) from None
+
+
+def why_unreachable(error: Exception, url: str, proxy: str | None) -> str:
+    """In words why no connection was made, to the server or to the proxy before it; what TLS found wrong.
+
+    Raises ModelError for what no wait changes: a certificate that is not valid, a proxy that wants a password.
+    """
     import aiohttp
 
     named = f"the proxy {shown_address(proxy)}" if proxy else ""
     if isinstance(error, aiohttp.ClientHttpProxyError):
+        raise_for_proxy(error.status, proxy or url)
         return f"{named} does not connect to it (status {error.status})"
     through, is_tls = f", through {named}" if proxy else "", isinstance(error, aiohttp.ClientSSLError)
     if not isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot be reached ({hide_secrets(str(error))}{through})"
-    why = re.sub(r"\[SSL: \w+\] | \(_ssl\.c:\d+\)", "", error.strerror or "the connection was closed")
-    if proxy and urlsplit(proxy).hostname == error.host:
+    noise = r"\[SSL: \w+\] |certificate verify failed: | \(_ssl\.c:\d+\)"
+    why = re.sub(noise, "", error.strerror or "the connection was closed")
+    is_at_proxy = proxy is not None and urlsplit(proxy).hostname == error.host
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        at = shown_address(proxy or "") if is_at_proxy else url
+        do = "give the address with the name of the certificate; for one of your own, SSL_CERT_FILE names its file"
+        raise ModelError(f"the certificate is not valid ({why}{through})", at, "", do) from None
+    if is_at_proxy:
         return f"{named} cannot be reached ({why})"
-    if is_tls and not isinstance(error, aiohttp.ClientConnectorCertificateError):
+    if is_tls:
         why += "; a server without TLS has an address with http://"
     return f"{'no TLS connection is made' if is_tls else 'cannot be reached'} ({why}{through})"
 
@@ -242,10 +266,10 @@ async def _refusal(response: Any) -> bytes:
     return text[:MAX_ERROR_BYTES]
 
 
-def proxy_of(url: str) -> str | None:
+def proxy_of(url: str, has_key: bool) -> str | None:
     """The proxy that the environment names for this address (HTTPS_PROXY, NO_PROXY and the like), if any.
 
-    Raises InputError where it is no HTTP proxy.
+    Raises InputError where it is no HTTP proxy, or would read the key: it only tunnels to an https address.
     """
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
@@ -255,12 +279,17 @@ def proxy_of(url: str) -> str | None:
     try:
         proxy_parts = urlsplit(proxy)
         remember_secret(proxy_parts.password or "")
-        if proxy_parts.scheme in ("http", "https") and proxy_parts.hostname and proxy_parts.port != 0:
-            return proxy
+        is_usable = proxy_parts.scheme in ("http", "https") and proxy_parts.hostname and proxy_parts.port != 0
     except ValueError:
-        pass
-    do = "set another, or name the server in NO_PROXY"
-    raise InputError("the environment's proxy cannot be used", shown_address(proxy), "http://host:port", do)
+        is_usable = False
+    if not is_usable:
+        do = "set another, or name the server in NO_PROXY"
+        raise InputError("the environment's proxy cannot be used", shown_address(proxy), "http://host:port", do)
+    if has_key and parts.scheme == "http":
+        do = f"use an https address, name the server in NO_PROXY ({parts.hostname}), or give no api_key_env"
+        at = f"{url}, through {shown_address(proxy)}"
+        raise InputError("the environment's proxy would read the key", at, "an https address", do)
+    return proxy
 
 
 def api_key(variable: str) -> SecretStr:

@@ -7,7 +7,8 @@
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
 | it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
-| no such key, credit, quota, model or address (401 to 405, 407, a redirect) | ModelError: no request can work |
+| no such key, credit, quota, model or address (401 to 405, a redirect) | ModelError: no request can work |
+| a certificate that is not valid, a proxy that wants a password (407) | the same, of the client |
 | no server has worked for `patience_s`, none was ever reached for `start_patience_s` | PartialError |
 
     async with HttpClient(urls, key, timeout_s=60, n_connections=256) as client:
@@ -50,6 +51,7 @@ from limo.models.openai.settings import HttpSettings
 
 LOG = logging.getLogger(__name__)
 WARN_AFTER_S = 5.0  # of silence of all servers
+PAST_S = 0.01  # behind the patience, so that it is over
 MAX_REFUSED = 32  # refusals without a single answer after which the settings are to blame
 MIN_PROMPT = 6  # characters: shorter messages of a prompt are words that an error may hold
 YEAR_S = 366 * 86400.0  # a server that asks for a longer wait means none
@@ -157,14 +159,8 @@ class RetryingSender:
                     return [replace(c, elapsed_s=share_s, error=_message(c.error, requests)) for c in completions]
                 finally:
                     server.end(number)
-            self._check_silence(began_s, wait_s if server is None else 0.0)
-            await self._wait(wait_s if self.servers.was_reached else min(wait_s, self._patience_s), len(requests))
-
-    @property
-    def _patience_s(self) -> float:
-        """How long all servers may be silent."""
-        patience_s = self.settings.patience_s
-        return patience_s if self.servers.was_reached else min(patience_s, self.settings.start_patience_s)
+            left_s = self._check_silence(began_s, wait_s if server is None else 0.0)
+            await self._wait(min(wait_s, left_s), len(requests))
 
     @property
     def n_waiting(self) -> int:
@@ -228,24 +224,30 @@ class RetryingSender:
         """Seconds before the next try: a random share of a bound that doubles, so that requests spread out."""
         return random.uniform(0, min(self.settings.backoff_s * 2.0 ** min(n_tries - 1, 64), MAX_WAIT_S))
 
-    def _check_silence(self, began_s: float, wait_s: float) -> None:
-        """Warn once when no server works or takes a request for `wait_s`; raise PartialError after `patience_s`."""
-        now, patience_s, do = time.monotonic(), self._patience_s, "check the servers"
+    def _check_silence(self, began_s: float, wait_s: float) -> float:
+        """Seconds after which to come back at the latest.
+
+        Warns once when no server works or takes a request for `wait_s`; raises PartialError after `patience_s`.
+        """
+        now, patience_s, do = time.monotonic(), self.settings.patience_s, "check the servers"
         silent_s = self.servers.silent_s(began_s, now)
         if not self.servers.was_reached:
+            patience_s = min(patience_s, self.settings.start_patience_s)
             silent_s = now - began_s if all(server.n_failures for server in self.servers.servers) else 0.0
             do = (
                 "start one, or correct its address (--server, or base_urls in the recipe); for one that is "
                 "still loading, start_patience_s: 300 among its `http` settings waits"
             )
+        left_s = patience_s - silent_s + PAST_S
         if max(silent_s, wait_s) < min(WARN_AFTER_S, patience_s):
-            return
+            return left_s
         errors = "; ".join(f"{server.url}: {shorten(server.last_error, 120)}" for server in self.servers.servers)
         if silent_s > patience_s:
             raise PartialError(f"no server has given a completion for {silent_s:.0f} s", errors, "", do)
         if not self._has_warned:
             self._has_warned = True
             LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, wait_s + patience_s)
+        return left_s
 
     def _count_refusal(self, status: int, message: str) -> None:
         """Raise ModelError where no request can work."""
@@ -261,11 +263,6 @@ class RetryingSender:
         if status == 402:
             do = "pay for the account, or use another key; what has come is kept"
             raise ModelError("the server wants to be paid", message, "", do) from None
-        if status == 407:
-            do = "set the proxy with its user and password, or name the server in NO_PROXY"
-            raise ModelError(
-                "the proxy wants a password (status 407)", message, "http://user:password@host:port", do
-            ) from None
         if 300 <= status < 400:
             do = "give the address that it leads to (--server, or base_urls in the recipe)"
             raise ModelError(

@@ -38,8 +38,8 @@ class Server:
     circuit_open_until_s: float = 0.0
     busy_until_s: float = 0.0
     retry_after_until_s: float = 0.0  # until when it wants no request, as it said itself
-    busy_since_s: float = 0.0
-    failing_since_s: float | None = None  # None while it works, or has failed but a few times
+    busy_since_s: float | None = None  # None while it works
+    failing_since_s: float | None = None  # the same
     last_error: str = ""
     was_reached: bool = False  # it took a connection once
 
@@ -97,14 +97,16 @@ class Servers:
     def succeeded(self, server: Server) -> None:
         """The server replied as it should, be it with a refusal."""
         server.n_failures, server.n_cooldowns, server.was_reached = 0, 0, True
-        server.failing_since_s = None
+        server.failing_since_s = server.busy_since_s = None
 
     def failed(self, server: Server, now: float, error: str) -> None:
         """The server could not be reached, broke off or sent what is no completion."""
+        held_s = now - next(iter(server.began_s.values()), now)
+        if server.failing_since_s is None or (held_s > CONNECT_S and not server.is_failing):
+            server.failing_since_s = now  # until now it worked, or worked on a request
         server.n_failures, server.last_error = server.n_failures + 1, error
         if not server.is_failing:
             return
-        server.failing_since_s = now if server.failing_since_s is None else server.failing_since_s
         if now >= server.circuit_open_until_s:
             wait_s = min(self.cooldown_s * 2**server.n_cooldowns, MAX_WAIT_S)
             server.circuit_open_until_s = now + wait_s * self._rng.uniform(0.75, 1.25)
@@ -118,8 +120,8 @@ class Servers:
         server.last_error, server.was_reached = error, True
         server.busy_until_s = max(server.busy_until_s, now + wait_s)
         server.retry_after_until_s = max(server.retry_after_until_s, now + retry_after_s)
-        if server.failing_since_s is None:
-            server.failing_since_s = server.busy_since_s = now
+        server.failing_since_s = now if server.failing_since_s is None else server.failing_since_s
+        server.busy_since_s = now if server.busy_since_s is None else server.busy_since_s
         if retry_after_s:
             hour_s = server.busy_since_s + MAX_RETRY_AFTER_S
             server.failing_since_s = max(server.failing_since_s, min(server.retry_after_until_s, hour_s))
