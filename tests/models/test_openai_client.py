@@ -350,7 +350,7 @@ def test_a_proxy_that_would_read_the_key_is_refused_with_the_ways_out(monkeypatc
     monkeypatch.setenv("no_proxy", "near.example")
     HttpClient(["http://near.example/v1", "https://far.example/v1", "http://127.0.0.1/v1"], SecretStr("own-key"), 5, 4)
     HttpClient(["http://far.example/v1"], SecretStr(""), 5, 4)
-    do = r"use an https address, name the server in NO_PROXY \(far.example\), or give no api_key_env"
+    do = r"use an https:// address, name the server in NO_PROXY \(far.example\), or give no api_key_env"
     with pytest.raises(InputError, match=f"the environment's proxy would read the key.*hidden.*{do}") as caught:
         HttpClient(["http://far.example/v1"], SecretStr("own-key"), 5, 4)
     assert "own-key" not in str(caught.value) and "s3cret" not in str(caught.value)

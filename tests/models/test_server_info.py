@@ -147,7 +147,7 @@ def test_a_proxy_that_wants_a_password_is_said(heads, scheme):
 
 def test_no_key_goes_to_a_proxy_that_would_read_it(heads, monkeypatch):
     monkeypatch.setenv("MY_KEY", "my-own-strange-key")
-    with pytest.raises(InputError, match=r"would read the key.*use an https address.*NO_PROXY \(far.example\)"):
+    with pytest.raises(InputError, match=r"would read the key.*use an https:// address.*NO_PROXY \(far.example\)"):
         served_models("http://far.example/v1", "MY_KEY")
     assert not heads
 

@@ -286,9 +286,9 @@ def proxy_of(url: str, has_key: bool) -> str | None:
         do = "set another, or name the server in NO_PROXY"
         raise InputError("the environment's proxy cannot be used", shown_address(proxy), "http://host:port", do)
     if has_key and parts.scheme == "http":
-        do = f"use an https address, name the server in NO_PROXY ({parts.hostname}), or give no api_key_env"
+        do = f"use an https:// address, name the server in NO_PROXY ({parts.hostname}), or give no api_key_env"
         at = f"{url}, through {shown_address(proxy)}"
-        raise InputError("the environment's proxy would read the key", at, "an https address", do)
+        raise InputError("the environment's proxy would read the key", at, "https://host:port", do)
     return proxy
 
 
