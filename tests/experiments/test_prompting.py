@@ -67,7 +67,7 @@ def test_a_pause_of_the_requests_and_a_cancellation_reach_the_model():
 @pytest.mark.parametrize("wrap", [WrappedCompleter, PromptedCompleter, FailureGuard])
 def test_whatever_wraps_a_completer_passes_on_what_it_waits_for_and_that_it_should_not(wrap):
     model = Echo()
-    model.waits_for, model.stop_waiting = lambda: "a server", lambda: 3
+    model.waits_for, model.stop_waiting, model.longest_s = lambda: "a server", lambda: 3, lambda: 9.0
     wrapped = wrap(model)
-    assert (wrapped.waits_for(), wrapped.stop_waiting()) == ("a server", 3)
+    assert (wrapped.waits_for(), wrapped.stop_waiting(), wrapped.longest_s()) == ("a server", 3, 9.0)
     assert (wrapped.name, wrapped.capabilities) == (model.name, model.capabilities)

@@ -191,6 +191,22 @@ def test_a_stream_that_ends_in_order_without_reasons_is_taken_as_a_whole_reply_i
     assert stream_of(2, *parts, ended) == [("", "", "error"), ("5", "", "stop")]  # others have one: it was cut
 
 
+@pytest.mark.parametrize(
+    "numbers", [(5, 5, 5), (0, 5, 5), (5, 5, 0), (0, 5, 0), (5, 0, 5), (None, 7, None), (-1, -1, 0)], ids=str
+)
+def test_of_one_completion_the_numbers_of_its_parts_do_not_count(numbers):
+    first, text, end = ({"index": number} for number in numbers)
+    first |= {"delta": {"role": "assistant", "content": ""}}
+    text |= {"delta": {"content": "4"}}
+    assert stream_of(1, first, text, end | {"delta": {}, "finish_reason": "length"}) == [("4", "", "length")]
+    stream = StreamReader(1)
+    for choice in (first, text):
+        stream.feed(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n")
+    assert stream.partial() == ("4", "")
+    with pytest.raises(BadReply):  # two texts are two completions, of which the first has not ended
+        stream_of(1, {"index": 0, "delta": {"content": "3"}}, text | {"index": 1, "finish_reason": "stop"}, end=b"")
+
+
 def test_a_message_in_an_event_is_read_as_it_is_in_a_whole_reply():
     whole = {"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
     assert stream_of(1, whole) == [("4", "", "stop")]

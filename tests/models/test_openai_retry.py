@@ -8,15 +8,18 @@ from itertools import pairwise
 
 import pytest
 
-from limo.core.errors import PartialError
+from limo.core.errors import ModelError, PartialError
 from limo.core.records import Problem, Sampling
-from limo.models.completer import Request
+from limo.models.completer import CANCELLED, Request
 from limo.models.openai import retry
 from limo.models.openai.client import BadReply, HttpReply, Unreachable
 from limo.models.openai.retry import _seconds
 from limo.models.openai.settings import HttpSettings
 
 ANSWER = json.dumps({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}).encode()
+
+
+ASKED = Request(Problem.make("2+2?", "4"), [{"role": "user", "content": "2+2?"}], Sampling(), 0)
 
 
 class Client:
@@ -114,8 +117,7 @@ def test_a_request_that_failed_goes_to_the_server_at_which_it_has_not(clock, fai
     for _ in range(20):  # which server comes first is drawn
         client = Client([failure])
         sender = retry.RetryingSender(client, ["http://a/v1", "http://b/v1"], "m", HttpSettings())
-        request = Request(Problem.make("2+2?", "4"), [{"role": "user", "content": "2+2?"}], Sampling(), 0)
-        (completion,) = asyncio.run(sender.complete([request]))
+        (completion,) = asyncio.run(sender.complete([ASKED]))
         assert completion.text == "4" and len(set(client.urls)) == 2
 
 
@@ -155,6 +157,69 @@ def test_a_stream_that_breaks_when_all_completions_have_ended_is_paid_for_once(c
         assert {c.finish_reason for c in found} == {"error"} and len(n_requests) == 2
 
 
+QUOTA = b'{"error": {"message": "You exceeded your current quota", "%s": "insufficient_quota"}}'
+
+
+class Streaming:
+    """Feeds what it is given to the reader of a stream."""
+
+    def __init__(self, *parts):
+        self.parts, self.n_requests = parts, 0
+
+    async def post(self, url, path, body, headers, feed, deadline_s):
+        self.n_requests += 1
+        for part in self.parts:
+            feed(part)
+        return HttpReply(200, b"", True, None)
+
+
+@pytest.mark.parametrize("key", [b"type", b"code"])
+@pytest.mark.parametrize("status", [200, 403, 429, 500, 503])
+def test_a_quota_that_is_spent_ends_the_work_whatever_the_status_that_it_comes_with(clock, key, status):
+    client = Client([HttpReply(status, QUOTA % key, False, None)] * 9)
+    sender = retry.RetryingSender(client, ["http://a/v1"], "m", HttpSettings())
+    with pytest.raises(ModelError, match=r"wants to be paid.*current quota"):
+        asyncio.run(sender.complete([ASKED]))
+    assert len(client.urls) == 1
+
+
+@pytest.mark.parametrize("event", [b"data: ", b"event: error\ndata: "])
+def test_a_quota_that_is_spent_ends_the_work_in_a_stream_too(clock, event):
+    client = Streaming(event + QUOTA % b"code" + b"\n\n")
+    sender = retry.RetryingSender(client, ["http://a/v1"], "m", HttpSettings(stream=True))
+    with pytest.raises(ModelError, match=r"wants to be paid.*current quota"):
+        asyncio.run(sender.complete([ASKED]))
+    assert client.n_requests == 1
+    ended = b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}\n\n'
+    client.parts = (ended, *client.parts)  # what is whole is kept
+    assert [c.text for c in asyncio.run(sender.complete([ASKED]))] == ["4"]
+
+
+@pytest.mark.parametrize("reply", [(200, b""), (200, b" \n"), (204, b""), (304, b"")], ids=str)
+def test_an_empty_reply_is_told_as_one(clock, reply):
+    status, body = reply
+    completion, waits = complete([HttpReply(status, body, False, None)] * 3, retries=2)
+    assert completion.error == f"the reply is empty (status {status})" and len(waits) == 2
+    with pytest.raises(PartialError, match=r"the reply is empty.*check the servers and their addresses"):
+        complete([HttpReply(status, body, False, None)] * 99, retries=99, patience_s=9)
+
+
+def test_after_a_stop_nothing_more_is_sent_and_what_is_open_has_a_known_end(clock):
+    """A server that ignores n: of what is left to request one by one, nothing is."""
+    settings = HttpSettings(n_per_request=3, timeout_s=60, min_tokens_per_s=10)
+    sender = retry.RetryingSender(Client([]), ["http://a/v1"], "m", settings)
+
+    class Stopping(Client):
+        async def post(self, *request):
+            assert sender.longest_s == pytest.approx(60 + 3 * ASKED.sampling.max_tokens / 10)
+            sender.stop_waiting()
+            return await super().post(*request)
+
+    sender.client = client = Stopping([])
+    found = asyncio.run(sender.complete([ASKED] * 3))
+    assert [c.finish_reason for c in found] == ["stop", CANCELLED, CANCELLED] and len(client.urls) == 1
+
+
 REFUSED = Unreachable("cannot be reached (Connection refused)")
 
 
@@ -184,11 +249,10 @@ def test_the_patience_is_not_overrun_by_the_wait_before_the_next_try(clock, fail
     client = Client([first, *[failure] * 1000])
     settings = HttpSettings(patience_s=patience_s, backoff_s=backoff_s, retries=100)
     sender = retry.RetryingSender(client, ["http://a/v1"], "m", settings)
-    request = Request(Problem.make("2+2?", "4"), [{"role": "user", "content": "2+2?"}], Sampling(), 0)
-    asyncio.run(sender.complete([request]))
+    asyncio.run(sender.complete([ASKED]))
     began = clock[0]
     with pytest.raises(PartialError, match="no server has given a completion"):
-        asyncio.run(sender.complete([request]))
+        asyncio.run(sender.complete([ASKED]))
     assert patience_s <= clock[0] - began < patience_s + 0.1
 
 

@@ -351,3 +351,34 @@ def test_a_signal_with_the_last_requests_stops_what_would_follow(path, number):
         assert again.requested == []
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("concurrent", [False, True])
+@pytest.mark.parametrize("longest_s", [0.0, 90.0])
+def test_at_a_signal_it_is_said_what_is_waited_for_and_how_long_at_most(path, concurrent, longest_s):
+    told = []
+
+    class Progress(NoProgress):
+        def log(self, text):
+            told.append(text)
+
+    class Stopped(Model):
+        def complete(self, requests):
+            pulled = list(islice(requests, 4))
+            signal.raise_signal(signal.SIGINT)
+            yield [(request, self.answer(0, 0)) for request in pulled]
+
+        def longest_s(self):
+            return longest_s
+
+    model = Stopped()
+    model.capabilities = Capabilities(concurrent=concurrent)
+    with pytest.raises(CollectionStopped):
+        run(path, model, progress=Progress())
+    what = "waiting for 4 outstanding rollouts" if concurrent else "finishing 4 rollouts"
+    assert told == [f"{what}{', 1 min 30 s at most' if longest_s else ''}; Ctrl-C again leaves them"]
+    told.clear()
+    model.stop_waiting = lambda: 4  # each only waits for another try
+    with pytest.raises(CollectionStopped):
+        run(path, model, progress=Progress())
+    assert told == []

@@ -92,6 +92,10 @@ class Completer(Protocol):
         """In words what is waited for, as the server that does not answer; '' where nothing is known of it."""
         return ""
 
+    def longest_s(self) -> float:
+        """Seconds that what is under way takes at most, where no request waits for another try; 0 if not known."""
+        return 0.0
+
 
 class WrappedCompleter(Completer):
     """Passes everything on to another completer; what wraps one overrides what it changes, and forgets nothing."""
@@ -114,6 +118,10 @@ class WrappedCompleter(Completer):
     def waits_for(self) -> str:
         """As the completer."""
         return self.completer.waits_for()
+
+    def longest_s(self) -> float:
+        """As the completer."""
+        return self.completer.longest_s()
 
 
 class FailureGuard(WrappedCompleter):

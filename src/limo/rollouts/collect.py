@@ -23,7 +23,7 @@ from limo.core.errors import InputError, PartialError
 from limo.core.heartbeat import heartbeat
 from limo.core.interrupts import first_signal
 from limo.core.pass_rate_band import PassRateBand
-from limo.core.progress import NoProgress, Progress, Stage
+from limo.core.progress import NoProgress, Progress, Stage, duration
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
 from limo.ledger.store import Ledger
@@ -277,10 +277,12 @@ class _Collection:
             return False
         self.stop_reason = "interrupted"
         n_outstanding = self.schedule.n_outstanding - self.completer.stop_waiting()
-        if self.completer.capabilities.concurrent:
-            progress.log(f"waiting for {n_outstanding:,} outstanding requests; Ctrl-C again leaves them")
-        else:
-            progress.log(f"finishing {n_outstanding:,} rollouts; Ctrl-C again leaves them")
+        longest_s = self.completer.longest_s()
+        at_most = f", {duration(longest_s)} at most" if longest_s else ""
+        if n_outstanding > 0 and self.completer.capabilities.concurrent:
+            progress.log(f"waiting for {n_outstanding:,} outstanding rollouts" + at_most + "; Ctrl-C again leaves them")
+        elif n_outstanding > 0:
+            progress.log(f"finishing {n_outstanding:,} rollouts" + at_most + "; Ctrl-C again leaves them")
         return True
 
     def _tell(self, stage: Stage) -> None:

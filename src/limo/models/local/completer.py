@@ -84,9 +84,14 @@ class LocalCompleter(Completer):
         """How far the rows that are decoded now are."""
         if self._under_way is None or not self._under_way[1]:
             return ""
-        n_rows, n, most, began = self._under_way
-        left = duration((time.perf_counter() - began) / n * (most - n))
+        n_rows, n, most, _ = self._under_way
+        left = duration(self.longest_s())
         return f"{n_rows:,} completions in this process: {n:,} of at most {most:,} tokens each; at most {left} left"
+
+    def longest_s(self) -> float:
+        """Seconds until these rows are whole, at their speed so far."""
+        _, n, most, began = self._under_way or (0, 0, 0, 0.0)
+        return (time.perf_counter() - began) / n * (most - n) if n else 0.0
 
     def _set_up(self, model: Any, tokenizer: Any, name: str, batch_size: int) -> None:
         self.model, self.tokenizer, self.name, self.batch_size = model, tokenizer, name, batch_size

@@ -23,6 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from limo.core.errors import InputError, ModelError
+from limo.core.progress import duration
 from limo.core.records import Completion
 from limo.models.completer import CANCELLED, Capabilities, Completer, CompletionGroup, Request
 from limo.models.openai.address import checked_address
@@ -91,6 +92,10 @@ class HttpCompleter(Completer):
         """The server that is waited for, and what it does."""
         return self._open.waits_for() if self._open is not None else ""
 
+    def longest_s(self) -> float:
+        """By when the open tries have ended, each in its `timeout_s` and `max_tokens` at `min_tokens_per_s`."""
+        return self._open.longest_s() if self._open is not None else 0.0
+
 
 class _OpenRequests:
     """The requests that are open in an event loop's thread; `n` counts their rollouts."""
@@ -130,6 +135,10 @@ class _OpenRequests:
     def waits_for(self) -> str:
         """As of the completer."""
         return self._sender.servers.waits_for(time.monotonic())
+
+    def longest_s(self) -> float:
+        """As of the completer."""
+        return self._sender.longest_s
 
     async def _close(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -192,8 +201,9 @@ class _OpenRequests:
         if self._error is None:
             self._error = error
             self._loop.call_soon_threadsafe(self._sender.stop_waiting)
-            if self._is_refusal and (n := sum(map(len, self._by_problem.values()))):
-                LOG.warning("%s; waiting for %d outstanding requests", error, n)
+            if self._is_refusal and (n := self._sender.n_tries):
+                left = duration(self._sender.longest_s)
+                LOG.warning("%s; waiting for %d outstanding requests, %s at most", error, n, left)
 
     def cancel(self, problem_ids: Iterable[str]) -> None:
         """Cancel the open requests of these problems."""

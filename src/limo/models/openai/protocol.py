@@ -51,6 +51,10 @@ class MixedStream(BadReply):
     """Several completions came under one number, so that their parts cannot be told apart."""
 
 
+class QuotaSpent(BadReply):
+    """The account is used up, which does not pass, whatever the status of the reply that says so."""
+
+
 class Limits(NamedTuple):
     """The most tokens that a request can cost: of its prompt, and new ones of all its completions.
 
@@ -116,7 +120,7 @@ def read_reply(data: bytes, n: int, prompt: Sequence[Message] = (), limits: Limi
     try:
         reply = parse_json(data)
         if isinstance(reply, dict) and reply.get("error") and not reply.get("choices"):
-            raise BadReply(f"the reply is an error: {_said(reply)}")
+            raise _error_in(reply, "the reply is an error")
         numbered = [_read_numbered(*one) for one in enumerate(reply["choices"][:MAX_CHOICES])]
         usage = reply.get("usage")
     except _UNREADABLE:
@@ -126,21 +130,18 @@ def read_reply(data: bytes, n: int, prompt: Sequence[Message] = (), limits: Limi
     return _counted([completion for _, completion in numbered][:n], usage, prompt, limits)
 
 
-def error_message(data: bytes) -> str:
-    """What an error reply says, without secrets."""
+def read_error(data: bytes, what: str) -> BadReply:
+    """What an error reply says, after `what` it is, without secrets."""
     try:
-        return _said(parse_json(data))
+        return _error_in(parse_json(data), what)
     except (ValueError, RecursionError):
-        return printable(hide_secrets(data.decode("utf-8", "replace")[:MAX_MESSAGE]))
+        return BadReply(f"{what}: {printable(hide_secrets(data.decode('utf-8', 'replace')[:MAX_MESSAGE]))}")
 
 
-def says_quota_is_spent(data: bytes) -> bool:
-    """Whether an error reply says, as OpenAI does with 429, that the account is used up, which does not pass."""
-    try:
-        error = parse_json(data)["error"]
-        return "insufficient_quota" in (error.get("type"), error.get("code"))
-    except _UNREADABLE:
-        return False
+def _error_in(reply: Any, what: str) -> BadReply:
+    error = reply.get("error") if isinstance(reply, dict) else None
+    is_spent = isinstance(error, dict) and "insufficient_quota" in (error.get("type"), error.get("code"))
+    return (QuotaSpent if is_spent else BadReply)(f"{what}: {_said(reply)}")
 
 
 def _said(message: Any) -> str:
@@ -178,10 +179,14 @@ class StreamReader:
     def _end(self) -> None:
         for event in self._events.end():
             self._read_event(*event)
+        full = [number for number, parts in self._parts.items() if any(map(any, parts))]
+        if self.n == 1 and len(full) == 1:  # the only one, whatever numbers its parts have
+            reason = self._reasons.get(full[0]) or next(iter(self._reasons.values()), "")
+            self._parts, self._reasons = {full[0]: self._parts[full[0]]}, {full[0]: reason} if reason else {}
 
     def _read_event(self, name: bytes, data: bytes) -> None:
         if name == b"error":
-            raise BadReply(f"the stream broke off: {error_message(data)}")
+            raise read_error(data, "the stream broke off")
         if name not in (b"", b"message") and not is_json(data):
             return
         try:
@@ -189,7 +194,7 @@ class StreamReader:
             if event is None:
                 return
             if event.get("error"):
-                raise BadReply(f"the stream broke off: {_said(event)}")
+                raise _error_in(event, "the stream broke off")
             for choice in event.get("choices") or []:
                 if choice is not None:
                     self._read_delta(choice)

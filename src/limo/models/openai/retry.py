@@ -7,7 +7,7 @@
 | 5xx, a broken connection, silence, what is no completion | at most `retries` retries, then finish reason `error` |
 | it takes longer than `timeout_s` and `max_tokens` at `min_tokens_per_s` | the same |
 | it refuses the request (400, 422) | finish reason `error` at once; all of the first ones refused: ModelError |
-| no such key, credit, quota, model or address (401 to 405, a redirect) | ModelError: no request can work |
+| no such key, credit, model, address (401 to 405, a redirect), a spent quota | ModelError: no request can work |
 | a certificate that is not valid, a proxy that wants a password (407) | the same, of the client |
 | no server has worked for `patience_s`, none was ever reached for `start_patience_s` | PartialError |
 
@@ -38,13 +38,13 @@ from limo.models.openai.protocol import (
     INDEX_HEADER,
     NOT_RECORDED,
     MixedStream,
+    QuotaSpent,
     StreamReader,
-    error_message,
     estimated_tokens,
     limits_of,
+    read_error,
     read_reply,
     request_body,
-    says_quota_is_spent,
 )
 from limo.models.openai.servers import MAX_RETRY_AFTER_S, MAX_WAIT_S, Server, Servers
 from limo.models.openai.settings import HttpSettings
@@ -93,12 +93,15 @@ class RetryingSender:
         self._has_warned = False  # in the present silence
         self._is_stopping = False
         self._waits: dict[asyncio.Task[None], int] = {}  # with the rollouts of each
+        self._until_s = 0.0  # when the last of the tries that have begun ends at the latest
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """One completion for each rollout of one problem.  Raises ModelError and PartialError."""
         completions: list[Completion] = []
         while left := requests[len(completions) :]:
             try:
+                if self._is_stopping:
+                    raise _GivenUp
                 received = await self._send_with_retries(left if self._supports_n else left[:1])
             except MixedStream:
                 received = []
@@ -167,6 +170,16 @@ class RetryingSender:
         """Rollouts whose requests wait for their next try."""
         return sum(self._waits.values())
 
+    @property
+    def longest_s(self) -> float:
+        """Seconds that the tries which have begun take at most."""
+        return max(self._until_s - time.monotonic(), 0.0)
+
+    @property
+    def n_tries(self) -> int:
+        """Requests that are at a server."""
+        return sum(server.n_open for server in self.servers.servers)
+
     def stop_waiting(self) -> None:
         """From now on no request waits for another try: those that do, or will, come back as cancelled."""
         self._is_stopping = True
@@ -193,31 +206,35 @@ class RetryingSender:
         """One try.  Raises Unreachable, BadReply, _Busy and _Refused."""
         n_tokens = len(requests) * requests[0].sampling.max_tokens
         deadline_s = self.settings.timeout_s + n_tokens / self.settings.min_tokens_per_s
+        self._until_s = max(self._until_s, time.monotonic() + deadline_s)
         try:
             reply = await self.client.post(server.url, self._path, body, headers, stream.feed, deadline_s)
-        except BadReply:
+            if 200 <= reply.status < 300 and reply.is_stream:
+                return stream.completions()
+            if reply.status == 304 or (reply.status < 300 and not reply.body.strip()):
+                raise BadReply(f"the reply is empty (status {reply.status})")
+            if 200 <= reply.status < 300:
+                return read_reply(reply.body, stream.n, stream.prompt, stream.limits)
+        except BadReply as error:
             if stream.is_whole:
                 return stream.completions()
+            if isinstance(error, QuotaSpent):
+                raise _Refused(str(error), 402) from None  # no wait brings money
             raise
-        if 200 <= reply.status < 300:
-            return (
-                stream.completions()
-                if reply.is_stream
-                else read_reply(reply.body, stream.n, stream.prompt, stream.limits)
-            )
         to = f", to {reply.location}" if reply.location and 300 <= reply.status < 400 else ""
         hint = ""
         if reply.status == TOO_LONG:
             hint = ", the request is too long for the server"
         elif reply.status in (400, 422) and len(requests) > 1:
             hint = f", for n = {len(requests)} (n_per_request: 1 sends none)"
-        message = f"status {reply.status}{to}{hint}: {error_message(reply.body)}"
-        if reply.status in _BUSY_STATUS and says_quota_is_spent(reply.body):
-            raise _Refused(message, 402)  # no wait brings money
+        said = read_error(reply.body, f"status {reply.status}{to}{hint}")
+        message = str(said)
+        if isinstance(said, QuotaSpent):
+            raise _Refused(message, 402)
         if reply.status in _BUSY_STATUS and (reply.status != 503 or reply.retry_after):
             raise _Busy(message, _seconds(reply.retry_after))
         if reply.status in _RETRY_STATUS or reply.status >= 500:
-            raise BadReply(message)
+            raise said
         raise _Refused(message, reply.status)
 
     def _backoff_s(self, n_tries: int) -> float:
@@ -229,7 +246,7 @@ class RetryingSender:
 
         Warns once when no server works or takes a request for `wait_s`; raises PartialError after `patience_s`.
         """
-        now, patience_s, do = time.monotonic(), self.settings.patience_s, "check the servers"
+        now, patience_s, do = time.monotonic(), self.settings.patience_s, "check the servers and their addresses"
         silent_s = self.servers.silent_s(began_s, now)
         if not self.servers.was_reached:
             patience_s = min(patience_s, self.settings.start_patience_s)
