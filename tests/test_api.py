@@ -49,6 +49,7 @@ def test_an_unknown_name_is_an_attribute_error():
         limo.traim  # noqa: B018
 
 
-def test_importing_the_package_imports_nothing_else(tmp_path):
-    done = python("import sys, limo; print([name for name in sys.modules if name.startswith('limo.')])", tmp_path)
-    assert done.stdout.strip() == "[]", done.stderr
+def test_before_signals_are_handled_nothing_is_imported_but_the_entry_point(tmp_path):
+    code = "import sys; before = {*sys.modules}; import limo.__main__; print(sorted({*sys.modules} - before))"
+    done = python(code, tmp_path)
+    assert done.stdout.strip() == "['__future__', 'limo', 'limo.__main__']", done.stderr

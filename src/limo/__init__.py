@@ -10,10 +10,8 @@ modules, never this one.
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # nothing is imported here: the command handles signals once this module is read
 if TYPE_CHECKING:  # read by type checkers, and by `_addresses`
     from limo.core.errors import LimoError
     from limo.core.recipe import load as load_recipe
@@ -88,7 +86,6 @@ __all__ = [
 ]
 
 
-@lru_cache
 def _addresses() -> dict[str, tuple[str, str]]:
     """The module of each name, and what it is called there: the imports above, read without running them."""
     import ast
@@ -100,7 +97,9 @@ def _addresses() -> dict[str, tuple[str, str]]:
     return {alias.asname or alias.name: (str(of.module), alias.name) for of in imports for alias in of.names}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name == "__version__":
         return import_module("limo.core").VERSION
     if name not in __all__:

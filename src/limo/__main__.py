@@ -1,9 +1,12 @@
-"""Starts the command, as `python -m limo` too, and is imported first: a Ctrl-C during the imports ends quietly."""
+"""Starts the command, as `python -m limo` too, and is imported first: a Ctrl-C during the imports ends quietly.
+
+Before it stands Python's own start alone, in which a signal ends the process as it does any other of Python.
+"""
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # of `signal`, which takes longer than Python's start
 import os
-import signal
 
 STOPPED_EXIT_CODE = 3  # as in `limo.core.interrupts`, which is not imported yet
 _LINE = b"limo: interrupted before anything was begun; start it again\n"

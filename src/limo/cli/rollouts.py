@@ -188,6 +188,7 @@ def serve_replay(
 
     An OpenAI-compatible server on this machine, until Ctrl-C: for trying recipes without a model.  FILE: JSON lines
     of problem, model and text; of a problem with options `problem` ends in a line for each: A. ..., B. ...
+    Equal requests get the recordings of a problem in turn, limo's own the one of their index.
     """
     from limo.core.recipe import load
     from limo.models.replay_server import ReplayServer, ReplayServerSettings
