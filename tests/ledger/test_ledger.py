@@ -401,3 +401,30 @@ def test_a_reply_that_the_server_ended_is_kept_in_place_of_a_request_that_failed
     assert ledger.add([rollout(finish_reason="error")]) == 0
     assert ledger.add([rollout(finish_reason="other")]) == 0
     assert ledger.add([rollout(finish_reason="stop")]) == 1
+
+
+def test_reading_leaves_no_file_beside_the_ledger(ledger, path):
+    ledger.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    with Ledger(path, read_only=True) as again:
+        list(again.rollouts())
+        with pytest.raises(StorageError):
+            again.add([rollout(1)])
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_ledger_is_read_while_another_process_writes_it(ledger, path):
+    ledger.add([rollout(0)])
+    with Ledger(path, read_only=True) as reader:
+        ledger.add([rollout(1)])
+        assert len(reader) == 2
+    assert path.with_name(path.name + "-wal").exists()
+
+
+def test_a_ledger_on_media_that_cannot_be_written_is_read(ledger, path, monkeypatch):
+    ledger.add([rollout()])
+    ledger.close()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as a read-only mount says; root may write anywhere else
+    with Ledger(path, read_only=True) as again:
+        assert len(again) == 1
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

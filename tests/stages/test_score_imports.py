@@ -145,3 +145,18 @@ def test_a_file_that_holds_no_scores_is_bad_input(tmp_path, name, text, fault):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=fault):
         import_scores([tmp_path / name], "m", "sums", PROBLEMS, tmp_path / "run")
+
+
+def test_the_folder_of_a_run_is_left_as_it_is(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("stage: evaluate\n")
+    (tmp_path / "scores.json").write_text("{}")
+    rows = lines(tmp_path / "rows.jsonl", [{"problem": STATEMENTS[0], "correct": True}])
+    with pytest.raises(InputError, match="the folder holds a run of limo"):
+        import_scores([rows], "m", "sums", PROBLEMS, tmp_path)
+    assert (tmp_path / "scores.json").read_text() == "{}"
+
+
+def test_a_metric_of_rows_that_have_none_is_refused(tmp_path):
+    rows = lines(tmp_path / "rows.jsonl", [{"problem": STATEMENTS[0], "correct": True}])
+    with pytest.raises(InputError, match="no metric has a name"):
+        import_scores([rows], "m", "sums", PROBLEMS, tmp_path / "run", metric="acc")

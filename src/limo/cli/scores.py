@@ -26,7 +26,7 @@ def scores() -> None:
     click.option("--benchmark", required=True, metavar="NAME", help="A known one, or a name for --path."),
     click.option("--path", metavar="PATH", help="Its file or folder.  [default: the hub's client, with its cache]"),
     click.option("--metric", default="", help="Which value counts, where there are several; lm-eval: NAME,FILTER."),
-    click.option("--seed", type=int, default=0, help="Training seed of the model."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="Training seed of the model."),
     run_folder("runs/imported"),
     group=scores,
 )

@@ -341,3 +341,17 @@ def _update(digest: blake2b, file: Path) -> None:
     with open(file, "rb") as opened:
         while block := opened.read(1 << 20):
             digest.update(block)
+
+
+def sqlite_reading_address(file: Path) -> str:
+    """The URI by which SQLite reads a database and leaves no file beside it; set `PRAGMA query_only` on it.
+
+    A reader that may write takes its own -wal and -shm away at the end.  One that was there is a writer's, under way or
+    killed, and stays as it is.  Where nothing can be written (read-only media) and no writer has left one, none comes.
+    """
+    address, folder = file.absolute().as_uri(), file.absolute().parent
+    if os.path.lexists(f"{file.absolute()}-wal"):
+        return f"{address}?mode=ro"
+    if not os.access(folder, os.W_OK):
+        return f"{address}?mode=ro&immutable=1"
+    return f"{address}?mode={'rw' if os.access(file, os.W_OK) else 'ro'}"

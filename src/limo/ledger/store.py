@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from limo.core.closing import Closing
 from limo.core.errors import InputError, LimoError, MissingFileError, StorageError
-from limo.core.files import check_room
+from limo.core.files import check_room, sqlite_reading_address
 from limo.core.records import FAILED, OTHER, Completion, Provenance, Rollout, Verdict
 from limo.ledger import schema
 
@@ -108,8 +108,9 @@ class Ledger(Closing):
         with self._storage_errors():
             if not read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            uri = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            uri = sqlite_reading_address(self.path) if read_only else f"{self.path.absolute().as_uri()}?mode=rwc"
             self._db = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
+            self._db.execute(f"PRAGMA query_only = {int(read_only)}")
         try:
             with self._storage_errors():
                 schema.prepare(self._db, self.path, read_only)
@@ -332,7 +333,10 @@ def _explanation(error: str) -> tuple[str, str]:
     if "full" in error or "No space" in error or "disk I/O" in error:
         return "the ledger's disk is full or failing", "free some space and start again: what was committed is safe"
     if "readonly" in error or "read-only" in error.lower() or "unable to open" in error or "denied" in error:
-        return "the ledger cannot be written", "check the permissions or name another folder"
+        return (
+            "the ledger cannot be opened here",
+            "check the permissions, or copy its folder to where it can be written",
+        )
     if "locked" in error:
         return "the ledger is in use", "wait for the other process or name another folder"
     return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"

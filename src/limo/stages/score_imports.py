@@ -62,11 +62,14 @@ def import_scores(
     files: Sequence[str | Path], model: str, benchmark: str, problems: Sequence[Problem], folder: str | Path,
     metric: str = "", seed: int = 0,
 ) -> ImportedScores:  # fmt: skip
-    """Write the rows of `files` as the scores of `model` on a benchmark into `folder`, beside what is there.
+    """Write the rows of `files` as the scores of `model` on a benchmark into `folder`, beside earlier imports.
 
-    `metric` names one where a file holds several.  Raises InputError for an unknown format, an unclear metric, or rows
-    of which none matches; MissingFileError, StorageError.
+    `metric` names one where a file holds several.  Raises InputError for an unknown format, an unclear metric, rows of
+    which none matches, or the folder of a run; MissingFileError, StorageError.
     """
+    if (Path(folder) / "recipe.yaml").exists():
+        do = "name another with --run; limo compare takes both"
+        raise InputError("the folder holds a run of limo, whose scores are its own", folder, "a folder of imports", do)
     rows: list[ScoredRow] = []
     for name in files:
         with foreign_data("these scores cannot be read", name, _FORMATS, "write them anew"):
@@ -129,6 +132,9 @@ def read_scores(file: str | Path, metric: str = "") -> Iterator[ScoredRow]:
         return _lighteval_rows(rows, metric)
     if "sample_score" in rows[0]:
         return _evalscope_rows(rows, metric)
+    if metric:
+        do = "leave --metric out"
+        raise InputError("rows with `correct` hold one value, and no metric has a name", metric, _FORMATS, do)
     return _plain_rows(rows, file)
 
 

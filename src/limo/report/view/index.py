@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from limo.core.errors import RESTORE, InputError, foreign_data
+from limo.core.files import sqlite_reading_address
 from limo.core.progress import NoProgress, Progress
 from limo.core.tables import decode_columns
 from limo.core.text import content_hash
@@ -99,7 +100,7 @@ def _update(file: Path, ledger: Path, folder: Path | None, progress: Progress) -
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rwc", uri=True, isolation_level=None)) as db:
             about = _about(db)
             if about.get("version", str(VERSION)) == str(VERSION):
-                db.execute("ATTACH ? AS l", (f"{ledger.absolute().as_uri()}?mode=ro",))
+                db.execute("ATTACH ? AS l", (sqlite_reading_address(ledger),))
                 if not about or about["last"] == _row_name(db, about["last_id"]):
                     if about.get("signature") != signature:
                         _fill(db, folder, progress, about, signature)

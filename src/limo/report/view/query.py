@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 
 from limo.core.closing import Closing
 from limo.core.errors import InputError
+from limo.core.files import sqlite_reading_address
 from limo.core.records import Provenance
 from limo.core.text import shorten
 from limo.report.view.index import searchable
@@ -161,7 +162,7 @@ class Browser(Closing):
             raise InputError("these are too many runs for one page", len(runs), f"at most {most}", "name fewer")
         for number, run in enumerate(self.runs, 1):
             self._db.execute(f"ATTACH ? AS r{number}", (f"{run.index.absolute().as_uri()}?mode=ro",))
-        addresses = [f"{run.ledger.absolute().as_uri()}?mode=ro" for run in self.runs]
+        addresses = [sqlite_reading_address(run.ledger) for run in self.runs]
         self._ledgers = [self._stack.enter_context(closing(_connect(address))) for address in addresses]
         self._numbers = range(1, len(self.runs) + 1)
         models = "SELECT DISTINCT model FROM r{}.settings ORDER BY model"
