@@ -38,6 +38,17 @@ def prompts(n, seed=0):
     return rows + rows[: n // 2]
 
 
+def decode(*given, by="decode"):
+    """The new tokens of each row."""
+    from limo.models.local import decode as module
+
+    ended = {}
+    for some in getattr(module, by)(*given):
+        assert not ended.keys() & some.keys()
+        ended |= some
+    return [ended[number] for number in range(len(ended))]
+
+
 def rows_of(prompts, n_new, temperature=0.0, top_p=1.0):
     from limo.models.local.decode import DecodingRow
 
@@ -60,8 +71,6 @@ def generated(model, row, n_new, stops):
 
 
 def test_greedy_rows_are_those_that_generate_gives(model):
-    from limo.models.local.decode import decode
-
     rows = prompts(10)
     wanted = [generated(model, row, 40, STOPS) for row in rows]
     assert len({len(row) for row in wanted}) > 1  # some rows end before others, or nothing leaves the batch
@@ -69,8 +78,6 @@ def test_greedy_rows_are_those_that_generate_gives(model):
 
 
 def test_a_row_is_the_same_alone_and_in_any_company(model):
-    from limo.models.local.decode import decode
-
     rows = rows_of(prompts(9), 60, temperature=1.0, top_p=0.9)
     together = decode(model, rows, STOPS)
     assert [decode(model, [row], STOPS)[0] for row in rows] == together
@@ -79,21 +86,18 @@ def test_a_row_is_the_same_alone_and_in_any_company(model):
 
 
 def test_generate_gives_the_same_rows(model):
-    from limo.models.local.decode import decode, generate
-
     rows = rows_of(prompts(9), 60, temperature=1.0, top_p=0.9) + rows_of(prompts(3, seed=1), 30)
     wanted = decode(model, rows, STOPS)
     assert len({len(row) for row in wanted}) > 2
     model.set_attn_implementation("sdpa")
     try:
-        assert generate(model, rows, STOPS) == wanted
+        assert decode(model, rows, STOPS, by="generate") == wanted
     finally:
         model.set_attn_implementation("limo_rows")
 
 
 def test_rows_longer_than_the_first_room_are_whole(model, monkeypatch):
     from limo.models.local import decode as module
-    from limo.models.local.decode import decode
 
     monkeypatch.setattr(module, "ROOM", ROOM)
 
@@ -102,7 +106,7 @@ def test_rows_longer_than_the_first_room_are_whole(model, monkeypatch):
 
 
 def test_each_row_has_its_own_limit(model):
-    from limo.models.local.decode import DecodingRow, decode
+    from limo.models.local.decode import DecodingRow
 
     rows = [
         DecodingRow(request.prompt, request.uniforms[: 3 + number], 1.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -281,9 +282,32 @@ def test_rows_that_are_decoded_say_how_far_they_are(folder, monkeypatch):
     completer, told, original = LocalCompleter(folder, "m"), [], decode.decode
 
     def decoded(model, rows, stop, tell):
-        return original(model, rows, stop, lambda n: (tell(n), told.append(completer.waits_for())))
+        yield from original(model, rows, stop, lambda n: (tell(n), told.append(completer.waits_for())))
 
     monkeypatch.setattr(decode, "decode", decoded)
     completer.complete_tokens(requests(Sampling(temperature=1.0, max_tokens=9), n=1))
     pattern = r"10 completions in this process: 2 of at most 9 tokens each; at most [0-9.]+ m?s left"
     assert re.fullmatch(pattern, told[1]) and completer.waits_for() == ""
+
+
+def test_what_has_ended_is_stored_while_others_of_its_batch_are_decoded(folder, tmp_path, monkeypatch):
+    """A stop in the middle of a batch keeps it, and the next start writes what one start would have written."""
+
+    class Stopped(LocalCompleter):
+        def complete(self, requests):
+            for number, group in enumerate(super().complete(requests)):
+                if number == 2:
+                    raise KeyboardInterrupt
+                yield group
+
+    def rollouts(path, completer):
+        with Ledger(path) as ledger:
+            with suppress(KeyboardInterrupt):
+                collect_rollouts(ledger, completer, PROBLEMS, Undecided(), sampling=Sampling(max_tokens=60), n=3)
+            return {r.key: (r.completion.text, r.completion.n_completion_tokens) for r in ledger.rollouts()}
+
+    wanted = rollouts(tmp_path / "a.sqlite", LocalCompleter(folder, "m"))
+    monkeypatch.setattr("limo.models.local.completer.GROUP_S", 0.0)
+    begun = rollouts(tmp_path / "b.sqlite", stopped := Stopped(folder, "m"))
+    assert 0 < len(begun) < len(wanted) and stopped.waits_for() == ""
+    assert rollouts(tmp_path / "b.sqlite", LocalCompleter(folder, "m")) == wanted

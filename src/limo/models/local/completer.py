@@ -3,7 +3,8 @@
 Made for models that fit one core or one GPU with room to spare (the pocket lab's have 200,000 parameters); large models
 are better served over HTTP.  Each rollout is sampled with random numbers seeded by its own identity
 (problem, model, prompt, sampling, index), and a batch is completed as a whole before the next is pulled, so the same
-requests in the same batches give the same text, whatever ran before.
+requests in the same batches give the same text, whatever ran before.  Completions of a batch that takes longer than
+`GROUP_S` are yielded, and so stored, as they end.
 
     completer = LocalCompleter("models/pocket-rich", batch_size=256)
     for group in completer.complete(iter(requests)):
@@ -32,6 +33,7 @@ from limo.models.local.config import load_weights, loading_error, read_config
 from limo.models.local.tokenizer import encode, load_tokenizer, panics_told
 
 LOG = logging.getLogger(__name__)
+GROUP_S = 5.0  # between two groups of one batch: what a stop may cost of completions that have ended
 
 
 class TokenCompletion(NamedTuple):
@@ -104,44 +106,64 @@ class LocalCompleter(Completer):
             LOG.warning("%s has layers (%s) that only transformers' slower `generate` runs", self.name, others)
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
-        """Pull `batch_size` requests, complete them all, yield them as one group."""
+        """Pull `batch_size` requests, complete them all; yield them as one group, or every `GROUP_S` what has ended."""
         while batch := list(islice(requests, self.batch_size)):
-            completed = self.complete_tokens(batch)
-            yield [(request, one.completion) for request, one in zip(batch, completed, strict=True)]
+            for completed in self._complete(batch):
+                yield [(batch[place], completed[place].completion) for place in sorted(completed)]
 
     def complete_tokens(self, batch: Sequence[Request]) -> list[TokenCompletion]:
         """Complete these requests at once, whatever `batch_size` says."""
+        completed: dict[int, TokenCompletion] = {}
+        for some in self._complete(batch):
+            completed |= some
+        return [completed[place] for place in range(len(batch))]
+
+    def _complete(self, batch: Sequence[Request]) -> Iterator[dict[int, TokenCompletion]]:
+        """The completions of a batch, by place in it."""
         from limo.models.local.decode import DecodingRow, borrowed, decode, generate
 
-        began = time.perf_counter()
+        began = yielded = time.perf_counter()
         prompts = self._tokenize([request.messages for request in batch])
         rows: dict[int, DecodingRow] = {}  # by place in the batch: those whose prompts leave room
+        ended: dict[int, list[int]] = {}  # the new tokens, by place; none for the others
         for place, (request, prompt) in enumerate(zip(batch, prompts, strict=True)):
             sampling = request.sampling
             if (n_new := min(sampling.max_tokens, self._room(len(prompt)))) > 0:
-                rows[place] = DecodingRow(
-                    prompt, _uniforms(self._seed(request), n_new), sampling.temperature, sampling.top_p
-                )
-        run = decode if self._is_fast else generate
-        with borrowed(self.model, self._is_fast) if self._is_borrowed else nullcontext():
-            most = max((len(row.uniforms) for row in rows.values()), default=0)
-            tell = lambda n: setattr(self, "_under_way", (len(rows), n, most, began))  # noqa: E731
-            made = run(self.model, list(rows.values()), self._stop_tokens, tell) if rows else []
-        self._under_way, new = None, dict(zip(rows, made, strict=True))
-        texts = dict(zip(new, self._texts(list(new.values())), strict=True))
+                uniforms = _uniforms(self._seed(request), n_new)
+                rows[place] = DecodingRow(prompt, uniforms, sampling.temperature, sampling.top_p)
+            else:
+                ended[place] = []
+        run, places = decode if self._is_fast else generate, list(rows)
+        most = max((len(row.uniforms) for row in rows.values()), default=0)
+        tell = lambda n: setattr(self, "_under_way", (len(rows), n, most, began))  # noqa: E731
+        try:
+            with borrowed(self.model, self._is_fast) if self._is_borrowed else nullcontext():
+                for some in run(self.model, list(rows.values()), self._stop_tokens, tell) if rows else ():
+                    ended |= {places[number]: tokens for number, tokens in some.items()}
+                    if ended and time.perf_counter() - yielded > GROUP_S:
+                        yield self._read(batch, prompts, ended, began)
+                        ended, yielded = {}, time.perf_counter()
+        finally:
+            self._under_way = None
+        if ended:
+            yield self._read(batch, prompts, ended, began)
+
+    def _read(
+        self, batch: Sequence[Request], prompts: list[list[int]], ended: dict[int, list[int]], began: float
+    ) -> dict[int, TokenCompletion]:
+        """The completions of the rows that ended, by place in the batch, from their new tokens."""
         elapsed_s = (time.perf_counter() - began) / len(batch)
-        completed = []
-        for place, request in enumerate(batch):
+        texts, completed = self._texts(list(ended.values())), dict[int, TokenCompletion]()
+        for (place, new), whole in zip(ended.items(), texts, strict=True):
             n_prompt = len(prompts[place])
-            if place not in new:
+            if not new:
                 error = f"the prompt's {n_prompt} tokens leave no room in the model's context"
                 completion = Completion("", "error", n_prompt, 0, elapsed_s, error)
             else:
-                text = _before_stop_text(texts[place], request.sampling.stop)
-                has_ended = new[place][-1] in self._stop_tokens or len(text) < len(texts[place])
-                reason = "stop" if has_ended else "length"
-                completion = Completion(text, reason, n_prompt, len(new[place]), elapsed_s)
-            completed.append(TokenCompletion(prompts[place], new.get(place, []), completion))
+                text = _before_stop_text(whole, batch[place].sampling.stop)
+                has_ended = new[-1] in self._stop_tokens or len(text) < len(whole)
+                completion = Completion(text, "stop" if has_ended else "length", n_prompt, len(new), elapsed_s)
+            completed[place] = TokenCompletion(prompts[place], new, completion)
         return completed
 
     def _tokenize(self, chats: list[list[Message]]) -> list[list[int]]:

@@ -4,7 +4,8 @@ Compared with transformers' `generate` the key-value cache has its room from the
 every token, a row that ends gives its place to the last one, each distinct prompt is read once, and only last positions
 go through the vocabulary.
 
-    tokens = decode(model, [DecodingRow([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0})
+    for ended in decode(model, [DecodingRow([1, 2, 3], uniforms, temperature=1.0, top_p=1.0)], stop={0}):
+        ...                                     # {0: [5, 9, 0]}
 
 A token is sampled by inverting the cumulative distribution at a uniform number that belongs to the row, so a row
 depends on its neighbours only through the rounding of a matrix product.  Layers other than full attention go through
@@ -70,33 +71,34 @@ def borrowed(model: Any, is_fast: bool) -> Iterator[None]:
 @torch.inference_mode()
 def decode(
     model: Any, rows: Sequence[DecodingRow], stop: Iterable[int], tell: Callable[[int], None] = lambda n: None
-) -> list[list[int]]:
-    """The new tokens of each row, ending with a stop token or after `len(uniforms)` tokens; `tell` gets their n."""
+) -> Iterator[dict[int, list[int]]]:
+    """After each new token of every row, all new tokens of the rows that it ends, by their numbers: a stop token, or
+    the last of `len(uniforms)`.  `tell` gets how many new tokens the others have."""
     batch = _Batch(model, rows)
     logits = batch.read_prompts()
     stops = torch.tensor(sorted(stop), device=model.device)
     longest = int(batch.limit.max())
     out = torch.zeros(len(rows), longest, dtype=torch.long, device=model.device)
-    length = torch.zeros(len(rows), dtype=torch.long, device=model.device)
     for step in range(longest):
         tokens = sample_tokens(logits, batch.temperature, batch.top_p, batch.uniforms[:, step])
         out[batch.origin, step] = tokens
-        length[batch.origin] = step + 1
         is_running = ~torch.isin(tokens, stops) & (batch.limit > step + 1)
+        ended = {}
         if not bool(is_running.all()):
+            ended = {row: out[row, : step + 1].tolist() for row in batch.origin[~is_running].tolist()}
             tokens = tokens[batch.keep(is_running)]
+        yield ended
         if not len(tokens):
             break
         logits = batch.forward(tokens)
         tell(step + 1)
-    return [row[:n] for row, n in zip(out.tolist(), length.tolist(), strict=True)]
 
 
 @torch.inference_mode()
 def generate(
     model: Any, rows: Sequence[DecodingRow], stop: Iterable[int], tell: Callable[[int], None] = lambda n: None
-) -> list[list[int]]:
-    """As `decode`, by transformers' `generate`: slower, and for every causal language model."""
+) -> Iterator[dict[int, list[int]]]:
+    """As `decode`, by transformers' `generate`: slower, all rows at the end, and for every causal language model."""
     batch, stops = _Batch(model, rows), set(stop)
     width = max(len(row.prompt) for row in rows)
     prompts = [[0] * (width - len(row.prompt)) + list(row.prompt) for row in rows]
@@ -117,7 +119,7 @@ def generate(
         generation_config=settings, logits_processor=[sample],
     )[:, width:].tolist()  # fmt: skip
     ends = [next((k + 1 for k, token in enumerate(new) if token in stops), len(new)) for new in out]
-    return [new[: min(end, len(row.uniforms))] for new, end, row in zip(out, ends, rows, strict=True)]
+    yield {k: new[: min(ends[k], len(rows[k].uniforms))] for k, new in enumerate(out)}
 
 
 def sample_tokens(
