@@ -10,6 +10,7 @@ import pytest
 
 from limo.cli.command import Call, aligned_table, command, error_line, run_command
 from limo.core.errors import InputError, PartialError, StorageError
+from limo.core.secrets import remember_secret
 
 
 def raising(error):
@@ -169,6 +170,25 @@ def test_results_are_the_only_thing_on_stdout(limo, capsys):
         {"event": "log", "text": "working"},
         {"event": "result", "n": 2},
     ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_result_that_names_the_key_is_printed_without_it(arguments, capsys):
+    @command("do")
+    def do(call: Call) -> None:
+        """Give a result."""
+        tags = "".join(chr(0xE0000 + ord(c)) for c in "q7Zx0Lk3vB9nT2mR")
+        call.result({"run": "q/q7Zx0Lk3vB9nT2mR", tags: tags}, f"next: limo view q/q7Zx0Lk3vB9nT2mR {tags}")
+
+    remember_secret("q7Zx0Lk3vB9nT2mR")
+    with pytest.raises(SystemExit) as ended:
+        run_command(do, arguments)
+    out = capsys.readouterr().out
+    assert ended.value.code == 0 and "q7Zx" not in out and "0071" not in out and "dc71" not in out
+    if arguments:
+        assert json.loads(out)["run"] == "q/[hidden]"
+    else:
+        assert out == "next: limo view q/[hidden] [hidden]\n"
 
 
 def test_columns_of_numbers_stand_to_the_right():

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from limo.core.errors import InputError, ModelError
-from limo.core.secrets import hide_secrets
+from limo.core.secrets import hide_secrets, remember_secret
 from limo.models.openai.client import MAX_ERROR_BYTES, BadReply, HttpClient, Unreachable, api_key, proxy_of
 
 BODY = b'{"choices": []}'
@@ -424,3 +424,22 @@ def test_a_key_is_hidden_wherever_it_is_shown(monkeypatch):
     monkeypatch.setenv("MY_KEY", "two\nlines")
     with pytest.raises(InputError, match="MY_KEY"):
         api_key("MY_KEY")
+
+
+HEADS = [
+    b"HTTP/1.1 %s OK\r\n\r\n", b"SSH %s\r\n\r\n", OK + b"a %s: x\r\n\r\n", OK + b"X: \0'\"%s\r\n\r\n",
+    OK + b"X: " + b"x" * 120 + b"%s\0\r\n\r\n", OK + b"Content-Length: %s\r\n\r\n", STREAM + b"%s\r\n",
+    OK + b"Content-Encoding: %s\r\n\r\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("first", [0, 0xFEE0, 0xE0000, 0xE00F0])
+def test_a_key_in_a_head_that_is_none_is_masked_before_a_message_cuts_or_escapes_it(head, first):
+    key = "q7Zx0Lk3vB9nT2mR"
+    remember_secret(key)
+    altered = "".join(chr(first + ord(c)) for c in key)
+    (error,), _ = post(head % altered.encode(), closes=True)
+    assert "[hidden]" in str(error)
+    for form in (altered, ascii(altered)[1:-1], repr(altered.encode())[2:-1]):
+        assert form[: len(form) // 2].lower() not in str(error).lower()

@@ -500,6 +500,12 @@ ROADS = {
     "a text": lambda key: {"choices": [{"message": {"content": f"4 {key}", "reasoning": key}}]},
     "no text": lambda key: {"choices": [{"message": {"content": {"key": key}}}]},
     "no choices": lambda key: {"key": key},
+    "an error without a message": lambda key: {"detail": [{"type": "string_type", "input": {key: 1}}], "status": 422},
+    "an error of a completion": lambda key: {"choices": [{"message": {"content": "4"}, "error": {"input": key}}]},
+    "an index": lambda key: {"choices": [{"index": key, "message": {"content": "4"}}]},
+    "a finish reason that is no text": lambda key: {
+        "choices": [{"message": {"content": "4"}, "finish_reason": {"a": key}}]
+    },
 }
 
 
@@ -523,6 +529,38 @@ def test_a_key_that_the_server_repeats_is_in_no_file_and_no_message(tmp_path, mo
     if road != "a text" or len(key) >= 12:  # a short key is a word that a completion may hold
         assert key not in written + caplog.text + repr(stored) and len(stored) == 2
         assert road == "an error, cut" or "[hidden]" in repr(stored)
+
+
+ALTERED = {
+    "in tag letters": lambda key: "".join(chr(0xE0000 + ord(c)) for c in key),
+    "in variation selectors": lambda key: "".join(chr(0xE00F0 + ord(c)) for c in key),
+    "in full width": lambda key: "".join(chr(0xFEE0 + ord(c)) for c in key),
+    "in bold": lambda key: "".join(chr(0x1D400 + ord(c) - 65) if c.isupper() else c for c in key),
+}
+
+
+@pytest.mark.parametrize("altered", ALTERED)
+@pytest.mark.parametrize("road", [one for one in ROADS if "escaped" not in one and "cut" not in one])
+def test_a_key_in_other_letters_is_masked_before_it_is_written(tmp_path, monkeypatch, caplog, road, altered):
+    """An escape that our messages write, or a cut, comes behind the mask."""
+    from aiohttp import web
+
+    key = "my-OWN-strange-KEY"
+    written_so = ALTERED[altered](key)
+    forms = {written_so, ascii(written_so)[1:-1], json.dumps(written_so)[1:-1], repr(written_so.encode())[2:-1]}
+    monkeypatch.setenv("MY_KEY", key)
+    reply = ROADS[road](written_so)
+
+    async def handler(request, body):
+        return web.json_response(reply, status=reply.get("status", 200))
+
+    caplog.set_level(logging.DEBUG)
+    with serving(handler) as url, Ledger(tmp_path / "ledger.sqlite") as ledger:
+        completer = HttpCompleter([url], "m", settings=quick(api_key_env="MY_KEY", retries=0))
+        collect_rollouts(ledger, completer, PROBLEMS[:1], Exact(), n=1)
+        stored = repr([r.completion for r in ledger.rollouts()])
+    ends = {end for form in forms for end in (form[: len(form) // 2], form[len(form) // 2 :])}
+    assert not any(end in text for end in ends for text in (stored, caplog.text)) and "[hidden]" in stored
 
 
 @pytest.mark.parametrize("status", [401, 404, 400])

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from limo.core.errors import InputError, ModelError
+from limo.core.errors import InputError, LimoError, ModelError
+from limo.core.secrets import hide_in_own
 from limo.models.openai.client import HttpClient
 from limo.models.server_info import MAX_MODELS, MAX_NAME, ServedModel, _get_all, served_models, server_info
 from limo.models.settings import HttpModelSettings
@@ -97,6 +98,22 @@ def test_where_a_redirect_leads_is_said_without_what_may_be_secret(location):
 def test_a_redirect_is_said_with_its_target():
     with pytest.raises(ModelError, match=r"elsewhere \(status 308\): .* -> http://127.0.0.1:\d+/api/v1/models"):
         served(lambda path: http(b"", "308 No", f"Location: /api{path}\r\n"))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/q7Zx0Lk3vB9nT2mR x/v1", "http://127.0.0.1:9/q7Zx0Lk3vB9nT2mR"])
+def test_an_address_that_holds_the_key_is_shown_without_it(address, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "q7Zx0Lk3vB9nT2mR")
+    with pytest.raises(LimoError) as caught:
+        served_models(address, "MY_KEY")
+    assert "q7Zx" not in hide_in_own(str(caught.value))
+
+
+@pytest.mark.parametrize("first", [0, 0xFEE0, 0xE0000])
+def test_a_redirect_whose_target_holds_the_key_is_said_without_it(first, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-q7Zx0Lk3vB9nT2mR.5Yc8")
+    key = "".join(chr(first + ord(c)) for c in "sk-q7Zx0Lk3vB9nT2mR.5Yc8")
+    with pytest.raises(ModelError, match=r"-> http://far/\[hidden\]"):
+        served(lambda path: http(b"", "308 No", f"Location: http://far/{key}\r\n"), api_key_env="MY_KEY")
 
 
 @pytest.fixture

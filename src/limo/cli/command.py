@@ -87,7 +87,7 @@ class Call:
         """Print the result on stdout: `text`, or with `--json` one event with the fields of `value`."""
         line = json.dumps({"event": "result", **value}, default=str) if self.as_json else printable(translated(text))
         try:
-            print_line(line, sys.stdout)
+            print_line(hide_in_own(line), sys.stdout)
         except BrokenPipeError:
             raise
         except OSError as error:

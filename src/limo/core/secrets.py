@@ -124,7 +124,8 @@ def _other_widths() -> dict[str, str]:
     """Characters that are another form of one ASCII letter or digit (full width, bold, circled, a tag), and which."""
     blocks = (range(0xAA, 0x2500), range(0xFF00, 0xFFF0), range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
     folded = {chr(code): unicodedata.normalize("NFKC", chr(code)) for block in blocks for code in block}
-    invisible = {chr(start + code): chr(code) for start in (0xE0000, 0xE00F0) for code in _PLAIN}  # tags, selectors
+    starts = (0xE0000, 0xE00F0, 0xDC00, 0xDCF0)  # of tags and selectors, and of the second halves of their pairs
+    invisible = {chr(start + code): chr(code) for start in starts for code in _PLAIN}
     return {one: form for one, form in folded.items() if len(form) == 1 and form.encode() in _PLAIN} | invisible
 
 
@@ -215,7 +216,7 @@ def _coded(number: str, base: int) -> str:
 
 
 def _undone(text: str) -> str:
-    """The text with each escape as what it stands for, if that is of ASCII, at its end."""
+    """The text with each escape as what it stands for, if that is of ASCII or a form of it, at its end."""
     text = text.replace("\x1b\\", "\x07\0")  # ends of a terminal's sequences, and no escapes
     for mark, code in _CODE.items():
         if mark in text:
@@ -231,6 +232,7 @@ def _undone(text: str) -> str:
 def _undo(written: str) -> str:
     escape = _ESCAPE.match(written)
     character = _meant(escape) if escape else _NOTHING
+    character = _other_widths().get(character, character)
     return (character if character < "\x80" or character == "\x9b" else _NOTHING).rjust(len(written), _NOTHING)
 
 

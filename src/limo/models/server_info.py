@@ -128,7 +128,7 @@ def _listed(answers: Answers) -> dict[str, dict[str, Any]]:
 
 
 def _answers(base_url: str, api_key_env: str) -> Answers:
-    url, key = checked_address(base_url), api_key(api_key_env)
+    key, url = api_key(api_key_env), checked_address(base_url)  # what is shown of it lacks the key
     with ThreadPoolExecutor(1) as thread:  # this thread may have an event loop already
         return thread.submit(lambda: asyncio.run(_get_all(url, key))).result()
 

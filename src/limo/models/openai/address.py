@@ -49,10 +49,10 @@ def shown_address(address: str) -> str:
 def led_to(address: str, location: str) -> str:
     """Where a redirect of `address` leads, as it can be shown; '' where nothing that can be read says so."""
     try:
-        target = shown_address(urljoin(address, location[:MAX_LOCATION])) if location else ""
+        target = shown_address(hide_secrets(urljoin(address, location[:MAX_LOCATION]))) if location else ""
     except ValueError:
         return ""
-    return shorten(printable(hide_secrets(target)), 200)
+    return shorten(printable(target), 200)
 
 
 def _is_plain(address: str) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ MAX_HELD_BYTES = 1 << 27  # of all replies that are being read, before the large
 SMALL_BYTES = 1 << 20  # a smaller reply never waits
 MAX_ERROR_BYTES = 1 << 16  # of a reply with another status than 2xx
 REFUSAL_S = 10.0  # for its text
+_BYTES = re.compile(r"""b(['"])(?:(?!\1)[ -\[\]-~]|\\(?:x[0-9a-f]{2}|[tnr'\\]))*\1""")  # as aiohttp writes a line
 
 
 class Unreachable(Exception):
@@ -234,7 +236,9 @@ def _connector() -> type[aiohttp.TCPConnector]:
 
 def broken(error: Exception, url: str = "") -> str:
     """What aiohttp found wrong with a reply, in our words; its own where it is about what the server wrote."""
-    why = shorten(f"{getattr(error, 'message', '') or error}", 160)
+    said = f"{getattr(error, 'message', '') or error}"
+    said = _BYTES.sub(lambda line: literal_eval(line[0]).decode("utf-8", "replace"), said)
+    why = shorten(hide_secrets(said), 160)
     whole = f"{error} {error.__cause__}"
     if most := re.search(r"Got more than (\d+) bytes", why):
         return f"the head of the reply is too large (a line has more than {int(most[1]):,} bytes)"
@@ -249,7 +253,7 @@ def broken(error: Exception, url: str = "") -> str:
         return "the reply is shorter than its Content-Length"
     if "transfer length" in whole:
         return "the reply ends within a chunk"
-    return f"the reply is no HTTP ({hide_secrets(why)}){tls if 'status line' in why else ''}"
+    return f"the reply is no HTTP ({why}){tls if 'status line' in why else ''}"
 
 
 async def _refusal(response: Any) -> bytes:
@@ -299,5 +303,4 @@ def api_key(variable: str) -> SecretStr:
         raise InputError("the variable with the key is not set", variable, "a key", f"export {variable}=...")
     if not key.isascii() or not key.isprintable():
         raise InputError("the key cannot be sent", variable, "one line of ASCII", "look at the variable again")
-    remember_secret(key)
     return SecretStr(key)

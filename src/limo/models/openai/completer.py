@@ -50,10 +50,10 @@ class HttpCompleter(Completer):
     ) -> None:
         self.settings = settings or HttpSettings()
         self.name, self.model = name or model, model
+        self.key = api_key(self.settings.api_key_env)  # before an address that may hold it is shown
         self.urls = [checked_address(url) for url in base_urls]
         if not self.urls:
             raise InputError("there is no server", None, "one base_url or more", "for example http://localhost:8000/v1")
-        self.key = api_key(self.settings.api_key_env)
         drawn_from = json.dumps([model, self.settings.endpoint, self.settings.extra], sort_keys=True)
         self.capabilities = Capabilities(
             concurrent=True,

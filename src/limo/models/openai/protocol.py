@@ -124,7 +124,7 @@ def read_reply(data: bytes, n: int, prompt: Sequence[Message] = (), limits: Limi
         numbered = [_read_numbered(*one) for one in enumerate(reply["choices"][:MAX_CHOICES])]
         usage = reply.get("usage")
     except _UNREADABLE:
-        raise BadReply(f"the reply is no completion: {_excerpt(data)}") from None
+        raise BadReply(f"the reply is no completion: {_masked(data)!r}") from None
     if len({number for number, _ in numbered}) == len(numbered):
         numbered.sort(key=lambda pair: pair[0])
     return _counted([completion for _, completion in numbered][:n], usage, prompt, limits)
@@ -135,7 +135,7 @@ def read_error(data: bytes, what: str) -> BadReply:
     try:
         return _error_in(parse_json(data), what)
     except (ValueError, RecursionError):
-        return BadReply(f"{what}: {printable(hide_secrets(data.decode('utf-8', 'replace')[:MAX_MESSAGE]))}")
+        return BadReply(f"{what}: {printable(_masked(data))}")
 
 
 def _error_in(reply: Any, what: str) -> BadReply:
@@ -148,8 +148,7 @@ def _said(message: Any) -> str:
     """The message of an error in JSON, without secrets."""
     for key in ("error", "message"):
         message = message.get(key, message) if isinstance(message, dict) else message
-    text = message if isinstance(message, str) else json.dumps(message)
-    return printable(hide_secrets(text[:MAX_MESSAGE]))
+    return printable(_masked(message))
 
 
 class StreamReader:
@@ -200,7 +199,7 @@ class StreamReader:
                     self._read_delta(choice)
             self._usage = event.get("usage") or self._usage
         except _UNREADABLE:
-            raise BadReply(f"the stream holds no completion: {_excerpt(data)}") from None
+            raise BadReply(f"the stream holds no completion: {_masked(data)!r}") from None
 
     def _read_delta(self, choice: dict[str, Any]) -> None:
         number = int(choice.get("index") or 0)
@@ -278,7 +277,7 @@ def _read_numbered(position: int, choice: Any) -> tuple[int, Completion]:
 
 
 def _why(error: Exception, choice: Any) -> str:
-    what = f"the reply is no completion: {_excerpt(repr(choice).encode())}"
+    what = f"the reply is no completion: {_masked(choice)!r}"
     return str(error) if isinstance(error, BadReply) else what
 
 
@@ -316,7 +315,7 @@ def _completion(text: str, reasoning: str, reason: str) -> Completion:
     name = reason.strip().lower()
     if name in STOP_REASONS or name in LENGTH_REASONS:
         return Completion(text, "stop" if name in STOP_REASONS else "length", reasoning=reasoning)
-    error = f"the server ended it: {shorten(printable(hide_secrets(reason[:MAX_MESSAGE])), 60)}"
+    error = f"the server ended it: {shorten(printable(_masked(reason)), 60)}"
     return Completion(text, OTHER, error=error, reasoning=reasoning)
 
 
@@ -332,7 +331,7 @@ def _text(content: Any) -> str:
         return ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise BadReply(f"the reply's content is no text: {hide_secrets(repr(content)[:MAX_MESSAGE])[:200]}")
+    raise BadReply(f"the reply's content is no text: {_masked(content)[:200]!r}")
 
 
 def estimated_tokens(*texts: str) -> int:
@@ -389,5 +388,12 @@ def _warn_once() -> None:
     )
 
 
-def _excerpt(data: bytes) -> str:
-    return hide_secrets(repr(data[:1000].decode("utf-8", "replace")))
+def _masked(value: Any) -> str:
+    """The beginning of what a server sent, without secrets: whatever is to be written of it is made of this.
+
+    An escape that we write, or a cut, would come between a key and the mask.
+    """
+    if isinstance(value, bytes):
+        value = value[: 4 * MAX_MESSAGE].decode("utf-8", "replace")
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return hide_secrets(text[:MAX_MESSAGE])

@@ -57,11 +57,9 @@ class HttpSettings(Settings):
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         try:
-            name = checked_variable(value)
+            return checked_variable(value)
         except InputError as error:
             raise PydanticCustomError(SECRET_INPUT, "{error}", {"error": str(error)}) from None
-        remember_secret(os.environ.get(name, "").strip() if name else "")  # the rest of the recipe may hold it
-        return name
 
     @field_validator("extra")
     @classmethod
@@ -83,6 +81,7 @@ def checked_variable(name: str) -> str:
         remember_secret(name)
         do = "put the key into a variable (export MY_KEY=...) and give the name MY_KEY"
         raise InputError("this is no name of an environment variable that is set", HIDDEN, "a name, not the key", do)
+    remember_secret(os.environ.get(name, "").strip())  # an address, or the rest of a recipe, may hold it
     return name
 
 
