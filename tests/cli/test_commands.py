@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -131,6 +132,26 @@ def test_a_pool_is_read_deduplicated_and_decontaminated_by_files(limo, world):
     )  # fmt: skip
     assert code == 0, err
     assert events(out)[-1]["n_by_reason"] == {"in a benchmark": 1}
+
+
+def test_where_every_chain_lacks_a_box_the_command_that_goes_on_is_printed_and_works(limo, world):
+    said = [
+        row | {"text": row["text"].replace("\\boxed{", "So the answer is ").replace("}", ".")}
+        for row in rows(world / "said.jsonl")
+    ]
+    (world / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+    code, _, err = limo("curate", world / "recipe.yaml", "--run", world / "run", "--workers", 1)
+    assert code == 2 and "none is paid again: limo curate" in err
+    command = shlex.split(err.strip().splitlines()[-1].partition("paid again: ")[2])
+    code, out, err = limo(*command[1:], "--workers", 1)
+    assert code == 0 and "selected" in out, err
+
+
+def test_a_file_of_a_benchmark_without_its_name_is_told_how_to_name_it(limo, world):
+    code, _, err = limo(
+        "pool", "decontaminate", world / "pool.jsonl", "--benchmarks", world / "held_out.jsonl", "--check"
+    )
+    assert code == 2 and f"--benchmark NAME={world / 'held_out.jsonl'}" in err
 
 
 @pytest.mark.parametrize(("decision", "is_said"), [("report", True), ("drop", False)])

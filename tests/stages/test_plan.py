@@ -24,6 +24,7 @@ from limo.stages.plan import (
     lengths_note,
     model_size,
     plan,
+    speed_note,
 )
 
 PROBLEMS = [Problem.make(f"What is {i} and one?", str(i + 1)) for i in range(40)]
@@ -100,6 +101,25 @@ def test_money_and_hours_follow_from_prices_and_speed():
     unpriced, priced = (plan([Step("teacher", free)], PROBLEMS, CostAssumptions("H100", usd))[0] for usd in (0.0, 2.0))
     assert unpriced.usd is None and priced.usd == pytest.approx(2 * hours)
     assert [cells[8] for cells in cost_table([unpriced, row])][1:] == ["?", f"{row.usd:,.2f}", f"{row.usd:,.2f}"]
+
+
+def test_the_time_rests_on_the_speed_that_the_ledger_shows_unless_one_is_given(tmp_path):
+    one, terms = rollout_settings(4), CostAssumptions()
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.add(
+            [
+                Rollout(p.id, "x", "p", "s", 0, Completion("?", n_completion_tokens=70), Verdict("wrong"))
+                for p in PROBLEMS[:20]
+            ]
+        )
+        assert plan([Step("a", one)], PROBLEMS, terms, ledger)[0].tokens_per_s == 0  # no time was noted
+        ledger.add_seconds(100.0)
+        (row,) = plan([Step("a", one)], PROBLEMS, terms, ledger)
+        (given,) = plan([Step("a", one)], PROBLEMS, CostAssumptions(tokens_per_s=50.0), ledger)
+    assert row.tokens_per_s == 14 and row.hours == pytest.approx(row.n_out / 14 / 3600)
+    assert speed_note([row], terms).startswith("time at 14 tokens/s in all, measured in this run")
+    assert given.hours == pytest.approx(given.n_out / (50 * 256) / 3600)
+    assert speed_note([given], CostAssumptions(tokens_per_s=50.0)) == "time at 50 tokens/s a request (--tokens-per-s)"
 
 
 def test_what_a_ledger_shows_takes_the_place_of_assumptions(tmp_path):

@@ -90,13 +90,15 @@ def _summary(rates: dict[str, PassRate], n_rollouts: int) -> list[object]:
     run_folder(),
     click.option("--gpu", default="H100", show_default=True, help="A100, H100, H200, B200, L40S, RTX4090 or MI300X."),
     click.option("--usd-per-gpu-hour", type=Finite(0), default=0.0, help="[default: only the models' `price`]"),
-    click.option("--tokens-per-s", type=Finite(1e-3), default=30.0, help="Of one request.  [default: 30]"),
+    click.option(
+        "--tokens-per-s", type=Finite(1e-3), help="Of one request.  [default: as measured in the run, else 30]"
+    ),
     click.option("--pilot", type=click.IntRange(0), default=0, help="First really complete so many problems."),
     workers(),
 )
 def plan(
     call: Call, recipe: str, overrides: tuple[str, ...], run: str | None, gpu: str, usd_per_gpu_hour: float,
-    tokens_per_s: float, pilot: int, workers: int,
+    tokens_per_s: float | None, pilot: int, workers: int,
 ) -> None:  # fmt: skip
     """Estimate the cost of a run before it starts.
 
@@ -148,8 +150,9 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions)
     """Print the planned steps and the terms they rest on."""
     from limo.stages import plan as stage
 
-    note = f"GPU-hours on {terms.gpu}; time at {terms.tokens_per_s:g} tokens/s a request (--tokens-per-s); "
-    note += "duplicates and benchmark problems still included"
+    note = (
+        f"GPU-hours on {terms.gpu}; {stage.speed_note(steps, terms)}; duplicates and benchmark problems still included"
+    )
     note += f"\n{stage.lengths_note(steps)}"
     if any(step.gpu_hours is None for step in steps):
         note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"

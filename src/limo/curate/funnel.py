@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from limo.core.records import Chain, Dropped, Grade, Problem
 from limo.core.run_folder import RunFolder, RunPool
+from limo.core.text import as_argument
 from limo.curate.chains import SETTING_OF, chains_from_table
 from limo.curate.difficulty import TOO_EASY, TOO_HARD
 from limo.curate.grade import match_grades
@@ -64,6 +67,15 @@ def describe_reasons(n_by_reason: dict[str, int]) -> str:
     """`280: too easy 270, suspect 10`, or `0`."""
     total = sum(n_by_reason.values())
     return f"{total:,}: " + ", ".join(f"{reason} {n:,}" for reason, n in n_by_reason.items()) if total else "0"
+
+
+def how_to_loosen(key: str, run: Path) -> str:
+    """What to do where a step of a run keeps nothing, and most by this setting."""
+    if key == "chains.boxed":
+        folder = shlex.quote(as_argument(str(run)))
+        command = f"limo curate {folder}/recipe.yaml {key}=false --run {folder}"
+        return f"take chains without a box, none is paid again: {command}"
+    return f"loosen {key} and give the same --run, or bring more problems or rollouts in a new one"
 
 
 def tightest_setting(dropped: Iterable[Dropped], of_step: str) -> str:

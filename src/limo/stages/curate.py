@@ -37,7 +37,7 @@ from limo.curate.dataset import (
     write_dataset,
 )
 from limo.curate.difficulty import TOO_EASY, SuspectSettings, apply_band, find_suspects, pass_rate_of, rate_columns
-from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, read_funnel, tightest_setting
+from limo.curate.funnel import FunnelRow, check_funnel, describe_dropped, how_to_loosen, read_funnel, tightest_setting
 from limo.curate.grade import GradeSettings, grade, grade_rows, match_grades
 from limo.curate.select import Candidate, SelectSettings, select, selected_rows, why_fewer
 from limo.ledger.of_run import check_run_ledger, open_run_ledger
@@ -234,7 +234,7 @@ class _Curation:
         if not rows:
             lost = self.folder.read_dropped(name)
             key = tightest_setting(lost, name if name in Recipe.model_fields else self.recipe.run_steps()[name][0])
-            do = f"loosen {key} and give the same --run, or bring more problems or rollouts in a new one"
+            do = how_to_loosen(key, self.folder.path)
             reasons = describe_dropped(lost, with_detail=True)
             raise InputError(f"nothing is left after {name}", reasons, "at least one kept", do)
         return rows

@@ -27,7 +27,14 @@ from limo.models.settings import HttpModelSettings, LocalModelSettings
 from limo.pool.sources.benchmarks import benchmark_notes
 from limo.stages.evaluate import Recipe
 from limo.stages.fingerprint import Facts, model_facts
-from limo.stages.plan import CHARACTERS, CostAssumptions, lengths_note, tokens_each
+from limo.stages.plan import (
+    CHARACTERS,
+    CostAssumptions,
+    lengths_note,
+    measured_speed,
+    tokens_each,
+    writing_hours,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ def _planned(recipe: Recipe, name: str, rows: list[Problem], ledger: Ledger | No
     letters = [len(recipe.system) + len(problem.problem) for problem in problems.values()]
     n_missing = n_rollouts - n_stored
     n_out = n_missing * length
-    hours = n_out / (CostAssumptions().tokens_per_s * recipe.model.concurrency) / 3600
+    hours = writing_hours(n_out, recipe.model.concurrency, CostAssumptions(), measured_speed(ledger))
     longest = max(letters) // CHARACTERS + decoding.max_tokens
     n_in = n_missing * sum(letters) / len(letters) / CHARACTERS
     return PlannedBenchmark(name, len(problems), n_rollouts, n_stored, n_in, n_out, hours, longest, n_measured)

@@ -47,6 +47,7 @@ from limo.train.compute import GPUS
 # Our own choices: shares of that which servers reach; 32B on an H100 then writes about 2,300 tokens a second.
 READING, WRITING = 0.5, 0.15
 CHARACTERS = 4  # of a token, on the average of English mathematics
+TOKENS_PER_S = 30.0  # of one request, where none was measured
 ROW_BYTES = 600  # of a rollout in the ledger beside its text, indexes and verdict included
 # Pass rates that a distribution is made of: both ends, and logits evenly between 0.2% and 99.8%.
 PASS_RATES = np.concatenate([[0.0], 1 / (1 + np.exp(-np.linspace(-6.2, 6.2, 61))), [1.0]])
@@ -58,11 +59,14 @@ _SIZE = re.compile(r"(?:(?<![\w.])|-)(\d+(?:\.\d+)?)[bB](?![a-z])|-(\d{2,3})[mM]
 
 @dataclass(frozen=True, slots=True)
 class CostAssumptions:
-    """What a cost plan assumes.  `tokens_per_s` is what one request gets; `usd_per_gpu_hour` 0 counts prices alone."""
+    """What a cost plan assumes.  `usd_per_gpu_hour` 0 counts prices alone.
+
+    `tokens_per_s`: what one request gets; None for the speed in all that the run's ledger shows, else TOKENS_PER_S.
+    """
 
     gpu: str = "H100"
     usd_per_gpu_hour: float = 0.0
-    tokens_per_s: float = 30.0
+    tokens_per_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.gpu not in GPUS:
@@ -89,8 +93,9 @@ class PlannedStep:
 
     A judge's `n_problems` and `n_kept` are chains, and its `n_most` holds if every rollout of a teacher is correct.
     `source`: the number of problems in the ledger that the pass rates rest on, or `assumed`; `n_measured`: rollouts
-    that the tokens of one rest on, 0 where half of `max_tokens` is assumed; `gpu_hours` is None where the size of a
-    model is not known, `usd` where neither tokens nor GPU-hours have a price.
+    that the tokens of one rest on, 0 where half of `max_tokens` is assumed; `tokens_per_s`: in all, as measured,
+    0 where `hours` rest on that of one request; `gpu_hours` is None where the size of a model is not known, `usd`
+    where neither tokens nor GPU-hours have a price.
     """
 
     step: str
@@ -106,6 +111,7 @@ class PlannedStep:
     disk_bytes: float
     source: str
     n_measured: int = 0
+    tokens_per_s: float = 0.0
 
 
 def run(
@@ -215,6 +221,7 @@ def plan(
     n_characters = sum(len(problem.problem) for problem in sample) / len(sample)
     n_left, n_chains, n_chains_most, n_chain_tokens = float(len(problems)), 0.0, 0.0, 0.0
     rows: list[PlannedStep] = []
+    measured = measured_speed(ledger) if terms.tokens_per_s is None else 0.0
     for step in steps:
         counts = _observed(step.settings, ledger)
         names = [model.name for model in step.settings.models]
@@ -224,13 +231,15 @@ def plan(
             read = n_characters + CHARACTERS * n_chain_tokens / (n_chains or 1) + len(prompts.rubric("", ""))
             taught = [row.source for row, before in zip(rows, steps, strict=False) if before.teaches]
             planned = (n_chains, round(n * n_chains_most), n * n_chains, n_chains)
-            of_judge = _planned_step(step, planned, read, n_tokens, terms, taught[-1] if taught else "assumed")
+            of_judge = _planned_step(
+                step, planned, read, n_tokens, terms, measured, taught[-1] if taught else "assumed"
+            )
             rows.append(replace(of_judge, n_measured=n_measured))
             continue
         weights = fit_pass_rates(counts)
         share, n_mean = expected(step, weights)
         planned = (n_left, round(n_left * n), n_left * n_mean, n_left * share)
-        of_step = _planned_step(step, planned, n_characters, n_tokens, terms, source)
+        of_step = _planned_step(step, planned, n_characters, n_tokens, terms, measured, source)
         rows.append(replace(of_step, n_measured=n_measured))
         if step.teaches:  # correct rollouts are chains; of a filter, in the middle of its band
             each = (step.band.low + step.band.high) / 2 if step.band else float(weights @ PASS_RATES) * n
@@ -254,6 +263,25 @@ def tokens_each(ledger: Ledger | None, models: Sequence[str], max_tokens: int) -
     return sum(of.n_completion_tokens / of.n_rollouts for of in used if of.n_rollouts) / len(used), n_rollouts
 
 
+def measured_speed(ledger: Ledger | None) -> float:
+    """Completion tokens a second in all, over the time that a ledger's starts spent requesting; 0 without any."""
+    seconds = ledger.seconds() if ledger else 0.0
+    n_tokens = sum(of.n_completion_tokens for of in ledger.usage_by_model().values()) if ledger else 0
+    return n_tokens / seconds if seconds else 0.0
+
+
+def writing_hours(n_tokens: float, concurrency: int, terms: CostAssumptions, measured: float) -> float:
+    """The time of writing so many tokens: at the `measured` speed in all, else at that of each request."""
+    return n_tokens / (measured or (terms.tokens_per_s or TOKENS_PER_S) * concurrency) / 3600
+
+
+def speed_note(rows: Sequence[Any], terms: CostAssumptions) -> str:
+    """The speed that the time of planned steps or benchmarks rests on, in words."""
+    if measured := max((row.tokens_per_s for row in rows), default=0.0):
+        return f"time at {measured:,.3g} tokens/s in all, measured in this run (--tokens-per-s: of one request)"
+    return f"time at {terms.tokens_per_s or TOKENS_PER_S:g} tokens/s a request (--tokens-per-s)"
+
+
 def lengths_note(rows: Sequence[Any]) -> str:
     """What the tokens of planned steps or benchmarks rest on, in words."""
     if any(row.n_measured for row in rows):
@@ -267,20 +295,25 @@ def _planned_step(
     n_characters: float,
     n_tokens: float,
     terms: CostAssumptions,
+    measured: float,
     source: str,
 ) -> PlannedStep:
-    """`planned`: problems, rollouts at most, expected ones, problems kept; lengths are of one rollout."""
+    """`planned`: problems, rollouts at most, expected ones, problems kept; lengths are of one rollout.
+
+    `measured`: tokens a second in all, 0 where it is not known.
+    """
     settings, n_expected = step.settings, planned[2]
     n_in, n_out = n_expected * (n_characters + len(settings.system)) / CHARACTERS, n_expected * n_tokens
     each = 1 / len(settings.models)
     sizes = [model.size_b or model_size(model.name, model.source) for model in settings.models]
     gpu = None if None in sizes else sum(gpu_hours(size or 0, n_in * each, n_out * each, terms) for size in sizes)
     price = sum(each * (n_in * m.price.input + n_out * m.price.output) / 1e6 for m in settings.models)
-    hours = sum(each * n_out / (terms.tokens_per_s * m.concurrency) for m in settings.models) / 3600
+    hours = sum(writing_hours(each * n_out, m.concurrency, terms, measured) for m in settings.models)
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
     is_priced = any(m.price.input or m.price.output for m in settings.models) or (gpu and terms.usd_per_gpu_hour)
     disk = n_expected * (n_tokens * CHARACTERS + ROW_BYTES)
-    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd if is_priced else None, hours, disk, source)
+    usd_or_none = usd if is_priced else None
+    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd_or_none, hours, disk, source, tokens_per_s=measured)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:

@@ -154,6 +154,9 @@ def find_benchmarks(names: Sequence[str], path: str) -> tuple[dict[str, list[Pro
     """
     if path and not names and Path(path).is_dir():
         return load_present(path)
+    if path and not names and Path(path).is_file():
+        do = f"give it a name: --benchmark NAME={path}"
+        raise InputError("one file, and no name of the benchmark in it", path, "a folder of benchmarks", do)
     own = named_once((name for name in names if "=" in name), "a benchmark")
     others = [name for name in names if "=" not in name]
     if not (path and Path(path).is_file()):
