@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from limo.cli import root
 from limo.core.errors import InputError, ModelError
 from limo.core.recipe import load
-from limo.stages.plan import kind_of_recipe
+from limo.stages.recipe_kinds import kind_of_recipe
 from limo.stages.train import Recipe
 from limo.stages.train_plan import TrainingPlan, TrainingSetup, _cpu_speed, run
 from limo.train.memory import GB, MemoryPlan

@@ -204,7 +204,7 @@ def load_recipe(model: type[T], kind: Kind, recipe: str, overrides: Sequence[str
     try:
         return load(model, recipe, list(overrides))
     except RecipeError:
-        from limo.stages.plan import check_kind
+        from limo.stages.recipe_kinds import check_kind
 
         check_kind(recipe, kind)
         raise

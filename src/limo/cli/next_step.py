@@ -118,7 +118,7 @@ def _evaluate(values: Values) -> list[object]:
 
 
 def _plan(values: Values) -> list[object]:
-    from limo.stages.plan import COMMAND_OF, kind_of_recipe
+    from limo.stages.recipe_kinds import COMMAND_OF, kind_of_recipe
 
     command = COMMAND_OF.get(kind_of_recipe(values["recipe"]))
     if command != "train" or _has_gpu():

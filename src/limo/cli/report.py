@@ -73,7 +73,7 @@ def _default_page(runs: list[Path]) -> Path:
 
 def _unfinished_lab(runs: tuple[str, ...]) -> Report | None:
     """The report of one lab that has not ended; None for anything else."""
-    from limo.stages.plan import kind_of_recipe
+    from limo.stages.recipe_kinds import kind_of_recipe
 
     if len(runs) > 1 or not kind_of_recipe(str(Path(runs[0]) / "recipe.yaml")).endswith("lab"):
         return None

@@ -110,9 +110,10 @@ def plan(
     from limo.core.recipe import load
     from limo.stages import plan as stage
     from limo.stages.curate import Recipe as CurateRecipe
+    from limo.stages.recipe_kinds import kind_of_recipe
     from limo.stages.rollouts import Recipe as RolloutsRecipe
 
-    kind = stage.kind_of_recipe(recipe)
+    kind = kind_of_recipe(recipe)
     if kind == "paper lab":
         from limo.cli.lab import plan_matrix
 

@@ -73,7 +73,7 @@ def init(
 @command("status", click.argument("run", metavar="RUN"))
 def status(call: Call, run: str) -> None:
     """Say how far a run is, also one that goes on elsewhere: stages, rollouts, cost, time to go."""
-    from limo.stages.plan import kind_of_recipe
+    from limo.stages.recipe_kinds import kind_of_recipe
     from limo.stages.status import read_status
 
     if kind_of_recipe(str(Path(run) / "recipe.yaml")).endswith("lab"):

@@ -28,7 +28,7 @@ from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab
 from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import measured_arms, report_of
 from limo.report.content import LocalizedText, Report
-from limo.stages.plan import kind_of_recipe
+from limo.stages.recipe_kinds import kind_of_recipe
 from limo.stages.status import RunStatus, read_status
 
 

@@ -16,24 +16,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import yaml
 
 from limo.core import prompts
-from limo.core.bounded_yaml import load_yaml
 from limo.core.errors import InputError
 from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress, duration
-from limo.core.recipe import find
 from limo.core.records import Problem
 from limo.core.run_folder import RunFolder
-from limo.core.text import as_argument
 from limo.ledger.of_run import open_run_ledger
 from limo.ledger.store import Ledger
 from limo.models.settings import open_model
@@ -143,42 +139,6 @@ def run(
     file = Path(folder) / "ledger.sqlite"
     with Ledger(file, read_only=True) if file.is_file() else nullcontext() as ledger:
         return plan(steps, problems, terms or CostAssumptions(), ledger)
-
-
-Kind = Literal["paper lab", "pocket lab", "training", "evaluation", "rollouts", "curation"]
-
-
-COMMAND_OF = {"curation": "curate", "rollouts": "rollouts", "training": "train", "evaluation": "evaluate"}
-
-
-def _keys_of(path: str) -> set[str]:
-    values: Any = None
-    with suppress(OSError, ValueError, yaml.YAMLError):
-        values, _ = load_yaml(find(path).read_text(encoding="utf-8"))
-    return set(values) if isinstance(values, dict) else set()
-
-
-def check_kind(path: str, kind: Kind) -> None:
-    """Raise InputError for a recipe that is plainly of another kind, by its keys."""
-    found = kind_of_recipe(path)
-    if found == kind or (found == "curation" and "pool" not in _keys_of(path)):
-        return
-    do = f"run: limo {COMMAND_OF.get(found, 'lab')} {as_argument(path)}"
-    raise InputError(f"this is a recipe of another kind: {found}", path, f"a recipe of {kind}", do)
-
-
-def kind_of_recipe(path: str) -> Kind:
-    """What the file (or shipped recipe) is a recipe of, by its keys; a curation where they say nothing else."""
-    keys = _keys_of(path)
-    if {"student", "benchmarks"} <= keys:
-        return "paper lab"
-    if {"world", "curation"} <= keys:
-        return "pocket lab"
-    if "pool" not in keys and {"dataset", "method"} & keys:
-        return "training"
-    if "pool" not in keys and {"model", "decoding"} & keys:
-        return "evaluation"
-    return "rollouts" if "rollouts" in keys else "curation"
 
 
 def rollout_steps(recipe: CurateRecipe | RolloutsRecipe) -> list[Step]:

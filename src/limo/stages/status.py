@@ -24,7 +24,8 @@ from limo.models.settings import ModelSettings
 from limo.rollouts.lacking import Lack, noted_lacks
 from limo.stages.curate import Recipe as CurateRecipe
 from limo.stages.evaluate import Recipe as EvaluateRecipe
-from limo.stages.plan import COMMAND_OF, kind_of_recipe, rollout_steps
+from limo.stages.plan import rollout_steps
+from limo.stages.recipe_kinds import COMMAND_OF, kind_of_recipe
 from limo.stages.rollouts import Recipe as RolloutsRecipe
 
 
