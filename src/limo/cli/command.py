@@ -57,7 +57,7 @@ from limo.core.text import printable, shorten
 
 if TYPE_CHECKING:
     from limo.core.recipe import Settings
-    from limo.stages.plan import Kind
+    from limo.stages.recipe_kinds import Kind
 
 T = TypeVar("T", bound="Settings")
 
