@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from itertools import pairwise
 
 import pytest
@@ -197,6 +198,7 @@ def test_a_quota_that_is_spent_ends_the_work_in_a_stream_too(clock, event):
 
 @pytest.mark.parametrize("reply", [(200, b""), (200, b" \n"), (204, b""), (304, b"")], ids=str)
 def test_an_empty_reply_is_told_as_one(clock, reply):
+    assert complete([HttpReply(500, b"\n", False, None)], retries=0)[0].error == "status 500"
     status, body = reply
     completion, waits = complete([HttpReply(status, body, False, None)] * 3, retries=2)
     assert completion.error == f"the reply is empty (status {status})" and len(waits) == 2
@@ -244,7 +246,7 @@ def test_one_that_was_reached_once_gets_the_whole_patience(clock, first):
 
 @pytest.mark.parametrize("failure", [REFUSED, busy(None), HttpReply(502, b"{}", False, None)], ids=str)
 @pytest.mark.parametrize(("patience_s", "backoff_s"), [(6, 0.5), (20, 0.5), (6, 60), (100, 5)])
-def test_the_patience_is_not_overrun_by_the_wait_before_the_next_try(clock, failure, patience_s, backoff_s):
+def test_the_patience_is_not_overrun_by_the_wait_before_the_next_try(clock, failure, patience_s, backoff_s, caplog):
     first = HttpReply(200, ANSWER, False, None)
     client = Client([first, *[failure] * 1000])
     settings = HttpSettings(patience_s=patience_s, backoff_s=backoff_s, retries=100)
@@ -254,6 +256,8 @@ def test_the_patience_is_not_overrun_by_the_wait_before_the_next_try(clock, fail
     with pytest.raises(PartialError, match="no server has given a completion"):
         asyncio.run(sender.complete([ASKED]))
     assert patience_s <= clock[0] - began < patience_s + 0.1
+    waits = re.findall(r"waiting for one, (\d+) s at most", caplog.text)
+    assert all(int(wait_s) < patience_s for wait_s in waits) and len(waits) == (patience_s > 6)
 
 
 @pytest.mark.parametrize(

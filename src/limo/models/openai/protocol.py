@@ -135,7 +135,8 @@ def read_error(data: bytes, what: str) -> BadReply:
     try:
         return _error_in(parse_json(data), what)
     except (ValueError, RecursionError):
-        return BadReply(f"{what}: {printable(_masked(data))}")
+        text = printable(_masked(data)).strip()
+        return BadReply(f"{what}: {text}" if text else what)
 
 
 def _error_in(reply: Any, what: str) -> BadReply:

@@ -263,7 +263,8 @@ class RetryingSender:
             raise PartialError(f"no server has given a completion for {silent_s:.0f} s", errors, "", do)
         if not self._has_warned:
             self._has_warned = True
-            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, wait_s + patience_s)
+            most_s = left_s if silent_s else wait_s + patience_s
+            LOG.warning("no server answers (%s); waiting for one, %.0f s at most", errors, most_s)
         return left_s
 
     def _count_refusal(self, status: int, message: str) -> None:
