@@ -299,7 +299,7 @@ def test_texts_far_longer_than_the_tokens_are_no_reply(is_stream):
 
 
 BAD_CHOICES = {
-    b'{"index": 1, "message": {"content": 7}, "finish_reason": "stop"}': ("error", "no text: 7"),
+    b'{"index": 1, "message": {"content": 7}, "finish_reason": "stop"}': ("error", "no text: '7'"),
     b'{"index": 1, "message": null, "finish_reason": "stop"}': ("error", "no completion"),
     b'{"index": 1, "message": {"content": null}, "finish_reason": "stop"}': ("other", "returned no text"),
     b'{"index": 1, "message": {"content": "a"}, "finish_reason": "abort"}': ("error", "gave up"),
