@@ -14,7 +14,7 @@ RECIPE = {"recipe": "limo-v2", "overrides": ("data=my data",), "run": None}
 VALUES = {
     "plan": RECIPE,
     "curate": RECIPE,
-    "train": RECIPE | {"recipe": "train-v2"},
+    "train": RECIPE | {"recipe": "train-v2", "overrides": ("model=m",)},
     "evaluate": RECIPE | {"recipe": "evaluate"},
     "compare": {"runs": ("runs/a", "runs/b")},
     "rollouts": RECIPE | {"recipe": "rollouts"},
@@ -47,9 +47,11 @@ def test_without_a_gpu_the_next_command_is_the_one_that_init_prints(tmp_path, mo
     assert f"dataset=runs/mine/selected {CPU_TRAINING} --run runs/train" in next_command("curate", own)
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens=256 --run runs/after")
-    (tmp_path / "train.yaml").write_text("model: m\ndataset: d\nmethod: {kind: sft}\n")
+    (tmp_path / "train.yaml").write_text("model: m\ndataset: o/d\nmethod: {kind: sft}\n")
     planned = next_command("plan", {"recipe": "train.yaml", "overrides": ("model=m",), "run": "runs/train"})
     assert f"{CPU_TRAINING} model=m --run runs/train" in planned
+    planned = next_command("plan", {"recipe": "train.yaml", "overrides": ("method.max_steps=3",), "run": None})
+    assert planned.count("max_steps") == 1 and planned.endswith("method.max_steps=3 --run runs/train")
     (tmp_path / "evaluate.yaml").write_text("decoding: 3\n")
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens={CPU_TOKENS} --run runs/after")
@@ -84,6 +86,27 @@ def test_scores_are_compared_where_others_stand_beside_them_and_reported_where_n
     )
 
 
+def test_the_road_of_init_goes_on_with_what_is_not_there_yet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("limo.stages.init.has_gpu", lambda: True)
+    for name in ("mine", "train", "evaluate"):
+        (tmp_path / f"{name}.yaml").write_text("model: m\ndataset: runs/mine/selected\n")
+    before = {"recipe": "evaluate.yaml", "overrides": (), "run": "runs/before"}
+    planned = {"recipe": "train.yaml", "overrides": (), "run": None}
+    curation = "limo curate mine.yaml --run runs/mine"
+    assert next_command("evaluate", before) == curation == next_command("plan", planned), "there is nothing to train on"
+    (tmp_path / "runs/mine/selected").mkdir(parents=True)
+    training = "limo train train.yaml dataset=runs/mine/selected --run runs/train"
+    assert next_command("evaluate", before) == training
+    assert next_command("plan", planned) == "limo train train.yaml --run runs/train"
+    (tmp_path / "runs/train/model").mkdir(parents=True)
+    after = next_command("evaluate", before)
+    assert after.startswith("limo evaluate evaluate.yaml 'model={kind: local") and after.endswith("--run runs/after")
+    (tmp_path / "runs/after").mkdir()
+    (tmp_path / "runs/after/scores.json").write_text("{}")
+    assert next_command("evaluate", before) == "limo report runs/before"
+
+
 def test_a_shipped_training_is_not_proposed_where_there_is_no_gpu(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("limo.stages.init.has_gpu", lambda: False)
@@ -107,6 +130,8 @@ def test_a_run_without_a_name_lies_beside_its_recipe_as_init_names_it(tmp_path, 
     (tmp_path / "mine/train.yaml").write_text("model: m\ndataset: mine/runs/mine/selected\nmethod: {kind: sft}\n")
     values = {"recipe": "mine/train.yaml", "overrides": (), "run": None}
     monkeypatch.setattr("limo.stages.init.has_gpu", lambda: True)
+    assert next_command("plan", values) == "", "without its rows there is nothing to train on"
+    (tmp_path / "mine/runs/mine/selected").mkdir(parents=True)
     assert next_command("plan", values) == "limo train mine/train.yaml --run mine/runs/train"
     assert str(run_of(None, "mine/train.yaml")) == "mine/runs/train"
     assert [str(run_of(*one)) for one in ((None, "train-v2"), ("own", "mine/train.yaml"))] == ["runs/train-v2", "own"]

@@ -15,13 +15,15 @@ import pytest
 import yaml
 from test_documented_commands import parse
 
-from limo.core.files import locked
+from limo.core.files import locked, write_json
 from limo.core.heartbeat import announced
 from limo.core.progress import NoProgress, duration
 from limo.core.recipe import load
 from limo.core.records import Completion, Rollout
 from limo.core.run_folder import RunFolder
+from limo.experiments.arms import load_questions
 from limo.experiments.pocket.lab import PocketRecipe
+from limo.experiments.results import Measurement
 from limo.ledger.schema import MIGRATIONS
 from limo.ledger.store import Ledger
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
@@ -76,10 +78,16 @@ def test_where_there_is_no_gpu_the_commands_are_those_of_a_cpu_as_the_pages_have
         assert (f" {words} --run " in command) is not gpu
         assert gpu == (not re.search("method[.]|decoding[.]", command))
         parse(command, complete=True)
+    small = [line.partition(": ")[2] for line in out.splitlines() if line.startswith("  # a server without a GPU")]
+    assert small == [] if gpu else ["filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512"]
+    recipe = load(curate.Recipe, "limo-shop/mine.yaml", small[0].split() if small else [])
+    assert (recipe.filters[0].n, recipe.filters[0].sampling.max_tokens) == ((8, 4096) if gpu else (3, 512))
+    assert "没有 GPU 的服务器" in limo("init", "shop.jsonl", "--replace", "--lang", "zh")[1] or gpu
     for page in ("README.md", "README.zh-CN.md", "docs/index.zh.md"):
         text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
         assert re.search(rf"train.yaml {re.escape(CPU_TRAINING)} --run|# .*: {re.escape(CPU_TRAINING)}\n", text)
         assert "decoding.n=1 decoding.max_tokens=512" in text
+        assert "filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512" in text
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,9 @@ def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     assert "look at: smallest detectable difference, expected: " in out and "points (10 problems, " in out
     recipe = yaml.safe_load((here / "mine/mine.yaml").read_text())
     assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
+    assert "a weak model drops" in (here / "mine/mine.yaml").read_text()
+    assert limo("init", "shop.jsonl", "-o", "one")[0] == 0
+    assert "one model keeps" in (head := (here / "one/mine.yaml").read_text()) and "weak" not in head
     commands = [line for line in out.splitlines() if line.startswith("limo ")]
     assert len(commands) == 9
     assert '"name": "big-7B"' in commands[6] and commands[7].endswith("mine/runs/teacher")
@@ -286,7 +297,7 @@ def test_status_of_a_run_with_a_damaged_file_names_it(limo, fault, world, conten
 
 
 def test_status_of_a_run_without_a_ledger_and_of_none(limo, fault, world):
-    assert "is not a run" in fault("status", world / "nowhere")
+    assert "a run is there from the beginning of its command on, such as limo curate" in fault("status", world / "no")
     (world / "new").mkdir()
     (world / "new/recipe.yaml").write_text("model: m\ndataset: d\n")
     code, out, _ = limo("status", world / "new")
@@ -302,7 +313,14 @@ def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, faul
     assert "0 of 47 cells" in out and "begun: limo-0" in out and "next of 46 left: base-0, limo-1, limo-2, ...\n" in out
     dry_run = limo("lab", "--dry-run", "--run", "lab", "--json")[1]
     expected_s = sum(json.loads(dry_run.splitlines()[-1])["expected_s"].values())
-    assert f"\n{duration(expected_s)} left in this run on two quiet cores\n" in out, "as the dry run says"
+    line = f"\n{duration(expected_s)} left in this run on two quiet cores, longer on busy ones: no training is measured"
+    assert line in out, "as the dry run says"
+    arm = load_questions().arms["limo"]
+    measured = Measurement("limo", 0, {}, arm.hash, seconds=9600.0).to_json()
+    write_json(here / "lab/arms/limo/seed-0/measurement.json", measured)
+    slow = limo("status", "lab")[1]
+    assert "left in this run, at the pace of the trainings that are measured\n" in slow and " h " in slow
+    (here / "lab/arms/limo/seed-0/measurement.json").unlink()
     assert out.endswith("no process works on it\ngo on with: limo lab --run lab\n")
     with locked(here / "lab"):
         assert "under way: limo-0" in limo("status", "lab")[1]

@@ -23,6 +23,7 @@ import pytest
 
 from limo.core.errors import InputError, LimoError, StorageError
 from limo.core.files import locked
+from limo.core.progress import NoProgress
 from limo.core.records import Problem
 from limo.pool import decontaminate as decontaminate_module
 from limo.pool import dedup as dedup_module
@@ -386,7 +387,8 @@ def test_tasks_leave_the_process_as_it_was_also_after_an_error() -> None:
     seen, pool = list[object](), pa.default_memory_pool().backend_name
     with pytest.raises(ZeroDivisionError):
         run_tasks(lambda _: 1 // 0, ["0"], LOCAL)
-    run_tasks(lambda _: seen.append(gc.isenabled()), ["0"], LOCAL)
+    run_tasks(lambda _: seen.append(gc.isenabled()), ["0"], LOCAL, progress := NoProgress())
+    assert [event.text for event in progress.events] == ["tasks: 1, executor local"], "a number that fits every plural"
     assert seen == [False] and gc.isenabled() and pa.default_memory_pool().backend_name == pool
 
 
@@ -409,6 +411,7 @@ import sys
 from limo.pool.decontaminate import DecontaminateSettings, decontaminate_shards
 from limo.pool.dedup import DedupSettings, dedup_shards
 from limo.pool.tasks import ExecutorSettings
+from limo.core.progress import NoProgress
 from limo.core.records import Problem
 pool, out, kind = sys.argv[1:]
 known = {"bench": [Problem.make(TEXT, "20")]}

@@ -192,7 +192,7 @@ def test_trainings_show_losses_costs_and_the_check_of_forgetting(tmp_path):
     }  # fmt: skip
     for name in ("a", "b"):
         (tmp_path / name / "seed-0" / "model").mkdir(parents=True)
-        record = json.dumps(asdict(TrainResult(**values)))
+        record = json.dumps(asdict(TrainResult(**values | {"n_epochs": 0.75 if name == "b" else 2.0})))
         (tmp_path / name / "seed-0" / "model" / "training.json").write_text(record)
         (tmp_path / name / "seed-0" / "recipe.yaml").write_text("model: tiny\n")
     (tmp_path / "a" / "seed-0" / "forgetting.json").write_text(json.dumps({"sentence": "not separable"}))
@@ -203,6 +203,8 @@ def test_trainings_show_losses_costs_and_the_check_of_forgetting(tmp_path):
     assert section.charts[0].series[0].x == [2, 4, 5] and section.tables[0].rows[0][6].en == "90"
     assert any("Forgetting check: not separable" in claim.en for claim in section.claims)
     assert section.tables[1].rows[0][1].en == "peak bytes"
+    assert [(row[2].en, row[2].text("zh")) for row in section.tables[0].rows] == [("4", "4"), ("3 of 4", "3/4")]
+    assert any("on 3 of 4 examples" in claim.en for claim in section.claims), "the updates ended before a whole pass"
 
 
 def test_a_folder_that_is_no_run_and_a_path_that_is_not_there_are_input_errors(tmp_path):

@@ -103,7 +103,7 @@ def _on_cpu(recipe: str) -> tuple[list[str], list[str]]:
 
 
 def _evaluate(values: Values) -> list[object]:
-    """With scores beside it, as of the model before its training, they are compared; else its report is drawn."""
+    """With scores beside it, as of the model before its training, they are compared; else what is left of the road."""
     from limo.stages import compare
 
     if values.get("dry_run"):
@@ -114,17 +114,45 @@ def _evaluate(values: Values) -> list[object]:
         with suppress(LimoError):  # scores of the same model and seed, or of other problems: these cannot be compared
             compare.run([*others, file.parent, run])
             others.append(file.parent)
-    return ["compare", *others, run] if others else ["report", run]
+    return ["compare", *others, run] if others else _road(values["recipe"], run.parent) or ["report", run]
+
+
+def _road(recipe: str, runs: Path) -> list[object]:
+    """The next of the commands that `limo init` printed with a recipe, by what its runs hold; none of another one."""
+    mine, training = _beside(recipe, "mine", ""), _beside(recipe, "train", "")
+    if not mine or not training:
+        return []
+    if not (runs / "mine/selected").exists():
+        return ["curate", mine, "--run", runs / "mine"]
+    if not (runs / "train/model").exists():
+        return _training(training, f"{runs}/mine/selected", runs / "train")
+    return [] if (runs / "after" / SCORES).exists() else _train({"recipe": training, "run": str(runs / "train")})
 
 
 def _plan(values: Values) -> list[object]:
     from limo.stages.recipe_kinds import COMMAND_OF, kind_of_recipe
 
     command = COMMAND_OF.get(kind_of_recipe(values["recipe"]))
-    if command != "train" or _has_gpu():
+    if command != "train":
         return _same(command, values) if command else []
-    on_cpu = [word for word in _on_cpu(values["recipe"])[0] if word not in values["overrides"]]
-    return _same(command, {**values, "overrides": [*on_cpu, *values["overrides"]]}) if on_cpu else []
+    if not _has_rows(values):
+        return _road(values["recipe"], _run(values).parent)
+    if _has_gpu():
+        return _same(command, values)
+    given = [word.partition("=")[0] for word in values["overrides"]]
+    on_cpu = _on_cpu(values["recipe"])[0]
+    own = [word for word in on_cpu if word.partition("=")[0] not in given]
+    return _same(command, {**values, "overrides": [*own, *values["overrides"]]}) if on_cpu else []
+
+
+def _has_rows(values: Values) -> bool:
+    """Whether the rows of a training are there, or on the hub as far as their name tells."""
+    from limo.core.recipe import load
+    from limo.models.local.config import HUB_NAME
+    from limo.stages.train import Recipe
+
+    dataset = load(Recipe, values["recipe"], values["overrides"]).dataset
+    return Path(dataset).exists() or bool(HUB_NAME.fullmatch(dataset))
 
 
 def _grade(values: Values) -> list[object]:

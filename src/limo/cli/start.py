@@ -139,7 +139,9 @@ def _lab_status(found: LabStatus) -> str:
     if found.is_done:
         return "\n".join([*lines, "done"])
     if found.remaining_s is not None:
-        lines.append(f"{duration(found.remaining_s)} left in this run on two quiet cores")
+        of = "on two quiet cores, longer on busy ones: no training is measured yet"
+        of = ", at the pace of the trainings that are measured" if found.pace else f" {of}"
+        lines.append(f"{duration(found.remaining_s)} left in this run{of}")
     return "\n".join([*lines, *_go_on(found)])
 
 

@@ -69,7 +69,7 @@ def train(
         sys.exit(subprocess.call(stage.launch_command(nproc, launch, words)))
     result = stage.run(load_recipe(stage.Recipe, "training", recipe, overrides), run_of(run, recipe), call.progress)
     if stage.is_main_process():
-        counts = f"{result.n_examples:,} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
+        counts = f"{result.examples} examples, {result.n_updates:,} updates, {result.n_tokens_seen:,} tokens"
         counts += f", {operations(result.flops)} FLOPs, checkpoint: {result.checkpoint}"
         loss = result.losses[-1] if result.losses else "none"
         call.result(asdict(result), f"{result.model_dir}: {counts}, last loss {loss}")

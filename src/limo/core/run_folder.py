@@ -78,7 +78,8 @@ class RunFolder:
         self._is_open = False
         if recipe is None and not (self.path / "recipe.yaml").is_file():
             allowed = "a folder made by a limo command"
-            raise MissingFileError("this folder is not a run", path, allowed, "check the path")
+            do = "check the path; a run is there from the beginning of its command on, such as limo curate"
+            raise MissingFileError("this folder is not a run", path, allowed, do)
 
     @property
     def ledger_path(self) -> Path:

@@ -24,7 +24,7 @@ from limo.experiments.lab import Lab
 from limo.experiments.paper import experiment as paper
 from limo.experiments.paper.lab import PaperLab
 from limo.experiments.paper.recipe import PaperRecipe
-from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab
+from limo.experiments.pocket.lab import PocketRecipe, expected_s, measured_pace, pocket_lab
 from limo.experiments.pocket.report import build_pocket_report
 from limo.experiments.runner import measured_arms, report_of
 from limo.report.content import LocalizedText, Report
@@ -37,8 +37,8 @@ class LabStatus:
     """A lab as it is now; cells by name.
 
     `under_way`: begun and not measured, by a process that works now (`is_running`) or one that has stopped; `curation`:
-    of a lab that has its own; `remaining_s`: as its dry run says, on two quiet cores, None of a paper lab (see `limo
-    plan`); `command`: the one that goes on.
+    of a lab that has its own; `remaining_s`: as its dry run says, on two quiet cores, times `pace`, if trainings are
+    measured that took so many times as long; both None of a paper lab (see `limo plan`); `command`: what goes on.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class LabStatus:
     under_way: list[str]
     left: list[str]
     remaining_s: float | None
+    pace: float | None
     command: str
 
 
@@ -65,6 +66,7 @@ class _OpenLab:
     page: Path
     describe: Callable[[dict[str, Any]], Report]
     remaining_s: float | None = None
+    pace: float | None = None
 
 
 def read_lab_status(folder: str | Path) -> LabStatus | None:
@@ -86,6 +88,7 @@ def read_lab_status(folder: str | Path) -> LabStatus | None:
         begun,
         [cell.name for cell in open_cells if cell.name not in begun],
         found.remaining_s,
+        found.pace,
         shlex.join(found.command),
     )
 
@@ -139,9 +142,10 @@ def _open_pocket(folder: Path, recipe: PocketRecipe) -> _OpenLab:
         return report_of(lab, questions, asked, build_pocket_report, measured)
 
     arms, page = questions.arms_of(asked), folder / "report.json"
-    remaining_s = sum(expected_s(lab, recipe, arms).values())
+    pace = measured_pace(lab, recipe, arms)
+    remaining_s = sum(expected_s(lab, recipe, arms).values()) * (pace or 1.0)
     cells, words = cells_of(arms, recipe.seeds), [*command, "--run", str(folder)]
-    return _OpenLab(lab, folder, asked, cells, words, page, describe, remaining_s)
+    return _OpenLab(lab, folder, asked, cells, words, page, describe, remaining_s, pace)
 
 
 def _open_paper(folder: Path, recipe: PaperRecipe) -> _OpenLab:

@@ -39,7 +39,7 @@ def run_tasks(task: Task, names: Sequence[str], executor: ExecutorSettings, prog
     """
     if not names:
         return
-    (progress or NoProgress()).log(f"{len(names)} tasks, executor {executor.kind}")
+    (progress or NoProgress()).log(f"tasks: {len(names):,}, executor {executor.kind}")
     if executor.kind == "ray":
         _run_on_ray(task, names, executor.address)
         return

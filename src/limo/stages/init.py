@@ -58,6 +58,7 @@ CPU_TRAINING = (  # a few updates of a very small model; ours
     "method.examples_per_update=4 method.max_length=1024 method.on_too_long=drop"
 )
 N_SCORED, CPU_DECODING, CPU_TOKENS = 4, "decoding.n=1", 512  # of every model that is compared; ours
+CPU_CURATION = "filters.{at}.n=3 filters.{at}.high={high} filters.{at}.sampling.max_tokens={n_tokens}"  # ours
 
 
 class _Plain(yaml.SafeDumper):
@@ -342,9 +343,10 @@ def _recipes(
         "dataset": str(folder / "runs/mine/selected"),
         "method": {"kind": "sft"},
     }
-    weak_first = "a weak model drops what is too easy, a strong one keeps what is hard and writes the chains"
+    who = "a weak model drops what is too easy, a strong one keeps what is hard and writes the chains"
+    who = who if strong is not weak else "one model keeps what is neither too easy nor too hard and writes the chains"
     return {
-        "mine.yaml": (curate.Recipe, f"Curation of {Path(file).name}: {weak_first}; change what you like", curation),
+        "mine.yaml": (curate.Recipe, f"Curation of {Path(file).name}: {who}; change what you like", curation),
         "train.yaml": (train.Recipe, "Training; `model` is a folder or a name on the hub", training),
         "evaluate.yaml": (evaluate.Recipe, "The held-out problems, answered by a model", scores),
     }
@@ -354,14 +356,18 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_to
     """The commands from the recipes to a trained, evaluated, reported model, in order.
 
     The model that writes the chains is scored too, unless it is the one that is scored before training.  `--run` stands
-    where a run is not named like its recipe.
+    where a run is not named like its recipe.  A line that begins with # says what to add to the one above it.
     """
     at = lambda name: shlex.quote(as_argument(str(folder / name)))  # noqa: E731
     curated, trained, runs = at("runs/mine"), at("runs/train"), [at("runs/before"), at("runs/after")]
     own = shlex.quote(f"model={{kind: local, name: trained, path: {folder.absolute() / 'runs/train/model'}}}")
     teacher = shlex.quote(f"model={json.dumps(models[-1], ensure_ascii=False)}")
     training = decoding = ""
+    small: list[str] = []
     if not has_gpu():
+        bands = [(k, min(2, band["high"])) for k, band in enumerate((_WEAK, _STRONG)[-min(2, len(models)) :])]
+        words = [CPU_CURATION.format(at=k, high=high, n_tokens=min(CPU_TOKENS, n_tokens)) for k, high in bands]
+        small = [f"  # a server without a GPU takes minutes for about 100 problems if you add: {' '.join(words)}"]
         training, decoding = f"{CPU_TRAINING} ", f"{CPU_DECODING} decoding.max_tokens={min(CPU_TOKENS, n_tokens)} "
     of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} {decoding}--run {at('runs/teacher')}"]
     of_teacher = of_teacher if weights or len(models) > 1 else []
@@ -369,6 +375,7 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_to
     return [
         f"limo plan {at('mine.yaml')}",
         f"limo curate {at('mine.yaml')}",
+        *small,
         f"limo view {curated}",
         f"limo train {at('train.yaml')} {'' if weights else 'model=FOLDER_OR_HUB_NAME '}{training}--run {trained}",
         f"limo evaluate {at('evaluate.yaml')} {decoding}--run {runs[0]}",

@@ -93,7 +93,7 @@ def model_card(result: TrainResult) -> str:
     facts = {
         "base model": base,
         "method": f"{result.method}, checkpoint: {result.checkpoint}",
-        "examples": f"{result.n_examples:,}, hash of the data {result.data_hash}",
+        "examples": f"{result.examples}, hash of the data {result.data_hash}",
         "training": f"{result.n_updates:,} updates, {result.n_tokens_seen:,} tokens, "
         f"{operations(result.flops)} operations",
         "last loss": result.losses[-1] if result.losses else "none",
@@ -116,7 +116,7 @@ def draw_losses(result: TrainResult, path: Path) -> None:
     axes = figure.subplots()
     every = result.n_updates / max(1, len(result.losses))
     axes.plot([every * (n + 1) for n in range(len(result.losses))], result.losses, marker=".")
-    axes.set(xlabel="update", ylabel="loss", title=f"{result.method}, {result.n_examples:,} examples")
+    axes.set(xlabel="update", ylabel="loss", title=f"{result.method}, {result.examples} examples")
     with matplotlib.rc_context({"svg.hashsalt": result.identity}):  # the same training draws the same bytes
         figure.savefig(path, metadata={"Date": None})
 

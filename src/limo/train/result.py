@@ -43,6 +43,12 @@ class TrainResult:
     dropped: list[Dropped] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def examples(self) -> str:
+        """How many examples were learnt from, of how many where the updates ended before the first pass over all."""
+        n_seen = round(self.n_examples * min(1.0, self.n_epochs))
+        return f"{self.n_examples:,}" if n_seen == self.n_examples else f"{n_seen:,} of {self.n_examples:,}"
+
 
 def result_of(trainer: Any, settings: TrainSettings, method: str, **values: Any) -> TrainResult:
     """The record of what a trainer did; `values` are the fields that it cannot say."""

@@ -19,7 +19,16 @@ from limo.core.recipe import load
 from limo.experiments.arms import Selection, load_questions
 from limo.experiments.cells import MEASURING
 from limo.experiments.lab_status import read_lab_status
-from limo.experiments.pocket.lab import PocketRecipe, expected_s, pocket_lab, run, slowdown, write_world
+from limo.experiments.pocket.lab import (
+    ROW_S,
+    PocketRecipe,
+    expected_s,
+    measured_pace,
+    pocket_lab,
+    run,
+    slowdown,
+    write_world,
+)
 from limo.experiments.pocket.models import PLANS, model_card, model_path
 from limo.experiments.results import Measurement
 from shipped_models import SHIPPED
@@ -163,6 +172,11 @@ def test_the_expected_times_are_those_of_what_is_left(tmp_path):
     left = expected_s(lab, recipe, arms)
     assert "chains terse" not in left
     assert left[MEASURING] < whole[MEASURING]
+    assert measured_pace(lab, recipe, arms) is None, "nothing was trained"
+    planned_s = ROW_S * recipe.sft.max_steps * recipe.sft.examples_per_update
+    limo = Measurement("limo", 0, {}, questions.arms["limo"].hash, seconds=3 * planned_s)
+    write_json(tmp_path / "arms" / "limo" / "seed-0" / "measurement.json", limo.to_json())
+    assert measured_pace(lab, recipe, arms) == pytest.approx(3)
 
 
 def test_a_measurement_of_another_arm_by_the_same_name_is_refused(tmp_path):

@@ -146,11 +146,22 @@ def expected_s(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> dict[str,
     return expected
 
 
+def measured_pace(lab: Lab, recipe: PocketRecipe, arms: Sequence[Arm]) -> float | None:
+    """How many times as long as on two quiet cores the measured trainings took; None where there is none."""
+    stored = [(cell.arm, lab.stored(cell.arm, cell.seed)) for cell in cells_of(arms, recipe.seeds)]
+    times = [(found.seconds, _training_s(recipe, arm)) for arm, found in stored if found and found.seconds]
+    planned_s = sum(expected for _, expected in times)
+    return sum(taken for taken, expected in times if expected) / planned_s if planned_s else None
+
+
 def _arm_s(recipe: PocketRecipe, arm: Arm) -> float:
-    training = arm.training
-    n_scored = 1 + (training.n_points if training else 0)
+    n_scored = 1 + (arm.training.n_points if arm.training else 0)
     seconds = recipe.world.n_benchmark * (SCORE_S * n_scored + SAMPLE_S * arm.prompting.n_samples)
-    if training is None:
-        return seconds
-    settings, row_s = (recipe.sft, ROW_S) if training.method != "grpo" else (recipe.grpo, ROLLOUT_S)
-    return seconds + row_s * max(0, settings.max_steps) * settings.examples_per_update if settings else seconds
+    return seconds + _training_s(recipe, arm)
+
+
+def _training_s(recipe: PocketRecipe, arm: Arm) -> float:
+    is_grpo = arm.training is not None and arm.training.method == "grpo"
+    settings, row_s = (recipe.grpo, ROLLOUT_S) if is_grpo else (recipe.sft, ROW_S)
+    n_rows = max(0, settings.max_steps) * settings.examples_per_update if settings and arm.training else 0
+    return row_s * n_rows

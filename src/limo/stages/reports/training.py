@@ -51,7 +51,7 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
     series = [one for one in series if one.x]
     charts = [make_chart("loss_chart", "lines", series, "update", "loss")] if series else []
     cost = [
-        [names[folder], record.method, f"{record.n_examples:,}", f"{record.n_updates:,}", f"{record.n_tokens_seen:,}",
+        [names[folder], record.method, sentence(record.examples), f"{record.n_updates:,}", f"{record.n_tokens_seen:,}",
          f"{record.seconds:,.1f}", f"{record.n_tokens_seen / record.seconds:,.0f}" if record.seconds else "—",
          operations(record.flops), _data_flops(folder)]
         for folder, record in records.items()
@@ -72,7 +72,7 @@ def training_parts(folders: Sequence[Path]) -> dict[str, list[Any]]:
             base=Path(record.base).name,
             rule=sentence(record.checkpoint),
             method=record.method,
-            n_examples=f"{record.n_examples:,}",
+            n_examples=sentence(record.examples),
             n_updates=f"{record.n_updates:,}",
             losses=_went(record.losses),
         )
