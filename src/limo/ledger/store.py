@@ -332,11 +332,13 @@ def _explanation(error: str) -> tuple[str, str]:
     """What is wrong and what to do, for an error text of SQLite or of the system."""
     if "full" in error or "No space" in error or "disk I/O" in error:
         return "the ledger's disk is full or failing", "free some space and start again: what was committed is safe"
-    if "readonly" in error or "read-only" in error.lower() or "unable to open" in error or "denied" in error:
+    if "unable to open" in error:
         return (
             "the ledger cannot be opened here",
             "check the permissions, or copy its folder to where it can be written",
         )
+    if "readonly" in error or "read-only" in error.lower() or "denied" in error:
+        return "the ledger cannot be written", "check the permissions or name another folder"
     if "locked" in error:
         return "the ledger is in use", "wait for the other process or name another folder"
     return "the ledger is damaged", "restore a copy, or save what is left with: sqlite3 FILE .recover"
