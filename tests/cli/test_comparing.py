@@ -37,6 +37,17 @@ def test_two_runs_say_what_they_could_have_shown(limo, scored):
     assert code == 0 and "not separable" in out and "problems like these" in out and "needs about" in out
 
 
+def test_a_model_that_is_called_by_its_folder_is_shown_by_the_last_part(limo, scored):
+    for name in ("base", "limo", "twin"):
+        file = scored / name / "scores.json"
+        file.write_text(file.read_text().replace(f'{{"{name}": ', f'{{"/home/x/models/{name}": '))
+    found = limo("compare", scored / "base", scored / "limo")[1]
+    matrix = limo("compare", scored / "base", scored / "limo", scored / "twin")[1]
+    assert "limo is 50.0 points above base" in found and "(1) base" in matrix and "/home/x" not in found + matrix
+    stored = json.loads(limo("compare", scored / "base", scored / "limo", "--json")[1].splitlines()[-1])
+    assert (stored["arm"], stored["against"]) == ("/home/x/models/limo", "/home/x/models/base"), "the whole stays there"
+
+
 def test_the_self_test_counts_alarms(limo, scored):
     code, out, _ = limo("compare", scored / "base", scored / "limo", "--self-test")
     assert code == 0 and "called separable" in out and "400" in out

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from test_documented_commands import parse
 
+from limo.cli.start import _status
 from limo.core.files import locked, write_json
 from limo.core.heartbeat import announced
 from limo.core.progress import NoProgress, duration
@@ -25,12 +26,13 @@ from limo.experiments.arms import load_questions
 from limo.experiments.pocket.lab import PocketRecipe
 from limo.experiments.results import Measurement
 from limo.ledger.schema import MIGRATIONS
-from limo.ledger.store import Ledger
+from limo.ledger.store import Ledger, Usage
 from limo.models.replay_server import ReplayServer, ReplayServerSettings
 from limo.models.server_info import ServedModel
 from limo.stages import curate, evaluate, init, train
 from limo.stages.doctor import has_gpu
 from limo.stages.init import CPU_TRAINING, held_out_of
+from limo.stages.status import RunStatus
 
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -325,6 +327,11 @@ def test_status_of_a_lab_says_which_cells_are_left_and_how_it_goes_on(limo, faul
     with locked(here / "lab"):
         assert "under way: limo-0" in limo("status", "lab")[1]
     assert "no arm of this lab is complete: 0 of 47 cells are measured" in fault("report", "lab")
+
+
+def test_status_shows_a_model_that_its_server_names_by_a_path_by_the_last_part():
+    shown = _status(RunStatus(Path("run"), True, "", {}, {"/home/x/models/m.gguf": Usage(8, 40, 120)}))
+    assert shown.startswith("m.gguf: 8 rollouts, 160 tokens")
 
 
 def half_finished(world):

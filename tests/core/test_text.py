@@ -16,6 +16,7 @@ from limo.core.text import (
     language_of,
     normalise_statement,
     operations,
+    short_names,
     shorten,
     shown_p,
     signed,
@@ -126,3 +127,12 @@ def test_a_p_value_is_shown_with_three_digits_or_as_below_them():
     assert [shown_p(p) for p in (1.0, 0.0472, 0.001, 0.0004, 0.0)] == [
         "= 1.000", "= 0.047", "= 0.001", "< 0.001", "< 0.001"
     ]  # fmt: skip
+
+
+def test_a_name_is_shown_without_what_stands_before_its_last_slash_where_names_stay_different():
+    assert short_names(["/home/x/models/m.gguf", "owner/base"]) == {
+        "/home/x/models/m.gguf": "m.gguf",
+        "owner/base": "base",
+    }
+    assert short_names(["a/m", "b/m"]) == {"a/m": "a/m", "b/m": "b/m"} and short_names(["/x/m/"]) == {"/x/m/": "m"}
+    assert short_names(["/", "plain"]) == {"/": "/", "plain": "plain"} and short_names([]) == {}

@@ -14,6 +14,7 @@ import click
 
 from limo.cli.command import Call, aligned_table, command, named_columns
 from limo.core.progress import duration
+from limo.core.text import short_names
 
 if TYPE_CHECKING:
     from limo.experiments.lab_status import LabStatus
@@ -93,10 +94,11 @@ def _status(found: RunStatus, of_lab: bool = False) -> str:
     rows: list[list[object]] = [["stage", "kept", "dropped"]]
     rows += [[name, f"{counts.n_kept:,}", f"{counts.n_dropped:,}"] for name, counts in found.stages.items()]
     lines = [aligned_table(rows), ""] if found.stages else []
+    shown = short_names(list(found.usage))
     for model, used in found.usage.items():
         tokens = used.n_prompt_tokens + used.n_completion_tokens
         estimated = " (estimated)" if model in found.estimated else ""
-        lines.append(f"{model}: {used.n_rollouts:,} rollouts, {tokens:,} tokens{estimated}")
+        lines.append(f"{shown[model]}: {used.n_rollouts:,} rollouts, {tokens:,} tokens{estimated}")
     if found.usage:
         usd = NO_PRICES if found.usd is None else f"{found.usd:,.2f} USD by the recipe's prices"
         lines += [usd, f"{duration(found.requesting_s)} of requesting"]

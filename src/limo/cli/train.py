@@ -30,7 +30,7 @@ from limo.cli.command import (
     workers,
 )
 from limo.cli.next_step import run_of
-from limo.core.text import operations, shown_p, signed
+from limo.core.text import operations, short_names, shown_p, signed
 
 if TYPE_CHECKING:
     from limo.stages.compare import Comparison
@@ -243,8 +243,8 @@ def _matrix(found: Sequence[Comparison]) -> str:
     columns = list(dict.fromkeys(one.against for one in found))
     points = {(one.arm, one.against): f"{signed(100 * one.difference)}{'*' if one.separable else ' '}" for one in found}
     matrix: list[list[object]] = [["row − column", *(label[name] for name in columns)]]
-    for name in names:
-        matrix.append([f"{label[name]} {name}", *(points.get((name, column), "") for column in columns)])
+    for name, shown in short_names(names).items():
+        matrix.append([f"{label[name]} {shown}", *(points.get((name, column), "") for column in columns)])
     pairs: list[list[object]] = [["pair", "difference", "95% interval", "p", "problems", "detectable", "would need"]]
     for one in found:
         pair = f"{label[one.arm]} − {label[one.against]}"

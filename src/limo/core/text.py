@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MAX_DEPTH = 100  # lists and objects of a JSON text inside each other
@@ -142,6 +142,12 @@ def shorten(text: str, width: int = 80) -> str:
     """One line of at most `width` characters, for messages."""
     line = _SPACE.sub(" ", text).strip()
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names of models as they are shown: without a folder or the owner before a slash, where they stay different."""
+    short = [name.rstrip("/").rsplit("/", 1)[-1] or name for name in names]
+    return dict(zip(names, short if len(set(short)) == len(short) else names, strict=True))
 
 
 def signed(value: float, digits: int = 1) -> str:

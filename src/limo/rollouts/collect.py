@@ -16,7 +16,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from json import dumps
-from pathlib import Path
 from typing import Protocol
 
 from limo.core.errors import InputError, PartialError
@@ -26,6 +25,7 @@ from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress, Stage, duration
 from limo.core.prompts import SYSTEM, messages, prompt_hash
 from limo.core.records import FAILED, Completion, Outcome, PassRate, Problem, Rollout, Sampling, Verdict
+from limo.core.text import short_names
 from limo.ledger.store import Ledger
 from limo.models.completer import CANCELLED, Completer, CompletionGroup, Request
 from limo.rollouts.budget import Budget, BudgetMeter
@@ -173,8 +173,7 @@ class _Collection:
     def request_missing(self, progress: Progress) -> None:
         """Request rollouts until no problem needs more."""
         n_finished, self.n_planned = self.schedule.n_finished, self.schedule.n_remaining
-        name = self.completer.name
-        name = Path(name).name if name.startswith("/") else name  # as llama.cpp's server calls its model
+        name = short_names([self.completer.name])[self.completer.name]
         with progress.stage(f"rollouts of {name}", len(self.problems), n_finished) as stage:
             if n_finished == len(self.problems):
                 return

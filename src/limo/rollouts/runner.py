@@ -16,7 +16,7 @@ from limo.core.pass_rate_band import PassRateBand
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import Settings
 from limo.core.records import OTHER, PassRate, Problem, Rollout
-from limo.core.text import hide_keys
+from limo.core.text import hide_keys, short_names
 from limo.ledger.store import Ledger
 from limo.models.completer import Completer
 from limo.models.settings import ModelSettings, Price, SamplingSettings
@@ -101,11 +101,12 @@ class RolloutRunner:
         if ledger not in self._meters:
             self._meters[ledger] = BudgetMeter(self.budget, self.prices, ledger)
         undecided, retries_errors = problems, True
+        shown = short_names([model.name for model in settings.models])
         for model in settings.models if problems else ():
             completer = self._completer(model)
             retries_errors &= completer.capabilities.retries_errors
             n_problems = f"{len(undecided):,} problems"
-            self.progress.log(f"{stage}: {completer.name}, {n_problems}, up to {settings.n} rollouts each")
+            self.progress.log(f"{stage}: {shown[model.name]}, {n_problems}, up to {settings.n} rollouts each")
             model_rates = collect_rollouts(
                 ledger, completer, undecided, verifier, settings.system, settings.sampling.sampling(), settings.n,
                 band if len(settings.models) == 1 else None, self.progress, self.retry_errors,

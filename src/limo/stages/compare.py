@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.records import Provenance
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
-from limo.core.text import parse_json, shown_p, signed
+from limo.core.text import parse_json, short_names, shown_p, signed
 from limo.stages.evaluate import SCORES
 from limo.stages.fingerprint import Facts, differences
 
@@ -263,11 +263,13 @@ def _paired(a: Mapping[Any, Any], b: Mapping[Any, Any] | None, benchmark: str) -
 def _sentence(found: Comparison) -> str:
     difference, low, high = (100 * share for share in (found.difference, found.low, found.high))
     interval = f"95% interval {signed(low)} to {signed(high)}, p {shown_p(found.p_adjusted)}"
+    shown = short_names([found.arm, found.against])
+    arm, against = shown[found.arm], shown[found.against]
     if found.separable:
         side = "above" if difference > 0 else "below"
-        text = f"{found.arm} is {abs(difference):.1f} points {side} {found.against} ({interval})"
+        text = f"{arm} is {abs(difference):.1f} points {side} {against} ({interval})"
     else:
-        text = f"{found.arm} and {found.against} are not separable: {signed(difference)} points ({interval})"
+        text = f"{arm} and {against} are not separable: {signed(difference)} points ({interval})"
     n_seeds, n_benchmarks = found.n_seeds, len(found.benchmarks)
     seeds = f"{n_seeds[0]} and {n_seeds[1]} training seeds" if max(n_seeds) > 1 else "one training seed each"
     of = f"{n_benchmarks} benchmark{'s' if n_benchmarks > 1 else ''}"

@@ -6,12 +6,15 @@
 Only the model's configuration and tokenizer are read, no weights; the paper's models are planned without the hub, by
 shapes that ship with limo.  The loss at the longest row decides the memory
 (`limo.train.memory`); the hours are the counted operations, attention's among them, at `MFU` of the peak.  With
-`use_cpu` the plan is of this machine: its free memory, and the speed of a product of matrices that is measured now.
+`use_cpu` the plan is of this machine: its free memory, and passes over a row that are timed now, of the model's own
+head and some of its layers with random weights.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,8 +37,10 @@ from limo.train.memory import (
     Sharding,
     available_bytes,
     count_parameters,
+    fit_for_training,
     memory_lines,
     plan_memory,
+    sized_model,
 )
 from limo.train.methods.sft import SftSettings
 from limo.train.model import load_tokenizer
@@ -43,21 +48,21 @@ from limo.train.model import load_tokenizer
 USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the kernels' and fragmentation's (our own choice)
 MFU = 0.4  # of the peak, with attention that keeps no mask; our own choice, not measured here
 CPU = "this CPU"
-MEASURED_S, WIDTH = 0.5, 512  # how long products of matrices of which width are timed; our own choice
+MEASURED_S, MOST_TOKENS = 0.5, 128  # how long at least passes are timed, over how many tokens at most; our own choice
 N_DEVICES = (1, 2, 4, 8, 16, 32, 64)
 POLICIES = {"none": (False, 1), "every second layer": (True, 2), "every layer": (True, 1)}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSetup:
-    """Devices, how they share the model, and which layers are computed twice; `hours` of the whole training."""
+    """Devices, how they share the model, and which layers are computed twice; `hours` of the training, if known."""
 
     n_devices: int
     sharding: Sharding
     recomputed: str
     memory: MemoryPlan
     fits: bool
-    hours: float
+    hours: float | None
 
     @property
     def words(self) -> str:
@@ -89,7 +94,7 @@ class TrainingPlan:
     def smallest(self) -> TrainingSetup | None:
         """The smallest set-up that fits; None where none does."""
         fitting = [one for one in self.set_ups if one.fits]
-        return min(fitting, key=lambda one: (one.n_devices, one.hours), default=None)
+        return min(fitting, key=lambda one: (one.n_devices, one.hours or 0.0), default=None)
 
     def table(self) -> list[list[object]]:
         """Head and one row for each set-up."""
@@ -107,7 +112,7 @@ class TrainingPlan:
                     one.sharding,
                     one.recomputed,
                     *cells,
-                    duration(one.hours * 3600) if self.n_examples else "?",
+                    duration(one.hours * 3600) if self.n_examples and one.hours is not None else "?",
                     fits,
                 ]
             )
@@ -144,7 +149,7 @@ def run(recipe: Recipe, gpu: str = "H100") -> TrainingPlan:
     attention = method.attn_implementation or "sdpa"
     kind = "a kernel without a mask" if any(name in attention for name in HAS_NO_MASK) else "its causal path"
     if method.use_cpu:
-        set_ups, of_cpu = _on_cpu(config, method, lengths or [method.max_length])
+        set_ups, of_cpu = _on_cpu(config, method, lengths)
         notes, gpu = [*notes, *of_cpu], CPU
     else:
         set_ups = list(_set_ups(config, method, lengths or [method.max_length], gpu))
@@ -211,31 +216,63 @@ def _set_ups(config: Any, method: SftSettings, lengths: list[int], gpu: str) -> 
 
 
 def _on_cpu(config: Any, method: SftSettings, lengths: list[int]) -> tuple[list[TrainingSetup], list[str]]:
-    """The recipe's own set-up on this machine, and what the plan of it rests on."""
-    memory, free = plan_memory(config, method, max(lengths), gpu=False), available_bytes(use_cpu=True)
+    """The recipe's own set-up on this machine, and what the plan of it rests on; without rows the hours are unknown."""
+    longest, free = max(lengths, default=method.max_length), available_bytes(use_cpu=True)
+    memory = plan_memory(config, method, longest, gpu=False)
     policy = (method.gradient_checkpointing, method.checkpoint_every if method.gradient_checkpointing else 1)
     recomputed = next((name for name, values in POLICIES.items() if values == policy), "every layer")
-    speed = _cpu_speed(method.bf16)
-    hours = _operations(config, method, lengths) / speed / 3600
-    rate = f"{speed / 1e9:,.0f} GFLOP/s"
-    note = f"at {rate}, as measured here in products of matrices; load, short rows and the optimiser make it longer"
-    return [TrainingSetup(1, "one", recomputed, memory, memory.total <= free, hours)], [
-        note,
-        *memory_lines(memory, method, free)[1:],
-    ]
+    notes, hours, fits = memory_lines(memory, method, free)[1:], None, memory.total <= free
+    if lengths and fits:
+        speed, step_s = _cpu_speed(config, method, min(MOST_TOKENS, round(sum(lengths) / len(lengths))))
+        n_updates = method.max_steps
+        if n_updates <= 0:
+            n_updates = math.ceil(len(lengths) * method.num_train_epochs / method.examples_per_update)
+        seconds = _operations(config, method, lengths) / speed + n_updates * step_s
+        hours = seconds / 3600
+        each = f"an update takes about {duration(seconds / n_updates)}"
+        notes = [f"{each}, by a part of the model that was timed here just now; other load makes it longer", *notes]
+    return [TrainingSetup(1, "one", recomputed, memory, fits, hours)], notes
 
 
-def _cpu_speed(bf16: bool) -> float:
-    """Operations a second of this machine in products of matrices, by a fraction of a second's measurement."""
+def _cpu_speed(config: Any, method: SftSettings, n_tokens: int) -> tuple[float, float]:
+    """Operations a second of this machine in passes over a row of `n_tokens`, and the seconds of an optimiser's step.
+
+    Timed with as many layers as weigh as much as what is outside them, and continued to the whole by operations and
+    parameters.
+    """
     import torch
 
-    matrix = torch.ones(WIDTH, WIDTH, dtype=torch.bfloat16 if bf16 else torch.float32)
-    matrix @ matrix
-    began_s, n = time.perf_counter(), 0
-    while (passed_s := time.perf_counter() - began_s) < MEASURED_S:
-        matrix @ matrix
-        n += 1
-    return 2.0 * WIDTH**3 * n / passed_s
+    text, part = config.get_text_config(), copy.deepcopy(config)
+    of_depth = [count_parameters(_with_layers(part, depth), method) for depth in (1, 2)]
+    layer = of_depth[1] - of_depth[0]
+    depth = min(text.num_hidden_layers, max(1, math.ceil((of_depth[0] - layer) / layer)))
+    model = sized_model(config, method, depth, device="cpu")
+    fit_for_training(model, method)
+    optimiser = torch.optim.AdamW([weights for weights in model.parameters() if weights.requires_grad], lr=0.0)
+
+    def timed(n: int) -> tuple[float, float]:
+        began_s = time.perf_counter()
+        row = torch.zeros(1, n, dtype=torch.long)
+        with torch.autocast("cpu", torch.bfloat16, enabled=method.bf16):
+            model(input_ids=row, labels=row, use_cache=False, fused_lm_head=True).log_probs.sum().backward()
+        passed_s = time.perf_counter()
+        optimiser.step()
+        return passed_s - began_s, time.perf_counter() - passed_s
+
+    timed(1)  # fills the optimiser's states
+    times = [timed(n_tokens)]
+    while sum(map(sum, times)) < MEASURED_S:
+        times.append(timed(n_tokens))
+    pass_s, step_s = (sum(parts) / len(times) for parts in zip(*times, strict=True))
+    once = method.model_copy(update={"max_steps": -1, "num_train_epochs": 1})
+    whole = count_parameters(config, method) / count_parameters(_with_layers(part, depth), method)
+    return _operations(part, once, [n_tokens]) / pass_s, step_s * whole
+
+
+def _with_layers(config: Any, depth: int) -> Any:
+    """A configuration with so many layers, in place."""
+    config.get_text_config().num_hidden_layers = depth
+    return config
 
 
 def _operations(config: Any, method: SftSettings, lengths: list[int]) -> float:

@@ -139,7 +139,7 @@ def _sizes(config: Any, settings: TrainSettings, in_bfloat16: bool) -> tuple[_Si
     """What is outside the layers, and one layer."""
     counted = []
     for depth in (1, 2):
-        parameters = list(_model(config, settings, depth, in_bfloat16).parameters())
+        parameters = list(sized_model(config, settings, depth, in_bfloat16).parameters())
         n_bytes = [(p.numel(), p.numel() * p.element_size(), p.requires_grad) for p in parameters]
         counted.append(
             _Size(sum(n for n, _, _ in n_bytes), sum(b for _, b, _ in n_bytes), sum(b for _, b, t in n_bytes if t))
@@ -149,8 +149,10 @@ def _sizes(config: Any, settings: TrainSettings, in_bfloat16: bool) -> tuple[_Si
     return _Size(*(a - b for a, b in zip(one, layer, strict=True))), layer
 
 
-def _model(config: Any, settings: TrainSettings, depth: int, in_bfloat16: bool) -> Any:
-    """The model that is trained, with `depth` layers, on the meta device."""
+def sized_model(
+    config: Any, settings: TrainSettings, depth: int, in_bfloat16: bool = False, device: str = "meta"
+) -> Any:
+    """The model that is trained, with `depth` layers and random weights."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -160,9 +162,21 @@ def _model(config: Any, settings: TrainSettings, depth: int, in_bfloat16: bool) 
     if getattr(text, "layer_types", None):
         text.layer_types = (text.layer_types * (depth + 1))[:depth]
     dtype = torch.bfloat16 if in_bfloat16 or settings.is_quantised else getattr(torch, settings.dtype)
-    with torch.device("meta"):
+    with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=_attention()).train()
         return settings.adapted(model)
+
+
+def fit_for_training(model: Any, settings: TrainSettings) -> Any:
+    """Give a model TRL's loss and the recipe's checkpointing in place; the model below an adapter is returned."""
+    from trl.trainer.utils import add_fused_lm_head
+
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    add_fused_lm_head(causal, outputs=("log_probs", "entropy", "is_top1"))
+    if settings.gradient_checkpointing:
+        causal.activation_checkpointing_enable({"use_reentrant": False}, every_n_layers=settings.checkpoint_every)
+        causal.enable_input_require_grads()
+    return causal
 
 
 def _attention() -> str:
@@ -198,14 +212,9 @@ def _peak_bytes(config: Any, settings: TrainSettings, length: int, depth: int, i
     """Peak of the bytes that live beside parameters and gradients, in a forward and a backward pass."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
-    from trl.trainer.utils import add_fused_lm_head
 
-    model = _model(config, settings, depth, in_bfloat16)
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
-    add_fused_lm_head(causal, outputs=("log_probs", "entropy", "is_top1"))
-    if settings.gradient_checkpointing:
-        causal.activation_checkpointing_enable({"use_reentrant": False}, every_n_layers=settings.checkpoint_every)
-        causal.enable_input_require_grads()
+    model = sized_model(config, settings, depth, in_bfloat16)
+    causal = fit_for_training(model, settings)
     n_rows, head = settings.per_device_train_batch_size, 0.0
     with FakeTensorMode(allow_non_fake_inputs=True):
         _materialise(model)

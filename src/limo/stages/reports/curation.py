@@ -13,7 +13,7 @@ from limo.core.progress import duration
 from limo.core.recipe import load
 from limo.core.records import LEVELS, Chain, Grade
 from limo.core.run_folder import RunFolder
-from limo.core.text import shorten, signed
+from limo.core.text import short_names, shorten, signed
 from limo.curate.audit import EditEffect, audit, rank_correlation
 from limo.curate.chains import without_thought_markers
 from limo.curate.funnel import UNITS, graded_chains, problems_after
@@ -185,7 +185,8 @@ def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     """What `limo plan` says of the pool before the first rollout, and what was spent."""
     with Ledger(run_folder.ledger_path, read_only=True) as ledger:
         usage, seconds, cancelled = ledger.usage_by_model(), ledger.seconds(), f"{ledger.n_lost():,}"
-    spent = [[name, f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
+    shown = short_names(list(usage))
+    spent = [[shown[name], f"{u[0]:,}", f"{u[1]:,}", f"{u[2]:,}"] for name, u in usage.items()]
     tables = [make_table("spent_table", ("model", "n_rollouts", "tokens_in", "tokens_out"), spent)]
     n_made = sum(used.n_rollouts for used in usage.values())
     tokens = f"{sum(used.n_prompt_tokens + used.n_completion_tokens for used in usage.values()):,}"

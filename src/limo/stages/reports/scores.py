@@ -11,7 +11,7 @@ from typing import Any
 from limo.core.records import Provenance
 from limo.core.run_files import read_json
 from limo.core.stats import Interval
-from limo.core.text import shown_p, signed
+from limo.core.text import short_names, shown_p, signed
 from limo.pool.sources.benchmarks import known_benchmarks
 from limo.report.content import (
     ArmRow,
@@ -48,7 +48,7 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
     n_rollouts = {(row["model"], row["score"]["benchmark"]): row["score"]["n_rollouts"] for row in evaluations}
     parts: dict[str, list[Any]] = {
         "arms": [
-            ArmRow(name, label, color=_color(n)) for n, (name, label) in enumerate(_short_names(list(outcomes)).items())
+            ArmRow(name, label, color=_color(n)) for n, (name, label) in enumerate(short_names(list(outcomes)).items())
         ],
         "benchmarks": [BenchmarkRow(name, name, group=group) for name, group in groups.items()],
         "scores": score_rows(outcomes, sources, n_rollouts),
@@ -58,7 +58,7 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
     if len(outcomes) > 1 and _shared(outcomes):
         names = list(outcomes)
         pairs = pairs_of(names) if len(names) <= MOST_PAIRED else pairs_of(names, names[0])
-        found, labels = compare_table(outcomes, pairs), _short_names(names)
+        found, labels = compare_table(outcomes, pairs), short_names(names)
         parts["comparisons"] = [comparison_row(one, "all", sources) for one in found]
         parts["sections"].append(_comparison_section(found, labels))
         if sampled is not None:
@@ -69,12 +69,6 @@ def score_parts(folders: Sequence[Path], sampled: Path | None = None) -> dict[st
         parts["cases"], notes = evaluation_cases([folder for folder in folders if (folder / EVALUATIONS).is_file()])
         parts["notes"] += notes
     return parts
-
-
-def _short_names(names: list[str]) -> dict[str, str]:
-    """The names without the owner before a slash, where they stay different."""
-    short = [name.rsplit("/", 1)[-1] or name for name in names]
-    return dict(zip(names, short if len(set(short)) == len(short) else names, strict=True))
 
 
 def _groups(outcomes: Outcomes) -> dict[str, BenchmarkGroup]:
@@ -190,7 +184,7 @@ def _details_section(evaluations: list[dict[str, Any]], colors: Mapping[str, str
     rows, claims, ks = [], [], defaultdict(list)
     missing = ("no_answer", "truncated", "undecided")
     has_majority = any(one["details"]["majority"] for one in evaluations)
-    labels = _short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
+    labels = short_names(list(dict.fromkeys(one["model"] for one in evaluations)))
     for one in evaluations:
         details, outcomes, majority = one["details"], one["n_by_outcome"], one["details"]["majority"]
         name = f"{labels[one['model']]}, {one['score']['benchmark']}"
