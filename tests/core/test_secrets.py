@@ -344,3 +344,58 @@ def test_a_key_that_is_no_word_is_hidden_in_messages_of_ours_too(key):
     remember_secret(key)
     assert hide_in_own(f"{OWN}: {key}, {key.upper()}") in (f"{OWN}: {HIDDEN}, {HIDDEN}", f"{OWN}: {HIDDEN}")
     assert holds_secret(f"m {key}") and not holds_secret(OWN)
+
+
+def dump(key, offset, group, number, column=None, line=16):
+    """Lines as `od`, `xxd` and `hexdump` print them: groups of so many bytes, little end first where negative."""
+    raw, size, lines = b"key " + key.encode() + b" and so on", abs(group), []
+    for start in range(0, len(raw), line):
+        part = raw[start : start + line]
+        groups = [part[k : k + size] for k in range(0, len(part), size)]
+        words = [number.format(int.from_bytes(one, "little" if group < 0 else "big")) for one in groups]
+        text = column.format(part.decode()) if column else ""
+        width = len(number.format(0)) * line // size if column else 0
+        lines.append(f"{offset.format(start)}{''.join(words).ljust(width)}{text}")
+    return "\n".join([*lines, offset.format(len(raw)).rstrip(" :")])
+
+
+def characters(key):
+    raw = "key " + key + " and so on"
+    return "\n".join(f"{k:07o}" + "".join(f"{c:>4}" for c in raw[k : k + 16]) for k in range(0, len(raw), 16))
+
+
+DUMPS = {
+    "od": lambda key: dump(key, "{:07o}", -2, " {:06o}"),
+    "od -c": characters,
+    "od -x, hexdump": lambda key: dump(key, "{:07o}", -2, " {:04x}"),
+    "od -d": lambda key: dump(key, "{:07o}", -2, " {:5d}"),
+    "od -b": lambda key: dump(key, "{:07o}", 1, " {:03o}"),
+    "od -t u1": lambda key: dump(key, "{:07o}", 1, " {:3d}"),
+    "od -t d8": lambda key: dump(key, "{:07o}", -8, " {:20d}"),
+    "od -t x1z": lambda key: dump(key, "{:07o}", 1, " {:02x}", " >{}<"),
+    "xxd": lambda key: dump(key, "{:08x}:", 2, " {:04x}", "  {}"),
+    "xxd -g1": lambda key: dump(key, "{:08x}:", 1, " {:02x}", "  {}"),
+    "xxd -g4": lambda key: dump(key, "{:08x}:", 4, " {:08x}", "  {}"),
+    "xxd -g8": lambda key: dump(key, "{:08x}:", 8, " {:016x}", "  {}"),
+    "xxd -e": lambda key: dump(key, "{:08x}:", -4, " {:08x}", "  {}"),
+    "xxd -b": lambda key: dump(key, "{:08x}:", 1, " {:08b}", "  {}", 6),
+    "hexdump -C": lambda key: dump(key, "{:08x} ", 1, " {:02x}", "  |{}|"),
+    "hexdump -x": lambda key: dump(key, "{:07x}", -2, "    {:04x}"),
+    "hexdump -d": lambda key: dump(key, "{:07x}", -2, "   {:05d}"),
+    "hexdump -o": lambda key: dump(key, "{:07x}", -2, "  {:06o}"),
+}
+
+
+@pytest.mark.parametrize("key", ["sk-Zq7Lw2Xv9Tb4Nc8Rm5Ky", "0123456789abcdef0a1b2c3d4e5f6a7b"])
+@pytest.mark.parametrize("tool", DUMPS)
+def test_a_dump_of_a_key_is_hidden_with_its_lines(tool, key):
+    remember_secret(key)
+    written = DUMPS[tool](key)
+    for text in (f"I see:\n{written}\nYes.", f"> {written}".replace("\n", "\n> "), json.dumps(written)):
+        shown = hide_in_completion(text)
+        n_lines = 1 + (len(key) + 3) // (6 if tool == "xxd -b" else 16)
+        assert HIDDEN in shown and not any(line in shown for line in written.splitlines()[:n_lines])
+        assert not any(key[k : k + 3] in shown for k in range(len(key) - 2))
+    assert hide_in_completion(f"I see:\n{written}\nYes.").startswith("I see:\n")
+    other = DUMPS[tool]("correct horse battery")
+    assert hide_in_completion(other) == other
