@@ -284,6 +284,11 @@ MIXED = {
     "letters by their names": lambda key: "".join(f"\\N{{{unicodedata.name(c)}}}" for c in key),
     "the reverse, coloured": lambda key: "\x1b[0m".join(key[::-1]),
     "hexadecimal with spaces of no width": lambda key: "&#x200b;".join(key.encode().hex()),
+    "TeX, a group each": lambda key: "".join(f"\\text{{{c}}}" for c in key),
+    "TeX, two groups": lambda key: f"\\(\\text{{{key[:6]}}}\\mathtt{{{key[6:]}}}\\)",
+    "TeX, spaces": "\\quad ".join,
+    "TeX, what shows nothing": "\\relax{}".join,
+    "TeX, letters": lambda key: "".join(f"\\mathrm {c}" for c in key),
     "base64 in written lines": lambda key: "\\n".join(base64.b64encode(key.encode()).decode()),
 }
 

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
-from itertools import pairwise, product
+from itertools import pairwise, product, repeat
 
 MANY = 16  # numbers in a text that may be the characters of a secret
 # One character as JSON and Python, URLs, HTML, and terminals write it, escaped once or several times over.
@@ -36,6 +36,7 @@ _SEQUENCE = re.compile(  # of a terminal; those of colours also where a log has 
 _COLOUR = re.compile(r"\[[0-9;]*m")
 _ERASE = re.compile("[\b\x7f]")
 _TAG = re.compile("<[^<>]*>")
+_COMMAND = re.compile(r"(\\[A-Za-z]+)")  # of TeX
 NOTHING = "\0"  # in place of what is invisible
 _CODED = {  # by base: numbers that may be codes of letters and digits; those of more digits are offsets
     10: re.compile("([0-9](?<![0-9].)[0-9]{1,3})(?![0-9])"),
@@ -82,9 +83,13 @@ def readings(text: str) -> Iterator[tuple[str, str]]:
         yield text, "texts"
     for base, pattern in _CODED.items() if sum(map(squeezed(plain).count, b"01234567")) >= MANY else ():
         if len(parts := pattern.split(plain)) > MANY:
-            yield "".join(_coded(part, base) if k % 2 else " " * len(part) for k, part in enumerate(parts)), "texts"
+            parts[::2] = map(" ".__mul__, map(len, parts[::2]))
+            parts[1::2] = map(_coded, parts[1::2], repeat(base))
+            yield "".join(parts), "texts"
     for seen in _dumped(plain) if "0000" in plain else ():
         yield seen, "lines"
+    if "\\" in plain:
+        yield _without_commands(plain), "texts"
     for remove in (undone, _without_sequences, _without_tags):
         if (visible := remove(plain)) != plain:
             plain = visible
@@ -167,6 +172,12 @@ def _erased(text: str) -> str:
                     erased.append(stop - 1)
                     break
     return NOTHING.join(text[start + 1 : stop] for start, stop in pairwise(sorted(erased)))
+
+
+def _without_commands(text: str) -> str:
+    parts = _COMMAND.split(text)
+    parts[1::2] = map(NOTHING.__mul__, map(len, parts[1::2]))
+    return "".join(parts)
 
 
 def _without_tags(text: str) -> str:
