@@ -69,6 +69,23 @@ IGNORED = {
     "experiment reproduce --lab pocket --launcher slurm": "'--launcher'",
     "plan train-v2 --pilot 3": "'--pilot'",
     "plan paper-32b --gpu A100": "'--gpu'",
+    "verify ok.jsonl --audit --workers 2": "--workers does nothing beside --audit",
+    "curate replay --dry-run --retry-errors": "--retry-errors does nothing beside --dry-run",
+    "evaluate evaluate --dry-run --retry-errors": "--retry-errors does nothing beside --dry-run",
+    "evaluate evaluate --checkpoints run --retry-errors": "--retry-errors does nothing beside --checkpoints",
+    "train train-v2 --show-batch --run r": "--run does nothing beside --show-batch",
+    "pool strata ok.jsonl -o s --run r": "--run does nothing without --model",
+    "pool strata ok.jsonl -o s --model m": "--model does nothing without --run",
+    "pool decontaminate ok.jsonl --check --benchmark a=ok.jsonl --benchmarks nope": "'--benchmarks'",
+    "experiment --dry-run": "'--dry-run'",
+    "experiment --seeds 2": "'--seeds'",
+    "experiment --lab paper --run r": "'--run'",
+    "report . --sampled nope": "'--sampled'",
+    "lab --dry-run --run /dev/null": "--run is a folder, and this is none: '/dev/null'",
+    "verify ok.jsonl --field problem=nope": "there is no such column: 'nope'",
+    "pool ingest ok.jsonl --field topic=nope -o p.jsonl": "there is no such column: 'nope'",
+    "pocket pretrain pocket-rich --device nope -o p": "torch finds no such device here: 'nope'",
+    "pocket premise pocket-rich -m nope": "there is no such model: 'nope'",
 }
 
 

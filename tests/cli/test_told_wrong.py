@@ -103,6 +103,11 @@ TABLES = {
     "tabs.csv": (b"problem\tanswer\n1 + 1?\t2\n", "rename it to .tsv"),
     "commas.tsv": (b"problem,answer\n1 + 1?,2\n", "rename it to .csv"),
     "bars.csv": (b"problem|answer\n1 + 1?|2\n", "save it with commas"),
+    "lists.json": (b'{"problem": ["a", "b"], "answer": ["1", "2"]}', "the file holds columns and not rows"),
+    "pandas.json": (b'{"problem": {"0": "a"}, "answer": {"0": "1"}}', "the file holds columns and not rows"),
+    "null.json": (b"null", "null where a JSON object belongs"),
+    "number.json": (b"[1, 2]", "a number where a JSON object belongs"),
+    "text.json": (b'["1"]', "a text where a JSON object belongs"),
 }
 
 
@@ -180,3 +185,31 @@ def test_the_language_may_stand_before_the_command(limo):
     before, after = limo("--lang", "zh", "curate", "nowhere.yaml"), limo("curate", "nowhere.yaml", "--lang", "zh")
     assert before == after and before[0] == 2 and "没有这个配方" in before[2]
     assert "is not one of" in limo("--lang", "xx", "curate", "nowhere.yaml")[2]
+
+
+def test_an_error_beside_events_is_in_the_language_of_the_call(limo):
+    code, out, err = limo("curate", "nowhere.yaml", "--json", "--lang", "zh")
+    assert code == 2 and "没有这个配方" in err and "there is no such recipe" in out
+
+
+def test_nan_is_nothing_in_a_column_of_answers(limo, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"answer": NaN, "completion": NaN}\n{"answer": NaN, "completion": "nan"}\n')
+    code, out, _ = limo("verify", tmp_path / "rows.jsonl", "--json")
+    assert code == 0 and json.loads(out.splitlines()[-1])["by_kind"]["all"]["correct"] == 0
+
+
+def test_hidden_characters_of_an_answer_are_shown_as_codes(limo, tmp_path):
+    file = rows(tmp_path / "rows.jsonl", {"answer": "2", "completion": "\\boxed{3\u200b4}"})
+    assert "3\\u200b4" in limo("verify", file)[1]
+
+
+def test_a_saved_dataset_without_its_state_is_named(fault, tmp_path):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "data-00000-of-00001.arrow").write_bytes(b"x")
+    (tmp_path / "saved" / "dataset_info.json").write_text("{}")
+    assert "a saved dataset lacks its state.json" in fault("pool", "ingest", tmp_path / "saved", "-o", tmp_path / "o")
+
+
+def test_a_quotation_mark_that_is_never_closed_is_told_as_one(fault, tmp_path):
+    (tmp_path / "rows.csv").write_text('answer,completion\n"2,3\n')
+    assert "a quotation mark opens a cell that never ends" in fault("verify", tmp_path / "rows.csv")

@@ -364,3 +364,45 @@ def test_quantised_weights_without_their_package_are_told_as_such(tmp_path, road
 def test_a_name_that_transformers_does_not_know_is_told_as_such(tmp_path, road):
     with pytest.raises(ModelError, match=r"config.json names what transformers does not know: .*evil.*correct config"):
         road(changed(tmp_path / "model", hidden_act="evil"))
+
+
+def test_a_link_to_a_file_of_no_model_is_not_followed(tmp_path):
+    (tmp_path / "notes").write_text("{{ 'root:x:0:0' }}")
+    for name in ("chat_template.jinja", "tokenizer_config.json"):
+        folder = changed(tmp_path / name.partition(".")[0])
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(tmp_path / "notes")
+        with pytest.raises(ModelError, match=f"links to a file that belongs to no model: .*{name}"):
+            check_model(folder)
+
+
+def test_links_into_the_cache_of_the_hub_and_into_another_model_are_followed(tmp_path):
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "1f", tmp_path / "models--a--b" / "blobs"
+    other, whole = tmp_path / "other", changed(tmp_path / "whole")
+    for folder in (snapshot, blobs, other):
+        folder.mkdir(parents=True)
+    for number, file in enumerate(sorted(whole.iterdir())):
+        shutil.copy(file, blobs / f"{number:040}")
+        (snapshot / file.name).symlink_to(f"../../blobs/{number:040}")
+        (other / file.name).symlink_to(file)
+    check_model(snapshot)
+    check_model(other)
+
+
+def test_a_template_that_is_no_text_is_named(tmp_path):
+    folder = changed(tmp_path / "model")
+    with open(folder / "chat_template.jinja", "ab") as file:
+        file.write(b"\xff")
+    with pytest.raises(ModelError, match=r"is damaged: .*chat_template.jinja.*\(allowed: UTF-8\)"):
+        LocalCompleter(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.uint8, torch.bool])
+def test_weights_stored_as_integers_are_refused_unless_they_are_quantised(tmp_path, dtype):
+    folder = changed(tmp_path / "model")
+    (file,) = folder.glob("*.safetensors")
+    weights = load_file(file)
+    name = max(weights, key=lambda name: weights[name].numel())
+    save_file(weights | {name: weights[name].to(dtype)}, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=f"stored as integers .{name}"):
+        LocalCompleter(folder)

@@ -107,3 +107,25 @@ def test_a_tokenizer_of_the_hub_takes_the_same_road_once_it_is_here(tmp_path, mo
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **how: str(folder))
     with pytest.raises(ModelError, match=r"^the tokenizer fails .*tokenizer.json"):
         load_tokenizer(shape, read_config(POCKET))
+
+
+@pytest.mark.parametrize("parts", [
+    {"normalizer": {"type": "Replace", "pattern": {"Regex": "[0-9]"}, "content": ""}},
+    {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[0-9]"}, "behavior": "Removed", "invert": False}},
+], ids=["normaliser", "splitter"])  # fmt: skip
+def test_a_tokenizer_that_leaves_out_digits_is_told(tmp_path, caplog, parts):
+    folder = changed(tmp_path / "model", **parts)
+    load_tokenizer(folder, read_config(folder))
+    assert "its tokenizer is odd: it leaves out characters (01234" in caplog.text
+
+
+def test_tokens_that_share_a_number_are_told(tmp_path, caplog):
+    model = json.loads((POCKET / "tokenizer.json").read_text())["model"]
+    first, second = [token for token in model["vocab"] if token.isalpha()][:2]
+    model["vocab"][second] = model["vocab"][first]
+    folder = changed(tmp_path / "model", model=model)
+    load_tokenizer(folder, read_config(folder))
+    assert "1 tokens share their number with another" in caplog.text
+    caplog.clear()
+    load_tokenizer(POCKET, read_config(POCKET))
+    assert not caplog.records

@@ -138,6 +138,13 @@ def test_with_the_base_sampled_often_it_says_what_was_elicited_taught_and_lost(s
     (reach,) = (section for section in report.sections if section.name == "reach")
     assert [round(y, 3) for y in reach.charts[0].series[0].y] == [0.167, 0.333, 0.0]
     assert "elicited 16.7%" in reach.claims[0].en
+
+
+def test_a_base_sampled_often_is_no_part_of_a_report_without_scores(scored, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "training.json").write_text("{}")
+    with pytest.raises(InputError, match="a base sampled often says nothing of these runs"):
+        run([scored / "base", tmp_path], scored / "sampled")
     (details,) = (section for section in run([scored / "sampled"]).sections if section.name == "details")
     assert details.charts[0].series[0].x == [1, 2, 4]
 

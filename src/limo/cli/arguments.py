@@ -48,12 +48,14 @@ _PARTNERS = {  # options that do nothing without another, by command
     "verify": {"plain": "audit", "pool": "ledger", "judgements": "judge", "retry_errors": "judge"},
     "grade": {"against": "audit"},
     "train": {"launch": "nproc"},
+    "pool strata": {"run": "model", "model": "run"},
     "serve-replay": {"retry_after_s": "fault", "drip_s": "fault", "seed": "fault"},
 }  # fmt: skip
 _APART = {  # options of which the first does nothing beside the second
-    "verify": [("audit", "ledger"), ("output", "audit")],
-    "evaluate": [("checkpoints", "dry_run")],
-    "train": [("nproc", "show_batch")],
+    "verify": [("audit", "ledger"), ("output", "audit"), ("workers", "audit")],
+    "curate": [("retry_errors", "dry_run")],
+    "evaluate": [("checkpoints", "dry_run"), ("retry_errors", "dry_run"), ("retry_errors", "checkpoints")],
+    "train": [("nproc", "show_batch"), ("run", "show_batch")],
     "compare": [("self_test", "reach")],
     "pool decontaminate": [("dropped", "check")],
 }
@@ -134,6 +136,10 @@ def _check_name(command: str, name: str, path: str, values: Mapping[str, Any]) -
     is_file = endings is None or (endings != FOLDER and "" not in endings)
     if is_file and (os.path.basename(path) in ("", ".", "..") or os.path.isdir(path)):
         raise InputError(f"{_option(name)} writes a file, and this is a folder", path, "a file", "name a file in it")
+    if endings == FOLDER and os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError(
+            f"{_option(name)} is a folder, and this is none", path, "a folder or a new name", "name another"
+        )
     if endings is WRITTEN:
         check_name(path)
         return

@@ -253,7 +253,8 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         if "--debug" in arguments:
             print(printable(hide_in_own(traceback.format_exc())), file=sys.stderr)
         code, text = error_line(error, arguments)
-        _print_error(text, code, "--json" in arguments)
+        set_language(_language(arguments))  # an event is English, the line beside it the reader's
+        _print_error(text, error_line(error, arguments)[1], code, "--json" in arguments)
     for number in (1, 2):
         _cannot_be_written(number)
     sys.exit(code)
@@ -375,9 +376,9 @@ def _replace_by_nothing(number: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _print_error(text: str, code: int, as_json: bool) -> None:
+def _print_error(text: str, line: str, code: int, as_json: bool) -> None:
     with contextlib.suppress(OSError):
         if as_json:
             print(json.dumps({"event": "error", "exit_code": code, "text": text}), flush=True)
     with contextlib.suppress(OSError):
-        print(f"limo: {text}", file=sys.stderr, flush=True)
+        print(f"limo: {line}", file=sys.stderr, flush=True)

@@ -82,6 +82,7 @@ def experiment(
     refuse_ignored(["launcher"], "in the pocket lab")
     questions = load_questions()
     if name is None:
+        refuse_ignored(["run", "seeds", "dry_run"], "where experiments are only listed")
         _list_experiments(call, questions)
         return
     asked = questions.experiment(name, ["reproduce"])
@@ -140,6 +141,7 @@ def _run_paper(
     if launcher and launcher != recipe.launcher.kind:
         recipe = load(PaperRecipe, file, [*overrides, f"launcher={{kind: {launcher}}}"])
     if name is None:
+        refuse_ignored(["run", "seeds", "dry_run"], "where experiments are only listed")
         _list_experiments(call, recipe.questions)
         return
     folder = run_of(run, file)
@@ -249,8 +251,10 @@ def pretrain(call: Call, name: str, output: str | None, device: str) -> None:
     """Pre-train the pocket model NAME from its corpus, as the shipped one was (minutes on a CPU core)."""
     from limo.experiments.pocket.models import OWN_WEIGHTS
     from limo.experiments.pocket.pretrain import pretrain
+    from limo.models.local.completer import check_device
 
     out = Path(output) if output else OWN_WEIGHTS / name
+    check_device(device)
     model = pretrain(name, out, call.progress, with_premise=True, device=device)
     call.result({"model": model}, f"{name} is in {model}")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limo.cli.arguments import refuse_ignored
 from limo.cli.command import OVERRIDES, Call, aligned_table, command, named_columns, output
 from limo.core.errors import InputError, LimoError
 
@@ -171,6 +172,8 @@ def pool_decontaminate(
     names, folder = benchmark or settings.benchmarks, benchmarks or settings.path
     if not folder and not (names and all("=" in name for name in names)):
         call.progress.log("reading benchmarks from the hub, or its cache where there is no network")
+    if names and all("=" in name for name in names):
+        refuse_ignored(["benchmarks"], "where every benchmark is a file of yours")
     known, missing = find_benchmarks(names, folder)
     call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     problems, without_statement = ([], []) if output else read_statements(file)

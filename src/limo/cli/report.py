@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limo.cli.arguments import refuse_ignored
 from limo.cli.command import Call, command
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def report(
     from limo.report.words import page_language
     from limo.stages.reports import build
 
+    if len(runs) == 1:
+        refuse_ignored(["sampled"], "in the report of one run")
     unfinished, language = _unfinished_lab(runs), page_language()
     content = unfinished or build.run(runs, sampled)
     target = Path(output) if output else _default_page([Path(run) for run in runs])

@@ -15,7 +15,7 @@ import click
 
 from limo.cli.command import OVERRIDES, RETRY_ERRORS, Call, aligned_table, command, named_columns, output, workers
 from limo.core.errors import InputError, PartialError
-from limo.core.text import hide_keys, printable, shorten
+from limo.core.text import hide_keys, shorten, visible
 
 if TYPE_CHECKING:
     from limo.stages.verify import Recipe
@@ -108,7 +108,7 @@ def _shown(examples: list[Example]) -> list[str]:
     """The first rows that are wrong or undecided, a line each, and how all of them are had."""
     if not examples:
         return []
-    rows = [[shorten(printable(hide_keys(text)), 40) for text in example] for example in examples]
+    rows = [[visible(shorten(hide_keys(text), 40)) for text in example] for example in examples]
     table = aligned_table([["row", "verdict", "extracted", "answer", "reason"], *rows])
     return [table, "these are the first wrong and undecided rows; -o FILE writes every row with its verdict"]
 

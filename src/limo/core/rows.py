@@ -186,6 +186,9 @@ def _folder(path: Path) -> Iterator[SourceRow]:
             raise StorageError("the dataset is damaged", path, "a saved dataset", shorten(str(error))) from None
         yield from splits(loaded, path.name)
         return
+    if any(path.glob("*.arrow")):
+        do = "restore it, or save the dataset again (save_to_disk)"
+        raise StorageError("a saved dataset lacks its state.json", path, "a saved dataset, whole", do)
     inside = sorted(p for p in path.rglob("*") if kind_of(p) and not p.name.startswith("."))
     if dangling := [p for p in inside if p.is_symlink() and not p.exists()]:
         raise MissingFileError("a link in the folder leads nowhere", dangling[0], "existing files", "remove or mend it")
@@ -281,7 +284,22 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
 def _row(name: str, number: int, value: object) -> SourceRow:
     if isinstance(value, dict):
         return SourceRow(name, number, value)
-    return SourceRow(name, number, error=f"a {type(value).__name__} where a JSON object belongs")
+    kind = "null" if value is None else _JSON_KINDS.get(type(value), "a number")
+    return SourceRow(name, number, error=f"{kind} where a JSON object belongs")
+
+
+_JSON_KINDS = {list: "a list", str: "a text", bool: "true or false"}
+
+
+def _is_of_columns(value: Row) -> bool:
+    """Whether an object holds a table by its columns: several lists of one length, or objects with the same numbers."""
+    columns = list(value.values())
+    if len(columns) < 2 or not all(columns):
+        return False
+    if all(isinstance(column, list) and not isinstance(column[0], dict) for column in columns):
+        return len(set(map(len, columns))) == 1
+    keys = [list(column) for column in columns if isinstance(column, dict)]
+    return len(keys) == len(columns) and all(of == keys[0] for of in keys) and all(map(str.isdecimal, keys[0]))
 
 
 def _json(path: Path, name: str) -> Iterator[SourceRow]:
@@ -300,6 +318,10 @@ def _json(path: Path, name: str) -> Iterator[SourceRow]:
     except ValueError as error:  # of `_object`
         raise InputError("a key of an object in the file", f"{name}: {error}", "each once", "remove one") from None
     if isinstance(value, dict):
+        if _is_of_columns(value):
+            shown = f"{name}: {shorten(', '.join(value), 80)}"
+            allowed, do = "a list of objects, one a row", "write its rows as JSON lines"
+            raise InputError("the file holds columns and not rows", shown, allowed, do)
         tables = [v for v in value.values() if isinstance(v, list) and v and all(isinstance(r, dict) for r in v)]
         value = tables[0] if len(tables) == 1 and len(value) <= 3 else [value]
     if not isinstance(value, list):
@@ -333,7 +355,8 @@ def _csv(path: Path, name: str) -> Iterator[SourceRow]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield SourceRow(name, reader.line_num, error=f"not CSV: {error}")
+                why = str(error).replace("unexpected end of data", "a quotation mark opens a cell that never ends")
+                yield SourceRow(name, reader.line_num, error=f"not CSV: {why}")
                 continue
             if _BROKEN.search("".join(map(str, value.values()))):
                 yield SourceRow(name, reader.line_num, error="not UTF-8")

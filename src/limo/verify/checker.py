@@ -150,7 +150,8 @@ def _checked(replies: Generator[tuple[Any, CallResult]]) -> Generator[tuple[Any,
         for payload, result in replies:
             if result.failure.startswith(NO_WORKER):
                 what, why = "no process that verifies could be started", result.failure.removeprefix(NO_WORKER)
-                raise PartialError(what, why, "", "see that memory is free and that the verifier can be opened")
+                do = "see that memory and file handles (`ulimit -n`) are free, and that the verifier can be opened"
+                raise PartialError(what, why, "", do)
             yield payload, result
 
 
@@ -174,7 +175,7 @@ def as_text(answer: object) -> str:
     """An answer as its owner stored it (a number, a list, an object), as text."""
     if isinstance(answer, str):
         return answer
-    if answer is None:
+    if answer is None or answer != answer:  # NaN is what tables write for nothing
         return ""
     if isinstance(answer, list | tuple):
         return ", ".join(as_text(part) for part in answer)

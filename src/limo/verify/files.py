@@ -315,6 +315,8 @@ def parse_row(number: int, line: bytes) -> dict[str, Any]:
 def problem_of(row: dict[str, Any], number: int = 0, columns: Columns = USUAL) -> Problem:
     """The problem of a row.  Raises InputError where it has no answer."""
     meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
+    if len(columns.problem) == 1:  # the user's own name
+        columns.find("problem", row, number)
     problem = next((row[name] for name in columns.problem if name in row), "")
     used = {"answer": columns.find("answer", row, number), "problem": problem}
     broken = {name: value for name, value in used.items() if isinstance(value, dict) and NO_TEXT in value}

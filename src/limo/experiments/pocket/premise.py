@@ -43,6 +43,7 @@ from limo.experiments.pocket.world import (
 )
 from limo.models.completer import Request
 from limo.models.local.completer import LocalCompleter
+from limo.models.local.config import check_model
 from limo.verify.checker import Checker
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _LABEL = re.compile("|".join(LABELS))
 
 def measure_premise(path: Path, plan: PretrainPlan, n_rollouts: int = N_ROLLOUTS) -> dict[str, Any]:
     """Every measure of a model; shares in 0..1."""
+    check_model(path)
     world = plan.world
     problems = [p for family in families() for p in held_out_problems(family, N_BY_FAMILY, f"premise/{family}", world)]
     model = _load(path)

@@ -46,7 +46,7 @@ class ChatTemplate:
         if not template:
             raise ModelError("the model's tokenizer has no chat template", model, "a chat template", "add one to it")
         if not isinstance(template, str):
-            raise self._failure(f"it is no text but a {type(template).__name__}")
+            raise self._failure("it is no text")
         self._template = template
         self._variables = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
 
@@ -92,17 +92,23 @@ def call_worker(payload: _Chats | _Trial) -> CallResult:
 
 
 def open_renderer() -> Callable[[_Chats | _Trial], list[str]]:
-    """The function of the killable process: chats, and how they are rendered, to their texts; a tokenizer's file to
-    none, after a trial."""
+    """The function of the killable process: chats, and how they are rendered, to their texts; a tokenizer's file,
+    after a trial, to what is odd about it."""
     from tokenizers import Tokenizer
     from transformers.utils.chat_template_utils import render_jinja_template
 
     @lru_cache(1)
-    def opened(file: str, changed_ns: int) -> Any:
+    def opened(file: str, changed_ns: int) -> tuple[Any, list[str]]:
         tokenizer = Tokenizer.from_file(file)
+        tokenizer.no_truncation()  # as transformers does
         vocabulary = tokenizer.get_vocab()
         decode(tokenizer, list(vocabulary.values()), sum(map(len, vocabulary)))
-        return tokenizer
+        n_shared = len(vocabulary) - len(set(vocabulary.values()))
+        notes = [f"{n_shared:,} tokens share their number with another"] if n_shared else []
+        unread = set(range(len(SAMPLE))).difference(*(range(*span) for span in tokenizer.encode(SAMPLE).offsets))
+        if lost := "".join(sorted({SAMPLE[n] for n in unread if not SAMPLE[n].isspace()})):
+            notes.append(f"it leaves out characters ({lost})")
+        return tokenizer, notes
 
     def decode(tokenizer: Any, tokens: list[int], n_characters: int) -> None:
         n_decoded = len(tokenizer.decode(tokens, skip_special_tokens=False))
@@ -110,16 +116,17 @@ def open_renderer() -> Callable[[_Chats | _Trial], list[str]]:
             raise ValueError(f"it reads {len(tokens):,} tokens as {n_decoded:,} characters")
 
     def try_tokenizer(file: str, texts: Sequence[str]) -> list[str]:
+        notes: list[str] = []
         for text in texts:
             try:
-                tokenizer = opened(file, Path(file).stat().st_mtime_ns)
+                tokenizer, notes = opened(file, Path(file).stat().st_mtime_ns)
                 tokens = tokenizer.encode(text).ids
                 decode(tokenizer, tokens, len(text))
             except BaseException as error:  # a panic of the package is no Exception
                 raise ValueError(str(error)) from error
             if len(tokens) > MORE_TOKENS + MAX_TOKENS * (n_bytes := len(text.encode())):
                 raise ValueError(f"it makes {len(tokens):,} tokens of {n_bytes:,} bytes")
-        return []
+        return notes
 
     def render(payload: _Chats | _Trial) -> list[str]:
         chats: Any

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -213,16 +213,26 @@ def device_of(setting: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if setting == "auto" else setting
 
 
+def check_device(device: str) -> None:
+    """Raise ModelError for a device that torch does not have here."""
+    import torch
+
+    n_cuda = torch.cuda.device_count()
+    with suppress(RuntimeError):  # no name of a device
+        named = torch.device(device)
+        if named.type != "cuda" or (named.index or 0) < n_cuda:
+            return
+    allowed = ", ".join(["cpu", *(f"cuda:{k}" for k in range(n_cuda))])
+    do = "set device=cpu, or see what is here: limo doctor"
+    raise ModelError("torch finds no such device here", device, allowed, do)
+
+
 def _load(model_path: str, device: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model, ready to decode, and its tokenizer."""
     config = read_config(model_path, trust_remote_code)
     import torch
 
-    number = device.partition(":")[2]
-    if device.startswith("cuda") and (int(number) if number.isdigit() else 0) >= torch.cuda.device_count():
-        allowed = ", ".join(["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))])
-        do = "set device=cpu, or see what is here: limo doctor"
-        raise ModelError("torch finds no such device here", device, allowed, do)
+    check_device(device)
     dtype = torch.float32 if device == "cpu" else "auto"
     trust: dict[str, Any] = {"config": config, "trust_remote_code": trust_remote_code}
     tokenizer = load_tokenizer(model_path, **trust)

@@ -16,7 +16,7 @@ import re
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limo.core.errors import InputError, ModelError
 from limo.core.files import shipped_yaml
@@ -58,6 +58,12 @@ def check_model(model: str | Path) -> None:
             if file.suffix in _FILES and not file.is_file():
                 do = "take it out, or download the model again"
                 raise ModelError("this entry of a model folder is no file that can be read", file, "a file", do)
+            if file.suffix in _FILES - {".safetensors"} and not _is_of_a_model(file):  # weights say what they are
+                what = "this entry of a model folder links to a file that belongs to no model"
+                allowed = "a file, or a link to one of a model folder or of the hub's cache"
+                raise ModelError(what, file, allowed, "copy the file into the folder, or take it out")
+            if file.suffix == ".jinja":
+                _check_text(file)
             most = _MAX_INDEX if file.name.endswith(".index.json") else _MAX_SETTINGS
             if file.suffix == ".json" and file.stat().st_size <= most:
                 _check_settings(file)
@@ -66,6 +72,22 @@ def check_model(model: str | Path) -> None:
         _check_sizes(path)
     elif os.path.lexists(path) or not HUB_NAME.fullmatch(str(model)):  # also a link to nothing
         raise ModelError("there is no such model", path, _ALLOWED, "check the path")
+
+
+def _is_of_a_model(file: Path) -> bool:
+    """Whether a file, behind its links, lies in its own folder, in another one of a model, or in the hub's cache."""
+    home = file.resolve().parent
+    is_cache = home.name == "blobs" and (home.parent / "snapshots").is_dir()
+    return is_cache or home.is_relative_to(file.parent.resolve()) or (home / "config.json").is_file()
+
+
+def _check_text(file: Path) -> None:
+    """Raise ModelError unless a file is UTF-8; transformers says of others that they are not there."""
+    try:
+        file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        shown = f"{file}: {shorten(str(error), 100)}"
+        raise ModelError("this file of a model folder is damaged", shown, "UTF-8", _AGAIN) from None
 
 
 def _check_settings(file: Path) -> None:
@@ -136,9 +158,18 @@ def unknown_shape(model: str | Path) -> InputError:
     return InputError("the shape of a model is not known", model, allowed, do)
 
 
+class _Tensor(NamedTuple):
+    dtype: str
+    shape: list[int]
+
+
 def _shapes(folder: Path) -> dict[str, list[int]]:
-    """The shape of every tensor of a folder's safetensors, by name.  Raises ModelError where a file is damaged."""
-    shapes: dict[str, list[int]] = {}
+    return {name: tensor.shape for name, tensor in _tensors(folder).items()}
+
+
+def _tensors(folder: Path) -> dict[str, _Tensor]:
+    """Every tensor of a folder's safetensors, by name.  Raises ModelError where a file is damaged."""
+    found: dict[str, _Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         try:
             with open(file, "rb") as opened:
@@ -151,10 +182,11 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
             if n_stated != n_found:
                 what, shown = "this file of weights is not as long as its head says", f"{file}: {n_found:,} bytes"
                 raise ModelError(what, shown, f"{n_stated:,} bytes", _AGAIN)
-            shapes |= {name: list(map(int, of["shape"])) for name, of in tensors.items() if name != "__metadata__"}
+            tensors.pop("__metadata__", None)
+            found |= {name: _Tensor(str(of["dtype"]), list(map(int, of["shape"]))) for name, of in tensors.items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError("the head of these weights is damaged", file, "safetensors", _AGAIN) from error
-    return shapes
+    return found
 
 
 def _check_sizes(folder: Path) -> None:
@@ -233,15 +265,22 @@ def _without_report() -> Iterator[None]:
 
 def _check_count(model: str | Path, config: PretrainedConfig) -> None:
     """Raise ModelError where the configuration, with the sizes that it leaves to transformers, makes a model with many
-    more numbers than the folder's weights have."""
-    shapes = _shapes(Path(model)) if Path(model).is_dir() else {}
-    if not shapes or getattr(config, "quantization_config", None):
+    more numbers than the folder's weights have, or where a parameter's are integers."""
+    tensors = _tensors(Path(model)) if Path(model).is_dir() else {}
+    if not tensors or getattr(config, "quantization_config", None):
         return
-    n_wanted, n_here = sum(map(math.prod, _wanted(config).values())), sum(map(math.prod, shapes.values()))
+    wanted = _wanted(config)
+    n_wanted = sum(map(math.prod, wanted.values()))
+    n_here = sum(math.prod(tensor.shape) for tensor in tensors.values())
     if n_wanted > n_here + _MAX_LACKING:
         do = "take the config.json that was saved with the weights"
         what = f"config.json claims a model of {n_wanted:,} numbers"
         raise ModelError(what, model, f"{n_here:,}, as its weights have", do)
+    for name in filter(tensors.__contains__, wanted):
+        if (dtype := tensors[name].dtype)[:1] in "IUB" and dtype != "BF16":
+            what = f"weights are stored as integers ({name}), and config.json does not say how they are quantised"
+            do = "use the model that was quantised, or add its quantization_config"
+            raise ModelError(what, f"{model}: {shorten(dtype, 20)}", "numbers of F64, F32, F16, BF16 or F8", do)
 
 
 def _wanted(config: PretrainedConfig) -> dict[str, list[int]]:

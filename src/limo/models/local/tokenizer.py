@@ -8,6 +8,7 @@ loads it, and a spread of the texts before this one reads them.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from limo.core.text import printable, shorten
 from limo.models.local.chat_template import SAMPLE, call_worker
 from limo.models.local.config import loading_error
 
+LOG = logging.getLogger(__name__)
 _RAISED = "ValueError: "  # by the killable process
 SPREAD = 1 << 18  # characters of the texts that are tried, the longest text aside; our choice
 LONGEST = 1 << 20  # characters of it
@@ -33,7 +35,8 @@ def load_tokenizer(model: str | Path, config: Any, trust_remote_code: bool = Fal
             from huggingface_hub import snapshot_download
 
             snapshot_download(str(model), allow_patterns=["tokenizer*.json"])
-        _try(model, [SAMPLE])
+        for note in _try(model, [SAMPLE]):
+            LOG.warning("%s: its tokenizer is odd: %s", model, printable(note))
         with panics_told(model):
             return AutoTokenizer.from_pretrained(
                 str(model), config=config, trust_remote_code=trust_remote_code, **extra
@@ -82,11 +85,18 @@ def spread(texts: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _try(model: str | Path, texts: list[str]) -> None:
-    """Raise ModelError where a tokenizer of the model fails on a text, in a process that may be killed."""
+def _try(model: str | Path, texts: list[str]) -> list[str]:
+    """What is odd about the tokenizers of a model, tried in a process that may be killed.
+
+    Raises ModelError where one fails on a text.
+    """
+    notes: list[str] = []
     for file in tokenizer_files(model) if texts else []:
-        if failure := call_worker((str(file), texts)).failure:
-            raise _failure(file, failure)
+        result = call_worker((str(file), texts))
+        if result.failure:
+            raise _failure(file, result.failure)
+        notes += result.value
+    return notes
 
 
 @contextmanager

@@ -65,7 +65,8 @@ def find_fields(
     """
     given = given or FieldMap()
     heads = {str(name).partition(".")[0].lower() for row in table for name in row}
-    for column in (given.problem, given.answer) if table else ():
+    named = [given.problem, given.answer, given.solution, given.source, given.topic, given.options]
+    for column in (*named, *given.wrong_answers) if table else ():
         if column and column.partition(".")[0].lower() not in heads:
             known = list(dict.fromkeys(str(name) for row in table for name in row))
             shown = shorten(", ".join(known), 400)

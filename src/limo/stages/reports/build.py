@@ -41,6 +41,9 @@ def run(runs: Sequence[str | Path], sampled: str | Path | None = None) -> Report
     contradict each other, StorageError for damaged files.
     """
     folders = [Path(path) for path in runs]
+    if sampled and any(folder.is_dir() and not (folder / SCORES).is_file() for folder in folders):
+        allowed = "runs with scores, of the base and of what was trained from it"
+        raise InputError("a base sampled often says nothing of these runs", sampled, allowed, "leave --sampled out")
     if len(folders) == 1 and (stored := _stored_report(folders[0])):
         return store.load(stored)
     with foreign_data("these runs cannot be reported", ", ".join(map(str, folders)), "what limo wrote", RESTORE):
