@@ -207,7 +207,7 @@ def test_exact_minds_case_only_when_told():
 
 def test_settings_that_were_checked_are_accepted_as_they_are():
     settings = verifier_settings({"kind": "numeric", "tolerance": 0.2})
-    assert verifier_settings(settings) == settings and open_verifier(settings).identity.startswith("numeric/6 ")
+    assert verifier_settings(settings) == settings and open_verifier(settings).identity.startswith("numeric/7 ")
 
 
 @pytest.mark.parametrize("kind", ["python:subprocess:Popen", "python:subprocess:run"])

@@ -82,6 +82,13 @@ CHANGED = [  # the completion, what counts in it
     ("The statement is false.", "false"),
     ("So the train travels at 60 km/h.", "60 km/h"),
     ("So there are 12 in total.", "12"),
+    ("So x = 5, which is the answer we are looking for.", "5"),
+    ("The answer that I was looking for is 5.", "5"),
+    ("The answer is 5. If x were 3, the answer would be 9.", "5"),
+    ("The answer is \\boxed{5}. (If x were 3 instead, the answer would be 9.)", "5"),
+    ("The answer is 5. Had x been 3, the answer would be 9.", "5"),
+    ("The answer is 5. If x is 3, the answer is 9.", "9"),
+    ("Thus the answer would be 9.", "9"),
 ]
 
 

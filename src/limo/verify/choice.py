@@ -31,7 +31,7 @@ class ChoiceVerifier(RuleVerifier):
     """Compares the option that a completion names, by letter or by text, with the key: one letter or several."""
 
     system = CHOICE_SYSTEM
-    identity = "choice/6"
+    identity = "choice/7"
 
     def why_not(self, problem: Problem) -> str:
         """Why this key cannot be checked: it names none of the options, or there are none and it is no letter."""

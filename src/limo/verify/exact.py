@@ -37,7 +37,7 @@ class ExactVerifier(RuleVerifier):
 
     def __init__(self, case: bool = False) -> None:
         self.case = case
-        self.identity = f"exact/5 case={case}"
+        self.identity = f"exact/6 case={case}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: nothing is left of it."""

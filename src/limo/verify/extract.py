@@ -75,6 +75,7 @@ _CONDITION = re.compile(  # in the clause before an announcement: `Suppose the a
     r"(?:(?!\b(?:so|then|thus|hence|therefore)\b|[则故]|那么|所以)[^,，;；:：.。!！?？\n])*\Z",
     re.I,
 )
+_UNREAL = re.compile(PHRASES["unreal"], re.I)
 _DENIED_ANNOUNCEMENT = re.compile(PHRASES["denied_announcement"], re.I)
 _CONCLUDES = re.compile(rf"\W*(?:{alternatives('conclusions')})\b|.{{0,60}}\bindeed\b", re.I)
 _ENDED = re.compile(r"[.!?;。！？；)）\]】}$*\"'”’|>`~…]\s*\Z")
@@ -218,6 +219,7 @@ def _announcements(tail: str) -> list[re.Match[str]]:
         if not _DENIED_ANNOUNCEMENT.search(match.group())
         and not _WRONG_ANSWER.search(tail[max(0, match.start() - 40) : match.start()])
         and not _CONDITION.search(tail[max(0, match.start() - 80) : match.start()])
+        and not (" would " in match.group() and _UNREAL.search(tail, max(0, match.start() - 160), match.end()))
     ]
 
 

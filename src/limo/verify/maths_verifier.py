@@ -48,7 +48,7 @@ class MathsVerifier(RuleVerifier):
         time_s: float = 2.0,
     ) -> None:
         self.rules, self.time_s = Rules(tolerance, digits, unit, missing_unit), time_s
-        self.identity = f"maths/8 {tolerance=} {digits=} unit={unit} {missing_unit=}"
+        self.identity = f"maths/9 {tolerance=} {digits=} unit={unit} {missing_unit=}"
         self.memo: dict[tuple[str, str, str], Comparison] = {}
         self._worker = Worker(open_comparer, limits=limits or CallLimits(time_s=time_s))
         self._why_unverifiable = lru_cache(maxsize=100_000)(why_unverifiable)  # most answers of a pool come again

@@ -49,7 +49,7 @@ class NumericVerifier(RuleVerifier):
 
     def __init__(self, tolerance: float = 0.01, unit: UnitPolicy = "prefix", missing_unit: bool = True) -> None:
         self.tolerance, self.unit, self.missing_unit = tolerance, unit, missing_unit
-        self.identity = f"numeric/6 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
+        self.identity = f"numeric/7 tolerance={tolerance:g} unit={unit} missing_unit={missing_unit}"
 
     def why_not(self, problem: Problem) -> str:
         """Why this answer cannot be compared: it is no number with a unit."""

@@ -78,6 +78,7 @@ _IN_NUMBERS |= {word + ending for word in _PARTS for ending in ("", "s")}
 _GOES_ON = re.compile(  # 0.1666...: a period three times and dots
     r"(?<![\d.(])(\d{0,12}\.\d{0,12}?)(\d{1,6}?)\2{2,20}\s*(?:\\[lcd]?dots|\.{3})(?![\d.A-Za-z])"
 )
+_LIST_GOES_ON = re.compile(r"(?<![\d.])(\d+)\s*,?\s*(?:\\[lcd]?dots|\.{3})[\s}$]*\Z")  # 12, ... is no 12, nor is 5...
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?\s*(\d+)\s*\}?")
 _CIRCLED = frozenset(map(chr, range(0x2460, 0x2474)))
 _BETWEEN_CIRCLED = re.compile(r"\\text|\\mathrm|[\s{}$、,，;；和与及()（）]|and")
@@ -87,8 +88,7 @@ _MARKS_AT_ENDS = re.compile(
     f"\\A(?:{NO_ORNAMENT}[\u2600-\u27bf\u2b50\u220e\U0001f300-\U0001faff\\s])+"
     f"|(?:{NO_ORNAMENT}[\u2600-\u27bf\u2b50\u220e\u25a0\u25a1\U0001f300-\U0001faff\\s.])+\\Z"
 )
-_HTML = {"sup": "^", "sub": "_"}
-_MONEY = table("units")["money"]
+_HTML, _MONEY = {"sup": "^", "sub": "_"}, table("units")["money"]
 _MONEY_BEFORE = re.compile(rf"(?<![\w\\])({'|'.join(map(re.escape, _MONEY))})\s*(\d(?:[\d.,]*\d)?)")
 _MONEY_BEHIND = re.compile(r"(?<=\d)\s*([€£¥₹])")
 _SENTENCE_START = re.compile(
@@ -106,8 +106,7 @@ _WHOLE = re.compile(
     rf"^(\s*(?:\\text\s*\{{\s*)?)([负]?{_NUMERAL}+(?:点[{''.join(_DIGITS)}]+)?)(?=\s*(?:{_CHINESE['measures']}|\}}|[.．。]?$))"
 )
 _CHINESE_SCALED = re.compile(rf"(\d+(?:\.\d+)?)\s*([{''.join(_LARGE)}]+)")
-_BRACE, _BOXED = re.compile(r"(?<!\\)[{}]"), re.compile(r"\\f?boxed\s*\{")
-_EDGE = ".,;:。 \t\n"
+_BRACE, _BOXED, _EDGE = re.compile(r"(?<!\\)[{}]"), re.compile(r"\\f?boxed\s*\{"), ".,;:。 \t\n"
 
 
 @lru_cache(maxsize=8192)
@@ -132,7 +131,7 @@ def clean(text: str) -> str:
     elif "\\\\begin" in text and not re.search(r"(?<!\\)\\[A-Za-z]", text):  # escaped twice, line ends too
         text = text.replace("\\\\", "\\")
     if "dots" in text or "..." in text:
-        text = _GOES_ON.sub(r"\1\\overline{\2}", text)
+        text = _LIST_GOES_ON.sub(r"\1, \\ldots", _GOES_ON.sub(r"\1\\overline{\2}", text))
     text = numerals(text)
     text = _SCALED.sub(_scaled, text) if "llion" in text or "housand" in text else text
     text = _latex(text).rstrip(_EDGE).lstrip(",;: \t\n")
