@@ -9,12 +9,16 @@
 #   make site    the docs as pages: build/site
 #   make lock    newest versions of everything into uv.lock, and from it constraints.txt
 # An existing environment can be used as it is: make test BIN=/its/bin
+# On Linux without a GPU: make lab CPU=1 takes torch's CPU build; pip's own choice is CUDA, several GB.
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data
+CPU_TORCH ?= https://download.pytorch.org/whl/cpu
 BIN ?= $(VENV)/bin
 PLAIN := --no-hashes --no-emit-project --no-annotate --no-header
-READY := $(if $(filter $(BIN),$(VENV)/bin),$(VENV)/.ready)
+IS_OWN := $(filter $(BIN),$(VENV)/bin)
+READY := $(if $(IS_OWN),$(VENV)/.ready)
+DEV_READY := $(if $(IS_OWN),$(VENV)/.dev-ready)
 
 .PHONY: lab real test lint check bench docs site lock clean
 
@@ -24,10 +28,10 @@ lab: $(READY)
 real: $(READY)
 	$(BIN)/python real/road.py runs/real
 
-test: $(READY)
+test: $(DEV_READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(READY)
+lint: $(DEV_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,18 +41,18 @@ lint: $(READY)
 
 check: lint test
 
-bench: $(READY)
+bench: $(DEV_READY)
 	set -e; for script in bench/*.py; do $(BIN)/python $$script $(DATA); done
 
-docs: $(READY)
+docs: $(DEV_READY)
 	$(BIN)/python docs/build.py
 	$(BIN)/python docs/results.py
 
-site: $(READY)
+site: $(DEV_READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-lock: $(READY)
+lock: $(DEV_READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --quiet --frozen --all-extras --group dev --group docs $(PLAIN) -o constraints.txt
@@ -56,9 +60,15 @@ lock: $(READY)
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "limo needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'
-	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[lab,view]' --group dev
+	@echo "installing limo into $(VENV): this takes some minutes, and pip is quiet meanwhile"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'
+	$(if $(CPU),$(VENV)/bin/python -m pip install --quiet -c constraints.txt torch --index-url $(CPU_TORCH))
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[lab,view]'
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.ready
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt --group dev
 	@touch $@
 
 clean:
