@@ -169,3 +169,15 @@ def test_a_why_not_that_fails_costs_the_row_and_is_its_reason(
     pool = _lines(tmp_path / "pool.jsonl", '{"problem": "1+1?", "answer": "2"}')
     problems, (dropped,) = ingest([pool], open_verifier(f"python:rules_of_ingest:{rules}").why_not)
     assert not problems and dropped.reason == "answer cannot be checked" and why in str(dropped.detail["why"])
+
+
+def test_a_limit_draws_the_same_problems_at_every_start_and_drops_the_others_with_the_reason(tmp_path: Path) -> None:
+    lines = [json.dumps({"problem": f"What is {i} plus {i}?", "answer": str(2 * i)}) for i in range(40)]
+    path = _lines(tmp_path / "a.jsonl", *lines, json.dumps({"problem": "", "answer": "1"}))
+    few, more = (ingest([path], settings=IngestSettings(limit=n)) for n in (5, 10))
+    assert len(few.problems) == 5 and len(few.dropped) == 36
+    assert sum(record.reason == "not drawn" for record in few.dropped) == 35
+    assert {problem.id for problem in few.problems} < {problem.id for problem in more.problems}
+    turned = _lines(tmp_path / "b.jsonl", *reversed(lines))
+    again = ingest([turned], settings=IngestSettings(limit=5))
+    assert {problem.id for problem in again.problems} == {problem.id for problem in few.problems}

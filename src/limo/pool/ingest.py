@@ -30,6 +30,7 @@ from limo.pool.sources.options import FROM_ONE
 from limo.pool.sources.readers import rows, stem
 
 LOG = logging.getLogger(__name__)
+NOT_DRAWN = "not drawn"  # beyond `IngestSettings.limit`
 COLUMNS = ("id", "problem", "answer", "options", "solution", "source", "topic", "language", "meta")
 
 
@@ -46,6 +47,7 @@ class IngestSettings(Settings):
 
     sources: list[Source] = Field(default_factory=list, description="paths, or mappings with path, name, fields")
     keep_unverifiable: bool = Field(default=False, description="keep problems whose answer no rule can check")
+    limit: int | None = Field(default=None, ge=1, description="at most so many problems, drawn by their ids")
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -67,10 +69,20 @@ def ingest(
     why_not: Callable[[Problem], str] | None = None,
     settings: IngestSettings | None = None,
 ) -> Ingested:
-    """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked."""
+    """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked.
+
+    With a `limit` the problems of the first ids are drawn: ids are hashes, so this is a sample, the same at every start.
+    """
     items = list(stream(sources, why_not, settings))
+    ids = sorted({item.id for item in items if isinstance(item, Problem)})
+    drawn = set(ids[: settings.limit] if settings and settings.limit else ids)
     return Ingested(
-        [item for item in items if isinstance(item, Problem)], [item for item in items if isinstance(item, Dropped)]
+        [item for item in items if isinstance(item, Problem) and item.id in drawn],
+        [
+            item if isinstance(item, Dropped) else Dropped(item.id, "ingest", NOT_DRAWN)
+            for item in items
+            if isinstance(item, Dropped) or item.id not in drawn
+        ],
     )
 
 
