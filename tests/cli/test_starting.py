@@ -68,6 +68,9 @@ def test_a_gpu_is_here_with_its_device_unless_it_is_hidden_or_torch_is_for_cpus(
     assert has_gpu() is has
 
 
+SMALL = "pool.limit=50 filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512"
+
+
 @pytest.mark.parametrize("gpu", [True, False])
 def test_where_there_is_no_gpu_the_commands_are_those_of_a_cpu_as_the_pages_have_them(limo, here, monkeypatch, gpu):
     monkeypatch.setattr("limo.stages.init.has_gpu", lambda: gpu)
@@ -80,16 +83,16 @@ def test_where_there_is_no_gpu_the_commands_are_those_of_a_cpu_as_the_pages_have
         assert (f" {words} --run " in command) is not gpu
         assert gpu == (not re.search("method[.]|decoding[.]", command))
         parse(command, complete=True)
-    small = [line.partition(": ")[2] for line in out.splitlines() if line.startswith("  # a server without a GPU")]
-    assert small == [] if gpu else ["filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512"]
+    small = [line.partition(": ")[2] for line in out.splitlines() if line.startswith("  # for a first run of minutes")]
+    assert small == [] if gpu else [SMALL]
     recipe = load(curate.Recipe, "limo-shop/mine.yaml", small[0].split() if small else [])
     assert (recipe.filters[0].n, recipe.filters[0].sampling.max_tokens) == ((8, 4096) if gpu else (3, 512))
-    assert "没有 GPU 的服务器" in limo("init", "shop.jsonl", "--replace", "--lang", "zh")[1] or gpu
+    assert "服务器没有 GPU 时" in limo("init", "shop.jsonl", "--replace", "--lang", "zh")[1] or gpu
     for page in ("README.md", "README.zh-CN.md", "docs/index.zh.md"):
         text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
         assert re.search(rf"train.yaml {re.escape(CPU_TRAINING)} --run|# .*: {re.escape(CPU_TRAINING)}\n", text)
         assert "decoding.n=1 decoding.max_tokens=512" in text
-        assert "filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512" in text
+        assert SMALL in text
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def ingest(
 ) -> Ingested:
     """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked.
 
-    With a `limit` the problems of the first ids are drawn: ids are hashes, so this is a sample, the same at every start.
+    With a `limit` the problems of the first ids are drawn: ids are hashes, so this is a sample, the same at each start.
     """
     items = list(stream(sources, why_not, settings))
     ids = sorted({item.id for item in items if isinstance(item, Problem)})

@@ -277,7 +277,7 @@ class _Collection:
         self.stop_reason = "interrupted"
         n_outstanding = self.schedule.n_outstanding - self.completer.stop_waiting()
         longest_s = self.completer.longest_s()
-        at_most = f", {duration(longest_s)} at most" if longest_s else ""
+        at_most = f", usually far less than the {duration(longest_s)} allowed" if longest_s else ""
         if n_outstanding > 0 and self.completer.capabilities.concurrent:
             progress.log(f"waiting for {n_outstanding:,} outstanding rollouts" + at_most + "; Ctrl-C again leaves them")
         elif n_outstanding > 0:

@@ -58,6 +58,7 @@ CPU_TRAINING = (  # a few updates of a very small model; ours
     "method.examples_per_update=4 method.max_length=1024 method.on_too_long=drop"
 )
 N_SCORED, CPU_DECODING, CPU_TOKENS = 4, "decoding.n=1", 512  # of every model that is compared; ours
+CPU_POOL = "pool.limit=50"  # ours
 CPU_CURATION = "filters.{at}.n=3 filters.{at}.high={high} filters.{at}.sampling.max_tokens={n_tokens}"  # ours
 
 
@@ -367,7 +368,7 @@ def _commands(folder: Path, models: Sequence[dict[str, Any]], weights: str, n_to
     if not has_gpu():
         bands = [(k, min(2, band["high"])) for k, band in enumerate((_WEAK, _STRONG)[-min(2, len(models)) :])]
         words = [CPU_CURATION.format(at=k, high=high, n_tokens=min(CPU_TOKENS, n_tokens)) for k, high in bands]
-        small = [f"  # a server without a GPU takes minutes for about 100 problems if you add: {' '.join(words)}"]
+        small = [f"  # for a first run of minutes on a server without a GPU add: {' '.join([CPU_POOL, *words])}"]
         training, decoding = f"{CPU_TRAINING} ", f"{CPU_DECODING} decoding.max_tokens={min(CPU_TOKENS, n_tokens)} "
     of_teacher = [f"limo evaluate {at('evaluate.yaml')} {teacher} {decoding}--run {at('runs/teacher')}"]
     of_teacher = of_teacher if weights or len(models) > 1 else []
