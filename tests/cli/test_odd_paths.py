@@ -38,3 +38,14 @@ def test_a_path_of_a_recipe_is_no_other(fault, world, monkeypatch, text):
     assert text in recipe
     (world / "odd.yaml").write_text(recipe)
     assert "bug" not in fault("curate", "odd.yaml", "--run", "out")
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if "{}" in one])
+def test_in_a_folder_that_was_removed_a_command_says_one_line(fault, world, tmp_path_factory, monkeypatch, command):
+    row = {"problem": "2+2?", "answer": "4", "completion": "\\boxed{4}", "score": 1, "level": "L1"}
+    (world / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    gone = tmp_path_factory.mktemp("gone")
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    words = [str(world / word) if word in ("rows.jsonl", "recipe.yaml") else word for word in command.split()]
+    assert "bug" not in fault(*(word.replace("{}", "out") for word in words))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from subprocess import PIPE
 from urllib.parse import urlsplit
 
@@ -68,6 +71,44 @@ def test_a_budget_that_is_reached_is_exit_3_and_a_larger_one_goes_on(limo, recip
     assert code == 3 and "the budget is spent" in err and "continue with: limo rollouts" in err
     assert len(json.loads((world / "run" / "undecided.json").read_text())) > 0
     assert limo("rollouts", recipe, "budget.hours=1", "--run", world / "run")[0] == 0
+    assert not (world / "run" / "undecided.json").exists() and limo("status", world / "run")[0] == 0
+
+
+def test_a_curation_that_goes_on_to_its_end_keeps_no_list_of_undecided_problems(limo, world, monkeypatch):
+    monkeypatch.setattr("limo.models.replay.MAX_GROUP", 4)
+    call = ["curate", world / "recipe.yaml", "--run", world / "run"]
+    assert limo(*call, "budget.hours=0.0000001")[0] == 3 and (world / "run" / "undecided.json").exists()
+    code, _, err = limo(*call, "budget.hours=1")
+    assert code == 0, err
+    assert not (world / "run" / "undecided.json").exists() and limo("status", world / "run")[0] == 0
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_run_whose_ledger_lost_rollouts_or_whose_scores_were_edited_is_told(limo, fault, world, lost):
+    model = {"kind": "replay", "name": "strong", "files": ["said.jsonl"]}
+    values = {"data": str(world), "model": model, "benchmarks": {"pool": "pool.jsonl"}, "decoding": {"n": 1}}
+    (world / "evaluate.yaml").write_text(yaml.safe_dump({**values, "protocol": "own"}))
+    call = ["evaluate", world / "evaluate.yaml", "--run"]
+    other = {"arm": "other", "seed": 0, "outcomes": {"pool": {"p": 1.0}}}
+    for name in ("run", "whole"):
+        code, _, err = limo(*call, world / name)
+        assert code == 0, err
+    file = world / "run" / "scores.json"
+    if lost:
+        with closing(sqlite3.connect(world / "run" / "ledger.sqlite")) as db, db:
+            db.execute("DELETE FROM verdicts WHERE rollout_id = 1")
+            db.execute("DELETE FROM rollouts WHERE id = 1")
+    else:
+        file.write_text(json.dumps({**json.loads(file.read_text()), "other": [other]}))
+    said = "lacks some" if lost else "not as it was written"
+    assert said in fault("status", world / "run") and said in fault("compare", world / "run", world / "whole")
+
+
+def test_a_ledger_is_not_written_to_a_pipe(limo, fault, recipe, world):
+    limo("rollouts", recipe, "--run", world / "run")
+    os.mkfifo(world / "pipe.sqlite")
+    told = fault("ledger", "merge", world / "run", "-o", world / "pipe.sqlite")
+    assert "a device or a pipe" in told and not list(world.glob("pipe.sqlite-*"))
 
 
 def test_a_key_in_a_recipe_is_refused_and_not_shown(fault, recipe):

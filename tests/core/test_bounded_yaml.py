@@ -91,6 +91,17 @@ def test_an_override_has_the_same_bounds(name):
         load(Recipe, None, [f"extra={BOUNDED[name][0]}"])
 
 
+def test_an_override_of_a_list_entry_of_any_length_is_told():
+    with pytest.raises(RecipeError, match="names no list entry"):
+        load(Recipe, None, ["counts=[1]", f"counts.{'7' * 5000}=1"])
+
+
+@pytest.mark.parametrize("number", ["7" * 5000, "0x" + "f" * 5000, "0b" + "1" * 20_000, "7_" * 5000 + "7"])
+def test_a_whole_number_that_could_not_be_written_is_not_read(number):
+    with pytest.raises(YamlBoundError, match="more than 1000 digits"):
+        load_yaml(f"k: {number}")
+
+
 @pytest.mark.parametrize("override", ["a." * 10_000 + "b=1", "extra." + "a." * 600 + "b=1"])
 def test_an_override_is_not_deeper_than_a_recipe(override):
     with pytest.raises(RecipeError, match="too deep"):

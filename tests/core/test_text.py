@@ -20,6 +20,7 @@ from limo.core.text import (
     shorten,
     shown_p,
     signed,
+    whole_number,
 )
 
 SOURCES = sorted(Path(limo.__file__).parent.rglob("*.py"))
@@ -136,3 +137,9 @@ def test_a_name_is_shown_without_what_stands_before_its_last_slash_where_names_s
     }
     assert short_names(["a/m", "b/m"]) == {"a/m": "a/m", "b/m": "b/m"} and short_names(["/x/m/"]) == {"/x/m/": "m"}
     assert short_names(["/", "plain"]) == {"/": "/", "plain": "plain"} and short_names([]) == {}
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("12", 12), ("9" * 18, 10**18 - 1), ("9" * 5000, None),
+                                              ("-1", None), ("²", None), ("1.5", None), ("", None)])  # fmt: skip
+def test_a_whole_number_is_read_of_few_decimal_digits_only(text, number):
+    assert whole_number(text) == number

@@ -428,3 +428,9 @@ def test_a_ledger_on_media_that_cannot_be_written_is_read(ledger, path, monkeypa
     with Ledger(path, read_only=True) as again:
         assert len(again) == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_ledger_is_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="a device or a pipe"):
+        Ledger(tmp_path / "pipe")

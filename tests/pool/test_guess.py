@@ -137,6 +137,7 @@ def test_a_column_of_equal_values_is_no_answer():
     ("answers", "said"),
     [
         (["5 points"] * 8 + ["3"], "89% of the answers are '5 points'"),
+        (["7" * 5000, *map(str, range(4, 12))], ""),  # more digits than `int` reads
         ([str(k) for k in range(4, 12)], "the answers count the rows: 4, 5, 6, ..."),
         (["inf points", "N/A", "7", "9", "4 m"], "40% of the answers hold nothing, such as 'inf points'"),
         (["q_0012", "q_0017", "q_0031", "7", "9"], "60% of the answers read like identifiers, such as 'q_0012'"),

@@ -154,6 +154,7 @@ def test_a_key_that_names_no_option_for_sure_is_dropped_with_its_reason(row: dic
         ("index0", WORDS, "1", "B"),
         ("index0", FOUR, 0, "A"),
         ("index0", WORDS, 4, ""),
+        ("index1", WORDS, "7" * 5000, ""),
         ("index1", WORDS, "1", "A"),
         ("index1", FOUR, 4, "D"),
         ("index1", WORDS, 0, ""),

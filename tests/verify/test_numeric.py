@@ -94,3 +94,8 @@ def test_an_answer_that_is_no_number_is_said_to_be_none():
     assert verifier.why_not(Problem("", "", "a red ball")) and verifier.why_not(Problem("", "", "5 m")) == ""
     assert verifier.verify(Problem("", "", "red"), Completion("Answer: 5")).outcome == "undecided"
     assert read_quantities("") == []
+
+
+def test_mixed_numbers_of_any_length_are_read():
+    assert [one.value for one in read_quantities("1\\frac{1}{2}")] == [1.5]
+    assert read_quantities(f"{'7' * 5000}\\frac{{1}}{{2}}") == []  # beyond what a float holds

@@ -326,6 +326,9 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
         path = getattr(error, "filename", None) or "unknown file"
         full = StorageError(f"cannot write ({reason})", path, "", disk_remedy(reason))
         return INPUT, _one_safe_line(full.text(translated_together))
+    elif isinstance(error, FileNotFoundError) and not error.filename and _has_no_folder():
+        gone = InputError("the current folder was removed", None, "a folder that is there", "go to one (`cd`)")
+        return INPUT, _one_safe_line(gone.text(translated_together))
     elif isinstance(error, OSError) and error.filename:
         path = shorten(os.fsdecode(error.filename), 200)
         text, code = f"a file or folder cannot be used ({error.strerror}): {path!r}; check the path", INPUT
@@ -333,6 +336,14 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG
     return code, _one_safe_line(translated(" ".join(text.split())))
+
+
+def _has_no_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _one_safe_line(text: str) -> str:

@@ -14,6 +14,7 @@ from limo.core.text import shorten
 
 MAX_CHARACTERS = 1_000_000  # a recipe has some thousand
 MAX_DEPTH = 50
+MAX_DIGITS = 1000
 MAX_NODES = 100_000  # values once aliases and merge keys are written out
 
 
@@ -125,6 +126,9 @@ def _count(node: yaml.Node, n_by_node: dict[int, int]) -> int:
     if isinstance(node, yaml.ScalarNode):
         if node.tag == INTEGER and not node.style and _OCTAL.fullmatch(node.value):
             problem = f"{node.value} may be octal or decimal: leave the leading zeros out, or put it into quotes"
+            raise YamlBoundError(problem=problem, problem_mark=node.start_mark)
+        if node.tag == INTEGER and len(node.value) > MAX_DIGITS:  # in hexadecimal too, which is read and not written
+            problem = f"a whole number of more than {MAX_DIGITS} digits"
             raise YamlBoundError(problem=problem, problem_mark=node.start_mark)
         if "\0" in node.value or _SURROGATE.search(node.value):  # by an escape
             raise YamlBoundError(problem=NO_CHARACTER, problem_mark=node.start_mark)

@@ -349,8 +349,9 @@ def sqlite_reading_address(file: Path) -> str:
     A reader that may write takes its own -wal and -shm away at the end.  One that was there is a writer's, under way or
     killed, and stays as it is.  Where nothing can be written (read-only media) and no writer has left one, none comes.
     """
-    address, folder = file.absolute().as_uri(), file.absolute().parent
-    if os.path.lexists(f"{file.absolute()}-wal"):
+    file = file.resolve()  # beside which SQLite makes them
+    address, folder = file.as_uri(), file.parent
+    if os.path.lexists(f"{file}-wal"):
         return f"{address}?mode=ro"
     if not os.access(folder, os.W_OK):
         return f"{address}?mode=ro&immutable=1"

@@ -27,7 +27,7 @@ from pydantic_core import to_jsonable_python
 from limo.core.bounded_yaml import MAX_DEPTH, YamlBoundError, describe_yaml_error, load_yaml
 from limo.core.errors import InputError, MissingFileError, RecipeError, did_you_mean
 from limo.core.secrets import hide_in_own, holds_secret
-from limo.core.text import HIDDEN, content_hash, shorten, visible
+from limo.core.text import HIDDEN, content_hash, shorten, visible, whole_number
 
 T = TypeVar("T", bound="Settings")
 
@@ -230,9 +230,9 @@ def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
 
 
 def _index(node: list[Any], name: str, override: str) -> int:
-    if not name.isdecimal() or int(name) >= len(node):
+    if (number := whole_number(name)) is None or number >= len(node):
         raise RecipeError("an override names no list entry", override, f"0..{len(node) - 1}", "count from 0")
-    return int(name)
+    return number
 
 
 def _where(path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> str:

@@ -39,7 +39,6 @@ LEDGER = "ledger.sqlite"
 LACKS = "lacks.json"
 """What steps lack since requests failed for good, by step."""
 _BOOKKEEPING = {"recipe.yaml", "environment.json", INPUTS, OUTPUTS, LEDGER_NOTE, LACKS, ASKED, ".lock"}
-
 _FOLDERS = {"stages", "selected", "model", "checkpoints"}
 _RESULTS = {PROBLEMS, LEDGER, "funnel.json", "scores.json", "evaluations.json", "undecided.json"}
 OWN_NAMES = _BOOKKEEPING | _FOLDERS | _RESULTS
@@ -148,7 +147,7 @@ class RunFolder:
             do = f"put it back, name another --run, or remove {note.name} there to pay for them again"
             raise StorageError(what, file, "the ledger as it was", do)
         now = LedgerNote(max(n_rollouts or 0, n_before), name)
-        if n_rollouts is not None and (now != stored or not note.is_file()):
+        if self._is_open and n_rollouts is not None and (now != stored or not note.is_file()):
             self.write_json(note.name, asdict(now))
         return name
 
@@ -179,10 +178,8 @@ class RunFolder:
 
     def differs(self) -> bool:
         """Whether the run was begun with another recipe."""
-        file = self.path / "recipe.yaml"
-        return (
-            self._recipe is not None and file.exists() and _stored(file, type(self._recipe)) != self._recipe.identity()
-        )
+        file, recipe = self.path / "recipe.yaml", self._recipe
+        return recipe is not None and file.exists() and _stored(file, type(recipe)) != recipe.identity()
 
     def _refuse_without_recipe(self) -> None:
         """Raise StorageError for a run whose recipe is gone: whether its results are those asked for cannot be told."""
@@ -235,8 +232,9 @@ class RunFolder:
 
     def _note_outputs(self, step: str, files: Mapping[Path, str]) -> None:
         hashes = {str(file.relative_to(self.path)): content for file, content in files.items()}
-        if (noted := read_outputs(self.path)).get(step) != hashes:
-            write_json(self.path / OUTPUTS, {**noted, step: hashes})
+        if (noted := read_outputs(self.path)).get(step, {}) != hashes:
+            now = {**noted, step: hashes}
+            write_json(self.path / OUTPUTS, {name: of_step for name, of_step in now.items() if of_step})
 
     def _check_outputs(self, names: Sequence[str]) -> None:
         """Remove the first of the steps `names` of which a file is not as it was written, and all after it."""
@@ -336,6 +334,12 @@ class RunFolder:
         write_json(self.path / name, value)
         if self._recipe is not None and name in self._recipe.run_steps():
             self._note_outputs(name, {self.path / name: hash_path(self.path / name)})
+
+    def remove_json(self, name: str) -> None:
+        """Remove what `write_json` stored, its note first."""
+        self._must_be_open()
+        self._note_outputs(name, {})
+        (self.path / name).unlink(missing_ok=True)
 
     def read_json(self, name: str, kind: Any = Any) -> Any:
         """A value stored by `write_json`, of that type."""

@@ -66,6 +66,11 @@ def parse_json(data: str | bytes, make_object: Callable[[list[tuple[str, Any]]],
     return value
 
 
+def whole_number(text: str) -> int | None:
+    """The whole number that a text of at most 18 decimal digits is, None for any other: `int` has a limit."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
 def normalise_statement(text: str) -> str:
     """NFKC, invisible characters dropped, white space folded to single spaces."""
     if not text.isascii():

@@ -13,7 +13,8 @@ def check_run_ledger(run: RunFolder) -> None:
     """Raise StorageError where the ledger of a run that is only read is gone, lacks rollouts, or cannot be read."""
     run.check_ledger(None)
     if run.ledger_path.is_file():
-        Ledger(run.ledger_path, read_only=True).close()
+        with Ledger(run.ledger_path, read_only=True) as ledger:
+            run.check_ledger(len(ledger), ledger.names())
 
 
 @contextmanager

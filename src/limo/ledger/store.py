@@ -105,6 +105,9 @@ class Ledger(Closing):
         if self.path.is_dir():
             do = "name a file in it, such as ledger.sqlite"
             raise InputError("a ledger is a file, and this is a folder", self.path, "the name of a file", do)
+        if self.path.exists() and not self.path.is_file():
+            what, do = "a ledger is a file, and this is a device or a pipe", "name another file"
+            raise InputError(what, self.path, "the name of a file", do)
         with self._storage_errors():
             if not read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,8 +20,11 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from limo.core.errors import InputError, MissingFileError, foreign_data
 from limo.core.records import Provenance
+from limo.core.run_files import check_unchanged
+from limo.core.run_folder import LEDGER, RunFolder
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
 from limo.core.text import parse_json, short_names, shown_p, signed
+from limo.ledger.of_run import check_run_ledger
 from limo.stages.evaluate import SCORES
 from limo.stages.fingerprint import Facts, differences
 
@@ -118,6 +121,9 @@ def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, d
         file = Path(folder) / SCORES
         if not file.is_file():
             raise MissingFileError("this run has no scores", file, "a run of `limo evaluate` or a lab", "make it")
+        check_unchanged(folder)
+        if (Path(folder) / LEDGER).is_file() and (Path(folder) / "recipe.yaml").is_file():
+            check_run_ledger(RunFolder(folder))
         found = [(name, one) for name, rows in stored_scores(file).items() for one in rows]
         if not any(measured.outcomes for _, measured in found):
             what = "this file does not hold scores (it names no model that was measured)"

@@ -178,6 +178,7 @@ def run(
         if retry_errors:
             first = next((one.name for one in recipe.filters), "chains")
             run_folder.redo(first, recipe.run_steps(), "failed requests are sent again")
+        run_folder.remove_json(UNDECIDED)  # of a start that was stopped
         runner = recipe.runner(progress or NoProgress(), opener, retry_errors)
         try:
             return _Curation(recipe, run_folder, runner, n_workers).run()

@@ -220,6 +220,7 @@ def run(
         run_folder.write_stage("pool", [{"id": one.id, "row": row} for row, one in enumerate(problems)], dropped)
         if dropped:
             progress.log(f"pool: kept {len(problems):,}, dropped {describe_dropped(dropped)}")
+        run_folder.remove_json(UNDECIDED)  # of a start that was stopped
         runner = recipe.runner(progress, opener, retry_errors)
         pass_rates, n_rollouts = [], []
         try:

@@ -16,6 +16,7 @@ A row belongs to the problem whose statement its prompt is, or else holds; what 
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,6 +71,8 @@ def import_scores(
     if (Path(folder) / "recipe.yaml").exists():
         do = "name another with --run; limo compare takes both"
         raise InputError("the folder holds a run of limo, whose scores are its own", folder, "a folder of imports", do)
+    if len({os.path.realpath(name) for name in files}) < len(files):
+        raise InputError("a file of scores is named twice", ", ".join(map(str, files)), "each once", "name it once")
     rows: list[ScoredRow] = []
     for name in files:
         with foreign_data("these scores cannot be read", name, _FORMATS, "write them anew"):
@@ -181,9 +184,9 @@ def _lm_eval_rows(rows: Sequence[Row], metric: str) -> Iterator[ScoredRow]:
     """lm-eval writes a document once for each filter; `metric` is NAME or NAME,FILTER as in its tables."""
     filters = list(dict.fromkeys(str(row.get("filter", "")) for row in rows))
     name, _, chosen = metric.partition(",")
-    if len(filters) > 1 and chosen not in filters:
+    if (chosen or len(filters) > 1) and chosen not in filters:
         do = f"name one with --metric, for example {name or 'exact_match'},{filters[0]}"
-        raise InputError("the samples hold several filters", chosen or "none named", ", ".join(filters), do)
+        raise InputError("which filter counts is not clear", chosen or "none named", ", ".join(filters), do)
     for row in rows:
         if chosen in ("", str(row.get("filter", ""))):
             doc = row["doc"] if isinstance(row["doc"], dict) else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -140,8 +141,9 @@ def _read_quantity(text: str) -> Quantity | None:
 def _quotient(match: re.Match[str]) -> str:
     """A fraction on one line, with the whole number before it in it."""
     whole, over, under = match.groups()
-    is_mixed = whole and over.isdigit() and under.isdigit()
-    return f"{int(whole) * int(under) + int(over)}/{under}" if is_mixed else f"{whole or ''}{over}/{under}"
+    is_mixed = whole and over.isdigit() and under.isdigit()  # of any length, which `int` does not read
+    mixed = f"{Decimal(whole) * Decimal(under) + Decimal(over):f}" if is_mixed else f"{whole or ''}{over}"
+    return f"{mixed}/{under}"
 
 
 def read_leading_unit(text: str) -> Unit | None:

@@ -16,7 +16,7 @@ from typing import Any
 from limo.core.errors import InputError
 from limo.core.records import Problem
 from limo.core.rows import CHINESE, SourceRow
-from limo.core.text import shorten
+from limo.core.text import shorten, whole_number
 from limo.pool.sources.fields import DIFFICULTIES, SOLUTIONS, TOPICS, WORKED, FieldMap, row_to_problem
 
 LOOKED_AT = 200  # rows from which the columns are guessed
@@ -114,8 +114,8 @@ def oddities(problems: Sequence[Problem]) -> list[str]:
 
 def _counts(values: Sequence[object]) -> bool:
     """Whether the values are whole numbers, each one more than the one before."""
-    texts = [str(value) for value in values]
-    return all(text.isdecimal() for text in texts) and all(int(b) == int(a) + 1 for a, b in pairwise(texts))
+    numbers = [number for value in values if (number := whole_number(str(value))) is not None]
+    return len(numbers) == len(values) and all(b == a + 1 for a, b in pairwise(numbers))
 
 
 def _n_letters(text: str) -> int:

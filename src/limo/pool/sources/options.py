@@ -22,7 +22,7 @@ from string import ascii_uppercase as LETTERS
 from typing import Any, Literal
 
 from limo.core.records import append_options
-from limo.core.text import content_hash, normalise_statement, parse_json
+from limo.core.text import content_hash, normalise_statement, parse_json, whole_number
 
 AnswerIs = Literal["", "letter", "text", "index0", "index1"]
 NAMES = ("answer_option_list", "options", "choices", "option")
@@ -166,9 +166,10 @@ def answer_letter(key: Any, options: Options, answer_is: AnswerIs = "") -> tuple
     is_number = isinstance(key, int | float) and not isinstance(key, bool)
     n = len(options.texts)
     if answer_is in ("index0", "index1"):
-        first = int(answer_is[-1])
-        good = text.isdecimal() and first <= int(text) < n + first
-        return (LETTERS[int(text) - first], "") if good else ("", NOT_AN_OPTION)
+        first, number = int(answer_is[-1]), whole_number(text)
+        if number is None or not first <= number < n + first:
+            return "", NOT_AN_OPTION
+        return LETTERS[number - first], ""
     letter = "" if answer_is == "text" else _label(text, options)
     same = [] if answer_is == "letter" else _same_text(text, options)
     if letter or answer_is == "letter":

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limo.core.errors import InputError
 from limo.core.language import LANGUAGES, current_language, translated, translated_together
-from limo.core.text import parse_json
+from limo.core.text import parse_json, whole_number
 from limo.report.cases import escape_text
 from limo.report.charts.drawing import style_sheet
 from limo.report.view.query import HOST, Browser, Cell, Column, Filters, ProblemRow, search_pattern
@@ -202,10 +202,10 @@ class _Pages:
 
     def _side(self, key: str, filters: Filters) -> dict[str, Any]:
         """A rollout as the page shows it; `key` is RUN.ID."""
-        run, _, row_id = key.partition(".")
-        if not (run.isdecimal() and row_id.isdecimal()):
+        run, row_id = map(whole_number, key.partition(".")[::2])
+        if run is None or row_id is None:
             raise InputError("this names no rollout", key, "RUN.ID", "go back to the list")
-        rollout = self.browser.rollout(int(run), int(row_id))
+        rollout = self.browser.rollout(run, row_id)
         pattern = search_pattern(filters.q)
         texts = {}
         for name in ("reasoning", "text"):
@@ -215,8 +215,8 @@ class _Pages:
             texts[name] = [*(_marked(piece, pattern) for piece in pieces), len(pieces[1])]
         return {
             "key": key,
-            "run": int(run),
-            "column": Column(int(run), rollout["model"]),
+            "run": run,
+            "column": Column(run, rollout["model"]),
             "texts": texts,
             **rollout,
         } | texts

@@ -22,7 +22,7 @@ from limo.core.closing import Closing
 from limo.core.errors import InputError
 from limo.core.files import sqlite_reading_address
 from limo.core.records import Provenance
-from limo.core.text import shorten
+from limo.core.text import shorten, whole_number
 from limo.report.view.index import searchable
 from limo.report.words import unmarked
 
@@ -316,10 +316,10 @@ def _connect(address: str) -> sqlite3.Connection:
 
 
 def _place(place: str) -> tuple[int, int]:
-    run, _, number = place.partition(".")
-    if not (run.isdecimal() and number.isdecimal() and len(place) < 20):
+    run, number = map(whole_number, place.partition(".")[::2])
+    if run is None or number is None:
         raise InputError("this is no place among the pages", place, "RUN.NUMBER", "go back to the list")
-    return int(run), int(number)
+    return run, number
 
 
 def _rollout_conditions(filters: Filters) -> tuple[str, dict[str, str]]:

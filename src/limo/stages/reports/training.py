@@ -20,7 +20,7 @@ from limo.train.model_folder import read_result
 from limo.train.result import TrainResult
 
 FORGETTING = ("forgetting.json", "did_it_hurt.json")  # the second of earlier versions
-_UPDATE = re.compile(r".*@(\d+)$")
+_UPDATE = re.compile(r".*@(\d{1,18})$")
 
 
 def record_of(folder: Path) -> TrainResult | None:
