@@ -148,3 +148,36 @@ def test_a_stopped_verify_leaves_no_process_and_no_temporary_file(tmp_path):
     code, *_ = shell(f"{LIMO} verify rows.jsonl -o out.jsonl --workers 1", tmp_path)
     assert code == 0
     assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["out.jsonl", "rows.jsonl"]
+
+
+ENDING = """
+    import atexit, os, signal, sys, threading, time
+    from limo.cli.command import command, end_process, run_command
+
+    @command("done")
+    def done(call):
+        if sys.argv[1] == "thread":  # waited for before the functions of atexit are called
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            threading.Timer(5, print, ("not waited for",)).start()
+
+    class AtTheEnd:  # of a library, in the interpreter's own end
+        def __init__(self):
+            self.kill, self.arguments = os.kill, (os.getpid(), signal.SIGTERM)
+
+        def __del__(self):
+            self.kill(*self.arguments)
+
+    if sys.argv[1] == "end":
+        sys.flag = AtTheEnd()
+    if sys.argv[1] == "atexit":
+        atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_process(lambda: run_command(done, []))
+"""
+
+
+@pytest.mark.parametrize("when", ["thread", "atexit", "end"])
+def test_a_signal_after_the_work_changes_no_exit_code(when):
+    command = [sys.executable, "-c", textwrap.dedent(ENDING), when]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,17 +1,20 @@
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 from limo.core import interrupts
-from limo.core.interrupts import STOPPING, handle_signals, uninterrupted, was_stopped
+from limo.core.interrupts import STOPPING, end_with, handle_signals, stop_has_arrived, uninterrupted, was_stopped
 
 
 @pytest.fixture(autouse=True)
 def handlers():
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield
+    stop_has_arrived()
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -77,3 +80,56 @@ def test_a_thread_has_no_signals_to_put_off():
     thread.start()
     thread.join()
     assert failed == []
+
+
+class Swallowing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("where", ["except", "__del__"])
+def test_a_first_signal_that_a_library_swallows_is_raised_again(ended, monkeypatch, where):
+    monkeypatch.setattr(interrupts, "REPEAT_S", 0.05)
+    handle_signals()
+    try:
+        if where == "__del__":
+            Swallowing()
+        else:
+            with suppress(BaseException):
+                signal.raise_signal(signal.SIGTERM)
+        time.sleep(5)
+        pytest.fail("the signal was lost")
+    except KeyboardInterrupt:
+        stop_has_arrived()
+    assert ended == []
+
+
+def test_what_ends_a_stopped_work_and_what_must_not_be_cut_in_two_is_not_cut_by_the_repetition(ended, monkeypatch):
+    monkeypatch.setattr(interrupts, "REPEAT_S", 0.02)
+    handle_signals()
+    done = []
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    try:
+        with uninterrupted():  # where the first was swallowed
+            time.sleep(0.2)
+            done.append("whole")
+    except KeyboardInterrupt:
+        time.sleep(0.2)
+        done.append("on its way")
+        with suppress(ValueError):
+            int("x")
+        with uninterrupted():
+            time.sleep(0.2)
+            done.append("whole too")
+        stop_has_arrived()
+    time.sleep(0.1)
+    assert done == ["whole", "on its way", "whole too"] and ended == []
+
+
+def test_where_the_work_is_done_a_signal_takes_the_exit_code_of_the_work(ended):
+    handle_signals()
+    end_with(0)
+    signal.raise_signal(signal.SIGTERM)
+    assert ended == [0] and not was_stopped()

@@ -42,7 +42,7 @@ from limo.core.errors import (
     named_once,
 )
 from limo.core.files import disk_reason, disk_remedy
-from limo.core.interrupts import handle_signals, was_stopped
+from limo.core.interrupts import end_with, handle_signals, stop_has_arrived, was_stopped
 from limo.core.language import (
     ENGLISH,
     LANGUAGES,
@@ -255,6 +255,7 @@ def run_command(command: click.Command, arguments: list[str] | None = None) -> N
         code, text = error_line(error, arguments)
         set_language(_language(arguments))  # an event is English, the line beside it the reader's
         _print_error(text, error_line(error, arguments)[1], code, "--json" in arguments)
+    stop_has_arrived()
     for number in (1, 2):
         _cannot_be_written(number)
     sys.exit(code)
@@ -282,12 +283,14 @@ def end_process(run: Callable[[], None]) -> None:
     try:
         run()
     except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else BUG
         if not was_stopped():
+            end_with(code)
             raise
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        os._exit(ended.code if isinstance(ended.code, int) else BUG)
+        os._exit(code)
 
 
 def _open_standard_streams() -> None:

@@ -13,6 +13,7 @@ import click
 
 from limo.cli.command import Call, command
 from limo.core.errors import MissingFileError
+from limo.core.interrupts import stop_has_arrived
 
 
 @command(
@@ -52,6 +53,7 @@ def view(call: Call, runs: tuple[str, ...], port: int, in_browser: bool) -> None
                 click.launch(url)
             with suppress(KeyboardInterrupt):
                 app.serve(browser, listening, token)
+            stop_has_arrived()
 
 
 def _ledgers(runs: tuple[str, ...]) -> dict[str, Path]:

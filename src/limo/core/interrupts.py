@@ -1,28 +1,55 @@
 """What signals do: the first stops the work in order, a second ends the process at once; both mean exit code 3.
 
-`uninterrupted` puts a stop off until what must not be cut in two is done.
+`uninterrupted` puts a stop off until what must not be cut in two is done.  Libraries swallow some exceptions of any
+kind (`except:`, `__del__`): the KeyboardInterrupt of a first signal is raised again until `stop_has_arrived`.
 """
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 STOPPED_EXIT_CODE = 3
+REPEAT_S = 1.0
 _received: list[int] = []
+_repeated: list[int] = []  # signals of this process to itself, that are under way
+_arrived = threading.Event()
 
 
 def handle_signals() -> None:
     """From now on the first signal raises KeyboardInterrupt, and a second ends this process and its children."""
+    global _arrived
+    _arrived.set()  # of an earlier call in this process
+    _arrived = threading.Event()
     _received.clear()
+    _repeated.clear()
+    _handle_all(_stop)
+
+
+def stop_has_arrived() -> None:
+    """Say that the KeyboardInterrupt of the first signal was caught where it is acted on."""
+    _arrived.set()
+
+
+def end_with(code: int) -> None:
+    """From now on, where the work is done, a signal ends this process at once with that exit code."""
+    _handle_all(lambda *_: os._exit(code))
+    atexit.register(_handle_all, signal.SIG_IGN)  # Python's own end sets other handlers back
+
+
+def _handle_all(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
     for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:  # under nohup a lost terminal stops nothing
-            signal.signal(number, _stop)
+            signal.signal(number, handler)
 
 
 def was_stopped() -> bool:
@@ -39,10 +66,30 @@ def stop_in_order() -> None:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    _received.append(number)
-    if len(_received) > 1:
-        end_at_once()
+    if _repeated:
+        _repeated.clear()
+        if _arrived.is_set() or _is_unwinding():
+            return
+    else:
+        _received.append(number)
+        if len(_received) > 1:
+            end_at_once()
+        _thread.start_new_thread(_repeat, (number, _arrived))  # of `threading`, locks may be held here
     raise KeyboardInterrupt
+
+
+def _repeat(number: int, arrived: threading.Event) -> None:
+    while not arrived.wait(REPEAT_S):
+        _repeated.append(number)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _is_unwinding() -> bool:
+    """Whether the code that a signal interrupts is run on the way of a KeyboardInterrupt, as `finally` is."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def end_at_once() -> None:
@@ -70,6 +117,8 @@ def first_signal(act: Callable[[], bool]) -> Iterator[list[int]]:
     before = {number: handler for number in STOPPING if (handler := signal.getsignal(number)) != signal.SIG_IGN}
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if _repeated and received:  # no second one of the user
+            return
         received.append(number)
         handler = before[signal.Signals(number)]
         if (len(received) > 1 or not act()) and callable(handler):

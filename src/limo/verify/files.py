@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limo.core.errors import InputError, MissingFileError, PartialError
 from limo.core.files import atomic, kind_of
+from limo.core.interrupts import stop_has_arrived
 from limo.core.process.limits import CallLimits
 from limo.core.progress import NoProgress, Progress
 from limo.core.records import Completion, Problem, Verdict
@@ -196,6 +197,7 @@ def verify_file(
                         stage.advance(ADVANCE, correct=summary.n_correct)
                 stage.advance(summary.n_rows % ADVANCE, correct=summary.n_correct)
         except KeyboardInterrupt:
+            stop_has_arrived()
             interrupted = True
             if out is not None and Path(out).exists():
                 what, done = "interrupted; the earlier output is kept", f"{summary.n_rows} rows done"

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from limo.core.errors import InputError, LimoError, PartialError, StorageError
 from limo.core.files import hash_path, locked, model_identity, remove, write_json
 from limo.core.heartbeat import heartbeat
-from limo.core.interrupts import handle_signals
+from limo.core.interrupts import handle_signals, stop_has_arrived
 from limo.core.progress import Progress, choose_display
 from limo.core.recipe import load
 from limo.core.rows import write_rows
@@ -312,6 +312,7 @@ def main(folder: str, arm: str, seed: str) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        stop_has_arrived()
         print("interrupted; the same command goes on", file=sys.stderr)
         return 3
     return 0
