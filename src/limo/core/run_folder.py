@@ -233,8 +233,7 @@ class RunFolder:
     def _note_outputs(self, step: str, files: Mapping[Path, str]) -> None:
         hashes = {str(file.relative_to(self.path)): content for file, content in files.items()}
         if (noted := read_outputs(self.path)).get(step, {}) != hashes:
-            now = {**noted, step: hashes}
-            write_json(self.path / OUTPUTS, {name: of_step for name, of_step in now.items() if of_step})
+            write_json(self.path / OUTPUTS, {k: of for k, of in {**noted, step: hashes}.items() if of})
 
     def _check_outputs(self, names: Sequence[str]) -> None:
         """Remove the first of the steps `names` of which a file is not as it was written, and all after it."""
