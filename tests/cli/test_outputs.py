@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 
@@ -149,3 +150,27 @@ def test_a_run_may_hold_what_is_made_of_it_but_its_ledger_is_not_written_over(li
     for _ in range(2):
         assert limo("ledger", "export", world / "run", "-o", world / "run" / "all.parquet")[0] == 0
     assert (world / "run" / "ledger.sqlite").read_bytes() == before
+
+
+def test_the_evidence_is_written_where_it_leaves_no_problem_too(fault, tmp_path):
+    row = '{"problem": "How many of the nine tall ships in the old harbour carry a load of salt?", "answer": "4"}\n'
+    for name in ("pool.jsonl", "held.jsonl"):
+        (tmp_path / name).write_text(row)
+    more = [word for name in ("dropped.jsonl", "evidence.parquet", "report.html")
+            for word in (f"--{name.partition('.')[0]}", tmp_path / name)]  # fmt: skip
+    call = ["pool", "decontaminate", tmp_path / "pool.jsonl", "--benchmark", f"h={tmp_path / 'held.jsonl'}", *more]
+    assert "no problem is left" in fault(*call, "-o", tmp_path / "clean.jsonl")
+    assert not (tmp_path / "clean.jsonl").exists() and all(one.stat().st_size for one in more[1::2])
+
+
+@pytest.mark.parametrize("call", ["init rows.jsonl -o /", "pool strata rows.jsonl -o /../", "curate limo-v1 --run /"])
+def test_nothing_is_written_into_the_root_folder(fault, tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"problem": "What is one and one?", "answer": "2"}\n')
+    assert "the root of all folders" in fault(*call.split())
+
+
+@pytest.mark.parametrize("name", ["blank.jsonl", "blank.jsonl.gz"])
+def test_a_first_file_of_blank_lines_has_no_rows(fault, tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"\n\n") if name.endswith(".gz") else b"\n\n")
+    assert "has no rows" in fault("init", tmp_path / name, "-o", tmp_path / "out")

@@ -128,6 +128,8 @@ def _check_name(command: str, name: str, path: str, values: Mapping[str, Any]) -
     if path == "-":
         do = "name a file or folder; ./- is one of that name"
         raise InputError(f"{_option(name)} writes nothing to stdout", path, "a name", do)
+    if os.path.dirname(real := os.path.realpath(path)) == real:
+        raise InputError("nothing is written into the root of all folders", path, "a folder", "name one in it")
     endings: Any = _OUTPUTS_OF.get(command) if name == "output" else _KIND_OF[name]
     if command == "export" and name == "output":
         endings = _FORMATS.get(values["to"]) if values["to"] else WRITTEN

@@ -21,7 +21,7 @@ from limo.cli.command import OVERRIDES, Call, aligned_table, command, named_colu
 from limo.core.errors import InputError, LimoError
 
 if TYPE_CHECKING:
-    from limo.core.records import PassRate
+    from limo.core.records import Dropped, PassRate, Problem
     from limo.pool.shards import Written
     from limo.pool.tasks import ExecutorSettings
 
@@ -146,18 +146,9 @@ def pool_dedup(
     group=pool,
 )
 def pool_decontaminate(
-    call: Call,
-    file: str,
-    overrides: tuple[str, ...],
-    benchmark: tuple[str, ...],
-    benchmarks: str | None,
-    output: str | None,
-    dropped: str | None,
-    evidence: str | None,
-    report: str | None,
-    check: bool,
-    executor: str,
-) -> None:
+    call: Call, file: str, overrides: tuple[str, ...], benchmark: tuple[str, ...], benchmarks: str | None,
+    output: str | None, dropped: str | None, evidence: str | None, report: str | None, check: bool, executor: str,
+) -> None:  # fmt: skip
     """Drop problems that stand in a benchmark, each with its evidence."""
     from limo.core.recipe import load
     from limo.pool import evidence as found
@@ -178,17 +169,23 @@ def pool_decontaminate(
     call.progress.log(f"against {', '.join(known)}" + (f"; not in the folder: {', '.join(missing)}" if missing else ""))
     problems, without_statement = ([], []) if output else read_statements(file)
     written: Written | None = None
+    hits: list[dict[str, Any]] = []
+
+    def split() -> tuple[list[Problem], list[Dropped]]:
+        parts = decontaminate(read_pool(file) if output else problems, known, settings)
+        hits.extend(found.evidence_table(*parts))
+        _write_hits(hits, list(known), missing, evidence, report)  # where nothing is left, an error of the pool, too
+        return parts
+
     if output:
-        in_memory = lambda: decontaminate(read_pool(file), known, settings)  # noqa: E731
-        where = _executor(executor)
-        in_shards = lambda: decontaminate_shards(file, output, known, settings, where, call.progress)  # noqa: E731
-        written = write_output(output, in_memory, in_shards, dropped)
-    rows_of = written.rows if written else decontaminate(problems, known, settings)
-    hits = found.evidence_table(*rows_of) if rows_of else found.read_evidence(str(output))
-    if evidence:
-        found.write_evidence(hits, evidence)
-    if report:
-        _write_report(hits, list(known), missing, report)
+        where = known, settings, _executor(executor), call.progress
+        in_shards = lambda: decontaminate_shards(file, output, *where)  # noqa: E731
+        written = write_output(output, split, in_shards, dropped)
+    if not written:
+        split()
+    elif not written.rows:
+        hits.extend(found.read_evidence(str(output)))
+        _write_hits(hits, list(known), missing, evidence, report)
     compared = {"benchmarks": list(known), "missing_benchmarks": missing}
     rows: list[list[object]] = [["benchmark", "source", "method", "decision", "problems"]]
     totals = aligned_table(rows + [list(row.values()) for row in found.totals(hits)]) if hits else ""
@@ -201,8 +198,8 @@ def pool_decontaminate(
     value = {"n_problems": len(problems), "n_without_statement": n_blank, "n_contaminated": n_hit, **compared}
     text = f"{n_hit:,} of {len(problems):,} problems stand in a benchmark"
     text += f"; {n_blank:,} rows have no statement" if n_blank else ""
-    text += f"\npairs of a problem and a benchmark problem: {len(hits):,}" if hits else ""
-    text += f"\n\n{totals}\n\n{found.render(hits)}" if hits else ""
+    n_pairs = f"\npairs of a problem and a benchmark problem: {len(hits):,}"
+    text += f"{n_pairs}\n\n{totals}\n\n{found.render(hits)}" if hits else ""
     call.result({**value, "totals": found.totals(hits), "hits": hits}, text)
 
 
@@ -220,8 +217,16 @@ def _print_written(call: Call, written: Written, more: Mapping[str, object] | No
     call.result({**value, **(more or {})}, aligned_table(rows) + text)
 
 
-def _write_report(hits: list[dict[str, Any]], benchmarks: list[str], missing: Sequence[str], path: str) -> None:
-    """The surest hits as a page."""
+def _write_hits(
+    hits: list[dict[str, Any]], benchmarks: list[str], missing: Sequence[str], table: str | None, path: str | None
+) -> None:
+    """All hits as a table, and the surest as a page, where these are named."""
+    from limo.pool.evidence import write_evidence
+
+    if table:
+        write_evidence(hits, table)
+    if not path:
+        return
     from limo.report import page
     from limo.report.content import LocalizedText, Report
     from limo.stages.reports.curation import contamination_parts

@@ -26,7 +26,7 @@ from limo.core.heartbeat import announced
 from limo.core.progress import NoProgress, Progress
 from limo.core.recipe import load
 from limo.core.records import Problem
-from limo.core.rows import SourceRow, unreadable, write_rows
+from limo.core.rows import SourceRow, no_rows, unreadable, write_rows
 from limo.core.stats import Estimate, detectable_difference, expected_detectable, mean_interval
 from limo.core.text import as_argument, printable, shorten, visible
 from limo.curate.dataset import MAX_NAME
@@ -114,7 +114,8 @@ def run(
     checked_variable(api_key_env)
     given = load(FieldMap, None, [f"{name}={json.dumps(column)}" for name, column in (fields or {}).items()])
     if not (table := head_of(rows(file))):
-        raise unreadable(next(rows(file)))
+        first = next(rows(file), None)
+        raise unreadable(first) if first else no_rows(file)
     columns = find_fields(table, file, given, strict=True)
     usable, left_out, damaged = _problems(file, columns, list(table[0]))
     n_rows = len(usable) + left_out.total()
