@@ -68,7 +68,7 @@ def test_a_gpu_is_here_with_its_device_unless_it_is_hidden_or_torch_is_for_cpus(
     assert has_gpu() is has
 
 
-SMALL = "pool.limit=50 filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512"
+SMALL = "pool.limit=50 chains.boxed=false filters.0.n=3 filters.0.high=2 filters.0.sampling.max_tokens=512"
 
 
 @pytest.mark.parametrize("gpu", [True, False])
@@ -114,7 +114,7 @@ def test_recipes_and_commands_fit_the_file_and_the_server(limo, here):
     assert code == 0, err
     assert "columns: problem=stem, answer=key" in out and "10 are held out" in out
     assert "a score near 50% on 10 problems is known to ±30 points" in out and "--hold-out N" in out
-    assert "look at: smallest detectable difference, expected: " in out and "points (10 problems, " in out
+    assert "look at: few problems are held out: " in out and "points (10 problems, " in out
     recipe = yaml.safe_load((here / "mine/mine.yaml").read_text())
     assert [one["models"][0]["name"] for one in recipe["filters"]] == ["tiny-0.5B", "big-7B"]
     assert "a weak model drops" in (here / "mine/mine.yaml").read_text()

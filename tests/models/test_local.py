@@ -311,3 +311,24 @@ def test_what_has_ended_is_stored_while_others_of_its_batch_are_decoded(folder, 
     begun = rollouts(tmp_path / "b.sqlite", stopped := Stopped(folder, "m"))
     assert 0 < len(begun) < len(wanted) and stopped.waits_for() == ""
     assert rollouts(tmp_path / "b.sqlite", LocalCompleter(folder, "m")) == wanted
+
+
+def test_a_stop_gives_up_what_has_not_ended_and_keeps_what_has(folder, tmp_path, monkeypatch):
+    from limo.models.local import decode
+
+    completer = LocalCompleter(folder, "m")
+    told = []
+
+    def decoded(model, rows, stop, tell):
+        for some in original(model, rows, stop, tell):
+            yield some
+            if some and not told:
+                told.append(completer.stop_waiting())
+
+    original = decode.decode
+    monkeypatch.setattr(decode, "decode", decoded)
+    groups = [pair for group in completer.complete(iter(requests(Sampling(max_tokens=60), n=3))) for pair in group]
+    reasons = [completion.finish_reason for _, completion in groups]
+    assert len(groups) == told[0] and 0 < reasons.count("cancelled") < len(reasons)
+    again = [pair for group in completer.complete(iter(requests(Sampling(max_tokens=60), n=3))) for pair in group]
+    assert "cancelled" not in [completion.finish_reason for _, completion in again]

@@ -136,10 +136,12 @@ def plan(
 
 
 def _plan_training(call: Call, recipe: str, overrides: tuple[str, ...], gpu: str) -> None:
+    from limo.core.heartbeat import announced
     from limo.core.recipe import load
     from limo.stages import train, train_plan
 
-    planned = train_plan.run(load(train.Recipe, recipe, overrides), gpu)
+    with announced(call.progress, "timing a part of the model on this machine"):
+        planned = train_plan.run(load(train.Recipe, recipe, overrides), gpu)
     counts = f"{planned.n_examples:,} examples, {planned.n_tokens:,} tokens, the longest {planned.longest:,}"
     head = [counts] if planned.n_examples or not planned.notes else planned.notes[:1]  # no rows are there yet
     notes = "".join(f"\n{note}" for note in planned.notes if note not in head)

@@ -119,6 +119,8 @@ def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, d
     outcomes: dict[str, dict[int, dict[str, dict[str, float]]]] = {}
     for folder in runs:
         file = Path(folder) / SCORES
+        if not Path(folder).exists():
+            raise MissingFileError("there is no such run", folder, "the folder of a run", "check the path")
         if not file.is_file():
             raise MissingFileError("this run has no scores", file, "a run of `limo evaluate` or a lab", "make it")
         check_unchanged(folder)

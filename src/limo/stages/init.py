@@ -58,7 +58,7 @@ CPU_TRAINING = (  # a few updates of a very small model; ours
     "method.examples_per_update=4 method.max_length=1024 method.on_too_long=drop"
 )
 N_SCORED, CPU_DECODING, CPU_TOKENS = 4, "decoding.n=1", 512  # of every model that is compared; ours
-CPU_POOL = "pool.limit=50"  # ours
+CPU_POOL = "pool.limit=50 chains.boxed=false"  # small models often write no box; ours
 CPU_CURATION = "filters.{at}.n=3 filters.{at}.high={high} filters.{at}.sampling.max_tokens={n_tokens}"  # ours
 
 
@@ -281,7 +281,10 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, n_held_out: int, w
     """What the user has to set or should know before anything is paid for."""
     notes = []
     if interval.interval.high - interval.interval.low > 2 * WIDE:
-        notes.append(f"{expected_detectable(n_held_out, n_scored())}; --hold-out N sets more problems aside")
+        found = expected_detectable(n_held_out, n_scored())
+        notes.append(
+            f"few problems are held out: only large differences will show; --hold-out N sets more aside; {found}"
+        )
     if any(model_size(model.name) is None for model in models):
         notes.append("GPU-hours unknown: set size_b of the models")
     if models[0].context is None:

@@ -157,7 +157,9 @@ class BandedRolloutSettings(RolloutSettings):
         if (self.low is None) != (self.high is None):
             raise ValueError("a band has two ends; give `low` and `high`, or neither")
         if self.low is not None and self.high is not None and not self.low <= self.high <= self.n_in_all:
-            raise ValueError(f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band")
+            raise ValueError(
+                f"{self.low}..{self.high} of {self.n_in_all} rollouts is an empty band; set `low` and `high` too"
+            )
         return self
 
 

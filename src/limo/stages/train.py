@@ -21,7 +21,7 @@ from typing import Annotated, Any, assert_never
 
 from pydantic import Field, model_validator
 
-from limo.core.errors import InputError, RecipeError
+from limo.core.errors import InputError, MissingFileError, RecipeError
 from limo.core.files import hash_path, model_identity, write_json
 from limo.core.heartbeat import announced
 from limo.core.progress import NoProgress, Progress
@@ -138,6 +138,9 @@ def run(recipe: Recipe, folder: str | Path, progress: Progress | None = None) ->
     recipe.check_model_is_named()
     folder = Path(folder)
     check_model(recipe.model)  # before its bytes are read
+    if Path(recipe.dataset).name == curate.SELECTED and not Path(recipe.dataset).exists():
+        do = "run the curation to its end first, or correct the path"
+        raise MissingFileError("no rows are selected yet", recipe.dataset, "what `limo curate` writes at its end", do)
     contents = (
         {"dataset": hash_path(recipe.dataset), "model": model_identity(recipe.model)} if is_main_process() else {}
     )

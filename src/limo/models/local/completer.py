@@ -27,7 +27,7 @@ from limo.core.progress import duration
 from limo.core.prompts import Message
 from limo.core.records import Completion
 from limo.core.text import content_hash, shorten
-from limo.models.completer import Capabilities, Completer, CompletionGroup, Request
+from limo.models.completer import CANCELLED, Capabilities, Completer, CompletionGroup, Request
 from limo.models.local.chat_template import ChatTemplate
 from limo.models.local.config import load_weights, loading_error, read_config
 from limo.models.local.tokenizer import encode, load_tokenizer, panics_told
@@ -42,6 +42,10 @@ class TokenCompletion(NamedTuple):
     prompt: list[int]
     tokens: list[int]
     completion: Completion
+
+
+class _Stopped(Exception):
+    """The rows that are being decoded are given up."""
 
 
 class LocalCompleter(Completer):
@@ -81,6 +85,12 @@ class LocalCompleter(Completer):
 
     _is_borrowed = False
     _under_way: tuple[int, int, int, float] | None = None  # rows, new tokens of each, most of them, when they began
+    _n_left, _is_stopped = 0, False
+
+    def stop_waiting(self) -> int:
+        """Give up the rows that have not ended, which are decoded anew, and alike, at the next start; how many."""
+        self._is_stopped = True
+        return self._n_left
 
     def waits_for(self) -> str:
         """How far the rows that are decoded now are."""
@@ -107,13 +117,17 @@ class LocalCompleter(Completer):
 
     def complete(self, requests: Iterator[Request]) -> Iterator[CompletionGroup]:
         """Pull `batch_size` requests, complete them all; yield them as one group, or every `GROUP_S` what has ended."""
+        self._is_stopped = False
         while batch := list(islice(requests, self.batch_size)):
+            self._n_left = len(batch)
             for completed in self._complete(batch):
+                self._n_left -= len(completed)
                 yield [(batch[place], completed[place].completion) for place in sorted(completed)]
 
     def complete_tokens(self, batch: Sequence[Request]) -> list[TokenCompletion]:
         """Complete these requests at once, whatever `batch_size` says."""
         completed: dict[int, TokenCompletion] = {}
+        self._is_stopped = False
         for some in self._complete(batch):
             completed |= some
         return [completed[place] for place in range(len(batch))]
@@ -135,14 +149,23 @@ class LocalCompleter(Completer):
                 ended[place] = []
         run, places = decode if self._is_fast else generate, list(rows)
         most = max((len(row.uniforms) for row in rows.values()), default=0)
-        tell = lambda n: setattr(self, "_under_way", (len(rows), n, most, began))  # noqa: E731
+
+        def tell(n: int) -> None:
+            self._under_way = len(rows), n, most, began
+            if self._is_stopped:
+                raise _Stopped
+
+        left = set(rows)
         try:
             with borrowed(self.model, self._is_fast) if self._is_borrowed else nullcontext():
                 for some in run(self.model, list(rows.values()), self._stop_tokens, tell) if rows else ():
                     ended |= {places[number]: tokens for number, tokens in some.items()}
+                    left -= ended.keys()
                     if ended and time.perf_counter() - yielded > GROUP_S:
                         yield self._read(batch, prompts, ended, began)
                         ended, yielded = {}, time.perf_counter()
+        except _Stopped:
+            yield {place: TokenCompletion(prompts[place], [], Completion("", CANCELLED)) for place in left}
         finally:
             self._under_way = None
         if ended:

@@ -193,8 +193,8 @@ def _cost(run_folder: RunFolder, recipe: curate.Recipe | None) -> Section:
     time = sentence(duration(seconds))
     claims = [text("spent_claim", n=f"{n_made:,}", tokens=tokens, time=time, cancelled=cancelled)]
     if recipe and run_folder.done("ingest"):
-        problems = {problem.id: problem for problem in run_folder.read_problems()}
-        planned = plan(rollout_steps(recipe), list(problems.values()), CostAssumptions())
+        clean = problems_after(run_folder, "decontaminate" if run_folder.done("decontaminate") else "ingest")
+        planned = plan(rollout_steps(recipe), clean, CostAssumptions())
         rows = [
             [stage_name(row.step), *(f"{n:,.0f}" for n in (row.n_most, row.n_expected, row.n_in, row.n_out))]
             for row in planned
