@@ -299,3 +299,10 @@ def test_lines_that_end_in_a_carriage_return_alone_are_told(tmp_path: Path) -> N
     assert "carriage return alone" in row.error
     (tmp_path / "a.jsonl").write_text(LINE.replace("\n", "\r\n") * 3, newline="")
     assert len(read_rows(tmp_path / "a.jsonl")) == 3
+
+
+def test_json_lines_that_are_named_csv_are_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('{"problem": "1 + 1?", "answer": "2"}\n{"problem": "2 + 1?", "answer": "3"}\n')
+    with pytest.raises(InputError, match=r"holds JSON lines, not columns.*rename it to \.jsonl"):
+        read_rows(path)

@@ -404,3 +404,9 @@ def test_a_dump_of_a_key_is_hidden_with_its_lines(tool, key):
     assert hide_in_completion(f"I see:\n{written}\nYes.").startswith("I see:\n")
     other = DUMPS[tool]("correct horse battery")
     assert hide_in_completion(other) == other
+
+
+@pytest.mark.parametrize("key", ["sk-\udcff\udcfeabcdefghijklmnop", "pass\ud800word12345678"])
+def test_a_key_that_is_no_unicode_is_hidden_and_breaks_no_message(key):
+    remember_secret(key)
+    assert key not in hide_in_own(f"the key {key} is no text") and key not in hide_secrets(f"you sent {key}")

@@ -120,3 +120,10 @@ def test_an_earlier_export_is_replaced_by_the_same_again(tmp_path):
     with pytest.raises(InputError, match=r"holds 'notes\.txt'"):
         write_format(rows(), "llamafactory", folder)
     assert (folder / "notes.txt").exists()
+
+
+def test_a_folder_of_somebody_else_with_one_of_our_names_is_not_replaced(tmp_path):
+    (tmp_path / "dataset_info.json").write_text('{"theirs": {}}')
+    with pytest.raises(InputError, match=r"holds 'dataset_info\.json'"):
+        write_format(rows(), "llamafactory", tmp_path)
+    assert "theirs" in (tmp_path / "dataset_info.json").read_text()

@@ -113,6 +113,12 @@ def evaluate(
     judged = {one.score.benchmark: one.judged for one in result.evaluations if one.judged}
     value = {"scores": scores, "averages": averages, "key_errors": result.key_errors, "judged": judged}
     beside = [f"{one.score.benchmark}: {_beside(one.details)}" for one in result.evaluations]
+    beside += [
+        f"{one.score.benchmark}: {one.n_by_outcome['truncated']:,} of {one.score.n_rollouts:,} rollouts are cut off "
+        "before an answer: raise decoding.max_tokens"
+        for one in result.evaluations
+        if 2 * one.n_by_outcome["truncated"] > one.score.n_rollouts
+    ]
     parts = [aligned_table(_score_rows(result.evaluations, result.averages)), "\n".join(beside), *result.notes]
     for name, counts in judged.items():
         n = f"{counts['n_judged']:,} read, {counts['n_settled']:,} undecided ones settled"

@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import blake2b
@@ -162,18 +162,19 @@ def write_json(path: str | Path, value: object, indent: int | None = 1) -> None:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, only_like_itself: bool = False) -> Iterator[Path]:
+def atomic_folder(path: str | Path, only_like_itself: bool = False, more: Collection[str] = ()) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends, and goes when it fails.
 
-    What stood at `path` is replaced as a whole; `only_like_itself`: unless it holds a name that the new one does not.
-    Raises InputError then, and StorageError when the disk is full or cannot be written.
+    What stood at `path` is replaced as a whole; `only_like_itself`: unless it holds other names than the new one,
+    of which it may lack `more`.  Raises InputError then, and StorageError when the disk is full or cannot be written.
     """
     path = Path(path)
     with _replacing(path) as temporary:
         temporary.mkdir()
         yield temporary
-        others = set(os.listdir(path)) - set(os.listdir(temporary)) if only_like_itself and path.is_dir() else ()
-        if others:
+        there = set(os.listdir(path)) if only_like_itself and path.is_dir() else set()
+        made = set(os.listdir(temporary))
+        if others := there - made or (there if made - there - set(more) else set()):
             allowed = "a new or an empty folder, or an earlier export"
             what = f"a folder cannot be written there, since it holds {shorten(sorted(others)[0], 60)!r}"
             raise InputError(what, path, allowed, "name another with -o")

@@ -374,6 +374,9 @@ def _header(reader: csv.DictReader[str], name: str, delimiter: str) -> list[str]
         raise InputError(
             "the first line of the file is no CSV", f"{name}: {error}", "names of columns", "mend it"
         ) from None
+    if names and names[0].lstrip().startswith("{"):
+        what, do = "the file holds JSON lines, not columns", "rename it to .jsonl"
+        raise InputError(what, f"{name}: {shorten(names[0], 80)}", "names of columns", do)
     if _BROKEN.search("".join(names)):
         do = "convert it: `iconv -f GBK -t UTF-8 FILE` (for GBK)"
         raise InputError("the file is not UTF-8", name, "text in UTF-8", do)

@@ -69,7 +69,7 @@ def _encoded(secret: str) -> Iterator[str]:
 
 def _escaped(secret: str) -> Iterator[str]:
     """Forms that stand whole in a text or nearly so; parts of them would stand in others by chance."""
-    yield from (json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret))
+    yield from (json.dumps(secret)[1:-1], quote(secret.encode("utf-8", "surrogatepass"), ""), html.escape(secret))
     raw = secret.encode("utf-8", "surrogatepass")
     for encode in (base64.b32encode, base64.b32hexencode):
         yield from _shifted(raw, encode, 5)

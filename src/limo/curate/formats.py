@@ -51,7 +51,7 @@ def write_format(
         return path
     if path.exists() and not path.is_dir():
         raise InputError("a folder cannot be written there", path, "a new or an empty folder", "name another with -o")
-    with atomic_folder(path, only_like_itself=True) as temporary:
+    with atomic_folder(path, only_like_itself=True, more=tables or {}) as temporary:
         if format == "hf":
             _write_hub(rows, temporary, card, tables or {})
         elif format == "llamafactory":
