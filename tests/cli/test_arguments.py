@@ -159,5 +159,14 @@ def test_the_next_command_takes_no_path_for_an_option(limo, here):
 )  # fmt: skip
 def test_a_folder_is_no_name_for_a_file_that_is_written(fault, here, call):
     (here / "adir").mkdir()
-    assert "writes a file, and this is a folder" in fault(*call.split())
+    said = fault(*call.split())
+    assert "writes a file, and this is a folder" in said or (call.endswith(" /") and "the root of all folders" in said)
     assert sorted(os.listdir(here)) == ["adir", "ok.jsonl"]
+
+
+def test_a_shard_of_a_pool_is_no_name_for_an_output(fault, here):
+    (here / "pool").mkdir()
+    (here / "pool/made_from.json").write_text("{}")
+    (here / "pool/part-00000.parquet").write_text("shard")
+    assert "among the files of a folder that limo wrote" in fault("grade", "ok.jsonl", "-o", "pool/part-00000.parquet")
+    assert (here / "pool/part-00000.parquet").read_text() == "shard"

@@ -90,6 +90,14 @@ def test_arguments_that_are_no_utf8_are_refused_whole(limo):
     assert (code, err) == (2, "limo: an argument is not UTF-8: 'a\\udcff.jsonl'; rename the file or folder\n")
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENODEV, errno.ESTALE])
+def test_a_disk_that_fails_while_it_is_read_is_no_bug(end, number):
+    code, _, err = end(OSError(number, os.strerror(number)))
+    assert code == 2 and err == [
+        f"limo: a file or folder cannot be used ({os.strerror(number)}); check the disk (--debug says where)"
+    ]
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("division"), OSError(errno.EPIPE + 900, "odd"), AssertionError()])
 def test_everything_else_is_a_bug_and_says_so(end, error):
     code, _, err = end(error)

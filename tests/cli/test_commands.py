@@ -85,7 +85,7 @@ def test_strata_are_drawn_by_what_is_stated_or_by_the_pass_rates_of_a_run(limo, 
     assert sum(found["n_by_stratum"].values()) + found["n_unknown"] == 11
     for name, n in found["n_by_stratum"].items():
         assert (world / f"strata/{name.lower()}.parquet").is_file() == (n > 0)
-    assert "give both" in fault(*by, "--run", run)
+    assert "does nothing without --model" in fault(*by, "--run", run)
     assert "do not fit: by pass rate `cuts` fall" in fault(*by, "cuts=[3, 5]", "--run", run, "--model", model)
 
 

@@ -115,4 +115,4 @@ def test_one_completion_of_a_stream_that_cannot_be_read_costs_no_other():
         stream.feed(f"data: {text}\n\n".encode())
     found = stream.completions()
     assert [c.text for c in found] == ["A", "", "C"] and [c.finish_reason for c in found] == ["stop", "error", "stop"]
-    assert "no text: 7" in found[1].error
+    assert "no text: '7'" in found[1].error

@@ -162,7 +162,7 @@ def test_a_plan_without_rows_says_so_first_and_a_small_model_takes_some_memory(t
     from limo.experiments.pocket.models import model_path
 
     words = ["plan", "train-v2", f"model={model_path('pocket-rich')}", "method.max_length=64"]
-    text = CliRunner().invoke(root, [*words, f"dataset={tmp_path}/none.jsonl"]).output
+    text = CliRunner().invoke(root, [*words, f"dataset={tmp_path}/none.jsonl"]).stdout
     assert "none.jsonl is not there yet" in text.splitlines()[0] and text.count("is not there yet") == 1
     assert "0 examples" not in text and "; add method.gradient_checkpointing=" in text
     assert " 0.0 " not in text.splitlines()[3][:80]

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from limo.core.errors import InputError
-from limo.core.files import PACKED, TABLE_SUFFIXES
+from limo.core.files import MADE_FROM, PACKED, TABLE_SUFFIXES
 from limo.core.rows import WRITTEN, check_name
 
 OUTPUTS = ("output", "dropped", "conflicts", "evidence", "report", "data", "charts", "judgements")
@@ -176,6 +176,12 @@ def _check_outputs(values: Mapping[str, Any]) -> None:
         if not path.endswith(".html") and above & set(map(str, folders)):
             what = "the output lies inside of the input, and would be read as a part of it the next time"
             raise InputError(what, path, "a name outside of it", "name another file or folder to write")
+        if any((folder / MADE_FROM).is_file() for folder in folders[:1]):
+            what, do = (
+                "the output lies among the files of a folder that limo wrote",
+                "name another file or folder to write",
+            )
+            raise InputError(what, path, "a name outside of it", do)
         for run in (folder for folder in folders if (folder / "environment.json").exists()):
             from limo.core.run_folder import OWN_NAMES
 

@@ -41,7 +41,7 @@ from limo.core.errors import (
     machine_limit,
     named_once,
 )
-from limo.core.files import disk_reason, disk_remedy
+from limo.core.files import READ_FAILED, disk_reason, disk_remedy
 from limo.core.interrupts import end_with, handle_signals, stop_has_arrived, was_stopped
 from limo.core.language import (
     ENGLISH,
@@ -335,6 +335,8 @@ def error_line(error: BaseException, arguments: list[str]) -> tuple[int, str]:
     elif isinstance(error, OSError) and error.filename:
         path = shorten(os.fsdecode(error.filename), 200)
         text, code = f"a file or folder cannot be used ({error.strerror}): {path!r}; check the path", INPUT
+    elif isinstance(error, OSError) and error.errno in READ_FAILED:
+        text, code = f"a file or folder cannot be used ({error.strerror}); check the disk (--debug says where)", INPUT
     else:
         text = f"bug: {type(error).__name__}: {error}; please report it; --debug prints where it happened"
         code = BUG

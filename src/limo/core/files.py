@@ -31,6 +31,7 @@ _HOST = content_hash(platform.node())[:6]  # process numbers of another machine 
 _LEFTOVER = re.compile(rf"(\..+\.){_HOST}-([0-9]+)(\.former)?\.tmp", re.DOTALL)
 DAY_S = 86400.0
 _FULL = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)}
+READ_FAILED = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO}  # by disk or mount
 SPACE = "free some space or name another folder"
 _REMEDIES = {  # of errors that no free space mends, by their number
     errno.ENAMETOOLONG: "give it a shorter name",

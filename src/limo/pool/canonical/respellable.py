@@ -242,6 +242,8 @@ def _may_fraction(chars: Any, position: int, end: int) -> bool:
     while first < end:
         depth += (chars[first] == 123) - (chars[first] == 125)
         first += 1
+        if depth > 2:  # deeper than the group of a fraction that is written anew
+            return False
         if depth == 0:
             char = char_at(chars, _solid_from(chars, first, end), end)
             return is_digit(char) or is_letter(char) or char == 92

@@ -116,9 +116,10 @@ _SPEAKS_OF_ANSWERING = re.compile(
     r"answer|respon|step|box|format|output|reason|assistant|problem|question|instruction|答|步骤|过程|题", re.I
 )
 _ASKS = re.compile(r"express|give|round|write|enter|find|what|which|how|if|when|let|求", re.I)  # parts of problems
-_FIGURE = re.compile(
-    r"\[asy\].*?\[/asy\]|\\begin\{(asy|tikzpicture|figure)\}.*?\\end\{\1\}|```(?:asy|tikz).*?```|!\[[^\[\]]*\]\([^()\s]*\)"
-    r"|<im(?:g|age)[^<>]*>|\\includegraphics\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}|\[(?:image|img|figure)[ _]?\d{0,2}\]",
+_FIGURE = re.compile(  # none of it scans to the end of a text at each opening without a close
+    r"\[asy\](?:(?!\[asy\]).)*?\[/asy\]|\\begin\{(asy|tikzpicture|figure)\}(?:(?!\\begin\{\1\}).)*?\\end\{\1\}"
+    r"|```(?:asy|tikz).*?```|!\[[^\[\]]*\]\([^()\s]*\)|<im(?:g|age)[^<>]*>"
+    r"|\\includegraphics\s*+(?:\[[^\[\]]*\]\s*+)?\{[^{}]*\}|\[(?:image|img|figure)[ _]?\d{0,2}\]",
     re.S | re.I,
 )
 _MAY_SHOW = re.compile(r"[\[!<\\{`](?i:asy|im|fig|(?<=!)\[|includeg|tikz|``)")  # and what looks like it

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl
 
-from limo.core.errors import InputError
+from limo.core.errors import InputError, foreign_data
 from limo.core.text import parse_json, shorten
 
 SIZE, SEED = 500, 0  # where the source does not say
@@ -37,9 +37,10 @@ def generate_problems(source: str) -> Iterator[dict[str, Any]]:
         allowed = "settings that the task has"
         raise InputError("the task cannot be set so", query, allowed, shorten(str(error), 160)) from None
     release = version("reasoning-gym")
-    for entry in made:
-        yield {"question": entry["question"], "answer": entry["answer"], "generator": f"reasoning-gym {release}",
-               "settings": settings, "metadata": entry.get("metadata", {})}  # fmt: skip
+    with foreign_data("the task cannot be set so", query, "settings that the task has", "see its documentation"):
+        for entry in made:
+            yield {"question": entry["question"], "answer": entry["answer"], "generator": f"reasoning-gym {release}",
+                   "settings": settings, "metadata": entry.get("metadata", {})}  # fmt: skip
 
 
 def _value(text: str) -> Any:
