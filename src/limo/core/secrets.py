@@ -190,8 +190,9 @@ def _whole_spans(text: str, least: int, secrets: Collection[str]) -> Iterator[tu
             continue
         for certain, pattern, is_word in ends:
             for start, stop in _spans(pattern, is_word, seen) if certain in letters else ():
-                is_part = kind != "lines"
-                yield (start, stop) if is_part else (seen.rfind("\n", 0, start) + 1, f"{seen}\n".index("\n", stop))
+                if kind == "lines":
+                    start, stop = seen.rfind("\n", 0, start) + 1, (seen.find("\n", stop) + 1 or len(seen) + 1) - 1
+                yield start, stop
 
 
 def _spans(pattern: str, is_word: bool, text: str) -> Iterator[tuple[int, int]]:
