@@ -181,3 +181,17 @@ def test_a_signal_after_the_work_changes_no_exit_code(when):
     command = [sys.executable, "-c", textwrap.dedent(ENDING), when]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_signal_on_the_way_from_the_work_to_the_end_of_the_process_ends_with_3(monkeypatch):
+    """Not with a traceback and the signal's own code, which a script would take for a failure."""
+    from limo.cli import command
+
+    codes = []
+    monkeypatch.setattr(command.os, "_exit", codes.append)
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    command.end_process(stopped)
+    assert codes == [3]

@@ -15,6 +15,7 @@ def handlers():
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield
     stop_has_arrived()
+    interrupts._ending = None
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -131,5 +132,6 @@ def test_what_ends_a_stopped_work_and_what_must_not_be_cut_in_two_is_not_cut_by_
 def test_where_the_work_is_done_a_signal_takes_the_exit_code_of_the_work(ended):
     handle_signals()
     end_with(0)
-    signal.raise_signal(signal.SIGTERM)
-    assert ended == [0] and not was_stopped()
+    with pytest.raises(KeyboardInterrupt):  # the process would be gone: `_exit` is replaced here
+        signal.raise_signal(signal.SIGTERM)
+    assert ended == [0]

@@ -276,21 +276,21 @@ def _check_language(arguments: Sequence[str]) -> None:
 
 
 def end_process(run: Callable[[], None]) -> None:
-    """Run the command of this process and end it.
-
-    After a signal without the interpreter's own end, which waits for threads and lets some of them abort the process.
-    """
+    """Run the command of this process and end it; after a signal without the interpreter's end, which threads abort."""
     try:
-        run()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else BUG
-        if not was_stopped():
-            end_with(code)
-            raise
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+        try:
+            run()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else BUG
+            if not was_stopped():
+                end_with(code)
+                raise
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+    except KeyboardInterrupt:  # between the end of the work and here
+        os._exit(PARTIAL)
 
 
 def _open_standard_streams() -> None:

@@ -23,11 +23,13 @@ REPEAT_S = 1.0
 _received: list[int] = []
 _repeated: list[int] = []  # signals of this process to itself, that are under way
 _arrived = threading.Event()
+_ending: int | None = None  # the exit code, once the work is done
 
 
 def handle_signals() -> None:
     """From now on the first signal raises KeyboardInterrupt, and a second ends this process and its children."""
-    global _arrived
+    global _arrived, _ending
+    _ending = None
     _arrived.set()  # of an earlier call in this process
     _arrived = threading.Event()
     _received.clear()
@@ -42,7 +44,8 @@ def stop_has_arrived() -> None:
 
 def end_with(code: int) -> None:
     """From now on, where the work is done, a signal ends this process at once with that exit code."""
-    _handle_all(lambda *_: os._exit(code))
+    global _ending
+    _ending = code  # first, in one step: a signal may come at any moment
     atexit.register(_handle_all, signal.SIG_IGN)  # Python's own end sets other handlers back
 
 
@@ -66,6 +69,8 @@ def stop_in_order() -> None:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    if _ending is not None:
+        os._exit(_ending)
     if _repeated:
         _repeated.clear()
         if _arrived.is_set() or _is_unwinding():
