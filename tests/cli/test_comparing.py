@@ -75,3 +75,12 @@ def test_scores_of_nothing_are_told_by_the_name_of_their_file(fault, scored, sto
     (scored / "base" / "scores.json").write_text(json.dumps(stored))
     told = fault("compare", scored / "base", scored / "limo")
     assert str(scored / "base" / "scores.json") in told and "no model that was measured" in told
+
+
+@pytest.mark.parametrize(("n", "is_told"), [(21, True), (20, False)])
+def test_a_run_that_was_mostly_cut_off_says_so_beside_the_comparison(limo, scored, n, is_told):
+    one = {"score": {"benchmark": "sums", "n_rollouts": 40}, "n_by_outcome": {"truncated": n}}
+    (scored / "base" / "evaluations.json").write_text(json.dumps({"evaluations": [one]}))
+    code, out, err = limo("compare", scored / "base", scored / "limo")
+    told = f"sums: {n} of 40 rollouts are cut off before an answer: raise decoding.max_tokens"
+    assert code == 0 and (told in out + err) is is_told, err

@@ -98,6 +98,7 @@ def evaluate(
     """
     from limo.rollouts.lacking import Lack, raise_lacking
     from limo.stages import evaluate as stage
+    from limo.stages.compare import cut_off_notes
 
     settings = load_recipe(stage.Recipe, "evaluation", recipe, [*overrides, *benchmark_overrides(benchmark)])
     folder = run_of(run, recipe)
@@ -113,12 +114,7 @@ def evaluate(
     judged = {one.score.benchmark: one.judged for one in result.evaluations if one.judged}
     value = {"scores": scores, "averages": averages, "key_errors": result.key_errors, "judged": judged}
     beside = [f"{one.score.benchmark}: {_beside(one.details)}" for one in result.evaluations]
-    beside += [
-        f"{one.score.benchmark}: {one.n_by_outcome['truncated']:,} of {one.score.n_rollouts:,} rollouts are cut off "
-        "before an answer: raise decoding.max_tokens"
-        for one in result.evaluations
-        if 2 * one.n_by_outcome["truncated"] > one.score.n_rollouts
-    ]
+    beside += cut_off_notes(folder)
     parts = [aligned_table(_score_rows(result.evaluations, result.averages)), "\n".join(beside), *result.notes]
     for name, counts in judged.items():
         n = f"{counts['n_judged']:,} read, {counts['n_settled']:,} undecided ones settled"
@@ -191,7 +187,7 @@ def compare(
     Each RUN is a folder with scores.json, of `limo evaluate` or of a lab.
     """
     from limo.stages import compare as stage
-    from limo.stages.compare import run_differences
+    from limo.stages.compare import cut_off_notes, run_differences
     from limo.stages.fingerprint import meaning_of
 
     found = stage.run(runs, arm, against, baseline)
@@ -199,6 +195,8 @@ def compare(
     for name, differences in differ.items():
         for difference in differences:
             call.progress.log(f"warning: {name} differ in {difference}")
+    for note in (f"{run}, {note}" for run in runs for note in cut_off_notes(run)):
+        call.progress.log(note)
     if meaning := meaning_of([one for of_pair in differ.values() for one in of_pair]):
         call.progress.log(meaning)
     if reach:

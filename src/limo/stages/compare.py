@@ -25,7 +25,7 @@ from limo.core.run_folder import LEDGER, RunFolder
 from limo.core.stats import CONFIDENCE, Estimate, Interval, difference_interval, holm, seeds_interval, sign_flip
 from limo.core.text import parse_json, short_names, shown_p, signed
 from limo.ledger.of_run import check_run_ledger
-from limo.stages.evaluate import SCORES
+from limo.stages.evaluate import EVALUATIONS, SCORES
 from limo.stages.fingerprint import Facts, differences
 
 Rates = Mapping[str, float]  # problem -> pass rate in 0..1
@@ -112,6 +112,20 @@ def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[tuple[st
             raise InputError("there is no such arm", baseline, known=names, do="measure it first")
         return [(name, baseline) for name in names if name != baseline]
     return [(later, names[i]) for i in range(len(names)) for later in names[i + 1 :]]
+
+
+def cut_off_notes(run: str | Path) -> list[str]:
+    """In words, each benchmark of a run of `limo evaluate` of which more than half of the rollouts were cut off."""
+    file, notes = Path(run) / EVALUATIONS, []
+    if not file.is_file():  # scores of a lab, or imported ones
+        return []
+    with foreign_data("this file does not hold evaluations", file, "what `limo evaluate` writes", "evaluate again"):
+        for one in parse_json(file.read_bytes())["evaluations"]:
+            n, n_rollouts = int(one["n_by_outcome"]["truncated"]), int(one["score"]["n_rollouts"])
+            if 2 * n > n_rollouts:
+                of_all = f"{one['score']['benchmark']}: {n:,} of {n_rollouts:,} rollouts"
+                notes.append(f"{of_all} are cut off before an answer: raise decoding.max_tokens")
+    return notes
 
 
 def read_outcomes(runs: Sequence[str | Path]) -> dict[str, dict[int, dict[str, dict[str, float]]]]:

@@ -275,6 +275,10 @@ class _Curation:
                 so_far = self.recipe.filters[: self.recipe.filters.index(settings) + 1]
                 answers = self.runner.rollouts(so_far, problems, ledger)
                 evidence = find_suspects(problems, answers, self.recipe.suspect, checker.same)
+            outcomes = [rollout.verdict.outcome for of in answers.values() for rollout in of if rollout.verdict]
+            if (n_cut := outcomes.count("truncated")) * 4 > len(outcomes):
+                of_all = f"{n_cut:,} of {len(outcomes):,} rollouts"
+                self.progress.log(f"{name}: {of_all} are cut off before an answer: raise sampling.max_tokens")
             easy = {d.problem_id for d in dropped if d.reason == TOO_EASY}
             suspect = evidence.keys() - easy  # a key that most rollouts reach is right, whatever else they agree on
             if settings is not self.recipe.filters[-1]:  # weak models agree on errors: stronger ones come later
