@@ -63,7 +63,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "installing limo into $(VENV): this takes some minutes, and pip is quiet meanwhile"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'
-	$(if $(CPU),$(VENV)/bin/python -m pip install --quiet -c constraints.txt torch --index-url $(CPU_TORCH))
+	$(if $(CPU),$(VENV)/bin/python -m pip install --quiet --no-deps $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt) --index-url $(CPU_TORCH))
 	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[lab,view]'
 	@touch $@
 

@@ -309,3 +309,19 @@ def test_what_is_too_large_to_write_out_is_undecided(gold, pred):
 def test_a_first_word_that_is_taken_back_is_undecided(pred):
     assert equal("Yes", pred).same is None
     assert equal("No", pred).same is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "pred", "statement", "expected"),
+    [
+        ("(1,2)", r"y=1,\ x=2", "Find the ordered pair (x,y).", False),
+        ("(2,1)", r"y=1,\ x=2", "Find the ordered pair (x,y).", True),
+        ("(3,4)", "b=3, a=4", "Find $(b, a)$.", True),
+        ("(3,4)", "b=3, a=4", "Find both.", False),
+        ("y=3, x=2", "(2,3)", "Find (x,y).", True),
+        ("(1,2,3)", "z=1, y=2, x=3", "Find (x,y,z).", False),
+        ("x=1, y=2", "y=2, x=1", "Find x and y.", True),
+    ],
+)
+def test_named_parts_stand_in_a_tuple_in_the_order_that_is_asked_for(gold, pred, statement, expected):
+    assert (equal(gold, pred, Rules(statement=statement)).same is True) is expected

@@ -6,6 +6,7 @@ Comparer().same(parse("1,2"), parse("2,1"))     # True: a bare list has no order
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from limo.verify.maths import nodes, relations
 from limo.verify.maths.arithmetic import NoValue, check_time
@@ -116,6 +117,7 @@ class Comparer:
             return self.explanation.differ("and against or")
         if _differ_in_names(gold, pred):
             return self.explanation.differ("different names")
+        gold, pred = self._as_asked(gold, pred), self._as_asked(pred, gold)
         named = not (relations.has_equations(gold) or relations.has_equations(pred))
         (g_items, g_free), (p_items, p_free) = (relations.items_of(side, named=named) for side in (gold, pred))
         g_bare, p_bare = (not isinstance(side, nodes.Listing) or not side.opening for side in (gold, pred))
@@ -196,6 +198,24 @@ class Comparer:
         if ZERO in gold.parts or ZERO in pred.parts:
             return self.in_order(gold.parts, pred.parts)
         return self.in_order(tuple(nodes.Product((a, p)) for a in g_rest), tuple(nodes.Product((b, g)) for b in p_rest))
+
+    def _as_asked(self, named: Node, other: Node) -> Node:
+        """`y = 1, x = 2` beside a tuple in the order that the problem asks for, `(x, y)`, else of the alphabet."""
+        if not isinstance(named, nodes.Listing) or not isinstance(other, nodes.Listing) or other.opening != "(":
+            return named
+        pairs = [] if relations.has_equations(other) else relations.named_values(named.items)
+        names = {
+            name.name: item
+            for (name, _), item in zip(pairs, named.items, strict=False)
+            if isinstance(name, nodes.Symbol) and name.name.isalpha() and len(name.name) == 1
+        }
+        if not 1 < len(names) == len(named.items):
+            return named
+        letter = f"[{''.join(names)}]"
+        asked = re.search(rf"\(\s*({letter}(?:\s*,\s*{letter})+)\s*\)", self.rules.statement)
+        order = [name for name in asked[1] if name in names] if asked else []
+        order = order if sorted(order) == sorted(names) else sorted(names)
+        return replace(named, items=tuple(names[name] for name in order))
 
     def relations(self, gold: Node, pred: Node) -> bool | None:
         """Equations, assignments, inequalities; each against its like, or against the value or set it states."""
