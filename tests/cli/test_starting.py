@@ -32,6 +32,7 @@ from limo.models.server_info import ServedModel
 from limo.stages import curate, evaluate, init, train
 from limo.stages.doctor import has_gpu
 from limo.stages.init import CPU_TRAINING, held_out_of
+from limo.stages.rollouts import ingest_sources
 from limo.stages.status import RunStatus
 
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -513,3 +514,11 @@ def test_view_looks_for_ledgers_only_where_runs_are(fault, tmp_path):
         assert "no folder in this one is a run" in fault("view", folder)
     assert list(_ledgers((str(run),))) == [str(run)]
     assert list(_ledgers((str(run.parent),))) == [str(lab / "arms/a/seed-0"), str(run)]
+
+
+def test_the_limit_of_a_first_run_draws_none_of_the_problems_that_are_held_out(limo, here):
+    assert limo("init", "shop.jsonl", "-o", "mine", "--hold-out", "10")[0] == 0
+    held_out = {json.loads(line)["problem"] for line in (here / "mine/held_out.jsonl").read_text().splitlines()}
+    recipe = load(curate.Recipe, "mine/mine.yaml", ["pool.limit=25"])
+    drawn = {problem.problem for problem in ingest_sources(recipe, recipe.pool).problems}
+    assert len(held_out) == 10 and len(drawn) == 25 and not held_out & drawn

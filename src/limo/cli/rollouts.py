@@ -153,9 +153,8 @@ def print_plan(call: Call, steps: Sequence[PlannedStep], terms: CostAssumptions)
     """Print the planned steps and the terms they rest on."""
     from limo.stages import plan as stage
 
-    note = (
-        f"GPU-hours on {terms.gpu}; {stage.speed_note(steps, terms)}; duplicates and benchmark problems still included"
-    )
+    speed, still = stage.speed_note(steps, terms), "duplicates and problems like a benchmark's still included"
+    note = f"GPU-hours on {terms.gpu}; {speed}; {still}"
     note += f"\n{stage.lengths_note(steps)}"
     if any(step.gpu_hours is None for step in steps):
         note += "\nGPU-hours unknown: set size_b of the models; on a server without a GPU the time is what counts"

@@ -71,11 +71,12 @@ def ingest(
 ) -> Ingested:
     """Read all `sources` in order.  `why_not(problem)` gives "" or the reason why its answer cannot be checked.
 
-    With a `limit` the problems of the first ids are drawn: ids are hashes, so this is a sample, the same at each start.
+    With a `limit` the problems of the last ids are drawn: ids are hashes, so this is a sample, the same at each start;
+    `limo init` holds those of the first ids out.
     """
     items = list(stream(sources, why_not, settings))
     ids = sorted({item.id for item in items if isinstance(item, Problem)})
-    drawn = set(ids[: settings.limit] if settings and settings.limit else ids)
+    drawn = set(ids[-settings.limit :] if settings and settings.limit else ids)
     return Ingested(
         [item for item in items if isinstance(item, Problem) and item.id in drawn],
         [
