@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from test_documented_commands import parse
@@ -47,6 +48,11 @@ def test_without_a_gpu_the_next_command_is_the_one_that_init_prints(tmp_path, mo
     assert f"dataset=runs/mine/selected {CPU_TRAINING} --run runs/train" in next_command("curate", own)
     trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
     assert trained.endswith(f"{CPU_DECODING} decoding.max_tokens=256 --run runs/after")
+    (tmp_path / "runs/before").mkdir(parents=True)
+    (tmp_path / "runs/before/recipe.yaml").write_text("decoding: {n: 2, max_tokens: 128}\n")
+    trained = next_command("train", {"recipe": "train.yaml", "overrides": (), "run": "runs/train"})
+    assert trained.endswith("decoding.n=2 decoding.max_tokens=128 --run runs/after"), "as it was scored before"
+    shutil.rmtree(tmp_path / "runs")
     (tmp_path / "train.yaml").write_text("model: m\ndataset: o/d\nmethod: {kind: sft}\n")
     planned = next_command("plan", {"recipe": "train.yaml", "overrides": ("model=m",), "run": "runs/train"})
     assert f"{CPU_TRAINING} model=m --run runs/train" in planned

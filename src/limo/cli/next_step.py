@@ -80,7 +80,18 @@ def _train(values: Values) -> list[object]:
     run = _run(values)
     model = f"model={{kind: local, name: trained, path: {run.absolute()}/model}}"
     recipe = _beside(values["recipe"], "evaluate", "evaluate")
-    return ["evaluate", recipe, model, *_on_cpu(recipe)[1], "--run", run.parent / "after"]
+    decoding = _decoding_of(run.parent / "before/recipe.yaml") or _on_cpu(recipe)[1]
+    return ["evaluate", recipe, model, *decoding, "--run", run.parent / "after"]
+
+
+def _decoding_of(recipe: Path) -> list[str]:
+    """How the model was scored before its training: so it is scored after it; nothing where it was not."""
+    from limo.core.run_files import read_recipe
+
+    with suppress(LimoError, KeyError, TypeError):
+        own = read_recipe(recipe)["decoding"] if recipe.is_file() else {}
+        return [f"decoding.{name}={own[name]}" for name in ("n", "max_tokens")]
+    return []
 
 
 def _has_gpu() -> bool:
