@@ -292,8 +292,7 @@ def _notes(models: Sequence[ServedModel], interval: Estimate, n_held_out: int, w
     if not has_gpu():
         notes.append(
             "no GPU was found here: the commands train a few updates on the CPU and score short answers; with a GPU "
-            "leave their method.* and decoding.* out; on cores that others use too OMP_NUM_THREADS=1 before them is "
-            "faster"
+            "leave their method.* and decoding.* out"
         )
     if not weights:
         notes.append("which weights to train is not known: put a folder or a name on the hub for model= in limo train")
