@@ -46,13 +46,19 @@ def content_hash(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def parse_json(data: str | bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def parse_json(
+    data: str | bytes,
+    make_object: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    make_whole: Callable[[str], Any] | None = None,
+) -> Any:
     """The value of a JSON text, its objects made by `make_object` of their pairs where that is given.
+
+    Whole numbers are made by `make_whole` of their digits where that is given.
 
     Raises ValueError, also where it is nested deeper than `MAX_DEPTH`.
     """
     try:
-        value = json.loads(data, object_pairs_hook=make_object)
+        value = json.loads(data, object_pairs_hook=make_object, parse_int=make_whole)
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
     n_open = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")

@@ -11,8 +11,11 @@ end.  `[DONE]` ends the stream.
 
 from __future__ import annotations
 
+from typing import Any
+
 from limo.core.text import parse_json
 
+MOST_DIGITS = 400  # of a whole number in what a server sends: far below what Python refuses
 DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
 _ENDS = (b"\n", b"\r")
@@ -73,10 +76,18 @@ class EventReader:
         return [(name, text)] if text.strip() and not self.is_done else []
 
 
+def parse_sent(data: bytes) -> Any:
+    """JSON of a server, in which a whole number that Python takes for too long is infinite: no count is one.
+
+    Raises as `parse_json`.
+    """
+    return parse_json(data, make_whole=lambda digits: int(digits) if len(digits) < MOST_DIGITS else float("inf"))
+
+
 def is_json(text: bytes) -> bool:
     """Whether a text is JSON."""
     try:
-        parse_json(text)
+        parse_sent(text)
     except ValueError:
         return False
     return True

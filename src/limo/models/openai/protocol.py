@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 from limo.core.prompts import Message, plain_text
 from limo.core.records import OTHER, Completion
 from limo.core.secrets import hide_in_parts, hide_secrets
-from limo.core.text import content_hash, parse_json, printable, shorten
+from limo.core.text import content_hash, printable, shorten
 from limo.models.completer import Request
 from limo.models.openai.client import MAX_REPLY_BYTES, BadReply
-from limo.models.openai.events import EventReader, is_json
+from limo.models.openai.events import EventReader, is_json, parse_sent
 from limo.models.openai.settings import HttpSettings
 
 INDEX_HEADER = "X-Limo-Index"
@@ -118,7 +118,7 @@ def read_reply(data: bytes, n: int, prompt: Sequence[Message] = (), limits: Limi
     One that cannot be read has the finish reason `error`.  Raises BadReply where there is none that can.
     """
     try:
-        reply = parse_json(data)
+        reply = parse_sent(data)
         if isinstance(reply, dict) and reply.get("error") and not reply.get("choices"):
             raise _error_in(reply, "the reply is an error")
         numbered = [_read_numbered(*one) for one in enumerate(reply["choices"][:MAX_CHOICES])]
@@ -133,7 +133,7 @@ def read_reply(data: bytes, n: int, prompt: Sequence[Message] = (), limits: Limi
 def read_error(data: bytes, what: str) -> BadReply:
     """What an error reply says, after `what` it is, without secrets."""
     try:
-        return _error_in(parse_json(data), what)
+        return _error_in(parse_sent(data), what)
     except (ValueError, RecursionError):
         text = printable(_masked(data)).strip()
         return BadReply(f"{what}: {text}" if text else what)
@@ -190,7 +190,7 @@ class StreamReader:
         if name not in (b"", b"message") and not is_json(data):
             return
         try:
-            event = parse_json(data)
+            event = parse_sent(data)
             if event is None:
                 return
             if event.get("error"):
