@@ -97,7 +97,7 @@ def test_a_model_in_this_process_says_how_far_it_is_and_a_signal_finishes_its_ba
     monkeypatch.setattr("limo.rollouts.collect.BEAT_S", 0.01)
     with pytest.raises(CollectionStopped):
         run(path, Slow(), progress=progress)
-    assert progress.logged == ["finishing 4 rollouts; Ctrl-C again leaves them"]
+    assert progress.logged == ["waiting for 4 outstanding rollouts; Ctrl-C again leaves them"]
 
 
 def test_a_second_call_asks_nothing_and_says_the_same(path):
@@ -375,7 +375,7 @@ def test_at_a_signal_it_is_said_what_is_waited_for_and_how_long_at_most(path, co
     model.capabilities = Capabilities(concurrent=concurrent)
     with pytest.raises(CollectionStopped):
         run(path, model, progress=Progress())
-    what = "waiting for 4 outstanding rollouts" if concurrent else "finishing 4 rollouts"
+    what = "waiting for 4 outstanding rollouts"
     assert told == [
         f"{what}{', usually far less than the 1 min 30 s allowed' if longest_s else ''}; Ctrl-C again leaves them"
     ]

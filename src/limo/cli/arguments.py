@@ -177,11 +177,8 @@ def _check_outputs(values: Mapping[str, Any]) -> None:
             what = "the output lies inside of the input, and would be read as a part of it the next time"
             raise InputError(what, path, "a name outside of it", "name another file or folder to write")
         if any((folder / MADE_FROM).is_file() for folder in folders[:1]):
-            what, do = (
-                "the output lies among the files of a folder that limo wrote",
-                "name another file or folder to write",
-            )
-            raise InputError(what, path, "a name outside of it", do)
+            what = "the output lies among the files of a folder that limo wrote"
+            raise InputError(what, path, "a name outside of it", "name another file or folder to write")
         for run in (folder for folder in folders if (folder / "environment.json").exists()):
             from limo.core.run_folder import OWN_NAMES
 

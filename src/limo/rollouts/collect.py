@@ -278,10 +278,8 @@ class _Collection:
         n_outstanding = self.schedule.n_outstanding - self.completer.stop_waiting()
         longest_s = self.completer.longest_s()
         at_most = f", usually far less than the {duration(longest_s)} allowed" if longest_s else ""
-        if n_outstanding > 0 and self.completer.capabilities.concurrent:
+        if n_outstanding > 0:
             progress.log(f"waiting for {n_outstanding:,} outstanding rollouts" + at_most + "; Ctrl-C again leaves them")
-        elif n_outstanding > 0:
-            progress.log(f"finishing {n_outstanding:,} rollouts" + at_most + "; Ctrl-C again leaves them")
         return True
 
     def _tell(self, stage: Stage) -> None:

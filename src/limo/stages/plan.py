@@ -128,9 +128,7 @@ def run(
     recipe.check_inputs()
     problems, steps = ingest_sources(recipe, recipe.pool).problems, rollout_steps(recipe)
     if isinstance(recipe, CurateRecipe):
-        found = recipe.load_benchmarks(
-            only_files=True
-        )  # a column that is not there is said before anything is paid for
+        found = recipe.load_benchmarks(only_files=True)  # a column that is not there is said before anything is paid
         held_out = {problem.id for benchmark in found.values() for problem in benchmark}
         problems = [problem for problem in problems if problem.id not in held_out]
     if n_pilot:
@@ -272,8 +270,8 @@ def _planned_step(
     usd = price + (gpu or 0.0) * terms.usd_per_gpu_hour
     is_priced = any(m.price.input or m.price.output for m in settings.models) or (gpu and terms.usd_per_gpu_hour)
     disk = n_expected * (n_tokens * CHARACTERS + ROW_BYTES)
-    usd_or_none = usd if is_priced else None
-    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd_or_none, hours, disk, source, tokens_per_s=measured)
+    usd_known = usd if is_priced else None
+    return PlannedStep(step.name, *planned, n_in, n_out, gpu, usd_known, hours, disk, source, tokens_per_s=measured)
 
 
 def expected(step: Step, weights: np.ndarray) -> tuple[float, float]:
